@@ -75,4 +75,6 @@ LANGUAGE_CODE = "en-us"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"
 
+ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
+
 CELERY_BROKER_URL = env.str("REDIS_URL")
