@@ -239,7 +239,7 @@ class WebhookSecretQuerySet(models.QuerySet["WebhookSecret"]):
 
 
 class WebhookSecret(models.Model):
-    """A secret of the App's webhook, encrypted; with those of the environment it lets a rotation go without a restart."""
+    """A secret of the App's webhook, encrypted; a rotation through it needs no restart."""
 
     label = models.TextField(help_text="what people call it")
     slot = models.TextField(unique=True, help_text="its fingerprint, which deliveries keep")
