@@ -1,0 +1,96 @@
+"""What happened, as frozen facts that merge in any order.
+
+A Snapshot is the state of one field group: the greater stamp wins. Every other fact is a member of a set, or moves a
+value one way only (the earliest or the latest wins). Both kinds may come late, twice, and from any mixture of sources.
+"""
+
+from apps.activity.facts.accounts import (
+    ContributorProfile,
+    GitHubMembershipState,
+    GitHubTeamState,
+    InstallationDeleted,
+    InstallationState,
+    InstallationSuspension,
+    ListingDone,
+    ListingNeeded,
+    RepositoryAccessState,
+)
+from apps.activity.facts.deployments import DeploymentRun, DeploymentState, DeploymentStatusState, WorkflowRunState
+from apps.activity.facts.evidence import Evidence, Fact, Snapshot, Source, Stamp, evidence
+from apps.activity.facts.issues import IssueCommentDeleted, IssueCommentState, IssueDeleted, IssueState
+from apps.activity.facts.pull_requests import (
+    PullRequestCommitList,
+    PullRequestCommitted,
+    PullRequestCore,
+    PullRequestHappened,
+    PullRequestLabels,
+    PullRequestSizes,
+    PullRequestText,
+    ReviewCommentDeleted,
+    ReviewCommentState,
+    ReviewDeleted,
+    ReviewDismissed,
+    ReviewSubmitted,
+    ReviewVerdict,
+)
+from apps.activity.facts.repositories import (
+    CommitContent,
+    CommitLanded,
+    CommitParents,
+    GitReferenceState,
+    PushMade,
+    ReleaseDeleted,
+    ReleaseState,
+    RepositoryDeleted,
+    RepositoryName,
+    RepositoryState,
+)
+
+__all__ = [
+    "CommitContent",
+    "CommitLanded",
+    "CommitParents",
+    "ContributorProfile",
+    "DeploymentRun",
+    "DeploymentState",
+    "DeploymentStatusState",
+    "Evidence",
+    "Fact",
+    "GitHubMembershipState",
+    "GitHubTeamState",
+    "GitReferenceState",
+    "InstallationDeleted",
+    "InstallationState",
+    "InstallationSuspension",
+    "IssueCommentDeleted",
+    "IssueCommentState",
+    "IssueDeleted",
+    "IssueState",
+    "ListingDone",
+    "ListingNeeded",
+    "PullRequestCommitList",
+    "PullRequestCommitted",
+    "PullRequestCore",
+    "PullRequestHappened",
+    "PullRequestLabels",
+    "PullRequestSizes",
+    "PullRequestText",
+    "PushMade",
+    "ReleaseDeleted",
+    "ReleaseState",
+    "RepositoryAccessState",
+    "RepositoryDeleted",
+    "RepositoryName",
+    "RepositoryState",
+    "ReviewCommentDeleted",
+    "ReviewCommentState",
+    "ReviewDeleted",
+    "ReviewDismissed",
+    "ReviewSubmitted",
+    "ReviewVerdict",
+    "Snapshot",
+    "Source",
+    "Stamp",
+    "WorkflowRunState",
+    "evidence",
+]

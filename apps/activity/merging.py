@@ -1,0 +1,197 @@
+"""The merge itself, in SQL alone: commutative, associative and idempotent, many rows a statement.
+
+A rule says how facts of one class enter their table. `SnapshotRule`: the greater stamp wins the whole field group.
+`UnionRule`: rows are a set, and each column of a row moves one way only.
+
+Both first look at the rows that are already there and leave out what would change nothing, so a fact that everybody
+repeats (every payload carries its repository and its sender) takes no row lock. What is left is locked, or inserted, in
+the order of its key: two transactions never wait for each other in a circle.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.db import connection, models
+
+Row = Mapping[str, Any]
+
+DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class ChangeRule:
+    """Which Change a changed row calls for: its kind, and the columns that make up the key."""
+
+    kind: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeRule:
+    """How the facts of one class enter `model`. `fixed` columns are part of a row's identity, set once on insert."""
+
+    model: type[models.Model]
+    key: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    change: ChangeRule | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that a row brings, in the order of the statement."""
+        return (*self.key, *self.fixed, *self.columns)
+
+    def apply(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+        """Merge the rows; answer the key columns of the Change for each row that really changed."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.statement, [as_json(rows)])
+            return list(cursor.fetchall())
+
+    @property
+    def statement(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def table(self) -> str:
+        return quoted(self.model._meta.db_table)
+
+    @cached_property
+    def record_definition(self) -> str:
+        """The column list of json_to_recordset, typed as the table is."""
+        types = {field.column: field.db_type(connection) for field in self.model._meta.concrete_fields}
+        return ", ".join(f"{quoted(name)} {types[name]}" for name in self.names)
+
+    @property
+    def returned(self) -> tuple[str, ...]:
+        return self.change.columns if self.change else self.key
+
+    def listed(self, names: Sequence[str], *, of: str = "") -> str:
+        return ", ".join(f"{of}{quoted(name)}" for name in names)
+
+    def matches(self, left: str, right: str) -> str:
+        return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in self.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotRule(MergeRule):
+    """The greater stamp wins the field group whole; `stamp` names its column."""
+
+    stamp: str = "stamp"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*super().names, self.stamp)
+
+    @cached_property
+    def statement(self) -> str:
+        stamp = quoted(self.stamp)
+        updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in (*self.columns, self.stamp))
+        return f"""
+            WITH incoming AS MATERIALIZED (
+                SELECT DISTINCT ON ({self.listed(self.key)}) *
+                FROM json_to_recordset(%s) AS row ({self.record_definition})
+                ORDER BY {self.listed(self.key)}, {stamp} COLLATE "C" DESC
+            ), older AS MATERIALIZED (
+                SELECT {self.listed(self.key, of="kept.")}, kept.{stamp}
+                FROM {self.table} AS kept JOIN incoming ON {self.matches("kept", "incoming")}
+                WHERE kept.{stamp} < incoming.{stamp} COLLATE "C"
+                ORDER BY {self.listed(self.key, of="kept.")}
+                FOR NO KEY UPDATE OF kept
+            ), merged AS (
+                INSERT INTO {self.table} AS kept ({self.listed(self.names)})
+                SELECT {self.listed(self.names, of="incoming.")}
+                FROM incoming LEFT JOIN older ON {self.matches("older", "incoming")}
+                WHERE older.{stamp} IS NOT NULL
+                   OR NOT EXISTS (SELECT FROM {self.table} AS kept WHERE {self.matches("kept", "incoming")})
+                ORDER BY {self.listed(self.key, of="incoming.")}
+                ON CONFLICT ({self.listed(self.key)}) DO UPDATE SET {updates}
+                WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"
+                RETURNING {self.listed(self.names, of="kept.")}
+            )
+            SELECT {self.listed(self.returned, of="merged.")}
+            FROM merged LEFT JOIN older ON {self.matches("older", "merged")}
+            WHERE right(older.{stamp}, {DIGEST_LENGTH}) IS DISTINCT FROM right(merged.{stamp}, {DIGEST_LENGTH})
+        """  # noqa: S608  names of our own tables and columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnionRule(MergeRule):
+    """A set of rows whose values move one way: the latest of `columns`, the earliest of `earliest`; null is nothing."""
+
+    earliest: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*super().names, *self.earliest)
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        return (*self.columns, *self.earliest)
+
+    def pick(self, name: str) -> str:
+        return "least" if name in self.earliest else "greatest"
+
+    @cached_property
+    def statement(self) -> str:
+        return f"""
+            WITH incoming AS MATERIALIZED (
+                SELECT {self.gathered}
+                FROM json_to_recordset(%s) AS row ({self.record_definition})
+                GROUP BY {self.listed(self.key)}
+            )
+            INSERT INTO {self.table} AS kept ({self.listed(self.names)})
+            SELECT {self.listed(self.names, of="incoming.")}
+            FROM incoming
+            WHERE NOT EXISTS (
+                SELECT FROM {self.table} AS kept
+                WHERE {self.matches("kept", "incoming")} AND NOT ({self.moves("incoming")})
+            )
+            ORDER BY {self.listed(self.key, of="incoming.")}
+            ON CONFLICT ({self.listed(self.key)}) {self.resolution}
+            RETURNING {self.listed(self.returned, of="kept.")}
+        """  # noqa: S608  names of our own tables and columns
+
+    @property
+    def gathered(self) -> str:
+        """One row a key: what several facts of one batch say, already merged."""
+        aggregates = {"least": "min", "greatest": "max"}
+        picked = (f"{aggregates[self.pick(name)]}({quoted(name)}) AS {quoted(name)}" for name in self.moving)
+        fixed = (f"max({quoted(name)}) AS {quoted(name)}" for name in self.fixed)
+        return ", ".join((self.listed(self.key), *fixed, *picked))
+
+    def moves(self, source: str) -> str:
+        """Whether a row from `source` would move any column of the row that is kept."""
+        if not self.moving:
+            return "false"
+        return " OR ".join(
+            f"{self.pick(name)}(kept.{quoted(name)}, {source}.{quoted(name)}) IS DISTINCT FROM kept.{quoted(name)}"
+            for name in self.moving
+        )
+
+    @property
+    def resolution(self) -> str:
+        if not self.moving:
+            return "DO NOTHING"
+        updates = ", ".join(
+            f"{quoted(name)} = {self.pick(name)}(kept.{quoted(name)}, excluded.{quoted(name)})" for name in self.moving
+        )
+        return f"DO UPDATE SET {updates} WHERE {self.moves('excluded')}"
+
+
+def quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """The rows as one JSON parameter: PostgreSQL turns it into typed columns, arrays included."""
+    return json.dumps(rows, default=as_text, ensure_ascii=False)
+
+
+def as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"A fact holds a {type(value).__name__}, which has no place in a row.")

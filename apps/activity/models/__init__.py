@@ -1,0 +1,40 @@
+"""The tables of what happened; written through record() alone."""
+
+from apps.activity.models.accounts import Contributor, GitHubMembership, GitHubTeam, Installation, RepositoryAccess
+from apps.activity.models.bookkeeping import Change, Coverage, Provenance
+from apps.activity.models.deployments import Deployment, DeploymentStatus, WorkflowRun
+from apps.activity.models.issues import Issue, IssueComment
+from apps.activity.models.pull_requests import (
+    PullRequest,
+    PullRequestCommit,
+    PullRequestEvent,
+    Review,
+    ReviewComment,
+)
+from apps.activity.models.repositories import Commit, GitReference, Push, Release, Repository
+
+__all__ = [
+    "Change",
+    "Commit",
+    "Contributor",
+    "Coverage",
+    "Deployment",
+    "DeploymentStatus",
+    "GitHubMembership",
+    "GitHubTeam",
+    "GitReference",
+    "Installation",
+    "Issue",
+    "IssueComment",
+    "Provenance",
+    "PullRequest",
+    "PullRequestCommit",
+    "PullRequestEvent",
+    "Push",
+    "Release",
+    "Repository",
+    "RepositoryAccess",
+    "Review",
+    "ReviewComment",
+    "WorkflowRun",
+]

@@ -1,0 +1,68 @@
+"""What was changed, where facts came from, and for which stretch of time a stream is complete."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from apps.activity.models.repositories import Repository
+
+
+class Change(models.Model):
+    """Something that figures are derived from has changed: append-only, drained by the recalculation.
+
+    There is no unique key, so recording never waits and no mark is lost between a read and a delete.
+    """
+
+    class Kind(models.TextChoices):
+        PULL_REQUEST = "pull_request"  # key: repository id, colon, number
+        BRANCH = "branch"  # key: repository id, colon, ref: a push may belong to pull requests
+        COMMIT = "commit"  # key: repository id, colon, SHA
+        DEPLOYMENT = "deployment"  # key: deployment id
+        CONTRIBUTOR = "contributor"  # key: account id: its kind decides who counts as a bot
+        INSTALLATION = "installation"  # key: installation id: its account gets a team
+        TEAM = "team"  # key: team id: members, time zone, repositories or rules
+
+    kind = models.TextField(choices=Kind.choices)
+    key = models.TextField()
+    recorded_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class Provenance(models.Model):
+    """Which delivery or API read spoke of which entity; outside any equality of facts."""
+
+    entity = models.TextField()
+    key = models.TextField()
+    source = models.TextField()
+    source_key = models.TextField()
+
+    class Meta:
+        verbose_name_plural = "provenance"
+        constraints = (
+            models.UniqueConstraint(
+                fields=("entity", "key", "source", "source_key"), name="one_row_per_entity_and_source"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.key} from {self.source} {self.source_key}"
+
+
+class Coverage(models.Model):
+    """Between two instants, everything GitHub had of a stream in a repository is here."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="+")
+    stream = models.TextField()
+    from_at = models.DateTimeField()
+    to_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "coverage"
+        constraints = (
+            models.CheckConstraint(condition=models.Q(from_at__lte=models.F("to_at")), name="coverage_runs_forwards"),
+        )
+        indexes = (models.Index(fields=("repository", "stream", "to_at"), name="coverage_of_a_stream"),)
+
+    def __str__(self) -> str:
+        return f"{self.stream} of {self.repository_id}"

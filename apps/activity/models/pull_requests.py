@@ -1,0 +1,175 @@
+"""Rows of pull requests, their history and commits, reviews and review comments."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from apps.activity.models.accounts import Contributor, stamp_field
+from apps.activity.models.repositories import Repository
+
+
+class PullRequest(models.Model):
+    """The current state of a pull request, one stamp per field group."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        CLOSED = "closed"
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="pull_requests")
+    number = models.IntegerField()
+
+    github_id = models.BigIntegerField(null=True, blank=True)
+    title = models.TextField(db_default="", blank=True)
+    state = models.TextField(db_default="", blank=True, choices=State.choices)
+    is_draft = models.BooleanField(db_default=False)
+    author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    author_association = models.TextField(null=True, blank=True)  # noqa: DJ001  not in every payload
+    created_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    merged_at = models.DateTimeField(null=True, blank=True)
+    merge_sha = models.TextField(null=True, blank=True)  # noqa: DJ001  null until merged
+    base_ref = models.TextField(db_default="", blank=True)
+    head_ref = models.TextField(db_default="", blank=True)
+    head_sha = models.TextField(db_default="", blank=True)
+    is_cross_repository = models.BooleanField(null=True)
+    core_stamp = stamp_field()
+
+    additions = models.IntegerField(null=True, blank=True)
+    deletions = models.IntegerField(null=True, blank=True)
+    changed_files = models.IntegerField(null=True, blank=True)
+    commit_count = models.IntegerField(null=True, blank=True)
+    merged_by = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    sizes_stamp = stamp_field()
+
+    labels = ArrayField(models.TextField(), null=True, blank=True)
+    labels_stamp = stamp_field()
+
+    body = models.TextField(db_default="", blank=True)
+    text_stamp = stamp_field()
+
+    listed_head_sha = models.TextField(db_default="", blank=True)
+    listed_commit_count = models.IntegerField(null=True, blank=True)
+    commit_list_stamp = stamp_field()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("repository", "number"), name="one_pull_request_per_number"),)
+        indexes = (
+            # A push asks which pull requests its branch feeds.
+            models.Index(fields=("repository", "head_ref"), name="pull_request_by_head_ref"),
+            # The pull request list is read newest first.
+            models.Index(fields=("repository", "-updated_at"), name="pull_request_newest_first"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}#{self.number} {self.title}"
+
+
+class PullRequestEvent(models.Model):
+    """A member of a pull request's history."""
+
+    class Kind(models.TextChoices):
+        READY_FOR_REVIEW = "ready_for_review"
+        CONVERTED_TO_DRAFT = "converted_to_draft"
+        CLOSED = "closed"
+        MERGED = "merged"
+        REOPENED = "reopened"
+        REVIEW_REQUESTED = "review_requested"
+        REVIEW_REQUEST_REMOVED = "review_request_removed"
+        REVIEW_DISMISSED = "review_dismissed"
+        HEAD_MOVED = "head_moved"
+        FORCE_PUSHED = "force_pushed"
+        LABELED = "labeled"
+        UNLABELED = "unlabeled"
+        THREAD_RESOLVED = "thread_resolved"
+        THREAD_UNRESOLVED = "thread_unresolved"
+
+    class Source(models.TextChoices):
+        WEBHOOK = "webhook"
+        API = "api"
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    number = models.IntegerField()
+    kind = models.TextField(choices=Kind.choices)
+    subject = models.TextField(db_default="", blank=True)
+    at = models.DateTimeField()
+    source = models.TextField(choices=Source.choices)
+    actor = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("repository", "number", "kind", "subject", "at", "source"),
+                name="one_row_per_event_in_a_history",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class PullRequestCommit(models.Model):
+    """A commit of a pull request while `head_sha` was its head."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    number = models.IntegerField()
+    head_sha = models.TextField()
+    sha = models.TextField()
+    authored_at = models.DateTimeField(null=True, blank=True)
+    committed_at = models.DateTimeField(null=True, blank=True)
+    author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("repository", "number", "head_sha", "sha"), name="one_row_per_commit_of_a_head"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.sha[:7]
+
+
+class Review(models.Model):
+    """A submitted review; what it said and whether it was dismissed stand side by side."""
+
+    class Verdict(models.TextChoices):
+        APPROVED = "approved"
+        CHANGES_REQUESTED = "changes_requested"
+        COMMENTED = "commented"
+
+    github_id = models.BigIntegerField(primary_key=True)
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    number = models.IntegerField()
+    author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    commit_sha = models.TextField(null=True, blank=True)  # noqa: DJ001  lost when the head was force-pushed away
+    stamp = stamp_field()
+    verdict = models.TextField(null=True, blank=True, choices=Verdict.choices)  # noqa: DJ001  unknown once dismissed
+    verdict_stamp = stamp_field()
+    dismissed_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("repository", "number"), name="reviews_of_a_pull_request"),)
+
+    def __str__(self) -> str:
+        return f"review {self.github_id}"
+
+
+class ReviewComment(models.Model):
+    """A comment on a line of the diff."""
+
+    github_id = models.BigIntegerField(primary_key=True)
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    number = models.IntegerField()
+    review_id = models.BigIntegerField(null=True, blank=True)
+    author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    stamp = stamp_field()
+
+    class Meta:
+        indexes = (models.Index(fields=("repository", "number"), name="review_comments_of_one"),)
+
+    def __str__(self) -> str:
+        return f"review comment {self.github_id}"

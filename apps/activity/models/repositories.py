@@ -1,0 +1,123 @@
+"""Rows of repositories, their refs, pushes, commits and releases."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+
+from apps.activity.models.accounts import Contributor, stamp_field
+
+
+class Repository(models.Model):
+    """A repository: the id is its identity, `full_name` a label that may change."""
+
+    github_id = models.BigIntegerField(primary_key=True)
+    full_name = models.TextField(db_default="", blank=True)
+    owner = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    default_branch = models.TextField(null=True, blank=True)  # noqa: DJ001  unknown until a full snapshot
+    is_private = models.BooleanField(null=True)
+    is_archived = models.BooleanField(db_default=False)
+    is_fork = models.BooleanField(db_default=False)
+    created_at = models.DateTimeField(null=True, blank=True)
+    pushed_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    stamp = stamp_field()
+
+    class Meta:
+        verbose_name_plural = "repositories"
+        indexes = (models.Index(Lower("full_name"), name="repository_by_name"),)
+
+    def __str__(self) -> str:
+        return self.full_name or f"repository {self.github_id}"
+
+
+class GitReference(models.Model):
+    """A branch or tag, and whether it still exists."""
+
+    class Kind(models.TextChoices):
+        BRANCH = "branch"
+        TAG = "tag"
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    kind = models.TextField(choices=Kind.choices)
+    name = models.TextField()
+    is_deleted = models.BooleanField(db_default=False)
+    is_verified = models.BooleanField(db_default=False)
+    stamp = stamp_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("repository", "kind", "name"), name="one_row_per_git_reference"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class Push(models.Model):
+    """A ref moved from one commit to another."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    ref = models.TextField()
+    before_sha = models.TextField()
+    after_sha = models.TextField()
+    pushed_at = models.DateTimeField()
+    commit_shas = ArrayField(models.TextField(), default=list)
+    distinct_shas = ArrayField(models.TextField(), default=list)
+    is_default_branch = models.SmallIntegerField(db_default=0)
+    is_forced = models.SmallIntegerField(db_default=0)
+    is_incomplete = models.SmallIntegerField(db_default=0)
+
+    class Meta:
+        verbose_name_plural = "pushes"
+        constraints = (
+            models.UniqueConstraint(
+                fields=("repository", "ref", "before_sha", "after_sha"), name="one_push_between_two_commits"
+            ),
+        )
+        indexes = (models.Index(fields=("repository", "ref", "after_sha"), name="push_chain_backwards"),)
+
+    def __str__(self) -> str:
+        return f"{self.ref} to {self.after_sha[:7]}"
+
+
+class Commit(models.Model):
+    """A commit seen in a push or through the API; `landed_at` is its arrival on the default branch."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    sha = models.TextField()
+    headline = models.TextField(db_default="", blank=True)
+    authored_at = models.DateTimeField(null=True, blank=True)
+    committed_at = models.DateTimeField(null=True, blank=True)
+    author_name = models.TextField(db_default="", blank=True)
+    author_email = models.TextField(db_default="", blank=True)
+    author_login = models.TextField(db_default="", blank=True)
+    is_date_clamped = models.BooleanField(db_default=False)
+    stamp = stamp_field()
+    parent_count = models.SmallIntegerField(null=True, blank=True)
+    author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    landed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("repository", "sha"), name="one_row_per_commit"),)
+
+    def __str__(self) -> str:
+        return f"{self.sha[:7]} {self.headline}"
+
+
+class Release(models.Model):
+    """A release of a repository."""
+
+    github_id = models.BigIntegerField(primary_key=True)
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    tag_name = models.TextField(db_default="", blank=True)
+    name = models.TextField(db_default="", blank=True)
+    is_draft = models.BooleanField(db_default=False)
+    is_prerelease = models.BooleanField(db_default=False)
+    author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(null=True, blank=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    stamp = stamp_field()
+
+    def __str__(self) -> str:
+        return self.tag_name
