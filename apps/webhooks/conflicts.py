@@ -1,4 +1,4 @@
-"""The same key with other bytes: a conflict only if the documents differ, for a form and a JSON body may say the same."""
+"""The same key with other bytes: a conflict only if the documents differ, for a form and JSON may say the same."""
 
 import logging
 

@@ -24,7 +24,7 @@ class Gatherer(Generic[Item]):
         self._starting = threading.Lock()
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        _gatherers.add(self)
+        _gatherers.add(self)  # type: ignore[arg-type]  # of whatever items
 
     def put(self, item: Item) -> bool:
         """Take an item over at once, or say False because too many wait."""

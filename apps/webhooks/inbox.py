@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,7 @@ from apps.webhooks.parsing import FORM
 from apps.webhooks.routing import find_routing
 
 LONGEST_WAIT_S = 4.0
+LONGEST_STALE_S = 1.0  # a connection that a restart left behind says so at once
 logger = logging.getLogger(__name__)
 
 # rung_at is now exactly when workers must be told: the row is new, or it was failed or dead and is armed again.
@@ -94,9 +96,7 @@ def _outcome(*, is_new: bool, is_due: bool, is_conflict: bool) -> Outcome:
     return Outcome.REARMED if is_due else Outcome.DUPLICATE
 
 
-def _parameters(
-    hook: GitHubHook, content: bytes, *, signed_by: str, source: Delivery.Source
-) -> dict[str, Any]:
+def _parameters(hook: GitHubHook, content: bytes, *, signed_by: str, source: Delivery.Source) -> dict[str, Any]:
     routing = find_routing(content, is_form=hook.headers.get("content-type", "").startswith(FORM))
     return {
         "hook_id": hook.hook_id,
@@ -116,23 +116,24 @@ def _parameters(
 
 def _keep(parameters: dict[str, Any]) -> tuple[int, bool, bool, bool]:
     """Run the statement; once more on a new connection if this one turns out to be stale."""
+    started_s = time.monotonic()
     was_connected = connection.connection is not None
     try:
         return _execute(parameters)
     except DatabaseError as error:
         connection.close()
-        if not was_connected or not _is_stale(error):
+        is_time_left = time.monotonic() - started_s < LONGEST_STALE_S
+        if not (was_connected and is_time_left and _is_stale(error)):
             raise
         return _execute(parameters)
 
 
 def _execute(parameters: dict[str, Any]) -> tuple[int, bool, bool, bool]:
-    connection.health_check_done = True  # a stale connection shows here and is mended above: no question beforehand
-    connection.ensure_connection()
+    connection.ensure_connection()  # no health check: a stale connection shows below and is mended above
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         # The driver's own cursor binds on the server: the bytes travel as they are and the plan is kept.
-        row = cursor.execute(_KEEP, parameters, prepare=True).fetchone()
-    return row  # type: ignore[return-value]  # the statement returns exactly one such row
+        rows: list[tuple[int, bool, bool, bool]] = cursor.execute(_KEEP, parameters, prepare=True).fetchall()
+    return rows[0]
 
 
 def _is_stale(error: DatabaseError) -> bool:

@@ -2,8 +2,10 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 
 from celery import current_app
 from kombu import Connection, Producer
@@ -48,28 +50,30 @@ def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Produce
     )
 
 
-def publish_all(ids: Sequence[int]) -> int:
+def ring_for(ids: Sequence[int]) -> int:
     """Send as many messages as the deliveries need; how many were sent before the broker failed, if it did."""
-    sent = 0
-    for start in range(0, len(ids), MOST_PER_MESSAGE):
-        try:
-            publish(ids[start : start + MOST_PER_MESSAGE])
-        except BROKER_ERRORS as error:
-            RINGS.labels("failed").inc()
-            logger.warning("ring_failed", extra={"error": type(error).__name__})
-            break
-        RINGS.labels("sent").inc()
-        sent += 1
-    return sent
+    portions = (ids[start : start + MOST_PER_MESSAGE] for start in range(0, len(ids), MOST_PER_MESSAGE))
+    return sum(1 for _ in takewhile(_attempt, (partial(publish, portion) for portion in portions)))
+
+
+def ring_for_more() -> bool:
+    """Tell the workers that there is post without naming any; whether the broker took the message."""
+    return _attempt(lambda: publish([]))
 
 
 def ring_for_changes() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
+    return _attempt(lambda: current_app.send_task(RECALCULATE_TASK, queue="figures", retry=False, ignore_result=True))
+
+
+def _attempt(send: Callable[[], object]) -> bool:
     try:
-        current_app.send_task(RECALCULATE_TASK, queue="figures", retry=False, ignore_result=True)
+        send()
     except BROKER_ERRORS as error:
+        RINGS.labels("failed").inc()
         logger.warning("ring_failed", extra={"error": type(error).__name__})
         return False
+    RINGS.labels("sent").inc()
     return True
 
 

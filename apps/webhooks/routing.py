@@ -1,7 +1,7 @@
 """Where a body belongs, found without parsing it: a bounded search of the raw bytes for three columns.
 
-The door needs the installation, so that claims can be fair, and must not parse what anybody might have sent. The values are
-what the bytes suggest; processing puts those of the parsed document in their place.
+The door needs the installation, so that claims can be fair, and must not parse what anybody might have sent. The values
+are what the bytes suggest; processing puts those of the parsed document in their place.
 """
 
 import re

@@ -1,9 +1,9 @@
 """The door: what GitHub posts is checked, kept and answered."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -26,8 +26,8 @@ from apps.webhooks.signature import SecretSlot, is_signature, signing_slot
 logger = logging.getLogger(__name__)
 
 
-class NotKept(exceptions.APIException):  # noqa: N818  says what it is
-    """Nothing is known to be stored; a later commit is harmless, for the key is the same when GitHub delivers again."""
+class NotKept(exceptions.APIException):
+    """Nothing is known to be stored; a later commit is harmless, for GitHub delivers again under the same key."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The delivery could not be kept. Deliver it again."
@@ -54,7 +54,7 @@ class SignedByGitHub(BaseAuthentication):
         header = environ.get("HTTP_X_HUB_SIGNATURE_256", "")
         if not is_signature(header):
             raise exceptions.AuthenticationFailed("X-Hub-Signature-256 is missing or malformed.", code="no_signature")
-        content = read_content(request._request, length=length)  # noqa: SLF001  DRF's request has no bounded read
+        content = read_content(request._request, length=length)  # DRF's request has no bounded read
         slot = signing_slot(content, header=header, slots=slots)
         if slot is None:
             raise SignatureMismatch(content)
@@ -78,19 +78,19 @@ class SignatureMismatch(exceptions.AuthenticationFailed):
 class AlwaysJSON(BaseContentNegotiation):
     """GitHub accepts anything and reads nothing."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> None:
         return None
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], "application/json"
+        return next(iter(renderers)), "application/json"
 
 
 class DeliveryView(APIView):
     """Keep the delivery and answer at once. Everything slow or fallible happens in a worker."""
 
-    http_method_names = ("post",)  # type: ignore[assignment]  # a tuple is as good as the list
+    http_method_names = ("post",)
     authentication_classes = (SignedByGitHub,)
     permission_classes = (IsAuthenticated,)
     throttle_classes = ()
@@ -105,10 +105,9 @@ class DeliveryView(APIView):
         super().initial(request, *args, **kwargs)
 
     def post(self, request: Request) -> Response:
-        receipt = inbox.receive(request.user, request.auth.content, signed_by=request.auth.slot.name)
-        return Response(
-            {"delivery": receipt.key, "outcome": receipt.outcome.value}, status=status.HTTP_202_ACCEPTED
-        )
+        hook, signed = cast(GitHubHook, request.user), cast(SignedBody, request.auth)
+        receipt = inbox.receive(hook, signed.content, signed_by=signed.slot.name)
+        return Response({"delivery": receipt.key, "outcome": receipt.outcome.value}, status=status.HTTP_202_ACCEPTED)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, DatabaseError):

@@ -1,8 +1,8 @@
 """A bound on waiting for the database that holds even when the connection is frozen.
 
-A connection frozen behind a proxy is released neither by statement_timeout nor by tcp_user_timeout nor by keepalives: the
-peer still acknowledges (https://github.com/psycopg/psycopg/issues/1371). Shutting our own end of the socket down is: the
-thread that waits gets an OperationalError at once.
+A connection frozen behind a proxy is released neither by statement_timeout nor by tcp_user_timeout nor by keepalives:
+the peer still acknowledges (https://github.com/psycopg/psycopg/issues/1371). Shutting our own end of the socket down
+does release it: the thread that waits gets an error at once.
 """
 
 import os
@@ -11,36 +11,55 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
-from django.db import connection, connections
+from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Error as PsycopgError
 
 LOOK_EVERY_S = 0.1
 
 
+class TimeIsUp(OperationalError):  # noqa: N818  says what it is
+    """The database took longer than somebody was ready to wait."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One thread's wait."""
+
+    deadline_s: float  # of time.monotonic
+    wrapper: BaseDatabaseWrapper
+    is_cut: bool = False
+
+
 class Watchdog:
     """One thread per process that cuts the connections of those who have waited too long."""
 
     def __init__(self) -> None:
-        self._watched: dict[object, tuple[float, BaseDatabaseWrapper]] = {}
+        self._watched: dict[int, _Watched] = {}
         self._busy = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def limit(self, *, seconds: float) -> Iterator[None]:
-        """Inside, the default connection of this thread is cut when the time is over, again and again until we leave."""
+        """Inside, the default connection of this thread is cut once the time is over; TimeIsUp tells of it."""
         if self._thread is None:
             self._start()
-        token = object()
-        self._watched[token] = (time.monotonic() + seconds, connections[connection.alias])
+        watched = _Watched(deadline_s=time.monotonic() + seconds, wrapper=connections[DEFAULT_DB_ALIAS])
+        self._watched[id(watched)] = watched
         if not self._busy.is_set():
             self._busy.set()
         try:
             yield
+        except Error as error:
+            if watched.is_cut:
+                watched.wrapper.close()
+                raise TimeIsUp(f"The database did not answer within {seconds} s.") from error
+            raise
         finally:
-            del self._watched[token]
+            del self._watched[id(watched)]
 
     def _start(self) -> None:
         with self._starting:
@@ -53,9 +72,10 @@ class Watchdog:
             self._busy.wait()
             time.sleep(LOOK_EVERY_S)
             now = time.monotonic()
-            for deadline, wrapper in list(self._watched.values()):
-                if now >= deadline:
-                    _cut(wrapper)
+            for watched in list(self._watched.values()):
+                if now >= watched.deadline_s:
+                    watched.is_cut = True
+                    _cut(watched.wrapper)
             self._busy.clear()
             if self._watched:  # after the clear: who registers in between is seen
                 self._busy.set()
