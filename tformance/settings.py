@@ -38,7 +38,7 @@ try:
     GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=github_url).rstrip("/")
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
-    BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 90, validate=validate.Range(min=1))
+    BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=1))
 except EnvError as error:
     raise explain(error) from error
 
