@@ -8,7 +8,7 @@ from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.remembered import var_folder
 from tformance.processes import programs
 from tformance.processes.run import run_everything, run_some, stop_everything
-from tformance.processes.stopping import StopRequestedError, stoppable
+from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
 from tformance.processes.telling import say
 
 COMMANDS = {
@@ -26,6 +26,9 @@ def arguments() -> argparse.Namespace:
         prog="python -m tformance.processes",
         description="Run tformance on this machine; without DATABASE_URL and REDIS_URL, on engines of its own.",
     )
+    parser.add_argument(
+        "--end-with-parent", action="store_true", help="stop when the program that started this one dies (Linux)"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, meaning in COMMANDS.items():
         commands.add_parser(name, help=meaning, description=meaning)
@@ -33,10 +36,12 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    command = arguments().command
+    options = arguments()
     try:
         with stoppable():
-            return act(command, var=var_folder())
+            if options.end_with_parent:
+                follow_parent()
+            return act(options.command, var=var_folder())
     except StopRequestedError:
         say("\nStopped. Nothing is left running.")
         return 0

@@ -1,9 +1,9 @@
 """`make run` and `make demo`: everything on this machine, in the foreground, until Ctrl-C."""
 
 import os
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +13,7 @@ from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.locks import try_exclusive
 from tformance.embedded.logs import last_lines
+from tformance.embedded.occupants import wait_until
 from tformance.embedded.private_files import read_private_json, write_private_json
 from tformance.embedded.remembered import CHECKOUT, ensure_secrets
 from tformance.processes import programs
@@ -38,7 +39,7 @@ def run_everything(var: Path, *, with_demo: bool) -> int:
         _prepare(var, stack=stack)
         port = choose_port(var)
         os.environ["PORT"] = str(port)
-        write_private_json(var / RUN_FILE, {"pid": os.getpid(), "port": port})
+        _remember(var, port=port)
         everything = (programs.web(port=port), *programs.workers(), programs.beat())
         supervisor = stack.enter_context(supervised(everything, var=var, mark=mark))
         with step("web, workers and beat"):
@@ -63,23 +64,40 @@ def stop_everything(var: Path) -> None:
     runner = read_private_json(var / RUN_FILE).get("pid")
     with ExitStack() as stack:
         if runner and not try_exclusive(var / LOCK_FILE, stack=stack):
-            os.kill(int(runner), 15)
-            deadline = time.monotonic() + STOP_SECONDS * 2
-            while not try_exclusive(var / LOCK_FILE, stack=stack):
-                if time.monotonic() > deadline:
-                    raise EmbeddedError(f"The run with process id {runner} does not stop. Look at {var / 'log'}.")
-                time.sleep(0.1)
+            os.kill(int(runner), signal.SIGTERM)
+            if not wait_until(lambda: try_exclusive(var / LOCK_FILE, stack=stack), seconds=STOP_SECONDS * 2):
+                raise EmbeddedError(f"The run with process id {runner} does not stop. Look at {var / 'log'}.")
         clear(mark_of(var, run="run"), patience=STOP_SECONDS)
         Engines(var=var).stop()
 
 
 def _be_the_only_one(var: Path, *, stack: ExitStack) -> None:
-    if not try_exclusive(var / LOCK_FILE, stack=stack):
+    if not _is_mine(var, stack=stack):
         running = read_private_json(var / RUN_FILE)
         raise EmbeddedError(
             f"tformance runs already, at http://127.0.0.1:{running.get('port', '?')}/ "
             f"(process {running.get('pid', '?')}). `make stop` stops it."
         )
+    _remember(var)
+    stack.callback(_remember, var, is_stopping=True)
+
+
+def _is_mine(var: Path, *, stack: ExitStack) -> bool:
+    """Take the place of the one run of this checkout; a run that is about to end is worth waiting for."""
+
+    def taken() -> bool:
+        return try_exclusive(var / LOCK_FILE, stack=stack)
+
+    if taken():
+        return True
+    if not read_private_json(var / RUN_FILE).get("is_stopping"):
+        return False
+    say("Waiting for the previous run to end …")
+    return wait_until(taken, seconds=STOP_SECONDS * 2)
+
+
+def _remember(var: Path, **facts: object) -> None:
+    write_private_json(var / RUN_FILE, {"pid": os.getpid(), **facts})
 
 
 def _prepare(var: Path, *, stack: ExitStack) -> None:

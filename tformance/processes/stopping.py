@@ -1,11 +1,15 @@
 """Being asked to stop: Ctrl-C, SIGTERM and a closed terminal are all the same polite request."""
 
 import contextlib
+import ctypes
 import signal
 from collections.abc import Iterator
 from types import FrameType
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+PR_SET_PDEATHSIG = 1
 
 
 class StopRequestedError(BaseException):
@@ -31,3 +35,9 @@ def _first(number: int, _frame: FrameType | None) -> None:
 
 def _later(_number: int, _frame: FrameType | None) -> None:
     return
+
+
+def follow_parent() -> None:
+    """Ask the kernel (Linux) for a SIGTERM when our parent is killed outright, so that we still stop warm."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,7 +1,6 @@
 """Keeping programs running with supervisor: restarted when they fail, stopped warm when we stop or die."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -13,8 +12,7 @@ from tformance.embedded.private_files import write_private
 from tformance.embedded.remembered import CHECKOUT
 from tformance.processes.marks import VARIABLE, clear
 from tformance.processes.programs import STOP_SECONDS, Program
-
-PR_SET_PDEATHSIG = 1
+from tformance.processes.stopping import follow_parent
 
 
 @contextlib.contextmanager
@@ -28,7 +26,7 @@ def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator
         env=os.environ | {VARIABLE: mark, "TFORMANCE_VAR": str(var)},
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # a Ctrl-C is for us; the programs hear SIGTERM, from their supervisor, once
-        preexec_fn=_follow_parent,  # noqa: PLW1509  no threads yet
+        preexec_fn=follow_parent,  # noqa: PLW1509  no threads yet
     )
     try:
         yield supervisor
@@ -82,9 +80,3 @@ def _section(name: str, values: Mapping[str, object]) -> str:
 def _quoted(part: str) -> str:
     text = part.replace("%", "%%")
     return f'"{text}"' if " " in text or ";" in text else text
-
-
-def _follow_parent() -> None:
-    """Ask the kernel (Linux) for a SIGTERM when our parent is killed outright: the programs are then stopped warm."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
