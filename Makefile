@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet \
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --quiet \
 	--require-hashes --no-deps --only-binary :all: --no-compile
 
 # Byte code is written when first used and read from then on: a second start must be quick.

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from tformance.embedded.remembered import CHECKOUT
 from tformance.processes.marks import VARIABLE, clear
 from tformance.processes.programs import STOP_SECONDS, Program
 from tformance.processes.stopping import follow_parent
+from tformance.processes.telling import say
+
+UNEXPECTED = re.compile(r"(?:(?P<lost>gave up)|exited): (?P<program>[\w-]+) .*(?:not expected|FATAL)")
 
 
 @contextlib.contextmanager
@@ -25,9 +30,11 @@ def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator
         cwd=CHECKOUT,
         env=os.environ | {VARIABLE: mark, "TFORMANCE_VAR": str(var)},
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C is for us; the programs hear SIGTERM, from their supervisor, once
         preexec_fn=follow_parent,  # noqa: PLW1509  no threads yet
     )
+    threading.Thread(target=_relay, args=(supervisor, var), daemon=True).start()
     try:
         yield supervisor
     finally:
@@ -39,6 +46,17 @@ def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator
         supervisor.poll()
 
 
+def _relay(supervisor: "subprocess.Popen[bytes]", var: Path) -> None:
+    """Tell what concerns the person at the terminal: a program that ended although nobody stopped it."""
+    assert supervisor.stdout is not None  # noqa: S101  for the type checker: it is a pipe
+    for line in supervisor.stdout:
+        if match := UNEXPECTED.search(line.decode(errors="replace")):
+            outcome = "It is not started again" if match["lost"] else "It is started again"
+            say(
+                f"! {match['program']} ended by itself. {outcome}; see {var / 'log' / match['program']}.log", error=True
+            )
+
+
 def configuration(programs: Sequence[Program], *, var: Path) -> str:
     """The supervisor's configuration file."""
     header = {
@@ -47,7 +65,7 @@ def configuration(programs: Sequence[Program], *, var: Path) -> str:
         "logfile": var / "log" / "supervisord.log",
         "logfile_maxbytes": "5MB",
         "logfile_backups": 1,
-        "loglevel": "warn",
+        "loglevel": "info",
         **({"user": "root"} if os.geteuid() == 0 else {}),  # or it warns at every start
     }
     group = {"programs": ",".join(program.name for program in programs)}  # one group stops all at once, not in turn
@@ -64,6 +82,7 @@ def _program(program: Program, *, var: Path) -> dict[str, object]:
         "stopasgroup": "false",  # SIGTERM to a worker's children kills the tasks they run
         "killasgroup": "true",
         "stopwaitsecs": STOP_SECONDS,
+        "autorestart": "true",  # also after a clean end: nobody but us should stop them
         "startsecs": 2,
         "startretries": 30,
         "redirect_stderr": "true",
