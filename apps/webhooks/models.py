@@ -1,0 +1,259 @@
+"""The letterbox: what GitHub posted, what became of it, and the secrets that prove where it came from."""
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.contrib.postgres.indexes import BrinIndex, HashIndex
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    """Every change of state is one guarded UPDATE; the row count says whether it happened."""
+
+    def unfinished(self) -> "DeliveryQuerySet":
+        """Deliveries whose effect is still to come."""
+        return self.filter(state__in=Delivery.UNFINISHED)
+
+    def due(self) -> "DeliveryQuerySet":
+        """Deliveries that a worker may claim now."""
+        return self.filter(state__in=Delivery.WAITING, not_before__lte=Now())
+
+    def lapsed(self) -> "DeliveryQuerySet":
+        """Deliveries whose worker let its lease run out without a verdict."""
+        return self.filter(state=Delivery.State.RUNNING, lease_until__lt=Now())
+
+    def held(self, *, claim_number: int) -> "DeliveryQuerySet":
+        """Deliveries that nobody claimed since the claim of this number: the fence of every verdict."""
+        return self.filter(state=Delivery.State.RUNNING, claim_number=claim_number)
+
+    def release(self, *, claim_number: int, after: timedelta) -> int:
+        """Put a held delivery back without a verdict, due after a while; no attempt is spent."""
+        return self.held(claim_number=claim_number).update(
+            state=Delivery.State.RECEIVED,
+            not_before=Now() + after,
+            lease_until=None,
+            leased_by="",
+            is_claimed_alone=False,
+        )
+
+    def lapse(self, *, claim_number: int) -> int:
+        """Give up a held lease at once, so that the delivery is claimed alone next."""
+        return self.held(claim_number=claim_number).update(lease_until=Now() - timedelta(seconds=1))
+
+    def fail(self, *, claim_number: int, after: timedelta, reason: str, error: str) -> int:
+        """Spend an attempt of a held delivery; it is due again after a while."""
+        return self.held(claim_number=claim_number).update(
+            state=Delivery.State.FAILED,
+            attempts=F("attempts") + 1,
+            not_before=Now() + after,
+            reason=reason,
+            error=error,
+            lease_until=None,
+            leased_by="",
+            is_claimed_alone=False,
+        )
+
+    def settle(self, state: "Delivery.State", *, claim_number: int, reason: str, error: str) -> int:
+        """End a held delivery for good, as dead or quarantined, without effects."""
+        return self.held(claim_number=claim_number).update(
+            state=state,
+            attempts=F("attempts") + 1,
+            finished_at=Now(),
+            reason=reason,
+            error=error,
+            lease_until=None,
+            leased_by="",
+            is_claimed_alone=False,
+        )
+
+    def replay(self) -> int:
+        """Make deliveries due again as if they had just come, behind everything live; running ones are left alone."""
+        return (
+            self.exclude(state=Delivery.State.RUNNING)
+            .filter(body__isnull=False)
+            .update(
+                state=Delivery.State.RECEIVED,
+                source=Delivery.Source.REPLAY,
+                attempts=0,
+                crashes=0,
+                reason="",
+                error="",
+                not_before=Now(),
+                rung_at=Now(),
+                finished_at=None,
+            )
+        )
+
+
+class Delivery(models.Model):
+    """One POST of GitHub's, slim and kept for ever; a redelivery repeats its key."""
+
+    class State(models.TextChoices):
+        RECEIVED = "received"  # waits for a worker
+        RUNNING = "running"  # a worker holds its lease
+        PROCESSED = "processed"  # its facts are recorded
+        IGNORED = "ignored"  # authentic, and nothing to do
+        QUARANTINED = "quarantined"  # authentic, and nothing can be made of it
+        FAILED = "failed"  # waits for its next attempt
+        DEAD = "dead"  # its attempts are spent, or it kills its workers
+
+    class Source(models.IntegerChoices):
+        """How it came; the order is the order of claims."""
+
+        WEBHOOK = 0
+        API = 1
+        REPLAY = 2
+
+    WAITING: ClassVar = (State.RECEIVED, State.FAILED)
+    UNFINISHED: ClassVar = (State.RECEIVED, State.RUNNING, State.FAILED)
+    FINISHED: ClassVar = (State.PROCESSED, State.IGNORED, State.QUARANTINED, State.DEAD)
+    NEEDS_SOMEBODY: ClassVar = (State.QUARANTINED, State.DEAD)
+
+    hook_id = models.BigIntegerField()
+    guid = models.UUIDField()
+    event = models.TextField()
+    action = models.TextField(db_default="", blank=True)
+    installation_id = models.BigIntegerField(null=True, blank=True)
+    repository_id = models.BigIntegerField(null=True, blank=True)
+    body_sha256 = models.BinaryField(max_length=32)
+    size = models.IntegerField(help_text="bytes of the body")
+    source = models.SmallIntegerField(choices=Source.choices, db_default=Source.WEBHOOK)
+    signed_by = models.TextField(db_default="", blank=True, help_text="the slot of the secret that signed it")
+
+    state = models.TextField(choices=State.choices, db_default=State.RECEIVED)
+    reason = models.TextField(db_default="", blank=True, help_text="why it is in this state, as one word")
+    error = models.TextField(db_default="", blank=True)
+    attempts = models.SmallIntegerField(db_default=0, help_text="verdicts so far; an operator's replay sets it back")
+    crashes = models.SmallIntegerField(db_default=0, help_text="claims made alone that ended without a verdict")
+    claim_number = models.IntegerField(db_default=0, help_text="only grows; the fence of every verdict")
+    is_claimed_alone = models.BooleanField(db_default=False)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    leased_by = models.TextField(db_default="", blank=True, help_text="the Celery task that holds it")
+
+    received_at = models.DateTimeField(db_default=Now())
+    rung_at = models.DateTimeField(db_default=Now(), help_text="when workers were last told of it")
+    not_before = models.DateTimeField(db_default=Now())
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    duplicates = models.IntegerField(db_default=0, help_text="how often the key came again")
+    is_conflict = models.BooleanField(db_default=False, help_text="the key came again with other content")
+    is_replayed_body = models.BooleanField(db_default=False, help_text="its body came before under another GUID")
+    is_sanitised = models.BooleanField(db_default=False, help_text="characters no database can store were replaced")
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["hook_id", "guid"], name="a_delivery_has_one_row_per_hook_and_guid"),
+            models.CheckConstraint(
+                condition=Q(state="running", lease_until__isnull=False) | (~Q(state="running") & Q(lease_until=None)),
+                name="a_delivery_holds_a_lease_exactly_while_it_runs",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["processed", "ignored", "quarantined", "dead"], finished_at__isnull=False)
+                | Q(state__in=["received", "running", "failed"], finished_at=None),
+                name="a_delivery_is_finished_exactly_in_its_last_states",
+            ),
+        ]
+        indexes: ClassVar = [
+            # claiming.claim_batch: the oldest due rows; dispatch: the same, not rung for a while
+            models.Index(
+                fields=["source", "not_before"], name="delivery_next_due", condition=Q(state__in=["received", "failed"])
+            ),
+            # claiming.claim_batch: which other installations wait behind one that floods us
+            models.Index(
+                Coalesce("installation_id", 0),
+                "source",
+                "not_before",
+                name="delivery_due_by_installation",
+                condition=Q(state__in=["received", "failed"]),
+            ),
+            # claiming.claim_suspect: which leases have lapsed, which does this task hold already
+            models.Index(fields=["lease_until"], name="delivery_running", condition=Q(state="running")),
+            # complete_until: the oldest delivery of a repository that has not taken effect
+            models.Index(
+                fields=["repository_id", "received_at"],
+                name="delivery_without_effect",
+                condition=~Q(state__in=["processed", "ignored"]),
+            ),
+            # the ledger of one repository, newest first
+            models.Index(fields=["repository_id", "-id"], name="delivery_of_repository"),
+            # processing: did this body come before
+            HashIndex(fields=["body_sha256"], name="delivery_body_sha256"),
+            # the ledger of some days
+            BrinIndex(fields=["received_at"], name="delivery_received_at", autosummarize=True),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.key}"
+
+    @property
+    def key(self) -> str:
+        """What GitHub knows it by: the hook and the GUID; an address part, a task id and a log field."""
+        return f"{self.hook_id}:{self.guid}"
+
+
+class DeliveryBody(models.Model):
+    """The bytes GitHub signed and the few headers we keep of it; written once, expired by retention."""
+
+    delivery = models.OneToOneField(Delivery, on_delete=models.CASCADE, primary_key=True, related_name="body")
+    content = models.BinaryField()
+    headers = models.JSONField(help_text="those on the allow-list, never all")
+
+    class Meta:
+        verbose_name_plural = "delivery bodies"
+
+    def __str__(self) -> str:
+        return f"body of delivery {self.delivery_id}"
+
+
+class Refusal(models.Model):
+    """A sample of what the door refused: enough to see why, never the body; a bounded number is kept."""
+
+    refused_at = models.DateTimeField(db_default=Now())
+    status = models.SmallIntegerField()
+    reason = models.TextField()
+    count = models.IntegerField(help_text="how many this row stands for")
+    headers = models.JSONField(help_text="those on the allow-list, of the last one")
+    body_sha256 = models.BinaryField(max_length=32, null=True, blank=True)
+    size = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason} x{self.count}"
+
+
+class WebhookSecretQuerySet(models.QuerySet["WebhookSecret"]):
+    """The stored secrets."""
+
+    def live(self) -> "WebhookSecretQuerySet":
+        """Those that may still sign."""
+        return self.filter(Q(not_after=None) | Q(not_after__gt=Now()))
+
+
+class WebhookSecret(models.Model):
+    """A secret of the App's webhook, encrypted; with those of the environment it lets a rotation go without a restart."""
+
+    label = models.TextField(help_text="what people call it")
+    slot = models.TextField(unique=True, help_text="its fingerprint, which deliveries keep")
+    encrypted_value = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+    not_after = models.DateTimeField(null=True, blank=True, help_text="it signs nothing after this moment")
+
+    objects = WebhookSecretQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.slot})"
+
+    def is_live(self, *, now: datetime) -> bool:
+        return self.not_after is None or self.not_after > now
