@@ -4,12 +4,16 @@ from pathlib import Path
 
 from environs import Env
 
+from tformance.embedded.remembered import remembered, var_folder
+
 env = Env()
+VAR = var_folder()
+REMEMBERED = remembered(VAR)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = env.bool("DEBUG", False)
-SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY = env.str("SECRET_KEY", REMEMBERED.get("SECRET_KEY"))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 
 INSTALLED_APPS = [
@@ -67,7 +71,7 @@ WSGI_APPLICATION = "tformance.wsgi.application"
 AUTH_USER_MODEL = "users.CustomUser"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-DATABASES = {"default": env.dj_db_url("DATABASE_URL")}
+DATABASES = {"default": env.dj_db_url("DATABASE_URL", REMEMBERED.get("DATABASE_URL"))}
 
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -75,4 +79,6 @@ LANGUAGE_CODE = "en-us"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"
 
-CELERY_BROKER_URL = env.str("REDIS_URL")
+ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
+
+CELERY_BROKER_URL = env.str("REDIS_URL", REMEMBERED.get("REDIS_URL"))

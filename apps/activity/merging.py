@@ -95,26 +95,27 @@ class SnapshotRule(MergeRule):
                 SELECT DISTINCT ON ({self.listed(self.key)}) *
                 FROM json_to_recordset(%s) AS row ({self.record_definition})
                 ORDER BY {self.listed(self.key)}, {stamp} COLLATE "C" DESC
-            ), older AS MATERIALIZED (
+            ), newer AS MATERIALIZED (
+                SELECT incoming.*
+                FROM incoming LEFT JOIN {self.table} AS kept ON {self.matches("kept", "incoming")}
+                WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"
+            ), locked AS MATERIALIZED (
                 SELECT {self.listed(self.key, of="kept.")}, kept.{stamp}
-                FROM {self.table} AS kept JOIN incoming ON {self.matches("kept", "incoming")}
-                WHERE kept.{stamp} < incoming.{stamp} COLLATE "C"
+                FROM {self.table} AS kept JOIN newer ON {self.matches("kept", "newer")}
                 ORDER BY {self.listed(self.key, of="kept.")}
                 FOR NO KEY UPDATE OF kept
             ), merged AS (
                 INSERT INTO {self.table} AS kept ({self.listed(self.names)})
-                SELECT {self.listed(self.names, of="incoming.")}
-                FROM incoming LEFT JOIN older ON {self.matches("older", "incoming")}
-                WHERE older.{stamp} IS NOT NULL
-                   OR NOT EXISTS (SELECT FROM {self.table} AS kept WHERE {self.matches("kept", "incoming")})
-                ORDER BY {self.listed(self.key, of="incoming.")}
+                SELECT {self.listed(self.names, of="newer.")}
+                FROM newer LEFT JOIN locked ON {self.matches("locked", "newer")}
+                ORDER BY locked.{stamp} IS NULL, {self.listed(self.key, of="newer.")}
                 ON CONFLICT ({self.listed(self.key)}) DO UPDATE SET {updates}
                 WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"
                 RETURNING {self.listed(self.names, of="kept.")}
             )
             SELECT {self.listed(self.returned, of="merged.")}
-            FROM merged LEFT JOIN older ON {self.matches("older", "merged")}
-            WHERE right(older.{stamp}, {DIGEST_LENGTH}) IS DISTINCT FROM right(merged.{stamp}, {DIGEST_LENGTH})
+            FROM merged LEFT JOIN locked ON {self.matches("locked", "merged")}
+            WHERE right(locked.{stamp}, {DIGEST_LENGTH}) IS DISTINCT FROM right(merged.{stamp}, {DIGEST_LENGTH})
         """  # noqa: S608  names of our own tables and columns
 
 

@@ -8,34 +8,42 @@ from django.db import models as django_models
 
 from apps.activity import facts
 from apps.activity.facts import Evidence, Fact, Snapshot
-from apps.activity.merging import DIGEST_LENGTH, MergeRule, Row, SnapshotRule, UnionRule
+from apps.activity.merging import DIGEST_LENGTH, Row, SnapshotRule, UnionRule
 from apps.activity.models import Change, Contributor, Installation, Provenance, PullRequest, Repository
-from apps.activity.rules import RULES
+from apps.activity.rules import NUMBERED, RULES
 
-STUBS: dict[type[django_models.Model], UnionRule] = {
-    model: UnionRule(model=model, key=("github_id",)) for model in (Contributor, Repository, Installation)
+STUBS = {model: UnionRule(model=model, key=("github_id",)) for model in (Contributor, Repository, Installation)} | {
+    PullRequest: UnionRule(model=PullRequest, key=NUMBERED)
 }
-PULL_REQUEST_STUB = UnionRule(model=PullRequest, key=("repository_id", "number"))
-PROVENANCE = UnionRule(model=Provenance, key=("entity", "key", "source", "source_key"))
+DESCRIBED_BY: dict[type[Fact], type[django_models.Model]] = {
+    facts.ContributorProfile: Contributor,
+    facts.RepositoryName: Repository,
+    facts.RepositoryState: Repository,
+    facts.InstallationState: Installation,
+    facts.PullRequestCore: PullRequest,
+}
 CHILDREN_OF_PULL_REQUESTS = frozenset(
     {facts.PullRequestHappened, facts.PullRequestCommitted, facts.ReviewSubmitted, facts.ReviewCommentState}
 )
+PROVENANCE = UnionRule(model=Provenance, key=("entity", "key", "source", "source_key"))
 SNAPSHOT_RULES = {kind: rule for kind, rule in RULES.items() if isinstance(rule, SnapshotRule)}
 NAMES = {
     kind: tuple(name for name in rule.names if name != getattr(rule, "stamp", None)) for kind, rule in RULES.items()
 }
 
 
-def parents_of(rule: MergeRule) -> tuple[tuple[str, type[django_models.Model]], ...]:
-    """The columns of a row that point at a row of another table, and that table."""
-    return tuple(
-        (field.column, field.remote_field.model)
+def parents_of(kind: type[Fact]) -> tuple[tuple[tuple[str, ...], type[django_models.Model]], ...]:
+    """The columns of a row that name a row of another table, and that table."""
+    rule = RULES[kind]
+    pointers = tuple(
+        ((field.column,), field.remote_field.model)
         for field in rule.model._meta.concrete_fields
         if field.column in rule.names and field.remote_field is not None
     )
+    return (*pointers, (NUMBERED, PullRequest)) if kind in CHILDREN_OF_PULL_REQUESTS else pointers
 
 
-PARENTS = {kind: parents_of(rule) for kind, rule in RULES.items()}
+PARENTS = {kind: parents_of(kind) for kind in RULES}
 
 
 def record(evidence: Sequence[Evidence]) -> None:
@@ -78,19 +86,17 @@ def as_row(fact: Fact) -> Row:
 
 
 def insert_stubs(rows: dict[type[Fact], list[Row]]) -> None:
-    """Parents travel with children: a key alone, where nobody described the parent yet."""
-    wanted: dict[type[django_models.Model], set[int]] = {model: set() for model in STUBS}
-    numbered: set[tuple[int, int]] = set()
+    """Parents travel with children: a key alone, where no fact of this call describes the parent."""
+    wanted: dict[type[django_models.Model], set[tuple[int, ...]]] = {model: set() for model in STUBS}
     for kind, of_kind in rows.items():
-        for name, model in PARENTS[kind]:
-            wanted[model].update(row[name] for row in of_kind if row[name] is not None)
-        if kind in CHILDREN_OF_PULL_REQUESTS:
-            numbered.update((row["repository_id"], row["number"]) for row in of_kind)
-    for model, ids in wanted.items():
-        if ids:
-            STUBS[model].apply([{"github_id": github_id} for github_id in sorted(ids)])
-    if numbered:
-        PULL_REQUEST_STUB.apply([dict(zip(PULL_REQUEST_STUB.key, key, strict=True)) for key in sorted(numbered)])
+        for columns, model in PARENTS[kind]:
+            wanted[model].update(tuple(row[name] for name in columns) for row in of_kind)
+    for kind, model in DESCRIBED_BY.items():
+        wanted[model].difference_update(tuple(row[name] for name in STUBS[model].key) for row in rows.get(kind, ()))
+    for model, stub in STUBS.items():
+        keys = sorted(key for key in wanted[model] if None not in key)
+        if keys:
+            stub.apply([dict(zip(stub.key, key, strict=True)) for key in keys])
 
 
 def insert_provenance(evidence: Iterable[Evidence]) -> None:

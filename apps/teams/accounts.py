@@ -1,0 +1,42 @@
+"""The team that an account gets when it installs the App, so that the first figures need no set-up."""
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.text import slugify
+
+from apps.activity.models import Installation
+from apps.teams.models import Team
+from apps.teams.models.teams import SLUG_LENGTH
+
+
+def ensure_account_team(installation_id: int) -> Team | None:
+    """Make the team that tracks every repository of the installation's account, unless it is there already.
+
+    None when the installation's account is not known yet. An account that ALLOWED_ACCOUNTS leaves out waits for
+    approval. A deleted installation keeps its team: what was counted stays counted.
+    """
+    installation = Installation.objects.select_related("account").filter(pk=installation_id).first()
+    if installation is None or installation.account is None or not installation.account.login:
+        return None
+    account = installation.account
+    with transaction.atomic():
+        team, _ = Team.objects.get_or_create(
+            account=account,
+            defaults={
+                "name": account.login,
+                "slug": free_slug(account.login, account.github_id),
+                "is_approved": is_allowed(account.login),
+            },
+        )
+    return team
+
+
+def is_allowed(login: str) -> bool:
+    """Whether ALLOWED_ACCOUNTS names the account; an empty list allows every account that can install the App."""
+    allowed = {name.lower() for name in settings.ALLOWED_ACCOUNTS}
+    return not allowed or login.lower() in allowed
+
+
+def free_slug(login: str, account_id: int) -> str:
+    slug = slugify(login)[:SLUG_LENGTH] or str(account_id)
+    return f"{slug[: SLUG_LENGTH - 21]}-{account_id}" if Team.objects.filter(slug=slug).exists() else slug

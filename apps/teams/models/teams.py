@@ -1,0 +1,162 @@
+"""Teams: whose figures are computed, over which repositories, in which time zone, and who may look."""
+
+from typing import Any, ClassVar
+from zoneinfo import available_timezones
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from apps.activity.models import Change, Contributor, Repository
+from apps.teams.models.marking import MarkingQuerySet, MarksChange
+from apps.users.models import CustomUser
+
+SLUG_LENGTH = 100
+
+
+def production() -> list[str]:
+    """The environments that count as production until a team names its own."""
+    return ["production"]
+
+
+def validate_time_zone(name: str) -> None:
+    """Refuse a name that the IANA time zone database does not hold."""
+    if name not in available_timezones():
+        raise ValidationError(
+            _("%(name)s is not an IANA time zone; write one like Europe/Berlin."), params={"name": name}
+        )
+
+
+class TeamQuerySet(MarkingQuerySet["Team"]):
+    """Teams, as far as a person may see them."""
+
+    def visible_to(self, user: Any) -> "TeamQuerySet":
+        """Every team for an operator (superuser); for anybody else the approved ones they were given access to."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_superuser:
+            return self.all()
+        return self.filter(is_approved=True, accesses__user=user).distinct()
+
+
+class Team(MarksChange):
+    """A group of people and repositories whose figures are read together.
+
+    `account`: the team tracks every repository of this GitHub account that the App was ever given. Further
+    repositories are added one by one. A team without members counts everybody who works in its repositories.
+    """
+
+    class SyncFrequency(models.TextChoices):
+        HOURLY = "hourly"
+        DAILY = "daily"
+        OFF = "off"
+
+    class SyncStatus(models.TextChoices):
+        NEVER = "never"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=SLUG_LENGTH, unique=True)
+    account = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    is_approved = models.BooleanField(
+        default=True, help_text="An account outside ALLOWED_ACCOUNTS waits here for an operator's approval."
+    )
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    production_environments = ArrayField(models.TextField(), default=production, blank=True)
+    sync_frequency = models.CharField(max_length=10, choices=SyncFrequency.choices, default=SyncFrequency.DAILY)
+    last_sync_status = models.CharField(max_length=10, choices=SyncStatus.choices, default=SyncStatus.NEVER)
+    last_sync_error = models.TextField(default="", blank=True)
+    last_synced_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[Any] = TeamQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (models.UniqueConstraint(fields=("account",), name="one_team_tracks_an_account"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def change(self) -> tuple[Change.Kind, str]:
+        return Change.Kind.TEAM, str(self.pk)
+
+
+class TeamMember(MarksChange):
+    """A contributor whose work counts for a team, from one instant until another; open ends are null."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
+    contributor = models.ForeignKey(Contributor, on_delete=models.PROTECT, related_name="memberships")
+    from_at = models.DateTimeField(null=True, blank=True)
+    until_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(from_at__isnull=True)
+                | models.Q(until_at__isnull=True)
+                | models.Q(from_at__lt=models.F("until_at")),
+                name="a_membership_ends_after_it_began",
+            ),
+            models.UniqueConstraint(
+                fields=("team", "contributor", "from_at"), name="a_membership_begins_once", nulls_distinct=False
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.contributor} in {self.team}"
+
+    def change(self) -> tuple[Change.Kind, str]:
+        return Change.Kind.TEAM, str(self.team_id)
+
+
+class TeamRepository(MarksChange):
+    """A repository that a team tracks besides those of its account."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="tracked")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "team repositories"
+        constraints = (models.UniqueConstraint(fields=("team", "repository"), name="a_team_tracks_a_repository_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.repository} for {self.team}"
+
+    def change(self) -> tuple[Change.Kind, str]:
+        return Change.Kind.TEAM, str(self.team_id)
+
+
+class TeamAccess(models.Model):
+    """A user who may look at a team's figures; an admin may also change the team."""
+
+    class Role(models.TextChoices):
+        VIEWER = "viewer"
+        ADMIN = "admin"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="accesses")
+    user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, related_name="team_accesses")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        verbose_name_plural = "team accesses"
+        constraints = (models.UniqueConstraint(fields=("team", "user"), name="a_user_has_one_role_in_a_team"),)
+
+    def __str__(self) -> str:
+        return f"{self.user} of {self.team}"
+
+
+class BotRule(MarksChange):
+    """Whether an account counts as a bot, against what GitHub says of it; holds for the whole instance."""
+
+    contributor = models.OneToOneField(Contributor, on_delete=models.PROTECT, related_name="bot_rule")
+    is_bot = models.BooleanField()
+
+    def __str__(self) -> str:
+        return f"{self.contributor} counts as a {'bot' if self.is_bot else 'human'}"
+
+    def change(self) -> tuple[Change.Kind, str]:
+        return Change.Kind.CONTRIBUTOR, str(self.contributor_id)

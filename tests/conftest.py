@@ -1,0 +1,12 @@
+"""What every test stands on: real engines, and settings that point at them.
+
+pytest-django would load the settings before any conftest if DJANGO_SETTINGS_MODULE stood in pyproject.toml; so it is
+set here, once there is a database to name.
+"""
+
+import django
+
+from tests.engines import use_engines
+
+use_engines()
+django.setup()

@@ -1,0 +1,98 @@
+"""python -m tformance.embedded: start, stop and look at the engines of this checkout."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from tformance.embedded.engines import Engines
+from tformance.embedded.errors import EmbeddedError
+from tformance.embedded.home import Home
+from tformance.embedded.remembered import ensure_secrets, remembered, var_folder
+
+COMMANDS = {
+    "start": "start both engines (harmless when they run) and leave them running",
+    "stop": "stop both engines (harmless when they are stopped)",
+    "status": "say whether they answer; exit code 3 when one does not",
+    "env": 'print the variables that point at them, for eval "$(python -m tformance.embedded env)"',
+    "secrets": "make the secrets that have no default, once, without starting anything",
+    "remove": "stop both engines and delete all their data (needs --yes)",
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tformance.embedded",
+        description="PostgreSQL and Redis for one machine, kept under TFORMANCE_VAR (default: var/ in the checkout).",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, meaning in COMMANDS.items():
+        command = commands.add_parser(name, help=meaning, description=meaning.capitalize())
+        if name == "remove":
+            command.add_argument("--yes", action="store_true", help="really delete the data")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    var = var_folder()
+    try:
+        return run(options, var=var)
+    except EmbeddedError as error:
+        say(f"error: {error}", error=True)
+        return 1
+
+
+def run(options: argparse.Namespace, *, var: Path) -> int:
+    engines = Engines(var=var)
+    match options.command:
+        case "start":
+            ensure_secrets(var)
+            engines.start()
+            return report(engines, var=var)
+        case "stop":
+            engines.stop()
+            say("Both engines are stopped.")
+        case "status":
+            return report(engines, var=var)
+        case "env":
+            print_environment(var)
+        case "secrets":
+            ensure_secrets(var)
+        case "remove":
+            return remove(engines, is_certain=options.yes)
+    return 0
+
+
+def report(engines: Engines, *, var: Path) -> int:
+    status = engines.status()
+    home = Home.existing(var)
+    ports = (home.postgres_port, home.redis_port) if home else ("-", "-")
+    for name, is_ready, port in zip(("PostgreSQL", "Redis"), (status.postgres, status.redis), ports, strict=True):
+        say(f"{name:<11} {f'ready on 127.0.0.1:{port}' if is_ready else 'not running'}")
+    return 0 if status.postgres and status.redis else 3
+
+
+def print_environment(var: Path) -> None:
+    ensure_secrets(var)
+    if Home.existing(var) is None:
+        Home.ensure(var)
+    for name, value in (remembered(var) | {"TFORMANCE_VAR": str(var)}).items():
+        say(f"export {name}={shlex.quote(value)}")
+
+
+def remove(engines: Engines, *, is_certain: bool) -> int:
+    if not is_certain:
+        say("error: this deletes every delivery and figure of this checkout. Add --yes to do it.", error=True)
+        return 2
+    engines.remove()
+    say("Both engines are stopped and their data is deleted.")
+    return 0
+
+
+def say(text: str, *, error: bool = False) -> None:
+    (sys.stderr if error else sys.stdout).write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""One PostgreSQL cluster in a private folder: made, started and stopped, whatever a killed run left behind."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+
+from tformance.embedded.account import engine_account, identity
+from tformance.embedded.binaries import Binaries
+from tformance.embedded.errors import EmbeddedError
+from tformance.embedded.home import NAME, Home, free_port, is_port_free
+from tformance.embedded.launching import launch, reap
+from tformance.embedded.logs import last_lines, log_for_append
+from tformance.embedded.occupants import evict, occupants, wait_until
+
+START_SECONDS = 60  # recovery after a crash may replay a good deal of WAL
+STOP_SECONDS = 30
+
+# For a small machine; docs/operations.md says why. Durability is PostgreSQL's default and stays it.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_permissions": "0700",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+    "wal_compression": "on",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_lock_waits": "on",
+    "log_min_duration_statement": "2s",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "autovacuum_naptime": "20s",
+}
+# Only for the test suite: nothing that is worth a disk flush.
+FLEETING = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1h", "max_connections": "200"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres:
+    """PostgreSQL of one home."""
+
+    home: Home
+    binaries: Binaries
+    durable: bool = True
+
+    @property
+    def data(self) -> Path:
+        return self.home.root / "postgres" / self.binaries.postgres_major
+
+    @property
+    def log(self) -> Path:
+        return self.home.log_folder / "postgres.log"
+
+    def postmaster(self) -> int | None:
+        """The process id of the living postmaster."""
+        pid = self._pid_file_lines()[0:1]
+        living = {process.pid for process in occupants(self.data)}
+        return int(pid[0]) if pid and pid[0].isdigit() and int(pid[0]) in living else None
+
+    def is_ready(self) -> bool:
+        """Whether it takes connections; the postmaster writes so into its PID file."""
+        return self.postmaster() is not None and self._pid_file_lines()[7:8] == ["ready"]
+
+    def start(self) -> Home:
+        """Make sure that it runs; the home it returns knows the port."""
+        if self.is_ready():
+            return self.home
+        self._initialise()
+        self._clear_remains()
+        if self.is_ready():
+            return self.home
+        here = self._with_free_port()
+        here._launch()
+        here._ensure_database()
+        return here.home
+
+    def stop(self) -> None:
+        """Stop it quickly and cleanly: connections are closed, nothing is left to recover."""
+        evict(self.data, first=signal.SIGINT, patience=STOP_SECONDS, leader=self.postmaster())
+        reap()
+
+    def _pid_file_lines(self) -> list[str]:
+        try:
+            return [line.strip() for line in (self.data / "postmaster.pid").read_text().splitlines()]
+        except OSError:
+            return []
+
+    def _initialise(self) -> None:
+        """Make the cluster beside its place and rename it: one that was killed half-way never counts as made."""
+        if (self.data / "PG_VERSION").exists():
+            return
+        account = engine_account()
+        self.data.parent.mkdir(mode=0o700, exist_ok=True)
+        if account:
+            os.chown(self.data.parent, account.uid, account.gid)
+        draft = self.data.with_name("draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        self._run_initdb(draft)
+        draft.replace(self.data)
+
+    def _run_initdb(self, draft: Path) -> None:
+        password_file = self.data.parent / f"password-{secrets.token_hex(4)}"
+        password_file.touch(mode=0o600)
+        if account := engine_account():
+            os.chown(password_file, account.uid, account.gid)
+        password_file.write_text(self.home.postgres_password)
+        command = [str(self.binaries.initdb), "-D", str(draft), "-U", NAME, f"--pwfile={password_file}"]
+        options = [
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--data-checksums",
+            *([] if self.durable else ["--no-sync"]),
+        ]
+        try:
+            result = subprocess.run(
+                [*command, *options], capture_output=True, text=True, cwd="/", check=False, **identity(engine_account())
+            )
+        finally:
+            password_file.unlink()
+        if result.returncode:
+            raise EmbeddedError(f"PostgreSQL could not make its data folder {draft}:\n{result.stderr.strip()}")
+
+    def _clear_remains(self) -> None:
+        """Wait for, then end, what a killed postmaster left behind; only then is its PID file a dead letter."""
+        if self.postmaster() is not None:
+            wait_until(self.is_ready, seconds=START_SECONDS)  # another start is under way, or a stop
+            if self.is_ready():
+                return
+        evict(self.data, first=signal.SIGQUIT, patience=10)
+        for dead_letter in (self.data / "postmaster.pid", *Path(self.home.sockets).glob(".s.PGSQL.*")):
+            dead_letter.unlink(missing_ok=True)
+
+    def _with_free_port(self) -> "Postgres":
+        if is_port_free(self.home.postgres_port):
+            return self
+        moved = replace(self.home, postgres_port=free_port())
+        moved.remember()
+        return replace(self, home=moved)
+
+    def _launch(self) -> None:
+        settings = SETTINGS | ({} if self.durable else FLEETING)
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        place = ["-D", str(self.data), "-k", self.home.sockets, "-p", str(self.home.postgres_port)]
+        with log_for_append(self.log) as log:
+            process = launch([str(self.binaries.postgres), *place, *options], log=log, folder=self.data.parent)
+        if wait_until(lambda: process.poll() is not None or self.is_ready(), seconds=START_SECONDS) and self.is_ready():
+            return
+        raise EmbeddedError(f"PostgreSQL did not start. The end of its log, {self.log}:\n{last_lines(self.log)}")
+
+    def _ensure_database(self) -> None:
+        with psycopg.connect(
+            self.home.database_url, dbname="postgres", autocommit=True, connect_timeout=10
+        ) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
+                connection.execute(f"CREATE DATABASE {NAME}")
