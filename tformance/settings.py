@@ -81,3 +81,8 @@ STATIC_ROOT = BASE_DIR / "static"
 ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
 
 CELERY_BROKER_URL = env.str("REDIS_URL", REMEMBERED.get("REDIS_URL"))
+
+GITHUB_API_URL = env.str("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+GITHUB_WEBHOOK_SECRETS: list[str] = env.list("GITHUB_WEBHOOK_SECRETS", [])
+FERNET_KEYS: list[str] = env.list("FERNET_KEYS", [])
+BODY_RETENTION_DAYS = env.int("BODY_RETENTION_DAYS", 30)

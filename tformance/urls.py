@@ -1,8 +1,9 @@
 """Every address the project answers."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("webhooks/", include("apps.webhooks.urls")),
 ]

@@ -1,16 +1,24 @@
 """The letterbox: what GitHub posted, what became of it, and the secrets that prove where it came from."""
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.indexes import BrinIndex, HashIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
+from apps.teams.visibility import repositories_visible_to
+
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""
+
+    def visible_to(self, user: Any) -> "DeliveryQuerySet":
+        """All for an operator; for anybody else those of the repositories of their teams."""
+        if user.is_authenticated and user.is_active and user.is_superuser:
+            return self.all()
+        return self.filter(repository_id__in=repositories_visible_to(user).values("pk"))
 
     def unfinished(self) -> "DeliveryQuerySet":
         """Deliveries whose effect is still to come."""
@@ -239,7 +247,7 @@ class WebhookSecretQuerySet(models.QuerySet["WebhookSecret"]):
 
 
 class WebhookSecret(models.Model):
-    """A secret of the App's webhook, encrypted; with those of the environment it lets a rotation go without a restart."""
+    """A secret of the App's webhook, encrypted; a rotation through it needs no restart."""
 
     label = models.TextField(help_text="what people call it")
     slot = models.TextField(unique=True, help_text="its fingerprint, which deliveries keep")

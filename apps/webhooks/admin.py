@@ -1,0 +1,146 @@
+"""The letterbox for operators: look, search, replay; bodies are shown on demand, secrets never."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Q
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from apps.webhooks import bodies, replay
+from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
+from apps.webhooks.secret_slots import encrypt_secret
+from apps.webhooks.signature import is_strong, slot_of
+
+
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
+    """Rows that only the machinery writes."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """The inbox; `?body=1` on a delivery shows its body."""
+
+    list_display = ("key", "event", "action", "state", "reason", "source", "repository_id", "received_at", "attempts")
+    list_filter = ("state", "source", "is_conflict", "is_replayed_body", "is_sanitised", "reason", "event")
+    search_fields = ("event",)
+    search_help_text = "A GUID, HOOK:GUID, a repository id, or an event"
+    actions = ("replay_selected",)
+    ordering = ("-id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: DeliveryQuerySet, search_term: str
+    ) -> tuple[DeliveryQuerySet, bool]:
+        """Find by what people have at hand, by equality: an index serves each."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if term.isascii() and term.isdigit() and len(term) < 19:  # noqa: PLR2004  bigint
+            return queryset.filter(Q(repository_id=int(term)) | Q(installation_id=int(term))), False
+        condition = replay.key_condition(term)
+        return queryset.filter(condition if condition is not None else Q(event=term)), False
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("webhooks.change_delivery")
+
+    @admin.action(description="Replay: process again, here", permissions=["replay"])
+    def replay_selected(self, request: HttpRequest, queryset: DeliveryQuerySet) -> None:
+        wanted = queryset.count()
+        replayed = replay.replay(Delivery.objects.filter(id__in=list(queryset.values_list("id", flat=True))))
+        self.message_user(request, f"{replayed} of {wanted} deliveries will be processed again.", messages.SUCCESS)
+        if replayed < wanted:
+            self.message_user(request, "The others run just now, or their body has expired.", messages.WARNING)
+
+    def get_fields(self, request: HttpRequest, obj: Delivery | None = None) -> list[str]:
+        columns = [field.name for field in Delivery._meta.concrete_fields if field.name != "body_sha256"]
+        return [*columns, "body_digest", "kept_headers", "body_text" if "body" in request.GET else "body_on_demand"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Delivery | None = None) -> list[str]:
+        return self.get_fields(request, obj)
+
+    @admin.display(description="SHA-256 of the body")
+    def body_digest(self, delivery: Delivery) -> str:
+        return bytes(delivery.body_sha256).hex()
+
+    @admin.display(description="Headers kept")
+    def kept_headers(self, delivery: Delivery) -> str:
+        return bodies.headers_as_text(delivery)
+
+    @admin.display(description="Body")
+    def body_text(self, delivery: Delivery) -> str:
+        return bodies.body_as_html(delivery)
+
+    @admin.display(description="Body")
+    def body_on_demand(self, delivery: Delivery) -> str:
+        return bodies.link_to_body(delivery)
+
+
+@admin.register(Refusal)
+class RefusalAdmin(ReadOnlyAdmin):
+    """What the door refused."""
+
+    list_display = ("refused_at", "status", "reason", "count", "size")
+    list_filter = ("status", "reason")
+
+
+class WebhookSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+    """A secret goes in and never comes out."""
+
+    value = forms.CharField(
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+        help_text="16 random characters or more; it is encrypted and cannot be read back.",
+    )
+
+    class Meta:
+        model = WebhookSecret
+        fields = ("label", "not_after")
+
+    def clean_value(self) -> str:
+        value: str = self.cleaned_data["value"]
+        if not is_strong(value):
+            raise forms.ValidationError("Too weak: use 16 random characters or more.")
+        if WebhookSecret.objects.filter(slot=slot_of(value).name).exists():
+            raise forms.ValidationError("This secret is stored already.")
+        return value
+
+
+class StoredSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+    """What may be changed of a stored secret: not the secret."""
+
+    class Meta:
+        model = WebhookSecret
+        fields = ("label", "not_after")
+
+
+@admin.register(WebhookSecret)
+class WebhookSecretAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
+    """The encrypted store of secrets."""
+
+    list_display = ("label", "slot", "created_at", "not_after")
+    readonly_fields = ("slot", "created_at")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["form"] = StoredSecretForm if obj else WebhookSecretForm
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["label", "slot", "created_at", "not_after"] if obj else ["label", "value", "not_after"]
+
+    def save_model(self, request: HttpRequest, obj: WebhookSecret, form: Any, change: bool) -> None:
+        if not change:
+            value = form.cleaned_data["value"]
+            obj.slot = slot_of(value).name
+            obj.encrypted_value = encrypt_secret(value)
+        super().save_model(request, obj, form, change)

@@ -1,0 +1,50 @@
+"""Bodies as people read them. They are strangers' text: shown escaped, and only so much of them."""
+
+import json
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.parsing import read_document
+
+LONGEST_SHOWN = 200_000
+
+
+def readable_body(delivery: Delivery) -> str | None:
+    """The body, indented where it is JSON; None when it has expired."""
+    body = _body_of(delivery)
+    if body is None:
+        return None
+    content = bytes(body.content)
+    try:
+        document = read_document(content, content_type=body.headers.get("content-type", ""))
+    except UnusablePayload:
+        return content.decode("utf-8", "backslashreplace")[:LONGEST_SHOWN]
+    return json.dumps(document.payload, indent=2, ensure_ascii=False)[:LONGEST_SHOWN]
+
+
+def body_as_html(delivery: Delivery) -> SafeString:
+    """The body escaped, for a page."""
+    text = readable_body(delivery)
+    if text is None:
+        return format_html("<em>{}</em>", "The body has expired.")
+    return format_html('<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>', text)
+
+
+def link_to_body(delivery: Delivery) -> SafeString:
+    """A link that shows the body in the admin."""
+    url = reverse("admin:webhooks_delivery_change", args=[delivery.pk])
+    return format_html('<a href="{}?body=1">Show ({} bytes)</a>', url, delivery.size)
+
+
+def headers_as_text(delivery: Delivery) -> str:
+    """The headers that were kept, one a line."""
+    body = _body_of(delivery)
+    return "\n".join(f"{name}: {value}" for name, value in sorted(body.headers.items())) if body else ""
+
+
+def _body_of(delivery: Delivery) -> DeliveryBody | None:
+    return DeliveryBody.objects.filter(delivery_id=delivery.pk).first()

@@ -1,0 +1,151 @@
+"""Taking deliveries out of the letterbox: one statement that claims and commits before any work is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+from psycopg.rows import class_row
+
+from apps.webhooks import watchdog
+
+MOST_CLAIMED = 50
+FAIR_SHARE = 20  # what one installation gets of a batch while others wait
+MOST_BYTES = 32 * 1024 * 1024
+MOST_CRASHES = 3
+LEASE_S = 60
+LONGEST_WAIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this worker holds until its lease runs out; `content` is None when its body has expired."""
+
+    id: int
+    hook_id: int
+    guid: UUID
+    event: str
+    received_at: datetime
+    claim_number: int
+    attempts: int
+    size: int
+    is_claimed_alone: bool
+    state: str
+    content: bytes | None = field(repr=False)
+    content_type: str | None
+
+
+_COLUMNS = """
+    d.id, d.hook_id, d.guid, d.event, d.received_at, d.claim_number, d.attempts, d.size, d.is_claimed_alone, d.state,
+    (SELECT b.content FROM webhooks_deliverybody b WHERE b.delivery_id = d.id) AS content,
+    (SELECT b.headers ->> 'content-type' FROM webhooks_deliverybody b WHERE b.delivery_id = d.id) AS content_type
+"""
+_CANDIDATE = "id, coalesce(installation_id, 0) AS installation, source, not_before, size"
+_DUE = "state IN ('received', 'failed') AND not_before <= now()"
+
+# `waiting` steps through the installations with due deliveries by the index, only when one wants more than its share.
+_CLAIM_BATCH = f"""
+WITH RECURSIVE named AS MATERIALIZED (
+    SELECT {_CANDIDATE}, true AS is_named FROM webhooks_delivery
+    WHERE id = ANY(%(ids)s::bigint[]) AND {_DUE} ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), oldest AS MATERIALIZED (
+    SELECT {_CANDIDATE}, false AS is_named FROM webhooks_delivery
+    WHERE {_DUE} AND id <> ALL(%(ids)s::bigint[]) ORDER BY source, not_before LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), first_seen AS (
+    SELECT * FROM named UNION ALL SELECT * FROM oldest
+), greedy AS MATERIALIZED (
+    SELECT installation FROM first_seen GROUP BY installation HAVING count(*) > %(share)s
+), waiting AS (
+    (SELECT coalesce(installation_id, 0) AS installation FROM webhooks_delivery
+     WHERE state IN ('received', 'failed') AND EXISTS (SELECT FROM greedy) ORDER BY 1 LIMIT 1)
+    UNION ALL
+    SELECT (SELECT coalesce(d.installation_id, 0) FROM webhooks_delivery d
+            WHERE d.state IN ('received', 'failed') AND coalesce(d.installation_id, 0) > waiting.installation
+            ORDER BY 1 LIMIT 1)
+    FROM waiting WHERE waiting.installation IS NOT NULL
+), others AS MATERIALIZED (
+    SELECT d.* FROM (
+        SELECT installation FROM waiting LIMIT 500
+    ) other CROSS JOIN LATERAL (
+        SELECT {_CANDIDATE}, false AS is_named FROM webhooks_delivery
+        WHERE coalesce(installation_id, 0) = other.installation AND {_DUE}
+          AND id <> ALL(ARRAY(SELECT id FROM first_seen))
+        ORDER BY source, not_before LIMIT %(share)s FOR UPDATE SKIP LOCKED
+    ) d
+    WHERE other.installation NOT IN (SELECT installation FROM greedy)
+), ranked AS (
+    SELECT *, %(share)s < row_number() OVER (
+        PARTITION BY installation ORDER BY is_named DESC, source, not_before, id
+    ) AS is_beyond_its_share
+    FROM (SELECT * FROM first_seen UNION ALL SELECT * FROM others) candidates
+), chosen AS (
+    SELECT id FROM (
+        SELECT id, row_number() OVER queue AS turn, sum(size) OVER queue AS bytes FROM ranked
+        WINDOW queue AS (ORDER BY is_beyond_its_share, is_named DESC, source, not_before, id)
+    ) queued
+    WHERE turn <= %(most)s AND (bytes <= %(bytes)s OR turn = 1)
+)
+UPDATE webhooks_delivery d
+SET state = 'running', claim_number = d.claim_number + 1, leased_by = %(task_id)s, claimed_at = now(),
+    lease_until = now() + make_interval(secs => %(lease)s), is_claimed_alone = false
+FROM chosen WHERE d.id = chosen.id
+RETURNING {_COLUMNS}
+"""  # noqa: S608  put together of constants
+
+# Those never claimed alone come first: a killer must not keep the neighbours of its batch waiting.
+_CLAIM_SUSPECT = f"""
+WITH suspect AS (
+    SELECT id, crashes + is_claimed_alone::int AS crashes FROM webhooks_delivery
+    WHERE state = 'running' AND (lease_until < now() OR (%(is_redelivered)s AND leased_by = %(task_id)s))
+    ORDER BY is_claimed_alone, crashes, id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+UPDATE webhooks_delivery d
+SET crashes = suspect.crashes,
+    claim_number = d.claim_number + 1,
+    is_claimed_alone = suspect.crashes < %(most_crashes)s,
+    claimed_at = now(),
+    state = CASE WHEN suspect.crashes < %(most_crashes)s THEN 'running' ELSE 'dead' END,
+    reason = CASE WHEN suspect.crashes < %(most_crashes)s THEN d.reason ELSE 'crashed' END,
+    leased_by = CASE WHEN suspect.crashes < %(most_crashes)s THEN %(task_id)s ELSE '' END,
+    lease_until = CASE WHEN suspect.crashes < %(most_crashes)s THEN now() + make_interval(secs => %(lease)s) END,
+    finished_at = CASE WHEN suspect.crashes < %(most_crashes)s THEN NULL ELSE now() END
+FROM suspect WHERE d.id = suspect.id
+RETURNING {_COLUMNS}
+"""  # noqa: S608  put together of constants
+
+
+def claim_batch(ids: Sequence[int], *, task_id: str) -> list[Claimed]:
+    """Claim the named due deliveries and fill up with the oldest due: 50 at most, in the order of their ids.
+
+    Live comes before api before replay, and no installation gets more than 20 while others wait.
+    """
+    parameters = {"ids": list(ids), "most": MOST_CLAIMED, "share": FAIR_SHARE, "bytes": MOST_BYTES}
+    return _claim(_CLAIM_BATCH, parameters, task_id=task_id)
+
+
+def claim_suspect(*, task_id: str, is_redelivered: bool) -> Claimed | None:
+    """Claim alone a delivery whose last claim ended without a verdict: its lease ran out, or this very task held it.
+
+    Only a claim made alone counts as a crash; after the third it comes back `dead` and is not to be processed.
+    """
+    parameters = {"is_redelivered": is_redelivered, "most_crashes": MOST_CRASHES}
+    return next(iter(_claim(_CLAIM_SUSPECT, parameters, task_id=task_id)), None)
+
+
+def is_full(batch: Sequence[Claimed]) -> bool:
+    """Whether more may be due than this batch could take."""
+    return len(batch) >= MOST_CLAIMED or sum(claimed.size for claimed in batch) > MOST_BYTES // 2
+
+
+def _claim(statement: str, parameters: dict[str, Any], *, task_id: str) -> list[Claimed]:
+    with watchdog.limit(seconds=LONGEST_WAIT_S):
+        connection.ensure_connection()
+        with (
+            connection.wrap_database_errors,
+            psycopg.Cursor(connection.connection, row_factory=class_row(Claimed)) as cursor,
+        ):
+            cursor.execute(statement, {**parameters, "task_id": task_id, "lease": LEASE_S}, prepare=True, binary=True)
+            return sorted(cursor.fetchall(), key=lambda claimed: claimed.id)

@@ -1,0 +1,57 @@
+"""The look into the letterbox that makes the doorbell a mere hint: what is due and not rung for is rung for again."""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+from django.db.models.functions import Now
+
+from apps.activity.models import Change
+from apps.webhooks import ring
+
+RING_AGAIN_AFTER_S = 10
+CHANGES_MAY_WAIT = timedelta(seconds=5)
+MOST_AT_ONCE = 1000
+logger = logging.getLogger(__name__)
+
+# The oldest due first, and no further: those behind them are claimed when a worker fills up its batch.
+_MARK = """
+UPDATE webhooks_delivery SET rung_at = statement_timestamp()
+WHERE id IN (
+    SELECT id FROM webhooks_delivery
+    WHERE rung_at < statement_timestamp() - make_interval(secs => %(again)s) AND id IN (
+        (SELECT id FROM webhooks_delivery
+         WHERE state IN ('received', 'failed') AND not_before <= statement_timestamp()
+         ORDER BY source, not_before LIMIT %(most)s)
+        UNION ALL
+        (SELECT id FROM webhooks_delivery
+         WHERE state = 'running' AND lease_until < statement_timestamp() ORDER BY lease_until LIMIT %(most)s)
+    )
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """What was rung for: deliveries, the messages that name them, and whether figures waited."""
+
+    deliveries: int
+    messages: int
+    has_changes: bool
+
+
+def dispatch() -> Dispatched:
+    """Ring for due deliveries not rung for in 10 s, 50 a message, and for changes older than 5 s."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK, {"again": RING_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
+        ids = sorted(row[0] for row in cursor.fetchall())
+    messages = ring.ring_for(ids)
+    has_changes = Change.objects.filter(recorded_at__lt=Now() - CHANGES_MAY_WAIT).exists()
+    if has_changes:
+        ring.ring_for_changes()
+    if ids:
+        logger.info("dispatched", extra={"deliveries": len(ids), "messages": messages})
+    return Dispatched(deliveries=len(ids), messages=messages, has_changes=has_changes)

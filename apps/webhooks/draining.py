@@ -1,0 +1,43 @@
+"""What a worker does when the bell rings: claim, process, again, until nothing is due or its time is over."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from apps.webhooks import claiming, leftovers, ring
+from apps.webhooks.counters import VERDICTS
+from apps.webhooks.models import Delivery
+from apps.webhooks.processing import process
+
+logger = logging.getLogger(__name__)
+BUDGET_S = 8.0  # then somebody else's turn, and the figures'
+
+
+def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
+    """Process the named deliveries and whatever else is due; how many were claimed. Rings again if more is due."""
+    leftovers.release_leftovers()
+    started_s = time.monotonic()
+    claimed_count = 0
+    named = ids
+    while True:
+        batch = claiming.claim_batch(named, task_id=task_id)
+        named = ()
+        process(batch)
+        suspect = claiming.claim_suspect(task_id=task_id, is_redelivered=is_redelivered)
+        if suspect is not None:
+            _examine(suspect)
+        claimed_count += len(batch) + (suspect is not None)
+        if suspect is None and not claiming.is_full(batch):
+            return claimed_count
+        if time.monotonic() - started_s > BUDGET_S:
+            ring.ring_for_more()
+            return claimed_count
+
+
+def _examine(suspect: claiming.Claimed) -> None:
+    """Process a delivery whose last worker died, unless it has killed too many already."""
+    if suspect.state == Delivery.State.RUNNING:
+        process([suspect])
+        return
+    VERDICTS.labels(Delivery.State.DEAD.value, "crashed").inc()
+    logger.error("delivery_crashes_its_workers", extra={"delivery": suspect.id, "event": suspect.event})

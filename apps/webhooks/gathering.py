@@ -1,0 +1,69 @@
+"""A background thread that takes over what request threads put in, gathered for a moment; nobody waits for it."""
+
+import logging
+import os
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+logger = logging.getLogger(__name__)
+
+
+class Gatherer(Generic[Item]):
+    """One daemon thread per process, started by the first item; after a fork the child starts its own."""
+
+    def __init__(self, *, name: str, hand_over: Callable[[list[Item]], None], gather_s: float, capacity: int) -> None:
+        self._name = name
+        self._hand_over = hand_over
+        self._gather_s = gather_s
+        self._capacity = capacity
+        self._starting = threading.Lock()
+        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        _gatherers.add(self)  # type: ignore[arg-type]  # of whatever items
+
+    def put(self, item: Item) -> bool:
+        """Take an item over at once, or say False because too many wait."""
+        if self._items.qsize() >= self._capacity:
+            return False
+        self._items.put(item)
+        if self._thread is None:
+            self._start()
+        return True
+
+    def forget(self) -> None:
+        """Start anew, as a child after a fork must."""
+        self._starting = threading.Lock()
+        self._items = queue.SimpleQueue()
+        self._thread = None
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, args=(self._items,), name=self._name, daemon=True)
+                self._thread.start()
+
+    def _work(self, items: "queue.SimpleQueue[Item]") -> None:
+        while True:
+            gathered = [items.get()]
+            time.sleep(self._gather_s)
+            gathered.extend(items.get_nowait() for _ in range(min(items.qsize(), self._capacity)))
+            try:
+                self._hand_over(gathered)
+            except Exception:  # the thread outlives whatever its work runs into
+                logger.exception("gatherer_failed", extra={"gatherer": self._name})
+
+
+_gatherers: "weakref.WeakSet[Gatherer[object]]" = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for gatherer in list(_gatherers):
+        gatherer.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,85 @@
+"""What the headers of a delivery say about it. They are not signed, so each is checked before it goes anywhere."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from uuid import UUID
+
+KEPT_HEADERS = (
+    "content-type",
+    "user-agent",
+    "x-github-event",
+    "x-github-delivery",
+    "x-github-hook-id",
+    "x-github-hook-installation-target-id",
+    "x-github-hook-installation-target-type",
+    "x-github-enterprise-host",
+    "x-github-enterprise-version",
+)
+LONGEST_KEPT_VALUE = 200
+_ENVIRON_NAMES = tuple(
+    (name, "CONTENT_TYPE" if name == "content-type" else "HTTP_" + name.upper().replace("-", "_"))
+    for name in KEPT_HEADERS
+)
+
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HOOK_ID = re.compile(r"[0-9]{1,18}")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+_ENTERPRISE_PATH = "/api/v3"
+
+
+class MalformedHeader(ValueError):  # noqa: N818  says what it is
+    """A header that names the delivery is missing or is not what GitHub sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubHook:
+    """The webhook that delivers, the delivery and its event."""
+
+    hook_id: int
+    guid: UUID
+    event: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    is_authenticated = True  # to Django REST Framework this is who asks
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "GitHubHook":
+        """Read the headers of a WSGI request; MalformedHeader names the first that is not as it must be."""
+        event = _matching(environ, "HTTP_X_GITHUB_EVENT", _EVENT)
+        guid = _matching(environ, "HTTP_X_GITHUB_DELIVERY", _GUID)
+        hook_id = _matching(environ, "HTTP_X_GITHUB_HOOK_ID", _HOOK_ID)
+        return cls(hook_id=int(hook_id), guid=UUID(guid), event=event, headers=kept_headers(environ))
+
+
+def kept_headers(environ: Mapping[str, str]) -> dict[str, str]:
+    """The headers on the allow-list, short and printable. Never all: GitHub once sent a secret in one."""
+    kept = {}
+    for name, environ_name in _ENVIRON_NAMES:
+        value = environ.get(environ_name)
+        if value:
+            kept[name] = _UNPRINTABLE.sub("?", value[:LONGEST_KEPT_VALUE])
+    return kept
+
+
+def is_of_host(environ: Mapping[str, str], *, api_url: str) -> bool:
+    """Whether a delivery comes from the GitHub whose API is configured: ids mean nothing across hosts.
+
+    Enterprise Server names itself in a header; github.com does not.
+    """
+    sender = environ.get("HTTP_X_GITHUB_ENTERPRISE_HOST", "").lower()
+    configured = urlsplit(api_url)
+    is_enterprise = configured.path.rstrip("/").endswith(_ENTERPRISE_PATH)
+    if not sender:
+        return not is_enterprise
+    return is_enterprise and sender.partition(":")[0] == configured.hostname
+
+
+def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
+    value = environ.get(name, "")
+    if pattern.fullmatch(value) is None:
+        header = name.removeprefix("HTTP_").replace("_", "-").lower()
+        raise MalformedHeader(f"The header {header} is missing or malformed.")
+    return value

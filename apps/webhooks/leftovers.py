@@ -1,0 +1,35 @@
+"""Claims that could not be given back because the database was away; this process gives them back when it can."""
+
+import logging
+from collections.abc import Iterable
+
+from django.db import DatabaseError
+
+from apps.webhooks import watchdog
+from apps.webhooks.claiming import Claimed
+from apps.webhooks.models import Delivery
+from apps.webhooks.retry import ENVIRONMENT_WAIT
+
+LONGEST_WAIT_S = 5.0
+logger = logging.getLogger(__name__)
+_held: dict[int, int] = {}  # delivery id to claim number; one process, one task at a time
+
+
+def release(batch: Iterable[Claimed]) -> None:
+    """Give claims back without a verdict, now or, if the database stays away, before this process claims again.
+
+    Otherwise a lease that ran out in an outage would count as a crash of the delivery.
+    """
+    _held.update({claimed.id: claimed.claim_number for claimed in batch})
+    try:
+        release_leftovers()
+    except DatabaseError:
+        logger.warning("claims_not_released", extra={"deliveries": sorted(_held)})
+
+
+def release_leftovers() -> None:
+    """Give back whatever is still held from before; DatabaseError if the database is still away."""
+    with watchdog.limit(seconds=LONGEST_WAIT_S):
+        for delivery_id, claim_number in list(_held.items()):
+            Delivery.objects.filter(id=delivery_id).release(claim_number=claim_number, after=ENVIRONMENT_WAIT)
+            del _held[delivery_id]

@@ -1,0 +1,64 @@
+"""Process stored deliveries again, here."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.webhooks.models import Delivery
+from apps.webhooks.replay import Filter, find, replay
+
+
+def moment(text: str) -> datetime:
+    """A date or a time as ISO 8601; UTC unless it says otherwise."""
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+class Command(BaseCommand):
+    help = (
+        "Process stored deliveries again: one by its key, or all that fit every option given. "
+        "They wait behind live deliveries. Those whose body has expired cannot be replayed."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("key", nargs="?", metavar="KEY", help="HOOK:GUID, or the GUID as GitHub shows it")
+        parser.add_argument("--event", help="such as pull_request")
+        parser.add_argument("--state", choices=Delivery.State.values)
+        parser.add_argument("--reason", help="such as shape_mismatch")
+        parser.add_argument("--installation", type=int, metavar="ID")
+        parser.add_argument("--repository", type=int, metavar="ID")
+        parser.add_argument("--since", type=moment, help="arrived at this time or later, ISO 8601, UTC by default")
+        parser.add_argument("--until", type=moment, help="arrived before this time")
+        parser.add_argument(
+            "--all", action="store_true", help="every stored delivery; needed when nothing else is given"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only say how many fit")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        deliveries = self._find(options)
+        if options["dry_run"]:
+            self.stdout.write(f"{deliveries.count()} deliveries would be replayed.")
+            return
+        replayed = replay(deliveries, progress=lambda done: self.stderr.write(f"{done} so far"))
+        if options["key"] and not replayed:
+            raise CommandError("No such delivery can be replayed: it is unknown, runs now, or its body has expired.")
+        self.stdout.write(f"{replayed} deliveries will be processed again.")
+
+    def _find(self, options: dict[str, Any]) -> Any:
+        wanted = Filter(
+            key=options["key"],
+            event=options["event"],
+            state=options["state"],
+            reason=options["reason"],
+            installation_id=options["installation"],
+            repository_id=options["repository"],
+            since=options["since"],
+            until=options["until"],
+        )
+        if wanted == Filter() and not options["all"]:
+            raise CommandError("Say which: a KEY, an option such as --state dead, or --all.")
+        try:
+            return find(wanted)
+        except ValueError as error:
+            raise CommandError(str(error)) from error

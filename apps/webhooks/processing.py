@@ -1,0 +1,142 @@
+"""Carrying out claimed deliveries: each is judged by itself, then all take effect in one transaction."""
+
+import logging
+import random
+from collections.abc import Iterable, Sequence
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError, connection, transaction
+
+from apps.activity.facts import Evidence, Source
+from apps.activity.record import record
+from apps.webhooks import leftovers, watchdog
+from apps.webhooks.claiming import Claimed
+from apps.webhooks.counters import LOST_CLAIMS, VERDICTS
+from apps.webhooks.errors import LostClaim
+from apps.webhooks.finishing import finish
+from apps.webhooks.models import Delivery
+from apps.webhooks.retry import GiveUp, blames_the_environment, blames_the_payload, decide
+from apps.webhooks.verdicts import Verdict, describe, judge
+
+LONGEST_WAIT_S = 12.0
+logger = logging.getLogger(__name__)
+
+
+def process(batch: Sequence[Claimed]) -> None:
+    """Give every claimed delivery its verdict; DatabaseError if the database is away: then none spends an attempt."""
+    try:
+        _process_in_time(batch)
+    except DatabaseError as error:
+        if blames_the_environment(error):
+            connection.close()
+            leftovers.release(batch)
+        raise
+
+
+def _process_in_time(batch: Sequence[Claimed]) -> None:
+    try:
+        verdicts = [judge(claimed) for claimed in batch]
+        _put_off_the_failed(verdicts)
+        _conclude([verdict for verdict in verdicts if verdict.state != Delivery.State.FAILED])
+    except (SoftTimeLimitExceeded, watchdog.TimeIsUp):
+        _run_out_of_time(batch)
+
+
+def _conclude(verdicts: Sequence[Verdict]) -> None:
+    """Take effect together; if that fails, one by one, so that the one at fault bears it alone."""
+    if not verdicts:
+        return
+    try:
+        _take_effect(verdicts)
+    except (SoftTimeLimitExceeded, watchdog.TimeIsUp):
+        raise
+    except Exception as error:
+        if blames_the_environment(error):
+            raise
+        if len(verdicts) == 1:
+            _bear(verdicts[0], error)
+            return
+        logger.warning("batch_failed", extra={"deliveries": len(verdicts), "error": type(error).__name__})
+        for verdict in verdicts:
+            _conclude([verdict])
+
+
+def _take_effect(verdicts: Sequence[Verdict]) -> None:
+    """Record the facts and finish the deliveries in one transaction, without those another worker took over."""
+    remaining = list(verdicts)
+    while remaining:
+        try:
+            with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+                record([_evidence(verdict) for verdict in remaining if verdict.facts])
+                finish(remaining)
+        except LostClaim as lost:
+            LOST_CLAIMS.inc(len(lost.ids))
+            logger.warning("claims_lost", extra={"deliveries": sorted(lost.ids)})
+            remaining = [verdict for verdict in remaining if verdict.claimed.id not in lost.ids]
+        else:
+            _report(remaining)
+            return
+
+
+def _evidence(verdict: Verdict) -> Evidence:
+    return Evidence(source=Source(kind="delivery", key=str(verdict.claimed.id)), facts=verdict.facts)
+
+
+def _report(verdicts: Iterable[Verdict]) -> None:
+    for verdict in verdicts:
+        VERDICTS.labels(verdict.state.value, verdict.reason).inc()
+        claimed = verdict.claimed
+        logger.info(
+            "delivery_finished",
+            extra={
+                "delivery": claimed.id,
+                "event": claimed.event,
+                "state": verdict.state.value,
+                "reason": verdict.reason,
+            },
+        )
+
+
+def _put_off_the_failed(verdicts: Iterable[Verdict]) -> None:
+    for verdict in verdicts:
+        if verdict.state == Delivery.State.FAILED:
+            put_off(verdict.claimed, reason=verdict.reason, error=verdict.error)
+
+
+def _bear(verdict: Verdict, error: Exception) -> None:
+    """The verdict of a delivery whose facts could not be recorded."""
+    logger.error(
+        "recording_failed", exc_info=error, extra={"delivery": verdict.claimed.id, "event": verdict.claimed.event}
+    )
+    if blames_the_payload(error):
+        _settle(verdict.claimed, Delivery.State.QUARANTINED, reason="unrecordable", error=describe(error))
+    else:
+        put_off(verdict.claimed, reason="recording_failed", error=describe(error))
+
+
+def put_off(claimed: Claimed, *, reason: str, error: str) -> None:
+    """Spend an attempt: the delivery is due again later, or dead if that was the last."""
+    step = decide(attempts=claimed.attempts + 1, chance=random.random())  # noqa: S311  spreads waits, guards nothing
+    if isinstance(step, GiveUp):
+        _settle(claimed, Delivery.State.DEAD, reason=reason, error=error)
+        return
+    VERDICTS.labels(Delivery.State.FAILED.value, reason).inc()
+    Delivery.objects.filter(id=claimed.id).fail(
+        claim_number=claimed.claim_number, after=step.after, reason=reason, error=error
+    )
+
+
+def _settle(claimed: Claimed, state: Delivery.State, *, reason: str, error: str) -> None:
+    VERDICTS.labels(state.value, reason).inc()
+    Delivery.objects.filter(id=claimed.id).settle(state, claim_number=claimed.claim_number, reason=reason, error=error)
+
+
+def _run_out_of_time(batch: Sequence[Claimed]) -> None:
+    """Nobody knows which of many took so long: each is claimed alone next. One alone took too long itself."""
+    connection.close()  # whatever it was in the middle of
+    if len(batch) == 1:
+        put_off(batch[0], reason="timed_out", error="")
+        return
+    logger.warning("batch_timed_out", extra={"deliveries": [claimed.id for claimed in batch]})
+    for claimed in batch:
+        Delivery.objects.filter(id=claimed.id).lapse(claim_number=claimed.claim_number)

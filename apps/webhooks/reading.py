@@ -1,0 +1,65 @@
+"""Reading the body of a post, bounded before the first byte is read."""
+
+import re
+from collections.abc import Mapping
+
+from django.http import HttpRequest
+from rest_framework import exceptions, status
+
+from apps.webhooks.parsing import FORM
+
+LARGEST_BODY = 25 * 1024 * 1024 + 64 * 1024  # GitHub's cap, and slack
+ACCEPTED_TYPES = ("application/json", FORM)
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
+
+class LengthRequired(exceptions.APIException):
+    """GitHub always says how long its body is."""
+
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "Send a Content-Length."
+    default_code = "no_length"
+
+
+class TooLarge(exceptions.APIException):
+    """The body is larger than GitHub ever sends; it is not read."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "A delivery has at most 25 MB."
+    default_code = "too_large"
+
+
+class Unreadable(exceptions.APIException):
+    """The framing of the body is broken, or the connection was."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = "The body could not be read."
+    default_code = "unreadable"
+
+
+def check_framing(environ: Mapping[str, str]) -> int:
+    """The announced length of a body that may be read; APIException (400, 411, 413, 415) for any other."""
+    content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if content_type not in ACCEPTED_TYPES:
+        raise exceptions.UnsupportedMediaType(content_type[:100], code="media_type")
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
+        raise exceptions.UnsupportedMediaType(content_type, "Send the body without a Content-Encoding.", code="encoded")
+    announced = environ.get("CONTENT_LENGTH", "")
+    if not announced:
+        raise LengthRequired
+    if _LENGTH.fullmatch(announced) is None or environ.get("HTTP_TRANSFER_ENCODING"):
+        raise Unreadable(code="bad_length")
+    if int(announced) > LARGEST_BODY:
+        raise TooLarge
+    return int(announced)
+
+
+def read_content(request: HttpRequest, *, length: int) -> bytes:
+    """The whole body, once; Django's cap on bodies, which is for every other path, is not asked."""
+    try:
+        content = request.read(length)
+    except OSError as error:
+        raise Unreadable from error
+    if len(content) != length:
+        raise Unreadable(code="incomplete")
+    return content

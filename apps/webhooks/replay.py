@@ -1,0 +1,84 @@
+"""Processing stored deliveries again, here: after a bug is mended, or because an operator wants it."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from apps.webhooks import ring
+from apps.webhooks.models import Delivery, DeliveryQuerySet
+
+BATCH = 500
+_KEY = re.compile(r"(?:(?P<hook_id>[0-9]{1,18}):)?(?P<guid>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which deliveries; every part that is set must hold."""
+
+    key: str | None = None
+    event: str | None = None
+    state: str | None = None
+    reason: str | None = None
+    installation_id: int | None = None
+    repository_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def find(wanted: Filter) -> DeliveryQuerySet:
+    """The deliveries that fit and could be replayed: they do not run just now, and their body is still here."""
+    conditions = Q()
+    for name in ("event", "state", "reason", "installation_id", "repository_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            conditions &= Q(**{name: value})
+    if wanted.key is not None:
+        conditions &= _required_key(wanted.key)
+    if wanted.since is not None:
+        conditions &= Q(received_at__gte=wanted.since)
+    if wanted.until is not None:
+        conditions &= Q(received_at__lt=wanted.until)
+    return replayable(Delivery.objects.filter(conditions))
+
+
+def replayable(deliveries: DeliveryQuerySet) -> DeliveryQuerySet:
+    """Those that do not run just now and whose body is still here."""
+    return deliveries.exclude(state=Delivery.State.RUNNING).filter(body__isnull=False)
+
+
+def replay(deliveries: DeliveryQuerySet, *, progress: Callable[[int], None] = lambda _: None) -> int:
+    """Make deliveries due again, behind everything live, and ring for them; how many. They are taken oldest first."""
+    total = 0
+    for ids in _slices(replayable(deliveries)):
+        total += Delivery.objects.filter(id__in=ids).replay()
+        ring.ring_for(ids)
+        progress(total)
+    return total
+
+
+def _slices(deliveries: DeliveryQuerySet) -> Iterator[list[int]]:
+    """The ids in portions; what is replayed drops out of no filter, for each portion starts behind the last."""
+    last = 0
+    while ids := list(deliveries.filter(id__gt=last).order_by("id").values_list("id", flat=True)[:BATCH]):
+        yield ids
+        last = ids[-1]
+
+
+def key_condition(key: str) -> Q | None:
+    """What a key, or the GUID alone, asks for; None if it is neither."""
+    match = _KEY.fullmatch(key.strip())
+    if match is None:
+        return None
+    condition = Q(guid=UUID(match["guid"]))
+    return condition & Q(hook_id=int(match["hook_id"])) if match["hook_id"] else condition
+
+
+def _required_key(key: str) -> Q:
+    condition = key_condition(key)
+    if condition is None:
+        raise ValueError(f"{key!r} is no key: give HOOK:GUID, or the GUID as GitHub shows it.")
+    return condition

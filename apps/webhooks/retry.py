@@ -1,0 +1,51 @@
+"""When a delivery that failed is tried again, as a value; and whether it was the delivery that failed at all. Pure."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import DataError, Error, InterfaceError, OperationalError
+
+FIRST_WAIT_S = 10
+GROWTH = 3
+MOST_ATTEMPTS = 7  # the last one comes about an hour after the first
+JITTER = 0.2
+ENVIRONMENT_WAIT = timedelta(seconds=5)
+# Classes of SQLSTATE that say nothing about the delivery: connection, resources, operator; and a read-only server.
+_ENVIRONMENT_CLASSES = ("08", "53", "57", "58")
+_READ_ONLY = "25006"
+_QUERY_CANCELED = "57014"  # a statement that takes too long may well be the delivery's doing
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Due again after this while."""
+
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No attempts are left."""
+
+
+def decide(*, attempts: int, chance: float) -> TryAgain | GiveUp:
+    """What follows on the attempt of this number (1 is the first); `chance` in 0…1 spreads the waits."""
+    if attempts >= MOST_ATTEMPTS:
+        return GiveUp()
+    wait_s = FIRST_WAIT_S * GROWTH ** (attempts - 1)
+    return TryAgain(after=timedelta(seconds=wait_s * (1 + JITTER * (2 * chance - 1))))
+
+
+def blames_the_environment(error: BaseException) -> bool:
+    """Whether an error would have met any delivery: the database is away, full or read-only."""
+    if not isinstance(error, Error):
+        return False
+    code = getattr(error.__cause__, "sqlstate", None)
+    if code is None:
+        return isinstance(error, OperationalError | InterfaceError)
+    return code == _READ_ONLY or (code[:2] in _ENVIRONMENT_CLASSES and code != _QUERY_CANCELED)
+
+
+def blames_the_payload(error: BaseException) -> bool:
+    """Whether no repetition can help: a value that no column can hold."""
+    return isinstance(error, DataError)

@@ -1,0 +1,130 @@
+"""The doorbell: tells the workers that there is post. A hint that may fail; the dispatcher looks by itself."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+
+from celery import current_app
+from kombu import Connection, Producer
+from kombu.exceptions import KombuError
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+
+from apps.webhooks.counters import RINGS
+from apps.webhooks.gathering import Gatherer
+
+PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
+RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
+MOST_PER_MESSAGE = 50
+GATHER_S = 0.004
+QUIET_AFTER_FAILURE_S = 10.0
+# One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
+BOUNDED = {"max_retries": 0, "socket_timeout": 1.0, "socket_connect_timeout": 0.5, "retry_on_timeout": False}
+BROKER_ERRORS = (BrokerError, KombuError, RedisError, OSError)
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A delivery to tell of; its key becomes the id of a task that tells of it alone."""
+
+    id: int
+    key: str
+
+
+def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Producer | None = None) -> None:
+    """Send one message that names these deliveries, followed by a recalculation; raises one of BROKER_ERRORS."""
+    recalculate = current_app.signature(RECALCULATE_TASK, immutable=True, queue="figures")
+    current_app.send_task(
+        PROCESS_TASK,
+        args=[list(ids)],
+        task_id=task_id,
+        queue="live",
+        link=recalculate,
+        producer=producer,
+        retry=False,
+        ignore_result=True,
+    )
+
+
+def ring_for(ids: Sequence[int]) -> int:
+    """Send as many messages as the deliveries need; how many were sent before the broker failed, if it did."""
+    portions = (ids[start : start + MOST_PER_MESSAGE] for start in range(0, len(ids), MOST_PER_MESSAGE))
+    return sum(1 for _ in takewhile(_attempt, (partial(publish, portion) for portion in portions)))
+
+
+def ring_for_more() -> bool:
+    """Tell the workers that there is post without naming any; whether the broker took the message."""
+    return _attempt(lambda: publish([]))
+
+
+def ring_for_changes() -> bool:
+    """Ask for a recalculation alone; whether the broker took the message."""
+    return _attempt(lambda: current_app.send_task(RECALCULATE_TASK, queue="figures", retry=False, ignore_result=True))
+
+
+def _attempt(send: Callable[[], object]) -> bool:
+    try:
+        send()
+    except BROKER_ERRORS as error:
+        RINGS.labels("failed").inc()
+        logger.warning("ring_failed", extra={"error": type(error).__name__})
+        return False
+    RINGS.labels("sent").inc()
+    return True
+
+
+class Ring:
+    """The one who rings in this process, on a broker connection of its own; quiet for a while after a failure."""
+
+    def __init__(self, *, broker_url: str | None = None) -> None:
+        self._broker_url = broker_url
+        self._connection: Connection | None = None
+        self._quiet_until_s = 0.0
+        self._gatherer: Gatherer[Post] = Gatherer(
+            name="ring", hand_over=self.ring, gather_s=GATHER_S, capacity=MOST_PER_MESSAGE * 100
+        )
+
+    def tell(self, post: Post) -> None:
+        """Have the delivery rung for within milliseconds; returns at once, whatever the broker does."""
+        if not self._gatherer.put(post):
+            RINGS.labels("dropped").inc()
+
+    def ring(self, posts: Sequence[Post]) -> None:
+        """Send the messages for these deliveries now, unless the broker failed a moment ago."""
+        for start in range(0, len(posts), MOST_PER_MESSAGE):
+            RINGS.labels(self._try(posts[start : start + MOST_PER_MESSAGE])).inc()
+
+    def _try(self, posts: Sequence[Post]) -> str:
+        if time.monotonic() < self._quiet_until_s:
+            return "skipped"
+        try:
+            task_id = posts[0].key if len(posts) == 1 else None
+            publish([post.id for post in posts], task_id=task_id, producer=self._producer())
+        except BROKER_ERRORS as error:
+            self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
+            self._hang_up()
+            logger.warning("ring_failed", extra={"error": type(error).__name__})
+            return "failed"
+        return "sent"
+
+    def _producer(self) -> Producer:
+        if self._connection is None:
+            self._connection = current_app.connection_for_write(url=self._broker_url, transport_options=BOUNDED)
+        return current_app.amqp.Producer(self._connection, auto_declare=False)
+
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+
+_ring = Ring()
+
+
+def tell(post: Post) -> None:
+    """Tell the workers of a delivery that is committed; returns at once and never fails."""
+    _ring.tell(post)

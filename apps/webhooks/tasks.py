@@ -1,0 +1,27 @@
+"""What Celery runs for the letterbox. Messages carry ids and never payloads; each task may run any number of times."""
+
+from typing import Any
+
+from celery import shared_task
+
+from apps.webhooks import dispatch as dispatching
+from apps.webhooks import draining, retention
+
+
+@shared_task(bind=True, name="apps.webhooks.tasks.process_deliveries", queue="live", ignore_result=True)
+def process_deliveries(self: Any, ids: list[int]) -> int:
+    """Process the named deliveries and whatever else is due."""
+    is_redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
+    return draining.drain(ids, task_id=self.request.id, is_redelivered=is_redelivered)
+
+
+@shared_task(name="apps.webhooks.tasks.dispatch", queue="live", ignore_result=True)
+def dispatch() -> int:
+    """Ring for what is due and was not rung for; beat runs it every 5 s."""
+    return dispatching.dispatch().deliveries
+
+
+@shared_task(name="apps.webhooks.tasks.prune_bodies", queue="maintenance", ignore_result=True)
+def prune_bodies() -> int:
+    """Delete the bodies that have expired; beat runs it every hour."""
+    return retention.prune_bodies()

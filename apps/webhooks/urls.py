@@ -1,0 +1,8 @@
+"""Where GitHub posts."""
+
+from django.urls import path
+
+from apps.webhooks.views import DeliveryView
+
+app_name = "webhooks"
+urlpatterns = [path("github/", DeliveryView.as_view(), name="github")]
