@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.activity.models import Contributor, Repository, Review
+from apps.teams.models import Team
 
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
@@ -218,3 +219,16 @@ class DerivedCommit(models.Model):
 
     def __str__(self) -> str:
         return self.sha[:7]
+
+
+class TeamFreshness(models.Model):
+    """When something that a team's figures are read with (members, zone, repositories, rules) was last changed."""
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, primary_key=True, related_name="freshness")
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "team freshness"
+
+    def __str__(self) -> str:
+        return f"{self.team} at {self.changed_at:%Y-%m-%d %H:%M:%S}"
