@@ -7,10 +7,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from environs import EnvError, validate
 
-from tformance import __version__, broker, database
-from tformance.admin_settings import UNFOLD as UNFOLD
-from tformance.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
-from tformance.api_settings import SPECTACULAR_SETTINGS
+from tformance import __version__, admin_settings, api_settings, broker, database
 from tformance.embedded.remembered import remembered, var_folder
 from tformance.environment import Environment, absolute_url, email, explain, github_url, networks, private_key
 from tformance.log_format import logging_configuration
@@ -41,6 +38,7 @@ try:
     GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=github_url).rstrip("/")
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
+    METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")
     BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=1))
 except EnvError as error:
     raise explain(error) from error
@@ -207,7 +205,9 @@ CONTENT_SECURITY_POLICY = {
 
 # --- The API and the admin: api_settings.py, admin_settings.py -----------------------------------------------------
 
-SPECTACULAR_SETTINGS["VERSION"] = __version__
+REST_FRAMEWORK = api_settings.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = {**api_settings.SPECTACULAR_SETTINGS, "VERSION": __version__}
+UNFOLD = admin_settings.UNFOLD
 
 # --- Celery: the doorbell (tformance/broker.py says why each of these is as it is) ---------------------------------
 
