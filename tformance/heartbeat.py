@@ -12,7 +12,7 @@ SECONDS = 10
 class Heartbeat(bootsteps.StartStopStep):
     """Touch the file that WORKER_HEARTBEAT_FILE names; nothing where it names none."""
 
-    requires = ("celery.worker.components:Timer",)
+    requires = ("celery.worker.consumer.tasks:Tasks",)  # last: it turns only when all before it is connected
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
