@@ -11,12 +11,16 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PAGINATION_CLASS": "tformance.rest.Pages",
+    "DEFAULT_PAGINATION_CLASS": "tformance.pages.Pages",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "tformance.openapi.DescribedSchema",
-    "EXCEPTION_HANDLER": "tformance.rest.answer_error",
-    "DEFAULT_THROTTLE_CLASSES": ["tformance.rest.UserRate", "tformance.rest.ScopedRate"],
+    "EXCEPTION_HANDLER": "tformance.api_errors.answer_error",
+    "DEFAULT_THROTTLE_CLASSES": [
+        "rest_framework.throttling.UserRateThrottle",
+        "rest_framework.throttling.ScopedRateThrottle",
+    ],
+    # Counted in each process by itself: so many times that as there are web processes.
     "DEFAULT_THROTTLE_RATES": {"user": "600/min", "replay": "30/min", "body": "60/min"},
     "NUM_PROXIES": 0,  # tformance.proxies has settled who the client is
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -34,6 +38,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": r"/api/v\d+",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "DeliveryState": "apps.webhooks.models.Delivery.State",
+        "PullRequestState": "apps.activity.models.PullRequest.State",
+    },
     "TAGS": [
         {"name": "figures", "description": "What is derived, per team and window, and the entities behind it."},
         {"name": "teams", "description": "Teams, their members and what they track."},

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.activity.models import Contributor, Coverage, PullRequest, PullRequestEvent, Repository, Review
+from apps.activity.models import Contributor, Coverage, Provenance, PullRequest, PullRequestEvent, Repository, Review
 
 
 class ContributorSerializer(serializers.ModelSerializer[Contributor]):
@@ -51,6 +53,22 @@ class CoverageSerializer(serializers.ModelSerializer[Coverage]):
         model = Coverage
         fields = ("stream", "from_at", "to_at")
         read_only_fields = fields
+
+
+class RepositoryDetailSerializer(RepositorySerializer):
+    """A repository, and what is complete of it."""
+
+    coverage = serializers.SerializerMethodField()
+
+    class Meta(RepositorySerializer.Meta):
+        fields = (*RepositorySerializer.Meta.fields, "coverage")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(CoverageSerializer(many=True))
+    def get_coverage(self, repository: Repository) -> Any:
+        """The stretches of time in which each stream is known to be complete; empty is not provable."""
+        rows = Coverage.objects.filter(repository=repository).order_by("stream", "from_at")
+        return CoverageSerializer(rows, many=True).data
 
 
 class PullRequestSerializer(serializers.ModelSerializer[PullRequest]):
@@ -115,7 +133,7 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
         read_only_fields = fields
 
 
-class ProvenanceSerializer(serializers.Serializer[Any]):
+class ProvenanceSerializer(serializers.Serializer[Provenance]):
     """Something that spoke of the entity: a delivery by its address, or a read of GitHub's API by its name."""
 
     entity = serializers.CharField(help_text="What it spoke of: the pull request, one of its reviews, …")
@@ -123,4 +141,10 @@ class ProvenanceSerializer(serializers.Serializer[Any]):
         choices=["delivery", "api"]
     )
     source_key = serializers.CharField()
-    url = serializers.CharField(allow_null=True, help_text="The delivery in this API, where it can be shown.")
+    url = serializers.SerializerMethodField()
+
+    def get_url(self, provenance: Provenance) -> str | None:
+        """The delivery in this API; null for a read of GitHub's."""
+        if provenance.source != "delivery":
+            return None
+        return reverse("delivery-detail", args=[provenance.source_key])

@@ -1,31 +1,11 @@
-"""What every endpoint of the API shares: pages, errors and throttles."""
+"""Errors of the API in one shape."""
 
 from typing import Any
 
-from django.core.cache import caches
 from django.http import Http404
-from rest_framework import exceptions, pagination, throttling
+from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
-
-
-class Pages(pagination.LimitOffsetPagination):
-    """`limit` and `offset`, with the count of everything that matches."""
-
-    default_limit = 50
-    max_limit = 500
-
-
-class UserRate(throttling.UserRateThrottle):
-    """How often one user may ask; counted per process, so as many times that as there are processes."""
-
-    cache = caches["default"]
-
-
-class ScopedRate(throttling.ScopedRateThrottle):
-    """How often one user may do the named thing."""
-
-    cache = caches["default"]
 
 
 def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
