@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
+LONGEST_NAMED = 3660
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,14 @@ class Window:
         """The last so many days, today included, as the clocks of the zone show it."""
         today = (now or datetime.now(UTC)).astimezone(ZoneInfo(time_zone)).date()
         return cls(start=today - DAY * (days - 1), end=today + DAY, time_zone=time_zone)
+
+    @classmethod
+    def named(cls, name: str, *, time_zone: str, now: datetime | None = None) -> "Window":
+        """The window of a name such as `7d`, `30d` or `90d`: the last so many days, today included."""
+        days = int(name[:-1]) if name.endswith("d") and name[:-1].isdecimal() else 0
+        if not 1 <= days <= LONGEST_NAMED:
+            raise ValueError(f"A window is named like 7d, 30d or 90d, up to {LONGEST_NAMED}d; {name!r} is not.")
+        return cls.last(days, time_zone=time_zone, now=now)
 
     @property
     def start_at(self) -> datetime:
