@@ -1,11 +1,23 @@
 """The Celery application: the doorbell. It carries ids and never payloads."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
+
+from tformance.heartbeat import Heartbeat
+from tformance.schedule import SCHEDULE
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tformance.settings")
 
 app = Celery("tformance")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.beat_schedule = SCHEDULE
+app.steps["consumer"].add(Heartbeat)
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_django_logging(**_: Any) -> None:
+    """Somebody listening here is how Celery is told to leave logging alone; Django has configured it."""

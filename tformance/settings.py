@@ -1,22 +1,57 @@
-"""Settings, all from the environment, validated at start."""
+"""Settings: everything from the environment, validated at start. docs/operations.md explains each variable."""
 
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from environs import Env
+from csp.constants import NONE, SELF
+from environs import EnvError, validate
 
+from tformance import __version__, broker, database
 from tformance.embedded.remembered import remembered, var_folder
-
-env = Env()
-VAR = var_folder()
-REMEMBERED = remembered(VAR)
+from tformance.environment import Environment, absolute_url, email, explain, github_url, networks, private_key
+from tformance.log_format import logging_configuration
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+TFORMANCE_VAR = var_folder()
+env = Environment(remembered(TFORMANCE_VAR))
 
-DEBUG = env.bool("DEBUG", False)
-SECRET_KEY = env.str("SECRET_KEY", REMEMBERED.get("SECRET_KEY"))
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+# --- What the environment says -------------------------------------------------------------------------------------
+
+try:
+    ROLE: str = env.str("TFORMANCE_ROLE", "command", validate=validate.OneOf(["web", "worker", "beat", "command"]))
+    DEBUG: bool = env.bool("DEBUG", False)
+    PORT: int = env.int("PORT", 8000, validate=validate.Range(min=1, max=65535))
+    PUBLIC_URL: str = env.str("PUBLIC_URL", f"http://127.0.0.1:{PORT}", validate=absolute_url).rstrip("/")
+    SECRET_KEY: str = env.str("SECRET_KEY")
+    FERNET_KEYS: list[str] = env.list("FERNET_KEYS", [])
+    DATABASE: dict[str, Any] = env.dj_db_url("DATABASE_URL")
+    REDIS_URL: str = env.str("REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://", error="is no redis:// URL"))
+    EMAIL: dict[str, Any] = email(env, default="console:" if DEBUG else "dummy:")
+    ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [str(urlsplit(PUBLIC_URL).hostname)])
+    TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=networks)
+    GITHUB_WEBHOOK_SECRETS: list[str] = env.list("GITHUB_WEBHOOK_SECRETS", [])
+    GITHUB_APP_ID: int | None = env.int("GITHUB_APP_ID", None)
+    GITHUB_APP_PRIVATE_KEY: str = private_key(env)
+    GITHUB_CLIENT_ID: str = env.str("GITHUB_CLIENT_ID", "")
+    GITHUB_CLIENT_SECRET: str = env.str("GITHUB_CLIENT_SECRET", "")
+    GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=github_url).rstrip("/")
+    ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
+    BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
+    BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=1))
+except EnvError as error:
+    raise explain(error) from error
+
+# Health checks and the command line come in by loopback, whatever the public name is.
+ALLOWED_HOSTS = [*dict.fromkeys([*ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]"])]
+GITHUB_GRAPHQL_URL = f"{GITHUB_API_URL.removesuffix('/v3')}/graphql"
+GITHUB_URL = GITHUB_API_URL.replace("://api.", "://").removesuffix("/api/v3")  # where people sign in
+IS_HTTPS = PUBLIC_URL.startswith("https://")
+
+# --- Django --------------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "tformance",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -24,7 +59,13 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    *(["allauth.socialaccount.providers.github"] if GITHUB_CLIENT_ID else []),
+    "axes",
+    "csp",
     "rest_framework",
     "rest_framework.authtoken",
     "django_filters",
@@ -42,14 +83,18 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "tformance.proxies.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tformance.content_security.ContentSecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -70,20 +115,122 @@ ROOT_URLCONF = "tformance.urls"
 WSGI_APPLICATION = "tformance.wsgi.application"
 AUTH_USER_MODEL = "users.CustomUser"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-DATABASES = {"default": env.dj_db_url("DATABASE_URL", REMEMBERED.get("DATABASE_URL"))}
+DATABASES = {"default": database.connection(DATABASE, role=ROLE)}
 
 TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en-us"
-STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static"
 
-ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
+STATIC_URL = "/static/"
+STATIC_ROOT = TFORMANCE_VAR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "tformance.static_files.StaticFiles"},
+}
+MEDIA_ROOT = TFORMANCE_VAR / "media"
 
-CELERY_BROKER_URL = env.str("REDIS_URL", REMEMBERED.get("REDIS_URL"))
+# The webhook path reads up to its own limit (apps.webhooks); every other path has no use for large bodies.
+WEBHOOK_BODY_LIMIT = 25 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
-GITHUB_API_URL = env.str("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-GITHUB_WEBHOOK_SECRETS: list[str] = env.list("GITHUB_WEBHOOK_SECRETS", [])
-FERNET_KEYS: list[str] = env.list("FERNET_KEYS", [])
-BODY_RETENTION_DAYS = env.int("BODY_RETENTION_DAYS", 30)
+EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]
+EMAIL_HOST = EMAIL["EMAIL_HOST"]
+EMAIL_PORT = EMAIL["EMAIL_PORT"]
+EMAIL_HOST_USER = EMAIL["EMAIL_HOST_USER"]
+EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = EMAIL["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = EMAIL["EMAIL_USE_SSL"]
+EMAIL_FILE_PATH = EMAIL["EMAIL_FILE_PATH"]
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = EMAIL.get("DEFAULT_FROM_EMAIL") or f"tformance@{urlsplit(PUBLIC_URL).hostname}"
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+LOGGING_CONFIG = "tformance.log_format.configure_logging"
+LOGGING = logging_configuration(role=ROLE)
+
+# --- Signing in and staying safe -----------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+
+ACCOUNT_ADAPTER = "apps.users.adapters.InvitedOnly"
+SOCIALACCOUNT_ADAPTER = "apps.users.adapters.AnybodyOnGitHub"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_PROVIDERS = {
+    "github": {
+        "APP": {"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET},
+        "SCOPE": ["read:user"],
+        "GITHUB_URL": GITHUB_URL,
+    }
+}
+
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_SECURE = IS_HTTPS
+CSRF_COOKIE_SECURE = IS_HTTPS
+SECURE_SSL_REDIRECT = IS_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]  # asked by machines beside us, without TLS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
+SECURE_HSTS_PRELOAD = IS_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:", "https://avatars.githubusercontent.com"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF, *([GITHUB_URL] if GITHUB_CLIENT_ID else [])],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- The API -------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.TokenAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "PAGE_SIZE": 50,
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "tformance",
+    "DESCRIPTION": "Team figures from the webhooks of a GitHub App, and the deliveries they were made from.",
+    "VERSION": __version__,
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v\d+",
+}
+UNFOLD = {"SITE_TITLE": "tformance", "SITE_HEADER": "tformance", "SITE_URL": "/"}
+
+# --- Celery: the doorbell (tformance/broker.py says why each of these is as it is) ---------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = "django-db"  # for the one task that keeps its result; all others ignore theirs
+globals().update(broker.celery_settings(role=ROLE, var=TFORMANCE_VAR))

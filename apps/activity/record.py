@@ -1,21 +1,25 @@
 """The one door into the facts."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 from django.db import models as django_models
 
 from apps.activity import facts
 from apps.activity.facts import Evidence, Fact, Snapshot
-from apps.activity.merging import DIGEST_LENGTH, Row, SnapshotRule, UnionRule
+from apps.activity.merging import DIGEST_LENGTH, MergeRule, Row, SnapshotRule, UnionRule
 from apps.activity.models import Change, Contributor, Installation, Provenance, PullRequest, Repository
 from apps.activity.rules import NUMBERED, RULES
 
-STUBS = {model: UnionRule(model=model, key=("github_id",)) for model in (Contributor, Repository, Installation)} | {
-    PullRequest: UnionRule(model=PullRequest, key=NUMBERED)
+Model = type[django_models.Model]
+STUBS: dict[Model, UnionRule] = {
+    Contributor: UnionRule(model=Contributor, key=("github_id",)),
+    Repository: UnionRule(model=Repository, key=("github_id",)),
+    Installation: UnionRule(model=Installation, key=("github_id",)),
+    PullRequest: UnionRule(model=PullRequest, key=NUMBERED),
 }
-DESCRIBED_BY: dict[type[Fact], type[django_models.Model]] = {
+DESCRIBED_BY: dict[type[Fact], Model] = {
     facts.ContributorProfile: Contributor,
     facts.RepositoryName: Repository,
     facts.RepositoryState: Repository,
@@ -32,7 +36,7 @@ NAMES = {
 }
 
 
-def parents_of(kind: type[Fact]) -> tuple[tuple[tuple[str, ...], type[django_models.Model]], ...]:
+def parents_of(kind: type[Fact]) -> tuple[tuple[tuple[str, ...], Model], ...]:
     """The columns of a row that name a row of another table, and that table."""
     rule = RULES[kind]
     pointers = tuple(
@@ -43,7 +47,16 @@ def parents_of(kind: type[Fact]) -> tuple[tuple[tuple[str, ...], type[django_mod
     return (*pointers, (NUMBERED, PullRequest)) if kind in CHILDREN_OF_PULL_REQUESTS else pointers
 
 
+def rules_by_model() -> dict[Model, dict[type[Fact], MergeRule]]:
+    """The rules of each table, tables in the one order in which everybody locks them."""
+    grouped: dict[Model, dict[type[Fact], MergeRule]] = defaultdict(dict)
+    for kind, rule in RULES.items():
+        grouped[rule.model][kind] = rule
+    return grouped
+
+
 PARENTS = {kind: parents_of(kind) for kind in RULES}
+RULES_BY_MODEL = rules_by_model()
 
 
 def record(evidence: Sequence[Evidence]) -> None:
@@ -53,16 +66,24 @@ def record(evidence: Sequence[Evidence]) -> None:
     described yet gets a row of its own that holds only its key.
     """
     rows = gathered(evidence)
-    insert_stubs(rows)
+    stubs = missing_parents(rows)
     changes: dict[tuple[str, str], None] = {}
-    for kind, rule in RULES.items():
-        if kind not in rows:
-            continue
-        for returned in rule.apply(rows[kind]):
-            if rule.change:
-                changes[rule.change.kind, ":".join(map(str, returned))] = None
+    for model, rules in RULES_BY_MODEL.items():
+        if model in stubs:
+            STUBS[model].apply(stubs[model])
+        for kind, rule in rules.items():
+            changes |= dict.fromkeys(applied(rule, rows.get(kind, ())))
     insert_provenance(evidence)
     Change.objects.bulk_create(Change(kind=kind, key=key) for kind, key in changes)
+
+
+def applied(rule: MergeRule, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    """Apply the rule and name what changed by it: kind and key of a Change."""
+    if not rows:
+        return
+    for returned in rule.apply(rows):
+        if rule.change:
+            yield rule.change.kind, ":".join(map(str, returned))
 
 
 def gathered(evidence: Iterable[Evidence]) -> dict[type[Fact], list[Row]]:
@@ -85,18 +106,19 @@ def as_row(fact: Fact) -> Row:
     return row
 
 
-def insert_stubs(rows: dict[type[Fact], list[Row]]) -> None:
-    """Parents travel with children: a key alone, where no fact of this call describes the parent."""
-    wanted: dict[type[django_models.Model], set[tuple[int, ...]]] = {model: set() for model in STUBS}
+def missing_parents(rows: dict[type[Fact], list[Row]]) -> dict[Model, list[Row]]:
+    """Parents travel with children: the keys of those that no fact of this call describes, by table."""
+    wanted: dict[Model, set[tuple[int, ...]]] = {model: set() for model in STUBS}
     for kind, of_kind in rows.items():
         for columns, model in PARENTS[kind]:
             wanted[model].update(tuple(row[name] for name in columns) for row in of_kind)
     for kind, model in DESCRIBED_BY.items():
         wanted[model].difference_update(tuple(row[name] for name in STUBS[model].key) for row in rows.get(kind, ()))
-    for model, stub in STUBS.items():
-        keys = sorted(key for key in wanted[model] if None not in key)
-        if keys:
-            stub.apply([dict(zip(stub.key, key, strict=True)) for key in keys])
+    return {
+        model: [dict(zip(STUBS[model].key, key, strict=True)) for key in sorted(keys)]
+        for model, found in wanted.items()
+        if (keys := {key for key in found if None not in key})
+    }
 
 
 def insert_provenance(evidence: Iterable[Evidence]) -> None:

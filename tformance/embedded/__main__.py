@@ -1,7 +1,10 @@
 """python -m tformance.embedded: start, stop and look at the engines of this checkout."""
 
 import argparse
+import os
 import shlex
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +19,7 @@ COMMANDS = {
     "status": "say whether they answer; exit code 3 when one does not",
     "env": 'print the variables that point at them, for eval "$(python -m tformance.embedded env)"',
     "secrets": "make the secrets that have no default, once, without starting anything",
+    "with": "run a command with both engines running, and stop them after it: with -- COMMAND …",
     "remove": "stop both engines and delete all their data (needs --yes)",
 }
 
@@ -30,6 +34,8 @@ def arguments() -> argparse.Namespace:
         command = commands.add_parser(name, help=meaning, description=meaning.capitalize())
         if name == "remove":
             command.add_argument("--yes", action="store_true", help="really delete the data")
+        if name == "with":
+            command.add_argument("program", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run")
     return parser.parse_args()
 
 
@@ -59,6 +65,8 @@ def run(options: argparse.Namespace, *, var: Path) -> int:
             print_environment(var)
         case "secrets":
             ensure_secrets(var)
+        case "with":
+            return run_with(engines, options.program, var=var)
         case "remove":
             return remove(engines, is_certain=options.yes)
     return 0
@@ -79,6 +87,19 @@ def print_environment(var: Path) -> None:
         Home.ensure(var)
     for name, value in (remembered(var) | {"TFORMANCE_VAR": str(var)}).items():
         say(f"export {name}={shlex.quote(value)}")
+
+
+def run_with(engines: Engines, program: list[str], *, var: Path) -> int:
+    command = program[1:] if program[:1] == ["--"] else program
+    if not command:
+        say("error: which command? python -m tformance.embedded with -- COMMAND …", error=True)
+        return 2
+    ensure_secrets(var)
+    with engines.borrowed():
+        child = subprocess.Popen(command, env=os.environ | {"TFORMANCE_VAR": str(var)})
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child as well; we wait for it
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        return child.wait()
 
 
 def remove(engines: Engines, *, is_certain: bool) -> int:

@@ -46,9 +46,10 @@ def locate(folder: Path) -> Binaries:
     )
 
 
-def client_program(name: str) -> Path:
-    """A client of the bundled PostgreSQL: psql, pg_dump, pg_restore, pgbench."""
-    return _wheel_folder(POSTGRES_WHEEL) / "pginstall" / "bin" / name
+def client_program(name: str, *, server_major: int = 16) -> Path:
+    """A bundled client (psql, pg_dump, pg_restore, pgbench) that understands a server of this version."""
+    install = "pginstall" if server_major <= 16 else "pginstall18"  # noqa: PLR2004  the wheel has 16 and 18
+    return _wheel_folder(POSTGRES_WHEEL) / install / "bin" / name
 
 
 def _wheel_folder(package: str) -> Path:

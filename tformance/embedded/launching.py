@@ -6,6 +6,9 @@ from typing import BinaryIO
 
 from tformance.embedded.account import engine_account, identity
 
+# Not ours: it holds secrets, and the engines run as a user that is not trusted with them.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
 _launched: list[subprocess.Popen[bytes]] = []
 
 
@@ -18,6 +21,7 @@ def launch(command: list[str], *, log: BinaryIO, folder: Path) -> subprocess.Pop
         stderr=log,
         cwd=folder,
         start_new_session=True,
+        env=ENVIRONMENT,
         **identity(engine_account()),
     )
     _launched.append(process)

@@ -14,7 +14,7 @@ from tformance.embedded.account import engine_account, identity
 from tformance.embedded.binaries import Binaries
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import NAME, Home, free_port, is_port_free
-from tformance.embedded.launching import launch, reap
+from tformance.embedded.launching import ENVIRONMENT, launch, reap
 from tformance.embedded.logs import last_lines, log_for_append
 from tformance.embedded.occupants import evict, occupants, wait_until
 
@@ -123,7 +123,13 @@ class Postgres:
         ]
         try:
             result = subprocess.run(
-                [*command, *options], capture_output=True, text=True, cwd="/", check=False, **identity(engine_account())
+                [*command, *options],
+                capture_output=True,
+                text=True,
+                cwd="/",
+                env=ENVIRONMENT,
+                check=False,
+                **identity(engine_account()),
             )
         finally:
             password_file.unlink()
@@ -152,7 +158,7 @@ class Postgres:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         place = ["-D", str(self.data), "-k", self.home.sockets, "-p", str(self.home.postgres_port)]
         with log_for_append(self.log) as log:
-            process = launch([str(self.binaries.postgres), *place, *options], log=log, folder=self.data.parent)
+            process = launch([str(self.binaries.postgres), *place, *options], log=log, folder=self.data)
         if wait_until(lambda: process.poll() is not None or self.is_ready(), seconds=START_SECONDS) and self.is_ready():
             return
         raise EmbeddedError(f"PostgreSQL did not start. The end of its log, {self.log}:\n{last_lines(self.log)}")

@@ -10,6 +10,7 @@ from tformance.embedded.private_files import read_private_json, write_private_js
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SECRETS_FILE = "secrets.json"
+WEB_FILE = "web.json"
 
 
 def var_folder() -> Path:
@@ -32,7 +33,8 @@ def ensure_secrets(var: Path) -> None:
 
 def remembered(var: Path) -> dict[str, str]:
     """Variables that were made or chosen for this folder; what the real environment says goes before them."""
-    known = {name: str(value) for name, value in read_private_json(var / SECRETS_FILE).items()}
+    files = (read_private_json(var / name) for name in (SECRETS_FILE, WEB_FILE))
+    known = {name: str(value) for content in files for name, value in content.items()}
     home = Home.existing(var)
     if home is not None:
         known |= {"DATABASE_URL": home.database_url, "REDIS_URL": home.redis_url}

@@ -1,6 +1,7 @@
 """Rows of repositories, their refs, pushes, commits and releases."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -74,7 +75,11 @@ class Push(models.Model):
                 fields=("repository", "ref", "before_sha", "after_sha"), name="one_push_between_two_commits"
             ),
         )
-        indexes = (models.Index(fields=("repository", "ref", "after_sha"), name="push_chain_backwards"),)
+        indexes = (
+            models.Index(fields=("repository", "ref", "after_sha"), name="push_chain_backwards"),
+            # A commit that is told anew asks which branches brought it.
+            GinIndex(fields=("commit_shas",), name="pushes_of_a_commit"),
+        )
 
     def __str__(self) -> str:
         return f"{self.ref} to {self.after_sha[:7]}"
@@ -99,6 +104,8 @@ class Commit(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("repository", "sha"), name="one_row_per_commit"),)
+        # An account that becomes known, or takes another login, asks for the commits that only a login names.
+        indexes = (models.Index(Lower("author_login"), name="commit_by_author_login"),)
 
     def __str__(self) -> str:
         return f"{self.sha[:7]} {self.headline}"

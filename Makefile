@@ -1,0 +1,136 @@
+# tformance: everything a user or an engineer of it does. `make` or `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --quiet \
+	--require-hashes --no-deps --only-binary :all: --no-compile
+
+# Byte code is written when first used and read from then on: a second start must be quick.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONUNBUFFERED := 1
+
+# For checks that load the settings but never connect to anything.
+UNCONNECTED := SECRET_KEY=not-a-secret-only-for-static-checks DATABASE_URL=postgres://none/none REDIS_URL=redis://none
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run stop status test bench lint types imports migrations-check deploy-check check audit format \
+	celery-worker celery-beat celery-dev migrate shell backup restore upgrade lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; \
+		do printf '  %-18s %s\n' "$$name" "$$text"; done
+
+# --- Running -------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/run.stamp  ## Run everything with a sample story; prints the address, the sign-in and the figures
+	@$(BIN)/python -m tformance.processes --end-with-parent demo
+
+run: $(VENV)/run.stamp  ## Run everything on this machine until Ctrl-C: PostgreSQL, Redis, web, workers, beat
+	@$(BIN)/python -m tformance.processes --end-with-parent run
+
+stop: $(VENV)/run.stamp  ## Stop whatever runs in this checkout, wherever it was started
+	@$(BIN)/python -m tformance.processes stop
+
+status: $(VENV)/run.stamp  ## Say whether the embedded PostgreSQL and Redis run
+	@$(BIN)/python -m tformance.embedded status
+
+celery-worker: $(VENV)/run.stamp  ## Run the Celery workers alone, in the foreground
+	@$(BIN)/python -m tformance.processes --end-with-parent worker
+
+celery-beat: $(VENV)/run.stamp  ## Run Celery's beat alone, in the foreground
+	@$(BIN)/python -m tformance.processes --end-with-parent beat
+
+celery-dev: $(VENV)/run.stamp  ## Run workers and beat together, in the foreground
+	@$(BIN)/python -m tformance.processes --end-with-parent dev
+
+# --- The database --------------------------------------------------------------------------------------------------
+
+migrate: $(VENV)/run.stamp  ## Bring the database to the current schema
+	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python manage.py migrate
+
+shell: $(VENV)/run.stamp  ## Open a Python shell with the models
+	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python manage.py shell
+
+backup: $(VENV)/run.stamp  ## Write the database to var/backups/ (or FILE=)
+	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m tformance.backup backup $(FILE)
+
+restore: $(VENV)/run.stamp  ## Replace the database by a backup: make restore FILE=…
+	@test -n "$(FILE)" || { echo "error: which backup? make restore FILE=var/backups/…"; exit 2; }
+	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m tformance.backup restore "$(FILE)"
+
+upgrade: $(VENV)/run.stamp  ## After `git pull`: back up, install what is new, migrate
+	@$(MAKE) --no-print-directory backup
+	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python manage.py prepare
+	@echo "Upgraded. Start it with: make run"
+
+# --- Working on it -------------------------------------------------------------------------------------------------
+
+test: $(VENV)/dev.stamp  ## Run the whole test suite on engines of its own (ARGS= goes to pytest)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+check: lint types imports migrations-check deploy-check  ## Everything but the tests
+
+lint: $(VENV)/dev.stamp  ## Check style and form
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(VENV)/dev.stamp  ## Put the code into form
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+types: $(VENV)/dev.stamp  ## Check types, strictly
+	@$(UNCONNECTED) $(BIN)/mypy
+
+imports: $(VENV)/dev.stamp  ## Check that an app imports only from those under it
+	@$(BIN)/lint-imports --no-cache
+
+migrations-check: $(VENV)/dev.stamp  ## Check that no model changed without a migration
+	@$(UNCONNECTED) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+deploy-check: $(VENV)/dev.stamp  ## Django's checks, with an environment like production's
+	@$(UNCONNECTED) SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')" \
+		FERNET_KEYS="$$($(PYTHON) -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')" \
+		GITHUB_WEBHOOK_SECRETS="$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))')" \
+		PUBLIC_URL=https://tformance.example.com EMAIL_URL=submission://user:password@mail.example.com \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+audit: $(VENV)/dev.stamp  ## Look the locked packages up among known vulnerabilities
+	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.lock
+
+bench: $(VENV)/dev.stamp  ## Measure; prints a table and writes var/bench.json
+	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m benchmarks
+
+lock: $(VENV)/dev.stamp  ## Resolve the dependencies again (needs uv)
+	@command -v uv >/dev/null || { echo "error: uv is not installed; it writes the lock files."; exit 2; }
+	uv pip compile -q pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o requirements/run.lock
+	uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
+
+clean:  ## Delete what can be made again: .venv, caches, the tests' engines. Never your data
+	@if [ -x $(BIN)/python ] && [ -d var/test ]; then TFORMANCE_VAR=var/test $(BIN)/python -m tformance.embedded remove --yes; fi
+	rm -rf $(VENV) var/test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find apps tformance tests -name __pycache__ -prune -exec rm -rf {} +
+
+# --- The environment of Python ---------------------------------------------------------------------------------------
+
+# An interpreter that was upgraded or removed leaves a .venv that cannot start: make it again.
+ifeq ($(shell $(BIN)/python -c 'print(1)' 2>/dev/null),)
+$(shell rm -rf $(VENV))
+endif
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 …"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: $(PYTHON) is $$($(PYTHON) --version); tformance needs 3.11 or newer. Name one: make PYTHON=python3.12 …"; exit 2; }
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "error: $(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 2; }
+
+$(VENV)/run.stamp: requirements/run.lock | $(BIN)/python
+	@echo "Installing the locked dependencies …"
+	@$(PIP) --requirement $<
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.lock | $(BIN)/python
+	@echo "Installing the locked dependencies, with those for development …"
+	@$(PIP) --requirement $<
+	@touch $(VENV)/run.stamp $@

@@ -1,0 +1,59 @@
+"""What is built and shipped: deployment, deployment_status, workflow_run."""
+
+from collections.abc import Iterator
+
+from apps.activity.facts import Fact
+from apps.integrations.github.reading import Reading
+from apps.integrations.github.snapshots.deployments import (
+    RUN_OF_LINK,
+    RUN_OF_PAYLOAD,
+    deployment_facts,
+    deployment_run,
+    deployment_status_facts,
+    run_id_of_links,
+    workflow_run_facts,
+)
+from apps.integrations.github.translators.opening import open_payload, repository_id, surroundings
+from apps.webhooks.registry import Event, translates
+
+
+@translates("deployment", "created")
+def deployment(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    requested = payload.child("deployment")
+    yield from surroundings(payload, at=requested.time("updated_at"))
+    yield from deployment_facts(requested, repository_id=repository_id(payload))
+    yield from run_of_payload(payload)
+
+
+@translates("deployment_status", "created")
+def deployment_status(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    requested, status = payload.child("deployment"), payload.child("deployment_status")
+    yield from surroundings(payload, at=status.time("updated_at"))
+    yield from deployment_facts(requested, repository_id=repository_id(payload))
+    yield from deployment_status_facts(status, deployment=requested, repository_id=repository_id(payload))
+    yield from run_of_payload(payload)
+    run_id = run_id_of_links(status)
+    if run_id is not None:
+        yield deployment_run(requested, repository_id=repository_id(payload), run_id=run_id, rank=RUN_OF_LINK)
+
+
+def run_of_payload(payload: Reading) -> Iterator[Fact]:
+    """The run that made the deployment, where GitHub Actions did."""
+    run = payload.child_or_none("workflow_run")
+    if run is not None:
+        yield deployment_run(
+            payload.child("deployment"),
+            repository_id=repository_id(payload),
+            run_id=run.id(),
+            rank=RUN_OF_PAYLOAD,
+        )
+
+
+@translates("workflow_run", "requested", "in_progress", "completed")
+def workflow_run(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    run = payload.child("workflow_run")
+    yield from surroundings(payload, at=run.time("updated_at"))
+    yield from workflow_run_facts(run, repository_id=repository_id(payload))

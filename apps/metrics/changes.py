@@ -1,0 +1,159 @@
+"""Changes claimed, and what each of them makes stale."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from django.db import connection
+
+from apps.activity.models import Change
+from apps.metrics.storing import Scope, as_json
+
+Kind = Change.Kind
+
+CLAIM = """
+    DELETE FROM activity_change WHERE id = ANY(ARRAY(
+        SELECT id FROM activity_change
+        WHERE kind = ANY(%(kinds)s) AND NOT id = ANY(%(skipped)s)
+        ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )) RETURNING id, kind, key
+"""
+CLAIM_ONE = "DELETE FROM activity_change WHERE id = %s RETURNING id, kind, key"
+
+PULL_REQUESTS_OF_BRANCHES = """
+    WITH branches AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, ref text))
+    SELECT DISTINCT repository_id, number
+    FROM branches JOIN activity_pullrequest USING (repository_id)
+    WHERE head_ref = substr(ref, length('refs/heads/') + 1) AND is_cross_repository IS NOT TRUE
+"""
+PULL_REQUESTS_OF_COMMITS = """
+    WITH commits AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)),
+    branches AS MATERIALIZED (
+        SELECT DISTINCT push.repository_id, push.ref
+        FROM commits JOIN activity_push AS push
+          ON push.commit_shas @> ARRAY[commits.sha] AND push.repository_id = commits.repository_id
+        WHERE push.is_default_branch = 0 AND starts_with(push.ref, 'refs/heads/')
+    )
+    SELECT repository_id, number
+    FROM branches JOIN activity_pullrequest USING (repository_id)
+    WHERE head_ref = substr(ref, length('refs/heads/') + 1) AND is_cross_repository IS NOT TRUE
+"""
+# The head at which a pull request was merged ends the walk of the later ones of its branch.
+LATER_PULL_REQUESTS = """
+    WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, number integer))
+    SELECT DISTINCT later.repository_id, later.number
+    FROM scopes JOIN activity_pullrequest AS one USING (repository_id, number)
+    JOIN activity_pullrequest AS later USING (repository_id, head_ref)
+    WHERE one.merged_at IS NOT NULL AND one.head_ref <> '' AND one.is_cross_repository IS NOT TRUE
+      AND later.number > one.number AND later.is_cross_repository IS NOT TRUE
+"""
+REPOSITORIES_OF_DEPLOYMENTS = "SELECT DISTINCT repository_id FROM activity_deployment WHERE github_id = ANY(%s)"
+
+# An account's kind, bot rule or login bears on what it wrote, reviewed and committed, and on the team of
+# its installation. That may be a great deal: it is handed on as changes instead of entering the batch at hand.
+SPREAD_CONTRIBUTORS = """
+    WITH accounts AS MATERIALIZED (
+        SELECT id, lower(nullif(login, '')) AS login
+        FROM unnest(%(ids)s::bigint[]) AS id LEFT JOIN activity_contributor ON github_id = id
+    ), pull_requests AS (
+        SELECT repository_id, number FROM accounts JOIN activity_pullrequest ON author_id = accounts.id
+        UNION
+        SELECT repository_id, number FROM accounts JOIN activity_review ON author_id = accounts.id
+    ), commits AS (
+        SELECT repository_id, sha FROM accounts JOIN activity_commit ON author_id = accounts.id
+        UNION
+        SELECT repository_id, sha FROM accounts JOIN activity_commit ON lower(author_login) = accounts.login
+        WHERE author_login <> ''
+        UNION
+        SELECT repository_id, sha FROM accounts JOIN metrics_derivedcommit ON author_id = accounts.id
+    )
+    INSERT INTO activity_change (kind, key)
+    SELECT 'pull_request', repository_id || ':' || number FROM pull_requests
+    UNION ALL
+    SELECT 'commit', repository_id || ':' || sha FROM commits
+    UNION ALL
+    SELECT 'installation', github_id::text FROM accounts JOIN activity_installation ON account_id = accounts.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What must be derived anew, each key once."""
+
+    pull_requests: set[Scope] = field(default_factory=set)
+    commits: set[Scope] = field(default_factory=set)
+    deployments: set[int] = field(default_factory=set)
+    installations: set[int] = field(default_factory=set)
+    teams: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A change taken out of the table in the transaction at hand."""
+
+    id: int
+    kind: str
+    key: str
+
+
+def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[Claimed]:
+    """Take the oldest changes that nobody else holds out of the table, in the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
+        return [Claimed(*row) for row in cursor.fetchall()]
+
+
+def claim_one(change_id: int) -> list[Claimed]:
+    """Take this one change out of the table, if it is still there."""
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM_ONE, [change_id])
+        return [Claimed(*row) for row in cursor.fetchall()]
+
+
+def stale(changes: Iterable[Claimed]) -> Stale:
+    """All that the changes make stale, read by the facts and not by what was derived of them before."""
+    found, branches = Stale(), set[Scope]()
+    for change in changes:
+        match change.kind:
+            case Kind.PULL_REQUEST:
+                repository_id, number = split(change.key)
+                found.pull_requests.add((repository_id, int(number)))
+            case Kind.BRANCH:
+                branches.add(split(change.key))
+            case Kind.COMMIT:
+                found.commits.add(split(change.key))
+            case Kind.DEPLOYMENT:
+                found.deployments.add(int(change.key))
+            case Kind.INSTALLATION:
+                found.installations.add(int(change.key))
+            case Kind.TEAM:
+                found.teams.add(int(change.key))
+    found.pull_requests.update(_found(PULL_REQUESTS_OF_BRANCHES, ("repository_id", "ref"), branches))
+    found.pull_requests.update(_found(PULL_REQUESTS_OF_COMMITS, ("repository_id", "sha"), found.commits))
+    found.pull_requests.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), found.pull_requests))
+    return found
+
+
+def spread_contributors(contributor_ids: Collection[int]) -> None:
+    """Hand a change of accounts on to all that they wrote, reviewed and committed."""
+    with connection.cursor() as cursor:
+        cursor.execute(SPREAD_CONTRIBUTORS, {"ids": sorted(contributor_ids)})
+
+
+def repositories_of_deployments(deployment_ids: Collection[int]) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(REPOSITORIES_OF_DEPLOYMENTS, [sorted(deployment_ids)])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def split(key: str) -> tuple[int, str]:
+    """The repository, and what the key names in it."""
+    repository_id, _, name = key.partition(":")
+    return int(repository_id), name
+
+
+def _found(statement: str, names: tuple[str, ...], scopes: Collection[Scope]) -> list[Scope]:
+    if not scopes:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [as_json(names, scopes)])
+        return list(cursor.fetchall())

@@ -1,0 +1,1 @@
+"""From facts to derived rows: one module per noun."""

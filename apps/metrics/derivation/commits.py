@@ -1,0 +1,37 @@
+"""Commits that landed on the default branch, each with its author."""
+
+from collections.abc import Sequence
+
+from django.db import connection
+
+from apps.metrics.models import RULES_VERSION, DerivedCommit
+from apps.metrics.storing import DerivedTable, Row, Scope, as_json
+
+SCOPE = ("repository_id", "sha")
+COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
+
+# The API names the author by id. A push knows a login at best, which may be nobody's by now, or of two accounts
+# (labels go stale): then the one that was seen under it last. A login that nobody holds still tells a bot by its name.
+READ = """
+    WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, sha text))
+    SELECT repository_id, sha, coalesce(author_id, named.github_id),
+           coalesce(nullif(account.login, ''), nullif(author_login, ''), author_name),
+           coalesce(rule.is_bot, nullif(account.kind, '') = 'bot', author_login LIKE '%%[bot]'),
+           parent_count > 1, landed_at
+    FROM scopes JOIN activity_commit USING (repository_id, sha)
+    LEFT JOIN LATERAL (
+        SELECT github_id FROM activity_contributor
+        WHERE author_id IS NULL AND author_login <> '' AND lower(login) = lower(author_login)
+        ORDER BY activity_contributor.stamp DESC, github_id DESC LIMIT 1
+    ) AS named ON true
+    LEFT JOIN activity_contributor AS account ON account.github_id = coalesce(author_id, named.github_id)
+    LEFT JOIN teams_botrule AS rule ON rule.contributor_id = account.github_id
+    WHERE landed_at IS NOT NULL
+"""
+
+
+def derive(scopes: Sequence[Scope]) -> list[Row]:
+    """The rows of those commits that have landed, their columns in the order of the model."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ, [as_json(SCOPE, scopes)])
+        return [(*row, RULES_VERSION) for row in cursor.fetchall()]

@@ -1,0 +1,96 @@
+"""What each workflow run did to each environment, whatever number of attempts it took."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from apps.metrics.models import RULES_VERSION, DerivedDeployment
+from apps.metrics.storing import DerivedTable, Row, Scope
+
+SCOPE = ("repository_id", "group_key")
+DEPLOYMENTS = DerivedTable(model=DerivedDeployment, key=SCOPE, scope=SCOPE)
+
+READ_OLD_GROUPS = """
+    SELECT repository_id, group_key, deployment_ids
+    FROM metrics_deriveddeployment WHERE deployment_ids && %s::bigint[]
+"""
+READ_FACTS = """
+    WITH named AS MATERIALIZED (
+        SELECT repository_id, environment, run_id, github_id FROM activity_deployment WHERE github_id = ANY(%(ids)s)
+    ), grouped AS (
+        SELECT github_id FROM named
+        UNION
+        SELECT other.github_id
+        FROM named JOIN activity_deployment AS other
+          ON (other.repository_id, other.environment, other.run_id)
+           = (named.repository_id, named.environment, named.run_id)
+    )
+    SELECT one.repository_id, one.github_id, one.environment, one.is_production, one.run_id, one.sha, one.created_at,
+           statuses.succeeded_at, statuses.failed_at
+    FROM grouped JOIN activity_deployment AS one USING (github_id)
+    LEFT JOIN LATERAL (
+        SELECT min(created_at) FILTER (WHERE state = 'success') AS succeeded_at,
+               min(created_at) FILTER (WHERE state IN ('failure', 'error')) AS failed_at
+        FROM activity_deploymentstatus WHERE deployment_id = one.github_id
+    ) AS statuses ON true
+    WHERE one.created_at IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One deployment, with the first success and the first failure that its statuses tell; `inactive` is neither."""
+
+    repository_id: int
+    github_id: int
+    environment: str
+    is_production: bool | None
+    run_id: int | None
+    sha: str
+    created_at: datetime
+    succeeded_at: datetime | None
+    failed_at: datetime | None
+
+    @property
+    def group(self) -> Scope:
+        """All that one run did to one environment is one; a deployment outside any run stands alone."""
+        if self.run_id is None:
+            return self.repository_id, f"deployment {self.github_id}"
+        return self.repository_id, f"run {self.run_id} {self.environment}"
+
+
+def derive(deployment_ids: Sequence[int]) -> tuple[list[Scope], list[Row]]:
+    """The groups that hold the deployments or held them before, and the rows of those that there are now."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ_OLD_GROUPS, [list(deployment_ids)])
+        old = cursor.fetchall()
+        members = {each for _, _, group in old for each in group}
+        cursor.execute(READ_FACTS, {"ids": sorted(members.union(deployment_ids))})
+        attempts = [Attempt(*row) for row in cursor.fetchall()]
+    groups: dict[Scope, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        groups[attempt.group].append(attempt)
+    scopes = {(repository_id, group_key) for repository_id, group_key, _ in old}.union(groups)
+    return sorted(scopes), [_row(group, attempts) for group, attempts in groups.items()]
+
+
+def _row(group: Scope, attempts: Iterable[Attempt]) -> Row:
+    """The last attempt tells how it went: a failed one that was run again with success is one success."""
+    in_order = sorted(attempts, key=lambda each: (each.created_at, each.github_id))
+    last = in_order[-1]
+    return (
+        *group,
+        last.environment,
+        last.is_production,
+        last.run_id,
+        tuple(sorted(each.github_id for each in in_order)),
+        last.github_id,
+        last.sha,
+        in_order[0].created_at,
+        last.succeeded_at,
+        last.failed_at,
+        RULES_VERSION,
+    )

@@ -1,0 +1,112 @@
+"""When the work on a pull request began: the earliest author date among its commits of any head version.
+
+Commits come by two roads. The API lists them. Webhooks bring them with the pushes of the branch, which are walked
+backwards from every head that the pull request had: to the branch's creation, to the head at which an earlier pull
+request of the same branch was merged, or to a push older than any date that we would believe.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from apps.metrics.storing import Scope, as_json
+
+OLDEST_BELIEVED = timedelta(days=365)
+"""An author date further back from the opening is an accident (a wrong clock, a cherry-pick), or says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """What the commits of a pull request say."""
+
+    first_authored_at: datetime | None = None
+    has_clamped_date: bool = False
+    is_force_pushed: bool = False
+
+
+READING = """
+    WITH RECURSIVE scopes AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%(scopes)s) AS row (repository_id bigint, number integer)
+    ), pull_requests AS MATERIALIZED (
+        SELECT repository_id, number, head_ref, head_sha, created_at, merged_at,
+               is_cross_repository IS NOT TRUE AND head_ref <> '' AS has_branch
+        FROM scopes JOIN activity_pullrequest USING (repository_id, number)
+    ), heads AS (
+        SELECT repository_id, number, head_sha AS sha FROM pull_requests WHERE has_branch AND head_sha <> ''
+        UNION
+        SELECT repository_id, number, subject
+        FROM pull_requests JOIN activity_pullrequestevent USING (repository_id, number)
+        WHERE has_branch AND kind IN ('head_moved', 'force_pushed') AND subject <> ''
+    ), ends AS MATERIALIZED (
+        SELECT one.repository_id, one.number, earlier.head_sha AS sha
+        FROM pull_requests AS one JOIN activity_pullrequest AS earlier USING (repository_id, head_ref)
+        WHERE one.has_branch AND earlier.is_cross_repository IS NOT TRUE
+          AND earlier.number < one.number AND earlier.merged_at IS NOT NULL AND earlier.head_sha <> ''
+    ), walk AS (
+        SELECT repository_id, number, sha, NULL::bigint AS push_id FROM heads
+        UNION
+        SELECT walk.repository_id, walk.number, push.before_sha, push.id
+        FROM walk
+        JOIN pull_requests AS one USING (repository_id, number)
+        JOIN activity_push AS push
+          ON push.repository_id = walk.repository_id AND push.ref = 'refs/heads/' || one.head_ref
+         AND push.after_sha = walk.sha
+        WHERE push.is_default_branch = 0 AND push.pushed_at > one.created_at - %(oldest)s
+          AND NOT EXISTS (
+              SELECT FROM ends
+              WHERE (ends.repository_id, ends.number, ends.sha) = (walk.repository_id, walk.number, walk.sha)
+          )
+    ), pushes AS MATERIALIZED (
+        SELECT one.repository_id, one.number, push.pushed_at,
+               CASE WHEN cardinality(push.distinct_shas) > 0 THEN push.distinct_shas ELSE push.commit_shas END AS shas,
+               push.is_forced = 1 AND push.pushed_at BETWEEN one.created_at AND coalesce(one.merged_at, 'infinity')
+                   AS is_forced
+        FROM walk
+        JOIN pull_requests AS one USING (repository_id, number)
+        JOIN activity_push AS push ON push.id = walk.push_id
+    ), commits AS (
+        SELECT repository_id, number, authored_at, false AS is_clamped
+        FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)
+        UNION ALL
+        SELECT repository_id, number, kept.authored_at, kept.is_date_clamped
+        FROM pushes CROSS JOIN LATERAL unnest(shas) AS sha JOIN activity_commit AS kept USING (repository_id, sha)
+        WHERE kept.landed_at IS NULL OR kept.landed_at >= pushes.pushed_at
+    ), forced AS (
+        SELECT repository_id, number, bool_or(is_forced) AS is_forced FROM pushes GROUP BY repository_id, number
+    )
+    SELECT repository_id, number, min(authored_at) FILTER (WHERE NOT is_clamped), coalesce(bool_or(is_clamped), false),
+           coalesce(bool_or(forced.is_forced), false)
+    FROM scopes
+    LEFT JOIN commits USING (repository_id, number)
+    LEFT JOIN forced USING (repository_id, number)
+    GROUP BY repository_id, number
+"""
+
+
+def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
+    """What the commits of each pull request say, in one statement."""
+    with connection.cursor() as cursor:
+        parameters = {"scopes": as_json(("repository_id", "number"), scopes), "oldest": OLDEST_BELIEVED}
+        cursor.execute(READING, parameters)
+        return {(row[0], row[1]): Commits(*row[2:]) for row in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class FirstCommit:
+    """When the work began, and whether the dates had to be bent to be believed."""
+
+    at: datetime | None
+    is_adjusted: bool
+
+
+def first_commit(commits: Commits, *, opened_at: datetime, ready_at: datetime | None) -> FirstCommit:
+    """The earliest author date: not after `ready_at`, and not absurdly long before the opening."""
+    at = commits.first_authored_at
+    if at is None:
+        return FirstCommit(None, commits.has_clamped_date)
+    bent = max(at, opened_at - OLDEST_BELIEVED)
+    if ready_at is not None:
+        bent = min(bent, ready_at)
+    return FirstCommit(bent, bent != at or commits.has_clamped_date)

@@ -1,0 +1,237 @@
+"""The clocks of a pull request, its closings and its reviews."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from apps.activity.models import Review
+from apps.metrics.bots import joined_bot_flag
+from apps.metrics.derivation import timeline
+from apps.metrics.derivation.first_commits import Commits, first_commit, read_commits
+from apps.metrics.derivation.timeline import Happening
+from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
+from apps.metrics.storing import DerivedTable, Row, Scope, as_json
+
+SCOPE = ("repository_id", "number")
+PULL_REQUESTS = DerivedTable(model=DerivedPullRequest, key=SCOPE, scope=SCOPE)
+CLOSINGS = DerivedTable(model=DerivedClosing, key=(*SCOPE, "closed_at"), scope=SCOPE)
+REVIEWS = DerivedTable(model=DerivedReview, key=("review_id",), scope=SCOPE)
+
+Verdict = Review.Verdict
+ASKING = (Verdict.CHANGES_REQUESTED, Verdict.COMMENTED)
+AUTHOR_JOINS, IS_BOT_AUTHOR = joined_bot_flag("author_id", name="author")
+SCOPES = (
+    "WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, number integer))"
+)
+READ_STATES = f"""
+    {SCOPES}
+    SELECT repository_id, number, author_id, {IS_BOT_AUTHOR}, is_draft, created_at, updated_at,
+           merged_at, closed_at, merge_sha, additions + deletions
+    FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
+    WHERE activity_pullrequest.created_at IS NOT NULL
+"""  # noqa: S608  names of our own tables and columns
+READ_HAPPENINGS = f"""
+    {SCOPES}
+    SELECT repository_id, number, at, kind, subject, source = 'api', actor_id
+    FROM scopes JOIN activity_pullrequestevent USING (repository_id, number)
+    WHERE kind IN ('ready_for_review', 'converted_to_draft', 'closed', 'reopened', 'head_moved', 'force_pushed')
+"""  # noqa: S608  names of our own tables and columns
+READ_REVIEWS = f"""
+    {SCOPES}
+    SELECT repository_id, number, activity_review.github_id, author_id, {IS_BOT_AUTHOR}, submitted_at, verdict
+    FROM scopes JOIN activity_review USING (repository_id, number) {AUTHOR_JOINS}
+    WHERE submitted_at IS NOT NULL AND deleted_at IS NULL
+"""  # noqa: S608  names of our own tables and columns
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The current state of a pull request."""
+
+    repository_id: int
+    number: int
+    author_id: int | None
+    is_bot_author: bool
+    is_draft: bool
+    opened_at: datetime
+    updated_at: datetime
+    merged_at: datetime | None
+    closed_at: datetime | None
+    merge_sha: str | None
+    size: int | None
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return self.merged_at or self.closed_at
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedReview:
+    """A review, and whether it may count: by a human other than the author."""
+
+    review_id: int
+    reviewer_id: int | None
+    is_by_bot: bool
+    submitted_at: datetime
+    verdict: str | None
+    is_by_author: bool
+
+    @property
+    def qualifies(self) -> bool:
+        return not self.is_by_bot and not self.is_by_author
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The rows of some pull requests."""
+
+    pull_requests: list[Row]
+    closings: list[Row]
+    reviews: list[Row]
+
+
+def derive(scopes: Sequence[Scope]) -> Derived:
+    """Read the facts of the pull requests, all of them at once, and derive their rows."""
+    states = [State(*row) for row in _read(READ_STATES, scopes)]
+    happenings = _grouped(_read(READ_HAPPENINGS, scopes))
+    reviews = _grouped(_read(READ_REVIEWS, scopes))
+    commits = read_commits(scopes)
+    derived = Derived([], [], [])
+    for state in states:
+        scope = state.repository_id, state.number
+        story = timeline.deduplicated(Happening(*row) for row in happenings[scope])
+        submitted = [_submitted(row, author_id=state.author_id) for row in reviews[scope]]
+        derived.pull_requests.append(clocks(state, story=story, reviews=submitted, commits=commits[scope]))
+        derived.closings.extend(_closings(state, story=story))
+        derived.reviews.extend(_review_row(scope, review) for review in submitted)
+    return derived
+
+
+def clocks(state: State, *, story: Sequence[Happening], reviews: Iterable[SubmittedReview], commits: Commits) -> Row:
+    """One row of DerivedPullRequest, its columns in the order of the model."""
+    drafts = timeline.drafts(
+        story,
+        opened_at=state.opened_at,
+        ended_at=state.ended_at,
+        is_draft=state.is_draft,
+        updated_at=state.updated_at,
+    )
+    started = first_commit(commits, opened_at=state.opened_at, ready_at=drafts.ready_at)
+    counted = _counted(reviews, until=state.ended_at)
+    first_review_at = counted[0].submitted_at if counted else None
+    first_approval_at = next((each.submitted_at for each in counted if each.verdict == Verdict.APPROVED), None)
+    wait_ended_at = _latest(first_review_at, drafts.ready_at)
+    return (
+        state.repository_id,
+        state.number,
+        state.author_id,
+        state.is_bot_author,
+        state.opened_at,
+        drafts.is_opened_as_draft,
+        drafts.ready_at,
+        started.at,
+        started.is_adjusted,
+        first_review_at,
+        first_approval_at,
+        wait_ended_at,
+        state.merged_at,
+        state.ended_at,
+        tuple(each.since for each in drafts.intervals),
+        tuple(each.until for each in drafts.intervals),
+        state.is_draft,
+        _seconds(drafts.ready_at, state.merged_at),
+        _seconds(drafts.ready_at, wait_ended_at),
+        state.size,
+        _rounds(state, story=story, counted=counted, until=first_approval_at or state.ended_at),
+        _is_reviewed_in_draft(counted, drafts=drafts),
+        any(each.kind == timeline.Kind.REOPENED for each in story),
+        commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
+        state.merge_sha,
+        RULES_VERSION,
+    )
+
+
+def _counted(reviews: Iterable[SubmittedReview], *, until: datetime | None) -> list[SubmittedReview]:
+    counted = (each for each in reviews if each.qualifies and (until is None or each.submitted_at <= until))
+    return sorted(counted, key=lambda each: (each.submitted_at, each.review_id))
+
+
+def _latest(first: datetime | None, second: datetime | None) -> datetime | None:
+    return max(first, second) if first and second else None
+
+
+def _seconds(since: datetime | None, until: datetime | None) -> int | None:
+    """Never negative: what ended before it began took no time."""
+    return max(0, round((until - since).total_seconds())) if since and until else None
+
+
+def _is_reviewed_in_draft(counted: Iterable[SubmittedReview], *, drafts: timeline.Drafts) -> bool:
+    """Whether the first review came before anybody asked for it."""
+    first = next(iter(counted), None)
+    return first is not None and (drafts.ready_at is None or first.submitted_at < drafts.ready_at)
+
+
+def _rounds(
+    state: State, *, story: Iterable[Happening], counted: Iterable[SubmittedReview], until: datetime | None
+) -> int:
+    pushed = [
+        each.at
+        for each in story
+        if each.kind in (timeline.Kind.HEAD_MOVED, timeline.Kind.FORCE_PUSHED)
+        and each.actor_id in (None, state.author_id)
+    ]
+    asked = [each.submitted_at for each in counted if each.verdict in ASKING]
+    return timeline.review_rounds(pushed, asked=asked, until=until)
+
+
+def _closings(state: State, *, story: Sequence[Happening]) -> list[Row]:
+    intervals = timeline.closings(
+        story, merged_at=state.merged_at, closed_at=state.closed_at, updated_at=state.updated_at
+    )
+    return [
+        (
+            state.repository_id,
+            state.number,
+            state.author_id,
+            state.is_bot_author,
+            each.since,
+            each.until,
+            RULES_VERSION,
+        )
+        for each in intervals
+    ]
+
+
+def _submitted(row: Row, *, author_id: int | None) -> SubmittedReview:
+    review_id, reviewer_id, is_by_bot, submitted_at, verdict = row
+    return SubmittedReview(review_id, reviewer_id, is_by_bot, submitted_at, verdict, reviewer_id == author_id)
+
+
+def _review_row(scope: Scope, review: SubmittedReview) -> Row:
+    return (
+        review.review_id,
+        *scope,
+        review.reviewer_id,
+        review.submitted_at,
+        review.verdict,
+        review.is_by_bot,
+        review.is_by_author,
+        RULES_VERSION,
+    )
+
+
+def _read(statement: str, scopes: Sequence[Scope]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [as_json(SCOPE, scopes)])
+        return list(cursor.fetchall())
+
+
+def _grouped(rows: Iterable[Row]) -> dict[Scope, list[Row]]:
+    grouped: dict[Scope, list[Row]] = defaultdict(list)
+    for row in rows:
+        grouped[row[0], row[1]].append(row[2:])
+    return grouped

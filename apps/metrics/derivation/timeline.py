@@ -1,0 +1,149 @@
+"""A pull request's history, made one story of what several sources told. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from apps.activity.models import PullRequestEvent
+
+Kind = PullRequestEvent.Kind
+
+SAME_EVENT = timedelta(seconds=10)
+"""A webhook knows an event only by the pull request's `updated_at`, which may lag behind the event's own time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One member of a pull request's history."""
+
+    at: datetime
+    kind: str
+    subject: str
+    is_from_api: bool
+    actor_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From an instant to another; open while `until` is None."""
+
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """When a pull request was a draft."""
+
+    is_opened_as_draft: bool
+    ready_at: datetime | None
+    intervals: tuple[Interval, ...]
+
+
+def deduplicated(happenings: Iterable[Happening]) -> list[Happening]:
+    """Same kind and subject within ten seconds are one event; the API's time of it is preferred. Oldest first."""
+    alike: dict[tuple[str, str], list[Happening]] = defaultdict(list)
+    for happening in sorted(happenings, key=lambda each: (not each.is_from_api, each.at)):
+        known = alike[happening.kind, happening.subject]
+        if all(abs(happening.at - one.at) > SAME_EVENT for one in known):
+            known.append(happening)
+    return sorted(
+        (one for known in alike.values() for one in known), key=lambda each: (each.at, each.kind, each.subject)
+    )
+
+
+def moments(happenings: Iterable[Happening], *kinds: str) -> list[datetime]:
+    return [each.at for each in happenings if each.kind in kinds]
+
+
+def drafts(
+    happenings: Sequence[Happening],
+    *,
+    opened_at: datetime,
+    ended_at: datetime | None,
+    is_draft: bool,
+    updated_at: datetime,
+) -> Drafts:
+    """When it was a draft, between its opening and its end.
+
+    Whether it was opened as one: a first transition to draft says no, one to ready says yes, and without any the
+    current flag tells. A flag that contradicts the last transition is one that nobody reported, at `updated_at` at the
+    latest.
+    """
+    transitions = [(each.at, each.kind) for each in happenings if each.kind in _DRAFTING]
+    opened_as_draft = transitions[0][1] == Kind.READY_FOR_REVIEW if transitions else is_draft
+    if transitions and _DRAFTING[transitions[-1][1]] != is_draft:
+        transitions.append((updated_at, Kind.CONVERTED_TO_DRAFT if is_draft else Kind.READY_FOR_REVIEW))
+    intervals = _intervals(transitions, since=opened_at if opened_as_draft else None)
+    first_ready = next(iter(moments(happenings, Kind.READY_FOR_REVIEW)), None)
+    return Drafts(
+        is_opened_as_draft=opened_as_draft,
+        ready_at=first_ready if opened_as_draft else opened_at,
+        intervals=tuple(_clipped(intervals, until=ended_at)),
+    )
+
+
+_DRAFTING: dict[str, bool] = {Kind.READY_FOR_REVIEW: False, Kind.CONVERTED_TO_DRAFT: True}
+
+
+def _intervals(transitions: Iterable[tuple[datetime, str]], *, since: datetime | None) -> list[Interval]:
+    intervals = []
+    for at, kind in transitions:
+        if _DRAFTING[kind]:
+            since = since or at
+        elif since is not None:
+            intervals.append(Interval(since, max(since, at)))
+            since = None
+    if since is not None:
+        intervals.append(Interval(since, None))
+    return intervals
+
+
+def _clipped(intervals: Iterable[Interval], *, until: datetime | None) -> list[Interval]:
+    if until is None:
+        return list(intervals)
+    return [Interval(each.since, min(each.until or until, until)) for each in intervals if each.since < until]
+
+
+def closings(
+    happenings: Sequence[Happening],
+    *,
+    merged_at: datetime | None,
+    closed_at: datetime | None,
+    updated_at: datetime,
+) -> list[Interval]:
+    """The stretches in which it was closed without being merged; an open end means that it still is.
+
+    A closing that nobody reported reopened, though it must have been (it was closed again, merged, or is open now),
+    ends at the first instant that shows it.
+    """
+    closed = _unmerged(moments(happenings, Kind.CLOSED), merged_at=merged_at, closed_at=closed_at)
+    reopened = moments(happenings, Kind.REOPENED)
+    is_closed_now = merged_at is None and closed_at is not None
+    intervals = []
+    for position, at in enumerate(closed):
+        is_last = position == len(closed) - 1
+        following = (merged_at or updated_at) if is_last else closed[position + 1]
+        back = next((each for each in reopened if at <= each <= following), following)
+        intervals.append(Interval(at, None if is_last and is_closed_now else max(at, back)))
+    return intervals
+
+
+def _unmerged(closed: Sequence[datetime], *, merged_at: datetime | None, closed_at: datetime | None) -> list[datetime]:
+    if merged_at is not None:
+        return [at for at in closed if at < merged_at - SAME_EVENT]
+    if closed_at is not None and not any(abs(at - closed_at) <= SAME_EVENT for at in closed):
+        return sorted((*closed, closed_at))
+    return list(closed)
+
+
+def review_rounds(pushed: Sequence[datetime], *, asked: Sequence[datetime], until: datetime | None) -> int:
+    """How often a review that asked for something was followed by a push of the author, up to `until`."""
+    rounds, is_asked = 0, False
+    for at, is_push in sorted([(at, False) for at in asked] + [(at, True) for at in pushed]):
+        if until is not None and at > until:
+            break
+        rounds += is_push and is_asked
+        is_asked = not is_push
+    return rounds

@@ -1,0 +1,234 @@
+"""What is derived from the facts: one row per pull request, closing, review, deployment and landed commit.
+
+Rows are written by the recalculation alone and may be thrown away and rebuilt at any time. They point at facts without
+foreign key constraints: a rebuild must not pay for checks of what it has just read.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+
+from apps.activity.models import Contributor, Repository, Review
+from apps.teams.models import Team
+
+if TYPE_CHECKING:
+    Reference = models.ForeignKey[Any, Any]
+
+RULES_VERSION = 1
+"""Raise it with every change of a definition: rows of an older version are derived anew."""
+
+
+def repository_reference() -> "Reference":
+    """Every index starts with the repository, so it needs none of its own."""
+    return models.ForeignKey(
+        Repository, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+
+
+def contributor_reference() -> "Reference":
+    """Null is a deleted account, or one that nobody could name."""
+    return models.ForeignKey(
+        Contributor,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+
+def rules_version_field() -> "models.SmallIntegerField[int, int]":
+    return models.SmallIntegerField(default=RULES_VERSION, editable=False)
+
+
+class DerivedPullRequest(models.Model):
+    """The clocks of one pull request."""
+
+    repository = repository_reference()
+    number = models.IntegerField()
+    author = contributor_reference()
+    is_bot_author = models.BooleanField()
+
+    opened_at = models.DateTimeField()
+    is_opened_as_draft = models.BooleanField()
+    ready_at = models.DateTimeField(null=True, blank=True)
+    first_commit_at = models.DateTimeField(null=True, blank=True)
+    is_first_commit_adjusted = models.BooleanField()
+    first_review_at = models.DateTimeField(null=True, blank=True)
+    first_approval_at = models.DateTimeField(null=True, blank=True)
+    review_wait_ended_at = models.DateTimeField(null=True, blank=True)
+    merged_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    # The intervals spent as a draft; the end of the last one is null while it lasts.
+    draft_starts = ArrayField(models.DateTimeField())
+    draft_ends = ArrayField(models.DateTimeField(null=True))
+    is_draft = models.BooleanField()
+
+    cycle_seconds = models.BigIntegerField(null=True, blank=True)
+    first_review_seconds = models.BigIntegerField(null=True, blank=True)
+    size = models.BigIntegerField(null=True, blank=True)
+    review_rounds = models.IntegerField()
+    is_reviewed_in_draft = models.BooleanField()
+    is_reopened = models.BooleanField()
+    is_force_pushed = models.BooleanField()
+    merge_sha = models.TextField(null=True, blank=True)  # noqa: DJ001  null until merged
+    rules_version = rules_version_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("repository", "number"), name="one_derived_row_per_pull_request"),
+            models.CheckConstraint(condition=Q(cycle_seconds__gte=0), name="cycle_time_is_never_negative"),
+            models.CheckConstraint(condition=Q(first_review_seconds__gte=0), name="review_wait_is_never_negative"),
+        )
+        indexes = (
+            # prs_merged, cycle_time, pr_size and review_coverage; the columns ride along to spare the table.
+            models.Index(
+                fields=("repository", "merged_at"),
+                name="merged_by_repository",
+                condition=Q(merged_at__isnull=False),
+                include=("author", "is_bot_author", "cycle_seconds"),
+            ),
+            # prs_opened and time_in_draft.
+            models.Index(fields=("repository", "opened_at"), name="opened_by_repository"),
+            # time_to_first_review.
+            models.Index(
+                fields=("repository", "review_wait_ended_at"),
+                name="first_reviewed_by_repository",
+                condition=Q(review_wait_ended_at__isnull=False),
+            ),
+            # wip and age: what was open at an instant ended later, or not at all.
+            models.Index(fields=("repository", "closed_at"), name="ended_by_repository"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}#{self.number}"
+
+
+class DerivedClosing(models.Model):
+    """A stretch in which a pull request was closed without being merged; it may have been reopened."""
+
+    repository = repository_reference()
+    number = models.IntegerField()
+    author = contributor_reference()
+    is_bot_author = models.BooleanField()
+    closed_at = models.DateTimeField()
+    reopened_at = models.DateTimeField(null=True, blank=True)
+    rules_version = rules_version_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("repository", "number", "closed_at"), name="one_row_per_closing"),
+            models.CheckConstraint(
+                condition=Q(reopened_at__gte=models.F("closed_at")), name="reopened_after_it_was_closed"
+            ),
+        )
+        # closed_unmerged.
+        indexes = (models.Index(fields=("repository", "closed_at"), name="closings_by_repository"),)
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}#{self.number} closed"
+
+
+class DerivedReview(models.Model):
+    """A submitted review and whether it qualifies: by a human other than the author of the pull request."""
+
+    review = models.OneToOneField(
+        Review, on_delete=models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+"
+    )
+    repository = repository_reference()
+    number = models.IntegerField()
+    reviewer = contributor_reference()
+    submitted_at = models.DateTimeField()
+    verdict = models.TextField(null=True, blank=True)  # noqa: DJ001  unknown once dismissed
+    is_by_bot = models.BooleanField()
+    is_by_author = models.BooleanField()
+    rules_version = rules_version_field()
+
+    class Meta:
+        indexes = (
+            # reviews.
+            models.Index(fields=("repository", "submitted_at"), name="reviews_by_repository"),
+            # The recalculation replaces the reviews of a pull request.
+            models.Index(fields=("repository", "number"), name="derived_reviews_of_one"),
+        )
+
+    def __str__(self) -> str:
+        return f"review {self.review_id}"
+
+
+class DerivedDeployment(models.Model):
+    """What one workflow run, or a deployment outside any run, did to one environment; its last attempt counts."""
+
+    repository = repository_reference()
+    group_key = models.TextField()
+    environment = models.TextField(blank=True)
+    is_production = models.BooleanField(null=True)
+    run_id = models.BigIntegerField(null=True, blank=True)
+    deployment_ids = ArrayField(models.BigIntegerField())
+    last_deployment_id = models.BigIntegerField()
+    sha = models.TextField(blank=True)
+    created_at = models.DateTimeField(null=True, blank=True)
+    succeeded_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    rules_version = rules_version_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("repository", "group_key"), name="one_row_per_deployment_group"),
+        )
+        indexes = (
+            # deployments and deployment_frequency.
+            models.Index(
+                fields=("repository", "succeeded_at"),
+                name="succeeded_by_repository",
+                condition=Q(succeeded_at__isnull=False),
+            ),
+            # A run id learned late moves a deployment: which group held it before?
+            GinIndex(fields=("deployment_ids",), name="group_of_a_deployment"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.environment} {self.group_key}"
+
+
+class DerivedCommit(models.Model):
+    """A commit on the default branch, with its author resolved."""
+
+    repository = repository_reference()
+    sha = models.TextField()
+    author = contributor_reference()
+    author_login = models.TextField(blank=True)
+    is_by_bot = models.BooleanField()
+    is_merge = models.BooleanField(null=True)
+    landed_at = models.DateTimeField()
+    rules_version = rules_version_field()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("repository", "sha"), name="one_derived_row_per_commit"),)
+        indexes = (
+            # commits.
+            models.Index(fields=("repository", "landed_at"), name="landed_by_repository"),
+            # A renamed account loses the commits that only its login named.
+            models.Index(fields=("author",), name="commits_of_an_author", condition=Q(author__isnull=False)),
+        )
+
+    def __str__(self) -> str:
+        return self.sha[:7]
+
+
+class TeamFreshness(models.Model):
+    """When something that a team's figures are read with (members, zone, repositories, rules) was last changed."""
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, primary_key=True, related_name="freshness")
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "team freshness"
+
+    def __str__(self) -> str:
+        return f"{self.team} at {self.changed_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,103 @@
+"""Replacing derived rows in bulk, touching only those that differ."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.db import connection, models
+
+Scope = tuple[Any, ...]
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivedTable:
+    """A table of derived rows. `key` tells rows apart; a `scope` is what one recalculation replaces whole."""
+
+    model: type[models.Model]
+    key: tuple[str, ...]
+    scope: tuple[str, ...]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a row, in the order in which derivations give them."""
+        return tuple(
+            field.column for field in self.model._meta.concrete_fields if not isinstance(field, models.BigAutoField)
+        )
+
+    def replace(self, scopes: Sequence[Scope], rows: Sequence[Row]) -> None:
+        """Let the table hold exactly `rows` within `scopes`; a row that stays the same is not written."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.replacing, [as_json(self.scope, scopes), as_json(self.columns, rows)])
+
+    def stored(self, scopes: Sequence[Scope]) -> set[Row]:
+        """The rows that the table holds within `scopes`, in the shape of derived ones."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.reading, [as_json(self.scope, scopes)])
+            return {tuple(map(hashable, row)) for row in cursor.fetchall()}
+
+    def scopes_of(self, repository_id: int) -> set[Scope]:
+        """Every scope that has a row in the repository."""
+        rows = self.model._default_manager.filter(repository_id=repository_id)
+        return set(rows.values_list(*self.scope))
+
+    @cached_property
+    def replacing(self) -> str:
+        updates = ", ".join(f"{name} = excluded.{name}" for name in self.columns if name not in self.key)
+        table = self.model._meta.db_table
+        return f"""
+            WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row ({self.typed(self.scope)})),
+            fresh AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row ({self.typed(self.columns)})),
+            gone AS (
+                DELETE FROM {table} AS kept USING scopes
+                WHERE {matches(self.scope, "kept", "scopes")}
+                  AND NOT EXISTS (SELECT FROM fresh WHERE {matches(self.key, "fresh", "kept")})
+            )
+            INSERT INTO {table} AS kept ({listed(self.columns)})
+            SELECT {listed(self.columns)} FROM fresh ORDER BY {listed(self.key)}
+            ON CONFLICT ({listed(self.key)}) DO UPDATE SET {updates}
+            WHERE ({listed(self.columns, of="kept.")}) IS DISTINCT FROM ({listed(self.columns, of="excluded.")})
+        """  # noqa: S608  names of our own tables and columns
+
+    @cached_property
+    def reading(self) -> str:
+        return f"""
+            WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row ({self.typed(self.scope)}))
+            SELECT {listed(self.columns, of="kept.")}
+            FROM {self.model._meta.db_table} AS kept JOIN scopes ON {matches(self.scope, "kept", "scopes")}
+        """  # noqa: S608  names of our own tables and columns
+
+    def typed(self, names: Sequence[str]) -> str:
+        return typed_columns(self.model, names)
+
+
+def typed_columns(model: type[models.Model], names: Sequence[str]) -> str:
+    """The column list of json_to_recordset, typed as the table is."""
+    types = {field.column: field.db_type(connection) for field in model._meta.concrete_fields}
+    return ", ".join(f"{name} {types[name]}" for name in names)
+
+
+def listed(names: Sequence[str], *, of: str = "") -> str:
+    return ", ".join(f"{of}{name}" for name in names)
+
+
+def matches(names: Sequence[str], left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{name} = {right}.{name}" for name in names)
+
+
+def as_json(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """The rows as one JSON parameter: PostgreSQL turns it into typed columns, arrays included."""
+    return json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=as_text, ensure_ascii=False)
+
+
+def as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"A derived row holds a {type(value).__name__}, which has no place in a row.")
+
+
+def hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,36 @@
+"""All fact tables as plain values, so that two histories can be compared."""
+
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+
+BOOKKEEPING = {"change", "provenance", "coverage"}
+
+
+def activity_models() -> list[Any]:
+    return list(apps.get_app_config("activity").get_models())
+
+
+def fact_models() -> list[Any]:
+    return [
+        model for model in apps.get_app_config("activity").get_models() if model._meta.model_name not in BOOKKEEPING
+    ]
+
+
+def contents() -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every fact table, without surrogate ids, in a fixed order."""
+    found = {}
+    for model in fact_models():
+        names = [field.attname for field in model._meta.concrete_fields if field.name != "id"]
+        found[model.__name__] = sorted(model.objects.values_list(*names), key=repr)
+    return found
+
+
+def clear() -> None:
+    """Empty the activity tables."""
+    tables = ", ".join(
+        connection.ops.quote_name(model._meta.db_table) for model in apps.get_app_config("activity").get_models()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM activity_change; TRUNCATE {tables} CASCADE")  # noqa: S608  our own tables

@@ -1,0 +1,253 @@
+"""Facts merge in any order, any number of times, from any mixture of sources."""
+
+import random
+import threading
+from dataclasses import fields
+from itertools import permutations
+
+import pytest
+from django.db import connection, transaction
+
+from apps.activity import facts, models
+from apps.activity.models import Change
+from apps.activity.rules import RULES
+from tests.activity.statements import (
+    PULL_REQUEST,
+    REPOSITORY_ID,
+    at,
+    comment,
+    comment_deleted,
+    core,
+    dismissed,
+    happened,
+    labels,
+    landed,
+    profile,
+    push,
+    repository,
+    run,
+    sizes,
+    stamp,
+    submitted,
+    tell,
+    tell_one_by_one,
+    verdict,
+)
+from tests.activity.tables import clear, contents
+
+STORY = (
+    profile(),
+    profile(stamp=stamp(3600), login="ana-renamed"),
+    repository(),
+    repository(stamp=stamp(50), full_name="acme/door", is_archived=True),
+    facts.RepositoryName(stamp=stamp(-(10**6)), github_id=REPOSITORY_ID, full_name="acme/old", is_private=None),
+    core(is_draft=True),
+    core(stamp=stamp(30), title="Add a better door", updated_at=at(30)),
+    core(stamp=stamp(30), title="Add the best door", updated_at=at(30)),
+    core(stamp=stamp(90, is_merged=True), state="closed", closed_at=at(90), merged_at=at(90), updated_at=at(90)),
+    core(stamp=stamp(90), state="closed", closed_at=at(90), updated_at=at(90)),
+    core(stamp=stamp(30, observed=40), title="Add a settled door", updated_at=at(30)),
+    sizes(),
+    sizes(stamp=stamp(30), additions=20),
+    labels(stamp=stamp(30), labels=("bug",)),
+    labels(stamp=stamp(30), labels=("bug", "door")),
+    labels(stamp=stamp(30, observed=33), labels=("bug", "door")),
+    happened(),
+    happened(subject="13"),
+    happened(source="api", at=at(2)),
+    happened(kind="ready_for_review", subject="", at=at(20)),
+    submitted(),
+    verdict(),
+    verdict(stamp=stamp(60, version=2), verdict="changes_requested"),
+    dismissed(),
+    dismissed(dismissed_at=at(118)),
+    comment(),
+    comment_deleted(),
+    comment(stamp=stamp(300), author_id=14),
+    landed(),
+    landed(landed_at=at(5)),
+    push(),
+    push(pushed_at=at(-3)),
+    run(),
+    facts.RepositoryDeleted(github_id=REPOSITORY_ID, deleted_at=at(500)),
+)
+
+
+@pytest.mark.django_db
+def test_every_class_of_facts_has_one_rule_and_every_rule_a_table_that_holds_its_columns():
+    fact_classes = {kind for kind in vars(facts).values() if isinstance(kind, type) and issubclass(kind, facts.Fact)}
+    assert set(RULES) == fact_classes - {facts.Fact, facts.Snapshot}
+    for kind, rule in RULES.items():
+        columns = {field.column for field in rule.model._meta.concrete_fields}
+        assert set(rule.names) <= columns, kind
+        given = {field.name for field in fields(kind)} - {"stamp"}
+        assert given == set(rule.names) - {getattr(rule, "stamp", "")}, kind
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("seed", range(8))
+def test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables(seed):
+    tell_one_by_one(STORY)
+    expected = contents()
+    chance = random.Random(seed)  # noqa: S311  a repeatable shuffle
+    for _ in range(12):
+        clear()
+        told = [fact for fact in STORY for _ in range(chance.choice((1, 1, 2)))]
+        chance.shuffle(told)
+        while told:
+            size = chance.choice((1, 2, 5, 40))
+            tell(*told[:size])
+            del told[:size]
+        assert contents() == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_labelings_of_one_second_converge_and_a_settled_api_read_then_wins():
+    first, second = labels(stamp=stamp(30), labels=("a",)), labels(stamp=stamp(30), labels=("a", "b"))
+    settled = labels(stamp=stamp(30, observed=33), labels=("b",))
+    ends = []
+    for order in permutations((first, second)):
+        clear()
+        tell_one_by_one(order)
+        ends.append(models.PullRequest.objects.get().labels)
+    assert ends[0] == ends[1]
+    tell(settled)
+    assert models.PullRequest.objects.get().labels == ["b"]
+    tell_one_by_one((first, second))
+    assert models.PullRequest.objects.get().labels == ["b"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_newer_partial_payload_and_an_older_full_one_keep_state_and_sizes_in_both_orders():
+    older_full = (core(), sizes(additions=99))
+    newer_partial = (core(stamp=stamp(60), title="Newer", updated_at=at(60)),)
+    for order in permutations((older_full, newer_partial)):
+        clear()
+        for told in order:
+            tell(*told)
+        row = models.PullRequest.objects.get()
+        assert (row.title, row.additions) == ("Newer", 99)
+
+
+@pytest.mark.django_db
+def test_two_reviewers_requested_in_one_second_are_two_events():
+    tell(happened(subject="12"), happened(subject="13"))
+    tell(happened(subject="13"))
+    assert set(models.PullRequestEvent.objects.values_list("subject", flat=True)) == {"12", "13"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dismissal_stands_beside_the_approval_in_both_orders():
+    approval = (submitted(), verdict())
+    for order in permutations((approval, (submitted(), dismissed()))):
+        clear()
+        for told in order:
+            tell(*told)
+        review = models.Review.objects.get()
+        assert (review.verdict, review.submitted_at, review.dismissed_at) == ("approved", at(60), at(120))
+
+
+@pytest.mark.django_db
+def test_a_deletion_is_final_even_when_a_later_snapshot_arrives():
+    tell(comment_deleted())
+    tell(comment(stamp=stamp(999)))
+    assert models.IssueComment.objects.get().deleted_at == at(30)
+
+
+@pytest.mark.django_db
+def test_a_replay_by_a_mended_translator_takes_effect_and_a_replay_by_the_old_one_does_not():
+    tell(core(title="Mistranslated"))
+    tell(core(stamp=stamp(0, version=2), title="Mended"))
+    tell(core(title="Mistranslated"))
+    assert models.PullRequest.objects.get().title == "Mended"
+
+
+@pytest.mark.django_db
+def test_a_child_brings_a_stub_of_its_parents():
+    tell(submitted())
+    assert models.PullRequest.objects.get().title == ""
+    assert models.Contributor.objects.get(pk=12).login == ""
+    tell(core())
+    assert models.PullRequest.objects.get().title == "Add a door"
+
+
+@pytest.mark.django_db
+def test_only_what_really_changed_is_marked():
+    tell(core(), profile(), repository())
+    Change.objects.all().delete()
+    tell(core(), profile(), repository())
+    tell(profile(stamp=stamp(7200)))
+    assert not Change.objects.exists()
+    tell(core(stamp=stamp(60), title="Other"))
+    assert list(Change.objects.values_list("kind", "key")) == [
+        ("pull_request", f"{REPOSITORY_ID}:{PULL_REQUEST['number']}")
+    ]
+
+
+@pytest.mark.django_db
+def test_a_number_answers_where_it_came_from():
+    source = facts.Source(kind="delivery", key="d-1")
+    from apps.activity.record import record  # noqa: PLC0415
+
+    record([facts.Evidence(source=source, facts=(core(), submitted()))])
+    rows = models.Provenance.objects.filter(source_key="d-1").values_list("entity", "key")
+    assert set(rows) == {("pull_request", f"{REPOSITORY_ID}:7"), ("review", "501")}
+
+
+def in_another_connection(work):
+    """Run the work in a thread of its own, which has a connection of its own; answer when it is done or after 5 s."""
+    failures = []
+
+    def run_it():
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                work()
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run_it)
+    thread.start()
+    return thread, failures
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_transactions_recording_the_same_unchanged_repository_do_not_wait_for_each_other():
+    tell(repository(), profile())
+    with transaction.atomic():
+        tell(repository(), profile(), core())
+        thread, failures = in_another_connection(lambda: tell(repository(), profile(), core(number=8)))
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+    assert failures == []
+    assert models.PullRequest.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_that_meet_on_the_same_rows_in_different_orders_all_finish_and_converge():
+    tell_one_by_one(STORY)
+    expected = contents()
+    clear()
+    failures: list[Exception] = []
+
+    def write(seed):
+        chance = random.Random(seed)  # noqa: S311  a repeatable shuffle
+        told = list(STORY)
+        chance.shuffle(told)
+        try:
+            for start in range(0, len(told), 7):
+                tell(*told[start : start + 7])
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert contents() == expected

@@ -1,0 +1,91 @@
+"""Celery as a doorbell: it may lose a message and must never lose, repeat or hold up work because of one.
+
+Each value has its reason in the failure it prevents; tests/runtime/test_celery_settings.py holds them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from kombu import Queue
+
+QUEUES = ("live", "figures", "backfill", "maintenance")
+
+# First match wins. A task belongs to the queue of its module unless it is housekeeping.
+ROUTES = [
+    ("apps.webhooks.tasks.prune*", {"queue": "maintenance"}),
+    ("apps.webhooks.*", {"queue": "live"}),
+    ("apps.metrics.tasks.recalculate_stale", {"queue": "live"}),
+    ("apps.metrics.*", {"queue": "figures"}),
+    ("apps.integrations.*", {"queue": "backfill"}),
+    ("*", {"queue": "maintenance"}),
+]
+
+PATIENT = {
+    "visibility_timeout": 300,  # above every time limit, or a task would run beside itself
+    "socket_timeout": 5,  # a half-open connection is noticed; without it a worker stays deaf for ever
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+}
+# Nobody waits for a doorbell: a web process tries once, briefly, and leaves the rest to the dispatcher.
+HASTY = PATIENT | {"max_retries": 0, "socket_timeout": 1, "socket_connect_timeout": 0.5}
+
+
+def celery_settings(*, role: str, var: Path) -> dict[str, Any]:
+    """Django settings for Celery in this kind of process."""
+    settings = _everywhere() | _worker() | _beat(var)
+    if role == "web":
+        settings |= {
+            "task_publish_retry": False,
+            "broker_transport_options": HASTY,
+            "broker_connection_timeout": 1,
+            "broker_pool_limit": 64,  # not fewer than threads, or one waits for another's broken connection
+        }
+    return {f"CELERY_{name.upper()}": value for name, value in settings.items()}
+
+
+def _everywhere() -> dict[str, Any]:
+    return {
+        "broker_transport_options": PATIENT,
+        "broker_connection_timeout": 4,
+        "broker_connection_retry_on_startup": True,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],  # never pickle: a queue is input
+        "result_accept_content": ["json"],
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "result_expires": 24 * 3600,
+        "task_queues": [Queue(name) for name in QUEUES],
+        "task_create_missing_queues": False,  # a misspelt queue is an error, not a queue that nobody reads
+        "task_default_queue": "maintenance",
+        "task_routes": ROUTES,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_time_limit": 60,
+        "task_soft_time_limit": 45,
+        "task_send_sent_event": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+    }
+
+
+def _worker() -> dict[str, Any]:
+    return {
+        "worker_prefetch_multiplier": 1,
+        "worker_max_tasks_per_child": 1000,
+        "worker_max_memory_per_child": 400_000,  # KiB, about three times a fresh child
+        "worker_eta_task_limit": 100,
+        "worker_soft_shutdown_timeout": 20,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # True starts the task a third time
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }
+
+
+def _beat(var: Path) -> dict[str, Any]:
+    return {"beat_schedule_filename": str(var / "beat-schedule"), "beat_max_loop_interval": 5}

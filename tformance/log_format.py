@@ -1,0 +1,131 @@
+"""Logs: one JSON object a line (words on a terminal), never a secret, never a control character."""
+
+import logging.config
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+HIDDEN = "[hidden]"
+SECRET_VALUES = re.compile(
+    r"""
+      gh[posur]_[A-Za-z0-9_]{8,}                                # tokens of GitHub's
+    | github_pat_[A-Za-z0-9_]{8,}
+    | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
+    | sha(?:1|256)=[0-9a-f]{8,}                                 # signatures
+    | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*      # JSON web tokens
+    | (?<=://)[^/\s:@]*:[^/\s@]+(?=@)                           # user:password in an address
+    | (?<=[Bb]earer\ )[^\s'",]+
+    | (?<=[Tt]oken\ )[0-9a-f]{40}
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+SECRET_NAMES = re.compile(
+    r"secret|password|passwd|authorization|cookie|private_key|api_key|fernet|signature|(^|_)token$", re.I
+)
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+KEPT_IN_TRACEBACKS = ("exception", "stack")
+
+
+def redact(text: str) -> str:
+    """The text without anything that looks like a secret."""
+    return SECRET_VALUES.sub(HIDDEN, text)
+
+
+def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: values that look like secrets, and values under names that say they are."""
+    return {name: HIDDEN if SECRET_NAMES.search(name) else _redacted(value) for name, value in event.items()}
+
+
+def escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: what a client sent can neither start a line nor steer a terminal."""
+    return {
+        name: _escaped(value, keep_newlines=name in KEPT_IN_TRACEBACKS) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if SECRET_NAMES.search(str(key)) else _redacted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value))
+
+
+def _escaped(text: str, *, keep_newlines: bool) -> str:
+    lines = text if keep_newlines else text.replace("\n", "\\n")
+    return CONTROL_CHARACTERS.sub(lambda match: match.group().encode("unicode_escape").decode(), lines)
+
+
+SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+LAST: list[Processor] = [
+    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+    structlog.processors.format_exc_info,
+    hide_secrets,
+    escape_control_characters,
+]
+
+
+def logging_configuration(*, role: str) -> dict[str, Any]:
+    """Django's LOGGING: everything to standard error, warnings of libraries and our own news."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": [*LAST, _renderer()],
+                "foreign_pre_chain": [structlog.stdlib.ExtraAdder(), *SHARED, _role_of(role)],
+            },
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "root": {"handlers": ["stderr"], "level": "INFO" if role != "command" else "WARNING"},
+        "loggers": {
+            "celery.app.trace": {"level": "WARNING"},  # a line per task says nothing that the outcome's line does not
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+            "django.server": {"level": "WARNING"},
+        },
+    }
+
+
+def configure_logging(configuration: dict[str, Any]) -> None:
+    """Django calls this with LOGGING; structlog's own loggers end in the same place."""
+    logging.config.dictConfig(configuration)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _renderer() -> Processor:
+    if sys.stderr.isatty():
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.JSONRenderer()
+
+
+def _role_of(role: str) -> Processor:
+    def add_role(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**event, "role": role}
+
+    return add_role

@@ -1,0 +1,67 @@
+"""What runs: the command line of each process. docker-compose.yml and deploy/ run the same ones."""
+
+import os
+import sys
+from dataclasses import dataclass
+
+STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
+
+# Threads are cheap and one that waits for a slow client's body holds nothing else: many of them, so that such clients
+# are not in the way of others. Database connections are opened by the threads that need one, and kept for a minute.
+WEB_THREADS = 96
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One process: its name, role and command."""
+
+    name: str
+    role: str
+    command: tuple[str, ...]
+
+
+def web(*, port: int, host: str = "127.0.0.1") -> Program:
+    """The HTTP server."""
+    options = {
+        "--interface": "wsgi",
+        "--http": "1",
+        "--host": host,
+        "--port": str(port),
+        "--workers": "1",
+        "--blocking-threads": str(WEB_THREADS),
+        "--blocking-threads-idle-timeout": "600",
+        "--backlog": "2048",
+        "--backpressure": "512",
+        "--http1-header-read-timeout": "10000",
+        "--workers-kill-timeout": "20",
+    }
+    flags = ("--no-ws", "--respawn-failed-workers")
+    pairs = tuple(part for pair in options.items() for part in pair)
+    return Program(
+        name="web", role="web", command=(sys.executable, "-m", "granian", *pairs, *flags, "tformance.wsgi:application")
+    )
+
+
+def worker(name: str, *, queues: str, concurrency: int) -> Program:
+    """A Celery worker for some queues."""
+    options = ("--queues", queues, "--concurrency", str(concurrency), "--hostname", f"{name}@%h")
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO")
+    return Program(name=name, role="worker", command=(*_celery(), "worker", *options, *quiet))
+
+
+def beat() -> Program:
+    """Celery's clock: any number of them is safe, one is enough."""
+    return Program(name="beat", role="beat", command=(*_celery(), "beat", "--loglevel", "INFO", "--pidfile="))
+
+
+def workers() -> tuple[Program, ...]:
+    """The workers of one machine: live work never queues behind history."""
+    concurrency = max(2, min(os.cpu_count() or 2, 8))
+    return (
+        worker("worker-live", queues="live,figures", concurrency=concurrency),
+        worker("worker-backfill", queues="backfill,maintenance", concurrency=2),
+    )
+
+
+def _celery() -> tuple[str, ...]:
+    return (sys.executable, "-m", "celery", "--app", "tformance")

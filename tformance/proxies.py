@@ -1,0 +1,56 @@
+"""Believing X-Forwarded-* from our own proxies and from nobody else."""
+
+import ipaddress
+from collections.abc import Callable
+from functools import cache
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
+
+
+class TrustedProxyMiddleware:
+    """Make REMOTE_ADDR and the scheme those of the client when a trusted proxy names them; else drop what was named."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        claims = {name: request.META.pop(name, "") for name in FORWARDED}
+        if claims["HTTP_X_FORWARDED_FOR"] or claims["HTTP_X_FORWARDED_PROTO"]:
+            self._believe(request, chain=claims["HTTP_X_FORWARDED_FOR"], scheme=claims["HTTP_X_FORWARDED_PROTO"])
+        return self.get_response(request)
+
+    def _believe(self, request: HttpRequest, *, chain: str, scheme: str) -> None:
+        if not is_trusted(request.META.get("REMOTE_ADDR", "")):
+            return
+        if client := client_address(chain):
+            request.META["REMOTE_ADDR"] = client
+        if scheme.strip().lower() in {"http", "https"}:
+            request.META["wsgi.url_scheme"] = scheme.strip().lower()
+
+
+def client_address(chain: str) -> str:
+    """The last address in the chain that is not a proxy of ours: everything left of it is the client's own claim."""
+    hops = [hop.strip() for hop in chain.split(",") if hop.strip()]
+    client = next((hop for hop in reversed(hops) if not is_trusted(hop)), hops[0] if hops else "")
+    return client if _address(client) else ""
+
+
+def is_trusted(address: str) -> bool:
+    """Whether this is a proxy that TRUSTED_PROXIES names."""
+    parsed = _address(address)
+    return parsed is not None and any(parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+@cache
+def _networks(names: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(name, strict=False) for name in names)

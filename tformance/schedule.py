@@ -1,0 +1,31 @@
+"""What beat rings for, and how often. An entry that could not run within its interval is void: the next one is due."""
+
+from datetime import timedelta
+from typing import Any
+
+from celery.schedules import BaseSchedule, crontab, schedule
+
+SECOND = 1
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def every(seconds: int, task: str) -> dict[str, Any]:
+    """An entry that recurs after so many seconds."""
+    return _entry(task, when=schedule(timedelta(seconds=seconds)), seconds=seconds)
+
+
+def daily(task: str, *, hour: int, minute: int = 0) -> dict[str, Any]:
+    """An entry for a time of day, UTC."""
+    return _entry(task, when=crontab(hour=str(hour), minute=str(minute)), seconds=DAY)
+
+
+def _entry(task: str, *, when: BaseSchedule, seconds: int) -> dict[str, Any]:
+    return {"task": task, "schedule": when, "options": {"expires": seconds}}
+
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # Celery would add this one itself, without an expiry.
+    "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),
+}
