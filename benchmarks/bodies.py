@@ -10,7 +10,6 @@ from apps.integrations.story.repository_life import RepositoryLife
 from apps.integrations.story.shapes import Json
 from apps.integrations.story.shapes.accounts import Account
 from apps.integrations.story.telling import Sent, Story
-
 from benchmarks.load import Body, signed
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -22,7 +21,7 @@ def mixed_deliveries(*, count: int, repositories: int = 20) -> list[Sent]:
     """The lives of many pull requests in several repositories, interleaved in time as GitHub would send them."""
     story = Story("bench", owner=OWNER)
     lives = [
-        RepositoryLife(story, id=72_000 + index, name=f"service-{index}", created_at=START)
+        RepositoryLife(story, identity=72_000 + index, name=f"service-{index}", created_at=START)
         for index in range(repositories)
     ]
     for index in range(count // 8 + 1):

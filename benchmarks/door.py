@@ -63,7 +63,12 @@ def pgbench(running: Stack) -> float:
     script = running.var / "insert.sql"
     script.write_text(f"INSERT INTO bench (body) VALUES ('\\x{'a5' * BODY_BYTES}'::bytea);\n")
     subprocess.run([client_program("psql"), url, "--quiet", "--command", TABLE], check=True)
-    command = [client_program("pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={CONNECTIONS}"]
+    command: list[str] = [
+        str(client_program("pgbench")),
+        "--no-vacuum",
+        "--protocol=prepared",
+        f"--client={CONNECTIONS}",
+    ]
     options = ["--jobs=2", "--time=6", f"--file={script}", url]
     output = subprocess.run([*command, *options], check=True, capture_output=True, text=True).stdout
     return next(float(line.split("=")[1].split()[0]) for line in output.splitlines() if line.startswith("tps"))

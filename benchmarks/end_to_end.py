@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import psycopg
-from apps.integrations.story.telling import Sent
 
+from apps.integrations.story.telling import Sent
 from benchmarks.bodies import mixed_deliveries, signed_deliveries
 from benchmarks.load import post
 from benchmarks.results import Measurement

@@ -1,4 +1,4 @@
-"""Memory: a worker after 20,000 deliveries beside itself after 2,000, and what a body of 25 MB costs the web process."""
+"""Memory: a worker after 20,000 deliveries beside itself after 2,000, and what 25 MB cost the web process."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

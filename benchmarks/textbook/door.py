@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -30,7 +31,7 @@ class TextbookDoor(APIView):
         expected = hmac.new(settings.GITHUB_WEBHOOK_SECRETS[0].encode(), body, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(f"sha256={expected}", request.headers.get("X-Hub-Signature-256", "")):
             return Response(status=status.HTTP_401_UNAUTHORIZED)
-        payload = request.data
+        payload: Any = request.data
         with transaction.atomic():
             delivery = Delivery.objects.create(
                 hook_id=int(request.headers["X-GitHub-Hook-ID"]),
