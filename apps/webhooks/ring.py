@@ -37,12 +37,11 @@ class Post:
 
 def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Producer | None = None) -> None:
     """Send one message that names these deliveries, followed by a recalculation; raises one of BROKER_ERRORS."""
-    recalculate = current_app.signature(RECALCULATE_TASK, immutable=True, queue="figures")
+    recalculate = current_app.signature(RECALCULATE_TASK, immutable=True)
     current_app.send_task(
         PROCESS_TASK,
         args=[list(ids)],
         task_id=task_id,
-        queue="live",
         link=recalculate,
         producer=producer,
         retry=False,
@@ -63,7 +62,7 @@ def ring_for_more() -> bool:
 
 def ring_for_changes() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
-    return _attempt(lambda: current_app.send_task(RECALCULATE_TASK, queue="figures", retry=False, ignore_result=True))
+    return _attempt(lambda: current_app.send_task(RECALCULATE_TASK, retry=False, ignore_result=True))
 
 
 def _attempt(send: Callable[[], object]) -> bool:
