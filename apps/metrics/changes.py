@@ -46,7 +46,6 @@ LATER_PULL_REQUESTS = """
     WHERE one.merged_at IS NOT NULL AND one.head_ref <> '' AND one.is_cross_repository IS NOT TRUE
       AND later.number > one.number AND later.is_cross_repository IS NOT TRUE
 """
-REPOSITORIES_OF_DEPLOYMENTS = "SELECT DISTINCT repository_id FROM activity_deployment WHERE github_id = ANY(%s)"
 
 # An account's kind, bot rule or login bears on what it wrote, reviewed and committed, and on the team of
 # its installation. That may be a great deal: it is handed on as changes instead of entering the batch at hand.
@@ -137,12 +136,6 @@ def spread_contributors(contributor_ids: Collection[int]) -> None:
     """Hand a change of accounts on to all that they wrote, reviewed and committed."""
     with connection.cursor() as cursor:
         cursor.execute(SPREAD_CONTRIBUTORS, {"ids": sorted(contributor_ids)})
-
-
-def repositories_of_deployments(deployment_ids: Collection[int]) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(REPOSITORIES_OF_DEPLOYMENTS, [sorted(deployment_ids)])
-        return [row[0] for row in cursor.fetchall()]
 
 
 def split(key: str) -> tuple[int, str]:

@@ -1,31 +1,23 @@
 """Derived rows follow the facts: changes are drained, what they make stale is read once more and derived anew.
 
-Each batch is one transaction: claim changes, lock what they make stale, and only then, in new statements, read the facts.
-A fact that commits before that read is seen by it; one that commits later brings a change that is still to be claimed,
-by a recalculation that waits for the same lock. So nothing falls between.
+Each batch is one transaction: claim changes, lock what they make stale, and only then, in new statements, read the
+facts. A fact that commits before that read is seen by it; one that commits later brings a change that is still to be
+claimed, by a recalculation that waits for the same lock. So nothing falls between.
 """
 
 import time
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
+from typing import Any
 
 import structlog
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Change
-from apps.metrics.changes import (
-    Claimed,
-    Stale,
-    claim,
-    claim_one,
-    repositories_of_deployments,
-    spread_contributors,
-    stale,
-)
-from apps.metrics.derivation import commits, deployments, pull_requests
+from apps.metrics.changes import Claimed, Stale, claim, claim_one, spread_contributors, stale
+from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
 from apps.metrics.models import TeamFreshness
-from apps.metrics.storing import Scope
 from apps.teams.accounts import ensure_account_team
 from apps.teams.models import Team
 
@@ -111,18 +103,16 @@ def _recalculate_one(changes: list[Claimed]) -> None:
 
 def recalculate(found: Stale) -> None:
     """Derive everything named anew, under locks, in the caller's transaction."""
-    repositories = repositories_of_deployments(found.deployments) if found.deployments else []
-    lock(
-        [f"pull_request {repository_id}:{number}" for repository_id, number in found.pull_requests]
-        + [f"commit {repository_id}:{sha}" for repository_id, sha in found.commits]
-        + [f"deployments {repository_id}" for repository_id in repositories]
-    )
-    if found.pull_requests:
-        derive_pull_requests(sorted(found.pull_requests))
-    if found.commits:
-        derive_commits(sorted(found.commits))
-    if repositories:
-        derive_deployments(sorted(found.deployments))
+    named: list[tuple[Noun, list[Any]]] = [
+        (PULL_REQUEST, sorted(found.pull_requests)),
+        (COMMIT, sorted(found.commits)),
+        (DEPLOYMENT, sorted(found.deployments)),
+    ]
+    wanted = [(noun, keys) for noun, keys in named if keys]
+    lock(name for noun, keys in wanted for name in noun.locks(keys))
+    for noun, keys in wanted:
+        for derivation in noun.derive(keys):
+            derivation.store()
     for installation_id in sorted(found.installations):
         ensure_account_team(installation_id)
     if found.teams:
@@ -140,24 +130,8 @@ def lock(names: Iterable[str]) -> None:
             cursor.execute(LOCK, [keys])
 
 
-def derive_pull_requests(scopes: list[Scope]) -> None:
-    derived = pull_requests.derive(scopes)
-    pull_requests.PULL_REQUESTS.replace(scopes, derived.pull_requests)
-    pull_requests.CLOSINGS.replace(scopes, derived.closings)
-    pull_requests.REVIEWS.replace(scopes, derived.reviews)
-
-
-def derive_commits(scopes: list[Scope]) -> None:
-    commits.COMMITS.replace(scopes, commits.derive(scopes))
-
-
-def derive_deployments(deployment_ids: list[int]) -> None:
-    scopes, rows = deployments.derive(deployment_ids)
-    deployments.DEPLOYMENTS.replace(scopes, rows)
-
-
 def note_team_changes(team_ids: Collection[int]) -> None:
-    """Members, time zone, repositories and environments are applied when figures are read: nothing is derived from them."""
+    """Nothing is derived from members, time zone, repositories and environments: they apply when figures are read."""
     now = timezone.now()
     known = Team.objects.filter(pk__in=team_ids).values_list("pk", flat=True)
     TeamFreshness.objects.bulk_create(

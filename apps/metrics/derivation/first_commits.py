@@ -53,7 +53,7 @@ READING = """
         JOIN activity_push AS push
           ON push.repository_id = walk.repository_id AND push.ref = 'refs/heads/' || one.head_ref
          AND push.after_sha = walk.sha
-        WHERE push.is_default_branch = 0 AND push.pushed_at > one.created_at - %(oldest)s
+        WHERE push.is_default_branch = 0 AND push.pushed_at > one.created_at - make_interval(days => %(days)s)
           AND NOT EXISTS (
               SELECT FROM ends
               WHERE (ends.repository_id, ends.number, ends.sha) = (walk.repository_id, walk.number, walk.sha)
@@ -88,8 +88,7 @@ READING = """
 def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
     """What the commits of each pull request say, in one statement."""
     with connection.cursor() as cursor:
-        parameters = {"scopes": as_json(("repository_id", "number"), scopes), "oldest": OLDEST_BELIEVED}
-        cursor.execute(READING, parameters)
+        cursor.execute(READING, {"scopes": as_json(("repository_id", "number"), scopes), "days": OLDEST_BELIEVED.days})
         return {(row[0], row[1]): Commits(*row[2:]) for row in cursor.fetchall()}
 
 
