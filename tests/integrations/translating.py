@@ -22,8 +22,10 @@ def translate(event: str, payload: dict[str, Any], *, received_at: datetime = AR
 
 def only(kind: type[Fact], facts: Iterable[Fact]) -> Any:
     """The one fact of this class."""
-    (found,) = {fact for fact in facts if type(fact) is kind}
-    return found
+    found = of(kind, facts)
+    assert found, kind
+    assert all(fact == found[0] for fact in found), found
+    return found[0]
 
 
 def of(kind: type[Fact], facts: Iterable[Fact]) -> list[Any]:
