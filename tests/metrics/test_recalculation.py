@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.activity import facts
 from apps.activity.models import Change, Contributor
 from apps.metrics import recalculation
+from apps.metrics.changes import Claimed
 from apps.metrics.derivation import nouns
 from apps.metrics.figures import Bots, FigureQuery, read_figure
 from apps.metrics.models import DerivedCommit, DerivedPullRequest, TeamFreshness
@@ -347,7 +348,7 @@ def test_a_change_is_not_taken_from_a_recalculation_that_holds_it() -> None:
     assert taken == [0]
 
 
-def claimed_elsewhere() -> list[recalculation.Claimed]:
+def claimed_elsewhere() -> list[Claimed]:
     with transaction.atomic():
         return recalculation.claim([Change.Kind.TEAM], limit=5)
 

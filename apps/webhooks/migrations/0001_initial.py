@@ -8,130 +8,219 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('hook_id', models.BigIntegerField()),
-                ('guid', models.UUIDField()),
-                ('event', models.TextField()),
-                ('action', models.TextField(blank=True, db_default='')),
-                ('installation_id', models.BigIntegerField(blank=True, null=True)),
-                ('repository_id', models.BigIntegerField(blank=True, null=True)),
-                ('body_sha256', models.BinaryField(max_length=32)),
-                ('size', models.IntegerField(help_text='bytes of the body')),
-                ('source', models.SmallIntegerField(choices=[(0, 'Webhook'), (1, 'Api'), (2, 'Replay')], db_default=0)),
-                ('signed_by', models.TextField(blank=True, db_default='', help_text='the slot of the secret that signed it')),
-                ('state', models.TextField(choices=[('received', 'Received'), ('running', 'Running'), ('processed', 'Processed'), ('ignored', 'Ignored'), ('quarantined', 'Quarantined'), ('failed', 'Failed'), ('dead', 'Dead')], db_default='received')),
-                ('reason', models.TextField(blank=True, db_default='', help_text='why it is in this state, as one word')),
-                ('error', models.TextField(blank=True, db_default='')),
-                ('attempts', models.SmallIntegerField(db_default=0, help_text="verdicts so far; an operator's replay sets it back")),
-                ('crashes', models.SmallIntegerField(db_default=0, help_text='claims made alone that ended without a verdict')),
-                ('claim_number', models.IntegerField(db_default=0, help_text='only grows; the fence of every verdict')),
-                ('is_claimed_alone', models.BooleanField(db_default=False)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('leased_by', models.TextField(blank=True, db_default='', help_text='the Celery task that holds it')),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('rung_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='when workers were last told of it')),
-                ('not_before', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('claimed_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('duplicates', models.IntegerField(db_default=0, help_text='how often the key came again')),
-                ('is_conflict', models.BooleanField(db_default=False, help_text='the key came again with other content')),
-                ('is_replayed_body', models.BooleanField(db_default=False, help_text='its body came before under another GUID')),
-                ('is_sanitised', models.BooleanField(db_default=False, help_text='characters no database can store were replaced')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("hook_id", models.BigIntegerField()),
+                ("guid", models.UUIDField()),
+                ("event", models.TextField()),
+                ("action", models.TextField(blank=True, db_default="")),
+                ("installation_id", models.BigIntegerField(blank=True, null=True)),
+                ("repository_id", models.BigIntegerField(blank=True, null=True)),
+                ("body_sha256", models.BinaryField(max_length=32)),
+                ("size", models.IntegerField(help_text="bytes of the body")),
+                ("source", models.SmallIntegerField(choices=[(0, "Webhook"), (1, "Api"), (2, "Replay")], db_default=0)),
+                (
+                    "signed_by",
+                    models.TextField(blank=True, db_default="", help_text="the slot of the secret that signed it"),
+                ),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("received", "Received"),
+                            ("running", "Running"),
+                            ("processed", "Processed"),
+                            ("ignored", "Ignored"),
+                            ("quarantined", "Quarantined"),
+                            ("failed", "Failed"),
+                            ("dead", "Dead"),
+                        ],
+                        db_default="received",
+                    ),
+                ),
+                (
+                    "reason",
+                    models.TextField(blank=True, db_default="", help_text="why it is in this state, as one word"),
+                ),
+                ("error", models.TextField(blank=True, db_default="")),
+                (
+                    "attempts",
+                    models.SmallIntegerField(
+                        db_default=0, help_text="verdicts so far; an operator's replay sets it back"
+                    ),
+                ),
+                (
+                    "crashes",
+                    models.SmallIntegerField(db_default=0, help_text="claims made alone that ended without a verdict"),
+                ),
+                ("claim_number", models.IntegerField(db_default=0, help_text="only grows; the fence of every verdict")),
+                ("is_claimed_alone", models.BooleanField(db_default=False)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("leased_by", models.TextField(blank=True, db_default="", help_text="the Celery task that holds it")),
+                ("received_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "rung_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="when workers were last told of it",
+                    ),
+                ),
+                ("not_before", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("claimed_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("duplicates", models.IntegerField(db_default=0, help_text="how often the key came again")),
+                (
+                    "is_conflict",
+                    models.BooleanField(db_default=False, help_text="the key came again with other content"),
+                ),
+                (
+                    "is_replayed_body",
+                    models.BooleanField(db_default=False, help_text="its body came before under another GUID"),
+                ),
+                (
+                    "is_sanitised",
+                    models.BooleanField(db_default=False, help_text="characters no database can store were replaced"),
+                ),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
-                'ordering': ['-id'],
+                "verbose_name_plural": "deliveries",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Refusal',
+            name="Refusal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('refused_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('status', models.SmallIntegerField()),
-                ('reason', models.TextField()),
-                ('count', models.IntegerField(help_text='how many this row stands for')),
-                ('headers', models.JSONField(help_text='those on the allow-list, of the last one')),
-                ('body_sha256', models.BinaryField(blank=True, max_length=32, null=True)),
-                ('size', models.BigIntegerField(blank=True, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("refused_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("status", models.SmallIntegerField()),
+                ("reason", models.TextField()),
+                ("count", models.IntegerField(help_text="how many this row stands for")),
+                ("headers", models.JSONField(help_text="those on the allow-list, of the last one")),
+                ("body_sha256", models.BinaryField(blank=True, max_length=32, null=True)),
+                ("size", models.BigIntegerField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='WebhookSecret',
+            name="WebhookSecret",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label', models.TextField(help_text='what people call it')),
-                ('slot', models.TextField(help_text='its fingerprint, which deliveries keep', unique=True)),
-                ('encrypted_value', models.BinaryField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('not_after', models.DateTimeField(blank=True, help_text='it signs nothing after this moment', null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("label", models.TextField(help_text="what people call it")),
+                ("slot", models.TextField(help_text="its fingerprint, which deliveries keep", unique=True)),
+                ("encrypted_value", models.BinaryField()),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "not_after",
+                    models.DateTimeField(blank=True, help_text="it signs nothing after this moment", null=True),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='DeliveryBody',
+            name="DeliveryBody",
             fields=[
-                ('delivery', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='body', serialize=False, to='webhooks.delivery')),
-                ('content', models.BinaryField()),
-                ('headers', models.JSONField(help_text='those on the allow-list, never all')),
+                (
+                    "delivery",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="body",
+                        serialize=False,
+                        to="webhooks.delivery",
+                    ),
+                ),
+                ("content", models.BinaryField()),
+                ("headers", models.JSONField(help_text="those on the allow-list, never all")),
             ],
             options={
-                'verbose_name_plural': 'delivery bodies',
+                "verbose_name_plural": "delivery bodies",
             },
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state__in', ['received', 'failed'])), fields=['source', 'not_before'], name='delivery_next_due'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state__in", ["received", "failed"])),
+                fields=["source", "not_before"],
+                name="delivery_next_due",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(django.db.models.functions.comparison.Coalesce('installation_id', 0), models.F('source'), models.F('not_before'), condition=models.Q(('state__in', ['received', 'failed'])), name='delivery_due_by_installation'),
+            model_name="delivery",
+            index=models.Index(
+                django.db.models.functions.comparison.Coalesce("installation_id", 0),
+                models.F("source"),
+                models.F("not_before"),
+                condition=models.Q(("state__in", ["received", "failed"])),
+                name="delivery_due_by_installation",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'running')), fields=['lease_until'], name='delivery_running'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state", "running")), fields=["lease_until"], name="delivery_running"
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state__in', ['processed', 'ignored']), _negated=True), fields=['repository_id', 'received_at'], name='delivery_without_effect'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state__in", ["processed", "ignored"]), _negated=True),
+                fields=["repository_id", "received_at"],
+                name="delivery_without_effect",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['repository_id', '-id'], name='delivery_of_repository'),
+            model_name="delivery",
+            index=models.Index(fields=["repository_id", "-id"], name="delivery_of_repository"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=django.contrib.postgres.indexes.HashIndex(fields=['body_sha256'], name='delivery_body_sha256'),
+            model_name="delivery",
+            index=django.contrib.postgres.indexes.HashIndex(fields=["body_sha256"], name="delivery_body_sha256"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['received_at'], name='delivery_received_at'),
+            model_name="delivery",
+            index=django.contrib.postgres.indexes.BrinIndex(
+                autosummarize=True, fields=["received_at"], name="delivery_received_at"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.UniqueConstraint(fields=('hook_id', 'guid'), name='a_delivery_has_one_row_per_hook_and_guid'),
+            model_name="delivery",
+            constraint=models.UniqueConstraint(
+                fields=("hook_id", "guid"), name="a_delivery_has_one_row_per_hook_and_guid"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_until__isnull', False), ('state', 'running')), models.Q(models.Q(('state', 'running'), _negated=True), ('lease_until', None)), _connector='OR'), name='a_delivery_holds_a_lease_exactly_while_it_runs'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lease_until__isnull", False), ("state", "running")),
+                    models.Q(models.Q(("state", "running"), _negated=True), ("lease_until", None)),
+                    _connector="OR",
+                ),
+                name="a_delivery_holds_a_lease_exactly_while_it_runs",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('state__in', ['processed', 'ignored', 'quarantined', 'dead'])), models.Q(('finished_at', None), ('state__in', ['received', 'running', 'failed'])), _connector='OR'), name='a_delivery_is_finished_exactly_in_its_last_states'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("finished_at__isnull", False), ("state__in", ["processed", "ignored", "quarantined", "dead"])
+                    ),
+                    models.Q(("finished_at", None), ("state__in", ["received", "running", "failed"])),
+                    _connector="OR",
+                ),
+                name="a_delivery_is_finished_exactly_in_its_last_states",
+            ),
         ),
     ]
