@@ -14,7 +14,6 @@ QUEUES = ("live", "figures", "backfill", "maintenance")
 ROUTES = [
     ("apps.webhooks.tasks.prune*", {"queue": "maintenance"}),
     ("apps.webhooks.*", {"queue": "live"}),
-    ("apps.metrics.tasks.recalculate_stale", {"queue": "live"}),
     ("apps.metrics.*", {"queue": "figures"}),
     ("apps.integrations.*", {"queue": "backfill"}),
     ("*", {"queue": "maintenance"}),
@@ -61,7 +60,7 @@ def _everywhere() -> dict[str, Any]:
         "task_queues": [Queue(name) for name in QUEUES],
         "task_create_missing_queues": False,  # a misspelt queue is an error, not a queue that nobody reads
         "task_default_queue": "maintenance",
-        "task_routes": ROUTES,
+        "task_routes": (ROUTES,),  # one router; a bare list would be taken for many
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_time_limit": 60,

@@ -44,7 +44,7 @@ _COLUMNS = """
     (SELECT b.headers ->> 'content-type' FROM webhooks_deliverybody b WHERE b.delivery_id = d.id) AS content_type
 """
 _CANDIDATE = "id, coalesce(installation_id, 0) AS installation, source, not_before, size"
-_DUE = "state IN ('received', 'failed') AND not_before <= now()"
+_DUE = "state IN ('received', 'failed') AND not_before <= statement_timestamp()"
 
 # `waiting` steps through the installations with due deliveries by the index, only when one wants more than its share.
 _CLAIM_BATCH = f"""
@@ -73,7 +73,7 @@ WITH RECURSIVE named AS MATERIALIZED (
         SELECT {_CANDIDATE}, false AS is_named FROM webhooks_delivery
         WHERE coalesce(installation_id, 0) = other.installation AND {_DUE}
           AND id <> ALL(ARRAY(SELECT id FROM first_seen))
-        ORDER BY source, not_before LIMIT %(share)s FOR UPDATE SKIP LOCKED
+        ORDER BY source, not_before LIMIT %(share)s + 1 FOR UPDATE SKIP LOCKED
     ) d
     WHERE other.installation NOT IN (SELECT installation FROM greedy)
 ), ranked AS (
@@ -84,13 +84,15 @@ WITH RECURSIVE named AS MATERIALIZED (
 ), chosen AS (
     SELECT id FROM (
         SELECT id, row_number() OVER queue AS turn, sum(size) OVER queue AS bytes FROM ranked
+        WHERE NOT is_beyond_its_share
+           OR 1 = (SELECT count(DISTINCT installation) FROM ranked WHERE is_beyond_its_share)
         WINDOW queue AS (ORDER BY is_beyond_its_share, is_named DESC, source, not_before, id)
     ) queued
     WHERE turn <= %(most)s AND (bytes <= %(bytes)s OR turn = 1)
 )
 UPDATE webhooks_delivery d
-SET state = 'running', claim_number = d.claim_number + 1, leased_by = %(task_id)s, claimed_at = now(),
-    lease_until = now() + make_interval(secs => %(lease)s), is_claimed_alone = false
+SET state = 'running', claim_number = d.claim_number + 1, leased_by = %(task_id)s, claimed_at = statement_timestamp(),
+    lease_until = statement_timestamp() + make_interval(secs => %(lease)s), is_claimed_alone = false
 FROM chosen WHERE d.id = chosen.id
 RETURNING {_COLUMNS}
 """  # noqa: S608  put together of constants
@@ -99,19 +101,19 @@ RETURNING {_COLUMNS}
 _CLAIM_SUSPECT = f"""
 WITH suspect AS (
     SELECT id, crashes + is_claimed_alone::int AS crashes FROM webhooks_delivery
-    WHERE state = 'running' AND (lease_until < now() OR (%(is_redelivered)s AND leased_by = %(task_id)s))
+    WHERE state = 'running' AND (lease_until < statement_timestamp() OR (%(is_redelivered)s AND leased_by = %(task_id)s))
     ORDER BY is_claimed_alone, crashes, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 UPDATE webhooks_delivery d
 SET crashes = suspect.crashes,
     claim_number = d.claim_number + 1,
     is_claimed_alone = suspect.crashes < %(most_crashes)s,
-    claimed_at = now(),
+    claimed_at = statement_timestamp(),
     state = CASE WHEN suspect.crashes < %(most_crashes)s THEN 'running' ELSE 'dead' END,
     reason = CASE WHEN suspect.crashes < %(most_crashes)s THEN d.reason ELSE 'crashed' END,
     leased_by = CASE WHEN suspect.crashes < %(most_crashes)s THEN %(task_id)s ELSE '' END,
-    lease_until = CASE WHEN suspect.crashes < %(most_crashes)s THEN now() + make_interval(secs => %(lease)s) END,
-    finished_at = CASE WHEN suspect.crashes < %(most_crashes)s THEN NULL ELSE now() END
+    lease_until = CASE WHEN suspect.crashes < %(most_crashes)s THEN statement_timestamp() + make_interval(secs => %(lease)s) END,
+    finished_at = CASE WHEN suspect.crashes < %(most_crashes)s THEN NULL ELSE statement_timestamp() END
 FROM suspect WHERE d.id = suspect.id
 RETURNING {_COLUMNS}
 """  # noqa: S608  put together of constants
@@ -137,7 +139,7 @@ def claim_suspect(*, task_id: str, is_redelivered: bool) -> Claimed | None:
 
 def is_full(batch: Sequence[Claimed]) -> bool:
     """Whether more may be due than this batch could take."""
-    return len(batch) >= MOST_CLAIMED or sum(claimed.size for claimed in batch) > MOST_BYTES // 2
+    return len(batch) >= 2 * FAIR_SHARE or sum(claimed.size for claimed in batch) > MOST_BYTES // 2
 
 
 def _claim(statement: str, parameters: dict[str, Any], *, task_id: str) -> list[Claimed]:

@@ -17,11 +17,11 @@ class Overview:
 
 
 _AGES = """
-SELECT coalesce(extract(epoch FROM now() - (
+SELECT coalesce(extract(epoch FROM statement_timestamp() - (
            SELECT min(received_at) FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed')
            AND NOT state IN ('processed', 'ignored')
        )), 0)::float8,
-       greatest(coalesce(extract(epoch FROM now() - (
+       greatest(coalesce(extract(epoch FROM statement_timestamp() - (
            SELECT min(not_before) FROM webhooks_delivery WHERE state IN ('received', 'failed')
        )), 0), 0)::float8
 """

@@ -72,11 +72,9 @@ def _refuse_excess(text: str) -> None:
         raise UnusablePayload("too_many_nodes", f"more than {MAX_NODES}")
     brackets = _NOT_A_BRACKET.sub("", skeleton)
     for _ in range(MAX_DEPTH):
-        inner = brackets.replace("[]", "").replace("{}", "")
-        if inner == brackets:
-            break
-        brackets = inner
-    if brackets.count("[") + brackets.count("{") > MAX_DEPTH:
+        brackets = brackets.replace("[]", ".").replace("{}", ".").replace(".", "")  # one level of both kinds
+    # What is left is deeper still, or never closed: then a parser would go as deep as there are openings.
+    if "[]" in brackets or "{}" in brackets or brackets.count("[") + brackets.count("{") > MAX_DEPTH:
         raise UnusablePayload("too_deep", f"more than {MAX_DEPTH} levels")
 
 

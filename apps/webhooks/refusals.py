@@ -1,23 +1,26 @@
 """A bounded, rate-limited record of what the door refused: why, from what, how often; never the body."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from django.db import DatabaseError, connection
-from django.db.models import Max
+from django.db import DatabaseError
 
 from apps.webhooks import watchdog
 from apps.webhooks.counters import ANSWERS
-from apps.webhooks.gathering import Gatherer
 from apps.webhooks.models import Refusal
 
 ROWS_KEPT = 1000
-GATHER_S = 1.0
-LONGEST_WAIT_S = 3.0
+STORE_EVERY_S = 1.0  # a row for each reason and process, at most
+QUIET_AFTER_FAILURE_S = 10.0
+LONGEST_WAIT_S = 1.0
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """One refused post."""
 
@@ -25,45 +28,61 @@ class Refused:
     reason: str
     headers: Mapping[str, str]
     size: int | None
-    body_sha256: bytes | None
+    body: bytes | None = field(repr=False)
 
 
-def note(*, status: int, reason: str, headers: Mapping[str, str], size: int | None, body: bytes | None) -> None:
-    """Count a refusal and have a sample of it stored within seconds; returns at once and never fails."""
-    ANSWERS.labels(reason).inc()
-    digest = hashlib.sha256(body).digest() if body is not None else None
-    _gatherer.put(Refused(status=status, reason=reason, headers=headers, size=size, body_sha256=digest))
+class RefusalLog:
+    """Decides which refusals of this process become rows; the others are counted by the next row of their reason."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._uncounted: dict[str, int] = {}
+        self._next_row_s: dict[str, float] = {}
+        self._quiet_until_s = 0.0
+
+    def note(self, refused: Refused) -> None:
+        """Count a refusal and store it if it is its reason's turn; never fails, never waits long."""
+        ANSWERS.labels(refused.reason).inc()
+        count = self._take_turn(refused.reason, now_s=time.monotonic())
+        if count:
+            self._store(refused, count=count)
+
+    def _take_turn(self, reason: str, *, now_s: float) -> int:
+        with self._turn:
+            count = self._uncounted.get(reason, 0) + 1
+            if now_s < max(self._next_row_s.get(reason, 0.0), self._quiet_until_s):
+                self._uncounted[reason] = count
+                return 0
+            self._uncounted[reason] = 0
+            self._next_row_s[reason] = now_s + STORE_EVERY_S
+            return count
+
+    def _store(self, refused: Refused, *, count: int) -> None:
+        try:
+            with watchdog.limit(seconds=LONGEST_WAIT_S):
+                store(refused, count=count)
+        except DatabaseError:
+            self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
+            ANSWERS.labels("refusal_not_stored").inc(count)
+            logger.warning("refusal_not_stored")
 
 
-def store(refused: Sequence[Refused]) -> None:
-    """Write one row per reason, of its last refusal, and drop the oldest rows beyond those kept."""
-    last = {(one.status, one.reason): one for one in refused}
-    rows = [
-        Refusal(
-            status=one.status,
-            reason=one.reason,
-            count=sum((other.status, other.reason) == key for other in refused),
-            headers=dict(one.headers),
-            size=one.size,
-            body_sha256=one.body_sha256,
-        )
-        for key, one in last.items()
-    ]
-    Refusal.objects.bulk_create(rows)
-    newest = Refusal.objects.aggregate(newest=Max("id"))["newest"] or 0
-    Refusal.objects.filter(id__lte=newest - ROWS_KEPT).delete()
+def store(refused: Refused, *, count: int) -> None:
+    """Write a row that stands for so many refusals, and drop the oldest beyond those kept."""
+    row = Refusal.objects.create(
+        status=refused.status,
+        reason=refused.reason,
+        count=count,
+        headers=dict(refused.headers),
+        size=refused.size,
+        body_sha256=hashlib.sha256(refused.body).digest() if refused.body is not None else None,
+    )
+    Refusal.objects.filter(id__lte=row.pk - ROWS_KEPT).delete()
 
 
-def _store_in_background(refused: list[Refused]) -> None:
-    try:
-        with watchdog.limit(seconds=LONGEST_WAIT_S):
-            store(refused)
-    except DatabaseError:
-        ANSWERS.labels("refusal_not_stored").inc(len(refused))
-    finally:
-        connection.close()
+_log = RefusalLog()
 
 
-_gatherer: Gatherer[Refused] = Gatherer(
-    name="refusals", hand_over=_store_in_background, gather_s=GATHER_S, capacity=10_000
-)
+def note(refused: Refused) -> None:
+    """Count a refusal, and keep a sample of its reason once a second; never fails, never waits long."""
+    _log.note(refused)

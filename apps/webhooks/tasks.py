@@ -8,7 +8,14 @@ from apps.webhooks import dispatch as dispatching
 from apps.webhooks import draining, retention
 
 
-@shared_task(bind=True, name="apps.webhooks.tasks.process_deliveries", queue="live", ignore_result=True)
+@shared_task(
+    bind=True,
+    name="apps.webhooks.tasks.process_deliveries",
+    queue="live",
+    acks_late=True,  # with the next line: a killed child's message comes back, and its claims are taken over
+    reject_on_worker_lost=True,
+    ignore_result=True,
+)
 def process_deliveries(self: Any, ids: list[int]) -> int:
     """Process the named deliveries and whatever else is due."""
     is_redelivered = bool((self.request.delivery_info or {}).get("redelivered"))

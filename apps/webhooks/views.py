@@ -114,18 +114,22 @@ class DeliveryView(APIView):
             logger.error("delivery_not_kept", extra={"error": type(exc).__name__})
             exc = NotKept()
         response = super().handle_exception(exc)
-        self._note_refusal(exc, status_code=response.status_code)
+        if not isinstance(exc, NotKept):
+            self._note_refusal(exc, status_code=response.status_code)
         return response
 
     def _note_refusal(self, error: Exception, *, status_code: int) -> None:
         environ = self.request.META
         length = environ.get("CONTENT_LENGTH", "")
+        reason = str(error.get_codes()) if isinstance(error, exceptions.APIException) else type(error).__name__
         refusals.note(
-            status=status_code,
-            reason=str(error.get_codes()) if isinstance(error, exceptions.APIException) else type(error).__name__,
-            headers=kept_headers(environ),
-            size=int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None,  # noqa: PLR2004  bigint
-            body=error.content if isinstance(error, SignatureMismatch) else None,
+            refusals.Refused(
+                status=status_code,
+                reason=reason,
+                headers=kept_headers(environ),
+                size=int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None,  # noqa: PLR2004  bigint
+                body=error.content if isinstance(error, SignatureMismatch) else None,
+            )
         )
 
 

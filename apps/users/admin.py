@@ -1,0 +1,59 @@
+"""Users, groups and tokens in the admin."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from apps.users.models import ApiToken, CustomUser
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+    """Groups give staff some of the admin's permissions."""
+
+
+@admin.register(CustomUser)
+class CustomUserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+    """People who sign in."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
+    """Tokens: the secret is shown once, when the token is made."""
+
+    list_display = ("shown", "label", "user", "created_at", "last_used_at", "expires_at")
+    list_select_related = ("user",)
+    search_fields = ("label", "user__username", "shown")
+    autocomplete_fields = ("user",)
+    readonly_fields = ("shown", "created_at", "last_used_at")
+
+    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> tuple[str, ...]:
+        return (
+            ("user", "label", "expires_at") if obj is None else ("user", "label", "expires_at", *self.readonly_fields)
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> tuple[str, ...]:
+        return self.readonly_fields if obj is None else ("user", *self.readonly_fields)
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: "ModelForm[ApiToken]", change: Any) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        token, secret = ApiToken.objects.issue(user=obj.user, label=obj.label, expires_at=obj.expires_at)
+        obj.pk, obj.shown = token.pk, token.shown
+        messages.warning(request, format_html("Copy the token now; nobody can read it again: <code>{}</code>", secret))

@@ -1,0 +1,145 @@
+"""The cast of the letterbox's tests: GitHub, who delivers, and an event that only these tests know."""
+
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.test import Client
+
+from apps.activity.facts import Fact
+from apps.webhooks import draining, refusals, registry, secret_slots
+from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.models import Delivery
+from apps.webhooks.registry import Event
+from tests.engines import WEBHOOK_SECRET
+
+DOOR = "/webhooks/github/"
+HOOK_ID = 292430182
+
+
+def sign(body: bytes, *, secret: str = WEBHOOK_SECRET) -> str:
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def eventually(is_true: Callable[[], Any], *, within_s: float = 20) -> None:
+    """Wait until it is true; fail when it never is."""
+    deadline_s = time.monotonic() + within_s
+    while not is_true():
+        assert time.monotonic() < deadline_s, "it never became true"
+        time.sleep(0.02)
+
+
+@dataclass
+class GitHub:
+    """Who posts at the door as GitHub does; any part of a delivery can be made wrong."""
+
+    secret: str = WEBHOOK_SECRET
+    client: Client = field(default_factory=Client)
+
+    def deliver(self, payload: Any = None, **changes: Any) -> Any:
+        body = json.dumps({"action": "happened"} if payload is None else payload, separators=(",", ":")).encode()
+        return self.post(body, **changes)
+
+    def deliver_form(self, payload: Any, **changes: Any) -> Any:
+        body = b"payload=" + quote_plus(json.dumps(payload)).encode()
+        return self.post(body, content_type="application/x-www-form-urlencoded", **changes)
+
+    def post(
+        self,
+        body: bytes,
+        *,
+        event: str = "made_up",
+        guid: str | None = None,
+        hook_id: str | int = HOOK_ID,
+        content_type: str = "application/json",
+        headers: Mapping[str, str | None] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Any:
+        sent = {
+            "X-GitHub-Event": event,
+            "X-GitHub-Delivery": guid or str(uuid.uuid4()),
+            "X-GitHub-Hook-ID": str(hook_id),
+            "X-Hub-Signature-256": sign(body, secret=self.secret),
+            "User-Agent": "GitHub-Hookshot/0a1b2c3",
+            **(headers or {}),
+        }
+        kept = {name: value for name, value in sent.items() if value is not None}
+        framing = {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": content_type, **(environ or {})}
+        return self.client.generic("POST", DOOR, body, content_type, headers=kept, **framing)
+
+
+@pytest.fixture(autouse=True)
+def _forget_what_processes_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "_log", refusals.RefusalLog())
+    secret_slots.forget_slots()
+
+
+@pytest.fixture
+def github(made_up_event: "MadeUpEvent") -> GitHub:
+    return GitHub()
+
+
+@dataclass
+class MadeUpEvent:
+    """An event of no GitHub's; its translator notes whom it saw and does what the action says."""
+
+    seen: list[Event] = field(default_factory=list)
+    make_facts: Callable[[Event], tuple[Fact, ...]] = lambda event: ()
+
+    def translate(self, event: Event) -> tuple[Fact, ...]:
+        self.seen.append(event)
+        return self.make_facts(event)
+
+    def lacks_a_key(self, event: Event) -> tuple[Fact, ...]:
+        return event.payload["what"]["is"]["not there"]
+
+    def is_unusable(self, event: Event) -> tuple[Fact, ...]:
+        raise UnusablePayload("made_up_reason", "and its detail")
+
+    def breaks(self, event: Event) -> tuple[Fact, ...]:
+        raise RuntimeError("a bug in the translator")
+
+    def takes_too_long(self, event: Event) -> tuple[Fact, ...]:
+        raise SoftTimeLimitExceeded
+
+
+@pytest.fixture
+def made_up_event() -> Iterator[MadeUpEvent]:
+    event = MadeUpEvent()
+    with registry.scoped_registration():
+        registry.translates("made_up", "happened", "happened_again")(event.translate)
+        registry.translates("made_up", "lacks_a_key")(event.lacks_a_key)
+        registry.translates("made_up", "is_unusable")(event.is_unusable)
+        registry.translates("made_up", "breaks")(event.breaks)
+        registry.translates("made_up", "takes_too_long")(event.takes_too_long)
+        registry.translates("made_up_without_action")(event.translate)
+        registry.ignores("made_up_and_ignored")
+        yield event
+
+
+def drain(*ids: int, task_id: str = "a task", is_redelivered: bool = False) -> int:
+    """What a worker does when a message comes."""
+    return draining.drain(ids, task_id=task_id, is_redelivered=is_redelivered)
+
+
+def only() -> Delivery:
+    """The one delivery there is."""
+    return Delivery.objects.get()
+
+
+def make_due(**changes: Any) -> None:
+    """Let the time pass that deliveries wait for."""
+    Delivery.objects.update(not_before="2020-01-01T00:00:00Z", **changes)
+
+
+def lapse_leases() -> None:
+    """Let every lease run out, as when its worker is gone."""
+    Delivery.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z")

@@ -1,0 +1,210 @@
+"""What becomes of claimed deliveries, alone and in a batch."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from django.db import DataError, OperationalError, connection, transaction
+
+from apps.activity.facts import Evidence, Fact
+from apps.webhooks import leftovers, processing
+from apps.webhooks.claiming import claim_batch
+from apps.webhooks.models import Delivery
+from apps.webhooks.registry import Event
+from apps.webhooks.retry import MOST_ATTEMPTS
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, lapse_leases, make_due, only
+
+pytestmark = pytest.mark.django_db
+STATES = {
+    "happened": ("processed", ""),
+    "lacks_a_key": ("quarantined", "shape_mismatch"),
+    "is_unusable": ("quarantined", "made_up_reason"),
+    "breaks": ("failed", "translator_failed"),
+    "never_heard_of": ("ignored", "unknown_action"),
+}
+
+
+@pytest.mark.parametrize(("action", "verdict"), STATES.items())
+def test_an_action_has_its_verdict(github: GitHub, action: str, verdict: tuple[str, str]) -> None:
+    github.deliver({"action": action})
+    drain()
+    assert (only().state, only().reason) == verdict
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "verdict"),
+    [
+        ("made_up_and_ignored", {}, ("ignored", "ignored_event")),
+        ("an_event_of_tomorrow", {}, ("ignored", "unknown_event")),
+        ("made_up_without_action", {}, ("processed", "")),
+        ("made_up_without_action", {"action": "created"}, ("ignored", "unknown_action")),
+        ("made_up", {}, ("ignored", "unknown_action")),
+        ("made_up", {"action": 5}, ("quarantined", "shape_mismatch")),
+    ],
+)
+def test_an_event_has_its_verdict(github: GitHub, event: str, payload: object, verdict: tuple[str, str]) -> None:
+    github.deliver(payload, event=event)
+    drain()
+    assert (only().state, only().reason) == verdict
+
+
+def test_a_translator_sees_the_event_as_it_came(github: GitHub, made_up_event: MadeUpEvent) -> None:
+    guid = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+    github.deliver_form({"action": "happened", "n": [1, {"ü": None}]}, guid=guid, hook_id=5)
+    drain()
+    (event,) = made_up_event.seen
+    assert (event.name, event.action, event.hook_id, event.guid) == ("made_up", "happened", 5, guid)
+    assert event.payload == {"action": "happened", "n": [1, {"ü": None}]}
+    assert event.received_at == only().received_at
+
+
+def test_each_delivery_of_a_batch_has_its_own_verdict(github: GitHub) -> None:
+    for action in STATES:
+        github.deliver({"action": action})
+    github.post(b"[")
+    assert drain() == 6
+    assert Counter(Delivery.objects.values_list("state", flat=True)) == {
+        "processed": 1,
+        "quarantined": 3,
+        "failed": 1,
+        "ignored": 1,
+    }
+
+
+def test_a_failed_delivery_waits_longer_each_time_and_dies_in_the_end(github: GitHub) -> None:
+    github.deliver({"action": "breaks"})
+    for attempt in range(1, MOST_ATTEMPTS):
+        drain()
+        assert (only().state, only().attempts) == ("failed", attempt)
+        assert drain() == 0
+        make_due()
+    drain()
+    assert (only().state, only().reason, only().attempts) == ("dead", "translator_failed", MOST_ATTEMPTS)
+    assert "RuntimeError: a bug in the translator" in only().error
+    make_due()
+    assert drain() == 0
+
+
+@dataclass(frozen=True)
+class MadeUpFact(Fact):
+    """Something only these tests record; recording it fails as it says."""
+
+    fails_as: str | None = None
+
+
+FAILURES = {"bug": RuntimeError, "value": DataError, "absent database": OperationalError}
+
+
+def made_up_fact(event: Event) -> tuple[MadeUpFact]:
+    return (MadeUpFact(event.payload.get("fails_as")),)
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Break recording on purpose: how many deliveries each call recorded, or tried to."""
+    calls: list[int] = []
+
+    def record(evidence: list[Evidence]) -> None:
+        calls.append(len(evidence))
+        for fact in (fact for piece in evidence for fact in piece.facts):
+            if fact.fails_as is not None:
+                raise FAILURES[fact.fails_as]("on purpose")
+
+    monkeypatch.setattr(processing, "record", record)
+    return calls
+
+
+def test_a_batch_is_recorded_at_once(github: GitHub, made_up_event: MadeUpEvent, records: list[int]) -> None:
+    made_up_event.make_facts = made_up_fact
+    for _ in range(7):
+        github.deliver()
+    drain()
+    assert records == [7]
+
+
+def test_the_one_at_fault_bears_it_alone(github: GitHub, made_up_event: MadeUpEvent, records: list[int]) -> None:
+    made_up_event.make_facts = made_up_fact
+    for fails_as in (None, "bug", None, "value"):
+        github.deliver({"action": "happened", "fails_as": fails_as})
+    drain()
+    assert records == [4, 1, 1, 1, 1]
+    assert list(Delivery.objects.order_by("id").values_list("state", "reason")) == [
+        ("processed", ""),
+        ("failed", "recording_failed"),
+        ("processed", ""),
+        ("quarantined", "unrecordable"),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_absent_database_spends_no_attempt(github: GitHub, made_up_event: MadeUpEvent, records: list[int]) -> None:
+    made_up_event.make_facts = made_up_fact
+    for fails_as in (None, "absent database"):
+        github.deliver({"action": "happened", "fails_as": fails_as})
+    with pytest.raises(OperationalError):
+        drain()
+    assert set(Delivery.objects.values_list("state", "attempts", "crashes", "leased_by")) == {("received", 0, 0, "")}
+    assert drain() == 0
+    made_up_event.make_facts = lambda event: ()
+    make_due()
+    drain()
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"processed"}
+
+
+def test_claims_that_could_not_be_released_are_released_later(github: GitHub) -> None:
+    github.deliver()
+    (claimed,) = claim_batch([], task_id="t")
+    leftovers._held[claimed.id] = claimed.claim_number
+    assert drain() == 0
+    assert (only().state, only().claim_number) == ("received", 1)
+    make_due()
+    assert drain() == 1
+
+
+def test_a_claim_taken_over_meanwhile_is_not_released(github: GitHub) -> None:
+    github.deliver()
+    (claimed,) = claim_batch([], task_id="t")
+    lapse_leases()
+    leftovers._held[claimed.id] = 0
+    leftovers.release_leftovers()
+    assert only().state == "running"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_out_of_time_is_claimed_one_by_one(github: GitHub) -> None:
+    github.deliver()
+    github.deliver({"action": "takes_too_long"})
+    github.deliver()
+    drain()
+    assert Counter(Delivery.objects.values_list("state", "reason")) == {("processed", ""): 2, ("failed", "timed_out"): 1}
+    assert set(Delivery.objects.values_list("crashes", flat=True)) == {0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_facts_and_states_commit_together(
+    github: GitHub, made_up_event: MadeUpEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[bool] = []
+
+    def record(evidence: list[Evidence]) -> None:
+        inside.append(transaction.get_connection().in_atomic_block)
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE webhooks_delivery SET error = 'recorded'")
+
+    def lose(verdicts: object) -> None:
+        raise RuntimeError("on purpose")
+
+    made_up_event.make_facts = made_up_fact
+    monkeypatch.setattr(processing, "record", record)
+    monkeypatch.setattr(processing, "finish", lose)
+    github.deliver()
+    drain()
+    assert inside == [True]
+    assert (only().state, only().error) == ("failed", "RuntimeError: on purpose")
+
+
+def test_a_delivery_whose_body_is_gone_is_quarantined(github: GitHub) -> None:
+    github.deliver()
+    only().body.delete()
+    drain()
+    assert (only().state, only().reason) == ("quarantined", "body_expired")

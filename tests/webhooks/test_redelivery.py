@@ -1,0 +1,127 @@
+"""The same key again: duplicates, redeliveries, conflicts, and the same body under another key."""
+
+import json
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from apps.webhooks.counters import ANSWERS
+from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.retry import MOST_ATTEMPTS
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due, only
+
+GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("action", ["happened", "is_unusable", "unheard_of"])
+def test_a_redelivery_of_a_finished_delivery_is_a_counted_no_op(
+    github: GitHub, made_up_event: MadeUpEvent, action: str
+) -> None:
+    github.deliver({"action": action}, guid=GUID)
+    drain()
+    before = only()
+    answer = github.deliver({"action": action}, guid=GUID)
+    assert (answer.status_code, answer.json()["outcome"]) == (202, "duplicate")
+    drain()
+    assert (only().state, only().claim_number, only().duplicates) == (before.state, before.claim_number, 1)
+
+
+@pytest.mark.django_db
+def test_a_redelivery_of_a_waiting_or_running_delivery_changes_nothing(github: GitHub) -> None:
+    github.deliver(guid=GUID)
+    assert github.deliver(guid=GUID).json()["outcome"] == "duplicate"
+    Delivery.objects.update(state="running", lease_until="2999-01-01T00:00:00Z", claim_number=1)
+    assert github.deliver(guid=GUID).json()["outcome"] == "duplicate"
+    assert (only().state, only().duplicates) == ("running", 2)
+
+
+@pytest.mark.django_db
+def test_a_redelivery_arms_a_failed_delivery_again(github: GitHub) -> None:
+    github.deliver({"action": "breaks"}, guid=GUID)
+    drain()
+    assert (only().state, only().reason, only().attempts) == ("failed", "translator_failed", 1)
+    assert drain() == 0
+    assert github.deliver({"action": "breaks"}, guid=GUID).json()["outcome"] == "rearmed"
+    assert (only().state, only().attempts, only().claim_number) == ("received", 0, 1)
+    assert drain() == 1
+
+
+@pytest.mark.django_db
+def test_a_redelivery_arms_a_dead_delivery_again(github: GitHub) -> None:
+    github.deliver({"action": "breaks"}, guid=GUID)
+    for _ in range(MOST_ATTEMPTS):
+        make_due()
+        drain()
+    assert (only().state, only().attempts) == ("dead", MOST_ATTEMPTS)
+    github.deliver({"action": "breaks"}, guid=GUID)
+    assert (only().state, only().finished_at, only().crashes) == ("received", None, 0)
+
+
+@pytest.mark.django_db
+def test_two_hooks_with_one_guid_are_two_deliveries(github: GitHub) -> None:
+    github.deliver(guid=GUID, hook_id=1)
+    github.deliver(guid=GUID, hook_id=2)
+    assert Delivery.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_other_content_under_the_same_key_is_a_conflict_and_the_first_is_kept(github: GitHub) -> None:
+    github.deliver({"action": "happened", "number": 1}, guid=GUID)
+    assert github.deliver({"action": "happened", "number": 2}, guid=GUID).json()["outcome"] == "conflict"
+    assert (only().is_conflict, only().duplicates) == (True, 1)
+    assert json.loads(bytes(DeliveryBody.objects.get().content))["number"] == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("again", [b'{ "b": 2, "action": "happened" }', b'{"action":"happened","b":2}\n'])
+def test_the_same_document_in_other_bytes_is_no_conflict(github: GitHub, again: bytes) -> None:
+    github.deliver({"action": "happened", "b": 2}, guid=GUID)
+    assert github.post(again, guid=GUID).json()["outcome"] == "duplicate"
+    assert github.deliver_form({"action": "happened", "b": 2}, guid=GUID).json()["outcome"] == "duplicate"
+    assert (only().is_conflict, only().duplicates) == (False, 2)
+
+
+@pytest.mark.django_db
+def test_garbage_under_a_known_key_is_a_conflict_and_202(github: GitHub) -> None:
+    github.deliver(guid=GUID)
+    assert github.post(b"[" * 100_000, guid=GUID).json()["outcome"] == "conflict"
+
+
+@pytest.mark.django_db
+def test_content_that_expired_cannot_conflict(github: GitHub) -> None:
+    github.deliver({"action": "happened", "number": 1}, guid=GUID)
+    drain()
+    DeliveryBody.objects.all().delete()
+    assert github.deliver({"action": "happened", "number": 2}, guid=GUID).json()["outcome"] == "duplicate"
+
+
+@pytest.mark.django_db
+def test_a_captured_body_under_a_new_guid_is_flagged(github: GitHub) -> None:
+    github.deliver({"action": "happened", "number": 1})
+    github.deliver({"action": "happened", "number": 1})
+    github.deliver({"action": "happened", "number": 2})
+    drain()
+    assert list(Delivery.objects.order_by("id").values_list("is_replayed_body", flat=True)) == [False, True, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_200_concurrent_posts_of_one_guid_make_one_row(made_up_event: MadeUpEvent) -> None:
+    guid = str(uuid.uuid4())
+    counted = ANSWERS.labels("stored")._value.get()
+
+    def post(_: int) -> int:
+        try:
+            return GitHub(client=Client()).deliver(guid=guid).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(post, range(200))) == {202}
+    assert only().duplicates == 199
+    assert ANSWERS.labels("stored")._value.get() == counted + 1
+    drain()
+    assert len(made_up_event.seen) == 1

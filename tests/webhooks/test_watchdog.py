@@ -1,0 +1,124 @@
+"""A database that is away, restarted or frozen, seen from the door and from a worker."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import Client
+
+from apps.webhooks import inbox, processing, secret_slots, watchdog
+from apps.webhooks.models import Delivery
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, lapse_leases, only
+from tests.webhooks.proxies import FreezingProxy, refused_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def proxy() -> Iterator[FreezingProxy]:
+    """This thread's database connection, led through a proxy."""
+    known = dict(connection.settings_dict)
+    host, port = known["HOST"] or "127.0.0.1", int(known["PORT"] or 5432)
+    is_socket = host.startswith("/")
+    between = FreezingProxy(Path(host) / f".s.PGSQL.{port}" if is_socket else (host, port))
+    connection.close()
+    connection.settings_dict.update(HOST="127.0.0.1", PORT=str(between.port))
+    yield between
+    between.thaw()
+    connection.close()
+    connection.settings_dict.update(HOST=known["HOST"], PORT=known["PORT"])
+    between.close()
+
+
+@pytest.fixture
+def patient_client(github: GitHub) -> GitHub:
+    """GitHub, to whom a connection persists between two posts as it does in production."""
+    connection.settings_dict["CONN_MAX_AGE"] = None
+    github.deliver()
+    Delivery.objects.all().delete()
+    return github
+
+
+def test_a_connection_frozen_in_mid_flight_is_answered_503(
+    proxy: FreezingProxy, patient_client: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "LONGEST_WAIT_S", 0.5)
+    proxy.freeze()
+    assert patient_client.deliver().status_code == 503
+    proxy.thaw()
+    assert patient_client.deliver().status_code == 202
+
+
+def test_secrets_are_not_waited_for_on_a_frozen_connection(
+    proxy: FreezingProxy, patient_client: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_slots, "LONGEST_WAIT_S", 0.5)
+    secret_slots.forget_slots()
+    proxy.freeze()
+    assert patient_client.deliver().status_code == 503
+
+
+def test_a_stale_connection_is_mended_unseen(patient_client: GitHub) -> None:
+    backend = connection.connection.info.backend_pid
+    with psycopg.connect(connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"] or None) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+    assert patient_client.deliver().status_code == 202
+    assert Delivery.objects.count() == 1
+
+
+def test_a_dead_database_is_answered_503(github: GitHub) -> None:
+    known = dict(connection.settings_dict)
+    connection.close()
+    connection.settings_dict.update(HOST="127.0.0.1", PORT=str(refused_port()))
+    try:
+        assert github.deliver().status_code == 503
+    finally:
+        connection.close()
+        connection.settings_dict.update(HOST=known["HOST"], PORT=known["PORT"])
+    assert github.deliver().status_code == 202
+    assert Delivery.objects.count() == 1
+
+
+def test_a_frozen_worker_leaves_its_deliveries_to_the_next_claim(
+    proxy: FreezingProxy, github: GitHub, made_up_event: MadeUpEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processing, "LONGEST_WAIT_S", 0.5)
+    github.deliver()
+
+    def freeze_once(event: object) -> tuple[()]:
+        made_up_event.make_facts = lambda _: ()
+        proxy.freeze()
+        threading.Timer(1.0, proxy.thaw).start()
+        return ()
+
+    made_up_event.make_facts = freeze_once
+    drain()
+    assert (only().state, only().reason, only().attempts) == ("failed", "timed_out", 1)
+
+
+def test_the_watchdog_spares_those_in_time() -> None:
+    with watchdog.limit(seconds=30), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.3)")
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+def test_an_error_of_ones_own_is_not_the_watchdogs() -> None:
+    from django.db import ProgrammingError  # noqa: PLC0415
+
+    with pytest.raises(ProgrammingError), watchdog.limit(seconds=30), connection.cursor() as cursor:
+        cursor.execute("SELECT nonsense")
+
+
+def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
+    with watchdog.limit(seconds=30):
+        pass
+    before = watchdog._watchdog
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if watchdog._watchdog is not before and watchdog._watchdog._thread is None else 1)
+    assert os.waitpid(child, 0)[1] == 0
