@@ -62,7 +62,7 @@ def _everywhere() -> dict[str, Any]:
         "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         "task_create_missing_queues": False,  # a misspelt queue is an error, not a queue that nobody reads
         "task_default_queue": "maintenance",
-        "task_routes": [ROUTES],  # a list of lists: Celery takes a bare list of pairs for a list of routers
+        "task_routes": ROUTES,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_time_limit": 60,
