@@ -51,6 +51,16 @@ NAVIGATION = [
         page("Installations", "extension", "activity.installation"),
     ),
     group(
+        "What is derived",
+        page("Pull request clocks", "timer", "metrics.derivedpullrequest"),
+        page("Closings", "cancel", "metrics.derivedclosing"),
+        page("Reviews that count", "reviews", "metrics.derivedreview"),
+        page("Deployments that count", "deployed_code", "metrics.deriveddeployment"),
+        page("Commits that count", "commit", "metrics.derivedcommit"),
+        page("Team freshness", "update", "metrics.teamfreshness"),
+        is_closed=True,
+    ),
+    group(
         "Behind it",
         page("Pull request history", "history", "activity.pullrequestevent"),
         page("Pull request commits", "account_tree", "activity.pullrequestcommit"),
@@ -73,6 +83,12 @@ NAVIGATION = [
         page("API tokens", "vpn_key", "users.apitoken"),
         page("Groups", "group_work", "auth.group"),
         page("Notes", "notifications", "notifications.notification"),
+        page("Sign-ins refused", "gpp_bad", "axes.accessattempt"),
+    ),
+    group(
+        "Machinery",
+        page("Status", "monitor_heart", "monitoring.statuscheck"),
+        page("Task results", "checklist", "django_celery_results.taskresult"),
     ),
 ]
 
