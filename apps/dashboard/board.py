@@ -8,6 +8,7 @@ from django.db.models import Max
 
 from apps.activity.models import Change
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, Reading, read_figures
+from apps.metrics.figures.registry import Measure
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
@@ -44,11 +45,18 @@ class Card:
         return "up" if self.now.value > self.before.value else "down"
 
     @property
-    def change(self) -> float | None:
-        """By what share of the period before it grew; None where that cannot be said."""
-        if self.now.value is None or not self.before.value:
-            return None
-        return self.now.value / self.before.value - 1
+    def change(self) -> str:
+        """How it grew since the period before: shares in points, all else in percents; empty where nothing can be said.
+
+        A sign is never left out.
+        """
+        if self.now.value is None or self.before.value is None:
+            return ""
+        if self.figure.measure is Measure.SHARE:
+            return f"{(self.now.value - self.before.value) * 100:+.0f} points"
+        if not self.before.value:
+            return f"{self.now.n - self.before.n:+d}" if self.figure.measure is Measure.COUNT and self.now.n else ""
+        return f"{self.now.value / self.before.value - 1:+.0%}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,9 +35,8 @@ def front(request: HttpRequest) -> HttpResponse:
         boards = [board_of(query_of(team, request.GET)) for team in page]
     except ValidationError as error:
         return cannot_read(request, error)
-    return render(
-        request, "dashboard/front.html", {"boards": boards, "page": page, **chosen(request), **set_up(request)}
-    )
+    context = {"boards": boards, "page": page, **chosen(request), **set_up()}
+    return render(request, "dashboard/front.html", context)
 
 
 @require_safe
@@ -79,8 +78,8 @@ def listing(request: HttpRequest, *, key: str, query: FigureQuery) -> dict[str, 
 
 
 def cannot_read(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    messages = [f"{name}: {message}" for name, found in error.detail.items() for message in found]
-    return render(request, "dashboard/cannot_read.html", {"problems": messages, **chosen(request)}, status=400)
+    problems = [f"{name}: {message}" for name, found in dict(error.detail).items() for message in found]
+    return render(request, "dashboard/cannot_read.html", {"problems": problems, **chosen(request)}, status=400)
 
 
 def chosen(request: HttpRequest) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def parameters(request: HttpRequest, **changed: str) -> str:
     return kept.urlencode()
 
 
-def set_up(request: HttpRequest) -> dict[str, Any]:
+def set_up() -> dict[str, Any]:
     """What a new instance is missing; only operators can do something about it."""
     has_received = Delivery.objects.exists()
-    return {"has_received": has_received, "webhook_url": f"{settings.PUBLIC_URL}{reverse('github')}"}
+    return {"has_received": has_received, "webhook_url": f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"}

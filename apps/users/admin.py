@@ -4,7 +4,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-from axes.models import AccessAttempt, AccessLog
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -20,7 +20,7 @@ from apps.users.models import ApiToken, CustomUser
 # An account's connection to GitHub holds tokens, and the App's own credentials come from the environment.
 UNSEEN = (SocialApp, SocialToken)
 
-for model in (Group, EmailAddress, SocialAccount, AccessAttempt, AccessLog, *UNSEEN):
+for model in (Group, EmailAddress, SocialAccount, AccessAttempt, AccessFailureLog, AccessLog, *UNSEEN):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
@@ -111,6 +111,13 @@ class AccessAttemptAdmin(SeenSignIns):
     """Sign-ins that were refused."""
 
     list_display = ("attempt_time", "username", "ip_address", "failures_since_start", "path_info")
+
+
+@admin.register(AccessFailureLog)
+class AccessFailureLogAdmin(SeenSignIns):
+    """Each refused sign-in, where django-axes is told to keep them."""
+
+    list_display = ("attempt_time", "username", "ip_address", "locked_out", "path_info")
 
 
 @admin.register(AccessLog)

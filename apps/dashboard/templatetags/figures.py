@@ -1,14 +1,18 @@
 """Values as the pages write them."""
 
+import re
+
 from django import template
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString, mark_safe
 
 from apps.metrics.figures import Entity
 from apps.metrics.figures.wording import as_words
 from apps.metrics.links import github_url
 
 register = template.Library()
-UNITS_SAID_BY_THE_VALUE = {"seconds", "share"}
 PER_DAY = "deployments per day"
+BACKTICKED = re.compile(r"`([^`]+)`")
 DASH = "\N{EN DASH}"
 
 
@@ -31,12 +35,6 @@ def unit_beside(unit: str) -> str:
 
 
 @register.filter
-def percent(share: float | None) -> str:
-    """A change as signed percents; a sign is never left out."""
-    return "" if share is None else f"{share:+.0%}"
-
-
-@register.filter
 def spaced(key: str) -> str:
     """A key as words."""
     return key.replace("_", " ")
@@ -46,3 +44,9 @@ def spaced(key: str) -> str:
 def on_github(entity: Entity) -> str:
     """The address of its page on GitHub."""
     return github_url(entity)
+
+
+@register.filter
+def with_code(text: str) -> SafeString:
+    """Text with what stands between backticks as code; everything is escaped first."""
+    return mark_safe(BACKTICKED.sub(r"<code>\1</code>", conditional_escape(text)))  # noqa: S308  escaped just here
