@@ -72,7 +72,9 @@ def test_no_installation_takes_more_than_20_while_others_wait() -> None:
     quiet, nameless = keep(15, installation_id=2), keep(3)
     swept = keep(25, installation_id=3, source=1)
     shares = Counter(
-        Delivery.objects.filter(id__in=claimed_ids(claim_batch([], task_id="t"))).values_list("installation_id", flat=True)
+        Delivery.objects.filter(id__in=claimed_ids(claim_batch([], task_id="t"))).values_list(
+            "installation_id", flat=True
+        )
     )
     assert shares == {1: 20, 2: len(quiet), None: len(nameless), 3: 12}
     assert len(swept) == 25

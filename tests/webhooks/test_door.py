@@ -155,7 +155,9 @@ def test_an_empty_body_is_401_unsigned_and_kept_when_signed(github: GitHub) -> N
     assert github.post(b"").status_code == 202
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff\xfe", b"null", b'{"a":1e400}', b'{"installation":{"id":' + b"9" * 30])
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"\xff\xfe", b"null", b'{"a":1e400}', b'{"installation":{"id":' + b"9" * 30]
+)
 def test_the_door_does_not_parse(github: GitHub, body: bytes) -> None:
     assert github.post(body, headers={"X-Hub-Signature-256": None}).status_code == 401
     assert github.post(body).status_code == 202

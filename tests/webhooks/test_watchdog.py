@@ -64,7 +64,9 @@ def test_secrets_are_not_waited_for_on_a_frozen_connection(
 
 def test_a_stale_connection_is_mended_unseen(patient_client: GitHub) -> None:
     backend = connection.connection.info.backend_pid
-    with psycopg.connect(connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"] or None) as other:
+    with psycopg.connect(
+        connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"] or None
+    ) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
     assert patient_client.deliver().status_code == 202
     assert Delivery.objects.count() == 1
