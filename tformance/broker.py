@@ -15,7 +15,6 @@ ROUTES = (
     [  # a list of pairs is one router, whose order counts
         ("apps.webhooks.tasks.prune*", {"queue": "maintenance"}),
         ("apps.webhooks.*", {"queue": "live"}),
-        ("apps.metrics.tasks.recalculate_stale", {"queue": "live"}),
         ("apps.metrics.*", {"queue": "figures"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),

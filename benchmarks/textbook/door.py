@@ -25,6 +25,7 @@ class TextbookDoor(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    throttle_classes = ()
 
     def post(self, request: Request) -> Response:
         body = request.body

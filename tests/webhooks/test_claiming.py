@@ -13,8 +13,8 @@ from django.db import connection
 
 from apps.webhooks import registry
 from apps.webhooks.claiming import MOST_CRASHES, claim_batch, claim_suspect, is_full
-from apps.webhooks.finishing import finish
 from apps.webhooks.errors import LostClaim
+from apps.webhooks.finishing import finish
 from apps.webhooks.models import Delivery, DeliveryBody
 from apps.webhooks.processing import process
 from apps.webhooks.registry import Event

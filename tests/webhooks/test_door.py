@@ -187,5 +187,17 @@ def test_a_flood_of_refusals_becomes_few_rows(github: GitHub) -> None:
     assert Refusal.objects.count() < 10
 
 
+def test_a_foreign_host_name_is_400(github: GitHub) -> None:
+    assert github.deliver(environ={"HTTP_HOST": "evil.example"}).status_code == 400
+
+
+def test_the_door_touches_no_session(github: GitHub) -> None:
+    github.client.cookies["sessionid"] = "whatever"
+    answer = github.deliver()
+    assert answer.status_code == 202
+    assert not answer.cookies
+    assert "Cookie" not in answer.get("Vary", "")
+
+
 def test_posts_to_other_addresses_keep_the_small_limit(settings: object) -> None:
     assert settings.DATA_UPLOAD_MAX_MEMORY_SIZE <= 2_621_440

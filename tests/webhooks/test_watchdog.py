@@ -8,11 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.db import connection
-from django.test import Client
 
 from apps.webhooks import inbox, processing, secret_slots, watchdog
 from apps.webhooks.models import Delivery
-from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, lapse_leases, only
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
 from tests.webhooks.proxies import FreezingProxy, refused_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
