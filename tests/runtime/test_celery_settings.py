@@ -86,7 +86,7 @@ def test_each_queue_is_one_list_of_its_own() -> None:
         ("apps.webhooks.tasks.process_deliveries", "live"),
         ("apps.webhooks.tasks.dispatch", "live"),
         ("apps.webhooks.tasks.prune_bodies", "maintenance"),
-        ("apps.metrics.tasks.recalculate_stale", "live"),
+        ("apps.metrics.tasks.recalculate_stale", "figures"),
         ("apps.metrics.tasks.update_metrics", "figures"),
         ("apps.integrations.tasks.sync_repository", "backfill"),
         ("apps.notifications.tasks.send_email", "maintenance"),

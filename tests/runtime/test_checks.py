@@ -38,8 +38,6 @@ def test_settings_in_order_pass(settings_in_order: Settings) -> None:
         ("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend", "tformance.W002"),
     ],
 )
-def test_a_problem_is_found_by_its_id(
-    settings_in_order: Settings, name: str, value: object, problem: str
-) -> None:
+def test_a_problem_is_found_by_its_id(settings_in_order: Settings, name: str, value: object, problem: str) -> None:
     setattr(settings_in_order, name, value)
     assert problem in found()

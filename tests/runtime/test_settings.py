@@ -28,7 +28,7 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             monkeypatch.delenv(name, raising=False)
         for name, value in ({"TFORMANCE_VAR": str(tmp_path)} | SUFFICIENT | variables).items():
             monkeypatch.setenv(name, value)
-        return runpy.run_module("tformance.settings")
+        return runpy.run_path(str(PROJECT / "tformance" / "settings.py"))
 
     return with_environment
 
