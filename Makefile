@@ -34,7 +34,7 @@ stop: $(VENV)/run.stamp  ## Stop whatever runs in this checkout, wherever it was
 	@$(BIN)/python -m tformance.processes stop
 
 status: $(VENV)/run.stamp  ## Say whether the embedded PostgreSQL and Redis run
-	@$(BIN)/python -m tformance.embedded status
+	@$(BIN)/python -m tformance.embedded status || true
 
 celery-worker: $(VENV)/run.stamp  ## Run the Celery workers alone, in the foreground
 	@$(BIN)/python -m tformance.processes --end-with-parent worker

@@ -18,6 +18,7 @@ class TrustedProxyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         claims = {name: request.META.pop(name, "") for name in FORWARDED}
+        request.is_forwarded = any(claims.values())  # type: ignore[attr-defined]  # /metrics asks
         if claims["HTTP_X_FORWARDED_FOR"] or claims["HTTP_X_FORWARDED_PROTO"]:
             self._believe(request, chain=claims["HTTP_X_FORWARDED_FOR"], scheme=claims["HTTP_X_FORWARDED_PROTO"])
         return self.get_response(request)

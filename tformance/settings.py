@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from environs import EnvError, validate
 
-from tformance import __version__, broker, database
+from tformance import __version__, admin_settings, api_settings, broker, database
 from tformance.embedded.remembered import remembered, var_folder
 from tformance.environment import Environment, absolute_url, email, explain, github_url, networks, private_key
 from tformance.log_format import logging_configuration
@@ -38,6 +38,7 @@ try:
     GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=github_url).rstrip("/")
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
+    METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")
     BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=1))
 except EnvError as error:
     raise explain(error) from error
@@ -51,6 +52,7 @@ IS_HTTPS = PUBLIC_URL.startswith("https://")
 # --- Django --------------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "apps.dashboard",  # first: its sign-in pages stand in for allauth's
     "tformance",
     "unfold",
     "django.contrib.admin",
@@ -67,7 +69,6 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "rest_framework",
-    "rest_framework.authtoken",
     "django_filters",
     "drf_spectacular",
     "django_celery_results",
@@ -79,7 +80,6 @@ INSTALLED_APPS = [
     "apps.webhooks",
     "apps.integrations",
     "apps.monitoring",
-    "apps.dashboard",
 ]
 
 MIDDLEWARE = [
@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tformance.content_security.ContentSecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -204,31 +205,11 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# --- The API -------------------------------------------------------------------------------------------------------
+# --- The API and the admin: api_settings.py, admin_settings.py -----------------------------------------------------
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.SessionAuthentication",
-        "rest_framework.authentication.TokenAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
-    "PAGE_SIZE": 50,
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "tformance",
-    "DESCRIPTION": "Team figures from the webhooks of a GitHub App, and the deliveries they were made from.",
-    "VERSION": __version__,
-    "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SCHEMA_PATH_PREFIX": r"/api/v\d+",
-}
-UNFOLD = {"SITE_TITLE": "tformance", "SITE_HEADER": "tformance", "SITE_URL": "/"}
+REST_FRAMEWORK = api_settings.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = {**api_settings.SPECTACULAR_SETTINGS, "VERSION": __version__}
+UNFOLD = admin_settings.UNFOLD
 
 # --- Celery: the doorbell (tformance/broker.py says why each of these is as it is) ---------------------------------
 

@@ -4,6 +4,10 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("apps.dashboard.urls")),
+    path("", include("apps.monitoring.urls")),
+    path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("tformance.api_urls")),
     path("webhooks/", include("apps.webhooks.urls")),
 ]

@@ -1,31 +1,23 @@
 """Derived rows follow the facts: changes are drained, what they make stale is read once more and derived anew.
 
-Each batch is one transaction: claim changes, lock what they make stale, and only then, in new statements, read the facts.
-A fact that commits before that read is seen by it; one that commits later brings a change that is still to be claimed,
-by a recalculation that waits for the same lock. So nothing falls between.
+Each batch is one transaction: claim changes, lock what they make stale, and only then, in new statements, read the
+facts. A fact that commits before that read is seen by it; one that commits later brings a change that is still to be
+claimed, by a recalculation that waits for the same lock. So nothing falls between.
 """
 
 import time
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
+from typing import Any
 
 import structlog
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Change
-from apps.metrics.changes import (
-    Claimed,
-    Stale,
-    claim,
-    claim_one,
-    repositories_of_deployments,
-    spread_contributors,
-    stale,
-)
-from apps.metrics.derivation import commits, deployments, pull_requests
+from apps.metrics.changes import Stale, claim, claim_one, spread_contributors, stale
+from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
 from apps.metrics.models import TeamFreshness
-from apps.metrics.storing import Scope
 from apps.teams.accounts import ensure_account_team
 from apps.teams.models import Team
 
@@ -34,12 +26,12 @@ logger = structlog.get_logger(__name__)
 BATCH = 400
 """Changes a transaction; also near the number of locks that it takes."""
 
-SPREADING = (Change.Kind.CONTRIBUTOR,)
-DERIVED = (
+KNOWN = (
     Change.Kind.PULL_REQUEST,
     Change.Kind.BRANCH,
     Change.Kind.COMMIT,
     Change.Kind.DEPLOYMENT,
+    Change.Kind.CONTRIBUTOR,
     Change.Kind.INSTALLATION,
     Change.Kind.TEAM,
 )
@@ -63,7 +55,11 @@ def drain(*, seconds: float) -> bool:
 def recalculate_batch(*, skipped: set[int]) -> bool:
     """Work off one batch; False when there was nothing to do. Changes that cannot be worked off join `skipped`."""
     try:
-        return _spread(skipped=skipped) | _recalculate(skipped=skipped)
+        with transaction.atomic():
+            changes = claim(KNOWN, limit=BATCH, skipped=skipped)
+            if changes:
+                recalculate(stale(changes))
+        return bool(changes)
     except OperationalError:
         raise
     except Exception:
@@ -72,29 +68,13 @@ def recalculate_batch(*, skipped: set[int]) -> bool:
         return True
 
 
-def _spread(*, skipped: Collection[int]) -> bool:
-    with transaction.atomic():
-        changes = claim(SPREADING, limit=BATCH, skipped=skipped)
-        if changes:
-            spread_contributors({int(change.key) for change in changes})
-    return bool(changes)
-
-
-def _recalculate(*, skipped: Collection[int]) -> bool:
-    with transaction.atomic():
-        changes = claim(DERIVED, limit=BATCH, skipped=skipped)
-        if changes:
-            recalculate(stale(changes))
-    return bool(changes)
-
-
 def _one_by_one(*, skipped: set[int]) -> None:
     """Find the changes that break a batch: each of the oldest in a transaction of its own."""
-    oldest = Change.objects.filter(kind__in=(*SPREADING, *DERIVED)).exclude(pk__in=skipped).order_by("pk")
+    oldest = Change.objects.filter(kind__in=KNOWN).exclude(pk__in=skipped).order_by("pk")
     for change in list(oldest[:BATCH]):
         try:
             with transaction.atomic():
-                _recalculate_one(claim_one(change.pk))
+                recalculate(stale(claim_one(change.pk)))
         except OperationalError:
             raise
         except Exception:
@@ -102,27 +82,20 @@ def _one_by_one(*, skipped: set[int]) -> None:
             logger.exception("recalculation.change_failed", kind=change.kind, key=change.key)
 
 
-def _recalculate_one(changes: list[Claimed]) -> None:
-    spreading = {int(change.key) for change in changes if change.kind in SPREADING}
-    if spreading:
-        spread_contributors(spreading)
-    recalculate(stale(change for change in changes if change.kind not in SPREADING))
-
-
 def recalculate(found: Stale) -> None:
     """Derive everything named anew, under locks, in the caller's transaction."""
-    repositories = repositories_of_deployments(found.deployments) if found.deployments else []
-    lock(
-        [f"pull_request {repository_id}:{number}" for repository_id, number in found.pull_requests]
-        + [f"commit {repository_id}:{sha}" for repository_id, sha in found.commits]
-        + [f"deployments {repository_id}" for repository_id in repositories]
-    )
-    if found.pull_requests:
-        derive_pull_requests(sorted(found.pull_requests))
-    if found.commits:
-        derive_commits(sorted(found.commits))
-    if repositories:
-        derive_deployments(sorted(found.deployments))
+    named: list[tuple[Noun, list[Any]]] = [
+        (PULL_REQUEST, sorted(found.pull_requests)),
+        (COMMIT, sorted(found.commits)),
+        (DEPLOYMENT, sorted(found.deployments)),
+    ]
+    wanted = [(noun, keys) for noun, keys in named if keys]
+    lock(name for noun, keys in wanted for name in noun.locks(keys))
+    for noun, keys in wanted:
+        for derivation in noun.derive(keys):
+            derivation.store()
+    if found.contributors:
+        spread_contributors(found)
     for installation_id in sorted(found.installations):
         ensure_account_team(installation_id)
     if found.teams:
@@ -140,24 +113,8 @@ def lock(names: Iterable[str]) -> None:
             cursor.execute(LOCK, [keys])
 
 
-def derive_pull_requests(scopes: list[Scope]) -> None:
-    derived = pull_requests.derive(scopes)
-    pull_requests.PULL_REQUESTS.replace(scopes, derived.pull_requests)
-    pull_requests.CLOSINGS.replace(scopes, derived.closings)
-    pull_requests.REVIEWS.replace(scopes, derived.reviews)
-
-
-def derive_commits(scopes: list[Scope]) -> None:
-    commits.COMMITS.replace(scopes, commits.derive(scopes))
-
-
-def derive_deployments(deployment_ids: list[int]) -> None:
-    scopes, rows = deployments.derive(deployment_ids)
-    deployments.DEPLOYMENTS.replace(scopes, rows)
-
-
 def note_team_changes(team_ids: Collection[int]) -> None:
-    """Members, time zone, repositories and environments are applied when figures are read: nothing is derived from them."""
+    """Nothing is derived from members, time zone, repositories and environments: they apply when figures are read."""
     now = timezone.now()
     known = Team.objects.filter(pk__in=team_ids).values_list("pk", flat=True)
     TeamFreshness.objects.bulk_create(
@@ -170,6 +127,6 @@ def note_team_changes(team_ids: Collection[int]) -> None:
 
 def warn_of_unknown_changes() -> None:
     """A kind that this version does not know waits for one that does, and says so."""
-    unknown = Change.objects.exclude(kind__in=(*SPREADING, *DERIVED)).order_by().values_list("kind", flat=True)
+    unknown = Change.objects.exclude(kind__in=KNOWN).order_by().values_list("kind", flat=True)
     if kinds := sorted(set(unknown.distinct()[:10])):
         logger.error("recalculation.unknown_changes", kinds=kinds)

@@ -25,8 +25,18 @@ class DerivedTable:
     def columns(self) -> tuple[str, ...]:
         """The columns of a row, in the order in which derivations give them."""
         return tuple(
-            field.column for field in self.model._meta.concrete_fields if not isinstance(field, models.BigAutoField)
+            str(field.column)
+            for field in self.model._meta.concrete_fields
+            if not isinstance(field, models.BigAutoField)
         )
+
+    @property
+    def name(self) -> str:
+        return str(self.model._meta.verbose_name)
+
+    def key_of(self, row: Row) -> Row:
+        """The part of a row that tells it apart."""
+        return tuple(row[self.columns.index(name)] for name in self.key)
 
     def replace(self, scopes: Sequence[Scope], rows: Sequence[Row]) -> None:
         """Let the table hold exactly `rows` within `scopes`; a row that stays the same is not written."""
@@ -54,7 +64,7 @@ class DerivedTable:
             gone AS (
                 DELETE FROM {table} AS kept USING scopes
                 WHERE {matches(self.scope, "kept", "scopes")}
-                  AND NOT EXISTS (SELECT FROM fresh WHERE {matches(self.key, "fresh", "kept")})
+                  AND ({listed(self.key, of="kept.")}) NOT IN (SELECT {listed(self.key)} FROM fresh)
             )
             INSERT INTO {table} AS kept ({listed(self.columns)})
             SELECT {listed(self.columns)} FROM fresh ORDER BY {listed(self.key)}
@@ -76,7 +86,7 @@ class DerivedTable:
 
 def typed_columns(model: type[models.Model], names: Sequence[str]) -> str:
     """The column list of json_to_recordset, typed as the table is."""
-    types = {field.column: field.db_type(connection) for field in model._meta.concrete_fields}
+    types = {field.column: str(field.db_type(connection)) for field in model._meta.concrete_fields}
     return ", ".join(f"{name} {types[name]}" for name in names)
 
 

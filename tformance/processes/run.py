@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tformance import __version__
@@ -32,23 +32,14 @@ def run_everything(var: Path, *, with_demo: bool) -> int:
     """Start engines, web, workers and beat; stay until told to stop, or until the supervisor ends."""
     with ExitStack() as stack:
         _be_the_only_one(var, stack=stack)
-        say(f"tformance {__version__}")
-        mark = mark_of(var, run="run")
-        if left := clear(mark, patience=STOP_SECONDS):
-            fact("cleaned up", f"{left} processes of a run that was killed")
-        _prepare(var, stack=stack)
-        port = choose_port(var)
-        os.environ["PORT"] = str(port)
-        _remember(var, port=port)
-        everything = (programs.web(port=port), *programs.workers(), programs.beat())
-        supervisor = stack.enter_context(supervised(everything, var=var, mark=mark))
-        with step("web, workers and beat"):
-            _await_web(port, var=var)
-        _tell(var, port=port)
-        if with_demo and (code := _manage("demo", var=var)):
-            return code
-        say("Ctrl-C stops everything.")
-        return _watch(supervisor)
+        with _announced_end(var):
+            say(f"tformance {__version__}")
+            _prepare(var, stack=stack)
+            supervisor = _start(var, stack=stack)
+            if with_demo and (code := _manage("demo", var=var)):
+                return code
+            say("Ctrl-C stops everything.")
+            return _watch(supervisor)
 
 
 def run_some(var: Path, *, name: str, chosen: Sequence[Program]) -> int:
@@ -79,7 +70,15 @@ def _be_the_only_one(var: Path, *, stack: ExitStack) -> None:
             f"(process {running.get('pid', '?')}). `make stop` stops it."
         )
     _remember(var)
-    stack.callback(_remember, var, is_stopping=True)
+
+
+@contextmanager
+def _announced_end(var: Path) -> Iterator[None]:
+    """Leave word that this run is about to end, before the ending, which takes its time."""
+    try:
+        yield
+    finally:
+        _remember(var, is_stopping=True)
 
 
 def _is_mine(var: Path, *, stack: ExitStack) -> bool:
@@ -101,6 +100,8 @@ def _remember(var: Path, **facts: object) -> None:
 
 
 def _prepare(var: Path, *, stack: ExitStack) -> None:
+    if left := clear(mark_of(var, run="run"), patience=STOP_SECONDS):
+        fact("cleaned up", f"{left} processes of a run that was killed")
     ensure_secrets(var)
     (var / "log").mkdir(mode=0o700, exist_ok=True)
     with step("PostgreSQL and Redis"):
@@ -108,6 +109,18 @@ def _prepare(var: Path, *, stack: ExitStack) -> None:
     with step("database and static files"):
         if code := _manage("prepare", "--verbosity", "0", var=var):
             raise EmbeddedError(f"`manage.py prepare` failed with exit code {code}; its message is above.")
+
+
+def _start(var: Path, *, stack: ExitStack) -> "subprocess.Popen[bytes]":
+    port = choose_port(var)
+    os.environ["PORT"] = str(port)  # for everything we start
+    _remember(var, port=port)
+    everything = (programs.web(port=port), *programs.workers(), programs.beat())
+    supervisor = stack.enter_context(supervised(everything, var=var, mark=mark_of(var, run="run")))
+    with step("web, workers and beat"):
+        _await_web(port, var=var)
+    _tell(var, port=port)
+    return supervisor
 
 
 def _manage(*arguments: str, var: Path) -> int:

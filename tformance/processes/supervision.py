@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tformance.embedded.logs import log_for_append
 from tformance.embedded.private_files import write_private
 from tformance.embedded.remembered import CHECKOUT
 from tformance.processes.marks import VARIABLE, clear
@@ -25,15 +26,18 @@ def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator
     """Run the programs under a supervisor until the block ends; then none of their processes is left."""
     path = var / "supervisord.conf"
     write_private(path, configuration(programs, var=var))
+    errors = log_for_append(var / "log" / "supervisord-errors.log")  # it writes there even when we are gone
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(path)],
         cwd=CHECKOUT,
         env=os.environ | {VARIABLE: mark, "TFORMANCE_VAR": str(var)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=errors,
         start_new_session=True,  # a Ctrl-C is for us; the programs hear SIGTERM, from their supervisor, once
         preexec_fn=follow_parent,  # noqa: PLW1509  no threads yet
     )
+    errors.close()
     threading.Thread(target=_relay, args=(supervisor, var), daemon=True).start()
     try:
         yield supervisor

@@ -38,6 +38,7 @@ READ_FACTS = """
     ) AS statuses ON true
     WHERE one.created_at IS NOT NULL
 """
+REPOSITORIES = "SELECT DISTINCT repository_id FROM activity_deployment WHERE github_id = ANY(%s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,13 @@ class Attempt:
         if self.run_id is None:
             return self.repository_id, f"deployment {self.github_id}"
         return self.repository_id, f"run {self.run_id} {self.environment}"
+
+
+def repositories_of(deployment_ids: Sequence[int]) -> list[int]:
+    """The repositories that the deployments belong to."""
+    with connection.cursor() as cursor:
+        cursor.execute(REPOSITORIES, [list(deployment_ids)])
+        return [row[0] for row in cursor.fetchall()]
 
 
 def derive(deployment_ids: Sequence[int]) -> tuple[list[Scope], list[Row]]:

@@ -15,7 +15,7 @@ def is_pull_request(issue: Reading) -> bool:
 
 def issue_facts(issue: Reading, *, repository_id: int) -> Iterator[Fact]:
     """An issue and its author; a pull request in the shape of an issue says too little to be either."""
-    updated_at = issue.time("updated_at")
+    updated_at, closed_at = issue.time("updated_at"), issue.time_or_none("closed_at")
     if not is_pull_request(issue):
         yield IssueState(
             stamp=issue.stamp(updated_at),
@@ -23,13 +23,13 @@ def issue_facts(issue: Reading, *, repository_id: int) -> Iterator[Fact]:
             number=issue.count("number"),
             github_id=issue.id(),
             title=issue.prose("title", limit=TITLE),
-            state=issue.word("state"),
+            state=issue.word_or_none("state") or ("closed" if closed_at else "open"),
             state_reason=issue.word_or_none("state_reason"),
             author_id=account_id(issue.child_or_none("user")),
             labels=label_names(issue),
             created_at=issue.time("created_at"),
             updated_at=updated_at,
-            closed_at=issue.time_or_none("closed_at"),
+            closed_at=closed_at,
         )
     yield from profiles(issue, "user", at=updated_at)
 

@@ -1,0 +1,38 @@
+"""Changes that wait, coverage and provenance in the admin."""
+
+from django.contrib import admin
+
+from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.activity.models import Change, Coverage, Provenance
+
+
+@admin.register(Change)
+class ChangeAdmin(ReadOnlyAdmin):
+    """What the recalculation has yet to look at; usually empty."""
+
+    list_display = ("kind", "key", "recorded_at")
+    list_filter = ("kind",)
+    search_fields = ("key",)
+    ordering = ("-id",)
+
+
+@admin.register(Coverage)
+class CoverageAdmin(ReadOnlyAdmin):
+    """For which stretches of time a stream of a repository is known to be complete."""
+
+    list_display = ("repository", "stream", "from_at", "to_at")
+    list_select_related = ("repository",)
+    list_filter = ("stream",)
+    search_fields = ("repository__full_name__iexact",)
+    search_ids = ("repository",)
+    ordering = ("-id",)
+
+
+@admin.register(Provenance)
+class ProvenanceAdmin(ReadOnlyAdmin):
+    """Which delivery or API read spoke of which entity; search by the key of either."""
+
+    list_display = ("entity", "key", "source", "source_key")
+    list_filter = ("entity", "source")
+    search_fields = ("key", "source_key")
+    ordering = ("-id",)

@@ -1,0 +1,84 @@
+"""How the admin shows tables that people may read and only the machinery writes."""
+
+from typing import Any, ClassVar
+
+from django.core.paginator import Paginator
+from django.db import connection
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+
+LARGEST_ID = 2**63 - 1
+COUNTED_EXACTLY = 10_000
+
+
+class EstimatingPaginator(Paginator):  # type: ignore[type-arg]  # Django's takes no parameter at run time
+    """Counts a whole large table by PostgreSQL's own estimate; a filtered list is counted."""
+
+    @cached_property
+    def count(self) -> int:
+        query = getattr(self.object_list, "query", None)
+        if query is None or query.where or query.distinct or query.is_sliced:
+            return super().count
+        estimate = estimate_rows(query.model)
+        return estimate if estimate > COUNTED_EXACTLY else super().count
+
+
+def estimate_rows(model: type[Model]) -> int:
+    """How many rows PostgreSQL thinks the table has; negative when it has never looked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [model._meta.db_table])
+        return int(cursor.fetchone()[0])
+
+
+class FindingAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Search that indexes can serve: a number is an id, anything else is compared with the named text lookups.
+
+    `search_ids` are integer fields; `search_fields` are text lookups, written out (`login__istartswith`). A search
+    like owner/name#12 goes by `search_number` within the repository.
+    """
+
+    search_ids: ClassVar[tuple[str, ...]] = ()
+    search_number: ClassVar[str] = ""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        name, hash_sign, number = term.rpartition("#")
+        if self.search_number and hash_sign and is_id(number):
+            within = Q(repository__full_name__iexact=name) if name else Q()
+            return queryset.filter(within, **{self.search_number: int(number)}), False
+        if self.search_ids and is_id(term):
+            return queryset.filter(any_of(self.search_ids, int(term))), False
+        lookups = tuple(self.get_search_fields(request))
+        return (queryset.filter(any_of(lookups, term)) if lookups else queryset.none()), False
+
+
+class ReadOnlyAdmin(FindingAdmin):
+    """Rows that nobody edits by hand: they are written by the machinery, or derived."""
+
+    show_full_result_count = False
+    paginator = EstimatingPaginator
+    list_per_page = 50
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def is_id(term: str) -> bool:
+    return term.isascii() and term.isdigit() and int(term) <= LARGEST_ID
+
+
+def any_of(lookups: tuple[str, ...], value: object) -> Q:
+    return Q(*((lookup, value) for lookup in lookups), _connector=Q.OR)

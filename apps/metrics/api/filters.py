@@ -1,0 +1,55 @@
+"""What pull requests can be narrowed by."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+
+from apps.activity.models import PullRequest
+from apps.metrics.api.parameters import is_id
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_of
+
+STATES = (("open", "open"), ("merged", "merged"), ("closed", "closed, not merged"))
+
+
+class PullRequestFilter(django_filters.FilterSet):
+    """Pull requests by where they are, who wrote them, how they stand, and when."""
+
+    team = django_filters.CharFilter(method="of_team", help_text="Slug: only in the team's repositories.")
+    repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
+    number = django_filters.NumberFilter()
+    state = django_filters.ChoiceFilter(choices=STATES, method="in_state")
+    author = django_filters.CharFilter(field_name="author__login", lookup_expr="iexact", help_text="Login.")
+    is_draft = django_filters.BooleanFilter()
+    label = django_filters.CharFilter(field_name="labels", lookup_expr="contains", method="with_label")
+    search = django_filters.CharFilter(field_name="title", lookup_expr="icontains", help_text="Part of the title.")
+    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    merged_after = django_filters.IsoDateTimeFilter(field_name="merged_at", lookup_expr="gte")
+    merged_before = django_filters.IsoDateTimeFilter(field_name="merged_at", lookup_expr="lt")
+    ordering = django_filters.OrderingFilter(
+        fields=("updated_at", "created_at", "merged_at", "number"), help_text="With - in front: descending."
+    )
+
+    class Meta:
+        model = PullRequest
+        fields = ("team", "repository", "number", "state", "author", "is_draft", "label", "search")
+
+    def of_team(self, rows: QuerySet[PullRequest], name: str, slug: str) -> QuerySet[PullRequest]:
+        """Of a team that the user cannot see there is nothing, as of one that does not exist."""
+        teams: Any = Team.objects.visible_to(self.request.user).filter(slug=slug)
+        return rows.filter(repository__in=repositories_of(Team.objects.filter(pk__in=teams.values("pk"))))
+
+    def in_repository(self, rows: QuerySet[PullRequest], name: str, value: str) -> QuerySet[PullRequest]:
+        if is_id(value):
+            return rows.filter(repository=int(value))
+        return rows.filter(repository__full_name__iexact=value)
+
+    def in_state(self, rows: QuerySet[PullRequest], name: str, value: str) -> QuerySet[PullRequest]:
+        if value == "merged":
+            return rows.filter(merged_at__isnull=False)
+        return rows.filter(state=value, merged_at__isnull=True)
+
+    def with_label(self, rows: QuerySet[PullRequest], name: str, value: str) -> QuerySet[PullRequest]:
+        return rows.filter(labels__contains=[value])

@@ -1,0 +1,122 @@
+"""Reading the parameters of a figure from an address; what is wrong with one says what is accepted."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.db.models import Q
+from django.http import QueryDict
+from django.utils.dateparse import parse_datetime
+from rest_framework.exceptions import ValidationError
+
+from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_of
+
+DEFAULT_WINDOW = "30d"
+LONGEST_DAYS = 3660
+LONGEST_NUMBER = 18
+
+
+def query_of(team: Team, parameters: QueryDict) -> FigureQuery:
+    """The query that an address asks for; ValidationError names the parameter and what it accepts."""
+    as_of = as_of_in(parameters)
+    chosen: dict[str, Any] = {"as_of": as_of} if as_of else {}
+    return FigureQuery(
+        team=team,
+        window=window_in(parameters, time_zone=team.time_zone, now=as_of),
+        bots=bots_in(parameters),
+        repository_ids=repositories_in(parameters, team=team),
+        **chosen,
+    )
+
+
+def window_in(parameters: QueryDict, *, time_zone: str, now: datetime | None) -> Window:
+    if "from" not in parameters and "to" not in parameters:
+        name = parameters.get("window") or DEFAULT_WINDOW
+        try:
+            return Window.named(name, time_zone=time_zone, now=now)
+        except ValueError as error:
+            raise ValidationError({"window": [f"{error} Or give from=2026-03-02&to=2026-03-09."]}) from error
+    if parameters.get("window"):
+        raise ValidationError({"window": ["Give window or from and to, not both."]})
+    start, end = day_in(parameters, "from"), day_in(parameters, "to")
+    if start >= end:
+        raise ValidationError(
+            {"to": [f"The first day that no longer counts comes after {start}, the first that does."]}
+        )
+    if (end - start).days > LONGEST_DAYS:
+        raise ValidationError({"from": [f"A window has at most {LONGEST_DAYS} days."]})
+    return Window(start=start, end=end, time_zone=time_zone)
+
+
+def day_in(parameters: QueryDict, name: str) -> date:
+    text = parameters.get(name, "")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        words = f"{text!r} is no day." if text else "from and to go together."
+        raise ValidationError({name: [f"{words} Write it like 2026-03-02."]}) from error
+    if not date.min.year < day.year < date.max.year:  # time zones reach into the neighbouring year
+        raise ValidationError({name: [f"{text} is too far away."]})
+    return day
+
+
+def as_of_in(parameters: QueryDict) -> datetime | None:
+    text = parameters.get("as_of", "")
+    if not text:
+        return None
+    try:
+        instant = parse_datetime(text.replace(" ", "+"))  # a bare + in an address arrives as a space
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        accepted = "Write an instant with its zone, like 2026-03-04T23:00:00Z."
+        raise ValidationError({"as_of": [f"{text!r} is no instant. {accepted}"]})
+    if instant > datetime.now(UTC):
+        raise ValidationError({"as_of": ["It lies in the future."]})
+    return instant
+
+
+def bots_in(parameters: QueryDict) -> Bots:
+    text = parameters.get("bots") or Bots.EXCLUDE
+    try:
+        return Bots(text)
+    except ValueError as error:
+        raise ValidationError({"bots": [f"{text!r} is none of {', '.join(Bots)}."]}) from error
+
+
+def repositories_in(parameters: QueryDict, *, team: Team) -> tuple[int, ...] | None:
+    """The ids of the repositories named by id or full name; None when none is named."""
+    names = listed(parameters.getlist("repository"))
+    if not names:
+        return None
+    tracked = repositories_of(Team.objects.filter(pk=team.pk))
+    return tuple(dict.fromkeys(find_repository(tracked, name) for name in names))
+
+
+def find_repository(tracked: Any, name: str) -> int:
+    condition = Q(pk=int(name)) if is_id(name) else Q(full_name__iexact=name)
+    found: int | None = tracked.filter(condition).values_list("pk", flat=True).first()
+    if found is None:
+        words = f"The team tracks no repository {name!r}. Give GitHub's id, or a name like acme/api."
+        raise ValidationError({"repository": [words]})
+    return found
+
+
+def figures_in(parameters: QueryDict) -> Sequence[str]:
+    """The keys asked for, each one of the registry; all of them when none is named."""
+    keys = listed(parameters.getlist("figure"))
+    for key in keys:
+        if key not in FIGURES:
+            raise ValidationError({"figure": [f"There is no figure {key!r}; there are {', '.join(FIGURES)}."]})
+    return list(dict.fromkeys(keys)) or list(FIGURES)
+
+
+def listed(values: list[str]) -> list[str]:
+    """Repeated parameters and commas come to the same."""
+    return [part for value in values for text in value.split(",") if (part := text.strip())]
+
+
+def is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER

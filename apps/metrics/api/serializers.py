@@ -1,0 +1,190 @@
+"""Figures and what is behind them, as the API shows them."""
+
+from typing import Any
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.activity.api.serializers import (
+    ProvenanceSerializer,
+    PullRequestEventSerializer,
+    PullRequestSerializer,
+    ReviewSerializer,
+)
+from apps.activity.models import PullRequest, Review
+from apps.metrics import evidence
+from apps.metrics.figures import Entity
+from apps.metrics.figures.registry import Measure
+from apps.metrics.links import github_url
+from apps.metrics.models import DerivedPullRequest
+
+NULL_IS_NONE = "Null is no value, which is not 0."
+
+
+class WindowSerializer(serializers.Serializer[Any]):
+    """Whole days of the team's time zone, half-open."""
+
+    start = serializers.DateField(help_text="The first day that counts.")
+    end = serializers.DateField(help_text="The first day that no longer counts.")
+    time_zone = serializers.CharField(help_text="IANA name.")
+    days = serializers.IntegerField()
+
+
+class ValueSerializer(serializers.Serializer[Any]):
+    """A figure's value in one window."""
+
+    value = serializers.FloatField(allow_null=True, help_text=f"In `unit`. {NULL_IS_NONE}")
+    n = serializers.IntegerField(help_text="How many entities it was computed from.")
+
+
+class ReadingSerializer(ValueSerializer):
+    """A figure in a window, with its definition."""
+
+    figure = serializers.CharField(help_text="Its key.")
+    title = serializers.CharField()
+    unit = serializers.CharField(help_text="seconds, lines, share (0 to 1), or what is counted.")
+    measure = serializers.ChoiceField(
+        choices=[str(each) for each in Measure],
+        help_text="count; distribution: `value` is the median; per_day and share: numerator by denominator.",
+    )
+    definition = serializers.CharField()
+    rules = serializers.ListField(child=serializers.CharField(), help_text="What holds at the edges.")
+    mean = serializers.FloatField(allow_null=True)
+    median = serializers.FloatField(allow_null=True)
+    p75 = serializers.FloatField(allow_null=True, help_text="75th percentile, interpolated (R-7).")
+    p90 = serializers.FloatField(allow_null=True, help_text="90th percentile, interpolated (R-7).")
+    numerator = serializers.IntegerField(allow_null=True)
+    denominator = serializers.IntegerField(allow_null=True, help_text="Entities, or days that have begun.")
+    remarks = serializers.DictField(child=serializers.IntegerField(), help_text="Counts that belong beside it.")
+    previous = ValueSerializer(allow_null=True, help_text="As many days just before; with `previous=true`.")
+    entities_url = serializers.CharField(help_text="Exactly what it counts.")
+
+
+class AskedSerializer(serializers.Serializer[Any]):
+    """What was asked, with every default filled in."""
+
+    team = serializers.CharField(help_text="The team's slug.")
+    window = WindowSerializer()
+    bots = serializers.ChoiceField(choices=["exclude", "include", "only"])
+    repositories = serializers.ListField(
+        child=serializers.IntegerField(), allow_null=True, help_text="GitHub's ids; null for all of the team's."
+    )
+    as_of = serializers.DateTimeField(help_text="Seen from this instant: what came later has not happened.")
+    is_recalculating = serializers.BooleanField(help_text="Something changed and figures are about to follow.")
+
+
+class FiguresSerializer(AskedSerializer):
+    """Several figures of a team in one window."""
+
+    figures = ReadingSerializer(many=True)
+
+
+class FigureSerializer(AskedSerializer):
+    """One figure of a team in one window."""
+
+    figure = ReadingSerializer()
+
+
+class EntitySerializer(serializers.Serializer[Entity]):
+    """One thing that a figure counts."""
+
+    kind = serializers.ChoiceField(choices=["pull_request", "review", "commit", "deployment"])
+    repository = serializers.CharField(help_text="Its full name.")
+    repository_id = serializers.IntegerField()
+    number = serializers.IntegerField(allow_null=True, help_text="Of the pull request.")
+    name = serializers.CharField(help_text="A number, GitHub's id or a SHA, as its kind has it.")
+    title = serializers.CharField()
+    account = serializers.CharField(help_text="Login; empty when the account is gone.")
+    at = serializers.DateTimeField(help_text="The instant that dates it: it lies in the window.")
+    value = serializers.FloatField(allow_null=True, help_text="In the figure's unit; null when it is only counted.")
+    flags = serializers.ListField(child=serializers.CharField())
+    github_url = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField()
+
+    def get_github_url(self, entity: Entity) -> str:
+        """Its page on GitHub."""
+        return github_url(entity)
+
+    def get_url(self, entity: Entity) -> str | None:
+        """Its pull request in this API, with where its times come from."""
+        if entity.number is None:
+            return None
+        return reverse("pull-request-detail", args=[entity.repository_id, entity.number])
+
+
+class DerivedPullRequestSerializer(serializers.ModelSerializer[DerivedPullRequest]):
+    """What is derived of a pull request; durations in seconds, null is no value."""
+
+    class Meta:
+        model = DerivedPullRequest
+        fields = (
+            "is_bot_author",
+            "opened_at",
+            "is_opened_as_draft",
+            "ready_at",
+            "first_commit_at",
+            "is_first_commit_adjusted",
+            "first_review_at",
+            "first_approval_at",
+            "merged_at",
+            "closed_at",
+            "draft_starts",
+            "draft_ends",
+            "is_draft",
+            "cycle_seconds",
+            "first_review_seconds",
+            "size",
+            "review_rounds",
+            "is_reviewed_in_draft",
+            "is_reopened",
+            "is_force_pushed",
+            "rules_version",
+        )
+        read_only_fields = fields
+
+
+class PullRequestDetailSerializer(PullRequestSerializer):
+    """A pull request, its history and reviews, what is derived of it, and where all that comes from."""
+
+    history = serializers.SerializerMethodField()
+    reviews = serializers.SerializerMethodField()
+    derived = serializers.SerializerMethodField()
+    provenance = serializers.SerializerMethodField()
+
+    class Meta(PullRequestSerializer.Meta):
+        fields = (  # type: ignore[assignment]
+            *PullRequestSerializer.Meta.fields,
+            "history",
+            "reviews",
+            "derived",
+            "provenance",
+        )
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(PullRequestEventSerializer(many=True))
+    def get_history(self, pull_request: PullRequest) -> Any:
+        """Its events, in their order."""
+        return PullRequestEventSerializer(evidence.history_of(pull_request), many=True).data
+
+    @extend_schema_field(ReviewSerializer(many=True))
+    def get_reviews(self, pull_request: PullRequest) -> Any:
+        """Its reviews, in their order."""
+        return ReviewSerializer(self._reviews(pull_request), many=True).data
+
+    @extend_schema_field(DerivedPullRequestSerializer(allow_null=True))
+    def get_derived(self, pull_request: PullRequest) -> Any:
+        """What the recalculation made of it; null before the first."""
+        derived = evidence.derived_of(pull_request)
+        return None if derived is None else DerivedPullRequestSerializer(derived).data
+
+    @extend_schema_field(ProvenanceSerializer(many=True))
+    def get_provenance(self, pull_request: PullRequest) -> Any:
+        """What spoke of it and of its reviews, the latest first."""
+        sources = evidence.sources_of(pull_request, reviews=self._reviews(pull_request))
+        return ProvenanceSerializer(sources, many=True).data  # type: ignore[arg-type]  # its stubs forget many
+
+    def _reviews(self, pull_request: PullRequest) -> list[Review]:
+        if not hasattr(self, "_read_reviews"):
+            self._read_reviews = evidence.reviews_of(pull_request)
+        return self._read_reviews

@@ -1,0 +1,27 @@
+"""Figures: one definition each, computed when they are read from the derived rows.
+
+query = FigureQuery(team=team, window=Window.last(30, time_zone=team.time_zone))
+read_figure("cycle_time", query).median
+list_entities("cycle_time", query, limit=50)
+"""
+
+from apps.metrics.figures.entities import Entity, list_entities
+from apps.metrics.figures.query import Bots, FigureQuery
+from apps.metrics.figures.reading import Reading, read_figure, read_figures
+from apps.metrics.figures.registry import FIGURES, Figure, UnknownFigure, figure_of
+from apps.metrics.figures.windows import Window
+
+__all__ = [
+    "FIGURES",
+    "Bots",
+    "Entity",
+    "Figure",
+    "FigureQuery",
+    "Reading",
+    "UnknownFigure",
+    "Window",
+    "figure_of",
+    "list_entities",
+    "read_figure",
+    "read_figures",
+]

@@ -1,0 +1,113 @@
+"""The list behind a figure: exactly the rows that it counts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from apps.activity.models import Contributor, PullRequest
+from apps.metrics.figures.query import FigureQuery
+from apps.metrics.figures.registry import figure_of
+from apps.metrics.models import DerivedClosing, DerivedCommit, DerivedDeployment, DerivedPullRequest, DerivedReview
+
+FLAGS: dict[type[Any], dict[str, str]] = {
+    DerivedPullRequest: {
+        "is_bot_author": "bot",
+        "is_opened_as_draft": "opened_as_draft",
+        "is_reviewed_in_draft": "reviewed_in_draft",
+        "is_reopened": "reopened",
+        "is_force_pushed": "force_pushed",
+        "is_first_commit_adjusted": "first_commit_adjusted",
+    },
+    DerivedClosing: {"is_bot_author": "bot"},
+    DerivedReview: {"is_by_bot": "bot"},
+    DerivedCommit: {"is_by_bot": "bot"},
+    DerivedDeployment: {},
+}
+KINDS = {
+    DerivedPullRequest: "pull_request",
+    DerivedClosing: "pull_request",
+    DerivedReview: "review",
+    DerivedCommit: "commit",
+    DerivedDeployment: "deployment",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """One thing that a figure counts: when it counts, and what was measured of it.
+
+    `name` tells it apart within its repository and kind: a pull request's number, a review's or deployment's id, a SHA.
+    """
+
+    kind: str
+    repository_id: int
+    repository: str
+    name: str
+    number: int | None
+    title: str
+    account: str
+    at: datetime
+    value: float | None
+    flags: tuple[str, ...]
+
+
+def count_entities(key: str, query: FigureQuery) -> int:
+    """How many rows the figure counts."""
+    return figure_of(key).population(query).count()
+
+
+def list_entities(key: str, query: FigureQuery, *, limit: int | None = None, offset: int = 0) -> list[Entity]:
+    """What the figure counts, the latest first."""
+    rows = _described(figure_of(key).population(query))
+    return [_entity(row) for row in rows[offset : None if limit is None else offset + limit]]
+
+
+def iterate_entities(key: str, query: FigureQuery) -> Iterator[Entity]:
+    """The same list, read in pieces: for an export of any length."""
+    for row in _described(figure_of(key).population(query)).iterator(chunk_size=2000):
+        yield _entity(row)
+
+
+def _described(rows: QuerySet[Any]) -> QuerySet[Any]:
+    if hasattr(rows.model, "number"):
+        named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
+        rows = rows.annotate(title=Subquery(named.values("title")[:1]))
+    if account := _account_field(rows.model):
+        logins = Contributor.objects.filter(pk=OuterRef(f"{account}_id")).values("login")[:1]
+        rows = rows.annotate(account=Subquery(logins))
+    return rows.select_related("repository").order_by("-at", "pk")
+
+
+def _account_field(model: type[Any]) -> str | None:
+    return next((name for name in ("author", "reviewer") if hasattr(model, name)), None)
+
+
+def _entity(row: Any) -> Entity:
+    model = type(row)
+    return Entity(
+        kind=KINDS[model],
+        repository_id=row.repository_id,
+        repository=row.repository.full_name,
+        name=_name(row),
+        number=getattr(row, "number", None),
+        title=getattr(row, "title", None) or "",
+        account=str(getattr(row, "account", None) or getattr(row, "author_login", "")),
+        at=row.at,
+        value=None if row.value is None else float(row.value),
+        flags=tuple(flag for name, flag in FLAGS[model].items() if getattr(row, name)),
+    )
+
+
+def _name(row: Any) -> str:
+    match row:
+        case DerivedReview():
+            return str(row.review_id)
+        case DerivedCommit():
+            return str(row.sha)
+        case DerivedDeployment():
+            return str(row.last_deployment_id)
+        case _:
+            return str(row.number)

@@ -1,0 +1,37 @@
+"""The pieces of SQL that Django has no words for."""
+
+from typing import Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Aggregate, BooleanField, FloatField, Func
+
+QUANTILES = (0.5, 0.75, 0.9)
+
+
+class Quantiles(Aggregate):
+    """Median, 75th and 90th percentile, interpolated between neighbours (R-7); null when there is nothing."""
+
+    function = "percentile_cont"
+    template = f"percentile_cont(ARRAY{list(QUANTILES)}) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field: ClassVar[Any] = ArrayField(FloatField())
+
+
+class DraftSeconds(Func):
+    """How long, up to an instant, a pull request had been a draft: of its draft starts and ends and that instant."""
+
+    template = """(
+        SELECT coalesce(sum(extract(epoch FROM least(coalesce(until, seen_at), seen_at) - since)), 0)::float
+        FROM (SELECT %(expressions)s) AS given (starts, ends, seen_at), unnest(starts, ends) AS draft (since, until)
+        WHERE since < seen_at
+    )"""
+    output_field: ClassVar[Any] = FloatField()
+
+
+class WasDraft(Func):
+    """Whether a pull request was a draft at an instant: of its draft starts and ends and that instant."""
+
+    template = """(
+        SELECT coalesce(bool_or(since <= seen_at AND (until IS NULL OR until > seen_at)), false)
+        FROM (SELECT %(expressions)s) AS given (starts, ends, seen_at), unnest(starts, ends) AS draft (since, until)
+    )"""
+    output_field: ClassVar[Any] = BooleanField()

@@ -1,0 +1,89 @@
+"""What a figure is asked for, and whose work counts in it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, TypeVar
+
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+
+from apps.metrics.figures.windows import Window
+from apps.teams.models import Team, TeamMember
+from apps.teams.visibility import repositories_of
+
+Rows = TypeVar("Rows", bound=Model)
+
+
+class Bots(StrEnum):
+    """Whether the work of bots counts."""
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureQuery:
+    """A team, a window, and the filters: one object for the figure and for the list of what it counts.
+
+    `as_of` is the instant from which it is seen: what came later has not happened yet. `repository_ids` narrows the
+    team's repositories; ids of others are left out.
+    """
+
+    team: Team
+    window: Window
+    bots: Bots = Bots.EXCLUDE
+    repository_ids: tuple[int, ...] | None = None
+    as_of: datetime = field(default_factory=now)
+
+    @cached_property
+    def repositories(self) -> tuple[int, ...]:
+        """The repositories in which work counts."""
+        tracked = repositories_of(Team.objects.filter(pk=self.team.pk))
+        if self.repository_ids is not None:
+            tracked = tracked.filter(pk__in=self.repository_ids)
+        return tuple(sorted(tracked.values_list("pk", flat=True)))
+
+    @cached_property
+    def has_members(self) -> bool:
+        return TeamMember.objects.filter(team=self.team).exists()
+
+    @cached_property
+    def production_environments(self) -> tuple[str, ...]:
+        return tuple(self.team.production_environments)
+
+    @property
+    def end_at(self) -> datetime:
+        """The end of the window, or the instant from which it is seen if that is earlier."""
+        return min(self.window.end_at, self.as_of)
+
+    def happened(self, rows: QuerySet[Rows], at: str) -> QuerySet[Rows]:
+        """Those in the team's repositories that happened in the window."""
+        period = {f"{at}__gte": self.window.start_at, f"{at}__lt": self.end_at}
+        return rows.filter(repository_id__in=self.repositories, **period)
+
+    def attributed(self, rows: QuerySet[Rows], *, account: str, is_bot: str, at: Any) -> QuerySet[Rows]:
+        """Those whose account was a member of the team at the time of the event.
+
+        A team without members counts everybody in its repositories. A bot is nobody's member: where bots count, they
+        count for every team that tracks the repository.
+        """
+        is_by_bot = Q(**{is_bot: True})
+        if self.bots is Bots.ONLY:
+            return rows.filter(is_by_bot)
+        if not self.has_members:
+            return rows if self.bots is Bots.INCLUDE else rows.exclude(is_by_bot)
+        is_members = Q(Exists(self._memberships(account=account, at=at)))
+        if self.bots is Bots.INCLUDE:
+            return rows.filter(is_by_bot | is_members)
+        return rows.filter(~is_by_bot & is_members)
+
+    def _memberships(self, *, account: str, at: Any) -> QuerySet[TeamMember]:
+        has_begun = Q(from_at__isnull=True) | Q(from_at__lte=at)
+        has_not_ended = Q(until_at__isnull=True) | Q(until_at__gt=at)
+        return TeamMember.objects.filter(has_begun, has_not_ended, team=self.team, contributor=OuterRef(account))

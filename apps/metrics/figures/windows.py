@@ -1,0 +1,82 @@
+"""Windows of whole local days, half-open: the first instant belongs to it, the last one to the next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+LONGEST_NAMED = 3660
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The local days from `start` up to, but without, `end`."""
+
+    start: date
+    end: date
+    time_zone: str
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError(f"A window ends after it starts, but {self.end} is not after {self.start}.")
+
+    @classmethod
+    def last(cls, days: int, *, time_zone: str, now: datetime | None = None) -> "Window":
+        """The last so many days, today included, as the clocks of the zone show it."""
+        today = (now or datetime.now(UTC)).astimezone(ZoneInfo(time_zone)).date()
+        return cls(start=today - DAY * (days - 1), end=today + DAY, time_zone=time_zone)
+
+    @classmethod
+    def named(cls, name: str, *, time_zone: str, now: datetime | None = None) -> "Window":
+        """The window of a name such as `7d`, `30d` or `90d`: the last so many days, today included."""
+        days = int(name[:-1]) if name.endswith("d") and name[:-1].isdecimal() else 0
+        if not 1 <= days <= LONGEST_NAMED:
+            raise ValueError(f"A window is named like 7d, 30d or 90d, up to {LONGEST_NAMED}d; {name!r} is not.")
+        return cls.last(days, time_zone=time_zone, now=now)
+
+    @property
+    def start_at(self) -> datetime:
+        return self.midnight(self.start)
+
+    @property
+    def end_at(self) -> datetime:
+        return self.midnight(self.end)
+
+    @property
+    def last_day(self) -> date:
+        """The last day that counts."""
+        return self.end - DAY
+
+    @property
+    def days(self) -> int:
+        """Local days, be they 23, 24 or 25 hours long."""
+        return (self.end - self.start).days
+
+    def days_begun(self, as_of: datetime) -> int:
+        """The days of the window that had begun at that instant."""
+        reached = as_of.astimezone(ZoneInfo(self.time_zone)).date() + DAY
+        return max(0, (min(self.end, reached) - self.start).days)
+
+    def midnight(self, day: date) -> datetime:
+        """The instant at which the local day begins, in UTC."""
+        return datetime.combine(day, time.min, ZoneInfo(self.time_zone)).astimezone(UTC)
+
+    def weeks(self) -> Iterator["Window"]:
+        """The calendar weeks (from Monday) that it touches, cut at its own ends."""
+        start = self.start
+        while start < self.end:
+            monday = start - DAY * start.weekday() + WEEK
+            yield Window(start=start, end=min(monday, self.end), time_zone=self.time_zone)
+            start = monday
+
+    def each_day(self) -> Iterator["Window"]:
+        """Its days, one by one."""
+        for offset in range(self.days):
+            day = self.start + DAY * offset
+            yield Window(start=day, end=day + DAY, time_zone=self.time_zone)
+
+    def previous(self) -> "Window":
+        """As many days, just before it."""
+        return Window(start=self.start - DAY * self.days, end=self.start, time_zone=self.time_zone)

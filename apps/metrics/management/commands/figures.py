@@ -1,0 +1,94 @@
+"""A team's figures, for people and for machines."""
+
+import json
+from argparse import ArgumentTypeError
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.metrics.figures import FIGURES, Bots, FigureQuery, Reading, UnknownFigure, Window, read_figures
+from apps.metrics.figures.wording import as_words
+from apps.teams.models import Team
+
+ROW = "{:<30} {:>14} {:>6} {:>12} {:>12} {:>12}"
+
+
+class Command(BaseCommand):
+    help = "Show a team's figures in a window of whole days in the team's time zone."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("team", help="slug or id")
+        parser.add_argument("--window", default="30d", help="the last days, today included: 7d, 30d (default), 90d, …")
+        parser.add_argument("--from", dest="start", type=day, help="the first day, like 2026-03-02; needs --to")
+        parser.add_argument("--to", dest="end", type=day, help="the first day that no longer counts; needs --from")
+        parser.add_argument("--figure", action="append", metavar="KEY", help=f"one or more of {', '.join(FIGURES)}")
+        parser.add_argument("--bots", choices=[str(each) for each in Bots], default="exclude", help="default: exclude")
+        parser.add_argument("--json", action="store_true", help="for machines; durations in seconds")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        team = find_team(options["team"])
+        query = FigureQuery(team=team, window=chosen_window(team, options), bots=Bots(options["bots"]))
+        try:
+            readings = read_figures(query, keys=options["figure"])
+        except UnknownFigure as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(json.dumps(as_document(query, readings)))
+        else:
+            self.show(query, readings)
+
+    def show(self, query: FigureQuery, readings: list[Reading]) -> None:
+        window = query.window
+        self.stdout.write(f"{query.team.name}: {window.start} up to {window.end}, {window.time_zone}")
+        self.stdout.write(ROW.format("figure", "value", "n", "mean", "p75", "p90"))
+        for reading in readings:
+            self.stdout.write(ROW.format(FIGURES[reading.figure].title, *columns(reading)))
+
+
+def columns(reading: Reading) -> list[str]:
+    values = [as_words(each, unit=reading.unit) for each in (reading.value, reading.mean, reading.p75, reading.p90)]
+    return [values[0], str(reading.n), *values[1:]]
+
+
+def as_document(query: FigureQuery, readings: list[Reading]) -> dict[str, Any]:
+    return {
+        "team": query.team.slug,
+        "from": query.window.start.isoformat(),
+        "to": query.window.end.isoformat(),
+        "time_zone": query.window.time_zone,
+        "bots": query.bots,
+        "as_of": query.as_of.isoformat(),
+        "figures": {reading.figure: reading.as_dict() for reading in readings},
+    }
+
+
+def find_team(name: str) -> Team:
+    """The team of that slug or id."""
+    found = Team.objects.filter(slug=name).first()
+    if found is None and name.isdecimal():
+        found = Team.objects.filter(pk=int(name)).first()
+    if found is None:
+        slugs = ", ".join(Team.objects.order_by("slug").values_list("slug", flat=True))
+        known = f"there are {slugs}" if slugs else "there are none yet: one is made when the App is installed"
+        raise CommandError(f"There is no team {name!r}; {known}.")
+    return found
+
+
+def chosen_window(team: Team, options: dict[str, Any]) -> Window:
+    start, end = options["start"], options["end"]
+    if (start is None) != (end is None):
+        raise CommandError("--from and --to go together.")
+    try:
+        if start is None:
+            return Window.named(options["window"], time_zone=team.time_zone)
+        return Window(start=start, end=end, time_zone=team.time_zone)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a day like 2026-03-02.") from error

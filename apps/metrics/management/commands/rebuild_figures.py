@@ -1,0 +1,58 @@
+"""Derived rows thrown away and made anew, or proved to be what that would make of them."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.activity.models import Repository
+from apps.metrics.management.commands.figures import find_team
+from apps.metrics.rebuilding import differences, rebuild
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_of
+
+SHOWN = 50
+
+
+class Command(BaseCommand):
+    help = "Derive everything anew from the facts. It can run beside everything else, and again after it was stopped."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a rebuild would")
+        parser.add_argument("--team", help="slug or id: only the repositories that it tracks")
+        parser.add_argument("--repository", help="full name or id: only this repository")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        repositories = list(chosen_repositories(options).order_by("pk").values_list("pk", flat=True))
+        if options["check"]:
+            self.check_rows(repositories)
+        else:
+            rebuild(repositories, progress=self.progress)
+            self.stdout.write(f"Rebuilt {len(repositories)} repositories.")
+
+    def check_rows(self, repositories: list[int]) -> None:
+        found = 0
+        for difference in differences(repositories, progress=self.progress):
+            found += 1
+            if found <= SHOWN:
+                self.stdout.write(str(difference))
+        if found > SHOWN:
+            self.stdout.write(f"… and {found - SHOWN} more")
+        self.stdout.write(f"difference: {found}")
+        if found:
+            self.stderr.write("Derived rows are not what the facts make of them; `manage.py rebuild_figures` mends it.")
+            sys.exit(1)
+
+    def progress(self, noun: str, done: int, total: int) -> None:
+        self.stderr.write(f"{noun}: {done} of {total}")
+
+
+def chosen_repositories(options: dict[str, Any]) -> Any:
+    rows = Repository.objects.all()
+    if options["team"]:
+        rows = repositories_of(Team.objects.filter(pk=find_team(options["team"]).pk))
+    if name := options["repository"]:
+        rows = rows.filter(pk=int(name)) if name.isdecimal() else rows.filter(full_name__iexact=name)
+        if not rows.exists():
+            raise CommandError(f"There is no repository {name!r} here; name it like owner/name, or by its id.")
+    return rows

@@ -1,0 +1,105 @@
+"""Rebuilding derived rows from the facts, and proving that they are what a rebuild would make of them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+from apps.metrics.derivation.nouns import NOUNS, Derivation, Keys, Noun
+from apps.metrics.models import RULES_VERSION
+from apps.metrics.recalculation import drain, lock
+from apps.metrics.storing import Row
+
+BATCH = 500
+SETTLING_SECONDS = 30.0
+
+Progress = Callable[[str, int, int], None]
+"""Told the noun, how many of the repository's are done, and how many there are."""
+
+MARK_OUTDATED = """
+    INSERT INTO activity_change (kind, key)
+    SELECT 'pull_request', repository_id || ':' || number FROM metrics_derivedpullrequest WHERE rules_version < %(now)s
+    UNION ALL
+    SELECT 'commit', repository_id || ':' || sha FROM metrics_derivedcommit WHERE rules_version < %(now)s
+    UNION ALL
+    SELECT 'deployment', last_deployment_id::text FROM metrics_deriveddeployment WHERE rules_version < %(now)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A derived row that is not what the facts make of it; one of the two is None when there is no such row."""
+
+    table: str
+    key: Row
+    stored: Row | None
+    derived: Row | None
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        key = ":".join(map(str, self.key))
+        if self.stored is None:
+            return f"{self.table} {key}: missing"
+        if self.derived is None:
+            return f"{self.table} {key}: nothing calls for it"
+        told = zip(self.columns, self.stored, self.derived, strict=True)
+        return f"{self.table} {key}: " + ", ".join(
+            f"{name} is {old}, should be {new}" for name, old, new in told if old != new
+        )
+
+
+def rebuild(repository_ids: Iterable[int], *, progress: Progress) -> None:
+    """Derive everything of the repositories anew, in batches that each commit; whatever else runs goes on."""
+    for noun, keys, done, total in _batches(repository_ids):
+        with transaction.atomic():
+            lock(noun.locks(keys))
+            for derivation in noun.derive(keys):
+                derivation.store()
+        progress(noun.name, done, total)
+
+
+def differences(repository_ids: Iterable[int], *, progress: Progress) -> Iterator[Difference]:
+    """Every derived row of the repositories that a rebuild would change.
+
+    A row whose facts have just moved on is only waiting for its recalculation: what differs is looked at once more
+    after every change was worked off.
+    """
+    drain(seconds=SETTLING_SECONDS)
+    for noun, keys, done, total in _batches(repository_ids):
+        if _compare(noun, keys):
+            drain(seconds=SETTLING_SECONDS)
+            yield from _compare(noun, keys)
+        progress(noun.name, done, total)
+
+
+def mark_outdated() -> None:
+    """Have rows that an older version of the rules derived derived anew, as if their facts had changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(MARK_OUTDATED, {"now": RULES_VERSION})
+
+
+def _batches(repository_ids: Iterable[int]) -> Iterator[tuple[Noun, Keys, int, int]]:
+    for repository_id in repository_ids:
+        for noun in NOUNS:
+            keys = noun.keys_in(repository_id)
+            for start in range(0, len(keys), BATCH):
+                batch = keys[start : start + BATCH]
+                yield noun, batch, start + len(batch), len(keys)
+
+
+def _compare(noun: Noun, keys: Sequence[Any]) -> list[Difference]:
+    with transaction.atomic():
+        lock(noun.locks(keys))
+        return [found for derivation in noun.derive(keys) for found in _compare_table(derivation)]
+
+
+def _compare_table(derivation: Derivation) -> list[Difference]:
+    table = derivation.table
+    stored = {table.key_of(row): row for row in table.stored(derivation.scopes)}
+    derived = {table.key_of(row): row for row in derivation.rows}
+    return [
+        Difference(table.name, key, stored.get(key), derived.get(key), table.columns)
+        for key in sorted(stored.keys() | derived.keys())
+        if stored.get(key) != derived.get(key)
+    ]

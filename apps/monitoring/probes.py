@@ -1,0 +1,104 @@
+"""What must work so that a delivery would be kept, each asked within two seconds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from apps.webhooks import watchdog
+from apps.webhooks.secret_slots import active_slots
+
+LONGEST_S = 2.0
+SHOWN_MIGRATIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found: one word for everybody, an explanation for operators."""
+
+    name: str
+    is_good: bool
+    word: str
+    explanation: str = ""
+
+
+def probe_database() -> Finding:
+    """PostgreSQL answers."""
+    try:
+        with watchdog.limit(seconds=LONGEST_S), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        return Finding("database", is_good=False, word="down", explanation=type(error).__name__)
+    return Finding("database", is_good=True, word="up")
+
+
+def probe_migrations() -> Finding:
+    """Every migration of this version is applied."""
+    try:
+        with watchdog.limit(seconds=LONGEST_S):
+            pending = known_migrations() - set(MigrationRecorder(connection).applied_migrations())
+    except DatabaseError as error:
+        return Finding("migrations", is_good=False, word="unknown", explanation=type(error).__name__)
+    if pending:
+        names = ", ".join(".".join(key) for key in sorted(pending)[:SHOWN_MIGRATIONS])
+        words = f"{len(pending)} to apply: {names}. Run `manage.py migrate`."
+        return Finding("migrations", is_good=False, word="pending", explanation=words)
+    return Finding("migrations", is_good=True, word="applied")
+
+
+def probe_secret() -> Finding:
+    """There is a secret that a delivery could be signed with."""
+    try:
+        with watchdog.limit(seconds=LONGEST_S):
+            count = len(active_slots())
+    except DatabaseError as error:
+        return Finding("secret", is_good=False, word="unknown", explanation=type(error).__name__)
+    if not count:
+        words = "Set GITHUB_WEBHOOK_SECRETS, or store a secret in the admin."
+        return Finding("secret", is_good=False, word="missing", explanation=words)
+    return Finding("secret", is_good=True, word="present", explanation=f"{count} active")
+
+
+def probe_broker() -> Finding:
+    """Redis answers; without it deliveries are kept all the same and processed later."""
+    redis = Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=LONGEST_S / 2,
+        socket_connect_timeout=LONGEST_S / 2,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        with redis:
+            redis.ping()
+    except RedisError as error:
+        return Finding("broker", is_good=False, word="down", explanation=type(error).__name__)
+    return Finding("broker", is_good=True, word="up")
+
+
+KEEPING: tuple[Callable[[], Finding], ...] = (probe_database, probe_migrations, probe_secret)
+
+
+def look() -> list[Finding]:
+    """Every probe's finding. Behind a database that is down there is nothing more to ask of it."""
+    findings = [KEEPING[0]()]
+    if findings[0].is_good:
+        findings += [probe() for probe in KEEPING[1:]]
+    return [*findings, probe_broker()]
+
+
+def is_ready(findings: list[Finding]) -> bool:
+    """A delivery would be kept: PostgreSQL is the letterbox, and the broker only a doorbell."""
+    return all(finding.is_good for finding in findings if finding.name != "broker")
+
+
+@cache
+def known_migrations() -> frozenset[tuple[str, str]]:
+    """The migrations that this version's code brings."""
+    return frozenset(MigrationLoader(None).graph.nodes)

@@ -1,0 +1,59 @@
+"""Is anything wrong that somebody should know of?"""
+
+from datetime import timedelta
+
+from django.db.models import Min
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.activity.models import Change
+from apps.monitoring.models import StatusCheck
+from apps.monitoring.probes import probe_broker, probe_secret
+from apps.webhooks import overview
+from apps.webhooks.models import Delivery
+
+LONGEST_LAG_S = 120.0
+LONGEST_STALE_S = 300.0
+KEPT_FOR = timedelta(days=7)
+
+
+def check() -> tuple[StatusCheck, frozenset[str]]:
+    """Look, keep what was found, and return it with the problems that the look before had not found."""
+    before = StatusCheck.objects.first()
+    found = find_problems()
+    kept = StatusCheck.objects.create(problems=sorted(found), explanations=found)
+    StatusCheck.objects.filter(checked_at__lt=Now() - KEPT_FOR).delete()
+    return kept, frozenset(found) - frozenset(before.problems if before else ())
+
+
+def find_problems() -> dict[str, str]:
+    """What is wrong, by a stable word, explained."""
+    return {**letterbox_problems(), **recalculation_problems(), **probe_problems()}
+
+
+def letterbox_problems() -> dict[str, str]:
+    standing = overview.look()
+    problems = {}
+    if standing.lag_s > LONGEST_LAG_S:
+        problems["deliveries_wait"] = f"A delivery has been due for {standing.lag_s:.0f} s: does a worker run?"
+    stuck = sum(standing.states[state] for state in Delivery.NEEDS_SOMEBODY)
+    if stuck:
+        problems["deliveries_need_somebody"] = f"{stuck} deliveries are dead or quarantined; look and replay them."
+    return problems
+
+
+def recalculation_problems() -> dict[str, str]:
+    oldest = Change.objects.aggregate(oldest=Min("recorded_at"))["oldest"]
+    age_s = (timezone.now() - oldest).total_seconds() if oldest else 0.0
+    if age_s <= LONGEST_STALE_S:
+        return {}
+    return {"figures_are_stale": f"A change has waited {age_s:.0f} s for its figures: does a worker run?"}
+
+
+def probe_problems() -> dict[str, str]:
+    findings = {"no_webhook_secret": probe_secret(), "broker_down": probe_broker()}
+    return {
+        name: finding.explanation or f"The {finding.name} is {finding.word}."
+        for name, finding in findings.items()
+        if not finding.is_good
+    }

@@ -1,0 +1,75 @@
+"""Health and numbers for machines."""
+
+import hmac
+from ipaddress import ip_address
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from apps.monitoring import exposition, probes
+
+
+@require_safe
+@never_cache
+def livez(request: HttpRequest) -> HttpResponse:
+    """200 as long as this process answers; it asks nobody else."""
+    return HttpResponse("alive\n", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when a delivery would be kept, else 503. A broker that is down is said and does not count.
+
+    The letterbox is PostgreSQL: without the broker a delivery waits for the dispatcher and nothing is lost. Taking the
+    process out of service for it would turn a delay into a loss, for GitHub does not deliver again by itself.
+    """
+    findings = probes.look()
+    ready = probes.is_ready(findings)
+    answer: dict[str, object] = {"status": "ready" if ready else "not ready"}
+    answer |= {finding.name: finding.word for finding in findings}
+    if findings[0].is_good and is_operator(request):
+        answer["explanations"] = {finding.name: finding.explanation for finding in findings if finding.explanation}
+    return JsonResponse(answer, status=200 if ready else 503)
+
+
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text format, for the bearer of METRICS_TOKEN; without such a setting, for loopback alone."""
+    if not may_scrape(request):
+        return HttpResponse(
+            "Set METRICS_TOKEN and send it as `Authorization: Bearer …`, or ask from this machine.\n",
+            status=401,
+            content_type="text/plain; charset=utf-8",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return HttpResponse(exposition.expose(), content_type=CONTENT_TYPE_LATEST)
+
+
+def may_scrape(request: HttpRequest) -> bool:
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode())
+    return is_from_this_machine(request)
+
+
+def is_from_this_machine(request: HttpRequest) -> bool:
+    """A request that a proxy passed on comes from elsewhere, even where the proxy is on loopback."""
+    if getattr(request, "is_forwarded", False):
+        return False
+    try:
+        return ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_operator(request: HttpRequest) -> bool:
+    try:
+        return request.user.is_active and request.user.is_superuser
+    except DatabaseError:
+        return False

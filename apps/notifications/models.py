@@ -1,0 +1,41 @@
+"""Notes to people who sign in here."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from apps.users.models import CustomUser
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    """Notes, as far as a person may see them."""
+
+    def unread(self) -> "NotificationQuerySet":
+        """Those nobody has marked as read."""
+        return self.filter(read_at=None)
+
+    def mark_read(self) -> int:
+        """Mark as read what is not yet; how many that were."""
+        return self.unread().update(read_at=Now())
+
+
+class Notification(models.Model):
+    """A note to one user, shown when they next sign in."""
+
+    user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, related_name="notifications")
+    message = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            # the note box on every page
+            models.Index(fields=["user"], name="notification_unread", condition=models.Q(read_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.message[:80]

@@ -1,0 +1,89 @@
+"""Teams in the admin: members, repositories, who may look, and who counts as a bot."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+
+from apps.activity.admin.reading import FindingAdmin
+from apps.teams.models import BotRule, Team, TeamAccess, TeamMember, TeamRepository
+
+
+class MemberInline(TabularInline):  # type: ignore[misc]
+    """Whose work counts, and from when until when."""
+
+    model = TeamMember
+    autocomplete_fields = ("contributor",)
+    extra = 0
+    tab = True
+    per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[TeamMember]":
+        queryset: QuerySet[TeamMember] = super().get_queryset(request)
+        return queryset.select_related("team", "contributor").order_by("contributor__login", "from_at")
+
+
+class RepositoryInline(TabularInline):  # type: ignore[misc]
+    """Repositories besides those of the team's account."""
+
+    model = TeamRepository
+    autocomplete_fields = ("repository",)
+    extra = 0
+    tab = True
+    per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[TeamRepository]":
+        queryset: QuerySet[TeamRepository] = super().get_queryset(request)
+        return queryset.select_related("team", "repository").order_by("repository__full_name")
+
+
+class AccessInline(TabularInline):  # type: ignore[misc]
+    """Who may look, and who may change the team."""
+
+    model = TeamAccess
+    autocomplete_fields = ("user",)
+    extra = 0
+    tab = True
+    per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[TeamAccess]":
+        queryset: QuerySet[TeamAccess] = super().get_queryset(request)
+        return queryset.select_related("team", "user").order_by("user__username")
+
+
+@admin.register(Team)
+class TeamAdmin(FindingAdmin):
+    """Teams; every edit is a change that figures follow."""
+
+    list_display = ("name", "slug", "account", "time_zone", "members_named", "is_approved", "last_sync_status")
+    list_select_related = ("account",)
+    list_filter = ("is_approved", "last_sync_status", "sync_frequency")
+    search_fields = ("name__icontains", "slug__icontains", "account__login__iexact")
+    search_ids = ("account",)
+    autocomplete_fields = ("account",)
+    prepopulated_fields = {"slug": ("name",)}  # noqa: RUF012  Django's own shape
+    readonly_fields = ("last_sync_status", "last_sync_error", "last_synced_at", "created_at")
+    inlines = (MemberInline, RepositoryInline, AccessInline)
+    warn_unsaved_form = True
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Team]":
+        queryset: QuerySet[Team] = super().get_queryset(request)
+        return queryset.annotate(members_named_count=Count("members__contributor", distinct=True))
+
+    @admin.display(description="Members named", ordering="members_named_count")
+    def members_named(self, team: Any) -> str:
+        return str(team.members_named_count or "everybody")
+
+
+@admin.register(BotRule)
+class BotRuleAdmin(FindingAdmin):
+    """Accounts that count otherwise than GitHub says."""
+
+    list_display = ("contributor", "is_bot")
+    list_select_related = ("contributor",)
+    list_filter = ("is_bot",)
+    search_fields = ("contributor__login__icontains",)
+    search_ids = ("contributor",)
+    autocomplete_fields = ("contributor",)

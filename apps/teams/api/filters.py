@@ -1,0 +1,44 @@
+"""What lists of a team can be narrowed by."""
+
+import django_filters
+from django.db.models import QuerySet
+
+from apps.activity.models import Contributor, Repository
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_of
+
+
+class ContributorFilter(django_filters.FilterSet):
+    """Contributors by login and kind."""
+
+    search = django_filters.CharFilter(field_name="login", lookup_expr="icontains", help_text="Part of the login.")
+    kind = django_filters.ChoiceFilter(choices=Contributor.Kind.choices)
+
+    class Meta:
+        model = Contributor
+        fields = ("search", "kind")
+
+
+class TeamRepositoryFilter(django_filters.FilterSet):
+    """Repositories by name and state."""
+
+    search = django_filters.CharFilter(field_name="full_name", lookup_expr="icontains", help_text="Part of the name.")
+    is_archived = django_filters.BooleanFilter()
+
+    class Meta:
+        model = Repository
+        fields = ("search", "is_archived")
+
+
+class RepositoryFilter(TeamRepositoryFilter):
+    """Repositories also by team."""
+
+    team = django_filters.CharFilter(method="of_team", help_text="Slug: only those the team tracks.")
+
+    class Meta(TeamRepositoryFilter.Meta):
+        fields = ("search", "is_archived", "team")  # type: ignore[assignment]
+
+    def of_team(self, rows: QuerySet[Repository], name: str, slug: str) -> QuerySet[Repository]:
+        """Of a team that the user cannot see there is nothing, as of one that does not exist."""
+        teams = Team.objects.visible_to(self.request.user).filter(slug=slug)
+        return rows.filter(pk__in=repositories_of(Team.objects.filter(pk__in=teams.values("pk"))))

@@ -1,0 +1,166 @@
+"""Teams as the API shows and takes them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from apps.activity.api.serializers import ContributorSerializer, RepositoryLabelSerializer, RepositorySerializer
+from apps.activity.models import Contributor, Repository
+from apps.teams.contributors import contributors_of
+from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
+from apps.teams.visibility import repositories_visible_to
+
+
+class TeamSerializer(serializers.ModelSerializer[Team]):
+    """A team: whose figures are read together, in which time zone, and what counts as production there."""
+
+    account = ContributorSerializer(
+        read_only=True, help_text="The team tracks every repository of this GitHub account; null for none."
+    )
+    role = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Team
+        fields = (
+            "slug",
+            "name",
+            "account",
+            "role",
+            "is_approved",
+            "time_zone",
+            "production_environments",
+            "sync_frequency",
+            "last_sync_status",
+            "last_synced_at",
+            "created_at",
+        )
+        read_only_fields = ("slug", "is_approved", "last_sync_status", "last_synced_at", "created_at")
+        extra_kwargs = {  # noqa: RUF012  DRF's own shape
+            "time_zone": {"help_text": "An IANA name, such as Europe/Berlin: days begin at its midnight."},
+            "production_environments": {"help_text": "Names of the environments that count as production."},
+        }
+
+    def get_role(self, team: Team) -> str:
+        """What you are in the team: operator, admin or viewer."""
+        user = self.context["request"].user
+        if user.is_superuser:
+            return "operator"
+        return next((access.role for access in team.accesses.all()), TeamAccess.Role.VIEWER)
+
+    def validate_production_environments(self, names: list[str]) -> list[str]:
+        cleaned = list(dict.fromkeys(name.strip() for name in names))
+        if any(not name for name in cleaned):
+            raise serializers.ValidationError(_("An environment has a name."))
+        return cleaned
+
+
+class TeamMemberSerializer(serializers.ModelSerializer[TeamMember]):
+    """A contributor whose work counts for the team from `from_at` (inclusive) until `until_at` (exclusive)."""
+
+    contributor = ContributorSerializer(read_only=True)
+    contributor_id = serializers.PrimaryKeyRelatedField(
+        queryset=Contributor.objects.none(),
+        source="contributor",
+        write_only=True,
+        required=False,
+        help_text="GitHub's id of the account. This or `login` names who joins.",
+        error_messages={"does_not_exist": _("No account known to this team has the id {pk_value}.")},
+    )
+    login = serializers.CharField(write_only=True, required=False, help_text="The account's login, as an alternative.")
+
+    class Meta:
+        model = TeamMember
+        fields = ("id", "contributor", "contributor_id", "login", "from_at", "until_at")
+        extra_kwargs = {  # noqa: RUF012  DRF's own shape
+            "from_at": {"help_text": "Null: from the beginning."},
+            "until_at": {"help_text": "Null: still a member."},
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "team" in self.context:
+            self.fields["contributor_id"].queryset = candidates(self.context)  # type: ignore[attr-defined]
+
+    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        login = attributes.pop("login", None)
+        if self.instance is not None:
+            if login or "contributor" in attributes:
+                raise serializers.ValidationError({"contributor_id": _("A membership stays with its contributor.")})
+        elif "contributor" not in attributes:
+            attributes["contributor"] = self.find(login)
+        check_period({**instance_period(self.instance), **attributes})
+        self.check_unique(attributes)
+        return attributes
+
+    def find(self, login: str | None) -> Contributor:
+        if not login:
+            raise serializers.ValidationError({"contributor_id": _("Name who joins: contributor_id or login.")})
+        found: Contributor | None = candidates(self.context).filter(login__iexact=login).first()
+        if found is None:
+            raise serializers.ValidationError({"login": _("No account known to this team has this login.")})
+        return found
+
+    def check_unique(self, attributes: dict[str, Any]) -> None:
+        contributor = attributes.get("contributor") or self.instance.contributor  # type: ignore[union-attr]
+        from_at = attributes.get("from_at", self.instance.from_at if self.instance else None)
+        same = TeamMember.objects.filter(team=self.context["team"], contributor=contributor, from_at=from_at)
+        others = same.exclude(pk=self.instance.pk) if self.instance else same
+        if others.exists():
+            raise serializers.ValidationError({"from_at": _("This membership begins at that instant already.")})
+
+
+class TeamRepositorySerializer(serializers.ModelSerializer[Repository]):
+    """A repository of the team; `is_added` when it was added by hand, so that it can be removed again."""
+
+    is_added = serializers.BooleanField(read_only=True)
+
+    class Meta(RepositorySerializer.Meta):
+        fields = (*RepositorySerializer.Meta.fields, "is_added")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+
+class AddedRepositorySerializer(serializers.ModelSerializer[TeamRepository]):
+    """A repository to track besides those of the team's account."""
+
+    repository = RepositoryLabelSerializer(read_only=True)
+    repository_id = serializers.PrimaryKeyRelatedField(
+        queryset=Repository.objects.none(),
+        source="repository",
+        write_only=True,
+        help_text="GitHub's id of the repository.",
+        error_messages={"does_not_exist": _("You can see no repository with the id {pk_value}.")},
+    )
+
+    class Meta:
+        model = TeamRepository
+        fields = ("repository", "repository_id")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "request" in self.context and "team" in self.context:
+            mine = repositories_visible_to(self.context["request"].user)
+            self.fields["repository_id"].queryset = mine  # type: ignore[attr-defined]
+
+    def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        if TeamRepository.objects.filter(team=self.context["team"], repository=attributes["repository"]).exists():
+            raise serializers.ValidationError({"repository_id": _("The team has this repository already.")})
+        return attributes
+
+
+def candidates(context: Mapping[str, Any]) -> Any:
+    """Whom the person asking may make a member: anybody for an operator, else whom the team can know of."""
+    if context["request"].user.is_superuser:
+        return Contributor.objects.all()
+    return contributors_of(Team.objects.filter(pk=context["team"].pk))
+
+
+def instance_period(member: TeamMember | None) -> dict[str, Any]:
+    return {"from_at": member.from_at, "until_at": member.until_at} if member else {}
+
+
+def check_period(attributes: dict[str, Any]) -> None:
+    from_at, until_at = attributes.get("from_at"), attributes.get("until_at")
+    if from_at and until_at and from_at >= until_at:
+        raise serializers.ValidationError({"until_at": _("A membership ends after it began.")})

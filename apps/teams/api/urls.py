@@ -1,0 +1,21 @@
+"""Addresses of teams."""
+
+from django.urls import path
+
+from apps.teams.api import repositories, views
+
+urlpatterns = [
+    path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
+    path("repositories/<int:github_id>/", repositories.RepositoryView.as_view(), name="repository-detail"),
+    path("teams/", views.TeamsView.as_view(), name="team-list"),
+    path("teams/<slug:slug>/", views.TeamView.as_view(), name="team-detail"),
+    path("teams/<slug:slug>/members/", views.MembersView.as_view(), name="team-members"),
+    path("teams/<slug:slug>/members/<int:pk>/", views.MemberView.as_view(), name="team-member"),
+    path("teams/<slug:slug>/contributors/", views.ContributorsView.as_view(), name="team-contributors"),
+    path("teams/<slug:slug>/repositories/", views.TeamRepositoriesView.as_view(), name="team-repositories"),
+    path(
+        "teams/<slug:slug>/repositories/<int:repository_id>/",
+        views.TeamRepositoryView.as_view(),
+        name="team-repository",
+    ),
+]

@@ -1,0 +1,134 @@
+"""Teams, their members and repositories."""
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import generics
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.serializers import BaseSerializer
+
+from apps.activity.api.serializers import ContributorSerializer
+from apps.activity.models import Contributor, Repository
+from apps.teams.api.access import ChangesOnlyByAdmins, OfTeam, teams_of
+from apps.teams.api.filters import ContributorFilter, TeamRepositoryFilter
+from apps.teams.api.serializers import (
+    AddedRepositorySerializer,
+    TeamMemberSerializer,
+    TeamRepositorySerializer,
+    TeamSerializer,
+)
+from apps.teams.contributors import contributors_of
+from apps.teams.models import Team, TeamMember, TeamRepository
+from apps.teams.visibility import repositories_of
+
+EDITED_BY_ADMINS = (IsAuthenticated, ChangesOnlyByAdmins)
+
+
+@extend_schema_view(get=extend_schema(tags=["teams"], summary="Your teams"))
+class TeamsView(generics.ListAPIView[Team]):
+    """The teams you may see; operators see all, also those that wait for approval."""
+
+    queryset = Team.objects.none()
+    serializer_class = TeamSerializer
+
+    def get_queryset(self) -> QuerySet[Team]:
+        return teams_of(self.request).order_by("name", "pk")
+
+
+@extend_schema_view(
+    get=extend_schema(tags=["teams"], summary="A team"),
+    patch=extend_schema(tags=["teams"], summary="Change a team"),
+)
+class TeamView(OfTeam, generics.RetrieveUpdateAPIView[Team]):
+    """One team. Its admins may change name, time zone, production environments and how often it is synchronised."""
+
+    http_method_names = ["get", "patch", "head", "options"]  # noqa: RUF012
+    permission_classes = EDITED_BY_ADMINS
+    serializer_class = TeamSerializer
+
+    def get_object(self) -> Team:
+        return self.team
+
+
+class OfMembers(OfTeam):
+    """The memberships of the team in the address."""
+
+    serializer_class = TeamMemberSerializer
+    queryset = TeamMember.objects.none()
+    permission_classes = EDITED_BY_ADMINS
+
+    def get_queryset(self) -> QuerySet[TeamMember]:
+        members: QuerySet[TeamMember] = TeamMember.objects.filter(team=self.team).select_related("contributor")
+        return members.order_by("contributor__login", "from_at", "pk")
+
+
+@extend_schema_view(
+    get=extend_schema(tags=["teams"], summary="Members, with dates"),
+    post=extend_schema(tags=["teams"], summary="Add a member"),
+)
+class MembersView(OfMembers, generics.ListCreateAPIView[TeamMember]):
+    """Whose work counts for the team, from when until when. A team without members counts everybody."""
+
+    def perform_create(self, serializer: BaseSerializer[TeamMember]) -> None:
+        serializer.save(team=self.team)
+
+
+@extend_schema_view(
+    get=extend_schema(tags=["teams"], summary="A membership"),
+    patch=extend_schema(tags=["teams"], summary="Change a membership's dates"),
+    delete=extend_schema(tags=["teams"], summary="Delete a membership"),
+)
+class MemberView(OfMembers, generics.RetrieveUpdateDestroyAPIView[TeamMember]):
+    """One membership. Who leaves gets an `until_at`; deleting takes the work they did out of the past as well."""
+
+    http_method_names = ["get", "patch", "delete", "head", "options"]  # noqa: RUF012
+
+
+@extend_schema_view(get=extend_schema(tags=["teams"], summary="Who could be a member"))
+class ContributorsView(OfTeam, generics.ListAPIView[Contributor]):
+    """Accounts the team can know of: members of its organisation and whoever worked in its repositories."""
+
+    queryset = Contributor.objects.none()
+    serializer_class = ContributorSerializer
+    filterset_class = ContributorFilter
+
+    def get_queryset(self) -> QuerySet[Contributor]:
+        return contributors_of(Team.objects.filter(pk=self.team.pk)).order_by("login", "github_id")
+
+
+@extend_schema_view(
+    get=extend_schema(tags=["teams"], summary="Repositories of a team"),
+    post=extend_schema(tags=["teams"], summary="Add a repository", request=AddedRepositorySerializer),
+)
+class TeamRepositoriesView(OfTeam, generics.ListCreateAPIView[Repository]):
+    """What the team tracks: the repositories of its account, and those added one by one."""
+
+    queryset = Repository.objects.none()
+    permission_classes = EDITED_BY_ADMINS
+    filterset_class = TeamRepositoryFilter
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        return AddedRepositorySerializer if self.request.method == "POST" else TeamRepositorySerializer
+
+    def get_queryset(self) -> QuerySet[Repository]:
+        added = TeamRepository.objects.filter(team=self.team, repository=OuterRef("pk"))
+        tracked = repositories_of(Team.objects.filter(pk=self.team.pk))
+        return tracked.annotate(is_added=Exists(added)).order_by("full_name", "github_id")
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        serializer.save(team=self.team)
+
+
+@extend_schema_view(delete=extend_schema(tags=["teams"], summary="Remove an added repository"))
+class TeamRepositoryView(OfTeam, generics.DestroyAPIView[TeamRepository]):
+    """A repository that was added by hand; those of the team's account stay."""
+
+    queryset = TeamRepository.objects.none()
+    serializer_class = AddedRepositorySerializer
+    permission_classes = EDITED_BY_ADMINS
+    lookup_field = "repository_id"
+
+    def get_queryset(self) -> QuerySet[TeamRepository]:
+        tracked: QuerySet[TeamRepository] = TeamRepository.objects.filter(team=self.team)
+        return tracked

@@ -1,0 +1,48 @@
+"""How a program says who it is: `Authorization: Bearer tf_…`."""
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from apps.users.models import ApiToken, CustomUser, digest_of
+
+KEYWORDS = {b"bearer", b"token"}
+PARTS = 2
+
+
+class TokenAuthentication(BaseAuthentication):
+    """A live token stands for its user; anything else in the header is 401 with one and the same answer."""
+
+    def authenticate(self, request: Request) -> tuple[CustomUser, ApiToken] | None:
+        words = get_authorization_header(request).split()
+        if not words or words[0].lower() not in KEYWORDS:
+            return None
+        token = find(words[1]) if len(words) == PARTS else None
+        if token is None:
+            raise AuthenticationFailed("The token is unknown, expired or revoked.")
+        ApiToken.objects.note_use(token)
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def find(secret: bytes) -> ApiToken | None:
+    """The live token with this secret, with its user."""
+    digest = digest_of(secret.decode(errors="replace"))
+    return ApiToken.objects.live().select_related("user").filter(digest=digest).first()
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI description names it."""
+
+    target_class = "apps.users.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token from `manage.py token USERNAME` or the admin: `Authorization: Bearer tf_…`.",
+        }

@@ -1,0 +1,36 @@
+"""`manage.py token USERNAME`: a token for the API."""
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from apps.users.models import ApiToken, CustomUser
+
+
+class Command(BaseCommand):
+    help = "Make an API token for a user and print it, alone, on standard output. It cannot be shown again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("username")
+        parser.add_argument("--label", default="", help="what it is for")
+        parser.add_argument("--days", type=int, help="it expires after so many days (default: never)")
+        parser.add_argument("--revoke", action="store_true", help="revoke all tokens of the user instead")
+
+    def handle(self, *, username: str, label: str, days: int | None, revoke: bool, **options: Any) -> None:
+        user = CustomUser.objects.filter(username=username).first()
+        if user is None:
+            raise CommandError(f"There is no user {username}. Make one in the admin or with createsuperuser.")
+        if revoke:
+            revoked, _ = ApiToken.objects.filter(user=user).delete()
+            self.stderr.write(f"Revoked {revoked} token{'' if revoked == 1 else 's'} of {username}.")
+            return
+        if not user.is_active:
+            raise CommandError(f"{username} is not active: a token would open nothing.")
+        if days is not None and days < 1:
+            raise CommandError("--days wants at least 1.")
+        expires_at = timezone.now() + timedelta(days=days) if days else None
+        _, secret = ApiToken.objects.issue(user=user, label=label, expires_at=expires_at)
+        self.stdout.write(secret)

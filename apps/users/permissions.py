@@ -1,0 +1,18 @@
+"""Who may do what an operator does."""
+
+from typing import Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+
+class OnlyOperators(BasePermission):
+    """Operators (superusers) run the instance: they may read bodies and replay.
+
+    Asked of the object, so that what is not the user's to see is 404 before anything is said of permissions.
+    """
+
+    message = "Only operators may do this."
+
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)

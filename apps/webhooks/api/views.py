@@ -1,0 +1,117 @@
+"""The letterbox over the API: look, find, read a body, replay."""
+
+import base64
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import exceptions, generics, status
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.users.permissions import OnlyOperators
+from apps.webhooks import replay
+from apps.webhooks.api.filters import DeliveryFilter
+from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
+from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.visibility import deliveries_visible_to
+
+
+class NewestFirst(CursorPagination):
+    """Pages that stay put while deliveries come in; nobody counts a letterbox of millions for a page."""
+
+    page_size = 50
+    max_page_size = 500
+    page_size_query_param = "limit"
+    ordering = "-id"
+
+
+class NotReplayable(exceptions.APIException):
+    """It runs just now, or its body has expired."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "It runs just now, or its body has expired: there is nothing to process again."
+    default_code = "not_replayable"
+
+
+class BodyExpired(exceptions.APIException):
+    """Retention has deleted the body."""
+
+    status_code = status.HTTP_410_GONE
+    default_detail = "The body has expired. The delivery's row and what came of it are kept."
+    default_code = "body_expired"
+
+
+class OfDelivery(generics.GenericAPIView[Delivery]):
+    """Deliveries that the user may see; another's is not there."""
+
+    queryset = Delivery.objects.none()
+    serializer_class = DeliverySerializer
+
+    def get_queryset(self) -> QuerySet[Delivery]:
+        return deliveries_visible_to(self.request.user)
+
+
+@extend_schema_view(get=extend_schema(tags=["deliveries"], summary="Deliveries, newest first"))
+class DeliveriesView(OfDelivery, generics.ListAPIView[Delivery]):
+    """What GitHub posted about what you may see, and what became of it."""
+
+    filterset_class = DeliveryFilter
+    pagination_class = NewestFirst
+
+
+@extend_schema_view(get=extend_schema(tags=["deliveries"], summary="A delivery"))
+class DeliveryDetailView(OfDelivery, generics.RetrieveAPIView[Delivery]):
+    """One delivery: its key, how it came, its state and the times of its steps."""
+
+
+class BodyView(OfDelivery):
+    """For operators: payloads hold more than figures need."""
+
+    permission_classes = (IsAuthenticated, OnlyOperators)
+    throttle_scope = "body"
+
+    @extend_schema(
+        tags=["deliveries"],
+        summary="A delivery's body",
+        responses={200: BodySerializer, 403: OpenApiResponse(description="Only operators may read bodies."), 410: None},
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        """The body as GitHub signed it, with the headers that were kept. Operators only; 410 when it has expired."""
+        body = DeliveryBody.objects.filter(delivery=self.get_object()).first()
+        if body is None:
+            raise BodyExpired
+        return Response({"headers": body.headers, **as_text(bytes(body.content))})
+
+
+class ReplayView(OfDelivery):
+    """For operators: a replay is work for the workers."""
+
+    permission_classes = (IsAuthenticated, OnlyOperators)
+    throttle_scope = "replay"
+
+    @extend_schema(
+        tags=["deliveries"],
+        summary="Replay a delivery",
+        request=None,
+        responses={
+            202: ReplaySerializer,
+            403: OpenApiResponse(description="Only operators may replay."),
+            409: OpenApiResponse(description="It runs just now, or its body has expired."),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Process the stored delivery again, here, behind everything live. Facts merge: nothing is counted twice."""
+        delivery = self.get_object()
+        if not replay.replay(Delivery.objects.filter(pk=delivery.pk)):
+            raise NotReplayable
+        return Response({"id": delivery.pk, "state": Delivery.State.RECEIVED}, status=status.HTTP_202_ACCEPTED)
+
+
+def as_text(content: bytes) -> dict[str, Any]:
+    try:
+        return {"encoding": "utf-8", "content": content.decode()}
+    except UnicodeDecodeError:
+        return {"encoding": "base64", "content": base64.b64encode(content).decode()}

@@ -1,0 +1,76 @@
+"""End to end: 5,000 mixed deliveries, from the first POST until all are processed and the figures fresh.
+
+Beside a Celery pipeline that publishes and consumes one no-op task per delivery, on the same Redis and two cores.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import psycopg
+
+from apps.integrations.story.telling import Sent
+from benchmarks.bodies import mixed_deliveries, signed_deliveries
+from benchmarks.load import post
+from benchmarks.results import Measurement
+from benchmarks.stack import Stack, live_workers, stack
+from tformance.embedded.remembered import CHECKOUT
+from tformance.processes import programs
+from tformance.processes.programs import Program
+
+COUNT = 5000
+UNFINISHED = "SELECT count(*) FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed')"
+LONGEST_S = 300
+
+
+def measure() -> Iterator[Measurement]:
+    """Deliveries a second through everything, and no-op tasks a second through Celery alone."""
+    with stack() as running:
+        sent = mixed_deliveries(count=COUNT)
+        with ExitStack() as everything:
+            everything.enter_context(running.running(*live_workers(), programs.beat()))
+            port = everything.enter_context(running.web())
+            through_everything(running, port=port, sent=mixed_deliveries(count=200))  # everybody is up and warm
+            ours = through_everything(running, port=port, sent=sent)
+        no_op = no_op_rate(running)
+    yield Measurement(name="end to end", value=ours, unit="deliveries/s", beside={"no-op tasks/s": no_op})
+
+
+def through_everything(running: Stack, *, port: int, sent: list[Sent]) -> float:
+    bodies = signed_deliveries(sent, secret=running.secret)
+    started = time.perf_counter()
+    answers = post(bodies, port=port, count=len(bodies))
+    if set(answers.statuses) != {202}:
+        raise RuntimeError(f"The door answered {answers.statuses}")
+    wait_until_fresh(running)
+    return len(bodies) / (time.perf_counter() - started)
+
+
+def wait_until_fresh(running: Stack, *, limit_s: float = LONGEST_S) -> None:
+    """Until no delivery is unfinished and no change waits."""
+    deadline = time.monotonic() + limit_s
+    with psycopg.connect(running.environment["DATABASE_URL"], autocommit=True) as connection:
+        while time.monotonic() < deadline:
+            waiting = connection.execute(f"SELECT ({UNFINISHED}) + (SELECT count(*) FROM activity_change)").fetchone()
+            if waiting == (0,):
+                return
+            time.sleep(0.05)
+    raise RuntimeError(f"After {limit_s:.0f} s deliveries or changes still wait; see {running.var / 'log'}")
+
+
+def no_op_rate(running: Stack) -> float:
+    """Publish and consume at once, as the pipeline above posts and processes at once."""
+    command = (sys.executable, "-m", "celery", "--app", "benchmarks.no_op", "worker", "--concurrency", "2")
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
+    with running.running(Program(name="no-op", role="worker", command=(*command, *quiet))):
+        measured = subprocess.run(
+            [sys.executable, "-m", "benchmarks.no_op", str(COUNT)],
+            cwd=CHECKOUT,
+            env=running.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return float(measured.stdout)

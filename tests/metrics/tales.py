@@ -1,0 +1,269 @@
+"""Stories told as facts: each step is what one delivery would bring, so a story can be told in any order."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from django.db import transaction
+
+from apps.activity import facts
+from apps.activity.facts import Fact
+from apps.activity.record import record
+from apps.metrics.recalculation import drain
+
+ACME, API, WEB = 9, 101, 102
+PEOPLE = {
+    "ana": (1, "user"),
+    "ben": (2, "user"),
+    "cy": (3, "user"),
+    "talbot": (4, "user"),
+    "dependabot[bot]": (5, "bot"),
+    "coderabbitai[bot]": (6, "bot"),
+    "github-actions[bot]": (7, "bot"),
+    "acme": (ACME, "organization"),
+}
+NOWHERE = "0" * 40
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Step = tuple[Fact, ...]
+deliveries = count(1)
+
+
+def instant(text: str) -> datetime:
+    """`03-02 09:00` or `03-02 09:00:05`, in 2026, UTC; with a year in front, of that year."""
+    text = text if text.startswith("20") else f"2026-{text}"
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def stamp(at: datetime, *, is_merged: bool = False, rank: int = 0) -> facts.Stamp:
+    return facts.Stamp(source_updated_at=at, translator_version=1, is_merged=is_merged, rank=rank)
+
+
+def person(login: str) -> int:
+    return PEOPLE[login][0]
+
+
+def profile(login: str, *, kind: str | None = None, at: datetime = EPOCH) -> facts.ContributorProfile:
+    github_id, known_kind = PEOPLE[login]
+    return facts.ContributorProfile(stamp=stamp(at), github_id=github_id, login=login, kind=kind or known_kind)
+
+
+def repository(github_id: int = API, *, full_name: str = "acme/api") -> facts.RepositoryState:
+    return facts.RepositoryState(
+        stamp=stamp(EPOCH),
+        github_id=github_id,
+        full_name=full_name,
+        owner_id=ACME,
+        default_branch="main",
+        is_private=True,
+        is_archived=False,
+        is_fork=False,
+        created_at=instant("01-01 00:00"),
+        pushed_at=None,
+    )
+
+
+def tell(*told: Fact) -> None:
+    """Record the facts as one delivery."""
+    with transaction.atomic():
+        record([facts.evidence(facts.Source(kind="delivery", key=str(next(deliveries))), told)])
+
+
+def tell_all(steps: Iterable[Step]) -> None:
+    """Record the steps, one delivery each, and recalculate at the end."""
+    for step in steps:
+        tell(*step)
+    assert drain(seconds=60)
+
+
+@dataclass
+class PullRequestTale:
+    """One pull request's life; every method adds the step that its delivery would bring."""
+
+    number: int
+    author: str
+    repository_id: int = API
+    branch: str = ""
+    steps: list[Step] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    _review_ids: Any = field(default_factory=lambda: count(1))
+
+    def opened(self, at: str, *, draft: bool = False, head: str = "", size: int = 10) -> "PullRequestTale":
+        head = head or f"head-{self.number}"
+        self.state = {
+            "github_id": self.repository_id * 1000 + self.number,
+            "title": f"Change {self.number}",
+            "state": "open",
+            "is_draft": draft,
+            "author_id": person(self.author),
+            "author_association": None,
+            "created_at": instant(at),
+            "closed_at": None,
+            "merged_at": None,
+            "merge_sha": None,
+            "base_ref": "main",
+            "head_ref": self.branch or f"branch-{self.number}",
+            "head_sha": head,
+            "is_cross_repository": False,
+        }
+        sizes = facts.PullRequestSizes(
+            stamp=stamp(instant(at)),
+            repository_id=self.repository_id,
+            number=self.number,
+            additions=size,
+            deletions=0,
+            changed_files=1,
+            commit_count=1,
+            merged_by_id=None,
+        )
+        return self._step(at, sizes, self._event("head_moved", at, subject=head))
+
+    def ready(self, at: str) -> "PullRequestTale":
+        return self._step(at, self._event("ready_for_review", at), is_draft=False)
+
+    def drafted(self, at: str) -> "PullRequestTale":
+        return self._step(at, self._event("converted_to_draft", at), is_draft=True)
+
+    def closed(self, at: str) -> "PullRequestTale":
+        return self._step(at, self._event("closed", at), state="closed", closed_at=instant(at))
+
+    def reopened(self, at: str) -> "PullRequestTale":
+        return self._step(at, self._event("reopened", at), state="open", closed_at=None)
+
+    def moved(self, at: str, head: str) -> "PullRequestTale":
+        return self._step(at, self._event("head_moved", at, subject=head), head_sha=head)
+
+    def merged(self, at: str) -> "PullRequestTale":
+        ended = {"closed_at": instant(at), "merged_at": instant(at), "merge_sha": f"merge-{self.number}"}
+        return self._step(at, self._event("closed", at), self._event("merged", at), state="closed", **ended)
+
+    def reviewed(self, at: str, reviewer: str, verdict: str = "approved") -> "PullRequestTale":
+        known: dict[str, Any] = {
+            "stamp": stamp(instant(at)),
+            "github_id": (self.repository_id * 1000 + self.number) * 100 + next(self._review_ids),
+            "repository_id": self.repository_id,
+            "number": self.number,
+        }
+        submitted = facts.ReviewSubmitted(
+            **known, author_id=person(reviewer), submitted_at=instant(at), commit_sha=None
+        )
+        return self._step(at, submitted, facts.ReviewVerdict(**known, verdict=verdict), profile(reviewer))
+
+    def _event(self, kind: str, at: str, *, subject: str = "") -> facts.PullRequestHappened:
+        return facts.PullRequestHappened(
+            repository_id=self.repository_id,
+            number=self.number,
+            kind=kind,
+            subject=subject,
+            at=instant(at),
+            source="webhook",
+            actor_id=person(self.author),
+        )
+
+    def _step(self, at: str, *told: Fact, **changes: Any) -> "PullRequestTale":
+        self.state |= changes
+        core = facts.PullRequestCore(
+            stamp=stamp(instant(at), is_merged=self.state["merged_at"] is not None),
+            repository_id=self.repository_id,
+            number=self.number,
+            updated_at=instant(at),
+            **self.state,
+        )
+        self.steps.append((repository(self.repository_id), profile(self.author), core, *told))
+        return self
+
+
+def pushed(
+    at: str,
+    *,
+    branch: str,
+    after: str,
+    before: str = NOWHERE,
+    commits: Mapping[str, str],
+    login: str = "ana",
+    forced: bool = False,
+    repository_id: int = API,
+) -> Step:
+    """A push; `commits` gives each SHA's author date. On main, they land."""
+    made = facts.PushMade(
+        repository_id=repository_id,
+        ref=f"refs/heads/{branch}",
+        before_sha=before,
+        after_sha=after,
+        pushed_at=instant(at),
+        commit_shas=tuple(commits),
+        distinct_shas=tuple(commits),
+        is_default_branch=int(branch == "main"),
+        is_forced=int(forced),
+        is_incomplete=0,
+    )
+    contents = [commit(sha, authored, login=login, repository_id=repository_id) for sha, authored in commits.items()]
+    landed = [
+        facts.CommitLanded(repository_id=repository_id, sha=sha, landed_at=instant(at))
+        for sha in commits
+        if branch == "main"
+    ]
+    return (repository(repository_id), made, *contents, *landed)
+
+
+def commit(sha: str, authored: str, *, login: str = "ana", repository_id: int = API) -> facts.CommitContent:
+    return facts.CommitContent(
+        stamp=stamp(EPOCH),
+        repository_id=repository_id,
+        sha=sha,
+        headline="A change",
+        authored_at=instant(authored),
+        committed_at=instant(authored),
+        author_name=login,
+        author_email=f"{login}@example.com",
+        author_login=login,
+        is_date_clamped=False,
+    )
+
+
+def deployed(
+    github_id: int,
+    *,
+    statuses: Mapping[str, str],
+    environment: str = "production",
+    sha: str = "sha",
+    run_id: int | None = None,
+    created: str | None = None,
+) -> list[Step]:
+    """A deployment and its statuses (state and time), each a step of its own."""
+    first = created or next(iter(statuses.values()))
+    requested = facts.DeploymentState(
+        stamp=stamp(instant(first)),
+        github_id=github_id,
+        repository_id=API,
+        sha=sha,
+        ref="main",
+        environment=environment,
+        task="deploy",
+        is_production=environment == "production",
+        is_transient=False,
+        creator_id=person("github-actions[bot]"),
+        created_at=instant(first),
+    )
+    steps: list[Step] = [(repository(), profile("github-actions[bot]"), requested, *run_of(github_id, run_id))]
+    for number, (state, at) in enumerate(statuses.items(), start=1):
+        told = facts.DeploymentStatusState(
+            stamp=stamp(instant(at)),
+            github_id=github_id * 10 + number,
+            repository_id=API,
+            deployment_id=github_id,
+            state=state,
+            environment=environment,
+            creator_id=None,
+            created_at=instant(at),
+        )
+        steps.append((repository(), requested, told))
+    return steps
+
+
+def run_of(github_id: int, run_id: int | None) -> Sequence[Fact]:
+    if run_id is None:
+        return ()
+    return (facts.DeploymentRun(stamp=stamp(EPOCH), github_id=github_id, repository_id=API, run_id=run_id),)

@@ -1,0 +1,122 @@
+"""How the admin looks and is arranged. Its fonts and scripts are files of our own server."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def page(title: str, icon: str, model: str) -> dict[str, Any]:
+    """The sidebar's entry for a model, shown to whoever may see it."""
+    app, name = model.split(".")
+
+    def may_see(request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{app}.view_{name}")
+
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "permission": may_see,
+    }
+
+
+def group(title: str, *items: dict[str, Any], is_closed: bool = False) -> dict[str, Any]:
+    return {"title": title, "separator": True, "collapsible": is_closed, "items": list(items)}
+
+
+NAVIGATION = [
+    group(
+        "Teams",
+        page("Teams", "groups", "teams.team"),
+        page("Bot rules", "smart_toy", "teams.botrule"),
+    ),
+    group(
+        "Letterbox",
+        page("Deliveries", "inbox", "webhooks.delivery"),
+        page("Refusals", "block", "webhooks.refusal"),
+        page("Webhook secrets", "key", "webhooks.webhooksecret"),
+    ),
+    group(
+        "What happened",
+        page("Repositories", "folder", "activity.repository"),
+        page("Pull requests", "merge", "activity.pullrequest"),
+        page("Reviews", "rate_review", "activity.review"),
+        page("Commits", "commit", "activity.commit"),
+        page("Deployments", "rocket_launch", "activity.deployment"),
+        page("Workflow runs", "play_circle", "activity.workflowrun"),
+        page("Issues", "error", "activity.issue"),
+        page("Releases", "sell", "activity.release"),
+        page("Contributors", "person", "activity.contributor"),
+        page("Installations", "extension", "activity.installation"),
+    ),
+    group(
+        "What is derived",
+        page("Pull request clocks", "timer", "metrics.derivedpullrequest"),
+        page("Closings", "cancel", "metrics.derivedclosing"),
+        page("Reviews that count", "reviews", "metrics.derivedreview"),
+        page("Deployments that count", "deployed_code", "metrics.deriveddeployment"),
+        page("Commits that count", "commit", "metrics.derivedcommit"),
+        page("Team freshness", "update", "metrics.teamfreshness"),
+        is_closed=True,
+    ),
+    group(
+        "Behind it",
+        page("Pull request history", "history", "activity.pullrequestevent"),
+        page("Pull request commits", "account_tree", "activity.pullrequestcommit"),
+        page("Review comments", "comment", "activity.reviewcomment"),
+        page("Issue comments", "chat", "activity.issuecomment"),
+        page("Pushes", "upload", "activity.push"),
+        page("Branches and tags", "call_split", "activity.gitreference"),
+        page("Deployment statuses", "flag", "activity.deploymentstatus"),
+        page("Repository access", "lock_open", "activity.repositoryaccess"),
+        page("GitHub teams", "diversity_3", "activity.githubteam"),
+        page("GitHub memberships", "badge", "activity.githubmembership"),
+        page("Coverage", "date_range", "activity.coverage"),
+        page("Provenance", "travel_explore", "activity.provenance"),
+        page("Changes that wait", "pending", "activity.change"),
+        is_closed=True,
+    ),
+    group(
+        "People",
+        page("Users", "manage_accounts", "users.customuser"),
+        page("API tokens", "vpn_key", "users.apitoken"),
+        page("Groups", "group_work", "auth.group"),
+        page("Notes", "notifications", "notifications.notification"),
+        page("Sign-ins refused", "gpp_bad", "axes.accessattempt"),
+    ),
+    group(
+        "Machinery",
+        page("Status", "monitor_heart", "monitoring.statuscheck"),
+        page("Task results", "checklist", "django_celery_results.taskresult"),
+    ),
+]
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "tformance",
+    "SITE_HEADER": "tformance",
+    "SITE_SUBHEADER": "Administration",
+    "SITE_SYMBOL": "mark_email_read",
+    "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("dashboard/mark.svg")}],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254)",
+            "100": "oklch(93.2% .032 256)",
+            "200": "oklch(88.2% .059 254)",
+            "300": "oklch(80.9% .105 252)",
+            "400": "oklch(70.7% .165 255)",
+            "500": "oklch(62.3% .2 260)",
+            "600": "oklch(50% .2 264)",
+            "700": "oklch(45% .19 265)",
+            "800": "oklch(40% .17 266)",
+            "900": "oklch(36% .14 266)",
+            "950": "oklch(28% .09 268)",
+        }
+    },
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
+}

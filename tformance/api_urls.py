@@ -1,0 +1,11 @@
+"""Version 1 of the API: each app brings its own addresses."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+urlpatterns = [
+    path("", include("apps.teams.api.urls")),
+    path("", include("apps.metrics.api.urls")),
+    path("", include("apps.webhooks.api.urls")),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+]
