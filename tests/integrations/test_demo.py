@@ -87,10 +87,10 @@ def test_an_address_is_http(url):
 
 @pytest.mark.django_db(transaction=True)
 def test_deliveries_posted_twice_are_kept_once(live_server, settings):
-    sender = Sender(live_server.url, secret=settings.GITHUB_WEBHOOK_SECRETS[0])
     story = tell_demo(start=START)[:20]
     seen: list[int] = []
-    for _ in range(2):
-        assert sender.send_all(story, progress=seen.append) == {202: 20}
+    with Sender(live_server.url, secret=settings.GITHUB_WEBHOOK_SECRETS[0]) as sender:
+        for _ in range(2):
+            assert sender.send_all(story, progress=seen.append) == {202: 20}
     assert Delivery.objects.count() == 20
     assert seen == [*range(1, 21), *range(1, 21)]
