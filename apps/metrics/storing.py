@@ -39,7 +39,7 @@ class DerivedTable:
         return tuple(row[self.columns.index(name)] for name in self.key)
 
     def replace(self, scopes: Sequence[Scope], rows: Sequence[Row]) -> None:
-        """Let the table hold exactly `rows` within `scopes`, whose locks the caller holds; equal rows are not written."""
+        """Let the table hold exactly `rows` within `scopes`, whose locks the caller holds; equal rows stay."""
         with connection.cursor() as cursor:
             cursor.execute(self.replacing, [as_json(self.scope, scopes), as_json(self.columns, rows)])
 
