@@ -13,8 +13,9 @@ Written by `manage.py describe_figures` from the registry of `apps/metrics`, as 
 A figure is read for a team and a window `[start, end)` of local days in the team's time zone: an instant at midnight
 belongs to the next window only. Medians and quantiles interpolate (R-7); nothing is averaged from daily medians.
 Accounts that count as bots are left out unless asked for (`bots=include`, `bots=only`); GitHub's account type decides,
-and a bot rule overrules it. Work counts for the teams whose member its author was at that time (`at_event`): somebody in
-two teams counts in both, so teams may add up to more than the organisation. `as_of` asks what was true at an instant.
+and a bot rule overrules it. Work counts for the teams whose member its author was at that time (`at_event`):
+somebody in two teams counts in both, so teams may add up to more than the organisation. `as_of` asks what was true at
+an instant.
 """
 
 
