@@ -10,3 +10,7 @@ from tests.engines import use_engines
 
 use_engines()
 django.setup()
+
+from tests.emptying import delete_instead_of_truncating  # noqa: E402  Django is set up now
+
+delete_instead_of_truncating()
