@@ -23,7 +23,7 @@ class DoorFirstMiddleware:
         self._door = DeliveryView.as_view()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info != self._address:
+        if request.path_info.rstrip("/") != self._address:
             return self._get_response(request)
         request.get_host()  # refuses a host that is not ours
         response: HttpResponse = self._door(request).render()
@@ -32,4 +32,4 @@ class DoorFirstMiddleware:
 
     @cached_property
     def _address(self) -> str:
-        return reverse("webhooks:github")
+        return reverse("webhooks:github").rstrip("/")

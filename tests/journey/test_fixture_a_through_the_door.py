@@ -29,9 +29,9 @@ from tests.metrics.fixture_a_expectations import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-GROUPS, ORDERS_PER_GROUP = 10, 20
+GROUPS, ORDERS_PER_GROUP = 40, 5
 # A push does not tell a commit's parents, so the five merge commits count until somebody knows them.
-EXPECTED = {**HUMANS, "commits": {"value": 11, "remarks": {"perhaps_merges": 11}}}
+EXPECTED = {**HUMANS, "commits": {"value": 11, "remarks": {"merges_not_known": 11}}}
 
 
 def work_off() -> None:

@@ -34,7 +34,7 @@ def check(*arguments: str) -> tuple[int, str]:
 
 @pytest.mark.usefixtures("_fixture_a")
 def test_the_check_finds_nothing_where_nothing_is_wrong() -> None:
-    assert check() == (0, "difference: 0\n")
+    assert check() == (0, "difference: 0 (the figures equal a full rebuild)\n")
 
 
 @pytest.mark.usefixtures("_fixture_a")
@@ -80,7 +80,7 @@ def test_only_what_is_named_is_looked_at(chosen: tuple[str, str]) -> None:
     team = Team.objects.create(name="Web", slug="web")
     team.tracked.create(repository_id=WEB)
     DerivedPullRequest.objects.filter(repository_id=API, number=1).update(cycle_seconds=1)
-    assert check(*chosen) == (0, "difference: 0\n")
+    assert check(*chosen) == (0, "difference: 0 (the figures equal a full rebuild)\n")
     assert check("--repository", "acme/api")[0] == 1
 
 

@@ -142,10 +142,10 @@ def test_production_is_what_the_team_says(teams: Teams) -> None:
 def test_merges_are_left_out_as_soon_as_they_are_known(teams: Teams) -> None:
     tell_all([pushed("03-02 12:00", branch="main", after="m1", commits={"m1": "03-02 11:00"})])
     reading = read_figure("commits", FigureQuery(team=teams["acme"], window=WEEK))
-    assert (reading.value, reading.remarks) == (1, {"perhaps_merges": 1})
+    assert (reading.value, reading.remarks) == (1, {"merges_not_known": 1})
     tell_all([(facts.CommitParents(repository_id=API, sha="m1", parent_count=2, author_id=None),)])
     reading = read_figure("commits", FigureQuery(team=teams["acme"], window=WEEK))
-    assert (reading.value, reading.remarks) == (0, {"perhaps_merges": 0})
+    assert (reading.value, reading.remarks) == (0, {"merges_not_known": 0})
 
 
 @pytest.mark.django_db
