@@ -16,7 +16,7 @@ from tformance.embedded.account import engine_account
 from tformance.embedded.binaries import locate
 from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import LONGEST_SOCKET_PATH, Home
+from tformance.embedded.home import LONGEST_SOCKET_PATH, Home, abandoned_folders
 from tformance.embedded.occupants import occupants
 from tformance.embedded.postgres import SETTINGS, Postgres
 from tformance.embedded.redis_server import Redis
@@ -267,3 +267,17 @@ def test_a_folder_laid_out_for_us_by_somebody_else_is_refused(fresh_engines: Eng
         fresh_engines.start()
     home.root.unlink()
     (tmp_path / "away").rename(home.root)
+
+
+@needs_root
+def test_data_whose_checkout_is_gone_is_named_and_kept(fresh_engines: Engines) -> None:
+    fresh_engines.start()
+    fresh_engines.stop()
+    home = postgres_of(fresh_engines).home
+    assert home.root not in abandoned_folders()
+    memory = fresh_engines.var / "engines.json"
+    kept = memory.read_text()
+    memory.unlink()
+    assert home.root in abandoned_folders()
+    assert home.root.is_dir()
+    memory.write_text(kept)
