@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -26,7 +26,8 @@ class DoorFirstMiddleware:
         if request.path_info != self._address:
             return self._get_response(request)
         request.get_host()  # refuses a host that is not ours
-        response: HttpResponseBase = self._door(request).render()
+        response: HttpResponse = self._door(request).render()
+        response["Content-Length"] = str(len(response.content))
         return response
 
     @cached_property

@@ -196,6 +196,7 @@ def test_the_door_touches_no_session(github: GitHub) -> None:
     answer = github.deliver()
     assert answer.status_code == 202
     assert not answer.cookies
+    assert int(answer["Content-Length"]) == len(answer.content)
     assert "Cookie" not in answer.get("Vary", "")
 
 

@@ -50,10 +50,7 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
         return next((access.role for access in team.accesses.all()), TeamAccess.Role.VIEWER)
 
     def validate_production_environments(self, names: list[str]) -> list[str]:
-        cleaned = list(dict.fromkeys(name.strip() for name in names))
-        if any(not name for name in cleaned):
-            raise serializers.ValidationError(_("An environment has a name."))
-        return cleaned
+        return list(dict.fromkeys(names))
 
 
 class TeamMemberSerializer(serializers.ModelSerializer[TeamMember]):

@@ -62,13 +62,10 @@ class Command(BaseCommand):
     def _post(self, story: Sequence[Sent], *, url: str, progress: Progress) -> None:
         began = time.monotonic()
         task = progress.add_task("posting deliveries", total=len(story))
-        try:
-            sender = Sender(url, secret=first_secret())
-        except ValueError as error:
-            raise CommandError(str(error)) from error
-        if sender.send(story[0]) == NO_ANSWER:
-            raise CommandError(f"Nothing answers at {url}. Start tformance with `make run`, or give its --url.")
-        answers = sender.send_all(story, progress=lambda done: progress.update(task, completed=done))
+        with open_sender(url) as sender:
+            if sender.send(story[0]) == NO_ANSWER:
+                raise CommandError(f"Nothing answers at {url}. Start tformance with `make run`, or give its --url.")
+            answers = sender.send_all(story, progress=lambda done: progress.update(task, completed=done))
         refused = {status: times for status, times in answers.items() if status != ACCEPTED}
         if refused:
             raise CommandError(f"Not every delivery was accepted; answers by status (0 is none): {refused}.")
@@ -126,11 +123,14 @@ def refuse_real_data() -> None:
         )
 
 
-def first_secret() -> str:
-    secrets: list[str] = settings.GITHUB_WEBHOOK_SECRETS
-    if not secrets:
+def open_sender(url: str) -> Sender:
+    """GitHub, who knows the newest secret of this instance."""
+    if not settings.GITHUB_WEBHOOK_SECRETS:
         raise CommandError("There is no webhook secret to sign with: set GITHUB_WEBHOOK_SECRETS.")
-    return secrets[0]
+    try:
+        return Sender(url, secret=settings.GITHUB_WEBHOOK_SECRETS[0])
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def count_states() -> dict[str, int]:
