@@ -119,7 +119,7 @@ def test_redis_data_that_cannot_be_read_is_set_aside(fresh_engines: Engines) -> 
     fresh_engines.start()
     fresh_engines.stop()
     server = replace(redis_of(fresh_engines), durable=True)
-    (server.data / "appendonly.aof").write_bytes(b"*3\r\n$3\r\nSET\r\n$garbage")
+    (server.data / "appendonly.aof").write_bytes(b"this is no command\r\n" * 9)
     (server.data / "appendonlydir").mkdir()
     (server.data / "appendonlydir" / "appendonly.aof.manifest").write_bytes(b"garbage")
 
