@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 from django.apps import apps
-from django.db import connection
 
 from apps.integrations.story.telling import Sent
 from apps.metrics.figures import FigureQuery, read_figure
@@ -15,6 +14,7 @@ from apps.metrics.recalculation import drain as recalculate
 from apps.teams.models import Team, TeamMember
 from apps.webhooks.draining import drain as process
 from apps.webhooks.models import Delivery
+from tests.emptying import empty
 from tests.github import fixture_a
 from tests.github.door import Door
 from tests.metrics.comparing import assert_equals_rebuild, derived_tables
@@ -42,9 +42,7 @@ def work_off() -> None:
 
 def forget_everything() -> None:
     labels = ("webhooks", "activity", "metrics", "teams")
-    tables = [model._meta.db_table for label in labels for model in apps.get_app_config(label).get_models()]
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(map(connection.ops.quote_name, tables))} CASCADE")
+    empty(model._meta.db_table for label in labels for model in apps.get_app_config(label).get_models())
 
 
 def arrange_teams() -> None:
