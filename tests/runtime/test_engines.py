@@ -280,4 +280,6 @@ def test_data_whose_checkout_is_gone_is_named_and_kept(fresh_engines: Engines) -
     memory.unlink()
     assert home.root in abandoned_folders()
     assert home.root.is_dir()
+    memory.write_text("damaged")
+    assert home.root not in abandoned_folders()
     memory.write_text(kept)

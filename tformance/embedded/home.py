@@ -138,11 +138,12 @@ def abandoned_folders() -> list[Path]:
 
 
 def _has_owner(folder: Path) -> bool:
+    """Whether somebody may still need it; what cannot be read proves nothing."""
     try:
         var = Path((folder / OWNER_FILE).read_text())
-    except OSError:
-        return False
-    return read_private_json(var / FILE).get("folder") == str(folder)
+        return read_private_json(var / FILE).get("folder") == str(folder)
+    except (OSError, EmbeddedError):
+        return True
 
 
 def free_port() -> int:
