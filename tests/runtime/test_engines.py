@@ -16,7 +16,7 @@ from tformance.embedded.account import engine_account
 from tformance.embedded.binaries import locate
 from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import LONGEST_SOCKET_PATH, Home
+from tformance.embedded.home import LONGEST_SOCKET_PATH, Home, abandoned_folders
 from tformance.embedded.occupants import occupants
 from tformance.embedded.postgres import SETTINGS, Postgres
 from tformance.embedded.redis_server import Redis
@@ -119,7 +119,7 @@ def test_redis_data_that_cannot_be_read_is_set_aside(fresh_engines: Engines) -> 
     fresh_engines.start()
     fresh_engines.stop()
     server = replace(redis_of(fresh_engines), durable=True)
-    (server.data / "appendonly.aof").write_bytes(b"*3\r\n$3\r\nSET\r\n$garbage")
+    (server.data / "appendonly.aof").write_bytes(b"this is no command\r\n" * 9)
     (server.data / "appendonlydir").mkdir()
     (server.data / "appendonlydir" / "appendonly.aof.manifest").write_bytes(b"garbage")
 
@@ -267,3 +267,19 @@ def test_a_folder_laid_out_for_us_by_somebody_else_is_refused(fresh_engines: Eng
         fresh_engines.start()
     home.root.unlink()
     (tmp_path / "away").rename(home.root)
+
+
+@needs_root
+def test_data_whose_checkout_is_gone_is_named_and_kept(fresh_engines: Engines) -> None:
+    fresh_engines.start()
+    fresh_engines.stop()
+    home = postgres_of(fresh_engines).home
+    assert home.root not in abandoned_folders()
+    memory = fresh_engines.var / "engines.json"
+    kept = memory.read_text()
+    memory.unlink()
+    assert home.root in abandoned_folders()
+    assert home.root.is_dir()
+    memory.write_text("damaged")
+    assert home.root not in abandoned_folders()
+    memory.write_text(kept)

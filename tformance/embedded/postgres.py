@@ -26,7 +26,7 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
     "password_encryption": "scram-sha-256",
-    "max_connections": "100",
+    "max_connections": "200",  # more than the web process has threads: each may hold one
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
     "wal_compression": "on",
@@ -41,7 +41,7 @@ SETTINGS = {
     "autovacuum_naptime": "20s",
 }
 # Only for the test suite: nothing that is worth a disk flush.
-FLEETING = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1h", "max_connections": "200"}
+FLEETING = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1h"}
 
 
 @dataclass(frozen=True, kw_only=True)
