@@ -93,7 +93,15 @@ def test_facts_and_what_is_derived_are_never_edited(week: Cast, operator: Client
 
 @pytest.mark.parametrize(
     ("term", "numbers"),
-    [("acme/api#3", {3}), ("#3", {3}), ("3", {3}), ("ANA", {1}), ("merge-5", {5}), ("umbrella/secrets#3", set())],
+    [
+        ("acme/api#3", {3}),
+        ("#3", {3}),
+        ("3", {3}),
+        ("ANA", {1}),
+        ("merge-5", {5}),
+        ("umbrella/secrets#3", set()),
+        ("9" * 4301, set()),
+    ],
 )
 def test_pull_requests_are_found_by_what_people_have_at_hand(operator: Client, term: str, numbers: set[int]) -> None:
     answer = operator.get(reverse("admin:activity_pullrequest_changelist"), {"q": term})
