@@ -60,7 +60,7 @@ restore: $(VENV)/run.stamp  ## Replace the database by a backup: make restore FI
 	@test -n "$(FILE)" || { echo "error: which backup? make restore FILE=var/backups/…"; exit 2; }
 	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m tformance.backup restore "$(FILE)"
 
-upgrade: $(VENV)/run.stamp  ## After `git pull`: back up, install what is new, migrate
+upgrade: $(VENV)/run.stamp  ## After `git pull`: install what is new, back up, migrate
 	@$(MAKE) --no-print-directory backup
 	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python manage.py prepare
 	@echo "Upgraded. Start it with: make run"

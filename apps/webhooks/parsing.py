@@ -31,9 +31,19 @@ class Document:
     is_sanitised: bool
 
 
+def media_type(content_type: str) -> str:
+    """What a Content-Type names, without parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a body of this Content-Type is a form, which carries the JSON in a field."""
+    return media_type(content_type) == FORM
+
+
 def read_document(content: bytes, *, content_type: str) -> Document:
     """The JSON object that a body carries; UnusablePayload with the reason for anything else."""
-    raw = _form_payload(content) if content_type.startswith(FORM) else content
+    raw = _form_payload(content) if is_form(content_type) else content
     text = _decode(raw)
     _refuse_excess(text)
     payload = _parse(text)

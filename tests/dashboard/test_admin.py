@@ -93,7 +93,15 @@ def test_facts_and_what_is_derived_are_never_edited(week: Cast, operator: Client
 
 @pytest.mark.parametrize(
     ("term", "numbers"),
-    [("acme/api#3", {3}), ("#3", {3}), ("3", {3}), ("ANA", {1}), ("merge-5", {5}), ("umbrella/secrets#3", set())],
+    [
+        ("acme/api#3", {3}),
+        ("#3", {3}),
+        ("3", {3}),
+        ("ANA", {1}),
+        ("merge-5", {5}),
+        ("umbrella/secrets#3", set()),
+        ("9" * 4301, set()),
+    ],
 )
 def test_pull_requests_are_found_by_what_people_have_at_hand(operator: Client, term: str, numbers: set[int]) -> None:
     answer = operator.get(reverse("admin:activity_pullrequest_changelist"), {"q": term})
@@ -118,7 +126,7 @@ def test_a_team_edited_here_is_a_change_that_figures_follow(week: Cast, operator
         for field in ("TOTAL_FORMS", "INITIAL_FORMS")
     }
     address = reverse("admin:teams_team_change", args=[team.pk])
-    answer = operator.post(address, {**form, **inlines, "sync_frequency": "daily", "is_approved": "on"})
+    answer = operator.post(address, {**form, **inlines, "is_approved": "on"})
     assert answer.status_code == 302, answer.content
     assert Change.objects.filter(kind="team", key=str(team.pk)).exists()
 

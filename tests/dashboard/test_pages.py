@@ -86,7 +86,7 @@ def test_a_new_instance_says_where_github_must_post() -> None:
 
 def test_somebody_in_no_team_is_told_whom_to_ask() -> None:
     page = read(signed_in(CustomUser.objects.create_user("new")), "/")
-    assert "You are in no team yet" in page
+    assert "You have no access to a team yet" in page
     assert "webhooks/github" not in page
 
 

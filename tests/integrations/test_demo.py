@@ -81,7 +81,7 @@ def test_the_demo_says_when_nothing_answers():
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:8000", "http://"])
 def test_an_address_is_http(url):
-    with pytest.raises(ValueError, match="is no http"):
+    with pytest.raises(ValueError, match="is not an http"):
         Sender(url, secret="x")
 
 

@@ -61,7 +61,7 @@ def test_the_check_names_each_difference_and_a_rebuild_mends_it() -> None:
     assert f"derived pull request {API}:1: cycle_seconds is 1, should be 72000" in said
     assert f"derived pull request {API}:2: missing" in said
     assert f"derived closing {API}:6:" in said
-    assert "nothing calls for it" in said
+    assert "should not exist" in said
     assert "derived review" in said
     assert "is_merge is True, should be None" in said
     assert "succeeded_at is None, should be 2026-03-03 12:00:00+00:00" in said

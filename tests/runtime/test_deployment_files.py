@@ -17,7 +17,23 @@ from tformance.processes.__main__ import arguments, chosen_program
 from tformance.processes.programs import STOP_SECONDS
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+
+
+class EveryKeyOnce(yaml.SafeLoader):
+    """Refuses a mapping that says a key twice, as Docker Compose does and YAML's usual loader does not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        if len(set(keys)) < len(keys):
+            raise yaml.constructor.ConstructorError(None, None, "a key occurs twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=EveryKeyOnce)  # noqa: S506  derived from the safe one
+
+
+COMPOSE: dict[str, Any] = load_yaml((PROJECT / "docker-compose.yml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("build")}
 UNITS = sorted((PROJECT / "deploy" / "systemd").glob("*.service"))
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
@@ -45,6 +61,21 @@ def test_a_service_gets_variables_that_exist_and_all_that_have_no_default(servic
     given = set(service["environment"])
     assert given - {"WORKER_HEARTBEAT_FILE"} <= set(VARIABLES)
     assert {"SECRET_KEY", "FERNET_KEYS", "GITHUB_WEBHOOK_SECRETS", "DATABASE_URL", "REDIS_URL"} <= given
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "a: {b: 1, b: 1}", "x: &x {a: 1}\ny:\n  <<: *x\n  b: 1\n  b: 2"])
+def test_a_key_that_occurs_twice_would_be_found(text: str) -> None:
+    with pytest.raises(yaml.YAMLError, match="occurs twice"):
+        load_yaml(text)
+
+
+@services
+def test_the_key_of_the_app_is_where_its_variable_says(service: dict[str, Any]) -> None:
+    (mount,) = service["volumes"]
+    assert (
+        service["environment"]["GITHUB_APP_PRIVATE_KEY_FILE"] == f"${{GITHUB_APP_PRIVATE_KEY_FILE:+{mount['target']}}}"
+    )
+    assert mount["source"].startswith("${GITHUB_APP_PRIVATE_KEY_FILE:-")
 
 
 @services

@@ -47,7 +47,7 @@ def test_what_has_no_default_is_asked_for_by_name(load: Any, name: str) -> None:
         ("DEBUG", "perhaps", "DEBUG is invalid"),
         ("PUBLIC_URL", "tformance.example.com", "is not an address like https://"),
         ("DATABASE_URL", "nonsense", "DATABASE_URL is invalid"),
-        ("REDIS_URL", "http://redis", "REDIS_URL is invalid: is no redis:// URL"),
+        ("REDIS_URL", "http://redis", "REDIS_URL is invalid: is not a redis:// URL"),
         ("EMAIL_URL", "pigeon://loft", "EMAIL_URL names no kind of server"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,nginx", "'nginx' is neither an IP address nor a network"),
         ("GITHUB_API_URL", "http://github.example.com/api/v3", "must use https"),
@@ -103,6 +103,16 @@ def test_an_https_address_makes_everything_secure(load: Any) -> None:
     assert settings["CSRF_TRUSTED_ORIGINS"] == ["https://tformance.example.com"]
 
 
+def test_further_hosts_are_allowed_besides_the_public_one(load: Any) -> None:
+    settings = load(PUBLIC_URL="https://tformance.example.com", ALLOWED_HOSTS="inside.example.com")
+    assert settings["ALLOWED_HOSTS"][:2] == ["tformance.example.com", "inside.example.com"]
+
+
+def test_raw_bodies_are_kept_for_30_days_or_for_ever(load: Any) -> None:
+    assert load()["BODY_RETENTION_DAYS"] == 30
+    assert load(BODY_RETENTION_DAYS="0")["BODY_RETENTION_DAYS"] == 0
+
+
 def test_a_loopback_address_stays_usable_without_tls(load: Any) -> None:
     settings = load(PORT="8123")
     assert settings["PUBLIC_URL"] == "http://127.0.0.1:8123"
@@ -149,7 +159,6 @@ def test_what_a_database_url_says_of_itself_is_kept(load: Any) -> None:
 
 def test_only_the_webhook_path_takes_large_bodies(load: Any) -> None:
     settings = load()
-    assert settings["WEBHOOK_BODY_LIMIT"] == 25 * 1024 * 1024
     assert settings["DATA_UPLOAD_MAX_MEMORY_SIZE"] == 1024 * 1024
 
 

@@ -23,7 +23,7 @@ class Sender:
     def __init__(self, url: str, *, secret: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"{url!r} is no http:// or https:// address.")
+            raise ValueError(f"{url!r} is not an http:// or https:// address.")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._path = parts.path.rstrip("/") + PATH
         self._secret = secret

@@ -55,7 +55,7 @@ def day_in(parameters: QueryDict, name: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        words = f"{text!r} is no day." if text else "from and to go together."
+        words = f"{text!r} is not a day." if text else "from and to go together."
         raise ValidationError({name: [f"{words} Write it like 2026-03-02."]}) from error
     if not date.min.year < day.year < date.max.year:  # time zones reach into the neighbouring year
         raise ValidationError({name: [f"{text} is too far away."]})
@@ -72,7 +72,7 @@ def as_of_in(parameters: QueryDict) -> datetime | None:
         instant = None
     if instant is None or instant.tzinfo is None:
         accepted = "Write an instant with its zone, like 2026-03-04T23:00:00Z."
-        raise ValidationError({"as_of": [f"{text!r} is no instant. {accepted}"]})
+        raise ValidationError({"as_of": [f"{text!r} is not an instant. {accepted}"]})
     if instant > datetime.now(UTC):
         raise ValidationError({"as_of": ["It lies in the future."]})
     return instant

@@ -36,7 +36,8 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
             "last_synced_at",
             "created_at",
         )
-        read_only_fields = ("slug", "is_approved", "last_sync_status", "last_synced_at", "created_at")
+        # Nothing synchronises yet: how often is shown, and cannot be chosen.
+        read_only_fields = ("slug", "is_approved", "sync_frequency", "last_sync_status", "last_synced_at", "created_at")
         extra_kwargs = {  # noqa: RUF012  DRF's own shape
             "time_zone": {"help_text": "An IANA name, such as Europe/Berlin: days begin at its midnight."},
             "production_environments": {"help_text": "Names of the environments that count as production."},

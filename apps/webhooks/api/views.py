@@ -16,7 +16,6 @@ from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
 from apps.webhooks.models import Delivery, DeliveryBody
-from apps.webhooks.visibility import deliveries_visible_to
 
 
 class NewestFirst(CursorPagination):
@@ -51,7 +50,7 @@ class OfDelivery(generics.GenericAPIView[Delivery]):
     serializer_class = DeliverySerializer
 
     def get_queryset(self) -> QuerySet[Delivery]:
-        return deliveries_visible_to(self.request.user)
+        return Delivery.objects.visible_to(self.request.user)
 
 
 @extend_schema_view(get=extend_schema(tags=["deliveries"], summary="Deliveries, newest first"))

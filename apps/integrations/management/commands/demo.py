@@ -32,7 +32,7 @@ ACCOUNTS = [company.account.id for company in COMPANIES]
 class Command(BaseCommand):
     help = (
         "Tell a sample story: eight weeks of two teams and four repositories, posted signed through the webhook "
-        "door of a running tformance, which processes it like GitHub's own deliveries. Told twice, it doubles nothing."
+        "door of a running tformance, which processes it like GitHub's own deliveries. Running it twice adds nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -104,7 +104,7 @@ def seconds(text: str) -> float:
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is not a number of seconds.") from error
     if number <= 0:
-        raise ArgumentTypeError("The patience must be more than nothing.")
+        raise ArgumentTypeError("--patience must be greater than 0.")
     return number
 
 
