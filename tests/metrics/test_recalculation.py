@@ -108,6 +108,22 @@ def test_a_login_that_becomes_known_names_the_author_of_its_commits() -> None:
 
 
 @pytest.mark.django_db
+def test_an_account_that_is_only_seen_again_does_not_move_the_authorship_of_its_login() -> None:
+    tell_all([pushed("03-02 12:00", branch="main", after="m1", commits={"m1": "03-02 11:00"}, login="ana")])
+    first, second = (
+        facts.ContributorProfile(stamp=stamp(instant(seen)), github_id=github_id, login="ana", kind="user")
+        for github_id, seen in ((71, "03-03 00:00"), (72, "03-04 00:00"))
+    )
+    tell_all([(first,), (second,)])
+    seen_again = facts.ContributorProfile(
+        stamp=stamp(instant("03-05 00:00")), github_id=first.github_id, login="ana", kind="user"
+    )
+    tell_all([(seen_again,)])
+    assert DerivedCommit.objects.get().author_id == second.github_id
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("learned_first", [True, False])
 def test_a_run_id_learned_late_makes_two_deployments_one(teams: Teams, learned_first: bool) -> None:
     first = deployed(201, statuses={"failure": "03-03 10:00"})
@@ -251,6 +267,25 @@ def test_a_change_of_an_unknown_kind_waits_for_somebody_who_knows_it() -> None:
     Change.objects.create(kind="sprint", key="1")
     assert drain(seconds=60)
     assert Change.objects.get().kind == "sprint"
+
+
+@pytest.mark.django_db
+def test_the_greatest_number_of_lines_that_can_be_told_is_still_a_size() -> None:
+    most = 2**31 - 1
+    tell_all([*PullRequestTale(1, "ana").opened("03-02 10:00").steps])
+    told = facts.PullRequestSizes(
+        stamp=stamp(instant("03-02 11:00")),
+        repository_id=API,
+        number=1,
+        additions=most,
+        deletions=most,
+        changed_files=1,
+        commit_count=1,
+        merged_by_id=None,
+    )
+    tell_all([(told,)])
+    assert DerivedPullRequest.objects.get().size == 2 * most
+    assert not Change.objects.exists()
 
 
 @pytest.mark.django_db

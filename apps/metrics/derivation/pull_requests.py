@@ -30,7 +30,7 @@ SCOPES = (
 READ_STATES = f"""
     {SCOPES}
     SELECT repository_id, number, author_id, {IS_BOT_AUTHOR}, is_draft, created_at, updated_at,
-           merged_at, closed_at, merge_sha, additions + deletions
+           merged_at, closed_at, merge_sha, additions::bigint + deletions
     FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
     WHERE activity_pullrequest.created_at IS NOT NULL
 """  # noqa: S608  names of our own tables and columns
