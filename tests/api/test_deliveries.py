@@ -1,7 +1,9 @@
 """The letterbox over the API."""
 
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.utils import timezone
@@ -63,6 +65,13 @@ def test_a_day_narrows_the_list(inbox: Cast) -> None:
 def test_a_bad_filter_is_400(inbox: Cast, filters: str) -> None:
     answer = inbox.client(inbox.viewer).get(f"{LIST}?{filters}")
     assert (answer.status_code, list(answer.json()["fields"])) == (400, [filters.partition("=")[0]])
+
+
+@pytest.mark.parametrize("position", ["abc", "\0", "1.5", "9" * 5000])
+def test_a_cursor_made_elsewhere_is_404(inbox: Cast, position: str) -> None:
+    cursor = b64encode(urlencode({"p": position}).encode()).decode()
+    answer = inbox.client(inbox.viewer).get(LIST, {"cursor": cursor})
+    assert (answer.status_code, answer.json()["detail"]) == (404, "Invalid cursor")
 
 
 def test_pages_stay_put_while_deliveries_come_in(inbox: Cast) -> None:

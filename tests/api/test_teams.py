@@ -6,7 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.activity.models import Change, Contributor, Repository
-from apps.teams.models import TeamMember, TeamRepository
+from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from tests.api.conftest import API, SECRETS, Cast, make_members
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +122,40 @@ def test_an_admin_adds_only_what_they_see(admin: APIClient) -> None:
     }
     assert refused == {"invalid"}
     assert Repository.objects.filter(pk=SECRETS).exists()
+
+
+@pytest.fixture
+def own(week: Cast) -> Team:
+    """A team of the viewer's own that tracks nothing; its admin only looks at acme."""
+    own = Team.objects.create(name="Own", slug="own")
+    TeamAccess.objects.create(team=own, user=week.viewer, role=TeamAccess.Role.ADMIN)
+    return own
+
+
+def add(client: APIClient, team: Team, repository_id: int) -> int:
+    return int(post(client, f"/api/v1/teams/{team.slug}/repositories/", {"repository_id": repository_id}).status_code)
+
+
+def test_who_may_only_look_at_a_repository_cannot_hand_it_on(week: Cast, own: Team) -> None:
+    TeamAccess.objects.create(team=own, user=week.stranger)
+    client = week.client(week.viewer)
+    assert add(client, own, API) == 400
+    TeamAccess.objects.filter(team=week.teams["acme"], user=week.viewer).delete()
+    seen = [week.client(user).get(f"/api/v1/repositories/{API}/") for user in (week.viewer, week.stranger)]
+    assert [answer.status_code for answer in seen] == [404, 404]
+
+
+def test_admins_add_within_an_account_and_operators_across(week: Cast, own: Team) -> None:
+    another = Repository.objects.create(github_id=77, full_name="acme/another", owner=week.teams["acme"].account)
+    unowned = Repository.objects.create(github_id=78, full_name="acme/unowned")
+    for team in (own, week.teams["platform"]):
+        TeamAccess.objects.update_or_create(team=team, user=week.admin, defaults={"role": TeamAccess.Role.ADMIN})
+    client = week.client(week.admin)
+    assert add(client, own, another.pk) == 400  # nobody has given the team anything of acme's
+    assert add(client, week.teams["platform"], another.pk) == 201  # it tracks acme/api
+    assert add(client, week.teams["platform"], unowned.pk) == 400
+    assert add(client, week.teams["acme"], another.pk) == 201
+    assert add(week.client(week.operator), own, another.pk) == 201
 
 
 def test_a_repository_tells_what_is_complete_of_it(week: Cast) -> None:

@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
-from apps.activity.models import Contributor
+from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.teams.models import TeamMember, TeamRepository
 from apps.users.models import ApiToken
 from apps.webhooks.models import Delivery
-from tests.api.conftest import API, SECRETS, Cast, make_delivery
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -89,6 +90,42 @@ def test_filtering_by_another_team_finds_nothing(week: Cast) -> None:
     client = week.client(week.stranger)
     for path in ("/api/v1/pull-requests/?team=acme", "/api/v1/repositories/?team=acme"):
         assert client.get(path).json()["count"] == 0
+
+
+@pytest.fixture
+def access(cast: Cast) -> RepositoryAccess:
+    """Umbrella's installation reaches its repository."""
+    installation = Installation.objects.create(github_id=5, account_id=UMBRELLA)
+    return RepositoryAccess.objects.create(installation=installation, repository_id=SECRETS, has_access=True)
+
+
+def sees_secrets(cast: Cast) -> tuple[int, int]:
+    """What umbrella's team gets for the repository and for a delivery about it."""
+    delivery = Delivery.objects.first() or make_delivery(1, repository_id=SECRETS)
+    paths = (f"/api/v1/repositories/{SECRETS}/", f"/api/v1/deliveries/{delivery.pk}/")
+    repository, of_it = (cast.client(cast.stranger).get(path).status_code for path in paths)
+    return repository, of_it
+
+
+def test_a_repository_that_was_transferred_away_is_its_new_accounts(cast: Cast, access: RepositoryAccess) -> None:
+    RepositoryAccess.objects.update(has_access=False)
+    assert sees_secrets(cast) == (200, 200)  # its account's still
+    Repository.objects.filter(pk=SECRETS).update(owner=cast.teams["acme"].account)
+    assert sees_secrets(cast) == (404, 404)
+    assert cast.client(cast.viewer).get(f"/api/v1/repositories/{SECRETS}/").status_code == 200
+
+
+def test_access_ends_with_the_installation(cast: Cast, access: RepositoryAccess) -> None:
+    Repository.objects.filter(pk=SECRETS).update(owner=cast.teams["acme"].account)
+    assert sees_secrets(cast) == (200, 200)  # the news of its going has not come yet
+    Installation.objects.update(deleted_at=timezone.now())
+    assert sees_secrets(cast) == (404, 404)
+
+
+def test_while_nobody_said_who_owns_it_whoever_reached_it_sees_it(cast: Cast, access: RepositoryAccess) -> None:
+    Repository.objects.filter(pk=SECRETS).update(owner=None)
+    RepositoryAccess.objects.update(has_access=False)
+    assert sees_secrets(cast) == (200, 200)
 
 
 def test_a_viewer_may_look_and_not_change(week: Cast) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -138,6 +139,26 @@ def test_a_token_made_here_is_shown_once(week: Cast, operator: Client) -> None:
     again = operator.get(reverse("admin:users_apitoken_change", args=[token.pk])).content.decode()
     secret = answer.content.decode().split("<code>")[1].split("</code>")[0]
     assert secret not in again
+
+
+def test_a_secret_that_is_shown_once_is_in_no_cookie(week: Cast, operator: Client) -> None:
+    answer = operator.post(reverse("admin:users_apitoken_add"), {"user": week.viewer.pk, "label": "sheet"})
+    assert answer.status_code == 302
+    assert ApiToken.objects.get(label="sheet").shown not in answer.cookies.output()
+    assert "messages" not in operator.cookies
+
+
+def test_staff_make_tokens_for_themselves_alone(week: Cast) -> None:
+    week.viewer.is_staff = True
+    week.viewer.save()
+    week.viewer.user_permissions.set(Permission.objects.filter(codename__in=("add_apitoken", "view_customuser")))
+    client = Client()
+    client.force_login(week.viewer, backend="django.contrib.auth.backends.ModelBackend")
+    made = [
+        client.post(reverse("admin:users_apitoken_add"), {"user": user.pk}) for user in (week.operator, week.viewer)
+    ]
+    assert [answer.status_code for answer in made] == [200, 302]
+    assert list(ApiToken.objects.values_list("user", flat=True)) == [week.viewer.pk]
 
 
 def test_somebody_who_is_not_staff_is_turned_away(week: Cast) -> None:

@@ -94,6 +94,22 @@ def test_a_bad_window_says_what_is_accepted(week: Cast) -> None:
     assert "7d, 30d or 90d" in read(signed_in(week.viewer), "/?window=year", status=400)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("repository=%00", "tracks no repository"),
+        ("as_of=0001-01-01T00:00:00%2B14:00", "1970-01-01"),
+        ("from=0002-01-01&to=0003-01-01", "1970-01-01"),
+    ],
+)
+def test_what_cannot_be_is_told(week: Cast, parameters: str, words: str) -> None:
+    assert words in read(signed_in(week.viewer), f"/?{parameters}", status=400)
+
+
+def test_the_earliest_window_has_a_period_before_it(week: Cast) -> None:
+    read(signed_in(week.viewer), "/?from=1970-01-01&to=1980-01-01")
+
+
 def test_teams_come_in_pages_and_each_costs_the_same(cast: Cast) -> None:
     counts = []
     for number in range(7):

@@ -26,6 +26,15 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "limit"
     ordering = "-id"
 
+    def decode_cursor(self, request: Request) -> Any:
+        """A cursor that was not made here is 404, as one that cannot be decoded."""
+        cursor = super().decode_cursor(request)
+        try:
+            int((cursor and cursor.position) or 0)
+        except ValueError as error:
+            raise exceptions.NotFound(self.invalid_cursor_message) from error
+        return cursor
+
 
 class NotReplayable(exceptions.APIException):
     """It runs just now, or its body has expired."""
