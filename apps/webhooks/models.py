@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.postgres.indexes import BrinIndex, HashIndex
-from django.db import models
-from django.db.models import F, Q
+from django.db import models, transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 
 from apps.teams.visibility import repositories_visible_to
@@ -77,11 +77,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def replay(self) -> int:
-        """Make deliveries due again as if they had just come, behind everything live; running ones are left alone."""
-        return (
-            self.exclude(state=Delivery.State.RUNNING)
-            .filter(body__isnull=False)
-            .update(
+        """Make deliveries due again as if they had just come, behind everything live; running ones are left alone.
+
+        Locked first, so that the UPDATE sees what a claim or retention did that it would have had to wait for.
+        """
+        with transaction.atomic():
+            locked = self.order_by("id").select_for_update(of=("self",)).values_list("id", flat=True)
+            has_body = Exists(DeliveryBody.objects.filter(delivery_id=OuterRef("pk")))
+            return Delivery.objects.filter(has_body, ~Q(state=Delivery.State.RUNNING), id__in=list(locked)).update(
                 state=Delivery.State.RECEIVED,
                 source=Delivery.Source.REPLAY,
                 attempts=0,
@@ -92,7 +95,6 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                 rung_at=Now(),
                 finished_at=None,
             )
-        )
 
 
 class Delivery(models.Model):
