@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 
-from django.db import DatabaseError
+from django.db import Error
 
 from apps.webhooks import watchdog
 from apps.webhooks.claiming import Claimed
@@ -23,12 +23,12 @@ def release(batch: Iterable[Claimed]) -> None:
     _held.update({claimed.id: claimed.claim_number for claimed in batch})
     try:
         release_leftovers()
-    except DatabaseError:
+    except Error:
         logger.warning("claims_not_released", extra={"deliveries": sorted(_held)})
 
 
 def release_leftovers() -> None:
-    """Give back whatever is still held from before; DatabaseError if the database is still away."""
+    """Give back whatever is still held from before; an Error of the database if it is still away."""
     with watchdog.limit(seconds=LONGEST_WAIT_S):
         for delivery_id, claim_number in list(_held.items()):
             Delivery.objects.filter(id=delivery_id).release(claim_number=claim_number, after=ENVIRONMENT_WAIT)

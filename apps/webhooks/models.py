@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.postgres.indexes import BrinIndex, HashIndex
-from django.db import models
-from django.db.models import F, Q
+from django.db import models, transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 
 from apps.activity.models import Installation
@@ -32,8 +32,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(state__in=Delivery.UNFINISHED)
 
     def replayable(self) -> "DeliveryQuerySet":
-        """Deliveries that do not run just now and whose body is still here."""
-        return self.exclude(state=Delivery.State.RUNNING).filter(body__isnull=False)
+        """Deliveries with a body that nobody is working on; both are conditions of the statement's own rows."""
+        has_body = Exists(DeliveryBody.objects.filter(delivery_id=OuterRef("pk")))
+        return self.filter(has_body, ~Q(state=Delivery.State.RUNNING))
 
     def held(self, *, claim_number: int) -> "DeliveryQuerySet":
         """Deliveries that nobody claimed since the claim of this number: the fence of every verdict."""
@@ -80,18 +81,27 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def replay(self) -> int:
-        """Make deliveries due again as if they had just come, behind everything live; running ones are left alone."""
-        return self.replayable().update(
-            state=Delivery.State.RECEIVED,
-            source=Delivery.Source.REPLAY,
-            attempts=0,
-            crashes=0,
-            reason="",
-            error="",
-            not_before=Now(),
-            rung_at=Now(),
-            finished_at=None,
-        )
+        """Make deliveries due again as if they had just come, behind everything live; running ones are left alone.
+
+        Locked first, so that the UPDATE sees what a claim or retention did that it would have had to wait for.
+        """
+        with transaction.atomic():
+            locked = self.order_by("id").select_for_update(of=("self",)).values_list("id", flat=True)
+            return (
+                Delivery.objects.filter(id__in=list(locked))
+                .replayable()
+                .update(
+                    state=Delivery.State.RECEIVED,
+                    source=Delivery.Source.REPLAY,
+                    attempts=0,
+                    crashes=0,
+                    reason="",
+                    error="",
+                    not_before=Now(),
+                    rung_at=Now(),
+                    finished_at=None,
+                )
+            )
 
 
 class Delivery(models.Model):

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 
 from apps.activity.facts import Evidence, Source
 from apps.activity.record import record
@@ -15,22 +15,45 @@ from apps.webhooks.counters import LOST_CLAIMS, VERDICTS
 from apps.webhooks.errors import LostClaim
 from apps.webhooks.finishing import finish
 from apps.webhooks.models import Delivery
-from apps.webhooks.retry import GiveUp, blames_the_environment, blames_the_payload, decide
+from apps.webhooks.retry import GiveUp, blames_the_environment, blames_the_payload, decide, may_be_provoked, sqlstate_of
 from apps.webhooks.verdicts import Verdict, describe, judge
 
 LONGEST_WAIT_S = 12.0
+LONGEST_KNOCK_S = 2.0  # a database that takes longer to say anything is away
 logger = logging.getLogger(__name__)
 
 
 def process(batch: Sequence[Claimed]) -> None:
-    """Give every claimed delivery its verdict; DatabaseError if the database is away: then none spends an attempt."""
+    """Give every claimed delivery its verdict; an Error of the database if it is away: then none spends an attempt."""
     try:
         _process_in_time(batch)
-    except DatabaseError as error:
-        if blames_the_environment(error):
-            connection.close()
+    except Error as error:
+        if not blames_the_environment(error):
+            raise
+        connection.close()
+        if not (may_be_provoked(error) and _suspect(batch, error)):
             leftovers.release(batch)
-        raise
+            raise
+
+
+def _suspect(batch: Sequence[Claimed], error: Error) -> bool:
+    """Where a new connection works, one of the batch may have provoked it: each is claimed alone next.
+
+    One that was alone spends an attempt, or it would come back for ever. False if the database is really away.
+    """
+    code = sqlstate_of(error)
+    logger.warning("environment_failed", extra={"deliveries": [claimed.id for claimed in batch], "sqlstate": code})
+    try:
+        with watchdog.limit(seconds=LONGEST_KNOCK_S), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if len(batch) == 1:
+            put_off(batch[0], reason="recording_failed", error=describe(error))
+        else:
+            _lapse(batch)
+    except Error:
+        connection.close()
+        return False
+    return True
 
 
 def _process_in_time(batch: Sequence[Claimed]) -> None:
@@ -138,5 +161,9 @@ def _run_out_of_time(batch: Sequence[Claimed]) -> None:
         put_off(batch[0], reason="timed_out", error="")
         return
     logger.warning("batch_timed_out", extra={"deliveries": [claimed.id for claimed in batch]})
+    _lapse(batch)
+
+
+def _lapse(batch: Iterable[Claimed]) -> None:
     for claimed in batch:
         Delivery.objects.filter(id=claimed.id).lapse(claim_number=claimed.claim_number)

@@ -1,8 +1,10 @@
 """What becomes of claimed deliveries, alone and in a batch."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 from django.db import DataError, OperationalError, connection, transaction
 
@@ -13,6 +15,7 @@ from apps.webhooks.models import Delivery
 from apps.webhooks.registry import Event
 from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, lapse_leases, make_due, only
+from tests.webhooks.proxies import refused_port
 
 pytestmark = pytest.mark.django_db
 STATES = {
@@ -92,7 +95,44 @@ class MadeUpFact(Fact):
     fails_as: str | None = None
 
 
-FAILURES = {"bug": RuntimeError, "value": DataError, "absent database": OperationalError}
+def provoke(cause: type[psycopg.Error]) -> Callable[[str], OperationalError]:
+    """An error as Django raises it for one of the server's."""
+
+    def make(message: str) -> OperationalError:
+        error = OperationalError(message)
+        error.__cause__ = cause(message)
+        return error
+
+    return make
+
+
+def go_away(message: str) -> OperationalError:
+    """From here on nobody listens where the database was."""
+    connection.settings_dict.update(HOST="127.0.0.1", PORT=str(refused_port()))
+    return OperationalError(message)
+
+
+FAILURES: dict[str, Callable[[str], Exception]] = {
+    "bug": RuntimeError,
+    "value": DataError,
+    "absent database": go_away,
+    "memory": provoke(psycopg.errors.OutOfMemory),
+    "lost connection": provoke(psycopg.OperationalError),
+    "disk full": provoke(psycopg.errors.DiskFull),
+    "read-only": provoke(psycopg.errors.ReadOnlySqlTransaction),
+}
+
+
+@pytest.fixture
+def come_back() -> Iterator[Callable[[], None]]:
+    """The database is where it was again."""
+    known = {name: connection.settings_dict[name] for name in ("HOST", "PORT")}
+
+    def restore() -> None:
+        connection.settings_dict.update(known)
+
+    yield restore
+    restore()
 
 
 def made_up_fact(event: Event) -> tuple[MadeUpFact]:
@@ -137,18 +177,54 @@ def test_the_one_at_fault_bears_it_alone(github: GitHub, made_up_event: MadeUpEv
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_absent_database_spends_no_attempt(github: GitHub, made_up_event: MadeUpEvent, records: list[int]) -> None:
+def test_an_absent_database_spends_no_attempt(
+    github: GitHub, made_up_event: MadeUpEvent, records: list[int], come_back: Callable[[], None]
+) -> None:
     made_up_event.make_facts = made_up_fact
     for fails_as in (None, "absent database"):
         github.deliver({"action": "happened", "fails_as": fails_as})
     with pytest.raises(OperationalError):
         drain()
-    assert set(Delivery.objects.values_list("state", "attempts", "crashes", "leased_by")) == {("received", 0, 0, "")}
+    come_back()
     assert drain() == 0
+    assert set(Delivery.objects.values_list("state", "attempts", "crashes", "leased_by")) == {("received", 0, 0, "")}
     made_up_event.make_facts = lambda event: ()
     make_due()
     drain()
     assert set(Delivery.objects.values_list("state", flat=True)) == {"processed"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fails_as", ["memory", "lost connection"])
+def test_one_that_provokes_an_error_of_the_environment_bears_it_alone(
+    github: GitHub, made_up_event: MadeUpEvent, records: list[int], fails_as: str
+) -> None:
+    made_up_event.make_facts = made_up_fact
+    for name in (None, fails_as, None):
+        github.deliver({"action": "happened", "fails_as": name})
+    drain()
+    assert records == [3, 1, 1, 1]
+    assert list(Delivery.objects.order_by("id").values_list("state", "reason", "attempts", "crashes")) == [
+        ("processed", "", 1, 0),
+        ("failed", "recording_failed", 1, 0),
+        ("processed", "", 1, 0),
+    ]
+    for _ in range(MOST_ATTEMPTS):
+        make_due()
+        drain()
+    assert Counter(Delivery.objects.values_list("state", flat=True)) == {"processed": 2, "dead": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fails_as", ["disk full", "read-only"])
+def test_a_server_that_cannot_write_spends_no_attempt(
+    github: GitHub, made_up_event: MadeUpEvent, records: list[int], fails_as: str
+) -> None:
+    made_up_event.make_facts = made_up_fact
+    github.deliver({"action": "happened", "fails_as": fails_as})
+    with pytest.raises(OperationalError):
+        drain()
+    assert (only().state, only().attempts, only().crashes) == ("received", 0, 0)
 
 
 def test_claims_that_could_not_be_released_are_released_later(github: GitHub) -> None:

@@ -1,17 +1,22 @@
 """Bodies expire and rows stay; stored deliveries are processed again on request."""
 
 import json
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, connections, transaction
 
+from apps.webhooks.claiming import claim_batch
 from apps.webhooks.models import Delivery, DeliveryBody
 from apps.webhooks.replay import Filter, find, replay
 from apps.webhooks.retention import BATCH, prune_bodies
-from tests.webhooks.conftest import HOOK_ID, GitHub, MadeUpEvent, drain, make_due, only
+from tests.webhooks.conftest import HOOK_ID, GitHub, MadeUpEvent, drain, eventually, make_due, only
 from tests.webhooks.test_claiming import keep
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +90,52 @@ def test_what_runs_or_has_no_body_is_not_replayed() -> None:
     keep(state="processed", finished_at=OLD)
     DeliveryBody.objects.filter(delivery__state="processed").delete()
     assert replay(Delivery.objects.all()) == 0
+
+
+@contextmanager
+def replayed_meanwhile() -> Iterator[list[int]]:
+    """What happens inside is committed only while a replay of everything waits for it; the list gets its answer."""
+    answers: list[int] = []
+
+    def replay_all() -> None:
+        try:
+            answers.append(replay(Delivery.objects.all()))
+        finally:
+            connections.close_all()
+
+    other = threading.Thread(target=replay_all)
+    with transaction.atomic():
+        yield answers
+        other.start()
+        eventually(is_somebody_waiting)
+    other.join(20)
+
+
+def is_somebody_waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks waiting JOIN pg_stat_activity USING (pid) "
+            "WHERE NOT waiting.granted AND datname = current_database())"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_that_meets_a_claim_leaves_it_alone() -> None:
+    keep()
+    with replayed_meanwhile() as answers:
+        claim_batch([], task_id="t")
+    assert answers == [0]
+    assert (only().state, only().leased_by) == ("running", "t")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_that_meets_retention_leaves_alone_what_lost_its_body() -> None:
+    keep(state="processed", received_at=OLD, finished_at=OLD)
+    with replayed_meanwhile() as answers:
+        assert prune_bodies() == 1
+    assert answers == [0]
+    assert only().state == "processed"
 
 
 def test_a_replay_by_filter_takes_what_fits_every_part() -> None:
