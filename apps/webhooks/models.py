@@ -123,7 +123,6 @@ class Delivery(models.Model):
         API = 1
         REPLAY = 2
 
-    WAITING: ClassVar = (State.RECEIVED, State.FAILED)
     UNFINISHED: ClassVar = (State.RECEIVED, State.RUNNING, State.FAILED)
     NEEDS_SOMEBODY: ClassVar = (State.QUARANTINED, State.DEAD)
 
