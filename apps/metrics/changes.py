@@ -10,15 +10,32 @@ from apps.metrics.storing import Scope, as_json
 
 Kind = Change.Kind
 
-CLAIM = """
-    DELETE FROM activity_change WHERE id = ANY(ARRAY(
-        SELECT id FROM activity_change
-        WHERE kind = ANY(%(kinds)s) AND NOT id = ANY(%(skipped)s)
-        ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-    )) RETURNING id, kind, key
-"""
-CLAIM_ONE = "DELETE FROM activity_change WHERE id = %s RETURNING id, kind, key"
+ALONE = "alone"
+"""Ends the key of a pull request that was handed on: what it makes stale in turn was found, and handed on, with it."""
 
+# A change that was set aside is recorded in the future: until then it is nobody's.
+DUE = """
+    kind = ANY(%(kinds)s) AND NOT id = ANY(%(skipped)s) AND recorded_at <= statement_timestamp()
+    ORDER BY id LIMIT %(limit)s
+"""
+CLAIM = f"""
+    DELETE FROM activity_change WHERE id = ANY(ARRAY(
+        SELECT id FROM activity_change WHERE {DUE} FOR UPDATE SKIP LOCKED
+    )) RETURNING id, kind, key
+"""  # noqa: S608  a clause of our own
+OLDEST = f"SELECT id, kind, key FROM activity_change WHERE {DUE}"  # noqa: S608  a clause of our own
+CLAIM_ONE = "DELETE FROM activity_change WHERE id = %s RETURNING id, kind, key"
+SET_ASIDE = """
+    UPDATE activity_change SET recorded_at = statement_timestamp() + make_interval(mins => %s) WHERE id = %s
+"""
+SET_ASIDE_MINUTES = 15
+
+HAND_ON = """
+    INSERT INTO activity_change (kind, key)
+    SELECT 'pull_request', repository_id || ':' || number || ':' || %s
+    FROM json_to_recordset(%s) AS row (repository_id bigint, number integer)
+    ORDER BY repository_id, number
+"""
 PULL_REQUESTS_OF_BRANCHES = """
     WITH branches AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, ref text))
     SELECT DISTINCT repository_id, number
@@ -85,6 +102,8 @@ class Stale:
     installations: set[int] = field(default_factory=set)
     teams: set[int] = field(default_factory=set)
     contributors: set[int] = field(default_factory=set)
+    handed_on: set[Scope] = field(default_factory=set)
+    """Pull requests that are too many to enter the batch at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +122,19 @@ def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) 
         return [Claimed(*row) for row in cursor.fetchall()]
 
 
+def oldest(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[Claimed]:
+    """The oldest changes, left where they are."""
+    with connection.cursor() as cursor:
+        cursor.execute(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
+        return [Claimed(*row) for row in cursor.fetchall()]
+
+
+def set_aside(change_id: int) -> None:
+    """Leave this one change alone for a while."""
+    with connection.cursor() as cursor:
+        cursor.execute(SET_ASIDE, [SET_ASIDE_MINUTES, change_id])
+
+
 def claim_one(change_id: int) -> list[Claimed]:
     """Take this one change out of the table, if it is still there."""
     with connection.cursor() as cursor:
@@ -110,14 +142,18 @@ def claim_one(change_id: int) -> list[Claimed]:
         return [Claimed(*row) for row in cursor.fetchall()]
 
 
-def stale(changes: Iterable[Claimed]) -> Stale:
-    """All that the changes make stale, read by the facts and not by what was derived of them before."""
-    found, branches = Stale(), set[Scope]()
+def stale(changes: Iterable[Claimed], *, most: int) -> Stale:
+    """All that the changes make stale, read by the facts and not by what was derived of them before.
+
+    A branch or a commit may belong to any number of pull requests: if more than `most` come along, they are handed on.
+    """
+    found, branches, alone = Stale(), set[Scope](), set[Scope]()
     for change in changes:
         match change.kind:
             case Kind.PULL_REQUEST:
-                repository_id, number = split(change.key)
-                found.pull_requests.add((repository_id, int(number)))
+                repository_id, name = split(change.key)
+                number, _, mark = name.partition(":")
+                (alone if mark == ALONE else found.pull_requests).add((repository_id, int(number)))
             case Kind.BRANCH:
                 branches.add(split(change.key))
             case Kind.COMMIT:
@@ -130,10 +166,24 @@ def stale(changes: Iterable[Claimed]) -> Stale:
                 found.teams.add(int(change.key))
             case Kind.CONTRIBUTOR:
                 found.contributors.add(int(change.key))
-    found.pull_requests.update(_found(PULL_REQUESTS_OF_BRANCHES, ("repository_id", "ref"), branches))
-    found.pull_requests.update(_pull_requests_of(found.commits))
-    found.pull_requests.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), found.pull_requests))
+    brought = _brought(found, branches=branches) - found.pull_requests - alone
+    found.pull_requests.update(alone)
+    (found.handed_on if len(brought) > most else found.pull_requests).update(brought)
     return found
+
+
+def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
+    """The pull requests that changes of branches, commits and other pull requests make stale."""
+    brought = set(_found(PULL_REQUESTS_OF_BRANCHES, ("repository_id", "ref"), branches))
+    brought.update(_pull_requests_of(found.commits))
+    brought.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), brought | found.pull_requests))
+    return brought
+
+
+def hand_on(pull_requests: Collection[Scope]) -> None:
+    """Have the pull requests derived in batches to come."""
+    with connection.cursor() as cursor:
+        cursor.execute(HAND_ON, [ALONE, as_json(("repository_id", "number"), sorted(pull_requests))])
 
 
 def spread_contributors(found: Stale) -> None:

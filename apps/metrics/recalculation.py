@@ -5,17 +5,19 @@ facts. A fact that commits before that read is seen by it; one that commits late
 claimed, by a recalculation that waits for the same lock. So nothing falls between.
 """
 
+import math
 import time
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from typing import Any
 
 import structlog
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Change
-from apps.metrics.changes import Stale, claim, claim_one, spread_contributors, stale
+from apps.metrics.blame import will_pass
+from apps.metrics.changes import Stale, claim, claim_one, hand_on, oldest, set_aside, spread_contributors, stale
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
 from apps.metrics.models import TeamFreshness
 from apps.teams.accounts import ensure_account_team
@@ -24,7 +26,7 @@ from apps.teams.models import Team
 logger = structlog.get_logger(__name__)
 
 BATCH = 400
-"""Changes a transaction; also near the number of locks that it takes."""
+"""Changes a transaction; it takes twice as many locks at most, as what it makes stale beyond that is handed on."""
 
 KNOWN = (
     Change.Kind.PULL_REQUEST,
@@ -41,45 +43,48 @@ LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
 def drain(*, seconds: float) -> bool:
     """Recalculate until no change is left (True) or the time is up (False).
 
-    A change that breaks its batch is tried alone; if it breaks again it stays in the table, logged, for the next drain.
+    A change that breaks its batch is tried alone; if it breaks again it stays in the table, logged, and is set aside
+    for a while, so that it does not break the first batch of every drain.
     """
     deadline = time.monotonic() + seconds
     broken: set[int] = set()
-    while recalculate_batch(skipped=broken):
+    while recalculate_batch(skipped=broken, deadline=deadline):
         if time.monotonic() >= deadline:
             return False
     warn_of_unknown_changes()
     return True
 
 
-def recalculate_batch(*, skipped: set[int]) -> bool:
+def recalculate_batch(*, skipped: set[int], deadline: float = math.inf) -> bool:
     """Work off one batch; False when there was nothing to do. Changes that cannot be worked off join `skipped`."""
     try:
         with transaction.atomic():
             changes = claim(KNOWN, limit=BATCH, skipped=skipped)
             if changes:
-                recalculate(stale(changes))
+                recalculate(stale(changes, most=BATCH))
         return bool(changes)
-    except OperationalError:
-        raise
-    except Exception:
+    except Exception as error:
+        if will_pass(error):
+            raise
         logger.exception("recalculation.batch_failed")
-        _one_by_one(skipped=skipped)
+        _one_by_one(skipped=skipped, deadline=deadline)
         return True
 
 
-def _one_by_one(*, skipped: set[int]) -> None:
-    """Find the changes that break a batch: each of the oldest in a transaction of its own."""
-    oldest = Change.objects.filter(kind__in=KNOWN).exclude(pk__in=skipped).order_by("pk")
-    for change in list(oldest[:BATCH]):
+def _one_by_one(*, skipped: set[int], deadline: float) -> None:
+    """Find the changes that break a batch: each of the oldest in a transaction of its own, at least one of them."""
+    for change in oldest(KNOWN, limit=BATCH, skipped=skipped):
         try:
             with transaction.atomic():
-                recalculate(stale(claim_one(change.pk)))
-        except OperationalError:
-            raise
-        except Exception:
-            skipped.add(change.pk)
+                recalculate(stale(claim_one(change.id), most=BATCH))
+        except Exception as error:
+            if will_pass(error):
+                raise
             logger.exception("recalculation.change_failed", kind=change.kind, key=change.key)
+            skipped.add(change.id)
+            set_aside(change.id)
+        if time.monotonic() >= deadline:
+            return
 
 
 def recalculate(found: Stale) -> None:
@@ -94,6 +99,8 @@ def recalculate(found: Stale) -> None:
     for noun, keys in wanted:
         for derivation in noun.derive(keys):
             derivation.store()
+    if found.handed_on:
+        hand_on(found.handed_on)
     if found.contributors:
         spread_contributors(found)
     for installation_id in sorted(found.installations):

@@ -66,7 +66,7 @@ def letterbox() -> Iterator[Metric]:
 def recalculation() -> Iterator[Metric]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*), coalesce(extract(epoch FROM statement_timestamp() - min(recorded_at)), 0)::float8 "  # noqa: S608
+            f"SELECT count(*), greatest(extract(epoch FROM statement_timestamp() - min(recorded_at)), 0)::float8 "  # noqa: S608
             f"FROM {Change._meta.db_table}"
         )
         count, age = cursor.fetchone()

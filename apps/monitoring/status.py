@@ -43,6 +43,18 @@ def letterbox_problems() -> dict[str, str]:
 
 
 def recalculation_problems() -> dict[str, str]:
+    return {**stale_figures(), **failing_changes()}
+
+
+def failing_changes() -> dict[str, str]:
+    """Changes set aside, as deriving anew what they name failed when they were alone."""
+    failing = Change.objects.filter(recorded_at__gt=Now()).count()
+    if not failing:
+        return {}
+    return {"changes_fail": f"{failing} changes fail again and again: the log's recalculation.change_failed says why."}
+
+
+def stale_figures() -> dict[str, str]:
     oldest = Change.objects.aggregate(oldest=Min("recorded_at"))["oldest"]
     age_s = (timezone.now() - oldest).total_seconds() if oldest else 0.0
     if age_s <= LONGEST_STALE_S:

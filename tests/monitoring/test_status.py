@@ -8,6 +8,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from apps.activity.models import Change
+from apps.metrics.recalculation import drain
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.tasks import check_status
 from apps.notifications.models import Notification
@@ -39,9 +40,19 @@ def go_stale() -> None:
     Change.objects.update(recorded_at=timezone.now() - timedelta(minutes=10))
 
 
+def fail_alone() -> None:
+    Change.objects.create(kind="pull_request", key="not a key")
+    drain(seconds=60)
+
+
 @pytest.mark.parametrize(
     ("break_it", "problem"),
-    [(wait_long, "deliveries_wait"), (die, "deliveries_need_somebody"), (go_stale, "figures_are_stale")],
+    [
+        (wait_long, "deliveries_wait"),
+        (die, "deliveries_need_somebody"),
+        (go_stale, "figures_are_stale"),
+        (fail_alone, "changes_fail"),
+    ],
 )
 def test_a_problem_is_found(break_it: Any, problem: str) -> None:
     break_it()

@@ -13,7 +13,7 @@ class Change(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PULL_REQUEST = "pull_request"  # key: repository id, colon, number
+        PULL_REQUEST = "pull_request"  # key: repository id, colon, number; ":alone" after it: nothing else comes along
         BRANCH = "branch"  # key: repository id, colon, ref: a push may belong to pull requests
         COMMIT = "commit"  # key: repository id, colon, SHA
         DEPLOYMENT = "deployment"  # key: deployment id
@@ -23,7 +23,7 @@ class Change(models.Model):
 
     kind = models.TextField(choices=Kind.choices)
     key = models.TextField()
-    recorded_at = models.DateTimeField(db_default=Now())
+    recorded_at = models.DateTimeField(db_default=Now())  # in the future: it failed alone and is set aside until then
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
