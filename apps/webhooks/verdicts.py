@@ -64,8 +64,9 @@ def describe(error: BaseException) -> str:
     Of what the server says only the main line: its details show the contents of rows.
     """
     cause = error.__cause__
-    is_servers = isinstance(error, DatabaseError) and isinstance(cause, psycopg.Error) and cause.sqlstate
-    message = f"{cause.sqlstate} {cause.diag.message_primary or ''}".rstrip() if is_servers else error
+    message = str(error)
+    if isinstance(error, DatabaseError) and isinstance(cause, psycopg.Error) and cause.sqlstate:
+        message = f"{cause.sqlstate} {cause.diag.message_primary or ''}".rstrip()
     text = f"{type(error).__name__}: {message}"[:LONGEST_ERROR]
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
