@@ -129,7 +129,14 @@ def _put_off_the_failed(verdicts: Iterable[Verdict]) -> None:
 def _bear(verdict: Verdict, error: Exception) -> None:
     """The verdict of a delivery whose facts could not be recorded."""
     logger.error(
-        "recording_failed", exc_info=error, extra={"delivery": verdict.claimed.id, "event": verdict.claimed.event}
+        "recording_failed",
+        exc_info=None if isinstance(error, Error) else error,  # a database's would show the contents of rows
+        extra={
+            "delivery": verdict.claimed.id,
+            "event": verdict.claimed.event,
+            "error": type(error).__name__,
+            "sqlstate": sqlstate_of(error),
+        },
     )
     if blames_the_payload(error):
         _settle(verdict.claimed, Delivery.State.QUARANTINED, reason="unrecordable", error=describe(error))

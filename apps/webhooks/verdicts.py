@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError
 
 from apps.activity.facts import Fact
 from apps.webhooks.claiming import Claimed
@@ -57,8 +59,15 @@ def judge(claimed: Claimed) -> Verdict:
 
 
 def describe(error: BaseException) -> str:
-    """An error as a row keeps it: its class and the start of its message, in characters that can be stored."""
-    text = f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
+    """An error as a row keeps it: its class and the start of its message, in characters that can be stored.
+
+    Of what the server says only the main line: its details show the contents of rows.
+    """
+    cause = error.__cause__
+    message = str(error)
+    if isinstance(error, DatabaseError) and isinstance(cause, psycopg.Error) and cause.sqlstate:
+        message = f"{cause.sqlstate} {cause.diag.message_primary or ''}".rstrip()
+    text = f"{type(error).__name__}: {message}"[:LONGEST_ERROR]
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 

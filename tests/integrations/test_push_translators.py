@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
+
 from apps.activity import facts
 from apps.integrations.github.reading import EPOCH
 from apps.integrations.story.shapes.git import NO_COMMIT
+from apps.webhooks.errors import UnusablePayload
 from tests.github.every_route import COMMIT, INSTALLATION_ID, NOW, payload_of
 from tests.integrations.translating import ARRIVAL, of, only, translate
 
@@ -23,6 +26,17 @@ def test_a_push_to_the_default_branch_lands_its_commits():
     made, landed = only(facts.PushMade, told), only(facts.CommitLanded, told)
     assert (made.pushed_at, made.commit_shas, made.is_default_branch) == (NOW, (COMMIT.sha,), 1)
     assert (landed.sha, landed.landed_at) == (COMMIT.sha, NOW)
+
+
+@pytest.mark.parametrize("name", ["before", "after"])
+def test_a_push_between_no_commits_is_unusable(name):
+    with pytest.raises(UnusablePayload, match=f"{name} is not a SHA"):
+        translate("push", pushed(**{name: "\U00010001" * 500}))
+
+
+def test_a_commit_of_a_push_has_a_sha():
+    with pytest.raises(UnusablePayload, match="id is not a SHA"):
+        translate("push", with_commit(id="\U00010001" * 500))
 
 
 def test_a_push_to_another_branch_lands_nothing():

@@ -56,6 +56,16 @@ def test_a_time_is_read_in_every_spelling_that_github_uses(value):
     assert reading(at=value).time("at") == at("03-02", "09:00")
 
 
+@pytest.mark.parametrize(
+    "value", ["a" * 39, "a" * 65, "A" * 40, "g" * 40, "a" * 40 + "\n", "\U00010000" * 40, "", 1, None]
+)
+def test_a_sha_is_40_to_64_lower_case_hexadecimal_digits(value):
+    with pytest.raises(UnusablePayload, match=r"thing\.after"):
+        reading(after=value).sha("after")
+    assert reading(after="0" * 40).sha("after") == "0" * 40
+    assert reading(after="a1" * 32).sha("after") == "a1" * 32
+
+
 def test_missing_is_not_null_and_neither_is_a_value():
     empty = reading(gone=None)
     assert "gone" in empty

@@ -118,6 +118,7 @@ FAILURES: dict[str, Callable[[str], Exception]] = {
     "absent database": go_away,
     "memory": provoke(psycopg.errors.OutOfMemory),
     "lost connection": provoke(psycopg.OperationalError),
+    "index row too large": provoke(psycopg.errors.ProgramLimitExceeded),
     "disk full": provoke(psycopg.errors.DiskFull),
     "read-only": provoke(psycopg.errors.ReadOnlySqlTransaction),
 }
@@ -225,6 +226,32 @@ def test_a_server_that_cannot_write_spends_no_attempt(
     with pytest.raises(OperationalError):
         drain()
     assert (only().state, only().attempts, only().crashes) == ("received", 0, 0)
+
+
+def test_a_value_too_long_for_its_index_is_the_payload_s_fault(
+    github: GitHub, made_up_event: MadeUpEvent, records: list[int]
+) -> None:
+    made_up_event.make_facts = made_up_fact
+    github.deliver({"action": "happened", "fails_as": "index row too large"})
+    drain()
+    assert (only().state, only().reason, only().attempts) == ("quarantined", "unrecordable", 1)
+
+
+def test_neither_the_row_nor_the_log_tells_what_a_refused_row_contains(
+    github: GitHub, made_up_event: MadeUpEvent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def record(evidence: list[Evidence]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO webhooks_refusal (status, headers, reason) VALUES (401, '{}', 'so private')")
+
+    monkeypatch.setattr(processing, "record", record)
+    github.deliver()
+    drain()
+    assert only().state == "failed"
+    assert only().error.startswith("IntegrityError: 23502 null value in column")
+    (logged,) = (entry for entry in caplog.records if entry.message == "recording_failed")
+    assert (vars(logged)["error"], vars(logged)["sqlstate"]) == ("IntegrityError", "23502")
+    assert "so private" not in only().error + caplog.text
 
 
 def test_claims_that_could_not_be_released_are_released_later(github: GitHub) -> None:

@@ -25,6 +25,7 @@ LONGEST_NAME = 500
 LONGEST_PROSE = 65_536
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_SHA = re.compile(r"[0-9a-f]{40,64}")
 
 
 class Reading:
@@ -106,6 +107,13 @@ class Reading:
     def text_or_none(self, name: str, *, limit: int = LONGEST_NAME) -> str | None:
         member = self._members.get(name)
         return None if member is None else self._text(member, name, limit)
+
+    def sha(self, name: str) -> str:
+        """The id of a commit, or the zeros for none: SHA-1 or SHA-256 in lower-case hexadecimal digits."""
+        text = self.text(name)
+        if not _SHA.fullmatch(text):
+            raise self.mismatch(name, "is not a SHA")
+        return text
 
     def word(self, name: str) -> str:
         """A value of an enumeration, in lower case: REST, GraphQL and webhooks spell them differently."""

@@ -55,7 +55,7 @@ def commit_content(commit: Reading, *, repository_id: int, pushed_at: datetime) 
     return CommitContent(
         stamp=commit.stamp(EPOCH),
         repository_id=repository_id,
-        sha=commit.text("id"),
+        sha=commit.sha("id"),
         headline=commit.prose("message").partition("\n")[0][:HEADLINE],
         authored_at=authored_at,
         committed_at=committed_at,

@@ -40,11 +40,11 @@ def push_made(payload: Reading, *, pushed_at: datetime) -> PushMade:
     return PushMade(
         repository_id=repository.id(),
         ref=ref,
-        before_sha=payload.text("before"),
-        after_sha=payload.text("after"),
+        before_sha=payload.sha("before"),
+        after_sha=payload.sha("after"),
         pushed_at=pushed_at,
-        commit_shas=tuple(commit.text("id") for commit in commits),
-        distinct_shas=tuple(commit.text("id") for commit in commits if commit.flag("distinct", default=True)),
+        commit_shas=tuple(commit.sha("id") for commit in commits),
+        distinct_shas=tuple(commit.sha("id") for commit in commits if commit.flag("distinct", default=True)),
         is_default_branch=int(ref == f"refs/heads/{repository.text_or_none('default_branch')}"),
         is_forced=int(payload.flag("forced", default=False)),
         is_incomplete=int(len(commits) >= MOST_COMMITS),
@@ -56,7 +56,7 @@ def pushed_commits(payload: Reading) -> Iterator[Reading]:
     commits = payload.children("commits")
     yield from commits
     head = payload.child_or_none("head_commit")
-    if head is not None and head.text("id") not in {commit.text("id") for commit in commits}:
+    if head is not None and head.sha("id") not in {commit.sha("id") for commit in commits}:
         yield head
 
 
