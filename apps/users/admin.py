@@ -62,7 +62,7 @@ class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A token opens what its user may open: only operators make them for somebody else."""
         if db_field.name == "user" and not is_operator(request.user):
-            kwargs["queryset"] = CustomUser.objects.filter(pk=request.user.pk or 0)
+            kwargs["queryset"] = CustomUser.objects.filter(username=request.user.get_username())
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: "ModelForm[ApiToken]", change: Any) -> None:
