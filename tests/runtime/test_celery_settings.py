@@ -109,7 +109,8 @@ def test_every_task_of_ours_has_a_queue_that_exists() -> None:
 def test_a_message_really_lands_in_its_queue() -> None:
     with app.connection_for_write() as connection:
         channel = connection.default_channel
-        channel.queue_purge("live")
+        for name in QUEUES:  # other tests ring too
+            channel.queue_purge(name)
         process_deliveries.apply_async(args=([],), connection=connection)
         assert [channel._size(name) for name in QUEUES] == [1, 0, 0, 0]
         channel.queue_purge("live")
