@@ -26,6 +26,8 @@ def _entry(task: str, *, when: BaseSchedule, seconds: int) -> dict[str, Any]:
 
 
 SCHEDULE: dict[str, dict[str, Any]] = {
+    "dispatch": every(5, "apps.webhooks.tasks.dispatch"),
+    "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
     "check-status": every(MINUTE, "apps.monitoring.tasks.check_status"),
     # Celery would add this one itself, without an expiry.
     "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),

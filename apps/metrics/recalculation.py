@@ -15,6 +15,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Change
+from apps.crash_points import crash_point
 from apps.metrics.changes import Claimed, Stale, claim, claim_one, spread_contributors, stale
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
 from apps.metrics.models import TeamFreshness
@@ -76,7 +77,11 @@ def _recalculate(*, skipped: Collection[int]) -> bool:
     with transaction.atomic():
         changes = claim(DERIVED, limit=BATCH, skipped=skipped)
         if changes:
+            crash_point("recalculate.after_claim")
             recalculate(stale(changes))
+            crash_point("recalculate.before_commit")
+    if changes:
+        crash_point("recalculate.after_commit")
     return bool(changes)
 
 

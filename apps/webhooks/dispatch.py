@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from apps.activity.models import Change
+from apps.crash_points import crash_point
 from apps.webhooks import ring
 
 RING_AGAIN_AFTER_S = 10
@@ -48,6 +49,8 @@ def dispatch() -> Dispatched:
     with connection.cursor() as cursor:
         cursor.execute(_MARK, {"again": RING_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
         ids = sorted(row[0] for row in cursor.fetchall())
+    if ids:
+        crash_point("dispatch.after_mark")
     messages = ring.ring_for(ids)
     has_changes = Change.objects.filter(recorded_at__lt=Now() - CHANGES_MAY_WAIT).exists()
     if has_changes:

@@ -13,6 +13,7 @@ from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
+from apps.crash_points import crash_point
 from apps.webhooks.counters import RINGS
 from apps.webhooks.gathering import Gatherer
 
@@ -103,7 +104,9 @@ class Ring:
             return "skipped"
         try:
             task_id = posts[0].key if len(posts) == 1 else None
+            crash_point("ring.before_publish")
             publish([post.id for post in posts], task_id=task_id, producer=self._producer())
+            crash_point("ring.after_publish")
         except BROKER_ERRORS as error:
             self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
             self._hang_up()

@@ -31,13 +31,15 @@ class Sent:
 class Story:
     """What happens on GitHub to the repositories of one account; the same plan gives the same GUIDs."""
 
-    def __init__(self, name: str, *, owner: Account, installation_id: int = INSTALLATION_ID) -> None:
+    def __init__(
+        self, name: str, *, owner: Account, installation_id: int = INSTALLATION_ID, first_id: int = FIRST_ID
+    ) -> None:
         self.name = name
         self.owner = owner
         self.installation_id = installation_id
         self._plans: list[tuple[datetime, Callable[[], None]]] = []
         self._sent: list[Sent] = []
-        self._ids = count(FIRST_ID)
+        self._ids = count(first_id)
 
     def plan(self, at: datetime, happen: Callable[[], None]) -> None:
         """Let something happen at this time; of what happens at one time, the first planned comes first."""
