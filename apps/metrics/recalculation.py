@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Any
 
 import structlog
-from django.db import OperationalError, connection, transaction
+from django.db import InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Change
@@ -26,6 +26,9 @@ logger = structlog.get_logger(__name__)
 
 BATCH = 400
 """Changes a transaction; also near the number of locks that it takes."""
+
+ENVIRONMENT = (OperationalError, InternalError)
+"""The database is away, or takes no writes: no change is at fault, and all of them wait."""
 
 SPREADING = (Change.Kind.CONTRIBUTOR,)
 DERIVED = (
@@ -57,7 +60,7 @@ def recalculate_batch(*, skipped: set[int]) -> bool:
     """Work off one batch; False when there was nothing to do. Changes that cannot be worked off join `skipped`."""
     try:
         return _spread(skipped=skipped) | _recalculate(skipped=skipped)
-    except OperationalError:
+    except ENVIRONMENT:
         raise
     except Exception:
         logger.exception("recalculation.batch_failed")
@@ -92,7 +95,7 @@ def _one_by_one(*, skipped: set[int]) -> None:
         try:
             with transaction.atomic():
                 _recalculate_one(claim_one(change.pk))
-        except OperationalError:
+        except ENVIRONMENT:
             raise
         except Exception:
             skipped.add(change.pk)

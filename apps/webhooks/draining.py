@@ -44,4 +44,4 @@ def _examine(suspect: claiming.Claimed) -> None:
         process([suspect])
         return
     VERDICTS.labels(Delivery.State.DEAD.value, "crashed").inc()
-    logger.error("delivery_crashes_its_workers", extra={"delivery": suspect.id, "event": suspect.event})
+    logger.error("delivery_crashes_its_workers", extra={"delivery": suspect.id, "github_event": suspect.event})

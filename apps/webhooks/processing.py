@@ -95,7 +95,7 @@ def _report(verdicts: Iterable[Verdict]) -> None:
             "delivery_finished",
             extra={
                 "delivery": claimed.id,
-                "event": claimed.event,
+                "github_event": claimed.event,
                 "state": verdict.state.value,
                 "reason": verdict.reason,
             },
@@ -111,7 +111,7 @@ def _put_off_the_failed(verdicts: Iterable[Verdict]) -> None:
 def _bear(verdict: Verdict, error: Exception) -> None:
     """The verdict of a delivery whose facts could not be recorded."""
     logger.error(
-        "recording_failed", exc_info=error, extra={"delivery": verdict.claimed.id, "event": verdict.claimed.event}
+        "recording_failed", exc_info=error, extra={"delivery": verdict.claimed.id, "github_event": verdict.claimed.event}
     )
     if blames_the_payload(error):
         _settle(verdict.claimed, Delivery.State.QUARANTINED, reason="unrecordable", error=describe(error))

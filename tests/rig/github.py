@@ -1,5 +1,6 @@
 """GitHub, as the rig has it: posts deliveries, writes down every answer, and asks again when there was none."""
 
+import contextlib
 import hashlib
 import http.client
 import queue
@@ -145,8 +146,14 @@ class GitHub:
             time.sleep(0.2)
         return not self._open
 
+    def drop(self) -> None:
+        """Forget what was not posted yet."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
+
     def close(self) -> None:
-        """Post no more."""
+        """Post no more than what is in the queue."""
         self._waiting.put(None)
         for thread in self._threads:
             thread.join(timeout=PATIENCE_S * 2)

@@ -23,6 +23,7 @@ REMEMBERED = 300
 MOST_WAITING = 60
 COMPLETE_SECONDS = 120
 SETTLE_SECONDS = 300
+SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Outcome:
     def failures(self) -> list[str]:
         """Everything that breaks the promise; empty when nothing does."""
         found = list(self.complaints)
-        found += [f"{name}: {len(value)}, such as {value[0]}" for name, value in self.reckoning.problems.items()]
+        for name, values in self.reckoning.problems.items():
+            found += [f"{name}, {len(values)} in all: {value}" for value in values[:SHOWN]]
         if self.figures:
             found.append(f"figures are not what a rebuild makes: {self.figures}")
         return found
