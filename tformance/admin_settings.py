@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
@@ -51,6 +52,16 @@ NAVIGATION = [
         page("Installations", "extension", "activity.installation"),
     ),
     group(
+        "What is derived",
+        page("Pull request clocks", "timer", "metrics.derivedpullrequest"),
+        page("Closings", "cancel", "metrics.derivedclosing"),
+        page("Reviews that count", "reviews", "metrics.derivedreview"),
+        page("Deployments that count", "deployed_code", "metrics.deriveddeployment"),
+        page("Commits that count", "commit", "metrics.derivedcommit"),
+        page("Team freshness", "update", "metrics.teamfreshness"),
+        is_closed=True,
+    ),
+    group(
         "Behind it",
         page("Pull request history", "history", "activity.pullrequestevent"),
         page("Pull request commits", "account_tree", "activity.pullrequestcommit"),
@@ -73,6 +84,12 @@ NAVIGATION = [
         page("API tokens", "vpn_key", "users.apitoken"),
         page("Groups", "group_work", "auth.group"),
         page("Notes", "notifications", "notifications.notification"),
+        page("Sign-ins refused", "gpp_bad", "axes.accessattempt"),
+    ),
+    group(
+        "Machinery",
+        page("Status", "monitor_heart", "monitoring.statuscheck"),
+        page("Task results", "checklist", "django_celery_results.taskresult"),
     ),
 ]
 
@@ -82,6 +99,22 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Administration",
     "SITE_SYMBOL": "mark_email_read",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("dashboard/mark.svg")}],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254)",
+            "100": "oklch(93.2% .032 256)",
+            "200": "oklch(88.2% .059 254)",
+            "300": "oklch(80.9% .105 252)",
+            "400": "oklch(70.7% .165 255)",
+            "500": "oklch(62.3% .2 260)",
+            "600": "oklch(50% .2 264)",
+            "700": "oklch(45% .19 265)",
+            "800": "oklch(40% .17 266)",
+            "900": "oklch(36% .14 266)",
+            "950": "oklch(28% .09 268)",
+        }
+    },
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,

@@ -6,18 +6,20 @@ Each value has its reason in the failure it prevents; tests/runtime/test_celery_
 from pathlib import Path
 from typing import Any
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
 QUEUES = ("live", "figures", "backfill", "maintenance")
 
 # First match wins. A task belongs to the queue of its module unless it is housekeeping.
-ROUTES = [
-    ("apps.webhooks.tasks.prune*", {"queue": "maintenance"}),
-    ("apps.webhooks.*", {"queue": "live"}),
-    ("apps.metrics.*", {"queue": "figures"}),
-    ("apps.integrations.*", {"queue": "backfill"}),
-    ("*", {"queue": "maintenance"}),
-]
+ROUTES = (
+    [  # a list of pairs is one router, whose order counts
+        ("apps.webhooks.tasks.prune*", {"queue": "maintenance"}),
+        ("apps.webhooks.*", {"queue": "live"}),
+        ("apps.metrics.*", {"queue": "figures"}),
+        ("apps.integrations.*", {"queue": "backfill"}),
+        ("*", {"queue": "maintenance"}),
+    ],
+)
 
 PATIENT = {
     "visibility_timeout": 300,  # above every time limit, or a task would run beside itself
@@ -57,10 +59,10 @@ def _everywhere() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "result_expires": 24 * 3600,
-        "task_queues": [Queue(name) for name in QUEUES],
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         "task_create_missing_queues": False,  # a misspelt queue is an error, not a queue that nobody reads
         "task_default_queue": "maintenance",
-        "task_routes": (ROUTES,),  # one router; a bare list would be taken for many
+        "task_routes": ROUTES,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_time_limit": 60,

@@ -99,7 +99,7 @@ def logging_configuration(*, role: str) -> dict[str, Any]:
             "celery.app.trace": {"level": "WARNING"},  # a line per task says nothing that the outcome's line does not
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
-            "django.server": {"level": "WARNING"},
+            "django.request": {"level": "ERROR"},  # each 401 of a flood is counted, not written
         },
     }
 

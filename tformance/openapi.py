@@ -7,6 +7,16 @@ from rest_framework import serializers
 
 READING = {"401": "No or a wrong sign-in.", "429": "Asked too often; `Retry-After` says when to come back."}
 NAMED = {"404": "Not there, or not yours to see."}
+PARAMETERS = {
+    "slug": "The team's slug.",
+    "id": "The row's id, as lists show it.",
+    "repository_id": "GitHub's id of the repository.",
+    "github_id": "GitHub's id.",
+    "number": "The pull request's number.",
+    "limit": "How many at once, up to 500.",
+    "offset": "How many to leave out first.",
+    "cursor": "Where to go on: `next` and `previous` carry it.",
+}
 CHANGING = {"400": "What was sent cannot be used; `fields` says why.", "403": "You may look, but not do this."}
 
 
@@ -32,6 +42,9 @@ class DescribedSchema(AutoSchema):
             answer = {"description": words, "content": {"application/json": {"schema": shape}}}
             operation["responses"].setdefault(status, answer)
         operation["responses"] = dict(sorted(operation["responses"].items()))
+        for parameter in operation.get("parameters", ()):
+            if not parameter.get("description") or parameter["name"] in ("limit", "offset", "cursor"):
+                parameter["description"] = PARAMETERS.get(parameter["name"], parameter["name"].replace("_", " "))
         return operation
 
     def _errors(self, operation: dict[str, Any]) -> dict[str, str]:

@@ -26,9 +26,11 @@ def _entry(task: str, *, when: BaseSchedule, seconds: int) -> dict[str, Any]:
 
 
 SCHEDULE: dict[str, dict[str, Any]] = {
-    "dispatch": every(5, "apps.webhooks.tasks.dispatch"),
+    # The doorbell is a hint: this look into the letterbox is what makes a lost message cost seconds.
+    "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch"),
+    "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
+    "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
-    "check-status": every(MINUTE, "apps.monitoring.tasks.check_status"),
     # Celery would add this one itself, without an expiry.
     "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),
 }

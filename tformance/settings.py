@@ -52,6 +52,7 @@ IS_HTTPS = PUBLIC_URL.startswith("https://")
 # --- Django --------------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "apps.dashboard",  # first: its sign-in pages stand in for allauth's
     "tformance",
     "unfold",
     "django.contrib.admin",
@@ -79,10 +80,10 @@ INSTALLED_APPS = [
     "apps.webhooks",
     "apps.integrations",
     "apps.monitoring",
-    "apps.dashboard",
 ]
 
 MIDDLEWARE = [
+    "apps.webhooks.middleware.DoorFirstMiddleware",
     "tformance.proxies.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

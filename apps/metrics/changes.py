@@ -67,10 +67,13 @@ SPREAD_CONTRIBUTORS = """
     )
     INSERT INTO activity_change (kind, key)
     SELECT 'pull_request', repository_id || ':' || number FROM pull_requests
+    WHERE NOT repository_id || ':' || number = ANY(%(pull_requests)s)
     UNION ALL
     SELECT 'commit', repository_id || ':' || sha FROM commits
+    WHERE NOT repository_id || ':' || sha = ANY(%(commits)s)
     UNION ALL
     SELECT 'installation', github_id::text FROM accounts JOIN activity_installation ON account_id = accounts.id
+    WHERE NOT github_id = ANY(%(installations)s)
 """
 
 
@@ -83,6 +86,7 @@ class Stale:
     deployments: set[int] = field(default_factory=set)
     installations: set[int] = field(default_factory=set)
     teams: set[int] = field(default_factory=set)
+    contributors: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +130,26 @@ def stale(changes: Iterable[Claimed]) -> Stale:
                 found.installations.add(int(change.key))
             case Kind.TEAM:
                 found.teams.add(int(change.key))
+            case Kind.CONTRIBUTOR:
+                found.contributors.add(int(change.key))
     found.pull_requests.update(_found(PULL_REQUESTS_OF_BRANCHES, ("repository_id", "ref"), branches))
     found.pull_requests.update(_found(PULL_REQUESTS_OF_COMMITS, ("repository_id", "sha"), found.commits))
     found.pull_requests.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), found.pull_requests))
     return found
 
 
-def spread_contributors(contributor_ids: Collection[int]) -> None:
-    """Hand a change of accounts on to all that they wrote, reviewed and committed."""
+def spread_contributors(found: Stale) -> None:
+    """Hand a change of accounts on to all that they wrote, reviewed and committed, but for what is found already."""
     with connection.cursor() as cursor:
-        cursor.execute(SPREAD_CONTRIBUTORS, {"ids": sorted(contributor_ids)})
+        cursor.execute(
+            SPREAD_CONTRIBUTORS,
+            {
+                "ids": sorted(found.contributors),
+                "pull_requests": [f"{repository_id}:{number}" for repository_id, number in found.pull_requests],
+                "commits": [f"{repository_id}:{sha}" for repository_id, sha in found.commits],
+                "installations": sorted(found.installations),
+            },
+        )
 
 
 def split(key: str) -> tuple[int, str]:

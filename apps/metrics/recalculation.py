@@ -15,8 +15,12 @@ from django.db import InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Change
+<<<<<<< HEAD
 from apps.crash_points import crash_point
 from apps.metrics.changes import Claimed, Stale, claim, claim_one, spread_contributors, stale
+=======
+from apps.metrics.changes import Stale, claim, claim_one, spread_contributors, stale
+>>>>>>> main
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
 from apps.metrics.models import TeamFreshness
 from apps.teams.accounts import ensure_account_team
@@ -27,15 +31,20 @@ logger = structlog.get_logger(__name__)
 BATCH = 400
 """Changes a transaction; also near the number of locks that it takes."""
 
+<<<<<<< HEAD
 ENVIRONMENT = (OperationalError, InternalError)
 """The database is away, or takes no writes: no change is at fault, and all of them wait."""
 
 SPREADING = (Change.Kind.CONTRIBUTOR,)
 DERIVED = (
+=======
+KNOWN = (
+>>>>>>> main
     Change.Kind.PULL_REQUEST,
     Change.Kind.BRANCH,
     Change.Kind.COMMIT,
     Change.Kind.DEPLOYMENT,
+    Change.Kind.CONTRIBUTOR,
     Change.Kind.INSTALLATION,
     Change.Kind.TEAM,
 )
@@ -59,8 +68,17 @@ def drain(*, seconds: float) -> bool:
 def recalculate_batch(*, skipped: set[int]) -> bool:
     """Work off one batch; False when there was nothing to do. Changes that cannot be worked off join `skipped`."""
     try:
+<<<<<<< HEAD
         return _spread(skipped=skipped) | _recalculate(skipped=skipped)
     except ENVIRONMENT:
+=======
+        with transaction.atomic():
+            changes = claim(KNOWN, limit=BATCH, skipped=skipped)
+            if changes:
+                recalculate(stale(changes))
+        return bool(changes)
+    except OperationalError:
+>>>>>>> main
         raise
     except Exception:
         logger.exception("recalculation.batch_failed")
@@ -68,6 +86,7 @@ def recalculate_batch(*, skipped: set[int]) -> bool:
         return True
 
 
+<<<<<<< HEAD
 def _spread(*, skipped: Collection[int]) -> bool:
     with transaction.atomic():
         changes = claim(SPREADING, limit=BATCH, skipped=skipped)
@@ -88,25 +107,25 @@ def _recalculate(*, skipped: Collection[int]) -> bool:
     return bool(changes)
 
 
+=======
+>>>>>>> main
 def _one_by_one(*, skipped: set[int]) -> None:
     """Find the changes that break a batch: each of the oldest in a transaction of its own."""
-    oldest = Change.objects.filter(kind__in=(*SPREADING, *DERIVED)).exclude(pk__in=skipped).order_by("pk")
+    oldest = Change.objects.filter(kind__in=KNOWN).exclude(pk__in=skipped).order_by("pk")
     for change in list(oldest[:BATCH]):
         try:
             with transaction.atomic():
+<<<<<<< HEAD
                 _recalculate_one(claim_one(change.pk))
         except ENVIRONMENT:
+=======
+                recalculate(stale(claim_one(change.pk)))
+        except OperationalError:
+>>>>>>> main
             raise
         except Exception:
             skipped.add(change.pk)
             logger.exception("recalculation.change_failed", kind=change.kind, key=change.key)
-
-
-def _recalculate_one(changes: list[Claimed]) -> None:
-    spreading = {int(change.key) for change in changes if change.kind in SPREADING}
-    if spreading:
-        spread_contributors(spreading)
-    recalculate(stale(change for change in changes if change.kind not in SPREADING))
 
 
 def recalculate(found: Stale) -> None:
@@ -121,6 +140,8 @@ def recalculate(found: Stale) -> None:
     for noun, keys in wanted:
         for derivation in noun.derive(keys):
             derivation.store()
+    if found.contributors:
+        spread_contributors(found)
     for installation_id in sorted(found.installations):
         ensure_account_team(installation_id)
     if found.teams:
@@ -152,6 +173,6 @@ def note_team_changes(team_ids: Collection[int]) -> None:
 
 def warn_of_unknown_changes() -> None:
     """A kind that this version does not know waits for one that does, and says so."""
-    unknown = Change.objects.exclude(kind__in=(*SPREADING, *DERIVED)).order_by().values_list("kind", flat=True)
+    unknown = Change.objects.exclude(kind__in=KNOWN).order_by().values_list("kind", flat=True)
     if kinds := sorted(set(unknown.distinct()[:10])):
         logger.error("recalculation.unknown_changes", kinds=kinds)

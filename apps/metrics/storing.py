@@ -64,7 +64,7 @@ class DerivedTable:
             gone AS (
                 DELETE FROM {table} AS kept USING scopes
                 WHERE {matches(self.scope, "kept", "scopes")}
-                  AND NOT EXISTS (SELECT FROM fresh WHERE {matches(self.key, "fresh", "kept")})
+                  AND ({listed(self.key, of="kept.")}) NOT IN (SELECT {listed(self.key)} FROM fresh)
             )
             INSERT INTO {table} AS kept ({listed(self.columns)})
             SELECT {listed(self.columns)} FROM fresh ORDER BY {listed(self.key)}

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -14,7 +17,12 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from apps.users.models import ApiToken, CustomUser
 
-admin.site.unregister(Group)
+# An account's connection to GitHub holds tokens, and the App's own credentials come from the environment.
+UNSEEN = (SocialApp, SocialToken)
+
+for model in (Group, EmailAddress, SocialAccount, AccessAttempt, AccessFailureLog, AccessLog, *UNSEEN):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
 
 
 @admin.register(Group)
@@ -57,3 +65,63 @@ class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
         token, secret = ApiToken.objects.issue(user=obj.user, label=obj.label, expires_at=obj.expires_at)
         obj.pk, obj.shown = token.pk, token.shown
         messages.warning(request, format_html("Copy the token now; nobody can read it again: <code>{}</code>", secret))
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(ModelAdmin):  # type: ignore[misc]
+    """Which account of GitHub's a user signs in with."""
+
+    list_display = ("user", "provider", "uid", "last_login")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "uid")
+    autocomplete_fields = ("user",)
+    readonly_fields = ("provider", "uid", "last_login", "date_joined", "extra_data")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ModelAdmin):  # type: ignore[misc]
+    """Addresses of users."""
+
+    list_display = ("email", "user", "primary", "verified")
+    list_select_related = ("user",)
+    list_filter = ("primary", "verified")
+    search_fields = ("email", "user__username")
+    autocomplete_fields = ("user",)
+
+
+class SeenSignIns(ModelAdmin):  # type: ignore[misc]
+    """Written by django-axes; deleting a refusal lets the person in again."""
+
+    search_fields = ("username", "ip_address")
+    show_full_result_count = False
+    ordering = ("-attempt_time",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(SeenSignIns):
+    """Sign-ins that were refused."""
+
+    list_display = ("attempt_time", "username", "ip_address", "failures_since_start", "path_info")
+
+
+@admin.register(AccessFailureLog)
+class AccessFailureLogAdmin(SeenSignIns):
+    """Each refused sign-in, where django-axes is told to keep them."""
+
+    list_display = ("attempt_time", "username", "ip_address", "locked_out", "path_info")
+
+
+@admin.register(AccessLog)
+class AccessLogAdmin(SeenSignIns):
+    """Sign-ins and sign-outs."""
+
+    list_display = ("attempt_time", "logout_time", "username", "ip_address", "path_info")

@@ -101,7 +101,8 @@ RETURNING {_COLUMNS}
 _CLAIM_SUSPECT = f"""
 WITH suspect AS (
     SELECT id, crashes + is_claimed_alone::int AS crashes FROM webhooks_delivery
-    WHERE state = 'running' AND (lease_until < statement_timestamp() OR (%(is_redelivered)s AND leased_by = %(task_id)s))
+    WHERE state = 'running'
+      AND (lease_until < statement_timestamp() OR (%(is_redelivered)s AND leased_by = %(task_id)s))
     ORDER BY is_claimed_alone, crashes, id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 UPDATE webhooks_delivery d
@@ -112,7 +113,8 @@ SET crashes = suspect.crashes,
     state = CASE WHEN suspect.crashes < %(most_crashes)s THEN 'running' ELSE 'dead' END,
     reason = CASE WHEN suspect.crashes < %(most_crashes)s THEN d.reason ELSE 'crashed' END,
     leased_by = CASE WHEN suspect.crashes < %(most_crashes)s THEN %(task_id)s ELSE '' END,
-    lease_until = CASE WHEN suspect.crashes < %(most_crashes)s THEN statement_timestamp() + make_interval(secs => %(lease)s) END,
+    lease_until = CASE WHEN suspect.crashes < %(most_crashes)s
+                       THEN statement_timestamp() + make_interval(secs => %(lease)s) END,
     finished_at = CASE WHEN suspect.crashes < %(most_crashes)s THEN NULL ELSE statement_timestamp() END
 FROM suspect WHERE d.id = suspect.id
 RETURNING {_COLUMNS}

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 logger = logging.getLogger(__name__)
@@ -21,25 +21,31 @@ class Gatherer(Generic[Item]):
         self._hand_over = hand_over
         self._gather_s = gather_s
         self._capacity = capacity
-        self._starting = threading.Lock()
-        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        _gatherers.add(self)  # type: ignore[arg-type]  # of whatever items
-
-    def put(self, item: Item) -> bool:
-        """Take an item over at once, or say False because too many wait."""
-        if self._items.qsize() >= self._capacity:
-            return False
-        self._items.put(item)
-        if self._thread is None:
-            self._start()
-        return True
+        self.forget()
+        _gatherers.add(self)
 
     def forget(self) -> None:
         """Start anew, as a child after a fork must."""
         self._starting = threading.Lock()
-        self._items = queue.SimpleQueue()
-        self._thread = None
+        self._items: queue.Queue[Item] = queue.Queue(maxsize=self._capacity)
+        self._thread: threading.Thread | None = None
+
+    def put(self, item: Item) -> bool:
+        """Take an item over at once, or say False because too many wait."""
+        try:
+            self._items.put_nowait(item)
+        except queue.Full:
+            return False
+        if self._thread is None:
+            self._start()
+        return True
+
+    def finish(self, *, within_s: float) -> bool:
+        """Wait until everything put in so far is handed over, but not longer; whether it is."""
+        deadline_s = time.monotonic() + within_s
+        while self._items.unfinished_tasks and time.monotonic() < deadline_s:
+            time.sleep(self._gather_s / 4)
+        return not self._items.unfinished_tasks
 
     def _start(self) -> None:
         with self._starting:
@@ -47,18 +53,20 @@ class Gatherer(Generic[Item]):
                 self._thread = threading.Thread(target=self._work, args=(self._items,), name=self._name, daemon=True)
                 self._thread.start()
 
-    def _work(self, items: "queue.SimpleQueue[Item]") -> None:
+    def _work(self, items: "queue.Queue[Item]") -> None:
         while True:
             gathered = [items.get()]
             time.sleep(self._gather_s)
-            gathered.extend(items.get_nowait() for _ in range(min(items.qsize(), self._capacity)))
+            gathered.extend(items.get_nowait() for _ in range(items.qsize()))
             try:
                 self._hand_over(gathered)
             except Exception:  # the thread outlives whatever its work runs into
                 logger.exception("gatherer_failed", extra={"gatherer": self._name})
+            for _ in gathered:
+                items.task_done()
 
 
-_gatherers: "weakref.WeakSet[Gatherer[object]]" = weakref.WeakSet()
+_gatherers: "weakref.WeakSet[Gatherer[Any]]" = weakref.WeakSet()
 
 
 def _forget_all() -> None:

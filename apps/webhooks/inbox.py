@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,7 +20,6 @@ from apps.webhooks.parsing import FORM
 from apps.webhooks.routing import find_routing
 
 LONGEST_WAIT_S = 4.0
-LONGEST_STALE_S = 1.0  # a connection that a restart left behind says so at once
 logger = logging.getLogger(__name__)
 
 # rung_at is now exactly when workers must be told: the row is new, or it was failed or dead and is armed again.
@@ -76,10 +74,15 @@ def receive(
 ) -> Receipt:
     """Keep a delivery and tell the workers; DatabaseError within 4 s when nothing is known to be stored."""
     parameters = _parameters(hook, content, signed_by=signed_by, source=source)
+<<<<<<< HEAD
     with watchdog.limit(seconds=LONGEST_WAIT_S):
         crash_point("door.before_insert")
         row_id, is_new, is_due, is_same_body = _keep(parameters)
         crash_point("door.after_commit")
+=======
+    with watchdog.limit(seconds=LONGEST_WAIT_S) as wait:
+        row_id, is_new, is_due, is_same_body = _keep(parameters, wait)
+>>>>>>> main
         is_conflict = not is_same_body and conflicts.flag_other_content(
             row_id, content=content, content_type=hook.headers.get("content-type", "")
         )
@@ -117,16 +120,14 @@ def _parameters(hook: GitHubHook, content: bytes, *, signed_by: str, source: Del
     }
 
 
-def _keep(parameters: dict[str, Any]) -> tuple[int, bool, bool, bool]:
+def _keep(parameters: dict[str, Any], wait: watchdog.Watched) -> tuple[int, bool, bool, bool]:
     """Run the statement; once more on a new connection if this one turns out to be stale."""
-    started_s = time.monotonic()
     was_connected = connection.connection is not None
     try:
         return _execute(parameters)
     except DatabaseError as error:
         connection.close()
-        is_time_left = time.monotonic() - started_s < LONGEST_STALE_S
-        if not (was_connected and is_time_left and _is_stale(error)):
+        if wait.is_cut or not was_connected or not _is_stale(error):
             raise
         return _execute(parameters)
 

@@ -1,5 +1,6 @@
 """The doorbell: tells the workers that there is post. A hint that may fail; the dispatcher looks by itself."""
 
+import atexit
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
 MOST_PER_MESSAGE = 50
 GATHER_S = 0.004
 QUIET_AFTER_FAILURE_S = 10.0
+LAST_WORDS_S = 1.0
 # One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
 BOUNDED = {"max_retries": 0, "socket_timeout": 1.0, "socket_connect_timeout": 0.5, "retry_on_timeout": False}
 BROKER_ERRORS = (BrokerError, KombuError, RedisError, OSError)
@@ -38,12 +40,11 @@ class Post:
 
 def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Producer | None = None) -> None:
     """Send one message that names these deliveries, followed by a recalculation; raises one of BROKER_ERRORS."""
-    recalculate = current_app.signature(RECALCULATE_TASK, immutable=True, queue="figures")
+    recalculate = current_app.signature(RECALCULATE_TASK, immutable=True)
     current_app.send_task(
         PROCESS_TASK,
         args=[list(ids)],
         task_id=task_id,
-        queue="live",
         link=recalculate,
         producer=producer,
         retry=False,
@@ -64,7 +65,7 @@ def ring_for_more() -> bool:
 
 def ring_for_changes() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
-    return _attempt(lambda: current_app.send_task(RECALCULATE_TASK, queue="figures", retry=False, ignore_result=True))
+    return _attempt(lambda: current_app.send_task(RECALCULATE_TASK, retry=False, ignore_result=True))
 
 
 def _attempt(send: Callable[[], object]) -> bool:
@@ -93,6 +94,10 @@ class Ring:
         """Have the delivery rung for within milliseconds; returns at once, whatever the broker does."""
         if not self._gatherer.put(post):
             RINGS.labels("dropped").inc()
+
+    def finish(self) -> bool:
+        """Wait a moment for what was told already, as a process that stops should; whether it was all rung for."""
+        return self._gatherer.finish(within_s=LAST_WORDS_S)
 
     def ring(self, posts: Sequence[Post]) -> None:
         """Send the messages for these deliveries now, unless the broker failed a moment ago."""
@@ -126,6 +131,7 @@ class Ring:
 
 
 _ring = Ring()
+atexit.register(_ring.finish)
 
 
 def tell(post: Post) -> None:

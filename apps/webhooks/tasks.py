@@ -11,7 +11,6 @@ from apps.webhooks import draining, retention
 @shared_task(
     bind=True,
     name="apps.webhooks.tasks.process_deliveries",
-    queue="live",
     acks_late=True,  # with the next line: a killed child's message comes back, and its claims are taken over
     reject_on_worker_lost=True,
     ignore_result=True,
@@ -22,13 +21,13 @@ def process_deliveries(self: Any, ids: list[int]) -> int:
     return draining.drain(ids, task_id=self.request.id, is_redelivered=is_redelivered)
 
 
-@shared_task(name="apps.webhooks.tasks.dispatch", queue="live", ignore_result=True)
+@shared_task(name="apps.webhooks.tasks.dispatch", ignore_result=True)
 def dispatch() -> int:
     """Ring for what is due and was not rung for; beat runs it every 5 s."""
     return dispatching.dispatch().deliveries
 
 
-@shared_task(name="apps.webhooks.tasks.prune_bodies", queue="maintenance", ignore_result=True)
+@shared_task(name="apps.webhooks.tasks.prune_bodies", ignore_result=True)
 def prune_bodies() -> int:
     """Delete the bodies that have expired; beat runs it every hour."""
     return retention.prune_bodies()

@@ -25,8 +25,8 @@ class TimeIsUp(OperationalError):  # noqa: N818  says what it is
 
 
 @dataclass(slots=True)
-class _Watched:
-    """One thread's wait."""
+class Watched:
+    """One thread's wait; once `is_cut`, whatever fails next fails because of that."""
 
     deadline_s: float  # of time.monotonic
     wrapper: BaseDatabaseWrapper
@@ -37,22 +37,22 @@ class Watchdog:
     """One thread per process that cuts the connections of those who have waited too long."""
 
     def __init__(self) -> None:
-        self._watched: dict[int, _Watched] = {}
+        self._watched: dict[int, Watched] = {}
         self._busy = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def limit(self, *, seconds: float) -> Iterator[None]:
+    def limit(self, *, seconds: float) -> Iterator[Watched]:
         """Inside, the default connection of this thread is cut once the time is over; TimeIsUp tells of it."""
         if self._thread is None:
             self._start()
-        watched = _Watched(deadline_s=time.monotonic() + seconds, wrapper=connections[DEFAULT_DB_ALIAS])
+        watched = Watched(deadline_s=time.monotonic() + seconds, wrapper=connections[DEFAULT_DB_ALIAS])
         self._watched[id(watched)] = watched
         if not self._busy.is_set():
             self._busy.set()
         try:
-            yield
+            yield watched
         except Error as error:
             if watched.is_cut:
                 watched.wrapper.close()
@@ -95,7 +95,7 @@ def _cut(wrapper: BaseDatabaseWrapper) -> None:
 _watchdog = Watchdog()
 
 
-def limit(*, seconds: float) -> AbstractContextManager[None]:
+def limit(*, seconds: float) -> AbstractContextManager[Watched]:
     """Bound how long this thread waits for its default database connection inside the block."""
     return _watchdog.limit(seconds=seconds)
 

@@ -1,6 +1,5 @@
 """Fixture A of METRICS.md: one week of acme/api, with its branch pushes, as deliveries."""
 
-
 from apps.integrations.story.issue_life import IssueLife
 from apps.integrations.story.pull_request_life import PullRequestLife
 from apps.integrations.story.repository_life import RepositoryLife

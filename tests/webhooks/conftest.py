@@ -15,7 +15,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.test import Client
 
 from apps.activity.facts import Fact
-from apps.webhooks import draining, refusals, registry, secret_slots
+from apps.webhooks import draining, refusals, registry, ring, secret_slots
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.registry import Event
@@ -77,9 +77,11 @@ class GitHub:
 
 
 @pytest.fixture(autouse=True)
-def _forget_what_processes_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+def _remember_nothing_of_the_last_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(refusals, "_log", refusals.RefusalLog())
     secret_slots.forget_slots()
+    yield
+    assert ring._ring.finish(), "the ring must not ring into the next test"
 
 
 @pytest.fixture

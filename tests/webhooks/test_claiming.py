@@ -13,8 +13,8 @@ from django.db import connection
 
 from apps.webhooks import registry
 from apps.webhooks.claiming import MOST_CRASHES, claim_batch, claim_suspect, is_full
-from apps.webhooks.finishing import finish
 from apps.webhooks.errors import LostClaim
+from apps.webhooks.finishing import finish
 from apps.webhooks.models import Delivery, DeliveryBody
 from apps.webhooks.processing import process
 from apps.webhooks.registry import Event
@@ -72,7 +72,9 @@ def test_no_installation_takes_more_than_20_while_others_wait() -> None:
     quiet, nameless = keep(15, installation_id=2), keep(3)
     swept = keep(25, installation_id=3, source=1)
     shares = Counter(
-        Delivery.objects.filter(id__in=claimed_ids(claim_batch([], task_id="t"))).values_list("installation_id", flat=True)
+        Delivery.objects.filter(id__in=claimed_ids(claim_batch([], task_id="t"))).values_list(
+            "installation_id", flat=True
+        )
     )
     assert shares == {1: 20, 2: len(quiet), None: len(nameless), 3: 12}
     assert len(swept) == 25

@@ -155,7 +155,9 @@ def test_an_empty_body_is_401_unsigned_and_kept_when_signed(github: GitHub) -> N
     assert github.post(b"").status_code == 202
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff\xfe", b"null", b'{"a":1e400}', b'{"installation":{"id":' + b"9" * 30])
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"\xff\xfe", b"null", b'{"a":1e400}', b'{"installation":{"id":' + b"9" * 30]
+)
 def test_the_door_does_not_parse(github: GitHub, body: bytes) -> None:
     assert github.post(body, headers={"X-Hub-Signature-256": None}).status_code == 401
     assert github.post(body).status_code == 202
@@ -183,6 +185,18 @@ def test_a_flood_of_refusals_becomes_few_rows(github: GitHub) -> None:
     for _ in range(50):
         github.deliver(headers={"X-Hub-Signature-256": None})
     assert Refusal.objects.count() < 10
+
+
+def test_a_foreign_host_name_is_400(github: GitHub) -> None:
+    assert github.deliver(environ={"HTTP_HOST": "evil.example"}).status_code == 400
+
+
+def test_the_door_touches_no_session(github: GitHub) -> None:
+    github.client.cookies["sessionid"] = "whatever"
+    answer = github.deliver()
+    assert answer.status_code == 202
+    assert not answer.cookies
+    assert "Cookie" not in answer.get("Vary", "")
 
 
 def test_posts_to_other_addresses_keep_the_small_limit(settings: object) -> None:

@@ -65,7 +65,10 @@ USABLE = {
     "the greatest id": (b'{"a":9223372036854775807}', {"a": 2**63 - 1}),
     "as deep as allowed": (b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH, None),
     "as deep as allowed, of both kinds": (b'{"a":[' * 32 + b"1" + b"]}" * 32, None),
-    "brackets in a text": (json.dumps({"a": "[{" * 500, "b": '\\"[' * 200}).encode(), {"a": "[{" * 500, "b": '\\"[' * 200}),
+    "brackets in a text": (
+        json.dumps({"a": "[{" * 500, "b": '\\"[' * 200}).encode(),
+        {"a": "[{" * 500, "b": '\\"[' * 200},
+    ),
     "an emoji as a pair": (b'{"a":"\\ud83d\\ude00"}', {"a": "\U0001f600"}),
     "an escaped backslash before u": (b'{"a":"\\\\u0000"}', {"a": "\\u0000"}),
 }

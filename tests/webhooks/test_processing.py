@@ -176,7 +176,10 @@ def test_a_batch_out_of_time_is_claimed_one_by_one(github: GitHub) -> None:
     github.deliver({"action": "takes_too_long"})
     github.deliver()
     drain()
-    assert Counter(Delivery.objects.values_list("state", "reason")) == {("processed", ""): 2, ("failed", "timed_out"): 1}
+    assert Counter(Delivery.objects.values_list("state", "reason")) == {
+        ("processed", ""): 2,
+        ("failed", "timed_out"): 1,
+    }
     assert set(Delivery.objects.values_list("crashes", flat=True)) == {0}
 
 

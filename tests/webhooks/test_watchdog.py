@@ -8,11 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.db import connection
-from django.test import Client
 
 from apps.webhooks import inbox, processing, secret_slots, watchdog
 from apps.webhooks.models import Delivery
-from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, lapse_leases, only
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
 from tests.webhooks.proxies import FreezingProxy, refused_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,7 +63,9 @@ def test_secrets_are_not_waited_for_on_a_frozen_connection(
 
 def test_a_stale_connection_is_mended_unseen(patient_client: GitHub) -> None:
     backend = connection.connection.info.backend_pid
-    with psycopg.connect(connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"] or None) as other:
+    with psycopg.connect(
+        connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"] or None
+    ) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
     assert patient_client.deliver().status_code == 202
     assert Delivery.objects.count() == 1

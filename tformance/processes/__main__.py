@@ -1,17 +1,20 @@
-"""python -m tformance.processes: run tformance on this machine; the Makefile calls it."""
+"""python -m tformance.processes: run tformance; the Makefile, the containers and the service units call it."""
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.remembered import var_folder
+from tformance.embedded.remembered import CHECKOUT, var_folder
 from tformance.processes import programs
+from tformance.processes.programs import Program
 from tformance.processes.run import run_everything, run_some, stop_everything
 from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
 from tformance.processes.telling import say
 
-COMMANDS = {
+ON_ONE_MACHINE = {
     "run": "engines, web, workers and beat, until Ctrl-C",
     "demo": "the same, with a sample story posted through the HTTP door",
     "worker": "the workers alone",
@@ -21,7 +24,7 @@ COMMANDS = {
 }
 
 
-def arguments() -> argparse.Namespace:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tformance.processes",
         description="Run tformance on this machine; without DATABASE_URL and REDIS_URL, on engines of its own.",
@@ -30,14 +33,29 @@ def arguments() -> argparse.Namespace:
         "--end-with-parent", action="store_true", help="stop when the program that started this one dies (Linux)"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, meaning in COMMANDS.items():
+    for name, meaning in ON_ONE_MACHINE.items():
         commands.add_parser(name, help=meaning, description=meaning)
-    return parser.parse_args()
+    meaning = "become one process, for a container or a service manager that looks after it"
+    _one_process(commands.add_parser("only", help=meaning, description=meaning))
+    return parser.parse_args(given)
+
+
+def _one_process(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    web = kinds.add_parser("web", help="the HTTP server")
+    web.add_argument("--host", default="127.0.0.1")
+    web.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000))
+    worker = kinds.add_parser("worker", help="a worker")
+    worker.add_argument("--queues", required=True, help="comma-separated: live, figures, backfill, maintenance")
+    worker.add_argument("--concurrency", type=int, default=2)
+    kinds.add_parser("beat", help="the clock; more than one do no harm")
 
 
 def main() -> int:
     options = arguments()
     try:
+        if options.command == "only":
+            become(chosen_program(options))
         with stoppable():
             if options.end_with_parent:
                 follow_parent()
@@ -64,6 +82,22 @@ def act(command: str, *, var: Path) -> int:
         "dev": (*programs.workers(), programs.beat()),
     }
     return run_some(var, name=command, chosen=chosen[command])
+
+
+def chosen_program(options: argparse.Namespace) -> Program:
+    match options.kind:
+        case "web":
+            return programs.web(port=options.port, host=options.host)
+        case "worker":
+            name = f"worker-{options.queues.replace(',', '-')}"
+            return programs.worker(name, queues=options.queues, concurrency=options.concurrency)
+    return programs.beat()
+
+
+def become(program: Program) -> None:
+    """Replace this process, so that the manager's signals reach the program's main process and no other."""
+    os.chdir(CHECKOUT)
+    os.execve(program.command[0], program.command, os.environ | {"TFORMANCE_ROLE": program.role})  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -6,18 +6,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('activity', '0001_initial'),
+        ("activity", "0001_initial"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='commit',
-            index=models.Index(django.db.models.functions.text.Lower('author_login'), name='commit_by_author_login'),
+            model_name="commit",
+            index=models.Index(django.db.models.functions.text.Lower("author_login"), name="commit_by_author_login"),
         ),
         migrations.AddIndex(
-            model_name='push',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['commit_shas'], name='pushes_of_a_commit'),
+            model_name="push",
+            index=django.contrib.postgres.indexes.GinIndex(fields=["commit_shas"], name="pushes_of_a_commit"),
         ),
     ]

@@ -71,12 +71,12 @@ class Push(models.Model):
     class Meta:
         verbose_name_plural = "pushes"
         constraints = (
+            # In this order it also finds the push that brought a ref to a commit: chains are walked backwards.
             models.UniqueConstraint(
-                fields=("repository", "ref", "before_sha", "after_sha"), name="one_push_between_two_commits"
+                fields=("repository", "ref", "after_sha", "before_sha"), name="one_push_between_two_commits"
             ),
         )
         indexes = (
-            models.Index(fields=("repository", "ref", "after_sha"), name="push_chain_backwards"),
             # A commit that is told anew asks which branches brought it.
             GinIndex(fields=("commit_shas",), name="pushes_of_a_commit"),
         )

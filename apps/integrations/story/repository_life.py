@@ -1,6 +1,7 @@
 """The life of a repository: its main branch, runs, deployments and releases."""
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from apps.integrations.story.shapes import Json
 from apps.integrations.story.shapes.accounts import Account
@@ -15,10 +16,19 @@ from apps.integrations.story.shapes.deployments import (
     workflow_run,
 )
 from apps.integrations.story.shapes.git import NO_COMMIT, Commit, Commits, fake_sha, push
-from apps.integrations.story.shapes.repositories import RepositoryIdentity, release, repository
+from apps.integrations.story.shapes.repositories import RepositoryIdentity, release
 from apps.integrations.story.telling import Story, planned
 
 STARTUP = timedelta(seconds=20)
+
+
+class Headed(Protocol):
+    """What has a branch with a head."""
+
+    branch: str
+
+    @property
+    def head_sha(self) -> str: ...
 
 
 class RepositoryLife:
@@ -147,10 +157,10 @@ class RepositoryLife:
         finished_at: datetime,
         conclusion: str = "success",
         attempt: int = 1,
-        branch: str | None = None,
-        sha: str | None = None,
+        of: Headed | None = None,
     ) -> None:
-        """A workflow runs on the head of the main branch, or where `branch` and `sha` say, until it is concluded."""
+        """A workflow runs on the head of the main branch, or of a pull request, until it is concluded."""
+        branch, sha = (of.branch, of.head_sha) if of else (self.now.default_branch, self.main_sha)
         for action, status, moment in (
             ("requested", "queued", at),
             ("in_progress", "in_progress", at + STARTUP),
@@ -161,8 +171,8 @@ class RepositoryLife:
                 repository=self.now,
                 actor=by,
                 name="Tests",
-                branch=branch or self.now.default_branch,
-                sha=sha or self.main_sha,
+                branch=branch,
+                sha=sha,
                 status=status,
                 conclusion=conclusion if status == "completed" else None,
                 created_at=at,
@@ -181,7 +191,3 @@ class RepositoryLife:
     def release(self, at: datetime, *, tag: str, by: Account) -> None:
         made = release(self.story.next_id(), of=self.now, author=by, tag=tag, created_at=at, published_at=at)
         self.send("release", {"action": "published", "release": made}, at=at, sender=by)
-
-    def described(self) -> Json:
-        """The full repository as it stands."""
-        return repository(self.now)

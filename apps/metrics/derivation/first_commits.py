@@ -30,42 +30,37 @@ READING = """
     WITH RECURSIVE scopes AS MATERIALIZED (
         SELECT * FROM json_to_recordset(%(scopes)s) AS row (repository_id bigint, number integer)
     ), pull_requests AS MATERIALIZED (
-        SELECT repository_id, number, head_ref, head_sha, created_at, merged_at,
-               is_cross_repository IS NOT TRUE AND head_ref <> '' AS has_branch
+        SELECT repository_id, number, head_ref, 'refs/heads/' || head_ref AS ref, head_sha, created_at, merged_at
         FROM scopes JOIN activity_pullrequest USING (repository_id, number)
+        WHERE is_cross_repository IS NOT TRUE AND head_ref <> ''
     ), heads AS (
-        SELECT repository_id, number, head_sha AS sha FROM pull_requests WHERE has_branch AND head_sha <> ''
+        SELECT repository_id, number, ref, created_at, merged_at, head_sha AS sha FROM pull_requests
         UNION
-        SELECT repository_id, number, subject
+        SELECT repository_id, number, ref, created_at, merged_at, subject
         FROM pull_requests JOIN activity_pullrequestevent USING (repository_id, number)
-        WHERE has_branch AND kind IN ('head_moved', 'force_pushed') AND subject <> ''
+        WHERE kind IN ('head_moved', 'force_pushed')
     ), ends AS MATERIALIZED (
         SELECT one.repository_id, one.number, earlier.head_sha AS sha
         FROM pull_requests AS one JOIN activity_pullrequest AS earlier USING (repository_id, head_ref)
-        WHERE one.has_branch AND earlier.is_cross_repository IS NOT TRUE
-          AND earlier.number < one.number AND earlier.merged_at IS NOT NULL AND earlier.head_sha <> ''
+        WHERE earlier.is_cross_repository IS NOT TRUE AND earlier.number < one.number
+          AND earlier.merged_at IS NOT NULL
     ), walk AS (
-        SELECT repository_id, number, sha, NULL::bigint AS push_id FROM heads
+        SELECT repository_id, number, ref, created_at, merged_at, sha, NULL::bigint AS push_id
+        FROM heads WHERE sha <> ''
         UNION
-        SELECT walk.repository_id, walk.number, push.before_sha, push.id
-        FROM walk
-        JOIN pull_requests AS one USING (repository_id, number)
-        JOIN activity_push AS push
-          ON push.repository_id = walk.repository_id AND push.ref = 'refs/heads/' || one.head_ref
-         AND push.after_sha = walk.sha
-        WHERE push.is_default_branch = 0 AND push.pushed_at > one.created_at - make_interval(days => %(days)s)
-          AND NOT EXISTS (
-              SELECT FROM ends
-              WHERE (ends.repository_id, ends.number, ends.sha) = (walk.repository_id, walk.number, walk.sha)
-          )
+        SELECT repository_id, number, ref, created_at, merged_at, push.before_sha, push.id
+        FROM walk CROSS JOIN LATERAL (
+            SELECT id, before_sha FROM activity_push
+            WHERE (repository_id, ref, after_sha) = (walk.repository_id, walk.ref, walk.sha)
+              AND is_default_branch = 0 AND pushed_at > walk.created_at - make_interval(days => %(days)s)
+            OFFSET 0  -- one look into the index for each step, whatever the planner thinks of the rest
+        ) AS push
+        WHERE (repository_id, number, sha) NOT IN (SELECT repository_id, number, sha FROM ends)
     ), pushes AS MATERIALIZED (
-        SELECT one.repository_id, one.number, push.pushed_at,
-               CASE WHEN cardinality(push.distinct_shas) > 0 THEN push.distinct_shas ELSE push.commit_shas END AS shas,
-               push.is_forced = 1 AND push.pushed_at BETWEEN one.created_at AND coalesce(one.merged_at, 'infinity')
-                   AS is_forced
-        FROM walk
-        JOIN pull_requests AS one USING (repository_id, number)
-        JOIN activity_push AS push ON push.id = walk.push_id
+        SELECT walk.repository_id, number, pushed_at,
+               CASE WHEN cardinality(distinct_shas) > 0 THEN distinct_shas ELSE commit_shas END AS shas,
+               is_forced = 1 AND pushed_at BETWEEN walk.created_at AND coalesce(walk.merged_at, 'infinity') AS is_forced
+        FROM walk JOIN activity_push ON id = push_id
     ), commits AS (
         SELECT repository_id, number, authored_at, false AS is_clamped
         FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)

@@ -45,6 +45,11 @@ class Window:
         return self.midnight(self.end)
 
     @property
+    def last_day(self) -> date:
+        """The last day that counts."""
+        return self.end - DAY
+
+    @property
     def days(self) -> int:
         """Local days, be they 23, 24 or 25 hours long."""
         return (self.end - self.start).days

@@ -14,7 +14,7 @@ NOUNS: Mapping[str, frozenset[str]] = {
     name: frozenset(nouns.split())
     for name, nouns in {
         "ping": "hook",
-        "installation": "",
+        "installation": "repositories",
         "installation_repositories": "repositories_added repositories_removed",
         "installation_target": "account",
         "repository": "",
@@ -89,6 +89,7 @@ REQUIRED: Mapping[str, str] = {
     "create": "master_branch",  # all that tells it from `delete`
     "delete": "ref_type",
     "push": "after",
+    "member": "member",
     "membership": "scope",
     "organization": "organization",
 }

@@ -102,6 +102,8 @@ def label(of: RepositoryIdentity, name: str) -> Json:
         "color": "d73a4a",
         "default": False,
         "description": None,
+        "archived_at": None,
+        "archived_by": None,
     }
 
 

@@ -1,0 +1,139 @@
+"""What the front page shows of a team: its figures in groups, beside the period before, and what is missing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.db.models import Max
+
+from apps.activity.models import Change
+from apps.metrics.figures import FIGURES, Figure, FigureQuery, Reading, read_figures
+from apps.metrics.figures.registry import Measure
+from apps.metrics.models import DerivedDeployment
+from apps.teams.models import Team
+from apps.webhooks.models import Delivery
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Flow": ("prs_merged", "cycle_time", "pr_size", "prs_opened", "closed_unmerged", "time_in_draft"),
+    "Review": ("time_to_first_review", "review_coverage", "reviews"),
+    "Delivery": ("deployments", "deployment_frequency", "commits"),
+    "Now": ("wip", "age"),
+}
+OTHERS = "More"
+SHOWN_ENVIRONMENTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A figure in the window, and in as many days before."""
+
+    figure: Figure
+    now: Reading
+    before: Reading
+
+    @property
+    def has_percentiles(self) -> bool:
+        return self.now.p75 is not None
+
+    @property
+    def direction(self) -> str:
+        """up, down or same; empty where there is nothing to compare."""
+        if self.now.value is None or self.before.value is None:
+            return ""
+        if self.now.value == self.before.value:
+            return "same"
+        return "up" if self.now.value > self.before.value else "down"
+
+    @property
+    def change(self) -> str:
+        """How it grew since the period before: shares in points, all else in percents; empty where nothing can be said.
+
+        A sign is never left out.
+        """
+        if self.now.value is None or self.before.value is None:
+            return ""
+        if self.figure.measure is Measure.SHARE:
+            return f"{(self.now.value - self.before.value) * 100:+.0f} points"
+        if not self.before.value:
+            return f"{self.now.n - self.before.n:+d}" if self.figure.measure is Measure.COUNT and self.now.n else ""
+        return f"{self.now.value / self.before.value - 1:+.0%}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Cards that are read together."""
+
+    title: str
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One team's figures in one window."""
+
+    team: Team
+    query: FigureQuery
+    groups: tuple[Group, ...]
+    hints: tuple[str, ...]
+    last_received_at: datetime | None
+    is_recalculating: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing happened in the window, nor in the one before."""
+        return not any(card.now.n or card.before.n for group in self.groups for card in group.cards)
+
+
+def board_of(query: FigureQuery) -> Board:
+    """Read a team's figures for the page."""
+    now = {reading.figure: reading for reading in read_figures(query)}
+    earlier = replace(query, window=query.window.previous())
+    before = {reading.figure: reading for reading in read_figures(earlier)}
+    cards = {key: Card(figure=FIGURES[key], now=now[key], before=before[key]) for key in FIGURES}
+    return Board(
+        team=query.team,
+        query=query,
+        groups=tuple(grouped(cards)),
+        hints=tuple(hints_for(query, now)),
+        last_received_at=last_received_at(query),
+        is_recalculating=Change.objects.exists(),
+    )
+
+
+def grouped(cards: Mapping[str, Card]) -> Iterator[Group]:
+    """Every card once, in the order of the groups; a figure that no group names comes last."""
+    named = {key for keys in GROUPS.values() for key in keys}
+    groups = {**GROUPS, OTHERS: tuple(key for key in cards if key not in named)}
+    for title, keys in groups.items():
+        found = tuple(cards[key] for key in keys if key in cards)
+        if found:
+            yield Group(title=title, cards=found)
+
+
+def hints_for(query: FigureQuery, readings: Mapping[str, Reading]) -> Iterator[str]:
+    """What is missing, by name, and what to do."""
+    if not query.repositories:
+        yield "No repository yet: add one to the team, or install the GitHub App on its account."
+    elif not readings["deployments"].n:
+        yield deployments_hint(query)
+
+
+def deployments_hint(query: FigureQuery) -> str:
+    production = ", ".join(query.production_environments) or "none"
+    rows = DerivedDeployment.objects.filter(repository_id__in=query.repositories)
+    names = rows.order_by("environment").values_list("environment", flat=True).distinct()[:SHOWN_ENVIRONMENTS]
+    seen = ", ".join(name for name in names if name) or "none"
+    return (
+        f"No production deployments in this window. Environments that count as production: {production}; seen: {seen}."
+    )
+
+
+def last_received_at(query: FigureQuery) -> datetime | None:
+    """When GitHub last posted something about the team's repositories."""
+    latest: Sequence[datetime | None] = list(
+        Delivery.objects.filter(repository_id__in=query.repositories)
+        .order_by()
+        .aggregate(latest=Max("received_at"))
+        .values()
+    )
+    return latest[0]

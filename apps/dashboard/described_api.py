@@ -1,0 +1,126 @@
+"""The OpenAPI description, arranged for a page without scripts."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+METHODS = ("get", "post", "patch", "put", "delete")
+MOST_DEEP = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """A line in the shape of what is sent or answered; `depth` is how far it is nested."""
+
+    name: str
+    kind: str
+    description: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A status, what it means, and the shape of what comes with it."""
+
+    status: str
+    description: str
+    properties: tuple[Property, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A method on a path."""
+
+    method: str
+    path: str
+    summary: str
+    description: str
+    parameters: tuple[Mapping[str, Any], ...]
+    body: tuple[Property, ...]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """Operations that belong together."""
+
+    name: str
+    description: str
+    operations: tuple[Operation, ...]
+
+
+def operations_by_tag(schema: Mapping[str, Any]) -> list[Tag]:
+    """Every operation of the description, by its first tag, in the order of the tags."""
+    found = list(operations(schema))
+    return [
+        Tag(
+            name=tag["name"],
+            description=tag["description"],
+            operations=tuple(operation for name, operation in found if name == tag["name"]),
+        )
+        for tag in schema["tags"]
+    ]
+
+
+def operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, Operation]]:
+    for path, methods in schema["paths"].items():
+        for method in METHODS:
+            if method in methods:
+                told = methods[method]
+                yield told["tags"][0], operation_of(method, path=path, told=told, schema=schema)
+
+
+def operation_of(method: str, *, path: str, told: Mapping[str, Any], schema: Mapping[str, Any]) -> Operation:
+    return Operation(
+        method=method.upper(),
+        path=path,
+        summary=told.get("summary", ""),
+        description=told.get("description", ""),
+        parameters=tuple(told.get("parameters", ())),
+        body=tuple(properties_in(told.get("requestBody", {}), schema=schema)),
+        answers=tuple(
+            Answer(
+                status=status,
+                description=answer.get("description", ""),
+                properties=tuple(properties_in(answer, schema=schema)) if status.startswith("2") else (),
+            )
+            for status, answer in told["responses"].items()
+        ),
+    )
+
+
+def properties_in(content: Mapping[str, Any], *, schema: Mapping[str, Any]) -> Iterator[Property]:
+    shape = content.get("content", {}).get("application/json", {}).get("schema", {})
+    return properties_of(shape, schema=schema, depth=0)
+
+
+def properties_of(shape: Mapping[str, Any], *, schema: Mapping[str, Any], depth: int) -> Iterator[Property]:
+    """The properties of a shape and, indented, of the shapes inside."""
+    if depth > MOST_DEEP:
+        return
+    resolved = resolve(shape, schema=schema)
+    if "items" in resolved:
+        resolved = resolve(resolved["items"], schema=schema)
+    for name, inner in resolved.get("properties", {}).items():
+        described = resolve(inner, schema=schema)
+        yield Property(name=name, kind=kind_of(described), description=inner.get("description", ""), depth=depth)
+        yield from properties_of(inner, schema=schema, depth=depth + 1)
+
+
+def resolve(shape: Mapping[str, Any], *, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The shape that a reference points at, with what was said beside the reference."""
+    inner = next((part for part in (*shape.get("allOf", ()), *shape.get("oneOf", ()), shape) if "$ref" in part), None)
+    if inner is None:
+        return shape
+    name = inner["$ref"].rpartition("/")[2]
+    return {**schema["components"]["schemas"][name], **{key: value for key, value in shape.items() if key != "$ref"}}
+
+
+def kind_of(shape: Mapping[str, Any]) -> str:
+    """The type in a word or two."""
+    if "enum" in shape:
+        return " | ".join(str(value) for value in shape["enum"] if value not in (None, ""))
+    kind = shape.get("type", "object")
+    names = [kind] if isinstance(kind, str) else list(kind)
+    words = [shape.get("format") or name if name == "string" else name for name in names]
+    return " or ".join(words)

@@ -1,0 +1,114 @@
+"""Pages for people."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+from rest_framework.exceptions import ValidationError
+
+from apps.dashboard.board import board_of
+from apps.dashboard.described_api import operations_by_tag
+from apps.metrics.api.parameters import query_of
+from apps.metrics.figures import FIGURES, FigureQuery, list_entities, read_figure
+from apps.metrics.figures.entities import count_entities
+from apps.teams.models import Team
+from apps.webhooks.models import Delivery
+
+TEAMS_PER_PAGE = 5
+ENTITIES_PER_PAGE = 50
+WINDOWS = ("7d", "30d", "90d")
+
+
+@require_safe
+@login_required
+def front(request: HttpRequest) -> HttpResponse:
+    """Every team the person may see, with its figures in the window of the address."""
+    teams = Team.objects.visible_to(request.user).order_by("name", "pk")
+    page = Paginator(teams, TEAMS_PER_PAGE).get_page(request.GET.get("page"))
+    try:
+        boards = [board_of(query_of(team, request.GET)) for team in page]
+    except ValidationError as error:
+        return cannot_read(request, error)
+    context = {"boards": boards, "page": page, **chosen(request), **set_up()}
+    return render(request, "dashboard/front.html", context)
+
+
+@require_safe
+@login_required
+def entities(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """What a figure counts, one by one."""
+    team = get_object_or_404(Team.objects.visible_to(request.user), slug=slug)
+    if key not in FIGURES:
+        raise Http404(f"There is no figure {key!r}.")
+    try:
+        query = query_of(team, request.GET)
+    except ValidationError as error:
+        return cannot_read(request, error)
+    return render(request, "dashboard/entities.html", {**listing(request, key=key, query=query), **chosen(request)})
+
+
+@require_safe
+@login_required
+def api_description(request: HttpRequest) -> HttpResponse:
+    """The API, as its own description tells it."""
+    schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    context = {"info": schema["info"], "tags": operations_by_tag(schema), "public_url": settings.PUBLIC_URL}
+    return render(request, "dashboard/api.html", context)
+
+
+def listing(request: HttpRequest, *, key: str, query: FigureQuery) -> dict[str, Any]:
+    count = count_entities(key, query)
+    paginator = Paginator(range(count), ENTITIES_PER_PAGE)
+    page = paginator.get_page(request.GET.get("page"))
+    offset = max(page.start_index() - 1, 0)
+    return {
+        "figure": FIGURES[key],
+        "query": query,
+        "reading": read_figure(key, query),
+        "page": page,
+        "entities": list_entities(key, query, limit=ENTITIES_PER_PAGE, offset=offset),
+        "csv_url": f"{reverse('figure-entities', args=[query.team.slug, key])}?{parameters(request, format='csv')}",
+    }
+
+
+def cannot_read(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    problems = [f"{name}: {message}" for name, found in dict(error.detail).items() for message in found]
+    return render(request, "dashboard/cannot_read.html", {"problems": problems, **chosen(request)}, status=400)
+
+
+def chosen(request: HttpRequest) -> dict[str, Any]:
+    """The window in the address, and links to the others that keep the rest of it."""
+    is_custom = "from" in request.GET or "to" in request.GET
+    window = "" if is_custom else request.GET.get("window") or "30d"
+    return {
+        "window": window,
+        "windows": [(name, f"?{parameters(request, window=name)}") for name in WINDOWS],
+        "bots": request.GET.get("bots", "exclude"),
+        "with_bots": f"?{parameters(request, bots='include')}",
+        "without_bots": f"?{parameters(request, bots='exclude')}",
+        "kept": parameters(request),
+    }
+
+
+def parameters(request: HttpRequest, **changed: str) -> str:
+    """The address's parameters, some of them changed, without its page."""
+    kept = request.GET.copy()
+    kept.pop("page", None)
+    if "window" in changed:
+        kept.pop("from", None)
+        kept.pop("to", None)
+    for name, value in changed.items():
+        kept[name] = value
+    return kept.urlencode()
+
+
+def set_up() -> dict[str, Any]:
+    """What a new instance is missing; only operators can do something about it."""
+    has_received = Delivery.objects.exists()
+    return {"has_received": has_received, "webhook_url": f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"}

@@ -1,0 +1,94 @@
+"""Two accounts that know nothing of each other, and people of every kind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from apps.activity.models import Contributor, Repository
+from apps.teams.models import Team, TeamAccess, TeamMember
+from apps.users.models import ApiToken, CustomUser
+from apps.webhooks.models import Delivery, DeliveryBody
+from tests.metrics import fixture_a
+from tests.metrics.tales import API, PullRequestTale, pushed, tell_all
+
+UMBRELLA, SECRETS = 800, 801
+
+
+@dataclass
+class Cast:
+    """Who signs in: `viewer` and `admin` of team acme, `stranger` of umbrella, `operator` of the instance."""
+
+    teams: dict[str, Team]
+    viewer: CustomUser
+    admin: CustomUser
+    stranger: CustomUser
+    operator: CustomUser
+
+    def client(self, user: CustomUser) -> APIClient:
+        """The API as that user's program uses it."""
+        _, secret = ApiToken.objects.issue(user=user)
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+        return client
+
+
+@pytest.fixture(autouse=True)
+def fresh_throttles() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    teams = fixture_a.make_teams()
+    teams["umbrella"] = Team.objects.create(name="Umbrella", slug="umbrella", account=make_umbrella())
+    users = {
+        name: CustomUser.objects.create_user(name, password=f"{name}-password")
+        for name in ("viewer", "admin", "stranger")
+    }
+    TeamAccess.objects.create(team=teams["acme"], user=users["viewer"])
+    TeamAccess.objects.create(team=teams["acme"], user=users["admin"], role=TeamAccess.Role.ADMIN)
+    TeamAccess.objects.create(team=teams["umbrella"], user=users["stranger"], role=TeamAccess.Role.ADMIN)
+    operator = CustomUser.objects.create_superuser("operator", password="operator-password")
+    return Cast(teams=teams, operator=operator, **users)
+
+
+@pytest.fixture
+def week(cast: Cast) -> Cast:
+    """The cast, after the week of fixture A."""
+    tell_all(fixture_a.steps())
+    return cast
+
+
+def make_umbrella() -> Contributor:
+    umbrella = Contributor.objects.create(github_id=UMBRELLA, login="umbrella", kind="organization")
+    Repository.objects.create(github_id=SECRETS, full_name="umbrella/secrets", owner=umbrella)
+    return umbrella
+
+
+def make_delivery(number: int, *, repository_id: int | None = API, **columns: Any) -> Delivery:
+    """A stored delivery with its body."""
+    values: dict[str, Any] = {"event": "pull_request", "action": "opened", "state": "received"} | columns
+    delivery = Delivery.objects.create(
+        hook_id=7,
+        guid=UUID(int=number),
+        repository_id=repository_id,
+        body_sha256=bytes(32),
+        size=15,
+        **values,
+    )
+    DeliveryBody.objects.create(delivery=delivery, content=b'{"zen": "\xc3\xbc"}', headers={"x-github-event": "ping"})
+    return delivery
+
+
+def make_members(team: Team, *logins: str) -> list[TeamMember]:
+    return [TeamMember.objects.create(team=team, contributor=Contributor.objects.get(login=login)) for login in logins]
+
+
+__all__ = ["API", "SECRETS", "Cast", "PullRequestTale", "make_delivery", "make_members", "pushed", "tell_all"]

@@ -1,0 +1,142 @@
+"""What is not the user's is not there: 404, never 403; who does not sign in is 401."""
+
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from rest_framework.test import APIClient
+
+from apps.activity.models import Contributor
+from apps.teams.models import TeamMember, TeamRepository
+from apps.users.models import ApiToken
+from tests.api.conftest import API, SECRETS, Cast, make_delivery
+
+pytestmark = pytest.mark.django_db
+
+FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
+    ("get", "/api/v1/teams/{slug}/", None),
+    ("patch", "/api/v1/teams/{slug}/", {"name": "Mine"}),
+    ("get", "/api/v1/teams/{slug}/members/", None),
+    ("post", "/api/v1/teams/{slug}/members/", {"login": "ana"}),
+    ("get", "/api/v1/teams/{slug}/members/{id}/", None),
+    ("patch", "/api/v1/teams/{slug}/members/{id}/", {"until_at": None}),
+    ("delete", "/api/v1/teams/{slug}/members/{id}/", None),
+    ("get", "/api/v1/teams/{slug}/contributors/", None),
+    ("get", "/api/v1/teams/{slug}/repositories/", None),
+    ("post", "/api/v1/teams/{slug}/repositories/", {"repository_id": API}),
+    ("delete", "/api/v1/teams/{slug}/repositories/{repository_id}/", None),
+    ("get", "/api/v1/teams/{slug}/figures/", None),
+    ("get", "/api/v1/teams/{slug}/figures/{key}/", None),
+    ("get", "/api/v1/teams/{slug}/figures/{key}/entities/", None),
+    ("get", "/api/v1/repositories/{github_id}/", None),
+    ("get", "/api/v1/pull-requests/{repository_id}/{number}/", None),
+    ("get", "/api/v1/deliveries/{id}/", None),
+    ("get", "/api/v1/deliveries/{id}/body/", None),
+    ("post", "/api/v1/deliveries/{id}/replay/", None),
+)
+LISTS = ("/api/v1/teams/", "/api/v1/repositories/", "/api/v1/pull-requests/", "/api/v1/deliveries/")
+
+
+def address(path: str, *, cast: Cast) -> str:
+    """The path filled with what belongs to team acme."""
+    if "deliveries" in path:
+        identity = make_delivery(1).pk
+    else:
+        identity = TeamMember.objects.create(
+            team=cast.teams["acme"], contributor=Contributor.objects.get(login="cy")
+        ).pk
+    TeamRepository.objects.get_or_create(team=cast.teams["acme"], repository_id=API)
+    return path.format(slug="acme", id=identity, repository_id=API, github_id=API, number=1, key="commits")
+
+
+def send(client: APIClient, method: str, path: str, body: dict[str, Any] | None) -> Any:
+    return getattr(client, method)(path, body, format="json") if body else getattr(client, method)(path)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), FOREIGN)
+def test_what_belongs_to_others_is_not_there(week: Cast, method: str, path: str, body: dict[str, Any] | None) -> None:
+    answer = send(week.client(week.stranger), method, address(path, cast=week), body)
+    assert answer.status_code == 404
+    assert set(answer.json()) == {"detail", "code"}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), FOREIGN)
+def test_strangers_to_the_instance_are_asked_to_sign_in(
+    week: Cast, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    answer = send(APIClient(), method, address(path, cast=week), body)
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_lists_want_a_sign_in_and_hold_nothing_of_others(week: Cast, path: str) -> None:
+    make_delivery(1)
+    make_delivery(2, repository_id=SECRETS)
+    assert APIClient().get(path).status_code == 401
+    mine, theirs = (week.client(user).get(path).json()["results"] for user in (week.viewer, week.stranger))
+    assert mine
+    assert [row for row in theirs if row in mine] == []
+
+
+def test_the_matrix_names_every_operation() -> None:
+    paths = SchemaGenerator().get_schema(public=True)["paths"]  # type: ignore[no-untyped-call]
+    described = {(method, path) for path, methods in paths.items() for method in methods}
+    assert described == {(method, path) for method, path, _ in FOREIGN} | {("get", path) for path in LISTS}
+
+
+def test_filtering_by_another_team_finds_nothing(week: Cast) -> None:
+    client = week.client(week.stranger)
+    for path in ("/api/v1/pull-requests/?team=acme", "/api/v1/repositories/?team=acme"):
+        assert client.get(path).json()["count"] == 0
+
+
+def test_a_viewer_may_look_and_not_change(week: Cast) -> None:
+    client = week.client(week.viewer)
+    assert client.get("/api/v1/teams/acme/").status_code == 200
+    for method, path, body in FOREIGN[:11]:
+        if method != "get":
+            answer = send(client, method, address(path, cast=week), body)
+            assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+            TeamMember.objects.filter(team=week.teams["acme"]).delete()
+
+
+def test_bodies_and_replays_are_for_operators(week: Cast) -> None:
+    delivery = make_delivery(1)
+    for user, expected in ((week.admin, (403, 403)), (week.operator, (200, 202))):
+        client = week.client(user)
+        got = client.get(f"/api/v1/deliveries/{delivery.pk}/body/").status_code
+        posted = client.post(f"/api/v1/deliveries/{delivery.pk}/replay/").status_code
+        assert (got, posted) == expected
+
+
+def test_a_session_writes_only_with_its_csrf_token(week: Cast) -> None:
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(week.admin, backend="django.contrib.auth.backends.ModelBackend")
+    answer = client.patch("/api/v1/teams/acme/", {"name": "Acme"}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+    client.get("/")
+    token = client.cookies["csrftoken"].value
+    answer = client.patch("/api/v1/teams/acme/", {"name": "Acme"}, format="json", HTTP_X_CSRFTOKEN=token)
+    assert answer.status_code == 200
+
+
+def test_the_token_of_somebody_who_left_opens_nothing(week: Cast) -> None:
+    client = week.client(week.viewer)
+    week.viewer.is_active = False
+    week.viewer.save()
+    assert client.get("/api/v1/teams/").status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer tf_wrong", "Token tf_wrong more", "Bearer \xff", "Bearer tf\x00"])
+def test_a_wrong_token_is_401_and_says_no_more(week: Cast, header: str) -> None:
+    answer = APIClient().get("/api/v1/teams/", HTTP_AUTHORIZATION=header)
+    assert answer.status_code == 401
+    assert answer.json()["detail"] == "The token is unknown, expired or revoked."
+
+
+def test_a_token_cannot_be_read_from_the_database(week: Cast) -> None:
+    _, secret = ApiToken.objects.issue(user=week.viewer)
+    row = str(ApiToken.objects.values().first())
+    assert secret not in row
+    assert secret[:9] in row

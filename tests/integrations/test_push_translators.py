@@ -1,0 +1,101 @@
+"""What pushes, branches and tags say."""
+
+from datetime import timedelta
+
+from apps.activity import facts
+from apps.integrations.github.reading import EPOCH
+from apps.integrations.story.shapes.git import NO_COMMIT
+from tests.github.every_route import COMMIT, INSTALLATION_ID, NOW, payload_of
+from tests.integrations.translating import ARRIVAL, of, only, translate
+
+
+def pushed(**members):
+    return {**payload_of("push", None), **members}
+
+
+def with_commit(**members):
+    payload = payload_of("push", None)
+    return {**payload, "commits": [{**payload["commits"][0], **members}]}
+
+
+def test_a_push_to_the_default_branch_lands_its_commits():
+    told = translate("push", pushed())
+    made, landed = only(facts.PushMade, told), only(facts.CommitLanded, told)
+    assert (made.pushed_at, made.commit_shas, made.is_default_branch) == (NOW, (COMMIT.sha,), 1)
+    assert (landed.sha, landed.landed_at) == (COMMIT.sha, NOW)
+
+
+def test_a_push_to_another_branch_lands_nothing():
+    told = translate("push", pushed(ref="refs/heads/sort"))
+    assert only(facts.PushMade, told).is_default_branch == 0
+    assert not of(facts.CommitLanded, told)
+    assert of(facts.CommitContent, told)
+
+
+def test_a_commit_says_who_wrote_it_and_when_by_its_author_date():
+    content = only(facts.CommitContent, translate("push", pushed()))
+    assert (content.headline, content.authored_at, content.author_login) == ("Sort by name", COMMIT.authored_at, "ana")
+    assert content.is_date_clamped is False
+
+
+def test_a_commit_without_an_author_date_has_its_timestamp():
+    people = {"name": "Ana", "email": None}
+    told = translate("push", with_commit(author=people, committer=people, timestamp="2026-03-01T09:00:00-05:00"))
+    content = only(facts.CommitContent, told)
+    assert content.authored_at.isoformat() == "2026-03-01T14:00:00+00:00"
+    assert (content.author_login, content.author_email) == ("", "")
+
+
+def test_an_absurd_commit_date_is_clamped_and_flagged_and_never_refused():
+    for date, kept in (
+        ("2099-01-01T00:00:00Z", NOW + timedelta(days=1)),
+        ("1901-01-01T00:00:00Z", EPOCH),
+        ("99999-01-01T00:00:00Z", None),
+        ("yesterday", None),
+    ):
+        author = {"name": "Ana", "email": None, "date": date}
+        content = only(facts.CommitContent, translate("push", with_commit(author=author)))
+        assert (content.authored_at, content.is_date_clamped) == (kept, True)
+
+
+def test_a_deleted_branch_has_no_commits():
+    told = translate("push", pushed(after=NO_COMMIT, deleted=True, head_commit=None, commits=[]))
+    assert only(facts.PushMade, told).after_sha == NO_COMMIT
+    assert not of(facts.CommitContent, told)
+
+
+def test_a_capped_push_is_incomplete():
+    commit = payload_of("push", None)["commits"][0]
+    capped = [{**commit, "id": f"{number:040x}"} for number in range(2048)]
+    assert only(facts.PushMade, translate("push", pushed(commits=capped))).is_incomplete == 1
+    assert only(facts.PushMade, translate("push", pushed(commits=capped[1:]))).is_incomplete == 0
+
+
+def test_a_force_push_is_known_as_one():
+    assert only(facts.PushMade, translate("push", pushed(forced=True))).is_forced == 1
+
+
+def test_commits_that_were_pushed_before_are_listed_and_not_distinct():
+    made = only(facts.PushMade, translate("push", with_commit(distinct=False)))
+    assert (made.commit_shas, made.distinct_shas) == ((COMMIT.sha,), ())
+
+
+def test_a_new_tag_shows_the_commit_it_stands_on():
+    told = translate("push", pushed(ref="refs/tags/v1", before=NO_COMMIT, commits=[]))
+    assert only(facts.CommitContent, told).sha == COMMIT.sha
+    assert only(facts.PushMade, told).commit_shas == ()
+
+
+def test_the_repository_of_a_push_is_the_repository_of_every_payload():
+    assert only(facts.RepositoryState, translate("push", pushed())) == only(
+        facts.RepositoryState, translate("delete", payload_of("delete", None))
+    )
+
+
+def test_a_branch_that_comes_or_goes_is_an_unverified_signal():
+    for event, is_deleted in (("create", False), ("delete", True)):
+        told = translate(event, payload_of(event, None))
+        state = only(facts.GitReferenceState, told)
+        assert (state.name, state.kind, state.is_deleted, state.is_verified) == ("v1", "tag", is_deleted, False)
+        assert state.stamp.source_updated_at == ARRIVAL
+        assert only(facts.ListingNeeded, told).github_id == INSTALLATION_ID

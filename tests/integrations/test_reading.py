@@ -1,0 +1,92 @@
+"""What a member of a payload must be, or the payload is unusable."""
+
+import pytest
+
+from apps.integrations.github.reading import Reading
+from apps.webhooks.errors import UnusablePayload
+from tests.github.every_route import payload_of
+from tests.github.times import at
+from tests.integrations.translating import ARRIVAL, translate
+
+
+def reading(**members):
+    return Reading(members, path="thing", arrived_at=ARRIVAL)
+
+
+@pytest.mark.parametrize("value", [True, -1, 2**63, 1.0, "1", None, [1], {}])
+def test_an_id_is_an_integer_that_a_column_holds(value):
+    with pytest.raises(UnusablePayload, match=r"thing\.id"):
+        reading(id=value).id()
+
+
+@pytest.mark.parametrize("value", [2**31, -1, False, "3", None])
+def test_a_count_is_an_integer_that_a_column_holds(value):
+    with pytest.raises(UnusablePayload, match=r"thing\.additions"):
+        reading(additions=value).count("additions")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0000-00-00T00:00:00Z",
+        "99999-01-01T00:00:00Z",
+        "2026-03-02",
+        "2026-03-02T09:00:00",
+        "2026-03-02 09:00:00Z",
+        "infinity",
+        "2006-12-31T23:59:59Z",
+        "2026-03-22T12:00:00Z",
+        10**18,
+        -1,
+        True,
+        1.5,
+        None,
+    ],
+)
+def test_a_time_is_between_github_s_beginning_and_a_day_after_the_arrival(value):
+    with pytest.raises(UnusablePayload, match=r"thing\.updated_at"):
+        reading(updated_at=value).time("updated_at")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2026-03-02T09:00:00Z", "2026-03-02T04:00:00-05:00", "2026-03-02T09:00:00.000Z", 1_772_442_000],
+)
+def test_a_time_is_read_in_every_spelling_that_github_uses(value):
+    assert reading(at=value).time("at") == at("03-02", "09:00")
+
+
+def test_missing_is_not_null_and_neither_is_a_value():
+    empty = reading(gone=None)
+    assert "gone" in empty
+    assert "lost" not in empty
+    for name, problem in (("gone", "is null"), ("lost", "is missing")):
+        with pytest.raises(UnusablePayload, match=problem):
+            empty.text(name)
+
+
+def test_a_name_that_is_too_long_to_be_one_is_refused_and_prose_is_cut():
+    assert reading(title="x" * 900).prose("title", limit=500) == "x" * 500
+    with pytest.raises(UnusablePayload, match="501 characters"):
+        reading(ref="x" * 501).text("ref")
+
+
+@pytest.mark.parametrize("value", [[], "text", 1, True])
+def test_an_object_is_an_object(value):
+    with pytest.raises(UnusablePayload, match=r"thing\.user"):
+        reading(user=value).child("user")
+
+
+def test_a_settled_api_read_is_stamped_with_when_it_was_made_and_a_hasty_one_is_not():
+    for second, expected in ((1, None), (2, at("03-02", "09:00").replace(second=2))):
+        observed_at = at("03-02", "09:00").replace(second=second)
+        read = Reading({}, path="thing", arrived_at=ARRIVAL, observed_at=observed_at)
+        assert read.stamp(at("03-02", "09:00")).observed_at == expected
+
+
+def test_a_message_names_the_place_in_the_payload():
+    payload = payload_of("pull_request", "opened")
+    payload["pull_request"]["head"]["sha"] = 5
+    with pytest.raises(UnusablePayload, match=r"pull_request\.pull_request\.head\.sha is int, not text") as caught:
+        translate("pull_request", payload)
+    assert caught.value.reason == "shape_mismatch"

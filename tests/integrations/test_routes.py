@@ -1,0 +1,23 @@
+"""What is translated and what is not, held against the events that GitHub publishes."""
+
+import pytest
+
+from apps.webhooks.registry import Unrouted, ignored_events, route, routes
+from tests.integrations.published import EVENTS, examples, models_of
+
+EVENTS_OF_FIGURES = {event for event, _ in routes()}
+
+
+def test_every_event_of_github_is_either_translated_or_on_the_ignored_list():
+    assert EVENTS_OF_FIGURES | ignored_events() == EVENTS
+    assert not EVENTS_OF_FIGURES & ignored_events()
+
+
+@pytest.mark.parametrize("event", sorted(EVENTS_OF_FIGURES))
+def test_every_published_action_is_translated_and_none_is_invented(event):
+    assert {action for name, action in routes() if name == event} == set(models_of(event))
+
+
+def test_every_example_payload_of_github_finds_its_translator_or_the_ignored_list():
+    unrouted = [route(example.event, example.action) for example in examples()]
+    assert not {Unrouted.UNKNOWN_EVENT, Unrouted.UNKNOWN_ACTION} & set(unrouted)

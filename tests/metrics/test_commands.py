@@ -1,0 +1,100 @@
+"""Figures at the command line, and the tasks that compute them."""
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.metrics import tasks
+from apps.metrics.figures import FIGURES
+from apps.metrics.models import DerivedPullRequest
+from apps.teams.models import Team
+from tests.metrics import fixture_a
+from tests.metrics.tales import PullRequestTale, tell, tell_all
+
+pytestmark = pytest.mark.django_db
+WEEK = ("--from", "2026-03-02", "--to", "2026-03-09")
+
+
+def figures(*arguments: str) -> str:
+    out = StringIO()
+    call_command("figures", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def account_team(teams: dict[str, Team]) -> Team:
+    tell_all(fixture_a.steps())
+    return teams["acme"]
+
+
+def test_a_table_for_people(account_team: Team) -> None:
+    lines = figures(account_team.slug, *WEEK).splitlines()
+    assert lines[0] == "acme: 2026-03-02 up to 2026-03-09, UTC"
+    assert len(lines) == 2 + len(FIGURES)
+    [cycle_time] = [line for line in lines if line.startswith("Cycle time")]
+    assert " ".join(cycle_time.split()) == "Cycle time 7 h 00 m 5 11 h 03 m 20 h 00 m 23 h 36 m"
+    [frequency] = [line for line in lines if line.startswith("Deployment frequency")]
+    assert frequency.split()[2:4] == ["0.5714", "4"]
+    [age] = [line for line in lines if line.startswith("Age")]
+    assert age.split()[-5:] == ["-", "0", "-", "-", "-"]
+
+
+def test_a_document_for_machines(account_team: Team) -> None:
+    document = json.loads(figures(str(account_team.pk), *WEEK, "--json", "--bots", "include"))
+    assert (document["team"], document["from"], document["to"]) == ("acme", "2026-03-02", "2026-03-09")
+    assert set(document["figures"]) == set(FIGURES)
+    assert document["figures"]["prs_merged"]["value"] == 6
+
+
+def test_figures_are_chosen_by_name(account_team: Team) -> None:
+    document = json.loads(figures("acme", *WEEK, "--json", "--figure", "reviews", "--figure", "commits"))
+    assert list(document["figures"]) == ["reviews", "commits"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nobody",), "no team 'nobody'; there are acme, alpha, beta, platform"),
+        (("acme", "--figure", "velocity"), "no figure 'velocity'; there are commits, prs_opened"),
+        (("acme", "--window", "a week"), "named like 7d, 30d or 90d"),
+        (("acme", "--from", "2026-03-02"), "go together"),
+        (("acme", "--from", "2026-03-02", "--to", "2026-03-02"), "ends after it starts"),
+        (("acme", "--from", "Monday", "--to", "2026-03-02"), "not a day like 2026-03-02"),
+    ],
+)
+def test_what_cannot_be_answered_says_what_can(
+    teams: dict[str, Team], arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
+        figures(*arguments)
+
+
+def test_without_any_team_it_says_where_teams_come_from() -> None:
+    with pytest.raises(CommandError, match="one is made when the App is installed"):
+        figures("acme")
+
+
+def test_the_task_gives_the_figures_of_a_team(account_team: Team) -> None:
+    found: dict[str, Any] = tasks.calculate_metrics(account_team.pk)
+    assert found["team"] == "acme"
+    assert [figure["figure"] for figure in found["figures"]] == list(FIGURES)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_task_recalculates_what_has_changed() -> None:
+    tell(*PullRequestTale(1, "ana").opened("03-02 10:00").steps[0])
+    tasks.recalculate_stale()
+    assert DerivedPullRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize("key", list(FIGURES))
+def test_every_figure_says_what_it_is(key: str) -> None:
+    figure = FIGURES[key]
+    assert figure.key == key
+    assert figure.definition.endswith(".")
+    assert figure.definition.count(". ") == 0, "one sentence"
+    assert figure.rules
+    assert all(rule.endswith(".") for rule in figure.rules)

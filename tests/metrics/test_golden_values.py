@@ -1,0 +1,147 @@
+"""Fixtures B, D and E: statistics, time zones and drafts."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from apps.metrics.figures import FigureQuery, Reading, Window, list_entities, read_figure
+from apps.teams.models import Team
+from tests.metrics.tales import PullRequestTale, instant, tell_all
+
+pytestmark = pytest.mark.django_db
+Teams = dict[str, Team]
+
+NEW_YORK = "America/New_York"
+DAY = Window(start=date(2026, 3, 2), end=date(2026, 3, 3), time_zone="UTC")
+
+
+def cycle_times(team: Team, *seconds: int) -> Reading:
+    """The figure of pull requests that took so long."""
+    opened = instant("03-02 10:00")
+    for number, each in enumerate(seconds, start=1):
+        merged = opened + timedelta(seconds=each)
+        tell_all(PullRequestTale(number, "ben").opened("03-02 10:00").merged(f"{merged:%m-%d %H:%M:%S}").steps)
+    return read_figure("cycle_time", FigureQuery(team=team, window=DAY))
+
+
+def test_nothing_is_no_value_and_never_zero(teams: Teams) -> None:
+    reading = cycle_times(teams["acme"])
+    assert (reading.n, reading.value, reading.mean, reading.p75, reading.p90) == (0, None, None, None, None)
+
+
+def test_one_value_is_every_quantile(teams: Teams) -> None:
+    reading = cycle_times(teams["acme"], 5)
+    assert (reading.value, reading.mean, reading.p75, reading.p90) == (5, 5, 5, 5)
+
+
+def test_the_median_of_two_lies_between_them(teams: Teams) -> None:
+    reading = cycle_times(teams["acme"], 670, 315)
+    assert (reading.median, reading.p90) == (492.5, pytest.approx(634.5))
+
+
+def test_quantiles_are_interpolated(teams: Teams) -> None:
+    reading = cycle_times(teams["acme"], *range(10, 0, -1))
+    assert (reading.median, reading.p90) == (5.5, pytest.approx(9.1))
+
+
+def test_a_median_of_a_month_is_not_the_mean_of_its_weeks(teams: Teams) -> None:
+    merged = {1: "03-02 10:00:01", 2: "03-03 10:00:01", 3: "03-04 10:00:01", 4: "03-09 10:00:10"}
+    for number, at in merged.items():
+        tell_all(PullRequestTale(number, "ben").opened(f"{at[:-2]}00").merged(at).steps)
+    month = Window(start=date(2026, 3, 1), end=date(2026, 4, 1), time_zone="UTC")
+    by_week = [read_figure("cycle_time", FigureQuery(team=teams["acme"], window=week)).n for week in month.weeks()]
+    assert by_week == [0, 3, 1, 0, 0, 0]
+    assert read_figure("cycle_time", FigureQuery(team=teams["acme"], window=month)).median == 1
+
+
+def test_a_merge_late_on_sunday_belongs_to_the_local_week(teams: Teams) -> None:
+    tell_all(PullRequestTale(1, "ben").opened("03-08 10:00").merged("03-09 03:30").steps)
+    for zone, monday in ((NEW_YORK, date(2026, 3, 2)), ("UTC", date(2026, 3, 9))):
+        week = Window(start=monday, end=monday + timedelta(days=7), time_zone=zone)
+        assert read_figure("prs_merged", FigureQuery(team=teams["acme"], window=week)).value == 1
+        assert read_figure("prs_merged", FigureQuery(team=teams["acme"], window=week.previous())).value == 0
+
+
+def test_a_week_in_which_the_clocks_go_forward_has_seven_days() -> None:
+    week = Window(start=date(2026, 3, 2), end=date(2026, 3, 9), time_zone=NEW_YORK)
+    assert (week.start_at, week.end_at) == (instant("03-02 05:00"), instant("03-09 04:00"))
+    assert week.end_at - week.start_at == timedelta(hours=167)
+    assert week.days == 7 == len(list(week.each_day()))
+    assert week.days_begun(instant("03-09 03:59:59")) == 7
+    assert week.days_begun(instant("03-02 05:00")) == 1
+    assert week.days_begun(instant("03-02 04:59:59")) == 0
+
+
+def test_the_last_instant_belongs_to_the_next_window_only(teams: Teams) -> None:
+    tell_all(PullRequestTale(1, "ben").opened("03-08 10:00").merged("03-09 04:00").steps)
+    week = Window(start=date(2026, 3, 2), end=date(2026, 3, 9), time_zone=NEW_YORK)
+    following = Window(start=date(2026, 3, 9), end=date(2026, 3, 16), time_zone=NEW_YORK)
+    assert read_figure("prs_merged", FigureQuery(team=teams["acme"], window=week)).value == 0
+    assert read_figure("prs_merged", FigureQuery(team=teams["acme"], window=following)).value == 1
+
+
+def test_the_last_days_are_those_of_the_zone() -> None:
+    now = datetime(2026, 3, 9, 3, 30, tzinfo=UTC)
+    window = Window.named("7d", time_zone=NEW_YORK, now=now)
+    assert (window.start, window.end) == (date(2026, 3, 2), date(2026, 3, 9))
+
+
+@pytest.mark.parametrize("name", ["", "d", "0d", "-7d", "7", "7w", "99999d", "²d"])
+def test_a_window_without_sense_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="7d, 30d or 90d"):
+        Window.named(name, time_zone="UTC")
+
+
+def churning() -> PullRequestTale:
+    return (
+        PullRequestTale(1, "ana")
+        .opened("03-02 10:00", draft=True)
+        .ready("03-02 12:00")
+        .drafted("03-02 13:00")
+        .ready("03-02 15:00")
+        .reviewed("03-02 16:00", "ben")
+        .merged("03-02 18:00")
+    )
+
+
+def test_draft_churn(teams: Teams) -> None:
+    tell_all(churning().steps)
+    query = FigureQuery(team=teams["acme"], window=DAY)
+    found = {key: read_figure(key, query).value for key in ("time_in_draft", "time_to_first_review", "cycle_time")}
+    assert found == {"time_in_draft": 4 * 3600, "time_to_first_review": 4 * 3600, "cycle_time": 6 * 3600}
+
+
+def test_draft_churn_seen_while_it_lasts(teams: Teams) -> None:
+    """Asked at 14:00 it has been a draft for three hours, whether the rest is known by then or not."""
+    known_by_then, rest = churning().steps[:3], churning().steps[3:]
+    query = FigureQuery(team=teams["acme"], window=DAY, as_of=instant("03-02 14:00"))
+    tell_all(known_by_then)
+    assert read_figure("time_in_draft", query).value == 3 * 3600
+    assert read_figure("wip", query).value == 0
+    tell_all(rest)
+    assert read_figure("time_in_draft", query).value == 3 * 3600
+    assert read_figure("wip", query).value == 0
+
+
+def test_a_review_while_it_still_is_a_draft_takes_no_time(teams: Teams) -> None:
+    tale = PullRequestTale(1, "ana").opened("03-02 10:00", draft=True).reviewed("03-02 11:00", "ben")
+    query = FigureQuery(team=teams["acme"], window=DAY)
+    tell_all(tale.steps)
+    assert read_figure("time_to_first_review", query).n == 0
+    tell_all(tale.ready("03-02 12:00").steps)
+    reading = read_figure("time_to_first_review", query)
+    assert (reading.value, reading.n, reading.remarks) == (0, 1, {"reviewed_in_draft": 1})
+    [entity] = list_entities("time_to_first_review", query)
+    assert (entity.at, entity.flags) == (instant("03-02 12:00"), ("opened_as_draft", "reviewed_in_draft"))
+
+
+def test_work_in_progress_and_its_age_at_an_instant(teams: Teams) -> None:
+    tell_all(PullRequestTale(1, "ana").opened("03-02 10:00").merged("03-02 18:00").steps)
+    tell_all(PullRequestTale(2, "ben").opened("03-02 11:00").closed("03-02 12:00").reopened("03-02 14:00").steps)
+    tell_all(PullRequestTale(3, "cy").opened("03-02 09:00", draft=True).steps)
+    ages = {}
+    for hour in (11, 13, 15, 19):
+        query = FigureQuery(team=teams["acme"], window=DAY, as_of=instant(f"03-02 {hour}:30"))
+        ages[hour] = sorted(entity.value for entity in list_entities("age", query) if entity.value is not None)
+        assert read_figure("wip", query).value == len(ages[hour])
+    assert ages == {11: [1800, 5400], 13: [3.5 * 3600], 15: [4.5 * 3600, 5.5 * 3600], 19: [8.5 * 3600]}

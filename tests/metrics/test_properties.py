@@ -1,0 +1,109 @@
+"""Whatever happened to a pull request, in whatever order it is told: recalculating is rebuilding, and no clock lies."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from apps.metrics.models import DerivedClosing, DerivedPullRequest
+from apps.metrics.recalculation import drain
+from tests.metrics.comparing import assert_equals_rebuild, derived_tables
+from tests.metrics.tales import NOWHERE, PullRequestTale, Step, instant, pushed, tell
+
+START = instant("03-02 10:00")
+VERBS = ("ready", "drafted", "closed", "reopened", "moved", "reviewed", "bot_reviewed", "merged")
+
+
+def minute(number: int, seconds: int = 0) -> str:
+    return f"{START + timedelta(minutes=number, seconds=seconds):%m-%d %H:%M:%S}"
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[Step]:
+    """One or two pull requests of a branch, each with a random life and the pushes that its heads call for."""
+    steps: list[Step] = []
+    before, clock = NOWHERE, 0
+    for number in range(1, draw(st.integers(1, 2)) + 1):
+        tale = PullRequestTale(number, "ana", branch="topic")
+        clock += 1
+        head = f"head-{number}-0"
+        steps.append(pushed(minute(clock), branch="topic", before=before, after=head, commits={head: minute(clock)}))
+        before = head
+        clock += 1
+        tale.opened(minute(clock), draft=draw(st.booleans()), head=head)
+        for verb in draw(st.lists(st.sampled_from(VERBS), max_size=7)):
+            clock += 1
+            if verb == "moved":
+                head = f"head-{number}-{clock}"
+                commits = {head: minute(clock)}
+                steps.append(pushed(minute(clock), branch="topic", before=before, after=head, commits=commits))
+                before = head
+            happen(tale, verb, at=minute(clock, seconds=30), head=head)
+            if verb == "merged":
+                break
+        steps.extend(tale.steps)
+    return steps
+
+
+def happen(tale: PullRequestTale, verb: str, *, at: str, head: str) -> None:
+    is_closed = tale.state["state"] == "closed"
+    match verb:
+        case "ready" if tale.state["is_draft"]:
+            tale.ready(at)
+        case "drafted" if not tale.state["is_draft"]:
+            tale.drafted(at)
+        case "closed" if not is_closed:
+            tale.closed(at)
+        case "reopened" if is_closed:
+            tale.reopened(at)
+        case "merged" if not is_closed:
+            tale.merged(at)
+        case "moved":
+            tale.moved(at, head)
+        case "reviewed":
+            tale.reviewed(at, "ben", "commented")
+        case "bot_reviewed":
+            tale.reviewed(at, "coderabbitai[bot]")
+
+
+@st.composite
+def told_in_any_order(draw: st.DrawFn) -> tuple[list[Step], list[Step]]:
+    """A story, and the same with repeats in another order."""
+    steps = draw(lives())
+    repeated = [*steps, *draw(st.lists(st.sampled_from(steps), max_size=4))]
+    return steps, draw(st.permutations(repeated))
+
+
+class AnyOrder(TestCase):
+    @given(told=told_in_any_order(), pauses=st.randoms(use_true_random=False))
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    def test_the_order_of_telling_does_not_matter(self, told: tuple[list[Step], list[Step]], pauses: Any) -> None:
+        _, shuffled = told
+        for step in shuffled:
+            tell(*step)
+            if pauses.random() < 0.4:
+                drain(seconds=60)
+        assert drain(seconds=60)
+        self.assert_clocks_are_sound()
+        assert_equals_rebuild()
+
+    def assert_clocks_are_sound(self) -> None:
+        for row in DerivedPullRequest.objects.all():
+            assert row.ready_at is None or row.ready_at >= row.opened_at
+            assert row.first_commit_at is not None
+            assert row.first_commit_at <= (row.ready_at or row.opened_at)
+            assert (row.cycle_seconds is None) == (row.merged_at is None or row.ready_at is None)
+            assert len(row.draft_starts) == len(row.draft_ends)
+            assert None not in row.draft_ends[:-1]
+            assert row.is_opened_as_draft == (row.opened_at in row.draft_starts)
+        held = DerivedClosing.objects.filter(reopened_at__isnull=True)
+        closed = DerivedPullRequest.objects.filter(closed_at__isnull=False, merged_at__isnull=True)
+        assert set(held.values_list("number", flat=True)) == set(closed.values_list("number", flat=True))
+
+
+@pytest.mark.django_db
+def test_derived_tables_are_empty_without_facts() -> None:
+    assert not any(derived_tables().values())

@@ -1,0 +1,385 @@
+"""Derived rows follow the facts, whatever changes and whenever it arrives."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from apps.activity import facts
+from apps.activity.models import Change, Contributor
+from apps.metrics import recalculation
+from apps.metrics.changes import Claimed
+from apps.metrics.derivation import nouns
+from apps.metrics.figures import Bots, FigureQuery, read_figure
+from apps.metrics.models import DerivedCommit, DerivedPullRequest, TeamFreshness
+from apps.metrics.recalculation import drain, recalculate_batch
+from apps.teams.models import BotRule, Team, TeamMember
+from tests.metrics import fixture_a
+from tests.metrics.comparing import assert_equals_rebuild
+from tests.metrics.fixture_a_expectations import WEEK
+from tests.metrics.tales import (
+    API,
+    EPOCH,
+    PullRequestTale,
+    commit,
+    deployed,
+    instant,
+    person,
+    profile,
+    pushed,
+    repository,
+    run_of,
+    stamp,
+    tell,
+    tell_all,
+)
+
+Teams = dict[str, Team]
+
+
+def value(key: str, team: Team, *, bots: Bots = Bots.EXCLUDE) -> float | None:
+    return read_figure(key, FigureQuery(team=team, window=WEEK, bots=bots)).value
+
+
+@pytest.mark.django_db
+def test_a_bot_rule_counts_a_bot_as_a_human(teams: Teams) -> None:
+    tell_all(fixture_a.steps())
+    rule = BotRule.objects.create(contributor_id=person("dependabot[bot]"), is_bot=False)
+    assert drain(seconds=60)
+    assert value("prs_merged", teams["acme"]) == 6
+    assert value("cycle_time", teams["acme"]) == 4.5 * 3600
+    assert value("commits", teams["acme"]) == 6
+    assert_equals_rebuild()
+    rule.delete()
+    assert drain(seconds=60)
+    assert value("prs_merged", teams["acme"]) == 5
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
+def test_a_bot_rule_on_a_reviewer_moves_the_first_review(teams: Teams) -> None:
+    tell_all(fixture_a.steps())
+    BotRule.objects.create(contributor_id=person("ben"), is_bot=True)
+    assert drain(seconds=60)
+    assert DerivedPullRequest.objects.get(number=5).first_review_at is None
+    assert value("reviews", teams["acme"]) == 2  # ana's of 3 and cy's of 6
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
+def test_a_member_who_is_added_counts_from_the_day_on(teams: Teams) -> None:
+    tell_all(fixture_a.steps())
+    member = TeamMember.objects.create(
+        team=teams["platform"], contributor_id=person("cy"), from_at=instant("03-05 11:00")
+    )
+    assert value("prs_merged", teams["platform"]) == 3
+    member.from_at = instant("03-05 11:00:01")
+    member.save()
+    assert value("prs_merged", teams["platform"]) == 2
+
+
+@pytest.mark.django_db
+def test_a_team_edit_is_noted(teams: Teams) -> None:
+    drain(seconds=60)
+    before = TeamFreshness.objects.get(team=teams["alpha"]).changed_at
+    teams["alpha"].time_zone = "Europe/Berlin"
+    teams["alpha"].save()
+    drain(seconds=60)
+    assert TeamFreshness.objects.get(team=teams["alpha"]).changed_at > before
+
+
+@pytest.mark.django_db
+def test_an_account_that_turns_out_to_be_a_bot_is_one_everywhere(teams: Teams) -> None:
+    tale = PullRequestTale(1, "ana").opened("03-02 10:00").reviewed("03-02 11:00", "cy").merged("03-02 12:00")
+    tell_all([*tale.steps, pushed("03-02 12:00", branch="main", after="m1", commits={"m1": "03-02 11:00"})])
+    assert (value("prs_merged", teams["acme"]), value("commits", teams["acme"])) == (1, 1)
+    tell_all([(profile("ana", kind="bot", at=instant("03-03 00:00")),)])
+    assert (value("prs_merged", teams["acme"]), value("commits", teams["acme"])) == (0, 0)
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
+def test_a_login_that_becomes_known_names_the_author_of_its_commits() -> None:
+    tell_all([pushed("03-02 12:00", branch="main", after="m1", commits={"m1": "03-02 11:00"}, login="Ana")])
+    assert DerivedCommit.objects.get().author_id is None
+    tell_all([(profile("ana"),)])
+    assert DerivedCommit.objects.get().author_id == person("ana")
+    renamed = facts.ContributorProfile(
+        stamp=stamp(instant("03-03 00:00")), github_id=person("ana"), login="anna", kind="user"
+    )
+    tell_all([(renamed,)])
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("learned_first", [True, False])
+def test_a_run_id_learned_late_makes_two_deployments_one(teams: Teams, learned_first: bool) -> None:
+    first = deployed(201, statuses={"failure": "03-03 10:00"})
+    second = deployed(202, statuses={"success": "03-03 11:00"})
+    learned = [(repository(), *run_of(201, 77)), (repository(), *run_of(202, 77))]
+    told = [first, learned, second] if learned_first else [first, second, learned]
+    for steps in told:
+        tell_all(steps)
+        assert_equals_rebuild()
+    assert value("deployments", teams["acme"]) == 1
+
+
+@pytest.mark.django_db
+def test_the_last_attempt_of_a_run_counts_whichever_arrives_first(teams: Teams) -> None:
+    tell_all(deployed(202, statuses={"success": "03-03 11:00", "inactive": "03-03 12:00"}, run_id=77))
+    assert value("deployments", teams["acme"]) == 1
+    tell_all(deployed(201, statuses={"failure": "03-03 10:00"}, run_id=77))
+    assert value("deployments", teams["acme"]) == 1
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
+def test_production_is_what_the_team_says(teams: Teams) -> None:
+    tell_all(deployed(201, statuses={"success": "03-03 10:00"}, environment="Live"))
+    assert value("deployments", teams["acme"]) == 0
+    teams["acme"].production_environments = ["live"]
+    teams["acme"].save()
+    assert value("deployments", teams["acme"]) == 1
+
+
+@pytest.mark.django_db
+def test_merges_are_left_out_as_soon_as_they_are_known(teams: Teams) -> None:
+    tell_all([pushed("03-02 12:00", branch="main", after="m1", commits={"m1": "03-02 11:00"})])
+    reading = read_figure("commits", FigureQuery(team=teams["acme"], window=WEEK))
+    assert (reading.value, reading.remarks) == (1, {"perhaps_merges": 1})
+    tell_all([(facts.CommitParents(repository_id=API, sha="m1", parent_count=2, author_id=None),)])
+    reading = read_figure("commits", FigureQuery(team=teams["acme"], window=WEEK))
+    assert (reading.value, reading.remarks) == (0, {"perhaps_merges": 0})
+
+
+@pytest.mark.django_db
+def test_a_branch_used_again_begins_where_the_last_merge_ended() -> None:
+    first = PullRequestTale(1, "ana", branch="develop").opened("03-02 10:00", head="d1").merged("03-02 12:00")
+    second = PullRequestTale(2, "ana", branch="develop").opened("03-04 10:00", head="d2").merged("03-04 12:00")
+    steps = [
+        pushed("03-04 09:30", branch="develop", before="d1", after="d2", commits={"d2": "03-04 09:00"}),
+        *second.steps,
+        pushed("03-02 09:30", branch="develop", after="d1", commits={"d1": "03-02 09:00"}),
+    ]
+    tell_all(steps)
+    assert DerivedPullRequest.objects.get(number=2).first_commit_at == instant("03-02 09:00")
+    tell_all(first.steps)  # its merge arrives last, and ends the walk of the second
+    assert DerivedPullRequest.objects.get(number=2).first_commit_at == instant("03-04 09:00")
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
+def test_commits_merged_in_from_main_are_nobodys_first() -> None:
+    tell_all([pushed("02-20 12:00", branch="main", after="m1", commits={"m1": "02-20 11:00"})])
+    tell_all(PullRequestTale(1, "ana").opened("03-02 10:00", head="h1").steps)
+    tell_all([pushed("03-02 09:00", branch="branch-1", after="h1", commits={"m1": "02-20 11:00"})])
+    assert DerivedPullRequest.objects.get().first_commit_at is None
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
+def test_a_date_years_before_the_opening_is_bent_and_flagged() -> None:
+    tell_all(PullRequestTale(1, "ana").opened("03-02 10:00", head="h1").steps)
+    tell_all([pushed("03-02 09:00", branch="branch-1", after="h1", commits={"h1": "2011-01-01 00:00"})])
+    row = DerivedPullRequest.objects.get()
+    assert (row.first_commit_at, row.is_first_commit_adjusted) == (instant("2025-03-02 10:00"), True)
+
+
+@pytest.mark.django_db
+def test_a_commit_told_better_corrects_its_pull_request() -> None:
+    tell_all(PullRequestTale(1, "ana").opened("03-02 10:00", head="h1").steps)
+    tell_all([pushed("03-02 09:00", branch="branch-1", after="h1", commits={"h1": "03-02 08:00"})])
+    told = commit("h1", "03-02 07:00")
+    better = facts.CommitContent(
+        **{name: getattr(told, name) for name in told.__slots__}
+        | {"repository_id": API, "stamp": facts.Stamp(source_updated_at=EPOCH, translator_version=2)}
+    )
+    tell_all([(better,)])
+    assert DerivedPullRequest.objects.get().first_commit_at == instant("03-02 07:00")
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
+def test_a_review_of_a_pull_request_that_nobody_described_waits_for_it(teams: Teams) -> None:
+    tale = PullRequestTale(1, "ana").opened("03-02 10:00").reviewed("03-02 11:00", "ben")
+    only_the_review = tuple(fact for fact in tale.steps[1] if not isinstance(fact, facts.PullRequestCore))
+    tell_all([only_the_review])
+    assert value("reviews", teams["acme"]) == 0
+    tell_all(tale.steps[:1])
+    assert (value("reviews", teams["acme"]), value("time_to_first_review", teams["acme"])) == (1, 3600)
+
+
+@pytest.mark.django_db
+def test_dismissed_reviews_count_and_deleted_ones_do_not(teams: Teams) -> None:
+    tale = PullRequestTale(1, "ana").opened("03-02 10:00").reviewed("03-02 11:00", "ben")
+    tell_all(tale.steps)
+    review = {"github_id": (API * 1000 + 1) * 100 + 1, "repository_id": API, "number": 1}
+    tell_all([(facts.ReviewDismissed(**review, dismissed_at=instant("03-02 12:00")),)])
+    row = DerivedPullRequest.objects.get()
+    assert (row.first_approval_at, value("reviews", teams["acme"])) == (instant("03-02 11:00"), 1)
+    tell_all([(facts.ReviewDeleted(**review, deleted_at=instant("03-02 13:00")),)])
+    row = DerivedPullRequest.objects.get()
+    assert (row.first_review_at, value("reviews", teams["acme"])) == (None, 0)
+
+
+@pytest.mark.django_db
+def test_an_installation_makes_the_team_of_its_account() -> None:
+    state = facts.InstallationState(
+        stamp=stamp(EPOCH),
+        github_id=5,
+        account_id=person("acme"),
+        app_id=1,
+        repository_selection="all",
+        permissions={},
+        events=(),
+        created_at=None,
+    )
+    tell_all([(state,)])
+    assert not Team.objects.exists()  # nobody said yet what the account is called
+    tell_all([(profile("acme"),)])
+    assert Team.objects.get().slug == "acme"
+
+
+@pytest.mark.django_db
+def test_a_change_that_cannot_be_worked_off_stays_and_holds_nobody_up(teams: Teams) -> None:
+    Change.objects.create(kind=Change.Kind.PULL_REQUEST, key="not a key")
+    for step in fixture_a.steps():
+        tell(*step)
+    assert drain(seconds=60)
+    assert value("prs_merged", teams["acme"]) == 5
+    assert Change.objects.get().key == "not a key"
+
+
+@pytest.mark.django_db
+def test_a_change_of_an_unknown_kind_waits_for_somebody_who_knows_it() -> None:
+    Change.objects.create(kind="sprint", key="1")
+    assert drain(seconds=60)
+    assert Change.objects.get().kind == "sprint"
+
+
+@pytest.mark.django_db
+def test_hundreds_of_pull_requests_cost_as_many_statements_as_one() -> None:
+    def statements(numbers: range) -> int:
+        for number in numbers:
+            tell(*PullRequestTale(number, "ana").opened("03-02 10:00").merged("03-02 12:00").steps[-1])
+        with CaptureQueriesContext(connection) as seen:
+            assert recalculate_batch(skipped=set())
+        return len(seen)
+
+    statements(range(1, 2))
+    one, many = statements(range(2, 3)), statements(range(3, 303))
+    assert many == one
+    assert many < 25
+
+
+@contextmanager
+def held(event: threading.Event, reached: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stop the next recalculation of pull requests after it has read its facts, before it writes."""
+    derive = nouns.pull_requests.derive
+    holder = threading.current_thread().name
+
+    def stopping(scopes: object) -> object:
+        derived = derive(scopes)  # type: ignore[arg-type]
+        if threading.current_thread().name != holder and not reached.is_set():
+            reached.set()
+            assert event.wait(30)
+        return derived
+
+    monkeypatch.setattr(nouns.pull_requests, "derive", stopping)
+    yield
+    event.set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fact_that_arrives_between_the_read_and_the_write_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first recalculation has read an open pull request when its merge arrives; a second waits for the first."""
+    tale = PullRequestTale(1, "ana").opened("03-02 10:00").merged("03-02 12:00")
+    tell(*tale.steps[0])
+    go_on, has_read = threading.Event(), threading.Event()
+    with held(go_on, has_read, monkeypatch):
+        first = in_a_thread(lambda: drain(seconds=60))
+        assert has_read.wait(30)
+        tell(*tale.steps[1])
+        second = in_a_thread(lambda: drain(seconds=60))
+        wait_until_blocked()
+        assert not DerivedPullRequest.objects.exists()
+        go_on.set()
+        first.join(30)
+        second.join(30)
+    assert DerivedPullRequest.objects.get().merged_at == instant("03-02 12:00")
+    assert not Change.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_recalculation_that_fails_loses_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    tell(*PullRequestTale(1, "ana").opened("03-02 10:00").steps[0])
+    waiting = Change.objects.count()
+    with monkeypatch.context() as broken:
+        broken.setattr(recalculation, "recalculate", lambda found: 1 / 0)
+        assert drain(seconds=60)
+    assert 0 < Change.objects.count() <= waiting
+    assert drain(seconds=60)
+    assert DerivedPullRequest.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_recalculations_share_the_work() -> None:
+    for step in fixture_a.steps():
+        tell(*step)
+    threads = [in_a_thread(lambda: drain(seconds=60)) for _ in range(4)]
+    for thread in threads:
+        thread.join(60)
+    assert drain(seconds=60)
+    assert DerivedPullRequest.objects.filter(merged_at__isnull=False).count() == 6
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_is_not_taken_from_a_recalculation_that_holds_it() -> None:
+    Change.objects.create(kind=Change.Kind.TEAM, key="1")
+    taken: list[int] = []
+    with transaction.atomic():
+        assert len(recalculation.claim([Change.Kind.TEAM], limit=5)) == 1
+        other = in_a_thread(lambda: taken.append(len(claimed_elsewhere())))
+        other.join(30)
+    assert taken == [0]
+
+
+def claimed_elsewhere() -> list[Claimed]:
+    with transaction.atomic():
+        return recalculation.claim([Change.Kind.TEAM], limit=5)
+
+
+def in_a_thread(work: object) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()  # type: ignore[operator]
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def wait_until_blocked() -> None:
+    """Until some connection waits for an advisory lock."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    pause = threading.Event()
+    for _ in range(3000):
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+        pause.wait(0.01)
+    raise AssertionError("Nobody waits for the lock.")
+
+
+@pytest.mark.django_db
+def test_an_account_without_a_profile_counts_as_human() -> None:
+    tell_all([PullRequestTale(1, "ana").opened("03-02 10:00").steps[0][2:]])
+    assert Contributor.objects.get(pk=person("ana")).kind == ""
+    assert not DerivedPullRequest.objects.get().is_bot_author

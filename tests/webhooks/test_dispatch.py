@@ -1,0 +1,92 @@
+"""The look into the letterbox that replaces lost messages."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+
+from apps.activity.models import Change
+from apps.webhooks import ring
+from apps.webhooks.claiming import claim_batch
+from apps.webhooks.dispatch import dispatch
+from apps.webhooks.models import Delivery
+from tests.webhooks.conftest import lapse_leases
+from tests.webhooks.proxies import refused_port
+from tests.webhooks.test_claiming import keep
+
+pytestmark = pytest.mark.django_db
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def queue() -> Iterator[redis.Redis]:
+    broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
+    broker.delete("live")
+    yield broker
+    broker.delete("live")
+    broker.close()
+
+
+def named(broker: redis.Redis) -> list[list[int]]:
+    """The ids in each message to the workers, as they were sent."""
+    headers = [json.loads(raw)["headers"] for raw in broker.lrange("live", 0, -1)]
+    return [json.loads(one["argsrepr"])[0] for one in reversed(headers) if one["task"] == ring.PROCESS_TASK]
+
+
+def test_due_deliveries_not_rung_for_are_rung_for_once(queue: redis.Redis) -> None:
+    rung_lately = keep(2)
+    forgotten = keep(3, rung_at=LONG_AGO)
+    assert dispatch().deliveries == 3
+    assert named(queue) == [forgotten]
+    assert dispatch().deliveries == 0
+    assert set(rung_lately).isdisjoint(forgotten)
+
+
+def test_50_are_named_in_a_message(queue: redis.Redis) -> None:
+    keep(120, rung_at=LONG_AGO)
+    assert dispatch().messages == 3
+    assert [len(ids) for ids in named(queue)] == [50, 50, 20]
+
+
+def test_what_is_not_due_or_is_finished_or_runs_is_left_alone(queue: redis.Redis) -> None:
+    keep(rung_at=LONG_AGO, not_before="2999-01-01T00:00:00Z", state="failed")
+    keep(rung_at=LONG_AGO, state="processed", finished_at=LONG_AGO)
+    keep(rung_at=LONG_AGO, state="running", lease_until="2999-01-01T00:00:00Z")
+    assert dispatch().deliveries == 0
+
+
+def test_a_lapsed_lease_is_rung_for(queue: redis.Redis) -> None:
+    abandoned = keep()
+    claim_batch([], task_id="t")
+    lapse_leases()
+    Delivery.objects.update(rung_at=LONG_AGO)
+    dispatch()
+    assert named(queue) == [abandoned]
+
+
+def test_only_changes_that_waited_are_rung_for(queue: redis.Redis) -> None:
+    assert not dispatch().has_changes
+    Change.objects.create(kind="pull_request", key="1:1")
+    assert not dispatch().has_changes
+    Change.objects.update(recorded_at=LONG_AGO)
+    assert dispatch().has_changes
+    (message,) = queue.lrange("live", 0, -1)
+    assert json.loads(message)["headers"]["task"] == ring.RECALCULATE_TASK
+
+
+def test_a_dead_broker_leaves_the_deliveries_for_the_next_look(
+    queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten = keep(rung_at=LONG_AGO)
+
+    def publish(ids: object, **_: object) -> None:
+        raise ConnectionRefusedError(refused_port())
+
+    monkeypatch.setattr(ring, "publish", publish)
+    assert dispatch().messages == 0
+    monkeypatch.undo()
+    Delivery.objects.update(rung_at=LONG_AGO)
+    dispatch()
+    assert named(queue) == [forgotten]

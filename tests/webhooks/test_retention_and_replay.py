@@ -1,0 +1,134 @@
+"""Bodies expire and rows stay; stored deliveries are processed again on request."""
+
+import json
+import uuid
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.replay import Filter, find, replay
+from apps.webhooks.retention import BATCH, prune_bodies
+from tests.webhooks.conftest import HOOK_ID, GitHub, MadeUpEvent, drain, make_due, only
+from tests.webhooks.test_claiming import keep
+
+pytestmark = pytest.mark.django_db
+OLD = "2020-01-01T00:00:00Z"
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("state", "is_kept"),
+    [
+        ("processed", False),
+        ("ignored", False),
+        ("quarantined", True),
+        ("dead", True),
+        ("failed", True),
+        ("received", True),
+    ],
+)
+def test_old_bodies_expire_unless_somebody_may_need_them(state: str, is_kept: bool) -> None:
+    keep(state=state, received_at=OLD, finished_at=None if state in ("failed", "received") else OLD)
+    assert prune_bodies() == (0 if is_kept else 1)
+    assert DeliveryBody.objects.exists() is is_kept
+    assert only().state == state
+
+
+def test_young_bodies_stay() -> None:
+    keep(state="processed", finished_at=OLD)
+    assert prune_bodies() == 0
+
+
+def test_retention_of_0_days_keeps_everything(settings: Any) -> None:
+    settings.BODY_RETENTION_DAYS = 0
+    keep(state="processed", received_at=OLD, finished_at=OLD)
+    assert prune_bodies() == 0
+
+
+def test_more_than_one_portion_expires_in_one_run() -> None:
+    keep(BATCH + 7, state="processed", received_at=OLD, finished_at=OLD)
+    assert prune_bodies() == BATCH + 7
+
+
+def test_a_replay_processes_a_finished_delivery_again(github: GitHub, made_up_event: MadeUpEvent) -> None:
+    github.deliver()
+    drain()
+    before = only()
+    assert replay(find(Filter(key=before.key))) == 1
+    waiting = only()
+    assert (waiting.state, waiting.source, waiting.finished_at) == ("received", Delivery.Source.REPLAY, None)
+    drain()
+    assert (only().state, only().claim_number) == ("processed", before.claim_number + 1)
+    assert [event.guid for event in made_up_event.seen] == [str(before.guid)] * 2
+    assert made_up_event.seen[1].received_at == before.received_at
+
+
+def test_a_replay_forces_a_dead_or_quarantined_delivery() -> None:
+    keep(state="dead", finished_at=OLD, crashes=3, attempts=7, reason="crashed", error="x")
+    keep(state="quarantined", finished_at=OLD, reason="shape_mismatch")
+    replay(Delivery.objects.all())
+    assert set(Delivery.objects.values_list("state", "crashes", "attempts", "reason", "error")) == {
+        ("received", 0, 0, "", "")
+    }
+
+
+def test_what_runs_or_has_no_body_is_not_replayed() -> None:
+    keep(state="running", lease_until="2999-01-01T00:00:00Z")
+    keep(state="processed", finished_at=OLD)
+    DeliveryBody.objects.filter(delivery__state="processed").delete()
+    assert replay(Delivery.objects.all()) == 0
+
+
+def test_a_replay_by_filter_takes_what_fits_every_part() -> None:
+    keep(3, state="dead", finished_at=OLD, repository_id=1)
+    keep(2, state="dead", finished_at=OLD, repository_id=2)
+    keep(1, state="processed", finished_at=OLD, repository_id=1)
+    assert run("replay", "--state", "dead", "--repository", "1", "--dry-run") == "3 deliveries would be replayed.\n"
+    assert run("replay", "--state", "dead", "--repository", "1") == "3 deliveries will be processed again.\n"
+    assert run("replay", "--all", "--since", "2020-01-01", "--until", "2020-01-02", "--dry-run").startswith("0 ")
+
+
+def test_a_replay_by_key_or_guid_names_one_delivery(github: GitHub) -> None:
+    guid = str(uuid.uuid4())
+    github.deliver(guid=guid)
+    drain()
+    assert run("replay", guid).startswith("1 ")
+    make_due()
+    assert run("replay", f"{HOOK_ID}:{guid}", "--dry-run").startswith("1 ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-key"], [str(uuid.uuid4())]])
+def test_a_replay_of_nothing_is_an_error(arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        run("replay", *arguments)
+
+
+def test_the_inbox_command_tells_states_and_ages() -> None:
+    keep(2, received_at=OLD)
+    keep(3, state="processed", finished_at=OLD)
+    answer = json.loads(run("inbox", "--json"))
+    assert answer["states"] == {
+        "received": 2,
+        "running": 0,
+        "processed": 3,
+        "ignored": 0,
+        "quarantined": 0,
+        "failed": 0,
+        "dead": 0,
+    }
+    assert answer["oldest_waiting_s"] > 24 * 3600
+    assert answer["lag_s"] > 0
+    assert "received             2" in run("inbox")
+
+
+def test_an_empty_inbox_waits_for_nothing() -> None:
+    answer = json.loads(run("inbox", "--json"))
+    assert (answer["oldest_waiting_s"], answer["lag_s"]) == (0, 0)

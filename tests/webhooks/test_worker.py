@@ -1,0 +1,69 @@
+"""A real Celery worker, whose child a delivery kills."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+
+from apps.webhooks.models import Delivery
+from apps.webhooks.ring import Post, Ring
+from tests.webhooks.conftest import GitHub, eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def empty_queue() -> Iterator[None]:
+    broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
+    broker.delete("live", "unacked", "unacked_index")
+    yield
+    broker.delete("live", "unacked", "unacked_index")
+    broker.close()
+
+
+@pytest.fixture
+def worker(empty_queue: None) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker of one child on the tests' database, that knows two made-up events."""
+    url = os.environ["DATABASE_URL"]
+    address = url.rpartition("/")[0] + "/" + connection.settings_dict["NAME"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "--app",
+        "tformance",
+        "worker",
+        "--pool",
+        "prefork",
+        "--concurrency",
+        "1",
+    ]
+    command += ["--queues", "live", "--include", "tests.webhooks.killing_translators", "--loglevel", "WARNING"]
+    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    environment = {**os.environ, "DATABASE_URL": address, "TFORMANCE_ROLE": "worker"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield process
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.timeout(200)
+def test_a_killed_child_costs_no_lease_and_no_neighbour(github: GitHub, worker: subprocess.Popen[bytes]) -> None:
+    for number in range(50):
+        github.post(b"{}", event="killer" if number == 20 else "good")
+    Ring().ring([Post(id=pk, key=str(pk)) for pk in Delivery.objects.values_list("id", flat=True)])
+    # Nobody dispatches here: a claim that no redelivered message takes over would never be looked at again.
+    eventually(lambda: not Delivery.objects.unfinished().exists(), within_s=120)
+    assert Counter(Delivery.objects.values_list("event", "state")) == {("good", "processed"): 49, ("killer", "dead"): 1}
+    assert Delivery.objects.get(event="killer").reason == "crashed"
