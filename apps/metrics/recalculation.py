@@ -15,12 +15,8 @@ from django.db import InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Change
-<<<<<<< HEAD
 from apps.crash_points import crash_point
-from apps.metrics.changes import Claimed, Stale, claim, claim_one, spread_contributors, stale
-=======
 from apps.metrics.changes import Stale, claim, claim_one, spread_contributors, stale
->>>>>>> main
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
 from apps.metrics.models import TeamFreshness
 from apps.teams.accounts import ensure_account_team
@@ -31,15 +27,7 @@ logger = structlog.get_logger(__name__)
 BATCH = 400
 """Changes a transaction; also near the number of locks that it takes."""
 
-<<<<<<< HEAD
-ENVIRONMENT = (OperationalError, InternalError)
-"""The database is away, or takes no writes: no change is at fault, and all of them wait."""
-
-SPREADING = (Change.Kind.CONTRIBUTOR,)
-DERIVED = (
-=======
 KNOWN = (
->>>>>>> main
     Change.Kind.PULL_REQUEST,
     Change.Kind.BRANCH,
     Change.Kind.COMMIT,
@@ -48,6 +36,8 @@ KNOWN = (
     Change.Kind.INSTALLATION,
     Change.Kind.TEAM,
 )
+ENVIRONMENT = (OperationalError, InternalError)
+"""The database is away, or takes no writes: no change is at fault, and all of them wait."""
 LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
 
 
@@ -68,17 +58,16 @@ def drain(*, seconds: float) -> bool:
 def recalculate_batch(*, skipped: set[int]) -> bool:
     """Work off one batch; False when there was nothing to do. Changes that cannot be worked off join `skipped`."""
     try:
-<<<<<<< HEAD
-        return _spread(skipped=skipped) | _recalculate(skipped=skipped)
-    except ENVIRONMENT:
-=======
         with transaction.atomic():
             changes = claim(KNOWN, limit=BATCH, skipped=skipped)
             if changes:
+                crash_point("recalculate.after_claim")
                 recalculate(stale(changes))
+                crash_point("recalculate.before_commit")
+        if changes:
+            crash_point("recalculate.after_commit")
         return bool(changes)
-    except OperationalError:
->>>>>>> main
+    except ENVIRONMENT:
         raise
     except Exception:
         logger.exception("recalculation.batch_failed")
@@ -86,42 +75,14 @@ def recalculate_batch(*, skipped: set[int]) -> bool:
         return True
 
 
-<<<<<<< HEAD
-def _spread(*, skipped: Collection[int]) -> bool:
-    with transaction.atomic():
-        changes = claim(SPREADING, limit=BATCH, skipped=skipped)
-        if changes:
-            spread_contributors({int(change.key) for change in changes})
-    return bool(changes)
-
-
-def _recalculate(*, skipped: Collection[int]) -> bool:
-    with transaction.atomic():
-        changes = claim(DERIVED, limit=BATCH, skipped=skipped)
-        if changes:
-            crash_point("recalculate.after_claim")
-            recalculate(stale(changes))
-            crash_point("recalculate.before_commit")
-    if changes:
-        crash_point("recalculate.after_commit")
-    return bool(changes)
-
-
-=======
->>>>>>> main
 def _one_by_one(*, skipped: set[int]) -> None:
     """Find the changes that break a batch: each of the oldest in a transaction of its own."""
     oldest = Change.objects.filter(kind__in=KNOWN).exclude(pk__in=skipped).order_by("pk")
     for change in list(oldest[:BATCH]):
         try:
             with transaction.atomic():
-<<<<<<< HEAD
-                _recalculate_one(claim_one(change.pk))
-        except ENVIRONMENT:
-=======
                 recalculate(stale(claim_one(change.pk)))
-        except OperationalError:
->>>>>>> main
+        except ENVIRONMENT:
             raise
         except Exception:
             skipped.add(change.pk)

@@ -74,15 +74,10 @@ def receive(
 ) -> Receipt:
     """Keep a delivery and tell the workers; DatabaseError within 4 s when nothing is known to be stored."""
     parameters = _parameters(hook, content, signed_by=signed_by, source=source)
-<<<<<<< HEAD
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
-        crash_point("door.before_insert")
-        row_id, is_new, is_due, is_same_body = _keep(parameters)
-        crash_point("door.after_commit")
-=======
     with watchdog.limit(seconds=LONGEST_WAIT_S) as wait:
+        crash_point("door.before_insert")
         row_id, is_new, is_due, is_same_body = _keep(parameters, wait)
->>>>>>> main
+        crash_point("door.after_commit")
         is_conflict = not is_same_body and conflicts.flag_other_content(
             row_id, content=content, content_type=hook.headers.get("content-type", "")
         )
