@@ -11,7 +11,7 @@ from apps.activity.models import Change
 from apps.crash_points import crash_point
 from apps.webhooks import ring
 
-RING_AGAIN_AFTER_S = 10
+RING_AGAIN_AFTER_S = 5
 CHANGES_MAY_WAIT = timedelta(seconds=5)
 MOST_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Dispatched:
 
 
 def dispatch() -> Dispatched:
-    """Ring for due deliveries not rung for in 10 s, 50 a message, and for changes older than 5 s."""
+    """Ring for due deliveries not rung for in 5 s, 50 a message, and for changes older than 5 s."""
     with connection.cursor() as cursor:
         cursor.execute(_MARK, {"again": RING_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
         ids = sorted(row[0] for row in cursor.fetchall())

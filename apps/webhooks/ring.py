@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
 RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
 MOST_PER_MESSAGE = 50
 GATHER_S = 0.004
-QUIET_AFTER_FAILURE_S = 10.0
+QUIET_AFTER_FAILURE_S = 2.0
 LAST_WORDS_S = 1.0
 # One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
 BOUNDED = {"max_retries": 0, "socket_timeout": 1.0, "socket_connect_timeout": 0.5, "retry_on_timeout": False}
@@ -79,13 +80,22 @@ def _attempt(send: Callable[[], object]) -> bool:
     return True
 
 
+KNOCK = Post(id=0, key="")
+"""Not a delivery: the ring's own wish to make up for what it could not send."""
+
+
 class Ring:
-    """The one who rings in this process, on a broker connection of its own; quiet for a while after a failure."""
+    """The one who rings in this process, on a broker connection of its own.
+
+    It is quiet for a moment after a failure. What it could not send it owes: it tries until the broker takes a message
+    that names no delivery, and has the workers take the oldest due.
+    """
 
     def __init__(self, *, broker_url: str | None = None) -> None:
         self._broker_url = broker_url
         self._connection: Connection | None = None
         self._quiet_until_s = 0.0
+        self._owes = False
         self._gatherer: Gatherer[Post] = Gatherer(
             name="ring", hand_over=self.ring, gather_s=GATHER_S, capacity=MOST_PER_MESSAGE * 100
         )
@@ -101,8 +111,14 @@ class Ring:
 
     def ring(self, posts: Sequence[Post]) -> None:
         """Send the messages for these deliveries now, unless the broker failed a moment ago."""
-        for start in range(0, len(posts), MOST_PER_MESSAGE):
-            RINGS.labels(self._try(posts[start : start + MOST_PER_MESSAGE])).inc()
+        told = [post for post in posts if post is not KNOCK]
+        for start in range(0, len(told), MOST_PER_MESSAGE):
+            outcome = self._try(told[start : start + MOST_PER_MESSAGE])
+            RINGS.labels(outcome).inc()
+            if outcome != "sent":
+                self._owe()
+        if len(told) < len(posts):
+            self._make_up()
 
     def _try(self, posts: Sequence[Post]) -> str:
         if time.monotonic() < self._quiet_until_s:
@@ -118,6 +134,19 @@ class Ring:
             logger.warning("ring_failed", extra={"error": type(error).__name__})
             return "failed"
         return "sent"
+
+    def _owe(self) -> None:
+        """Knock after the quiet, once for however much was missed."""
+        if not self._owes:
+            self._owes = True
+            timer = threading.Timer(QUIET_AFTER_FAILURE_S, self._gatherer.put, (KNOCK,))
+            timer.daemon = True
+            timer.start()
+
+    def _make_up(self) -> None:
+        self._owes = False
+        if self._try([]) != "sent":
+            self._owe()
 
     def _producer(self) -> Producer:
         if self._connection is None:

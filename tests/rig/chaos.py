@@ -4,9 +4,7 @@ Exit code 0: every acknowledged delivery took effect exactly once, and every fig
 """
 
 import argparse
-import os
 import random
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -32,19 +30,19 @@ def main() -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     say(f"A storm of {options.seconds:.0f} s, seed {seed} (SEED={seed} repeats it). Starting a rig …")
     started = time.monotonic()
-    with rig() as made:
+    logs = var_folder() / "chaos" / f"seed-{seed}"
+    with rig(logs=logs) as made:
         say(f"The rig is up after {time.monotonic() - started:.0f} s.")
         outcome = rage(made, seed=seed, seconds=options.seconds, rate=options.rate, tell=say)
-        logs = _keep_logs(made.var) if outcome.failures else None
     report(outcome, logs=logs)
     return 1 if outcome.failures else 0
 
 
-def report(outcome: Outcome, *, logs: Path | None) -> None:
+def report(outcome: Outcome, *, logs: Path) -> None:
     """Whatever is wrong, and the verdict in one line."""
     for failure in outcome.failures:
         say(f"! {failure[:2000]}")
-    if logs:
+    if outcome.failures:
         say(f"! The logs of the rig are in {logs}")
     found = outcome.reckoning
     say(
@@ -59,12 +57,6 @@ def report(outcome: Outcome, *, logs: Path | None) -> None:
 def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def _keep_logs(var: Path) -> Path:
-    kept = var_folder() / "chaos" / f"log-{os.getpid()}"
-    shutil.copytree(var / "log", kept)
-    return kept
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,8 +187,8 @@ def _name_of(process: psutil.Process) -> str:
 
 
 @contextmanager
-def rig() -> Iterator[Rig]:
-    """A rig in a folder of its own, which is gone afterwards like every process of it; kept if RIG_KEEP is set."""
+def rig(*, logs: Path | None = None) -> Iterator[Rig]:
+    """A rig in a folder of its own, which is gone afterwards like every process of it; `logs` gets a copy of its logs."""
     with tempfile.TemporaryDirectory(prefix="tformance-rig-") as folder:
         var = Path(folder)
         kept = {name: os.environ.pop(name) for name in ("DATABASE_URL", "REDIS_URL") if name in os.environ}
@@ -202,5 +203,7 @@ def rig() -> Iterator[Rig]:
                 yield made
             finally:
                 made.stop()
+                if logs is not None:
+                    shutil.copytree(var / "log", logs, dirs_exist_ok=True)
         finally:
             engines.remove()
