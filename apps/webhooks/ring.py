@@ -4,10 +4,9 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 
 from celery import current_app
 from kombu import Connection, Producer
@@ -55,29 +54,36 @@ def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Produce
 
 def ring_for(ids: Sequence[int]) -> int:
     """Send as many messages as the deliveries need; how many were sent before the broker failed, if it did."""
-    portions = (ids[start : start + MOST_PER_MESSAGE] for start in range(0, len(ids), MOST_PER_MESSAGE))
-    return sum(1 for _ in takewhile(_attempt, (partial(publish, portion) for portion in portions)))
+    return _send(
+        partial(publish, ids[start : start + MOST_PER_MESSAGE]) for start in range(0, len(ids), MOST_PER_MESSAGE)
+    )
 
 
 def ring_for_more() -> bool:
     """Tell the workers that there is post without naming any; whether the broker took the message."""
-    return _attempt(lambda: publish([]))
+    return _send([partial(publish, [])]) == 1
 
 
 def ring_for_changes() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
-    return _attempt(lambda: current_app.send_task(RECALCULATE_TASK, retry=False, ignore_result=True))
+    return _send([partial(current_app.send_task, RECALCULATE_TASK, retry=False, ignore_result=True)]) == 1
 
 
-def _attempt(send: Callable[[], object]) -> bool:
-    try:
-        send()
-    except BROKER_ERRORS as error:
-        RINGS.labels("failed").inc()
-        logger.warning("ring_failed", extra={"error": type(error).__name__})
-        return False
-    RINGS.labels("sent").inc()
-    return True
+def _send(messages: Iterable[Callable[..., object]]) -> int:
+    """Send until the broker fails, on a new connection: one kept from before may be half-open, and would take long."""
+    sent = 0
+    with current_app.connection_for_write(transport_options=BOUNDED) as connection:
+        producer = current_app.amqp.Producer(connection, auto_declare=False)
+        for send in messages:
+            try:
+                send(producer=producer)
+            except BROKER_ERRORS as error:
+                RINGS.labels("failed").inc()
+                logger.warning("ring_failed", extra={"error": type(error).__name__})
+                break
+            RINGS.labels("sent").inc()
+            sent += 1
+    return sent
 
 
 KNOCK = Post(id=0, key="")
@@ -131,7 +137,8 @@ class Ring:
         except BROKER_ERRORS as error:
             self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
             self._hang_up()
-            logger.warning("ring_failed", extra={"error": type(error).__name__})
+            if posts:  # of a failed knock there is nothing new to say
+                logger.warning("ring_failed", extra={"error": type(error).__name__})
             return "failed"
         return "sent"
 
