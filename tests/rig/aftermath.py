@@ -29,6 +29,7 @@ def settle(rig: Rig, *, seconds: float) -> bool:
 
 def reckon(rig: Rig, ledger: Ledger) -> Reckoning:
     """Hold the ledger against the rig's database."""
+    rig.engines.make_reference()
     path = rig.var / "ledger.json"
     path.write_text(json.dumps(ledger.acknowledged))
     environment = rig.engines.environment(database=REFERENCE) | {"RIG_DATABASE_URL": rig.engines.dsn()}

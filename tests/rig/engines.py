@@ -20,6 +20,7 @@ from tformance.embedded.redis_server import Redis
 from tformance.embedded.remembered import CHECKOUT, ensure_secrets, remembered
 
 REFERENCE = "reference"
+EMPTY = "empty"
 
 # How often a delivery took effect, and how often it was armed again after its end, as PostgreSQL itself saw it.
 WITNESS = """
@@ -39,7 +40,7 @@ EXECUTE FUNCTION rig_witness();
 
 @dataclass
 class Engines:
-    """Both engines of one folder; `Database` is what the processes use, `reference` an empty copy of its schema."""
+    """Both engines of one folder."""
 
     var: Path
     postgres: Postgres
@@ -47,7 +48,7 @@ class Engines:
 
     @classmethod
     def start(cls, var: Path) -> "Engines":
-        """Make them, migrate, and keep an empty copy of the schema to fold events in."""
+        """Make them, migrate, and keep an empty copy of the schema."""
         ensure_secrets(var)
         home = Home.ensure(var)
         binaries = locate(home.root)
@@ -68,9 +69,15 @@ class Engines:
         command = [sys.executable, str(CHECKOUT / "manage.py"), "migrate", "--verbosity", "0"]
         subprocess.run(command, cwd=CHECKOUT, env=self.environment(), check=True)
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {REFERENCE} TEMPLATE {NAME}")
+            connection.execute(f"CREATE DATABASE {EMPTY} TEMPLATE {NAME}")
         with self.connect() as connection:
             connection.execute(WITNESS)
+
+    def make_reference(self) -> None:
+        """An empty copy of the schema, to fold events in."""
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {REFERENCE} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {REFERENCE} TEMPLATE {EMPTY}")
 
     @property
     def home(self) -> Home:

@@ -14,6 +14,7 @@ START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 OWNER = Account(80_001, "rig-org", "Organization")
 PEOPLE = tuple(person(81_000 + index, f"rig-{index}") for index in range(12)) + (person(81_900, "rig-helper[bot]"),)
 IDS_A_ROUND = 10_000
+ROUNDS_A_SEED = 1_000
 FIRST_REPOSITORY_ID = 82_000
 FIRST_ID = 1_000_000_000
 PULL_REQUESTS_A_ROUND = 6
@@ -29,9 +30,10 @@ def rounds(*, seed: int) -> Iterator[list[Sent]]:
 
 
 def _round(number: int, *, seed: int, chance: random.Random) -> list[Sent]:
-    story = Story(f"rig {seed} {number}", owner=OWNER, first_id=FIRST_ID + number * IDS_A_ROUND)
+    place = seed % 1000 * ROUNDS_A_SEED + number
+    story = Story(f"rig {seed} {number}", owner=OWNER, first_id=FIRST_ID + place * IDS_A_ROUND)
     at = START + timedelta(days=number)
-    life = RepositoryLife(story, identity=FIRST_REPOSITORY_ID + number, name=f"service-{number}", created_at=at)
+    life = RepositoryLife(story, identity=FIRST_REPOSITORY_ID + place, name=f"service-{place}", created_at=at)
     if number == 0:
         story.install(at, life.now)
     life.create(at, by=PEOPLE[0])

@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.rig.aftermath import check_figures, reckon, settle, unfinished
@@ -19,6 +19,7 @@ from tests.rig.reckoning import Reckoning
 LONGEST_ANSWER_S = 5.0
 DUPLICATED = 0.04
 COPIES = 5
+POISON_EVERY = 15  # faults
 REMEMBERED = 300
 MOST_WAITING = 60
 COMPLETE_SECONDS = 120
@@ -112,19 +113,19 @@ def rage(
     seed: int,
     seconds: float,
     rate: float,
-    most_faults: int | None = None,
+    faults: Iterable[Fault] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Let the storm rage for so long, heal everything, and reckon."""
+    """Let the storm rage for so long, or through these faults; heal everything, and reckon."""
     outcome = Outcome(seed=seed)
     github = GitHub(rig.port, rate=rate)
     weather = Weather(rig, github, seed=seed)
     try:
         started = time.monotonic()
-        for number, fault in enumerate(_faults(rig, seed=seed)):
-            if time.monotonic() - started >= seconds or number == most_faults:
+        for number, fault in enumerate(random_faults(rig, seed=seed) if faults is None else faults):
+            if time.monotonic() - started >= seconds:
                 break
-            if number % 15 == 3:
+            if number % POISON_EVERY == 3:
                 weather.poison()
             struck = _strike(fault, github=github, at_s=time.monotonic() - started)
             outcome.faults.append(struck)
@@ -144,7 +145,7 @@ def rage(
     return outcome
 
 
-def _faults(rig: Rig, *, seed: int) -> Iterator[Fault]:
+def random_faults(rig: Rig, *, seed: int) -> Iterator[Fault]:
     """Every kind of fault before any comes twice."""
     chance = random.Random(f"faults {seed}")  # noqa: S311  a seed makes the run repeatable
     kinds = catalogue(rig, chance)
