@@ -60,7 +60,7 @@ restore: $(VENV)/run.stamp  ## Replace the database by a backup: make restore FI
 	@test -n "$(FILE)" || { echo "error: which backup? make restore FILE=var/backups/…"; exit 2; }
 	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m tformance.backup restore "$(FILE)"
 
-upgrade: $(VENV)/run.stamp  ## After `git pull`: back up, install what is new, migrate
+upgrade: $(VENV)/run.stamp  ## After `git pull`: install what is new, back up, migrate
 	@$(MAKE) --no-print-directory backup
 	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python manage.py prepare
 	@echo "Upgraded. Start it with: make run"
@@ -97,8 +97,8 @@ deploy-check: $(VENV)/dev.stamp  ## Django's checks, with an environment like pr
 audit: $(VENV)/dev.stamp  ## Look the locked packages up among known vulnerabilities
 	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.lock
 
-bench: $(VENV)/dev.stamp  ## Measure; prints a table and writes var/bench.json
-	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m benchmarks
+bench: $(VENV)/dev.stamp  ## Measure (NAMES= some only); prints a table and writes var/bench.json
+	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m benchmarks $(NAMES)
 
 lock: $(VENV)/dev.stamp  ## Resolve the dependencies again (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; it writes the lock files."; exit 2; }

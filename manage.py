@@ -7,14 +7,23 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tformance.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415  the settings module comes first
+    try:
+        from django.core.management import execute_from_command_line  # noqa: PLC0415  the settings module comes first
+        from django.db import OperationalError  # noqa: PLC0415
 
-    from tformance.environment import SettingsError  # noqa: PLC0415
+        from tformance.environment import SettingsError  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}. Use `.venv/bin/python manage.py …`; `make run` makes .venv.")
 
     try:
         execute_from_command_line(sys.argv)
     except SettingsError as error:
         sys.exit(f"error: {error}")
+    except OperationalError as error:
+        if "--traceback" in sys.argv:
+            raise
+        reason = str(error).strip().splitlines()[0]
+        sys.exit(f"error: the database does not answer ({reason}). Is it running? `make run` starts the embedded one.")
 
 
 if __name__ == "__main__":

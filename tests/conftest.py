@@ -1,8 +1,11 @@
 """What every test stands on: real engines, and settings that point at them.
 
 pytest-django would load the settings before any conftest if DJANGO_SETTINGS_MODULE stood in pyproject.toml; so it is
-set here, once there is a database to name.
+set here, once there is a database to name. An xdist worker must not inherit it either: it would load the settings with
+its controller's broker, and all workers would read one queue.
 """
+
+import os
 
 import django
 
@@ -10,3 +13,8 @@ from tests.engines import use_engines
 
 use_engines()
 django.setup()
+del os.environ["DJANGO_SETTINGS_MODULE"]
+
+from tests.emptying import delete_instead_of_truncating  # noqa: E402  Django is set up now
+
+delete_instead_of_truncating()

@@ -62,7 +62,7 @@ NAVIGATION = [
         is_closed=True,
     ),
     group(
-        "Behind it",
+        "Details",
         page("Pull request history", "history", "activity.pullrequestevent"),
         page("Pull request commits", "account_tree", "activity.pullrequestcommit"),
         page("Review comments", "comment", "activity.reviewcomment"),

@@ -79,7 +79,10 @@ def restore(url: str, file: Path, *, var: Path) -> None:
         (folder / "empty.sql").write_text(EMPTY_SCHEMA)
         files = (f"--file={folder / 'empty.sql'}", f"--file={script}")
         _run("psql", "--quiet", "--no-psqlrc", "--single-transaction", "--set=ON_ERROR_STOP=1", *files, url=url)
-        subprocess.run([sys.executable, CHECKOUT / "manage.py", "migrate", "--verbosity", "0"], check=True)
+        environment = os.environ | {"DATABASE_URL": url}
+        subprocess.run(
+            [sys.executable, CHECKOUT / "manage.py", "migrate", "--verbosity", "0"], env=environment, check=True
+        )
     sys.stdout.write(f"Restored {file}. Start tformance with: make run\n")
 
 

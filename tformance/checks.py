@@ -1,43 +1,12 @@
-"""What must hold before tformance starts: `manage.py check` says so, and `migrate` refuses to go on otherwise."""
+"""What must hold before tformance starts, besides what apps check: `migrate` refuses to go on otherwise."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
-
-SHORTEST_SECRET = 16  # bytes
-
-
-@register(Tags.security)
-def webhook_secrets_are_strong(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """A secret that can be guessed lets anybody write our figures."""
-    return [
-        Error(
-            f"GITHUB_WEBHOOK_SECRETS: number {number} is {len(secret.encode())} bytes long.",
-            hint=f"Use at least {SHORTEST_SECRET}, for example from `openssl rand -hex 32`.",
-            id="tformance.E001",
-        )
-        for number, secret in enumerate(settings.GITHUB_WEBHOOK_SECRETS, start=1)
-        if len(secret.encode()) < SHORTEST_SECRET
-    ]
-
-
-@register(Tags.security)
-def fernet_keys_are_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """A malformed key would be noticed only when the first secret is stored."""
-    return [
-        Error(
-            f"FERNET_KEYS: number {number} is no Fernet key.",
-            hint="Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
-            id="tformance.E002",
-        )
-        for number, key in enumerate(settings.FERNET_KEYS, start=1)
-        if not _is_fernet_key(key)
-    ]
 
 
 @register(Tags.security)
@@ -47,9 +16,9 @@ def private_key_is_a_key(app_configs: Sequence[AppConfig] | None, **_: Any) -> l
         return []
     return [
         Error(
-            "GITHUB_APP_PRIVATE_KEY is no private key in PEM.",
+            "GITHUB_APP_PRIVATE_KEY is not a private key in PEM.",
             hint="Give the .pem that GitHub made, whole, or its path in GITHUB_APP_PRIVATE_KEY_FILE.",
-            id="tformance.E003",
+            id="tformance.E001",
         )
     ]
 
@@ -62,18 +31,10 @@ def github_settings_come_in_pairs(app_configs: Sequence[AppConfig] | None, **_: 
         ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"): (settings.GITHUB_CLIENT_ID, settings.GITHUB_CLIENT_SECRET),
     }
     return [
-        Error(f"Set both or neither of {names[0]} and {names[1]}.", id="tformance.E004")
+        Error(f"Set both or neither of {names[0]} and {names[1]}.", id="tformance.E002")
         for names, values in pairs.items()
         if bool(values[0]) != bool(values[1])
     ]
-
-
-@register(Tags.security, deploy=True)
-def secrets_can_be_kept(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Without a key nothing can be encrypted at rest."""
-    if settings.FERNET_KEYS:
-        return []
-    return [Warning("FERNET_KEYS is not set: secrets cannot be stored.", id="tformance.W001")]
 
 
 @register(Tags.security, deploy=True)
@@ -85,17 +46,9 @@ def mail_goes_somewhere(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
         Warning(
             "EMAIL_URL is not set: e-mail goes nowhere.",
             hint="submission://user:password@host:587",
-            id="tformance.W002",
+            id="tformance.W001",
         )
     ]
-
-
-def _is_fernet_key(key: str) -> bool:
-    try:
-        Fernet(key)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_private_key(pem: str) -> bool:

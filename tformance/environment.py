@@ -52,7 +52,7 @@ def network(value: str) -> None:
 
 
 def networks(values: list[str]) -> None:
-    """Refuse a list with something that is no network in it."""
+    """Refuse a list with something in it that is not a network."""
     for value in values:
         network(value)
 

@@ -5,7 +5,10 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
-READING = {"401": "No or a wrong sign-in.", "429": "Asked too often; `Retry-After` says when to come back."}
+READING = {
+    "401": "Not signed in, or the token is wrong.",
+    "429": "Asked too often; `Retry-After` says when to come back.",
+}
 NAMED = {"404": "Not there, or not yours to see."}
 PARAMETERS = {
     "slug": "The team's slug.",

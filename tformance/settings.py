@@ -26,9 +26,11 @@ try:
     SECRET_KEY: str = env.str("SECRET_KEY")
     FERNET_KEYS: list[str] = env.list("FERNET_KEYS", [])
     DATABASE: dict[str, Any] = env.dj_db_url("DATABASE_URL")
-    REDIS_URL: str = env.str("REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://", error="is no redis:// URL"))
+    REDIS_URL: str = env.str(
+        "REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://", error="is not a redis:// URL")
+    )
     EMAIL: dict[str, Any] = email(env, default="console:" if DEBUG else "dummy:")
-    ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [str(urlsplit(PUBLIC_URL).hostname)])
+    ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
     TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=networks)
     GITHUB_WEBHOOK_SECRETS: list[str] = env.list("GITHUB_WEBHOOK_SECRETS", [])
     GITHUB_APP_ID: int | None = env.int("GITHUB_APP_ID", None)
@@ -39,12 +41,13 @@ try:
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
     METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")
-    BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=1))
+    BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=0))
 except EnvError as error:
     raise explain(error) from error
 
+PUBLIC_HOST = str(urlsplit(PUBLIC_URL).hostname)
 # Health checks and the command line come in by loopback, whatever the public name is.
-ALLOWED_HOSTS = [*dict.fromkeys([*ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]"])]
+ALLOWED_HOSTS = [*dict.fromkeys([PUBLIC_HOST, *ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]"])]
 GITHUB_GRAPHQL_URL = f"{GITHUB_API_URL.removesuffix('/v3')}/graphql"
 GITHUB_URL = GITHUB_API_URL.replace("://api.", "://").removesuffix("/api/v3")  # where people sign in
 IS_HTTPS = PUBLIC_URL.startswith("https://")
@@ -129,10 +132,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "tformance.static_files.StaticFiles"},
 }
-MEDIA_ROOT = TFORMANCE_VAR / "media"
 
-# The webhook path reads up to its own limit (apps.webhooks); every other path has no use for large bodies.
-WEBHOOK_BODY_LIMIT = 25 * 1024 * 1024
+# The webhook path reads up to its own limit (apps/webhooks/reading.py); every other path has no use for large bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]
@@ -144,7 +145,7 @@ EMAIL_USE_TLS = EMAIL["EMAIL_USE_TLS"]
 EMAIL_USE_SSL = EMAIL["EMAIL_USE_SSL"]
 EMAIL_FILE_PATH = EMAIL["EMAIL_FILE_PATH"]
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = EMAIL.get("DEFAULT_FROM_EMAIL") or f"tformance@{urlsplit(PUBLIC_URL).hostname}"
+DEFAULT_FROM_EMAIL = EMAIL.get("DEFAULT_FROM_EMAIL") or f"tformance@{PUBLIC_HOST}"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 LOGGING_CONFIG = "tformance.log_format.configure_logging"
@@ -184,6 +185,8 @@ SOCIALACCOUNT_PROVIDERS = {
 }
 
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+# A message may hold a token that is shown once: no cookie carries it.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_COOKIE_SECURE = IS_HTTPS
 CSRF_COOKIE_SECURE = IS_HTTPS

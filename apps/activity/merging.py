@@ -32,7 +32,7 @@ class ChangeRule:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeRule:
-    """How the facts of one class enter `model`. `fixed` columns are part of a row's identity, set once on insert."""
+    """How the facts of one class enter `model`. `fixed` columns say where a row belongs."""
 
     model: type[models.Model]
     key: tuple[str, ...]
@@ -86,10 +86,15 @@ class SnapshotRule(MergeRule):
     def names(self) -> tuple[str, ...]:
         return (*super().names, self.stamp)
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """What the greater stamp brings; where the row belongs too, so that it does not matter who came first."""
+        return (*self.fixed, *self.columns, self.stamp)
+
     @cached_property
     def statement(self) -> str:
         stamp = quoted(self.stamp)
-        updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in (*self.columns, self.stamp))
+        updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in self.carried)
         return f"""
             WITH incoming AS MATERIALIZED (
                 SELECT DISTINCT ON ({self.listed(self.key)}) *

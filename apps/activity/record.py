@@ -102,7 +102,7 @@ def as_row(fact: Fact) -> Row:
     row = {name: getattr(fact, name) for name in NAMES[type(fact)]}
     if isinstance(fact, Snapshot):
         rule = SNAPSHOT_RULES[type(fact)]
-        said = repr([row[name] for name in rule.columns])
+        said = repr([row[name] for name in (*rule.fixed, *rule.columns)])
         digest = blake2b(said.encode(errors="replace"), digest_size=DIGEST_LENGTH // 2).hexdigest()
         row[rule.stamp] = fact.stamp.as_text(digest)
     return row

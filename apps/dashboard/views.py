@@ -78,7 +78,8 @@ def listing(request: HttpRequest, *, key: str, query: FigureQuery) -> dict[str, 
 
 
 def cannot_read(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    problems = [f"{name}: {message}" for name, found in dict(error.detail).items() for message in found]
+    found = error.detail if isinstance(error.detail, dict) else {"address": error.detail}
+    problems = [f"{name}: {message}" for name, messages in found.items() for message in messages]
     return render(request, "dashboard/cannot_read.html", {"problems": problems, **chosen(request)}, status=400)
 
 

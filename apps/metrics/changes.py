@@ -26,14 +26,12 @@ PULL_REQUESTS_OF_BRANCHES = """
     WHERE head_ref = substr(ref, length('refs/heads/') + 1) AND is_cross_repository IS NOT TRUE
 """
 PULL_REQUESTS_OF_COMMITS = """
-    WITH commits AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)),
-    branches AS MATERIALIZED (
-        SELECT DISTINCT push.repository_id, push.ref
-        FROM commits JOIN activity_push AS push
-          ON push.commit_shas @> ARRAY[commits.sha] AND push.repository_id = commits.repository_id
-        WHERE push.is_default_branch = 0 AND starts_with(push.ref, 'refs/heads/')
+    WITH branches AS MATERIALIZED (
+        SELECT DISTINCT repository_id, ref FROM activity_push
+        WHERE commit_shas && %(shas)s::text[] AND repository_id = ANY(%(repositories)s)
+          AND is_default_branch = 0 AND starts_with(ref, 'refs/heads/')
     )
-    SELECT repository_id, number
+    SELECT DISTINCT repository_id, number
     FROM branches JOIN activity_pullrequest USING (repository_id)
     WHERE head_ref = substr(ref, length('refs/heads/') + 1) AND is_cross_repository IS NOT TRUE
 """
@@ -133,7 +131,7 @@ def stale(changes: Iterable[Claimed]) -> Stale:
             case Kind.CONTRIBUTOR:
                 found.contributors.add(int(change.key))
     found.pull_requests.update(_found(PULL_REQUESTS_OF_BRANCHES, ("repository_id", "ref"), branches))
-    found.pull_requests.update(_found(PULL_REQUESTS_OF_COMMITS, ("repository_id", "sha"), found.commits))
+    found.pull_requests.update(_pull_requests_of(found.commits))
     found.pull_requests.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), found.pull_requests))
     return found
 
@@ -156,6 +154,16 @@ def split(key: str) -> tuple[int, str]:
     """The repository, and what the key names in it."""
     repository_id, _, name = key.partition(":")
     return int(repository_id), name
+
+
+def _pull_requests_of(commits: Collection[Scope]) -> list[Scope]:
+    """Those whose branches brought the commits, perhaps a few more."""
+    if not commits:
+        return []
+    repositories, shas = zip(*commits, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(PULL_REQUESTS_OF_COMMITS, {"repositories": list(set(repositories)), "shas": list(set(shas))})
+        return list(cursor.fetchall())
 
 
 def _found(statement: str, names: tuple[str, ...], scopes: Collection[Scope]) -> list[Scope]:

@@ -42,7 +42,7 @@ class Difference:
         if self.stored is None:
             return f"{self.table} {key}: missing"
         if self.derived is None:
-            return f"{self.table} {key}: nothing calls for it"
+            return f"{self.table} {key}: should not exist"
         told = zip(self.columns, self.stored, self.derived, strict=True)
         return f"{self.table} {key}: " + ", ".join(
             f"{name} is {old}, should be {new}" for name, old, new in told if old != new

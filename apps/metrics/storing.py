@@ -39,7 +39,7 @@ class DerivedTable:
         return tuple(row[self.columns.index(name)] for name in self.key)
 
     def replace(self, scopes: Sequence[Scope], rows: Sequence[Row]) -> None:
-        """Let the table hold exactly `rows` within `scopes`; a row that stays the same is not written."""
+        """Let the table hold exactly `rows` within `scopes`, whose locks the caller holds; equal rows stay."""
         with connection.cursor() as cursor:
             cursor.execute(self.replacing, [as_json(self.scope, scopes), as_json(self.columns, rows)])
 
@@ -62,9 +62,15 @@ class DerivedTable:
             WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row ({self.typed(self.scope)})),
             fresh AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row ({self.typed(self.columns)})),
             gone AS (
-                DELETE FROM {table} AS kept USING scopes
-                WHERE {matches(self.scope, "kept", "scopes")}
-                  AND ({listed(self.key, of="kept.")}) NOT IN (SELECT {listed(self.key)} FROM fresh)
+                DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+                    SELECT kept.ctid
+                    FROM scopes CROSS JOIN LATERAL (
+                        SELECT ctid, {listed(self.key)} FROM {table} AS kept
+                        WHERE {matches(self.scope, "kept", "scopes")}
+                        OFFSET 0  -- by index, one scope after the other: a batch is small beside any table
+                    ) AS kept
+                    WHERE ({listed(self.key, of="kept.")}) NOT IN (SELECT {listed(self.key)} FROM fresh)
+                ))
             )
             INSERT INTO {table} AS kept ({listed(self.columns)})
             SELECT {listed(self.columns)} FROM fresh ORDER BY {listed(self.key)}

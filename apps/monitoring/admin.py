@@ -17,7 +17,6 @@ class StatusCheckAdmin(ReadOnlyAdmin):
     """The last days' looks at the instance."""
 
     list_display = ("checked_at", "findings")
-    list_filter = (("problems", admin.EmptyFieldListFilter),)
     ordering = ("-id",)
 
     @admin.display(description="Found")

@@ -18,7 +18,7 @@ WITHOUT_EFFECT = [state for state in Delivery.State.values if state not in ("pro
 
 # Only what has taken no effect: an index holds exactly these rows, however many were processed.
 _STATES = """
-SELECT state, count(*), extract(epoch FROM now() - min(received_at))::float8 FROM webhooks_delivery
+SELECT state, count(*), extract(epoch FROM statement_timestamp() - min(received_at))::float8 FROM webhooks_delivery
 WHERE NOT state IN ('processed', 'ignored') GROUP BY state
 """
 _ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'webhooks_delivery'::regclass"
@@ -66,7 +66,7 @@ def letterbox() -> Iterator[Metric]:
 def recalculation() -> Iterator[Metric]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0)::float8 "  # noqa: S608
+            f"SELECT count(*), coalesce(extract(epoch FROM statement_timestamp() - min(recorded_at)), 0)::float8 "  # noqa: S608
             f"FROM {Change._meta.db_table}"
         )
         count, age = cursor.fetchone()

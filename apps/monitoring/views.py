@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from apps.monitoring import exposition, probes
+from apps.users.operators import is_operator
 
 
 @require_safe
@@ -32,7 +33,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     ready = probes.is_ready(findings)
     answer: dict[str, object] = {"status": "ready" if ready else "not ready"}
     answer |= {finding.name: finding.word for finding in findings}
-    if findings[0].is_good and is_operator(request):
+    if findings[0].is_good and is_asked_by_operator(request):
         answer["explanations"] = {finding.name: finding.explanation for finding in findings if finding.explanation}
     return JsonResponse(answer, status=200 if ready else 503)
 
@@ -68,8 +69,8 @@ def is_from_this_machine(request: HttpRequest) -> bool:
         return False
 
 
-def is_operator(request: HttpRequest) -> bool:
+def is_asked_by_operator(request: HttpRequest) -> bool:
     try:
-        return request.user.is_active and request.user.is_superuser
+        return is_operator(request.user)
     except DatabaseError:
         return False

@@ -15,7 +15,7 @@ TEMPLATE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 def send_rendered(*, user: CustomUser, template: str, context: Mapping[str, Any]) -> bool:
     """Render `notifications/<template>.subject.txt` and `.body.txt` and send them; False for a user without address."""
     if not TEMPLATE_NAME.fullmatch(template):
-        raise ValueError(f"{template!r} is no name of a template: lower case letters, digits and underscores.")
+        raise ValueError(f"{template!r} is not the name of a template: lower case letters, digits and underscores.")
     if not user.email:
         return False
     words = {**context, "user": user}

@@ -21,7 +21,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
 
 class Notification(models.Model):
-    """A note to one user, shown when they next sign in."""
+    """A note to one user; the admin lists them."""
 
     user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, related_name="notifications")
     message = models.TextField()
@@ -33,7 +33,7 @@ class Notification(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [
-            # the note box on every page
+            # what one user has not read yet
             models.Index(fields=["user"], name="notification_unread", condition=models.Q(read_at=None)),
         ]
 

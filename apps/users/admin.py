@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from apps.users.models import ApiToken, CustomUser
+from apps.users.operators import is_operator
 
 # An account's connection to GitHub holds tokens, and the App's own credentials come from the environment.
 UNSEEN = (SocialApp, SocialToken)
@@ -57,6 +58,12 @@ class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> tuple[str, ...]:
         return self.readonly_fields if obj is None else ("user", *self.readonly_fields)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A token opens what its user may open: only operators make them for somebody else."""
+        if db_field.name == "user" and not is_operator(request.user):
+            kwargs["queryset"] = CustomUser.objects.filter(pk=request.user.pk)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: "ModelForm[ApiToken]", change: Any) -> None:
         if change:

@@ -5,6 +5,8 @@ from typing import Any
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from apps.users.operators import is_operator
+
 
 class OnlyOperators(BasePermission):
     """Operators (superusers) run the instance: they may read bodies and replay.
@@ -15,4 +17,4 @@ class OnlyOperators(BasePermission):
     message = "Only operators may do this."
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
+        return is_operator(request.user)

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
 
 from apps.webhooks.signature import SHORTEST_SECRET, is_strong
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @register(Tags.security)
@@ -48,17 +45,4 @@ def check_encryption_keys(app_configs: Any, **kwargs: Any) -> Iterable[CheckMess
             "FERNET_KEYS is empty: no webhook secret can be kept in the admin.",
             hint="Set it to one or more Fernet keys, the newest first, separated by commas.",
             id="webhooks.W002",
-        )
-
-
-@register(Tags.security)
-def check_api_url(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Refuse an address that GitHub cannot have; deliveries of other hosts are refused by it."""
-    url = urlsplit(settings.GITHUB_API_URL)
-    is_safe = url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)
-    if not (is_safe and url.hostname):
-        yield Error(
-            f"GITHUB_API_URL is {settings.GITHUB_API_URL!r}: it must be https, or http on loopback.",
-            hint="https://api.github.com, or https://HOST/api/v3 of a GitHub Enterprise Server.",
-            id="webhooks.E003",
         )

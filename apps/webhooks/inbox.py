@@ -16,7 +16,7 @@ from apps.webhooks import conflicts, ring, watchdog
 from apps.webhooks.counters import ANSWERS
 from apps.webhooks.hook import GitHubHook
 from apps.webhooks.models import Delivery
-from apps.webhooks.parsing import FORM
+from apps.webhooks.parsing import is_form
 from apps.webhooks.routing import find_routing
 
 LONGEST_WAIT_S = 4.0
@@ -98,7 +98,7 @@ def _outcome(*, is_new: bool, is_due: bool, is_conflict: bool) -> Outcome:
 
 
 def _parameters(hook: GitHubHook, content: bytes, *, signed_by: str, source: Delivery.Source) -> dict[str, Any]:
-    routing = find_routing(content, is_form=hook.headers.get("content-type", "").startswith(FORM))
+    routing = find_routing(content, is_form=is_form(hook.headers.get("content-type", "")))
     return {
         "hook_id": hook.hook_id,
         "guid": hook.guid,

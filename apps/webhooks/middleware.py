@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -23,12 +23,13 @@ class DoorFirstMiddleware:
         self._door = DeliveryView.as_view()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info != self._address:
+        if request.path_info.rstrip("/") != self._address:
             return self._get_response(request)
         request.get_host()  # refuses a host that is not ours
-        response: HttpResponseBase = self._door(request).render()
+        response: HttpResponse = self._door(request).render()
+        response["Content-Length"] = str(len(response.content))
         return response
 
     @cached_property
     def _address(self) -> str:
-        return reverse("webhooks:github")
+        return reverse("webhooks:github").rstrip("/")

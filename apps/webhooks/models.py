@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
+from apps.activity.models import Installation
+from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
 
 
@@ -15,22 +17,23 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""
 
     def visible_to(self, user: Any) -> "DeliveryQuerySet":
-        """All for an operator; for anybody else those of the repositories of their teams."""
-        if user.is_authenticated and user.is_active and user.is_superuser:
+        """All for an operator; for anybody else those of repositories they see, and of their accounts' own."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_superuser:
             return self.all()
-        return self.filter(repository_id__in=repositories_visible_to(user).values("pk"))
+        accounts = Team.objects.visible_to(user).filter(account__isnull=False).order_by().values("account")
+        installations = Installation.objects.filter(account__in=accounts).values("pk")
+        repositories = repositories_visible_to(user).order_by().values("pk")
+        return self.filter(Q(repository_id__in=repositories) | Q(repository_id=None, installation_id__in=installations))
 
     def unfinished(self) -> "DeliveryQuerySet":
         """Deliveries whose effect is still to come."""
         return self.filter(state__in=Delivery.UNFINISHED)
 
-    def due(self) -> "DeliveryQuerySet":
-        """Deliveries that a worker may claim now."""
-        return self.filter(state__in=Delivery.WAITING, not_before__lte=Now())
-
-    def lapsed(self) -> "DeliveryQuerySet":
-        """Deliveries whose worker let its lease run out without a verdict."""
-        return self.filter(state=Delivery.State.RUNNING, lease_until__lt=Now())
+    def replayable(self) -> "DeliveryQuerySet":
+        """Deliveries that do not run just now and whose body is still here."""
+        return self.exclude(state=Delivery.State.RUNNING).filter(body__isnull=False)
 
     def held(self, *, claim_number: int) -> "DeliveryQuerySet":
         """Deliveries that nobody claimed since the claim of this number: the fence of every verdict."""
@@ -78,20 +81,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def replay(self) -> int:
         """Make deliveries due again as if they had just come, behind everything live; running ones are left alone."""
-        return (
-            self.exclude(state=Delivery.State.RUNNING)
-            .filter(body__isnull=False)
-            .update(
-                state=Delivery.State.RECEIVED,
-                source=Delivery.Source.REPLAY,
-                attempts=0,
-                crashes=0,
-                reason="",
-                error="",
-                not_before=Now(),
-                rung_at=Now(),
-                finished_at=None,
-            )
+        return self.replayable().update(
+            state=Delivery.State.RECEIVED,
+            source=Delivery.Source.REPLAY,
+            attempts=0,
+            crashes=0,
+            reason="",
+            error="",
+            not_before=Now(),
+            rung_at=Now(),
+            finished_at=None,
         )
 
 
@@ -116,7 +115,6 @@ class Delivery(models.Model):
 
     WAITING: ClassVar = (State.RECEIVED, State.FAILED)
     UNFINISHED: ClassVar = (State.RECEIVED, State.RUNNING, State.FAILED)
-    FINISHED: ClassVar = (State.PROCESSED, State.IGNORED, State.QUARANTINED, State.DEAD)
     NEEDS_SOMEBODY: ClassVar = (State.QUARANTINED, State.DEAD)
 
     hook_id = models.BigIntegerField()
@@ -183,7 +181,7 @@ class Delivery(models.Model):
             ),
             # claiming.claim_suspect: which leases have lapsed, which does this task hold already
             models.Index(fields=["lease_until"], name="delivery_running", condition=Q(state="running")),
-            # complete_until: the oldest delivery of a repository that has not taken effect
+            # the oldest delivery of a repository that has not taken effect (reconciliation will ask; nothing does yet)
             models.Index(
                 fields=["repository_id", "received_at"],
                 name="delivery_without_effect",

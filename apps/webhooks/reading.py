@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from django.http import HttpRequest
 from rest_framework import exceptions, status
 
-from apps.webhooks.parsing import FORM
+from apps.webhooks.parsing import is_form, media_type
 
 LARGEST_BODY = 25 * 1024 * 1024 + 64 * 1024  # GitHub's cap, and slack
-ACCEPTED_TYPES = ("application/json", FORM)
+JSON = "application/json"
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -39,8 +39,8 @@ class Unreadable(exceptions.APIException):
 
 def check_framing(environ: Mapping[str, str]) -> int:
     """The announced length of a body that may be read; APIException (400, 411, 413, 415) for any other."""
-    content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    if content_type not in ACCEPTED_TYPES:
+    content_type = media_type(environ.get("CONTENT_TYPE", ""))
+    if content_type != JSON and not is_form(content_type):
         raise exceptions.UnsupportedMediaType(content_type[:100], code="media_type")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
         raise exceptions.UnsupportedMediaType(content_type, "Send the body without a Content-Encoding.", code="encoded")

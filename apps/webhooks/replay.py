@@ -42,18 +42,13 @@ def find(wanted: Filter) -> DeliveryQuerySet:
         conditions &= Q(received_at__gte=wanted.since)
     if wanted.until is not None:
         conditions &= Q(received_at__lt=wanted.until)
-    return replayable(Delivery.objects.filter(conditions))
-
-
-def replayable(deliveries: DeliveryQuerySet) -> DeliveryQuerySet:
-    """Those that do not run just now and whose body is still here."""
-    return deliveries.exclude(state=Delivery.State.RUNNING).filter(body__isnull=False)
+    return Delivery.objects.filter(conditions).replayable()
 
 
 def replay(deliveries: DeliveryQuerySet, *, progress: Callable[[int], None] = lambda _: None) -> int:
     """Make deliveries due again, behind everything live, and ring for them; how many. They are taken oldest first."""
     total = 0
-    for ids in _slices(replayable(deliveries)):
+    for ids in _slices(deliveries.replayable()):
         total += Delivery.objects.filter(id__in=ids).replay()
         ring.ring_for(ids)
         progress(total)
@@ -80,5 +75,5 @@ def key_condition(key: str) -> Q | None:
 def _required_key(key: str) -> Q:
     condition = key_condition(key)
     if condition is None:
-        raise ValueError(f"{key!r} is no key: give HOOK:GUID, or the GUID as GitHub shows it.")
+        raise ValueError(f"{key!r} is not a key: give HOOK:GUID, or the GUID as GitHub shows it.")
     return condition

@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.apps import apps
-from django.db import connection
+
+from tests.emptying import empty
 
 BOOKKEEPING = {"change", "provenance", "coverage"}
 
@@ -29,8 +30,4 @@ def contents() -> dict[str, list[tuple[Any, ...]]]:
 
 def clear() -> None:
     """Empty the activity tables."""
-    tables = ", ".join(
-        connection.ops.quote_name(model._meta.db_table) for model in apps.get_app_config("activity").get_models()
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM activity_change; TRUNCATE {tables} CASCADE")  # noqa: S608  our own tables
+    empty(model._meta.db_table for model in activity_models())

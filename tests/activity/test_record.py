@@ -148,6 +148,15 @@ def test_a_dismissal_stands_beside_the_approval_in_both_orders():
 
 
 @pytest.mark.django_db
+def test_a_comment_belongs_where_its_newest_snapshot_says_whichever_arrives_first():
+    told = (comment(), comment(stamp=stamp(300), number=8))
+    for order in permutations(told):
+        clear()
+        tell_one_by_one(order)
+        assert models.IssueComment.objects.get().number == 8
+
+
+@pytest.mark.django_db
 def test_a_deletion_is_final_even_when_a_later_snapshot_arrives():
     tell(comment_deleted())
     tell(comment(stamp=stamp(999)))

@@ -10,11 +10,12 @@ from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Repository
+from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery, DeliveryBody
 from tests.metrics import fixture_a
-from tests.metrics.tales import API, PullRequestTale, pushed, tell_all
+from tests.metrics.tales import API, PullRequestTale, Step, tell
 
 UMBRELLA, SECRETS = 800, 801
 
@@ -48,22 +49,25 @@ def fresh_throttles() -> Iterator[None]:
 def cast(db: None) -> Cast:
     teams = fixture_a.make_teams()
     teams["umbrella"] = Team.objects.create(name="Umbrella", slug="umbrella", account=make_umbrella())
-    users = {
-        name: CustomUser.objects.create_user(name, password=f"{name}-password")
-        for name in ("viewer", "admin", "stranger")
-    }
+    users = {name: CustomUser.objects.create_user(name) for name in ("viewer", "admin", "stranger")}
     TeamAccess.objects.create(team=teams["acme"], user=users["viewer"])
     TeamAccess.objects.create(team=teams["acme"], user=users["admin"], role=TeamAccess.Role.ADMIN)
     TeamAccess.objects.create(team=teams["umbrella"], user=users["stranger"], role=TeamAccess.Role.ADMIN)
-    operator = CustomUser.objects.create_superuser("operator", password="operator-password")
+    operator = CustomUser.objects.create_superuser("operator")
     return Cast(teams=teams, operator=operator, **users)
 
 
 @pytest.fixture
 def week(cast: Cast) -> Cast:
     """The cast, after the week of fixture A."""
-    tell_all(fixture_a.steps())
+    tell_at_once(fixture_a.steps())
     return cast
+
+
+def tell_at_once(steps: list[Step]) -> None:
+    """Record the steps as one delivery, which comes to the same."""
+    tell(*(fact for step in steps for fact in step))
+    assert drain(seconds=60)
 
 
 def make_umbrella() -> Contributor:
@@ -91,4 +95,4 @@ def make_members(team: Team, *logins: str) -> list[TeamMember]:
     return [TeamMember.objects.create(team=team, contributor=Contributor.objects.get(login=login)) for login in logins]
 
 
-__all__ = ["API", "SECRETS", "Cast", "PullRequestTale", "make_delivery", "make_members", "pushed", "tell_all"]
+__all__ = ["API", "SECRETS", "Cast", "PullRequestTale", "make_delivery", "make_members", "tell_at_once"]

@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
-from apps.activity.models import Contributor
+from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.teams.models import TeamMember, TeamRepository
 from apps.users.models import ApiToken
-from tests.api.conftest import API, SECRETS, Cast, make_delivery
+from apps.webhooks.models import Delivery
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -40,11 +42,12 @@ LISTS = ("/api/v1/teams/", "/api/v1/repositories/", "/api/v1/pull-requests/", "/
 def address(path: str, *, cast: Cast) -> str:
     """The path filled with what belongs to team acme."""
     if "deliveries" in path:
-        identity = make_delivery(1).pk
+        identity = (Delivery.objects.first() or make_delivery(1)).pk
     else:
-        identity = TeamMember.objects.create(
+        member, _ = TeamMember.objects.get_or_create(
             team=cast.teams["acme"], contributor=Contributor.objects.get(login="cy")
-        ).pk
+        )
+        identity = member.pk
     TeamRepository.objects.get_or_create(team=cast.teams["acme"], repository_id=API)
     return path.format(slug="acme", id=identity, repository_id=API, github_id=API, number=1, key="commits")
 
@@ -53,20 +56,18 @@ def send(client: APIClient, method: str, path: str, body: dict[str, Any] | None)
     return getattr(client, method)(path, body, format="json") if body else getattr(client, method)(path)
 
 
-@pytest.mark.parametrize(("method", "path", "body"), FOREIGN)
-def test_what_belongs_to_others_is_not_there(week: Cast, method: str, path: str, body: dict[str, Any] | None) -> None:
-    answer = send(week.client(week.stranger), method, address(path, cast=week), body)
-    assert answer.status_code == 404
-    assert set(answer.json()) == {"detail", "code"}
+def test_what_belongs_to_others_is_not_there(week: Cast) -> None:
+    client = week.client(week.stranger)
+    answers = {(method, path): send(client, method, address(path, cast=week), body) for method, path, body in FOREIGN}
+    assert {operation: answer.status_code for operation, answer in answers.items()} == dict.fromkeys(answers, 404)
+    assert all(set(answer.json()) == {"detail", "code"} for answer in answers.values())
 
 
-@pytest.mark.parametrize(("method", "path", "body"), FOREIGN)
-def test_strangers_to_the_instance_are_asked_to_sign_in(
-    week: Cast, method: str, path: str, body: dict[str, Any] | None
-) -> None:
-    answer = send(APIClient(), method, address(path, cast=week), body)
-    assert answer.status_code == 401
-    assert answer["WWW-Authenticate"] == "Bearer"
+def test_strangers_to_the_instance_are_asked_to_sign_in(week: Cast) -> None:
+    client = APIClient()
+    answers = {(method, path): send(client, method, address(path, cast=week), body) for method, path, body in FOREIGN}
+    assert {operation: answer.status_code for operation, answer in answers.items()} == dict.fromkeys(answers, 401)
+    assert all(answer["WWW-Authenticate"] == "Bearer" for answer in answers.values())
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -91,6 +92,42 @@ def test_filtering_by_another_team_finds_nothing(week: Cast) -> None:
         assert client.get(path).json()["count"] == 0
 
 
+@pytest.fixture
+def access(cast: Cast) -> RepositoryAccess:
+    """Umbrella's installation reaches its repository."""
+    installation = Installation.objects.create(github_id=5, account_id=UMBRELLA)
+    return RepositoryAccess.objects.create(installation=installation, repository_id=SECRETS, has_access=True)
+
+
+def sees_secrets(cast: Cast) -> tuple[int, int]:
+    """What umbrella's team gets for the repository and for a delivery about it."""
+    delivery = Delivery.objects.first() or make_delivery(1, repository_id=SECRETS)
+    paths = (f"/api/v1/repositories/{SECRETS}/", f"/api/v1/deliveries/{delivery.pk}/")
+    repository, of_it = (cast.client(cast.stranger).get(path).status_code for path in paths)
+    return repository, of_it
+
+
+def test_a_repository_that_was_transferred_away_is_its_new_accounts(cast: Cast, access: RepositoryAccess) -> None:
+    RepositoryAccess.objects.update(has_access=False)
+    assert sees_secrets(cast) == (200, 200)  # its account's still
+    Repository.objects.filter(pk=SECRETS).update(owner=cast.teams["acme"].account)
+    assert sees_secrets(cast) == (404, 404)
+    assert cast.client(cast.viewer).get(f"/api/v1/repositories/{SECRETS}/").status_code == 200
+
+
+def test_access_ends_with_the_installation(cast: Cast, access: RepositoryAccess) -> None:
+    Repository.objects.filter(pk=SECRETS).update(owner=cast.teams["acme"].account)
+    assert sees_secrets(cast) == (200, 200)  # the news of its going has not come yet
+    Installation.objects.update(deleted_at=timezone.now())
+    assert sees_secrets(cast) == (404, 404)
+
+
+def test_while_nobody_said_who_owns_it_whoever_reached_it_sees_it(cast: Cast, access: RepositoryAccess) -> None:
+    Repository.objects.filter(pk=SECRETS).update(owner=None)
+    RepositoryAccess.objects.update(has_access=False)
+    assert sees_secrets(cast) == (200, 200)
+
+
 def test_a_viewer_may_look_and_not_change(week: Cast) -> None:
     client = week.client(week.viewer)
     assert client.get("/api/v1/teams/acme/").status_code == 200
@@ -98,7 +135,6 @@ def test_a_viewer_may_look_and_not_change(week: Cast) -> None:
         if method != "get":
             answer = send(client, method, address(path, cast=week), body)
             assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
-            TeamMember.objects.filter(team=week.teams["acme"]).delete()
 
 
 def test_bodies_and_replays_are_for_operators(week: Cast) -> None:

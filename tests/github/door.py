@@ -1,13 +1,13 @@
 """GitHub at the door: posts deliveries to the test client as GitHub posts them."""
 
-import os
 from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
 from django.test import Client
 
-from apps.integrations.story.posting import body_of, signed_headers
+from apps.integrations.story.posting import HOOK_ID, body_of, signed_headers
 from apps.integrations.story.shapes import Json
 from apps.integrations.story.telling import Sent
 
@@ -17,14 +17,15 @@ PATH = "/webhooks/github/"
 class Door:
     """A GitHub that knows the secret."""
 
-    def __init__(self, secret: str | None = None) -> None:
-        self.secret = secret or os.environ["GITHUB_WEBHOOK_SECRETS"].split(",")[0]
+    def __init__(self, secret: str | None = None, *, hook_id: int = HOOK_ID) -> None:
+        self.hook_id = hook_id
+        self.secret = secret or settings.GITHUB_WEBHOOK_SECRETS[0]
         self.client = Client()
 
     def post(self, event: str, payload: Json, *, guid: str | None = None) -> Any:
         """Deliver one payload; the answer."""
         body = body_of(payload)
-        headers = signed_headers(body, secret=self.secret, event=event, guid=guid or str(uuid4()))
+        headers = signed_headers(body, secret=self.secret, event=event, guid=guid or str(uuid4()), hook_id=self.hook_id)
         return self.client.post(PATH, data=body, content_type="application/json", headers=dict(headers))
 
     def deliver(self, story: Iterable[Sent]) -> None:

@@ -85,7 +85,7 @@ def test_any_order_any_repetition_and_any_batches_end_in_the_same_tables():
     record(pieces)
     expected = tables()
 
-    @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(chance=st.randoms(use_true_random=True))
     def shuffled_repeated_and_split(chance):
         repeated = [piece for piece in pieces for _ in range(chance.choice((1, 1, 2)))]

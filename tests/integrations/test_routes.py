@@ -1,10 +1,13 @@
 """What is translated and what is not, held against the events that GitHub publishes."""
 
+from pathlib import Path
+
 import pytest
 
 from apps.webhooks.registry import Unrouted, ignored_events, route, routes
 from tests.integrations.published import EVENTS, examples, models_of
 
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "events.md"
 EVENTS_OF_FIGURES = {event for event, _ in routes()}
 
 
@@ -21,3 +24,13 @@ def test_every_published_action_is_translated_and_none_is_invented(event):
 def test_every_example_payload_of_github_finds_its_translator_or_the_ignored_list():
     unrouted = [route(example.event, example.action) for example in examples()]
     assert not {Unrouted.UNKNOWN_EVENT, Unrouted.UNKNOWN_ACTION} & set(unrouted)
+
+
+def test_the_documentation_names_every_event_and_action():
+    lines = DOCUMENTATION.read_text(encoding="utf-8").splitlines()
+    tables = {line.split("`")[1]: line.split("|")[2] for line in lines if line.startswith("| `")}
+    assert set(tables) == EVENTS_OF_FIGURES
+    for event, action in routes():
+        assert (action or "(none)") in tables[event].replace(",", " ").split(), (event, action)
+    listed = "\n".join(lines).partition("## Kept and ignored")[2]
+    assert set(listed.split("`")[1::2]) == ignored_events()

@@ -1,18 +1,11 @@
 """Derived rows follow the facts, whatever changes and whenever it arrives."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.activity import facts
 from apps.activity.models import Change, Contributor
-from apps.metrics import recalculation
-from apps.metrics.changes import Claimed
-from apps.metrics.derivation import nouns
 from apps.metrics.figures import Bots, FigureQuery, read_figure
 from apps.metrics.models import DerivedCommit, DerivedPullRequest, TeamFreshness
 from apps.metrics.recalculation import drain, recalculate_batch
@@ -115,6 +108,22 @@ def test_a_login_that_becomes_known_names_the_author_of_its_commits() -> None:
 
 
 @pytest.mark.django_db
+def test_an_account_that_is_only_seen_again_does_not_move_the_authorship_of_its_login() -> None:
+    tell_all([pushed("03-02 12:00", branch="main", after="m1", commits={"m1": "03-02 11:00"}, login="ana")])
+    first, second = (
+        facts.ContributorProfile(stamp=stamp(instant(seen)), github_id=github_id, login="ana", kind="user")
+        for github_id, seen in ((71, "03-03 00:00"), (72, "03-04 00:00"))
+    )
+    tell_all([(first,), (second,)])
+    seen_again = facts.ContributorProfile(
+        stamp=stamp(instant("03-05 00:00")), github_id=first.github_id, login="ana", kind="user"
+    )
+    tell_all([(seen_again,)])
+    assert DerivedCommit.objects.get().author_id == second.github_id
+    assert_equals_rebuild()
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("learned_first", [True, False])
 def test_a_run_id_learned_late_makes_two_deployments_one(teams: Teams, learned_first: bool) -> None:
     first = deployed(201, statuses={"failure": "03-03 10:00"})
@@ -149,10 +158,10 @@ def test_production_is_what_the_team_says(teams: Teams) -> None:
 def test_merges_are_left_out_as_soon_as_they_are_known(teams: Teams) -> None:
     tell_all([pushed("03-02 12:00", branch="main", after="m1", commits={"m1": "03-02 11:00"})])
     reading = read_figure("commits", FigureQuery(team=teams["acme"], window=WEEK))
-    assert (reading.value, reading.remarks) == (1, {"perhaps_merges": 1})
+    assert (reading.value, reading.remarks) == (1, {"merges_not_known": 1})
     tell_all([(facts.CommitParents(repository_id=API, sha="m1", parent_count=2, author_id=None),)])
     reading = read_figure("commits", FigureQuery(team=teams["acme"], window=WEEK))
-    assert (reading.value, reading.remarks) == (0, {"perhaps_merges": 0})
+    assert (reading.value, reading.remarks) == (0, {"merges_not_known": 0})
 
 
 @pytest.mark.django_db
@@ -261,6 +270,25 @@ def test_a_change_of_an_unknown_kind_waits_for_somebody_who_knows_it() -> None:
 
 
 @pytest.mark.django_db
+def test_the_greatest_number_of_lines_that_can_be_told_is_still_a_size() -> None:
+    most = 2**31 - 1
+    tell_all([*PullRequestTale(1, "ana").opened("03-02 10:00").steps])
+    told = facts.PullRequestSizes(
+        stamp=stamp(instant("03-02 11:00")),
+        repository_id=API,
+        number=1,
+        additions=most,
+        deletions=most,
+        changed_files=1,
+        commit_count=1,
+        merged_by_id=None,
+    )
+    tell_all([(told,)])
+    assert DerivedPullRequest.objects.get().size == 2 * most
+    assert not Change.objects.exists()
+
+
+@pytest.mark.django_db
 def test_hundreds_of_pull_requests_cost_as_many_statements_as_one() -> None:
     def statements(numbers: range) -> int:
         for number in numbers:
@@ -273,109 +301,6 @@ def test_hundreds_of_pull_requests_cost_as_many_statements_as_one() -> None:
     one, many = statements(range(2, 3)), statements(range(3, 303))
     assert many == one
     assert many < 25
-
-
-@contextmanager
-def held(event: threading.Event, reached: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Stop the next recalculation of pull requests after it has read its facts, before it writes."""
-    derive = nouns.pull_requests.derive
-    holder = threading.current_thread().name
-
-    def stopping(scopes: object) -> object:
-        derived = derive(scopes)  # type: ignore[arg-type]
-        if threading.current_thread().name != holder and not reached.is_set():
-            reached.set()
-            assert event.wait(30)
-        return derived
-
-    monkeypatch.setattr(nouns.pull_requests, "derive", stopping)
-    yield
-    event.set()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_fact_that_arrives_between_the_read_and_the_write_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first recalculation has read an open pull request when its merge arrives; a second waits for the first."""
-    tale = PullRequestTale(1, "ana").opened("03-02 10:00").merged("03-02 12:00")
-    tell(*tale.steps[0])
-    go_on, has_read = threading.Event(), threading.Event()
-    with held(go_on, has_read, monkeypatch):
-        first = in_a_thread(lambda: drain(seconds=60))
-        assert has_read.wait(30)
-        tell(*tale.steps[1])
-        second = in_a_thread(lambda: drain(seconds=60))
-        wait_until_blocked()
-        assert not DerivedPullRequest.objects.exists()
-        go_on.set()
-        first.join(30)
-        second.join(30)
-    assert DerivedPullRequest.objects.get().merged_at == instant("03-02 12:00")
-    assert not Change.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_recalculation_that_fails_loses_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(*PullRequestTale(1, "ana").opened("03-02 10:00").steps[0])
-    waiting = Change.objects.count()
-    with monkeypatch.context() as broken:
-        broken.setattr(recalculation, "recalculate", lambda found: 1 / 0)
-        assert drain(seconds=60)
-    assert 0 < Change.objects.count() <= waiting
-    assert drain(seconds=60)
-    assert DerivedPullRequest.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_several_recalculations_share_the_work() -> None:
-    for step in fixture_a.steps():
-        tell(*step)
-    threads = [in_a_thread(lambda: drain(seconds=60)) for _ in range(4)]
-    for thread in threads:
-        thread.join(60)
-    assert drain(seconds=60)
-    assert DerivedPullRequest.objects.filter(merged_at__isnull=False).count() == 6
-    assert_equals_rebuild()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_change_is_not_taken_from_a_recalculation_that_holds_it() -> None:
-    Change.objects.create(kind=Change.Kind.TEAM, key="1")
-    taken: list[int] = []
-    with transaction.atomic():
-        assert len(recalculation.claim([Change.Kind.TEAM], limit=5)) == 1
-        other = in_a_thread(lambda: taken.append(len(claimed_elsewhere())))
-        other.join(30)
-    assert taken == [0]
-
-
-def claimed_elsewhere() -> list[Claimed]:
-    with transaction.atomic():
-        return recalculation.claim([Change.Kind.TEAM], limit=5)
-
-
-def in_a_thread(work: object) -> threading.Thread:
-    def run() -> None:
-        try:
-            work()  # type: ignore[operator]
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
-def wait_until_blocked() -> None:
-    """Until some connection waits for an advisory lock."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    pause = threading.Event()
-    for _ in range(3000):
-        with connection.cursor() as cursor:
-            cursor.execute(waiting)
-            if cursor.fetchone()[0]:
-                return
-        pause.wait(0.01)
-    raise AssertionError("Nobody waits for the lock.")
 
 
 @pytest.mark.django_db

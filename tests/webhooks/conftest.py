@@ -62,6 +62,7 @@ class GitHub:
         content_type: str = "application/json",
         headers: Mapping[str, str | None] | None = None,
         environ: Mapping[str, str] | None = None,
+        path: str = DOOR,
     ) -> Any:
         sent = {
             "X-GitHub-Event": event,
@@ -73,7 +74,7 @@ class GitHub:
         }
         kept = {name: value for name, value in sent.items() if value is not None}
         framing = {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": content_type, **(environ or {})}
-        return self.client.generic("POST", DOOR, body, content_type, headers=kept, **framing)
+        return self.client.generic("POST", path, body, content_type, headers=kept, **framing)
 
 
 @pytest.fixture(autouse=True)

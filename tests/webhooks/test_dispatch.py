@@ -23,16 +23,21 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 @pytest.fixture
 def queue() -> Iterator[redis.Redis]:
     broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
-    broker.delete("live")
+    broker.delete("live", "figures")
     yield broker
-    broker.delete("live")
+    broker.delete("live", "figures")
     broker.close()
 
 
 def named(broker: redis.Redis) -> list[list[int]]:
-    """The ids in each message to the workers, as they were sent."""
-    headers = [json.loads(raw)["headers"] for raw in broker.lrange("live", 0, -1)]
-    return [json.loads(one["argsrepr"])[0] for one in reversed(headers) if one["task"] == ring.PROCESS_TASK]
+    """The ids in each message to the workers, as they were sent; a worker of the suite may share the broker."""
+    known = set(Delivery.objects.values_list("id", flat=True))
+    sent = [json.loads(one["argsrepr"])[0] for one in headers(broker, "live") if one["task"] == ring.PROCESS_TASK]
+    return [ids for ids in sent if known.intersection(ids)]
+
+
+def headers(broker: redis.Redis, queue: str) -> list[dict[str, str]]:
+    return [json.loads(raw)["headers"] for raw in reversed(broker.lrange(queue, 0, -1))]
 
 
 def test_due_deliveries_not_rung_for_are_rung_for_once(queue: redis.Redis) -> None:
@@ -72,8 +77,7 @@ def test_only_changes_that_waited_are_rung_for(queue: redis.Redis) -> None:
     assert not dispatch().has_changes
     Change.objects.update(recorded_at=LONG_AGO)
     assert dispatch().has_changes
-    (message,) = queue.lrange("live", 0, -1)
-    assert json.loads(message)["headers"]["task"] == ring.RECALCULATE_TASK
+    assert ring.RECALCULATE_TASK in {one["task"] for one in headers(queue, "figures")}
 
 
 def test_a_dead_broker_leaves_the_deliveries_for_the_next_look(

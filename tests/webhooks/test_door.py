@@ -196,8 +196,15 @@ def test_the_door_touches_no_session(github: GitHub) -> None:
     answer = github.deliver()
     assert answer.status_code == 202
     assert not answer.cookies
+    assert int(answer["Content-Length"]) == len(answer.content)
     assert "Cookie" not in answer.get("Vary", "")
 
 
 def test_posts_to_other_addresses_keep_the_small_limit(settings: object) -> None:
     assert settings.DATA_UPLOAD_MAX_MEMORY_SIZE <= 2_621_440
+
+
+def test_the_address_without_its_slash_works_too(github):
+    """GitHub follows no redirect: a slash left off in the App's settings would lose every delivery."""
+    answer = github.post(b'{"zen": "Keep it logically awesome."}', path="/webhooks/github")
+    assert answer.status_code == 202

@@ -6,7 +6,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from apps.webhooks.errors import UnusablePayload
-from apps.webhooks.parsing import FORM, MAX_DEPTH, read_document
+from apps.webhooks.parsing import FORM, MAX_DEPTH, is_form, read_document
 from apps.webhooks.routing import find_routing
 from tests.webhooks.conftest import GitHub, drain, only
 
@@ -117,6 +117,18 @@ def test_commas_in_a_text_are_no_nodes() -> None:
 def test_no_body_makes_the_scan_slow(content: bytes) -> None:
     with pytest.raises(UnusablePayload):  # within the test's time limit; a quadratic scan takes hours
         read_document(content, content_type=JSON)
+
+
+@pytest.mark.django_db
+def test_a_form_is_one_however_its_type_is_written(github: GitHub) -> None:
+    content_type = "Application/X-WWW-Form-Urlencoded; charset=utf-8"
+    assert is_form(content_type)
+    body = b"payload=" + quote_plus('{"action":"happened","installation":{"id":5},"repository":{"id":6}}').encode()
+    assert github.post(body, content_type=content_type).status_code == 202
+    kept = only()
+    assert (kept.action, kept.installation_id, kept.repository_id) == ("happened", 5, 6)
+    drain()
+    assert only().reason != "not_json"
 
 
 def test_a_form_body_is_decoded() -> None:

@@ -94,6 +94,7 @@ def test_a_replay_by_filter_takes_what_fits_every_part() -> None:
     assert run("replay", "--state", "dead", "--repository", "1", "--dry-run") == "3 deliveries would be replayed.\n"
     assert run("replay", "--state", "dead", "--repository", "1") == "3 deliveries will be processed again.\n"
     assert run("replay", "--all", "--since", "2020-01-01", "--until", "2020-01-02", "--dry-run").startswith("0 ")
+    assert run("replay", "--state", "processed") == "1 delivery will be processed again.\n"
 
 
 def test_a_replay_by_key_or_guid_names_one_delivery(github: GitHub) -> None:

@@ -109,9 +109,6 @@ def test_right_settings_pass_the_checks() -> None:
         ("GITHUB_WEBHOOK_SECRETS", [], "webhooks.W001"),
         ("FERNET_KEYS", [], "webhooks.W002"),
         ("FERNET_KEYS", ["no key"], "webhooks.E002"),
-        ("GITHUB_API_URL", "http://api.github.com", "webhooks.E003"),
-        ("GITHUB_API_URL", "ftp://localhost", "webhooks.E003"),
-        ("GITHUB_API_URL", "", "webhooks.E003"),
     ],
 )
 def test_wrong_settings_are_named(settings: Any, name: str, value: object, complaint: str) -> None:

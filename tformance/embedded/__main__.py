@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import Home
+from tformance.embedded.home import Home, abandoned_folders
 from tformance.embedded.remembered import ensure_secrets, remembered, var_folder
 
 COMMANDS = {
@@ -78,6 +78,8 @@ def report(engines: Engines, *, var: Path) -> int:
     ports = (home.postgres_port, home.redis_port) if home else ("-", "-")
     for name, is_ready, port in zip(("PostgreSQL", "Redis"), (status.postgres, status.redis), ports, strict=True):
         say(f"{name:<11} {f'ready on 127.0.0.1:{port}' if is_ready else 'not running'}")
+    for folder in abandoned_folders():
+        say(f"note: {folder} holds the data of a checkout that is gone; delete it if nobody wants it")
     return 0 if status.postgres and status.redis else 3
 
 

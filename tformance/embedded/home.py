@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from tformance.embedded.account import Account, engine_account
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.private_files import read_private_json, write_private_json
+from tformance.embedded.private_files import read_private_json, write_private, write_private_json
 
 FILE = "engines.json"
+OWNER_FILE = "belongs-to"
 NAME = "tformance"
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
 SHARED_PARENTS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  the name is random and the owner is checked
@@ -78,6 +79,7 @@ class Home:
         account = engine_account()
         folder = Path(self.folder) if account and self.folder else self._place(var, account=account)
         _make_private(folder, traversable=account is not None)
+        write_private(folder / OWNER_FILE, str(var.resolve()))
         sockets = self._socket_folder(folder)
         _make_private(sockets, owner=account)
         return replace(self, var=str(var.resolve()), folder=str(folder), sockets=str(sockets))
@@ -127,6 +129,21 @@ class Home:
             if _is_ours(Path(folder)) or Path(folder).is_relative_to(self.folder):
                 shutil.rmtree(folder, ignore_errors=True)
         (Path(self.var) / FILE).unlink(missing_ok=True)
+
+
+def abandoned_folders() -> list[Path]:
+    """Private folders of ours whose checkout is gone; only their owner can know whether the data in them is wanted."""
+    ours = (path for parent in SHARED_PARENTS for path in parent.glob(f"{NAME}-*") if _is_ours(path))
+    return [folder for folder in ours if not _has_owner(folder)]
+
+
+def _has_owner(folder: Path) -> bool:
+    """Whether somebody may still need it; what cannot be read proves nothing."""
+    try:
+        var = Path((folder / OWNER_FILE).read_text())
+        return read_private_json(var / FILE).get("folder") == str(folder)
+    except (OSError, EmbeddedError):
+        return True
 
 
 def free_port() -> int:

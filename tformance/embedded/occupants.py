@@ -7,17 +7,26 @@ without an init process).
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 
 POLL_SECONDS = 0.02
+KILL_SECONDS = 10
 
 
 def occupants(folder: Path) -> list[psutil.Process]:
     """Every living process whose working directory is the folder."""
     return [process for process in psutil.process_iter() if _stands_in(process, folder=str(folder))]
+
+
+def is_occupant(pid: int, folder: Path) -> bool:
+    """Whether this process lives in the folder."""
+    try:
+        return _stands_in(psutil.Process(pid), folder=str(folder))
+    except psutil.Error:
+        return False
 
 
 def _stands_in(process: psutil.Process, *, folder: str) -> bool:
@@ -39,18 +48,42 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
 
 def evict(folder: Path, *, first: signal.Signals, patience: float, leader: int | None = None) -> None:
     """End every occupant: first the signal, to the leader or to all, then SIGKILL for those who stay."""
-    for process in occupants(folder):
+    found = occupants(folder)
+    for process in found:
         if leader is None or process.pid == leader:
-            _send(process, first)
-    if wait_until(lambda: not occupants(folder), seconds=patience):
-        return
-    for process in occupants(folder):
-        _send(process, signal.SIGKILL)
-    wait_until(lambda: not occupants(folder), seconds=10)
+            send(process, first)
+    _wait_for_end(found, seconds=patience)
+    end_now(occupants(folder))  # those who stayed, and any that was born meanwhile
 
 
-def _send(process: psutil.Process, signal_number: signal.Signals) -> None:
+def end_now(processes: Sequence[psutil.Process]) -> None:
+    """SIGKILL, and wait for it to take effect."""
+    for process in processes:
+        send(process, signal.SIGKILL)
+    _wait_for_end(processes, seconds=KILL_SECONDS)
+
+
+def end_politely(processes: Sequence[psutil.Process], *, patience: float) -> None:
+    """SIGTERM, and wait for as long as we have patience."""
+    for process in processes:
+        send(process, signal.SIGTERM)
+    _wait_for_end(processes, seconds=patience)
+
+
+def send(process: psutil.Process, signal_number: signal.Signals) -> None:
+    """Signal this very process: psutil compares start times, so never a stranger with a reused number."""
     try:
-        process.send_signal(signal_number)  # psutil checks the start time: never a stranger with a reused number
+        process.send_signal(signal_number)
     except psutil.NoSuchProcess:
         return
+
+
+def _wait_for_end(processes: Sequence[psutil.Process], *, seconds: float) -> None:
+    wait_until(lambda: all(_has_ended(process) for process in processes), seconds=seconds)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -16,7 +16,7 @@ from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import NAME, Home, free_port, is_port_free
 from tformance.embedded.launching import ENVIRONMENT, launch, reap
 from tformance.embedded.logs import last_lines, log_for_append
-from tformance.embedded.occupants import evict, occupants, wait_until
+from tformance.embedded.occupants import evict, is_occupant, wait_until
 
 START_SECONDS = 60  # recovery after a crash may replay a good deal of WAL
 STOP_SECONDS = 30
@@ -26,7 +26,7 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
     "password_encryption": "scram-sha-256",
-    "max_connections": "100",
+    "max_connections": "200",  # more than the web process has threads: each may hold one
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
     "wal_compression": "on",
@@ -41,7 +41,7 @@ SETTINGS = {
     "autovacuum_naptime": "20s",
 }
 # Only for the test suite: nothing that is worth a disk flush.
-FLEETING = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1h", "max_connections": "200"}
+FLEETING = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1h"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +62,12 @@ class Postgres:
 
     def postmaster(self) -> int | None:
         """The process id of the living postmaster."""
-        pid = self._pid_file_lines()[0:1]
-        living = {process.pid for process in occupants(self.data)}
-        return int(pid[0]) if pid and pid[0].isdigit() and int(pid[0]) in living else None
+        first = "".join(self._pid_file_lines()[0:1])
+        return int(first) if first.isdigit() and is_occupant(int(first), self.data) else None
 
     def is_ready(self) -> bool:
         """Whether it takes connections; the postmaster writes so into its PID file."""
-        return self.postmaster() is not None and self._pid_file_lines()[7:8] == ["ready"]
+        return self._pid_file_lines()[7:8] == ["ready"] and self.postmaster() is not None
 
     def start(self) -> Home:
         """Make sure that it runs; the home it returns knows the port."""

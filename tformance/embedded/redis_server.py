@@ -13,7 +13,7 @@ from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import Home, free_port, is_port_free
 from tformance.embedded.launching import launch, reap
 from tformance.embedded.logs import last_lines, log_for_append
-from tformance.embedded.occupants import evict, occupants, wait_until
+from tformance.embedded.occupants import evict, wait_until
 from tformance.embedded.private_files import write_private
 
 START_SECONDS = 30
@@ -37,13 +37,9 @@ class Redis:
     def log(self) -> Path:
         return self.home.log_folder / "redis.log"
 
-    def server(self) -> int | None:
-        """The process id of the living server."""
-        return min((process.pid for process in occupants(self.data)), default=None)
-
     def is_ready(self) -> bool:
-        """Whether it answers, to our password."""
-        return self.server() is not None and self._ping() == b"+PONG"
+        """Whether it answers, to our password: nobody else knows it."""
+        return self._ping() == b"+PONG"
 
     def start(self) -> Home:
         """Make sure that it runs; the home it returns knows the port."""

@@ -1,12 +1,11 @@
 """Finding every process of a run, whoever its parent is by now: each carries a mark in its environment."""
 
 import os
-import signal
 from pathlib import Path
 
 import psutil
 
-from tformance.embedded.occupants import wait_until
+from tformance.embedded.occupants import end_now, end_politely
 
 VARIABLE = "TFORMANCE_RUN"
 
@@ -31,19 +30,16 @@ def _carries(process: psutil.Process, *, mark: str) -> bool:
 def clear(mark: str, *, patience: float) -> int:
     """End what a killed run left behind, warm if it can be; returns how many processes that were."""
     left = marked(mark)
-    names = {process.pid for process in left}
-    for process in left:
-        if process.ppid() not in names:  # mains only: a worker tells its children itself
-            _send(process, signal.SIGTERM)
-    if not wait_until(lambda: not marked(mark), seconds=patience):
-        for process in marked(mark):
-            _send(process, signal.SIGKILL)
-        wait_until(lambda: not marked(mark), seconds=10)
+    numbers = {process.pid for process in left}
+    mains = [process for process in left if _parent_of(process) not in numbers]
+    end_politely(mains, patience=patience)  # a worker tells its children itself
+    end_politely(marked(mark), patience=patience)
+    end_now(marked(mark))
     return len(left)
 
 
-def _send(process: psutil.Process, signal_number: signal.Signals) -> None:
+def _parent_of(process: psutil.Process) -> int:
     try:
-        process.send_signal(signal_number)
+        return int(process.ppid())
     except psutil.NoSuchProcess:
-        return
+        return 0

@@ -10,6 +10,7 @@ from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
 LARGEST_ID = 2**63 - 1
+LONGEST_ID = len(str(LARGEST_ID))  # Python refuses to read a number of thousands of digits
 COUNTED_EXACTLY = 10_000
 
 
@@ -77,7 +78,7 @@ class ReadOnlyAdmin(FindingAdmin):
 
 
 def is_id(term: str) -> bool:
-    return term.isascii() and term.isdigit() and int(term) <= LARGEST_ID
+    return len(term) <= LONGEST_ID and term.isascii() and term.isdigit() and int(term) <= LARGEST_ID
 
 
 def any_of(lookups: tuple[str, ...], value: object) -> Q:

@@ -90,7 +90,7 @@ class Plot:
 
     def unfold(self, start: datetime) -> None:
         """Plan every working day, and all that follows from it."""
-        for day in range(SPAN.days):
+        for day in range(1, SPAN.days):
             morning = start + timedelta(days=day)
             if morning.weekday() <= FRIDAY:
                 self._plan_day(morning.replace(hour=OPENS_AT))

@@ -1,10 +1,11 @@
 """Posting a story over HTTP as GitHub does: signed, several at once, in no particular order."""
 
 import http.client
-import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Self
 from urllib.parse import urlsplit
 
 from apps.integrations.story.posting import body_of, signed_headers
@@ -17,17 +18,25 @@ NO_ANSWER = 0
 
 
 class Sender:
-    """GitHub, with several connections to one address. An answer of 0 is none at all."""
+    """GitHub, with several connections to one address; a context that closes them. An answer of 0 is none at all."""
 
     def __init__(self, url: str, *, secret: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"{url!r} is no http:// or https:// address.")
-        self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._host, self._port = parts.hostname, parts.port
+            raise ValueError(f"{url!r} is not an http:// or https:// address.")
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._path = parts.path.rstrip("/") + PATH
         self._secret = secret
-        self._own = threading.local()
+        self._idle: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
+        for _ in range(CONNECTIONS):
+            self._idle.put(kind(parts.hostname, parts.port, timeout=TIMEOUT_S))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while not self._idle.empty():
+            self._idle.get().close()
 
     def send_all(self, story: Sequence[Sent], *, progress: Callable[[int], None]) -> Counter[int]:
         """Post every delivery once; how often each status was the answer."""
@@ -39,24 +48,24 @@ class Sender:
         return answers
 
     def send(self, sent: Sent) -> int:
-        """Post one delivery on this thread's connection; the status of the answer."""
+        """Post one delivery; the status of the answer. A kept connection that was closed meanwhile is opened anew."""
         body = body_of(sent.payload)
         headers = {
             **signed_headers(body, secret=self._secret, event=sent.event, guid=sent.guid),
             "Content-Type": "application/json",
         }
-        connection = self._connection()
+        connection = self._idle.get()
         try:
-            connection.request("POST", self._path, body, headers)
+            return self._post(connection, body, headers) or self._post(connection, body, headers)
+        finally:
+            self._idle.put(connection)
+
+    def _post(self, connection: http.client.HTTPConnection, body: bytes, headers: Mapping[str, str]) -> int:
+        try:
+            connection.request("POST", self._path, body, dict(headers))
             answer = connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):
             connection.close()
             return NO_ANSWER
         return answer.status
-
-    def _connection(self) -> http.client.HTTPConnection:
-        if not hasattr(self._own, "connection"):
-            self._own.connection = self._kind(self._host, self._port, timeout=TIMEOUT_S)
-        connection: http.client.HTTPConnection = self._own.connection
-        return connection

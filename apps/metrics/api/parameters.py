@@ -16,6 +16,7 @@ from apps.teams.visibility import repositories_of
 DEFAULT_WINDOW = "30d"
 LONGEST_DAYS = 3660
 LONGEST_NUMBER = 18
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # where Git's own time begins
 
 
 def query_of(team: Team, parameters: QueryDict) -> FigureQuery:
@@ -55,10 +56,10 @@ def day_in(parameters: QueryDict, name: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        words = f"{text!r} is no day." if text else "from and to go together."
+        words = f"{text!r} is not a day." if text else "from and to go together."
         raise ValidationError({name: [f"{words} Write it like 2026-03-02."]}) from error
-    if not date.min.year < day.year < date.max.year:  # time zones reach into the neighbouring year
-        raise ValidationError({name: [f"{text} is too far away."]})
+    if not EARLIEST.year <= day.year < date.max.year:  # time zones reach into the neighbouring year
+        raise ValidationError({name: [f"{text} is too far away: the first day there is, is {EARLIEST:%Y-%m-%d}."]})
     return day
 
 
@@ -72,9 +73,11 @@ def as_of_in(parameters: QueryDict) -> datetime | None:
         instant = None
     if instant is None or instant.tzinfo is None:
         accepted = "Write an instant with its zone, like 2026-03-04T23:00:00Z."
-        raise ValidationError({"as_of": [f"{text!r} is no instant. {accepted}"]})
+        raise ValidationError({"as_of": [f"{text!r} is not an instant. {accepted}"]})
     if instant > datetime.now(UTC):
         raise ValidationError({"as_of": ["It lies in the future."]})
+    if instant < EARLIEST:
+        raise ValidationError({"as_of": [f"{text} is too far away: the first day there is, is {EARLIEST:%Y-%m-%d}."]})
     return instant
 
 
@@ -97,7 +100,8 @@ def repositories_in(parameters: QueryDict, *, team: Team) -> tuple[int, ...] | N
 
 def find_repository(tracked: Any, name: str) -> int:
     condition = Q(pk=int(name)) if is_id(name) else Q(full_name__iexact=name)
-    found: int | None = tracked.filter(condition).values_list("pk", flat=True).first()
+    named = tracked.none() if "\0" in name else tracked.filter(condition)  # PostgreSQL has no text with a NUL
+    found: int | None = named.values_list("pk", flat=True).first()
     if found is None:
         words = f"The team tracks no repository {name!r}. Give GitHub's id, or a name like acme/api."
         raise ValidationError({"repository": [words]})

@@ -11,7 +11,8 @@ SCOPE = ("repository_id", "sha")
 COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
 
 # The API names the author by id. A push knows a login at best, which may be nobody's by now, or of two accounts
-# (labels go stale): then the one that was seen under it last. A login that nobody holds still tells a bot by its name.
+# (labels go stale): then the younger account, as a login is given again only once its first holder gave it up. Who was
+# seen last does not decide: being seen again is no Change. A login that nobody holds still tells a bot by its name.
 READ = """
     WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, sha text))
     SELECT repository_id, sha, coalesce(author_id, named.github_id),
@@ -22,7 +23,7 @@ READ = """
     LEFT JOIN LATERAL (
         SELECT github_id FROM activity_contributor
         WHERE author_id IS NULL AND author_login <> '' AND lower(login) = lower(author_login)
-        ORDER BY activity_contributor.stamp DESC, github_id DESC LIMIT 1
+        ORDER BY github_id DESC LIMIT 1
     ) AS named ON true
     LEFT JOIN activity_contributor AS account ON account.github_id = coalesce(author_id, named.github_id)
     LEFT JOIN teams_botrule AS rule ON rule.contributor_id = account.github_id

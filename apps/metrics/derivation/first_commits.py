@@ -66,7 +66,11 @@ READING = """
         FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)
         UNION ALL
         SELECT repository_id, number, kept.authored_at, kept.is_date_clamped
-        FROM pushes CROSS JOIN LATERAL unnest(shas) AS sha JOIN activity_commit AS kept USING (repository_id, sha)
+        FROM pushes CROSS JOIN LATERAL unnest(shas) AS pushed (sha) CROSS JOIN LATERAL (
+            SELECT authored_at, is_date_clamped, landed_at FROM activity_commit
+            WHERE (repository_id, sha) = (pushes.repository_id, pushed.sha)
+            OFFSET 0  -- as above
+        ) AS kept
         WHERE kept.landed_at IS NULL OR kept.landed_at >= pushes.pushed_at
     ), forced AS (
         SELECT repository_id, number, bool_or(is_forced) AS is_forced FROM pushes GROUP BY repository_id, number

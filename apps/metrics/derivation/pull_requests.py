@@ -11,7 +11,7 @@ from django.db import connection
 from apps.activity.models import Review
 from apps.metrics.bots import joined_bot_flag
 from apps.metrics.derivation import timeline
-from apps.metrics.derivation.first_commits import Commits, first_commit, read_commits
+from apps.metrics.derivation.first_commits import Commits, FirstCommit, first_commit, read_commits
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
 from apps.metrics.storing import DerivedTable, Row, Scope, as_json
@@ -30,7 +30,7 @@ SCOPES = (
 READ_STATES = f"""
     {SCOPES}
     SELECT repository_id, number, author_id, {IS_BOT_AUTHOR}, is_draft, created_at, updated_at,
-           merged_at, closed_at, merge_sha, additions + deletions
+           merged_at, closed_at, merge_sha, additions::bigint + deletions
     FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
     WHERE activity_pullrequest.created_at IS NOT NULL
 """  # noqa: S608  names of our own tables and columns
@@ -113,28 +113,14 @@ def derive(scopes: Sequence[Scope]) -> Derived:
 
 def clocks(state: State, *, story: Sequence[Happening], reviews: Iterable[SubmittedReview], commits: Commits) -> Row:
     """One row of DerivedPullRequest, its columns in the order of the model."""
-    drafts = timeline.drafts(
-        story,
-        opened_at=state.opened_at,
-        ended_at=state.ended_at,
-        is_draft=state.is_draft,
-        updated_at=state.updated_at,
-    )
+    drafts = _drafts(state, story=story)
     started = first_commit(commits, opened_at=state.opened_at, ready_at=drafts.ready_at)
     counted = _counted(reviews, until=state.ended_at)
     first_review_at = counted[0].submitted_at if counted else None
     first_approval_at = next((each.submitted_at for each in counted if each.verdict == Verdict.APPROVED), None)
     wait_ended_at = _latest(first_review_at, drafts.ready_at)
     return (
-        state.repository_id,
-        state.number,
-        state.author_id,
-        state.is_bot_author,
-        state.opened_at,
-        drafts.is_opened_as_draft,
-        drafts.ready_at,
-        started.at,
-        started.is_adjusted,
+        *_beginning(state, drafts=drafts, started=started),
         first_review_at,
         first_approval_at,
         wait_ended_at,
@@ -152,6 +138,31 @@ def clocks(state: State, *, story: Sequence[Happening], reviews: Iterable[Submit
         commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
         state.merge_sha,
         RULES_VERSION,
+    )
+
+
+def _drafts(state: State, *, story: Sequence[Happening]) -> timeline.Drafts:
+    return timeline.drafts(
+        story,
+        opened_at=state.opened_at,
+        ended_at=state.ended_at,
+        is_draft=state.is_draft,
+        updated_at=state.updated_at,
+    )
+
+
+def _beginning(state: State, *, drafts: timeline.Drafts, started: FirstCommit) -> Row:
+    """The first columns of DerivedPullRequest: whose it is, and how it began."""
+    return (
+        state.repository_id,
+        state.number,
+        state.author_id,
+        state.is_bot_author,
+        state.opened_at,
+        drafts.is_opened_as_draft,
+        drafts.ready_at,
+        started.at,
+        started.is_adjusted,
     )
 
 

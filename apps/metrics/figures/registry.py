@@ -70,7 +70,7 @@ DEFINED = (
             "Merges do not count; a push does not tell parents, so those not known yet count and are shown beside it.",
         ),
         population=populations.commits,
-        remarks={"perhaps_merges": lambda _: Count("pk", filter=Q(is_merge__isnull=True))},
+        remarks={"merges_not_known": lambda _: Count("pk", filter=Q(is_merge__isnull=True))},
     ),
     Figure(
         key="prs_opened",

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from apps.teams.models import Team, TeamAccess
 from apps.teams.models.teams import TeamQuerySet
+from apps.users.operators import is_operator
 
 
 class ChangesOnlyByAdmins(BasePermission):
@@ -19,7 +20,7 @@ class ChangesOnlyByAdmins(BasePermission):
     message = "Only admins of the team and operators may change it."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        if request.method in SAFE_METHODS or request.user.is_superuser:
+        if request.method in SAFE_METHODS or is_operator(request.user):
             return True
         accesses = TeamAccess.objects.filter(team=view.team, user_id=request.user.pk, role=TeamAccess.Role.ADMIN)
         return accesses.exists()

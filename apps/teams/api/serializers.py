@@ -10,7 +10,8 @@ from apps.activity.api.serializers import ContributorSerializer, RepositoryLabel
 from apps.activity.models import Contributor, Repository
 from apps.teams.contributors import contributors_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
-from apps.teams.visibility import repositories_visible_to
+from apps.teams.visibility import repositories_addable_to
+from apps.users.operators import is_operator
 
 
 class TeamSerializer(serializers.ModelSerializer[Team]):
@@ -36,7 +37,8 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
             "last_synced_at",
             "created_at",
         )
-        read_only_fields = ("slug", "is_approved", "last_sync_status", "last_synced_at", "created_at")
+        # Nothing synchronises yet: how often is shown, and cannot be chosen.
+        read_only_fields = ("slug", "is_approved", "sync_frequency", "last_sync_status", "last_synced_at", "created_at")
         extra_kwargs = {  # noqa: RUF012  DRF's own shape
             "time_zone": {"help_text": "An IANA name, such as Europe/Berlin: days begin at its midnight."},
             "production_environments": {"help_text": "Names of the environments that count as production."},
@@ -45,15 +47,12 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
     def get_role(self, team: Team) -> str:
         """What you are in the team: operator, admin or viewer."""
         user = self.context["request"].user
-        if user.is_superuser:
+        if is_operator(user):
             return "operator"
         return next((access.role for access in team.accesses.all()), TeamAccess.Role.VIEWER)
 
     def validate_production_environments(self, names: list[str]) -> list[str]:
-        cleaned = list(dict.fromkeys(name.strip() for name in names))
-        if any(not name for name in cleaned):
-            raise serializers.ValidationError(_("An environment has a name."))
-        return cleaned
+        return list(dict.fromkeys(names))
 
 
 class TeamMemberSerializer(serializers.ModelSerializer[TeamMember]):
@@ -130,7 +129,9 @@ class AddedRepositorySerializer(serializers.ModelSerializer[TeamRepository]):
         source="repository",
         write_only=True,
         help_text="GitHub's id of the repository.",
-        error_messages={"does_not_exist": _("You can see no repository with the id {pk_value}.")},
+        error_messages={
+            "does_not_exist": _("There is no repository with the id {pk_value} that you may add to this team.")
+        },
     )
 
     class Meta:
@@ -140,8 +141,8 @@ class AddedRepositorySerializer(serializers.ModelSerializer[TeamRepository]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "request" in self.context and "team" in self.context:
-            mine = repositories_visible_to(self.context["request"].user)
-            self.fields["repository_id"].queryset = mine  # type: ignore[attr-defined]
+            addable = repositories_addable_to(self.context["team"], by=self.context["request"].user)
+            self.fields["repository_id"].queryset = addable  # type: ignore[attr-defined]
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         if TeamRepository.objects.filter(team=self.context["team"], repository=attributes["repository"]).exists():
@@ -151,7 +152,7 @@ class AddedRepositorySerializer(serializers.ModelSerializer[TeamRepository]):
 
 def candidates(context: Mapping[str, Any]) -> Any:
     """Whom the person asking may make a member: anybody for an operator, else whom the team can know of."""
-    if context["request"].user.is_superuser:
+    if is_operator(context["request"].user):
         return Contributor.objects.all()
     return contributors_of(Team.objects.filter(pk=context["team"].pk))
 

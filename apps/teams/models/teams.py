@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.activity.models import Change, Contributor, Repository
 from apps.teams.models.marking import MarkingQuerySet, MarksChange
 from apps.users.models import CustomUser
+from apps.users.operators import is_operator
 
 SLUG_LENGTH = 100
 
@@ -23,9 +24,7 @@ def production() -> list[str]:
 def validate_time_zone(name: str) -> None:
     """Refuse a name that the IANA time zone database does not hold."""
     if name not in available_timezones():
-        raise ValidationError(
-            _("%(name)s is not an IANA time zone; write one like Europe/Berlin."), params={"name": name}
-        )
+        raise ValidationError(_("This is not an IANA time zone; write one like Europe/Berlin."))
 
 
 class TeamQuerySet(MarkingQuerySet["Team"]):
@@ -35,7 +34,7 @@ class TeamQuerySet(MarkingQuerySet["Team"]):
         """Every team for an operator (superuser); for anybody else the approved ones they were given access to."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.is_superuser:
+        if is_operator(user):
             return self.all()
         return self.filter(is_approved=True, accesses__user=user).distinct()
 

@@ -16,7 +16,6 @@ from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
 from apps.webhooks.models import Delivery, DeliveryBody
-from apps.webhooks.visibility import deliveries_visible_to
 
 
 class NewestFirst(CursorPagination):
@@ -26,6 +25,15 @@ class NewestFirst(CursorPagination):
     max_page_size = 500
     page_size_query_param = "limit"
     ordering = "-id"
+
+    def decode_cursor(self, request: Request) -> Any:
+        """A cursor that was not made here is 404, as one that cannot be decoded."""
+        cursor = super().decode_cursor(request)
+        try:
+            int((cursor and cursor.position) or 0)
+        except ValueError as error:
+            raise exceptions.NotFound(self.invalid_cursor_message) from error
+        return cursor
 
 
 class NotReplayable(exceptions.APIException):
@@ -51,7 +59,7 @@ class OfDelivery(generics.GenericAPIView[Delivery]):
     serializer_class = DeliverySerializer
 
     def get_queryset(self) -> QuerySet[Delivery]:
-        return deliveries_visible_to(self.request.user)
+        return Delivery.objects.visible_to(self.request.user)
 
 
 @extend_schema_view(get=extend_schema(tags=["deliveries"], summary="Deliveries, newest first"))

@@ -8,7 +8,7 @@ from apps.integrations.github.reading import Reading
 
 
 def account_id(account: Reading | None) -> int | None:
-    """The id of an account; a ghost has none, and an enterprise is no account."""
+    """The id of an account; a ghost has none, and an enterprise is not an account."""
     if account is None or "login" not in account:
         return None
     return account.id_or_none("id")

@@ -38,7 +38,8 @@ class Command(BaseCommand):
                 self.stdout.write(str(difference))
         if found > SHOWN:
             self.stdout.write(f"… and {found - SHOWN} more")
-        self.stdout.write(f"difference: {found}")
+        equal = "" if found else " (the figures equal a full rebuild)"
+        self.stdout.write(f"difference: {found}{equal}")
         if found:
             self.stderr.write("Derived rows are not what the facts make of them; `manage.py rebuild_figures` mends it.")
             sys.exit(1)

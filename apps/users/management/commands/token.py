@@ -30,7 +30,7 @@ class Command(BaseCommand):
         if not user.is_active:
             raise CommandError(f"{username} is not active: a token would open nothing.")
         if days is not None and days < 1:
-            raise CommandError("--days wants at least 1.")
+            raise CommandError("--days must be at least 1.")
         expires_at = timezone.now() + timedelta(days=days) if days else None
         _, secret = ApiToken.objects.issue(user=user, label=label, expires_at=expires_at)
         self.stdout.write(secret)

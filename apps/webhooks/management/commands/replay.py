@@ -15,6 +15,10 @@ def moment(text: str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
+def counted(number: int) -> str:
+    return f"{number} {'delivery' if number == 1 else 'deliveries'}"
+
+
 class Command(BaseCommand):
     help = (
         "Process stored deliveries again: one by its key, or all that fit every option given. "
@@ -38,12 +42,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         deliveries = self._find(options)
         if options["dry_run"]:
-            self.stdout.write(f"{deliveries.count()} deliveries would be replayed.")
+            self.stdout.write(f"{counted(deliveries.count())} would be replayed.")
             return
         replayed = replay(deliveries, progress=lambda done: self.stderr.write(f"{done} so far"))
         if options["key"] and not replayed:
             raise CommandError("No such delivery can be replayed: it is unknown, runs now, or its body has expired.")
-        self.stdout.write(f"{replayed} deliveries will be processed again.")
+        self.stdout.write(f"{counted(replayed)} will be processed again.")
 
     def _find(self, options: dict[str, Any]) -> Any:
         wanted = Filter(

@@ -1,0 +1,53 @@
+"""A body that no program could mean is 400, wherever it is sent."""
+
+import pytest
+
+from tests.api.conftest import Cast
+
+pytestmark = pytest.mark.django_db
+TEAM = "/api/v1/teams/acme/"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"name": "\\ud800"}', "half a surrogate pair"),
+        ('{"time_zone": "\\ud800"}', "half a surrogate pair"),
+        ('{"sync_frequency": "\\ud800"}', "half a surrogate pair"),
+        ('{"name": 1e400}', "too large"),
+        ('{"name": ' + "9" * 5000 + "}", "no JSON"),
+        ('{"name": NaN}', "no JSON"),
+        (b'{"name": "\xff"}', "no JSON"),
+        ("", "no JSON"),
+        ("{", "no JSON"),
+    ],
+)
+def test_a_body_that_cannot_be_meant_is_400(cast: Cast, body: str | bytes, words: str) -> None:
+    answer = cast.client(cast.admin).patch(TEAM, body, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+    assert words in answer.json()["detail"]
+
+
+def test_an_encoding_that_does_not_exist_is_400(cast: Cast) -> None:
+    answer = cast.client(cast.admin).patch(TEAM, b"{}", content_type="application/json; charset=martian")
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [("members/", '{"contributor_id": 1e400}'), ("repositories/", '{"repository_id": 1e400}')],
+)
+def test_an_infinite_id_is_400(cast: Cast, address: str, body: str) -> None:
+    answer = cast.client(cast.admin).post(f"{TEAM}{address}", body, content_type="application/json")
+    assert answer.status_code == 400
+
+
+def test_a_time_zone_that_is_none_is_not_told_again(cast: Cast) -> None:
+    answer = cast.client(cast.admin).patch(TEAM, {"time_zone": "Mars/Olympus"}, format="json")
+    assert "Mars" not in answer.content.decode()
+
+
+def test_characters_beyond_the_basic_plane_are_whole(cast: Cast) -> None:
+    answer = cast.client(cast.admin).patch(TEAM, '{"name": "\\ud83d\\ude80"}', content_type="application/json")
+    assert answer.json()["name"] == "\N{ROCKET}"

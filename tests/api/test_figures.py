@@ -1,0 +1,167 @@
+"""Figures over the API are those of the registry, and their lists are exactly what they count."""
+
+import csv
+import io
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apps.activity.models import Change, PullRequest
+from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window, read_figure
+from tests.api.conftest import API, Cast
+
+pytestmark = pytest.mark.django_db
+
+WEEK = "from=2026-03-02&to=2026-03-09"
+FIGURES_PATH = "/api/v1/teams/acme/figures/"
+
+
+def asked(cast: Cast, address: str, *, status: int = 200) -> Any:
+    answer = cast.client(cast.viewer).get(address)
+    assert answer.status_code == status, answer.content
+    return answer.json()
+
+
+def week_of(cast: Cast, **filters: Any) -> FigureQuery:
+    window = Window(start=date(2026, 3, 2), end=date(2026, 3, 9), time_zone="UTC")
+    return FigureQuery(team=cast.teams["acme"], window=window, **filters)
+
+
+def test_every_figure_is_the_registrys(week: Cast) -> None:
+    told = {figure["figure"]: figure for figure in asked(week, f"{FIGURES_PATH}?{WEEK}")["figures"]}
+    assert list(told) == list(FIGURES)
+    for key in FIGURES:
+        expected = read_figure(key, week_of(week)).as_dict()
+        assert {name: told[key][name] for name in expected} == expected, key
+        assert told[key]["definition"] == FIGURES[key].definition
+    assert (told["prs_merged"]["value"], told["cycle_time"]["median"]) == (5, 7.0 * 3600)
+
+
+def test_bots_repositories_and_the_instant_of_seeing_narrow_a_figure(week: Cast) -> None:
+    merged = {bots: asked(week, f"{FIGURES_PATH}prs_merged/?{WEEK}&bots={bots}")["figure"]["value"] for bots in Bots}
+    assert merged == {"exclude": 5, "include": 6, "only": 1}
+    for repository in (API, "acme/api", "ACME/API"):
+        told = asked(week, f"{FIGURES_PATH}prs_merged/?{WEEK}&repository={repository}")
+        assert (told["repositories"], told["figure"]["value"]) == ([API], 5)
+    seen = asked(week, f"{FIGURES_PATH}closed_unmerged/?{WEEK}&as_of=2026-03-04T23:00:00Z")
+    assert (seen["figure"]["value"], seen["as_of"]) == (1, "2026-03-04T23:00:00Z")
+
+
+def test_the_period_before_is_read_when_asked_for(week: Cast) -> None:
+    address = f"{FIGURES_PATH}prs_merged/?from=2026-03-09&to=2026-03-16"
+    assert asked(week, address)["figure"]["previous"] is None
+    assert asked(week, f"{address}&previous=true")["figure"]["previous"] == {"value": 5, "n": 5}
+
+
+def test_days_are_those_of_the_teams_time_zone(week: Cast) -> None:
+    week.teams["acme"].time_zone = "America/New_York"
+    week.teams["acme"].save()
+    told = asked(week, f"{FIGURES_PATH}commits/?from=2026-03-03&to=2026-03-04&bots=include")
+    assert told["window"] == {
+        "start": "2026-03-03",
+        "end": "2026-03-04",
+        "time_zone": "America/New_York",
+        "days": 1,
+    }
+    assert told["figure"]["value"] == 3  # also 4, merged at 02:00 UTC: still the 3rd in New York
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field", "accepted"),
+    [
+        ("window=fortnight", "window", "7d, 30d or 90d"),
+        ("window=0d", "window", "7d, 30d or 90d"),
+        ("window=7d&from=2026-03-02&to=2026-03-09", "window", "not both"),
+        ("from=2026-03-02", "to", "go together"),
+        ("from=02.03.2026&to=2026-03-09", "from", "like 2026-03-02"),
+        ("from=2026-03-09&to=2026-03-02", "to", "after 2026-03-09"),
+        ("from=0001-01-01&to=2026-03-02", "from", "too far"),
+        ("from=1990-01-01&to=2026-03-02", "from", "at most"),
+        ("from=1969-12-31&to=1970-02-01", "from", "1970-01-01"),
+        ("bots=some", "bots", "exclude, include, only"),
+        ("repository=acme/unknown", "repository", "no repository 'acme/unknown'"),
+        ("repository=801", "repository", "no repository '801'"),
+        ("as_of=yesterday", "as_of", "2026-03-04T23:00:00Z"),
+        ("as_of=2026-03-04T23:00:00", "as_of", "with its zone"),
+        ("as_of=2999-01-01T00:00:00Z", "as_of", "future"),
+        ("as_of=0001-01-01T00:00:00%2B14:00", "as_of", "1970-01-01"),
+        ("as_of=0001-01-02T00:00:00Z", "as_of", "1970-01-01"),
+        ("as_of=9999-12-31T23:59:59-14:00", "as_of", "future"),
+        ("repository=%00", "repository", "no repository"),
+        ("figure=velocity", "figure", "cycle_time"),
+    ],
+)
+def test_a_bad_parameter_is_400_and_says_what_is_accepted(
+    cast: Cast, parameters: str, field: str, accepted: str
+) -> None:
+    told = asked(cast, f"{FIGURES_PATH}?{parameters}", status=400)
+    assert told["code"] == "invalid"
+    assert accepted in told["fields"][field][0]
+    assert told["detail"] == f"{field}: {told['fields'][field][0]}"
+
+
+def test_an_unknown_figure_is_404_and_names_those_there_are(cast: Cast) -> None:
+    assert "cycle_time" in asked(cast, f"{FIGURES_PATH}velocity/", status=404)["detail"]
+
+
+def test_the_list_of_a_figure_is_what_it_counts(week: Cast) -> None:
+    for figure in asked(week, f"{FIGURES_PATH}?{WEEK}")["figures"]:
+        listed = asked(week, f"{figure['entities_url']}&limit=500")
+        assert listed["count"] == len(listed["results"]) == figure["n"], figure["figure"]
+
+
+def test_a_list_comes_in_pages(week: Cast) -> None:
+    first = asked(week, f"{FIGURES_PATH}prs_merged/entities/?{WEEK}&limit=2")
+    second = asked(week, first["next"].removeprefix("http://testserver"))
+    numbers = [row["number"] for page in (first, second) for row in page["results"]]
+    assert (first["count"], numbers) == (5, [6, 5, 3, 2])
+    assert second["results"][0]["url"] == f"/api/v1/pull-requests/{API}/3/"
+    assert second["results"][0]["github_url"].endswith("/acme/api/pull/3")
+
+
+@pytest.mark.parametrize("way", ["?format=csv&", "?"])
+def test_csv_holds_the_same_list_and_no_formula(week: Cast, way: str) -> None:
+    PullRequest.objects.filter(number=5).update(title='=HYPERLINK("http://evil","x")')
+    PullRequest.objects.filter(number=6).update(title="  @SUM(A1)")
+    accept = {} if "format" in way else {"HTTP_ACCEPT": "text/csv"}
+    answer = week.client(week.viewer).get(f"{FIGURES_PATH}cycle_time/entities/{way}{WEEK}", **accept)
+    assert answer["Content-Type"].startswith("text/csv")
+    assert answer["Content-Disposition"] == 'attachment; filename="acme-cycle_time-2026-03-02-2026-03-09.csv"'
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert [row["number"] for row in rows] == ["6", "5", "3", "2", "1"]
+    assert [row["title"] for row in rows[:2]] == ["'  @SUM(A1)", '\'=HYPERLINK("http://evil","x")']
+    assert (rows[0]["value"], rows[0]["unit"]) == ("900.0", "seconds")
+
+
+def test_errors_of_a_csv_are_words(cast: Cast) -> None:
+    answer = cast.client(cast.viewer).get(f"{FIGURES_PATH}commits/entities/?format=csv&window=x")
+    assert (answer.status_code, b"7d, 30d or 90d" in answer.content) == (400, True)
+
+
+def test_waiting_changes_are_told(week: Cast) -> None:
+    assert asked(week, f"{FIGURES_PATH}?figure=commits")["is_recalculating"] is False
+    Change.objects.create(kind="team", key="1")
+    assert asked(week, f"{FIGURES_PATH}?figure=commits")["is_recalculating"] is True
+
+
+def test_a_list_costs_the_same_queries_however_long(week: Cast) -> None:
+    counts = []
+    for limit in (1, 5):
+        client = week.client(week.viewer)
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            client.get(f"{FIGURES_PATH}prs_merged/entities/?{WEEK}&limit={limit}")
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 10
+
+
+def test_what_has_not_changed_is_not_sent_again(week: Cast) -> None:
+    client = week.client(week.viewer)
+    as_of = datetime(2026, 3, 10, tzinfo=UTC).isoformat().replace("+00:00", "Z")
+    address = f"{FIGURES_PATH}?{WEEK}&as_of={as_of}"
+    tag = client.get(address)["ETag"]
+    assert client.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 304

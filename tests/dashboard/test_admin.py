@@ -1,0 +1,167 @@
+"""Every page of the admin opens, for everything that is registered, without asking the database once per row."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+
+from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.activity.models import Change, Contributor, PullRequest
+from apps.notifications.models import Notification
+from apps.teams.models import BotRule, Team, TeamRepository
+from apps.users.models import ApiToken
+from tests.api.conftest import API, Cast, make_delivery, make_members
+from tests.metrics.tales import PullRequestTale, tell_all
+
+pytestmark = pytest.mark.django_db
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+LARGEST = 25
+
+
+@pytest.fixture
+def operator(week: Cast) -> Client:
+    make_delivery(1)
+    make_members(week.teams["acme"], "ana", "ben", "cy")
+    TeamRepository.objects.create(team=week.teams["acme"], repository_id=API)
+    BotRule.objects.create(contributor=Contributor.objects.get(login="cy"), is_bot=True)
+    Notification.objects.create(user=week.viewer, message="Hello")
+    ApiToken.objects.issue(user=week.viewer)
+    client = Client()
+    client.force_login(week.operator, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def opened(client: Client, address: str) -> int:
+    """How many queries the page took."""
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(address)
+    assert answer.status_code == 200, address
+    return len(queries)
+
+
+def pages_of(model: Any) -> list[str]:
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    row = model._default_manager.first()
+    changelist = reverse(f"{name}_changelist")
+    pages = [changelist, f"{changelist}?q=12", f"{changelist}?q=acme/api%233", f"{changelist}?q=ana"]
+    return [*pages, reverse(f"{name}_change", args=[row.pk])] if row else pages
+
+
+@pytest.mark.parametrize("app", sorted({model._meta.app_label for model in MODELS}))
+def test_every_page_opens_with_a_bounded_number_of_queries(operator: Client, app: str) -> None:
+    for model in MODELS:
+        for page in pages_of(model) if model._meta.app_label == app else ():
+            assert opened(operator, page) <= LARGEST, page
+
+
+def test_the_first_page_opens(operator: Client) -> None:
+    assert opened(operator, "/admin/") <= LARGEST
+
+
+def test_whatever_can_be_added_has_a_form_that_opens(week: Cast, operator: Client) -> None:
+    request = operator.get("/admin/").wsgi_request
+    addable = [model for model in MODELS if admin.site._registry[model].has_add_permission(request)]
+    assert {Team, BotRule, ApiToken} <= set(addable)
+    for model in addable:
+        assert opened(operator, reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")) <= LARGEST
+
+
+def test_a_list_costs_the_same_queries_however_long(operator: Client) -> None:
+    address = reverse("admin:activity_pullrequest_changelist")
+    before = opened(operator, address)
+    tell_all([step for number in (11, 12, 13) for step in PullRequestTale(number, "ben").opened("03-07 09:00").steps])
+    assert opened(operator, address) == before
+
+
+def test_everything_wears_the_same_clothes() -> None:
+    assert [model for model, page in admin.site._registry.items() if not isinstance(page, ModelAdmin)] == []
+
+
+def test_facts_and_what_is_derived_are_never_edited(week: Cast, operator: Client) -> None:
+    pages = [admin.site._registry[model] for model in MODELS if model._meta.app_label in {"activity", "metrics"}]
+    assert len(pages) > 20
+    assert [page for page in pages if not isinstance(page, ReadOnlyAdmin)] == []
+    row = PullRequest.objects.earliest("pk")
+    address = reverse("admin:activity_pullrequest_change", args=[row.pk])
+    assert operator.post(address, {"title": "Other"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("term", "numbers"),
+    [
+        ("acme/api#3", {3}),
+        ("#3", {3}),
+        ("3", {3}),
+        ("ANA", {1}),
+        ("merge-5", {5}),
+        ("umbrella/secrets#3", set()),
+        ("9" * 4301, set()),
+    ],
+)
+def test_pull_requests_are_found_by_what_people_have_at_hand(operator: Client, term: str, numbers: set[int]) -> None:
+    answer = operator.get(reverse("admin:activity_pullrequest_changelist"), {"q": term})
+    assert {row.number for row in answer.context["cl"].result_list} == numbers
+
+
+def test_contributors_complete_themselves(operator: Client) -> None:
+    answer = operator.get(
+        reverse("admin:autocomplete"),
+        {"term": "an", "app_label": "teams", "model_name": "teammember", "field_name": "contributor"},
+    )
+    assert [found["text"] for found in answer.json()["results"]] == ["ana"]
+
+
+def test_a_team_edited_here_is_a_change_that_figures_follow(week: Cast, operator: Client) -> None:
+    team = week.teams["acme"]
+    Change.objects.all().delete()
+    form = {"name": "Acme", "slug": "acme", "time_zone": "Europe/Berlin", "production_environments": "live"}
+    inlines = {
+        f"{prefix}-{field}": 0
+        for prefix in ("members", "tracked", "accesses")
+        for field in ("TOTAL_FORMS", "INITIAL_FORMS")
+    }
+    address = reverse("admin:teams_team_change", args=[team.pk])
+    answer = operator.post(address, {**form, **inlines, "is_approved": "on"})
+    assert answer.status_code == 302, answer.content
+    assert Change.objects.filter(kind="team", key=str(team.pk)).exists()
+
+
+def test_a_token_made_here_is_shown_once(week: Cast, operator: Client) -> None:
+    answer = operator.post(reverse("admin:users_apitoken_add"), {"user": week.viewer.pk, "label": "sheet"}, follow=True)
+    token = ApiToken.objects.get(label="sheet")
+    assert token.shown in answer.content.decode()
+    again = operator.get(reverse("admin:users_apitoken_change", args=[token.pk])).content.decode()
+    secret = answer.content.decode().split("<code>")[1].split("</code>")[0]
+    assert secret not in again
+
+
+def test_a_secret_that_is_shown_once_is_in_no_cookie(week: Cast, operator: Client) -> None:
+    answer = operator.post(reverse("admin:users_apitoken_add"), {"user": week.viewer.pk, "label": "sheet"})
+    assert answer.status_code == 302
+    assert ApiToken.objects.get(label="sheet").shown not in answer.cookies.output()
+    assert "messages" not in operator.cookies
+
+
+def test_staff_make_tokens_for_themselves_alone(week: Cast) -> None:
+    week.viewer.is_staff = True
+    week.viewer.save()
+    week.viewer.user_permissions.set(Permission.objects.filter(codename__in=("add_apitoken", "view_customuser")))
+    client = Client()
+    client.force_login(week.viewer, backend="django.contrib.auth.backends.ModelBackend")
+    made = [
+        client.post(reverse("admin:users_apitoken_add"), {"user": user.pk}) for user in (week.operator, week.viewer)
+    ]
+    assert [answer.status_code for answer in made] == [200, 302]
+    assert list(ApiToken.objects.values_list("user", flat=True)) == [week.viewer.pk]
+
+
+def test_somebody_who_is_not_staff_is_turned_away(week: Cast) -> None:
+    client = Client()
+    client.force_login(week.admin, backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get("/admin/").status_code == 302

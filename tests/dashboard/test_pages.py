@@ -1,0 +1,177 @@
+"""Pages for people: right, bounded, and only their own."""
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+
+from apps.activity.models import PullRequest
+from apps.metrics.figures import FIGURES
+from apps.teams.models import Team, TeamAccess
+from apps.users.models import CustomUser
+from tests.api.conftest import Cast, make_delivery
+
+pytestmark = pytest.mark.django_db
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+WEEK = "from=2026-03-02&to=2026-03-09"
+
+
+def signed_in(user: CustomUser) -> Client:
+    client = Client()
+    client.force_login(user, backend=BACKEND)
+    return client
+
+
+def read(client: Client, address: str, *, status: int = 200) -> str:
+    answer = client.get(address)
+    assert answer.status_code == status
+    return re.sub(r"\s+", " ", answer.content.decode())
+
+
+@pytest.mark.parametrize("address", ["/", "/teams/acme/figures/commits/", "/api/v1/docs/"])
+def test_who_has_not_signed_in_is_asked_to(cast: Cast, address: str) -> None:
+    answer = Client().get(address)
+    assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={address}")
+
+
+def test_the_front_page_shows_the_figures_of_the_window(week: Cast) -> None:
+    page = read(signed_in(week.viewer), f"/?{WEEK}")
+    assert "2 Mar \N{EN DASH} 8 Mar 2026" in page
+    for shown in ("7 h 00 m", "p75 20 h 00 m", "p90 23 h 36 m", "4 of 5", "0.57", "4 of 7 days", "80%"):
+        assert shown in page, shown
+    for figure in FIGURES.values():
+        assert figure.title in page
+        assert figure.definition in page
+
+
+def test_the_period_before_stands_beside_it(week: Cast) -> None:
+    page = read(signed_in(week.viewer), "/?from=2026-03-09&to=2026-03-16")
+    assert "-100%" in page
+    assert "before 7 h 00 m · n 5" in page
+
+
+def test_only_visible_teams_are_shown(week: Cast) -> None:
+    assert "Umbrella" not in read(signed_in(week.viewer), "/")
+    assert read(signed_in(week.stranger), "/teams/acme/figures/commits/", status=404)
+    assert "acme" not in read(signed_in(week.stranger), "/")
+
+
+def test_a_number_leads_to_what_it_counts(week: Cast) -> None:
+    PullRequest.objects.filter(number=5).update(title="<script>alert(1)</script>")
+    client = signed_in(week.viewer)
+    link = f"/teams/acme/figures/cycle_time/?{WEEK}"
+    assert link.replace("&", "&amp;") in read(client, f"/?{WEEK}")
+    page = read(client, link)
+    assert page.count("<tr>") == 1 + 5
+    assert "<script>" not in page
+    assert "/acme/api/pull/5" in page
+
+
+def test_production_that_nobody_deploys_to_is_named(week: Cast) -> None:
+    Team.objects.filter(slug="acme").update(production_environments=["live"])
+    page = read(signed_in(week.viewer), f"/?{WEEK}")
+    assert "Environments that count as production: live; seen: production, staging." in page
+
+
+@override_settings(PUBLIC_URL="https://figures.example.com")
+def test_a_new_instance_says_where_github_must_post() -> None:
+    operator = CustomUser.objects.create_superuser("operator")
+    assert "https://figures.example.com/webhooks/github/" in read(signed_in(operator), "/")
+    make_delivery(1)
+    assert "No team yet" in read(signed_in(operator), "/")
+
+
+def test_somebody_in_no_team_is_told_whom_to_ask() -> None:
+    page = read(signed_in(CustomUser.objects.create_user("new")), "/")
+    assert "You have no access to a team yet" in page
+    assert "webhooks/github" not in page
+
+
+def test_a_bad_window_says_what_is_accepted(week: Cast) -> None:
+    assert "7d, 30d or 90d" in read(signed_in(week.viewer), "/?window=year", status=400)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("repository=%00", "tracks no repository"),
+        ("as_of=0001-01-01T00:00:00%2B14:00", "1970-01-01"),
+        ("from=0002-01-01&to=0003-01-01", "1970-01-01"),
+    ],
+)
+def test_what_cannot_be_is_told(week: Cast, parameters: str, words: str) -> None:
+    assert words in read(signed_in(week.viewer), f"/?{parameters}", status=400)
+
+
+def test_the_earliest_window_has_a_period_before_it(week: Cast) -> None:
+    read(signed_in(week.viewer), "/?from=1970-01-01&to=1980-01-01")
+
+
+def test_teams_come_in_pages_and_each_costs_the_same(cast: Cast) -> None:
+    counts = []
+    for number in range(7):
+        team = Team.objects.create(name=f"Team {number}", slug=f"team-{number}")
+        TeamAccess.objects.create(team=team, user=cast.viewer)
+        if number in (0, 1, 2):
+            client = signed_in(cast.viewer)
+            with CaptureQueriesContext(connection) as queries:
+                client.get("/")
+            counts.append(len(queries))
+    assert counts[2] - counts[1] == counts[1] - counts[0] <= 45
+    page = read(signed_in(cast.viewer), "/?window=7d")
+    assert page.count('class="board"') == 5
+    assert "?window=7d&amp;page=2" in page
+
+
+def test_the_api_page_tells_every_operation(cast: Cast) -> None:
+    page = read(signed_in(cast.viewer), "/api/v1/docs/")
+    assert page.count('class="operation"') == 23
+    assert "/api/v1/teams/{slug}/figures/{key}/entities/" in page
+
+
+@pytest.mark.parametrize("address", ["/", "/accounts/login/", "/api/v1/docs/", "/teams/acme/figures/commits/"])
+def test_pages_load_nothing_from_elsewhere_and_run_no_scripts(cast: Cast, address: str) -> None:
+    answer = signed_in(cast.viewer).get(address) if "login" not in address else Client().get(address)
+    page = answer.content.decode()
+    loaded = re.findall(r'<(?:link|img|script|iframe)[^>]+(?:href|src)="([^"]+)"', page)
+    assert loaded
+    assert [url for url in loaded if not url.startswith("/static/")] == []
+    assert "<script" not in page
+    assert " style=" not in page
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+
+
+class TestSigningIn:
+    """By password, without telling who has an account."""
+
+    def sign_in(self, username: str, password: str) -> Any:
+        return Client(REMOTE_ADDR="198.51.100.7").post("/accounts/login/", {"login": username, "password": password})
+
+    def test_the_right_password_opens_the_front_page(self) -> None:
+        CustomUser.objects.create_user("ana", password="a right password")
+        answer = self.sign_in("ana", "a right password")
+        assert (answer.status_code, answer["Location"]) == (302, "/")
+
+    def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(self) -> None:
+        CustomUser.objects.create_user("ana", password="a right password")
+        pages = [
+            re.sub(r'value="[^"]*"', "", self.sign_in(name, "wrong").content.decode()) for name in ("ana", "nobody")
+        ]
+        assert pages[0] == pages[1]
+        assert "not correct" in pages[0]
+
+    def test_nobody_opens_an_account_by_themselves(self) -> None:
+        page = Client().get("/accounts/signup/").content.decode()
+        assert "<form" not in page
+
+    def test_github_is_offered_only_where_it_is_set_up(self) -> None:
+        assert "GitHub" not in Client().get("/accounts/login/").content.decode()
+
+    def test_guessing_is_stopped(self) -> None:
+        CustomUser.objects.create_user("ana", password="a right password")
+        statuses = [self.sign_in("ana", "wrong").status_code for _ in range(5)]
+        assert statuses[-1] == 429
+        assert self.sign_in("ana", "a right password").status_code != 302

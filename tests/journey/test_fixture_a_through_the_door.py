@@ -1,0 +1,121 @@
+"""The worked example of METRICS.md, posted at the door as GitHub posts it, in any order and with repeats."""
+
+import random
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+from django.apps import apps
+
+from apps.integrations.story.telling import Sent
+from apps.metrics.figures import FigureQuery, read_figure
+from apps.metrics.models import DerivedPullRequest
+from apps.metrics.recalculation import drain as recalculate
+from apps.teams.models import Team, TeamMember
+from apps.webhooks.draining import drain as process
+from apps.webhooks.models import Delivery
+from tests.emptying import empty
+from tests.github import fixture_a
+from tests.github.door import Door
+from tests.metrics.comparing import assert_equals_rebuild, derived_tables
+from tests.metrics.fixture_a_expectations import (
+    FIRST_COMMITS,
+    FLAGS,
+    HUMANS,
+    MERGED_BY_TEAM,
+    ROUNDS,
+    WEEK,
+    WHILE_THREE_WAS_CLOSED,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+GROUPS, ORDERS_PER_GROUP = 40, 5
+# A push does not tell a commit's parents, so the five merge commits count until somebody knows them.
+EXPECTED = {**HUMANS, "commits": {"value": 11, "remarks": {"merges_not_known": 11}}}
+
+
+def work_off() -> None:
+    """What workers do when the bell rings."""
+    process([], task_id=str(uuid4()), is_redelivered=False)
+    recalculate(seconds=60)
+
+
+def forget_everything() -> None:
+    labels = ("webhooks", "activity", "metrics", "teams")
+    empty(model._meta.db_table for label in labels for model in apps.get_app_config(label).get_models())
+
+
+def arrange_teams() -> None:
+    """The people of the fixture, in their teams for as long as they were."""
+    alpha, beta, platform = (Team.objects.create(name=name, slug=name) for name in ("alpha", "beta", "platform"))
+    moved = fixture_a.ANA_CHANGES_TEAM_AT
+    TeamMember.objects.create(team=alpha, contributor_id=fixture_a.ANA.id, until_at=moved)
+    TeamMember.objects.create(team=beta, contributor_id=fixture_a.ANA.id, from_at=moved)
+    for team, people in (
+        (alpha, (fixture_a.BEN, fixture_a.TALBOT)),
+        (beta, (fixture_a.CY,)),
+        (platform, (fixture_a.BEN,)),
+    ):
+        for person in people:
+            TeamMember.objects.create(team=team, contributor_id=person.id)
+    for team in (alpha, beta, platform):
+        team.tracked.create(repository_id=fixture_a.REPOSITORY_ID)
+
+
+def assert_comes_to_its_numbers() -> None:
+    team = Team.objects.get(account_id=fixture_a.ACME.id)  # made by the installation, with all its repositories
+    query = FigureQuery(team=team, window=WEEK)
+    for key, values in EXPECTED.items():
+        reading = read_figure(key, query).as_dict()
+        assert {name: reading[name] for name in values} == values, key
+    then = FigureQuery(team=team, window=WEEK, as_of=WHILE_THREE_WAS_CLOSED)
+    assert read_figure("closed_unmerged", then).value == 1
+    rows = DerivedPullRequest.objects.all()
+    assert dict(rows.values_list("number", "first_commit_at")) == FIRST_COMMITS
+    assert dict(rows.values_list("number", "review_rounds")) == ROUNDS
+    for flag, numbers in FLAGS.items():
+        assert set(rows.filter(**{flag: True}).values_list("number", flat=True)) == numbers, flag
+
+
+def deliver_shuffled(told: Sequence[Sent], *, seed: int) -> None:
+    """Every delivery, a third of them twice, in a random order, worked off at random moments."""
+    chance = random.Random(seed)  # noqa: S311  a repeatable shuffle
+    shuffled = [*told, *chance.sample(told, k=len(told) // 3)]
+    chance.shuffle(shuffled)
+    door = Door()
+    for start in range(0, len(shuffled), 40):
+        door.deliver(shuffled[start : start + 40])
+        if chance.random() < 0.5:
+            work_off()
+    work_off()
+
+
+def test_in_githubs_order_it_comes_to_its_numbers_and_counts_for_the_team_of_its_day():
+    Door().deliver(fixture_a.fixture_a())
+    work_off()
+    assert not Delivery.objects.exclude(state__in=("processed", "ignored")).exists()
+    assert_comes_to_its_numbers()
+    arrange_teams()
+    for slug, numbers in MERGED_BY_TEAM.items():
+        query = FigureQuery(team=Team.objects.get(slug=slug), window=WEEK)
+        assert read_figure("prs_merged", query).value == len(numbers), slug
+    assert_equals_rebuild()
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_in_any_order_with_repeats_it_comes_to_the_same(group):
+    told = fixture_a.fixture_a()
+    tables = []
+    for seed in range(group * ORDERS_PER_GROUP, (group + 1) * ORDERS_PER_GROUP):
+        forget_everything()
+        deliver_shuffled(told, seed=seed)
+        assert_comes_to_its_numbers()
+        tables.append(derived_tables())
+    assert all(table == tables[0] for table in tables)
+
+
+def test_a_deployment_that_arrives_late_counts():
+    Door().deliver(fixture_a.fixture_a(has_late_deployment=True))
+    work_off()
+    team = Team.objects.get(account_id=fixture_a.ACME.id)
+    assert read_figure("deployments", FigureQuery(team=team, window=WEEK)).value == 5

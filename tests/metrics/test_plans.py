@@ -1,0 +1,197 @@
+"""Neither a figure nor a recalculation reads a table from end to end."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from apps.activity.models import Change, Contributor
+from apps.metrics.figures import FIGURES, FigureQuery, Window
+from apps.metrics.recalculation import recalculate_batch
+from apps.teams.models import Team, TeamMember
+from tests.metrics.tales import profile, repository, tell
+
+pytestmark = pytest.mark.django_db
+
+REPOSITORIES, ACCOUNTS, ROWS = 20, 100, 6000
+PLAIN = {"repository_id": "1 + mod(i, 20)", "number": "i", "rules_version": "1"}
+MANY: dict[str, dict[str, str]] = {
+    "metrics_derivedpullrequest": PLAIN
+    | {
+        "author_id": "1 + mod(i, 100)",
+        "is_bot_author": "false",
+        "opened_at": "t",
+        "is_opened_as_draft": "false",
+        "ready_at": "t",
+        "is_first_commit_adjusted": "false",
+        "review_wait_ended_at": "t + interval '1 h'",
+        "merged_at": "t + interval '2 h'",
+        "closed_at": "t + interval '2 h'",
+        "draft_starts": "'{}'",
+        "draft_ends": "'{}'",
+        "is_draft": "false",
+        "cycle_seconds": "7200",
+        "first_review_seconds": "3600",
+        "size": "5",
+        "review_rounds": "0",
+        "is_reviewed_in_draft": "false",
+        "is_reopened": "false",
+        "is_force_pushed": "false",
+    },
+    "metrics_derivedclosing": PLAIN | {"author_id": "1 + mod(i, 100)", "is_bot_author": "false", "closed_at": "t"},
+    "metrics_derivedreview": PLAIN
+    | {
+        "review_id": "i",
+        "reviewer_id": "1 + mod(i, 100)",
+        "submitted_at": "t",
+        "is_by_bot": "false",
+        "is_by_author": "false",
+    },
+    "metrics_deriveddeployment": {
+        "repository_id": "1 + mod(i, 20)",
+        "group_key": "'deployment ' || i",
+        "environment": "'production'",
+        "deployment_ids": "ARRAY[i]",
+        "last_deployment_id": "i",
+        "sha": "''",
+        "succeeded_at": "t",
+        "rules_version": "1",
+    },
+    "metrics_derivedcommit": {
+        "repository_id": "1 + mod(i, 20)",
+        "sha": "'sha ' || i",
+        "author_id": "1 + mod(i, 100)",
+        "author_login": "''",
+        "is_by_bot": "false",
+        "landed_at": "t",
+        "rules_version": "1",
+    },
+    "activity_pullrequest": {
+        "repository_id": "1 + mod(i, 20)",
+        "number": "i",
+        "author_id": "1 + mod(i, 100)",
+        "created_at": "t",
+        "updated_at": "t",
+        "merged_at": "t + interval '2 h'",
+        "head_ref": "'branch ' || i",
+        "head_sha": "'head ' || i",
+    },
+    "activity_pullrequestevent": {
+        "repository_id": "1 + mod(i, 20)",
+        "number": "i",
+        "kind": "'head_moved'",
+        "subject": "'head ' || i",
+        "at": "t",
+        "source": "'webhook'",
+    },
+    "activity_pullrequestcommit": {
+        "repository_id": "1 + mod(i, 20)",
+        "number": "i",
+        "head_sha": "'head ' || i",
+        "sha": "'head ' || i",
+    },
+    "activity_review": {"github_id": "i", "repository_id": "1 + mod(i, 20)", "number": "i", "submitted_at": "t"},
+    "activity_push": {
+        "repository_id": "1 + mod(i, 20)",
+        "ref": "'refs/heads/branch ' || i",
+        "before_sha": "'0'",
+        "after_sha": "'head ' || i",
+        "pushed_at": "t",
+        "commit_shas": "ARRAY['head ' || i]",
+        "distinct_shas": "ARRAY['head ' || i]",
+    },
+    "activity_commit": {
+        "repository_id": "1 + mod(i, 20)",
+        "sha": "'head ' || i",
+        "author_login": "'login ' || i",
+        "landed_at": "t",
+    },
+    "activity_deployment": {
+        "github_id": "i",
+        "repository_id": "1 + mod(i, 20)",
+        "environment": "'production'",
+        "run_id": "i",
+        "created_at": "t",
+    },
+    "activity_deploymentstatus": {
+        "github_id": "i",
+        "repository_id": "1 + mod(i, 20)",
+        "deployment_id": "i",
+        "state": "'success'",
+        "created_at": "t",
+    },
+}
+
+
+CHANGES = (
+    ("pull_request", "6:5"),
+    ("branch", "6:refs/heads/branch 5"),
+    ("commit", "6:head 5"),
+    ("deployment", "5"),
+    ("contributor", "2"),
+)
+
+
+@pytest.fixture
+def team() -> Team:
+    """Many rows over many repositories, accounts and days; the team tracks two repositories and has one member."""
+    Contributor.objects.bulk_create(Contributor(github_id=number) for number in range(1, ACCOUNTS + 1))
+    tell(profile("ana"), *(repository(number, full_name=f"acme/{number}") for number in range(1, REPOSITORIES + 1)))
+    with connection.cursor() as cursor:
+        for table, columns in MANY.items():
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())}"  # noqa: S608  above
+                " FROM (SELECT i, timestamptz '2026-01-01' + i * interval '1 h' AS t FROM generate_series(1, %s) AS i)",
+                [ROWS],
+            )
+            cursor.execute(f"ANALYZE {table}")
+        # Weigh rows as if there were a hundred times as many: reading some thousands from end to end is no mistake.
+        cursor.execute("SET LOCAL cpu_tuple_cost = 1")
+    made = Team.objects.create(name="Team", slug="team")
+    for number in (1, 2):
+        made.tracked.create(repository_id=number)
+    TeamMember.objects.create(team=made, contributor_id=1)
+    Change.objects.all().delete()
+    return made
+
+
+def test_a_figure_reads_by_index(team: Team) -> None:
+    window = Window(start=date(2026, 3, 2), end=date(2026, 3, 9), time_zone="UTC")
+    query = FigureQuery(team=team, window=window)
+    for figure in FIGURES.values():
+        rows = figure.population(query)
+        assert rows.exists() or figure.key in ("wip", "age"), f"{figure.key} shows nothing here"
+        plan = rows.explain()
+        assert "_by_repository" in plan, figure.key
+        assert not read_whole(plan), figure.key
+
+
+def test_a_recalculation_reads_by_index(team: Team) -> None:
+    for kind, key in CHANGES:
+        Change.objects.create(kind=kind, key=key)
+        plans: list[str] = []
+        with connection.execute_wrapper(explaining(plans)):
+            assert recalculate_batch(skipped=set())
+        assert plans
+        for plan in plans:
+            assert not read_whole(plan), f"{kind}: {plan}"
+
+
+def explaining(plans: list[str]) -> Callable[..., Any]:
+    """Ask for the plan of every statement just before it runs."""
+
+    def explain(execute: Any, statement: str, parameters: Any, many: bool, context: Any) -> Any:
+        if statement.lstrip().startswith(("SELECT", "WITH", "DELETE", "INSERT")):
+            with connection.connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {statement}", parameters)
+                plans.append("\n".join(row[0] for row in cursor.fetchall()))
+        return execute(statement, parameters, many, context)
+
+    return explain
+
+
+def read_whole(plan: str) -> list[str]:
+    """The tables that the plan would read from end to end."""
+    return [table for table in MANY if f"Seq Scan on {table}" in plan]

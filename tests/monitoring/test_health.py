@@ -1,0 +1,95 @@
+"""Alive, ready, and what a stranger is told."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
+from django.test.utils import CaptureQueriesContext, override_settings
+
+from apps.users.models import CustomUser
+from apps.webhooks import secret_slots
+
+READY = {"status": "ready", "database": "up", "migrations": "applied", "secret": "present", "broker": "up"}
+
+
+@pytest.fixture(autouse=True)
+def no_remembered_secrets() -> Iterator[None]:
+    secret_slots.forget_slots()
+    yield
+    secret_slots.forget_slots()
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def ask(client: Client | None = None) -> tuple[int, dict[str, Any]]:
+    answer = (client or Client()).get("/readyz")
+    return answer.status_code, answer.json()
+
+
+def test_alive_asks_nobody() -> None:
+    answer = Client().get("/livez")  # without the database mark: a query would fail
+    assert (answer.status_code, answer.content) == (200, b"alive\n")
+
+
+@pytest.mark.django_db
+def test_ready_when_a_delivery_would_be_kept() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert ask() == (200, READY)
+    assert len(queries) <= 5
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("port", ["closed_port", "silent_port"])
+def test_without_the_broker_it_is_ready_and_says_so(request: pytest.FixtureRequest, port: str) -> None:
+    with override_settings(REDIS_URL=f"redis://:secret@127.0.0.1:{request.getfixturevalue(port)}/0"):
+        assert ask() == (200, READY | {"broker": "down"})
+
+
+@pytest.mark.django_db
+def test_without_a_secret_it_is_not_ready() -> None:
+    with override_settings(GITHUB_WEBHOOK_SECRETS=[]):
+        assert ask() == (503, READY | {"status": "not ready", "secret": "missing"})
+
+
+@pytest.mark.django_db
+def test_with_a_migration_to_apply_it_is_not_ready() -> None:
+    MigrationRecorder(connection).record_unapplied("webhooks", "0001_initial")
+    assert ask() == (503, READY | {"status": "not ready", "migrations": "pending"})
+
+
+@pytest.mark.django_db
+def test_without_the_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise DatabaseError("connection to server at 10.0.0.7 failed: password is hunter2")
+
+    monkeypatch.setattr(connection, "cursor", refuse)
+    status, told = ask()
+    assert (status, told) == (503, {"status": "not ready", "database": "down", "broker": "up"})
+
+
+@pytest.mark.django_db
+def test_explanations_are_for_operators(client: Client) -> None:
+    operator = CustomUser.objects.create_superuser("operator")
+    for user, is_told in ((CustomUser.objects.create_user("viewer"), False), (operator, True)):
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        with override_settings(GITHUB_WEBHOOK_SECRETS=[]):
+            secret_slots.forget_slots()
+            _, told = ask(client)
+        assert ("GITHUB_WEBHOOK_SECRETS" in str(told)) is is_told

@@ -1,0 +1,62 @@
+"""What Prometheus is told, and who may ask."""
+
+import re
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test import Client, override_settings
+
+from apps.activity.models import Change
+from tests.api.conftest import make_delivery
+
+pytestmark = pytest.mark.django_db
+
+
+def value_of(text: str, name: str) -> float:
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert found, name
+    return float(found[1])
+
+
+def test_the_tables_and_the_counters_of_the_door() -> None:
+    Client().post("/webhooks/github/", data=b"{}", content_type="application/json")  # refused, and counted
+    make_delivery(1)
+    Change.objects.create(kind="team", key="1")
+    text = Client().get("/metrics").content.decode()
+    assert value_of(text, "tformance_database_up") == 1
+    assert value_of(text, 'tformance_deliveries_by_state{state="received"}') == 1
+    assert value_of(text, 'tformance_deliveries_by_state{state="dead"}') == 0
+    assert value_of(text, "tformance_oldest_waiting_seconds") >= 0
+    assert value_of(text, "tformance_changes_waiting") == 1
+    assert "tformance_door_answers_total" in text
+
+
+def test_a_database_that_is_down_is_a_number_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(connection, "cursor", refuse)
+    answer = Client().get("/metrics")
+    assert (answer.status_code, value_of(answer.content.decode(), "tformance_database_up")) == (200, 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "expected"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("10.0.0.7", {}, 401),
+        ("127.0.0.1", {"HTTP_X_FORWARDED_FOR": "203.0.113.9"}, 401),
+        ("127.0.0.1", {"HTTP_FORWARDED": "for=203.0.113.9"}, 401),
+    ],
+)
+def test_without_a_token_only_this_machine_may_ask(address: str, headers: dict[str, str], expected: int) -> None:
+    assert Client(REMOTE_ADDR=address).get("/metrics", **headers).status_code == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("Bearer correct horse", 200), ("Bearer wrong", 401), ("", 401), ("Bearer ü", 401)]
+)
+def test_with_a_token_only_its_bearer_may_ask(given: str, expected: int) -> None:
+    with override_settings(METRICS_TOKEN="correct horse"):
+        assert Client().get("/metrics", HTTP_AUTHORIZATION=given).status_code == expected

@@ -1,0 +1,75 @@
+"""The watch: finds what is wrong, tells operators once."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from django.utils import timezone
+
+from apps.activity.models import Change
+from apps.monitoring.models import StatusCheck
+from apps.monitoring.tasks import check_status
+from apps.notifications.models import Notification
+from apps.users.models import CustomUser
+from apps.webhooks import secret_slots
+from apps.webhooks.models import Delivery
+from tests.api.conftest import make_delivery
+
+pytestmark = pytest.mark.django_db
+
+
+def test_nothing_is_wrong_in_a_quiet_house() -> None:
+    make_delivery(1)
+    assert check_status() == []
+    assert str(StatusCheck.objects.get()) == "healthy"
+
+
+def wait_long() -> None:
+    make_delivery(1)
+    Delivery.objects.update(not_before=timezone.now() - timedelta(minutes=5))
+
+
+def die() -> None:
+    make_delivery(1, state="dead", finished_at=timezone.now())
+
+
+def go_stale() -> None:
+    Change.objects.create(kind="team", key="1")
+    Change.objects.update(recorded_at=timezone.now() - timedelta(minutes=10))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "problem"),
+    [(wait_long, "deliveries_wait"), (die, "deliveries_need_somebody"), (go_stale, "figures_are_stale")],
+)
+def test_a_problem_is_found(break_it: Any, problem: str) -> None:
+    break_it()
+    assert check_status() == [problem]
+
+
+def test_missing_secrets_and_a_dead_broker_are_found() -> None:
+    secret_slots.forget_slots()
+    with override_settings(GITHUB_WEBHOOK_SECRETS=[], REDIS_URL="redis://127.0.0.1:1/0"):
+        assert check_status() == ["broker_down", "no_webhook_secret"]
+
+
+def test_operators_are_told_once_of_each_problem() -> None:
+    CustomUser.objects.create_user("viewer")
+    operator = CustomUser.objects.create_superuser("operator")
+    die()
+    check_status()
+    check_status()
+    note = Notification.objects.get()
+    assert (note.user, "dead or quarantined" in note.message) == (operator, True)
+    Delivery.objects.update(state="processed")
+    check_status()
+    Delivery.objects.update(state="dead")
+    check_status()
+    assert Notification.objects.count() == 2
+
+
+def test_old_looks_are_forgotten() -> None:
+    StatusCheck.objects.create(checked_at=timezone.now() - timedelta(days=8))
+    check_status()
+    assert StatusCheck.objects.count() == 1

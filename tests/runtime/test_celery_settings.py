@@ -1,0 +1,115 @@
+"""Every value that keeps Celery a doorbell, and the failure it prevents (docs/guarantees.md)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.webhooks.tasks import process_deliveries
+from tformance.broker import QUEUES, celery_settings
+from tformance.celery import app
+
+
+def settings_of(role: str) -> dict[str, Any]:
+    settings = celery_settings(role=role, var=Path("/nowhere"))
+    return {name.removeprefix("CELERY_").lower(): value for name, value in settings.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("task_acks_late", True),
+        ("task_reject_on_worker_lost", True),
+        ("task_ignore_result", True),
+        ("task_serializer", "json"),
+        ("accept_content", ["json"]),
+        ("result_accept_content", ["json"]),
+        ("task_create_missing_queues", False),
+        ("worker_prefetch_multiplier", 1),
+        ("worker_enable_remote_control", False),
+        ("worker_send_task_events", False),
+        ("worker_cancel_long_running_tasks_on_connection_loss", False),
+        ("worker_soft_shutdown_timeout", 20),
+        ("worker_eta_task_limit", 100),
+        ("worker_max_tasks_per_child", 1000),
+        ("broker_connection_retry_on_startup", True),
+        ("enable_utc", True),
+    ],
+)
+def test_the_running_application_has_the_pinned_value(name: str, value: object) -> None:
+    assert app.conf[name] == value
+
+
+def test_a_task_is_stopped_before_its_message_is_delivered_again() -> None:
+    visibility = app.conf.broker_transport_options["visibility_timeout"]
+    assert app.conf.task_soft_time_limit < app.conf.task_time_limit < visibility
+
+
+def test_a_worker_notices_a_connection_that_died_without_a_word() -> None:
+    options = settings_of("worker")["broker_transport_options"]
+    assert options["socket_timeout"] == 5
+    assert options["socket_connect_timeout"] == 2
+    assert options["health_check_interval"] == 5
+    assert options["socket_keepalive"] is True
+
+
+def test_lost_messages_are_restored_soon_not_after_a_hundred_seconds() -> None:
+    options = settings_of("worker")["broker_transport_options"]
+    assert options["unacked_restore_interval"] * options["unacked_restore_throttle"] == 5
+
+
+def test_a_web_process_tries_to_ring_once_and_briefly() -> None:
+    settings = settings_of("web")
+    assert settings["task_publish_retry"] is False
+    options = settings["broker_transport_options"]
+    assert options["max_retries"] == 0
+    assert options["socket_timeout"] + options["socket_connect_timeout"] <= 1.5
+
+
+def test_all_roles_agree_on_when_a_message_is_lost() -> None:
+    """The shortest visibility timeout on a broker wins over all others."""
+    lost_after = {
+        settings_of(role)["broker_transport_options"]["visibility_timeout"] for role in ("web", "worker", "beat")
+    }
+    assert lost_after == {300}
+
+
+def test_each_queue_is_one_list_of_its_own() -> None:
+    queues = app.amqp.queues
+    assert set(queues) == set(QUEUES)
+    assert {queue.routing_key for queue in queues.values()} == set(QUEUES)
+
+
+@pytest.mark.parametrize(
+    ("task", "queue"),
+    [
+        ("apps.webhooks.tasks.process_deliveries", "live"),
+        ("apps.webhooks.tasks.dispatch", "live"),
+        ("apps.webhooks.tasks.prune_bodies", "maintenance"),
+        ("apps.metrics.tasks.recalculate_stale", "figures"),
+        ("apps.metrics.tasks.update_metrics", "figures"),
+        ("apps.integrations.tasks.sync_repository", "backfill"),
+        ("apps.notifications.tasks.send_email", "maintenance"),
+        ("apps.monitoring.tasks.check_status", "maintenance"),
+        ("celery.backend_cleanup", "maintenance"),
+    ],
+)
+def test_a_task_goes_to_the_queue_of_its_kind(task: str, queue: str) -> None:
+    assert app.amqp.router.route({}, task)["queue"].name == queue
+
+
+def test_every_task_of_ours_has_a_queue_that_exists() -> None:
+    ours = [name for name in app.tasks if name.startswith("apps.")]
+    assert ours
+    for name in ours:
+        wanted = {"queue": app.tasks[name].queue} if getattr(app.tasks[name], "queue", None) else {}
+        assert app.amqp.router.route(wanted, name)["queue"].name in QUEUES
+
+
+def test_a_message_really_lands_in_its_queue() -> None:
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        channel.queue_purge("live")
+        process_deliveries.apply_async(args=([],), connection=connection)
+        assert [channel._size(name) for name in QUEUES] == [1, 0, 0, 0]
+        channel.queue_purge("live")

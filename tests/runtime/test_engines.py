@@ -1,0 +1,285 @@
+"""The embedded PostgreSQL and Redis, as a person meets them who starts, kills, moves and copies things."""
+
+import os
+import shutil
+import signal
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from tformance.embedded.account import engine_account
+from tformance.embedded.binaries import locate
+from tformance.embedded.engines import Engines
+from tformance.embedded.errors import EmbeddedError
+from tformance.embedded.home import LONGEST_SOCKET_PATH, Home, abandoned_folders
+from tformance.embedded.occupants import occupants
+from tformance.embedded.postgres import SETTINGS, Postgres
+from tformance.embedded.redis_server import Redis
+
+pytestmark = pytest.mark.usefixtures("no_servers")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="about running as root")
+
+
+def postgres_of(engines: Engines) -> Postgres:
+    home = Home.existing(engines.var)
+    assert home is not None
+    return Postgres(home=home, binaries=locate(home.root), durable=False)
+
+
+def redis_of(engines: Engines) -> Redis:
+    home = Home.existing(engines.var)
+    assert home is not None
+    return Redis(home=home, binaries=locate(home.root), durable=False)
+
+
+def living(engines: Engines) -> list[psutil.Process]:
+    return occupants(postgres_of(engines).data) + occupants(redis_of(engines).data)
+
+
+def query(engines: Engines, statement: str) -> object:
+    with psycopg.connect(postgres_of(engines).home.database_url, autocommit=True) as connection:
+        cursor = connection.execute(statement)
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
+
+
+def kill_outright(engines: Engines) -> None:
+    for process in living(engines):
+        process.kill()
+    psutil.wait_procs(living(engines), timeout=10)
+
+
+def test_both_answer_after_a_start_and_nothing_is_left_after_a_stop(engines: Engines) -> None:
+    engines.start()
+    assert query(engines, "SELECT 1") == 1
+    with redis.Redis.from_url(redis_of(engines).home.redis_url) as client:
+        assert client.ping()
+
+    engines.stop()
+    assert living(engines) == []
+    assert (engines.status().postgres, engines.status().redis) == (False, False)
+
+
+def test_a_second_start_and_a_second_stop_change_nothing(engines: Engines) -> None:
+    engines.start()
+    before = {process.pid for process in living(engines) if process.ppid() not in {1, os.getpid()}}
+    addresses = replace(postgres_of(engines).home)
+    engines.start()
+    assert postgres_of(engines).home == addresses
+    assert before <= {process.pid for process in living(engines)}
+    engines.stop()
+    engines.stop()
+
+
+def test_a_killed_run_does_not_block_the_next_start_nor_lose_what_was_committed(engines: Engines) -> None:
+    engines.start()
+    query(engines, "CREATE TABLE kept AS SELECT 42 AS answer")
+    kill_outright(engines)
+
+    engines.start()
+    assert query(engines, "SELECT answer FROM kept") == 42
+
+
+def test_a_postmaster_that_died_alone_is_replaced_when_its_backends_have_gone(engines: Engines) -> None:
+    engines.start()
+    postmaster = postgres_of(engines).postmaster()
+    assert postmaster is not None
+    os.kill(postmaster, signal.SIGKILL)
+
+    engines.start()
+    assert postgres_of(engines).postmaster() not in {None, postmaster}
+
+
+def test_a_pid_file_that_names_a_living_stranger_is_not_believed(engines: Engines) -> None:
+    engines.start()
+    kill_outright(engines)
+    pid_file = postgres_of(engines).data / "postmaster.pid"
+    pid_file.write_text("\n".join([str(os.getpid()), *pid_file.read_text().splitlines()[1:]]))
+
+    engines.start()
+    assert engines.status().postgres
+
+
+def test_a_cluster_that_was_half_made_is_made_again(fresh_engines: Engines) -> None:
+    fresh_engines.start()
+    fresh_engines.stop()
+    data = postgres_of(fresh_engines).data
+    data.rename(data.with_name("draft"))
+
+    fresh_engines.start()
+    assert query(fresh_engines, "SELECT current_database()") == "tformance"
+
+
+def test_redis_data_that_cannot_be_read_is_set_aside(fresh_engines: Engines) -> None:
+    fresh_engines.start()
+    fresh_engines.stop()
+    server = replace(redis_of(fresh_engines), durable=True)
+    (server.data / "appendonly.aof").write_bytes(b"this is no command\r\n" * 9)
+    (server.data / "appendonlydir").mkdir()
+    (server.data / "appendonlydir" / "appendonly.aof.manifest").write_bytes(b"garbage")
+
+    server.start()
+    assert server.is_ready()
+    assert list(server.data.parent.glob("unreadable-*"))
+
+
+def test_two_checkouts_run_side_by_side(engines: Engines, tmp_path: Path) -> None:
+    other = Engines(var=tmp_path / "other", durable=False)
+    try:
+        engines.start()
+        other.start()
+        query(engines, "CREATE TABLE mine (id int)")
+        assert query(other, "SELECT to_regclass('mine')") is None
+        other.stop()
+        assert engines.status().postgres
+    finally:
+        other.remove()
+
+
+def test_a_port_that_somebody_else_took_meanwhile_is_given_up(engines: Engines) -> None:
+    engines.start()
+    engines.stop()
+    home = postgres_of(engines).home
+    with socket.create_server(("127.0.0.1", home.postgres_port)), socket.create_server(("127.0.0.1", home.redis_port)):
+        engines.start()
+        moved = postgres_of(engines).home
+        assert engines.status().postgres
+        assert engines.status().redis
+    assert not {moved.postgres_port, moved.redis_port} & {home.postgres_port, home.redis_port}
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_is_fine(no_servers: None, tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a-folder-with-quite-a-long-name"] * 5)
+    engines = Engines(var=deep, durable=False)
+    try:
+        engines.start()
+        home = postgres_of(engines).home
+        assert len(f"{home.sockets}/.s.PGSQL.{home.postgres_port}.lock") <= LONGEST_SOCKET_PATH
+        assert query(engines, "SELECT 1") == 1
+    finally:
+        engines.remove()
+
+
+def test_a_copied_checkout_gets_engines_of_its_own(fresh_engines: Engines, tmp_path: Path) -> None:
+    fresh_engines.start()
+    copy = Engines(var=tmp_path / "copy", durable=False)
+    copy.var.mkdir()
+    shutil.copy(fresh_engines.var / "engines.json", copy.var)
+    try:
+        copy.start()
+        assert postgres_of(copy).data != postgres_of(fresh_engines).data
+        assert fresh_engines.status().postgres
+    finally:
+        copy.remove()
+
+
+def test_a_moved_checkout_keeps_its_data(fresh_engines: Engines, tmp_path: Path) -> None:
+    fresh_engines.start()
+    query(fresh_engines, "CREATE TABLE kept (id int)")
+    fresh_engines.stop()
+    moved = Engines(var=fresh_engines.var.rename(tmp_path / "moved"), durable=False)
+    try:
+        moved.start()
+        assert query(moved, "SELECT to_regclass('kept')") == "kept"
+    finally:
+        moved.remove()
+
+
+def test_whoever_leaves_last_stops_them(engines: Engines) -> None:
+    with engines.borrowed():
+        with Engines(var=engines.var, durable=False).borrowed():
+            assert engines.status().postgres
+        assert engines.status().postgres
+    assert living(engines) == []
+
+
+def test_a_server_that_the_environment_names_is_not_started(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere")
+    engines.stop()
+    engines.start()
+    assert (engines.status().postgres, engines.status().redis) == (True, False)
+
+
+def test_both_ask_for_a_password_and_listen_on_loopback_only(engines: Engines) -> None:
+    engines.start()
+    home = postgres_of(engines).home
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(f"postgres://tformance:wrong@127.0.0.1:{home.postgres_port}/tformance")
+    with redis.Redis(port=home.redis_port) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+    for process in living(engines):
+        listening = [one.laddr for one in process.net_connections() if one.status == psutil.CONN_LISTEN]
+        assert {address.ip for address in listening} <= {"127.0.0.1"}
+
+
+def test_production_keeps_what_it_commits(fresh_engines: Engines) -> None:
+    durable = Engines(var=fresh_engines.var)
+    durable.start()
+    assert [query(durable, f"SHOW {name}") for name in ("fsync", "full_page_writes", "synchronous_commit")] == [
+        "on"
+    ] * 3
+    assert query(durable, "SHOW data_checksums") == "on"
+    assert query(durable, "SHOW password_encryption") == SETTINGS["password_encryption"]
+
+
+@needs_root
+def test_as_root_they_run_as_somebody_else_whose_data_only_they_can_read(engines: Engines) -> None:
+    engines.start()
+    account = engine_account()
+    assert account is not None
+    assert {process.uids().effective for process in living(engines)} == {account.uid}
+    for data in (postgres_of(engines).data, redis_of(engines).data):
+        assert (data.stat().st_uid, data.stat().st_mode & 0o777) == (account.uid, 0o700)
+
+
+@needs_root
+def test_as_root_their_environment_holds_no_secret_of_ours(
+    fresh_engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "a secret of ours")
+    fresh_engines.start()
+    assert all("SECRET_KEY" not in process.environ() for process in living(fresh_engines))
+
+
+def test_no_folder_of_anybody_changes_its_permissions(fresh_engines: Engines, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    watched = [tmp_path, *tmp_path.parents, Path("/var/lib"), Path(os.__file__).parent]
+    before = [(place.stat().st_mode, place.stat().st_uid) for place in watched]
+    fresh_engines.start()
+    assert [(place.stat().st_mode, place.stat().st_uid) for place in watched] == before
+
+
+def test_a_folder_laid_out_for_us_by_somebody_else_is_refused(fresh_engines: Engines, tmp_path: Path) -> None:
+    fresh_engines.start()
+    fresh_engines.stop()
+    home = postgres_of(fresh_engines).home
+    trap = tmp_path / "trap"
+    trap.mkdir(mode=0o777)
+    trap.chmod(0o777)
+    home.root.rename(tmp_path / "away")
+    home.root.symlink_to(trap)
+    with pytest.raises(EmbeddedError, match="not a private folder of ours"):
+        fresh_engines.start()
+    home.root.unlink()
+    (tmp_path / "away").rename(home.root)
+
+
+@needs_root
+def test_data_whose_checkout_is_gone_is_named_and_kept(fresh_engines: Engines) -> None:
+    fresh_engines.start()
+    fresh_engines.stop()
+    home = postgres_of(fresh_engines).home
+    assert home.root not in abandoned_folders()
+    memory = fresh_engines.var / "engines.json"
+    kept = memory.read_text()
+    memory.unlink()
+    assert home.root in abandoned_folders()
+    assert home.root.is_dir()
+    memory.write_text("damaged")
+    assert home.root not in abandoned_folders()
+    memory.write_text(kept)

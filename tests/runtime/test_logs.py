@@ -1,0 +1,79 @@
+"""A log line is one line, and holds no secret."""
+
+import io
+import json
+import logging
+
+import pytest
+import structlog
+from structlog.typing import EventDict
+
+from tformance.log_format import HIDDEN, escape_control_characters, hide_secrets, logging_configuration, redact
+
+TOKEN = "ghs_" + "a1B2" * 9
+
+
+def event_of(**event: object) -> EventDict:
+    return escape_control_characters(None, "info", hide_secrets(None, "info", event))
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        TOKEN,
+        "github_pat_11ABCDEFG0123456789_abcdef",
+        "sha256=" + "0f" * 32,
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxIn0.c2lnbmF0dXJl",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nMIIEow",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(secret: str) -> None:
+    assert redact(f"before {secret} after").startswith(f"before {HIDDEN}")
+    assert secret not in json.dumps(event_of(event=f"got {secret}", nested={"list": [secret]}))
+
+
+def test_passwords_in_addresses_are_hidden() -> None:
+    assert redact("redis://:hunter2@127.0.0.1/0 postgres://u:hunter2@h/n") == (
+        f"redis://{HIDDEN}@127.0.0.1/0 postgres://{HIDDEN}@h/n"
+    )
+
+
+@pytest.mark.parametrize("name", ["password", "client_secret", "Authorization", "private_key", "installation_token"])
+def test_a_value_under_a_name_that_says_so_is_hidden(name: str) -> None:
+    assert event_of(**{name: "hunter2"}) == {name: HIDDEN}
+    assert event_of(context={name: "hunter2"}) == {"context": {name: HIDDEN}}
+
+
+def test_ids_and_counts_are_left_alone() -> None:
+    assert event_of(event="finished", delivery_id=7, is_new=True, nothing=None) == {
+        "event": "finished",
+        "delivery_id": 7,
+        "is_new": True,
+        "nothing": None,
+    }
+
+
+@pytest.mark.parametrize("control", ["\n", "\r", "\x1b[31m", "\x00", "\x9b", "\u2028", "\u202e"])
+def test_a_client_can_neither_start_a_line_nor_steer_a_terminal(control: str) -> None:
+    written = event_of(event=f"branch {control} name")["event"]
+    assert control not in written
+    assert written.isprintable()
+
+
+def test_a_line_of_any_library_is_one_json_object_without_secrets() -> None:
+    configuration = logging_configuration(role="web")["formatters"]["structured"]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=configuration["processors"], foreign_pre_chain=configuration["foreign_pre_chain"]
+    )
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    logger = logging.Logger("a.library")
+    logger.addHandler(handler)
+
+    logger.warning("refused %s\nfor %s", TOKEN, "somebody", extra={"attempt": 3})
+
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line).items() >= {"role": "web", "level": "warning", "logger": "a.library", "attempt": 3}.items()
+    assert TOKEN not in line

@@ -1,0 +1,82 @@
+"""make: the front door."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+MAKEFILE = PROJECT / "Makefile"
+TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE.read_text(), re.MULTILINE)
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="about make")
+
+
+def make(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["make", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@needs_make
+def test_help_is_what_make_says_by_itself_and_lists_every_target() -> None:
+    listed = {line.split()[0] for line in make().stdout.splitlines() if line.startswith("  ")}
+    assert listed == set(TARGETS)
+    assert all(len(line.split(maxsplit=1)) == 2 for line in make("help").stdout.splitlines())
+
+
+def test_every_target_is_phony() -> None:
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", MAKEFILE.read_text(), re.MULTILINE)
+    assert phony
+    assert set(phony[1].replace("\\\n", " ").split()) == set(TARGETS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("demo", "run", "stop", "test", "check", "lint", "types", "migrate", "bench", "backup", "restore", "upgrade"),
+        *("celery-worker", "celery-beat", "celery-dev", "lock", "clean"),
+    ],
+)
+def test_the_targets_that_people_know_exist(name: str) -> None:
+    assert name in TARGETS
+
+
+def test_every_target_that_a_document_names_exists() -> None:
+    documents = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
+    named = {target for page in documents for target in re.findall(r"`make ([a-z-]+)", page.read_text())}
+    assert named
+    assert named <= set(TARGETS)
+
+
+@needs_make
+def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit\nexit 1\n')
+    old.chmod(0o755)
+    answer = make(f"PYTHON={old}", f"VENV={tmp_path}/venv", f"{tmp_path}/venv/bin/python")
+    assert answer.returncode != 0
+    assert "Python 3.9.2; tformance needs 3.11 or newer" in answer.stdout
+
+
+@needs_make
+def test_a_missing_python_is_named(tmp_path: Path) -> None:
+    answer = make("PYTHON=python9", f"VENV={tmp_path}/venv", f"{tmp_path}/venv/bin/python")
+    assert answer.returncode != 0
+    assert "python9 is not installed" in answer.stdout
+
+
+def test_what_is_installed_is_pinned_by_hash() -> None:
+    assert "--require-hashes" in MAKEFILE.read_text()
+    for name in ("run.lock", "dev.lock"):
+        lock = (PROJECT / "requirements" / name).read_text()
+        pins = re.findall(r"^[a-z0-9-]+(?:\[[a-z,]+\])?==", lock, re.MULTILINE | re.IGNORECASE)
+        assert len(pins) > 40
+        assert len(re.findall(r"^\S+==.*\\\n\s+--hash=sha256:", lock, re.MULTILINE)) == len(pins)
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    script = (PROJECT / ".ci" / "run").read_text()
+    assert "make test" in script
+    assert "make test" in (PROJECT / "README.md").read_text()
+    assert "make check" in script

@@ -1,0 +1,42 @@
+"""How the API reads a body: what no program could mean is 400, before anything else looks at it."""
+
+import codecs
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import JSONRenderer
+
+
+class BodyParser(JSONParser):
+    """JSON that can be stored and told again: bounded in depth, finite in its numbers, whole in its characters."""
+
+    renderer_class = JSONRenderer
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        encoding = (parser_context or {}).get("encoding", settings.DEFAULT_CHARSET)
+        try:
+            found = json.load(codecs.getreader(encoding)(stream), parse_float=finite, parse_constant=refused)
+            json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no character
+        except RecursionError as error:
+            raise ParseError("The JSON is nested too deeply.") from error
+        except UnicodeEncodeError as error:
+            raise ParseError("A text in the JSON holds half a surrogate pair.") from error
+        except (ValueError, LookupError) as error:  # LookupError: an encoding that there is not
+            raise ParseError(f"The body is no JSON: {error}") from error
+        return found
+
+
+def finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def refused(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
