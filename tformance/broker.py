@@ -26,7 +26,7 @@ PATIENT = {
     "socket_timeout": 5,  # a half-open connection is noticed; without it a worker stays deaf for ever
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
-    "health_check_interval": 5,
+    "health_check_interval": 3,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
 }
@@ -82,6 +82,7 @@ def _worker() -> dict[str, Any]:
         "worker_soft_shutdown_timeout": 20,
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,
+        "worker_lost_wait": 1.0,  # a killed child's message goes back at once: whatever it had done is fenced
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # True starts the task a third time
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

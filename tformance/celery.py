@@ -6,6 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from tformance.hearing import Hearing
 from tformance.heartbeat import Heartbeat
 from tformance.schedule import SCHEDULE
 
@@ -15,6 +16,7 @@ app = Celery("tformance")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = SCHEDULE
 app.steps["consumer"].add(Heartbeat)
+app.steps["consumer"].add(Hearing)
 app.autodiscover_tasks()
 
 

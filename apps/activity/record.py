@@ -11,6 +11,7 @@ from apps.activity.facts import Evidence, Fact, Snapshot
 from apps.activity.merging import DIGEST_LENGTH, MergeRule, Row, SnapshotRule, UnionRule
 from apps.activity.models import Change, Contributor, Installation, Provenance, PullRequest, Repository
 from apps.activity.rules import NUMBERED, RULES
+from apps.crash_points import crash_point
 
 Model = type[django_models.Model]
 STUBS: dict[Model, UnionRule] = {
@@ -73,6 +74,7 @@ def record(evidence: Sequence[Evidence]) -> None:
             STUBS[model].apply(stubs[model])
         for kind, rule in rules.items():
             changes |= dict.fromkeys(applied(rule, rows.get(kind, ())))
+    crash_point("record.half_way")
     insert_provenance(evidence)
     Change.objects.bulk_create(Change(kind=kind, key=key) for kind, key in changes)
 

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Change
+from apps.crash_points import crash_point
 from apps.metrics.blame import will_pass
 from apps.metrics.changes import Stale, claim, claim_one, hand_on, oldest, set_aside, spread_contributors, stale
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
@@ -61,7 +62,11 @@ def recalculate_batch(*, skipped: set[int], deadline: float = math.inf) -> bool:
         with transaction.atomic():
             changes = claim(KNOWN, limit=BATCH, skipped=skipped)
             if changes:
+                crash_point("recalculate.after_claim")
                 recalculate(stale(changes, most=BATCH))
+                crash_point("recalculate.before_commit")
+        if changes:
+            crash_point("recalculate.after_commit")
         return bool(changes)
     except Exception as error:
         if will_pass(error):

@@ -8,9 +8,10 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from apps.activity.models import Change
+from apps.crash_points import crash_point
 from apps.webhooks import ring
 
-RING_AGAIN_AFTER_S = 10
+RING_AGAIN_AFTER_S = 5
 CHANGES_MAY_WAIT = timedelta(seconds=5)
 MOST_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
@@ -44,10 +45,12 @@ class Dispatched:
 
 
 def dispatch() -> Dispatched:
-    """Ring for due deliveries not rung for in 10 s, 50 a message, and for changes older than 5 s."""
+    """Ring for due deliveries not rung for in 5 s, 50 a message, and for changes older than 5 s."""
     with connection.cursor() as cursor:
         cursor.execute(_MARK, {"again": RING_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
         ids = sorted(row[0] for row in cursor.fetchall())
+    if ids:
+        crash_point("dispatch.after_mark")
     messages = ring.ring_for(ids)
     has_changes = Change.objects.filter(recorded_at__lt=Now() - CHANGES_MAY_WAIT).exists()
     if has_changes:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+from apps.crash_points import crash_point
 from apps.webhooks import claiming, leftovers, ring
 from apps.webhooks.counters import VERDICTS
 from apps.webhooks.models import Delivery
@@ -21,10 +22,13 @@ def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
     named = ids
     while True:
         batch = claiming.claim_batch(named, task_id=task_id)
+        if batch:
+            crash_point("claim.after_commit")
         named = ()
         process(batch)
         suspect = claiming.claim_suspect(task_id=task_id, is_redelivered=is_redelivered)
         if suspect is not None:
+            crash_point("suspect.after_commit")
             _examine(suspect)
         claimed_count += len(batch) + (suspect is not None)
         if suspect is None and not claiming.is_full(batch):
@@ -40,4 +44,4 @@ def _examine(suspect: claiming.Claimed) -> None:
         process([suspect])
         return
     VERDICTS.labels(Delivery.State.DEAD.value, "crashed").inc()
-    logger.error("delivery_crashes_its_workers", extra={"delivery": suspect.id, "event": suspect.event})
+    logger.error("delivery_crashes_its_workers", extra={"delivery": suspect.id, "github_event": suspect.event})

@@ -11,6 +11,7 @@ import psycopg
 from django.db import DatabaseError, connection
 from psycopg import errors as postgres
 
+from apps.crash_points import crash_point
 from apps.webhooks import conflicts, ring, watchdog
 from apps.webhooks.counters import ANSWERS
 from apps.webhooks.hook import GitHubHook
@@ -74,7 +75,9 @@ def receive(
     """Keep a delivery and tell the workers; DatabaseError within 4 s when nothing is known to be stored."""
     parameters = _parameters(hook, content, signed_by=signed_by, source=source)
     with watchdog.limit(seconds=LONGEST_WAIT_S) as wait:
+        crash_point("door.before_insert")
         row_id, is_new, is_due, is_same_body = _keep(parameters, wait)
+        crash_point("door.after_commit")
         is_conflict = not is_same_body and conflicts.flag_other_content(
             row_id, content=content, content_type=hook.headers.get("content-type", "")
         )

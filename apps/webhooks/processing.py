@@ -9,6 +9,7 @@ from django.db import Error, connection, transaction
 
 from apps.activity.facts import Evidence, Source
 from apps.activity.record import record
+from apps.crash_points import crash_point
 from apps.webhooks import leftovers, watchdog
 from apps.webhooks.claiming import Claimed
 from apps.webhooks.counters import LOST_CLAIMS, VERDICTS
@@ -89,9 +90,13 @@ def _take_effect(verdicts: Sequence[Verdict]) -> None:
     remaining = list(verdicts)
     while remaining:
         try:
+            crash_point("process.before_transaction")
             with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
                 record([_evidence(verdict) for verdict in remaining if verdict.facts])
+                crash_point("process.before_finish")
                 finish(remaining)
+                crash_point("process.before_commit")
+            crash_point("process.after_commit")
         except LostClaim as lost:
             LOST_CLAIMS.inc(len(lost.ids))
             logger.warning("claims_lost", extra={"deliveries": sorted(lost.ids)})
@@ -113,7 +118,7 @@ def _report(verdicts: Iterable[Verdict]) -> None:
             "delivery_finished",
             extra={
                 "delivery": claimed.id,
-                "event": claimed.event,
+                "github_event": claimed.event,
                 "state": verdict.state.value,
                 "reason": verdict.reason,
             },
@@ -133,7 +138,7 @@ def _bear(verdict: Verdict, error: Exception) -> None:
         exc_info=None if isinstance(error, Error) else error,  # a database's would show the contents of rows
         extra={
             "delivery": verdict.claimed.id,
-            "event": verdict.claimed.event,
+            "github_event": verdict.claimed.event,
             "error": type(error).__name__,
             "sqlstate": sqlstate_of(error),
         },

@@ -2,11 +2,11 @@
 
 import atexit
 import logging
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 
 from celery import current_app
 from kombu import Connection, Producer
@@ -14,6 +14,7 @@ from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
+from apps.crash_points import crash_point
 from apps.webhooks.counters import RINGS
 from apps.webhooks.gathering import Gatherer
 
@@ -21,7 +22,7 @@ PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
 RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
 MOST_PER_MESSAGE = 50
 GATHER_S = 0.004
-QUIET_AFTER_FAILURE_S = 10.0
+QUIET_AFTER_FAILURE_S = 2.0
 LAST_WORDS_S = 1.0
 # One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
 BOUNDED = {"max_retries": 0, "socket_timeout": 1.0, "socket_connect_timeout": 0.5, "retry_on_timeout": False}
@@ -53,38 +54,54 @@ def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Produce
 
 def ring_for(ids: Sequence[int]) -> int:
     """Send as many messages as the deliveries need; how many were sent before the broker failed, if it did."""
-    portions = (ids[start : start + MOST_PER_MESSAGE] for start in range(0, len(ids), MOST_PER_MESSAGE))
-    return sum(1 for _ in takewhile(_attempt, (partial(publish, portion) for portion in portions)))
+    return _send(
+        partial(publish, ids[start : start + MOST_PER_MESSAGE]) for start in range(0, len(ids), MOST_PER_MESSAGE)
+    )
 
 
 def ring_for_more() -> bool:
     """Tell the workers that there is post without naming any; whether the broker took the message."""
-    return _attempt(lambda: publish([]))
+    return _send([partial(publish, [])]) == 1
 
 
 def ring_for_changes() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
-    return _attempt(lambda: current_app.send_task(RECALCULATE_TASK, retry=False, ignore_result=True))
+    return _send([partial(current_app.send_task, RECALCULATE_TASK, retry=False, ignore_result=True)]) == 1
 
 
-def _attempt(send: Callable[[], object]) -> bool:
-    try:
-        send()
-    except BROKER_ERRORS as error:
-        RINGS.labels("failed").inc()
-        logger.warning("ring_failed", extra={"error": type(error).__name__})
-        return False
-    RINGS.labels("sent").inc()
-    return True
+def _send(messages: Iterable[Callable[..., object]]) -> int:
+    """Send until the broker fails, on a new connection: one kept from before may be half-open, and would take long."""
+    sent = 0
+    with current_app.connection_for_write(transport_options=BOUNDED) as connection:
+        producer = current_app.amqp.Producer(connection, auto_declare=False)
+        for send in messages:
+            try:
+                send(producer=producer)
+            except BROKER_ERRORS as error:
+                RINGS.labels("failed").inc()
+                logger.warning("ring_failed", extra={"error": type(error).__name__})
+                break
+            RINGS.labels("sent").inc()
+            sent += 1
+    return sent
+
+
+KNOCK = Post(id=0, key="")
+"""Not a delivery: the ring's own wish to make up for what it could not send."""
 
 
 class Ring:
-    """The one who rings in this process, on a broker connection of its own; quiet for a while after a failure."""
+    """The one who rings in this process, on a broker connection of its own.
+
+    It is quiet for a moment after a failure. What it could not send it owes: it tries until the broker takes a message
+    that names no delivery, and has the workers take the oldest due.
+    """
 
     def __init__(self, *, broker_url: str | None = None) -> None:
         self._broker_url = broker_url
         self._connection: Connection | None = None
         self._quiet_until_s = 0.0
+        self._owes = False
         self._gatherer: Gatherer[Post] = Gatherer(
             name="ring", hand_over=self.ring, gather_s=GATHER_S, capacity=MOST_PER_MESSAGE * 100
         )
@@ -100,21 +117,43 @@ class Ring:
 
     def ring(self, posts: Sequence[Post]) -> None:
         """Send the messages for these deliveries now, unless the broker failed a moment ago."""
-        for start in range(0, len(posts), MOST_PER_MESSAGE):
-            RINGS.labels(self._try(posts[start : start + MOST_PER_MESSAGE])).inc()
+        told = [post for post in posts if post is not KNOCK]
+        for start in range(0, len(told), MOST_PER_MESSAGE):
+            outcome = self._try(told[start : start + MOST_PER_MESSAGE])
+            RINGS.labels(outcome).inc()
+            if outcome != "sent":
+                self._owe()
+        if len(told) < len(posts):
+            self._make_up()
 
     def _try(self, posts: Sequence[Post]) -> str:
         if time.monotonic() < self._quiet_until_s:
             return "skipped"
         try:
             task_id = posts[0].key if len(posts) == 1 else None
+            crash_point("ring.before_publish")
             publish([post.id for post in posts], task_id=task_id, producer=self._producer())
+            crash_point("ring.after_publish")
         except BROKER_ERRORS as error:
             self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
             self._hang_up()
-            logger.warning("ring_failed", extra={"error": type(error).__name__})
+            if posts:  # of a failed knock there is nothing new to say
+                logger.warning("ring_failed", extra={"error": type(error).__name__})
             return "failed"
         return "sent"
+
+    def _owe(self) -> None:
+        """Knock after the quiet, once for however much was missed."""
+        if not self._owes:
+            self._owes = True
+            timer = threading.Timer(QUIET_AFTER_FAILURE_S, self._gatherer.put, (KNOCK,))
+            timer.daemon = True
+            timer.start()
+
+    def _make_up(self) -> None:
+        self._owes = False
+        if self._try([]) != "sent":
+            self._owe()
 
     def _producer(self) -> Producer:
         if self._connection is None:

@@ -91,7 +91,7 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
     except _WRONG_SHAPE as error:
         raise UnusablePayload("shape_mismatch", describe(error)) from error
     except Exception as error:  # a translator with a bug costs this delivery an attempt, not the batch
-        logger.exception("translator_failed", extra={"delivery": claimed.id, "event": event.name})
+        logger.exception("translator_failed", extra={"delivery": claimed.id, "github_event": event.name})
         return Verdict(
             claimed=claimed,
             state=Delivery.State.FAILED,

@@ -91,7 +91,7 @@ def test_a_silent_broker_is_given_up_within_its_bound() -> None:
 def test_the_ring_recovers_with_the_broker(queue: redis.Redis) -> None:
     bell = Ring(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
     bell.ring([Post(id=1, key="a")])
-    bell._broker_url, bell._quiet_until_s = None, 0.0  # the broker is back, and 10 s are over
+    bell._broker_url, bell._quiet_until_s = None, 0.0  # the broker is back, and the quiet is over
     bell.ring([Post(id=2, key="b")])
     assert [m["headers"]["argsrepr"] for m in messages(queue)] == ["[[2]]"]
 

@@ -1,0 +1,49 @@
+"""Named places at which a test lets a process die, to show that whatever it leaves behind is recovered.
+
+In production CRASH_AT is unset and `crash_point` does nothing. A name in it kills every process that comes to that
+point. A folder in it (an absolute path) kills, once, whoever first comes to a point that has a file of its name there.
+"""
+
+import os
+from pathlib import Path
+
+POINTS = frozenset(
+    {
+        "door.before_insert",
+        "door.after_commit",
+        "ring.before_publish",
+        "ring.after_publish",
+        "dispatch.after_mark",
+        "claim.after_commit",
+        "suspect.after_commit",
+        "process.before_transaction",
+        "record.half_way",
+        "process.before_finish",
+        "process.before_commit",
+        "process.after_commit",
+        "recalculate.after_claim",
+        "recalculate.before_commit",
+        "recalculate.after_commit",
+    }
+)
+EXIT_CODE = 137
+CHOSEN = os.environ.get("CRASH_AT", "")
+
+
+def _die_if_chosen(name: str) -> None:
+    if CHOSEN == name:
+        os._exit(EXIT_CODE)
+    if not CHOSEN.startswith("/"):
+        return
+    try:
+        (Path(CHOSEN) / name).unlink()  # only one process succeeds
+    except FileNotFoundError:
+        return
+    os._exit(EXIT_CODE)
+
+
+def _go_on(name: str) -> None:
+    return
+
+
+crash_point = _die_if_chosen if CHOSEN else _go_on

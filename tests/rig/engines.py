@@ -1,0 +1,139 @@
+"""PostgreSQL and Redis of the rig, durable as in production, and what can happen to them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+
+from tformance.embedded.binaries import locate
+from tformance.embedded.home import NAME, Home
+from tformance.embedded.occupants import wait_until
+from tformance.embedded.postgres import Postgres
+from tformance.embedded.redis_server import Redis
+from tformance.embedded.remembered import CHECKOUT, ensure_secrets, remembered
+
+REFERENCE = "reference"
+EMPTY = "empty"
+
+# How often a delivery took effect, and how often it was armed again after its end, as PostgreSQL itself saw it.
+WITNESS = """
+CREATE TABLE rig_witness (delivery_id bigint, what text, claim_number int, at timestamptz DEFAULT clock_timestamp());
+CREATE FUNCTION rig_witness() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO rig_witness (delivery_id, what, claim_number) VALUES (NEW.id,
+        CASE WHEN NEW.state = 'processed' THEN 'effect' ELSE 'rearmed' END, NEW.claim_number);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER rig_witness AFTER UPDATE OF state ON webhooks_delivery FOR EACH ROW
+WHEN ((NEW.state = 'processed' AND OLD.state <> 'processed')
+      OR (NEW.state = 'received' AND OLD.state IN ('processed', 'ignored', 'quarantined', 'dead')))
+EXECUTE FUNCTION rig_witness();
+"""
+
+
+@dataclass
+class Engines:
+    """Both engines of one folder."""
+
+    var: Path
+    postgres: Postgres
+    redis: Redis
+
+    @classmethod
+    def start(cls, var: Path) -> "Engines":
+        """Make them, migrate, and keep an empty copy of the schema."""
+        ensure_secrets(var)
+        home = Home.ensure(var)
+        binaries = locate(home.root)
+        engines = cls(
+            var=var, postgres=Postgres(home=home, binaries=binaries), redis=Redis(home=home, binaries=binaries)
+        )
+        try:
+            home = engines.postgres.start()
+            engines.redis = replace(engines.redis, home=engines.redis.start())
+            engines.postgres = replace(engines.postgres, home=replace(home, redis_port=engines.redis.home.redis_port))
+            engines._prepare()
+        except BaseException:
+            engines.remove()
+            raise
+        return engines
+
+    def _prepare(self) -> None:
+        command = [sys.executable, str(CHECKOUT / "manage.py"), "migrate", "--verbosity", "0"]
+        subprocess.run(command, cwd=CHECKOUT, env=self.environment(), check=True)
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {EMPTY} TEMPLATE {NAME}")
+        with self.connect() as connection:
+            connection.execute(WITNESS)
+
+    def make_reference(self) -> None:
+        """An empty copy of the schema, to fold events in."""
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {REFERENCE} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {REFERENCE} TEMPLATE {EMPTY}")
+
+    @property
+    def home(self) -> Home:
+        return self.postgres.home
+
+    def environment(self, *, database: str = NAME) -> dict[str, str]:
+        """For a program that goes to the engines directly, not through a proxy."""
+        inherited = {name: value for name, value in os.environ.items() if name not in {"PORT", "CRASH_AT"}}
+        return inherited | remembered(self.var) | {
+            "TFORMANCE_VAR": str(self.var),
+            "TFORMANCE_ROLE": "command",
+            "DATABASE_URL": self.dsn(database),
+            "REDIS_URL": self.redis_url(self.home.redis_port),
+            "DJANGO_SETTINGS_MODULE": "tests.rig.settings",
+        }  # fmt: skip
+
+    def dsn(self, database: str = NAME, *, port: int | None = None) -> str:
+        port = port or self.home.postgres_port
+        return f"postgres://{NAME}:{self.home.postgres_password}@127.0.0.1:{port}/{database}"
+
+    def redis_url(self, port: int) -> str:
+        return urlsplit(self.home.redis_url)._replace(netloc=f":{self.home.redis_password}@127.0.0.1:{port}").geturl()
+
+    def connect(self) -> "psycopg.Connection[tuple[object, ...]]":
+        """A connection of ours, past every proxy, that sees each commit at once."""
+        return psycopg.connect(self.dsn(), autocommit=True, connect_timeout=5)
+
+    def broker(self) -> "redis.Redis":
+        return redis.Redis.from_url(self.redis_url(self.home.redis_port), socket_timeout=5)
+
+    def rows(self, statement: str, parameters: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
+        with self.connect() as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def crash_postgres(self) -> None:
+        """What `pg_ctl stop -m immediate` does: no checkpoint, every session gone, recovery at the next start."""
+        postmaster = self.postgres.postmaster()
+        assert postmaster is not None, "PostgreSQL does not run"
+        os.kill(postmaster, signal.SIGQUIT)
+        assert wait_until(lambda: self.postgres.postmaster() is None, seconds=30)
+
+    def start_postgres(self) -> None:
+        assert self.postgres.start().postgres_port == self.home.postgres_port
+
+    def kill_redis(self) -> None:
+        """SIGKILL: what was not on disk is lost."""
+        server = self.redis.server()
+        assert server is not None, "Redis does not run"
+        os.kill(server, signal.SIGKILL)
+        assert wait_until(lambda: self.redis.server() is None, seconds=10)
+
+    def start_redis(self) -> None:
+        assert self.redis.start().redis_port == self.home.redis_port
+
+    def remove(self) -> None:
+        """Stop both and delete everything."""
+        self.postgres.stop()
+        self.redis.stop()
+        self.home.remove()

@@ -1,0 +1,209 @@
+"""The rig: web, two workers and two beats under production's supervisor, each with proxies of its own to the engines."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+
+from tests.rig.engines import Engines
+from tests.rig.proxy import Proxy
+from tformance.embedded.home import free_port
+from tformance.embedded.occupants import wait_until
+from tformance.embedded.private_files import write_private
+from tformance.embedded.remembered import CHECKOUT
+from tformance.processes import programs
+from tformance.processes.marks import VARIABLE, clear, mark_of, marked
+from tformance.processes.programs import STOP_SECONDS, Program
+from tformance.processes.stopping import follow_parent
+from tformance.processes.supervision import configuration
+
+WEB = "web"
+WORKERS = ("worker-a", "worker-b")
+BEATS = ("beat-a", "beat-b")
+PROCESSES = (WEB, *WORKERS, *BEATS)
+ENGINES = ("postgres", "redis")
+NAME = "RIG_PROCESS"
+ALL_QUEUES = "live,figures,backfill,maintenance"
+START_SECONDS = 90
+
+
+@dataclass
+class Rig:
+    """Everything of one rig; its methods are what can go wrong."""
+
+    var: Path
+    engines: Engines
+    port: int
+    mark: str
+    supervisor: "subprocess.Popen[bytes] | None" = None
+    proxies: dict[tuple[str, str], Proxy] = field(default_factory=dict)
+
+    @property
+    def secret(self) -> str:
+        return self.engines.environment()["GITHUB_WEBHOOK_SECRETS"].split(",")[0]
+
+    @property
+    def crash_folder(self) -> Path:
+        return self.var / "crash"
+
+    def links(self, *, process: str | None = None, engine: str | None = None) -> list[Proxy]:
+        """The proxies between these processes and these engines; without a name, all of them."""
+        return [
+            proxy
+            for (of_process, of_engine), proxy in self.proxies.items()
+            if process in {None, of_process} and engine in {None, of_engine}
+        ]
+
+    def crash_at(self, point: str) -> None:
+        """Let the next process that comes to this point die there."""
+        (self.crash_folder / point).touch()
+
+    def is_crash_pending(self, point: str) -> bool:
+        return (self.crash_folder / point).exists()
+
+    def disarm(self) -> None:
+        """Nobody dies any more."""
+        for point in self.crash_folder.iterdir():
+            point.unlink(missing_ok=True)
+
+    def group(self, name: str) -> list[psutil.Process]:
+        """Every living process of a program, the main one first."""
+        return sorted(
+            (process for process in marked(self.mark) if _name_of(process) == name),
+            key=lambda process: (not self._is_main(process), process.pid),
+        )
+
+    def _is_main(self, process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return self.supervisor is not None and process.ppid() == self.supervisor.pid
+        return False
+
+    def main(self, name: str) -> psutil.Process | None:
+        return next((process for process in self.group(name) if self._is_main(process)), None)
+
+    def children(self, name: str) -> list[psutil.Process]:
+        return [process for process in self.group(name) if not self._is_main(process)]
+
+    def kill(self, processes: Iterable[psutil.Process], signal_number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to processes of the rig; to how many."""
+        count = 0
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal_number)
+                count += 1
+        return count
+
+    def start(self) -> None:
+        """Start everything; returns when the door and both workers are there."""
+        for process in PROCESSES:
+            self.proxies[process, "postgres"] = Proxy(lambda: self.engines.home.postgres_port)
+            self.proxies[process, "redis"] = Proxy(lambda: self.engines.home.redis_port)
+        for folder in (self.crash_folder, self.var / "log"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        path = self.var / "supervisord.conf"
+        write_private(path, configuration([self._program(name) for name in PROCESSES], var=self.var))
+        self.supervisor = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(path)],
+            cwd=CHECKOUT,
+            env=self.engines.environment() | {VARIABLE: self.mark, "PYTHONDONTWRITEBYTECODE": ""},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=follow_parent,  # noqa: PLW1509  it only asks the kernel for a signal
+        )
+        assert self.is_complete(seconds=START_SECONDS), f"The rig does not start; its logs are in {self.var / 'log'}"
+
+    def is_complete(self, *, seconds: float) -> bool:
+        """Whether the door answers and each worker has its children, within so many seconds."""
+        return wait_until(
+            lambda: self._door_answers() and all(len(self.children(name)) >= 2 for name in WORKERS), seconds=seconds
+        )
+
+    def _door_answers(self) -> bool:
+        from tests.rig.github import post  # noqa: PLC0415  it needs the rig's types
+
+        return post(self.port, b"{}", {}).status == 415
+
+    def _program(self, name: str) -> Program:
+        program = self._command(name)
+        environment = {
+            NAME: name,
+            "DATABASE_URL": self.engines.dsn(port=self.proxies[name, "postgres"].port),
+            "REDIS_URL": self.engines.redis_url(self.proxies[name, "redis"].port),
+            "CRASH_AT": str(self.crash_folder),
+        }
+        prefix = ("/usr/bin/env", *(f"{key}={value}" for key, value in environment.items()))
+        return replace(program, name=name, command=(*prefix, *program.command))
+
+    def _command(self, name: str) -> Program:
+        if name == WEB:
+            return programs.web(port=self.port)
+        if name in WORKERS:
+            return programs.worker(name, queues=ALL_QUEUES, concurrency=2)
+        beat = programs.beat()
+        return replace(beat, command=(*beat.command, "--schedule", str(self.var / name)))
+
+    def stop(self) -> None:
+        """Stop everything; no process is left."""
+        try:
+            if self.supervisor is not None and self.supervisor.poll() is None:
+                self.kill(marked(self.mark), signal.SIGCONT)
+                self.supervisor.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.supervisor.wait(timeout=STOP_SECONDS + 10)
+        finally:
+            clear(self.mark, patience=5)
+            for proxy in self.proxies.values():
+                proxy.close()
+            if self.supervisor is not None:
+                self.supervisor.poll()
+
+    def heal(self) -> None:
+        """Whatever was broken works again."""
+        self.disarm()
+        self.kill(marked(self.mark), signal.SIGCONT)
+        for proxy in self.proxies.values():
+            proxy.heal()
+        if not self.engines.postgres.is_ready():
+            self.engines.start_postgres()
+        if not self.engines.redis.is_ready():
+            self.engines.start_redis()
+
+
+def _name_of(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get(NAME, ""))
+    except (psutil.Error, OSError):
+        return ""
+
+
+@contextmanager
+def rig(*, logs: Path | None = None) -> Iterator[Rig]:
+    """A rig in a folder of its own, which is gone afterwards like every process of it; `logs` gets a copy of its logs."""
+    with tempfile.TemporaryDirectory(prefix="tformance-rig-") as folder:
+        var = Path(folder)
+        kept = {name: os.environ.pop(name) for name in ("DATABASE_URL", "REDIS_URL") if name in os.environ}
+        try:
+            engines = Engines.start(var)
+        finally:
+            os.environ |= kept
+        try:
+            made = Rig(var=var, engines=engines, port=free_port(), mark=mark_of(var, run="rig"))
+            try:
+                made.start()
+                yield made
+            finally:
+                made.stop()
+                if logs is not None:
+                    shutil.copytree(var / "log", logs, dirs_exist_ok=True)
+        finally:
+            engines.remove()
