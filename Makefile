@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 UNCONNECTED := SECRET_KEY=not-a-secret-only-for-static-checks DATABASE_URL=postgres://none/none REDIS_URL=redis://none
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run stop status test bench lint types imports migrations-check deploy-check check audit format \
+.PHONY: help demo run stop status test storm chaos bench lint types imports migrations-check deploy-check check audit format \
 	celery-worker celery-beat celery-dev migrate shell backup restore upgrade lock clean
 
 help:  ## List the targets
@@ -69,6 +69,12 @@ upgrade: $(VENV)/run.stamp  ## After `git pull`: install what is new, back up, m
 
 test: $(VENV)/dev.stamp  ## Run the whole test suite on engines of its own (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+storm: $(VENV)/dev.stamp  ## Break a whole running system once in every way, and account for each delivery (minutes)
+	@$(BIN)/python -m pytest -m storm tests/faults
+
+chaos: $(VENV)/dev.stamp  ## The same at random for DURATION= seconds (600); SEED= repeats a storm
+	@$(BIN)/python -m tests.rig.chaos --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
 
 check: lint types imports migrations-check deploy-check  ## Everything but the tests
 

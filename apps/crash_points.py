@@ -31,7 +31,7 @@ CHOSEN = os.environ.get("CRASH_AT", "")
 
 
 def _die_if_chosen(name: str) -> None:
-    if CHOSEN == name:
+    if name == CHOSEN:
         os._exit(EXIT_CODE)
     if not CHOSEN.startswith("/"):
         return

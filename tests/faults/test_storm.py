@@ -1,6 +1,6 @@
 """The promise on the whole system: real processes, broken one after another; then every delivery is accounted for.
 
-`make chaos` lets the same storm rage for as long as one likes, with faults by chance.
+`make storm` runs this; `make chaos` lets the same storm rage for as long as one likes, with faults by chance.
 """
 
 import signal
@@ -12,7 +12,7 @@ import pytest
 from apps.crash_points import POINTS
 from tests.rig.aftermath import check_figures, reckon, settle
 from tests.rig.faults import Fault
-from tests.rig.github import ACCEPTED, Delivery, GitHub, Ledger, delivery, deliveries, post
+from tests.rig.github import ACCEPTED, Delivery, GitHub, Ledger, deliveries, delivery, post
 from tests.rig.history import rounds
 from tests.rig.machine import WEB, WORKERS, Rig
 from tests.rig.mischief.apps import PROBE
@@ -20,7 +20,7 @@ from tests.rig.proxy import Proxy
 from tests.rig.storm import rage
 from tformance.embedded.occupants import wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.storm, pytest.mark.timeout(600)]
 PATIENCE_S = 120
 
 

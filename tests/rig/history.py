@@ -12,7 +12,7 @@ from apps.integrations.story.telling import Sent, Story
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 OWNER = Account(80_001, "rig-org", "Organization")
-PEOPLE = tuple(person(81_000 + index, f"rig-{index}") for index in range(12)) + (person(81_900, "rig-helper[bot]"),)
+PEOPLE = (*(person(81_000 + index, f"rig-{index}") for index in range(12)), person(81_900, "rig-helper[bot]"))
 IDS_A_ROUND = 10_000
 ROUNDS_A_SEED = 1_000
 FIRST_REPOSITORY_ID = 82_000

@@ -1,4 +1,4 @@
-"""The rig: web, two workers and two beats under production's supervisor, each with proxies of its own to the engines."""
+"""The rig: web, two workers and two beats under production's supervisor, each with proxies of its own to them."""
 
 import contextlib
 import os
@@ -188,7 +188,7 @@ def _name_of(process: psutil.Process) -> str:
 
 @contextmanager
 def rig(*, logs: Path | None = None) -> Iterator[Rig]:
-    """A rig in a folder of its own, which is gone afterwards like every process of it; `logs` gets a copy of its logs."""
+    """A rig in a folder of its own, gone afterwards like every process of it; `logs` gets a copy of its logs."""
     with tempfile.TemporaryDirectory(prefix="tformance-rig-") as folder:
         var = Path(folder)
         kept = {name: os.environ.pop(name) for name in ("DATABASE_URL", "REDIS_URL") if name in os.environ}

@@ -114,7 +114,8 @@ def _facts(inbox: "psycopg.Connection[Any]") -> Iterator[tuple[int, Any]]:
 
     rows = inbox.execute(
         "SELECT d.id, d.event, d.hook_id, d.guid, d.received_at, b.content FROM webhooks_delivery d "
-        "JOIN webhooks_deliverybody b ON b.delivery_id = d.id WHERE d.state = 'processed' AND NOT starts_with(d.event, 'rig_')"
+        "JOIN webhooks_deliverybody b ON b.delivery_id = d.id "
+        "WHERE d.state = 'processed' AND NOT starts_with(d.event, 'rig_')"
     )
     for identity, name, hook_id, guid, received_at, content in rows:
         payload = read_document(content, content_type="application/json").payload
@@ -143,7 +144,7 @@ def _compare(found: Reckoning, *, inbox: "psycopg.Connection[Any]") -> None:
 
 
 def compared_tables() -> dict[str, list[str]]:
-    """Every table of facts and of derived rows, and the team made for the account; their columns but for surrogate ids."""
+    """Every table of facts and of derived rows, and the team made for the account; columns but for surrogate ids."""
     from tests.activity.tables import fact_models  # noqa: PLC0415  Django is set up by now
     from tests.metrics.comparing import TABLES  # noqa: PLC0415
 

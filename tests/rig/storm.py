@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.rig.aftermath import check_figures, reckon, settle, unfinished
 from tests.rig.faults import Fault, catalogue
-from tests.rig.github import Delivery, GitHub, delivery, deliveries
+from tests.rig.github import Delivery, GitHub, deliveries, delivery
 from tests.rig.history import rounds
 from tests.rig.machine import Rig
 from tests.rig.mischief.apps import POISON
@@ -64,7 +64,7 @@ class Outcome:
 
 
 class Weather:
-    """Deliveries without end, by seed: shuffled, some at once five times, some again much later, now and then a poison."""
+    """Deliveries without end, by seed: shuffled, some at once five times, some again much later, sometimes a poison."""
 
     def __init__(self, rig: Rig, github: GitHub, *, seed: int) -> None:
         self._rig = rig
@@ -191,12 +191,13 @@ def _calm(rig: Rig, github: GitHub, *, outcome: Outcome, tell: Callable[[str], N
 def _waiting(rig: Rig) -> str:
     try:
         return str(unfinished(rig))
-    except Exception:  # noqa: BLE001  only for the eye; the database may be recovering
+    except Exception:
         return "?"
 
 
 def _described(struck: Struck, *, github: GitHub, waiting: str) -> str:
     return (
         f"{struck.at_s:6.0f} s  {struck.name:<46} {struck.lasted_s:5.1f} s  slowest answer {struck.slowest_s:5.2f} s  "
-        f"refused {struck.refused:>4}/{struck.posts:<4}  acknowledged {len(github.ledger.acknowledged):>6}  waiting {waiting}"
+        f"refused {struck.refused:>4}/{struck.posts:<4}  acknowledged {len(github.ledger.acknowledged):>6}  "
+        f"waiting {waiting}"
     )
