@@ -49,7 +49,7 @@ def test_a_worker_notices_a_connection_that_died_without_a_word() -> None:
     options = settings_of("worker")["broker_transport_options"]
     assert options["socket_timeout"] == 5
     assert options["socket_connect_timeout"] == 2
-    assert options["health_check_interval"] == 5
+    assert options["health_check_interval"] == 3
     assert options["socket_keepalive"] is True
 
 
