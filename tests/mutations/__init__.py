@@ -1,0 +1,1 @@
+"""Safety by safety: remove one, and show that a test fails."""

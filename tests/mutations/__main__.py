@@ -1,0 +1,130 @@
+"""python -m tests.mutations: remove one safety at a time in a copy of the tree, and show that its test fails.
+
+Every named test must pass on the tree as it is; then each must fail without its safety. Exit code 1 if one does not.
+"""
+
+import argparse
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.mutations.catalogue import MUTATIONS, Edit, Mutation
+from tformance.embedded.engines import Engines
+from tformance.embedded.remembered import CHECKOUT, var_folder
+
+LONGEST_S = 300
+WITHOUT_A_SAFETY_S = 40  # for a test without a limit of its own: what waits for ever has failed
+PASSED, FAILED = 0, 1  # pytest's exit codes; any other says that no test ran as it should
+NOT_INHERITED = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}  # tests choose for themselves
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutations",
+        description="Remove one safety at a time and show that a test fails for it.",
+    )
+    parser.add_argument("words", nargs="*", help="only the safeties that contain one of these words")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default 2)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    chosen = [one for one in MUTATIONS if not options.words or any(word in one.safety for word in options.words)]
+    with Engines(var=var_folder() / "test", durable=False).borrowed(), trees(options.jobs) as free:
+        say(f"{len(chosen)} safeties. First the tests as they are …")
+        if problem := _trouble_without_mutations(chosen):
+            say(problem)
+            return 1
+        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
+            verdicts = list(pool.map(lambda one: _try(one, free), chosen))
+    noticed = sum(verdicts)
+    say(f"{'KEPT' if noticed == len(chosen) else 'FAILED'}: {noticed} of {len(chosen)} removed safeties were noticed.")
+    return 0 if noticed == len(chosen) else 1
+
+
+@contextmanager
+def trees(count: int) -> Iterator["queue.Queue[Path]"]:
+    """Copies of the tree, as many as are used at a time."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607  git is where it is
+        cwd=CHECKOUT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    with tempfile.TemporaryDirectory(prefix="tformance-mutations-") as folder:
+        free: queue.Queue[Path] = queue.Queue()
+        for number in range(count):
+            for name in filter(lambda name: (CHECKOUT / name).is_file(), listed):
+                target = Path(folder) / str(number) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(CHECKOUT / name, target)
+            free.put(Path(folder) / str(number))
+        yield free
+
+
+def _trouble_without_mutations(chosen: Sequence[Mutation]) -> str:
+    code, output = _pytest(CHECKOUT, sorted({one.test for one in chosen}))
+    return "" if code == PASSED else f"A test fails, or there is none, before anything was removed:\n{output}"
+
+
+def _try(one: Mutation, free: "queue.Queue[Path]") -> bool:
+    tree = free.get()
+    started = time.monotonic()
+    try:
+        with mutated(tree, one.edits):
+            code, output = _pytest(tree, [one.test], "-o", f"timeout={WITHOUT_A_SAFETY_S}")
+    finally:
+        free.put(tree)
+    verdict = {FAILED: "noticed", PASSED: "NOT NOTICED"}.get(code, f"BROKEN ({code})")
+    say(f"{verdict:<12} {time.monotonic() - started:5.0f} s  {one.safety:<66} {one.test.rpartition('::')[2]}")
+    if code not in (PASSED, FAILED):
+        say(output)
+    return code == FAILED
+
+
+@contextmanager
+def mutated(tree: Path, edits: Sequence[Edit]) -> Iterator[None]:
+    """The tree with the edits made, until the block ends."""
+    originals = {edit.path: (tree / edit.path).read_text() for edit in edits}
+    try:
+        for edit in edits:
+            text = (tree / edit.path).read_text()
+            if text.count(edit.old) != 1:
+                raise SystemExit(f"error: {edit.path} holds {text.count(edit.old)} times {edit.old!r}, not once.")
+            (tree / edit.path).write_text(text.replace(edit.old, edit.new))
+        yield
+    finally:
+        for path, text in originals.items():
+            (tree / path).write_text(text)
+
+
+def _pytest(tree: Path, tests: Sequence[str], *options: str) -> tuple[int, str]:
+    own = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    environment = own | {"TFORMANCE_VAR": str(var_folder()), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options, *tests]
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LONGEST_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return -1, f"longer than {LONGEST_S} s"
+    return done.returncode, (done.stdout + done.stderr)[-4000:]
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""The safeties, each with what takes it away and the test that must then fail."""
+
+from dataclasses import dataclass
+
+WEBHOOKS = "tests/webhooks"
+CLAIMING = f"{WEBHOOKS}/test_claiming.py"
+MACHINE = "tests/faults/test_inbox_machine.py::test_no_interleaving_loses_or_doubles_a_delivery"
+STEPS = "tests/faults/test_transactions.py"
+SETTINGS = "tests/runtime/test_celery_settings.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One piece of text that must be there exactly once, and what is put in its place."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A safety, the edits that remove it, and the test that shows that it is gone."""
+
+    safety: str
+    edits: tuple[Edit, ...]
+    test: str
+
+
+def _mutation(safety: str, path: str, old: str, new: str, *, test: str) -> Mutation:
+    return Mutation(safety, (Edit(path, old, new),), test)
+
+
+IN_THE_LETTERBOX = (
+    _mutation(
+        "the fence: a worker that lost its claim finishes nothing",
+        "apps/webhooks/finishing.py",
+        "WHERE d.id = v.id AND d.claim_number = v.claim_number AND d.state = 'running'",
+        "WHERE d.id = v.id AND d.state = 'running'",
+        test=MACHINE,
+    ),
+    _mutation(
+        "the fence holds the facts too: they roll back with a lost claim",
+        "apps/webhooks/processing.py",
+        "                finish(remaining)\n",
+        "                pass\n            with transaction.atomic():\n                finish(remaining)\n",
+        test=MACHINE,
+    ),
+    _mutation(
+        "leases run out",
+        "apps/webhooks/claiming.py",
+        "(lease_until < statement_timestamp() OR (",
+        "(false OR (",
+        test=f"{CLAIMING}::test_a_lapsed_lease_is_claimed_alone_and_is_no_crash_yet",
+    ),
+    _mutation(
+        "a live lease is nobody else's",
+        "apps/webhooks/claiming.py",
+        "(lease_until < statement_timestamp() OR (",
+        "(lease_until > statement_timestamp() OR (",
+        test=f"{CLAIMING}::test_a_live_lease_is_nobody_elses",
+    ),
+    _mutation(
+        "a redelivered message takes over what its task held",
+        "apps/webhooks/claiming.py",
+        "OR (%(is_redelivered)s AND leased_by = %(task_id)s)",
+        "OR (false AND %(is_redelivered)s AND leased_by = %(task_id)s)",
+        test=f"{CLAIMING}::test_a_redelivered_ring_takes_over_what_its_task_held",
+    ),
+    _mutation(
+        "a delivery that kills its workers is given up",
+        "apps/webhooks/claiming.py",
+        '"most_crashes": MOST_CRASHES}',
+        '"most_crashes": MOST_CRASHES * 1000}',
+        test=f"{CLAIMING}::test_only_claims_made_alone_count_as_crashes_and_the_third_is_death",
+    ),
+    _mutation(
+        "only a crash alone is counted",
+        "apps/webhooks/claiming.py",
+        "SET crashes = suspect.crashes,",
+        "SET crashes = suspect.crashes + 1,",
+        test=f"{CLAIMING}::test_only_claims_made_alone_count_as_crashes_and_the_third_is_death",
+    ),
+    _mutation(
+        "the dispatcher rings for what nobody rang for",
+        "apps/webhooks/dispatch.py",
+        "    messages = ring.ring_for(ids)\n",
+        "    messages = 0\n",
+        test=f"{WEBHOOKS}/test_dispatch.py::test_due_deliveries_not_rung_for_are_rung_for_once",
+    ),
+    _mutation(
+        "beat calls the dispatcher",
+        "tformance/schedule.py",
+        '    "dispatch": ',
+        '    # "dispatch": ',
+        test="tests/runtime/test_schedule.py::test_the_letterbox_is_looked_into_every_few_seconds",
+    ),
+    _mutation(
+        "attempts are bounded",
+        "apps/webhooks/retry.py",
+        "    if attempts >= MOST_ATTEMPTS:\n",
+        "    if attempts >= MOST_ATTEMPTS * 100:\n",
+        test=f"{WEBHOOKS}/test_retry.py::test_attempts_are_bounded",
+    ),
+    _mutation(
+        "bodies of what may still be needed stay",
+        "apps/webhooks/retention.py",
+        " AND d.state IN ('processed', 'ignored')",
+        "",
+        test=f"{WEBHOOKS}/test_retention_and_replay.py::test_old_bodies_expire_unless_somebody_may_need_them",
+    ),
+)
+
+AT_THE_DOOR = (
+    _mutation(
+        "the signature is compared",
+        "apps/webhooks/signature.py",
+        'hmac.compare_digest(hmac.digest(slot.value, body, "sha256"), claimed)',
+        "True",
+        test=f"{WEBHOOKS}/test_door.py::test_a_body_changed_after_signing_is_401",
+    ),
+    _mutation(
+        "weak secrets sign nothing",
+        "apps/webhooks/signature.py",
+        "    return len(value.encode()) >= SHORTEST_SECRET and len(set(value)) > 4",
+        "    return len(value) >= 0 and len(set(value)) > -1",
+        test=f"{WEBHOOKS}/test_secrets.py::test_a_weak_secret_is_refused_everywhere",
+    ),
+    Mutation(
+        "one row per hook and GUID",
+        (
+            Edit("apps/webhooks/inbox.py", "ON CONFLICT (hook_id, guid)", "ON CONFLICT (hook_id, guid, id)"),
+            Edit(
+                "apps/webhooks/migrations/0001_initial.py",
+                'fields=("hook_id", "guid"),',
+                'fields=("hook_id", "guid", "id"),',
+            ),
+        ),
+        f"{WEBHOOKS}/test_redelivery.py::test_200_concurrent_posts_of_one_guid_make_one_row",
+    ),
+    _mutation(
+        "a duplicate of a finished delivery is a no-op",
+        "apps/webhooks/inbox.py",
+        "        state = CASE WHEN kept.state IN ('failed', 'dead')",
+        "        state = CASE WHEN kept.state IN ('failed', 'dead', 'processed')",
+        test=f"{WEBHOOKS}/test_redelivery.py::test_a_redelivery_of_a_finished_delivery_is_a_counted_no_op",
+    ),
+    _mutation(
+        "a redelivery of a failed delivery arms it again",
+        "apps/webhooks/inbox.py",
+        "        not_before = CASE WHEN kept.state IN ('failed', 'dead')",
+        "        not_before = CASE WHEN kept.state IN ('dead')",
+        test=f"{WEBHOOKS}/test_redelivery.py::test_a_redelivery_arms_a_failed_delivery_again",
+    ),
+    _mutation(
+        "only headers on the allow-list are kept",
+        "apps/webhooks/hook.py",
+        "    for name, environ_name in _ENVIRON_NAMES:",
+        "    for name, environ_name in ((n[5:].lower().replace('_', '-'), n) for n in environ if n.startswith('HTTP_')):",
+        test=f"{WEBHOOKS}/test_door.py::test_only_headers_on_the_allow_list_are_kept",
+    ),
+    _mutation(
+        "a body over the limit is not read",
+        "apps/webhooks/reading.py",
+        "    if int(announced) > LARGEST_BODY:\n",
+        "    if int(announced) > LARGEST_BODY * 1000:\n",
+        test=f"{WEBHOOKS}/test_door.py::test_a_body_over_the_limit_is_413_and_is_not_read",
+    ),
+    _mutation(
+        "the watchdog cuts a frozen connection",
+        "apps/webhooks/watchdog.py",
+        "                    _cut(watched.wrapper)\n",
+        "                    pass\n",
+        test=f"{WEBHOOKS}/test_watchdog.py::test_a_connection_frozen_in_mid_flight_is_answered_503",
+    ),
+    _mutation(
+        "a commit is on disk before it is acknowledged",
+        "tformance/database.py",
+        '"synchronous_commit": "on"',
+        '"synchronous_commit": "off"',
+        test="tests/runtime/test_settings.py"
+        "::test_every_role_commits_durably_over_a_connection_that_is_checked_before_use",
+    ),
+)
+
+IN_THE_FACTS = (
+    _mutation(
+        "a snapshot that is not newer takes no lock",
+        "apps/activity/merging.py",
+        'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
+        "WHERE true",
+        test="tests/activity/test_record.py"
+        "::test_two_transactions_recording_the_same_unchanged_repository_do_not_wait_for_each_other",
+    ),
+    Mutation(
+        "an older snapshot never overwrites a newer one",
+        (
+            Edit(
+                "apps/activity/merging.py",
+                'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
+                "WHERE true",
+            ),
+            Edit("apps/activity/merging.py", 'WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"', "WHERE true"),
+        ),
+        "tests/activity/test_record.py::test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables",
+    ),
+    _mutation(
+        "changes are marked in the transaction of their facts",
+        "apps/activity/record.py",
+        "    Change.objects.bulk_create(Change(kind=kind, key=key) for kind, key in changes)",
+        "    from django.db import transaction\n"
+        "    transaction.on_commit(lambda: Change.objects.bulk_create(Change(kind=k, key=v) for k, v in changes))",
+        test=f"{STEPS}::test_a_fact_and_its_change_are_there_together_or_not_at_all",
+    ),
+    _mutation(
+        "a change goes only when what follows from it is stored",
+        "apps/metrics/recalculation.py",
+        "        with transaction.atomic():\n            changes = claim(KNOWN, limit=BATCH, skipped=skipped)\n",
+        "        changes = claim(KNOWN, limit=BATCH, skipped=skipped)\n        with transaction.atomic():\n",
+        test=f"{STEPS}::test_a_change_is_gone_only_when_what_follows_from_it_is_stored",
+    ),
+    _mutation(
+        "facts are read only under the lock",
+        "apps/metrics/recalculation.py",
+        "    lock(name for noun, keys in wanted for name in noun.locks(keys))\n",
+        "",
+        test="tests/metrics/test_concurrent_recalculation.py",
+    ),
+)
+
+IN_CELERY = (
+    Mutation(
+        "messages are acknowledged late, and come back when a child dies",
+        (
+            Edit("apps/webhooks/tasks.py", "    acks_late=True,", "    acks_late=False,"),
+            Edit("tformance/broker.py", '"task_acks_late": True', '"task_acks_late": False'),
+        ),
+        f"{WEBHOOKS}/test_worker.py::test_a_killed_child_costs_no_lease_and_no_neighbour",
+    ),
+    _mutation(
+        "a queue carries JSON and never pickles",
+        "tformance/broker.py",
+        '"accept_content": ["json"],  #',
+        '"accept_content": ["json", "pickle"],  #',
+        test=f"{SETTINGS}::test_the_running_application_has_the_pinned_value",
+    ),
+    _mutation(
+        "a half-open connection to the broker is noticed",
+        "tformance/broker.py",
+        '    "socket_timeout": 5,',
+        '    "socket_timeout": None,',
+        test=f"{SETTINGS}::test_a_worker_notices_a_connection_that_died_without_a_word",
+    ),
+    _mutation(
+        "a worker that has gone deaf starts over",
+        "tformance/hearing.py",
+        "            raise DeafWorkerError(",
+        "            repr(",
+        test="tests/faults/test_hearing.py::test_messages_that_nobody_will_acknowledge_make_the_consumer_start_over",
+    ),
+)
+
+MUTATIONS = (*IN_THE_LETTERBOX, *AT_THE_DOOR, *IN_THE_FACTS, *IN_CELERY)
