@@ -86,7 +86,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "apps.webhooks.middleware.DoorFirstMiddleware",
+    "apps.webhooks.door.middleware.DoorFirstMiddleware",
     "tformance.proxies.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -133,7 +133,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "tformance.static_files.StaticFiles"},
 }
 
-# The webhook path reads up to its own limit (apps/webhooks/reading.py); every other path has no use for large bodies.
+# The webhook path reads up to its own limit (apps/webhooks/door/framing.py);
+# every other path has no use for large bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]

@@ -9,8 +9,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from apps import watchdog
 from apps.activity.models import Change
-from apps.webhooks import watchdog
 from apps.webhooks.models import Delivery
 
 LONGEST_S = 2.5

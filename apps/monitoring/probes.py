@@ -12,8 +12,8 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.webhooks import watchdog
-from apps.webhooks.secret_slots import active_slots
+from apps import watchdog
+from apps.webhooks.door.secret_slots import active_slots
 
 LONGEST_S = 2.0
 SHOWN_MIGRATIONS = 5

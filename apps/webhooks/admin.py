@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from apps.webhooks import bodies, replay
+from apps.webhooks.door.secret_slots import encrypt_secret
+from apps.webhooks.door.signature import is_strong, slot_of
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
-from apps.webhooks.secret_slots import encrypt_secret
-from apps.webhooks.signature import is_strong, slot_of
 
 
 class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed

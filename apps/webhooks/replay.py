@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from apps.webhooks import ring
+from apps.webhooks.bell import ring
 from apps.webhooks.models import Delivery, DeliveryQuerySet
 
 BATCH = 500

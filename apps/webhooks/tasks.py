@@ -4,8 +4,9 @@ from typing import Any
 
 from celery import shared_task
 
-from apps.webhooks import dispatch as dispatching
-from apps.webhooks import draining, retention
+from apps.webhooks import retention
+from apps.webhooks.bell import dispatch as dispatching
+from apps.webhooks.processing import draining
 
 
 @shared_task(

@@ -26,13 +26,16 @@ from hypothesis.stateful import (
 from apps.activity import facts
 from apps.activity.facts import Fact
 from apps.activity.models import Contributor
-from apps.webhooks import claiming, inbox, processing, registry, replay, retention, ring
-from apps.webhooks.claiming import MOST_CRASHES, Claimed
+from apps.webhooks import registry, replay, retention
+from apps.webhooks.bell import ring
+from apps.webhooks.door import inbox
+from apps.webhooks.door.hook import GitHubHook
 from apps.webhooks.errors import UnusablePayload
-from apps.webhooks.hook import GitHubHook
 from apps.webhooks.models import Delivery
+from apps.webhooks.processing import batches, claiming
+from apps.webhooks.processing.claiming import MOST_CRASHES, Claimed
+from apps.webhooks.processing.retry import MOST_ATTEMPTS
 from apps.webhooks.registry import Event
-from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.rig.engines import WITNESS
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -145,7 +148,7 @@ class Letterbox(RuleBasedStateMachine):
     def finish(self, worker: str) -> None:
         """A worker gives its verdicts, however late; only those of claims that are still its own count."""
         held = self.held.pop(worker, [])
-        processing.process(held)
+        batches.process(held)
         for claimed in held:
             known = self.known[self.ids[claimed.id]]
             if (known.state, known.claim) == ("running", claimed.claim_number):

@@ -24,10 +24,14 @@ def tell() -> None:
 
 
 def test_a_fact_and_its_change_are_there_together_or_not_at_all() -> None:
-    with pytest.raises(BreakdownError), transaction.atomic():
-        tell()
-        assert Contributor.objects.count() == Change.objects.count() == 1
-        raise BreakdownError
+    def break_down() -> None:
+        with transaction.atomic():
+            tell()
+            assert Contributor.objects.count() == Change.objects.count() == 1
+            raise BreakdownError
+
+    with pytest.raises(BreakdownError):
+        break_down()
     assert Contributor.objects.count() == Change.objects.count() == 0
 
 

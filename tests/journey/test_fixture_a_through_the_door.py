@@ -12,8 +12,8 @@ from apps.metrics.figures import FigureQuery, read_figure
 from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import drain as recalculate
 from apps.teams.models import Team, TeamMember
-from apps.webhooks.draining import drain as process
 from apps.webhooks.models import Delivery
+from apps.webhooks.processing.draining import drain as process
 from tests.emptying import empty
 from tests.github import fixture_a
 from tests.github.door import Door

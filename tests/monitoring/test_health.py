@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 
 from apps.users.models import CustomUser
-from apps.webhooks import secret_slots
+from apps.webhooks.door import secret_slots
 
 READY = {"status": "ready", "database": "up", "migrations": "applied", "secret": "present", "broker": "up"}
 

@@ -13,7 +13,7 @@ from apps.monitoring.models import StatusCheck
 from apps.monitoring.tasks import check_status
 from apps.notifications.models import Notification
 from apps.users.models import CustomUser
-from apps.webhooks import secret_slots
+from apps.webhooks.door import secret_slots
 from apps.webhooks.models import Delivery
 from tests.api.conftest import make_delivery
 

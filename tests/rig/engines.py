@@ -14,7 +14,7 @@ import redis
 
 from tformance.embedded.binaries import locate
 from tformance.embedded.home import NAME, Home
-from tformance.embedded.occupants import wait_until
+from tformance.embedded.occupants import end_now, occupants, wait_until
 from tformance.embedded.postgres import Postgres
 from tformance.embedded.redis_server import Redis
 from tformance.embedded.remembered import CHECKOUT, ensure_secrets, remembered
@@ -124,10 +124,10 @@ class Engines:
 
     def kill_redis(self) -> None:
         """SIGKILL: what was not on disk is lost."""
-        server = self.redis.server()
-        assert server is not None, "Redis does not run"
-        os.kill(server, signal.SIGKILL)
-        assert wait_until(lambda: self.redis.server() is None, seconds=10)
+        servers = occupants(self.redis.data)
+        assert servers, "Redis does not run"
+        end_now(servers)
+        assert wait_until(lambda: not self.redis.is_ready(), seconds=10)
 
     def start_redis(self) -> None:
         assert self.redis.start().redis_port == self.home.redis_port

@@ -15,9 +15,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.test import Client
 
 from apps.activity.facts import Fact
-from apps.webhooks import draining, refusals, registry, ring, secret_slots
+from apps.webhooks import registry
+from apps.webhooks.bell import ring
+from apps.webhooks.door import refusals, secret_slots
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
+from apps.webhooks.processing import draining
 from apps.webhooks.registry import Event
 from tests.engines import WEBHOOK_SECRET
 

@@ -12,13 +12,13 @@ import pytest
 from django.db import connection
 
 from apps.webhooks import registry
-from apps.webhooks.claiming import MOST_CRASHES, claim_batch, claim_suspect, is_full
 from apps.webhooks.errors import LostClaim
-from apps.webhooks.finishing import finish
 from apps.webhooks.models import Delivery, DeliveryBody
-from apps.webhooks.processing import process
+from apps.webhooks.processing.batches import process
+from apps.webhooks.processing.claiming import MOST_CRASHES, claim_batch, claim_suspect, is_full
+from apps.webhooks.processing.finishing import finish
+from apps.webhooks.processing.verdicts import judge
 from apps.webhooks.registry import Event
-from apps.webhooks.verdicts import judge
 from tests.webhooks.conftest import HOOK_ID, MadeUpEvent, drain, lapse_leases, make_due
 
 pytestmark = pytest.mark.django_db

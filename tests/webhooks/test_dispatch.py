@@ -8,10 +8,10 @@ import redis
 from django.conf import settings
 
 from apps.activity.models import Change
-from apps.webhooks import ring
-from apps.webhooks.claiming import claim_batch
-from apps.webhooks.dispatch import dispatch
+from apps.webhooks.bell import ring
+from apps.webhooks.bell.dispatch import dispatch
 from apps.webhooks.models import Delivery
+from apps.webhooks.processing.claiming import claim_batch
 from tests.webhooks.conftest import lapse_leases
 from tests.webhooks.proxies import refused_port
 from tests.webhooks.test_claiming import keep

@@ -5,9 +5,9 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from apps.webhooks.door.routing import find_routing
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.parsing import FORM, MAX_DEPTH, is_form, read_document
-from apps.webhooks.routing import find_routing
 from tests.webhooks.conftest import GitHub, drain, only
 
 JSON = "application/json"

@@ -9,11 +9,11 @@ import pytest
 from django.db import DataError, OperationalError, connection, transaction
 
 from apps.activity.facts import Evidence, Fact
-from apps.webhooks import leftovers, processing
-from apps.webhooks.claiming import claim_batch
 from apps.webhooks.models import Delivery
+from apps.webhooks.processing import batches, leftovers
+from apps.webhooks.processing.claiming import claim_batch
+from apps.webhooks.processing.retry import MOST_ATTEMPTS
 from apps.webhooks.registry import Event
-from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, lapse_leases, make_due, only
 from tests.webhooks.proxies import refused_port
 
@@ -151,7 +151,7 @@ def records(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             if fact.fails_as is not None:
                 raise FAILURES[fact.fails_as]("on purpose")
 
-    monkeypatch.setattr(processing, "record", record)
+    monkeypatch.setattr(batches, "record", record)
     return calls
 
 
@@ -244,7 +244,7 @@ def test_neither_the_row_nor_the_log_tells_what_a_refused_row_contains(
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO webhooks_refusal (status, headers, reason) VALUES (401, '{}', 'so private')")
 
-    monkeypatch.setattr(processing, "record", record)
+    monkeypatch.setattr(batches, "record", record)
     github.deliver()
     drain()
     assert only().state == "failed"
@@ -301,8 +301,8 @@ def test_facts_and_states_commit_together(
         raise RuntimeError("on purpose")
 
     made_up_event.make_facts = made_up_fact
-    monkeypatch.setattr(processing, "record", record)
-    monkeypatch.setattr(processing, "finish", lose)
+    monkeypatch.setattr(batches, "record", record)
+    monkeypatch.setattr(batches, "finish", lose)
     github.deliver()
     drain()
     assert inside == [True]

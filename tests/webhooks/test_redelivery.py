@@ -10,7 +10,7 @@ from django.test import Client
 
 from apps.webhooks.counters import ANSWERS
 from apps.webhooks.models import Delivery, DeliveryBody
-from apps.webhooks.retry import MOST_ATTEMPTS
+from apps.webhooks.processing.retry import MOST_ATTEMPTS
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due, only
 
 GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"

@@ -10,9 +10,9 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
-from apps.webhooks import ring
+from apps.webhooks.bell import ring
+from apps.webhooks.bell.ring import Post, Ring
 from apps.webhooks.counters import RINGS
-from apps.webhooks.ring import Post, Ring
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually, only
 from tests.webhooks.proxies import refused_port, silent_server
 

@@ -8,10 +8,10 @@ from cryptography.fernet import Fernet
 from django.core.checks import run_checks
 from django.utils import timezone
 
-from apps.webhooks import secret_slots
+from apps.webhooks.door import secret_slots
+from apps.webhooks.door.secret_slots import store_secret
+from apps.webhooks.door.signature import is_strong, signing_slot, slot_of
 from apps.webhooks.models import Delivery, WebhookSecret
-from apps.webhooks.secret_slots import store_secret
-from apps.webhooks.signature import is_strong, signing_slot, slot_of
 from tests.webhooks.conftest import GitHub, only
 
 pytestmark = pytest.mark.django_db

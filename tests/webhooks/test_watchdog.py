@@ -9,8 +9,10 @@ import psycopg
 import pytest
 from django.db import connection
 
-from apps.webhooks import inbox, processing, secret_slots, watchdog
+from apps import watchdog
+from apps.webhooks.door import inbox, secret_slots
 from apps.webhooks.models import Delivery
+from apps.webhooks.processing import batches
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
 from tests.webhooks.proxies import FreezingProxy, refused_port
 
@@ -87,7 +89,7 @@ def test_a_dead_database_is_answered_503(github: GitHub) -> None:
 def test_a_frozen_worker_leaves_its_deliveries_to_the_next_claim(
     proxy: FreezingProxy, github: GitHub, made_up_event: MadeUpEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processing, "LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr(batches, "LONGEST_WAIT_S", 0.5)
     github.deliver()
 
     def freeze_once(event: object) -> tuple[()]:

@@ -12,8 +12,8 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from apps.webhooks.bell.ring import ring_for
 from apps.webhooks.models import Delivery
-from apps.webhooks.ring import ring_for
 from tests.webhooks.conftest import GitHub, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)

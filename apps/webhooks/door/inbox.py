@@ -11,13 +11,15 @@ import psycopg
 from django.db import DatabaseError, connection
 from psycopg import errors as postgres
 
+from apps import watchdog
 from apps.crash_points import crash_point
-from apps.webhooks import conflicts, ring, watchdog
+from apps.webhooks.bell import ring
 from apps.webhooks.counters import ANSWERS
-from apps.webhooks.hook import GitHubHook
+from apps.webhooks.door import conflicts
+from apps.webhooks.door.hook import GitHubHook
+from apps.webhooks.door.routing import find_routing
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import is_form
-from apps.webhooks.routing import find_routing
 
 LONGEST_WAIT_S = 4.0
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from django.db import DatabaseError
 
-from apps.webhooks import watchdog
+from apps import watchdog
 from apps.webhooks.counters import ANSWERS
 from apps.webhooks.models import Refusal
 

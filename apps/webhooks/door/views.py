@@ -17,11 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.webhooks import inbox, refusals
-from apps.webhooks.hook import GitHubHook, MalformedHeader, is_of_host, kept_headers
-from apps.webhooks.reading import check_framing, read_content
-from apps.webhooks.secret_slots import active_slots
-from apps.webhooks.signature import SecretSlot, is_signature, signing_slot
+from apps.webhooks.door import inbox, refusals
+from apps.webhooks.door.framing import check_framing, read_content
+from apps.webhooks.door.hook import GitHubHook, MalformedHeader, is_of_host, kept_headers
+from apps.webhooks.door.secret_slots import active_slots
+from apps.webhooks.door.signature import SecretSlot, is_signature, signing_slot
 
 logger = logging.getLogger(__name__)
 

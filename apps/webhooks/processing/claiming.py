@@ -10,7 +10,7 @@ import psycopg
 from django.db import connection
 from psycopg.rows import class_row
 
-from apps.webhooks import watchdog
+from apps import watchdog
 
 MOST_CLAIMED = 50
 FAIR_SHARE = 20  # what one installation gets of a batch while others wait

@@ -15,8 +15,8 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
 from apps.crash_points import crash_point
+from apps.webhooks.bell.gathering import Gatherer
 from apps.webhooks.counters import RINGS
-from apps.webhooks.gathering import Gatherer
 
 PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
 RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"

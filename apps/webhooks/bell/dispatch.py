@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from apps.activity.models import Change
 from apps.crash_points import crash_point
-from apps.webhooks import ring
+from apps.webhooks.bell import ring
 
 RING_AGAIN_AFTER_S = 5
 CHANGES_MAY_WAIT = timedelta(seconds=5)

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from django.db import Error
 
-from apps.webhooks import watchdog
-from apps.webhooks.claiming import Claimed
+from apps import watchdog
 from apps.webhooks.models import Delivery
-from apps.webhooks.retry import ENVIRONMENT_WAIT
+from apps.webhooks.processing.claiming import Claimed
+from apps.webhooks.processing.retry import ENVIRONMENT_WAIT
 
 LONGEST_WAIT_S = 5.0
 logger = logging.getLogger(__name__)

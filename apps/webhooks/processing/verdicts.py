@@ -10,10 +10,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError
 
 from apps.activity.facts import Fact
-from apps.webhooks.claiming import Claimed
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import Document, read_document
+from apps.webhooks.processing.claiming import Claimed
 from apps.webhooks.registry import Event, Unrouted, route
 
 LONGEST_ERROR = 500

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import connection
 
 from apps.webhooks.errors import LostClaim
-from apps.webhooks.verdicts import Verdict
+from apps.webhooks.processing.verdicts import Verdict
 
 _FINISH = """
 UPDATE webhooks_delivery d

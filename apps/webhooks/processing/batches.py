@@ -7,17 +7,25 @@ from collections.abc import Iterable, Sequence
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection, transaction
 
+from apps import watchdog
 from apps.activity.facts import Evidence, Source
 from apps.activity.record import record
 from apps.crash_points import crash_point
-from apps.webhooks import leftovers, watchdog
-from apps.webhooks.claiming import Claimed
 from apps.webhooks.counters import LOST_CLAIMS, VERDICTS
 from apps.webhooks.errors import LostClaim
-from apps.webhooks.finishing import finish
 from apps.webhooks.models import Delivery
-from apps.webhooks.retry import GiveUp, blames_the_environment, blames_the_payload, decide, may_be_provoked, sqlstate_of
-from apps.webhooks.verdicts import Verdict, describe, judge
+from apps.webhooks.processing import leftovers
+from apps.webhooks.processing.claiming import Claimed
+from apps.webhooks.processing.finishing import finish
+from apps.webhooks.processing.retry import (
+    GiveUp,
+    blames_the_environment,
+    blames_the_payload,
+    decide,
+    may_be_provoked,
+    sqlstate_of,
+)
+from apps.webhooks.processing.verdicts import Verdict, describe, judge
 
 LONGEST_WAIT_S = 12.0
 LONGEST_KNOCK_S = 2.0  # a database that takes longer to say anything is away

@@ -7,7 +7,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from apps.webhooks.views import DeliveryView
+from apps.webhooks.door.views import DeliveryView
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 

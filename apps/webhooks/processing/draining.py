@@ -5,10 +5,11 @@ import time
 from collections.abc import Sequence
 
 from apps.crash_points import crash_point
-from apps.webhooks import claiming, leftovers, ring
+from apps.webhooks.bell import ring
 from apps.webhooks.counters import VERDICTS
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing import process
+from apps.webhooks.processing import claiming, leftovers
+from apps.webhooks.processing.batches import process
 
 logger = logging.getLogger(__name__)
 BUDGET_S = 8.0  # then somebody else's turn, and the figures'

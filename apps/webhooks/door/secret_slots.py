@@ -12,9 +12,9 @@ from django.conf import settings
 from django.db import OperationalError
 from django.utils import timezone
 
-from apps.webhooks import watchdog
+from apps import watchdog
+from apps.webhooks.door.signature import SecretSlot, is_strong, slot_of
 from apps.webhooks.models import WebhookSecret
-from apps.webhooks.signature import SecretSlot, is_strong, slot_of
 
 REREAD_AFTER_S = 4.0
 LONGEST_WAIT_S = 2.0

@@ -1,0 +1,1 @@
+"""The doorbell: telling workers that there is post."""

@@ -1,0 +1,1 @@
+"""The door: what becomes of a post until it is answered."""
