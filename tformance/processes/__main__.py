@@ -87,7 +87,7 @@ def act(command: str, *, var: Path) -> int:
 def chosen_program(options: argparse.Namespace) -> Program:
     match options.kind:
         case "web":
-            return programs.web(port=options.port, host=options.host)
+            return programs.web(port=options.port, host=options.host, counters=var_folder() / "counters")
         case "worker":
             name = f"worker-{options.queues.replace(',', '-')}"
             return programs.worker(name, queues=options.queues, concurrency=options.concurrency)
@@ -97,7 +97,7 @@ def chosen_program(options: argparse.Namespace) -> Program:
 def become(program: Program) -> None:
     """Replace this process, so that the manager's signals reach the program's main process and no other."""
     os.chdir(CHECKOUT)
-    os.execve(program.command[0], program.command, os.environ | {"TFORMANCE_ROLE": program.role})  # noqa: S606
+    os.execve(program.command[0], program.command, os.environ | {"TFORMANCE_ROLE": program.role, **program.environment})  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from apps.webhooks.counters import RINGS
 PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
 RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
 MOST_PER_MESSAGE = 50
-GATHER_S = 0.004
+PAUSE_S = 0.05  # between two messages of a process: publishing one costs more than keeping a delivery does
 QUIET_AFTER_FAILURE_S = 2.0
 LAST_WORDS_S = 1.0
 # One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
@@ -103,7 +103,7 @@ class Ring:
         self._quiet_until_s = 0.0
         self._owes = False
         self._gatherer: Gatherer[Post] = Gatherer(
-            name="ring", hand_over=self.ring, gather_s=GATHER_S, capacity=MOST_PER_MESSAGE * 100
+            name="ring", hand_over=self.ring, pause_s=PAUSE_S, capacity=MOST_PER_MESSAGE * 100
         )
 
     def tell(self, post: Post) -> None:
