@@ -4,29 +4,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from apps.activity.admin.reading import ReadOnlyAdmin, is_id
 from apps.webhooks import bodies, replay
 from apps.webhooks.door.secret_slots import encrypt_secret
 from apps.webhooks.door.signature import is_strong, slot_of
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
-
-
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
-    """Rows that only the machinery writes."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 @admin.register(Delivery)
@@ -41,13 +27,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
     def get_search_results(
-        self, request: HttpRequest, queryset: DeliveryQuerySet, search_term: str
-    ) -> tuple[DeliveryQuerySet, bool]:
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
         """Find by what people have at hand, by equality: an index serves each."""
         term = search_term.strip()
         if not term:
             return queryset, False
-        if term.isascii() and term.isdigit() and len(term) < 19:  # noqa: PLR2004  bigint
+        if is_id(term):
             return queryset.filter(Q(repository_id=int(term)) | Q(installation_id=int(term))), False
         condition = replay.key_condition(term)
         return queryset.filter(condition if condition is not None else Q(event=term)), False

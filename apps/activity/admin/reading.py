@@ -65,7 +65,7 @@ class ReadOnlyAdmin(FindingAdmin):
     show_full_result_count = False
     paginator = EstimatingPaginator
     list_per_page = 50
-    actions = None
+    actions: ClassVar[tuple[str, ...] | None] = None
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
