@@ -8,7 +8,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from apps.activity.admin.reading import ReadOnlyAdmin, is_id
+from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.activity.identity import is_id
 from apps.webhooks import bodies, replay
 from apps.webhooks.door.secret_slots import encrypt_secret
 from apps.webhooks.door.signature import is_strong, slot_of

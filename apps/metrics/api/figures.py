@@ -15,10 +15,10 @@ from rest_framework.response import Response
 from apps.activity.models import Change
 from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW
 from apps.metrics.api.csv import CSVRenderer, stream
-from apps.metrics.api.parameters import figures_in, query_of
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
 from apps.metrics.figures import FIGURES, FigureQuery, Reading, list_entities, read_figures
 from apps.metrics.figures.entities import count_entities
+from apps.metrics.parameters import figures_in, query_of
 from apps.teams.api.access import OfTeam
 
 TRUE = ("true", "1", "yes")
