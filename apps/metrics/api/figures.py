@@ -16,7 +16,7 @@ from apps.activity.models import Change
 from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW
 from apps.metrics.api.csv import CSVRenderer, stream
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
-from apps.metrics.figures import FIGURES, FigureQuery, Reading, list_entities, read_figures
+from apps.metrics.figures import FIGURES, FigureQuery, FigureReading, list_entities, read_figures
 from apps.metrics.figures.entities import count_entities
 from apps.metrics.parameters import figures_in, query_of
 from apps.teams.api.access import OfTeam
@@ -35,7 +35,7 @@ class OfFigures(OfTeam):
 
     def shown(self, keys: Sequence[str], query: FigureQuery) -> list[Mapping[str, Any]]:
         """The readings with their definitions, and the ones before if they were asked for."""
-        before: dict[str, Reading] = {}
+        before: dict[str, FigureReading] = {}
         if self.request.query_params.get("previous", "").lower() in TRUE:
             earlier = replace(query, window=query.window.previous())
             before = {reading.figure: reading for reading in read_figures(earlier, keys=keys)}
@@ -147,7 +147,7 @@ def asked(query: FigureQuery) -> dict[str, Any]:
     }
 
 
-def described(reading: Reading, *, before: Reading | None) -> Mapping[str, Any]:
+def described(reading: FigureReading, *, before: FigureReading | None) -> Mapping[str, Any]:
     """A reading beside its definition."""
     figure = FIGURES[reading.figure]
     return {

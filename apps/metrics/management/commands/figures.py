@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.metrics.figures import FIGURES, Bots, FigureQuery, Reading, UnknownFigure, Window, read_figures
+from apps.metrics.figures import FIGURES, Bots, FigureQuery, FigureReading, UnknownFigure, Window, read_figures
 from apps.metrics.figures.wording import as_words
 from apps.teams.models import Team
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         else:
             self.show(query, readings)
 
-    def show(self, query: FigureQuery, readings: list[Reading]) -> None:
+    def show(self, query: FigureQuery, readings: list[FigureReading]) -> None:
         window = query.window
         self.stdout.write(f"{query.team.name}: {window.start} up to {window.end}, {window.time_zone}")
         self.stdout.write(ROW.format("figure", "value", "n", "mean", "p75", "p90"))
@@ -46,12 +46,12 @@ class Command(BaseCommand):
             self.stdout.write(ROW.format(FIGURES[reading.figure].title, *columns(reading)))
 
 
-def columns(reading: Reading) -> list[str]:
+def columns(reading: FigureReading) -> list[str]:
     values = [as_words(each, unit=reading.unit) for each in (reading.value, reading.mean, reading.p75, reading.p90)]
     return [values[0], str(reading.n), *values[1:]]
 
 
-def as_document(query: FigureQuery, readings: list[Reading]) -> dict[str, Any]:
+def as_document(query: FigureQuery, readings: list[FigureReading]) -> dict[str, Any]:
     return {
         "team": query.team.slug,
         "from": query.window.start.isoformat(),
