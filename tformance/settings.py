@@ -149,7 +149,6 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = EMAIL.get("DEFAULT_FROM_EMAIL") or f"tformance@{PUBLIC_HOST}"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
-LOGGING_CONFIG = "tformance.log_format.configure_logging"
 LOGGING = logging_configuration(role=ROLE)
 
 # --- Signing in and staying safe -----------------------------------------------------------------------------------
