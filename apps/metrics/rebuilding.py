@@ -12,7 +12,7 @@ from apps.metrics.recalculation import drain, lock
 from apps.metrics.storing import Row
 
 BATCH = 500
-SETTLING_SECONDS = 30.0
+SETTLING_S = 30.0
 
 Progress = Callable[[str, int, int], None]
 """Told the noun, how many of the repository's are done, and how many there are."""
@@ -65,10 +65,10 @@ def differences(repository_ids: Iterable[int], *, progress: Progress) -> Iterato
     A row whose facts have just moved on is only waiting for its recalculation: what differs is looked at once more
     after every change was worked off.
     """
-    drain(seconds=SETTLING_SECONDS)
+    drain(seconds=SETTLING_S)
     for noun, keys, done, total in _batches(repository_ids):
         if _compare(noun, keys):
-            drain(seconds=SETTLING_SECONDS)
+            drain(seconds=SETTLING_S)
             yield from _compare(noun, keys)
         progress(noun.name, done, total)
 

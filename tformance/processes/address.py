@@ -11,7 +11,7 @@ from tformance.embedded.private_files import read_private_json, write_private_js
 from tformance.embedded.remembered import WEB_FILE
 
 USUAL_PORT = 8000
-START_SECONDS = 60
+START_S = 60
 
 
 def choose_port(var: Path) -> int:
@@ -29,7 +29,7 @@ def choose_port(var: Path) -> int:
 
 def wait_until_ready(port: int) -> bool:
     """Whether the web process answers and finds itself ready within a minute."""
-    return wait_until(lambda: _status(port) == http.client.OK, seconds=START_SECONDS)
+    return wait_until(lambda: _status(port) == http.client.OK, seconds=START_S)
 
 
 def _status(port: int) -> int:
