@@ -29,10 +29,11 @@ def choose_port(var: Path) -> int:
 
 def wait_until_ready(port: int) -> bool:
     """Whether the web process answers and finds itself ready within a minute."""
-    return wait_until(lambda: _status(port) == http.client.OK, seconds=START_S)
+    return wait_until(lambda: ask_readiness(port) == http.client.OK, seconds=START_S)
 
 
-def _status(port: int) -> int:
+def ask_readiness(port: int) -> int:
+    """The status of the web process' own readiness; 0 when it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")
