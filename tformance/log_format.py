@@ -98,6 +98,7 @@ def logging_configuration(*, role: str) -> dict[str, Any]:
             "celery.app.trace": {"level": "WARNING"},  # a line per task says nothing that the outcome's line does not
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},  # four lines for each sign-in; a failed one and a lock-out are warnings
             "django.request": {"level": "ERROR"},  # each 401 of a flood is counted, not written
         },
     }
