@@ -20,7 +20,7 @@ def as_words(value: float | None, *, unit: str) -> str:
             return f"{value:,.0f}"
 
 
-def unit_beside(unit: str) -> str:
+def unit_beside(unit: str, *, value: float | None = None) -> str:
     """The unit as it stands beside a value in words; empty where the words say it."""
     match unit:
         case "seconds" | "share":
@@ -28,7 +28,7 @@ def unit_beside(unit: str) -> str:
         case unit if unit == PER_DAY:
             return "per day"
         case _:
-            return unit
+            return unit.removesuffix("s") if value == 1 else unit
 
 
 def duration(seconds: float) -> str:
