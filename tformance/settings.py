@@ -125,6 +125,7 @@ DATABASES = {"default": database.connection(DATABASE, role=ROLE)}
 TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "tformance.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = TFORMANCE_VAR / "static"
