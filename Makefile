@@ -33,8 +33,8 @@ run: $(VENV)/run.stamp  ## Run everything on this machine until Ctrl-C: PostgreS
 stop: $(VENV)/run.stamp  ## Stop whatever runs in this checkout, wherever it was started
 	@$(BIN)/python -m tformance.processes stop
 
-status: $(VENV)/run.stamp  ## Say whether the embedded PostgreSQL and Redis run
-	@$(BIN)/python -m tformance.embedded status || true
+status: $(VENV)/run.stamp  ## Say what runs: PostgreSQL, Redis, web and its address, workers, beat
+	@$(BIN)/python -m tformance.processes status || true
 
 celery-worker: $(VENV)/run.stamp  ## Run the Celery workers alone, in the foreground
 	@$(BIN)/python -m tformance.processes --end-with-parent worker

@@ -111,6 +111,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.dashboard.notes.unread_count",
             ],
         },
     },
@@ -125,6 +126,7 @@ DATABASES = {"default": database.connection(DATABASE, role=ROLE)}
 TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "tformance.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = TFORMANCE_VAR / "static"
@@ -149,7 +151,6 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = EMAIL.get("DEFAULT_FROM_EMAIL") or f"tformance@{PUBLIC_HOST}"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
-LOGGING_CONFIG = "tformance.log_format.configure_logging"
 LOGGING = logging_configuration(role=ROLE)
 
 # --- Signing in and staying safe -----------------------------------------------------------------------------------

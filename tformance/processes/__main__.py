@@ -11,6 +11,7 @@ from tformance.embedded.remembered import CHECKOUT, var_folder
 from tformance.processes import programs
 from tformance.processes.programs import Program
 from tformance.processes.run import run_everything, run_some, stop_everything
+from tformance.processes.status import report_everything
 from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
 from tformance.processes.telling import say
 
@@ -21,6 +22,7 @@ ON_ONE_MACHINE = {
     "beat": "beat alone",
     "dev": "workers and beat, without web",
     "stop": "stop whatever runs, engines included",
+    "status": "say what runs, and where it answers; exit code 3 when something does not",
 }
 
 
@@ -76,6 +78,8 @@ def act(command: str, *, var: Path) -> int:
             stop_everything(var)
             say("Everything is stopped.")
             return 0
+        case "status":
+            return report_everything(var)
     chosen = {
         "worker": programs.workers(),
         "beat": (programs.beat(),),

@@ -5,8 +5,8 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
+from apps.activity.identity import is_id
 from apps.activity.models import PullRequest
-from apps.metrics.api.parameters import is_id
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
