@@ -4,11 +4,14 @@ import os
 import sys
 from dataclasses import dataclass
 
+from tformance.slow_bodies import IDLE_S
+
 STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
 
 # Threads are cheap and one that waits for a slow client's body holds nothing else: many of them, so that such clients
 # are not in the way of others. Database connections are opened by the threads that need one, and kept for a minute.
 WEB_THREADS = 96
+LONGEST_HEAD = 16 * 1024  # bytes of all headers together; GitHub's fit into 2 kB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,8 @@ def web(*, port: int, host: str = "127.0.0.1") -> Program:
         "--blocking-threads-idle-timeout": "600",
         "--backlog": "2048",
         "--backpressure": "512",
-        "--http1-header-read-timeout": "10000",
+        "--http1-buffer-size": str(LONGEST_HEAD),
+        "--http1-header-read-timeout": str(IDLE_S * 1000),
         "--workers-kill-timeout": "20",
     }
     flags = ("--no-ws", "--respawn-failed-workers")
