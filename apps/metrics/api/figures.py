@@ -13,13 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.activity.models import Change
-from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW
+from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW, names
 from apps.metrics.api.csv import CSVRenderer, stream
 from apps.metrics.api.parameters import figures_in, query_of
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
 from apps.metrics.figures import FIGURES, FigureQuery, Reading, list_entities, read_figures
 from apps.metrics.figures.entities import count_entities
 from apps.teams.api.access import OfTeam
+from tformance.pages import Pages
 
 TRUE = ("true", "1", "yes")
 
@@ -56,6 +57,7 @@ class OfFigures(OfTeam):
 class FiguresView(OfFigures):
     """The figures of one team and window."""
 
+    declared_parameters = names(*WINDOW, FIGURE, PREVIOUS)
     serializer_class = FiguresSerializer
 
     @extend_schema(
@@ -74,6 +76,7 @@ class FiguresView(OfFigures):
 class FigureView(OfFigures):
     """One figure of one team and window."""
 
+    declared_parameters = names(*WINDOW, PREVIOUS)
     serializer_class = FigureSerializer
 
     @extend_schema(
@@ -88,6 +91,7 @@ class FigureView(OfFigures):
 class EntitiesView(OfTeam):
     """The list behind a figure."""
 
+    declared_parameters = (*names(*WINDOW), Pages.limit_query_param, Pages.offset_query_param)
     serializer_class = EntitySerializer
     renderer_classes = (JSONRenderer, CSVRenderer)
     filter_backends = ()
