@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tformance.slow_bodies import IDLE_S
+
 STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
 
 # Python runs one thread of a process at a time: a second process makes use of a second core.
@@ -15,6 +17,7 @@ WEB_PROCESSES = max(1, min(os.cpu_count() or 1, 4))
 # Threads are cheap and one that waits for a slow client's body holds nothing else: many of them, so that such clients
 # are not in the way of others. Database connections are opened by the threads that need one, and kept for a minute.
 WEB_THREADS = 96  # of all web processes together
+LONGEST_HEAD = 16 * 1024  # bytes of all headers together; GitHub's fit into 2 kB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,8 @@ def web(*, port: int, host: str = "127.0.0.1", counters: Path | None = None) -> 
         "--blocking-threads-idle-timeout": "600",
         "--backlog": "2048",
         "--backpressure": "512",
-        "--http1-header-read-timeout": "10000",
+        "--http1-buffer-size": str(LONGEST_HEAD),
+        "--http1-header-read-timeout": str(IDLE_S * 1000),
         "--workers-kill-timeout": "20",
     }
     flags = ("--no-ws", "--respawn-failed-workers")

@@ -11,7 +11,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW
+from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW, names
 from apps.metrics.api.csv import CSVRenderer, stream
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
 from apps.metrics.figures import FIGURES, FigureQuery, list_entities
@@ -19,6 +19,7 @@ from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import count_entities
 from apps.metrics.parameters import figures_in, query_of
 from apps.teams.api.access import OfTeam
+from tformance.pages import Pages
 
 TRUE = ("true", "1", "yes")
 
@@ -50,6 +51,7 @@ class OfFigures(OfTeam):
 class FiguresView(OfFigures):
     """The figures of one team and window."""
 
+    declared_parameters = names(*WINDOW, FIGURE, PREVIOUS)
     serializer_class = FiguresSerializer
 
     @extend_schema(
@@ -68,6 +70,7 @@ class FiguresView(OfFigures):
 class FigureView(OfFigures):
     """One figure of one team and window."""
 
+    declared_parameters = names(*WINDOW, PREVIOUS)
     serializer_class = FigureSerializer
 
     @extend_schema(
@@ -82,6 +85,7 @@ class FigureView(OfFigures):
 class EntitiesView(OfTeam):
     """The list behind a figure."""
 
+    declared_parameters = (*names(*WINDOW), Pages.limit_query_param, Pages.offset_query_param)
     serializer_class = EntitySerializer
     renderer_classes = (JSONRenderer, CSVRenderer)
     filter_backends = ()

@@ -10,9 +10,10 @@ from apps.activity.models import PullRequest
 from apps.metrics.api.filters import PullRequestFilter
 from apps.metrics.api.serializers import PullRequestDetailSerializer
 from apps.teams.visibility import repositories_visible_to
+from tformance.api_parameters import OnlyKnownParameters
 
 
-class OfPullRequests(generics.GenericAPIView[PullRequest]):
+class OfPullRequests(OnlyKnownParameters, generics.GenericAPIView[PullRequest]):
     """Pull requests in repositories that the user may see."""
 
     queryset = PullRequest.objects.none()

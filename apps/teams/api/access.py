@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from apps.teams.models import Team, TeamAccess
 from apps.teams.models.teams import TeamQuerySet
 from apps.users.operators import is_operator
+from tformance.api_parameters import OnlyKnownParameters
 
 
 class ChangesOnlyByAdmins(BasePermission):
@@ -26,7 +27,7 @@ class ChangesOnlyByAdmins(BasePermission):
         return accesses.exists()
 
 
-class OfTeam(GenericAPIView[Any]):
+class OfTeam(OnlyKnownParameters, GenericAPIView[Any]):
     """A view under /teams/{slug}/: a team that is not the user's is not there."""
 
     @cached_property

@@ -8,9 +8,10 @@ from apps.activity.api.serializers import RepositoryDetailSerializer, Repository
 from apps.activity.models import Repository
 from apps.teams.api.filters import RepositoryFilter
 from apps.teams.visibility import repositories_visible_to
+from tformance.api_parameters import OnlyKnownParameters
 
 
-class OfRepositories(generics.GenericAPIView[Repository]):
+class OfRepositories(OnlyKnownParameters, generics.GenericAPIView[Repository]):
     """Repositories that the user may see."""
 
     queryset = Repository.objects.none()

@@ -21,12 +21,13 @@ from apps.teams.api.serializers import (
 from apps.teams.contributors import contributors_of
 from apps.teams.models import Team, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_of
+from tformance.api_parameters import OnlyKnownParameters
 
 EDITED_BY_ADMINS = (IsAuthenticated, ChangesOnlyByAdmins)
 
 
 @extend_schema_view(get=extend_schema(tags=["teams"], summary="Your teams"))
-class TeamsView(generics.ListAPIView[Team]):
+class TeamsView(OnlyKnownParameters, generics.ListAPIView[Team]):
     """The teams you may see; operators see all, also those that wait for approval."""
 
     queryset = Team.objects.none()

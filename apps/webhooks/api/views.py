@@ -16,6 +16,7 @@ from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
 from apps.webhooks.models import Delivery, DeliveryBody
+from tformance.api_parameters import OnlyKnownParameters
 
 
 class NewestFirst(CursorPagination):
@@ -52,7 +53,7 @@ class BodyExpired(exceptions.APIException):
     default_code = "body_expired"
 
 
-class OfDelivery(generics.GenericAPIView[Delivery]):
+class OfDelivery(OnlyKnownParameters, generics.GenericAPIView[Delivery]):
     """Deliveries that the user may see; another's is not there."""
 
     queryset = Delivery.objects.none()
