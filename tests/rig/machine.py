@@ -67,8 +67,9 @@ class Rig:
         """Let the next process that comes to this point die there."""
         (self.crash_folder / point).touch()
 
-    def is_crash_pending(self, point: str) -> bool:
-        return (self.crash_folder / point).exists()
+    def has_crashed(self, point: str) -> bool:
+        """Whether somebody has died at this point since `crash_at`."""
+        return not (self.crash_folder / point).exists()
 
     def disarm(self) -> None:
         """Nobody dies any more."""
