@@ -27,6 +27,12 @@ def chosen_faults(rig: Rig) -> list[Fault]:
         _crash_the_dispatcher(rig),
         *_engines(rig),
         *_links(rig),
+        Fault(
+            name="a worker's clock ahead by ten minutes",
+            begin=lambda: rig.set_clock(WORKERS[0], ahead_s=600),
+            end=lambda: rig.set_clock(WORKERS[0], ahead_s=0),
+            lasts_s=2,
+        ),
         Fault(name="worker child killed", begin=lambda: rig.kill(rig.children(WORKERS[0])[:1])),
         Fault(name="web killed", begin=lambda: rig.kill(rig.group(WEB))),
     ]

@@ -16,7 +16,6 @@ from tests.rig.machine import Rig
 from tests.rig.mischief.apps import POISON
 from tests.rig.reckoning import Reckoning
 
-LONGEST_ANSWER_S = 5.0
 DUPLICATED = 0.04
 COPIES = 5
 POISON_EVERY = 15  # faults
