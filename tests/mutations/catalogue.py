@@ -96,6 +96,13 @@ IN_THE_LETTERBOX = (
         test="tests/runtime/test_schedule.py::test_the_letterbox_is_looked_into_every_few_seconds",
     ),
     _mutation(
+        "each worker has the letterbox looked into by itself",
+        "tformance/celery.py",
+        'app.steps["consumer"].add(Looking)\n',
+        "",
+        test=f"{WEBHOOKS}/test_worker.py::test_a_worker_without_any_beat_finds_what_nobody_rang_for",
+    ),
+    _mutation(
         "attempts are bounded",
         "apps/webhooks/processing/retry.py",
         "    if attempts >= MOST_ATTEMPTS:\n",

@@ -20,6 +20,7 @@ from apps.webhooks.counters import RINGS
 
 PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
 RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
+DISPATCH_TASK = "apps.webhooks.tasks.dispatch"
 MOST_PER_MESSAGE = 50
 PAUSE_S = 0.05  # between two messages of a process: publishing one costs more than keeping a delivery does
 QUIET_AFTER_FAILURE_S = 2.0
@@ -67,6 +68,11 @@ def ring_for_more() -> bool:
 def ring_for_changes() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
     return _send([partial(current_app.send_task, RECALCULATE_TASK, retry=False, ignore_result=True)]) == 1
+
+
+def ring_for_dispatch() -> bool:
+    """Ask for a look into the letterbox; whether the broker took the message."""
+    return _send([partial(current_app.send_task, DISPATCH_TASK, retry=False, ignore_result=True)]) == 1
 
 
 def _send(messages: Iterable[Callable[..., object]]) -> int:
