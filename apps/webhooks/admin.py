@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from apps.encryption import encrypt
 from apps.webhooks import bodies, replay
-from apps.webhooks.door.secret_slots import encrypt_secret
 from apps.webhooks.door.signature import is_strong, slot_of
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
 
@@ -142,5 +142,5 @@ class WebhookSecretAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typ
         if not change:
             value = form.cleaned_data["value"]
             obj.slot = slot_of(value).name
-            obj.encrypted_value = encrypt_secret(value)
+            obj.encrypted_value = encrypt(value)
         super().save_model(request, obj, form, change)
