@@ -54,7 +54,7 @@ class GraphQLError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What an exchange came to. `wait_s` is how long to wait before the next attempt, where GitHub says or implies it."""
+    """What an exchange came to. `wait_s` is how long to wait before the next attempt, where GitHub says."""
 
     kind: Kind
     wait_s: float | None = None
