@@ -22,3 +22,8 @@ def app_pem() -> str:
 def elliptic_pem() -> str:
     """A private key that GitHub does not take."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(*FORM).decode()
+
+
+def strange_pem() -> str:
+    """A private key as good as the App's, but not the App's."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(*FORM).decode()

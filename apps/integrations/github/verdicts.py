@@ -134,7 +134,8 @@ def _judge_limits(received: Received, *, now: datetime) -> Verdict | None:
 
 def _judge_status(received: Received, *, is_graphql: bool, now: datetime) -> Verdict:
     status, message = received.status, message_of(received.document)
-    if status == HTTPStatus.NO_CONTENT or (status in GOOD and received.document is not None):
+    is_good = status == HTTPStatus.NO_CONTENT or (status in GOOD and received.document is not None)
+    if is_good and not is_graphql:
         return Verdict(kind=Kind.OK)
     if is_graphql and status in TOO_SLOW:
         return Verdict(kind=Kind.SHRINK, message=message or f"HTTP {status}")
