@@ -12,8 +12,8 @@ from unfold.decorators import display
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.identity import is_id
 from apps.activity.models import Repository
+from apps.encryption import encrypt
 from apps.webhooks import bodies, replay
-from apps.webhooks.door.secret_slots import encrypt_secret
 from apps.webhooks.door.signature import is_strong, slot_of
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
 
@@ -157,5 +157,5 @@ class WebhookSecretAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typ
         if not change:
             value = form.cleaned_data["value"]
             obj.slot = slot_of(value).name
-            obj.encrypted_value = encrypt_secret(value)
+            obj.encrypted_value = encrypt(value)
         super().save_model(request, obj, form, change)
