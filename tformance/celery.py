@@ -6,7 +6,6 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
-from apps.webhooks.bell.looking import Looking
 from tformance.hearing import Hearing
 from tformance.heartbeat import Heartbeat
 from tformance.schedule import SCHEDULE
@@ -18,7 +17,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = SCHEDULE
 app.steps["consumer"].add(Heartbeat)
 app.steps["consumer"].add(Hearing)
-app.steps["consumer"].add(Looking)
+app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")
 app.autodiscover_tasks()
 
 

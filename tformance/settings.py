@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from environs import EnvError, validate
 
-from tformance import __version__, admin_settings, api_settings, broker, database
+from tformance import __version__, admin_settings, broker, database
+from tformance.api import settings as api_settings
 from tformance.embedded.remembered import remembered, var_folder
 from tformance.environment import Environment, absolute_url, email, explain, github_url, networks, private_key
 from tformance.log_format import logging_configuration
@@ -210,7 +211,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# --- The API and the admin: api_settings.py, admin_settings.py -----------------------------------------------------
+# --- The API and the admin: api/settings.py, admin_settings.py -----------------------------------------------------
 
 REST_FRAMEWORK = api_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = {**api_settings.SPECTACULAR_SETTINGS, "VERSION": __version__}

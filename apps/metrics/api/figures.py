@@ -18,8 +18,8 @@ from apps.metrics.figures import FIGURES, FigureQuery, list_entities
 from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import count_entities
 from apps.metrics.parameters import figures_in, query_of
+from apps.rest.pages import Pages
 from apps.teams.api.access import OfTeam
-from tformance.pages import Pages
 
 TRUE = ("true", "1", "yes")
 
