@@ -73,3 +73,34 @@ def test_a_worker_without_any_beat_finds_what_nobody_rang_for(github: GitHub, wo
     github.post(b"{}", event="good")
     Delivery.objects.update(rung_at="2020-01-01T00:00:00Z")
     eventually(lambda: Delivery.objects.get().state == "processed", within_s=60)
+
+
+def backends_of_workers() -> set[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'tformance worker'"
+        )
+        return {pid for (pid,) in cursor.fetchall()}
+
+
+def test_a_worker_keeps_its_connection_from_task_to_task(github: GitHub, worker: subprocess.Popen[bytes]) -> None:
+    connected = set()
+    for count in range(1, 4):
+        github.post(b"{}", event="good")
+        ring_for(Delivery.objects.values_list("id", flat=True))
+        eventually(lambda count=count: Delivery.objects.filter(state="processed").count() == count, within_s=60)
+        connected |= backends_of_workers()
+    assert len(connected) == 1
+
+
+def test_a_connection_that_ended_between_two_tasks_fails_no_delivery(
+    github: GitHub, worker: subprocess.Popen[bytes]
+) -> None:
+    for count in (1, 2):
+        github.post(b"{}", event="good")
+        ring_for(Delivery.objects.values_list("id", flat=True))
+        eventually(lambda count=count: Delivery.objects.filter(state="processed").count() == count, within_s=60)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) AS pid", [[*backends_of_workers()]])
+    assert set(Delivery.objects.values_list("attempts", flat=True)) == {Delivery.objects.first().attempts}
