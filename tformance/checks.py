@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.apps import AppConfig
 from django.conf import settings
@@ -16,7 +17,7 @@ def private_key_is_a_key(app_configs: Sequence[AppConfig] | None, **_: Any) -> l
         return []
     return [
         Error(
-            "GITHUB_APP_PRIVATE_KEY is not a private key in PEM.",
+            "GITHUB_APP_PRIVATE_KEY is not an RSA private key in PEM.",
             hint="Give the .pem that GitHub made, whole, or its path in GITHUB_APP_PRIVATE_KEY_FILE.",
             id="tformance.E001",
         )
@@ -53,7 +54,6 @@ def mail_goes_somewhere(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
 
 def _is_private_key(pem: str) -> bool:
     try:
-        load_pem_private_key(pem.encode(), password=None)
+        return isinstance(load_pem_private_key(pem.encode(), password=None), RSAPrivateKey)
     except (ValueError, TypeError):
         return False
-    return True

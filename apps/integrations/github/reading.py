@@ -73,6 +73,10 @@ class Reading:
         """The strings of the list under this name; a missing or null list has none."""
         return tuple(self._text(member, name, LONGEST_NAME) for member in self._list(name))
 
+    def alike(self, members: object, *, path: str) -> "Reading":
+        """Another object that came with this one."""
+        return self._read(members, path=path)
+
     def id(self, name: str = "id") -> int:
         """An identity that GitHub gave out."""
         return self._integer(self._required(name), name, BIGGEST_ID)

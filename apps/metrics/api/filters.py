@@ -5,11 +5,11 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
+from apps.activity.identity import is_id
 from apps.activity.models import PullRequest
-from apps.metrics.api.parameters import is_id
+from apps.rest.filters import InstantFilter
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
-from tformance.api_filters import InstantFilter
 
 STATES = (("open", "open"), ("merged", "merged"), ("closed", "closed, not merged"))
 

@@ -9,8 +9,8 @@ from apps.activity.api.serializers import PullRequestSerializer
 from apps.activity.models import PullRequest
 from apps.metrics.api.filters import PullRequestFilter
 from apps.metrics.api.serializers import PullRequestDetailSerializer
+from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.visibility import repositories_visible_to
-from tformance.api_parameters import OnlyKnownParameters
 
 
 class OfPullRequests(OnlyKnownParameters, generics.GenericAPIView[PullRequest]):

@@ -6,9 +6,9 @@ from rest_framework import generics
 
 from apps.activity.api.serializers import RepositoryDetailSerializer, RepositorySerializer
 from apps.activity.models import Repository
+from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.api.filters import RepositoryFilter
 from apps.teams.visibility import repositories_visible_to
-from tformance.api_parameters import OnlyKnownParameters
 
 
 class OfRepositories(OnlyKnownParameters, generics.GenericAPIView[Repository]):

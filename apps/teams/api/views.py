@@ -10,6 +10,7 @@ from rest_framework.serializers import BaseSerializer
 
 from apps.activity.api.serializers import ContributorSerializer
 from apps.activity.models import Contributor, Repository
+from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.api.access import ChangesOnlyByAdmins, OfTeam, teams_of
 from apps.teams.api.filters import ContributorFilter, TeamRepositoryFilter
 from apps.teams.api.serializers import (
@@ -21,7 +22,6 @@ from apps.teams.api.serializers import (
 from apps.teams.contributors import contributors_of
 from apps.teams.models import Team, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_of
-from tformance.api_parameters import OnlyKnownParameters
 
 EDITED_BY_ADMINS = (IsAuthenticated, ChangesOnlyByAdmins)
 

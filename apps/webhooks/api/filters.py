@@ -2,8 +2,8 @@
 
 import django_filters
 
+from apps.rest.filters import InstantFilter
 from apps.webhooks.models import Delivery
-from tformance.api_filters import InstantFilter
 
 
 class DeliveryFilter(django_filters.FilterSet):

@@ -11,12 +11,12 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.rest.parameters import OnlyKnownParameters
 from apps.users.permissions import OnlyOperators
 from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
 from apps.webhooks.models import Delivery, DeliveryBody
-from tformance.api_parameters import OnlyKnownParameters
 
 
 class NewestFirst(CursorPagination):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import OperationalError
 from django.utils import timezone
 
 from apps import watchdog
+from apps.encryption import Undecryptable, decrypt, encrypt
 from apps.webhooks.door.signature import SecretSlot, is_strong, slot_of
 from apps.webhooks.models import WebhookSecret
 
@@ -45,17 +45,12 @@ def forget_slots() -> None:
     _reading = _NEVER_READ
 
 
-def encrypt_secret(value: str) -> bytes:
-    """The value as the store keeps it, under the newest key."""
-    return _fernet().encrypt(value.encode())
-
-
 def store_secret(value: str, *, label: str) -> WebhookSecret:
     """Keep a secret, encrypted; it may sign within 5 s. ValueError if it is weak."""
     if not is_strong(value):
         raise ValueError("The secret is weak: use 16 random characters or more.")
     secret, _ = WebhookSecret.objects.update_or_create(
-        slot=slot_of(value).name, defaults={"label": label, "encrypted_value": encrypt_secret(value)}
+        slot=slot_of(value).name, defaults={"label": label, "encrypted_value": encrypt(value)}
     )
     return secret
 
@@ -86,14 +81,10 @@ def _decrypt(secret: WebhookSecret) -> SecretSlot | None:
     if not secret.is_live(now=timezone.now()):
         return None
     try:
-        return slot_of(_fernet().decrypt(bytes(secret.encrypted_value)).decode())
-    except InvalidToken:
+        return slot_of(decrypt(secret.encrypted_value))
+    except Undecryptable:
         logger.error("webhook_secret_undecryptable", extra={"slot": secret.slot})  # noqa: TRY400  the trace tells nothing
         return None
-
-
-def _fernet() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.FERNET_KEYS])
 
 
 @lru_cache(maxsize=8)

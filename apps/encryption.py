@@ -1,0 +1,103 @@
+"""Secrets at rest: encrypted under the newest of FERNET_KEYS, read under any of them.
+
+Whatever is kept so is in a model field whose name starts with `encrypted_`: `rotate_keys` finds it by that.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.apps import apps
+from django.conf import settings
+from django.db import models, transaction
+
+PREFIX = "encrypted_"
+AT_A_TIME = 500
+
+
+class Undecryptable(Exception):  # noqa: N818  says what it is
+    """None of FERNET_KEYS opens this: its key was lost or taken out too early."""
+
+
+@dataclass(slots=True)
+class Rotation:
+    """What a rotation did with the values of one field."""
+
+    name: str
+    renewed: int = 0
+    current: int = 0
+    lost: int = 0
+
+
+def can_encrypt() -> bool:
+    """Whether there is a key at all."""
+    return bool(settings.FERNET_KEYS)
+
+
+def encrypt(value: str) -> bytes:
+    """The value as it may be kept, under the newest key; ValueError if there is no key."""
+    return _fernet().encrypt(value.encode())
+
+
+def decrypt(kept: bytes | memoryview) -> str:
+    """What was encrypted; Undecryptable if no key opens it."""
+    try:
+        return _fernet().decrypt(bytes(kept)).decode()
+    except (InvalidToken, ValueError) as error:
+        raise Undecryptable from error
+
+
+def is_current(kept: bytes | memoryview) -> bool:
+    """Whether the newest key alone opens it."""
+    try:
+        Fernet(settings.FERNET_KEYS[0]).decrypt(bytes(kept))
+    except InvalidToken:
+        return False
+    return True
+
+
+def encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:
+    """Every model field that holds encrypted values."""
+    for model in apps.get_models():
+        for field in model._meta.concrete_fields:
+            if field.name.startswith(PREFIX):
+                yield model, field.name
+
+
+def rotate(model: type[models.Model], field: str) -> Rotation:
+    """Re-encrypt every value of a field that is not under the newest key; each batch is one transaction."""
+    done = Rotation(name=str(model._meta.verbose_name_plural))
+    last = None
+    while last := _rotate_batch(model, field, after=last, done=done):
+        pass
+    return done
+
+
+@transaction.atomic
+def _rotate_batch(model: type[models.Model], field: str, *, after: object, done: Rotation) -> object:
+    rows = model._default_manager.order_by("pk").select_for_update()
+    if after is not None:
+        rows = rows.filter(pk__gt=after)
+    batch = list(rows[:AT_A_TIME])
+    for row in batch:
+        _rotate_row(row, field, done=done)
+    return batch[-1].pk if batch else None
+
+
+def _rotate_row(row: models.Model, field: str, *, done: Rotation) -> None:
+    kept = getattr(row, field)
+    if is_current(kept):
+        done.current += 1
+        return
+    try:
+        renewed = _fernet().rotate(bytes(kept))
+    except InvalidToken:
+        done.lost += 1
+        return
+    setattr(row, field, renewed)
+    row.save(update_fields=[field])
+    done.renewed += 1
+
+
+def _fernet() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.FERNET_KEYS])

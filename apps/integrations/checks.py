@@ -1,0 +1,60 @@
+"""What must be right before GitHub's API is read, each with an id."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
+from django.db import DatabaseError
+
+from apps.encryption import Undecryptable, can_encrypt, decrypt
+from apps.integrations.models import AppPrivateKey
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@register(Tags.security)
+def check_api_url(app_configs: Any, **_: Any) -> Iterable[CheckMessage]:
+    """Enterprise Server answers under /api/v3 only; elsewhere every call would be a 404."""
+    address = urlsplit(settings.GITHUB_API_URL)
+    host = address.hostname or ""
+    if host in LOOPBACK or host.startswith("api.") or address.path == "/api/v3":
+        return
+    yield Error(
+        f"GITHUB_API_URL: {host} is not api.github.com, and the path is not /api/v3.",
+        hint=f"For GitHub Enterprise Server: https://{host}/api/v3",
+        id="integrations.E001",
+    )
+
+
+@register(Tags.security)
+def check_tokens_can_be_shared(app_configs: Any, **_: Any) -> Iterable[CheckMessage]:
+    """Installation tokens are shared between workers only encrypted."""
+    if settings.GITHUB_APP_ID and not can_encrypt():
+        yield Warning(
+            "FERNET_KEYS is empty: each worker makes installation tokens of its own.",
+            hint="Set it to one or more Fernet keys, the newest first, separated by commas.",
+            id="integrations.W001",
+        )
+
+
+@register(Tags.database)
+def check_stored_key(app_configs: Any, databases: Sequence[str] | None = None, **_: Any) -> Iterable[CheckMessage]:
+    """With `check --database default`: the stored private key can be read."""
+    if not databases:
+        return
+    try:
+        stored = AppPrivateKey.objects.first()
+    except DatabaseError:
+        return  # before the first migration there is no table
+    if stored is None:
+        return
+    try:
+        decrypt(stored.encrypted_pem)
+    except Undecryptable:
+        yield Error(
+            f"The stored {stored} is under none of FERNET_KEYS.",
+            hint="Put the key it was stored under back into FERNET_KEYS, or run `manage.py store_private_key` again.",
+            id="integrations.E002",
+        )

@@ -1,0 +1,130 @@
+"""Reading GitHub as an installation: its token is found, minted or replaced on the way. Start here: `github()`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+
+from apps.integrations.github.answers import Answer, Standing
+from apps.integrations.github.budget import Purpose, RateBudget
+from apps.integrations.github.client import GitHubClient, Request
+from apps.integrations.github.reading import parse_time
+from apps.integrations.github.shared_memory import shared_memory
+from apps.integrations.github.tokens import FRESH_S, InstallationToken, TokenCache
+from apps.integrations.github.verdicts import Kind, Verdict
+
+
+@dataclass(slots=True, kw_only=True)
+class GitHubAccess:
+    """GitHub's API as an installation, or as the App. Every call ends in an Answer; only missing credentials raise."""
+
+    client: GitHubClient
+    tokens: TokenCache
+
+    def get(
+        self, path: str, *, installation_id: int, purpose: Purpose, parameters: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Read a path below the API's address; a page of a listing tells its `next_path`."""
+        request = Request(method="GET", path=path, parameters=parameters or {})
+        return self._ask(request, installation_id=installation_id, purpose=purpose)
+
+    def graphql(self, document: str, variables: Mapping[str, Any], *, installation_id: int, purpose: Purpose) -> Answer:
+        """Run a GraphQL document."""
+        request = Request(method="POST", body={"query": document, "variables": dict(variables)}, is_graphql=True)
+        return self._ask(request, installation_id=installation_id, purpose=purpose)
+
+    def get_as_app(self, path: str, *, purpose: Purpose, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """Read what concerns the App itself: its installations, its delivery log."""
+        return self.client.exchange_as_app(
+            Request(method="GET", path=path, parameters=parameters or {}), purpose=purpose
+        )
+
+    def post_as_app(self, path: str, *, purpose: Purpose, body: Mapping[str, Any] | None = None) -> Answer:
+        """Ask for something in the App's own name, such as a redelivery."""
+        return self.client.exchange_as_app(Request(method="POST", path=path, body=body), purpose=purpose)
+
+    def standing(self, installation_id: int, *, purpose: Purpose) -> Standing:
+        """What GitHub says of an installation; nothing else may mark one as removed."""
+        answer = self.get_as_app(f"/app/installations/{installation_id}", purpose=purpose)
+        if answer.kind is Kind.OK and isinstance(answer.data, Mapping):
+            return Standing.SUSPENDED if answer.data.get("suspended_at") else Standing.ACTIVE
+        return {Kind.GONE: Standing.REMOVED, Kind.AUTH: Standing.REFUSED}.get(answer.kind, Standing.UNKNOWN)
+
+    def _ask(self, request: Request, *, installation_id: int, purpose: Purpose) -> Answer:
+        token = self._token(installation_id, purpose=purpose)
+        if isinstance(token, Answer):
+            return token
+        answer = self.client.exchange(request, bearer=token.value, payer=installation_id, purpose=purpose)
+        if answer.kind is not Kind.AUTH:
+            return answer
+        if self.tokens.is_fresh(token):
+            return self._later(answer)
+        self.tokens.drop(token)
+        return self._ask_once_more(request, installation_id=installation_id, purpose=purpose)
+
+    def _ask_once_more(self, request: Request, *, installation_id: int, purpose: Purpose) -> Answer:
+        """With a new token; if that is refused too, GitHub is asked what the installation's standing is."""
+        token = self._token(installation_id, purpose=purpose)
+        if isinstance(token, Answer):
+            return token
+        answer = self.client.exchange(request, bearer=token.value, payer=installation_id, purpose=purpose)
+        if answer.kind is not Kind.AUTH:
+            return answer
+        return self._with_standing(answer, installation_id=installation_id, purpose=purpose)
+
+    def _token(self, installation_id: int, *, purpose: Purpose) -> InstallationToken | Answer:
+        found = self.tokens.find(installation_id)
+        if found is not None and self.tokens.is_lasting(found):
+            return found
+        with self.tokens.minting(installation_id):
+            renewed = self.tokens.find(installation_id)
+            if renewed is not None and self.tokens.is_lasting(renewed):
+                return renewed  # somebody else minted it while we waited
+            minted = self._mint(installation_id, purpose=purpose)
+        is_put_off = isinstance(minted, Answer) and minted.standing is None
+        return found if found is not None and is_put_off else minted
+
+    def _mint(self, installation_id: int, *, purpose: Purpose) -> InstallationToken | Answer:
+        answer = self.post_as_app(f"/app/installations/{installation_id}/access_tokens", purpose=purpose)
+        if answer.kind is Kind.AUTH:
+            return replace(answer, standing=Standing.REFUSED)
+        if answer.kind in {Kind.GONE, Kind.FORBIDDEN}:
+            return self._with_standing(answer, installation_id=installation_id, purpose=purpose)
+        token = self._read_token(answer, installation_id=installation_id)
+        if token is None:
+            return self._later(answer) if answer.kind is Kind.OK else answer
+        self.tokens.keep(token)
+        return token
+
+    def _read_token(self, answer: Answer, *, installation_id: int) -> InstallationToken | None:
+        """How long it lives is measured by GitHub's clock, so that no two clocks must agree."""
+        given = answer.data if isinstance(answer.data, Mapping) else {}
+        expires_at, value, now = parse_time(given.get("expires_at")), given.get("token"), self.client.clock()
+        if expires_at is None or not isinstance(value, str):
+            return None
+        told_at = answer.observed_at or datetime.fromtimestamp(now, UTC)
+        lives_s = (expires_at - told_at).total_seconds()
+        return InstallationToken(installation_id=installation_id, value=value, minted_at=now, expires_at=now + lives_s)
+
+    def _with_standing(self, answer: Answer, *, installation_id: int, purpose: Purpose) -> Answer:
+        standing = self.standing(installation_id, purpose=purpose)
+        if standing in {Standing.ACTIVE, Standing.UNKNOWN}:
+            return replace(self._later(answer), standing=standing)
+        verdict = Verdict(kind=Kind.AUTH, message=answer.verdict.message)
+        return replace(answer, verdict=verdict, standing=standing)
+
+    def _later(self, answer: Answer) -> Answer:
+        """GitHub's servers do not all know of a new token at once."""
+        verdict = Verdict(kind=Kind.TRANSIENT, wait_s=FRESH_S, message=answer.verdict.message)
+        return replace(answer, verdict=verdict, not_before=self.client.clock() + FRESH_S, data=None)
+
+
+@cache
+def github() -> GitHubAccess:
+    """GitHub as the settings say, for this process."""
+    budget = RateBudget(redis=shared_memory())
+    client = GitHubClient(api_url=settings.GITHUB_API_URL, budget=budget)
+    return GitHubAccess(client=client, tokens=TokenCache(redis=shared_memory()))

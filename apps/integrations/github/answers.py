@@ -1,0 +1,70 @@
+"""What the client hands back: GitHub's words, what they came to, and where the next page is. Pure."""
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from apps.integrations.github.limits import RateLimit
+from apps.integrations.github.verdicts import Kind, Verdict
+
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
+
+
+class Standing(enum.Enum):
+    """What GitHub says of an installation whose token it refuses."""
+
+    ACTIVE = enum.auto()
+    SUSPENDED = enum.auto()
+    REMOVED = enum.auto()
+    REFUSED = enum.auto()
+    """It is the App itself that GitHub refuses: the key or the clock is wrong. Says nothing of the installation."""
+    UNKNOWN = enum.auto()
+
+
+class Elsewhere(ValueError):  # noqa: N818  says where it points
+    """A link of GitHub's answer leads to another host: it is not followed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The end of one request. Nothing that GitHub does raises: look at `kind`.
+
+    `data` is the document of a REST answer or the `data` of a GraphQL answer, None where there is none to trust;
+    `observed_at` is GitHub's `Date`; `not_before` (seconds since 1970) is when to ask again, where somebody said;
+    `next_path` leads to the next page of a REST listing; `up_next` is the subject that waits for its turn.
+    """
+
+    verdict: Verdict
+    data: Any = None
+    observed_at: datetime | None = None
+    limit: RateLimit | None = None
+    not_before: float | None = None
+    next_path: str | None = None
+    up_next: str | None = None
+    standing: Standing | None = None
+    took_s: float = 0.0
+
+    @property
+    def kind(self) -> Kind:
+        return self.verdict.kind
+
+
+def next_path(headers: Mapping[str, str], *, api_url: str) -> str | None:
+    """The next page, below the API's address; Elsewhere if the header leads away from it."""
+    found = _NEXT.search(headers.get("link", ""))
+    return path_below(found[1], api_url=api_url) if found else None
+
+
+def path_below(url: str, *, api_url: str) -> str:
+    """The path and query of an address of the API; Elsewhere for any other, and for one with a password in it."""
+    there, home = urlsplit(url), urlsplit(api_url)
+    prefix = home.path.rstrip("/")
+    same_host = (there.scheme, there.netloc.lower()) == (home.scheme, home.netloc.lower())
+    if not same_host or not there.path.startswith(f"{prefix}/") or "/../" in f"{there.path}/":
+        raise Elsewhere(f"{there.scheme}://{there.hostname} is not {home.scheme}://{home.hostname}{prefix}")
+    below = there.path[len(prefix) :]
+    return f"{below}?{there.query}" if there.query else below

@@ -1,0 +1,56 @@
+"""Who we are to GitHub: the App's id and private key, from the environment, else from the encrypted store."""
+
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.conf import settings
+from django.utils import timezone
+
+from apps.encryption import decrypt, encrypt
+from apps.integrations.models import AppPrivateKey
+
+
+class NoCredentials(Exception):  # noqa: N818  says what it is
+    """Nobody told us the App's id and private key: nothing can be read from GitHub."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppCredentials:
+    """The App's id and its private key in PEM, which no repr shows."""
+
+    app_id: int
+    private_key: str = field(repr=False)
+
+
+def app_credentials() -> AppCredentials:
+    """The environment's, else the key stored last. NoCredentials without, Undecryptable if its Fernet key is lost."""
+    if settings.GITHUB_APP_ID and settings.GITHUB_APP_PRIVATE_KEY:
+        return AppCredentials(settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY)
+    stored = AppPrivateKey.objects.first()
+    if stored is None:
+        raise NoCredentials("Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY, or run `manage.py store_private_key`.")
+    return AppCredentials(stored.app_id, decrypt(stored.encrypted_pem))
+
+
+def has_credentials() -> bool:
+    """Whether GitHub's API can be asked at all; figures are complete only where it can."""
+    return bool(settings.GITHUB_APP_ID and settings.GITHUB_APP_PRIVATE_KEY) or AppPrivateKey.objects.exists()
+
+
+def store_private_key(pem: str, *, app_id: int) -> AppPrivateKey:
+    """Keep the App's key, encrypted, in place of the one before. ValueError if it is none that signs RS256."""
+    if not is_signing_key(pem):
+        raise ValueError("This is not an RSA private key in PEM, as GitHub makes them.")
+    stored, _ = AppPrivateKey.objects.update_or_create(
+        app_id=app_id, defaults={"encrypted_pem": encrypt(pem), "stored_at": timezone.now()}
+    )
+    return stored
+
+
+def is_signing_key(pem: str) -> bool:
+    """Whether this is an RSA private key without a passphrase: GitHub takes no other signature than RS256."""
+    try:
+        return isinstance(load_pem_private_key(pem.encode(), password=None), RSAPrivateKey)
+    except (ValueError, TypeError):
+        return False

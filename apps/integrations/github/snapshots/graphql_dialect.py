@@ -1,0 +1,86 @@
+"""GraphQL's words for what REST and webhooks show: the same objects, other names. Pure.
+
+Bots lose their `[bot]` there, a merged pull request has a state of its own, and ids of 64 bits are text.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Node = Mapping[str, Any]
+
+
+def account(actor: Node | None) -> dict[str, Any] | None:
+    """An actor as REST's account; one without a number (an enterprise's) is nobody we could know."""
+    if actor is None:
+        return None
+    kind = actor.get("__typename")
+    login = actor.get("login")
+    if kind == "Bot" and isinstance(login, str) and not login.endswith("[bot]"):
+        login = f"{login}[bot]"
+    return {"id": actor.get("databaseId"), "login": login, "type": kind}
+
+
+def number_of_id(text: Any) -> Any:
+    """A `BigInt`, which comes as text; anything else is left for the reading to refuse."""
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else text
+
+
+def pull_request(node: Node, *, repository_id: int) -> dict[str, Any]:
+    """The node in REST's shape; a list that goes on is not complete, so its group is left out."""
+    merged_at, merge = node.get("mergedAt"), node.get("mergeCommit") or {}
+    shaped = {
+        "id": number_of_id(node.get("fullDatabaseId")),
+        **{name: node.get(name) for name in ("number", "title", "body", "additions", "deletions")},
+        "state": "closed" if node.get("state") == "MERGED" else node.get("state"),
+        "draft": node.get("isDraft"),
+        "user": account(node.get("author")),
+        "author_association": node.get("authorAssociation"),
+        "created_at": node.get("createdAt"),
+        "updated_at": node.get("updatedAt"),
+        "closed_at": node.get("closedAt"),
+        "merged_at": merged_at,
+        "merged_by": account(node.get("mergedBy")),
+        "merge_commit_sha": merge.get("oid") if merged_at else None,
+        "changed_files": node.get("changedFiles"),
+        "commits": (node.get("commits") or {}).get("totalCount"),
+        "base": {"ref": node.get("baseRefName")},
+        "head": {
+            "ref": node.get("headRefName"),
+            "sha": node.get("headRefOid"),
+            "repo": None if node.get("isCrossRepository") else {"id": repository_id},
+        },
+    }
+    labels = node.get("labels")
+    if is_complete(labels):
+        shaped["labels"] = labels["nodes"] if labels else []  # GitHub says null where there are none
+    return shaped
+
+
+def review(node: Node) -> dict[str, Any]:
+    """A review in REST's shape."""
+    return {
+        "id": number_of_id(node.get("fullDatabaseId")),
+        "user": account(node.get("author")),
+        "state": node.get("state"),
+        "submitted_at": node.get("submittedAt"),
+        "commit_id": (node.get("commit") or {}).get("oid"),
+    }
+
+
+def is_complete(listed: Node | None) -> bool:
+    """Whether a list does not go on."""
+    return listed is None or not listed["pageInfo"]["hasNextPage"]
+
+
+LISTS = ("labels", "reviews", "commits", "timelineItems")
+
+
+def unfinished(node: Node) -> dict[str, str]:
+    """The lists of a pull request that go on, each with the cursor to go on from."""
+    return {name: node[name]["pageInfo"]["endCursor"] for name in LISTS if not is_complete(node.get(name))}
+
+
+def extended(node: Node, *, by: Node) -> dict[str, Any]:
+    """The node with what a page of overflow adds to its lists."""
+    lists = {name: {**by[name], "nodes": [*node[name]["nodes"], *by[name]["nodes"]]} for name in LISTS if by.get(name)}
+    return {**node, **lists}

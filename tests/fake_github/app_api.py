@@ -1,0 +1,63 @@
+"""What the App asks in its own name: itself, its installations, their tokens, and its log of deliveries."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.integrations.story.shapes import Json, moment
+from apps.integrations.story.shapes.accounts import APP_SLUG, Account, user
+from tests.fake_github.answering import Answered, Asked, Refusal
+from tests.fake_github.identities import Identities
+from tests.fake_github.world import INSTALLED_AT, World
+
+INSTALLATION = re.compile(r"/app/installations/(\d+)(/access_tokens)?")
+OWNER = Account(500, "acme", "Organization")
+
+Extension = Callable[[Asked], Answered | None]
+
+
+@dataclass(slots=True)
+class AppApi:
+    """The routes of the App. `extensions` are asked first: the log of deliveries can be one."""
+
+    world: World
+    identities: Identities
+    extensions: list[Extension] = field(default_factory=list)
+
+    def answer(self, asked: Asked) -> Answered:
+        for extension in self.extensions:
+            found = extension(asked)
+            if found is not None:
+                return found
+        if asked.path == "/app":
+            return Answered(200, self._app())
+        if asked.path == "/app/installations":
+            return Answered(200, [found.json() for found in self.world.installations.values()])
+        return self._installation(asked)
+
+    def _installation(self, asked: Asked) -> Answered:
+        match: Any = INSTALLATION.fullmatch(asked.path)
+        if match is None:
+            raise Refusal(404, "Not Found")
+        if match[2] and asked.method == "POST":
+            return self.identities.mint(int(match[1]))
+        return Answered(200, self.identities.known(int(match[1])).json())
+
+    def _app(self) -> Json:
+        return {
+            "id": self.identities.app_id,
+            "slug": APP_SLUG,
+            "node_id": "A_kwDO0000000001",
+            "client_id": "Iv1.0123456789abcdef",
+            "owner": user(OWNER),
+            "name": "tformance",
+            "description": "",
+            "external_url": "https://tformance.example.com",
+            "html_url": f"https://github.com/apps/{APP_SLUG}",
+            "created_at": moment(INSTALLED_AT),
+            "updated_at": moment(INSTALLED_AT),
+            "permissions": {"contents": "read", "issues": "read", "metadata": "read", "pull_requests": "read"},
+            "events": ["deployment", "deployment_status", "issues", "pull_request", "pull_request_review", "push"],
+            "installations_count": len(self.world.installations),
+        }

@@ -1,0 +1,85 @@
+"""What can go wrong on the way to an answer, each as often as it is told."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fake_github.answering import Answered, Asked
+
+HTML = "<!DOCTYPE html><html><body><h1>Whoa there!</h1><p>We had issues producing the response.</p></body></html>"
+SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+
+Matches = Callable[[Asked], bool]
+Change = Callable[[Asked, Answered], Answered | None]
+
+
+@dataclass(slots=True)
+class Fault:
+    """Spoils the answers to matching requests; `times` of None is for ever. An answer of None drops the connection."""
+
+    change: Change
+    matches: Matches
+    times: int | None = 1
+    is_instead: bool = True
+    """Whether GitHub never gets to the answer that is spoilt."""
+
+
+def graphql(asked: Asked) -> bool:
+    return asked.is_graphql
+
+
+def rest(asked: Asked) -> bool:
+    return not asked.is_graphql and not asked.path.startswith("/app")
+
+
+def below(path: str) -> Matches:
+    return lambda asked: asked.path.startswith(path)
+
+
+def larger_than(first: int) -> Matches:
+    """GraphQL pages of more than so many, whichever variable says it."""
+    return lambda asked: asked.is_graphql and (asked.document["variables"].get("first") or 0) > first
+
+
+def status(code: int, body: Any = HTML, **headers: str) -> Change:
+    """Any answer instead, by default a page in HTML."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda asked, answer: Answered(code, body, dict(named))
+
+
+def secondary(*, retry_after_s: int | None = None, code: int = 403) -> Change:
+    headers = {} if retry_after_s is None else {"retry_after": str(retry_after_s)}
+    return status(code, {"message": SECONDARY}, **headers)
+
+
+def graphql_errors(*errors: Mapping[str, Any], data: Any = None) -> Change:
+    return status(200, {"data": data, "errors": [dict(error) for error in errors]})
+
+
+def too_heavy() -> Change:
+    """The query was cut off by what it costs GitHub."""
+    message = "Resource limits for this query exceeded."
+    return graphql_errors({"type": "RESOURCE_LIMITS_EXCEEDED", "message": message})
+
+
+def hole(place: int = 0) -> Change:
+    """A null where a pull request should be."""
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        answer.body["data"]["repository"]["pullRequests"]["nodes"][place] = None
+        return answer
+
+    return change
+
+
+def slow(seconds: float) -> Change:
+    def change(asked: Asked, answer: Answered) -> Answered:
+        time.sleep(seconds)
+        return answer
+
+    return change
+
+
+def hang_up() -> Change:
+    return lambda asked, answer: None

@@ -1,0 +1,225 @@
+"""A repository of any size, from a seed: each pull request's life is told only when somebody asks for it."""
+
+import heapq
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from typing import Any
+
+from apps.integrations.story.issue_life import IssueLife
+from apps.integrations.story.pull_request_life import PullRequestLife
+from apps.integrations.story.repository_life import RepositoryLife
+from apps.integrations.story.shapes import moment
+from apps.integrations.story.shapes.accounts import Account, person
+from apps.integrations.story.telling import Sent, Story
+from tests.fake_github.truth import Folding, PullRequestTruth, RepositoryTruth
+
+BEGINNING = datetime(2025, 1, 6, 8, tzinfo=UTC)
+APART = timedelta(minutes=10)
+IDS_EACH = 500
+BLOCK = 100_000_000
+"""The ids of one repository. GraphQL's `databaseId` has 31 bits: repositories are numbered from 1 to 20."""
+PEOPLE = [person(1_000 + place, name) for place, name in enumerate(("ana", "ben", "cy", "dee", "eve", "fay"))]
+BOT = person(1_900, "dependabot[bot]")
+REVIEW_BOT = person(1_901, "review-helper[bot]")
+LABELS = ("bug", "feature", "chore", "docs")
+MANY = 57
+"""More reviews or commits than a page of a pull request holds."""
+
+Step = tuple[datetime, str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much there is in a repository."""
+
+    pull_requests: int = 40
+    issues: int = 0
+    releases: int = 0
+    deployments: int = 0
+    runs: int = 0
+
+
+@dataclass(slots=True)
+class Script:
+    """What happens to one pull request, step by step; the same seed and number give the same steps."""
+
+    number: int
+    chance: random.Random
+    author: Account
+    at: datetime
+    steps: list[Step] = field(default_factory=list)
+
+    def then(self, verb: str, **about: Any) -> None:
+        """The next step, half a minute to some hours after the one before."""
+        self.at += timedelta(seconds=self.chance.randint(30, 9000))
+        self.steps.append((self.at, verb, about))
+
+    @property
+    def others(self) -> list[Account]:
+        return [account for account in PEOPLE if account != self.author]
+
+
+def script(seed: int, number: int) -> Script:
+    """The life of a pull request before it is told."""
+    chance = random.Random(seed * 1_000_003 + number)  # noqa: S311  the same life every time
+    author = BOT if chance.random() < 0.1 else chance.choice(PEOPLE)
+    written = Script(number, chance, author, BEGINNING + APART * number)
+    for _ in range(MANY if number % 211 == 7 else chance.randint(1, 4)):
+        written.at += timedelta(seconds=chance.randint(1, 5))
+        written.steps.append((written.at, "push", {}))
+    written.at = BEGINNING + APART * (number + 1)
+    written.steps.append((written.at, "open", {"is_draft": chance.random() < 0.3, "additions": chance.randint(0, 900)}))
+    _work(written)
+    _end(written)
+    return written
+
+
+def _work(written: Script) -> None:
+    chance = written.chance
+    if written.steps[-1][2]["is_draft"]:
+        written.then("ready")
+    for name in chance.sample(LABELS, chance.randint(0, 3)):
+        written.then("label", name=name)
+    for reviewer in chance.sample(written.others, chance.randint(0, 2)):
+        written.then("request_review", of=reviewer)
+        if chance.random() < 0.2:
+            written.then("withdraw_request", of=reviewer)
+    for _ in range(MANY if written.number % 197 == 11 else chance.randint(0, 3)):
+        reviewer = chance.choice([*written.others, REVIEW_BOT])
+        state = chance.choice(("approved", "changes_requested", "commented"))
+        written.then("review", by=reviewer, state=state)
+        if state == "changes_requested" and chance.random() < 0.4:
+            written.then("dismiss_review", of=reviewer, by=written.others[0])
+    for verb, odds in (("remark", 0.4), ("push", 0.4), ("force_push", 0.2), ("comment", 0.3)):
+        if chance.random() < odds:
+            written.then(verb, **({"by": chance.choice(written.others)} if verb in {"remark", "comment"} else {}))
+
+
+def _end(written: Script) -> None:
+    chance = written.chance
+    if chance.random() < 0.2:
+        written.then("close")
+        if chance.random() < 0.5:
+            return
+        written.then("reopen")
+    if chance.random() < 0.1:
+        written.then("convert_to_draft")
+        return
+    if chance.random() < 0.8:
+        written.then("merge", by=chance.choice(written.others))
+    if chance.random() < 0.1:
+        written.then("comment", by=chance.choice(written.others))
+
+
+@dataclass(slots=True)
+class Generated:
+    """The pull requests of a repository that nobody has written down; it is a PullRequests."""
+
+    seed: int
+    count: int
+    owner: Account
+    installation_id: int
+    repository_id: int
+    name: str
+    _get: Any = None
+    _updated: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._get = lru_cache(maxsize=500)(self._fold)
+
+    def get(self, number: int) -> PullRequestTruth | None:
+        if not 1 <= number <= self.count:
+            return None
+        found: PullRequestTruth = self._get(number)
+        return found
+
+    def ordered(self, field: str) -> Sequence[tuple[str, int]]:
+        if field == "created_at":
+            return [(moment(BEGINNING + APART * (number + 1)), number) for number in range(1, self.count + 1)]
+        if not self._updated:
+            ends = ((moment(script(self.seed, number).at), number) for number in range(1, self.count + 1))
+            self._updated = sorted(ends)
+        return self._updated
+
+    def number_of(self, node_id: str) -> int | None:
+        """Ids are handed out in blocks, one for each number."""
+        return (int(node_id.removeprefix("PR_kwDO")) - self.repository_id * BLOCK) // IDS_EACH
+
+    def tell(self, number: int) -> list[Sent]:
+        """The deliveries of one pull request."""
+        written = script(self.seed, number)
+        story = Story(
+            f"{self.seed}:{self.repository_id}:{number}",
+            owner=self.owner,
+            installation_id=self.installation_id,
+            first_id=self.repository_id * BLOCK + number * IDS_EACH,
+        )
+        place = RepositoryLife(story, identity=self.repository_id, name=self.name, created_at=BEGINNING)
+        life = PullRequestLife(
+            place,
+            number=number,
+            author=written.author,
+            title=f"Change {number}",
+            branch=f"change-{number}",
+            body="Because." if number % 3 else "",
+        )
+        for at, verb, about in written.steps:
+            name = about.pop("name", None)
+            getattr(life, verb)(at, *([name] if name else []), **about)
+        return story.tell()
+
+    def deliveries(self) -> Iterator[Sent]:
+        """The deliveries of all, in the order of their times."""
+        told = (self.tell(number) for number in range(1, self.count + 1))
+        return heapq.merge(*told, key=lambda sent: sent.at)
+
+    def _fold(self, number: int) -> PullRequestTruth:
+        folding = Folding()
+        folding.fold(self.tell(number))
+        return folding.pull_request(number)
+
+
+def generate(
+    *, seed: int, size: Size, owner: Account, installation_id: int, repository_id: int, name: str
+) -> tuple[RepositoryTruth, list[Sent]]:
+    """A repository of this size, and the deliveries of everything but its pull requests."""
+    story = Story(
+        f"{seed}:{repository_id}",
+        owner=owner,
+        installation_id=installation_id,
+        first_id=repository_id * BLOCK + BLOCK // 2,
+    )
+    place = RepositoryLife(story, identity=repository_id, name=name, created_at=BEGINNING)
+    place.create(BEGINNING, by=PEOPLE[0])
+    _plan_the_rest(place, size=size)
+    told = story.tell()
+    truth = Folding().fold(told)
+    truth.pull_requests = Generated(seed, size.pull_requests, owner, installation_id, repository_id, name)
+    return truth, told
+
+
+def _plan_the_rest(place: RepositoryLife, *, size: Size) -> None:
+    for number in range(size.issues):
+        issue = IssueLife(place, number=1_000_000 + number, author=PEOPLE[number % 6], title=f"Trouble {number}")
+        at = BEGINNING + APART * (number + 1)
+        issue.open(at, "bug")
+        issue.comment(at + APART, by=PEOPLE[(number + 1) % 6])
+        if number % 2:
+            issue.close(at + 2 * APART)
+    for number in range(size.releases):
+        place.release(BEGINNING + APART * (number + 1), tag=f"v1.{number}", by=PEOPLE[0])
+    for number in range(size.deployments):
+        at = BEGINNING + APART * (number + 1)
+        place.deploy(at, to="production" if number % 2 else "staging", by=PEOPLE[1], finished_at=at + APART / 2)
+    for number in range(size.runs):
+        at = BEGINNING + APART * (number + 1)
+        place.run(at, run_id=5_000_000 + number, by=PEOPLE[2], finished_at=at + APART / 2)
+
+
+@cache
+def acme() -> Account:
+    """The organisation that the generated repositories belong to."""
+    return Account(500, "acme", "Organization")

@@ -1,0 +1,224 @@
+"""The truth, which is in REST's shape, as GraphQL shows it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from apps.integrations.story.shapes import Json, moment
+from tests.fake_github.connections import Node, connection
+from tests.fake_github.truth import DeploymentTruth, Happening, PullRequestTruth
+
+KINDS_OF_ACTORS = {"User": "User", "Bot": "Bot", "Organization": "Organization"}
+
+
+def actor(account: Json | None) -> Node | None:
+    """An account: GraphQL leaves out the `[bot]` that REST and webhooks append."""
+    if account is None:
+        return None
+    return {
+        "__typename": KINDS_OF_ACTORS[account["type"]],
+        "id": account["node_id"],
+        "databaseId": account["id"],
+        "login": account["login"].removesuffix("[bot]"),
+        "name": None,
+    }
+
+
+def team(described: Json) -> Node:
+    return {
+        "__typename": "Team",
+        "id": described["node_id"],
+        "databaseId": described["id"],
+        "slug": described["slug"],
+        "name": described["name"],
+    }
+
+
+def commit(made: Json) -> Node:
+    """A commit of a push; its author is known by e-mail, which names the account's id in our stories."""
+    email = made["author"]["email"]
+    person = {"__typename": "User", "id": f"U_{email}", "login": made["author"]["username"], "name": None}
+    person["databaseId"] = int(email.partition("+")[0])
+    is_bot = made["author"]["username"].endswith("[bot]")
+    signed = {"name": made["author"]["name"], "email": email}
+    user = None if is_bot else person
+    return {
+        **bare_commit(made["id"]),
+        "authoredDate": made["author"]["date"],
+        "committedDate": made["committer"]["date"],
+        "messageHeadline": made["message"].partition("\n")[0],
+        "author": {**signed, "date": made["author"]["date"], "user": user},
+        "committer": {**signed, "date": made["committer"]["date"], "user": user},
+    }
+
+
+def bare_commit(sha: str) -> Node:
+    return {"__typename": "Commit", "id": f"C_{sha}", "oid": sha, "parents": connection([], dict)}
+
+
+def label(described: Json) -> Node:
+    return {"__typename": "Label", "id": described["node_id"], "name": described["name"]}
+
+
+def review(described: Json) -> Node:
+    return {
+        "__typename": "PullRequestReview",
+        "id": described["node_id"],
+        "fullDatabaseId": str(described["id"]),
+        "state": described["state"].upper(),
+        "submittedAt": described["submitted_at"],
+        "createdAt": described["submitted_at"],
+        "updatedAt": described["updated_at"],
+        "author": actor(described["user"]),
+        "commit": bare_commit(described["commit_id"]),
+    }
+
+
+def happening(item: Happening) -> Node:
+    more = item.more
+    node = {"__typename": item.kind, "id": item.id, "createdAt": moment(item.at), "actor": actor(item.actor)}
+    if item.kind == "HeadRefForcePushedEvent":
+        node |= {"beforeCommit": bare_commit(more["before"]), "afterCommit": bare_commit(more["after"])}
+    if item.kind == "ReviewDismissedEvent":
+        node |= {"databaseId": None, "previousReviewState": more["before"].upper(), "review": review(more["review"])}
+    if "requested_reviewer" in more:
+        node["requestedReviewer"] = actor(more["requested_reviewer"])
+    if "requested_team" in more:
+        node["requestedReviewer"] = team(more["requested_team"])
+    if "label" in more:
+        node["label"] = label(more["label"])
+    return node
+
+
+def pull_request(truth: PullRequestTruth) -> Node:
+    """A pull request with its lists; nothing of a list is made before somebody asks for it."""
+    seen = truth.json
+    head, base = seen["head"], seen["base"]
+    same = head["repo"] is not None and head["repo"]["id"] == base["repo"]["id"]
+    return {
+        "__typename": "PullRequest",
+        "id": seen["node_id"],
+        "fullDatabaseId": str(seen["id"]),
+        **{name: seen[name] for name in ("number", "title", "additions", "deletions")},
+        "body": seen["body"] or "",
+        "state": "MERGED" if seen["merged_at"] else seen["state"].upper(),
+        "isDraft": seen["draft"],
+        "isCrossRepository": not same,
+        "createdAt": seen["created_at"],
+        "updatedAt": seen["updated_at"],
+        "closedAt": seen["closed_at"],
+        "mergedAt": seen["merged_at"],
+        "changedFiles": seen["changed_files"],
+        "totalCommentsCount": len(truth.comments) + len(truth.review_comments),
+        "reviewDecision": None,
+        "baseRefName": base["ref"],
+        "headRefName": head["ref"],
+        "headRefOid": head["sha"],
+        "headRepository": None,
+        "mergeCommit": bare_commit(seen["merge_commit_sha"]) if seen["merge_commit_sha"] else None,
+        "mergedBy": actor(seen["merged_by"]),
+        "author": actor(seen["user"]),
+        "authorAssociation": seen["author_association"],
+        "labels": connection(seen["labels"], label),
+        "reviews": connection(list(truth.reviews.values()), review),
+        "commits": connection(truth.commits, _commit_of_pull_request),
+        "reviewThreads": connection(truth.review_comments, dict),
+        "comments": connection(truth.comments, issue_comment),
+        "timelineItems": timeline(truth),
+    }
+
+
+def _commit_of_pull_request(made: Json) -> Node:
+    return {"__typename": "PullRequestCommit", "id": f"PRC_{made['id']}", "commit": commit(made)}
+
+
+def timeline(truth: PullRequestTruth) -> Callable[..., Node]:
+    def resolve(info: Any, *, itemTypes: list[str] | None = None, since: str | None = None, **page: Any) -> Node:  # noqa: N803
+        wanted = {name.title().replace("_", "") for name in itemTypes or ()}
+        items = [
+            item
+            for item in sorted(truth.timeline, key=lambda item: item.at)
+            if (not wanted or item.kind in wanted) and (since is None or moment(item.at) >= since)
+        ]
+        return connection(items, happening)(info, **page)
+
+    return resolve
+
+
+def issue_comment(said: Json) -> Node:
+    return {
+        "__typename": "IssueComment",
+        "id": said["node_id"],
+        "fullDatabaseId": str(said["id"]),
+        "createdAt": said["created_at"],
+        "updatedAt": said["updated_at"],
+        "author": actor(said["user"]),
+    }
+
+
+def issue(seen: Json, *, comments: list[Json]) -> Node:
+    return {
+        "__typename": "Issue",
+        "id": seen["node_id"],
+        "fullDatabaseId": str(seen["id"]),
+        "number": seen["number"],
+        "title": seen["title"],
+        "state": seen["state"].upper(),
+        "stateReason": seen["state_reason"].upper() if seen["state_reason"] else None,
+        "createdAt": seen["created_at"],
+        "updatedAt": seen["updated_at"],
+        "closedAt": seen["closed_at"],
+        "author": actor(seen["user"]),
+        "labels": connection(seen["labels"], label),
+        "comments": connection(comments, issue_comment),
+    }
+
+
+def release(seen: Json) -> Node:
+    return {
+        "__typename": "Release",
+        "id": seen["node_id"],
+        "databaseId": seen["id"],
+        "tagName": seen["tag_name"],
+        "name": seen["name"],
+        "isDraft": seen["draft"],
+        "isPrerelease": seen["prerelease"],
+        "createdAt": seen["created_at"],
+        "publishedAt": seen["published_at"],
+        "updatedAt": seen["updated_at"],
+        "author": actor(seen["author"]),
+    }
+
+
+def deployment(truth: DeploymentTruth) -> Node:
+    """A deployment, its statuses newest first, as GitHub lists them."""
+    seen, latest = truth.json, truth.statuses[-1]["state"].upper() if truth.statuses else "PENDING"
+    return {
+        "__typename": "Deployment",
+        "id": seen["node_id"],
+        "databaseId": seen["id"],
+        "environment": seen["environment"],
+        "latestEnvironment": seen["environment"],
+        "originalEnvironment": seen["original_environment"],
+        "commitOid": seen["sha"],
+        "task": seen["task"],
+        "state": "ACTIVE" if latest == "SUCCESS" else latest,
+        "createdAt": seen["created_at"],
+        "updatedAt": seen["updated_at"],
+        "creator": actor(seen["creator"]),
+        "ref": {"__typename": "Ref", "id": f"REF_{seen['ref']}", "name": seen["ref"], "target": None},
+        "statuses": connection(list(reversed(truth.statuses)), deployment_status),
+    }
+
+
+def deployment_status(seen: Json) -> Node:
+    return {
+        "__typename": "DeploymentStatus",
+        "id": seen["node_id"],
+        "state": seen["state"].upper(),
+        "createdAt": seen["created_at"],
+        "updatedAt": seen["updated_at"],
+        "environment": seen["environment"],
+        "environmentUrl": seen["environment_url"] or None,
+        "logUrl": seen["log_url"] or None,
+        "creator": actor(seen["creator"]),
+    }

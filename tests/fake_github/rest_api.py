@@ -1,0 +1,173 @@
+"""REST as GitHub answers it to an installation: objects, and lists with `Link` pages."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from apps.integrations.story.shapes import Json
+from tests.fake_github import rest_shapes
+from tests.fake_github.answering import Answered, Asked, Refusal
+from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
+from tests.fake_github.world import InstallationTruth, World
+
+MOST_PER_PAGE, USUAL_PER_PAGE = 100, 30
+MOST_FILTERED_RUNS = 1000
+REPOSITORY = re.compile(r"/repos/([^/]+/[^/]+)(/.*)?")
+BY_ID = re.compile(r"/repositories/(\d+)(/.*)?")
+
+Route = Callable[[RepositoryTruth, Asked, "re.Match[str]"], Any]
+
+
+class Listed(list[Json]):
+    """What is shown page by page; with a `key` it is wrapped in an object beside its total."""
+
+    key: str = ""
+    limit: int | None = None
+
+
+class RestApi:
+    """The routes of an installation."""
+
+    def __init__(self, world: World, *, address: Callable[[], str]) -> None:
+        self._world = world
+        self._address = address
+
+    def answer(self, asked: Asked, installation: InstallationTruth) -> Answered:
+        if asked.path == "/installation/repositories":
+            found = Listed(truth.json for truth in self._world.reached_by(installation.id))
+            found.key = "repositories"
+            return self._shown(found, asked)
+        return self._of_repository(asked, installation)
+
+    def _of_repository(self, asked: Asked, installation: InstallationTruth) -> Answered:
+        if match := BY_ID.fullmatch(asked.path):
+            truth = self._world.find_by_id(int(match[1]), installation_id=installation.id)
+        elif match := REPOSITORY.fullmatch(asked.path):
+            truth = self._world.find(match[1], installation_id=installation.id)
+            if truth is not None and truth.full_name.lower() != match[1].lower():
+                return self._moved(asked, truth, below=match[2] or "")
+        else:
+            raise Refusal(404, "Not Found")
+        if truth is None:
+            raise Refusal(404, "Not Found")
+        return self._shown(self._route(truth, asked, below=match[2] or ""), asked)
+
+    def _moved(self, asked: Asked, truth: RepositoryTruth, *, below: str) -> Answered:
+        query = f"?{urlencode(asked.query)}" if asked.query else ""
+        url = f"{self._address()}/repositories/{truth.json['id']}{below}{query}"
+        return Answered(301, {"message": "Moved Permanently", "url": url}, {"location": url})
+
+    def _route(self, truth: RepositoryTruth, asked: Asked, *, below: str) -> Any:
+        for pattern, route in ROUTES:
+            if match := re.fullmatch(pattern, below):
+                return route(truth, asked, match)
+        raise Refusal(404, "Not Found")
+
+    def _shown(self, found: Any, asked: Asked) -> Answered:
+        if not isinstance(found, Listed):
+            return Answered(200, found)
+        size = min(int(asked.query.get("per_page", USUAL_PER_PAGE)), MOST_PER_PAGE)
+        page = int(asked.query.get("page", 1))
+        reachable = len(found) if found.limit is None else min(len(found), found.limit)
+        shown = found[:reachable][(page - 1) * size : page * size]
+        headers = {"link": ", ".join(self._links(asked, page=page, last=-(-reachable // size)))}
+        body = {"total_count": len(found), found.key: shown} if found.key else shown
+        return Answered(200, body, {name: value for name, value in headers.items() if value})
+
+    def _links(self, asked: Asked, *, page: int, last: int) -> list[str]:
+        wanted = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
+        ends = {"next", "last"} if page < last else set()
+        starts = {"prev", "first"} if page > 1 else set()
+        return [
+            f'<{self._address()}{asked.path}?{urlencode({**asked.query, "page": number})}>; rel="{name}"'
+            for name, number in wanted.items()
+            if name in ends | starts
+        ]
+
+
+def _listed(items: Sequence[Json] | Any, *, key: str = "", limit: int | None = None) -> Listed:
+    made = Listed(items)
+    made.key, made.limit = key, limit
+    return made
+
+
+def _pull(truth: RepositoryTruth, number: str) -> PullRequestTruth:
+    found = truth.pull_requests.get(int(number))
+    if found is None:
+        raise Refusal(404, "Not Found")
+    return found
+
+
+def _pulls(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    field = "updated_at" if asked.query.get("sort") == "updated" else "created_at"
+    wanted, direction = asked.query.get("state", "open"), asked.query.get("direction", "desc")
+    numbers = [number for _, number in truth.pull_requests.ordered(field)]
+    found = (truth.pull_requests.get(number) for number in (numbers if direction == "asc" else reversed(numbers)))
+    return _listed(
+        rest_shapes.listed_pull_request(pull)
+        for pull in found
+        if pull is not None and wanted in {"all", pull.json["state"]}
+    )
+
+
+def _reviews(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    return _listed(rest_shapes.review(described) for described in _pull(truth, match[1]).reviews.values())
+
+
+def _commits_of_pull(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    return _listed(rest_shapes.commit(made, truth=truth) for made in _pull(truth, match[1]).commits[:250])
+
+
+def _commits(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    since, until = asked.query.get("since", ""), asked.query.get("until", "~")
+    return _listed(
+        rest_shapes.commit(made, truth=truth)
+        for made in reversed(truth.commits)
+        if since <= made["committer"]["date"] <= until
+    )
+
+
+def _issues(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    found = [issue for issue in truth.issues.values() if issue["updated_at"] >= asked.query.get("since", "")]
+    field = "updated_at" if asked.query.get("sort") == "updated" else "created_at"
+    found.sort(key=lambda issue: issue[field], reverse=asked.query.get("direction", "desc") == "desc")
+    wanted = asked.query.get("state", "open")
+    return _listed(issue for issue in found if wanted in {"all", issue["state"]})
+
+
+def _runs(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    start, _, end = asked.query.get("created", "").partition("..")
+    found = [run for run in truth.runs.values() if start <= run["created_at"] <= (end or "~")]
+    found.sort(key=lambda run: run["created_at"], reverse=True)
+    return _listed(found, key="workflow_runs", limit=MOST_FILTERED_RUNS if asked.query.get("created") else None)
+
+
+def _issue(truth: RepositoryTruth, asked: Asked, match: Any) -> Json:
+    if int(match[1]) not in truth.issues:
+        raise Refusal(404, "Not Found")
+    return truth.issues[int(match[1])]
+
+
+def _statuses(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    if int(match[1]) not in truth.deployments:
+        raise Refusal(404, "Not Found")
+    return _listed(reversed(truth.deployments[int(match[1])].statuses))
+
+
+ROUTES: list[tuple[str, Route]] = [
+    ("", lambda truth, asked, match: truth.json),
+    ("/pulls", _pulls),
+    (r"/pulls/(\d+)", lambda truth, asked, match: _pull(truth, match[1]).json),
+    (r"/pulls/(\d+)/reviews", _reviews),
+    (r"/pulls/(\d+)/commits", _commits_of_pull),
+    (r"/pulls/(\d+)/comments", lambda truth, asked, match: _listed(_pull(truth, match[1]).review_comments)),
+    (r"/issues/(\d+)/comments", lambda truth, asked, match: _listed(truth.issue_comments.get(int(match[1]), []))),
+    ("/issues", _issues),
+    (r"/issues/(\d+)", _issue),
+    ("/commits", _commits),
+    ("/releases", lambda truth, asked, match: _listed(reversed(truth.releases.values()))),
+    ("/deployments", lambda truth, asked, match: _listed(each.json for each in reversed(truth.deployments.values()))),
+    (r"/deployments/(\d+)/statuses", _statuses),
+    ("/actions/runs", _runs),
+]

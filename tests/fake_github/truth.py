@@ -1,0 +1,217 @@
+"""What is true on the fake GitHub, and how its webhooks add up to it.
+
+Every object is kept in REST's shape. The truth is folded from the very deliveries that a story tells, so both roads,
+the webhooks and the API, lead to one history.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from zlib import crc32
+
+from apps.integrations.story.shapes import Json
+from apps.integrations.story.telling import Sent
+
+LATEST_S = 4
+
+
+@dataclass(slots=True)
+class Happening:
+    """An item of a pull request's timeline: GraphQL's name for it, its own time, and what only its kind has."""
+
+    id: str
+    kind: str
+    at: datetime
+    actor: Json | None
+    more: Json = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class PullRequestTruth:
+    """A pull request with all that belongs to it."""
+
+    json: Json
+    commits: list[Json] = field(default_factory=list)
+    reviews: dict[int, Json] = field(default_factory=dict)
+    timeline: list[Happening] = field(default_factory=list)
+    comments: list[Json] = field(default_factory=list)
+    review_comments: list[Json] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        return int(self.json["number"])
+
+
+@dataclass(slots=True)
+class DeploymentTruth:
+    """A deployment with its statuses, oldest first."""
+
+    json: Json
+    statuses: list[Json] = field(default_factory=list)
+
+
+class PullRequests(Protocol):
+    """The pull requests of a repository, of which there may be more than anybody wants in memory."""
+
+    def get(self, number: int) -> PullRequestTruth | None: ...
+
+    def ordered(self, field: str) -> Sequence[tuple[str, int]]:
+        """(time, number) of all, oldest first, by `created_at` or `updated_at`."""
+
+    def number_of(self, node_id: str) -> int | None:
+        """The number that may have this id."""
+
+
+class FoldedPullRequests(dict[int, PullRequestTruth]):
+    """Those that were folded from deliveries."""
+
+    def ordered(self, field: str) -> list[tuple[str, int]]:
+        return sorted((pull.json[field], number) for number, pull in self.items())
+
+    def number_of(self, node_id: str) -> int | None:
+        return next((number for number, pull in self.items() if pull.json["node_id"] == node_id), None)
+
+
+@dataclass(slots=True)
+class RepositoryTruth:
+    """A repository with all that belongs to it."""
+
+    json: Json = field(default_factory=dict)
+    pull_requests: PullRequests = field(default_factory=FoldedPullRequests)
+    issues: dict[int, Json] = field(default_factory=dict)
+    issue_comments: dict[int, list[Json]] = field(default_factory=dict)
+    releases: dict[int, Json] = field(default_factory=dict)
+    deployments: dict[int, DeploymentTruth] = field(default_factory=dict)
+    runs: dict[int, Json] = field(default_factory=dict)
+    commits: list[Json] = field(default_factory=list)
+
+    @property
+    def full_name(self) -> str:
+        return str(self.json["full_name"])
+
+
+def own_time(at: datetime, *words: object) -> datetime:
+    """The time of a timeline item: up to 3 s before the `updated_at` that its webhook tells, as GitHub's may be."""
+    return at - timedelta(seconds=crc32(repr(words).encode()) % LATEST_S)
+
+
+class Folding:
+    """Deliveries of one repository, added up in the order they happened."""
+
+    def __init__(self, truth: RepositoryTruth | None = None) -> None:
+        self.truth = truth or RepositoryTruth()
+        self._pulls = FoldedPullRequests()
+        if truth is None:
+            self.truth.pull_requests = self._pulls
+        self._branches: dict[str, list[Json]] = {}
+
+    def fold(self, deliveries: Iterable[Sent]) -> RepositoryTruth:
+        """Add the deliveries."""
+        for sent in deliveries:
+            if (described := sent.payload.get("repository")) and sent.event != "push":
+                self.truth.json = described
+            take: Callable[[Json, Sent], None] | None = getattr(self, f"_{sent.event}", None)
+            if take is not None:
+                take(sent.payload, sent)
+        return self.truth
+
+    def pull_request(self, number: int) -> PullRequestTruth:
+        return self._pulls[number]
+
+    def _push(self, payload: Json, sent: Sent) -> None:
+        branch, commits = payload["ref"].removeprefix("refs/heads/"), payload["commits"]
+        if branch == payload["repository"]["default_branch"]:
+            self.truth.commits.extend(commit for commit in commits if commit not in self.truth.commits)
+        elif payload["forced"]:
+            self._branches[branch] = list(commits)
+            self._note_force_push(payload, sent, branch=branch)
+        elif not payload["deleted"]:
+            self._branches.setdefault(branch, []).extend(commits)
+
+    def _note_force_push(self, payload: Json, sent: Sent, *, branch: str) -> None:
+        for pull in self._pulls.values():
+            if pull.json["head"]["ref"] == branch and pull.json["state"] == "open":
+                more = {"before": payload["before"], "after": payload["after"]}
+                self._note(pull, "HeadRefForcePushedEvent", sent, actor=payload["sender"], **more)
+
+    def _pull_request(self, payload: Json, sent: Sent) -> None:
+        action, described = payload["action"], payload["pull_request"]
+        pull = self._pulls.setdefault(payload["number"], PullRequestTruth(described))
+        pull.json = {**described, "review_comments": len(pull.review_comments), "comments": len(pull.comments)}
+        if action in {"opened", "synchronize"}:
+            pull.commits = list(self._branches[described["head"]["ref"]])
+        if action in KINDS:
+            about = {
+                name: payload[name] for name in ("requested_reviewer", "requested_team", "label") if name in payload
+            }
+            self._note(pull, KINDS[action], sent, actor=payload["sender"], **about)
+        if action == "closed":
+            for kind in ("MergedEvent",) * described["merged"] + ("ClosedEvent",):
+                happened = Happening(f"{kind}_{sent.guid}", kind, sent.at, payload["sender"])
+                pull.timeline.append(happened)
+
+    def _pull_request_review(self, payload: Json, sent: Sent) -> None:
+        pull, review = self._touched(payload), payload["review"]
+        if payload["action"] == "dismissed":
+            before = pull.reviews[review["id"]]["state"]
+            self._note(pull, "ReviewDismissedEvent", sent, actor=payload["sender"], review=review, before=before)
+        pull.reviews[review["id"]] = review
+
+    def _pull_request_review_comment(self, payload: Json, sent: Sent) -> None:
+        self._touched(payload).review_comments.append(payload["comment"])
+
+    def _pull_request_review_thread(self, payload: Json, sent: Sent) -> None:
+        self._touched(payload)
+
+    def _issue_comment(self, payload: Json, sent: Sent) -> None:
+        issue, comment = payload["issue"], payload["comment"]
+        if "pull_request" in issue:
+            pull = self._pulls[issue["number"]]
+            pull.comments.append(comment)
+            pull.json = {**pull.json, "updated_at": issue["updated_at"], "comments": len(pull.comments)}
+            return
+        said = self.truth.issue_comments.setdefault(issue["number"], [])
+        said.append(comment)
+        self.truth.issues[issue["number"]] = {**issue, "comments": len(said)}
+
+    def _issues(self, payload: Json, sent: Sent) -> None:
+        issue = payload["issue"]
+        if payload["action"] == "deleted":
+            self.truth.issues.pop(issue["number"], None)
+        else:
+            self.truth.issues[issue["number"]] = issue
+
+    def _deployment(self, payload: Json, sent: Sent) -> None:
+        self.truth.deployments[payload["deployment"]["id"]] = DeploymentTruth(payload["deployment"])
+
+    def _deployment_status(self, payload: Json, sent: Sent) -> None:
+        deployment = self.truth.deployments[payload["deployment"]["id"]]
+        deployment.json = payload["deployment"]
+        deployment.statuses.append(payload["deployment_status"])
+
+    def _workflow_run(self, payload: Json, sent: Sent) -> None:
+        self.truth.runs[payload["workflow_run"]["id"]] = payload["workflow_run"]
+
+    def _release(self, payload: Json, sent: Sent) -> None:
+        self.truth.releases[payload["release"]["id"]] = payload["release"]
+
+    def _touched(self, payload: Json) -> PullRequestTruth:
+        pull = self._pulls[payload["pull_request"]["number"]]
+        pull.json = {**pull.json, **payload["pull_request"]}
+        return pull
+
+    def _note(self, pull: PullRequestTruth, kind: str, sent: Sent, *, actor: Json | None, **more: Any) -> None:
+        at = own_time(sent.at, pull.number, kind, sent.at)
+        pull.timeline.append(Happening(f"{kind}_{sent.guid}", kind, at, actor, more))
+
+
+KINDS = {
+    "ready_for_review": "ReadyForReviewEvent",
+    "converted_to_draft": "ConvertToDraftEvent",
+    "reopened": "ReopenedEvent",
+    "review_requested": "ReviewRequestedEvent",
+    "review_request_removed": "ReviewRequestRemovedEvent",
+    "labeled": "LabeledEvent",
+    "unlabeled": "UnlabeledEvent",
+}

@@ -1,0 +1,50 @@
+"""Reading the fake as tformance reads GitHub."""
+
+import time
+
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.budget import Priority, Purpose, RateBudget
+from apps.integrations.github.client import GitHubClient, Patience
+from apps.integrations.github.credentials import AppCredentials
+from apps.integrations.github.shared_memory import PREFIX, shared_memory
+from apps.integrations.github.tokens import TokenCache
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+
+ACME, BETA = 7, 8
+API, WEB = 11, 12
+BACKFILL = Purpose(priority=Priority.BACKFILL, subject="11")
+LIVE = Purpose(priority=Priority.LIVE, subject="11")
+
+
+class Clock:
+    """A clock that starts now and that a test winds."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead_s
+
+    def wind(self, seconds: float) -> None:
+        self.ahead_s += seconds
+
+
+def access_to(fake: FakeGitHub, *, patience: Patience | None = None, pem: str | None = None) -> GitHubAccess:
+    """A worker's view of the fake; every call makes another worker, and all share one Redis."""
+    redis = shared_memory()
+    client = GitHubClient(
+        api_url=fake.url,
+        budget=RateBudget(redis=redis, clock=fake.clock),
+        credentials=lambda: AppCredentials(APP_ID, pem or app_pem()),
+        clock=fake.clock,
+        patience=patience or Patience(),
+    )
+    return GitHubAccess(client=client, tokens=TokenCache(redis=redis, clock=fake.clock))
+
+
+def forget_everything() -> None:
+    """Lose what the workers share."""
+    for found in shared_memory().scan_iter(f"{PREFIX}:*"):
+        shared_memory().delete(found)

@@ -1,0 +1,387 @@
+"""Reading GitHub over the network: pages, tokens, limits, and everything that goes wrong on the way."""
+
+import ast
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.answers import Answer, Standing
+from apps.integrations.github.client import Patience, Request
+from apps.integrations.github.shared_memory import PREFIX, shared_memory
+from apps.integrations.github.verdicts import Kind
+from tests.fake_github import faults
+from tests.fake_github.faults import Fault
+from tests.fake_github.keys import elliptic_pem, strange_pem
+from tests.fake_github.server import THE_APP, FakeGitHub
+from tests.fake_github.using import ACME, API, BACKFILL, BETA, LIVE, WEB, Clock, access_to
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORK = {"requests", "urllib3", "httpx", "aiohttp", "socket", "ssl", "http.client", "urllib.request", "github"}
+NAME = "query Name($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { nameWithOwner } }"
+PAGE = """query Page($first: Int!, $after: String) { repository(owner: "acme", name: "api") {
+    pullRequests(first: $first, after: $after, orderBy: {field: CREATED_AT, direction: ASC}) {
+      totalCount nodes { number } pageInfo { hasNextPage endCursor } } } }"""
+
+
+def read(worker: GitHubAccess, path: str = "/repos/acme/api", **parameters: Any) -> Answer:
+    return worker.get(path, installation_id=ACME, purpose=LIVE, parameters=parameters)
+
+
+def query(worker: GitHubAccess, document: str = NAME, **variables: Any) -> Answer:
+    return worker.graphql(
+        document, variables or {"owner": "acme", "name": "api"}, installation_id=ACME, purpose=BACKFILL
+    )
+
+
+def good(answer: Answer) -> Any:
+    assert answer.kind is Kind.OK, answer
+    return answer.data
+
+
+def test_only_the_client_touches_the_network() -> None:
+    exceptions = {"apps/integrations/github/client.py", "apps/watchdog.py", "apps/integrations/story/sending.py"}
+    found = set()
+    for file in (ROOT / "apps").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            if any(name == known or name.startswith(f"{known}.") for name in names for known in NETWORK):
+                found.add(str(file.relative_to(ROOT)))
+    assert found == exceptions
+
+
+def test_a_listing_is_read_page_by_page_to_its_end(worker: GitHubAccess) -> None:
+    numbers, path, parameters = [], "/repos/acme/api/pulls", {"state": "all", "per_page": 7, "direction": "asc"}
+    while path:
+        answer = read(worker, path, **parameters)
+        numbers += [pull["number"] for pull in good(answer)]
+        path, parameters = answer.next_path or "", {}
+    assert numbers == list(range(1, 31))
+
+
+def test_graphql_is_read_page_by_page_to_its_end(worker: GitHubAccess) -> None:
+    numbers, after = [], None
+    while after is not False:
+        page = good(query(worker, PAGE, first=11, after=after))["repository"]["pullRequests"]
+        numbers += [node["number"] for node in page["nodes"]]
+        after = page["pageInfo"]["hasNextPage"] and page["pageInfo"]["endCursor"]
+    assert numbers == list(range(1, 31))
+
+
+def test_an_answer_tells_githubs_time_and_what_is_left(worker: GitHubAccess, clock: Clock) -> None:
+    answer = query(worker)
+    assert answer.limit is not None
+    assert (answer.limit.resource, answer.limit.limit, answer.limit.remaining) == ("graphql", 5000, 4999)
+    assert answer.observed_at is not None
+    assert abs(answer.observed_at.timestamp() - clock()) < 60
+
+
+def test_an_enterprise_server_answers_below_its_own_paths(clock: Clock) -> None:
+    with FakeGitHub(clock=clock, prefix="/api/v3") as server:
+        server.world.install(BETA)
+        server.world.add("web", installation_id=BETA, repository_id=WEB)
+        server.limits.limit = None
+        worker = access_to(server)
+        for _ in range(3):
+            answer = worker.get("/repos/acme/web", installation_id=BETA, purpose=LIVE)
+            assert good(answer)["id"] == WEB
+            assert answer.limit is None
+        asked = worker.graphql(NAME, {"owner": "acme", "name": "web"}, installation_id=BETA, purpose=LIVE)
+        assert good(asked)["repository"]["nameWithOwner"] == "acme/web"
+        listed = worker.get("/repos/acme/web/pulls", installation_id=BETA, purpose=LIVE, parameters={"per_page": 1})
+        assert (listed.next_path or "").startswith("/repos/acme/web/pulls?")
+
+
+def test_one_token_serves_all_workers(fake: FakeGitHub) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        kinds = list(pool.map(lambda _: read(access_to(fake)).kind, range(8)))
+    assert Kind.OK in kinds
+    assert set(kinds) <= {Kind.OK, Kind.PARKED}
+    assert fake.identities.minted == [ACME]
+
+
+def test_a_token_is_nowhere_in_the_clear(worker: GitHubAccess, caplog: pytest.LogCaptureFixture) -> None:
+    good(read(worker))
+    token = worker.tokens.find(ACME)
+    assert token is not None
+    kept = [shared_memory().get(name) for name in shared_memory().scan_iter(f"{PREFIX}:*:token")]
+    assert kept
+    assert token.value not in f"{kept} {token!r} {caplog.text}"
+
+
+def test_without_a_fernet_key_a_token_stays_in_its_process(
+    worker: GitHubAccess, fake: FakeGitHub, settings: Any
+) -> None:
+    settings.FERNET_KEYS = []
+    for _ in range(3):
+        good(read(worker))
+    assert len(fake.identities.minted) == 1
+    assert not list(shared_memory().scan_iter(f"{PREFIX}:*:token"))
+
+
+def test_a_token_is_renewed_ten_minutes_before_its_end(worker: GitHubAccess, fake: FakeGitHub, clock: Clock) -> None:
+    good(read(worker))
+    clock.wind(2940)
+    good(read(worker))
+    assert len(fake.identities.minted) == 1
+    clock.wind(70)
+    good(read(worker))
+    assert len(fake.identities.minted) == 2
+
+
+def test_a_token_that_cannot_be_renewed_yet_is_used_to_its_end(
+    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
+) -> None:
+    good(read(worker))
+    clock.wind(3100)
+    fake.spoil(Fault(faults.status(502), faults.below("/app"), times=None))
+    good(read(worker))
+    clock.wind(600)
+    assert read(worker).kind is Kind.TRANSIENT
+
+
+def test_a_refused_token_is_replaced_once_and_the_read_goes_on(
+    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
+) -> None:
+    good(read(worker))
+    clock.wind(60)
+    fake.identities.revoke_all()
+    good(read(worker))
+    assert len(fake.identities.minted) == 2
+
+
+def test_a_token_that_github_does_not_know_yet_is_tried_again_later(
+    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
+) -> None:
+    fake.spoil(Fault(faults.status(401, {"message": "Bad credentials"}), faults.rest))
+    answer = read(worker)
+    assert (answer.kind, answer.data) == (Kind.TRANSIENT, None)
+    clock.wind(6)
+    good(read(worker))
+    assert len(fake.identities.minted) == 1
+
+
+def test_a_401_marks_nothing_as_removed_while_github_knows_the_installation(
+    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
+) -> None:
+    good(read(worker))
+    clock.wind(60)
+    fake.spoil(Fault(faults.status(401, {"message": "Bad credentials"}), faults.rest, times=None))
+    before = len(fake.log)
+    answer = read(worker)
+    assert (answer.kind, answer.standing) == (Kind.TRANSIENT, Standing.ACTIVE)
+    assert [one.path for one in fake.log[before:]] == [
+        "/repos/acme/api",
+        f"/app/installations/{ACME}/access_tokens",
+        "/repos/acme/api",
+        f"/app/installations/{ACME}",
+    ]
+
+
+def test_an_installation_that_is_gone_or_suspended_is_named_as_that(
+    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
+) -> None:
+    fake.world.suspend(ACME)
+    assert (read(worker).kind, read(worker).standing) == (Kind.AUTH, Standing.SUSPENDED)
+    del fake.world.installations[ACME]
+    assert (read(worker).kind, read(worker).standing) == (Kind.AUTH, Standing.REMOVED)
+
+
+def test_a_wrong_key_says_nothing_of_the_installation(fake: FakeGitHub) -> None:
+    answer = read(access_to(fake, pem=strange_pem()))
+    assert (answer.kind, answer.standing) == (Kind.AUTH, Standing.REFUSED)
+
+
+def test_a_spent_limit_stops_requests_until_the_reset(worker: GitHubAccess, fake: FakeGitHub, clock: Clock) -> None:
+    good(query(worker))
+    fake.limits.leave(ACME, "graphql", remaining=0, resets_in_s=20)
+    assert query(worker).kind is Kind.PRIMARY
+    asked = len(fake.calls("graphql"))
+    for _ in range(5):
+        answer = query(access_to(fake))
+        assert (answer.kind, answer.verdict.message) == (Kind.PARKED, "spent")
+        assert answer.not_before is not None
+        assert answer.not_before - clock() <= 21
+    assert len(fake.calls("graphql")) == asked
+    good(read(worker))
+    clock.wind(22)
+    good(query(worker))
+
+
+def test_a_secondary_limit_is_obeyed_as_long_as_github_asks(
+    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
+) -> None:
+    good(read(worker))
+    fake.spoil(Fault(faults.secondary(retry_after_s=90), faults.rest, times=2))
+    assert read(worker).kind is Kind.SECONDARY
+    asked = len(fake.log)
+    for ask in (read, query):
+        assert ask(worker).kind is Kind.PARKED
+    assert len(fake.log) == asked
+    clock.wind(91)
+    assert read(worker).kind is Kind.SECONDARY
+    assert read(worker).kind is Kind.PARKED
+    clock.wind(91)
+    good(read(worker))
+
+
+def test_four_workers_keep_one_graphql_request_in_flight(fake: FakeGitHub) -> None:
+    good(query(access_to(fake)))
+    fake.spoil(Fault(faults.slow(0.05), faults.graphql, times=None, is_instead=False))
+    with ThreadPoolExecutor(4) as pool:
+        kinds = list(pool.map(lambda _: query(access_to(fake)).kind, range(24)))
+    assert kinds.count(Kind.OK) >= 1
+    assert fake.most_at_once[ACME, "graphql"] == 1
+
+
+def test_two_installations_do_not_slow_one_another(fake: FakeGitHub) -> None:
+    fake.world.install(BETA)
+    fake.world.add("web", installation_id=BETA, repository_id=WEB)
+    worker = access_to(fake)
+    good(query(worker))
+    fake.limits.leave(ACME, "graphql", remaining=0)
+    assert query(worker).kind is Kind.PRIMARY
+    other = worker.graphql(NAME, {"owner": "acme", "name": "web"}, installation_id=BETA, purpose=BACKFILL)
+    assert good(other)["repository"]["nameWithOwner"] == "acme/web"
+
+
+@pytest.mark.parametrize(
+    ("change", "of_rest", "of_graphql"),
+    [
+        (faults.status(502), Kind.TRANSIENT, Kind.SHRINK),
+        (faults.status(200), Kind.TRANSIENT, Kind.TRANSIENT),
+        (faults.status(500), Kind.TRANSIENT, Kind.TRANSIENT),
+        (faults.hang_up(), Kind.TRANSIENT, Kind.TRANSIENT),
+        (faults.status(202, {}), Kind.TRANSIENT, Kind.TRANSIENT),
+        (faults.status(429, {"message": "Too many"}, retry_after="60"), Kind.SECONDARY, Kind.SECONDARY),
+        (faults.too_heavy(), Kind.OK, Kind.SHRINK),
+    ],
+)
+def test_what_goes_wrong_on_the_way_is_a_verdict_and_one_request(
+    fake: FakeGitHub, change: Any, of_rest: Kind, of_graphql: Kind
+) -> None:
+    for ask, matches, kind in ((read, faults.rest, of_rest), (query, faults.graphql, of_graphql)):
+        worker = access_to(fake)
+        good(worker.get("/repos/acme/api/releases", installation_id=ACME, purpose=LIVE))
+        before = len(fake.log)
+        fake.spoil(Fault(change, matches))
+        answer = ask(worker)
+        if kind is not Kind.OK:
+            assert (answer.kind, answer.data) == (kind, None)
+        assert len(fake.log) == before + 1
+        shared_memory().delete(f"{PREFIX}:{{{ACME}}}:budget")
+
+
+def test_a_slow_answer_is_given_up(fake: FakeGitHub) -> None:
+    good(query(access_to(fake)))
+    fake.spoil(Fault(faults.slow(0.6), lambda asked: True, times=2, is_instead=False))
+    hasty = access_to(fake, patience=Patience(connect_s=1, read_s=0.2, total_s=0.3))
+    assert query(hasty).kind is Kind.SHRINK
+    assert read(hasty).kind is Kind.TRANSIENT
+
+
+def test_a_hole_in_a_page_is_not_a_page(worker: GitHubAccess, fake: FakeGitHub) -> None:
+    fake.spoil(Fault(faults.hole(2), faults.graphql, is_instead=False))
+    assert query(worker, PAGE, first=5).kind is Kind.SHRINK
+    assert len(good(query(worker, PAGE, first=5))["repository"]["pullRequests"]["nodes"]) == 5
+
+
+def test_a_renamed_repository_is_read_under_its_old_name_with_its_query(worker: GitHubAccess, fake: FakeGitHub) -> None:
+    fake.world.rename(fake.world.repositories[API], "acme/engine")
+    answer = read(worker, "/repos/acme/api/pulls", state="all", per_page=4, page=2, direction="asc")
+    assert [pull["number"] for pull in good(answer)] == [5, 6, 7, 8]
+    assert good(query(worker))["repository"]["nameWithOwner"] == "acme/engine"
+
+
+@pytest.mark.parametrize("location", ["https://elsewhere.example.com/x", "http://127.0.0.1:1/x", "//evil.example.com/"])
+def test_a_redirect_to_another_host_is_not_followed(worker: GitHubAccess, fake: FakeGitHub, location: str) -> None:
+    fake.spoil(Fault(faults.status(301, {}, location=location), faults.rest))
+    answer = read(worker)
+    assert (answer.kind, answer.data) == (Kind.REJECTED, None)
+    assert "redirected" in answer.verdict.message
+
+
+def test_a_redirect_in_circles_ends(worker: GitHubAccess, fake: FakeGitHub) -> None:
+    fake.spoil(Fault(faults.status(302, {}, location=f"{fake.url}/repos/acme/api"), faults.rest, times=None))
+    assert read(worker).kind is Kind.REJECTED
+    assert len(fake.calls("core", payer=ACME)) == 3
+
+
+def test_a_next_page_on_another_host_is_not_an_end(worker: GitHubAccess, fake: FakeGitHub) -> None:
+    link = '<https://elsewhere.example.com/page2>; rel="next"'
+    fake.spoil(Fault(faults.status(200, [], link=link), faults.rest))
+    answer = read(worker, "/repos/acme/api/pulls")
+    assert (answer.kind, answer.data, answer.next_path) == (Kind.REJECTED, None, None)
+
+
+@pytest.mark.parametrize("path", ["//evil.example.com/x", "https://evil.example.com/x", "/repos/acme/api"])
+def test_every_request_goes_to_the_one_host(worker: GitHubAccess, fake: FakeGitHub, path: str) -> None:
+    before = len(fake.log)
+    read(worker, path)
+    assert len(fake.log) > before
+    assert fake.log[-1].payer == ACME
+
+
+def test_what_is_deleted_transferred_away_or_not_ours_is_gone(worker: GitHubAccess, fake: FakeGitHub) -> None:
+    assert read(worker, "/repos/acme/nothing").kind is Kind.GONE
+    fake.world.transfer(fake.world.repositories[API], "beta/api", installation_id=None)
+    assert (read(worker).kind, query(worker).kind) == (Kind.GONE, Kind.GONE)
+    fake.world.transfer(fake.world.repositories[API], "beta/api", installation_id=ACME)
+    good(read(worker))
+    fake.world.delete(fake.world.repositories[API])
+    assert (read(worker).kind, query(worker).kind) == (Kind.GONE, Kind.GONE)
+
+
+def test_one_missing_alias_does_not_lose_the_others(worker: GitHubAccess) -> None:
+    two = '{ a: repository(owner: "acme", name: "api") { id } b: repository(owner: "acme", name: "no") { id } }'
+    answer = query(worker, two)
+    assert answer.kind is Kind.PARTIAL
+    assert answer.data["a"]["id"]
+    assert [error.path for error in answer.verdict.errors] == [("b",)]
+
+
+def test_an_invalid_query_is_never_an_empty_result(worker: GitHubAccess) -> None:
+    answer = query(worker, "{ repository(owner: 1) { nothing } }")
+    assert (answer.kind, answer.data) == (Kind.REJECTED, None)
+
+
+def test_nothing_is_read_lazily_and_nothing_conditionally(worker: GitHubAccess, fake: FakeGitHub) -> None:
+    """One call is one request: PyGithub's objects would fetch the rest of each by itself."""
+    good(read(worker))
+    before = len(fake.log)
+    pulls = good(read(worker, "/repos/acme/api/pulls", state="all", per_page=30))
+    assert len([pull["title"] for pull in pulls]) == 30
+    assert len(fake.log) == before + 1
+
+
+def test_a_request_that_dies_half_way_frees_its_place(worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch) -> None:
+    good(query(worker))
+
+    class OutOfTimeError(Exception):
+        """What Celery raises in the middle of things."""
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise OutOfTimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("github.Requester.Requester.requestJson", interrupt)
+        with pytest.raises(OutOfTimeError):
+            query(worker)
+    good(query(worker))
+
+
+def test_the_app_reads_in_its_own_name(worker: GitHubAccess, fake: FakeGitHub) -> None:
+    assert good(worker.get_as_app("/app", purpose=LIVE))["slug"] == "tformance"
+    assert [found["id"] for found in good(worker.get_as_app("/app/installations", purpose=LIVE))] == [ACME]
+    assert worker.standing(ACME, purpose=LIVE) is Standing.ACTIVE
+    assert worker.standing(99, purpose=LIVE) is Standing.REMOVED
+    assert {one.payer for one in fake.log} == {THE_APP}
+
+
+def test_a_key_of_the_wrong_kind_is_an_error_of_ours_and_asks_nobody(fake: FakeGitHub) -> None:
+    with pytest.raises(Exception, match="key"):
+        access_to(fake, pem=elliptic_pem()).client.exchange_as_app(Request(method="GET", path="/app"), purpose=LIVE)
+    assert fake.log == []

@@ -1,0 +1,248 @@
+"""What each answer of GitHub comes to: every row of the table of PyGithub's traps, and then some."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from apps.integrations.github.limits import CORE, GRAPHQL, RateLimit, rate_limit
+from apps.integrations.github.verdicts import Kind, Received, Silence, Verdict, judge
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+RESET = str(int(NOW.timestamp()) + 1200)
+DATE = "Fri, 20 Mar 2026 12:00:00 GMT"
+SPENT = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "0", "x-ratelimit-reset": RESET, "date": DATE}
+LEFT = {**SPENT, "x-ratelimit-remaining": "4000"}
+PRIMARY_BODY = {"message": "API rate limit exceeded for installation ID 7.", "documentation_url": "…"}
+SECONDARY_BODY = {
+    "message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+}
+NOT_OURS = {"message": "Resource not accessible by integration"}
+PAGE = {"repository": {"pullRequests": {"nodes": [{"number": 1}]}}}
+HOLE = {"repository": {"pullRequests": {"nodes": [{"number": 1}, None]}}}
+
+
+def error(kind: str | None, *path: str | int, message: str = "it is so", **more: Any) -> dict[str, Any]:
+    return {**({"type": kind} if kind else {}), "path": list(path), "message": message, **more}
+
+
+def rest(status: int, document: Any = None, **headers: str) -> Verdict:
+    return exchange(status, document, headers, is_graphql=False)
+
+
+def graphql(status: int, document: Any = None, **headers: str) -> Verdict:
+    return exchange(status, document, headers, is_graphql=True)
+
+
+def exchange(status: int, document: Any, headers: dict[str, str], *, is_graphql: bool) -> Verdict:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return judge(Received(status=status, headers=named, document=document), is_graphql=is_graphql, now=NOW)
+
+
+def with_headers(headers: dict[str, str], **more: str) -> dict[str, str]:
+    return {name.replace("-", "_"): value for name, value in {**headers, **more}.items()}
+
+
+TRAPS = {
+    "403 primary": (rest, 403, PRIMARY_BODY, SPENT, Kind.PRIMARY, 1200),
+    "403 primary, however long the reset": (
+        rest,
+        403,
+        PRIMARY_BODY,
+        {**SPENT, "x-ratelimit-reset": str(int(NOW.timestamp()) + 3599)},
+        Kind.PRIMARY,
+        3599,
+    ),
+    "403 with Retry-After": (rest, 403, SECONDARY_BODY, {**LEFT, "retry-after": "3"}, Kind.SECONDARY, 3),
+    "429 with Retry-After": (rest, 429, SECONDARY_BODY, {**LEFT, "retry-after": "3"}, Kind.SECONDARY, 3),
+    "429 with Retry-After and nothing left": (rest, 429, {}, {**SPENT, "retry-after": "90"}, Kind.SECONDARY, 90),
+    "429 without Retry-After": (rest, 429, {"message": "Too many requests"}, LEFT, Kind.SECONDARY, None),
+    "429 without Retry-After, spent": (rest, 429, {"message": "Too many requests"}, SPENT, Kind.PRIMARY, 1200),
+    "GraphQL 200 RATE_LIMITED": (graphql, 200, {"errors": [error("RATE_LIMITED")]}, SPENT, Kind.PRIMARY, 1200),
+    "GraphQL 200 RATE_LIMIT": (
+        graphql,
+        200,
+        {"errors": [error("RATE_LIMIT", code="graphql_rate_limit")]},
+        SPENT,
+        Kind.PRIMARY,
+        1200,
+    ),
+    "GraphQL partial and errors": (
+        graphql,
+        200,
+        {"data": PAGE, "errors": [error("NOT_FOUND", "repository", "mergedBy")]},
+        LEFT,
+        Kind.PARTIAL,
+        None,
+    ),
+    "GraphQL one alias NOT_FOUND": (
+        graphql,
+        200,
+        {"data": {"r0": {"id": 1}, "r1": None}, "errors": [error("NOT_FOUND", "r1")]},
+        LEFT,
+        Kind.PARTIAL,
+        None,
+    ),
+    "GraphQL 502": (graphql, 502, None, {}, Kind.SHRINK, None),
+    "an unchanged page without a body": (rest, 304, None, LEFT, Kind.REJECTED, None),
+}
+
+OTHERS = {
+    "all that was asked for": (rest, 200, [], LEFT, Kind.OK, None),
+    "the last call of a window": (rest, 200, {"id": 1}, SPENT, Kind.OK, None),
+    "the last GraphQL call of a window": (graphql, 200, {"data": PAGE}, SPENT, Kind.OK, None),
+    "a redelivery that was asked for": (rest, 202, {}, LEFT, Kind.OK, None),
+    "done, without words": (rest, 204, None, LEFT, Kind.OK, None),
+    "a page in HTML that says 200": (rest, 200, None, {}, Kind.TRANSIENT, None),
+    "GraphQL in HTML that says 200": (graphql, 200, None, {}, Kind.TRANSIENT, None),
+    "secondary by its words": (rest, 403, SECONDARY_BODY, LEFT, Kind.SECONDARY, None),
+    "GraphQL secondary by its words": (
+        graphql,
+        200,
+        {"errors": [error(None, message=SECONDARY_BODY["message"])]},
+        LEFT,
+        Kind.SECONDARY,
+        None,
+    ),
+    "GraphQL 403 secondary": (graphql, 403, SECONDARY_BODY, {"retry-after": "60"}, Kind.SECONDARY, 60),
+    "Retry-After as a date": (
+        rest,
+        429,
+        {},
+        {**LEFT, "retry-after": "Fri, 20 Mar 2026 12:01:30 GMT"},
+        Kind.SECONDARY,
+        90,
+    ),
+    "Retry-After in the past": (rest, 403, {}, {**LEFT, "retry-after": "0"}, Kind.SECONDARY, 1),
+    "Retry-After that is nonsense": (rest, 429, {}, {**LEFT, "retry-after": "soon"}, Kind.SECONDARY, None),
+    "a reset in the past": (rest, 403, PRIMARY_BODY, {**SPENT, "x-ratelimit-reset": "1"}, Kind.PRIMARY, 1),
+    "a reset that is nonsense": (rest, 403, PRIMARY_BODY, {**SPENT, "x-ratelimit-reset": "x"}, Kind.PRIMARY, 60),
+    "a spent limit without words": (rest, 403, {}, SPENT, Kind.PRIMARY, 1200),
+    "no permission": (rest, 403, NOT_OURS, LEFT, Kind.FORBIDDEN, None),
+    "no permission, as the last call of a window": (rest, 403, NOT_OURS, SPENT, Kind.FORBIDDEN, None),
+    "suspended": (rest, 403, {"message": "This installation has been suspended"}, LEFT, Kind.FORBIDDEN, None),
+    "GraphQL no permission": (
+        graphql,
+        200,
+        {"data": {"repository": None}, "errors": [error("FORBIDDEN", "repository")]},
+        LEFT,
+        Kind.FORBIDDEN,
+        None,
+    ),
+    "an expired token": (rest, 401, {"message": "Bad credentials"}, {}, Kind.AUTH, None),
+    "GraphQL with an expired token": (graphql, 401, {"message": "Bad credentials"}, {}, Kind.AUTH, None),
+    "deleted": (rest, 404, {"message": "Not Found"}, LEFT, Kind.GONE, None),
+    "gone": (rest, 410, {"message": "Issues are disabled"}, LEFT, Kind.GONE, None),
+    "taken down": (rest, 451, {}, LEFT, Kind.GONE, None),
+    "GraphQL deleted": (
+        graphql,
+        200,
+        {"data": {"repository": None, "rateLimit": {"cost": 1}}, "errors": [error("NOT_FOUND", "repository")]},
+        LEFT,
+        Kind.GONE,
+        None,
+    ),
+    "no GraphQL here": (graphql, 404, {"message": "Not Found"}, {}, Kind.REJECTED, None),
+    "beyond a cap": (rest, 422, {"message": "pagination is limited"}, LEFT, Kind.REJECTED, None),
+    "an empty repository": (rest, 409, {"message": "Git Repository is empty."}, LEFT, Kind.REJECTED, None),
+    "an invalid query": (
+        graphql,
+        200,
+        {"errors": [error(None, extensions={"code": "undefinedField"})]},
+        LEFT,
+        Kind.REJECTED,
+        None,
+    ),
+    "sent elsewhere": (
+        rest,
+        301,
+        {"message": "Moved"},
+        {"location": "https://elsewhere.example.com"},
+        Kind.REJECTED,
+        None,
+    ),
+    "REST 502": (rest, 502, None, {}, Kind.TRANSIENT, None),
+    "REST 503": (rest, 503, None, {"retry-after": "7"}, Kind.TRANSIENT, 7),
+    "GraphQL 503": (graphql, 503, None, {}, Kind.TRANSIENT, None),
+    "GraphQL 504": (graphql, 504, None, {}, Kind.SHRINK, None),
+    "GraphQL too heavy": (
+        graphql,
+        200,
+        {"data": PAGE, "errors": [error("RESOURCE_LIMITS_EXCEEDED", "repository")]},
+        LEFT,
+        Kind.SHRINK,
+        None,
+    ),
+    "GraphQL that went wrong": (
+        graphql,
+        200,
+        {"data": None, "errors": [error(None, message="Something went wrong while executing your query.")]},
+        LEFT,
+        Kind.SHRINK,
+        None,
+    ),
+    "a hole that nobody explains": (graphql, 200, {"data": HOLE}, LEFT, Kind.SHRINK, None),
+    "a hole with an error that explains nothing": (
+        graphql,
+        200,
+        {"data": HOLE, "errors": [error("INTERNAL", "repository", "pullRequests", "nodes", 1)]},
+        LEFT,
+        Kind.SHRINK,
+        None,
+    ),
+    "a hole that is not for us": (
+        graphql,
+        200,
+        {"data": HOLE, "errors": [error("FORBIDDEN", "repository", "pullRequests", "nodes", 1, "title")]},
+        LEFT,
+        Kind.PARTIAL,
+        None,
+    ),
+    "an answer without data or errors": (graphql, 200, {}, LEFT, Kind.TRANSIENT, None),
+    "errors that are not a list": (graphql, 200, {"data": PAGE, "errors": "no"}, LEFT, Kind.OK, None),
+}
+
+
+@pytest.mark.parametrize("name", [*TRAPS, *OTHERS])
+def test_every_answer_has_one_verdict(name: str) -> None:
+    ask, status, document, headers, kind, wait_s = {**TRAPS, **OTHERS}[name]
+    verdict = ask(status, document, **with_headers(headers))
+    assert (verdict.kind, verdict.wait_s) == (kind, wait_s)
+
+
+@pytest.mark.parametrize(
+    ("silence", "of_rest", "of_graphql"),
+    [
+        (Silence.TIMEOUT, Kind.TRANSIENT, Kind.SHRINK),
+        (Silence.TOO_LARGE, Kind.TRANSIENT, Kind.SHRINK),
+        (Silence.CONNECTION, Kind.TRANSIENT, Kind.TRANSIENT),
+        (Silence.GARBLED, Kind.TRANSIENT, Kind.TRANSIENT),
+    ],
+)
+def test_no_answer_is_never_an_empty_one(silence: Silence, of_rest: Kind, of_graphql: Kind) -> None:
+    assert judge(silence, is_graphql=False, now=NOW).kind is of_rest
+    assert judge(silence, is_graphql=True, now=NOW).kind is of_graphql
+
+
+def test_every_error_keeps_its_path() -> None:
+    verdict = graphql(200, {"data": {"r0": {}, "r1": None}, "errors": [error("NOT_FOUND", "r1"), "nonsense"]})
+    assert [(found.type, found.path) for found in verdict.errors] == [("NOT_FOUND", ("r1",))]
+
+
+def test_a_limit_belongs_to_the_resource_that_the_answer_names() -> None:
+    told = rate_limit({**LEFT, "x-ratelimit-resource": GRAPHQL}, resource=CORE, now=NOW)
+    assert told == RateLimit(resource=GRAPHQL, limit=5000, remaining=4000, resets_in_s=1200)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {**LEFT, "x-ratelimit-limit": "0", "x-ratelimit-remaining": "0"}, {"x-ratelimit-limit": "60"}]
+)
+def test_a_missing_or_zero_limit_limits_nothing(headers: dict[str, str]) -> None:
+    assert rate_limit(headers, resource=CORE, now=NOW) is None
+
+
+def test_a_reset_is_measured_by_githubs_clock_and_not_by_ours() -> None:
+    ahead = NOW.replace(hour=13)
+    told = rate_limit(LEFT, resource=CORE, now=ahead)
+    assert told is not None
+    assert told.resets_in_s == 1200
