@@ -10,13 +10,13 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 
 from apps.activity.facts import Fact
+from apps.database_errors import is_of_database, words_of
 from apps.webhooks.door.routing import Routing
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import Document, read_document
 from apps.webhooks.processing.claiming import Claimed
 from apps.webhooks.registry import Event, Unrouted, route
-from tformance.database_errors import is_of_database, words_of
 
 LONGEST_ERROR = 500
 DEEPEST_PLACE = 5
