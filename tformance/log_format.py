@@ -8,6 +8,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from tformance.log_exceptions import PlainFailures, render
+
 HIDDEN = "[hidden]"
 SECRET_VALUES = re.compile(
     r"""
@@ -74,7 +76,7 @@ SHARED: list[Processor] = [
 ]
 LAST: list[Processor] = [
     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-    structlog.processors.format_exc_info,
+    structlog.processors.ExceptionRenderer(render),
     hide_secrets,
     escape_control_characters,
 ]
@@ -92,7 +94,10 @@ def logging_configuration(*, role: str) -> dict[str, Any]:
                 "foreign_pre_chain": [structlog.stdlib.ExtraAdder(), *SHARED, _role_of(role)],
             },
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "filters": {"plain_failures": {"()": PlainFailures}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["plain_failures"]}
+        },
         "root": {"handlers": ["stderr"], "level": "INFO" if role != "command" else "WARNING"},
         "loggers": {
             "celery.app.trace": {"level": "WARNING"},  # a line per task says nothing that the outcome's line does not

@@ -25,7 +25,7 @@ from apps.webhooks.processing.retry import (
     may_be_provoked,
     sqlstate_of,
 )
-from apps.webhooks.processing.verdicts import Verdict, describe, judge
+from apps.webhooks.processing.verdicts import Verdict, describe, judge, place_of
 
 LONGEST_WAIT_S = 12.0
 LONGEST_KNOCK_S = 2.0  # a database that takes longer to say anything is away
@@ -143,12 +143,12 @@ def _bear(verdict: Verdict, error: Exception) -> None:
     """The verdict of a delivery whose facts could not be recorded."""
     logger.error(
         "recording_failed",
-        exc_info=None if isinstance(error, Error) else error,  # a database's would show the contents of rows
         extra={
             "delivery": verdict.claimed.id,
             "github_event": verdict.claimed.event,
             "error": type(error).__name__,
             "sqlstate": sqlstate_of(error),
+            "where": place_of(error),
         },
     )
     if blames_the_payload(error):

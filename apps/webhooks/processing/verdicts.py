@@ -1,15 +1,16 @@
 """What a delivery says and where it belongs: one delivery, judged by itself and without any effect."""
 
 import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import psycopg
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError
 
 from apps.activity.facts import Fact
+from apps.database_errors import is_of_database, words_of
 from apps.webhooks.door.routing import Routing
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
@@ -18,6 +19,7 @@ from apps.webhooks.processing.claiming import Claimed
 from apps.webhooks.registry import Event, Unrouted, route
 
 LONGEST_ERROR = 500
+DEEPEST_PLACE = 5
 _BIGGEST_ID = 2**63 - 1
 _WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 logger = logging.getLogger(__name__)
@@ -53,14 +55,17 @@ def judge(claimed: Claimed) -> Verdict:
 def describe(error: BaseException) -> str:
     """An error as a row keeps it: its class and the start of its message, in characters that can be stored.
 
-    Of what the server says only the main line: its details show the contents of rows.
+    Of what the server says only the main line, or less: its details show the contents of rows.
     """
-    cause = error.__cause__
-    message = str(error)
-    if isinstance(error, DatabaseError) and isinstance(cause, psycopg.Error) and cause.sqlstate:
-        message = f"{cause.sqlstate} {cause.diag.message_primary or ''}".rstrip()
+    message = words_of(error) if is_of_database(error) else str(error)
     text = f"{type(error).__name__}: {message}"[:LONGEST_ERROR]
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def place_of(error: BaseException) -> list[str]:
+    """Where an exception came from, the innermost last: file, line and function, which hold nothing of a payload."""
+    frames = traceback.extract_tb(error.__traceback__)[-DEEPEST_PLACE:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _translate(claimed: Claimed, document: Document) -> Verdict:
@@ -83,7 +88,15 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
     except _WRONG_SHAPE as error:
         raise UnusablePayload("shape_mismatch", describe(error)) from error
     except Exception as error:  # a translator with a bug costs this delivery an attempt, not the batch
-        logger.exception("translator_failed", extra={"delivery": claimed.id, "github_event": event.name})
+        logger.error(  # noqa: TRY400  the exception's own words may be the payload's
+            "translator_failed",
+            extra={
+                "delivery": claimed.id,
+                "github_event": event.name,
+                "error": type(error).__name__,
+                "where": place_of(error),
+            },
+        )
         return Verdict(
             claimed=claimed,
             state=Delivery.State.FAILED,
