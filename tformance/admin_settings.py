@@ -68,6 +68,7 @@ NAVIGATION = [
         page("Review comments", "comment", "activity.reviewcomment"),
         page("Issue comments", "chat", "activity.issuecomment"),
         page("Pushes", "upload", "activity.push"),
+        page("Commit trailers", "group_add", "activity.committrailer"),
         page("Branches and tags", "call_split", "activity.gitreference"),
         page("Deployment statuses", "flag", "activity.deploymentstatus"),
         page("Repository access", "lock_open", "activity.repositoryaccess"),

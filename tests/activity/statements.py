@@ -120,6 +120,13 @@ repository = filler(
 )
 profile = filler(facts.ContributorProfile, stamp=stamp(0), github_id=11, login="ana", kind="user")
 landed = filler(facts.CommitLanded, repository_id=REPOSITORY_ID, sha="c" * 40, landed_at=at(10))
+trailer = filler(
+    facts.CommitTrailer,
+    repository_id=REPOSITORY_ID,
+    sha="c" * 40,
+    token="co-authored-by",
+    value="Ben <ben@example.com>",
+)
 push = filler(
     facts.PushMade,
     repository_id=REPOSITORY_ID,

@@ -31,6 +31,7 @@ from tests.activity.statements import (
     submitted,
     tell,
     tell_one_by_one,
+    trailer,
     verdict,
 )
 from tests.activity.tables import clear, contents
@@ -66,6 +67,8 @@ STORY = (
     comment(stamp=stamp(300), author_id=14),
     landed(),
     landed(landed_at=at(5)),
+    trailer(),
+    trailer(value="Cy <cy@example.com>"),
     push(),
     push(pushed_at=at(-3)),
     run(),

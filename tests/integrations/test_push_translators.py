@@ -113,3 +113,47 @@ def test_a_branch_that_comes_or_goes_is_an_unverified_signal():
         assert (state.name, state.kind, state.is_deleted, state.is_verified) == ("v1", "tag", is_deleted, False)
         assert state.stamp.source_updated_at == ARRIVAL
         assert only(facts.ListingNeeded, told).github_id == INSTALLATION_ID
+
+
+def trailers(message):
+    told = of(facts.CommitTrailer, translate("push", with_commit(message=message)))
+    assert {trailer.sha for trailer in told} <= {COMMIT.sha}
+    return [(trailer.token, trailer.value) for trailer in told]
+
+
+def test_a_commit_names_who_and_what_took_part_in_it():
+    message = (
+        "Sort by name\n\nAs asked for.\n\n\N{ROBOT FACE} Generated with [A Tool](https://tool.example.com)\n\n"
+        "Co-Authored-By: Ben <ben@example.com>\nSigned-off-by: Ana <ana@example.com>\n"
+    )
+    assert trailers(message) == [
+        ("generated-with", "[A Tool](https://tool.example.com)"),
+        ("co-authored-by", "Ben <ben@example.com>"),
+        ("signed-off-by", "Ana <ana@example.com>"),
+    ]
+
+
+def test_a_squash_keeps_those_of_its_commits_each_once():
+    ben = "Co-authored-by: Ben <b@example.com>"
+    message = "\r\n\r\n".join(["Sort (#7)", "* One", ben, "* Two", ben])
+    assert trailers(message) == [("co-authored-by", "Ben <b@example.com>")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Co-authored-by: a headline is no trailer",
+        "Sort\n\nSee: the list of files generated with care",
+        "Sort\n\nCo-authored-by:",
+        "Sort\n\nStand-by",
+        "",
+    ],
+)
+def test_what_is_no_trailer_names_nobody(message):
+    assert trailers(message) == []
+
+
+def test_a_message_of_nothing_but_trailers_is_bounded():
+    many = trailers("Sort\n" + "\n".join(f"Seen-by: {number:05} {'x' * 400}" for number in range(150)))
+    assert len(many) == 100
+    assert {len(value) for _, value in many} == {300}

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from apps.activity.admin.reading import ReadOnlyAdmin
-from apps.activity.models import Commit, GitReference, Push, Release, Repository
+from apps.activity.models import Commit, CommitTrailer, GitReference, Push, Release, Repository
 
 
 @admin.register(Repository)
@@ -48,6 +48,16 @@ class CommitAdmin(ReadOnlyAdmin):
     list_select_related = ("repository", "author")
     list_filter = (("landed_at", admin.EmptyFieldListFilter), "is_date_clamped")
     search_fields = ("sha__istartswith", "author__login__iexact", "repository__full_name__iexact")
+    ordering = ("-id",)
+
+
+@admin.register(CommitTrailer)
+class CommitTrailerAdmin(ReadOnlyAdmin):
+    """Who and what took part in commits, by the lines of their messages."""
+
+    list_display = ("sha", "token", "value", "repository")
+    list_select_related = ("repository",)
+    search_fields = ("sha__istartswith", "repository__full_name__iexact")
     ordering = ("-id",)
 
 

@@ -100,6 +100,17 @@ class CommitParents(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommitTrailer(Fact):
+    """A line of a commit's message that names who or what took part in it."""
+
+    repository_id: int
+    sha: str
+    token: str
+    """Lower case: `co-authored-by`, `reviewed-by`, …; `generated-with` for a footer like "Generated with …"."""
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommitLanded(Fact):
     """The commit arrived on the default branch; the earliest arrival counts."""
 

@@ -11,11 +11,12 @@ from apps.activity.models.pull_requests import (
     Review,
     ReviewComment,
 )
-from apps.activity.models.repositories import Commit, GitReference, Push, Release, Repository
+from apps.activity.models.repositories import Commit, CommitTrailer, GitReference, Push, Release, Repository
 
 __all__ = [
     "Change",
     "Commit",
+    "CommitTrailer",
     "Contributor",
     "Coverage",
     "Deployment",

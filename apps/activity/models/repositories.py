@@ -111,6 +111,25 @@ class Commit(models.Model):
         return f"{self.sha[:7]} {self.headline}"
 
 
+class CommitTrailer(models.Model):
+    """A line of a commit's message that names who or what took part in it."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+", db_index=False)
+    sha = models.TextField()
+    token = models.TextField()
+    value = models.TextField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("repository", "sha", "token", "value"), name="one_row_per_trailer_of_a_commit"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.token}: {self.value}"
+
+
 class Release(models.Model):
     """A release of a repository."""
 

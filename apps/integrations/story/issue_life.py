@@ -2,26 +2,19 @@
 
 from datetime import datetime
 
+from apps.integrations.story.conversation_life import ConversationLife
 from apps.integrations.story.repository_life import RepositoryLife
 from apps.integrations.story.shapes.accounts import Account
-from apps.integrations.story.shapes.issues import IssueNow, issue, issue_comment, label
-from apps.integrations.story.telling import Story, planned
+from apps.integrations.story.shapes.issues import IssueNow, issue, issue_comment
+from apps.integrations.story.telling import planned
 
 
-class IssueLife:
+class IssueLife(ConversationLife):
     """An issue in a story. Verbs with a time take effect when the story comes to it."""
 
     def __init__(self, repository: RepositoryLife, *, number: int, author: Account, title: str, body: str = "") -> None:
-        self.repository = repository
-        self.number = number
-        self.author = author
-        self._title = title
-        self._body = body
+        super().__init__(repository, number=number, author=author, title=title, body=body)
         self._now: IssueNow | None = None
-
-    @property
-    def story(self) -> Story:
-        return self.repository.story
 
     @property
     def now(self) -> IssueNow:
@@ -45,27 +38,12 @@ class IssueLife:
         self._send("opened", at, by=self.author)
 
     @planned
-    def label(self, at: datetime, name: str, *, by: Account | None = None) -> None:
-        self.now.labels.append(name)
-        self._send("labeled", at, by=by or self.author, label=label(self.repository.now, name))
-
-    @planned
     def comment(self, at: datetime, *, by: Account) -> None:
         self.now.updated_at = at
         said = issue_comment(self.story.next_id(), of=self.now, author=by, created_at=at)
         self.repository.send(
             "issue_comment", {"action": "created", "issue": issue(self.now), "comment": said}, at=at, sender=by
         )
-
-    @planned
-    def close(self, at: datetime, *, by: Account | None = None) -> None:
-        self.now.closed_at = at
-        self._send("closed", at, by=by or self.author)
-
-    @planned
-    def reopen(self, at: datetime, *, by: Account | None = None) -> None:
-        self.now.closed_at = None
-        self._send("reopened", at, by=by or self.author)
 
     @planned
     def delete(self, at: datetime, *, by: Account) -> None:

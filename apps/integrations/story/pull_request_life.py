@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
+from apps.integrations.story.conversation_life import ConversationLife
 from apps.integrations.story.repository_life import RepositoryLife
 from apps.integrations.story.shapes import Json, moment
 from apps.integrations.story.shapes.accounts import Account, user
@@ -17,29 +18,21 @@ from apps.integrations.story.shapes.pull_requests import (
     short_pull_request,
     thread,
 )
-from apps.integrations.story.telling import Story, planned
+from apps.integrations.story.telling import planned
 
 
-class PullRequestLife:
+class PullRequestLife(ConversationLife):
     """A pull request in a story. Verbs with a time take effect when the story comes to it."""
 
     def __init__(
         self, repository: RepositoryLife, *, number: int, author: Account, title: str, branch: str, body: str = ""
     ) -> None:
-        self.repository = repository
-        self.author = author
+        super().__init__(repository, number=number, author=author, title=title, body=body)
         self.branch = branch
-        self.number = number
         self.commits: list[Commit] = []
-        self._title = title
-        self._body = body
         self._now: PullRequestNow | None = None
         self._reviews: dict[str, Json] = {}
         self._shas = count()
-
-    @property
-    def story(self) -> Story:
-        return self.repository.story
 
     @property
     def now(self) -> PullRequestNow:
@@ -122,11 +115,6 @@ class PullRequestLife:
         self._send("review_request_removed", at, by=self.author, requested_reviewer=user(of))
 
     @planned
-    def label(self, at: datetime, name: str) -> None:
-        self.now.labels.append(name)
-        self._send("labeled", at, by=self.author, label=label(self.repository.now, name))
-
-    @planned
     def unlabel(self, at: datetime, name: str) -> None:
         self.now.labels.remove(name)
         self._send("unlabeled", at, by=self.author, label=label(self.repository.now, name))
@@ -136,16 +124,6 @@ class PullRequestLife:
         changes = {"title": {"from": self.now.title}}
         self.now.title = title
         self._send("edited", at, by=self.author, changes=changes)
-
-    @planned
-    def close(self, at: datetime, *, by: Account | None = None) -> None:
-        self.now.closed_at = at
-        self._send("closed", at, by=by or self.author)
-
-    @planned
-    def reopen(self, at: datetime, *, by: Account | None = None) -> None:
-        self.now.closed_at = None
-        self._send("reopened", at, by=by or self.author)
 
     @planned
     def merge(self, at: datetime, *, by: Account) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from apps.activity.facts import CommitLanded, Fact, GitReferenceState, PushMade
 from apps.integrations.github.reading import Reading
 from apps.integrations.github.snapshots.repositories import commit_content
+from apps.integrations.github.snapshots.trailers import commit_trailers
 from apps.integrations.github.translators.opening import (
     listing_needed,
     open_payload,
@@ -28,6 +29,7 @@ def push(event: Event) -> Iterator[Fact]:
     yield made
     for commit in pushed_commits(payload):
         yield commit_content(commit, repository_id=made.repository_id, pushed_at=pushed_at)
+        yield from commit_trailers(commit, repository_id=made.repository_id)
     if made.is_default_branch:
         for sha in made.commit_shas:
             yield CommitLanded(repository_id=made.repository_id, sha=sha, landed_at=pushed_at)
