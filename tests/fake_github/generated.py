@@ -124,6 +124,8 @@ class Generated:
     installation_id: int
     repository_id: int
     name: str
+    told: int = 0
+    """How many lives had to be told so far."""
     _get: Any = None
     _updated: list[tuple[str, int]] = field(default_factory=list)
 
@@ -177,6 +179,7 @@ class Generated:
         return heapq.merge(*told, key=lambda sent: sent.at)
 
     def _fold(self, number: int) -> PullRequestTruth:
+        self.told += 1
         folding = Folding()
         folding.fold(self.tell(number))
         return folding.pull_request(number)
