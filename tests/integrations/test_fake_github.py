@@ -13,6 +13,9 @@ from pydantic import TypeAdapter
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.documents import document
 from apps.integrations.github.verdicts import Kind
+from tests.fake_github import faults
+from tests.fake_github.delivery_log import DeliveryLog
+from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Generated, Size, script
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem, strange_pem
@@ -118,6 +121,71 @@ def test_a_webhook_of_every_kind_in_the_history_fits_githubs_published_model(fak
     }
     for sent in told:
         models_of(sent.event)[sent.payload.get("action")].validate_python(sent.payload)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "count"),
+    [
+        ("issue_page", ("issues",), 12),
+        ("release_page", ("releases",), 3),
+        ("deployment_page", ("deployments",), 4),
+        ("commit_page", ("defaultBranchRef", "target", "history"), 1),
+    ],
+)
+def test_the_document_of_every_stream_is_answered(
+    worker: GitHubAccess, name: str, path: tuple[str, ...], count: int
+) -> None:
+    variables = {"owner": "acme", "name": "api", "first": 100}
+    answer = worker.graphql(document(name), variables, installation_id=ACME, purpose=LIVE)
+    assert answer.kind is Kind.OK, answer
+    found = answer.data["repository"]
+    for member in path:
+        found = found[member]
+    assert len(found["nodes"]) == found["totalCount"] == count
+
+
+def test_a_forecast_is_answered(worker: GitHubAccess) -> None:
+    answer = worker.graphql(document("totals"), {"owner": "acme", "name": "api"}, installation_id=ACME, purpose=LIVE)
+    found = answer.data["repository"]
+    counts = {name: found[name]["totalCount"] for name in ("pullRequests", "issues", "releases", "deployments")}
+    assert counts == {"pullRequests": 30, "issues": 12, "releases": 3, "deployments": 4}
+
+
+def test_a_poisonous_pull_request_spoils_every_page_it_is_on_but_not_rest(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    fake.spoil(Fault(faults.poison(2), faults.graphql, times=None, is_instead=False))
+    page = {"owner": "acme", "name": "api", "field": "CREATED_AT", "direction": "ASC"}
+    kinds = [
+        worker.graphql(document("pull_request_page"), {**page, "first": first}, installation_id=ACME, purpose=LIVE).kind
+        for first in (25, 2, 1)
+    ]
+    assert kinds == [Kind.SHRINK, Kind.SHRINK, Kind.OK]
+    assert read(worker, f"{ROOT}/pulls/2")["number"] == 2
+
+
+def test_the_log_of_deliveries_is_newest_first_and_sends_again_when_asked(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    arrived: list[str] = []
+    log = DeliveryLog(post=lambda sent: arrived.append(sent.guid) or 202, address=lambda: fake.url)
+    fake.app.extensions.append(log.answer)
+    told = fake.world.told[:7]
+    log.deliver(told, post=lambda sent: 0 if sent is told[3] else 202)
+    found, path, parameters = [], "/app/hook/deliveries", {"per_page": 3}
+    while path:
+        answer = worker.get_as_app(path, purpose=LIVE, parameters=parameters)
+        TypeAdapter(list[models.HookDeliveryItem]).validate_python(answer.data)
+        found += answer.data
+        path, parameters = answer.next_path or "", {}
+    assert [one["guid"] for one in found] == [sent.guid for sent in reversed(told)]
+    (failed,) = [one for one in found if not one["status_code"]]
+    whole = worker.get_as_app(f"/app/hook/deliveries/{failed['id']}", purpose=LIVE)
+    TypeAdapter(models.HookDelivery).validate_python(whole.data)
+    assert whole.data["request"]["payload"] == told[3].payload
+    again = worker.post_as_app(f"/app/hook/deliveries/{failed['id']}/attempts", purpose=LIVE)
+    assert (again.kind, arrived) == (Kind.OK, [told[3].guid])
+    assert [attempt.is_redelivery for attempt in log.attempts].count(True) == 1
 
 
 @pytest.mark.parametrize(
