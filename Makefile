@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 UNCONNECTED := SECRET_KEY=not-a-secret-only-for-static-checks DATABASE_URL=postgres://none/none REDIS_URL=redis://none
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run stop status test storm chaos bench lint types imports migrations-check deploy-check check audit format \
+.PHONY: help demo run stop status test chaos recovery mutations permutations bench lint types imports migrations-check deploy-check check audit format \
 	celery-worker celery-beat celery-dev migrate shell backup restore upgrade lock clean
 
 help:  ## List the targets
@@ -33,8 +33,8 @@ run: $(VENV)/run.stamp  ## Run everything on this machine until Ctrl-C: PostgreS
 stop: $(VENV)/run.stamp  ## Stop whatever runs in this checkout, wherever it was started
 	@$(BIN)/python -m tformance.processes stop
 
-status: $(VENV)/run.stamp  ## Say whether the embedded PostgreSQL and Redis run
-	@$(BIN)/python -m tformance.embedded status || true
+status: $(VENV)/run.stamp  ## Say what runs: PostgreSQL, Redis, web and its address, workers, beat
+	@$(BIN)/python -m tformance.processes status || true
 
 celery-worker: $(VENV)/run.stamp  ## Run the Celery workers alone, in the foreground
 	@$(BIN)/python -m tformance.processes --end-with-parent worker
@@ -70,11 +70,17 @@ upgrade: $(VENV)/run.stamp  ## After `git pull`: install what is new, back up, m
 test: $(VENV)/dev.stamp  ## Run the whole test suite on engines of its own (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-storm: $(VENV)/dev.stamp  ## Break a whole running system once in every way, and account for each delivery (minutes)
-	@$(BIN)/python -m pytest -m storm tests/faults
+chaos: $(VENV)/dev.stamp  ## Break a running system at random for DURATION= seconds (600), account for each delivery; SEED= repeats
+	@$(BIN)/python -m tests.rig.chaos --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
 
-chaos: $(VENV)/dev.stamp  ## The same at random for DURATION= seconds (600); SEED= repeats a storm
-	@$(BIN)/python -m tests.rig.chaos --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
+recovery: $(VENV)/dev.stamp  ## Break one thing at a time and measure how long it shows, against a limit each (minutes)
+	@$(BIN)/python -m tests.rig.recoveries $(NAMES)
+
+mutations: $(VENV)/dev.stamp  ## Remove one safety at a time, and show that a test fails for each (minutes)
+	@$(BIN)/python -m tests.mutations $(NAMES)
+
+permutations: $(VENV)/dev.stamp  ## Deliver the worked example in COUNT= (1000) random orders, each to the same tables (minutes)
+	@PERMUTATIONS=$(or $(COUNT),1000) $(BIN)/python -m pytest --numprocesses $(WORKERS) -k in_any_order_with_repeats tests/journey
 
 check: lint types imports migrations-check deploy-check  ## Everything but the tests
 

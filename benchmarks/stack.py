@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tformance.embedded.engines import Engines
 from tformance.embedded.home import free_port
+from tformance.embedded.logs import last_lines
 from tformance.embedded.remembered import CHECKOUT, ensure_secrets, remembered
 from tformance.processes import programs
 from tformance.processes.address import wait_until_ready
@@ -47,7 +48,8 @@ class Stack:
         port = port or free_port()
         with self.running(programs.web(port=port), PORT=str(port), DJANGO_SETTINGS_MODULE=settings):
             if not wait_until_ready(port):
-                raise RuntimeError(f"The web process is not ready; see {self.var / 'log' / 'web.log'}")
+                log = self.var / "log" / "web.log"
+                raise RuntimeError(f"The web process is not ready. The end of its log:\n{last_lines(log)}")
             yield port
 
     @contextmanager

@@ -17,6 +17,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = SCHEDULE
 app.steps["consumer"].add(Heartbeat)
 app.steps["consumer"].add(Hearing)
+app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")
 app.autodiscover_tasks()
 
 

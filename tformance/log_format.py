@@ -1,6 +1,5 @@
 """Logs: one JSON object a line (words on a terminal), never a secret, never a control character."""
 
-import logging.config
 import re
 import sys
 from collections.abc import Mapping
@@ -99,23 +98,10 @@ def logging_configuration(*, role: str) -> dict[str, Any]:
             "celery.app.trace": {"level": "WARNING"},  # a line per task says nothing that the outcome's line does not
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},  # four lines for each sign-in; a failed one and a lock-out are warnings
             "django.request": {"level": "ERROR"},  # each 401 of a flood is counted, not written
         },
     }
-
-
-def configure_logging(configuration: dict[str, Any]) -> None:
-    """Django calls this with LOGGING; structlog's own loggers end in the same place."""
-    logging.config.dictConfig(configuration)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
 
 
 def _renderer() -> Processor:

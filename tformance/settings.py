@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from environs import EnvError, validate
 
-from tformance import __version__, admin_settings, api_settings, broker, database
+from tformance import __version__, admin_settings, broker, database
+from tformance.api import settings as api_settings
 from tformance.embedded.remembered import remembered, var_folder
 from tformance.environment import Environment, absolute_url, email, explain, github_url, networks, private_key
 from tformance.log_format import logging_configuration
@@ -111,6 +112,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.dashboard.notes.unread_count",
             ],
         },
     },
@@ -125,6 +127,7 @@ DATABASES = {"default": database.connection(DATABASE, role=ROLE)}
 TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "tformance.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = TFORMANCE_VAR / "static"
@@ -149,7 +152,6 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = EMAIL.get("DEFAULT_FROM_EMAIL") or f"tformance@{PUBLIC_HOST}"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
-LOGGING_CONFIG = "tformance.log_format.configure_logging"
 LOGGING = logging_configuration(role=ROLE)
 
 # --- Signing in and staying safe -----------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# --- The API and the admin: api_settings.py, admin_settings.py -----------------------------------------------------
+# --- The API and the admin: api/settings.py, admin_settings.py -----------------------------------------------------
 
 REST_FRAMEWORK = api_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = {**api_settings.SPECTACULAR_SETTINGS, "VERSION": __version__}

@@ -8,6 +8,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.monitoring.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("tformance.api_urls")),
+    path("api/v1/", include("tformance.api.urls")),
     path("webhooks/", include("apps.webhooks.urls")),
 ]

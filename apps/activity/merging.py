@@ -8,14 +8,14 @@ repeats (every payload carries its repository and its sender) takes no row lock.
 the order of its key: two transactions never wait for each other in a circle.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from django.db import connection, models
+
+from apps.activity.recordset import as_json, listed, matches, quoted, typed_columns
 
 Row = Mapping[str, Any]
 
@@ -61,19 +61,14 @@ class MergeRule:
 
     @cached_property
     def record_definition(self) -> str:
-        """The column list of json_to_recordset, typed as the table is."""
-        types = {field.column: field.db_type(connection) for field in self.model._meta.concrete_fields}
-        return ", ".join(f"{quoted(name)} {types[name]}" for name in self.names)
+        return typed_columns(self.model, self.names)
 
     @property
     def returned(self) -> tuple[str, ...]:
         return self.change.columns if self.change else self.key
 
-    def listed(self, names: Sequence[str], *, of: str = "") -> str:
-        return ", ".join(f"{of}{quoted(name)}" for name in names)
-
     def matches(self, left: str, right: str) -> str:
-        return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in self.key)
+        return matches(self.key, left, right)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,28 +92,28 @@ class SnapshotRule(MergeRule):
         updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in self.carried)
         return f"""
             WITH incoming AS MATERIALIZED (
-                SELECT DISTINCT ON ({self.listed(self.key)}) *
+                SELECT DISTINCT ON ({listed(self.key)}) *
                 FROM json_to_recordset(%s) AS row ({self.record_definition})
-                ORDER BY {self.listed(self.key)}, {stamp} COLLATE "C" DESC
+                ORDER BY {listed(self.key)}, {stamp} COLLATE "C" DESC
             ), newer AS MATERIALIZED (
                 SELECT incoming.*
                 FROM incoming LEFT JOIN {self.table} AS kept ON {self.matches("kept", "incoming")}
                 WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"
             ), locked AS MATERIALIZED (
-                SELECT {self.listed(self.key, of="kept.")}, kept.{stamp}
+                SELECT {listed(self.key, of="kept.")}, kept.{stamp}
                 FROM {self.table} AS kept JOIN newer ON {self.matches("kept", "newer")}
-                ORDER BY {self.listed(self.key, of="kept.")}
+                ORDER BY {listed(self.key, of="kept.")}
                 FOR NO KEY UPDATE OF kept
             ), merged AS (
-                INSERT INTO {self.table} AS kept ({self.listed(self.names)})
-                SELECT {self.listed(self.names, of="newer.")}
+                INSERT INTO {self.table} AS kept ({listed(self.names)})
+                SELECT {listed(self.names, of="newer.")}
                 FROM newer LEFT JOIN locked ON {self.matches("locked", "newer")}
-                ORDER BY locked.{stamp} IS NULL, {self.listed(self.key, of="newer.")}
-                ON CONFLICT ({self.listed(self.key)}) DO UPDATE SET {updates}
+                ORDER BY locked.{stamp} IS NULL, {listed(self.key, of="newer.")}
+                ON CONFLICT ({listed(self.key)}) DO UPDATE SET {updates}
                 WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"
-                RETURNING {self.listed(self.names, of="kept.")}
+                RETURNING {listed(self.names, of="kept.")}
             )
-            SELECT {self.listed(self.returned, of="merged.")}
+            SELECT {listed(self.returned, of="merged.")}
             FROM merged LEFT JOIN locked ON {self.matches("locked", "merged")}
             WHERE right(locked.{stamp}, {DIGEST_LENGTH}) IS DISTINCT FROM right(merged.{stamp}, {DIGEST_LENGTH})
         """  # noqa: S608  names of our own tables and columns
@@ -147,18 +142,18 @@ class UnionRule(MergeRule):
             WITH incoming AS MATERIALIZED (
                 SELECT {self.gathered}
                 FROM json_to_recordset(%s) AS row ({self.record_definition})
-                GROUP BY {self.listed(self.key)}
+                GROUP BY {listed(self.key)}
             )
-            INSERT INTO {self.table} AS kept ({self.listed(self.names)})
-            SELECT {self.listed(self.names, of="incoming.")}
+            INSERT INTO {self.table} AS kept ({listed(self.names)})
+            SELECT {listed(self.names, of="incoming.")}
             FROM incoming
             WHERE NOT EXISTS (
                 SELECT FROM {self.table} AS kept
                 WHERE {self.matches("kept", "incoming")} AND NOT ({self.moves("incoming")})
             )
-            ORDER BY {self.listed(self.key, of="incoming.")}
-            ON CONFLICT ({self.listed(self.key)}) {self.resolution}
-            RETURNING {self.listed(self.returned, of="kept.")}
+            ORDER BY {listed(self.key, of="incoming.")}
+            ON CONFLICT ({listed(self.key)}) {self.resolution}
+            RETURNING {listed(self.returned, of="kept.")}
         """  # noqa: S608  names of our own tables and columns
 
     @property
@@ -167,7 +162,7 @@ class UnionRule(MergeRule):
         aggregates = {"least": "min", "greatest": "max"}
         picked = (f"{aggregates[self.pick(name)]}({quoted(name)}) AS {quoted(name)}" for name in self.moving)
         fixed = (f"max({quoted(name)}) AS {quoted(name)}" for name in self.fixed)
-        return ", ".join((self.listed(self.key), *fixed, *picked))
+        return ", ".join((listed(self.key), *fixed, *picked))
 
     def moves(self, source: str) -> str:
         """Whether a row from `source` would move any column of the row that is kept."""
@@ -186,18 +181,3 @@ class UnionRule(MergeRule):
             f"{quoted(name)} = {self.pick(name)}(kept.{quoted(name)}, excluded.{quoted(name)})" for name in self.moving
         )
         return f"DO UPDATE SET {updates} WHERE {self.moves('excluded')}"
-
-
-def quoted(name: str) -> str:
-    return connection.ops.quote_name(name)
-
-
-def as_json(rows: Sequence[Row]) -> str:
-    """The rows as one JSON parameter: PostgreSQL turns it into typed columns, arrays included."""
-    return json.dumps(rows, default=as_text, ensure_ascii=False)
-
-
-def as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"A fact holds a {type(value).__name__}, which has no place in a row.")

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Max
 
 from apps.activity.models import Change
-from apps.metrics.figures import FIGURES, Figure, FigureQuery, Reading, read_figures
+from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, read_figures
 from apps.metrics.figures.registry import Measure
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import Team
@@ -28,8 +28,8 @@ class Card:
     """A figure in the window, and in as many days before."""
 
     figure: Figure
-    now: Reading
-    before: Reading
+    now: FigureReading
+    before: FigureReading
 
     @property
     def has_percentiles(self) -> bool:
@@ -110,7 +110,7 @@ def grouped(cards: Mapping[str, Card]) -> Iterator[Group]:
             yield Group(title=title, cards=found)
 
 
-def hints_for(query: FigureQuery, readings: Mapping[str, Reading]) -> Iterator[str]:
+def hints_for(query: FigureQuery, readings: Mapping[str, FigureReading]) -> Iterator[str]:
     """What is missing, by name, and what to do."""
     if not query.repositories:
         yield "No repository yet: add one to the team, or install the GitHub App on its account."

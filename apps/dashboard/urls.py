@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from apps.dashboard import views
+from apps.dashboard import notes, views
 
 urlpatterns = [
     path("", views.front, name="front"),
     path("teams/<slug:slug>/figures/<slug:key>/", views.entities, name="entities"),
+    path("notes/", notes.notes, name="notes"),
+    path("notes/read/", notes.mark_read, name="mark-notes-read"),
     path("api/v1/docs/", views.api_description, name="api-description"),
 ]

@@ -14,9 +14,9 @@ from rest_framework.exceptions import ValidationError
 
 from apps.dashboard.board import board_of
 from apps.dashboard.described_api import operations_by_tag
-from apps.metrics.api.parameters import query_of
 from apps.metrics.figures import FIGURES, FigureQuery, list_entities, read_figure
 from apps.metrics.figures.entities import count_entities
+from apps.metrics.parameters import query_of
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
 

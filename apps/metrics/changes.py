@@ -107,26 +107,26 @@ class Stale:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A change taken out of the table in the transaction at hand."""
+class ChangeAtHand:
+    """A change taken out of the table in the transaction at hand, or looked at where it is."""
 
     id: int
     kind: str
     key: str
 
 
-def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[Claimed]:
+def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
     """Take the oldest changes that nobody else holds out of the table, in the caller's transaction."""
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
-        return [Claimed(*row) for row in cursor.fetchall()]
+        return [ChangeAtHand(*row) for row in cursor.fetchall()]
 
 
-def oldest(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[Claimed]:
+def oldest(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
     """The oldest changes, left where they are."""
     with connection.cursor() as cursor:
         cursor.execute(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
-        return [Claimed(*row) for row in cursor.fetchall()]
+        return [ChangeAtHand(*row) for row in cursor.fetchall()]
 
 
 def set_aside(change_id: int) -> None:
@@ -135,14 +135,14 @@ def set_aside(change_id: int) -> None:
         cursor.execute(SET_ASIDE, [SET_ASIDE_MINUTES, change_id])
 
 
-def claim_one(change_id: int) -> list[Claimed]:
+def claim_one(change_id: int) -> list[ChangeAtHand]:
     """Take this one change out of the table, if it is still there."""
     with connection.cursor() as cursor:
         cursor.execute(CLAIM_ONE, [change_id])
-        return [Claimed(*row) for row in cursor.fetchall()]
+        return [ChangeAtHand(*row) for row in cursor.fetchall()]
 
 
-def stale(changes: Iterable[Claimed], *, most: int) -> Stale:
+def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
     """All that the changes make stale, read by the facts and not by what was derived of them before.
 
     A branch or a commit may belong to any number of pull requests: if more than `most` come along, they are handed on.

@@ -12,7 +12,7 @@ from apps.metrics.recalculation import drain, lock
 from apps.metrics.storing import Row
 
 BATCH = 500
-SETTLING_SECONDS = 30.0
+SETTLING_S = 30.0
 
 Progress = Callable[[str, int, int], None]
 """Told the noun, how many of the repository's are done, and how many there are."""
@@ -31,6 +31,7 @@ MARK_OUTDATED = """
 class Difference:
     """A derived row that is not what the facts make of it; one of the two is None when there is no such row."""
 
+    repository_id: int
     table: str
     key: Row
     stored: Row | None
@@ -51,7 +52,7 @@ class Difference:
 
 def rebuild(repository_ids: Iterable[int], *, progress: Progress) -> None:
     """Derive everything of the repositories anew, in batches that each commit; whatever else runs goes on."""
-    for noun, keys, done, total in _batches(repository_ids):
+    for _, noun, keys, done, total in _batches(repository_ids):
         with transaction.atomic():
             lock(noun.locks(keys))
             for derivation in noun.derive(keys):
@@ -65,11 +66,11 @@ def differences(repository_ids: Iterable[int], *, progress: Progress) -> Iterato
     A row whose facts have just moved on is only waiting for its recalculation: what differs is looked at once more
     after every change was worked off.
     """
-    drain(seconds=SETTLING_SECONDS)
-    for noun, keys, done, total in _batches(repository_ids):
-        if _compare(noun, keys):
-            drain(seconds=SETTLING_SECONDS)
-            yield from _compare(noun, keys)
+    drain(seconds=SETTLING_S)
+    for repository_id, noun, keys, done, total in _batches(repository_ids):
+        if _compare(repository_id, noun, keys):
+            drain(seconds=SETTLING_S)
+            yield from _compare(repository_id, noun, keys)
         progress(noun.name, done, total)
 
 
@@ -79,27 +80,27 @@ def mark_outdated() -> None:
         cursor.execute(MARK_OUTDATED, {"now": RULES_VERSION})
 
 
-def _batches(repository_ids: Iterable[int]) -> Iterator[tuple[Noun, Keys, int, int]]:
+def _batches(repository_ids: Iterable[int]) -> Iterator[tuple[int, Noun, Keys, int, int]]:
     for repository_id in repository_ids:
         for noun in NOUNS:
             keys = noun.keys_in(repository_id)
             for start in range(0, len(keys), BATCH):
                 batch = keys[start : start + BATCH]
-                yield noun, batch, start + len(batch), len(keys)
+                yield repository_id, noun, batch, start + len(batch), len(keys)
 
 
-def _compare(noun: Noun, keys: Sequence[Any]) -> list[Difference]:
+def _compare(repository_id: int, noun: Noun, keys: Sequence[Any]) -> list[Difference]:
     with transaction.atomic():
         lock(noun.locks(keys))
-        return [found for derivation in noun.derive(keys) for found in _compare_table(derivation)]
+        return [found for derivation in noun.derive(keys) for found in _compare_table(repository_id, derivation)]
 
 
-def _compare_table(derivation: Derivation) -> list[Difference]:
+def _compare_table(repository_id: int, derivation: Derivation) -> list[Difference]:
     table = derivation.table
     stored = {table.key_of(row): row for row in table.stored(derivation.scopes)}
     derived = {table.key_of(row): row for row in derivation.rows}
     return [
-        Difference(table.name, key, stored.get(key), derived.get(key), table.columns)
+        Difference(repository_id, table.name, key, stored.get(key), derived.get(key), table.columns)
         for key in sorted(stored.keys() | derived.keys())
         if stored.get(key) != derived.get(key)
     ]

@@ -5,13 +5,13 @@ facts. A fact that commits before that read is seen by it; one that commits late
 claimed, by a recalculation that waits for the same lock. So nothing falls between.
 """
 
+import logging
 import math
 import time
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from typing import Any
 
-import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -24,7 +24,7 @@ from apps.metrics.models import TeamFreshness
 from apps.teams.accounts import ensure_account_team
 from apps.teams.models import Team
 
-logger = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 BATCH = 400
 """Changes a transaction; it takes twice as many locks at most, as what it makes stale beyond that is handed on."""
@@ -71,7 +71,7 @@ def recalculate_batch(*, skipped: set[int], deadline: float = math.inf) -> bool:
     except Exception as error:
         if will_pass(error):
             raise
-        logger.exception("recalculation.batch_failed")
+        logger.exception("recalculation_failed")
         _one_by_one(skipped=skipped, deadline=deadline)
         return True
 
@@ -85,7 +85,7 @@ def _one_by_one(*, skipped: set[int], deadline: float) -> None:
         except Exception as error:
             if will_pass(error):
                 raise
-            logger.exception("recalculation.change_failed", kind=change.kind, key=change.key)
+            logger.exception("change_failed", extra={"kind": change.kind, "key": change.key})
             skipped.add(change.id)
             set_aside(change.id)
         if time.monotonic() >= deadline:
@@ -141,4 +141,4 @@ def warn_of_unknown_changes() -> None:
     """A kind that this version does not know waits for one that does, and says so."""
     unknown = Change.objects.exclude(kind__in=KNOWN).order_by().values_list("kind", flat=True)
     if kinds := sorted(set(unknown.distinct()[:10])):
-        logger.error("recalculation.unknown_changes", kinds=kinds)
+        logger.error("unknown_changes", extra={"kinds": kinds})

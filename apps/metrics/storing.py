@@ -1,13 +1,14 @@
 """Replacing derived rows in bulk, touching only those that differ."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from django.db import connection, models
+
+from apps.activity import recordset
+from apps.activity.recordset import listed, matches, quoted, typed_columns
 
 Scope = tuple[Any, ...]
 Row = tuple[Any, ...]
@@ -56,7 +57,9 @@ class DerivedTable:
 
     @cached_property
     def replacing(self) -> str:
-        updates = ", ".join(f"{name} = excluded.{name}" for name in self.columns if name not in self.key)
+        updates = ", ".join(
+            f"{quoted(name)} = excluded.{quoted(name)}" for name in self.columns if name not in self.key
+        )
         table = self.model._meta.db_table
         return f"""
             WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row ({self.typed(self.scope)})),
@@ -90,30 +93,10 @@ class DerivedTable:
         return typed_columns(self.model, names)
 
 
-def typed_columns(model: type[models.Model], names: Sequence[str]) -> str:
-    """The column list of json_to_recordset, typed as the table is."""
-    types = {field.column: str(field.db_type(connection)) for field in model._meta.concrete_fields}
-    return ", ".join(f"{name} {types[name]}" for name in names)
-
-
-def listed(names: Sequence[str], *, of: str = "") -> str:
-    return ", ".join(f"{of}{name}" for name in names)
-
-
-def matches(names: Sequence[str], left: str, right: str) -> str:
-    return " AND ".join(f"{left}.{name} = {right}.{name}" for name in names)
-
-
-def as_json(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """The rows as one JSON parameter: PostgreSQL turns it into typed columns, arrays included."""
-    return json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=as_text, ensure_ascii=False)
-
-
-def as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"A derived row holds a {type(value).__name__}, which has no place in a row.")
-
-
 def hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def as_json(names: Sequence[str], rows: Iterable[Row]) -> str:
+    """The rows as one parameter, each with its columns named."""
+    return recordset.as_json(dict(zip(names, row, strict=True)) for row in rows)

@@ -4,12 +4,13 @@ from typing import Any
 
 from celery import shared_task
 
-from apps.metrics.figures import FigureQuery, Window, read_figures
+from apps.metrics.figures import FigureQuery, Window
+from apps.metrics.figures.document import as_document
 from apps.metrics.rebuilding import mark_outdated
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
 
-DRAIN_SECONDS = 20.0
+DRAIN_S = 20.0
 """One message works this long at most, then rings for the next: a worker that stops warmly never waits for much."""
 FIGURES_DAYS = 30
 
@@ -17,7 +18,7 @@ FIGURES_DAYS = 30
 @shared_task(ignore_result=True)
 def recalculate_stale() -> None:
     """Derive anew whatever facts have changed; rings again while there is more."""
-    if not drain(seconds=DRAIN_SECONDS):
+    if not drain(seconds=DRAIN_S):
         recalculate_stale.delay()
 
 
@@ -25,7 +26,7 @@ def recalculate_stale() -> None:
 def update_metrics() -> None:
     """Have rows of an older version of the rules derived anew, then the figures of every team computed."""
     mark_outdated()
-    if not drain(seconds=DRAIN_SECONDS):
+    if not drain(seconds=DRAIN_S):
         recalculate_stale.delay()
     process_all_teams()
 
@@ -34,16 +35,7 @@ def update_metrics() -> None:
 def calculate_metrics(team_id: int) -> dict[str, Any]:
     """The team's figures of the last 30 days; the result is kept."""
     team = Team.objects.get(pk=team_id)
-    window = Window.last(FIGURES_DAYS, time_zone=team.time_zone)
-    query = FigureQuery(team=team, window=window)
-    return {
-        "team": team.slug,
-        "from": window.start.isoformat(),
-        "to": window.end.isoformat(),
-        "time_zone": window.time_zone,
-        "as_of": query.as_of.isoformat(),
-        "figures": [reading.as_dict() for reading in read_figures(query)],
-    }
+    return as_document(FigureQuery(team=team, window=Window.last(FIGURES_DAYS, time_zone=team.time_zone)))
 
 
 @shared_task(ignore_result=True)

@@ -1,12 +1,15 @@
 """What the watch found, in the admin."""
 
-from typing import Any
-
 from django.contrib import admin
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django_celery_results.models import GroupResult, TaskResult
+from unfold.decorators import display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.monitoring.models import StatusCheck
+
+WELL, NOT_WELL = "all is well", "look into it"
 
 for model in (TaskResult, GroupResult):
     admin.site.unregister(model)
@@ -16,12 +19,16 @@ for model in (TaskResult, GroupResult):
 class StatusCheckAdmin(ReadOnlyAdmin):
     """The last days' looks at the instance."""
 
-    list_display = ("checked_at", "findings")
+    list_display = ("checked_at", "verdict", "findings")
     ordering = ("-id",)
 
-    @admin.display(description="Found")
-    def findings(self, look: Any) -> str:
-        return str(look)
+    @display(description="Verdict", label={WELL: "success", NOT_WELL: "danger"})  # type: ignore[untyped-decorator]
+    def verdict(self, look: StatusCheck) -> str:
+        return NOT_WELL if look.problems else WELL
+
+    @admin.display(description="What is wrong")
+    def findings(self, look: StatusCheck) -> str:
+        return format_html_join(mark_safe("<br>"), "{}", ((words,) for words in look.explanations.values()))
 
 
 @admin.register(TaskResult)

@@ -11,17 +11,9 @@ from prometheus_client.registry import Collector
 
 from apps import watchdog
 from apps.activity.models import Change
-from apps.webhooks.models import Delivery
+from apps.webhooks import overview
 
 LONGEST_S = 2.5
-WITHOUT_EFFECT = [state for state in Delivery.State.values if state not in ("processed", "ignored")]
-
-# Only what has taken no effect: an index holds exactly these rows, however many were processed.
-_STATES = """
-SELECT state, count(*), extract(epoch FROM statement_timestamp() - min(received_at))::float8 FROM webhooks_delivery
-WHERE NOT state IN ('processed', 'ignored') GROUP BY state
-"""
-_ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'webhooks_delivery'::regclass"
 
 
 class Tables(Collector):
@@ -49,18 +41,17 @@ def expose() -> bytes:
 
 
 def letterbox() -> Iterator[Metric]:
-    with connection.cursor() as cursor:
-        cursor.execute(_STATES)
-        found = {state: (count, age) for state, count, age in cursor.fetchall()}
-        cursor.execute(_ROWS)
-        rows = cursor.fetchone()[0]
+    standing = overview.look()
     by_state = GaugeMetricFamily("tformance_deliveries_by_state", "Deliveries without effect yet", labels=["state"])
-    for state in WITHOUT_EFFECT:
-        by_state.add_metric([state], found.get(state, (0, 0.0))[0])
+    for state, count in standing.states.items():
+        by_state.add_metric([state], count)
     yield by_state
-    waiting = [found[state][1] for state in Delivery.UNFINISHED if state in found]
-    yield gauge("tformance_oldest_waiting_seconds", "Age of the oldest unfinished delivery", max(waiting, default=0.0))
-    yield gauge("tformance_delivery_rows", "Rows of the letterbox, by PostgreSQL's estimate", rows)
+    age = standing.oldest_waiting_s
+    yield gauge("tformance_oldest_waiting_seconds", "Age of the oldest unfinished delivery", age)
+    lag = "For how long the delivery that is longest due has been due"
+    yield gauge("tformance_delivery_lag_seconds", lag, standing.lag_s)
+    rows = "Rows of the letterbox, by PostgreSQL's estimate"
+    yield gauge("tformance_delivery_rows", rows, overview.estimate_rows())
 
 
 def recalculation() -> Iterator[Metric]:

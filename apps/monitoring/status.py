@@ -51,7 +51,7 @@ def failing_changes() -> dict[str, str]:
     failing = Change.objects.filter(recorded_at__gt=Now()).count()
     if not failing:
         return {}
-    return {"changes_fail": f"{failing} changes fail again and again: the log's recalculation.change_failed says why."}
+    return {"changes_fail": f"{failing} changes fail again and again: the log's change_failed says why."}
 
 
 def stale_figures() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models.functions import Now
 
@@ -10,6 +11,10 @@ from apps.users.models import CustomUser
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
     """Notes, as far as a person may see them."""
+
+    def visible_to(self, user: CustomUser | AnonymousUser) -> "NotificationQuerySet":
+        """Those addressed to this person: a note is nobody else's, not even an operator's."""
+        return self.filter(user_id=user.pk)
 
     def unread(self) -> "NotificationQuerySet":
         """Those nobody has marked as read."""
@@ -21,7 +26,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
 
 class Notification(models.Model):
-    """A note to one user; the admin lists them."""
+    """A note to one user, shown on the pages for people."""
 
     user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, related_name="notifications")
     message = models.TextField()

@@ -4,50 +4,65 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Q
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
+from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.activity.identity import is_id
+from apps.activity.models import Repository
 from apps.encryption import encrypt
 from apps.webhooks import bodies, replay
 from apps.webhooks.door.signature import is_strong, slot_of
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
 
-
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
-    """Rows that only the machinery writes."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+COLOURS = {
+    "processed": "success",
+    "received": "info",
+    "running": "info",
+    "failed": "warning",
+    "quarantined": "warning",
+    "dead": "danger",
+}
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     """The inbox; `?body=1` on a delivery shows its body."""
 
-    list_display = ("key", "event", "action", "state", "reason", "source", "repository_id", "received_at", "attempts")
+    list_display = ("received_at", "what", "shown_state", "reason", "repository", "source", "attempts")
     list_filter = ("state", "source", "is_conflict", "is_replayed_body", "is_sanitised", "reason", "event")
     search_fields = ("event",)
-    search_help_text = "A GUID, HOOK:GUID, a repository id, or an event"
+    search_help_text = "GUID, HOOK:GUID, repository id or event"
     actions = ("replay_selected",)
     ordering = ("-id",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        named = Repository.objects.filter(pk=OuterRef("repository_id")).values("full_name")
+        rows: DeliveryQuerySet = super().get_queryset(request)
+        return rows.annotate(repository_name=Subquery(named))
+
+    @admin.display(description="Event")
+    def what(self, delivery: Any) -> str:
+        return f"{delivery.event}.{delivery.action}" if delivery.action else str(delivery.event)
+
+    @display(description="State", label=COLOURS)  # type: ignore[untyped-decorator]  # unfold is not typed
+    def shown_state(self, delivery: Any) -> str:
+        return str(delivery.state)
+
+    @admin.display(description="Repository")
+    def repository(self, delivery: Any) -> str:
+        return str(delivery.repository_name or delivery.repository_id or "")
+
     def get_search_results(
-        self, request: HttpRequest, queryset: DeliveryQuerySet, search_term: str
-    ) -> tuple[DeliveryQuerySet, bool]:
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
         """Find by what people have at hand, by equality: an index serves each."""
         term = search_term.strip()
         if not term:
             return queryset, False
-        if term.isascii() and term.isdigit() and len(term) < 19:  # noqa: PLR2004  bigint
+        if is_id(term):
             return queryset.filter(Q(repository_id=int(term)) | Q(installation_id=int(term))), False
         condition = replay.key_condition(term)
         return queryset.filter(condition if condition is not None else Q(event=term)), False

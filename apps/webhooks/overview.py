@@ -1,4 +1,4 @@
-"""How the letterbox stands, for commands, health and pages."""
+"""How the letterbox stands, for commands, health and numbers; without a look at what took effect long ago."""
 
 from dataclasses import dataclass
 
@@ -6,33 +6,60 @@ from django.db import connection
 
 from apps.webhooks.models import Delivery
 
+TOOK_EFFECT = (Delivery.State.PROCESSED, Delivery.State.IGNORED)
+WITHOUT_EFFECT = tuple(state for state in Delivery.State if state not in TOOK_EFFECT)
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Deliveries by state; the age of the oldest one without an end; and how long the oldest due one has been due."""
+    """Deliveries without effect by state; the age of the oldest one without an end; and how long the oldest due one
+    has been due."""
 
     states: dict[str, int]
     oldest_waiting_s: float
     lag_s: float
 
 
-_AGES = """
-SELECT coalesce(extract(epoch FROM statement_timestamp() - (
-           SELECT min(received_at) FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed')
-           AND NOT state IN ('processed', 'ignored')
-       )), 0)::float8,
-       greatest(coalesce(extract(epoch FROM statement_timestamp() - (
+# An index holds exactly these rows, however many took effect.
+_STATES = """
+SELECT state, count(*), extract(epoch FROM statement_timestamp() - min(received_at))::float8 FROM webhooks_delivery
+WHERE NOT state IN ('processed', 'ignored') GROUP BY state
+"""
+_LAG = """
+SELECT greatest(coalesce(extract(epoch FROM statement_timestamp() - (
            SELECT min(not_before) FROM webhooks_delivery WHERE state IN ('received', 'failed')
        )), 0), 0)::float8
 """
+_FINISHED = "SELECT state, count(*) FROM webhooks_delivery WHERE state IN ('processed', 'ignored') GROUP BY state"
+_ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'webhooks_delivery'::regclass"
 
 
 def look() -> Overview:
-    """Count and measure now; every state is named, empty ones with 0."""
-    counts = dict.fromkeys(Delivery.State.values, 0)
+    """Count and measure now; every state without effect is named, empty ones with 0."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT state, count(*) FROM webhooks_delivery GROUP BY state")
+        cursor.execute(_STATES)
+        found = {state: (count, age) for state, count, age in cursor.fetchall()}
+        cursor.execute(_LAG)
+        [lag_s] = cursor.fetchone()
+    waiting = [found[state][1] for state in Delivery.UNFINISHED if state in found]
+    return Overview(
+        states={str(state): found.get(state, (0, 0.0))[0] for state in WITHOUT_EFFECT},
+        oldest_waiting_s=round(max(waiting, default=0.0), 3),
+        lag_s=round(lag_s, 3),
+    )
+
+
+def count_with_effect() -> dict[str, int]:
+    """How many took effect, by state: reads the whole letterbox."""
+    counts = {str(state): 0 for state in TOOK_EFFECT}
+    with connection.cursor() as cursor:
+        cursor.execute(_FINISHED)
         counts.update(cursor.fetchall())
-        cursor.execute(_AGES)
-        oldest_waiting_s, lag_s = cursor.fetchone()
-    return Overview(states=counts, oldest_waiting_s=round(oldest_waiting_s, 3), lag_s=round(lag_s, 3))
+    return counts
+
+
+def estimate_rows() -> int:
+    """How many rows the letterbox has, by PostgreSQL's own estimate."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ROWS)
+        return int(cursor.fetchone()[0])

@@ -2,10 +2,13 @@
 
 import csv
 import io
+import json
 from datetime import UTC, date, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -48,6 +51,16 @@ def test_bots_repositories_and_the_instant_of_seeing_narrow_a_figure(week: Cast)
         assert (told["repositories"], told["figure"]["value"]) == ([API], 5)
     seen = asked(week, f"{FIGURES_PATH}closed_unmerged/?{WEEK}&as_of=2026-03-04T23:00:00Z")
     assert (seen["figure"]["value"], seen["as_of"]) == (1, "2026-03-04T23:00:00Z")
+
+
+def test_the_command_prints_the_document_that_the_api_answers(week: Cast) -> None:
+    printed = StringIO()
+    call_command("figures", "acme", "--from", "2026-03-02", "--to", "2026-03-09", "--json", stdout=printed)
+    document = json.loads(printed.getvalue())
+    answer = asked(week, f"{FIGURES_PATH}?{WEEK}&as_of={document['as_of']}")
+    for figure in answer["figures"]:
+        del figure["entities_url"]
+    assert answer == document
 
 
 def test_the_period_before_is_read_when_asked_for(week: Cast) -> None:

@@ -31,7 +31,7 @@ def read(client: Client, address: str, *, status: int = 200) -> str:
     return re.sub(r"\s+", " ", answer.content.decode())
 
 
-@pytest.mark.parametrize("address", ["/", "/teams/acme/figures/commits/", "/api/v1/docs/"])
+@pytest.mark.parametrize("address", ["/", "/teams/acme/figures/commits/", "/api/v1/docs/", "/notes/"])
 def test_who_has_not_signed_in_is_asked_to(cast: Cast, address: str) -> None:
     answer = Client().get(address)
     assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={address}")
@@ -132,7 +132,9 @@ def test_the_api_page_tells_every_operation(cast: Cast) -> None:
     assert "/api/v1/teams/{slug}/figures/{key}/entities/" in page
 
 
-@pytest.mark.parametrize("address", ["/", "/accounts/login/", "/api/v1/docs/", "/teams/acme/figures/commits/"])
+@pytest.mark.parametrize(
+    "address", ["/", "/accounts/login/", "/api/v1/docs/", "/teams/acme/figures/commits/", "/notes/"]
+)
 def test_pages_load_nothing_from_elsewhere_and_run_no_scripts(cast: Cast, address: str) -> None:
     answer = signed_in(cast.viewer).get(address) if "login" not in address else Client().get(address)
     page = answer.content.decode()
@@ -154,6 +156,8 @@ class TestSigningIn:
         CustomUser.objects.create_user("ana", password="a right password")
         answer = self.sign_in("ana", "a right password")
         assert (answer.status_code, answer["Location"]) == (302, "/")
+        told = answer.client.get("/").content.decode()
+        assert '<p class="note success" role="status">Successfully signed in as ana.</p>' in told
 
     def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(self) -> None:
         CustomUser.objects.create_user("ana", password="a right password")

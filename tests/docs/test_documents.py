@@ -1,11 +1,16 @@
 """The documents stay true: what they point at exists, and what is generated is current."""
 
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from apps.metrics.management.commands.describe_figures import page
+from apps.webhooks.models import Delivery
+from tests.engines import WEBHOOK_SECRET
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -32,6 +37,20 @@ def test_the_page_of_figures_is_what_the_registry_says():
     assert (ROOT / "docs" / "figures.md").read_text() == page(), (
         "write it anew: manage.py describe_figures > docs/figures.md"
     )
+
+
+@pytest.mark.skipif(not (shutil.which("openssl") and shutil.which("curl")), reason="about openssl and curl")
+@pytest.mark.django_db(transaction=True)
+def test_the_delivery_of_ones_own_is_accepted(live_server, tmp_path):
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL | re.MULTILINE)
+    (script,) = (block for block in blocks if "openssl" in block)
+    (tmp_path / "var").mkdir()
+    secrets = json.dumps({"GITHUB_WEBHOOK_SECRETS": f"{WEBHOOK_SECRET},an-older-secret-of-this-app"})
+    (tmp_path / "var" / "secrets.json").write_text(secrets)
+    script = script.replace("http://127.0.0.1:8000", live_server.url)
+    answer = subprocess.run(["sh", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith("HTTP/1.1 202"), answer.stdout
+    assert Delivery.objects.get().event == "ping"
 
 
 def test_the_readme_is_short():

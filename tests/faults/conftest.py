@@ -1,4 +1,4 @@
-"""One rig for a module: it takes longer to start than most tests to run."""
+"""One rig on a machine at a time: it takes whatever it can get."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,11 @@ import pytest
 
 from tests.rig.machine import Rig
 from tests.rig.machine import rig as make_rig
+from tformance.embedded.locks import exclusive
+from tformance.embedded.remembered import var_folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rig() -> Iterator[Rig]:
-    with make_rig() as made:
+    with exclusive(var_folder() / "rig.lock"), make_rig() as made:
         yield made

@@ -1,8 +1,10 @@
 """What a member of a payload must be, or the payload is unusable."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from apps.integrations.github.reading import Reading
+from apps.integrations.github.reading import EPOCH, Reading
 from apps.webhooks.errors import UnusablePayload
 from tests.github.every_route import payload_of
 from tests.github.times import at
@@ -34,18 +36,30 @@ def test_a_count_is_an_integer_that_a_column_holds(value):
         "2026-03-02T09:00:00",
         "2026-03-02 09:00:00Z",
         "infinity",
-        "2006-12-31T23:59:59Z",
         "2026-03-22T12:00:00Z",
         10**18,
-        -1,
         True,
         1.5,
         None,
     ],
 )
-def test_a_time_is_between_github_s_beginning_and_a_day_after_the_arrival(value):
+def test_a_time_is_an_instant_and_at_most_a_day_after_the_arrival(value):
     with pytest.raises(UnusablePayload, match=r"thing\.updated_at"):
         reading(updated_at=value).time("updated_at")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("1999-05-01T12:00:00Z", datetime(1999, 5, 1, 12, tzinfo=UTC)),
+        ("1970-01-01T00:00:01Z", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("1969-12-31T23:59:59Z", EPOCH),
+        ("0001-01-01T00:00:00Z", EPOCH),
+        (-1, EPOCH),
+    ],
+)
+def test_a_time_from_an_older_tracker_is_kept_from_1970_on(value, kept):
+    assert reading(created_at=value).time("created_at") == kept
 
 
 @pytest.mark.parametrize(

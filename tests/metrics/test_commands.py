@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 
 from apps.metrics import tasks
 from apps.metrics.figures import FIGURES
+from apps.metrics.figures.wording import NO_VALUE
 from apps.metrics.models import DerivedPullRequest
 from apps.teams.models import Team
 from tests.metrics import fixture_a
@@ -37,21 +38,28 @@ def test_a_table_for_people(account_team: Team) -> None:
     [cycle_time] = [line for line in lines if line.startswith("Cycle time")]
     assert " ".join(cycle_time.split()) == "Cycle time 7 h 00 m 5 11 h 03 m 20 h 00 m 23 h 36 m"
     [frequency] = [line for line in lines if line.startswith("Deployment frequency")]
-    assert frequency.split()[2:4] == ["0.5714", "4"]
+    assert frequency.split()[2:6] == ["0.57", "per", "day", "4"]
+    [merged] = [line for line in lines if line.startswith("Pull requests merged")]
+    assert merged.split()[3:7] == ["5", "pull", "requests", "5"]
     [age] = [line for line in lines if line.startswith("Age")]
-    assert age.split()[-5:] == ["-", "0", "-", "-", "-"]
+    assert age.split()[-5:] == [NO_VALUE, "0", NO_VALUE, NO_VALUE, NO_VALUE]
 
 
 def test_a_document_for_machines(account_team: Team) -> None:
     document = json.loads(figures(str(account_team.pk), *WEEK, "--json", "--bots", "include"))
-    assert (document["team"], document["from"], document["to"]) == ("acme", "2026-03-02", "2026-03-09")
-    assert set(document["figures"]) == set(FIGURES)
-    assert document["figures"]["prs_merged"]["value"] == 6
+    assert (document["team"], document["window"]["start"], document["window"]["end"]) == (
+        "acme",
+        "2026-03-02",
+        "2026-03-09",
+    )
+    told = {figure["figure"]: figure for figure in document["figures"]}
+    assert list(told) == list(FIGURES)
+    assert told["prs_merged"]["value"] == 6
 
 
 def test_figures_are_chosen_by_name(account_team: Team) -> None:
     document = json.loads(figures("acme", *WEEK, "--json", "--figure", "reviews", "--figure", "commits"))
-    assert list(document["figures"]) == ["reviews", "commits"]
+    assert [figure["figure"] for figure in document["figures"]] == ["reviews", "commits"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from apps.activity.models import Change
 from apps.metrics import recalculation
-from apps.metrics.changes import Claimed
+from apps.metrics.changes import ChangeAtHand
 from apps.metrics.derivation import nouns
 from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import drain
@@ -93,7 +93,7 @@ def test_a_change_is_not_taken_from_a_recalculation_that_holds_it() -> None:
     assert taken == [0]
 
 
-def claimed_elsewhere() -> list[Claimed]:
+def claimed_elsewhere() -> list[ChangeAtHand]:
     with transaction.atomic():
         return recalculation.claim([Change.Kind.TEAM], limit=5)
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from apps.metrics.figures import FigureQuery, Reading, Window, list_entities, read_figure
+from apps.metrics.figures import FigureQuery, FigureReading, Window, list_entities, read_figure
 from apps.teams.models import Team
 from tests.metrics.tales import PullRequestTale, instant, tell_all
 
@@ -15,7 +15,7 @@ NEW_YORK = "America/New_York"
 DAY = Window(start=date(2026, 3, 2), end=date(2026, 3, 3), time_zone="UTC")
 
 
-def cycle_times(team: Team, *seconds: int) -> Reading:
+def cycle_times(team: Team, *seconds: int) -> FigureReading:
     """The figure of pull requests that took so long."""
     opened = instant("03-02 10:00")
     for number, each in enumerate(seconds, start=1):

@@ -65,6 +65,7 @@ def test_the_check_names_each_difference_and_a_rebuild_mends_it() -> None:
     assert "derived review" in said
     assert "is_merge is True, should be None" in said
     assert "succeeded_at is None, should be 2026-03-03 12:00:00+00:00" in said
+    assert f"acme/api ({API}): 6\n" in said
     assert "difference: 6\n" in said
     assert derived_tables() == broken, "a check changes nothing"
     call_command("rebuild_figures", stdout=StringIO(), stderr=StringIO())

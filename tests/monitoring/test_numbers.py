@@ -27,6 +27,7 @@ def test_the_tables_and_the_counters_of_the_door() -> None:
     assert value_of(text, 'tformance_deliveries_by_state{state="received"}') == 1
     assert value_of(text, 'tformance_deliveries_by_state{state="dead"}') == 0
     assert value_of(text, "tformance_oldest_waiting_seconds") >= 0
+    assert value_of(text, "tformance_delivery_lag_seconds") >= 0
     assert value_of(text, "tformance_changes_waiting") == 1
     assert "tformance_door_answers_total" in text
 

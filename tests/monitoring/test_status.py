@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from apps.activity.models import Change
@@ -18,12 +18,23 @@ from apps.webhooks.models import Delivery
 from tests.api.conftest import make_delivery
 
 pytestmark = pytest.mark.django_db
+BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def test_nothing_is_wrong_in_a_quiet_house() -> None:
     make_delivery(1)
     assert check_status() == []
     assert str(StatusCheck.objects.get()) == "healthy"
+
+
+def test_the_admin_says_what_is_wrong_in_words() -> None:
+    StatusCheck.objects.create()
+    StatusCheck.objects.create(problems=["broker_down"], explanations={"broker_down": "The broker is <down>."})
+    client = Client()
+    client.force_login(CustomUser.objects.create_superuser("operator"), backend=BACKEND)
+    page = client.get("/admin/monitoring/statuscheck/").content.decode()
+    assert "The broker is &lt;down&gt;." in page
+    assert page.count("all is well") == page.count("look into it") == 1
 
 
 def wait_long() -> None:

@@ -96,6 +96,13 @@ IN_THE_LETTERBOX = (
         test="tests/runtime/test_schedule.py::test_the_letterbox_is_looked_into_every_few_seconds",
     ),
     _mutation(
+        "each worker has the letterbox looked into by itself",
+        "tformance/celery.py",
+        'app.steps["consumer"].add(Looking)\n',
+        "",
+        test=f"{WEBHOOKS}/test_worker.py::test_a_worker_without_any_beat_finds_what_nobody_rang_for",
+    ),
+    _mutation(
         "attempts are bounded",
         "apps/webhooks/processing/retry.py",
         "    if attempts >= MOST_ATTEMPTS:\n",
@@ -129,7 +136,7 @@ AT_THE_DOOR = (
     Mutation(
         "one row per hook and GUID",
         (
-            Edit("apps/webhooks/door/inbox.py", "ON CONFLICT (hook_id, guid)", "ON CONFLICT (hook_id, guid, id)"),
+            Edit("apps/webhooks/door/keeping.py", "ON CONFLICT (hook_id, guid)", "ON CONFLICT (hook_id, guid, id)"),
             Edit(
                 "apps/webhooks/migrations/0001_initial.py",
                 'fields=("hook_id", "guid"),',
@@ -140,14 +147,14 @@ AT_THE_DOOR = (
     ),
     _mutation(
         "a duplicate of a finished delivery is a no-op",
-        "apps/webhooks/door/inbox.py",
+        "apps/webhooks/door/keeping.py",
         "        state = CASE WHEN kept.state IN ('failed', 'dead')",
         "        state = CASE WHEN kept.state IN ('failed', 'dead', 'processed')",
         test=f"{WEBHOOKS}/test_redelivery.py::test_a_redelivery_of_a_finished_delivery_is_a_counted_no_op",
     ),
     _mutation(
         "a redelivery of a failed delivery arms it again",
-        "apps/webhooks/door/inbox.py",
+        "apps/webhooks/door/keeping.py",
         "        not_before = CASE WHEN kept.state IN ('failed', 'dead')",
         "        not_before = CASE WHEN kept.state IN ('dead')",
         test=f"{WEBHOOKS}/test_redelivery.py::test_a_redelivery_arms_a_failed_delivery_again",

@@ -11,6 +11,7 @@ from apps.crash_points import POINTS
 from tests.rig.machine import BEATS, ENGINES, PROCESSES, WEB, WORKERS, Rig
 from tests.rig.proxy import Proxy
 
+TEN_MINUTES_S = 600
 GARBAGE = (b"not json", b"[]", b"null", b"{}", b'{"body": "e30=", "headers": 3}', b"\x80\x04K\x01.")
 
 
@@ -26,7 +27,9 @@ class Fault:
 
 def catalogue(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]]:
     """Every kind of fault; each call of one chooses its victim and its length by chance."""
-    kinds = (_process_faults, _engine_faults, _database_faults, _link_faults, _broker_faults)
+    kinds = [_process_faults, _engine_faults, _database_faults, _link_faults, _broker_faults]
+    if rig.clocks is not None:
+        kinds.append(_clock_faults)
     return [make for kind in kinds for make in kind(rig, chance)]
 
 
@@ -175,3 +178,17 @@ def _link_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]]:
         lambda: on_links("slow", lambda link: link.throttle(bytes_per_s=20_000), longest_s=6),
         lambda: on_links("cut in mid-answer", lambda link: link.cut(after_bytes=chance.randrange(1, 400)), longest_s=4),
     ]
+
+
+def _clock_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]]:
+    def wrong_clock(*names: str) -> Fault:
+        name = chance.choice(names)
+        ahead_s = chance.choice((-TEN_MINUTES_S, TEN_MINUTES_S))
+        return Fault(
+            name=f"{name}'s clock {'ahead' if ahead_s > 0 else 'behind'} by ten minutes",
+            begin=lambda: rig.set_clock(name, ahead_s=ahead_s),
+            end=lambda: rig.set_clock(name, ahead_s=0),
+            lasts_s=chance.uniform(4, 15),
+        )
+
+    return [lambda: wrong_clock(*WORKERS), lambda: wrong_clock(WEB, *BEATS)]

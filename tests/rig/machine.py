@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.rig.clocks import Clocks
 from tests.rig.engines import Engines
 from tests.rig.proxy import Proxy
 from tformance.embedded.home import free_port
@@ -46,6 +47,7 @@ class Rig:
     mark: str
     supervisor: "subprocess.Popen[bytes] | None" = None
     proxies: dict[tuple[str, str], Proxy] = field(default_factory=dict)
+    clocks: Clocks | None = None  # where there is a C compiler
 
     @property
     def secret(self) -> str:
@@ -67,13 +69,19 @@ class Rig:
         """Let the next process that comes to this point die there."""
         (self.crash_folder / point).touch()
 
-    def is_crash_pending(self, point: str) -> bool:
-        return (self.crash_folder / point).exists()
+    def has_crashed(self, point: str) -> bool:
+        """Whether somebody has died at this point since `crash_at`."""
+        return not (self.crash_folder / point).exists()
 
     def disarm(self) -> None:
         """Nobody dies any more."""
         for point in self.crash_folder.iterdir():
             point.unlink(missing_ok=True)
+
+    def set_clock(self, name: str, *, ahead_s: int) -> None:
+        """Let the wall clock of a program run so far ahead, or behind."""
+        if self.clocks is not None:
+            self.clocks.set(name, ahead_s=ahead_s)
 
     def group(self, name: str) -> list[psutil.Process]:
         """Every living process of a program, the main one first."""
@@ -109,6 +117,7 @@ class Rig:
             self.proxies[process, "redis"] = Proxy(lambda: self.engines.home.redis_port)
         for folder in (self.crash_folder, self.var / "log"):
             folder.mkdir(mode=0o700, exist_ok=True)
+        self.clocks = Clocks.make(self.var / "clocks")
         path = self.var / "supervisord.conf"
         write_private(path, configuration([self._program(name) for name in PROCESSES], var=self.var))
         self.supervisor = subprocess.Popen(
@@ -140,6 +149,7 @@ class Rig:
             "DATABASE_URL": self.engines.dsn(port=self.proxies[name, "postgres"].port),
             "REDIS_URL": self.engines.redis_url(self.proxies[name, "redis"].port),
             "CRASH_AT": str(self.crash_folder),
+            **(self.clocks.environment(name) if self.clocks else {}),
         }
         prefix = ("/usr/bin/env", *(f"{key}={value}" for key, value in environment.items()))
         return replace(program, name=name, command=(*prefix, *program.command))
@@ -171,6 +181,8 @@ class Rig:
         """Whatever was broken works again."""
         self.disarm()
         self.kill(marked(self.mark), signal.SIGCONT)
+        for name in PROCESSES:
+            self.set_clock(name, ahead_s=0)
         for proxy in self.proxies.values():
             proxy.heal()
         if not self.engines.postgres.is_ready():

@@ -16,7 +16,6 @@ from tests.rig.machine import Rig
 from tests.rig.mischief.apps import POISON
 from tests.rig.reckoning import Reckoning
 
-LONGEST_ANSWER_S = 5.0
 DUPLICATED = 0.04
 COPIES = 5
 POISON_EVERY = 15  # faults
@@ -113,7 +112,8 @@ def rage(
     seed: int,
     seconds: float,
     rate: float,
-    faults: Iterable[Fault] | None = None,
+    faults: Iterable[Fault] = (),
+    pause_s: tuple[float, float] = (1.0, 4.0),
     tell: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Let the storm rage for so long, or through these faults; heal everything, and reckon."""
@@ -122,16 +122,15 @@ def rage(
     weather = Weather(rig, github, seed=seed)
     try:
         started = time.monotonic()
-        for number, fault in enumerate(random_faults(rig, seed=seed) if faults is None else faults):
+        for number, fault in enumerate(faults or random_faults(rig, seed=seed)):
             if time.monotonic() - started >= seconds:
                 break
-            if number % POISON_EVERY == 3:
+            if number % POISON_EVERY == 0:
                 weather.poison()
             struck = _strike(fault, github=github, at_s=time.monotonic() - started)
             outcome.faults.append(struck)
             tell(_described(struck, github=github, waiting=_waiting(rig)))
-            weather_chance = random.Random(f"pause {seed} {number}")  # noqa: S311  a seed makes the run repeatable
-            time.sleep(weather_chance.uniform(1.0, 4.0))
+            time.sleep(random.Random(f"pause {seed} {number}").uniform(*pause_s))  # noqa: S311  repeatable by its seed
         weather.end()
         _calm(rig, github, outcome=outcome, tell=tell)
     finally:

@@ -3,6 +3,9 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -77,3 +80,18 @@ def test_a_line_of_any_library_is_one_json_object_without_secrets() -> None:
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line).items() >= {"role": "web", "level": "warning", "logger": "a.library", "attempt": 3}.items()
     assert TOKEN not in line
+
+
+def test_a_sign_in_that_succeeds_is_no_news_and_one_that_is_refused_is() -> None:
+    program = (
+        "import django, logging; django.setup(); axes = logging.getLogger('axes.handlers.database');"
+        "axes.info('signed in'); axes.warning('locked out'); logging.getLogger('apps.webhooks').info('kept')"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env=os.environ | {"TFORMANCE_ROLE": "web", "DJANGO_SETTINGS_MODULE": "tformance.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [json.loads(line)["event"] for line in answer.stderr.splitlines()] == ["locked out", "kept"]

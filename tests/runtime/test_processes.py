@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,6 +81,16 @@ class Run:
         assert answer.returncode == 1
         return answer.stderr
 
+    def status(self) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "tformance.processes", "status"],
+            cwd=PROJECT,
+            env=os.environ | {"TFORMANCE_VAR": str(self.var)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def left(self) -> list[psutil.Process]:
         return marked(self.mark)
 
@@ -100,6 +111,12 @@ def test_a_run_answers_survives_being_killed_and_leaves_nothing_behind(run: Run)
     assert f"sign in    {admin['username']} / {admin['password']}" in run.said()
     assert "tformance runs already, at http://127.0.0.1:" in run.refusal_of_a_second()
 
+    status = run.status()
+    assert status.returncode == 0, status.stdout
+    assert re.search(r"^web +ready, at http://127\.0\.0\.1:\d+/$", status.stdout, re.MULTILINE)
+    assert re.search(r"^workers +2 running$", status.stdout, re.MULTILINE)
+    assert re.search(r"^beat +running$", status.stdout, re.MULTILINE)
+
     orphans = kill_outright(killed, run=run)
     assert orphans & {one.pid for one in run.left()}
 
@@ -113,6 +130,10 @@ def test_a_run_answers_survives_being_killed_and_leaves_nothing_behind(run: Run)
     assert "Stopped. Nothing is left running." in run.said()
     assert run.left() == []
     assert not Engines(var=run.var).status().postgres
+
+    status = run.status()
+    assert status.returncode == 3
+    assert [line.split(maxsplit=1)[1] for line in status.stdout.splitlines()[:5]] == ["not running"] * 5
 
 
 def kill_outright(process: "subprocess.Popen[bytes]", *, run: Run) -> set[int]:

@@ -1,7 +1,5 @@
 """The cast of the letterbox's tests: GitHub, who delivers, and an event that only these tests know."""
 
-import hashlib
-import hmac
 import json
 import time
 import uuid
@@ -15,6 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.test import Client
 
 from apps.activity.facts import Fact
+from apps.integrations.story import posting
 from apps.webhooks import registry
 from apps.webhooks.bell import ring
 from apps.webhooks.door import refusals, secret_slots
@@ -29,7 +28,7 @@ HOOK_ID = 292430182
 
 
 def sign(body: bytes, *, secret: str = WEBHOOK_SECRET) -> str:
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return posting.sign(body, secret=secret)
 
 
 def eventually(is_true: Callable[[], Any], *, within_s: float = 20) -> None:

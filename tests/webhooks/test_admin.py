@@ -1,5 +1,7 @@
 """What an operator sees and does in the admin."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
@@ -7,6 +9,7 @@ from django.urls import reverse
 
 from apps.webhooks.door.signature import slot_of
 from apps.webhooks.models import Delivery, DeliveryBody, WebhookSecret
+from tests.metrics.tales import repository, tell
 from tests.webhooks.conftest import GitHub, drain, only
 from tests.webhooks.test_claiming import keep
 
@@ -32,6 +35,22 @@ def test_deliveries_are_listed_and_found(operator: Client) -> None:
         assert page.status_code == 200
         assert [row.pk for row in page.context["cl"].result_list] == [wanted.pk], term
     assert operator.get(reverse(DELIVERIES), {"state__exact": "received"}).status_code == 200
+
+
+def test_the_list_says_what_came_from_where_and_when(operator: Client) -> None:
+    tell(repository(7, full_name="acme/api"))
+    keep(repository_id=7, event="pull_request", action="opened", received_at=datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC))
+    keep(repository_id=8, state="quarantined", finished_at=datetime(2026, 3, 2, tzinfo=UTC))
+    page = operator.get(reverse(DELIVERIES)).content.decode()
+    for shown in ("2026-03-02 15:04:05", "pull_request.opened", "acme/api", "quarantined"):
+        assert shown in page
+
+
+def test_what_is_not_so_is_no_alarm(operator: Client) -> None:
+    keep()
+    page = operator.get(reverse("admin:webhooks_delivery_change", args=[only().pk])).content.decode()
+    assert "close_small" not in page, "unfold's red cross"
+    assert ">no<" in page
 
 
 def test_a_body_is_shown_on_demand_and_escaped(github: GitHub, operator: Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from apps import watchdog
-from apps.webhooks.door import inbox, secret_slots
+from apps.webhooks.door import keeping, secret_slots
 from apps.webhooks.models import Delivery
 from apps.webhooks.processing import batches
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
@@ -47,7 +47,7 @@ def patient_client(github: GitHub) -> GitHub:
 def test_a_connection_frozen_in_mid_flight_is_answered_503(
     proxy: FreezingProxy, patient_client: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr(keeping, "LONGEST_WAIT_S", 0.5)
     proxy.freeze()
     assert patient_client.deliver().status_code == 503
     proxy.thaw()

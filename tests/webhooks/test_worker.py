@@ -63,7 +63,13 @@ def test_a_killed_child_costs_no_lease_and_no_neighbour(github: GitHub, worker: 
     for number in range(50):
         github.post(b"{}", event="killer" if number == 20 else "good")
     assert ring_for(Delivery.objects.values_list("id", flat=True)) == 1
-    # Nobody dispatches here: a claim that no redelivered message takes over would never be looked at again.
+    # If no redelivered message took its claims over, the killer's four leases alone would take longer.
     eventually(lambda: not Delivery.objects.unfinished().exists(), within_s=120)
     assert Counter(Delivery.objects.values_list("event", "state")) == {("good", "processed"): 49, ("killer", "dead"): 1}
     assert Delivery.objects.get(event="killer").reason == "crashed"
+
+
+def test_a_worker_without_any_beat_finds_what_nobody_rang_for(github: GitHub, worker: subprocess.Popen[bytes]) -> None:
+    github.post(b"{}", event="good")
+    Delivery.objects.update(rung_at="2020-01-01T00:00:00Z")
+    eventually(lambda: Delivery.objects.get().state == "processed", within_s=60)

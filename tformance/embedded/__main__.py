@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import Home, abandoned_folders
+from tformance.embedded.home import Home
 from tformance.embedded.remembered import ensure_secrets, remembered, var_folder
+from tformance.embedded.reporting import tell_abandoned, tell_engines
 
 COMMANDS = {
     "start": "start both engines (harmless when they run) and leave them running",
@@ -55,12 +56,12 @@ def run(options: argparse.Namespace, *, var: Path) -> int:
         case "start":
             ensure_secrets(var)
             engines.start()
-            return report(engines, var=var)
+            return report(var)
         case "stop":
             engines.stop()
             say("Both engines are stopped.")
         case "status":
-            return report(engines, var=var)
+            return report(var)
         case "env":
             print_environment(var)
         case "secrets":
@@ -72,15 +73,13 @@ def run(options: argparse.Namespace, *, var: Path) -> int:
     return 0
 
 
-def report(engines: Engines, *, var: Path) -> int:
-    status = engines.status()
-    home = Home.existing(var)
-    ports = (home.postgres_port, home.redis_port) if home else ("-", "-")
-    for name, is_ready, port in zip(("PostgreSQL", "Redis"), (status.postgres, status.redis), ports, strict=True):
-        say(f"{name:<11} {f'ready on 127.0.0.1:{port}' if is_ready else 'not running'}")
-    for folder in abandoned_folders():
-        say(f"note: {folder} holds the data of a checkout that is gone; delete it if nobody wants it")
-    return 0 if status.postgres and status.redis else 3
+def report(var: Path) -> int:
+    lines = list(tell_engines(var))
+    for line, _ in lines:
+        say(line)
+    for note in tell_abandoned():
+        say(note)
+    return 0 if all(is_ready for _, is_ready in lines) else 3
 
 
 def print_environment(var: Path) -> None:

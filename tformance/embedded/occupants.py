@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-POLL_SECONDS = 0.02
-KILL_SECONDS = 10
+POLL_S = 0.02
+KILL_S = 10
 
 
 def occupants(folder: Path) -> list[psutil.Process]:
@@ -42,7 +42,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_S)
     return True
 
 
@@ -60,7 +60,7 @@ def end_now(processes: Sequence[psutil.Process]) -> None:
     """SIGKILL, and wait for it to take effect."""
     for process in processes:
         send(process, signal.SIGKILL)
-    _wait_for_end(processes, seconds=KILL_SECONDS)
+    _wait_for_end(processes, seconds=KILL_S)
 
 
 def end_politely(processes: Sequence[psutil.Process], *, patience: float) -> None:

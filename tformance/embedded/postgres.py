@@ -18,8 +18,8 @@ from tformance.embedded.launching import ENVIRONMENT, launch, reap
 from tformance.embedded.logs import last_lines, log_for_append
 from tformance.embedded.occupants import evict, is_occupant, wait_until
 
-START_SECONDS = 60  # recovery after a crash may replay a good deal of WAL
-STOP_SECONDS = 30
+START_S = 60  # recovery after a crash may replay a good deal of WAL
+STOP_S = 30
 
 # For a small machine; docs/operations.md says why. Durability is PostgreSQL's default and stays it.
 SETTINGS = {
@@ -84,7 +84,7 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop it quickly and cleanly: connections are closed, nothing is left to recover."""
-        evict(self.data, first=signal.SIGINT, patience=STOP_SECONDS, leader=self.postmaster())
+        evict(self.data, first=signal.SIGINT, patience=STOP_S, leader=self.postmaster())
         reap()
 
     def _pid_file_lines(self) -> list[str]:
@@ -138,7 +138,7 @@ class Postgres:
     def _clear_remains(self) -> None:
         """Wait for, then end, what a killed postmaster left behind; only then is its PID file a dead letter."""
         if self.postmaster() is not None:
-            wait_until(self.is_ready, seconds=START_SECONDS)  # another start is under way, or a stop
+            wait_until(self.is_ready, seconds=START_S)  # another start is under way, or a stop
             if self.is_ready():
                 return
         evict(self.data, first=signal.SIGQUIT, patience=10)
@@ -158,7 +158,7 @@ class Postgres:
         place = ["-D", str(self.data), "-k", self.home.sockets, "-p", str(self.home.postgres_port)]
         with log_for_append(self.log) as log:
             process = launch([str(self.binaries.postgres), *place, *options], log=log, folder=self.data)
-        if wait_until(lambda: process.poll() is not None or self.is_ready(), seconds=START_SECONDS) and self.is_ready():
+        if wait_until(lambda: process.poll() is not None or self.is_ready(), seconds=START_S) and self.is_ready():
             return
         raise EmbeddedError(f"PostgreSQL did not start. The end of its log, {self.log}:\n{last_lines(self.log)}")
 

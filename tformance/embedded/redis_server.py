@@ -16,8 +16,8 @@ from tformance.embedded.logs import last_lines, log_for_append
 from tformance.embedded.occupants import evict, wait_until
 from tformance.embedded.private_files import write_private
 
-START_SECONDS = 30
-STOP_SECONDS = 10
+START_S = 30
+STOP_S = 10
 DATABASES = 64  # the test suite gives each of its processes one
 
 
@@ -45,7 +45,7 @@ class Redis:
         """Make sure that it runs; the home it returns knows the port."""
         if self.is_ready():
             return self.home
-        evict(self.data, first=signal.SIGTERM, patience=STOP_SECONDS)
+        evict(self.data, first=signal.SIGTERM, patience=STOP_S)
         here = self._with_free_port()
         if not here._launch():
             here._set_data_aside()
@@ -55,7 +55,7 @@ class Redis:
 
     def stop(self) -> None:
         """Stop it; it writes what it holds first."""
-        evict(self.data, first=signal.SIGTERM, patience=STOP_SECONDS)
+        evict(self.data, first=signal.SIGTERM, patience=STOP_S)
         reap()
 
     def _ping(self) -> bytes:
@@ -79,7 +79,7 @@ class Redis:
         configuration = self._write_configuration()
         with log_for_append(self.log) as log:
             process = launch([str(self.binaries.redis_server), str(configuration)], log=log, folder=self.data)
-        wait_until(lambda: process.poll() is not None or self.is_ready(), seconds=START_SECONDS)
+        wait_until(lambda: process.poll() is not None or self.is_ready(), seconds=START_S)
         return self.is_ready()
 
     def _write_configuration(self) -> Path:

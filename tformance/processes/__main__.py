@@ -11,6 +11,7 @@ from tformance.embedded.remembered import CHECKOUT, var_folder
 from tformance.processes import programs
 from tformance.processes.programs import Program
 from tformance.processes.run import run_everything, run_some, stop_everything
+from tformance.processes.status import report_everything
 from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
 from tformance.processes.telling import say
 
@@ -21,6 +22,7 @@ ON_ONE_MACHINE = {
     "beat": "beat alone",
     "dev": "workers and beat, without web",
     "stop": "stop whatever runs, engines included",
+    "status": "say what runs, and where it answers; exit code 3 when something does not",
 }
 
 
@@ -76,6 +78,8 @@ def act(command: str, *, var: Path) -> int:
             stop_everything(var)
             say("Everything is stopped.")
             return 0
+        case "status":
+            return report_everything(var)
     chosen = {
         "worker": programs.workers(),
         "beat": (programs.beat(),),
@@ -87,7 +91,7 @@ def act(command: str, *, var: Path) -> int:
 def chosen_program(options: argparse.Namespace) -> Program:
     match options.kind:
         case "web":
-            return programs.web(port=options.port, host=options.host)
+            return programs.web(port=options.port, host=options.host, counters=var_folder() / "counters")
         case "worker":
             name = f"worker-{options.queues.replace(',', '-')}"
             return programs.worker(name, queues=options.queues, concurrency=options.concurrency)
@@ -97,7 +101,7 @@ def chosen_program(options: argparse.Namespace) -> Program:
 def become(program: Program) -> None:
     """Replace this process, so that the manager's signals reach the program's main process and no other."""
     os.chdir(CHECKOUT)
-    os.execve(program.command[0], program.command, os.environ | {"TFORMANCE_ROLE": program.role})  # noqa: S606
+    os.execve(program.command[0], program.command, os.environ | {"TFORMANCE_ROLE": program.role, **program.environment})  # noqa: S606
 
 
 if __name__ == "__main__":

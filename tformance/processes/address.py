@@ -11,7 +11,7 @@ from tformance.embedded.private_files import read_private_json, write_private_js
 from tformance.embedded.remembered import WEB_FILE
 
 USUAL_PORT = 8000
-START_SECONDS = 60
+START_S = 60
 
 
 def choose_port(var: Path) -> int:
@@ -29,10 +29,11 @@ def choose_port(var: Path) -> int:
 
 def wait_until_ready(port: int) -> bool:
     """Whether the web process answers and finds itself ready within a minute."""
-    return wait_until(lambda: _status(port) == http.client.OK, seconds=START_SECONDS)
+    return wait_until(lambda: ask_readiness(port) == http.client.OK, seconds=START_S)
 
 
-def _status(port: int) -> int:
+def ask_readiness(port: int) -> int:
+    """The status of the web process' own readiness; 0 when it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")

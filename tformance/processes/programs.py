@@ -1,14 +1,23 @@
 """What runs: the command line of each process. docker-compose.yml and deploy/ run the same ones."""
 
 import os
+import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tformance.slow_bodies import IDLE_S
 
 STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
 
+# Python runs one thread of a process at a time: a second process makes use of a second core.
+WEB_PROCESSES = max(1, min(os.cpu_count() or 1, 4))
+
 # Threads are cheap and one that waits for a slow client's body holds nothing else: many of them, so that such clients
 # are not in the way of others. Database connections are opened by the threads that need one, and kept for a minute.
-WEB_THREADS = 96
+WEB_THREADS = 96  # of all web processes together
+LONGEST_HEAD = 16 * 1024  # bytes of all headers together; GitHub's fit into 2 kB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,28 +27,37 @@ class Program:
     name: str
     role: str
     command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def web(*, port: int, host: str = "127.0.0.1") -> Program:
-    """The HTTP server."""
+def web(*, port: int, host: str = "127.0.0.1", counters: Path | None = None) -> Program:
+    """The HTTP server; its processes add up what they count in the folder `counters`, which starts empty."""
     options = {
         "--interface": "wsgi",
         "--http": "1",
         "--host": host,
         "--port": str(port),
-        "--workers": "1",
-        "--blocking-threads": str(WEB_THREADS),
+        "--workers": str(WEB_PROCESSES),
+        "--blocking-threads": str(WEB_THREADS // WEB_PROCESSES),
         "--blocking-threads-idle-timeout": "600",
         "--backlog": "2048",
         "--backpressure": "512",
-        "--http1-header-read-timeout": "10000",
+        "--http1-buffer-size": str(LONGEST_HEAD),
+        "--http1-header-read-timeout": str(IDLE_S * 1000),
         "--workers-kill-timeout": "20",
     }
     flags = ("--no-ws", "--respawn-failed-workers")
     pairs = tuple(part for pair in options.items() for part in pair)
-    return Program(
-        name="web", role="web", command=(sys.executable, "-m", "granian", *pairs, *flags, "tformance.wsgi:application")
-    )
+    command = (sys.executable, "-m", "granian", *pairs, *flags, "tformance.wsgi:application")
+    return Program(name="web", role="web", command=command, environment=_shared_counters(counters))
+
+
+def _shared_counters(folder: Path | None) -> dict[str, str]:
+    if folder is None or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        return {}
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
 def worker(name: str, *, queues: str, concurrency: int) -> Program:

@@ -78,10 +78,11 @@ def configuration(programs: Sequence[Program], *, var: Path) -> str:
 
 
 def _program(program: Program, *, var: Path) -> dict[str, object]:
+    environment = {"TFORMANCE_ROLE": program.role, **program.environment}
     return {
         "command": " ".join(_quoted(part) for part in program.command),
         "directory": str(CHECKOUT).replace("%", "%%"),
-        "environment": f'TFORMANCE_ROLE="{program.role}"',
+        "environment": ",".join(f'{name}="{value.replace("%", "%%")}"' for name, value in environment.items()),
         "stopsignal": "TERM",
         "stopasgroup": "false",  # SIGTERM to a worker's children kills the tasks they run
         "killasgroup": "true",

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
-LARGEST_ID = 2**63 - 1
-LONGEST_ID = len(str(LARGEST_ID))  # Python refuses to read a number of thousands of digits
+from apps.activity.identity import is_id
+
 COUNTED_EXACTLY = 10_000
 
 
@@ -65,7 +65,7 @@ class ReadOnlyAdmin(FindingAdmin):
     show_full_result_count = False
     paginator = EstimatingPaginator
     list_per_page = 50
-    actions = None
+    actions: ClassVar[tuple[str, ...] | None] = None
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -75,10 +75,6 @@ class ReadOnlyAdmin(FindingAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def is_id(term: str) -> bool:
-    return len(term) <= LONGEST_ID and term.isascii() and term.isdigit() and int(term) <= LARGEST_ID
 
 
 def any_of(lookups: tuple[str, ...], value: object) -> Q:

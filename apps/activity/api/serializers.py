@@ -12,6 +12,13 @@ from apps.activity.models import Contributor, Coverage, Provenance, PullRequest,
 class ContributorSerializer(serializers.ModelSerializer[Contributor]):
     """A GitHub account."""
 
+    kind = serializers.ChoiceField(
+        choices=Contributor.Kind.choices,
+        read_only=True,
+        allow_blank=True,
+        help_text="Empty until something says what it is.",
+    )
+
     class Meta:
         model = Contributor
         fields = ("github_id", "login", "kind")
@@ -75,6 +82,12 @@ class PullRequestSerializer(serializers.ModelSerializer[PullRequest]):
     """The current state of a pull request."""
 
     repository = RepositoryLabelSerializer()
+    state = serializers.ChoiceField(
+        choices=PullRequest.State.choices,
+        read_only=True,
+        allow_blank=True,
+        help_text="Empty while only what belongs to it has come, such as a review, and it has not.",
+    )
     author = ContributorSerializer(allow_null=True, help_text="Null when the account is gone.")
     is_merged = serializers.SerializerMethodField()
     additions = serializers.IntegerField(allow_null=True, help_text="Lines; null while unknown.")

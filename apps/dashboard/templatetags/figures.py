@@ -6,32 +6,23 @@ from django import template
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
-from apps.metrics.figures import Entity
-from apps.metrics.figures.wording import as_words
+from apps.metrics.figures import Entity, wording
 from apps.metrics.links import github_url
 
 register = template.Library()
-PER_DAY = "deployments per day"
 BACKTICKED = re.compile(r"`([^`]+)`")
-DASH = "\N{EN DASH}"
 
 
 @register.filter
 def words(value: float | None, unit: str) -> str:
     """A value in words, without its unit where that is not part of it."""
-    if value is None:
-        return DASH
-    if unit == PER_DAY:
-        return f"{value:.2f}"
-    return f"{value:,.0f}" if unit == "lines" else as_words(value, unit=unit)
+    return wording.as_words(value, unit=unit)
 
 
 @register.filter
 def unit_beside(unit: str) -> str:
     """The unit as it stands beside a value; empty where the value says it."""
-    if unit == PER_DAY:
-        return "per day"
-    return unit if unit == "lines" else ""
+    return wording.unit_beside(unit)
 
 
 @register.filter

@@ -10,10 +10,7 @@ from apps.integrations.github.version import TRANSLATOR_VERSION
 from apps.webhooks.errors import UnusablePayload
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""The stamp of what has no time of its own and must yield to everything that has one."""
-
-BEGINNING = datetime(2007, 1, 1, tzinfo=UTC)
-"""Nothing on GitHub is older than GitHub."""
+"""Where time begins here. The stamp of what has no time of its own and must yield to everything that has one."""
 
 AHEAD = timedelta(days=1)
 SETTLED = timedelta(seconds=2)
@@ -137,7 +134,11 @@ class Reading:
         return member[:limit]
 
     def time(self, name: str) -> datetime:
-        """An instant, in UTC: RFC 3339, or the seconds since 1970 that GitHub sends in places."""
+        """An instant, in UTC: RFC 3339, or the seconds since 1970 that GitHub sends in places.
+
+        What was imported into GitHub keeps the dates of its tracker, which may be older than GitHub, or none at all
+        (0001-01-01): those before 1970 are 1970, for a date that figures cannot reach is no reason to lose a delivery.
+        """
         return self._time(self._required(name), name)
 
     def time_or_none(self, name: str) -> datetime | None:
@@ -204,9 +205,9 @@ class Reading:
         moment = parse_time(member)
         if moment is None:
             raise self.mismatch(name, "is not a time")
-        if not BEGINNING <= moment <= self.arrived_at + AHEAD:
-            raise self.mismatch(name, "is a time out of range")
-        return moment
+        if moment > self.arrived_at + AHEAD:
+            raise self.mismatch(name, "is a time that has not come")
+        return max(moment, EPOCH)
 
 
 def parse_time(value: object) -> datetime | None:

@@ -21,3 +21,8 @@ FIGURE = OpenApiParameter("figure", str, many=True, enum=list(FIGURES), descript
 KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, enum=list(FIGURES), description="Which figure.")
 PREVIOUS = OpenApiParameter("previous", bool, description="Also read as many days just before the window.")
 FORMAT = OpenApiParameter("format", str, enum=["json", "csv"], description="CSV holds the whole list, not a page.")
+
+
+def names(*parameters: OpenApiParameter) -> tuple[str, ...]:
+    """What the parameters are called in an address."""
+    return tuple(parameter.name for parameter in parameters)

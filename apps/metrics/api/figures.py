@@ -1,7 +1,6 @@
 """Figures over the API: each with its definition and exactly what it counts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import Http404
@@ -12,13 +11,14 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.activity.models import Change
-from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW
+from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW, names
 from apps.metrics.api.csv import CSVRenderer, stream
-from apps.metrics.api.parameters import figures_in, query_of
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
-from apps.metrics.figures import FIGURES, FigureQuery, Reading, list_entities, read_figures
+from apps.metrics.figures import FIGURES, FigureQuery, list_entities
+from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import count_entities
+from apps.metrics.parameters import figures_in, query_of
+from apps.rest.pages import Pages
 from apps.teams.api.access import OfTeam
 
 TRUE = ("true", "1", "yes")
@@ -33,16 +33,11 @@ class OfFigures(OfTeam):
     def query(self) -> FigureQuery:
         return query_of(self.team, self.request.query_params)
 
-    def shown(self, keys: Sequence[str], query: FigureQuery) -> list[Mapping[str, Any]]:
-        """The readings with their definitions, and the ones before if they were asked for."""
-        before: dict[str, Reading] = {}
-        if self.request.query_params.get("previous", "").lower() in TRUE:
-            earlier = replace(query, window=query.window.previous())
-            before = {reading.figure: reading for reading in read_figures(earlier, keys=keys)}
-        return [
-            {**described(reading, before=before.get(reading.figure)), "entities_url": self.entities_url(reading.figure)}
-            for reading in read_figures(query, keys=keys)
-        ]
+    def shown(self, keys: Sequence[str], query: FigureQuery) -> list[dict[str, Any]]:
+        """The figures, each with the address of what it counts; the ones before if they were asked for."""
+        is_compared = self.request.query_params.get("previous", "").lower() in TRUE
+        figures = describe_figures(query, keys=keys, is_compared=is_compared)
+        return [{**figure, "entities_url": self.entities_url(figure["figure"])} for figure in figures]
 
     def entities_url(self, key: str) -> str:
         """What the figure counts, by the same parameters."""
@@ -56,6 +51,7 @@ class OfFigures(OfTeam):
 class FiguresView(OfFigures):
     """The figures of one team and window."""
 
+    declared_parameters = names(*WINDOW, FIGURE, PREVIOUS)
     serializer_class = FiguresSerializer
 
     @extend_schema(
@@ -68,12 +64,13 @@ class FiguresView(OfFigures):
     def get(self, request: Request, slug: str) -> Response:
         """Every figure of the registry, or those named, computed now from the derived rows."""
         query, keys = self.query(), figures_in(request.query_params)
-        return Response(asked(query) | {"figures": self.shown(keys, query)})
+        return Response(describe_query(query) | {"figures": self.shown(keys, query)})
 
 
 class FigureView(OfFigures):
     """One figure of one team and window."""
 
+    declared_parameters = names(*WINDOW, PREVIOUS)
     serializer_class = FigureSerializer
 
     @extend_schema(
@@ -82,12 +79,13 @@ class FigureView(OfFigures):
     def get(self, request: Request, slug: str, key: str) -> Response:
         """The figure with its definition, its percentiles where it has some, and the number behind it."""
         query = self.query()
-        return Response(asked(query) | {"figure": self.shown([named_figure(key)], query)[0]})
+        return Response(describe_query(query) | {"figure": self.shown([named_figure(key)], query)[0]})
 
 
 class EntitiesView(OfTeam):
     """The list behind a figure."""
 
+    declared_parameters = (*names(*WINDOW), Pages.limit_query_param, Pages.offset_query_param)
     serializer_class = EntitySerializer
     renderer_classes = (JSONRenderer, CSVRenderer)
     filter_backends = ()
@@ -132,30 +130,3 @@ def named_figure(key: str) -> str:
     if key not in FIGURES:
         raise Http404(f"There is no figure {key!r}; there are {', '.join(FIGURES)}.")
     return key
-
-
-def asked(query: FigureQuery) -> dict[str, Any]:
-    """What was asked, with every default filled in."""
-    window = query.window
-    return {
-        "team": query.team.slug,
-        "window": {"start": window.start, "end": window.end, "time_zone": window.time_zone, "days": window.days},
-        "bots": str(query.bots),
-        "repositories": None if query.repository_ids is None else list(query.repository_ids),
-        "as_of": query.as_of,
-        "is_recalculating": Change.objects.exists(),
-    }
-
-
-def described(reading: Reading, *, before: Reading | None) -> Mapping[str, Any]:
-    """A reading beside its definition."""
-    figure = FIGURES[reading.figure]
-    return {
-        "figure": figure.key,
-        "title": figure.title,
-        "measure": str(figure.measure),
-        "definition": figure.definition,
-        "rules": list(figure.rules),
-        **reading.as_dict(),
-        "previous": None if before is None else {"value": before.value, "n": before.n},
-    }

@@ -5,8 +5,9 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
+from apps.activity.identity import is_id
 from apps.activity.models import PullRequest
-from apps.metrics.api.parameters import is_id
+from apps.rest.filters import InstantFilter
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -24,10 +25,10 @@ class PullRequestFilter(django_filters.FilterSet):
     is_draft = django_filters.BooleanFilter()
     label = django_filters.CharFilter(field_name="labels", lookup_expr="contains", method="with_label")
     search = django_filters.CharFilter(field_name="title", lookup_expr="icontains", help_text="Part of the title.")
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
-    merged_after = django_filters.IsoDateTimeFilter(field_name="merged_at", lookup_expr="gte")
-    merged_before = django_filters.IsoDateTimeFilter(field_name="merged_at", lookup_expr="lt")
+    created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
+    merged_after = InstantFilter(field_name="merged_at", lookup_expr="gte")
+    merged_before = InstantFilter(field_name="merged_at", lookup_expr="lt")
     ordering = django_filters.OrderingFilter(
         fields=("updated_at", "created_at", "merged_at", "number"), help_text="With - in front: descending."
     )

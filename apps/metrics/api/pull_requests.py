@@ -9,10 +9,11 @@ from apps.activity.api.serializers import PullRequestSerializer
 from apps.activity.models import PullRequest
 from apps.metrics.api.filters import PullRequestFilter
 from apps.metrics.api.serializers import PullRequestDetailSerializer
+from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.visibility import repositories_visible_to
 
 
-class OfPullRequests(generics.GenericAPIView[PullRequest]):
+class OfPullRequests(OnlyKnownParameters, generics.GenericAPIView[PullRequest]):
     """Pull requests in repositories that the user may see."""
 
     queryset = PullRequest.objects.none()

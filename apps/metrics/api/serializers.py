@@ -38,7 +38,7 @@ class ValueSerializer(serializers.Serializer[Any]):
     n = serializers.IntegerField(help_text="How many entities it was computed from.")
 
 
-class ReadingSerializer(ValueSerializer):
+class FigureReadingSerializer(ValueSerializer):
     """A figure in a window, with its definition."""
 
     figure = serializers.CharField(help_text="Its key.")
@@ -77,13 +77,13 @@ class AskedSerializer(serializers.Serializer[Any]):
 class FiguresSerializer(AskedSerializer):
     """Several figures of a team in one window."""
 
-    figures = ReadingSerializer(many=True)
+    figures = FigureReadingSerializer(many=True)
 
 
 class FigureSerializer(AskedSerializer):
     """One figure of a team in one window."""
 
-    figure = ReadingSerializer()
+    figure = FigureReadingSerializer()
 
 
 class EntitySerializer(serializers.Serializer[Entity]):

@@ -7,7 +7,7 @@ list_entities("cycle_time", query, limit=50)
 
 from apps.metrics.figures.entities import Entity, list_entities
 from apps.metrics.figures.query import Bots, FigureQuery
-from apps.metrics.figures.reading import Reading, read_figure, read_figures
+from apps.metrics.figures.reading import FigureReading, read_figure, read_figures
 from apps.metrics.figures.registry import FIGURES, Figure, UnknownFigure, figure_of
 from apps.metrics.figures.windows import Window
 
@@ -17,7 +17,7 @@ __all__ = [
     "Entity",
     "Figure",
     "FigureQuery",
-    "Reading",
+    "FigureReading",
     "UnknownFigure",
     "Window",
     "figure_of",

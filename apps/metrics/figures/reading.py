@@ -12,7 +12,7 @@ from apps.metrics.figures.registry import FIGURES, Figure, Measure, figure_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class FigureReading:
     """What a figure is, for one query. None is no value, never 0.
 
     `n` is the number of rows behind it; `numerator` and `denominator` are there where one was divided by the other.
@@ -35,12 +35,12 @@ class Reading:
         return asdict(self)
 
 
-def read_figure(key: str, query: FigureQuery) -> Reading:
+def read_figure(key: str, query: FigureQuery) -> FigureReading:
     """Compute one figure."""
     figure = figure_of(key)
     remarks = {f"remark_{name}": remark(query) for name, remark in figure.remarks.items()}
     found = figure.population(query).aggregate(n=Count("pk"), **_aggregates(figure), **remarks)
-    return Reading(
+    return FigureReading(
         figure=figure.key,
         unit=figure.unit,
         n=found["n"],
@@ -49,7 +49,7 @@ def read_figure(key: str, query: FigureQuery) -> Reading:
     )
 
 
-def read_figures(query: FigureQuery, *, keys: Iterable[str] | None = None) -> list[Reading]:
+def read_figures(query: FigureQuery, *, keys: Iterable[str] | None = None) -> list[FigureReading]:
     """Compute several figures, all of them unless named, in the order of the registry or of the names."""
     return [read_figure(key, query) for key in (FIGURES if keys is None else keys)]
 

@@ -1,7 +1,8 @@
 """Values as people read them."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
-NO_VALUE = "-"
+NO_VALUE = "\N{EN DASH}"
+PER_DAY = "deployments per day"
 
 
 def as_words(value: float | None, *, unit: str) -> str:
@@ -13,10 +14,21 @@ def as_words(value: float | None, *, unit: str) -> str:
             return duration(value)
         case "share":
             return f"{value:.0%}"
-        case "deployments per day":
-            return f"{value:.4f}"
+        case unit if unit == PER_DAY:
+            return f"{value:.2f}"
         case _:
-            return f"{value:g}"
+            return f"{value:,.0f}"
+
+
+def unit_beside(unit: str, *, value: float | None = None) -> str:
+    """The unit as it stands beside a value in words; empty where the words say it."""
+    match unit:
+        case "seconds" | "share":
+            return ""
+        case unit if unit == PER_DAY:
+            return "per day"
+        case _:
+            return unit.removesuffix("s") if value == 1 else unit
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.models import Team, TeamAccess
 from apps.teams.models.teams import TeamQuerySet
 from apps.users.operators import is_operator
@@ -26,7 +27,7 @@ class ChangesOnlyByAdmins(BasePermission):
         return accesses.exists()
 
 
-class OfTeam(GenericAPIView[Any]):
+class OfTeam(OnlyKnownParameters, GenericAPIView[Any]):
     """A view under /teams/{slug}/: a team that is not the user's is not there."""
 
     @cached_property

@@ -6,11 +6,12 @@ from rest_framework import generics
 
 from apps.activity.api.serializers import RepositoryDetailSerializer, RepositorySerializer
 from apps.activity.models import Repository
+from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.api.filters import RepositoryFilter
 from apps.teams.visibility import repositories_visible_to
 
 
-class OfRepositories(generics.GenericAPIView[Repository]):
+class OfRepositories(OnlyKnownParameters, generics.GenericAPIView[Repository]):
     """Repositories that the user may see."""
 
     queryset = Repository.objects.none()

@@ -18,7 +18,9 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
     """A team: whose figures are read together, in which time zone, and what counts as production there."""
 
     account = ContributorSerializer(
-        read_only=True, help_text="The team tracks every repository of this GitHub account; null for none."
+        read_only=True,
+        allow_null=True,
+        help_text="The team tracks every repository of this GitHub account; null for none.",
     )
     role = serializers.SerializerMethodField()
 

@@ -10,6 +10,7 @@ from rest_framework.serializers import BaseSerializer
 
 from apps.activity.api.serializers import ContributorSerializer
 from apps.activity.models import Contributor, Repository
+from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.api.access import ChangesOnlyByAdmins, OfTeam, teams_of
 from apps.teams.api.filters import ContributorFilter, TeamRepositoryFilter
 from apps.teams.api.serializers import (
@@ -26,7 +27,7 @@ EDITED_BY_ADMINS = (IsAuthenticated, ChangesOnlyByAdmins)
 
 
 @extend_schema_view(get=extend_schema(tags=["teams"], summary="Your teams"))
-class TeamsView(generics.ListAPIView[Team]):
+class TeamsView(OnlyKnownParameters, generics.ListAPIView[Team]):
     """The teams you may see; operators see all, also those that wait for approval."""
 
     queryset = Team.objects.none()

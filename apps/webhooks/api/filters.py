@@ -2,6 +2,7 @@
 
 import django_filters
 
+from apps.rest.filters import InstantFilter
 from apps.webhooks.models import Delivery
 
 
@@ -15,12 +16,8 @@ class DeliveryFilter(django_filters.FilterSet):
     repository = django_filters.NumberFilter(field_name="repository_id", help_text="GitHub's id of the repository.")
     installation = django_filters.NumberFilter(field_name="installation_id", help_text="GitHub's id.")
     guid = django_filters.UUIDFilter(help_text="`X-GitHub-Delivery`, as GitHub shows it.")
-    received_after = django_filters.IsoDateTimeFilter(
-        field_name="received_at", lookup_expr="gte", help_text="An instant, inclusive."
-    )
-    received_before = django_filters.IsoDateTimeFilter(
-        field_name="received_at", lookup_expr="lt", help_text="An instant, exclusive."
-    )
+    received_after = InstantFilter(field_name="received_at", lookup_expr="gte", help_text="An instant, inclusive.")
+    received_before = InstantFilter(field_name="received_at", lookup_expr="lt", help_text="An instant, exclusive.")
 
     class Meta:
         model = Delivery

@@ -11,6 +11,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.rest.parameters import OnlyKnownParameters
 from apps.users.permissions import OnlyOperators
 from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter
@@ -52,7 +53,7 @@ class BodyExpired(exceptions.APIException):
     default_code = "body_expired"
 
 
-class OfDelivery(generics.GenericAPIView[Delivery]):
+class OfDelivery(OnlyKnownParameters, generics.GenericAPIView[Delivery]):
     """Deliveries that the user may see; another's is not there."""
 
     queryset = Delivery.objects.none()

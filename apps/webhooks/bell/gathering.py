@@ -1,4 +1,4 @@
-"""A background thread that takes over what request threads put in, gathered for a moment; nobody waits for it."""
+"""A background thread that hands on what request threads put in, many at once when there is much; nobody waits."""
 
 import logging
 import os
@@ -14,12 +14,15 @@ logger = logging.getLogger(__name__)
 
 
 class Gatherer(Generic[Item]):
-    """One daemon thread per process, started by the first item; after a fork the child starts its own."""
+    """One daemon thread per process, started by the first item; after a fork the child starts its own.
 
-    def __init__(self, *, name: str, hand_over: Callable[[list[Item]], None], gather_s: float, capacity: int) -> None:
+    After rest an item is handed over at once. Then comes a pause, so that whatever comes in quickly goes together.
+    """
+
+    def __init__(self, *, name: str, hand_over: Callable[[list[Item]], None], pause_s: float, capacity: int) -> None:
         self._name = name
         self._hand_over = hand_over
-        self._gather_s = gather_s
+        self._pause_s = pause_s
         self._capacity = capacity
         self.forget()
         _gatherers.add(self)
@@ -44,7 +47,7 @@ class Gatherer(Generic[Item]):
         """Wait until everything put in so far is handed over, but not longer; whether it is."""
         deadline_s = time.monotonic() + within_s
         while self._items.unfinished_tasks and time.monotonic() < deadline_s:
-            time.sleep(self._gather_s / 4)
+            time.sleep(self._pause_s / 4)
         return not self._items.unfinished_tasks
 
     def _start(self) -> None:
@@ -56,7 +59,6 @@ class Gatherer(Generic[Item]):
     def _work(self, items: "queue.Queue[Item]") -> None:
         while True:
             gathered = [items.get()]
-            time.sleep(self._gather_s)
             gathered.extend(items.get_nowait() for _ in range(items.qsize()))
             try:
                 self._hand_over(gathered)
@@ -64,6 +66,7 @@ class Gatherer(Generic[Item]):
                 logger.exception("gatherer_failed", extra={"gatherer": self._name})
             for _ in gathered:
                 items.task_done()
+            time.sleep(self._pause_s)
 
 
 _gatherers: "weakref.WeakSet[Gatherer[Any]]" = weakref.WeakSet()

@@ -41,7 +41,7 @@ def finish(verdicts: Sequence[Verdict]) -> None:
 
 
 def _row(verdict: Verdict) -> tuple[object, ...]:
-    routes = verdict.routes
+    routing = verdict.routing
     return (
         verdict.claimed.id,
         verdict.claimed.claim_number,
@@ -49,8 +49,8 @@ def _row(verdict: Verdict) -> tuple[object, ...]:
         verdict.reason,
         verdict.error,
         verdict.is_sanitised,
-        routes is not None,
-        routes.action if routes else "",
-        routes.installation_id if routes else None,
-        routes.repository_id if routes else None,
+        routing is not None,
+        routing.action if routing else "",
+        routing.installation_id if routing else None,
+        routing.repository_id if routing else None,
     )

@@ -10,6 +10,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError
 
 from apps.activity.facts import Fact
+from apps.webhooks.door.routing import Routing
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import Document, read_document
@@ -23,23 +24,14 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Routes:
-    """The routing columns as the parsed payload has them."""
-
-    action: str
-    installation_id: int | None
-    repository_id: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is to become of a claimed delivery, and its facts; `routes` is None where nothing could be parsed."""
+    """What is to become of a claimed delivery, and its facts; `routing` is None where nothing could be parsed."""
 
     claimed: Claimed
     state: Delivery.State
     reason: str = ""
     error: str = ""
-    routes: Routes | None = None
+    routing: Routing | None = None
     is_sanitised: bool = False
     facts: tuple[Fact, ...] = field(default=(), repr=False)
 
@@ -72,7 +64,7 @@ def describe(error: BaseException) -> str:
 
 
 def _translate(claimed: Claimed, document: Document) -> Verdict:
-    routes = read_routes(document.payload)
+    routing = read_routing(document.payload)
     event = Event(
         name=claimed.event,
         action=_action(document.payload),
@@ -83,7 +75,7 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
     )
     translator = route(event.name, event.action)
     if isinstance(translator, Unrouted):
-        return Verdict(claimed=claimed, state=Delivery.State.IGNORED, reason=translator.value, routes=routes)
+        return Verdict(claimed=claimed, state=Delivery.State.IGNORED, reason=translator.value, routing=routing)
     try:
         facts = tuple(translator(event))
     except (SoftTimeLimitExceeded, UnusablePayload):
@@ -97,12 +89,12 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
             state=Delivery.State.FAILED,
             reason="translator_failed",
             error=describe(error),
-            routes=routes,
+            routing=routing,
         )
     return Verdict(
         claimed=claimed,
         state=Delivery.State.PROCESSED,
-        routes=routes,
+        routing=routing,
         is_sanitised=document.is_sanitised,
         facts=facts,
     )
@@ -114,7 +106,7 @@ def _quarantined(claimed: Claimed, error: UnusablePayload, *, document: Document
         state=Delivery.State.QUARANTINED,
         reason=error.reason,
         error=error.detail[:LONGEST_ERROR],
-        routes=read_routes(document.payload) if document else None,
+        routing=read_routing(document.payload) if document else None,
         is_sanitised=document.is_sanitised if document else False,
     )
 
@@ -126,10 +118,10 @@ def _action(payload: Mapping[str, Any]) -> str | None:
     return action
 
 
-def read_routes(payload: Mapping[str, Any]) -> Routes:
+def read_routing(payload: Mapping[str, Any]) -> Routing:
     """The routing columns of a payload, whatever its shape."""
     action = payload.get("action")
-    return Routes(
+    return Routing(
         action=action[:64] if isinstance(action, str) else "",
         installation_id=_id_of(payload.get("installation")),
         repository_id=_id_of(payload.get("repository")),

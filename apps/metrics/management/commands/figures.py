@@ -7,11 +7,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.metrics.figures import FIGURES, Bots, FigureQuery, Reading, UnknownFigure, Window, read_figures
-from apps.metrics.figures.wording import as_words
+from apps.metrics.figures import FIGURES, Bots, FigureQuery, FigureReading, UnknownFigure, Window, read_figures
+from apps.metrics.figures.document import as_document
+from apps.metrics.figures.wording import as_words, unit_beside
 from apps.teams.models import Team
 
-ROW = "{:<30} {:>14} {:>6} {:>12} {:>12} {:>12}"
+ROW = "{:<30} {:>14} {:<13} {:>6} {:>12} {:>12} {:>12}"
 
 
 class Command(BaseCommand):
@@ -30,37 +31,24 @@ class Command(BaseCommand):
         team = find_team(options["team"])
         query = FigureQuery(team=team, window=chosen_window(team, options), bots=Bots(options["bots"]))
         try:
-            readings = read_figures(query, keys=options["figure"])
+            if options["json"]:
+                self.stdout.write(json.dumps(as_document(query, keys=options["figure"])))
+            else:
+                self.show(query, read_figures(query, keys=options["figure"]))
         except UnknownFigure as error:
             raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(as_document(query, readings)))
-        else:
-            self.show(query, readings)
 
-    def show(self, query: FigureQuery, readings: list[Reading]) -> None:
+    def show(self, query: FigureQuery, readings: list[FigureReading]) -> None:
         window = query.window
         self.stdout.write(f"{query.team.name}: {window.start} up to {window.end}, {window.time_zone}")
-        self.stdout.write(ROW.format("figure", "value", "n", "mean", "p75", "p90"))
+        self.stdout.write(ROW.format("figure", "value", "unit", "n", "mean", "p75", "p90"))
         for reading in readings:
             self.stdout.write(ROW.format(FIGURES[reading.figure].title, *columns(reading)))
 
 
-def columns(reading: Reading) -> list[str]:
+def columns(reading: FigureReading) -> list[str]:
     values = [as_words(each, unit=reading.unit) for each in (reading.value, reading.mean, reading.p75, reading.p90)]
-    return [values[0], str(reading.n), *values[1:]]
-
-
-def as_document(query: FigureQuery, readings: list[Reading]) -> dict[str, Any]:
-    return {
-        "team": query.team.slug,
-        "from": query.window.start.isoformat(),
-        "to": query.window.end.isoformat(),
-        "time_zone": query.window.time_zone,
-        "bots": query.bots,
-        "as_of": query.as_of.isoformat(),
-        "figures": {reading.figure: reading.as_dict() for reading in readings},
-    }
+    return [values[0], unit_beside(reading.unit, value=reading.value), str(reading.n), *values[1:]]
 
 
 def find_team(name: str) -> Team:

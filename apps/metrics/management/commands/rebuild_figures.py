@@ -1,6 +1,7 @@
 """Derived rows thrown away and made anew, or proved to be what that would make of them."""
 
 import sys
+from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -31,21 +32,32 @@ class Command(BaseCommand):
             self.stdout.write(f"Rebuilt {len(repositories)} repositories.")
 
     def check_rows(self, repositories: list[int]) -> None:
-        found = 0
+        counts: Counter[int] = Counter()
         for difference in differences(repositories, progress=self.progress):
-            found += 1
-            if found <= SHOWN:
+            counts[difference.repository_id] += 1
+            if counts.total() <= SHOWN:
                 self.stdout.write(str(difference))
-        if found > SHOWN:
-            self.stdout.write(f"… and {found - SHOWN} more")
-        equal = "" if found else " (the figures equal a full rebuild)"
-        self.stdout.write(f"difference: {found}{equal}")
-        if found:
+        if counts.total() > SHOWN:
+            self.stdout.write(f"… and {counts.total() - SHOWN} more")
+        for name, count in named(counts):
+            self.stdout.write(f"{name}: {count}")
+        equal = "" if counts else " (the figures equal a full rebuild)"
+        self.stdout.write(f"difference: {counts.total()}{equal}")
+        if counts:
             self.stderr.write("Derived rows are not what the facts make of them; `manage.py rebuild_figures` mends it.")
             sys.exit(1)
 
     def progress(self, noun: str, done: int, total: int) -> None:
         self.stderr.write(f"{noun}: {done} of {total}")
+
+
+def named(counts: Counter[int]) -> list[tuple[str, int]]:
+    """The repositories by name, the one that differs most first."""
+    names = dict(Repository.objects.filter(pk__in=counts).values_list("pk", "full_name"))
+    return [
+        (f"{names.get(repository_id) or 'repository'} ({repository_id})", n)
+        for repository_id, n in counts.most_common()
+    ]
 
 
 def chosen_repositories(options: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ READING = {
     "429": "Asked too often; `Retry-After` says when to come back.",
 }
 NAMED = {"404": "Not there, or not yours to see."}
+PAGED = {"404": "The cursor is none of this list."}
 PARAMETERS = {
     "slug": "The team's slug.",
     "id": "The row's id, as lists show it.",
@@ -40,9 +41,13 @@ class DescribedSchema(AutoSchema):
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
-        shape = {"$ref": f"#/components/schemas/{self._error_component()}"}
+        shapes: dict[str, Any] = {
+            "application/json": {"schema": {"$ref": f"#/components/schemas/{self._error_component()}"}}
+        }
+        if "text/csv" in operation["responses"].get("200", {}).get("content", {}):
+            shapes["text/csv"] = {"schema": {"type": "string"}}
         for status, words in self._errors(operation).items():
-            answer = {"description": words, "content": {"application/json": {"schema": shape}}}
+            answer = {"description": words, "content": shapes}
             operation["responses"].setdefault(status, answer)
         operation["responses"] = dict(sorted(operation["responses"].items()))
         for parameter in operation.get("parameters", ()):
@@ -54,10 +59,9 @@ class DescribedSchema(AutoSchema):
         errors = dict(READING)
         if "{" in self.path:
             errors |= NAMED
-        if self.method != "GET":
-            errors |= CHANGING
-        elif operation.get("parameters"):
-            errors |= {"400": CHANGING["400"]}
+        if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ())):
+            errors |= PAGED
+        errors |= {"400": CHANGING["400"]} if self.method == "GET" else CHANGING
         return errors
 
     def _error_component(self) -> str:

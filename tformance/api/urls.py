@@ -3,7 +3,7 @@
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from tformance.api_nowhere import NothingThere
+from tformance.api.nowhere import NothingThere
 
 urlpatterns = [
     path("", include("apps.teams.api.urls")),

@@ -9,13 +9,13 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 
+from apps.activity.identity import is_id
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
 DEFAULT_WINDOW = "30d"
 LONGEST_DAYS = 3660
-LONGEST_NUMBER = 18
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # where Git's own time begins
 
 
@@ -120,7 +120,3 @@ def figures_in(parameters: QueryDict) -> Sequence[str]:
 def listed(values: list[str]) -> list[str]:
     """Repeated parameters and commas come to the same."""
     return [part for value in values for text in value.split(",") if (part := text.strip())]
-
-
-def is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER

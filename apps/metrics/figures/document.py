@@ -1,0 +1,63 @@
+"""A team's figures as one JSON document: what the API answers, the command prints and the hourly task keeps."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from apps.activity.models import Change
+from apps.metrics.figures.query import FigureQuery
+from apps.metrics.figures.reading import FigureReading, read_figures
+from apps.metrics.figures.registry import FIGURES
+
+
+def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
+    """What was asked and all the figures, or those named, each with its definition."""
+    return {**describe_query(query), "figures": describe_figures(query, keys=keys)}
+
+
+def describe_query(query: FigureQuery) -> dict[str, Any]:
+    """What was asked, with every default filled in."""
+    window = query.window
+    return {
+        "team": query.team.slug,
+        "window": {
+            "start": window.start.isoformat(),
+            "end": window.end.isoformat(),
+            "time_zone": window.time_zone,
+            "days": window.days,
+        },
+        "bots": str(query.bots),
+        "repositories": None if query.repository_ids is None else list(query.repository_ids),
+        "as_of": _instant(query.as_of),
+        "is_recalculating": Change.objects.exists(),
+    }
+
+
+def describe_figures(
+    query: FigureQuery, *, keys: Iterable[str] | None = None, is_compared: bool = False
+) -> list[dict[str, Any]]:
+    """The readings with their definitions, and, if they are compared, the values of as many days before."""
+    named = list(FIGURES) if keys is None else list(keys)
+    before: Mapping[str, FigureReading] = {}
+    if is_compared:
+        earlier = replace(query, window=query.window.previous())
+        before = {reading.figure: reading for reading in read_figures(earlier, keys=named)}
+    return [_described(reading, before=before.get(reading.figure)) for reading in read_figures(query, keys=named)]
+
+
+def _described(reading: FigureReading, *, before: FigureReading | None) -> dict[str, Any]:
+    figure = FIGURES[reading.figure]
+    return {
+        "figure": figure.key,
+        "title": figure.title,
+        "measure": str(figure.measure),
+        "definition": figure.definition,
+        "rules": list(figure.rules),
+        **reading.as_dict(),
+        "previous": None if before is None else {"value": before.value, "n": before.n},
+    }
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

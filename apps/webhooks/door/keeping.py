@@ -1,0 +1,232 @@
+"""Deliveries that arrive together are written together: one statement, one commit.
+
+Whoever comes while nobody writes leads, and writes at once: at rest each delivery is written alone. Those who come
+meanwhile stand in line, and the first of them writes for all. So the more there is to do, the less each costs.
+"""
+
+import hashlib
+import json
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from psycopg import errors as postgres
+
+from apps import watchdog
+from apps.crash_points import crash_point
+from apps.webhooks.door.hook import GitHubHook
+from apps.webhooks.door.routing import Routing
+
+LONGEST_WAIT_S = 4.0
+OVERDUE_S = 0.05  # a write that takes longer holds up nobody: the next leads beside it
+MOST_TOGETHER = 32
+MOST_BYTES_TOGETHER = 1024 * 1024
+
+# rung_at is now exactly when workers must be told: the row is new, or it was failed or dead and is armed again.
+# Rows are written in the order of their keys, so that two processes with the same ones cannot wait for each other.
+_KEEP = """
+WITH posted AS (
+    SELECT * FROM unnest(
+        %(hook_id)b::bigint[], %(guid)b::uuid[], %(event)b::text[], %(action)b::text[], %(installation_id)b::bigint[],
+        %(repository_id)b::bigint[], %(body_sha256)b::bytea[], %(size)b::bigint[], %(source)b::bigint[],
+        %(signed_by)b::text[], %(content)b::bytea[], %(headers)b::text[]
+    ) AS posted (hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by,
+                 content, headers)
+), arrived AS (
+    INSERT INTO webhooks_delivery AS kept
+        (hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by)
+    SELECT hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by
+    FROM posted ORDER BY hook_id, guid
+    ON CONFLICT (hook_id, guid) DO UPDATE SET
+        duplicates = kept.duplicates + 1,
+        state = CASE WHEN kept.state IN ('failed', 'dead') THEN 'received' ELSE kept.state END,
+        reason = CASE WHEN kept.state IN ('failed', 'dead') THEN '' ELSE kept.reason END,
+        attempts = CASE WHEN kept.state IN ('failed', 'dead') THEN 0 ELSE kept.attempts END,
+        crashes = CASE WHEN kept.state IN ('failed', 'dead') THEN 0 ELSE kept.crashes END,
+        finished_at = CASE WHEN kept.state = 'dead' THEN NULL ELSE kept.finished_at END,
+        not_before = CASE WHEN kept.state IN ('failed', 'dead') THEN statement_timestamp() ELSE kept.not_before END,
+        rung_at = CASE WHEN kept.state IN ('failed', 'dead') THEN statement_timestamp() ELSE kept.rung_at END
+    RETURNING id, hook_id, guid, duplicates, rung_at, body_sha256
+), body AS (
+    INSERT INTO webhooks_deliverybody (delivery_id, content, headers)
+    SELECT arrived.id, posted.content, posted.headers::jsonb FROM arrived JOIN posted USING (hook_id, guid)
+    WHERE arrived.duplicates = 0
+)
+SELECT hook_id, guid, arrived.id, arrived.duplicates = 0, arrived.rung_at = statement_timestamp(),
+       arrived.body_sha256 = posted.body_sha256
+FROM arrived JOIN posted USING (hook_id, guid)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What is written of one post."""
+
+    hook: GitHubHook
+    content: bytes = field(repr=False)
+    routing: Routing
+    source: int
+    signed_by: str
+
+    @property
+    def key(self) -> tuple[int, UUID]:
+        return self.hook.hook_id, self.hook.guid
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known of a key once the post is written."""
+
+    id: int
+    is_new: bool
+    is_due: bool  # workers must be told
+    is_same_body: bool
+
+
+def _taken_lock() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(eq=False, slots=True)
+class _Turn:
+    """One thread in line: once it is called, its parcel is written, or could not be, or it leads."""
+
+    parcel: Parcel
+    call: threading.Lock = field(default_factory=_taken_lock)  # released by who calls; an Event costs ten times as much
+    leads: "list[_Turn]" = field(default_factory=list)  # for whom it has to write, itself the first
+    kept: Kept | None = None
+    error: Exception | None = None
+
+
+class Line:
+    """The threads of a process that have something to write."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._turns: deque[_Turn] = deque()
+        self._writers = 0
+
+    def keep(self, parcel: Parcel) -> Kept:
+        """Write a parcel, alone or with others; DatabaseError within 4 s when nothing is known to be written."""
+        mine = _Turn(parcel)
+        with self._lock:
+            self._turns.append(mine)
+            if not self._writers:
+                self._appoint()
+        while not mine.call.acquire(timeout=OVERDUE_S):
+            with self._lock:
+                if mine in self._turns:
+                    self._appoint()
+        if mine.leads:
+            self._lead(mine.leads)
+        if mine.kept is None:
+            raise OperationalError("The delivery could not be written.") from mine.error
+        return mine.kept
+
+    def _appoint(self) -> None:
+        """Let the first in line write for as many as may go together; under the lock."""
+        if not self._turns:
+            return
+        first = self._turns[0]
+        keys: set[tuple[int, UUID]] = set()
+        left: deque[_Turn] = deque()
+        size = 0
+        while self._turns and len(first.leads) < MOST_TOGETHER:
+            turn = self._turns.popleft()
+            size += len(turn.parcel.content)
+            if turn.parcel.key in keys or (keys and size > MOST_BYTES_TOGETHER):
+                left.append(turn)  # a statement meets a key once
+                continue
+            keys.add(turn.parcel.key)
+            first.leads.append(turn)
+        self._turns.extendleft(reversed(left))
+        self._writers += 1
+        first.call.release()
+
+    def _lead(self, turns: Sequence[_Turn]) -> None:
+        try:
+            _write_for(turns)
+        finally:
+            with self._lock:
+                self._writers -= 1
+                if not self._writers:
+                    self._appoint()
+            for turn in turns[1:]:
+                turn.call.release()
+
+
+def _write_for(turns: Sequence[_Turn]) -> None:
+    """Write together; if that fails for a reason that may be one of theirs, each by itself."""
+    try:
+        found = write([turn.parcel for turn in turns])
+    except DatabaseError as error:
+        if len(turns) > 1 and not isinstance(error, OperationalError | InterfaceError):
+            for turn in turns:
+                _write_for([turn])
+            return
+        for turn in turns:
+            turn.error = error
+    else:
+        for turn in turns:
+            turn.kept = found[turn.parcel.key]
+
+
+def write(parcels: Sequence[Parcel]) -> dict[tuple[int, UUID], Kept]:
+    """One statement, one commit; DatabaseError within 4 s when nothing is known to be written."""
+    parameters = _parameters(parcels)
+    with watchdog.limit(seconds=LONGEST_WAIT_S) as wait:
+        crash_point("door.before_insert")
+        rows = _execute_on_a_live_connection(parameters, wait)
+        crash_point("door.after_commit")
+    return {(hook_id, guid): Kept(*found) for hook_id, guid, *found in rows}
+
+
+def _parameters(parcels: Sequence[Parcel]) -> dict[str, list[Any]]:
+    return {
+        "hook_id": [one.hook.hook_id for one in parcels],
+        "guid": [one.hook.guid for one in parcels],
+        "event": [one.hook.event for one in parcels],
+        "action": [one.routing.action for one in parcels],
+        "installation_id": [one.routing.installation_id for one in parcels],
+        "repository_id": [one.routing.repository_id for one in parcels],
+        "body_sha256": [hashlib.sha256(one.content).digest() for one in parcels],
+        "size": [len(one.content) for one in parcels],
+        "source": [one.source for one in parcels],
+        "signed_by": [one.signed_by for one in parcels],
+        "content": [one.content for one in parcels],
+        "headers": [json.dumps(dict(one.hook.headers)) for one in parcels],
+    }
+
+
+def _execute_on_a_live_connection(parameters: dict[str, Any], wait: watchdog.Watched) -> list[tuple[Any, ...]]:
+    """Run the statement; once more on a new connection if this one turns out to be stale."""
+    was_connected = connection.connection is not None
+    try:
+        return _execute(parameters)
+    except DatabaseError as error:
+        connection.close()
+        if wait.is_cut or not was_connected or not _is_stale(error):
+            raise
+        return _execute(parameters)
+
+
+def _execute(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    connection.ensure_connection()  # no health check: a stale connection shows below and is mended above
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        # The driver's own cursor binds on the server: the bytes travel as they are and the plan is kept.
+        return cursor.execute(_KEEP, parameters, prepare=True).fetchall()
+
+
+def _is_stale(error: DatabaseError) -> bool:
+    """Whether the server had closed the connection before it read the statement, as after a restart."""
+    cause = error.__cause__
+    return isinstance(cause, psycopg.OperationalError) and (
+        cause.sqlstate is None or isinstance(cause, postgres.AdminShutdown | postgres.CrashShutdown)
+    )

@@ -1,0 +1,131 @@
+"""Whatever is asked of the API, it answers as its own description says, and never with another team's data."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from apps.activity.models import Contributor, Installation, PullRequest, Repository
+from apps.teams.models import Team, TeamMember
+from apps.users.models import ApiToken, CustomUser
+from apps.webhooks.models import Delivery
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_delivery
+
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+MARKER = "umbrella-tells-nobody"
+
+described = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(public=True))  # type: ignore[no-untyped-call]
+described.app = get_wsgi_application()
+OPERATIONS = {found.ok().label: found.ok() for found in described.get_all_operations()}
+
+
+@pytest.fixture(autouse=True)
+def one_connection() -> Iterator[None]:
+    """The end of a request leaves the test's transaction alone, as with Django's own client."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def planted(week: Cast) -> dict[str, list[Any]]:
+    """Everything of umbrella's carries the marker; what can stand in an address of theirs and of acme's."""
+    Team.objects.filter(slug="umbrella").update(name=MARKER, production_environments=[MARKER])
+    Contributor.objects.filter(pk=UMBRELLA).update(login=MARKER)
+    Repository.objects.filter(pk=SECRETS).update(full_name=f"{MARKER}/secrets")
+    Installation.objects.create(github_id=70, account_id=UMBRELLA)
+    author = Contributor.objects.create(github_id=901, login=f"{MARKER}-author", kind="user")
+    PullRequest.objects.create(
+        repository_id=SECRETS, number=1, title=MARKER, author=author, labels=[MARKER], head_ref=MARKER
+    )
+    their_member = TeamMember.objects.create(team=week.teams["umbrella"], contributor=author)
+    of_nobody = {"repository_id": None, "installation_id": 70, "reason": MARKER}
+    theirs = [make_delivery(90, repository_id=SECRETS, error=MARKER), make_delivery(91, **of_nobody)]
+    ours = make_delivery(1, state="processed", finished_at=timezone.now())
+    our_member = TeamMember.objects.create(
+        team=week.teams["acme"], contributor=Contributor.objects.get(login="cy"), until_at=timezone.now()
+    )
+    repositories = [API, SECRETS]
+    return {
+        "slug": ["acme", "umbrella"],
+        "team": ["acme", "umbrella"],
+        "id": [ours.pk, *(one.pk for one in theirs), our_member.pk, their_member.pk],
+        "repository_id": repositories,
+        "github_id": repositories,
+        "repository": ["acme/api", f"{MARKER[:8]}", *map(str, repositories)],
+        "installation": [70],
+        "contributor_id": [author.pk, our_member.contributor_id],
+        "login": ["cy"],
+        "number": [1],
+        "key": ["cycle_time", "prs_merged", "commits"],
+        "limit": [1, 500],
+        "window": ["7d"],
+    }
+
+
+@st.composite
+def requests(draw: st.DrawFn, operation: Any, known: dict[str, list[Any]]) -> Any:
+    """A request as the description has it, or as it has it not; often about things that are there."""
+    case = draw(operation.as_strategy(generation_mode=draw(st.sampled_from(GenerationMode))))
+    for place in (case.path_parameters, case.query, case.body):
+        for name in [name for name in place if name in known] if isinstance(place, dict) else ():
+            if draw(st.integers(0, 3)):
+                place[name] = draw(st.sampled_from(known[name]))
+    return case
+
+
+def ask(case: Any, *, user: CustomUser | None) -> Any:
+    """The answer, which is as the description says."""
+    case.headers = {name: value for name, value in (case.headers or {}).items() if name.lower() != "authorization"}
+    case.cookies = {}
+    if user is not None:
+        case.headers["Authorization"] = f"Bearer {ApiToken.objects.issue(user=user)[1]}"
+    response = case.call()
+    case.validate_response(response, checks=CHECKS)
+    return response
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+@settings(max_examples=15, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_answer_is_as_described_and_without_another_teams_data(
+    week: Cast, planted: dict[str, list[Any]], label: str, data: Any
+) -> None:
+    case = data.draw(requests(OPERATIONS[label], planted))
+    assert ask(case, user=None).status_code in (401, 404)
+    assert MARKER not in ask(case, user=week.admin).text
+    ask(case, user=week.operator)
+
+
+def test_the_marker_is_there_for_those_whose_it_is(week: Cast, planted: dict[str, list[Any]]) -> None:
+    """Else its absence would say nothing."""
+    client = week.client(week.stranger)
+    addresses = ["teams/", "repositories/", "pull-requests/", "deliveries/", "teams/umbrella/members/"]
+    told = [client.get(f"/api/v1/{address}").content.decode() for address in addresses]
+    assert all(MARKER in one for one in told)
+    assert Delivery.objects.filter(error=MARKER).exists()

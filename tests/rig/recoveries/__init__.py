@@ -1,0 +1,1 @@
+"""Breaking one thing at a time, and measuring how long it shows."""

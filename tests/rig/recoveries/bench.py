@@ -1,0 +1,154 @@
+"""A rig to measure at: what is posted at it, what is waited for, and the rows that come of it."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psycopg
+
+from tests.rig.github import ACCEPTED, GitHub, delivery, post
+from tests.rig.machine import WORKERS, Rig
+from tests.rig.mischief.apps import DAWDLE, PROBE
+from tests.rig.proxy import Proxy
+from tformance.embedded.occupants import wait_until
+
+LONGEST_S = 180
+WARMING = 24  # so many that every worker child has its connections
+RUNG_WITHIN_S = 0.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement and its limit."""
+
+    name: str
+    seconds: float
+    limit_s: float
+
+    @property
+    def is_kept(self) -> bool:
+        return self.seconds <= self.limit_s
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name:<78} {self.seconds:7.2f} s  limit {self.limit_s:5.1f} s  {'' if self.is_kept else 'EXCEEDED'}"
+        )
+
+
+@dataclass
+class Bench:
+    """A rig, what is posted at it, and what was measured."""
+
+    rig: Rig
+    tell: Callable[[str], None]
+    rows: list[Row] = field(default_factory=list)
+    slowest_s: float = 0.0
+    slowest_at: str = "nowhere"
+
+    def note(self, name: str, seconds: float, *, limit_s: float) -> None:
+        self.rows.append(Row(name, seconds, limit_s))
+        self.tell(str(self.rows[-1]))
+
+    def deliver(self, event: str = PROBE, *, seconds: float = 0, during: str = "") -> str:
+        """Post until it is accepted; the GUID."""
+        guid = str(uuid.uuid4())
+        one = delivery(event, {"seconds": seconds}, guid=guid, secret=self.rig.secret)
+
+        def accepted() -> bool:
+            answer = post(self.rig.port, one.body, one.headers)
+            if answer.seconds > self.slowest_s:
+                self.slowest_s, self.slowest_at = answer.seconds, during
+            return answer.status == ACCEPTED
+
+        assert wait_until(accepted, seconds=LONGEST_S), "the door does not accept anything"
+        return guid
+
+    def deliver_unrung(self, count: int, *, during: str) -> list[str]:
+        """Deliveries of which no worker is told: their messages are lost, those waiting and those on their way."""
+        links = [link for name in WORKERS for link in self.rig.links(process=name, engine="redis")]
+        freeze(links)
+        guids = [self.deliver(during=during) for _ in range(count)]
+        time.sleep(RUNG_WITHIN_S)
+        with self.rig.engines.broker() as broker:
+            broker.flushall()
+        for link in links:
+            link.reset()
+            link.heal()
+        return guids
+
+    def row(self, guid: str) -> tuple[str, int, int]:
+        with suppress(psycopg.OperationalError):
+            found = self.rig.engines.rows(
+                "SELECT state, claim_number, crashes FROM webhooks_delivery WHERE guid = %(guid)s", {"guid": guid}
+            )
+            if found:
+                state, claim_number, crashes = found[0]
+                return str(state), int(str(claim_number)), int(str(crashes))
+        return "", 0, 0
+
+    def wait(self, guid: str, *, state: str = "processed") -> float:
+        """Wait until a delivery is in this state; the moment."""
+        assert wait_until(lambda: self.row(guid)[0] == state, seconds=LONGEST_S), (guid, self.row(guid))
+        return time.monotonic()
+
+    def wait_for_claim(self, guid: str, *, number: int) -> float:
+        assert wait_until(lambda: self.row(guid)[1] >= number, seconds=LONGEST_S), (guid, self.row(guid))
+        return time.monotonic()
+
+    def wait_for_all(self, guids: list[str]) -> float:
+        """Wait until every one is processed; the moment."""
+        assert guids, "nothing was accepted"
+        assert wait_until(lambda: not self._waiting(guids), seconds=LONGEST_S), (
+            f"{self._waiting(guids)} of {len(guids)} are not processed"
+        )
+        return time.monotonic()
+
+    def longest_wait_s(self, guids: list[str]) -> float:
+        """How long the one that waited longest was in the letterbox, once all are processed."""
+        self.wait_for_all(guids)
+        found = self.rig.engines.rows(
+            "SELECT extract(epoch FROM max(finished_at - received_at))::float8 FROM webhooks_delivery "
+            "WHERE guid = ANY(%(guids)s::uuid[])",
+            {"guids": guids},
+        )
+        return float(str(found[0][0]))
+
+    def _waiting(self, guids: list[str]) -> int:
+        found = self.rig.engines.rows(
+            "SELECT count(*) FROM webhooks_delivery WHERE guid = ANY(%(guids)s::uuid[]) AND state <> 'processed'",
+            {"guids": guids},
+        )
+        return int(str(found[0][0]))
+
+    def rest(self) -> None:
+        """Heal, and wait until everything works at its usual pace."""
+        self.rig.heal()
+        assert self.rig.is_complete(seconds=LONGEST_S)
+        self.wait_for_all([self.deliver(DAWDLE, seconds=0.2, during="rest") for _ in range(WARMING)])
+
+
+@contextmanager
+def traffic(bench: Bench, during: str) -> Iterator[list[str]]:
+    """Ten probes a second while the block lasts; their GUIDs."""
+    github = GitHub(bench.rig.port, rate=10)
+    posted: list[str] = []
+    for _ in range(int(10 * LONGEST_S)):
+        guid = str(uuid.uuid4())
+        posted.append(guid)
+        github.deliver(delivery(PROBE, {}, guid=guid, secret=bench.rig.secret))
+    try:
+        yield posted
+    finally:
+        github.drop()
+        github.close()
+        posted[:] = [key.partition(":")[2] for key in github.ledger.acknowledged]
+        if github.ledger.slowest_s > bench.slowest_s:
+            bench.slowest_s, bench.slowest_at = github.ledger.slowest_s, during
+
+
+def freeze(links: list[Proxy]) -> None:
+    """Whatever is open stays open and carries nothing."""
+    for link in links:
+        link.freeze()

@@ -1,0 +1,63 @@
+"""Processes that die."""
+
+import time
+
+from tests.rig.machine import BEATS, WEB, WORKERS
+from tests.rig.mischief.apps import DAWDLE, POISON
+from tests.rig.recoveries.bench import LONGEST_S, Bench, traffic
+
+
+def child_killed(bench: Bench) -> None:
+    guid = bench.deliver(DAWDLE, seconds=3)
+    bench.wait(guid, state="running")
+    started = time.monotonic()
+    for name in WORKERS:
+        bench.rig.kill(bench.rig.children(name))
+    bench.note(
+        "every worker child killed: delivery in flight claimed anew",
+        bench.wait_for_claim(guid, number=2) - started,
+        limit_s=5,
+    )
+    bench.wait(guid)
+
+
+def worker_killed(bench: Bench) -> None:
+    guid = bench.deliver(DAWDLE, seconds=3)
+    bench.wait(guid, state="running")
+    started = time.monotonic()
+    for name in WORKERS:
+        bench.rig.kill(bench.rig.group(name))
+    bench.note(
+        "both workers killed: delivery in flight claimed anew",
+        bench.wait_for_claim(guid, number=2) - started,
+        limit_s=75,
+    )
+    bench.wait(guid)
+
+
+def web_killed(bench: Bench) -> None:
+    bench.rig.kill(bench.rig.group(WEB))
+    started = time.monotonic()
+    guid = bench.deliver(during="web killed")
+    bench.note("web killed: accepted again", time.monotonic() - started, limit_s=15)
+    bench.wait(guid)
+
+
+def beats_killed(bench: Bench) -> None:
+    for name in BEATS:
+        bench.rig.kill(bench.rig.group(name))
+    started = time.monotonic()
+    guids = bench.deliver_unrung(5, during="beats killed")
+    bench.note("both beats killed, and FLUSHALL: all processed", bench.wait_for_all(guids) - started, limit_s=30)
+
+
+def poisoned(bench: Bench) -> None:
+    started = time.monotonic()
+    with traffic(bench, "poison") as posted:
+        guid = bench.deliver(POISON)
+        bench.wait(guid, state="dead")
+    dead_s = time.monotonic() - started
+    _, _, crashes = bench.row(guid)
+    assert crashes <= 3, crashes
+    bench.note(f"poison: dead after {crashes} crashes of its own", dead_s, limit_s=LONGEST_S)
+    bench.note("poison: the neighbour that waited longest", bench.longest_wait_s(posted), limit_s=75)

@@ -1,0 +1,138 @@
+"""Deliveries that arrive together are written together, and none of them pays for another."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from django.db import DatabaseError, connection
+
+from apps.webhooks.door import inbox, keeping
+from apps.webhooks.door.hook import GitHubHook
+from apps.webhooks.door.keeping import Kept, Line, Parcel
+from apps.webhooks.door.routing import Routing
+from apps.webhooks.models import Delivery
+from tests.webhooks.conftest import HOOK_ID, GitHub, eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    """The door's line, in which nobody loses patience."""
+    line = Line()
+    monkeypatch.setattr(inbox, "_line", line)
+    monkeypatch.setattr(keeping, "OVERDUE_S", 60)
+    return line
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(12) as pool:
+        yield pool
+
+
+@contextmanager
+def nobody_can_write() -> Iterator[None]:
+    """Whoever writes a delivery inside waits until the block ends."""
+    connection.ensure_connection()
+    info = connection.connection.info
+    with psycopg.connect(info.dsn, password=info.password or None) as other:
+        other.execute("LOCK TABLE webhooks_delivery IN SHARE ROW EXCLUSIVE MODE")
+        yield
+
+
+def disconnecting(act: Callable[[], object]) -> Callable[[], object]:
+    """The same on a thread of its own, which leaves no database connection behind."""
+
+    def run() -> object:
+        try:
+            return act()
+        finally:
+            connection.close()
+
+    return run
+
+
+def parcel(*, signed_by: str = "", guid: uuid.UUID | None = None, content: bytes = b"{}") -> Parcel:
+    hook = GitHubHook(hook_id=HOOK_ID, guid=guid or uuid.uuid4(), event="made_up", headers={})
+    routing = Routing(action="", installation_id=None, repository_id=None)
+    return Parcel(hook=hook, content=content, routing=routing, source=1, signed_by=signed_by)
+
+
+def transactions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(DISTINCT xmin::text) FROM webhooks_delivery")
+        return int(cursor.fetchone()[0])
+
+
+def test_those_who_come_while_one_is_written_are_written_together(
+    github: GitHub, line: Line, threads: ThreadPoolExecutor
+) -> None:
+    with nobody_can_write():
+        first = threads.submit(disconnecting(lambda: GitHub().deliver().status_code))
+        eventually(lambda: line._writers)
+        others = [threads.submit(disconnecting(lambda: GitHub().deliver().status_code)) for _ in range(9)]
+        eventually(lambda: len(line._turns) == 9)
+    assert [one.result() for one in (first, *others)] == [202] * 10
+    assert Delivery.objects.count() == 10
+    assert transactions() == 2
+
+
+def test_a_key_that_comes_twice_at_once_is_one_row(line: Line, threads: ThreadPoolExecutor) -> None:
+    guid = uuid.uuid4()
+    with nobody_can_write():
+        first = threads.submit(disconnecting(lambda: line.keep(parcel())))
+        eventually(lambda: line._writers)
+        twice = [threads.submit(disconnecting(lambda: line.keep(parcel(guid=guid)))) for _ in range(2)]
+        eventually(lambda: len(line._turns) == 2)
+    first.result()
+    kept = [one.result() for one in twice]
+    assert sorted(isinstance(one, Kept) and one.is_new for one in kept) == [False, True]
+    assert Delivery.objects.count() == 2
+
+
+def test_one_that_cannot_be_written_spoils_none_beside_it(line: Line, threads: ThreadPoolExecutor) -> None:
+    with nobody_can_write():
+        first = threads.submit(disconnecting(lambda: line.keep(parcel())))
+        eventually(lambda: line._writers)
+        good = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(3)]
+        bad = threads.submit(disconnecting(lambda: line.keep(parcel(signed_by="\x00"))))
+        eventually(lambda: len(line._turns) == 4)
+    assert all(isinstance(one.result(), Kept) for one in (first, *good))
+    assert isinstance(bad.exception(), DatabaseError)
+    assert Delivery.objects.count() == 4
+
+
+def test_large_bodies_are_not_gathered(line: Line, threads: ThreadPoolExecutor) -> None:
+    large = b" " * (keeping.MOST_BYTES_TOGETHER // 2 + 1)
+    with nobody_can_write():
+        first = threads.submit(disconnecting(lambda: line.keep(parcel())))
+        eventually(lambda: line._writers)
+        others = [threads.submit(disconnecting(lambda: line.keep(parcel(content=large)))) for _ in range(3)]
+        eventually(lambda: len(line._turns) == 3)
+    assert all(isinstance(one.result(), Kept) for one in (first, *others))
+    assert transactions() == 4
+
+
+def test_a_slow_write_holds_up_nobody(line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "OVERDUE_S", 0.01)
+    with nobody_can_write():
+        slow = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(5)]
+        eventually(lambda: not line._turns)  # nobody waits for anybody else
+    assert all(isinstance(one.result(), Kept) for one in slow)
+
+
+def test_every_one_of_a_write_that_fails_is_told(
+    line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LONGEST_WAIT_S", 0.5)
+    with nobody_can_write():
+        first = threads.submit(disconnecting(lambda: line.keep(parcel())))
+        eventually(lambda: line._writers)
+        others = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(3)]
+        assert all(isinstance(one.exception(), DatabaseError) for one in (first, *others))
+    assert line._writers == 0
+    assert not Delivery.objects.exists()

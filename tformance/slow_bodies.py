@@ -1,0 +1,121 @@
+"""A client that sends its body a byte a second loses its connection, so that it cannot keep a thread of the server.
+
+granian reads a body when the application asks for it, for as long as that takes, and has no limit to set
+(https://github.com/emmett-framework/granian/issues/177). It does not tell which connection a request came by either.
+So the connections of the address that is late are looked at: one that got nothing from us for as long as a body may
+take has sent no whole request in all that time, or waits for its next one. Either may be ended. A request that is being
+answered is safe: idle connections end after IDLE_S, and no answer takes longer than the rest to begin.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tformance.accepted_connections import end_quiet
+
+LONGEST_BODY_S = 10.0  # GitHub itself gives up after 10 s
+IDLE_S = 5  # granian's limit for the next headers; programs.py sets it
+LOOK_EVERY_S = 0.5
+logger = logging.getLogger(__name__)
+
+StartResponse = Callable[..., Any]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class SlowBodiesCut:
+    """The WSGI application; its requests have so many seconds for their body, and for ever where Linux is not."""
+
+    def __init__(self, application: Application, *, seconds: float = LONGEST_BODY_S) -> None:
+        self._application = application
+        self._late = Lateness(seconds=seconds)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
+            environ["wsgi.input"] = TimedInput(environ["wsgi.input"], address=environ["REMOTE_ADDR"], late=self._late)
+        return self._application(environ, start_response)
+
+
+@dataclass(slots=True, eq=False)
+class Reading:
+    """A body that somebody waits for."""
+
+    address: str
+    started_s: float  # of time.monotonic
+
+
+class TimedInput:
+    """A body; all that is read of it counts as one reading, which began with the first."""
+
+    def __init__(self, body: Any, *, address: str, late: "Lateness") -> None:
+        self._body = body
+        self._address = address
+        self._late = late
+        self._reading: Reading | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes; fewer at the end, and where the connection was ended."""
+        with self._timed():
+            return bytes(self._body.read() if size < 0 else self._body.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        """A line; granian knows no limit for one."""
+        with self._timed():
+            return bytes(self._body.readline())
+
+    def readlines(self, hint: int = -1) -> list[bytes]:
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line
+
+    def _timed(self) -> contextlib.AbstractContextManager[None]:
+        if self._reading is None:
+            self._reading = Reading(address=self._address, started_s=time.monotonic())
+        return self._late.watching(self._reading)
+
+
+class Lateness:
+    """One thread per process that ends the connections of those who are late."""
+
+    def __init__(self, *, seconds: float) -> None:
+        self._seconds = seconds
+        self._readings: dict[int, Reading] = {}
+        self._busy = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def watching(self, reading: Reading) -> Iterator[None]:
+        """Look at this reading from time to time while the block lasts."""
+        if self._thread is None:
+            self._start()
+        self._readings[id(reading)] = reading
+        if not self._busy.is_set():
+            self._busy.set()
+        try:
+            yield
+        finally:
+            del self._readings[id(reading)]
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look_for_ever, name="slow-bodies", daemon=True)
+                self._thread.start()
+
+    def _look_for_ever(self) -> None:
+        while True:
+            self._busy.wait()
+            time.sleep(LOOK_EVERY_S)
+            begun_s = time.monotonic() - self._seconds
+            late = {reading.address for reading in list(self._readings.values()) if reading.started_s <= begun_s}
+            if late and (ended := end_quiet(addresses=late, seconds=self._seconds)):
+                logger.warning("slow_bodies_cut", extra={"addresses": len(late), "connections": ended})
+            self._busy.clear()
+            if self._readings:  # after the clear: who registers in between is seen
+                self._busy.set()
