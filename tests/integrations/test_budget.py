@@ -22,6 +22,7 @@ from apps.integrations.github.budget import (
 from apps.integrations.github.limits import CORE, GRAPHQL, RateLimit
 from apps.integrations.github.shared_memory import PREFIX, shared_memory
 from apps.integrations.github.verdicts import Kind, Verdict
+from tests.fake_github.using import forget_everything
 from tests.webhooks.proxies import refused_port
 
 ACME, OTHER = 7, 8
@@ -49,11 +50,6 @@ def budget(clock: Clock) -> Iterator[RateBudget]:
     forget_everything()
     yield RateBudget(redis=shared_memory(), clock=clock)
     forget_everything()
-
-
-def forget_everything() -> None:
-    for found in shared_memory().scan_iter(f"{PREFIX}:*"):
-        shared_memory().delete(found)
 
 
 def told(*, remaining: int, resets_in_s: float = 1000, limit: int = 5000, resource: str = GRAPHQL) -> RateLimit:
