@@ -36,6 +36,16 @@ class Clock:
         self.ahead_s += seconds
 
 
+class StoppedClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def access_to(fake: FakeGitHub, *, patience: Patience | None = None, pem: str | None = None) -> GitHubAccess:
     """A worker's view of the fake; every call makes another worker, and all share one Redis."""
     redis = shared_memory()
