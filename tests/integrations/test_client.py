@@ -110,6 +110,18 @@ def test_a_secondary_limit_is_obeyed_as_long_as_github_asks(
     good(read(worker))
 
 
+def test_a_secondary_limit_that_names_no_time_lasts_a_minute(
+    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
+) -> None:
+    good(read(worker))
+    fake.spoil(Fault(faults.secondary(code=429), faults.rest))
+    for kind in (Kind.SECONDARY, Kind.PARKED):
+        answer = read(worker)
+        assert answer.kind is kind
+        assert answer.not_before is not None
+        assert 55 < answer.not_before - clock() <= 60
+
+
 def test_four_workers_keep_one_graphql_request_in_flight(fake: FakeGitHub) -> None:
     good(query(access_to(fake)))
     fake.spoil(Fault(faults.slow(0.05), faults.graphql, times=None, is_instead=False))
