@@ -73,6 +73,17 @@ def hole(place: int = 0) -> Change:
     return change
 
 
+def poison(number: int) -> Change:
+    """No page that holds this pull request ever comes back, however small it is."""
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        found = ((answer.body.get("data") or {}).get("repository") or {}).get("pullRequests") or {}
+        is_there = any(node["number"] == number for node in found.get("nodes") or ())
+        return Answered(502, HTML) if is_there else answer
+
+    return change
+
+
 def slow(seconds: float) -> Change:
     def change(asked: Asked, answer: Answered) -> Answered:
         time.sleep(seconds)

@@ -67,7 +67,7 @@ def script(seed: int, number: int) -> Script:
     chance = random.Random(seed * 1_000_003 + number)  # noqa: S311  the same life every time
     author = BOT if chance.random() < 0.1 else chance.choice(PEOPLE)
     written = Script(number, chance, author, BEGINNING + APART * number)
-    for _ in range(MANY if number % 211 == 7 else chance.randint(1, 4)):
+    for _ in range(MANY if number % 503 == 7 else chance.randint(1, 4)):
         written.at += timedelta(seconds=chance.randint(1, 5))
         written.steps.append((written.at, "push", {}))
     written.at = BEGINNING + APART * (number + 1)
@@ -87,7 +87,7 @@ def _work(written: Script) -> None:
         written.then("request_review", of=reviewer)
         if chance.random() < 0.2:
             written.then("withdraw_request", of=reviewer)
-    for _ in range(MANY if written.number % 197 == 11 else chance.randint(0, 3)):
+    for _ in range(MANY if written.number % 599 == 11 else chance.randint(0, 3)):
         reviewer = chance.choice([*written.others, REVIEW_BOT])
         state = chance.choice(("approved", "changes_requested", "commented"))
         written.then("review", by=reviewer, state=state)
@@ -124,6 +124,8 @@ class Generated:
     installation_id: int
     repository_id: int
     name: str
+    told: int = 0
+    """How many lives had to be told so far."""
     _get: Any = None
     _updated: list[tuple[str, int]] = field(default_factory=list)
 
@@ -177,6 +179,7 @@ class Generated:
         return heapq.merge(*told, key=lambda sent: sent.at)
 
     def _fold(self, number: int) -> PullRequestTruth:
+        self.told += 1
         folding = Folding()
         folding.fold(self.tell(number))
         return folding.pull_request(number)

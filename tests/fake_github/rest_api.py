@@ -156,7 +156,7 @@ def _statuses(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
 
 
 ROUTES: list[tuple[str, Route]] = [
-    ("", lambda truth, asked, match: truth.json),
+    ("", lambda truth, asked, match: {**truth.json, "subscribers_count": 1, "network_count": 0}),
     ("/pulls", _pulls),
     (r"/pulls/(\d+)", lambda truth, asked, match: _pull(truth, match[1]).json),
     (r"/pulls/(\d+)/reviews", _reviews),

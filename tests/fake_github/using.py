@@ -1,13 +1,16 @@
 """Reading the fake as tformance reads GitHub."""
 
 import time
+from typing import Any
 
 from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.answers import Answer
 from apps.integrations.github.budget import Priority, Purpose, RateBudget
 from apps.integrations.github.client import GitHubClient, Patience
 from apps.integrations.github.credentials import AppCredentials
 from apps.integrations.github.shared_memory import PREFIX, shared_memory
 from apps.integrations.github.tokens import TokenCache
+from apps.integrations.github.verdicts import Kind
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -16,6 +19,8 @@ ACME, BETA = 7, 8
 API, WEB = 11, 12
 BACKFILL = Purpose(priority=Priority.BACKFILL, subject="11")
 LIVE = Purpose(priority=Priority.LIVE, subject="11")
+
+NAME = "query Name($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { nameWithOwner } }"
 
 
 class Clock:
@@ -29,6 +34,16 @@ class Clock:
 
     def wind(self, seconds: float) -> None:
         self.ahead_s += seconds
+
+
+class StoppedClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def access_to(fake: FakeGitHub, *, patience: Patience | None = None, pem: str | None = None) -> GitHubAccess:
@@ -48,3 +63,21 @@ def forget_everything() -> None:
     """Lose what the workers share."""
     for found in shared_memory().scan_iter(f"{PREFIX}:*"):
         shared_memory().delete(found)
+
+
+def read(worker: GitHubAccess, path: str = "/repos/acme/api", **parameters: Any) -> Answer:
+    """What REST answers about the repository of most tests."""
+    return worker.get(path, installation_id=ACME, purpose=LIVE, parameters=parameters)
+
+
+def query(worker: GitHubAccess, document: str = NAME, **variables: Any) -> Answer:
+    """What GraphQL answers, by default with its name."""
+    return worker.graphql(
+        document, variables or {"owner": "acme", "name": "api"}, installation_id=ACME, purpose=BACKFILL
+    )
+
+
+def good(answer: Answer) -> Any:
+    """The data of an answer that must be whole."""
+    assert answer.kind is Kind.OK, answer
+    return answer.data

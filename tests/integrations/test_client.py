@@ -8,37 +8,19 @@ from typing import Any
 import pytest
 
 from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer, Standing
-from apps.integrations.github.client import Patience, Request
+from apps.integrations.github.client import Patience
 from apps.integrations.github.shared_memory import PREFIX, shared_memory
 from apps.integrations.github.verdicts import Kind
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
-from tests.fake_github.keys import elliptic_pem, strange_pem
-from tests.fake_github.server import THE_APP, FakeGitHub
-from tests.fake_github.using import ACME, API, BACKFILL, BETA, LIVE, WEB, Clock, access_to
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, API, BACKFILL, BETA, LIVE, NAME, WEB, Clock, access_to, good, query, read
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK = {"requests", "urllib3", "httpx", "aiohttp", "socket", "ssl", "http.client", "urllib.request", "github"}
-NAME = "query Name($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { nameWithOwner } }"
 PAGE = """query Page($first: Int!, $after: String) { repository(owner: "acme", name: "api") {
     pullRequests(first: $first, after: $after, orderBy: {field: CREATED_AT, direction: ASC}) {
       totalCount nodes { number } pageInfo { hasNextPage endCursor } } } }"""
-
-
-def read(worker: GitHubAccess, path: str = "/repos/acme/api", **parameters: Any) -> Answer:
-    return worker.get(path, installation_id=ACME, purpose=LIVE, parameters=parameters)
-
-
-def query(worker: GitHubAccess, document: str = NAME, **variables: Any) -> Answer:
-    return worker.graphql(
-        document, variables or {"owner": "acme", "name": "api"}, installation_id=ACME, purpose=BACKFILL
-    )
-
-
-def good(answer: Answer) -> Any:
-    assert answer.kind is Kind.OK, answer
-    return answer.data
 
 
 def test_only_the_client_touches_the_network() -> None:
@@ -95,106 +77,6 @@ def test_an_enterprise_server_answers_below_its_own_paths(clock: Clock) -> None:
         assert (listed.next_path or "").startswith("/repos/acme/web/pulls?")
 
 
-def test_one_token_serves_all_workers(fake: FakeGitHub) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        kinds = list(pool.map(lambda _: read(access_to(fake)).kind, range(8)))
-    assert Kind.OK in kinds
-    assert set(kinds) <= {Kind.OK, Kind.PARKED}
-    assert fake.identities.minted == [ACME]
-
-
-def test_a_token_is_nowhere_in_the_clear(worker: GitHubAccess, caplog: pytest.LogCaptureFixture) -> None:
-    good(read(worker))
-    token = worker.tokens.find(ACME)
-    assert token is not None
-    kept = [shared_memory().get(name) for name in shared_memory().scan_iter(f"{PREFIX}:*:token")]
-    assert kept
-    assert token.value not in f"{kept} {token!r} {caplog.text}"
-
-
-def test_without_a_fernet_key_a_token_stays_in_its_process(
-    worker: GitHubAccess, fake: FakeGitHub, settings: Any
-) -> None:
-    settings.FERNET_KEYS = []
-    for _ in range(3):
-        good(read(worker))
-    assert len(fake.identities.minted) == 1
-    assert not list(shared_memory().scan_iter(f"{PREFIX}:*:token"))
-
-
-def test_a_token_is_renewed_ten_minutes_before_its_end(worker: GitHubAccess, fake: FakeGitHub, clock: Clock) -> None:
-    good(read(worker))
-    clock.wind(2940)
-    good(read(worker))
-    assert len(fake.identities.minted) == 1
-    clock.wind(70)
-    good(read(worker))
-    assert len(fake.identities.minted) == 2
-
-
-def test_a_token_that_cannot_be_renewed_yet_is_used_to_its_end(
-    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
-) -> None:
-    good(read(worker))
-    clock.wind(3100)
-    fake.spoil(Fault(faults.status(502), faults.below("/app"), times=None))
-    good(read(worker))
-    clock.wind(600)
-    assert read(worker).kind is Kind.TRANSIENT
-
-
-def test_a_refused_token_is_replaced_once_and_the_read_goes_on(
-    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
-) -> None:
-    good(read(worker))
-    clock.wind(60)
-    fake.identities.revoke_all()
-    good(read(worker))
-    assert len(fake.identities.minted) == 2
-
-
-def test_a_token_that_github_does_not_know_yet_is_tried_again_later(
-    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
-) -> None:
-    fake.spoil(Fault(faults.status(401, {"message": "Bad credentials"}), faults.rest))
-    answer = read(worker)
-    assert (answer.kind, answer.data) == (Kind.TRANSIENT, None)
-    clock.wind(6)
-    good(read(worker))
-    assert len(fake.identities.minted) == 1
-
-
-def test_a_401_marks_nothing_as_removed_while_github_knows_the_installation(
-    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
-) -> None:
-    good(read(worker))
-    clock.wind(60)
-    fake.spoil(Fault(faults.status(401, {"message": "Bad credentials"}), faults.rest, times=None))
-    before = len(fake.log)
-    answer = read(worker)
-    assert (answer.kind, answer.standing) == (Kind.TRANSIENT, Standing.ACTIVE)
-    assert [one.path for one in fake.log[before:]] == [
-        "/repos/acme/api",
-        f"/app/installations/{ACME}/access_tokens",
-        "/repos/acme/api",
-        f"/app/installations/{ACME}",
-    ]
-
-
-def test_an_installation_that_is_gone_or_suspended_is_named_as_that(
-    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
-) -> None:
-    fake.world.suspend(ACME)
-    assert (read(worker).kind, read(worker).standing) == (Kind.AUTH, Standing.SUSPENDED)
-    del fake.world.installations[ACME]
-    assert (read(worker).kind, read(worker).standing) == (Kind.AUTH, Standing.REMOVED)
-
-
-def test_a_wrong_key_says_nothing_of_the_installation(fake: FakeGitHub) -> None:
-    answer = read(access_to(fake, pem=strange_pem()))
-    assert (answer.kind, answer.standing) == (Kind.AUTH, Standing.REFUSED)
-
-
 def test_a_spent_limit_stops_requests_until_the_reset(worker: GitHubAccess, fake: FakeGitHub, clock: Clock) -> None:
     good(query(worker))
     fake.limits.leave(ACME, "graphql", remaining=0, resets_in_s=20)
@@ -226,6 +108,18 @@ def test_a_secondary_limit_is_obeyed_as_long_as_github_asks(
     assert read(worker).kind is Kind.PARKED
     clock.wind(91)
     good(read(worker))
+
+
+def test_a_secondary_limit_that_names_no_time_lasts_a_minute(
+    worker: GitHubAccess, fake: FakeGitHub, clock: Clock
+) -> None:
+    good(read(worker))
+    fake.spoil(Fault(faults.secondary(code=429), faults.rest))
+    for kind in (Kind.SECONDARY, Kind.PARKED):
+        answer = read(worker)
+        assert answer.kind is kind
+        assert answer.not_before is not None
+        assert 55 < answer.not_before - clock() <= 60
 
 
 def test_four_workers_keep_one_graphql_request_in_flight(fake: FakeGitHub) -> None:
@@ -371,17 +265,3 @@ def test_a_request_that_dies_half_way_frees_its_place(worker: GitHubAccess, monk
         with pytest.raises(OutOfTimeError):
             query(worker)
     good(query(worker))
-
-
-def test_the_app_reads_in_its_own_name(worker: GitHubAccess, fake: FakeGitHub) -> None:
-    assert good(worker.get_as_app("/app", purpose=LIVE))["slug"] == "tformance"
-    assert [found["id"] for found in good(worker.get_as_app("/app/installations", purpose=LIVE))] == [ACME]
-    assert worker.standing(ACME, purpose=LIVE) is Standing.ACTIVE
-    assert worker.standing(99, purpose=LIVE) is Standing.REMOVED
-    assert {one.payer for one in fake.log} == {THE_APP}
-
-
-def test_a_key_of_the_wrong_kind_is_an_error_of_ours_and_asks_nobody(fake: FakeGitHub) -> None:
-    with pytest.raises(Exception, match="key"):
-        access_to(fake, pem=elliptic_pem()).client.exchange_as_app(Request(method="GET", path="/app"), purpose=LIVE)
-    assert fake.log == []

@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.mutations.catalogue import MUTATIONS, Edit, Mutation
+from tests.mutations.catalogue import MUTATIONS
+from tests.mutations.edits import Edit, Mutation
 from tformance.embedded.engines import Engines
 from tformance.embedded.remembered import CHECKOUT, var_folder
 

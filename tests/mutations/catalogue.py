@@ -1,6 +1,7 @@
 """The safeties, each with what takes it away and the test that must then fail."""
 
-from dataclasses import dataclass
+from tests.mutations.edits import Edit, Mutation, mutation
+from tests.mutations.reading_github import IN_READING_GITHUB
 
 WEBHOOKS = "tests/webhooks"
 CLAIMING = f"{WEBHOOKS}/test_claiming.py"
@@ -8,108 +9,85 @@ MACHINE = "tests/faults/test_inbox_machine.py::test_no_interleaving_loses_or_dou
 STEPS = "tests/faults/test_transactions.py"
 SETTINGS = "tests/runtime/test_celery_settings.py"
 
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One piece of text that must be there exactly once, and what is put in its place."""
-
-    path: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """A safety, the edits that remove it, and the test that shows that it is gone."""
-
-    safety: str
-    edits: tuple[Edit, ...]
-    test: str
-
-
-def _mutation(safety: str, path: str, old: str, new: str, *, test: str) -> Mutation:
-    return Mutation(safety, (Edit(path, old, new),), test)
-
-
 IN_THE_LETTERBOX = (
-    _mutation(
+    mutation(
         "the fence: a worker that lost its claim finishes nothing",
         "apps/webhooks/processing/finishing.py",
         "WHERE d.id = v.id AND d.claim_number = v.claim_number AND d.state = 'running'",
         "WHERE d.id = v.id AND d.state = 'running'",
         test=MACHINE,
     ),
-    _mutation(
+    mutation(
         "the fence holds the facts too: they roll back with a lost claim",
         "apps/webhooks/processing/batches.py",
         "                finish(remaining)\n",
         "                pass\n            with transaction.atomic():\n                finish(remaining)\n",
         test=MACHINE,
     ),
-    _mutation(
+    mutation(
         "leases run out",
         "apps/webhooks/processing/claiming.py",
         "(lease_until < statement_timestamp() OR (",
         "(false OR (",
         test=f"{CLAIMING}::test_a_lapsed_lease_is_claimed_alone_and_is_no_crash_yet",
     ),
-    _mutation(
+    mutation(
         "a live lease is nobody else's",
         "apps/webhooks/processing/claiming.py",
         "(lease_until < statement_timestamp() OR (",
         "(lease_until > statement_timestamp() OR (",
         test=f"{CLAIMING}::test_a_live_lease_is_nobody_elses",
     ),
-    _mutation(
+    mutation(
         "a redelivered message takes over what its task held",
         "apps/webhooks/processing/claiming.py",
         "OR (%(is_redelivered)s AND leased_by = %(task_id)s)",
         "OR (false AND %(is_redelivered)s AND leased_by = %(task_id)s)",
         test=f"{CLAIMING}::test_a_redelivered_ring_takes_over_what_its_task_held",
     ),
-    _mutation(
+    mutation(
         "a delivery that kills its workers is given up",
         "apps/webhooks/processing/claiming.py",
         '"most_crashes": MOST_CRASHES}',
         '"most_crashes": MOST_CRASHES * 1000}',
         test=f"{CLAIMING}::test_only_claims_made_alone_count_as_crashes_and_the_third_is_death",
     ),
-    _mutation(
+    mutation(
         "only a crash alone is counted",
         "apps/webhooks/processing/claiming.py",
         "SET crashes = suspect.crashes,",
         "SET crashes = suspect.crashes + 1,",
         test=f"{CLAIMING}::test_only_claims_made_alone_count_as_crashes_and_the_third_is_death",
     ),
-    _mutation(
+    mutation(
         "the dispatcher rings for what nobody rang for",
         "apps/webhooks/bell/dispatch.py",
         "    messages = ring.ring_for(ids)\n",
         "    messages = 0\n",
         test=f"{WEBHOOKS}/test_dispatch.py::test_due_deliveries_not_rung_for_are_rung_for_once",
     ),
-    _mutation(
+    mutation(
         "beat calls the dispatcher",
         "tformance/schedule.py",
         '    "dispatch": ',
         '    # "dispatch": ',
         test="tests/runtime/test_schedule.py::test_the_letterbox_is_looked_into_every_few_seconds",
     ),
-    _mutation(
+    mutation(
         "each worker has the letterbox looked into by itself",
         "tformance/celery.py",
         'app.steps["consumer"].add(Looking)\n',
         "",
         test=f"{WEBHOOKS}/test_worker.py::test_a_worker_without_any_beat_finds_what_nobody_rang_for",
     ),
-    _mutation(
+    mutation(
         "attempts are bounded",
         "apps/webhooks/processing/retry.py",
         "    if attempts >= MOST_ATTEMPTS:\n",
         "    if attempts >= MOST_ATTEMPTS * 100:\n",
         test=f"{WEBHOOKS}/test_retry.py::test_attempts_are_bounded",
     ),
-    _mutation(
+    mutation(
         "bodies of what may still be needed stay",
         "apps/webhooks/retention.py",
         " AND d.state IN ('processed', 'ignored')",
@@ -119,14 +97,14 @@ IN_THE_LETTERBOX = (
 )
 
 AT_THE_DOOR = (
-    _mutation(
+    mutation(
         "the signature is compared",
         "apps/webhooks/door/signature.py",
         'hmac.compare_digest(hmac.digest(slot.value, body, "sha256"), claimed)',
         "True",
         test=f"{WEBHOOKS}/test_door.py::test_a_body_changed_after_signing_is_401",
     ),
-    _mutation(
+    mutation(
         "weak secrets sign nothing",
         "apps/webhooks/door/signature.py",
         "    return len(value.encode()) >= SHORTEST_SECRET and len(set(value)) > 4",
@@ -145,42 +123,42 @@ AT_THE_DOOR = (
         ),
         f"{WEBHOOKS}/test_redelivery.py::test_200_concurrent_posts_of_one_guid_make_one_row",
     ),
-    _mutation(
+    mutation(
         "a duplicate of a finished delivery is a no-op",
         "apps/webhooks/door/keeping.py",
         "        state = CASE WHEN kept.state IN ('failed', 'dead')",
         "        state = CASE WHEN kept.state IN ('failed', 'dead', 'processed')",
         test=f"{WEBHOOKS}/test_redelivery.py::test_a_redelivery_of_a_finished_delivery_is_a_counted_no_op",
     ),
-    _mutation(
+    mutation(
         "a redelivery of a failed delivery arms it again",
         "apps/webhooks/door/keeping.py",
         "        not_before = CASE WHEN kept.state IN ('failed', 'dead')",
         "        not_before = CASE WHEN kept.state IN ('dead')",
         test=f"{WEBHOOKS}/test_redelivery.py::test_a_redelivery_arms_a_failed_delivery_again",
     ),
-    _mutation(
+    mutation(
         "only headers on the allow-list are kept",
         "apps/webhooks/door/hook.py",
         "    for name, environ_name in _ENVIRON_NAMES:",
         "    for name, environ_name in ((n[5:].lower(), n) for n in environ if n.startswith('HTTP_')):",
         test=f"{WEBHOOKS}/test_door.py::test_only_headers_on_the_allow_list_are_kept",
     ),
-    _mutation(
+    mutation(
         "a body over the limit is not read",
         "apps/webhooks/door/framing.py",
         "    if int(announced) > LARGEST_BODY:\n",
         "    if int(announced) > LARGEST_BODY * 1000:\n",
         test=f"{WEBHOOKS}/test_door.py::test_a_body_over_the_limit_is_413_and_is_not_read",
     ),
-    _mutation(
+    mutation(
         "the watchdog cuts a frozen connection",
         "apps/watchdog.py",
         "                    _cut(watched.wrapper)\n",
         "                    pass\n",
         test=f"{WEBHOOKS}/test_watchdog.py::test_a_connection_frozen_in_mid_flight_is_answered_503",
     ),
-    _mutation(
+    mutation(
         "a commit is on disk before it is acknowledged",
         "tformance/database.py",
         '"synchronous_commit": "on"',
@@ -191,7 +169,7 @@ AT_THE_DOOR = (
 )
 
 IN_THE_FACTS = (
-    _mutation(
+    mutation(
         "a snapshot that is not newer takes no lock",
         "apps/activity/merging.py",
         'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
@@ -211,7 +189,7 @@ IN_THE_FACTS = (
         ),
         "tests/activity/test_record.py::test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables",
     ),
-    _mutation(
+    mutation(
         "changes are marked in the transaction of their facts",
         "apps/activity/record.py",
         "    Change.objects.bulk_create(Change(kind=kind, key=key) for kind, key in changes)",
@@ -219,14 +197,14 @@ IN_THE_FACTS = (
         "    transaction.on_commit(lambda: Change.objects.bulk_create(Change(kind=k, key=v) for k, v in changes))",
         test=f"{STEPS}::test_a_fact_and_its_change_are_there_together_or_not_at_all",
     ),
-    _mutation(
+    mutation(
         "a change goes only when what follows from it is stored",
         "apps/metrics/recalculation.py",
         "        with transaction.atomic():\n            changes = claim(KNOWN, limit=BATCH, skipped=skipped)\n",
         "        changes = claim(KNOWN, limit=BATCH, skipped=skipped)\n        with transaction.atomic():\n",
         test=f"{STEPS}::test_a_change_is_gone_only_when_what_follows_from_it_is_stored",
     ),
-    _mutation(
+    mutation(
         "facts are read only under the lock",
         "apps/metrics/recalculation.py",
         "    lock(name for noun, keys in wanted for name in noun.locks(keys))\n",
@@ -244,21 +222,21 @@ IN_CELERY = (
         ),
         f"{WEBHOOKS}/test_worker.py::test_a_killed_child_costs_no_lease_and_no_neighbour",
     ),
-    _mutation(
+    mutation(
         "a queue carries JSON and never pickles",
         "tformance/broker.py",
         '"accept_content": ["json"],  #',
         '"accept_content": ["json", "pickle"],  #',
         test=f"{SETTINGS}::test_the_running_application_has_the_pinned_value",
     ),
-    _mutation(
+    mutation(
         "a half-open connection to the broker is noticed",
         "tformance/broker.py",
         '    "socket_timeout": 5,',
         '    "socket_timeout": None,',
         test=f"{SETTINGS}::test_a_worker_notices_a_connection_that_died_without_a_word",
     ),
-    _mutation(
+    mutation(
         "a worker that has gone deaf starts over",
         "tformance/hearing.py",
         "            raise DeafWorkerError(",
@@ -267,4 +245,4 @@ IN_CELERY = (
     ),
 )
 
-MUTATIONS = (*IN_THE_LETTERBOX, *AT_THE_DOOR, *IN_THE_FACTS, *IN_CELERY)
+MUTATIONS = (*IN_THE_LETTERBOX, *AT_THE_DOOR, *IN_THE_FACTS, *IN_CELERY, *IN_READING_GITHUB)

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from apps.integrations.github.limits import GRAPHQL, RateLimit
 from apps.integrations.github.shared_memory import PREFIX
-from apps.integrations.github.verdicts import Kind, Verdict
+from apps.integrations.github.verdicts import SECONDARY_S, Kind, Verdict
 
 SCRIPTS = Path(__file__).parent / "lua"
 THE_APP = 0
@@ -162,7 +162,7 @@ class RateBudget:
     def _remember(self, lease: Lease, *, verdict: Verdict, now: float) -> None:
         if verdict.kind in {Kind.PRIMARY, Kind.SECONDARY}:
             resource = lease.resource if verdict.kind is Kind.PRIMARY else ""
-            self._blocked[lease.installation_id, resource] = now + (verdict.wait_s or 60.0)
+            self._blocked[lease.installation_id, resource] = now + (verdict.wait_s or SECONDARY_S)
 
 
 def key(installation_id: int, name: str) -> str:

@@ -18,13 +18,12 @@ from typing import Any
 import requests
 from github import Auth, GithubException
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
-from urllib3.exceptions import HTTPError
 
 from apps.integrations.github.answers import Answer, Elsewhere, next_path, path_below
 from apps.integrations.github.budget import THE_APP, Lease, Parked, Purpose, RateBudget
 from apps.integrations.github.credentials import AppCredentials, app_credentials
 from apps.integrations.github.limits import CORE, GRAPHQL, answered_at, rate_limit
-from apps.integrations.github.verdicts import Kind, Received, Silence, Verdict, judge
+from apps.integrations.github.verdicts import SECONDARY_S, Kind, Received, Silence, Verdict, judge
 
 HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 USER_AGENT = "tformance"
@@ -177,12 +176,16 @@ class GitHubClient:
             data=_data(received, verdict=verdict, is_graphql=request.is_graphql),
             observed_at=answered_at(headers),
             limit=limit,
-            not_before=None if verdict.wait_s is None else self.clock() + verdict.wait_s,
+            not_before=self._not_before(verdict),
             up_next=up_next,
             took_s=time.monotonic() - started_s,
         )
         self._log(request, answer, payer=lease.installation_id)
         return received, self._with_next_page(answer, headers=headers)
+
+    def _not_before(self, verdict: Verdict) -> float | None:
+        wait_s = SECONDARY_S if verdict.kind is Kind.SECONDARY and verdict.wait_s is None else verdict.wait_s
+        return None if wait_s is None else self.clock() + wait_s
 
     def _with_next_page(self, answer: Answer, *, headers: Mapping[str, str]) -> Answer:
         try:
@@ -199,7 +202,7 @@ class GitHubClient:
             status, named, text = requester.requestJson(
                 request.method, url, dict(request.parameters), headers, request.body
             )
-        except (requests.RequestException, HTTPError, GithubException, OSError, ValueError) as error:
+        except (requests.RequestException, GithubException, OSError, ValueError) as error:
             return _silence(error)
         return Received(status=status, headers=named, document=_document(text))
 
@@ -257,4 +260,4 @@ def _silence(error: Exception) -> Silence:
         return Silence.TIMEOUT
     if isinstance(error, requests.ConnectionError) and "timed out" in str(error).lower():
         return Silence.TIMEOUT  # while the body was read
-    return Silence.CONNECTION if isinstance(error, OSError | HTTPError) else Silence.GARBLED
+    return Silence.CONNECTION if isinstance(error, OSError) else Silence.GARBLED

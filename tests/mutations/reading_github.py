@@ -1,0 +1,107 @@
+"""The safeties of reading GitHub's API."""
+
+from tests.mutations.edits import Mutation, mutation
+
+GITHUB = "apps/integrations/github"
+BUDGET, CLIENT, TOKENS = (f"tests/integrations/test_{name}.py" for name in ("budget", "client", "tokens"))
+
+IN_READING_GITHUB: tuple[Mutation, ...] = (
+    mutation(
+        "nothing goes out while a limit is spent",
+        f"{GITHUB}/lua/take.lua",
+        'if left < math.floor(limit * reserve) then return later("spent", resets_at) end',
+        "",
+        test=f"{CLIENT}::test_a_spent_limit_stops_requests_until_the_reset",
+    ),
+    mutation(
+        "points of requests in flight are spent already",
+        f"{GITHUB}/lua/take.lua",
+        "- promised - cost",
+        "- cost",
+        test=f"{BUDGET}::test_points_of_requests_in_flight_are_spent_already",
+    ),
+    mutation(
+        "a secondary limit stops the whole installation",
+        f"{GITHUB}/lua/take.lua",
+        'if now < blocked_until then return later("blocked", blocked_until) end',
+        "",
+        test=f"{CLIENT}::test_a_secondary_limit_is_obeyed_as_long_as_github_asks",
+    ),
+    mutation(
+        "after a secondary limit one request goes first",
+        f"{GITHUB}/lua/take.lua",
+        'if (number("strikes") or 0) > 0 then',
+        "if false then",
+        test=f"{BUDGET}::test_after_a_secondary_limit_one_request_goes_first",
+    ),
+    mutation(
+        "one GraphQL request of an installation at a time",
+        f"{GITHUB}/budget.py",
+        "IN_FLIGHT = {GRAPHQL: 1}",
+        "IN_FLIGHT = {GRAPHQL: 4}",
+        test=f"{CLIENT}::test_four_workers_keep_one_graphql_request_in_flight",
+    ),
+    mutation(
+        "repositories take turns",
+        f"{GITHUB}/lua/take.lua",
+        "or (theirs == priority and turn(whose) < mine)",
+        "",
+        test=f"{BUDGET}::test_repositories_take_turns",
+    ),
+    mutation(
+        "within a window what is left only falls",
+        f"{GITHUB}/lua/settle.lua",
+        'math.min(remaining, number(resource .. ".remaining") or remaining)',
+        "remaining",
+        test=f"{BUDGET}::test_within_a_window_what_is_left_only_falls",
+    ),
+    mutation(
+        "a request that dies half way frees its place",
+        f"{GITHUB}/client.py",
+        "            up_next = self.budget.settle(lease, verdict=verdict, limit=limit)\n",
+        "        up_next = self.budget.settle(lease, verdict=verdict, limit=limit)\n",
+        test=f"{CLIENT}::test_a_request_that_dies_half_way_frees_its_place",
+    ),
+    mutation(
+        "PyGithub follows no redirect",
+        f"{GITHUB}/client.py",
+        '(LOCATION if name.lower() == "location" else name, value)',
+        "(name, value)",
+        test=f"{CLIENT}::test_a_renamed_repository_is_read_under_its_old_name_with_its_query",
+    ),
+    mutation(
+        "a redirect or a next page leads to no other host",
+        f"{GITHUB}/answers.py",
+        "if not same_host or",
+        "if",
+        test=f"{CLIENT}::test_a_next_page_on_another_host_is_not_an_end",
+    ),
+    mutation(
+        "a hole in a page is not a page",
+        f"{GITHUB}/null_nodes.py",
+        "return any(not _is_explained(path, explained) for path in null_nodes(data))",
+        "return False",
+        test=f"{CLIENT}::test_a_hole_in_a_page_is_not_a_page",
+    ),
+    mutation(
+        "one token serves all workers",
+        f"{GITHUB}/access.py",
+        "            if renewed is not None and self.tokens.is_lasting(renewed):\n",
+        "            if False:\n",
+        test=f"{TOKENS}::test_one_token_serves_all_workers",
+    ),
+    mutation(
+        "a 401 marks nothing as removed",
+        f"{GITHUB}/access.py",
+        "        if standing in {Standing.ACTIVE, Standing.UNKNOWN}:\n",
+        "        if False:\n",
+        test=f"{TOKENS}::test_a_401_marks_nothing_as_removed_while_github_knows_the_installation",
+    ),
+    mutation(
+        "a list that goes on is never called complete",
+        f"{GITHUB}/snapshots/graphql_dialect.py",
+        'return listed is None or not listed["pageInfo"]["hasNextPage"]',
+        "return True",
+        test="tests/integrations/test_both_roads.py::test_a_list_that_goes_on_is_never_called_complete",
+    ),
+)
