@@ -1,5 +1,7 @@
 """What must be one transaction is one."""
 
+from uuid import uuid4
+
 import pytest
 from django.db import transaction
 from django.utils import timezone
@@ -9,6 +11,12 @@ from apps.activity.facts import Evidence, Source
 from apps.activity.models import Change, Contributor
 from apps.activity.record import record
 from apps.metrics.recalculation import drain
+from apps.webhooks import registry
+from apps.webhooks.door import inbox
+from apps.webhooks.door.hook import GitHubHook
+from apps.webhooks.models import Delivery
+from apps.webhooks.processing.batches import process
+from apps.webhooks.processing.claiming import claim_batch, claim_suspect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -17,10 +25,13 @@ class BreakdownError(Exception):
     """Whatever ends a transaction."""
 
 
-def tell() -> None:
+def profile() -> facts.ContributorProfile:
     stamp = facts.Stamp(source_updated_at=timezone.now(), translator_version=1)
-    profile = facts.ContributorProfile(stamp=stamp, github_id=1, login="somebody", kind="user")
-    record([Evidence(source=Source(kind="delivery", key="1"), facts=(profile,))])
+    return facts.ContributorProfile(stamp=stamp, github_id=1, login="somebody", kind="user")
+
+
+def tell() -> None:
+    record([Evidence(source=Source(kind="delivery", key="1"), facts=(profile(),))])
 
 
 def test_a_fact_and_its_change_are_there_together_or_not_at_all() -> None:
@@ -48,3 +59,18 @@ def test_a_change_is_gone_only_when_what_follows_from_it_is_stored(monkeypatch: 
     monkeypatch.undo()
     assert drain(seconds=5)
     assert Change.objects.count() == 0
+
+
+def test_a_worker_that_lost_its_claim_leaves_no_fact() -> None:
+    with registry.scoped_registration():
+        registry.translates("told")(lambda event: (profile(),))
+        hook = GitHubHook(hook_id=1, guid=uuid4(), event="told", headers={"content-type": "application/json"})
+        inbox.receive(hook, b"{}")
+        late = claim_batch([], task_id="late")
+        Delivery.objects.update(lease_until="2020-01-01T00:00:00Z")
+        taken_over = claim_suspect(task_id="other", is_redelivered=False)
+        assert taken_over is not None
+        process(late)
+        assert not Contributor.objects.exists()
+        process([taken_over])
+        assert Contributor.objects.count() == 1

@@ -19,8 +19,9 @@ class Mutation:
     safety: str
     edits: tuple[Edit, ...]
     test: str
+    waits_for_ever: bool = False  # how the test fails without the safety
 
 
-def mutation(safety: str, path: str, old: str, new: str, *, test: str) -> Mutation:
+def mutation(safety: str, path: str, old: str, new: str, *, test: str, waits_for_ever: bool = False) -> Mutation:
     """A safety that one edit removes."""
-    return Mutation(safety, (Edit(path, old, new),), test)
+    return Mutation(safety, (Edit(path, old, new),), test, waits_for_ever)

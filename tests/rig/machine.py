@@ -34,7 +34,7 @@ PROCESSES = (WEB, *WORKERS, *BEATS)
 ENGINES = ("postgres", "redis")
 NAME = "RIG_PROCESS"
 ALL_QUEUES = "live,figures,backfill,maintenance"
-START_SECONDS = 90
+START_SECONDS = 180  # on a machine that is busy with other tests
 
 
 @dataclass
