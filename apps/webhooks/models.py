@@ -50,6 +50,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             is_claimed_alone=False,
         )
 
+    def release_all_of(self, task_id: str) -> int:
+        """Put back at once whatever a task holds, without a verdict."""
+        return self.filter(state=Delivery.State.RUNNING, leased_by=task_id).update(
+            state=Delivery.State.RECEIVED,
+            not_before=Now(),
+            lease_until=None,
+            leased_by="",
+            is_claimed_alone=False,
+        )
+
     def lapse(self, *, claim_number: int) -> int:
         """Give up a held lease at once, so that the delivery is claimed alone next."""
         return self.held(claim_number=claim_number).update(lease_until=Now() - timedelta(seconds=1))

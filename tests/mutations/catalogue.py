@@ -45,6 +45,13 @@ IN_THE_LETTERBOX = (
         test=f"{CLAIMING}::test_a_redelivered_ring_takes_over_what_its_task_held",
     ),
     mutation(
+        "a claim whose answer is lost is taken back",
+        "apps/webhooks/processing/draining.py",
+        "        if leftovers.release_unheard(task_id):\n",
+        "        if not task_id:\n",
+        test=f"{WEBHOOKS}/test_watchdog.py::test_a_claim_whose_answer_is_lost_costs_no_lease",
+    ),
+    mutation(
         "a delivery that kills its workers is given up",
         "apps/webhooks/processing/claiming.py",
         '"most_crashes": MOST_CRASHES}',

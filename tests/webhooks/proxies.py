@@ -14,6 +14,8 @@ class FreezingProxy:
         self._target = target
         self._flowing = threading.Event()
         self._flowing.set()
+        self._answering = threading.Event()
+        self._answering.set()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -22,11 +24,16 @@ class FreezingProxy:
     def freeze(self) -> None:
         self._flowing.clear()
 
+    def swallow_answers(self) -> None:
+        """What is sent arrives; what comes back does not."""
+        self._answering.clear()
+
     def thaw(self) -> None:
         self._flowing.set()
+        self._answering.set()
 
     def close(self) -> None:
-        self._flowing.set()
+        self.thaw()
         for one in [self._listener, *self._sockets]:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -38,8 +45,8 @@ class FreezingProxy:
                 client, _ = self._listener.accept()
                 server = self._connect()
                 self._sockets += [client, server]
-                for pair in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+                for way in ((client, server, self._flowing), (server, client, self._answering)):
+                    threading.Thread(target=self._pump, args=way, daemon=True).start()
 
     def _connect(self) -> socket.socket:
         if isinstance(self._target, Path):
@@ -48,10 +55,11 @@ class FreezingProxy:
             return server
         return socket.create_connection(self._target)
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, may_pass: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 self._flowing.wait()
+                may_pass.wait()
                 sink.sendall(data)
 
 

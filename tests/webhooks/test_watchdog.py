@@ -12,7 +12,7 @@ from django.db import connection
 from apps import watchdog
 from apps.webhooks.door import keeping, secret_slots
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing import batches
+from apps.webhooks.processing import batches, claiming
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
 from tests.webhooks.proxies import FreezingProxy, refused_port
 
@@ -101,6 +101,20 @@ def test_a_frozen_worker_leaves_its_deliveries_to_the_next_claim(
     made_up_event.make_facts = freeze_once
     drain()
     assert (only().state, only().reason, only().attempts) == ("failed", "timed_out", 1)
+
+
+def test_a_claim_whose_answer_is_lost_costs_no_lease(
+    proxy: FreezingProxy, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claiming, "LONGEST_WAIT_S", 0.5)
+    github.deliver()
+    proxy.swallow_answers()
+    threading.Timer(1.0, proxy.thaw).start()  # for the next connection
+    with pytest.raises(watchdog.TimeIsUp):
+        drain()
+    assert (only().state, only().claim_number, only().leased_by) == ("received", 1, "")
+    assert drain() == 1
+    assert (only().state, only().attempts, only().crashes) == ("processed", 1, 0)
 
 
 def test_the_watchdog_spares_those_in_time() -> None:

@@ -17,7 +17,7 @@ FAIR_SHARE = 20  # what one installation gets of a batch while others wait
 MOST_BYTES = 32 * 1024 * 1024
 MOST_CRASHES = 3
 LEASE_S = 60
-LONGEST_WAIT_S = 10.0
+LONGEST_WAIT_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)

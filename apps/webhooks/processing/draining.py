@@ -2,7 +2,10 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.db import Error, connection
 
 from apps.crash_points import crash_point
 from apps.webhooks.bell import ring
@@ -22,12 +25,14 @@ def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
     claimed_count = 0
     named = ids
     while True:
-        batch = claiming.claim_batch(named, task_id=task_id)
+        with _heard(task_id):
+            batch = claiming.claim_batch(named, task_id=task_id)
         if batch:
             crash_point("claim.after_commit")
         named = ()
         process(batch)
-        suspect = claiming.claim_suspect(task_id=task_id, is_redelivered=is_redelivered)
+        with _heard(task_id):
+            suspect = claiming.claim_suspect(task_id=task_id, is_redelivered=is_redelivered)
         if suspect is not None:
             crash_point("suspect.after_commit")
             _examine(suspect)
@@ -37,6 +42,18 @@ def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
         if time.monotonic() - started_s > BUDGET_S:
             ring.ring_for_more()
             return claimed_count
+
+
+@contextmanager
+def _heard(task_id: str) -> Iterator[None]:
+    """A claim whose answer is lost is taken back, and somebody else is asked to claim."""
+    try:
+        yield
+    except Error:
+        connection.close()
+        if leftovers.release_unheard(task_id):
+            ring.ring_for_more()
+        raise
 
 
 def _examine(suspect: claiming.Claimed) -> None:
