@@ -16,13 +16,23 @@ logger = logging.getLogger(__name__)
 class Gatherer(Generic[Item]):
     """One daemon thread per process, started by the first item; after a fork the child starts its own.
 
-    After rest an item is handed over at once. Then comes a pause, so that whatever comes in quickly goes together.
+    After rest an item is handed over at once. Then comes a pause, so that whatever comes in quickly goes together: the
+    longer, the more came.
     """
 
-    def __init__(self, *, name: str, hand_over: Callable[[list[Item]], None], pause_s: float, capacity: int) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        hand_over: Callable[[list[Item]], None],
+        pause_s: float,
+        longest_pause_s: float,
+        capacity: int,
+    ) -> None:
         self._name = name
         self._hand_over = hand_over
         self._pause_s = pause_s
+        self._longest_pause_s = longest_pause_s
         self._capacity = capacity
         self.forget()
         _gatherers.add(self)
@@ -66,7 +76,7 @@ class Gatherer(Generic[Item]):
                 logger.exception("gatherer_failed", extra={"gatherer": self._name})
             for _ in gathered:
                 items.task_done()
-            time.sleep(self._pause_s)
+            time.sleep(min(self._pause_s * len(gathered), self._longest_pause_s))
 
 
 _gatherers: "weakref.WeakSet[Gatherer[Any]]" = weakref.WeakSet()

@@ -22,7 +22,9 @@ PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
 RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
 DISPATCH_TASK = "apps.webhooks.tasks.dispatch"
 MOST_PER_MESSAGE = 50
-PAUSE_S = 0.05  # between two messages of a process: publishing one costs more than keeping a delivery does
+# Between two messages of a process: publishing one, and a worker's batch, cost the less the more deliveries share them.
+PAUSE_S = 0.05
+LONGEST_PAUSE_S = 0.25
 QUIET_AFTER_FAILURE_S = 2.0
 LAST_WORDS_S = 1.0
 # One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
@@ -109,7 +111,11 @@ class Ring:
         self._quiet_until_s = 0.0
         self._owes = False
         self._gatherer: Gatherer[Post] = Gatherer(
-            name="ring", hand_over=self.ring, pause_s=PAUSE_S, capacity=MOST_PER_MESSAGE * 100
+            name="ring",
+            hand_over=self.ring,
+            pause_s=PAUSE_S,
+            longest_pause_s=LONGEST_PAUSE_S,
+            capacity=MOST_PER_MESSAGE * 100,
         )
 
     def tell(self, post: Post) -> None:

@@ -31,12 +31,12 @@ MOST_BYTES_TOGETHER = 1024 * 1024
 # Rows are written in the order of their keys, so that two processes with the same ones cannot wait for each other.
 _KEEP = """
 WITH posted AS (
-    SELECT * FROM unnest(
-        %(hook_id)b::bigint[], %(guid)b::uuid[], %(event)b::text[], %(action)b::text[], %(installation_id)b::bigint[],
-        %(repository_id)b::bigint[], %(body_sha256)b::bytea[], %(size)b::bigint[], %(source)b::bigint[],
-        %(signed_by)b::text[], %(content)b::bytea[], %(headers)b::text[]
-    ) AS posted (hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by,
-                 content, headers)
+    SELECT hook_id, guid, event, action, installation_id, repository_id, decode(sha256, 'hex') AS body_sha256, size,
+           source, signed_by, content, headers
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS one (
+        place bigint, hook_id bigint, guid uuid, event text, action text, installation_id bigint, repository_id bigint,
+        sha256 text, size bigint, source smallint, signed_by text, headers jsonb
+    ) JOIN unnest(%(contents)b::bytea[]) WITH ORDINALITY AS body (content, place) USING (place)
 ), arrived AS (
     INSERT INTO webhooks_delivery AS kept
         (hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by)
@@ -54,7 +54,7 @@ WITH posted AS (
     RETURNING id, hook_id, guid, duplicates, rung_at, body_sha256
 ), body AS (
     INSERT INTO webhooks_deliverybody (delivery_id, content, headers)
-    SELECT arrived.id, posted.content, posted.headers::jsonb FROM arrived JOIN posted USING (hook_id, guid)
+    SELECT arrived.id, posted.content, posted.headers FROM arrived JOIN posted USING (hook_id, guid)
     WHERE arrived.duplicates = 0
 )
 SELECT hook_id, guid, arrived.id, arrived.duplicates = 0, arrived.rung_at = statement_timestamp(),
@@ -188,20 +188,26 @@ def write(parcels: Sequence[Parcel]) -> dict[tuple[int, UUID], Kept]:
     return {(hook_id, guid): Kept(*found) for hook_id, guid, *found in rows}
 
 
-def _parameters(parcels: Sequence[Parcel]) -> dict[str, list[Any]]:
+def _parameters(parcels: Sequence[Parcel]) -> dict[str, Any]:
+    """One JSON document for all the short columns: the driver takes longer over a dozen arrays than all else does."""
+    rows = [_row(one, place=place) for place, one in enumerate(parcels, start=1)]
+    return {"rows": json.dumps(rows), "contents": [one.content for one in parcels]}
+
+
+def _row(parcel: Parcel, *, place: int) -> dict[str, Any]:
     return {
-        "hook_id": [one.hook.hook_id for one in parcels],
-        "guid": [one.hook.guid for one in parcels],
-        "event": [one.hook.event for one in parcels],
-        "action": [one.routing.action for one in parcels],
-        "installation_id": [one.routing.installation_id for one in parcels],
-        "repository_id": [one.routing.repository_id for one in parcels],
-        "body_sha256": [hashlib.sha256(one.content).digest() for one in parcels],
-        "size": [len(one.content) for one in parcels],
-        "source": [one.source for one in parcels],
-        "signed_by": [one.signed_by for one in parcels],
-        "content": [one.content for one in parcels],
-        "headers": [json.dumps(dict(one.hook.headers)) for one in parcels],
+        "place": place,
+        "hook_id": parcel.hook.hook_id,
+        "guid": str(parcel.hook.guid),
+        "event": parcel.hook.event,
+        "action": parcel.routing.action,
+        "installation_id": parcel.routing.installation_id,
+        "repository_id": parcel.routing.repository_id,
+        "sha256": hashlib.sha256(parcel.content).hexdigest(),
+        "size": len(parcel.content),
+        "source": parcel.source,
+        "signed_by": parcel.signed_by,
+        "headers": dict(parcel.hook.headers),
     }
 
 
