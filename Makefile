@@ -70,13 +70,13 @@ upgrade: $(VENV)/run.stamp  ## After `git pull`: install what is new, back up, m
 test: $(VENV)/dev.stamp  ## Run the whole test suite on engines of its own (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-chaos: $(VENV)/dev.stamp  ## Break a running system at random for DURATION= seconds (600), account for each delivery; SEED= repeats
+chaos: $(VENV)/dev.stamp  ## Break a running system at random for DURATION= seconds (600), RATE= a second, and account for each delivery; SEED= repeats
 	@$(BIN)/python -m tests.rig.chaos --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
 
-recovery: $(VENV)/dev.stamp  ## Break one thing at a time and measure how long it shows, against a limit each (minutes)
+recovery: $(VENV)/dev.stamp  ## Break one thing at a time and measure how long it shows, against a limit each (minutes; NAMES= words of some)
 	@$(BIN)/python -m tests.rig.recoveries $(NAMES)
 
-mutations: $(VENV)/dev.stamp  ## Remove one safety at a time, and show that a test fails for each (minutes)
+mutations: $(VENV)/dev.stamp  ## Remove one safety at a time, and show that a test fails for each (minutes; NAMES= words of some)
 	@$(BIN)/python -m tests.mutations $(NAMES)
 
 permutations: $(VENV)/dev.stamp  ## Deliver the worked example in COUNT= (1000) random orders, each to the same tables (minutes)
@@ -120,7 +120,7 @@ lock: $(VENV)/dev.stamp  ## Resolve the dependencies again (needs uv)
 clean:  ## Delete what can be made again: .venv, caches, the tests' engines. Never your data
 	@if [ -x $(BIN)/python ] && [ -d var/test ]; then TFORMANCE_VAR=var/test $(BIN)/python -m tformance.embedded remove --yes; fi
 	rm -rf $(VENV) var/test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find apps tformance tests -name __pycache__ -prune -exec rm -rf {} +
+	find apps tformance tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # --- The environment of Python ---------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """A worker keeps its database connection from task to task, and looks at it before each.
 
 By itself Celery closes it around every task; opening one anew costs the server more than the task. Celery imports this
-module in its workers (CELERY_IMPORTS), where CELERY_DB_REUSE_MAX keeps it from closing.
+module in its workers (`imports` in tformance/broker.py), where `db_reuse_max` keeps it from closing.
 """
 
 from contextlib import suppress

@@ -35,7 +35,7 @@ MULTIPLY = (
        JOIN LATERAL (SELECT * FROM activity_pullrequest WHERE number < {base} AND merged_at IS NOT NULL
                      ORDER BY id OFFSET series % 20 LIMIT 1) AS model ON true""",
     """INSERT INTO activity_review (github_id, repository_id, number, author_id, submitted_at, stamp, verdict)
-       SELECT {base} * 1000 + number, repository_id, number, author_id, created_at, core_stamp, 'approved'
+       SELECT {base}::bigint * 1000 + number, repository_id, number, author_id, created_at, core_stamp, 'approved'
        FROM activity_pullrequest WHERE number > {base}""",
     """INSERT INTO activity_pullrequestevent (repository_id, number, kind, subject, at, source)
        SELECT repository_id, number, 'head_moved', head_sha, created_at, 'webhook'

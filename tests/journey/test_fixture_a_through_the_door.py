@@ -1,4 +1,4 @@
-"""The worked example of METRICS.md, posted at the door as GitHub posts it, in any order and with repeats."""
+"""The worked example of the figures, posted at the door as GitHub posts it, in any order and with repeats."""
 
 import os
 import random

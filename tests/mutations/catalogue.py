@@ -45,6 +45,20 @@ IN_THE_LETTERBOX = (
         test=f"{CLAIMING}::test_a_redelivered_ring_takes_over_what_its_task_held",
     ),
     mutation(
+        "a delivery that cannot be written spoils none beside it",
+        "apps/webhooks/door/keeping.py",
+        "            for turn in turns:\n                _write_for([turn])\n            return\n",
+        "            pass\n",
+        test=f"{WEBHOOKS}/test_keeping.py::test_one_that_cannot_be_written_spoils_none_beside_it",
+    ),
+    mutation(
+        "a worker that has gone deaf reconnects",
+        "tformance/celery.py",
+        'app.steps["consumer"].add(Hearing)\n',
+        "",
+        test="tests/faults/test_hearing.py::test_every_worker_listens",
+    ),
+    mutation(
         "a claim whose answer is lost is taken back",
         "apps/webhooks/processing/draining.py",
         "        if leftovers.release_unheard(task_id):\n",
@@ -82,7 +96,7 @@ IN_THE_LETTERBOX = (
     mutation(
         "each worker has the letterbox looked into by itself",
         "tformance/celery.py",
-        'app.steps["consumer"].add(Looking)\n',
+        'app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")\n',
         "",
         test=f"{WEBHOOKS}/test_worker.py::test_a_worker_without_any_beat_finds_what_nobody_rang_for",
     ),

@@ -59,13 +59,6 @@ def _process_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]
             lasts_s=chance.uniform(2, 12),
         )
 
-    def crash_point() -> Fault:
-        point = chance.choice(sorted(POINTS))
-        return Fault(name=f"crash at {point}", begin=lambda: rig.crash_at(point), lasts_s=4)
-
-    def beats() -> Fault:
-        return Fault(name="kill -9 both beats", begin=lambda: [rig.kill(rig.group(beat)) for beat in BEATS])
-
     return [
         lambda: group(WEB),
         lambda: group(*WORKERS),
@@ -75,11 +68,19 @@ def _process_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]
         lambda: group(*BEATS),
         terminate,
         stop,
-        beats,
-        crash_point,
-        crash_point,
-        crash_point,
+        *_crash_faults(rig, chance),
     ]
+
+
+def _crash_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]]:
+    def crash_point() -> Fault:
+        point = chance.choice(sorted(POINTS))
+        return Fault(name=f"crash at {point}", begin=lambda: rig.crash_at(point), lasts_s=4)
+
+    def beats() -> Fault:
+        return Fault(name="kill -9 both beats", begin=lambda: [rig.kill(rig.group(beat)) for beat in BEATS])
+
+    return [beats, crash_point, crash_point, crash_point]
 
 
 def _engine_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]]:

@@ -26,7 +26,7 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
     "password_encryption": "scram-sha-256",
-    "max_connections": "200",  # more than the web process has threads: each may hold one
+    "max_connections": "200",  # more than all web processes have threads: each may hold one
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
     "wal_compression": "on",

@@ -119,7 +119,7 @@ class Ring:
         )
 
     def tell(self, post: Post) -> None:
-        """Have the delivery rung for within milliseconds; returns at once, whatever the broker does."""
+        """Have the delivery rung for, at once after rest and within a moment under load; never waits for the broker."""
         if not self._gatherer.put(post):
             RINGS.labels("dropped").inc()
 

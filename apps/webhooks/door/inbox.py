@@ -45,7 +45,8 @@ def receive(
     content_type = hook.headers.get("content-type", "")
     routing = find_routing(content, is_form=is_form(content_type))
     kept = _line.keep(Parcel(hook=hook, content=content, routing=routing, source=int(source), signed_by=signed_by))
-    outcome = _outcome(kept, is_conflict=not kept.is_same_body and _flag_conflict(kept, content, content_type))
+    is_conflict = not kept.is_same_body and _flag_conflict(kept, content=content, content_type=content_type)
+    outcome = _outcome(kept, is_conflict=is_conflict)
     receipt = Receipt(id=kept.id, key=f"{hook.hook_id}:{hook.guid}", outcome=outcome)
     if kept.is_due:
         ring.tell(ring.Post(id=receipt.id, key=receipt.key))
@@ -53,7 +54,7 @@ def receive(
     return receipt
 
 
-def _flag_conflict(kept: Kept, content: bytes, content_type: str) -> bool:
+def _flag_conflict(kept: Kept, *, content: bytes, content_type: str) -> bool:
     with watchdog.limit(seconds=LONGEST_WAIT_S):
         return conflicts.flag_other_content(kept.id, content=content, content_type=content_type)
 

@@ -88,28 +88,33 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
     except _WRONG_SHAPE as error:
         raise UnusablePayload("shape_mismatch", describe(error)) from error
     except Exception as error:  # a translator with a bug costs this delivery an attempt, not the batch
-        logger.error(  # noqa: TRY400  the exception's own words may be the payload's
-            "translator_failed",
-            extra={
-                "delivery": claimed.id,
-                "github_event": event.name,
-                "error": type(error).__name__,
-                "where": place_of(error),
-            },
-        )
-        return Verdict(
-            claimed=claimed,
-            state=Delivery.State.FAILED,
-            reason="translator_failed",
-            error=describe(error),
-            routing=routing,
-        )
+        return _failed(claimed, error, routing=routing)
     return Verdict(
         claimed=claimed,
         state=Delivery.State.PROCESSED,
         routing=routing,
         is_sanitised=document.is_sanitised,
         facts=facts,
+    )
+
+
+def _failed(claimed: Claimed, error: Exception, *, routing: Routing) -> Verdict:
+    """The log has no trace: the exception's own words may be the payload's."""
+    logger.error(
+        "translator_failed",
+        extra={
+            "delivery": claimed.id,
+            "github_event": claimed.event,
+            "error": type(error).__name__,
+            "where": place_of(error),
+        },
+    )
+    return Verdict(
+        claimed=claimed,
+        state=Delivery.State.FAILED,
+        reason="translator_failed",
+        error=describe(error),
+        routing=routing,
     )
 
 
