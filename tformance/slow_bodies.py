@@ -112,10 +112,16 @@ class Lateness:
         while True:
             self._busy.wait()
             time.sleep(LOOK_EVERY_S)
-            begun_s = time.monotonic() - self._seconds
-            late = {reading.address for reading in list(self._readings.values()) if reading.started_s <= begun_s}
-            if late and (ended := end_quiet(addresses=late, seconds=self._seconds)):
-                logger.warning("slow_bodies_cut", extra={"addresses": len(late), "connections": ended})
+            try:
+                self._end_the_late()
+            except Exception:  # the guard outlives whatever it runs into, such as a lack of file descriptors
+                logger.exception("slow_bodies_failed")
             self._busy.clear()
             if self._readings:  # after the clear: who registers in between is seen
                 self._busy.set()
+
+    def _end_the_late(self) -> None:
+        begun_s = time.monotonic() - self._seconds
+        late = {reading.address for reading in list(self._readings.values()) if reading.started_s <= begun_s}
+        if late and (ended := end_quiet(addresses=late, seconds=self._seconds)):
+            logger.warning("slow_bodies_cut", extra={"addresses": len(late), "connections": ended})

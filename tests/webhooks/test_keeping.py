@@ -44,6 +44,15 @@ def nobody_can_write() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def somebody_holds(guid: uuid.UUID) -> Iterator[None]:
+    """The row of this delivery is locked until the block ends."""
+    info = connection.connection.info
+    with psycopg.connect(info.dsn, password=info.password or None) as other:
+        other.execute("SELECT FROM webhooks_delivery WHERE guid = %s FOR UPDATE", [guid])
+        yield
+
+
 def disconnecting(act: Callable[[], object]) -> Callable[[], object]:
     """The same on a thread of its own, which leaves no database connection behind."""
 
@@ -104,6 +113,26 @@ def test_one_that_cannot_be_written_spoils_none_beside_it(line: Line, threads: T
     assert all(isinstance(one.result(), Kept) for one in (first, *good))
     assert isinstance(bad.exception(), DatabaseError)
     assert Delivery.objects.count() == 4
+
+
+def test_a_row_that_somebody_holds_costs_none_beside_it_its_answer(
+    line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guid = uuid.uuid4()
+    line.keep(parcel(guid=guid))
+    options = connection.settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "options", f"{options.get('options', '')} -c lock_timeout=300")  # as web has one
+    line._writers = 1  # somebody writes
+    repeated = threads.submit(disconnecting(lambda: line.keep(parcel(guid=guid))))
+    others = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(3)]
+    eventually(lambda: len(line._turns) == 4)
+    with somebody_holds(guid):
+        with line._lock:
+            line._writers = 0
+            line._appoint()
+        assert all(isinstance(one.result(), Kept) for one in others)
+        assert isinstance(repeated.exception(), DatabaseError)
+    assert line._writers == 0
 
 
 def test_large_bodies_are_not_gathered(line: Line, threads: ThreadPoolExecutor) -> None:

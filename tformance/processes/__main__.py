@@ -91,7 +91,9 @@ def act(command: str, *, var: Path) -> int:
 def chosen_program(options: argparse.Namespace) -> Program:
     match options.kind:
         case "web":
-            return programs.web(port=options.port, host=options.host, counters=var_folder() / "counters")
+            return programs.web(
+                port=options.port, host=options.host, counters=var_folder() / "counters" / str(options.port)
+            )
         case "worker":
             name = f"worker-{options.queues.replace(',', '-')}"
             return programs.worker(name, queues=options.queues, concurrency=options.concurrency)

@@ -1,7 +1,6 @@
 """What runs: the command line of each process. docker-compose.yml and deploy/ run the same ones."""
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,8 +54,9 @@ def web(*, port: int, host: str = "127.0.0.1", counters: Path | None = None) -> 
 def _shared_counters(folder: Path | None) -> dict[str, str]:
     if folder is None or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         return {}
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for left in folder.glob("*.db"):  # of an earlier run
+        left.unlink()
     return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 

@@ -115,7 +115,7 @@ def _start(var: Path, *, stack: ExitStack) -> "subprocess.Popen[bytes]":
     port = choose_port(var)
     os.environ["PORT"] = str(port)  # for everything we start
     _remember(var, port=port)
-    everything = (programs.web(port=port, counters=var / "counters"), *programs.workers(), programs.beat())
+    everything = (programs.web(port=port, counters=var / "counters" / str(port)), *programs.workers(), programs.beat())
     supervisor = stack.enter_context(supervised(everything, var=var, mark=mark_of(var, run="run")))
     with step("web, workers and beat"):
         _await_web(port, var=var)

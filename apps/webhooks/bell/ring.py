@@ -1,12 +1,12 @@
 """The doorbell: tells the workers that there is post. A hint that may fail; the dispatcher looks by itself."""
 
-import atexit
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.util import Finalize
 
 from celery import current_app
 from kombu import Connection, Producer
@@ -179,7 +179,7 @@ class Ring:
 
 
 _ring = Ring()
-atexit.register(_ring.finish)
+Finalize(None, _ring.finish, exitpriority=0)  # atexit's are not called in the server's processes: they were forked
 
 
 def tell(post: Post) -> None:

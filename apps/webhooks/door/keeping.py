@@ -14,13 +14,14 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import Error, OperationalError, connection
 from psycopg import errors as postgres
 
 from apps import watchdog
 from apps.crash_points import crash_point
 from apps.webhooks.door.hook import GitHubHook
 from apps.webhooks.door.routing import Routing
+from apps.webhooks.processing.retry import blames_the_environment
 
 LONGEST_WAIT_S = 4.0
 OVERDUE_S = 0.05  # a write that takes longer holds up nobody: the next leads beside it
@@ -151,31 +152,45 @@ class Line:
         first.call.release()
 
     def _lead(self, turns: Sequence[_Turn]) -> None:
+        """Write for all of them, or, if one of them may be at fault, let each write for itself."""
+        others = turns[1:]
+        is_split = False
         try:
-            _write_for(turns)
+            is_split = not _write_for(turns)
         finally:
             with self._lock:
-                self._writers -= 1
-                if not self._writers:
-                    self._appoint()
-            for turn in turns[1:]:
+                if is_split:
+                    self._writers += len(others)
+                    for turn in turns:
+                        turn.leads = [turn]
+                else:
+                    self._writers -= 1
+                    if not self._writers:
+                        self._appoint()
+            for turn in others:
                 turn.call.release()
+        if is_split:
+            self._lead(turns[:1])
 
 
-def _write_for(turns: Sequence[_Turn]) -> None:
-    """Write together; if that fails for a reason that may be one of theirs, each by itself."""
+def _write_for(turns: Sequence[_Turn]) -> bool:
+    """Tell all of them how it went; False, and nobody is told, if it failed for what may be the fault of one."""
     try:
         found = write([turn.parcel for turn in turns])
-    except DatabaseError as error:
-        if len(turns) > 1 and not isinstance(error, OperationalError | InterfaceError):
-            for turn in turns:
-                _write_for([turn])
-            return
+    except Error as error:
+        if len(turns) > 1 and _may_be_one_of_theirs(error):
+            return False
         for turn in turns:
             turn.error = error
     else:
         for turn in turns:
             turn.kept = found[turn.parcel.key]
+    return True
+
+
+def _may_be_one_of_theirs(error: Error) -> bool:
+    """Whether each may fare better alone: somebody holds the row of one, or its content is refused."""
+    return not blames_the_environment(error) and not isinstance(error.__cause__, postgres.QueryCanceled)
 
 
 def write(parcels: Sequence[Parcel]) -> dict[tuple[int, UUID], Kept]:
@@ -216,7 +231,7 @@ def _execute_on_a_live_connection(parameters: dict[str, Any], wait: watchdog.Wat
     was_connected = connection.connection is not None
     try:
         return _execute(parameters)
-    except DatabaseError as error:
+    except Error as error:
         connection.close()
         if wait.is_cut or not was_connected or not _is_stale(error):
             raise
@@ -230,7 +245,7 @@ def _execute(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         return cursor.execute(_KEEP, parameters, prepare=True).fetchall()
 
 
-def _is_stale(error: DatabaseError) -> bool:
+def _is_stale(error: Error) -> bool:
     """Whether the server had closed the connection before it read the statement, as after a restart."""
     cause = error.__cause__
     return isinstance(cause, psycopg.OperationalError) and (

@@ -30,5 +30,7 @@ class Command(BaseCommand):
         except (OSError, ValueError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Stored the {stored}. Delete the file now.")
-        if settings.GITHUB_APP_ID:
-            self.stderr.write("GITHUB_APP_ID is set: the environment's key is used, not this one.")
+        if settings.GITHUB_APP_ID and settings.GITHUB_APP_PRIVATE_KEY:
+            self.stderr.write(
+                "GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY are set: the environment's key is used, not this one."
+            )
