@@ -42,7 +42,7 @@ def body_cost(running: Stack) -> Measurement:
     with running.running(programs.web(port=(port := free_port()))) as (web,):
         wait_until_ready(port)
         post(signed_deliveries(mixed_deliveries(count=100), secret=running.secret), port=port, count=100)
-        before = resident(web.pid)
+        before = peak_resident(web.pid)
         statuses = post([large], port=port, count=1, connections=1).statuses
         peak = peak_resident(web.pid)
     if statuses != {202: 1}:

@@ -58,7 +58,7 @@ class Stack:
             process = subprocess.Popen(
                 program.command,
                 cwd=CHECKOUT,
-                env=self.environment | {"TFORMANCE_ROLE": program.role} | more,
+                env=self.environment | {"TFORMANCE_ROLE": program.role, **program.environment} | more,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -63,6 +63,9 @@ SELECT hook_id, guid, arrived.id, arrived.duplicates = 0, arrived.rung_at = stat
 FROM arrived JOIN posted USING (hook_id, guid)
 """
 
+# The driver copies the elements of an array, and a single body may have 25 MB.
+_KEEP_ONE = _KEEP.replace("%(contents)b::bytea[]", "ARRAY[%(contents)b::bytea]")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
@@ -206,7 +209,8 @@ def write(parcels: Sequence[Parcel]) -> dict[tuple[int, UUID], Kept]:
 def _parameters(parcels: Sequence[Parcel]) -> dict[str, Any]:
     """One JSON document for all the short columns: the driver takes longer over a dozen arrays than all else does."""
     rows = [_row(one, place=place) for place, one in enumerate(parcels, start=1)]
-    return {"rows": json.dumps(rows), "contents": [one.content for one in parcels]}
+    contents = [one.content for one in parcels]
+    return {"rows": json.dumps(rows), "contents": contents[0] if len(contents) == 1 else contents}
 
 
 def _row(parcel: Parcel, *, place: int) -> dict[str, Any]:
@@ -242,7 +246,8 @@ def _execute(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     connection.ensure_connection()  # no health check: a stale connection shows below and is mended above
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         # The driver's own cursor binds on the server: the bytes travel as they are and the plan is kept.
-        return cursor.execute(_KEEP, parameters, prepare=True).fetchall()
+        statement = _KEEP if isinstance(parameters["contents"], list) else _KEEP_ONE
+        return cursor.execute(statement, parameters, prepare=True).fetchall()
 
 
 def _is_stale(error: Error) -> bool:
