@@ -1,13 +1,13 @@
 """A client that posts deliveries over keep-alive connections with as little work of its own as it can."""
 
-import hashlib
-import hmac
 import selectors
 import socket
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from apps.integrations.story.posting import sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,7 @@ class Answers:
 
 
 def signed(event: str, content: bytes, *, secret: str) -> Body:
-    digest = hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
-    return Body(event=event, content=content, signature=f"sha256={digest}")
+    return Body(event=event, content=content, signature=sign(content, secret=secret))
 
 
 def request(body: Body, *, path: str = "/webhooks/github/") -> bytes:

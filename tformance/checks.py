@@ -3,25 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
-
-
-@register(Tags.security)
-def private_key_is_a_key(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """The App's key is read at start, not at the first call."""
-    if not settings.GITHUB_APP_PRIVATE_KEY or _is_private_key(settings.GITHUB_APP_PRIVATE_KEY):
-        return []
-    return [
-        Error(
-            "GITHUB_APP_PRIVATE_KEY is not an RSA private key in PEM.",
-            hint="Give the .pem that GitHub made, whole, or its path in GITHUB_APP_PRIVATE_KEY_FILE.",
-            id="tformance.E001",
-        )
-    ]
 
 
 @register(Tags.security)
@@ -50,10 +34,3 @@ def mail_goes_somewhere(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
             id="tformance.W001",
         )
     ]
-
-
-def _is_private_key(pem: str) -> bool:
-    try:
-        return isinstance(load_pem_private_key(pem.encode(), password=None), RSAPrivateKey)
-    except (ValueError, TypeError):
-        return False

@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.db import DatabaseError
 
 from apps.encryption import Undecryptable, can_encrypt, decrypt
+from apps.integrations.github.credentials import is_signing_key
 from apps.integrations.models import AppPrivateKey
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -26,6 +27,17 @@ def check_api_url(app_configs: Any, **_: Any) -> Iterable[CheckMessage]:
         hint=f"For GitHub Enterprise Server: https://{host}/api/v3",
         id="integrations.E001",
     )
+
+
+@register(Tags.security)
+def check_private_key(app_configs: Any, **_: Any) -> Iterable[CheckMessage]:
+    """A key cut short on its way into the environment would be noticed only at the first call of the API."""
+    if settings.GITHUB_APP_PRIVATE_KEY and not is_signing_key(settings.GITHUB_APP_PRIVATE_KEY):
+        yield Error(
+            "GITHUB_APP_PRIVATE_KEY is not an RSA private key in PEM.",
+            hint="Give the .pem that GitHub made, whole, or its path in GITHUB_APP_PRIVATE_KEY_FILE.",
+            id="tformance.E001",  # of the environment's settings, as those are
+        )
 
 
 @register(Tags.security)

@@ -1,22 +1,14 @@
 """Whose fault a recalculation that failed is: that of the changes it worked off, or of the hour it ran in. Pure."""
 
-from django.db import Error, InterfaceError, OperationalError
+from apps.database_errors import OUT_OF_MEMORY, QUERY_CANCELED, blames_the_server, is_of_database, sqlstate_of
 
-# Classes of SQLSTATE that any change would meet: connection, resources, operator, system.
-_PASSING_CLASSES = ("08", "53", "57", "58")
-_READ_ONLY = "25006"
 _SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT = "40001", "40P01", "55P03"
-_PASSING = frozenset({_READ_ONLY, _SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT})
-# Memory, locks and time run out when one change makes too much stale.
-_OUT_OF_MEMORY, _QUERY_CANCELED = "53200", "57014"
-_OWN_FAULT = frozenset({_OUT_OF_MEMORY, _QUERY_CANCELED})
+_BUSY_WITH_OTHERS = frozenset({_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT})
+# Memory and time run out when one change makes too much stale.
+_OWN_FAULT = frozenset({OUT_OF_MEMORY, QUERY_CANCELED})
 
 
 def will_pass(error: BaseException) -> bool:
     """Whether the same changes may well succeed later: the database is away, read-only or busy with others."""
-    if not isinstance(error, Error):
-        return False
-    code = getattr(error.__cause__, "sqlstate", None)
-    if code is None:
-        return isinstance(error, OperationalError | InterfaceError)
-    return code in _PASSING or (code[:2] in _PASSING_CLASSES and code not in _OWN_FAULT)
+    is_busy = is_of_database(error) and sqlstate_of(error) in _BUSY_WITH_OTHERS
+    return is_busy or blames_the_server(error, but_for=_OWN_FAULT)

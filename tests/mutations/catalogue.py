@@ -47,8 +47,8 @@ IN_THE_LETTERBOX = (
     mutation(
         "a delivery that cannot be written spoils none beside it",
         "apps/webhooks/door/keeping.py",
-        "        if len(turns) > 1 and _may_be_one_of_theirs(error):\n",
-        "        if not turns:\n",
+        "        if len(turns) > 1 and not blames_the_server(error):",
+        "        if not turns:",
         test=f"{WEBHOOKS}/test_keeping.py::test_one_that_cannot_be_written_spoils_none_beside_it",
     ),
     mutation(

@@ -16,8 +16,6 @@ WEB_PROCESSES = max(1, min(os.cpu_count() or 1, 4))
 # Threads are cheap and one that waits for a slow client's body holds nothing else: many of them, so that such clients
 # are not in the way of others. Database connections are opened by the threads that need one, and kept for a minute.
 WEB_THREADS = 96  # of all web processes together
-# What a large body or batch took goes back to the system: glibc would raise these two limits by itself and keep it.
-GIVING_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 LONGEST_HEAD = 16 * 1024  # bytes of all headers together; GitHub's fit into 2 kB
 
 
@@ -50,7 +48,7 @@ def web(*, port: int, host: str = "127.0.0.1", counters: Path | None = None) -> 
     flags = ("--no-ws", "--respawn-failed-workers")
     pairs = tuple(part for pair in options.items() for part in pair)
     command = (sys.executable, "-m", "granian", *pairs, *flags, "tformance.wsgi:application")
-    return Program(name="web", role="web", command=command, environment=GIVING_BACK | _shared_counters(counters))
+    return Program(name="web", role="web", command=command, environment=_shared_counters(counters))
 
 
 def _shared_counters(folder: Path | None) -> dict[str, str]:
@@ -66,7 +64,7 @@ def worker(name: str, *, queues: str, concurrency: int) -> Program:
     """A Celery worker for some queues."""
     options = ("--queues", queues, "--concurrency", str(concurrency), "--hostname", f"{name}@%h")
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO")
-    return Program(name=name, role="worker", command=(*_celery(), "worker", *options, *quiet), environment=GIVING_BACK)
+    return Program(name=name, role="worker", command=(*_celery(), "worker", *options, *quiet))
 
 
 def beat() -> Program:

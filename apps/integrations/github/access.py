@@ -54,26 +54,26 @@ class GitHubAccess:
         return {Kind.GONE: Standing.REMOVED, Kind.AUTH: Standing.REFUSED}.get(answer.kind, Standing.UNKNOWN)
 
     def _ask(self, request: Request, *, installation_id: int, purpose: Purpose) -> Answer:
-        token = self._token(installation_id, purpose=purpose)
-        if isinstance(token, Answer):
-            return token
-        answer = self.client.exchange(request, bearer=token.value, payer=installation_id, purpose=purpose)
-        if answer.kind is not Kind.AUTH:
+        """Once more with a new token if the first is refused; then GitHub is asked how the installation stands."""
+        token, answer = self._attempt(request, installation_id=installation_id, purpose=purpose)
+        if token is None or answer.kind is not Kind.AUTH:
             return answer
         if self.tokens.is_fresh(token):
             return self._later(answer)
         self.tokens.drop(token)
-        return self._ask_once_more(request, installation_id=installation_id, purpose=purpose)
-
-    def _ask_once_more(self, request: Request, *, installation_id: int, purpose: Purpose) -> Answer:
-        """With a new token; if that is refused too, GitHub is asked what the installation's standing is."""
-        token = self._token(installation_id, purpose=purpose)
-        if isinstance(token, Answer):
-            return token
-        answer = self.client.exchange(request, bearer=token.value, payer=installation_id, purpose=purpose)
-        if answer.kind is not Kind.AUTH:
+        token, answer = self._attempt(request, installation_id=installation_id, purpose=purpose)
+        if token is None or answer.kind is not Kind.AUTH:
             return answer
         return self._with_standing(answer, installation_id=installation_id, purpose=purpose)
+
+    def _attempt(
+        self, request: Request, *, installation_id: int, purpose: Purpose
+    ) -> tuple[InstallationToken | None, Answer]:
+        """The token asked with, and the answer; without a token, why there is none."""
+        token = self._token(installation_id, purpose=purpose)
+        if isinstance(token, Answer):
+            return None, token
+        return token, self.client.exchange(request, bearer=token.value, payer=installation_id, purpose=purpose)
 
     def _token(self, installation_id: int, *, purpose: Purpose) -> InstallationToken | Answer:
         found = self.tokens.find(installation_id)

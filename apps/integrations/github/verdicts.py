@@ -11,9 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from apps.integrations.github.limits import number, resets_in_s, retry_after_s
-from apps.integrations.github.null_nodes import has_unexplained_null
-
-Path = tuple[str | int, ...]
+from apps.integrations.github.null_nodes import Path, has_unexplained_null
 
 
 class Kind(enum.Enum):

@@ -69,12 +69,16 @@ def ring_for_more() -> bool:
 
 def ring_for_changes() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
-    return _send([partial(current_app.send_task, RECALCULATE_TASK, retry=False, ignore_result=True)]) == 1
+    return _ask_for(RECALCULATE_TASK)
 
 
 def ring_for_dispatch() -> bool:
     """Ask for a look into the letterbox; whether the broker took the message."""
-    return _send([partial(current_app.send_task, DISPATCH_TASK, retry=False, ignore_result=True)]) == 1
+    return _ask_for(DISPATCH_TASK)
+
+
+def _ask_for(task: str) -> bool:
+    return _send([partial(current_app.send_task, task, retry=False, ignore_result=True)]) == 1
 
 
 def _send(messages: Iterable[Callable[..., object]]) -> int:

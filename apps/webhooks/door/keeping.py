@@ -19,9 +19,9 @@ from psycopg import errors as postgres
 
 from apps import watchdog
 from apps.crash_points import crash_point
+from apps.database_errors import blames_the_server
 from apps.webhooks.door.hook import GitHubHook
 from apps.webhooks.door.routing import Routing
-from apps.webhooks.processing.retry import blames_the_environment
 
 LONGEST_WAIT_S = 4.0
 OVERDUE_S = 0.05  # a write that takes longer holds up nobody: the next leads beside it
@@ -181,7 +181,7 @@ def _write_for(turns: Sequence[_Turn]) -> bool:
     try:
         found = write([turn.parcel for turn in turns])
     except Error as error:
-        if len(turns) > 1 and _may_be_one_of_theirs(error):
+        if len(turns) > 1 and not blames_the_server(error):  # one's row is held, or its content refused
             return False
         for turn in turns:
             turn.error = error
@@ -189,11 +189,6 @@ def _write_for(turns: Sequence[_Turn]) -> bool:
         for turn in turns:
             turn.kept = found[turn.parcel.key]
     return True
-
-
-def _may_be_one_of_theirs(error: Error) -> bool:
-    """Whether each may fare better alone: somebody holds the row of one, or its content is refused."""
-    return not blames_the_environment(error) and not isinstance(error.__cause__, postgres.QueryCanceled)
 
 
 def write(parcels: Sequence[Parcel]) -> dict[tuple[int, UUID], Kept]:

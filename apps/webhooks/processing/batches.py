@@ -11,6 +11,7 @@ from apps import watchdog
 from apps.activity.facts import Evidence, Source
 from apps.activity.record import record
 from apps.crash_points import crash_point
+from apps.database_errors import sqlstate_of
 from apps.webhooks.counters import LOST_CLAIMS, VERDICTS
 from apps.webhooks.errors import LostClaim
 from apps.webhooks.models import Delivery
@@ -23,7 +24,6 @@ from apps.webhooks.processing.retry import (
     blames_the_payload,
     decide,
     may_be_provoked,
-    sqlstate_of,
 )
 from apps.webhooks.processing.verdicts import Verdict, describe, judge, place_of
 

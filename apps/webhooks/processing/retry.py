@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import DataError, Error, InterfaceError, OperationalError
+from django.db import DataError
+
+from apps.database_errors import DISK_FULL, QUERY_CANCELED, READ_ONLY, blames_the_server, sqlstate_of
 
 FIRST_WAIT_S = 10
 GROWTH = 3
 MOST_ATTEMPTS = 7  # the last one comes about an hour after the first
 JITTER = 0.2
 ENVIRONMENT_WAIT = timedelta(seconds=5)
-# Classes of SQLSTATE that say nothing about the delivery: connection, resources, operator; and a read-only server.
-_ENVIRONMENT_CLASSES = ("08", "53", "57", "58")
-_READ_ONLY = "25006"
-_DISK_FULL = "53100"
 _PROGRAM_LIMIT_EXCEEDED = "54000"  # such as a value too long for the index that its column has
-_QUERY_CANCELED = "57014"  # a statement that takes too long may well be the delivery's doing
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +36,8 @@ def decide(*, attempts: int, chance: float) -> TryAgain | GiveUp:
 
 
 def blames_the_environment(error: BaseException) -> bool:
-    """Whether an error would have met any delivery: the database is away, full or read-only."""
-    if not isinstance(error, Error):
-        return False
-    code = sqlstate_of(error)
-    if code is None:
-        return isinstance(error, OperationalError | InterfaceError)
-    return code == _READ_ONLY or (code[:2] in _ENVIRONMENT_CLASSES and code != _QUERY_CANCELED)
+    """Whether an error would have met any delivery; a statement that takes too long may well be this one's doing."""
+    return blames_the_server(error, but_for={QUERY_CANCELED})
 
 
 def may_be_provoked(error: BaseException) -> bool:
@@ -53,15 +45,9 @@ def may_be_provoked(error: BaseException) -> bool:
 
     One statement can want more memory than there is, or take its server process down. None fills a disk.
     """
-    return sqlstate_of(error) not in (_READ_ONLY, _DISK_FULL)
+    return sqlstate_of(error) not in (READ_ONLY, DISK_FULL)
 
 
 def blames_the_payload(error: BaseException) -> bool:
     """Whether no repetition can help: a value that no column or index can hold."""
     return isinstance(error, DataError) or sqlstate_of(error) == _PROGRAM_LIMIT_EXCEEDED
-
-
-def sqlstate_of(error: BaseException) -> str | None:
-    """What the server called it; None if it said nothing, or if this is no error of a database."""
-    code: str | None = getattr(error.__cause__, "sqlstate", None)
-    return code
