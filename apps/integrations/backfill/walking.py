@@ -1,0 +1,126 @@
+"""What every walk through a stream is given, and what it hands back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from apps.activity.facts import Fact
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.answers import Answer
+from apps.integrations.github.budget import Purpose
+from apps.integrations.github.documents import document
+from apps.integrations.github.verdicts import Kind
+
+
+class Unanswered(Exception):  # noqa: N818  says what happened
+    """GitHub did not give what was asked for; `answer` says why, and when to ask again."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.verdict.message)
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Where a walk is and what it is to bring.
+
+    `since` bounds what was updated, `until` what was created; None is no bound. `started_at` is when the walk began.
+    `cursor` is the walk's own, empty at its start; `page_size` is how many items to ask for at once.
+    """
+
+    repository_id: int
+    full_name: str
+    since: datetime | None
+    until: datetime | None
+    started_at: datetime
+    cursor: str
+    page_size: int
+
+    @property
+    def owner(self) -> str:
+        return self.full_name.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.full_name.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Something that GitHub could not show; the walk went on without it."""
+
+    what: str
+    """Such as `pull request 17`."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page, complete with its nested lists, and where the walk goes on: None where it has reached its end.
+
+    `items` counts what the page brought, `total` what there is in all as far as GitHub says.
+    """
+
+    facts: tuple[Fact, ...]
+    cursor: str | None
+    items: int
+    total: int | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Reader:
+    """GitHub as one errand may read it; counts what it cost. Everything but an answer with data is Unanswered."""
+
+    access: GitHubAccess
+    installation_id: int
+    purpose: Purpose
+    calls: int = 0
+    points: int = 0
+    observed_at: datetime | None = field(default=None)
+    """GitHub's `Date` of the latest answer."""
+
+    def graphql(self, name: str, variables: Mapping[str, Any]) -> Answer:
+        """Run the document of this name; OK or PARTIAL, with data."""
+        answer = self.access.graphql(
+            document(name), variables, installation_id=self.installation_id, purpose=self.purpose
+        )
+        return self._counted(answer, cost=_cost(answer))
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """Read a path below the API's address."""
+        answer = self.access.get(
+            path, installation_id=self.installation_id, purpose=self.purpose, parameters=parameters
+        )
+        return self._counted(answer, cost=1)
+
+    def _counted(self, answer: Answer, *, cost: int) -> Answer:
+        if answer.kind is not Kind.PARKED:
+            self.calls += 1
+            self.points += cost
+        if answer.kind not in {Kind.OK, Kind.PARTIAL}:
+            raise Unanswered(answer)
+        self.observed_at = answer.observed_at
+        return answer
+
+
+def _cost(answer: Answer) -> int:
+    told = answer.data.get("rateLimit") if isinstance(answer.data, Mapping) else None
+    cost = told.get("cost") if isinstance(told, Mapping) else None
+    return cost if isinstance(cost, int) else 1
+
+
+class Walk(Protocol):
+    """The way through one stream."""
+
+    page_size: int
+    """How many items to ask for at first."""
+    most: int
+    """How many at the most, once GitHub has shown that it can."""
+
+    def read(self, errand: Errand, reader: Reader) -> Page:
+        """The page at the cursor, its nested lists finished; Unanswered where GitHub does not give it."""
+
+    def step_over(self, errand: Errand, reader: Reader) -> Page:
+        """The one item at the cursor that is too much for a page of one: by another road, else skipped and named."""

@@ -1,0 +1,6 @@
+"""What we keep to speak with GitHub: the App's key, and how far each walk through its history has come."""
+
+from apps.integrations.models.backfills import Backfill
+from apps.integrations.models.credentials import AppPrivateKey
+
+__all__ = ["AppPrivateKey", "Backfill"]
