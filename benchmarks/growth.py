@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import psycopg
 
@@ -87,28 +88,38 @@ def median_ms(running: Stack, *, port: int, bodies: list[Body]) -> float:
     return statistics.median(times) * 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """When a delivery was sent and when it was acknowledged."""
+
+    sent_at: float
+    kept_at: float
+
+
 def p95_ms(running: Stack, *, port: int, bodies: list[Body]) -> float:
     """A delivery every 50 ms: each counts as a figure at the next instant at which nothing at all waits."""
-    posted: list[float] = []
+    posted: list[Posted] = []
     thread = threading.Thread(target=post_at_rate, args=(bodies,), kwargs={"port": port, "posted": posted})
     thread.start()
+    asked: list[float] = []
     fresh: list[float] = []
     with Freshness(running) as freshness:
-        while thread.is_alive():
-            freshness.wait()
+        while thread.is_alive() or asked[-1] < posted[-1].kept_at:
+            asked.append(freshness.wait())
             fresh.append(time.perf_counter())
-        freshness.wait()
-        fresh.append(time.perf_counter())
-    waits = [fresh[bisect.bisect_left(fresh, at)] - at for at in posted]
+            time.sleep(0.003)
+    # Only who asks after the delivery was kept can see that nothing waits any more.
+    waits = [fresh[bisect.bisect_left(asked, one.kept_at)] - one.sent_at for one in posted]
     return statistics.quantiles(waits, n=20)[-1] * 1000
 
 
-def post_at_rate(bodies: list[Body], *, port: int, posted: list[float]) -> None:
+def post_at_rate(bodies: list[Body], *, port: int, posted: list[Posted]) -> None:
     began = time.perf_counter()
     for index, body in enumerate(bodies):
         time.sleep(max(0.0, began + index / RATE_PER_S - time.perf_counter()))
-        posted.append(time.perf_counter())
+        sent_at = time.perf_counter()
         post([body], port=port, count=1, connections=1)
+        posted.append(Posted(sent_at, time.perf_counter()))
 
 
 class Freshness:
@@ -125,7 +136,10 @@ class Freshness:
     def __exit__(self, *error: object) -> None:
         self._connection.close()
 
-    def wait(self) -> None:
-        """Until no delivery and no change waits."""
-        while self._connection.execute(self.QUESTION).fetchone() != (False,):
+    def wait(self) -> float:
+        """Until no delivery and no change waits; when that was asked."""
+        while True:
+            asked_at = time.perf_counter()
+            if self._connection.execute(self.QUESTION).fetchone() == (False,):
+                return asked_at
             time.sleep(0.003)

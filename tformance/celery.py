@@ -1,10 +1,11 @@
 """The Celery application: the doorbell. It carries ids and never payloads."""
 
+import gc
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 
 from tformance.hearing import Hearing
 from tformance.heartbeat import Heartbeat
@@ -19,6 +20,12 @@ app.steps["consumer"].add(Heartbeat)
 app.steps["consumer"].add(Hearing)
 app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def keep_what_was_imported(**_: Any) -> None:
+    """No collection looks through it again, in the children neither; so they go on sharing its memory."""
+    gc.freeze()
 
 
 @setup_logging.connect

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -36,9 +37,15 @@ def redact(text: str) -> str:
     return SECRET_VALUES.sub(HIDDEN, text)
 
 
+@lru_cache(maxsize=1000)  # lines say the same few things about different deliveries
+def is_secret(name: str) -> bool:
+    """Whether a name says that its value is nobody's business."""
+    return SECRET_NAMES.search(name) is not None
+
+
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A structlog processor: values that look like secrets, and values under names that say they are."""
-    return {name: HIDDEN if SECRET_NAMES.search(name) else _redacted(value) for name, value in event.items()}
+    return {name: HIDDEN if is_secret(name) else _redacted(value) for name, value in event.items()}
 
 
 def escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -53,7 +60,7 @@ def _redacted(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {key: HIDDEN if SECRET_NAMES.search(str(key)) else _redacted(item) for key, item in value.items()}
+        return {key: HIDDEN if is_secret(str(key)) else _redacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(item) for item in value]
     if value is None or isinstance(value, bool | int | float):

@@ -87,7 +87,6 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "apps.webhooks.door.middleware.DoorFirstMiddleware",
     "tformance.proxies.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

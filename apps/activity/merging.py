@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db import connection, models
+from django.db import models
 
+from apps import prepared
 from apps.activity.recordset import as_json, listed, matches, quoted, typed_columns
 
 Row = Mapping[str, Any]
@@ -47,9 +48,7 @@ class MergeRule:
 
     def apply(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
         """Merge the rows; answer the key columns of the Change for each row that really changed."""
-        with connection.cursor() as cursor:
-            cursor.execute(self.statement, [as_json(rows)])
-            return list(cursor.fetchall())
+        return prepared.run(self.statement, [as_json(rows)])
 
     @property
     def statement(self) -> str:

@@ -6,10 +6,11 @@ from hashlib import blake2b
 
 from django.db import models as django_models
 
+from apps import prepared
 from apps.activity import facts
 from apps.activity.facts import Evidence, Fact, Snapshot
 from apps.activity.merging import DIGEST_LENGTH, MergeRule, Row, SnapshotRule, UnionRule
-from apps.activity.models import Change, Contributor, Installation, Provenance, PullRequest, Repository
+from apps.activity.models import Contributor, Installation, Provenance, PullRequest, Repository
 from apps.activity.rules import NUMBERED, RULES
 from apps.crash_points import crash_point
 
@@ -31,6 +32,7 @@ CHILDREN_OF_PULL_REQUESTS = frozenset(
     {facts.PullRequestHappened, facts.PullRequestCommitted, facts.ReviewSubmitted, facts.ReviewCommentState}
 )
 PROVENANCE = UnionRule(model=Provenance, key=("entity", "key", "source", "source_key"))
+APPEND = "INSERT INTO activity_change (kind, key) SELECT * FROM unnest(%s::text[], %s::text[])"
 SNAPSHOT_RULES = {kind: rule for kind, rule in RULES.items() if isinstance(rule, SnapshotRule)}
 NAMES = {
     kind: tuple(name for name in rule.names if name != getattr(rule, "stamp", None)) for kind, rule in RULES.items()
@@ -76,7 +78,14 @@ def record(evidence: Sequence[Evidence]) -> None:
             changes |= dict.fromkeys(applied(rule, rows.get(kind, ())))
     crash_point("record.half_way")
     insert_provenance(evidence)
-    Change.objects.bulk_create(Change(kind=kind, key=key) for kind, key in changes)
+    append(changes)
+
+
+def append(changes: Iterable[tuple[str, str]]) -> None:
+    """Append a Change for each kind and key."""
+    if pairs := list(changes):
+        kinds, keys = zip(*pairs, strict=True)
+        prepared.run(APPEND, [list(kinds), list(keys)])
 
 
 def applied(rule: MergeRule, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
@@ -89,11 +98,10 @@ def applied(rule: MergeRule, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
 
 
 def gathered(evidence: Iterable[Evidence]) -> dict[type[Fact], list[Row]]:
-    """The rows that the facts call for, by class of fact."""
+    """The rows that the facts call for, by class of fact; what several pieces say alike is said once."""
     rows: dict[type[Fact], list[Row]] = defaultdict(list)
-    for piece in evidence:
-        for fact in piece.facts:
-            rows[type(fact)].append(as_row(fact))
+    for fact in {fact: None for piece in evidence for fact in piece.facts}:
+        rows[type(fact)].append(as_row(fact))
     return rows
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from django.db import connection
-
+from apps import prepared
 from apps.activity.models import Change
 from apps.metrics.storing import Scope, as_json
 
@@ -117,29 +116,24 @@ class ChangeAtHand:
 
 def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
     """Take the oldest changes that nobody else holds out of the table, in the caller's transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
-        return [ChangeAtHand(*row) for row in cursor.fetchall()]
+    rows = prepared.run(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
+    return [ChangeAtHand(*row) for row in rows]
 
 
 def oldest(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
     """The oldest changes, left where they are."""
-    with connection.cursor() as cursor:
-        cursor.execute(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
-        return [ChangeAtHand(*row) for row in cursor.fetchall()]
+    rows = prepared.run(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
+    return [ChangeAtHand(*row) for row in rows]
 
 
 def set_aside(change_id: int) -> None:
     """Leave this one change alone for a while."""
-    with connection.cursor() as cursor:
-        cursor.execute(SET_ASIDE, [SET_ASIDE_MINUTES, change_id])
+    prepared.run(SET_ASIDE, [SET_ASIDE_MINUTES, change_id])
 
 
 def claim_one(change_id: int) -> list[ChangeAtHand]:
     """Take this one change out of the table, if it is still there."""
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM_ONE, [change_id])
-        return [ChangeAtHand(*row) for row in cursor.fetchall()]
+    return [ChangeAtHand(*row) for row in prepared.run(CLAIM_ONE, [change_id])]
 
 
 def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
@@ -182,22 +176,18 @@ def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
 
 def hand_on(pull_requests: Collection[Scope]) -> None:
     """Have the pull requests derived in batches to come."""
-    with connection.cursor() as cursor:
-        cursor.execute(HAND_ON, [ALONE, as_json(("repository_id", "number"), sorted(pull_requests))])
+    prepared.run(HAND_ON, [ALONE, as_json(("repository_id", "number"), sorted(pull_requests))])
 
 
 def spread_contributors(found: Stale) -> None:
     """Hand a change of accounts on to all that they wrote, reviewed and committed, but for what is found already."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            SPREAD_CONTRIBUTORS,
-            {
-                "ids": sorted(found.contributors),
-                "pull_requests": [f"{repository_id}:{number}" for repository_id, number in found.pull_requests],
-                "commits": [f"{repository_id}:{sha}" for repository_id, sha in found.commits],
-                "installations": sorted(found.installations),
-            },
-        )
+    known = {
+        "ids": sorted(found.contributors),
+        "pull_requests": [f"{repository_id}:{number}" for repository_id, number in found.pull_requests],
+        "commits": [f"{repository_id}:{sha}" for repository_id, sha in found.commits],
+        "installations": sorted(found.installations),
+    }
+    prepared.run(SPREAD_CONTRIBUTORS, known)
 
 
 def split(key: str) -> tuple[int, str]:
@@ -211,14 +201,10 @@ def _pull_requests_of(commits: Collection[Scope]) -> list[Scope]:
     if not commits:
         return []
     repositories, shas = zip(*commits, strict=True)
-    with connection.cursor() as cursor:
-        cursor.execute(PULL_REQUESTS_OF_COMMITS, {"repositories": list(set(repositories)), "shas": list(set(shas))})
-        return list(cursor.fetchall())
+    return prepared.run(PULL_REQUESTS_OF_COMMITS, {"repositories": list(set(repositories)), "shas": list(set(shas))})
 
 
 def _found(statement: str, names: tuple[str, ...], scopes: Collection[Scope]) -> list[Scope]:
     if not scopes:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [as_json(names, scopes)])
-        return list(cursor.fetchall())
+    return prepared.run(statement, [as_json(names, scopes)])

@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
+from apps import prepared
 from apps.activity.models import Change
 from apps.crash_points import crash_point
 from apps.metrics.blame import will_pass
@@ -121,8 +122,7 @@ def lock(names: Iterable[str]) -> None:
     """
     keys = sorted({int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True) for name in names})
     if keys:
-        with connection.cursor() as cursor:
-            cursor.execute(LOCK, [keys])
+        prepared.run(LOCK, [keys])
 
 
 def note_team_changes(team_ids: Collection[int]) -> None:

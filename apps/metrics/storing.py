@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db import connection, models
+from django.db import models
 
+from apps import prepared
 from apps.activity import recordset
 from apps.activity.recordset import listed, matches, quoted, typed_columns
 
@@ -41,14 +42,12 @@ class DerivedTable:
 
     def replace(self, scopes: Sequence[Scope], rows: Sequence[Row]) -> None:
         """Let the table hold exactly `rows` within `scopes`, whose locks the caller holds; equal rows stay."""
-        with connection.cursor() as cursor:
-            cursor.execute(self.replacing, [as_json(self.scope, scopes), as_json(self.columns, rows)])
+        prepared.run(self.replacing, [as_json(self.scope, scopes), as_json(self.columns, rows)])
 
     def stored(self, scopes: Sequence[Scope]) -> set[Row]:
         """The rows that the table holds within `scopes`, in the shape of derived ones."""
-        with connection.cursor() as cursor:
-            cursor.execute(self.reading, [as_json(self.scope, scopes)])
-            return {tuple(map(hashable, row)) for row in cursor.fetchall()}
+        rows = prepared.run(self.reading, [as_json(self.scope, scopes)])
+        return {tuple(map(hashable, row)) for row in rows}
 
     def scopes_of(self, repository_id: int) -> set[Scope]:
         """Every scope that has a row in the repository."""

@@ -76,7 +76,7 @@ def _refuse_excess(text: str) -> None:
     all but those of the address templates that GitHub's payloads are full of, for no object begins like `{/owner}`.
     """
     openings = text.count("{") - text.count("{/") + text.count("[")
-    if openings <= MAX_DEPTH and text.count(",") < MAX_NODES - MAX_DEPTH:
+    if openings <= MAX_DEPTH and (len(text) < MAX_NODES or text.count(",") < MAX_NODES - MAX_DEPTH):
         return
     skeleton = _STRING.sub("", text)
     if skeleton.count(",") + skeleton.count("[") + skeleton.count("{") > MAX_NODES:

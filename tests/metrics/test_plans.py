@@ -1,8 +1,6 @@
 """Neither a figure nor a recalculation reads a table from end to end."""
 
-from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,6 +10,7 @@ from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.recalculation import recalculate_batch
 from apps.teams.models import Team, TeamMember
 from tests.metrics.tales import profile, repository, tell
+from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db
 
@@ -177,19 +176,6 @@ def test_a_recalculation_reads_by_index(team: Team) -> None:
         assert plans
         for plan in plans:
             assert not read_whole(plan), f"{kind}: {plan}"
-
-
-def explaining(plans: list[str]) -> Callable[..., Any]:
-    """Ask for the plan of every statement just before it runs."""
-
-    def explain(execute: Any, statement: str, parameters: Any, many: bool, context: Any) -> Any:
-        if statement.lstrip().startswith(("SELECT", "WITH", "DELETE", "INSERT")):
-            with connection.connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN {statement}", parameters)
-                plans.append("\n".join(row[0] for row in cursor.fetchall()))
-        return execute(statement, parameters, many, context)
-
-    return explain
 
 
 def read_whole(plan: str) -> list[str]:

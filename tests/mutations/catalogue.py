@@ -213,9 +213,8 @@ IN_THE_FACTS = (
     mutation(
         "changes are marked in the transaction of their facts",
         "apps/activity/record.py",
-        "    Change.objects.bulk_create(Change(kind=kind, key=key) for kind, key in changes)",
-        "    from django.db import transaction\n"
-        "    transaction.on_commit(lambda: Change.objects.bulk_create(Change(kind=k, key=v) for k, v in changes))",
+        "    append(changes)\n",
+        "    from django.db import transaction\n    transaction.on_commit(lambda: append(changes))\n",
         test=f"{STEPS}::test_a_fact_and_its_change_are_there_together_or_not_at_all",
     ),
     mutation(

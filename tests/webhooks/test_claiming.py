@@ -15,10 +15,18 @@ from apps.webhooks import registry
 from apps.webhooks.errors import LostClaim
 from apps.webhooks.models import Delivery, DeliveryBody
 from apps.webhooks.processing.batches import process
-from apps.webhooks.processing.claiming import MOST_CRASHES, claim_batch, claim_suspect, is_full
+from apps.webhooks.processing.claiming import (
+    FAIR_SHARE,
+    MOST_CLAIMED,
+    MOST_CRASHES,
+    claim_batch,
+    claim_suspect,
+    is_full,
+)
 from apps.webhooks.processing.finishing import finish
 from apps.webhooks.processing.verdicts import judge
 from apps.webhooks.registry import Event
+from tests.plans import explaining
 from tests.webhooks.conftest import HOOK_ID, MadeUpEvent, drain, lapse_leases, make_due
 
 pytestmark = pytest.mark.django_db
@@ -54,57 +62,59 @@ def test_a_claim_sets_lease_holder_and_number(made_up_event: MadeUpEvent) -> Non
     assert claim_batch([row_id], task_id="another task") == []
 
 
-def test_a_claim_takes_the_named_first_and_fills_up_to_50() -> None:
-    older = keep(80)
+def test_a_claim_takes_the_named_first_and_fills_up() -> None:
+    older = keep(MOST_CLAIMED + 30)
     named = keep(3)
     batch = claim_batch(named, task_id="t")
-    assert claimed_ids(batch) == older[:47] + named
+    assert claimed_ids(batch) == older[: MOST_CLAIMED - 3] + named
     assert is_full(batch)
 
 
 def test_live_comes_before_api_before_replay() -> None:
-    replayed, swept, live = keep(20, source=2), keep(20, source=1), keep(20, source=0)
-    assert claimed_ids(claim_batch([], task_id="t")) == sorted(replayed[:10] + swept + live)
+    replayed, swept, live = keep(MOST_CLAIMED, source=2), keep(20, source=1), keep(20, source=0)
+    assert claimed_ids(claim_batch([], task_id="t")) == sorted(replayed[: MOST_CLAIMED - 40] + swept + live)
 
 
-def test_no_installation_takes_more_than_20_while_others_wait() -> None:
-    keep(200, installation_id=1)
+def test_no_installation_takes_more_than_its_share_while_others_wait() -> None:
+    keep(2 * MOST_CLAIMED, installation_id=1)
     quiet, nameless = keep(15, installation_id=2), keep(3)
-    swept = keep(25, installation_id=3, source=1)
+    swept = keep(FAIR_SHARE + 5, installation_id=3, source=1)
     shares = Counter(
         Delivery.objects.filter(id__in=claimed_ids(claim_batch([], task_id="t"))).values_list(
             "installation_id", flat=True
         )
     )
-    assert shares == {1: 20, 2: len(quiet), None: len(nameless), 3: 12}
-    assert len(swept) == 25
+    assert shares[1] == FAIR_SHARE
+    assert (shares[2], shares[None]) == (len(quiet), len(nameless))
+    assert shares[3] == min(FAIR_SHARE, MOST_CLAIMED - FAIR_SHARE - len(quiet) - len(nameless))
+    assert len(swept) > shares[3]
 
 
 def test_one_installation_alone_takes_the_whole_batch() -> None:
-    keep(60, installation_id=1)
+    keep(MOST_CLAIMED + 10, installation_id=1)
     keep(60, installation_id=2, not_before="2999-01-01T00:00:00Z")
-    assert len(claim_batch([], task_id="t")) == 50
+    assert len(claim_batch([], task_id="t")) == MOST_CLAIMED
 
 
 def test_named_deliveries_of_one_installation_keep_to_its_share_too() -> None:
-    keep(40, installation_id=2)
-    named = keep(50, installation_id=1)
+    keep(2 * FAIR_SHARE, installation_id=2)
+    named = keep(MOST_CLAIMED, installation_id=1)
     batch = claim_batch(named, task_id="t")
-    assert len(set(claimed_ids(batch)) & set(named)) == 20
-    assert len(batch) == 40
+    assert len(set(claimed_ids(batch)) & set(named)) == FAIR_SHARE
+    assert len(batch) == 2 * FAIR_SHARE
     assert is_full(batch)
 
 
 def test_who_is_alone_in_wanting_more_gets_what_the_others_leave() -> None:
-    keep(100, installation_id=1)
+    keep(2 * MOST_CLAIMED, installation_id=1)
     keep(3, installation_id=2)
     batch = claimed_ids(claim_batch([], task_id="t"))
     assert Delivery.objects.filter(id__in=batch, installation_id=2).count() == 3
-    assert len(batch) == 50
+    assert len(batch) == MOST_CLAIMED
 
 
 def test_an_installation_far_behind_a_flood_is_seen() -> None:
-    keep(300, installation_id=5)
+    keep(5 * MOST_CLAIMED, installation_id=5)
     (late,) = keep(installation_id=9)
     (early,) = keep(installation_id=2)
     assert {late, early} <= set(claimed_ids(claim_batch([], task_id="t")))
@@ -230,6 +240,16 @@ def test_a_killer_never_takes_its_49_neighbours_along() -> None:
     dead = Delivery.objects.get(id=killer)
     assert (dead.reason, dead.crashes) == ("crashed", MOST_CRASHES)
     assert exits == [9] * (MOST_CRASHES + 1) + [0]
+
+
+def test_finishing_never_reads_all_that_a_hook_has_posted() -> None:
+    keep(3000)
+    verdicts = [judge(claimed) for claimed in claim_batch([], task_id="t")]
+    plans: list[str] = []
+    with connection.execute_wrapper(explaining(plans)):
+        finish(verdicts)
+    assert "delivery_body_sha256" in plans[0]
+    assert "a_delivery_has_one_row_per_hook_and_guid" not in plans[0]
 
 
 def test_a_full_batch_is_followed_by_the_next(made_up_event: MadeUpEvent) -> None:

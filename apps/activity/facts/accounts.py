@@ -1,7 +1,7 @@
 """Accounts, the App's installations on them, and who belongs where."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
@@ -28,7 +28,7 @@ class InstallationState(Snapshot):
     account_id: int | None
     app_id: int | None
     repository_selection: str | None
-    permissions: Mapping[str, str]
+    permissions: Mapping[str, str] = field(hash=False)
     """Sorted by name, so that equal permissions read alike."""
     events: tuple[str, ...]
     created_at: datetime | None

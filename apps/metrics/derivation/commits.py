@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from django.db import connection
-
+from apps import prepared
 from apps.metrics.models import RULES_VERSION, DerivedCommit
 from apps.metrics.storing import DerivedTable, Row, Scope, as_json
 
@@ -33,6 +32,4 @@ READ = """
 
 def derive(scopes: Sequence[Scope]) -> list[Row]:
     """The rows of those commits that have landed, their columns in the order of the model."""
-    with connection.cursor() as cursor:
-        cursor.execute(READ, [as_json(SCOPE, scopes)])
-        return [(*row, RULES_VERSION) for row in cursor.fetchall()]
+    return [(*row, RULES_VERSION) for row in prepared.run(READ, [as_json(SCOPE, scopes)])]

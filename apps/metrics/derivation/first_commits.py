@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection
-
+from apps import prepared
 from apps.metrics.storing import Scope, as_json
 
 OLDEST_BELIEVED = timedelta(days=365)
@@ -86,9 +85,8 @@ READING = """
 
 def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
     """What the commits of each pull request say, in one statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(READING, {"scopes": as_json(("repository_id", "number"), scopes), "days": OLDEST_BELIEVED.days})
-        return {(row[0], row[1]): Commits(*row[2:]) for row in cursor.fetchall()}
+    asked = {"scopes": as_json(("repository_id", "number"), scopes), "days": OLDEST_BELIEVED.days}
+    return {(row[0], row[1]): Commits(*row[2:]) for row in prepared.run(READING, asked)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
+from apps import prepared
 from apps.activity.models import Review
 from apps.metrics.bots import joined_bot_flag
 from apps.metrics.derivation import timeline
@@ -236,9 +235,7 @@ def _review_row(scope: Scope, review: SubmittedReview) -> Row:
 
 
 def _read(statement: str, scopes: Sequence[Scope]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [as_json(SCOPE, scopes)])
-        return list(cursor.fetchall())
+    return prepared.run(statement, [as_json(SCOPE, scopes)])
 
 
 def _grouped(rows: Iterable[Row]) -> dict[Scope, list[Row]]:

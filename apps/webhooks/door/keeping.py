@@ -16,6 +16,9 @@ from uuid import UUID
 import psycopg
 from django.db import Error, OperationalError, connection
 from psycopg import errors as postgres
+from psycopg.adapt import Dumper
+from psycopg.postgres import types as postgres_types
+from psycopg.pq import Format
 
 from apps import watchdog
 from apps.crash_points import crash_point
@@ -63,8 +66,18 @@ SELECT hook_id, guid, arrived.id, arrived.duplicates = 0, arrived.rung_at = stat
 FROM arrived JOIN posted USING (hook_id, guid)
 """
 
-# The driver copies the elements of an array, and a single body may have 25 MB.
+# The driver copies the elements of an array, and a single body may have 25 MB: then see AsItIs.
 _KEEP_ONE = _KEEP.replace("%(contents)b::bytea[]", "ARRAY[%(contents)b::bytea]")
+
+
+class AsItIs(Dumper):
+    """A body for the database: read where it lies. The driver's own way to send bytes copies them first."""
+
+    format = Format.BINARY
+    oid = postgres_types["bytea"].oid
+
+    def dump(self, obj: bytes) -> bytes:
+        return obj
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,8 +254,10 @@ def _execute(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     connection.ensure_connection()  # no health check: a stale connection shows below and is mended above
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         # The driver's own cursor binds on the server: the bytes travel as they are and the plan is kept.
-        statement = _KEEP if isinstance(parameters["contents"], list) else _KEEP_ONE
-        return cursor.execute(statement, parameters, prepare=True).fetchall()
+        if isinstance(parameters["contents"], list):
+            return cursor.execute(_KEEP, parameters, prepare=True).fetchall()
+        cursor.adapters.register_dumper(bytes, AsItIs)
+        return cursor.execute(_KEEP_ONE, parameters, prepare=True).fetchall()
 
 
 def _is_stale(error: Error) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -119,18 +120,14 @@ def _evidence(verdict: Verdict) -> Evidence:
 
 
 def _report(verdicts: Iterable[Verdict]) -> None:
+    """Each outcome once, with all deliveries that came to it."""
+    alike: dict[tuple[str, str], list[Claimed]] = defaultdict(list)
     for verdict in verdicts:
-        VERDICTS.labels(verdict.state.value, verdict.reason).inc()
-        claimed = verdict.claimed
-        logger.info(
-            "delivery_finished",
-            extra={
-                "delivery": claimed.id,
-                "github_event": claimed.event,
-                "state": verdict.state.value,
-                "reason": verdict.reason,
-            },
-        )
+        alike[verdict.state.value, verdict.reason].append(verdict.claimed)
+    for (state, reason), finished in alike.items():
+        VERDICTS.labels(state, reason).inc(len(finished))
+        told = {"deliveries": [claimed.id for claimed in finished], "state": state, "reason": reason}
+        logger.info("deliveries_finished", extra=told | {"github_events": Counter(one.event for one in finished)})
 
 
 def _put_off_the_failed(verdicts: Iterable[Verdict]) -> None:

@@ -12,8 +12,8 @@ from psycopg.rows import class_row
 
 from apps import watchdog
 
-MOST_CLAIMED = 50
-FAIR_SHARE = 20  # what one installation gets of a batch while others wait
+MOST_CLAIMED = 100  # beyond that a batch costs as much, and its memory and its transaction grow
+FAIR_SHARE = 40  # what one installation gets of a batch while others wait
 MOST_BYTES = 32 * 1024 * 1024
 MOST_CRASHES = 3
 LEASE_S = 60
@@ -122,9 +122,9 @@ RETURNING {_COLUMNS}
 
 
 def claim_batch(ids: Sequence[int], *, task_id: str) -> list[Claimed]:
-    """Claim the named due deliveries and fill up with the oldest due: 50 at most, in the order of their ids.
+    """Claim the named due deliveries and fill up with the oldest due: 100 at most, in the order of their ids.
 
-    Live comes before api before replay, and no installation gets more than 20 while others wait.
+    Live comes before api before replay, and no installation gets more than 40 while others wait.
     """
     parameters = {"ids": list(ids), "most": MOST_CLAIMED, "share": FAIR_SHARE, "bytes": MOST_BYTES}
     return _claim(_CLAIM_BATCH, parameters, task_id=task_id)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from django.db import connection
-
+from apps import prepared
 from apps.webhooks.errors import LostClaim
 from apps.webhooks.processing.verdicts import Verdict
 
@@ -16,7 +15,9 @@ SET state = v.state, reason = v.reason, error = v.error, finished_at = statement
     repository_id = CASE WHEN v.is_parsed THEN v.repository_id ELSE d.repository_id END,
     is_replayed_body = EXISTS (
         SELECT FROM webhooks_delivery earlier
-        WHERE earlier.body_sha256 = d.body_sha256 AND earlier.hook_id = d.hook_id AND earlier.id < d.id
+        WHERE earlier.body_sha256 = d.body_sha256 AND earlier.id < d.id
+          -- not by an index: a hook has posted most of the table
+          AND earlier.hook_id IS NOT DISTINCT FROM d.hook_id
     ),
     lease_until = NULL, leased_by = '', is_claimed_alone = false
 FROM unnest(
@@ -32,9 +33,7 @@ def finish(verdicts: Sequence[Verdict]) -> None:
     """Give deliveries their last states in the caller's transaction, or raise LostClaim, which must undo it."""
     ordered = sorted(verdicts, key=lambda verdict: verdict.claimed.id)  # one order of locks for everybody
     columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
-    with connection.cursor() as cursor:
-        cursor.execute(_FINISH, columns)
-        finished = {row[0] for row in cursor.fetchall()}
+    finished = {row[0] for row in prepared.run(_FINISH, columns)}
     lost = {verdict.claimed.id for verdict in verdicts} - finished
     if lost:
         raise LostClaim(frozenset(lost))

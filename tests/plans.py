@@ -1,0 +1,19 @@
+"""How PostgreSQL would go about the statements of a test."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+
+
+def explaining(plans: list[str]) -> Callable[..., Any]:
+    """Ask for the plan of every statement just before it runs."""
+
+    def explain(execute: Any, statement: str, parameters: Any, many: bool, context: Any) -> Any:
+        if statement.lstrip().startswith(("SELECT", "WITH", "DELETE", "INSERT", "UPDATE")):
+            with connection.connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {statement}", parameters)
+                plans.append("\n".join(row[0] for row in cursor.fetchall()))
+        return execute(statement, parameters, many, context)
+
+    return explain
