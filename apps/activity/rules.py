@@ -111,6 +111,9 @@ RULES: dict[type[facts.Fact], MergeRule] = {
     facts.CommitLanded: UnionRule(
         model=models.Commit, key=("repository_id", "sha"), earliest=("landed_at",), change=COMMIT
     ),
+    facts.CommitInHistory: UnionRule(
+        model=models.Commit, key=("repository_id", "sha"), earliest=("presumed_landed_at",), change=COMMIT
+    ),
     facts.CommitTrailer: UnionRule(
         model=models.CommitTrailer, key=("repository_id", "sha", "token", "value"), change=COMMIT
     ),

@@ -120,6 +120,7 @@ repository = filler(
 )
 profile = filler(facts.ContributorProfile, stamp=stamp(0), github_id=11, login="ana", kind="user")
 landed = filler(facts.CommitLanded, repository_id=REPOSITORY_ID, sha="c" * 40, landed_at=at(10))
+in_history = filler(facts.CommitInHistory, repository_id=REPOSITORY_ID, sha="c" * 40, presumed_landed_at=at(7))
 trailer = filler(
     facts.CommitTrailer,
     repository_id=REPOSITORY_ID,

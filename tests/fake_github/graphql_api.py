@@ -17,7 +17,7 @@ from graphql import (
 
 from apps.integrations.story.shapes import Json
 from tests.fake_github.connections import Node, github_error
-from tests.fake_github.nodes import pull_request
+from tests.fake_github.nodes import issue, pull_request
 from tests.fake_github.points import MOST_NODES, Points, points_of
 from tests.fake_github.repository_nodes import repository
 from tests.fake_github.truth import RepositoryTruth
@@ -116,6 +116,8 @@ class _Seeing:
     def _node_of(self, truth: RepositoryTruth, identity: str) -> Node | None:
         if truth.json["node_id"] == identity:
             return repository(truth)
+        if identity.startswith("I_"):
+            return _issue(truth, identity)
         return _pull_request(truth, identity) if identity.startswith("PR_") else None
 
 
@@ -123,6 +125,11 @@ def _pull_request(truth: RepositoryTruth, identity: str) -> Node | None:
     number = truth.pull_requests.number_of(identity)
     found = truth.pull_requests.get(number) if number else None
     return pull_request(found) if found and found.json["node_id"] == identity else None
+
+
+def _issue(truth: RepositoryTruth, identity: str) -> Node | None:
+    found = next((seen for seen in truth.issues.values() if seen["node_id"] == identity), None)
+    return issue(found, comments=truth.issue_comments.get(found["number"], [])) if found else None
 
 
 def _shown(error: GraphQLError) -> Json:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from apps.integrations.story.shapes import Json, moment
+from apps.integrations.story.shapes import Json, accounts, moment
 from tests.fake_github.connections import Node, connection
 from tests.fake_github.truth import DeploymentTruth, Happening, PullRequestTruth
 
@@ -23,6 +23,11 @@ def actor(account: Json | None) -> Node | None:
     }
 
 
+def user(account: Json | None) -> Node | None:
+    """An account where the schema allows people only. A bot is one of them there, by its login with the `[bot]`."""
+    return None if account is None else {**(actor(account) or {}), "__typename": "User", "login": account["login"]}
+
+
 def team(described: Json) -> Node:
     return {
         "__typename": "Team",
@@ -36,18 +41,15 @@ def team(described: Json) -> Node:
 def commit(made: Json) -> Node:
     """A commit of a push; its author is known by e-mail, which names the account's id in our stories."""
     email = made["author"]["email"]
-    person = {"__typename": "User", "id": f"U_{email}", "login": made["author"]["username"], "name": None}
-    person["databaseId"] = int(email.partition("+")[0])
-    is_bot = made["author"]["username"].endswith("[bot]")
+    account = accounts.user(accounts.person(int(email.partition("+")[0]), made["author"]["username"]))
     signed = {"name": made["author"]["name"], "email": email}
-    user = None if is_bot else person
     return {
         **bare_commit(made["id"]),
         "authoredDate": made["author"]["date"],
         "committedDate": made["committer"]["date"],
-        "messageHeadline": made["message"].partition("\n")[0],
-        "author": {**signed, "date": made["author"]["date"], "user": user},
-        "committer": {**signed, "date": made["committer"]["date"], "user": user},
+        "message": made["message"],
+        "author": {**signed, "date": made["author"]["date"], "user": user(account)},
+        "committer": {**signed, "date": made["committer"]["date"], "user": user(account)},
     }
 
 
@@ -163,7 +165,7 @@ def issue(seen: Json, *, comments: list[Json]) -> Node:
         "number": seen["number"],
         "title": seen["title"],
         "state": seen["state"].upper(),
-        "stateReason": seen["state_reason"].upper() if seen["state_reason"] else None,
+        "stateReason": _state_reason(seen["state_reason"]),
         "createdAt": seen["created_at"],
         "updatedAt": seen["updated_at"],
         "closedAt": seen["closed_at"],
@@ -171,6 +173,15 @@ def issue(seen: Json, *, comments: list[Json]) -> Node:
         "labels": connection(seen["labels"], label),
         "comments": connection(comments, issue_comment),
     }
+
+
+def _state_reason(reason: str | None) -> Callable[..., str | None]:
+    """A duplicate is one only for those who ask whether it is."""
+
+    def resolve(info: Any, *, enableDuplicate: bool) -> str | None:  # noqa: N803  GraphQL's name
+        return "NOT_PLANNED" if reason == "duplicate" and not enableDuplicate else reason and reason.upper()
+
+    return resolve
 
 
 def release(seen: Json) -> Node:
@@ -185,7 +196,7 @@ def release(seen: Json) -> Node:
         "createdAt": seen["created_at"],
         "publishedAt": seen["published_at"],
         "updatedAt": seen["updated_at"],
-        "author": actor(seen["author"]),
+        "author": user(seen["author"]),
     }
 
 

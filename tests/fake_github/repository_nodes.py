@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.integrations.story.shapes import Json, node_id
 from tests.fake_github.connections import Node, connection, keyed_connection
-from tests.fake_github.nodes import actor, commit, deployment, issue, pull_request, release
+from tests.fake_github.nodes import actor, bare_commit, commit, deployment, issue, pull_request, release
 from tests.fake_github.truth import RepositoryTruth
 
 
@@ -30,7 +30,8 @@ def repository(truth: RepositoryTruth) -> Node:
         "pullRequest": lambda info, *, number: _pull_request_or_none(truth, number),
         "issues": issues(truth),
         "issue": lambda info, *, number: _issue_or_none(truth, number),
-        "releases": _newest_first(list(truth.releases.values()), release),
+        "object": commit_object(truth),
+        "releases": releases(truth),
         "deployments": _newest_first(list(truth.deployments.values()), deployment),
     }
 
@@ -59,21 +60,71 @@ def issues(truth: RepositoryTruth) -> Callable[..., Node]:
     def resolve(
         info: Any,
         *,
+        first: int | None = None,
+        after: str | None = None,
         filterBy: Json | None = None,  # noqa: N803  GraphQL's name
         orderBy: Json | None = None,  # noqa: N803
-        **page: Any,
+        **_: Any,
     ) -> Node:
         order = orderBy or {"field": "CREATED_AT", "direction": "ASC"}
         since = (filterBy or {}).get("since") or ""
         found = [seen for seen in truth.issues.values() if seen["updated_at"] >= since]
-        found.sort(
-            key=lambda seen: (seen[order["field"].lower()], seen["number"]), reverse=order["direction"] == "DESC"
+        list_page = keyed_connection(
+            sorted((seen[order["field"].lower()], seen["number"]) for seen in found),
+            lambda number: _issue_or_none(truth, number),
+            is_descending=order["direction"] == "DESC",
         )
-        return connection(found, lambda seen: issue(seen, comments=truth.issue_comments.get(seen["number"], [])))(
-            info, **page
-        )
+        page: Node = list_page(info, first, after)
+        return page
 
     return resolve
+
+
+def releases(truth: RepositoryTruth) -> Callable[..., Node]:
+    def resolve(
+        info: Any,
+        *,
+        first: int | None = None,
+        after: str | None = None,
+        orderBy: Json | None = None,  # noqa: N803  GraphQL's name
+        **_: Any,
+    ) -> Node:
+        list_page = keyed_connection(
+            sorted((seen["created_at"], seen["id"]) for seen in truth.releases.values()),
+            lambda identity: release(truth.releases[identity]),
+            is_descending=orderBy is not None and orderBy["direction"] == "DESC",
+        )
+        page: Node = list_page(info, first, after)
+        return page
+
+    return resolve
+
+
+def commit_object(truth: RepositoryTruth) -> Callable[..., Node | None]:
+    """A commit of the default branch by its SHA, or as `HEAD`."""
+
+    def resolve(info: Any, *, expression: str | None = None, oid: str | None = None) -> Node | None:
+        shas = [made["id"] for made in truth.commits]
+        wanted = shas[-1] if expression == "HEAD" and shas else oid or expression
+        return commit_with_history(truth, shas.index(wanted)) if wanted in shas else None
+
+    return resolve
+
+
+def commit_with_history(truth: RepositoryTruth, place: int) -> Node:
+    """A commit of the default branch, and those before it, newest first."""
+
+    def history(info: Any, *, since: str | None = None, until: str | None = None, **page: Any) -> Node:
+        found = [
+            made for made in truth.commits[place::-1] if (since or "") <= made["committer"]["date"] <= (until or "~")
+        ]
+        return connection(found, lambda made: commit_in_history(truth, made))(info, **page)
+
+    return {**commit_in_history(truth, truth.commits[place]), "history": history}
+
+
+def commit_in_history(truth: RepositoryTruth, made: Json) -> Node:
+    return {**commit(made), "parents": connection(truth.parents.get(made["id"], ()), bare_commit)}
 
 
 def _pull_request_or_none(truth: RepositoryTruth, number: int) -> Node | None:
@@ -87,7 +138,7 @@ def _issue_or_none(truth: RepositoryTruth, number: int) -> Node | None:
 
 
 def _newest_first(items: list[Any], node: Callable[[Any], Node]) -> Callable[..., Node]:
-    """Releases and deployments: both are kept in the order they were made."""
+    """Deployments are kept in the order they were made."""
 
     def resolve(info: Any, *, orderBy: Json | None = None, **page: Any) -> Node:  # noqa: N803  GraphQL's name
         page.pop("environments", None)
@@ -100,7 +151,6 @@ def _newest_first(items: list[Any], node: Callable[[Any], Node]) -> Callable[...
 def _default_branch(truth: RepositoryTruth) -> Node | None:
     if not truth.commits:
         return None
-    newest = commit(truth.commits[-1])
-    newest["history"] = connection(truth.commits[::-1], commit)
+    newest = commit_with_history(truth, len(truth.commits) - 1)
     name = truth.json["default_branch"]
     return {"__typename": "Ref", "id": node_id("REF", truth.json["id"]), "name": name, "target": newest}

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from apps.integrations.story.shapes import Json
-from tests.fake_github import rest_shapes
+from tests.fake_github import rest_shapes, rest_texts
 from tests.fake_github.answering import Answered, Asked, Refusal
 from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
 from tests.fake_github.world import InstallationTruth, World
@@ -170,4 +170,8 @@ ROUTES: list[tuple[str, Route]] = [
     ("/deployments", lambda truth, asked, match: _listed(each.json for each in reversed(truth.deployments.values()))),
     (r"/deployments/(\d+)/statuses", _statuses),
     ("/actions/runs", _runs),
+    ("/issues/comments", lambda truth, asked, match: _listed(rest_texts.issue_comments(truth, asked))),
+    ("/pulls/comments", lambda truth, asked, match: _listed(rest_texts.review_comments(truth, asked))),
+    (r"/releases/(\d+)", rest_texts.release),
+    (r"/commits/([0-9a-f]{40})", rest_texts.commit),
 ]

@@ -49,5 +49,8 @@ def commit(made: Json, *, truth: RepositoryTruth) -> Json:
         "commit": inner,
         "author": account,
         "committer": account,
-        "parents": [],
+        "parents": [
+            {"sha": sha, "url": f"{api}/commits/{sha}", "html_url": f"{page}/commit/{sha}"}
+            for sha in truth.parents.get(made["id"], ())
+        ],
     }

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from zlib import crc32
 
 from apps.integrations.story.shapes import Json
+from apps.integrations.story.shapes.git import NO_COMMIT
 from apps.integrations.story.telling import Sent
 
 LATEST_S = 4
@@ -85,10 +86,24 @@ class RepositoryTruth:
     deployments: dict[int, DeploymentTruth] = field(default_factory=dict)
     runs: dict[int, Json] = field(default_factory=dict)
     commits: list[Json] = field(default_factory=list)
+    parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each commit of the default branch, which a push does not tell."""
 
     @property
     def full_name(self) -> str:
         return str(self.json["full_name"])
+
+
+def parents_of(commits: Sequence[Json], *, before: str) -> dict[str, tuple[str, ...]]:
+    """Of each commit of a push to the default branch: one that arrives with others made elsewhere merges them."""
+    found: dict[str, tuple[str, ...]] = {}
+    tip = () if before == NO_COMMIT else (before,)
+    parent = tip
+    for commit in commits:
+        is_merge = commit["distinct"] and parent != tip and not all(other["distinct"] for other in commits)
+        found[commit["id"]] = (*tip, *parent) if is_merge else parent
+        parent = (commit["id"],)
+    return found
 
 
 def own_time(at: datetime, *words: object) -> datetime:
@@ -123,6 +138,7 @@ class Folding:
         branch, commits = payload["ref"].removeprefix("refs/heads/"), payload["commits"]
         if branch == payload["repository"]["default_branch"]:
             self.truth.commits.extend(commit for commit in commits if commit not in self.truth.commits)
+            self.truth.parents |= parents_of(commits, before=payload["before"])
         elif payload["forced"]:
             self._branches[branch] = list(commits)
             self._note_force_push(payload, sent, branch=branch)

@@ -42,11 +42,15 @@ class PushAdmin(ReadOnlyAdmin):
 
 @admin.register(Commit)
 class CommitAdmin(ReadOnlyAdmin):
-    """Commits, with the time they landed on the default branch."""
+    """Commits, with the time they landed on the default branch, or are presumed to have."""
 
-    list_display = ("sha", "headline", "repository", "author", "landed_at")
+    list_display = ("sha", "headline", "repository", "author", "landed_at", "presumed_landed_at")
     list_select_related = ("repository", "author")
-    list_filter = (("landed_at", admin.EmptyFieldListFilter), "is_date_clamped")
+    list_filter = (
+        ("landed_at", admin.EmptyFieldListFilter),
+        ("presumed_landed_at", admin.EmptyFieldListFilter),
+        "is_date_clamped",
+    )
     search_fields = ("sha__istartswith", "author__login__iexact", "repository__full_name__iexact")
     ordering = ("-id",)
 

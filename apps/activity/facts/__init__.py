@@ -35,6 +35,7 @@ from apps.activity.facts.pull_requests import (
 )
 from apps.activity.facts.repositories import (
     CommitContent,
+    CommitInHistory,
     CommitLanded,
     CommitParents,
     CommitTrailer,
@@ -49,6 +50,7 @@ from apps.activity.facts.repositories import (
 
 __all__ = [
     "CommitContent",
+    "CommitInHistory",
     "CommitLanded",
     "CommitParents",
     "CommitTrailer",

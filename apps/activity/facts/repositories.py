@@ -122,6 +122,20 @@ class CommitLanded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommitInHistory(Fact):
+    """The commit is on the default branch, and nobody told when it arrived: by its committer's date, never later.
+
+    A guess, which counts only while no push is known: CommitLanded stands beside it.
+    """
+
+    entity: ClassVar[str] = "commit"
+
+    repository_id: int
+    sha: str
+    presumed_landed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseState(Snapshot):
     """A release; drafts have no `published_at`."""
 

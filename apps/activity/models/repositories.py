@@ -86,7 +86,11 @@ class Push(models.Model):
 
 
 class Commit(models.Model):
-    """A commit seen in a push or through the API; `landed_at` is its arrival on the default branch."""
+    """A commit seen in a push or through the API.
+
+    `landed_at` is its arrival on the default branch. Where only the history tells that it is there, it is presumed to
+    have arrived by its committer's date: `presumed_landed_at`, which counts while `landed_at` is null.
+    """
 
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
     sha = models.TextField()
@@ -101,6 +105,7 @@ class Commit(models.Model):
     parent_count = models.SmallIntegerField(null=True, blank=True)
     author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     landed_at = models.DateTimeField(null=True, blank=True)
+    presumed_landed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("repository", "sha"), name="one_row_per_commit"),)

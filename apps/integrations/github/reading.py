@@ -69,6 +69,10 @@ class Reading:
             self._read(member, path=f"{self.path}.{name}[{index}]") for index, member in enumerate(self._list(name))
         )
 
+    def members(self, name: str) -> tuple[Any, ...]:
+        """What is in the list under this name, whatever it is; a missing or null list has nothing."""
+        return tuple(self._list(name))
+
     def texts(self, name: str) -> tuple[str, ...]:
         """The strings of the list under this name; a missing or null list has none."""
         return tuple(self._text(member, name, LONGEST_NAME) for member in self._list(name))
@@ -220,6 +224,11 @@ def parse_time(value: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def write_time(moment: datetime) -> str:
+    """The instant as GitHub writes it, in whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _type_of(value: object) -> str:

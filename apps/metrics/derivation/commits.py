@@ -9,6 +9,8 @@ from apps.metrics.storing import DerivedTable, Row, Scope, as_json
 SCOPE = ("repository_id", "sha")
 COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
 
+# A push says when a commit landed. Where none is known, history says that it did, and when its committer's date says.
+#
 # The API names the author by id. A push knows a login at best, which may be nobody's by now, or of two accounts
 # (labels go stale): then the younger account, as a login is given again only once its first holder gave it up. Who was
 # seen last does not decide: being seen again is no Change. A login that nobody holds still tells a bot by its name.
@@ -17,7 +19,7 @@ READ = """
     SELECT repository_id, sha, coalesce(author_id, named.github_id),
            coalesce(nullif(account.login, ''), nullif(author_login, ''), author_name),
            coalesce(rule.is_bot, nullif(account.kind, '') = 'bot', author_login LIKE '%%[bot]'),
-           parent_count > 1, landed_at
+           parent_count > 1, coalesce(landed_at, presumed_landed_at)
     FROM scopes JOIN activity_commit USING (repository_id, sha)
     LEFT JOIN LATERAL (
         SELECT github_id FROM activity_contributor
@@ -26,7 +28,7 @@ READ = """
     ) AS named ON true
     LEFT JOIN activity_contributor AS account ON account.github_id = coalesce(author_id, named.github_id)
     LEFT JOIN teams_botrule AS rule ON rule.contributor_id = account.github_id
-    WHERE landed_at IS NOT NULL
+    WHERE coalesce(landed_at, presumed_landed_at) IS NOT NULL
 """
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from apps.activity.models import Commit, Deployment, PullRequest
 from apps.metrics.derivation import commits, deployments, pull_requests
 from apps.metrics.derivation.commits import COMMITS
@@ -55,8 +57,9 @@ def _commits(scopes: Keys) -> list[Derivation]:
 
 
 def _commits_in(repository_id: int) -> list[Scope]:
-    landed = Commit.objects.filter(repository_id=repository_id, landed_at__isnull=False)
-    return sorted(set(landed.values_list("repository_id", "sha")) | COMMITS.scopes_of(repository_id))
+    landed = Q(landed_at__isnull=False) | Q(presumed_landed_at__isnull=False)
+    facts = Commit.objects.filter(landed, repository_id=repository_id).values_list("repository_id", "sha")
+    return sorted(set(facts) | COMMITS.scopes_of(repository_id))
 
 
 def _deployments(deployment_ids: Keys) -> list[Derivation]:

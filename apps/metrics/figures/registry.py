@@ -68,6 +68,8 @@ DEFINED = (
         rules=(
             BY_AUTHOR,
             "Merges do not count; a push does not tell parents, so those not known yet count and are shown beside it.",
+            "A commit of the branch's history whose push nobody told, as from before the App came, is dated by its "
+            "committer's date.",
         ),
         population=populations.commits,
         remarks={"merges_not_known": lambda _: Count("pk", filter=Q(is_merge__isnull=True))},

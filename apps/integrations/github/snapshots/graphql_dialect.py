@@ -8,6 +8,9 @@ from typing import Any
 
 Node = Mapping[str, Any]
 
+BOTS = ("BOT_", "MDM6Qm90")
+"""How the node ids of bots begin, today's and the older ones: `03:Bot` in base64."""
+
 
 def account(actor: Node | None) -> dict[str, Any] | None:
     """An actor as REST's account; one without a number (an enterprise's) is nobody we could know."""
@@ -18,6 +21,15 @@ def account(actor: Node | None) -> dict[str, Any] | None:
     if kind == "Bot" and isinstance(login, str) and not login.endswith("[bot]"):
         login = f"{login}[bot]"
     return {"id": actor.get("databaseId"), "login": login, "type": kind}
+
+
+def user(node: Node | None) -> dict[str, Any] | None:
+    """REST's account of what the schema calls a User: GitHub gives a bot as one too, known by its login or node id."""
+    if node is None:
+        return None
+    node_id, login = str(node.get("id")), str(node.get("login"))
+    is_bot = login.endswith("[bot]") or node_id.startswith(BOTS)
+    return account({**node, "__typename": "Bot" if is_bot else "User"})
 
 
 def number_of_id(text: Any) -> Any:
@@ -64,6 +76,55 @@ def review(node: Node) -> dict[str, Any]:
         "state": node.get("state"),
         "submitted_at": node.get("submittedAt"),
         "commit_id": (node.get("commit") or {}).get("oid"),
+    }
+
+
+def issue(node: Node) -> dict[str, Any]:
+    """An issue in REST's shape; its labels are complete."""
+    labels = node.get("labels")
+    return {
+        "id": number_of_id(node.get("fullDatabaseId")),
+        **{name: node.get(name) for name in ("number", "title", "state")},
+        "state_reason": node.get("stateReason"),
+        "user": account(node.get("author")),
+        "labels": labels["nodes"] if labels else [],
+        "created_at": node.get("createdAt"),
+        "updated_at": node.get("updatedAt"),
+        "closed_at": node.get("closedAt"),
+    }
+
+
+def release(node: Node) -> dict[str, Any]:
+    """A release in REST's shape."""
+    return {
+        "id": node.get("databaseId"),
+        "name": node.get("name"),
+        "tag_name": node.get("tagName"),
+        "draft": node.get("isDraft"),
+        "prerelease": node.get("isPrerelease"),
+        "author": user(node.get("author")),
+        "created_at": node.get("createdAt"),
+        "published_at": node.get("publishedAt"),
+        "updated_at": node.get("updatedAt"),
+    }
+
+
+def commit(node: Node) -> dict[str, Any]:
+    """A commit of a history as a push lists it, and what a push does not tell: its author's account and its parents."""
+    signed = node.get("author") or {}
+    author = user(signed.get("user"))
+    return {
+        "id": node.get("oid"),
+        "message": node.get("message"),
+        "author": {
+            "name": signed.get("name"),
+            "email": signed.get("email"),
+            "username": author["login"] if author else None,
+            "date": node.get("authoredDate"),
+        },
+        "committer": {"date": node.get("committedDate")},
+        "account": author,
+        "parent_count": (node.get("parents") or {}).get("totalCount"),
     }
 
 

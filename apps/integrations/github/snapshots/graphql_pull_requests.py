@@ -16,6 +16,7 @@ from apps.activity.models import PullRequestEvent
 from apps.integrations.github.reading import Reading
 from apps.integrations.github.snapshots.accounts import account_id, profile
 from apps.integrations.github.snapshots.graphql_dialect import account, is_complete, number_of_id, pull_request, review
+from apps.integrations.github.snapshots.graphql_dialect import user as account_of_user
 from apps.integrations.github.snapshots.pull_requests import VERDICTS, pull_request_facts, review_facts
 from apps.integrations.github.snapshots.repositories import CLOCK_SKEW
 
@@ -47,7 +48,7 @@ def pull_request_node_facts(node: Mapping[str, Any], *, repository_id: int, obse
 
 
 def _commits(node: Mapping[str, Any], *, parent: Reading, repository_id: int) -> Iterator[Fact]:
-    """The commits of the current head. A person's account is known there by number, a bot's is not."""
+    """The commits of the current head, each with its author's account, if the e-mail is of one."""
     listed = node["commits"]
     number, head_sha = parent.count("number"), parent.child("head").sha("sha")
     for member in listed["nodes"]:
@@ -77,7 +78,7 @@ def _commits(node: Mapping[str, Any], *, parent: Reading, repository_id: int) ->
 
 def _committer(user: Reading | None, *, parent: Reading) -> Iterator[Fact]:
     if user is not None:
-        shaped = {"id": user.id_or_none("databaseId"), "login": user.text("login"), "type": "User"}
+        shaped = account_of_user({"databaseId": user.id_or_none("databaseId"), "login": user.text("login")})
         yield from profile(parent.alike(shaped, path=user.path), at=parent.time("updated_at"))
 
 

@@ -76,9 +76,10 @@ def pull_request_of_issue(now: IssueNow) -> Json:
 
 def issue_comment(identity: int, *, of: IssueNow, author: Account | None, created_at: datetime) -> Json:
     api = f"{of.repository.api}/issues/comments/{identity}"
+    noun = "pull" if of.is_pull_request else "issues"
     return {
         "url": api,
-        "html_url": f"{of.repository.page}/issues/{of.number}#issuecomment-{identity}",
+        "html_url": f"{of.repository.page}/{noun}/{of.number}#issuecomment-{identity}",
         "issue_url": f"{of.repository.api}/issues/{of.number}",
         "id": identity,
         "node_id": node_id("IC", identity),

@@ -1,0 +1,16 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("activity", "0004_commit_trailer"),
+    ]
+
+    operations = [
+        # Null by default: the table is not rewritten, however long it is.
+        migrations.AddField(
+            model_name="commit",
+            name="presumed_landed_at",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+    ]

@@ -1,0 +1,54 @@
+"""One item by itself, when no page can show it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from apps.activity.facts import Fact
+from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
+from apps.integrations.backfill.walks.lists import Gathered, gather
+from apps.integrations.github.answers import Answer
+from apps.integrations.github.reading import Reading
+from apps.integrations.github.verdicts import Kind
+
+LASTING = {Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED}
+FAILING = {Kind.TRANSIENT, Kind.SHRINK}
+
+
+def root(errand: Errand) -> str:
+    """The repository's path in REST: by its id, for another may have its name by now."""
+    return f"/repositories/{errand.repository_id}"
+
+
+def read_alone(
+    path: str, *, what: str, errand: Errand, reader: Reader, parameters: Mapping[str, Any] | None = None
+) -> Answer | Skipped:
+    """What is below the repository's path, or why GitHub does not show it.
+
+    Unanswered while we must wait, or GitHub is unwell altogether: nothing is skipped for that.
+    """
+    try:
+        return reader.get(f"{root(errand)}{path}", parameters)
+    except Unanswered as refusal:
+        answer = refusal.answer
+    if answer.kind in FAILING:
+        reader.get(root(errand))
+    elif answer.kind not in LASTING:
+        raise Unanswered(answer)
+    return Skipped(what=what, why=answer.verdict.message)
+
+
+def gather_alone(
+    path: str,
+    *,
+    what: str,
+    errand: Errand,
+    reader: Reader,
+    facts_of: Callable[[Reading], Iterable[Fact]],
+) -> Gathered:
+    """The facts of the one item below the repository's path, else its name as skipped."""
+    answer = read_alone(path, what=what, errand=errand, reader=reader)
+    if isinstance(answer, Skipped):
+        return Gathered(facts=(), skipped=(answer,))
+    gathered = gather([answer.data], answer=answer, noun=what.partition(" ")[0], key="id", facts_of=facts_of)
+    return replace(gathered, skipped=tuple(replace(each, what=what) for each in gathered.skipped))

@@ -1,0 +1,98 @@
+"""A page of one of GitHub's lists: what is on it, where the list goes on, and its items as facts, each by itself."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from apps.activity.facts import Fact
+from apps.integrations.backfill.walking import Errand, Skipped
+from apps.integrations.backfill.walks.strangers import refuse_stranger
+from apps.integrations.github.answers import Answer
+from apps.integrations.github.reading import Reading
+from apps.webhooks.errors import UnusablePayload
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of a GraphQL list: its nodes, how many there are in all, and the cursor to go on from, if it goes on."""
+
+    nodes: tuple[Any, ...]
+    total: int | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What items came to."""
+
+    facts: tuple[Fact, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def repository(answer: Answer, errand: Errand) -> Reading:
+    """The repository of a GraphQL answer; Unanswered where another one has the errand's name by now."""
+    found = opened(answer.data, path="data", answer=answer).child("repository")
+    refuse_stranger(answer, repository_id=found.id("databaseId"), errand=errand)
+    return found
+
+
+def listed(connection: Reading) -> Listed:
+    """The page of a GraphQL list."""
+    place = connection.child("pageInfo")
+    return Listed(
+        nodes=connection.members("nodes"),
+        total=connection.count("totalCount"),
+        after=place.text("endCursor") if place.flag("hasNextPage") else None,
+    )
+
+
+def rows(answer: Answer) -> tuple[Any, ...]:
+    """The objects of a REST listing."""
+    if not isinstance(answer.data, list):
+        raise UnusablePayload("shape_mismatch", f"the listing is {type(answer.data).__name__}, not a list")
+    return tuple(answer.data)
+
+
+def opened(shaped: object, *, path: str, answer: Answer) -> Reading:
+    """An object of REST's shape, as it was when GitHub answered."""
+    return Reading(shaped, path=path, arrived_at=answer.observed_at or timezone.now(), observed_at=answer.observed_at)
+
+
+def is_wanted(item: Reading, errand: Errand) -> bool:
+    """Whether it was created no later than the errand goes."""
+    return errand.until is None or item.time("created_at") <= errand.until
+
+
+def gather(
+    items: Iterable[Any],
+    *,
+    answer: Answer,
+    noun: str,
+    key: str,
+    facts_of: Callable[[Reading], Iterable[Fact]],
+    shape: Callable[[Item], Item] = dict,
+) -> Gathered:
+    """The facts of all items, once `shape` has given them REST's shape.
+
+    One that cannot be used is named by its `key` and left out, its neighbours are kept.
+    """
+    facts, skipped = list[Fact](), list[Skipped]()
+    for item in items:
+        try:
+            shaped = shape(_object(item, answer=answer))
+            facts += list(facts_of(opened(shaped, path=noun.replace(" ", "_"), answer=answer)))
+        except UnusablePayload as error:
+            name = item.get(key) if isinstance(item, Mapping) else f"of unknown {key}"
+            skipped.append(Skipped(what=f"{noun} {name}", why=str(error)))
+    return Gathered(facts=tuple(facts), skipped=tuple(skipped))
+
+
+def _object(item: Any, *, answer: Answer) -> Item:
+    """Null is what GitHub left out, with its words beside the data."""
+    if not isinstance(item, Mapping):
+        raise UnusablePayload("not_shown", answer.verdict.message or f"it is {type(item).__name__}, not an object")
+    return item
