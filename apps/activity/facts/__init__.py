@@ -10,9 +10,11 @@ from apps.activity.facts.accounts import (
     GitHubTeamState,
     InstallationDeleted,
     InstallationState,
+    InstallationSuspended,
     InstallationSuspension,
     ListingDone,
     ListingNeeded,
+    RepositoryAccessLost,
     RepositoryAccessState,
 )
 from apps.activity.facts.deployments import DeploymentRun, DeploymentState, DeploymentStatusState, WorkflowRunState
@@ -63,6 +65,7 @@ __all__ = [
     "GitReferenceState",
     "InstallationDeleted",
     "InstallationState",
+    "InstallationSuspended",
     "InstallationSuspension",
     "IssueCommentDeleted",
     "IssueCommentState",
@@ -80,6 +83,7 @@ __all__ = [
     "PushMade",
     "ReleaseDeleted",
     "ReleaseState",
+    "RepositoryAccessLost",
     "RepositoryAccessState",
     "RepositoryDeleted",
     "RepositoryName",

@@ -1,0 +1,80 @@
+"""The history of what a listing newly reaches is read by itself, and that of what comes back since it was lost."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Case, DateTimeField, Exists, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from apps.activity.facts import Stamp
+from apps.activity.models import Repository, RepositoryAccess
+from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.models import Backfill
+
+MARGIN = timedelta(hours=1)
+"""A loss is dated by our clock, and by when we were told of it."""
+
+
+def read_history_of(repository_ids: Collection[int]) -> None:
+    """Start walks through the history of repositories that were listed just now, where it is not known yet.
+
+    Doing so again starts nothing: each loss of access calls for one walk, and a first sight for one.
+    """
+    listed = Repository.objects.filter(pk__in=repository_ids, deleted_at=None)
+    walks = Backfill.objects.filter(repository=OuterRef("pk"))
+    first_seen = listed.filter(~Exists(walks))
+    start(first_seen, scope=Scope(since=timezone.now() - timedelta(days=settings.BACKFILL_DAYS)))
+    for lost_at, ids in _returned(listed.filter(Exists(walks))).items():
+        start(Repository.objects.filter(pk__in=ids), scope=Scope(since=lost_at - MARGIN))
+
+
+def last_reached(accesses: QuerySet[RepositoryAccess], *, before: datetime) -> dict[int, datetime | None]:
+    """When each repository was last known to be reached, by its id; None where it is known that it no longer is.
+
+    What was said after `before` is left out: the list of that time does not speak against it.
+    """
+    newest = (
+        Backfill.objects.filter(repository=OuterRef("repository"))
+        .annotate(read_at=Greatest("created_at", "advanced_at"))
+        .order_by("-read_at")
+    )
+    rows = accesses.annotate(read_at=Subquery(newest.values("read_at")[:1])).values_list(
+        "repository_id", "has_access", "stamp", "read_at"
+    )
+    said = {row[0]: (Stamp.moment_of(row[2]), *row[1:]) for row in rows}
+    return {
+        repository_id: max(said_at, read_at or said_at) if has_access else None
+        for repository_id, (said_at, has_access, _, read_at) in said.items()
+        if said_at <= before
+    }
+
+
+def _returned(repositories: QuerySet[Repository]) -> dict[datetime, list[int]]:
+    """Those that were out of reach for a while and are not being read since, by when they were lost.
+
+    GitHub takes nothing back one by one when an installation ends or is suspended.
+    """
+    ended_at = Greatest("installation__deleted_at", "installation__last_suspended_at")
+    with_installation = Case(When(has_access=True, then=ended_at), output_field=DateTimeField())
+    losses = (
+        RepositoryAccess.objects.filter(repository=OuterRef("pk"))
+        .annotate(out_at=Greatest("lost_at", with_installation))
+        .filter(out_at__isnull=False)
+        .order_by("-out_at")
+    )
+    covering = Backfill.objects.filter(
+        Q(created_at__gt=OuterRef("out_at"), since__isnull=True)
+        | Q(created_at__gt=OuterRef("out_at"), since__lte=OuterRef("out_at"))
+        | Q(state__in=Backfill.UNFINISHED),
+        repository=OuterRef("pk"),
+    )
+    returned = repositories.annotate(out_at=Subquery(losses.values("out_at")[:1])).filter(
+        ~Exists(covering), out_at__isnull=False
+    )
+    found: dict[datetime, list[int]] = defaultdict(list)
+    for repository_id, out_at in returned.values_list("pk", "out_at"):
+        found[out_at].append(repository_id)
+    return found
