@@ -91,6 +91,10 @@ class Backfill(models.Model):
     cursor = models.TextField(db_default="", blank=True, help_text="where the walk goes on; empty at its start")
     page_size = models.SmallIntegerField(help_text="how much GitHub is asked for at once; learned as it goes")
     clean_pages = models.SmallIntegerField(db_default=0, help_text="pages since the size was last changed")
+    steps_over = models.BooleanField(
+        db_default=False, help_text="the one item at the cursor is too much: the walk goes around it"
+    )
+    restarts = models.SmallIntegerField(db_default=0, help_text="how often its cursor was void")
     started_at = models.DateTimeField(null=True, blank=True, help_text="when the walk left its start")
     not_before = models.DateTimeField(db_default=Now())
     rung_at = models.DateTimeField(null=True, blank=True, help_text="when workers were last told of it")
@@ -134,9 +138,19 @@ class Backfill(models.Model):
         indexes: ClassVar = [
             # backfill.bell: whose turn is it, installation by installation
             models.Index(
-                fields=["installation", "advanced_at"],
+                "installation",
+                F("advanced_at").asc(nulls_first=True),
+                "id",
                 name="backfill_unfinished",
                 condition=Q(state__in=["waiting", "running"]),
+            ),
+            # backfill.bell: how many of an installation are at work, or were told to be
+            models.Index(
+                fields=["installation"],
+                name="backfill_at_work",
+                condition=Q(state="running")
+                | Q(state="waiting", reason="busy")
+                | Q(state="waiting", rung_at__isnull=False),
             ),
             # the walks of one repository, newest first
             models.Index(fields=["repository", "-id"], name="backfill_of_repository"),
