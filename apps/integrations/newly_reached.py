@@ -17,6 +17,9 @@ from apps.integrations.models import Backfill
 MARGIN = timedelta(hours=1)
 """A loss is dated by our clock, and by when we were told of it."""
 
+OUT_OF_REACH = ("no_installation", "removed")
+"""Why a walk fails whose repository was taken from us: `outcomes` and `claiming` name them."""
+
 
 def read_history_of(repository_ids: Collection[int]) -> None:
     """Start walks through the history of repositories that were listed just now, where it is not known yet.
@@ -24,11 +27,9 @@ def read_history_of(repository_ids: Collection[int]) -> None:
     Doing so again starts nothing: each loss of access calls for one walk, and a first sight for one.
     """
     listed = Repository.objects.filter(pk__in=repository_ids, deleted_at=None)
-    walks = Backfill.objects.filter(repository=OuterRef("pk"))
-    first_seen = listed.filter(~Exists(walks))
-    start(first_seen, scope=Scope(since=timezone.now() - timedelta(days=settings.BACKFILL_DAYS)))
-    for lost_at, ids in _returned(listed.filter(Exists(walks))).items():
-        start(Repository.objects.filter(pk__in=ids), scope=Scope(since=lost_at - MARGIN))
+    wanted = [*_first_seen(listed).items(), *_broken_off(listed).items(), *_returned(listed).items()]
+    for scope, ids in wanted:
+        start(Repository.objects.filter(pk__in=ids), scope=scope)
 
 
 def last_reached(accesses: QuerySet[RepositoryAccess], *, before: datetime) -> dict[int, datetime | None]:
@@ -52,8 +53,32 @@ def last_reached(accesses: QuerySet[RepositoryAccess], *, before: datetime) -> d
     }
 
 
-def _returned(repositories: QuerySet[Repository]) -> dict[datetime, list[int]]:
-    """Those that were out of reach for a while and are not being read since, by when they were lost.
+def _first_seen(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
+    """Those of which nothing was ever read."""
+    unread = repositories.filter(~Exists(Backfill.objects.filter(repository=OuterRef("pk"))))
+    since = timezone.now() - timedelta(days=settings.BACKFILL_DAYS)
+    return {Scope(since=since): list(unread.values_list("pk", flat=True))}
+
+
+def _broken_off(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
+    """Those whose walks failed because nobody reached them, by what was being read.
+
+    They begin again at the top: what changed meanwhile, behind where they were, nobody told us.
+    """
+    newest = (
+        Backfill.objects.filter(repository__in=repositories)
+        .order_by("repository", "stream", "-pk")
+        .distinct("repository", "stream")
+    )
+    failed = Backfill.objects.filter(pk__in=newest.values("pk"), state=Backfill.State.FAILED, reason__in=OUT_OF_REACH)
+    found: dict[Scope, list[int]] = defaultdict(list)
+    for row in failed:
+        found[Scope(since=row.since, until=row.until, streams=(row.stream,))].append(row.repository_id)
+    return found
+
+
+def _returned(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
+    """Those that were out of reach for a while and were not read since, by when they were lost.
 
     GitHub takes nothing back one by one when an installation ends or is suspended.
     """
@@ -72,9 +97,9 @@ def _returned(repositories: QuerySet[Repository]) -> dict[datetime, list[int]]:
         repository=OuterRef("pk"),
     )
     returned = repositories.annotate(out_at=Subquery(losses.values("out_at")[:1])).filter(
-        ~Exists(covering), out_at__isnull=False
+        Exists(Backfill.objects.filter(repository=OuterRef("pk"))), ~Exists(covering), out_at__isnull=False
     )
-    found: dict[datetime, list[int]] = defaultdict(list)
+    found: dict[Scope, list[int]] = defaultdict(list)
     for repository_id, out_at in returned.values_list("pk", "out_at"):
-        found[out_at].append(repository_id)
+        found[Scope(since=out_at - MARGIN)].append(repository_id)
     return found

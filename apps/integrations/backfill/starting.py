@@ -6,16 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower, Now
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.integrations.backfill.walks import WALKS
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching, readable_installations
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
-FIRST_PAGE_SIZE = 25
+MOST_NAMED = 8
 _ONE_AT_A_TIME = 0x62_61_63_6B_66_69_6C_6C
 """The advisory lock under which rows become unfinished: a start and a retry of one stream never meet."""
 
@@ -108,7 +109,14 @@ def retry(backfills: QuerySet[Backfill]) -> int:
             ~Exists(later), pk__in=backfills.order_by().values("pk"), state=Backfill.State.FAILED
         )
         return failed.update(
-            state=Backfill.State.WAITING, reason="", error="", attempts=0, not_before=Now(), finished_at=None
+            state=Backfill.State.WAITING,
+            reason="",
+            error="",
+            attempts=0,
+            restarts=0,
+            not_before=Now(),
+            rung_at=None,
+            finished_at=None,
         )
 
 
@@ -118,16 +126,26 @@ def _named(known: QuerySet[Repository], full_names: Sequence[str]) -> QuerySet[R
     found = {name.lower() for name in named.values_list("full_name", flat=True)}
     if missing := [name for lowered, name in wanted.items() if lowered not in found]:
         raise NothingToStart(
-            f"Nothing is known of {', '.join(missing)}. A repository becomes known when an installation that reaches it"
-            " is listed, or with its first webhook: install the App on it, then `manage.py backfill --installation ID`."
+            f"Nothing is known of {', '.join(missing)}{_known_beside(known, missing)}. A repository becomes known when"
+            " an installation that reaches it is listed: give the App access to it on GitHub, then try again."
         )
     return Repository.objects.filter(pk__in=named.values("pk"))
+
+
+def _known_beside(known: QuerySet[Repository], missing: Sequence[str]) -> str:
+    """What is known of the same owners, in case a name was mistyped."""
+    owners = {name.partition("/")[0].lower() for name in missing}
+    beside = Q()
+    for owner in owners:
+        beside |= Q(full_name__istartswith=f"{owner}/")
+    names = ", ".join(known.filter(beside).order_by("full_name").values_list("full_name", flat=True)[:MOST_NAMED])
+    return f"; there are {names}" if names else ""
 
 
 def _of_installation(known: QuerySet[Repository], installation_id: int) -> QuerySet[Repository]:
     installation = Installation.objects.filter(pk=installation_id).first()
     if installation is None:
-        ids = ", ".join(map(str, readable_installations().order_by("pk").values_list("pk", flat=True)[:10]))
+        ids = ", ".join(map(str, readable_installations().order_by("pk").values_list("pk", flat=True)[:MOST_NAMED]))
         there = f"there are {ids}" if ids else "there are none yet: install the App on an account"
         raise NothingToStart(f"There is no installation {installation_id}; {there}.")
     if not readable_installations().filter(pk=installation_id).exists():
@@ -181,7 +199,7 @@ def _insert_or_widen(reached: dict[int, int], *, scope: Scope, streams: Sequence
         "repositories": list(reached),
         "installations": list(reached.values()),
         "streams": list(streams),
-        "page_sizes": [FIRST_PAGE_SIZE] * len(streams),
+        "page_sizes": [WALKS[stream].page_size for stream in streams],
         "since": scope.since,
         "until": scope.until,
     }
@@ -214,7 +232,8 @@ ON CONFLICT (repository_id, stream) WHERE state IN ('waiting', 'running', 'pause
     state = CASE WHEN kept.state = 'running' THEN 'waiting' ELSE kept.state END,
     not_before = CASE WHEN kept.state = 'running' THEN statement_timestamp() ELSE kept.not_before END,
     claim_number = kept.claim_number + 1, lease_until = NULL, leased_by = '', rung_at = NULL,
-    cursor = '', started_at = NULL, attempts = 0, total = NULL, items = 0, pages = 0, skipped = '[]'
+    cursor = '', started_at = NULL, attempts = 0, steps_over = false, restarts = 0,
+    total = NULL, items = 0, pages = 0, skipped = '[]'
 WHERE (kept.since IS NOT NULL AND (excluded.since IS NULL OR excluded.since < kept.since))
     OR (kept.until IS NOT NULL AND (excluded.until IS NULL OR excluded.until > kept.until))
 """

@@ -27,7 +27,7 @@ from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import backfill
 from tests.integrations.translating import translate
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
 STREAMS = len(Backfill.Stream.values)
 LIST = "/installation/repositories"
 STRANGER = Account(501, "stranger", "Organization")
@@ -396,6 +396,25 @@ def test_what_comes_back_is_read_from_when_it_was_lost(fake: FakeGitHub, worker:
     assert read.count() == STREAMS
 
 
+def test_a_walk_that_was_cut_off_begins_again_when_its_repository_comes_back(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    truth = fake.world.repositories[API]
+    installed(fake, ago=timedelta(days=40))
+    begun = {"created_at": timezone.now() - timedelta(days=10), "since": timezone.now() - timedelta(days=100)}
+    cut_off = backfill(Repository.objects.get(), state="failed", reason="no_installation", cursor="there", **begun)
+    backfill(Repository.objects.get(), stream="issues", state="failed", reason="rejected", **begun)
+    lost_at = told(fake, "removed", truth, ago=timedelta(days=9))
+    told(fake, "added", truth, ago=timedelta(minutes=5))
+    for _ in range(2):
+        make_due()
+        list_installation(ACME, access=worker)
+    since = dict(Backfill.objects.filter(state="waiting").values_list("stream", "since"))
+    assert len(since) == STREAMS
+    assert since.pop("pull_requests") == cut_off.since
+    assert set(since.values()) == {lost_at - timedelta(hours=1)}
+
+
 def test_what_only_a_listing_showed_to_be_lost_is_read_from_when_it_was_last_reached(
     fake: FakeGitHub, worker: GitHubAccess
 ) -> None:
@@ -450,11 +469,11 @@ def test_a_kill_between_the_list_and_its_walks_leaves_neither(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(listing, "read_history_of", die)
-    with pytest.raises(KeyboardInterrupt):
-        list_installation(ACME, access=worker)
+    with monkeypatch.context() as killing:
+        killing.setattr(listing, "read_history_of", die)
+        with pytest.raises(KeyboardInterrupt):
+            list_installation(ACME, access=worker)
     assert accesses() == {API: (True, False)}
-    monkeypatch.undo()
     Listing.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert is_due()
     list_installation(ACME, access=worker)

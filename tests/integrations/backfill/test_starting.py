@@ -16,7 +16,7 @@ from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
 PULLS = Scope(streams=("pull_requests",))
 everything = Repository.objects.all
 
@@ -220,7 +220,10 @@ def test_what_cannot_be_chosen_says_what_to_do(settings: Any) -> None:
     team = Team.objects.create(name="empty", slug="empty")
     Installation.objects.create(github_id=9, account_id=ACCOUNT, suspended_at=MONDAY)
     for choice, words in (
-        ({"full_names": ["acme/api", "acme/typo"]}, "Nothing is known of acme/typo. .* install the App on it"),
+        (
+            {"full_names": ["acme/api", "acme/typo"]},
+            "Nothing is known of acme/typo; there are acme/api, acme/web. .* give the App access",
+        ),
         ({"full_names": ["acme/gone"]}, "Nothing is known of acme/gone"),
         ({"installation_id": 77}, "no installation 77; there are 7"),
         ({"installation_id": 9}, "is suspended; unsuspend it on GitHub"),
