@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from rich.console import Console
 
-from apps.activity.models import Repository
+from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.integrations.backfill import watching
 from apps.integrations.backfill.progress import progress_of
 from apps.integrations.backfill.showing import progress_line, progress_view
@@ -38,7 +38,7 @@ def connected(fake: FakeGitHub, settings: Any) -> Iterator[FakeGitHub]:
     settings.GITHUB_API_URL = fake.url
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
     github.cache_clear()
-    install()
+    install(listed_at=timezone.now())
     reach()
     yield fake
     github.cache_clear()
@@ -125,6 +125,15 @@ def test_a_repository_nobody_heard_of_is_looked_for_where_its_owner_installed_th
     assert "Nothing is known of acme/nowhere; there are acme/api, acme/web" in words
     assert code == 1
     assert "Nothing is known of stranger/x. " in refused("stranger/x")[0]
+
+
+def test_installations_that_no_webhook_told_of_are_found(connected: FakeGitHub) -> None:
+    RepositoryAccess.objects.all().delete()
+    Installation.objects.all().delete()
+    told = run("--all", "--streams", "issues")
+    assert "GitHub names 1 installations." in told
+    assert "1 walk started" in told or "8 walks started" in told
+    assert Installation.objects.get().listed_at is not None
 
 
 def test_a_team_that_is_not_there_is_said() -> None:

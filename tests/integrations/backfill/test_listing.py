@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.activity.facts import Source, evidence
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.activity.record import record
-from apps.integrations import listing
+from apps.integrations import listing_errand
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.listing import due_installations, list_installation
 from apps.integrations.models import Backfill, Listing
@@ -214,7 +214,7 @@ def test_a_long_list_goes_on_in_the_next_task(
 ) -> None:
     many(fake, 230)
     installed(fake)
-    monkeypatch.setattr(listing, "RUN_S", -1.0)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
     seen = []
     while is_due():
         row = list_installation(ACME, access=worker)
@@ -229,7 +229,7 @@ def test_a_list_begun_too_long_ago_begins_again(
 ) -> None:
     many(fake, 230)
     installed(fake)
-    monkeypatch.setattr(listing, "RUN_S", -1.0)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
     list_installation(ACME, access=worker)
     Listing.objects.update(began_at=timezone.now() - timedelta(minutes=11))
     row = list_installation(ACME, access=worker)
@@ -345,9 +345,10 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
 
 def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
-    errand = listing.Errand.of(claimed(), access=worker)
+    row = claimed()
+    errand = listing_errand.Errand.of(row, claim_number=row.claim_number, access=worker)
     claimed()
-    with pytest.raises(listing.LostListing):
+    with pytest.raises(listing_errand.LostListing):
         errand.run()
     assert accesses() == {API: (True, False)}
     assert Backfill.objects.count() == 0
@@ -470,7 +471,7 @@ def test_a_kill_between_the_list_and_its_walks_leaves_neither(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killing:
-        killing.setattr(listing, "read_history_of", die)
+        killing.setattr(listing_errand, "read_history_of", die)
         with pytest.raises(KeyboardInterrupt):
             list_installation(ACME, access=worker)
     assert accesses() == {API: (True, False)}
