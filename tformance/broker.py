@@ -18,6 +18,9 @@ ROUTES = (
         # It takes milliseconds; behind walks of 20 s each its message would be void before a worker takes it.
         ("apps.integrations.tasks.resume*", {"queue": "live"}),
         ("apps.metrics.*", {"queue": "figures"}),
+        # A listing ends within a task or two, and walks follow from it: it does not wait behind those there are.
+        ("apps.integrations.tasks.list*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.find*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),
     ],

@@ -13,7 +13,7 @@ from apps.activity.record import record
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.credentials import app_credentials
+from apps.integrations.github.credentials import app_credentials, has_credentials
 from apps.integrations.github.reading import Reading
 from apps.integrations.github.snapshots.installations import standing_facts
 from apps.integrations.github.verdicts import Kind
@@ -28,9 +28,11 @@ logger = logging.getLogger(__name__)
 def find_installations(*, access: GitHubAccess) -> int | None:
     """Record every installation that GitHub knows of the App; how many. None where GitHub did not say.
 
-    Those that we know and GitHub does not name are to be listed, which tells what became of them. NoCredentials where
-    GitHub cannot be asked at all.
+    Those that we know and GitHub does not name are to be listed, which tells what became of them. Without credentials
+    nobody can be asked.
     """
+    if not has_credentials():
+        return None
     as_of = _database_time() - SETTLED
     try:
         found = list(_read(access))

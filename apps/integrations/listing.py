@@ -22,6 +22,7 @@ from apps.webhooks.bell import ring
 
 APART = timedelta(minutes=10)
 """Signals that leave nothing unverified (a branch that came or went) ask for no more than one listing in this time."""
+FIND_TASK = "apps.integrations.tasks.find_installations"
 LIST_TASK = "apps.integrations.tasks.list_installation"
 MOST_AT_ONCE = 100
 EXPIRES_S = 60
@@ -30,9 +31,16 @@ logger = logging.getLogger(__name__)
 
 
 def ring_for_due() -> int:
-    """Tell the workers of the installations that are due; how many messages the broker took."""
+    """Tell the workers of the installations that are due; how many messages the broker took.
+
+    Where none is known at all, GitHub is asked whether there are any.
+    """
     if not has_credentials():
         return 0
+    if not Installation.objects.exists():
+        return ring.send(
+            [partial(current_app.send_task, FIND_TASK, expires=EXPIRES_S, retry=False, ignore_result=True)]
+        )
     due = due_installations(app_id=app_credentials().app_id).order_by(F("listed_at").asc(nulls_first=True))
     return ring_for(due.values_list("pk", flat=True)[:MOST_AT_ONCE])
 
@@ -69,6 +77,13 @@ def due_installations(*, app_id: int) -> QuerySet[Installation]:
         Q(app_id=None) | Q(app_id=app_id),
         deleted_at=None,
     )
+
+
+def list_or_go_on(installation_id: int, *, access: GitHubAccess) -> None:
+    """List the installation, and ring for another task where one was not enough."""
+    row = list_installation(installation_id, access=access)
+    if row is not None and row.goes_on:
+        ring_for([installation_id])
 
 
 def list_installation(installation_id: int, *, access: GitHubAccess) -> Listing | None:

@@ -20,6 +20,7 @@ from apps.activity.facts import Fact, Source, evidence
 from apps.activity.models import Installation, RepositoryAccess
 from apps.activity.record import record
 from apps.integrations.backfill.walking import Unanswered
+from apps.integrations.backfill.words import storable
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.budget import Priority, Purpose
@@ -185,7 +186,7 @@ class Errand:
         logger.warning("listing_failed", extra={"installation": self.installation_id, "words": words})
         self.hold(
             attempts=min(self.attempts + 1, MOST_ATTEMPTS),
-            error=words,
+            error=storable(words),
             cursor="",
             seen=[],
             not_before=timezone.now() + timedelta(seconds=wait_s),

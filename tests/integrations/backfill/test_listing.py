@@ -1,6 +1,9 @@
 """Listing installations: what signals left unverified is settled, and what is newly reached has its history read."""
 
+import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,8 +12,9 @@ from django.utils import timezone
 from apps.activity.facts import Source, evidence
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.activity.record import record
-from apps.integrations import listing_errand
+from apps.integrations import listing, listing_errand
 from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.shared_memory import shared_memory
 from apps.integrations.listing import due_installations, list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.integrations.story.shapes import Json
@@ -21,6 +25,7 @@ from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Size, acme
 from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API, BETA, WEB
@@ -358,6 +363,37 @@ def claimed() -> Listing:
     Listing.objects.update_or_create(installation_id=ACME, defaults={"lease_until": None})
     assert Listing.objects.claim() == 1
     return Listing.objects.get()
+
+
+def test_workers_are_told_of_what_is_due(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
+    assert listing.ring_for_due() == 0, "without credentials nobody can be asked"
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    assert messages(listing.ring_for_due) == [(listing.FIND_TASK, "()")], "no webhook told of any installation"
+    installed(fake)
+    assert messages(listing.ring_for_due) == [(listing.LIST_TASK, f"[{ACME}]")]
+    list_installation(ACME, access=worker)
+    assert messages(listing.ring_for_due) == []
+
+
+def test_a_long_list_rings_for_the_task_that_goes_on(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(fake, 130)
+    installed(fake)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
+    go_on = partial(listing.list_or_go_on, ACME, access=worker)
+    assert messages(go_on) == [(listing.LIST_TASK, f"[{ACME}]")]
+    assert messages(go_on) == []
+    assert len(accesses()) == 131
+
+
+def messages(ring: Callable[[], object]) -> list[tuple[str, str]]:
+    """The messages that this sends: tasks and their arguments."""
+    shared_memory().delete("maintenance")
+    ring()
+    sent = [json.loads(message)["headers"] for message in shared_memory().lrange("maintenance", 0, -1)]
+    shared_memory().delete("maintenance")
+    return [(headers["task"], headers["argsrepr"]) for headers in sent]
 
 
 def test_what_is_newly_reached_has_its_last_days_read_once(

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.integrations.backfill.bell import AT_ONCE
 from apps.integrations.backfill.starting import NothingToStart, Scope, chosen, retry, start
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching
@@ -106,6 +107,20 @@ def test_a_paused_walk_that_is_widened_stays_paused() -> None:
     backfill(reach(), state="paused", since=MONDAY)
     [row] = start(everything(), scope=PULLS).backfills
     assert (row.state, row.since) == ("paused", None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_are_told_of_a_start_once_it_is_committed() -> None:
+    install()
+    reach()
+    start(everything(), scope=Scope())
+    assert Backfill.objects.filter(rung_at__isnull=False).count() == AT_ONCE
+    Backfill.objects.update(rung_at=None)
+    start(everything(), scope=Scope())
+    assert not Backfill.objects.filter(rung_at__isnull=False).exists(), "nothing is new"
+    Backfill.objects.update(state="failed", finished_at=MONDAY)
+    retry(Backfill.objects.all())
+    assert Backfill.objects.filter(rung_at__isnull=False).count() == AT_ONCE
 
 
 @pytest.mark.django_db(transaction=True)
