@@ -49,6 +49,7 @@ RULES: dict[type[facts.Fact], MergeRule] = {
         stamp="suspension_stamp",
         change=INSTALLATION,
     ),
+    facts.InstallationSuspended: UnionRule(model=models.Installation, key=ID, columns=("last_suspended_at",)),
     facts.InstallationDeleted: UnionRule(
         model=models.Installation, key=ID, earliest=("deleted_at",), change=INSTALLATION
     ),
@@ -59,6 +60,9 @@ RULES: dict[type[facts.Fact], MergeRule] = {
         key=("installation_id", "repository_id"),
         columns=("has_access", "is_verified"),
         change=ChangeRule(Change.Kind.INSTALLATION, ("installation_id",)),
+    ),
+    facts.RepositoryAccessLost: UnionRule(
+        model=models.RepositoryAccess, key=("installation_id", "repository_id"), columns=("lost_at",)
     ),
     facts.GitHubTeamState: SnapshotRule(
         model=models.GitHubTeam,

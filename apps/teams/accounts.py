@@ -2,9 +2,11 @@
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower
 from django.utils.text import slugify
 
-from apps.activity.models import Installation
+from apps.activity.models import Contributor, Installation
 from apps.teams.models import Team
 from apps.teams.models.teams import SLUG_LENGTH
 
@@ -35,6 +37,19 @@ def is_allowed(login: str) -> bool:
     """Whether ALLOWED_ACCOUNTS names the account; an empty list allows every account that can install the App."""
     allowed = {name.lower() for name in settings.ALLOWED_ACCOUNTS}
     return not allowed or login.lower() in allowed
+
+
+def accepted_accounts() -> QuerySet[Contributor]:
+    """The accounts whose repositories may be read: their team is approved.
+
+    ALLOWED_ACCOUNTS speaks for an account whose team is not made yet; one whose login nobody told waits.
+    """
+    teams = Team.objects.filter(account=OuterRef("pk"))
+    allowed = [name.lower() for name in settings.ALLOWED_ACCOUNTS]
+    is_named = Q(lower_login__in=allowed) if allowed else ~Q(login="")
+    return Contributor.objects.alias(lower_login=Lower("login")).filter(
+        Exists(teams.filter(is_approved=True)) | (~Exists(teams) & is_named)
+    )
 
 
 def free_slug(login: str, account_id: int) -> str:

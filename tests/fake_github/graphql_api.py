@@ -1,5 +1,6 @@
 """GraphQL as GitHub runs it: priced, limited, then executed against the types we use."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.fake_github.world import World
 
 SDL = Path(__file__).parent / "schema.graphql"
 INVALID = "undefinedField"
+SEARCH = re.compile(r"repo:(\S+) is:pr updated:>=(\S+)")
 
 
 @cache
@@ -68,6 +70,7 @@ def run(asked: Json, *, world: World, installation_id: int, points: Points, rate
         "repository": see.repository,
         "node": see.node,
         "nodes": see.nodes,
+        "search": see.search,
         "rateLimit": {**rate_limit, "cost": points.cost, "nodeCount": points.nodes},
     }
     result = execute_sync(schema(), document, root, variable_values=asked.get("variables") or {})
@@ -96,6 +99,14 @@ class _Seeing:
             message = f"Could not resolve to a Repository with the name '{owner}/{name}'."
             raise github_error("NOT_FOUND", message)
         return repository(found)
+
+    def search(self, info: Any, *, query: str, **_: Any) -> Node:
+        """Counts the pull requests of one repository that were updated since a time: all that is ever searched for."""
+        asked = SEARCH.fullmatch(query)
+        assert asked is not None, query
+        found = self._world.find(asked[1], installation_id=self._installation_id)
+        updated = found.pull_requests.ordered("updated_at") if found else ()
+        return {"issueCount": sum(at >= asked[2] for at, _ in updated)}
 
     def node(self, info: Any, *, id: str) -> Node:  # noqa: A002  GraphQL's name
         for truth in self._world.reached_by(self._installation_id):

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.documents import document
+from apps.integrations.github.totals import totals_query
 from apps.integrations.github.verdicts import Kind
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
@@ -155,8 +156,9 @@ def test_the_document_of_every_stream_is_answered(
 
 
 def test_a_forecast_is_answered(worker: GitHubAccess) -> None:
-    answer = worker.graphql(document("totals"), {"owner": "acme", "name": "api"}, installation_id=ACME, purpose=LIVE)
-    found = answer.data["repository"]
+    text, variables = totals_query(["acme/api"], since=None)
+    answer = worker.graphql(text, variables, installation_id=ACME, purpose=LIVE)
+    found = answer.data["repository0"]
     counts = {name: found[name]["totalCount"] for name in ("pullRequests", "issues", "releases", "deployments")}
     assert counts == {"pullRequests": 30, "issues": 12, "releases": 3, "deployments": 4}
 

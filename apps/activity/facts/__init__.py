@@ -10,9 +10,11 @@ from apps.activity.facts.accounts import (
     GitHubTeamState,
     InstallationDeleted,
     InstallationState,
+    InstallationSuspended,
     InstallationSuspension,
     ListingDone,
     ListingNeeded,
+    RepositoryAccessLost,
     RepositoryAccessState,
 )
 from apps.activity.facts.deployments import DeploymentRun, DeploymentState, DeploymentStatusState, WorkflowRunState
@@ -65,6 +67,7 @@ __all__ = [
     "GitReferenceState",
     "InstallationDeleted",
     "InstallationState",
+    "InstallationSuspended",
     "InstallationSuspension",
     "IssueCommentDeleted",
     "IssueCommentState",
@@ -82,6 +85,7 @@ __all__ = [
     "PushMade",
     "ReleaseDeleted",
     "ReleaseState",
+    "RepositoryAccessLost",
     "RepositoryAccessState",
     "RepositoryDeleted",
     "RepositoryName",

@@ -46,6 +46,16 @@ class InstallationSuspension(Snapshot):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationSuspended(Fact):
+    """GitHub told nothing of the installation's repositories from here until it was unsuspended; the latest counts."""
+
+    entity: ClassVar[str] = "installation"
+
+    github_id: int
+    last_suspended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstallationDeleted(Fact):
     """The App was removed from the account: final for this installation id."""
 
@@ -67,7 +77,10 @@ class ListingNeeded(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingDone(Fact):
-    """The installation was listed through the API; the time is GitHub's `Date` of the first page."""
+    """The installation was listed through the API: signals that arrived before `listed_at` are settled.
+
+    Signals are stamped with their arrival, by the database's clock, and so is this: no two clocks must agree.
+    """
 
     entity: ClassVar[str] = "installation"
 
@@ -85,6 +98,17 @@ class RepositoryAccessState(Snapshot):
     repository_id: int
     has_access: bool
     is_verified: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryAccessLost(Fact):
+    """GitHub told nothing of the repository from here until the installation reached it again; the latest counts."""
+
+    entity: ClassVar[str] = "repository_access"
+
+    installation_id: int
+    repository_id: int
+    lost_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ class Installation(models.Model):
     suspended_at = models.DateTimeField(null=True, blank=True)
     is_suspension_verified = models.BooleanField(db_default=True)
     suspension_stamp = stamp_field()
+    last_suspended_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     needs_listing_at = models.DateTimeField(null=True, blank=True)
     listed_at = models.DateTimeField(null=True, blank=True)
@@ -63,6 +64,7 @@ class RepositoryAccess(models.Model):
     has_access = models.BooleanField(db_default=False)
     is_verified = models.BooleanField(db_default=False)
     stamp = stamp_field()
+    lost_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "repository access"

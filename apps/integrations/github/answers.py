@@ -12,6 +12,7 @@ from apps.integrations.github.limits import RateLimit
 from apps.integrations.github.verdicts import Kind, Verdict
 
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
+_LAST = re.compile(r'<[^<>]*[?&]page=(\d{1,9})\b[^<>]*>\s*;[^,<]*\brel="?last"?')
 
 
 class Standing(enum.Enum):
@@ -35,7 +36,8 @@ class Answer:
 
     `data` is the document of a REST answer or the `data` of a GraphQL answer, None where there is none to trust;
     `observed_at` is GitHub's `Date`; `not_before` (seconds since 1970) is when to ask again, where somebody said;
-    `next_path` leads to the next page of a REST listing; `up_next` is the subject that waits for its turn.
+    `next_path` leads to the next page of a REST listing, whose last page has the number `last_page`; `up_next` is the
+    subject that waits for its turn.
     """
 
     verdict: Verdict
@@ -44,6 +46,7 @@ class Answer:
     limit: RateLimit | None = None
     not_before: float | None = None
     next_path: str | None = None
+    last_page: int | None = None
     up_next: str | None = None
     standing: Standing | None = None
     took_s: float = 0.0
@@ -57,6 +60,12 @@ def next_path(headers: Mapping[str, str], *, api_url: str) -> str | None:
     """The next page, below the API's address; Elsewhere if the header leads away from it."""
     found = _NEXT.search(headers.get("link", ""))
     return path_below(found[1], api_url=api_url) if found else None
+
+
+def last_page(headers: Mapping[str, str]) -> int | None:
+    """The number of the last page, where there are more than one: with one item a page, how many there are."""
+    found = _LAST.search(headers.get("link", ""))
+    return int(found[1]) if found else None
 
 
 def path_below(url: str, *, api_url: str) -> str:

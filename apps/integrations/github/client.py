@@ -19,7 +19,7 @@ import requests
 from github import Auth, GithubException
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
 
-from apps.integrations.github.answers import Answer, Elsewhere, next_path, path_below
+from apps.integrations.github.answers import Answer, Elsewhere, last_page, next_path, path_below
 from apps.integrations.github.budget import THE_APP, Lease, Parked, Purpose, RateBudget
 from apps.integrations.github.credentials import AppCredentials, app_credentials
 from apps.integrations.github.limits import CORE, GRAPHQL, answered_at, rate_limit
@@ -189,7 +189,7 @@ class GitHubClient:
 
     def _with_next_page(self, answer: Answer, *, headers: Mapping[str, str]) -> Answer:
         try:
-            return replace(answer, next_path=next_path(headers, api_url=self.api_url))
+            return replace(answer, next_path=next_path(headers, api_url=self.api_url), last_page=last_page(headers))
         except Elsewhere as error:
             return _rejected(answer, f"next page: {error}")
 

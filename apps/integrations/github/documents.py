@@ -13,7 +13,11 @@ _FRAGMENT = re.compile(r"^fragment (\w+) on [^}]*?\{.*?^\}$", re.MULTILINE | re.
 @cache
 def document(name: str) -> str:
     """The document of this name, complete."""
-    text = (FOLDER / f"{name}.graphql").read_text()
+    return completed((FOLDER / f"{name}.graphql").read_text())
+
+
+def completed(text: str) -> str:
+    """The text of a document, with the fragments that it uses."""
     known, used = _fragments(), list[str]()
     wanted = _SPREAD.findall(text)
     while wanted:

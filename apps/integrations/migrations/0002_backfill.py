@@ -66,6 +66,13 @@ class Migration(migrations.Migration):
                     "clean_pages",
                     models.SmallIntegerField(db_default=0, help_text="pages since the size was last changed"),
                 ),
+                (
+                    "steps_over",
+                    models.BooleanField(
+                        db_default=False, help_text="the one item at the cursor is too much: the walk goes around it"
+                    ),
+                ),
+                ("restarts", models.SmallIntegerField(db_default=0, help_text="how often its cursor was void")),
                 ("started_at", models.DateTimeField(blank=True, help_text="when the walk left its start", null=True)),
                 ("not_before", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("rung_at", models.DateTimeField(blank=True, help_text="when workers were last told of it", null=True)),
@@ -117,9 +124,21 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
                 "indexes": [
                     models.Index(
+                        models.F("installation"),
+                        models.OrderBy(models.F("advanced_at"), nulls_first=True),
+                        models.F("id"),
                         condition=models.Q(("state__in", ["waiting", "running"])),
-                        fields=["installation", "advanced_at"],
                         name="backfill_unfinished",
+                    ),
+                    models.Index(
+                        condition=models.Q(
+                            ("state", "running"),
+                            models.Q(("reason", "busy"), ("state", "waiting")),
+                            models.Q(("rung_at__isnull", False), ("state", "waiting")),
+                            _connector="OR",
+                        ),
+                        fields=["installation"],
+                        name="backfill_at_work",
                     ),
                     models.Index(fields=["repository", "-id"], name="backfill_of_repository"),
                 ],

@@ -2,5 +2,6 @@
 
 from apps.integrations.models.backfills import Backfill
 from apps.integrations.models.credentials import AppPrivateKey
+from apps.integrations.models.listings import Listing
 
-__all__ = ["AppPrivateKey", "Backfill"]
+__all__ = ["AppPrivateKey", "Backfill", "Listing"]

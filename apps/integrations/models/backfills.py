@@ -36,6 +36,16 @@ class BackfillQuerySet(models.QuerySet["Backfill"]):
         """Those that nobody claimed, paused or cancelled since the claim of this number: the fence of every page."""
         return self.filter(state=Backfill.State.RUNNING, claim_number=claim_number)
 
+    def put_off(self, *, after: timedelta, reason: str, **learned: Any) -> int:
+        """Give up those that are held; they are due again after a while."""
+        return self.update(
+            state=Backfill.State.WAITING, not_before=Now() + after, reason=reason, **_NOBODY_HOLDS, **learned
+        )
+
+    def end(self, state: "Backfill.State", *, reason: str = "", error: str = "", **learned: Any) -> int:
+        """End those that are held, as done or failed."""
+        return self.update(state=state, reason=reason, error=error, finished_at=Now(), **_NOBODY_HOLDS, **learned)
+
     def pause(self) -> int:
         """Stop where they are until somebody resumes them; a worker that walks one now loses its claim."""
         return self.filter(state__in=[Backfill.State.WAITING, Backfill.State.RUNNING]).update(
@@ -53,7 +63,8 @@ class BackfillQuerySet(models.QuerySet["Backfill"]):
         )
 
 
-_NOBODY_WALKS: dict[str, Any] = {"lease_until": None, "leased_by": "", "claim_number": F("claim_number") + 1}
+_NOBODY_HOLDS: dict[str, Any] = {"lease_until": None, "leased_by": ""}
+_NOBODY_WALKS: dict[str, Any] = {**_NOBODY_HOLDS, "claim_number": F("claim_number") + 1}
 
 
 class Backfill(models.Model):
@@ -91,6 +102,10 @@ class Backfill(models.Model):
     cursor = models.TextField(db_default="", blank=True, help_text="where the walk goes on; empty at its start")
     page_size = models.SmallIntegerField(help_text="how much GitHub is asked for at once; learned as it goes")
     clean_pages = models.SmallIntegerField(db_default=0, help_text="pages since the size was last changed")
+    steps_over = models.BooleanField(
+        db_default=False, help_text="the one item at the cursor is too much: the walk goes around it"
+    )
+    restarts = models.SmallIntegerField(db_default=0, help_text="how often its cursor was void")
     started_at = models.DateTimeField(null=True, blank=True, help_text="when the walk left its start")
     not_before = models.DateTimeField(db_default=Now())
     rung_at = models.DateTimeField(null=True, blank=True, help_text="when workers were last told of it")
@@ -134,9 +149,19 @@ class Backfill(models.Model):
         indexes: ClassVar = [
             # backfill.bell: whose turn is it, installation by installation
             models.Index(
-                fields=["installation", "advanced_at"],
+                "installation",
+                F("advanced_at").asc(nulls_first=True),
+                "id",
                 name="backfill_unfinished",
                 condition=Q(state__in=["waiting", "running"]),
+            ),
+            # backfill.bell: how many of an installation are at work, or were told to be
+            models.Index(
+                fields=["installation"],
+                name="backfill_at_work",
+                condition=Q(state="running")
+                | Q(state="waiting", reason="busy")
+                | Q(state="waiting", rung_at__isnull=False),
             ),
             # the walks of one repository, newest first
             models.Index(fields=["repository", "-id"], name="backfill_of_repository"),

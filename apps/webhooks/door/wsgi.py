@@ -1,7 +1,7 @@
 """The short way to the door."""
 
 from collections.abc import Callable, Iterable
-from http.client import responses
+from http import HTTPStatus
 from typing import Any, cast
 
 from django.core.handlers.exception import convert_exception_to_response
@@ -34,7 +34,7 @@ class DoorFirst:
         response = cast(HttpResponse, self._answer(WSGIRequest(environ)))
         content = response.content
         headers = [*response.items(), ("Content-Length", str(len(content)))]
-        start_response(f"{response.status_code} {responses[response.status_code]}", headers)
+        start_response(f"{response.status_code} {HTTPStatus(response.status_code).phrase}", headers)
         return [content]
 
     def _open(self, request: HttpRequest) -> HttpResponse:

@@ -23,8 +23,8 @@ from tests.fake_github.using import ACME, WEB
 from tests.github.times import at
 from tests.integrations.backfill.conftest import ABOUT_WEB, Lively
 from tests.integrations.backfill.lively import MANY_LABELS
+from tests.integrations.backfill.tours import Tour, rows, skipped
 from tests.integrations.backfill.trouble import spoil_pages
-from tests.integrations.backfill.walking import Tour, rows, skipped
 from tests.integrations.translating import told
 
 pytestmark = pytest.mark.django_db

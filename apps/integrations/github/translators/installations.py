@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from apps.activity.facts import Fact, InstallationDeleted, InstallationSuspension, RepositoryAccessState
+from apps.activity.facts import (
+    Fact,
+    InstallationDeleted,
+    InstallationSuspended,
+    InstallationSuspension,
+    RepositoryAccessLost,
+    RepositoryAccessState,
+)
 from apps.integrations.github.reading import Reading
 from apps.integrations.github.snapshots.accounts import installation_state, profile, renamed_profile
 from apps.integrations.github.snapshots.repositories import repository_name
@@ -44,6 +51,8 @@ def installation_suspension(event: Event) -> Iterator[Fact]:
         suspended_at=suspended_at if event.action == "suspend" else None,
         is_suspension_verified=False,
     )
+    if event.action == "suspend":
+        yield InstallationSuspended(github_id=described.id(), last_suspended_at=event.received_at)
 
 
 @translates("installation_repositories", "added", "removed")
@@ -91,3 +100,5 @@ def access_facts(repository: Reading, *, installation_id: int, has_access: bool,
         has_access=has_access,
         is_verified=False,
     )
+    if not has_access:
+        yield RepositoryAccessLost(installation_id=installation_id, repository_id=repository.id(), lost_at=at)

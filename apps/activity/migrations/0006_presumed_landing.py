@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("activity", "0004_commit_trailer"),
+        ("activity", "0005_lost_access"),
     ]
 
     operations = [

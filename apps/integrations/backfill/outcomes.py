@@ -1,0 +1,196 @@
+"""What follows when a page was kept, and when one was not. Pure: an answer and a walk's progress in, a value out."""
+
+from dataclasses import dataclass, replace
+
+from apps.integrations.github.answers import Answer, Standing
+from apps.integrations.github.verdicts import SECONDARY_S, Kind
+
+BUSY, BLOCKED, SPENT = "busy", "blocked", "spent"
+"""Why nobody may ask now: it is another's turn, a secondary limit holds, the hourly limit is spent."""
+
+CLEAN_PAGES, GROWTH = 10, 5
+FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 5.0, 750.0, 0.2
+MOST_ATTEMPTS = 12  # the last one comes about an hour after the first
+PATIENT_ATTEMPTS = 3
+SUSPENDED_S, REFUSED_S = 900.0, 300.0
+SHORTEST_WAIT_S = 1.0
+MOST_RESTARTS = 1
+INVALID_CURSOR = "INVALID_CURSOR_ARGUMENTS"
+SUSPENDED_WORDS = "has been suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How a walk fares where it is: how much it asks for at once, and what has gone wrong since the last page.
+
+    `steps_over`: the one item at the cursor is too much, the walk goes around it. `restarts` counts void cursors.
+    """
+
+    page_size: int
+    clean_pages: int = 0
+    attempts: int = 0
+    steps_over: bool = False
+    restarts: int = 0
+
+    def after_page(self, *, most: int) -> "Progress":
+        """Nothing is wrong; after ten such pages more is asked for at once, up to `most`."""
+        clean = replace(self, attempts=0, steps_over=False, clean_pages=self.clean_pages + 1)
+        if clean.clean_pages < CLEAN_PAGES:
+            return clean
+        return replace(clean, page_size=max(self.page_size, min(self.page_size + GROWTH, most)), clean_pages=0)
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Ask again at once, as this says."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class StartOver:
+    """The cursor is void: begin again at the top."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is wrong with the walk: due again after so many seconds."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """An attempt is spent: due again after so many seconds."""
+
+    seconds: float
+    reason: str
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class FindAgain:
+    """The repository is not where it was: look it up by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Somebody has to look."""
+
+    reason: str
+    is_cursor_void: bool = False
+    """Where somebody has it go on, it begins at the top."""
+
+
+Settled = GoOn | StartOver | Wait | TryAgain | Fail
+Outcome = Settled | FindAgain
+
+
+def decide(answer: Answer, *, progress: Progress, now: float, chance: float) -> Outcome:
+    """What follows on an answer without the page; `now` is the asker's clock, `chance` in 0…1 spreads the waits."""
+    match answer.kind:
+        case Kind.SHRINK:
+            return _ask_for_less(progress, chance=chance)
+        case Kind.PRIMARY | Kind.SECONDARY | Kind.PARKED:
+            return Wait(_wait_s(answer, now=now) or SECONDARY_S, _reason_of_wait(answer))
+        case Kind.AUTH:
+            return _decide_by_standing(answer, progress=progress, now=now, chance=chance)
+        case Kind.FORBIDDEN | Kind.GONE | Kind.REJECTED:
+            return _decide_refused(answer, progress=progress)
+    return _try_again_with_less(progress, chance=chance, at_least_s=_wait_s(answer, now=now) or 0.0)
+
+
+def try_again(
+    progress: Progress, *, chance: float, at_least_s: float = 0.0, reason: str = "unanswered"
+) -> TryAgain | Fail:
+    """The same once more, each time later; after the twelfth time it is for somebody to look at."""
+    attempts = progress.attempts + 1
+    if attempts >= MOST_ATTEMPTS:
+        return Fail(reason)
+    wait_s = min(FIRST_WAIT_S * 2**progress.attempts, LONGEST_WAIT_S) * (1 + JITTER * (2 * chance - 1))
+    return TryAgain(max(wait_s, at_least_s), reason, replace(progress, attempts=attempts))
+
+
+def isolate(progress: Progress, *, reason: str) -> GoOn | Fail:
+    """Something on the page cannot be used, whoever asks and whenever: find it, and go around it alone."""
+    if progress.page_size > 1:
+        return GoOn(_smaller(progress))
+    return Fail(reason) if progress.steps_over else GoOn(replace(progress, steps_over=True))
+
+
+def lighten(progress: Progress) -> GoOn | Fail:
+    """Whoever walked this was never heard of again. Once is chance; from the second time on less is asked for."""
+    if progress.attempts >= MOST_ATTEMPTS:
+        return Fail("crashed")
+    if progress.attempts < 2 or progress.steps_over:  # noqa: PLR2004
+        return GoOn(progress)
+    return GoOn(_lighter(progress))
+
+
+def run_out_of_time(progress: Progress, *, chance: float) -> GoOn | TryAgain | Fail:
+    """A page took longer than a task may."""
+    if progress.steps_over:
+        return try_again(progress, chance=chance, reason="timed_out")
+    return isolate(progress, reason="timed_out")
+
+
+def _ask_for_less(progress: Progress, *, chance: float) -> Outcome:
+    """Half of it, with the same cursor. That a single item is too much may be a bad minute of GitHub's: asked twice."""
+    if progress.page_size > 1:
+        return GoOn(_smaller(progress))
+    if progress.attempts == 0 or progress.steps_over:
+        return try_again(progress, chance=chance)
+    return GoOn(replace(progress, steps_over=True))
+
+
+def _try_again_with_less(progress: Progress, *, chance: float, at_least_s: float) -> TryAgain | Fail:
+    """What fails again and again in one place may be too much: REST does not say so."""
+    again = try_again(progress, chance=chance, at_least_s=at_least_s)
+    if isinstance(again, Fail) or progress.attempts < PATIENT_ATTEMPTS:
+        return again
+    return replace(again, progress=_lighter(again.progress))
+
+
+def _lighter(progress: Progress) -> Progress:
+    return _smaller(progress) if progress.page_size > 1 else replace(progress, steps_over=True)
+
+
+def _smaller(progress: Progress) -> Progress:
+    return replace(progress, page_size=progress.page_size // 2, clean_pages=0)
+
+
+def _wait_s(answer: Answer, *, now: float) -> float | None:
+    return None if answer.not_before is None else max(SHORTEST_WAIT_S, answer.not_before - now)
+
+
+def _reason_of_wait(answer: Answer) -> str:
+    if answer.kind is Kind.PARKED:
+        return answer.verdict.message
+    return SPENT if answer.kind is Kind.PRIMARY else BLOCKED
+
+
+def _decide_by_standing(answer: Answer, *, progress: Progress, now: float, chance: float) -> Outcome:
+    match answer.standing:
+        case Standing.SUSPENDED:
+            return Wait(SUSPENDED_S, "suspended")
+        case Standing.REMOVED:
+            return Fail("removed")
+        case Standing.REFUSED:
+            return Wait(REFUSED_S, "app_refused")
+    return try_again(progress, chance=chance, at_least_s=_wait_s(answer, now=now) or 0.0)
+
+
+def _decide_refused(answer: Answer, *, progress: Progress) -> Outcome:
+    if answer.kind is Kind.GONE:
+        return FindAgain()
+    if answer.kind is Kind.FORBIDDEN:
+        is_suspended = SUSPENDED_WORDS in answer.verdict.message.lower()
+        return Wait(SUSPENDED_S, "suspended") if is_suspended else Fail("forbidden")
+    if INVALID_CURSOR not in {error.type for error in answer.verdict.errors}:
+        return Fail("rejected")
+    if progress.restarts >= MOST_RESTARTS:
+        return Fail("cursor_refused", is_cursor_void=True)
+    return StartOver(replace(progress, restarts=progress.restarts + 1))

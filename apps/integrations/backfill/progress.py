@@ -1,0 +1,102 @@
+"""How far walks have come, and when they will be done."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from apps.integrations.github.budget import BudgetNow, RateBudget
+from apps.integrations.github.shared_memory import shared_memory
+from apps.integrations.models import Backfill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far some walks have come together.
+
+    `total` is what GitHub said of those that have read a page, `unsized` how many have not: no total, rate or end can
+    be told before there is one. `waits_until` is set where nothing may be read before then.
+    """
+
+    states: Mapping[str, int]
+    """How many walks are in each state; states without any are left out."""
+    done: int
+    total: int
+    unsized: int
+    items_per_s: float | None
+    eta_s: float | None
+    calls: int
+    points: int
+    waits_until: datetime | None
+    budgets: Mapping[int, tuple[BudgetNow, ...]]
+    """What is left of each installation's hourly limits; nothing where Redis is away or nothing was asked yet."""
+
+
+def progress_of(backfills: Iterable[Backfill], *, budget: RateBudget | None = None) -> Progress:
+    """How far these walks have come together."""
+    rows = list(backfills)
+    now = timezone.now()
+    done = sum(row.items for row in rows)
+    total = sum(size for row in rows if (size := size_of(row)) is not None)
+    unfinished = [row for row in rows if row.state in Backfill.UNFINISHED]
+    rate = _items_per_s(rows, now=now)
+    waits_until = _waits_until(unfinished, now=now)
+    return Progress(
+        states=Counter(row.state for row in rows),
+        done=done,
+        total=total,
+        unsized=sum(size_of(row) is None for row in unfinished),
+        items_per_s=rate,
+        eta_s=_eta_s(unfinished, rate=rate, waits_until=waits_until, now=now),
+        calls=sum(row.calls for row in rows),
+        points=sum(row.points for row in rows),
+        waits_until=waits_until,
+        budgets=_budgets(rows, budget=budget or RateBudget(redis=shared_memory())),
+    )
+
+
+def size_of(row: Backfill) -> int | None:
+    """How many items the walk will have read at its end, as far as is known."""
+    if row.state not in Backfill.UNFINISHED:
+        return row.items
+    return None if row.total is None else max(row.total, row.items)
+
+
+def _items_per_s(rows: Sequence[Backfill], *, now: datetime) -> float | None:
+    """Over the time since the first of them left its start; None before anything was read."""
+    begun = [row.started_at for row in rows if row.started_at is not None]
+    read = sum(row.items for row in rows if row.started_at is not None)
+    if not begun or not read:
+        return None
+    ends = [row.finished_at for row in rows]
+    end = now if None in ends else max(moment for moment in ends if moment is not None)
+    return read / max(1.0, (end - min(begun)).total_seconds())
+
+
+def _eta_s(
+    unfinished: Sequence[Backfill], *, rate: float | None, waits_until: datetime | None, now: datetime
+) -> float | None:
+    """Seconds until the walks whose size is known are done, if they go on as before."""
+    if not unfinished:
+        return 0.0
+    sized = [row for row in unfinished if row.state != Backfill.State.PAUSED and size_of(row) is not None]
+    if rate is None or not sized:
+        return None
+    left = sum((size_of(row) or 0) - row.items for row in sized)
+    wait_s = (waits_until - now).total_seconds() if waits_until else 0.0
+    return wait_s + left / rate
+
+
+def _waits_until(unfinished: Sequence[Backfill], *, now: datetime) -> datetime | None:
+    """When the first of them may go on, if none may now."""
+    active = [row for row in unfinished if row.state != Backfill.State.PAUSED]
+    if not active or any(row.state == Backfill.State.RUNNING or row.not_before <= now for row in active):
+        return None
+    return min(row.not_before for row in active)
+
+
+def _budgets(rows: Iterable[Backfill], *, budget: RateBudget) -> Mapping[int, tuple[BudgetNow, ...]]:
+    ids = sorted({row.installation_id for row in rows if row.installation_id is not None})
+    return {installation_id: tuple(budget.read(installation_id)) for installation_id in ids}

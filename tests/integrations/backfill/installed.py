@@ -1,0 +1,56 @@
+"""Installations and what they reach, as rows."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.integrations.backfill.walks import WALKS
+from apps.integrations.models import Backfill
+from tests.fake_github.using import ACME, API
+
+ACCOUNT = 500
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def install(installation_id: int = ACME, *, login: str = "acme", account_id: int = ACCOUNT, **about: Any) -> None:
+    """The App on an account."""
+    Contributor.objects.update_or_create(github_id=account_id, defaults={"login": login, "kind": "organization"})
+    Installation.objects.create(github_id=installation_id, account_id=account_id, **about)
+
+
+def reach(
+    name: str = "acme/api",
+    repository_id: int = API,
+    *,
+    installation_id: int = ACME,
+    owner_id: int | None = ACCOUNT,
+    has_access: bool = True,
+    **about: Any,
+) -> Repository:
+    """A repository that the installation reaches."""
+    defaults = {"full_name": name, "owner_id": owner_id, **about}
+    repository, _ = Repository.objects.update_or_create(github_id=repository_id, defaults=defaults)
+    RepositoryAccess.objects.create(
+        installation_id=installation_id, repository=repository, has_access=has_access, is_verified=True
+    )
+    return repository
+
+
+def backfill(repository: Repository, **about: Any) -> Backfill:
+    """A walk as it may be found."""
+    if about.get("state") in {"done", "cancelled", "failed"}:
+        about.setdefault("finished_at", MONDAY)
+    return Backfill.objects.create(
+        **{"repository": repository, "stream": "pull_requests", "page_size": 25, **about},
+    )
+
+
+def know_every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each stream have a way through it, also those whose way is not built yet."""
+    for stream in Backfill.Stream.values:
+        if stream not in WALKS:
+            size = 25 if stream == "pull_requests" else 100
+            monkeypatch.setitem(WALKS, stream, SimpleNamespace(page_size=size, most=100))  # type: ignore[arg-type]

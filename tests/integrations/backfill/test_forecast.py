@@ -1,0 +1,148 @@
+"""What a start would take: what GitHub is asked, and what is made of its answer."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from graphql import parse, validate
+
+from apps.activity.models import Repository
+from apps.integrations.backfill.counting import Counting, Uncounted
+from apps.integrations.backfill.pace import Cost, Window, cost_of, duration_of
+from apps.integrations.backfill.starting import Scope
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.totals import MOST_AT_ONCE, totals_query
+from tests.fake_github import faults
+from tests.fake_github.faults import Fault
+from tests.fake_github.generated import Size
+from tests.fake_github.graphql_api import schema
+from tests.fake_github.points import points_of
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, API, WEB
+from tests.integrations.backfill.installed import install, reach
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
+GRAPHQL = ("pull_requests", "issues", "releases", "deployments", "commits")
+
+
+def counting(worker: GitHubAccess, *names: str, since: Any = None, streams: tuple[str, ...] = GRAPHQL) -> Counting:
+    made = Counting(access=worker, installation_id=ACME, scope=Scope(since=since, streams=streams))
+    made.count(list(Repository.objects.order_by("pk")))
+    return made
+
+
+def test_thousands_of_pull_requests_take_a_call_and_a_point_for_25() -> None:
+    cost = cost_of("pull_requests", items=1000, page_size=25)
+    assert (cost.calls, cost.points) == (45, 45), "40 pages, and lists longer than a page of them"
+    assert 40 * 2.5 < cost.seconds < 45 * 3.4
+
+
+@pytest.mark.parametrize(
+    ("stream", "items", "page_size", "calls", "points"),
+    [
+        ("issues", 250, 100, 3, 6),
+        ("releases", 0, 100, 1, 1),
+        ("deployments", 101, 100, 2, 2),
+        ("workflow_runs", 950, 100, 10, 10),
+        ("pull_requests", 100, 50, 3, 7),
+    ],
+)
+def test_a_page_costs_what_githubs_formula_says(
+    stream: str, items: int, page_size: int, calls: int, points: int
+) -> None:
+    cost = cost_of(stream, items=items, page_size=page_size)
+    assert (cost.calls, cost.points) == (calls, points)
+
+
+def test_what_fits_into_the_limit_takes_as_long_as_the_work() -> None:
+    window = Window(left=100, resets_in_s=60, hourly=4000)
+    cost = Cost(calls=100, points=100, seconds=300)
+    assert duration_of(cost, resource="graphql", window=window).seconds == 300
+    assert duration_of(cost, resource="core", window=window).seconds == 100, "three requests at once"
+    assert not duration_of(cost, resource="graphql", window=None).is_waiting
+
+
+def test_the_wait_for_a_reset_is_part_of_the_time() -> None:
+    cost = Cost(calls=100, points=100, seconds=100)
+    spent = duration_of(cost, resource="graphql", window=Window(left=40, resets_in_s=1000, hourly=4000))
+    assert (round(spent.seconds), spent.is_waiting) == (1060, True)
+    renewed = duration_of(cost, resource="graphql", window=Window(left=40, resets_in_s=10, hourly=4000))
+    assert round(renewed.seconds) == 100, "the limit is renewed before it is spent"
+
+
+def test_what_takes_more_than_a_window_waits_for_several() -> None:
+    cost = Cost(calls=9000, points=9000, seconds=9000)
+    found = duration_of(cost, resource="graphql", window=Window(left=1000, resets_in_s=3600, hourly=3000))
+    assert (round(found.seconds), found.is_waiting) == (3600 * 3 + 2000, True)
+
+
+def test_twenty_repositories_are_counted_for_a_point() -> None:
+    text, variables = totals_query([f"acme/r{place}" for place in range(MOST_AT_ONCE)], since=timezone.now())
+    assert validate(schema(), parse(text)) == []
+    assert points_of(parse(text), schema=schema(), variables=variables).cost == 1
+
+
+def test_what_graphql_counts(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install()
+    reach()
+    found = counting(worker)
+    assert found.items == {API: {"pull_requests": 30, "issues": 12, "releases": 3, "deployments": 4, "commits": 1}}
+    assert (found.uncounted, found.estimated) == ([], set())
+    assert [call.cost for call in fake.calls("graphql")] == [1]
+
+
+def test_only_what_was_updated_since_counts(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install()
+    reach()
+    updated = fake.world.repositories[API].pull_requests.ordered("updated_at")
+    since = datetime.fromisoformat(updated[20][0])
+    found = counting(worker, since=since)
+    assert found.items[API]["pull_requests"] == 10
+    assert found.items[API]["releases"] <= 3
+    assert found.estimated == {"releases", "deployments"}
+
+
+def test_a_repository_that_is_not_there_is_said_and_the_others_are_counted(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    install()
+    reach()
+    reach("acme/gone", WEB)
+    found = counting(worker)
+    assert list(found.items) == [API]
+    assert found.uncounted == [
+        Uncounted(what="acme/gone", why="Could not resolve to a Repository with the name 'acme/gone'.")
+    ]
+
+
+def test_another_repository_of_the_same_name_is_not_counted(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install()
+    reach("acme/api", 99)
+    found = counting(worker)
+    assert (found.items, found.uncounted[0].what) == ({}, "acme/api")
+
+
+def test_too_much_at_once_is_asked_for_in_halves(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install()
+    for number in range(1, 6):
+        fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=number))
+        reach(f"acme/r{number}", number)
+    fake.spoil(
+        Fault(
+            faults.too_heavy(), lambda asked: asked.is_graphql and "owner2" in asked.document["variables"], times=None
+        )
+    )
+    found = counting(worker, streams=("pull_requests",))
+    assert [found.items[number]["pull_requests"] for number in range(1, 6)] == [1, 2, 3, 4, 5]
+
+
+def test_a_spent_limit_is_said_once_and_nothing_more_is_asked(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install()
+    for number in range(1, 50):
+        reach(f"acme/r{number}", number)
+    fake.limits.leave(ACME, "graphql", remaining=0)
+    found = counting(worker)
+    assert (len(found.uncounted), found.items) == (49, {})
+    assert "limit is spent until" in found.uncounted[0].why
+    assert len(fake.calls("graphql")) == 1

@@ -1,0 +1,518 @@
+"""Listing installations: what signals left unverified is settled, and what is newly reached has its history read."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.activity.facts import Source, evidence
+from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.activity.record import record
+from apps.integrations import listing, listing_errand
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.shared_memory import shared_memory
+from apps.integrations.listing import due_installations, list_installation
+from apps.integrations.models import Backfill, Listing
+from apps.integrations.story.shapes import Json
+from apps.integrations.story.shapes.accounts import Account, user
+from apps.teams.models import Team
+from tests.fake_github import faults
+from tests.fake_github.answering import Answered, Asked
+from tests.fake_github.faults import Fault
+from tests.fake_github.generated import Size, acme
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.truth import RepositoryTruth
+from tests.fake_github.using import ACME, API, BETA, WEB
+from tests.integrations.backfill.installed import backfill
+from tests.integrations.translating import translate
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
+STREAMS = len(Backfill.Stream.values)
+LIST = "/installation/repositories"
+STRANGER = Account(501, "stranger", "Organization")
+
+
+def tell(event: str, payload: Json, *, ago: timedelta) -> datetime:
+    """A webhook that arrived some time ago."""
+    at = timezone.now() - ago
+    record([evidence(Source(kind="delivery", key=str(at)), translate(event, payload, received_at=at))])
+    return at
+
+
+def installed(fake: FakeGitHub, installation_id: int = ACME, *, ago: timedelta = timedelta(minutes=5)) -> None:
+    """The webhook of an installation, and every repository that it reaches now."""
+    shown = [shortened(truth) for truth in fake.world.reached_by(installation_id)]
+    payload = {"action": "created", "installation": fake.world.installations[installation_id].json()}
+    tell("installation", {**payload, "repositories": shown, "sender": user(acme())}, ago=ago)
+
+
+def told(fake: FakeGitHub, action: str, truth: RepositoryTruth, *, ago: timedelta) -> datetime:
+    """The webhook of a repository that was added to the installation, or removed from it."""
+    lists = {"repositories_added": [], "repositories_removed": [], f"repositories_{action}": [shortened(truth)]}
+    payload = {"action": action, "installation": fake.world.installations[ACME].json(), **lists}
+    return tell("installation_repositories", {**payload, "sender": user(acme())}, ago=ago)
+
+
+def shortened(truth: RepositoryTruth) -> Json:
+    return {name: truth.json[name] for name in ("id", "node_id", "name", "full_name", "private")}
+
+
+def add(fake: FakeGitHub, name: str = "web", repository_id: int = WEB, *, installation_id: int = ACME) -> Any:
+    return fake.world.add(
+        name, installation_id=installation_id, repository_id=repository_id, size=Size(pull_requests=0)
+    )
+
+
+def is_due(installation_id: int = ACME) -> bool:
+    return due_installations(app_id=APP_ID).filter(pk=installation_id).exists()
+
+
+def accesses(installation_id: int = ACME) -> dict[int, tuple[bool, bool]]:
+    rows = RepositoryAccess.objects.filter(installation=installation_id)
+    return {row.repository_id: (row.has_access, row.is_verified) for row in rows}
+
+
+def make_due() -> None:
+    """Let the waits pass."""
+    Listing.objects.update(not_before="2020-01-01T00:00:00Z")
+    Installation.objects.update(listed_at=timezone.now() - timedelta(days=1))
+
+
+def test_a_new_installation_is_listed_and_what_its_webhook_said_is_settled(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    gone, unknown = add(fake), add(fake, "new", 13)
+    fake.world.reached.pop(unknown.json["id"])
+    installed(fake)
+    fake.world.reached.pop(gone.json["id"])
+    fake.world.reached[unknown.json["id"]] = ACME
+    assert is_due()
+    list_installation(ACME, access=worker)
+    assert accesses() == {API: (True, True), WEB: (False, True), 13: (True, True)}
+    repository = Repository.objects.get(pk=13)
+    assert (repository.full_name, repository.owner_id, repository.default_branch) == ("acme/new", acme().id, "main")
+    installation = Installation.objects.get()
+    assert (installation.account_id, installation.suspended_at, installation.is_suspension_verified) == (
+        500,
+        None,
+        True,
+    )
+    assert not is_due()
+
+
+def test_an_installation_known_by_its_id_alone_is_asked_whose_it_is(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    Installation.objects.create(github_id=ACME)
+    assert is_due()
+    list_installation(ACME, access=worker)
+    assert accesses() == {API: (True, True)}
+    assert Contributor.objects.get(pk=500).login == "acme"
+
+
+def test_every_page_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    many(fake, 230)
+    installed(fake)
+    list_installation(ACME, access=worker)
+    assert len(accesses()) == 231
+    assert len([call for call in fake.calls("core", payer=ACME) if call.path == LIST]) == 3
+
+
+def many(fake: FakeGitHub, count: int) -> None:
+    """Repositories that are there, and nothing more."""
+    for number in range(100, 100 + count):
+        truth = RepositoryTruth(
+            json={**fake.world.repositories[API].json, "id": number, "full_name": f"acme/r{number}"}
+        )
+        fake.world.repositories[number] = truth
+        fake.world.reached[number] = ACME
+
+
+def test_a_listing_that_fails_half_way_keeps_nothing_and_is_tried_again_later(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    many(fake, 230)
+    installed(fake)
+    known = accesses()
+    fake.spoil(Fault(faults.status(502), second_page))
+    row = list_installation(ACME, access=worker)
+    assert row is not None
+    assert (row.attempts, row.error, row.cursor, row.lease_until) == (1, "HTTP 502", "", None)
+    assert accesses() == known
+    assert Repository.objects.exclude(owner=None).count() == 0, "not even what the first page showed"
+    assert not is_due(), "it waits"
+    make_due()
+    list_installation(ACME, access=worker)
+    assert set(accesses().values()) == {(True, True)}
+    assert Listing.objects.get().attempts == 0
+
+
+def second_page(asked: Asked) -> bool:
+    return asked.path == LIST and asked.query.get("page") == "2"
+
+
+def test_failures_are_tried_later_and_later(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake)
+    fake.spoil(Fault(faults.status(500), faults.below(LIST), times=None))
+    waits = []
+    for _ in range(9):
+        make_due()
+        row = list_installation(ACME, access=worker)
+        assert row is not None
+        waits.append((row.not_before - timezone.now()).total_seconds())
+    assert 40 < waits[0] < 80
+    assert waits[0] < waits[2] < waits[4]
+    assert 2600 < waits[-1] < 4600
+
+
+def one_short(asked: Asked, answer: Answered) -> Answered:
+    answer.body["repositories"].pop()
+    return answer
+
+
+def test_a_list_that_does_not_add_up_says_nothing_of_what_is_missing(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    add(fake)
+    installed(fake)
+    fake.spoil(Fault(one_short, faults.below(LIST), is_instead=False))
+    row = list_installation(ACME, access=worker)
+    assert row is not None
+    assert row.error == "GitHub listed 1 of 2 repositories."
+    assert accesses() == {API: (True, False), WEB: (True, False)}
+
+
+def test_a_repository_of_no_shape_we_know_fails_the_listing(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake)
+    fake.spoil(Fault(nameless, faults.below(LIST), is_instead=False))
+    row = list_installation(ACME, access=worker)
+    assert row is not None
+    assert "listing.repositories[0].full_name is missing" in row.error
+
+
+def nameless(asked: Asked, answer: Answered) -> Answered:
+    answer.body["repositories"] = [{**answer.body["repositories"][0]}]
+    del answer.body["repositories"][0]["full_name"]
+    return answer
+
+
+def test_a_limit_is_waited_for_with_what_was_read_so_far(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    many(fake, 230)
+    installed(fake)
+    fake.spoil(Fault(faults.secondary(retry_after_s=90), second_page))
+    row = list_installation(ACME, access=worker)
+    assert row is not None
+    assert (row.attempts, len(row.seen)) == (0, 100)
+    assert 80 < (row.not_before - timezone.now()).total_seconds() < 95
+    assert set(accesses().values()) == {(True, False)}, "nothing is settled before the whole list is read"
+    fake.clock.wind(100)  # type: ignore[attr-defined]
+    make_due()
+    list_installation(ACME, access=worker)
+    assert set(accesses().values()) == {(True, True)}
+    assert len([call for call in fake.calls("core", payer=ACME) if call.path == LIST]) == 4, "page 1 is read once"
+
+
+def test_a_long_list_goes_on_in_the_next_task(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(fake, 230)
+    installed(fake)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
+    seen = []
+    while is_due():
+        row = list_installation(ACME, access=worker)
+        assert row is not None
+        seen.append(len(row.seen))
+    assert seen == [100, 200, 0]
+    assert len(accesses()) == 231
+
+
+def test_a_list_begun_too_long_ago_begins_again(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(fake, 230)
+    installed(fake)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
+    list_installation(ACME, access=worker)
+    Listing.objects.update(began_at=timezone.now() - timedelta(minutes=11))
+    row = list_installation(ACME, access=worker)
+    assert row is not None
+    assert len(row.seen) == 100
+
+
+def test_a_later_signal_wins_over_the_listing_and_an_earlier_one_does_not(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    truth = fake.world.repositories[API]
+    installed(fake)
+    list_installation(ACME, access=worker)
+    told(fake, "removed", truth, ago=timedelta(minutes=1))
+    assert accesses() == {API: (True, True)}, "it happened before the list was read, which shows that it came back"
+    told(fake, "removed", truth, ago=timedelta(seconds=0))
+    assert accesses() == {API: (False, False)}
+    assert is_due()
+
+
+def test_a_signal_told_late_leaves_nothing_unverified(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    truth = add(fake)
+    fake.world.reached.pop(WEB)
+    installed(fake)
+    list_installation(ACME, access=worker)
+    told(fake, "added", truth, ago=timedelta(minutes=2))
+    assert accesses()[WEB] == (True, False), "nobody had heard of it when the list was read"
+    assert is_due()
+    list_installation(ACME, access=worker)
+    assert accesses()[WEB] == (False, True)
+    assert not is_due()
+
+
+def test_branches_that_come_and_go_ask_for_one_listing_in_ten_minutes(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake)
+    list_installation(ACME, access=worker)
+    branch = {
+        "ref": "x",
+        "ref_type": "branch",
+        "master_branch": "main",
+        "repository": fake.world.repositories[API].json,
+    }
+    tell("create", {**branch, "installation": {"id": ACME}, "sender": user(acme())}, ago=timedelta(0))
+    assert not is_due()
+    Installation.objects.update(listed_at=timezone.now() - timedelta(minutes=11))
+    assert is_due()
+
+
+def test_a_suspension_is_settled_and_nothing_more_is_asked(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake)
+    fake.world.suspend(ACME)
+    list_installation(ACME, access=worker)
+    installation = Installation.objects.get()
+    assert installation.suspended_at is not None
+    assert installation.is_suspension_verified
+    assert not is_due()
+    assert not [call for call in fake.log if call.path == LIST]
+
+
+def test_an_installation_that_github_does_not_know_any_more_is_removed(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake)
+    del fake.world.installations[ACME]
+    list_installation(ACME, access=worker)
+    assert Installation.objects.get().deleted_at is not None
+    assert not is_due()
+
+
+def test_with_the_id_of_another_app_nothing_is_taken_for_removed(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake)
+    fake.identities.app_id = 99
+    row = list_installation(ACME, access=worker)
+    assert row is not None
+    assert (row.attempts, row.error) == (1, "Integration not found")
+    assert Installation.objects.get().deleted_at is None
+    fake.identities.app_id = APP_ID
+    Installation.objects.update(app_id=99)
+    assert not is_due(), "it is not ours to list"
+    del fake.world.installations[ACME]
+    make_due()
+    list_installation(ACME, access=worker)
+    assert Installation.objects.get().deleted_at is None
+
+
+def test_of_a_strangers_account_nothing_is_listed_before_somebody_approves(
+    fake: FakeGitHub, worker: GitHubAccess, settings: Any
+) -> None:
+    settings.ALLOWED_ACCOUNTS = ["acme"]
+    fake.world.install(BETA, STRANGER)
+    add(fake, installation_id=BETA)
+    Installation.objects.create(github_id=BETA)
+    assert is_due(BETA), "nobody told yet whose it is"
+    list_installation(BETA, access=worker)
+    assert Contributor.objects.get(pk=501).login == "stranger"
+    assert not is_due(BETA)
+    assert [call.path for call in fake.log] == [f"/app/installations/{BETA}"]
+    Team.objects.create(name="stranger", slug="stranger", account_id=501, is_approved=True)
+    assert is_due(BETA)
+    list_installation(BETA, access=worker)
+    assert accesses(BETA) == {WEB: (True, True)}
+    assert Backfill.objects.count() == STREAMS
+
+
+def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake)
+    Listing.objects.create(installation_id=ACME, lease_until=timezone.now() + timedelta(minutes=1))
+    assert not is_due()
+    assert list_installation(ACME, access=worker) is None
+    Listing.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert is_due(), "whoever held it is dead"
+    assert list_installation(ACME, access=worker) is not None
+    assert fake.log
+
+
+def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake)
+    row = claimed()
+    errand = listing_errand.Errand.of(row, claim_number=row.claim_number, access=worker)
+    claimed()
+    with pytest.raises(listing_errand.LostListing):
+        errand.run()
+    assert accesses() == {API: (True, False)}
+    assert Backfill.objects.count() == 0
+
+
+def claimed() -> Listing:
+    Listing.objects.update_or_create(installation_id=ACME, defaults={"lease_until": None})
+    assert Listing.objects.claim() == 1
+    return Listing.objects.get()
+
+
+def test_workers_are_told_of_what_is_due(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
+    assert listing.ring_for_due() == 0, "without credentials nobody can be asked"
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    assert messages(listing.ring_for_due) == [(listing.FIND_TASK, "()")], "no webhook told of any installation"
+    installed(fake)
+    assert messages(listing.ring_for_due) == [(listing.LIST_TASK, f"[{ACME}]")]
+    list_installation(ACME, access=worker)
+    assert messages(listing.ring_for_due) == []
+
+
+def test_a_long_list_rings_for_the_task_that_goes_on(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(fake, 130)
+    installed(fake)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
+    go_on = partial(listing.list_or_go_on, ACME, access=worker)
+    assert messages(go_on) == [(listing.LIST_TASK, f"[{ACME}]")]
+    assert messages(go_on) == []
+    assert len(accesses()) == 131
+
+
+def messages(ring: Callable[[], object]) -> list[tuple[str, str]]:
+    """The messages that this sends: tasks and their arguments."""
+    shared_memory().delete("maintenance")
+    ring()
+    sent = [json.loads(message)["headers"] for message in shared_memory().lrange("maintenance", 0, -1)]
+    shared_memory().delete("maintenance")
+    return [(headers["task"], headers["argsrepr"]) for headers in sent]
+
+
+def test_what_is_newly_reached_has_its_last_days_read_once(
+    fake: FakeGitHub, worker: GitHubAccess, settings: Any
+) -> None:
+    settings.BACKFILL_DAYS = 30
+    installed(fake)
+    for _ in range(3):
+        make_due()
+        list_installation(ACME, access=worker)
+    assert sorted(Backfill.objects.values_list("stream", flat=True)) == sorted(Backfill.Stream.values)
+    since = Backfill.objects.values_list("since", flat=True).distinct().get()
+    assert since is not None
+    assert abs(timezone.now() - timedelta(days=30) - since) < timedelta(minutes=1)
+
+
+def test_what_somebody_had_read_or_cancelled_is_not_read_again(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    add(fake)
+    installed(fake)
+    backfill(Repository.objects.get(pk=API), state="done")
+    backfill(Repository.objects.get(pk=WEB), state="cancelled")
+    list_installation(ACME, access=worker)
+    assert Backfill.objects.count() == 2
+
+
+def test_what_comes_back_is_read_from_when_it_was_lost(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    truth = fake.world.repositories[API]
+    installed(fake, ago=timedelta(days=40))
+    backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
+    lost_at = told(fake, "removed", truth, ago=timedelta(days=9))
+    told(fake, "added", truth, ago=timedelta(minutes=5))
+    for _ in range(3):
+        make_due()
+        list_installation(ACME, access=worker)
+    read = Backfill.objects.filter(state="waiting")
+    assert set(read.values_list("since", flat=True)) == {lost_at - timedelta(hours=1)}
+    assert read.count() == STREAMS
+
+
+def test_a_walk_that_was_cut_off_begins_again_when_its_repository_comes_back(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    truth = fake.world.repositories[API]
+    installed(fake, ago=timedelta(days=40))
+    begun = {"created_at": timezone.now() - timedelta(days=10), "since": timezone.now() - timedelta(days=100)}
+    cut_off = backfill(Repository.objects.get(), state="failed", reason="no_installation", cursor="there", **begun)
+    backfill(Repository.objects.get(), stream="issues", state="failed", reason="rejected", **begun)
+    lost_at = told(fake, "removed", truth, ago=timedelta(days=9))
+    told(fake, "added", truth, ago=timedelta(minutes=5))
+    for _ in range(2):
+        make_due()
+        list_installation(ACME, access=worker)
+    since = dict(Backfill.objects.filter(state="waiting").values_list("stream", "since"))
+    assert len(since) == STREAMS
+    assert since.pop("pull_requests") == cut_off.since
+    assert set(since.values()) == {lost_at - timedelta(hours=1)}
+
+
+def test_what_only_a_listing_showed_to_be_lost_is_read_from_when_it_was_last_reached(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    installed(fake, ago=timedelta(days=40))
+    read_at = timezone.now() - timedelta(days=20)
+    backfill(Repository.objects.get(), state="done", created_at=read_at, advanced_at=read_at)
+    fake.world.reached.pop(API)
+    list_installation(ACME, access=worker)
+    assert accesses() == {API: (False, True)}
+    fake.world.reached[API] = ACME
+    make_due()
+    list_installation(ACME, access=worker)
+    assert set(Backfill.objects.filter(state="waiting").values_list("since", flat=True)) == {
+        read_at - timedelta(hours=1)
+    }
+
+
+def test_what_a_suspension_hid_is_read_from_when_it_began(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    installed(fake, ago=timedelta(days=40))
+    backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
+    shown = fake.world.installations[ACME].json()
+    suspended_at = timezone.now() - timedelta(days=3)
+    payload = {"action": "suspend", "installation": {**shown, "suspended_at": suspended_at.isoformat()}}
+    told_at = tell("installation", {**payload, "sender": user(acme())}, ago=timedelta(days=3))
+    tell("installation", {"action": "unsuspend", "installation": shown, "sender": user(acme())}, ago=timedelta(hours=1))
+    list_installation(ACME, access=worker)
+    assert set(Backfill.objects.filter(state="waiting").values_list("since", flat=True)) == {
+        told_at - timedelta(hours=1)
+    }
+
+
+def test_what_a_new_installation_brings_back_is_read_from_the_end_of_the_old_one(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    installed(fake, ago=timedelta(days=40))
+    backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
+    removed_at = timezone.now() - timedelta(days=5)
+    Installation.objects.filter(pk=ACME).update(deleted_at=removed_at)
+    fake.world.install(BETA)
+    fake.world.reached[API] = BETA
+    installed(fake, BETA)
+    list_installation(BETA, access=worker)
+    rows = Backfill.objects.filter(state="waiting")
+    assert set(rows.values_list("since", "installation")) == {(removed_at - timedelta(hours=1), BETA)}
+
+
+def test_a_kill_between_the_list_and_its_walks_leaves_neither(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(fake)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killing:
+        killing.setattr(listing_errand, "read_history_of", die)
+        with pytest.raises(KeyboardInterrupt):
+            list_installation(ACME, access=worker)
+    assert accesses() == {API: (True, False)}
+    Listing.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert is_due()
+    list_installation(ACME, access=worker)
+    assert accesses() == {API: (True, True)}
+    assert Backfill.objects.count() == STREAMS

@@ -1,0 +1,177 @@
+"""What follows on each answer of GitHub's, as a table."""
+
+from dataclasses import replace
+
+import pytest
+
+from apps.integrations.backfill.outcomes import (
+    BLOCKED,
+    BUSY,
+    CLEAN_PAGES,
+    LONGEST_WAIT_S,
+    MOST_ATTEMPTS,
+    SPENT,
+    Fail,
+    FindAgain,
+    GoOn,
+    Outcome,
+    Progress,
+    StartOver,
+    TryAgain,
+    Wait,
+    decide,
+    isolate,
+    lighten,
+    run_out_of_time,
+    try_again,
+)
+from apps.integrations.github.answers import Answer, Standing
+from apps.integrations.github.verdicts import GraphQLError, Kind, Verdict
+
+NOW = 1_800_000_000.0
+WHOLE = Progress(page_size=25, clean_pages=4)
+SINGLE = Progress(page_size=1)
+AROUND = Progress(page_size=1, steps_over=True)
+VOID = GraphQLError(type="INVALID_CURSOR_ARGUMENTS", path=(), message="`x` does not appear to be a valid cursor.")
+ELSE = GraphQLError(type="UNDEFINEDFIELD", path=(), message="no such field")
+
+
+def answer(
+    kind: Kind,
+    *,
+    in_s: float | None = None,
+    words: str = "",
+    standing: Standing | None = None,
+    error: GraphQLError | None = None,
+) -> Answer:
+    verdict = Verdict(kind=kind, message=words, errors=(error,) if error else ())
+    return Answer(verdict=verdict, not_before=None if in_s is None else NOW + in_s, standing=standing)
+
+
+def failed(progress: Progress, times: int) -> Progress:
+    return replace(progress, attempts=times)
+
+
+@pytest.mark.parametrize(
+    ("progress", "told", "outcome"),
+    [
+        # Too much: half of it, to the single item, which is asked for twice and then gone around.
+        (WHOLE, answer(Kind.SHRINK), GoOn(Progress(page_size=12))),
+        (Progress(page_size=12), answer(Kind.SHRINK), GoOn(Progress(page_size=6))),
+        (Progress(page_size=6), answer(Kind.SHRINK), GoOn(Progress(page_size=3))),
+        (Progress(page_size=3), answer(Kind.SHRINK), GoOn(SINGLE)),
+        (SINGLE, answer(Kind.SHRINK), TryAgain(5.0, "unanswered", failed(SINGLE, 1))),
+        (failed(SINGLE, 1), answer(Kind.SHRINK), GoOn(failed(AROUND, 1))),
+        (failed(AROUND, 1), answer(Kind.SHRINK), TryAgain(10.0, "unanswered", failed(AROUND, 2))),
+        # Limits are waited for as long as GitHub, or our own budget, says.
+        (WHOLE, answer(Kind.PRIMARY, in_s=1800), Wait(1800.0, SPENT)),
+        (WHOLE, answer(Kind.SECONDARY, in_s=90), Wait(90.0, BLOCKED)),
+        (WHOLE, answer(Kind.SECONDARY), Wait(60.0, BLOCKED)),
+        (WHOLE, answer(Kind.PARKED, in_s=20, words=SPENT), Wait(20.0, SPENT)),
+        (WHOLE, answer(Kind.PARKED, in_s=1, words=BUSY), Wait(1.0, BUSY)),
+        (WHOLE, answer(Kind.PARKED, in_s=-5, words=BLOCKED), Wait(1.0, BLOCKED)),
+        # What may pass is tried again, not before GitHub says.
+        (WHOLE, answer(Kind.TRANSIENT), TryAgain(5.0, "unanswered", failed(WHOLE, 1))),
+        (failed(WHOLE, 2), answer(Kind.TRANSIENT), TryAgain(20.0, "unanswered", failed(WHOLE, 3))),
+        (WHOLE, answer(Kind.TRANSIENT, in_s=120), TryAgain(120.0, "unanswered", failed(WHOLE, 1))),
+        (failed(WHOLE, 11), answer(Kind.TRANSIENT), Fail("unanswered")),
+        # What fails in one place again and again may be too much, even where GitHub does not say so.
+        (
+            failed(WHOLE, 3),
+            answer(Kind.TRANSIENT),
+            TryAgain(40.0, "unanswered", Progress(page_size=12, attempts=4)),
+        ),
+        (failed(SINGLE, 9), answer(Kind.TRANSIENT), TryAgain(750.0, "unanswered", failed(AROUND, 10))),
+        # An installation is what GitHub says it is.
+        (WHOLE, answer(Kind.AUTH, standing=Standing.SUSPENDED), Wait(900.0, "suspended")),
+        (WHOLE, answer(Kind.AUTH, standing=Standing.REMOVED), Fail("removed")),
+        (WHOLE, answer(Kind.AUTH, standing=Standing.REFUSED), Wait(300.0, "app_refused")),
+        (WHOLE, answer(Kind.AUTH), TryAgain(5.0, "unanswered", failed(WHOLE, 1))),
+        # A token outlives a suspension; the words are GitHub's.
+        (WHOLE, answer(Kind.FORBIDDEN, words="This installation has been suspended"), Wait(900.0, "suspended")),
+        (WHOLE, answer(Kind.FORBIDDEN, words="Resource not accessible by integration"), Fail("forbidden")),
+        (WHOLE, answer(Kind.GONE), FindAgain()),
+        # A void cursor costs the walk one new beginning.
+        (WHOLE, answer(Kind.REJECTED, error=VOID), StartOver(replace(WHOLE, restarts=1))),
+        (replace(WHOLE, restarts=1), answer(Kind.REJECTED, error=VOID), Fail("cursor_refused", is_cursor_void=True)),
+        (WHOLE, answer(Kind.REJECTED, error=ELSE), Fail("rejected")),
+        (WHOLE, answer(Kind.REJECTED, words="HTTP 422"), Fail("rejected")),
+    ],
+)
+def test_what_follows_on_an_answer(progress: Progress, told: Answer, outcome: Outcome) -> None:
+    assert decide(told, progress=progress, now=NOW, chance=0.5) == outcome
+
+
+def test_waits_grow_from_seconds_to_a_quarter_of_an_hour_and_end_after_an_hour() -> None:
+    progress, waits = WHOLE, []
+    while isinstance(outcome := try_again(progress, chance=0.5), TryAgain):
+        waits.append(outcome.seconds)
+        progress = outcome.progress
+    assert outcome == Fail("unanswered")
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 750, 750, 750]
+    assert len(waits) == MOST_ATTEMPTS - 1
+
+
+@pytest.mark.parametrize("attempts", range(MOST_ATTEMPTS - 1))
+def test_no_two_walks_must_try_again_together(attempts: int) -> None:
+    waits = []
+    for chance in (0.0, 1.0):
+        outcome = try_again(failed(WHOLE, attempts), chance=chance)
+        assert isinstance(outcome, TryAgain)
+        waits.append(outcome.seconds)
+    assert 4 <= waits[0] < waits[1] <= 900
+    assert waits[1] <= LONGEST_WAIT_S * 1.2
+
+
+def test_what_is_asked_for_grows_after_ten_clean_pages_up_to_the_most() -> None:
+    progress = Progress(page_size=6, attempts=3)
+    sizes = []
+    for _ in range(5 * CLEAN_PAGES):
+        progress = progress.after_page(most=25)
+        sizes.append(progress.page_size)
+    assert progress.attempts == 0
+    assert sizes == [6] * 9 + [11] * 10 + [16] * 10 + [21] * 10 + [25] * 11
+
+
+def test_a_kept_page_ends_what_was_wrong_before() -> None:
+    after = replace(AROUND, attempts=2, restarts=1).after_page(most=25)
+    assert after == Progress(page_size=1, clean_pages=1, restarts=1)
+
+
+def test_a_smaller_page_counts_its_clean_pages_anew() -> None:
+    assert isolate(WHOLE, reason="unusable") == GoOn(Progress(page_size=12))
+
+
+def test_what_cannot_be_used_is_found_gone_around_and_named_if_even_that_fails() -> None:
+    progress, sizes = WHOLE, []
+    while isinstance(outcome := isolate(progress, reason="unusable"), GoOn):
+        progress = outcome.progress
+        sizes.append((progress.page_size, progress.steps_over))
+    assert sizes == [(12, False), (6, False), (3, False), (1, False), (1, True)]
+    assert outcome == Fail("unusable")
+
+
+@pytest.mark.parametrize(
+    ("progress", "outcome"),
+    [
+        (failed(WHOLE, 1), GoOn(failed(WHOLE, 1))),
+        (failed(WHOLE, 2), GoOn(Progress(page_size=12, attempts=2))),
+        (failed(SINGLE, 2), GoOn(failed(AROUND, 2))),
+        (failed(AROUND, 3), GoOn(failed(AROUND, 3))),
+        (failed(AROUND, MOST_ATTEMPTS), Fail("crashed")),
+    ],
+)
+def test_a_page_that_kills_its_workers_gets_smaller(progress: Progress, outcome: Outcome) -> None:
+    assert lighten(progress) == outcome
+
+
+@pytest.mark.parametrize(
+    ("progress", "outcome"),
+    [
+        (WHOLE, GoOn(Progress(page_size=12))),
+        (SINGLE, GoOn(AROUND)),
+        (AROUND, TryAgain(5.0, "timed_out", failed(AROUND, 1))),
+    ],
+)
+def test_a_page_that_takes_longer_than_a_task_gets_smaller(progress: Progress, outcome: Outcome) -> None:
+    assert run_out_of_time(progress, chance=0.5) == outcome
