@@ -109,7 +109,7 @@ def _holes(wanted: list[tuple[int, Node | None]], *, place: Place, count: int) -
 
 def _named(wanted: list[tuple[int, Node | None]], *, answer: Answer, seen: tuple[int, ...]) -> Iterator[Found]:
     """Those that are not among `seen`; what is a hole here as well is left out."""
-    neighbour = "at the top of the list"
+    neighbour = "at the top of a page"
     for at, node in wanted:
         if node is None:
             why = "; ".join(error.message for error in errors_below(answer, (*AT, at)))
