@@ -20,6 +20,7 @@ from tests.fake_github.generated import Generated
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, LIVE, WEB
+from tests.integrations.backfill.truth_of_rows import differences
 from tests.integrations.backfill.twelve import (
     FORBIDDEN,
     SEVENTH,
@@ -57,7 +58,17 @@ def test_a_hole_of_which_nothing_is_known_is_named_by_its_neighbour(fake: FakeGi
     assert_whole(fake, but=frozenset({7}))
 
 
-@pytest.mark.parametrize("path", [("author",), ("labels",), ("reviews",), ("mergeCommit",)])
+def test_a_hole_on_the_last_page_of_a_sweep_is_filled_although_the_next_sweep_is_shorter(
+    fake: FakeGitHub, worker: GitHubAccess, truth: RepositoryTruth
+) -> None:
+    at, oldest = truth.pull_requests.ordered("updated_at")[-5]
+    spoil(fake, lost(number=oldest))
+    walked = walk_through(worker, web(since=datetime.fromisoformat(at), page_size=3))
+    assert walked.skipped == []
+    assert differences(truth, numbers=[number for _, number in truth.pull_requests.ordered("updated_at")[-5:]]) == []
+
+
+@pytest.mark.parametrize("path", [("author",), ("labels",), ("reviews",)])
 def test_null_is_unknown_and_never_nobody(fake: FakeGitHub, worker: GitHubAccess, path: tuple[str]) -> None:
     spoil(fake, lost(*path))
     walked = walk_through(worker, web())
@@ -92,7 +103,7 @@ def test_an_item_of_a_list_that_cannot_be_shown_is_named_and_its_list_not_called
     assert paths(fake) == []
 
 
-@pytest.mark.parametrize("change", [{"headRefOid": "no sha"}, {"fullDatabaseId": "x"}, {"additions": -1}])
+@pytest.mark.parametrize("change", [{"headRefOid": "no sha"}, {"additions": -1}])
 def test_one_that_cannot_be_used_is_named_and_its_neighbours_are_kept(
     fake: FakeGitHub, worker: GitHubAccess, change: dict[str, Any]
 ) -> None:
@@ -101,6 +112,15 @@ def test_one_that_cannot_be_used_is_named_and_its_neighbours_are_kept(
     assert skipped.what == "pull request 7"
     assert skipped.why.startswith("shape_mismatch: pullRequest.")
     assert_whole(fake, but=frozenset({7}))
+
+
+def test_characters_that_no_database_stores_are_replaced_as_in_a_webhook(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    spoil(fake, changed(7, title="a\x00b", body="\ud800"))
+    assert walk_through(worker, web()).skipped == []
+    pull = PullRequest.objects.get(number=7)
+    assert (pull.title, pull.body) == ("a\ufffdb", "\ufffd")
 
 
 def test_what_changed_between_its_lists_is_read_whole_again(fake: FakeGitHub, worker: GitHubAccess) -> None:

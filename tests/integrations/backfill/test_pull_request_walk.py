@@ -29,7 +29,7 @@ from tests.integrations.test_both_roads import by_webhook
 
 pytestmark = pytest.mark.django_db
 ALL = range(1, 31)
-MIXED = int(os.environ.get("PULL_REQUESTS", "40"))
+MIXED = int(os.environ.get("PULL_REQUESTS", "24"))
 """How many pull requests come half by webhook; a thousand take minutes."""
 
 BY_PUSH_ALONE = {"id", "first_commit_at", "is_first_commit_adjusted", "review_rounds"}
