@@ -25,25 +25,29 @@ PURPOSE = Purpose(priority=Priority.LIVE, subject="installations")
 logger = logging.getLogger(__name__)
 
 
-def find_installations(*, access: GitHubAccess) -> int | None:
-    """Record every installation that GitHub knows of the App; how many. None where GitHub did not say.
-
-    Those that we know and GitHub does not name are to be listed, which tells what became of them. Without credentials
-    nobody can be asked.
-    """
+def look_for_installations(*, access: GitHubAccess) -> int | None:
+    """Find installations, if GitHub can be asked and answers; how many there are. What it did not say is logged."""
     if not has_credentials():
         return None
-    as_of = _database_time() - SETTLED
     try:
-        found = list(_read(access))
-        facts = [fact for installation in found for fact in standing_facts(installation, as_of=as_of)]
-        ids = {installation.id() for installation in found}
+        return find_installations(access=access)
     except Unanswered as refusal:
         logger.warning("installations_not_told", extra={"verdict": refusal.answer.kind.name.lower()})
-        return None
     except UnusablePayload as error:
         logger.warning("installations_not_told", extra={"words": str(error)})
-        return None
+    return None
+
+
+def find_installations(*, access: GitHubAccess) -> int:
+    """Record every installation that GitHub knows of the App; how many. Unanswered or UnusablePayload otherwise.
+
+    Those that we know and GitHub does not name are to be listed, which tells what became of them. NoCredentials where
+    GitHub cannot be asked at all.
+    """
+    as_of = _database_time() - SETTLED
+    found = list(_read(access))
+    facts = [fact for installation in found for fact in standing_facts(installation, as_of=as_of)]
+    ids = {installation.id() for installation in found}
     with transaction.atomic():
         record([evidence(SOURCE, [*facts, *_unnamed(ids)])])
     return len(found)

@@ -36,7 +36,7 @@ from apps.webhooks.errors import UnusablePayload
 FIRST_PAGE = "/installation/repositories?per_page=100"
 SETTLED = timedelta(seconds=10)
 """Not all of GitHub's servers know at once what a signal told: a listing shows what was true so long before it."""
-RUN_S = 25.0
+RUN_S = 15.0
 """One task reads so long at the most; a longer list is gone on with by the next."""
 LONGEST = timedelta(minutes=10)
 """Pages that lie further apart are not one list: it begins again."""

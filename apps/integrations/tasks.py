@@ -43,4 +43,4 @@ def list_installation(installation_id: int) -> None:
 @shared_task(name="apps.integrations.tasks.find_installations", ignore_result=True)
 def find_installations() -> int | None:
     """Ask GitHub where the App is installed; beat runs it every hour."""
-    return discovery.find_installations(access=github())
+    return discovery.look_for_installations(access=github())

@@ -3,19 +3,26 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
-from apps.activity.models import Installation, Repository
+from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.integrations.backfill.starting import NothingToStart
+from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.discovery import find_installations
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.listing import list_installation
 from apps.integrations.reaching import readable_installations
+from apps.webhooks.errors import UnusablePayload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
-    """Asks GitHub about what is named; `say` is told what comes of it. NoCredentials where GitHub cannot be asked."""
+    """Asks GitHub about what is named; `say` is told what comes of it.
+
+    NothingToStart where GitHub refuses to say, NoCredentials where it cannot be asked.
+    """
 
     access: GitHubAccess
     say: Callable[[str], None]
@@ -33,12 +40,11 @@ class Learning:
             self._list(installation)
 
     def _find(self) -> None:
-        found = find_installations(access=self.access)
-        self.say(
-            "GitHub did not tell where the App is installed."
-            if found is None
-            else f"GitHub names {found} installations."
-        )
+        try:
+            found = find_installations(access=self.access)
+        except (Unanswered, UnusablePayload) as error:
+            raise NothingToStart(f"GitHub does not tell where the App is installed: {error}.") from error
+        self.say(f"GitHub names {found} {'installation' if found == 1 else 'installations'} of the App.")
 
     def _list(self, installation: Installation) -> None:
         """List it, task after task."""
@@ -50,6 +56,10 @@ class Learning:
             self.say("It is being listed already, or waits for a limit: try again in a minute.")
         elif row.error or row.cursor:
             self.say(f"It could not be listed: {row.error or 'a limit is spent'}. It is tried again by itself.")
+        else:
+            reached = RepositoryAccess.objects.filter(installation=installation, has_access=True).count()
+            days = settings.BACKFILL_DAYS
+            self.say(f"It reaches {reached:,}; of those that are new, the last {days} days are read by themselves.")
 
 
 def _readable() -> QuerySet[Installation]:

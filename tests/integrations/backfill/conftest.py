@@ -8,7 +8,6 @@ from apps.integrations.story.telling import Sent
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import WEB
-from tests.integrations.backfill.installed import know_every_walk
 from tests.integrations.backfill.lively import lively
 
 ABOUT_WEB = {"repository_id": WEB, "full_name": "acme/web"}
@@ -26,9 +25,3 @@ class Lively:
 def web(fake: FakeGitHub) -> Lively:
     """`acme/web`, which GitHub shows too."""
     return Lively(*lively(fake.world))
-
-
-@pytest.fixture
-def every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stream can be walked."""
-    know_every_walk(monkeypatch)

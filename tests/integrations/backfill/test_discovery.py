@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation
 from apps.integrations import discovery
-from apps.integrations.discovery import find_installations
+from apps.integrations.discovery import find_installations, look_for_installations
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.listing import due_installations
 from apps.integrations.story.shapes.accounts import Account
@@ -66,6 +66,6 @@ def test_one_that_github_does_not_name_is_asked_after(fake: FakeGitHub, worker: 
 def test_a_list_that_cannot_be_read_changes_nothing(fake: FakeGitHub, worker: GitHubAccess, answer: Any) -> None:
     install(BETA, app_id=APP_ID, listed_at=timezone.now() - timedelta(days=1))
     fake.spoil(Fault(answer, lambda asked: asked.path == PATH))
-    assert find_installations(access=worker) is None
+    assert look_for_installations(access=worker) is None
     assert Installation.objects.count() == 1
     assert not due_installations(app_id=APP_ID).exists()

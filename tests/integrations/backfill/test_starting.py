@@ -15,12 +15,17 @@ from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
+from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, know_every_walk, reach
 from tests.webhooks.conftest import eventually
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
+pytestmark = pytest.mark.django_db
 PULLS = Scope(streams=("pull_requests",))
 everything = Repository.objects.all
+
+
+@pytest.fixture(autouse=True)
+def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_every_walk(monkeypatch)
 
 
 def since(days: int) -> Scope:

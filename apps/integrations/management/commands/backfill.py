@@ -132,7 +132,8 @@ background. Two starts of one thing are one; what asks for more widens the first
             raise CommandError(
                 f"{counted(len(unread), 'walk')} did not come to an end; --retry lets failed ones go on."
             )
-        self.say(f"Done: {counted(sum(row.items for row in rows), 'item')}.")
+        read, points = sum(row.items for row in rows), sum(row.points for row in rows)
+        self.say(f"Done: {counted(read, 'item')} read, {counted(points, 'point')} spent.")
 
     def _forecast(self, repositories: QuerySet[Repository], *, scope: Scope) -> None:
         found = forecast(repositories, scope=scope, access=github(), patience_s=PATIENCE_S)
