@@ -21,9 +21,9 @@ from tests.fake_github.generated import Size
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.using import ACME
 from tformance.processes import programs
 
+INSTALLATION = 7
 FEW, MANY = 1_000, int(os.environ.get("BACKFILL_BENCH_MANY", "50000"))
 LONGEST_S = 1800
 MOST_POINTS = 1_000_000
@@ -49,9 +49,9 @@ def measure() -> Iterator[Measurement]:
     """CPU seconds of the worker per 1,000 pull requests, calls and points, and its peak memory after few and many."""
     with FakeGitHub() as github, stack() as running, ExitStack() as everything:
         github.limits.limit = MOST_POINTS
-        github.world.install(ACME)
+        github.world.install(INSTALLATION)
         for place, (name, count) in enumerate((("few", FEW), ("many", MANY)), start=11):
-            github.world.add(name, installation_id=ACME, repository_id=place, size=Size(pull_requests=count))
+            github.world.add(name, installation_id=INSTALLATION, repository_id=place, size=Size(pull_requests=count))
         running.environment.update(
             GITHUB_API_URL=github.url, GITHUB_APP_ID=str(APP_ID), GITHUB_APP_PRIVATE_KEY=app_pem()
         )
@@ -84,7 +84,7 @@ def know_the_repositories(running: Stack, github: FakeGitHub) -> None:
     """As if the installation had been listed: rows that a listing would write."""
     now = datetime.now(UTC)
     with psycopg.connect(running.environment["DATABASE_URL"], autocommit=True) as connection:
-        owner = github.world.installations[ACME].account
+        owner = github.world.installations[INSTALLATION].account
         connection.execute(
             "INSERT INTO activity_contributor (github_id, login, kind) VALUES (%s, %s, 'organization')",
             [owner.id, owner.login],
@@ -92,7 +92,7 @@ def know_the_repositories(running: Stack, github: FakeGitHub) -> None:
         connection.execute(
             "INSERT INTO activity_installation (github_id, account_id, app_id, created_at, listed_at)"
             " VALUES (%s, %s, %s, %s, %s)",
-            [ACME, owner.id, APP_ID, now, now],
+            [INSTALLATION, owner.id, APP_ID, now, now],
         )
         for truth in github.world.repositories.values():
             connection.execute(
@@ -102,7 +102,7 @@ def know_the_repositories(running: Stack, github: FakeGitHub) -> None:
             connection.execute(
                 "INSERT INTO activity_repositoryaccess (installation_id, repository_id, has_access, is_verified)"
                 " VALUES (%s, %s, true, true)",
-                [ACME, truth.json["id"]],
+                [INSTALLATION, truth.json["id"]],
             )
 
 

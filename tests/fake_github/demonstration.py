@@ -19,7 +19,6 @@ from tests.fake_github.generated import BEGINNING, Size, acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.using import ACME
 from tformance.embedded.private_files import read_private_json
 from tformance.embedded.remembered import CHECKOUT
 from tformance.processes import programs
@@ -27,7 +26,7 @@ from tformance.processes.stopping import StopRequestedError, stoppable
 from tformance.processes.telling import fact, say, step
 
 REPOSITORIES = {"api": 400, "web": 250, "docs": 40}
-FIRST_REPOSITORY = 11
+INSTALLATION, FIRST_REPOSITORY = 7, 11
 ANSWER_S = 0.15
 """GitHub itself takes about 3 s for a page of 25 pull requests."""
 SECONDARY_S = 5
@@ -64,10 +63,12 @@ def demonstrate() -> int:
 
 def populate(github: FakeGitHub) -> None:
     """An organisation with three repositories, and what goes wrong while they are read."""
-    github.world.install(ACME)
+    github.world.install(INSTALLATION)
     for place, (name, count) in enumerate(REPOSITORIES.items()):
         size = Size(pull_requests=count, issues=count // 4, releases=12, deployments=count // 10, runs=count)
-        github.world.add(name, installation_id=ACME, repository_id=FIRST_REPOSITORY + place, size=size, seed=place + 1)
+        github.world.add(
+            name, installation_id=INSTALLATION, repository_id=FIRST_REPOSITORY + place, size=size, seed=place + 1
+        )
     github.spoil(Fault(secondary(retry_after_s=SECONDARY_S), matches=after(github, graphql, calls=12)))
     github.spoil(Fault(too_heavy(), matches=after(github, graphql, calls=20), times=2))
     github.spoil(Fault(slow(ANSWER_S), matches=graphql, times=None, is_instead=False))
@@ -81,7 +82,7 @@ def after(github: FakeGitHub, matches: Matches, *, calls: int) -> Matches:
 def install(running: Stack, *, port: int) -> None:
     """The App comes to the organisation: GitHub says so by webhook."""
     now = datetime.now(UTC).replace(microsecond=0)
-    story = Story("demonstration", owner=acme(), installation_id=ACME)
+    story = Story("demonstration", owner=acme(), installation_id=INSTALLATION)
     story.install(
         now,
         *(
@@ -105,7 +106,7 @@ def tell(running: Stack, *, port: int) -> None:
 
 def backfill(running: Stack) -> int:
     """What an operator types, on this terminal."""
-    arguments = ("backfill", "--installation", str(ACME), "--wait")
+    arguments = ("backfill", "--installation", str(INSTALLATION), "--wait")
     say(f"\n$ manage.py {' '.join(arguments)}")
     command = (sys.executable, str(CHECKOUT / "manage.py"), *arguments)
     environment = running.environment | {"TFORMANCE_ROLE": "command"}
@@ -118,7 +119,7 @@ def show(running: Stack, github: FakeGitHub) -> None:
     say("\n$ manage.py figures acme --window 730d")
     say(running.manage("figures", "acme", "--window", "730d"))
     fact("GraphQL", f"{len(github.calls('graphql'))} calls")
-    fact("REST", f"{len(github.calls('core', payer=ACME))} calls")
+    fact("REST", f"{len(github.calls('core', payer=INSTALLATION))} calls")
 
 
 if __name__ == "__main__":
