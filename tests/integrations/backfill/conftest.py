@@ -1,13 +1,18 @@
-"""The cast of walks: a lively repository beside the one of all tests that read GitHub."""
+"""The cast of walks: repositories that an installation reaches, and workers who walk them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from apps.activity.models import Repository
+from apps.integrations.github.access import GitHubAccess
 from apps.integrations.story.telling import Sent
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import WEB
+from tests.integrations.backfill.crew import Crew, forget_messages
+from tests.integrations.backfill.installed import install, reach
 from tests.integrations.backfill.lively import lively
 
 ABOUT_WEB = {"repository_id": WEB, "full_name": "acme/web"}
@@ -25,3 +30,17 @@ class Lively:
 def web(fake: FakeGitHub) -> Lively:
     """`acme/web`, which GitHub shows too."""
     return Lively(*lively(fake.world))
+
+
+@pytest.fixture
+def api(db: None) -> Repository:
+    """`acme/api`, as our tables know it before anything of it was read."""
+    install()
+    return reach()
+
+
+@pytest.fixture
+def crew(worker: GitHubAccess) -> Iterator[Crew]:
+    forget_messages()
+    yield Crew(access=worker)
+    forget_messages()
