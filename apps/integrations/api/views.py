@@ -10,25 +10,19 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.activity.models import Repository
-from apps.encryption import Undecryptable
 from apps.integrations.api.choosing import chosen_by
 from apps.integrations.api.filters import BackfillFilter
 from apps.integrations.api.permissions import ChangedByAdmins
 from apps.integrations.api.serializers import BackfillSerializer, backfill_documents
 from apps.integrations.api.starts import ForecastSerializer, StartedSerializer, StartSerializer
-from apps.integrations.backfill.forecast import forecast
-from apps.integrations.backfill.starting import NothingToStart, Scope, Started, retry, start
-from apps.integrations.github.access import github
-from apps.integrations.github.credentials import NoCredentials, app_credentials
+from apps.integrations.backfill.requested import NoGitHub, TooMuchToCount, forecast_asked, start_asked
+from apps.integrations.backfill.starting import NothingToStart, Scope, retry
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.rest.pages import NewestFirst
 from apps.rest.parameters import OnlyKnownParameters
 
 MOST_SHOWN = 500
-MOST_FORECAST = 100
-"""Counting more than that takes longer than a request may."""
 
 
 class NothingStarted(exceptions.APIException):
@@ -80,7 +74,7 @@ class BackfillsView(OfBackfill, generics.ListAPIView[Backfill]):
             202: StartedSerializer,
             403: OpenApiResponse(description="You may see it, but neither you nor your team may have it read."),
             404: OpenApiResponse(description="What was named is not there, or not yours to see."),
-            409: OpenApiResponse(description="Nothing can be read there; `detail` says why."),
+            409: OpenApiResponse(description="Nothing can be read there, or too much be counted; `detail` says what."),
         },
     )
     def post(self, request: Request) -> Response:
@@ -93,10 +87,10 @@ class BackfillsView(OfBackfill, generics.ListAPIView[Backfill]):
         asked.is_valid(raise_exception=True)
         try:
             return begin(request.user, **asked.validated_data)
+        except (NoGitHub, TooMuchToCount) as error:
+            raise NothingStarted(str(error), code=error.code) from error
         except NothingToStart as error:
             raise NothingStarted(str(error)) from error
-        except (NoCredentials, Undecryptable) as error:
-            raise NothingStarted(f"GitHub cannot be asked: {error}", code="no_credentials") from error
 
 
 @extend_schema_view(get=extend_schema(tags=["backfills"], summary="A backfill"))
@@ -177,12 +171,9 @@ class RetryView(ChangeView):
 def begin(user: Any, *, choice: dict[str, Any], scope: Scope, dry_run: bool) -> Response:
     """Start, or forecast, what was asked for."""
     repositories = chosen_by(user, **choice)
-    app_credentials()  # or nothing is started that could never be read
     if dry_run:
-        return Response(ForecastSerializer(forecast_of(repositories, scope=scope)).data)
-    started = start(repositories, scope=scope)
-    if not started.backfills:
-        raise NothingToStart(unreachable_words(started))
+        return Response(ForecastSerializer(forecast_asked(repositories, scope=scope)).data)
+    started = start_asked(repositories, scope=scope)
     document = {
         "new": started.new,
         "count": len(started.backfills),
@@ -190,19 +181,3 @@ def begin(user: Any, *, choice: dict[str, Any], scope: Scope, dry_run: bool) -> 
         "unreachable": [str(repository) for repository in started.unreachable],
     }
     return Response(document, status=status.HTTP_202_ACCEPTED)
-
-
-def forecast_of(repositories: QuerySet[Repository], *, scope: Scope) -> Any:
-    if repositories.count() > MOST_FORECAST:
-        raise exceptions.ValidationError(
-            {
-                "dry_run": f"Counting more than {MOST_FORECAST} repositories takes longer than a request may: ask "
-                "`manage.py backfill --dry-run`, or repository by repository."
-            }
-        )
-    return forecast(repositories, scope=scope, access=github())
-
-
-def unreachable_words(started: Started) -> str:
-    names = ", ".join(str(repository) for repository in started.unreachable[:8])
-    return f"No installation of the App reaches {names}: give it access on GitHub, then start this again."

@@ -31,7 +31,7 @@ def outlook_of(row: Backfill, *, now: datetime) -> Outlook:
     why, advice = _told(row)
     return Outlook(
         percent=percent_of(row),
-        eta_s=eta_s_of(row, now=now),
+        eta_s=eta_s_of([row], now=now),
         waits_until=waits_until_of(row, now=now),
         why=why,
         advice=advice,

@@ -64,11 +64,13 @@ def budgets_of(rows: Iterable[Backfill], *, budget: RateBudget | None = None) ->
     return {installation_id: tuple(asked.read(installation_id)) for installation_id in ids}
 
 
-def eta_s_of(row: Backfill, *, now: datetime) -> float | None:
-    """Seconds until this walk is done, if it goes on as before; None where that cannot be told."""
-    if row.state not in Backfill.UNFINISHED:
+def eta_s_of(rows: Sequence[Backfill], *, now: datetime) -> float | None:
+    """Seconds until these walks are done, if they go on as before; None where that cannot be told."""
+    unfinished = [row for row in rows if row.state in Backfill.UNFINISHED]
+    if not unfinished:
         return None
-    return _eta_s([row], rate=_items_per_s([row], now=now), waits_until=waits_until_of(row, now=now), now=now)
+    rate, waits_until = _items_per_s(rows, now=now), _waits_until(unfinished, now=now)
+    return _eta_s(unfinished, rate=rate, waits_until=waits_until, now=now)
 
 
 def waits_until_of(row: Backfill, *, now: datetime) -> datetime | None:
