@@ -40,7 +40,7 @@ NAVIGATION = [
     ),
     group(
         "History",
-        page("Backfills", "history", "integrations.backfill"),
+        page("Backfills", "cloud_download", "integrations.backfill"),
     ),
     group(
         "What happened",

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -19,6 +20,7 @@ from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.metrics.figures.wording import NO_VALUE, duration
 
+BAR = "unfold/components/progress.html"
 COLOURS = {
     "waiting": "info",
     "running": "info",
@@ -52,12 +54,13 @@ class BackfillAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Read")
     def progress(self, row: Backfill) -> str | SafeString:
-        """A bar, and how many of how many."""
-        count = f"{row.items:,}" if row.total is None or row.finished_at else f"{row.items:,} of {row.total:,}"
+        """How many of how many, and a bar."""
+        is_bounded = row.total is not None and row.state != Backfill.State.DONE
+        count = f"{row.items:,} of {row.total:,}" if is_bounded else f"{row.items:,}"
         percent = percent_of(row)
         if percent is None:
             return count
-        return format_html('<progress max="100" value="{0}">{0}%</progress> {0}% ({1})', percent, count)
+        return format_html("{}% ({}){}", percent, count, render_to_string(BAR, {"value": percent}))
 
     @admin.display(description="Why")
     def why(self, row: Backfill) -> str:

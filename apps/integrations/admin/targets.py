@@ -39,7 +39,7 @@ class HasHistory:
         messages.error(request, words)
         return None
 
-    @action(description="Backfill…", url_path="backfill", permissions=["history"], icon="history")  # type: ignore[untyped-decorator]
+    @action(description="Backfill…", url_path="backfill", permissions=["history"], icon="cloud_download")  # type: ignore[untyped-decorator]
     def read_its_history(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._lead_to_start(object_id)
 
