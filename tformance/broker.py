@@ -15,7 +15,12 @@ ROUTES = (
     [  # a list of pairs is one router, whose order counts
         ("apps.webhooks.tasks.prune*", {"queue": "maintenance"}),
         ("apps.webhooks.*", {"queue": "live"}),
+        # It takes milliseconds; behind walks of 20 s each its message would be void before a worker takes it.
+        ("apps.integrations.tasks.resume*", {"queue": "live"}),
         ("apps.metrics.*", {"queue": "figures"}),
+        # A listing ends within a task or two, and walks follow from it: it does not wait behind those there are.
+        ("apps.integrations.tasks.list*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.find*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),
     ],

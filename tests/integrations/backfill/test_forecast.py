@@ -20,10 +20,15 @@ from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import points_of
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.installed import install, know_every_walk, reach
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
+pytestmark = pytest.mark.django_db
 GRAPHQL = ("pull_requests", "issues", "releases", "deployments", "commits")
+
+
+@pytest.fixture(autouse=True)
+def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_every_walk(monkeypatch)
 
 
 def counting(worker: GitHubAccess, *names: str, since: Any = None, streams: tuple[str, ...] = GRAPHQL) -> Counting:

@@ -1,0 +1,46 @@
+"""What Celery runs to read GitHub. Messages carry ids; each task may run any number of times."""
+
+from typing import Any
+
+from celery import shared_task
+
+from apps.integrations import discovery, listing
+from apps.integrations.backfill import advancing, bell
+from apps.integrations.github.access import github
+
+
+@shared_task(
+    bind=True,
+    name="apps.integrations.tasks.advance_backfill",
+    acks_late=True,  # with the next line: a killed child's message comes back, and its claim is taken over
+    reject_on_worker_lost=True,
+    ignore_result=True,
+)
+def advance_backfill(self: Any, backfill_id: int) -> None:
+    """Walk on through one stream of a repository's history."""
+    is_redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
+    advancing.advance(backfill_id, task_id=self.request.id, is_redelivered=is_redelivered, access=github())
+
+
+@shared_task(name="apps.integrations.tasks.resume_backfills", ignore_result=True)
+def resume_backfills() -> int:
+    """Ring for every walk that is due and whose turn it is; beat runs it every 5 s."""
+    return bell.ring_for(None)
+
+
+@shared_task(name="apps.integrations.tasks.resume_listings", ignore_result=True)
+def resume_listings() -> int:
+    """Ring for every installation that is to be listed; beat runs it every minute."""
+    return listing.ring_for_due()
+
+
+@shared_task(name="apps.integrations.tasks.list_installation", ignore_result=True)
+def list_installation(installation_id: int) -> None:
+    """Ask GitHub how an installation stands and what it reaches, as far as one task may."""
+    listing.list_or_go_on(installation_id, access=github())
+
+
+@shared_task(name="apps.integrations.tasks.find_installations", ignore_result=True)
+def find_installations() -> int | None:
+    """Ask GitHub where the App is installed; beat runs it every hour."""
+    return discovery.look_for_installations(access=github())
