@@ -73,7 +73,7 @@ def walk(**about: Any) -> Backfill:
 
 
 def fail(row: Backfill, reason: str = "unanswered") -> None:
-    Backfill.objects.filter(pk=row.pk).update(state="failed", reason=reason, error="502", finished_at=timezone.now())
+    Backfill.objects.filter(pk=row.pk).end(Backfill.State.FAILED, reason=reason, error="502")
 
 
 def test_an_admin_has_the_history_of_a_repository_read(reached: Cast) -> None:
@@ -288,17 +288,15 @@ def test_a_waiting_backfill_tells_how_far_it_is_and_until_when_it_waits(reached:
     )
     limit = RateLimit(resource=GRAPHQL, limit=5000, remaining=4000, resets_in_s=600)
     budget.settle(lease, verdict=Verdict(kind=Kind.OK), limit=limit)  # type: ignore[arg-type]
-    now = timezone.now()
     row = walk(
-        reason="spent",
         total=1000,
         items=250,
         calls=11,
         points=12,
-        started_at=now - timedelta(seconds=100),
-        not_before=now + timedelta(seconds=600),
+        started_at=timezone.now() - timedelta(seconds=100),
         skipped=[{"what": "pull request 17", "why": "It is too large."}],
     )
+    Backfill.objects.filter(pk=row.pk).put_off(after=timedelta(seconds=600), reason="spent")
     told = reached.client(reached.viewer).get(f"{LIST}{row.pk}/").json()
     assert (told["percent"], told["total"], told["items"], told["calls"], told["points"]) == (25, 1000, 250, 11, 12)
     assert told["eta_s"] == pytest.approx(600 + 300, abs=10)

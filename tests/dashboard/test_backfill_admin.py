@@ -75,8 +75,8 @@ def staff(cast: Cast, *permissions: str) -> Client:
 
 def test_the_list_says_how_far_each_is_what_it_waits_for_and_until_when(operator: Client) -> None:
     begin("pull_requests")
-    until = timezone.now() + timedelta(minutes=30)
-    Backfill.objects.update(reason="spent", total=4000, items=1000, points=41, not_before=until)
+    Backfill.objects.all().put_off(after=timedelta(minutes=30), reason="spent", total=4000, items=1000, points=41)
+    until = Backfill.objects.get().not_before
     page = read(operator, LIST)
     assert "pull_requests of acme/api" in page
     assert "25% (1,000 of 4,000)" in page
@@ -87,13 +87,8 @@ def test_the_list_says_how_far_each_is_what_it_waits_for_and_until_when(operator
 
 def test_a_backfill_tells_githubs_words_what_to_do_and_what_was_left_out(operator: Client) -> None:
     [row] = begin("releases")
-    Backfill.objects.update(
-        state="failed",
-        reason="forbidden",
-        error="Resource not <accessible>",
-        skipped=[{"what": "release 17", "why": "It is too <large>."}],
-        finished_at=timezone.now(),
-    )
+    told = {"error": "Resource not <accessible>", "skipped": [{"what": "release 17", "why": "It is too <large>."}]}
+    Backfill.objects.all().end(Backfill.State.FAILED, reason="forbidden", **told)
     page = read(operator, f"{LIST}{row.pk}/change/")
     assert "Give the App the permission" in page
     assert "Resource not &lt;accessible&gt;" in page
@@ -118,7 +113,7 @@ def test_what_is_selected_is_paused_resumed_cancelled_and_retried(operator: Clie
     ):
         assert said in act(operator, action, rows)
         assert set(Backfill.objects.values_list("state", flat=True)) == {state}
-    Backfill.objects.filter(pk=rows[0].pk).update(state="failed")
+    Backfill.objects.filter(pk=rows[0].pk).end(Backfill.State.FAILED, reason="crashed")
     assert "1 of 1 backfills retried." in act(operator, "retry_selected", rows[:1])
 
 

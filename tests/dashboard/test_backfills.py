@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.activity.models import Repository
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.models import Backfill
+from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.models import TeamAccess
 from apps.users.models import CustomUser
 from tests.api.conftest import API, SECRETS, UMBRELLA, Cast
@@ -20,6 +21,7 @@ from tests.integrations.backfill.installed import install, reach
 from tests.metrics.tales import WEB, person
 
 pytestmark = pytest.mark.django_db
+State = Backfill.State
 PAGE, CHANGE = "/backfills/", "/backfills/change/"
 
 
@@ -39,12 +41,8 @@ def begin(repository_id: int = API, *streams: str, **scope: Any) -> list[Backfil
     return list(start(Repository.objects.filter(pk=repository_id), scope=chosen).backfills)
 
 
-def walk(stream: str, **columns: Any) -> None:
-    Backfill.objects.filter(repository=API, stream=stream).update(**columns)
-
-
-def ended(state: str, **columns: Any) -> dict[str, Any]:
-    return {"state": state, "finished_at": timezone.now(), **columns}
+def walk(stream: str) -> BackfillQuerySet:
+    return Backfill.objects.filter(repository=API, stream=stream)
 
 
 def test_who_has_not_signed_in_is_asked_to(cast: Cast) -> None:
@@ -59,8 +57,9 @@ def test_the_navigation_leads_there(cast: Cast) -> None:
 def test_each_stream_tells_how_far_it_is_and_what_it_waits_for(reached: Cast) -> None:
     begin(API, since=timezone.now() - timedelta(days=90))
     now = timezone.now()
-    walk("pull_requests", state="running", lease_until=now, started_at=now, total=4000, items=1000, calls=40, points=41)
-    walk("issues", reason="spent", started_at=now, total=10, items=5, not_before=now + timedelta(minutes=30))
+    read_so_far = {"total": 4000, "items": 1000, "calls": 40, "points": 41, "started_at": now}
+    walk("pull_requests").update(state="running", lease_until=now, **read_so_far)
+    walk("issues").put_off(after=timedelta(minutes=30), reason="spent", started_at=now, total=10, items=5)
     page = read(signed_in(reached.viewer), PAGE)
     assert 'max="100" value="25" aria-label="Pull requests">25%</progress>' in page
     assert "1,000 of 4,000" in page
@@ -74,8 +73,8 @@ def test_each_stream_tells_how_far_it_is_and_what_it_waits_for(reached: Cast) ->
 
 def test_what_failed_says_why_and_what_to_do_and_what_was_left_out_is_named(reached: Cast) -> None:
     begin(API, "deployments", "releases")
-    walk("deployments", **ended("failed", reason="forbidden", error="Resource not <accessible>"))
-    walk("releases", **ended("done", skipped=[{"what": "release 17", "why": "It is too <large>."}]))
+    walk("deployments").end(State.FAILED, reason="forbidden", error="Resource not <accessible>")
+    walk("releases").end(State.DONE, skipped=[{"what": "release 17", "why": "It is too <large>."}])
     page = read(signed_in(reached.viewer), PAGE)
     assert "GitHub does not let the App read this. <q>Resource not &lt;accessible&gt;</q>" in page
     assert "<strong>Give the App the permission" in page
@@ -84,7 +83,7 @@ def test_what_failed_says_why_and_what_to_do_and_what_was_left_out_is_named(reac
 
 def test_only_the_newest_walk_of_a_stream_is_shown(reached: Cast) -> None:
     begin(API, "issues")
-    walk("issues", **ended("failed", reason="crashed"))
+    walk("issues").end(State.FAILED, reason="crashed")
     begin(API, "issues")
     page = read(signed_in(reached.viewer), PAGE)
     assert "Its worker died" not in page
@@ -138,7 +137,7 @@ def test_an_admin_pauses_resumes_and_cancels_from_the_page(reached: Cast) -> Non
 
 def test_what_failed_is_retried_from_the_page(reached: Cast) -> None:
     begin(API, "issues")
-    walk("issues", cursor="there", **ended("failed", reason="unanswered"))
+    walk("issues").end(State.FAILED, reason="unanswered", cursor="there")
     signed_in(reached.admin).post(CHANGE, {"repository": API, "change": "retry"})
     row = Backfill.objects.get()
     assert (row.state, row.cursor) == ("waiting", "there")
@@ -191,7 +190,7 @@ def test_an_operator_is_told_that_no_worker_takes_anything(reached: Cast) -> Non
     Backfill.objects.update(not_before=timezone.now() - timedelta(minutes=10))
     assert words in read(signed_in(reached.operator), PAGE)
     assert words not in read(signed_in(reached.viewer), PAGE)
-    walk("issues", advanced_at=timezone.now())
+    walk("issues").update(advanced_at=timezone.now())
     assert words not in read(signed_in(reached.operator), PAGE)
 
 

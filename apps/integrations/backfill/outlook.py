@@ -48,20 +48,27 @@ def percent_of(row: Backfill) -> int | None:
 
 
 def _told(row: Backfill) -> tuple[str, str]:
-    known = {State.WAITING: WAITS, State.FAILED: FAILS, State.PAUSED: PAUSED}.get(State(row.state), {})
-    if row.reason in known:
-        return known[row.reason]
-    if State(row.state) in {State.WAITING, State.FAILED}:
-        return row.reason.replace("_", " "), LOOK_AND_RETRY if row.state == State.FAILED else ""
-    return known.get("", ("", ""))
+    match State(row.state):
+        case State.WAITING:
+            return WAITS.get(row.reason) or (_spaced(row.reason), "")
+        case State.FAILED:
+            return FAILS.get(row.reason) or (_spaced(row.reason), LOOK_AND_RETRY)
+        case State.PAUSED:
+            return PAUSED
+        case _:
+            return "", ""
+
+
+def _spaced(reason: str) -> str:
+    return reason.replace("_", " ")
 
 
 LOOK_AND_RETRY = "Look at what GitHub said, then retry: it goes on where it stopped."
 
+PAUSED = ("Somebody paused it.", "Resume it, and it goes on where it is.")
+
 Told = Mapping[str, tuple[str, str]]
 """By the one word that a row keeps as its reason: why, and what to do."""
-
-PAUSED: Told = {"": ("Somebody paused it.", "Resume it, and it goes on where it is.")}
 
 WAITS: Told = {
     "": ("", ""),
@@ -70,6 +77,13 @@ WAITS: Told = {
     "blocked": ("GitHub asked us to slow down.", ""),
     "unanswered": ("GitHub did not answer; it is asked again, each time a little later.", ""),
     "timed_out": ("A page took too long; it is asked for again.", ""),
+    "gone": ("GitHub says that the repository is not there; it is asked again.", ""),
+    "not_recorded": ("A page could not be kept; it is read again.", ""),
+    "database": ("The database was away for a moment.", ""),
+    "no_credentials": (
+        "Nobody told us the App's id and private key.",
+        "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY; this goes on by itself within 5 minutes.",
+    ),
     "suspended": (
         "The App is suspended on the account.",
         "Unsuspend it in the account's settings on GitHub; this goes on by itself within 15 minutes.",
@@ -84,10 +98,16 @@ FAILS: Told = {
     "unanswered": ("GitHub did not answer for about an hour.", "Retry when githubstatus.com has nothing to report."),
     "timed_out": ("It took too long every time.", "Retry when GitHub is quicker; it goes on where it stopped."),
     "crashed": ("Its worker died every time.", "Look at the memory and the log of the workers, then retry."),
-    "removed": ("The App was removed from the account.", "Install it there again, then start this anew."),
+    "removed": ("The App was removed from the account.", "Install it there again, then retry."),
     "no_installation": (
         "No installation of the App reaches the repository.",
-        "Install the App on the account that owns it, give it the repository there, then start this anew.",
+        "Give the App access to it on GitHub, then retry.",
+    ),
+    "gone": ("The repository is not there any more, as far as GitHub tells the App.", "If it is, retry."),
+    "not_recorded": ("A page could not be kept, however often.", "Look at the log of the workers, then retry."),
+    "unusable": (
+        "GitHub's answer cannot be used, not even for one item at a time.",
+        "Retry after an upgrade; report it if it stays so.",
     ),
     "forbidden": (
         "GitHub does not let the App read this.",
