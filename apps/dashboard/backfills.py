@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.activity.identity import is_id
 from apps.activity.models import Repository
 from apps.dashboard.history import failing, histories_of, is_nobody_walking, limits_of, repositories_with_history
-from apps.integrations.backfill.starting import retry
+from apps.integrations.backfill.requested import Busy, retry_asked
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.models import Team
@@ -34,7 +34,7 @@ CHANGES: Mapping[str, tuple[Callable[[BackfillQuerySet], int], str]] = {
     "pause": (BackfillQuerySet.pause, "paused"),
     "resume": (BackfillQuerySet.resume, "resumed"),
     "cancel": (BackfillQuerySet.cancel, "cancelled"),
-    "retry": (retry, "retried"),
+    "retry": (retry_asked, "retried"),
 }
 
 
@@ -75,11 +75,19 @@ def change(request: HttpRequest) -> HttpResponse:
     repository = get_object_or_404(repositories_visible_to(request.user), pk=int(named))
     if not repositories_administered_by(request.user).filter(pk=repository.pk).exists():
         raise PermissionDenied
-    apply, done = CHANGES[verb]
-    count = apply(Backfill.objects.filter(repository=repository))
+    try:
+        apply_change(request, repository, verb=verb)
+    except Busy as error:
+        messages.error(request, str(error))
+    return redirect(f"{reverse('backfills')}?{request.GET.urlencode()}")
+
+
+def apply_change(request: HttpRequest, repository: Repository, *, verb: str) -> None:
+    """Make the change, and say to how many."""
+    change_all, done = CHANGES[verb]
+    count = change_all(Backfill.objects.filter(repository=repository))
     words = f"{repository}: {count} backfill{'' if count == 1 else 's'} {done}."
     messages.add_message(request, messages.SUCCESS if count else messages.WARNING, words)
-    return redirect(f"{reverse('backfills')}?{request.GET.urlencode()}")
 
 
 def about(user: Any) -> dict[str, Any]:

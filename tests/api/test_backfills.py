@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.activity.models import Installation, Repository
-from apps.integrations.backfill.starting import Scope, start
+from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.integrations.backfill.advancing import advance
+from apps.integrations.backfill.starting import _ONE_AT_A_TIME, Scope, start
 from apps.integrations.github.access import github
 from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.limits import GRAPHQL, RateLimit
@@ -18,6 +19,7 @@ from apps.integrations.github.verdicts import Kind, Verdict
 from apps.integrations.models import Backfill
 from apps.teams.models import TeamRepository
 from tests.api.conftest import API, SECRETS, UMBRELLA, Cast
+from tests.dashboard.test_pages import signed_in
 from tests.fake_github.generated import Size
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
@@ -215,6 +217,39 @@ def test_what_is_not_reached_is_told_beside_what_was_started(reached: Cast) -> N
     assert (told["count"], told["unreachable"]) == (1, ["acme/web"])
 
 
+def test_thousands_are_started_by_one_request(reached: Cast) -> None:
+    repositories = [Repository(pk=number, full_name=f"acme/r{number}") for number in range(5000, 6200)]
+    Repository.objects.bulk_create(repositories)
+    RepositoryAccess.objects.bulk_create(
+        RepositoryAccess(installation_id=ACME, repository=repository, has_access=True) for repository in repositories
+    )
+    told = reached.client(reached.operator).post(LIST, {"everything": True, "streams": ["issues"]}).json()
+    assert (told["new"], told["count"], len(told["backfills"])) == (1201, 1201, 500)
+    assert Backfill.objects.count() == 1201
+
+
+@pytest.fixture
+def elsewhere(reached: Cast) -> Iterator[Cast]:
+    """Somebody else's start takes long; a request waits 100 ms for it (web processes: longer)."""
+    other = connection.copy()
+    with transaction.atomic(), connection.cursor() as cursor, other.cursor() as holding:
+        holding.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
+        cursor.execute("SET LOCAL lock_timeout = '100ms'")
+        yield reached
+    other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_long_for_somebody_elses_start(elsewhere: Cast) -> None:
+    client = elsewhere.client(elsewhere.admin)
+    failed = Backfill.objects.create(repository_id=API, stream="issues", page_size=25)
+    fail(failed)
+    answers = [client.post(LIST, PULLS), client.post(f"{LIST}{failed.pk}/retry/")]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "busy")] * 2
+    page = signed_in(elsewhere.admin).post("/backfills/change/", {"repository": API, "change": "retry"}, follow=True)
+    assert "Others start backfills at the moment." in page.content.decode()
+
+
 def test_a_dry_run_starts_nothing_and_says_what_it_takes(connected: Cast) -> None:
     answer = connected.client(connected.admin).post(LIST, {**PULLS, "dry_run": True})
     assert answer.status_code == 200
@@ -306,6 +341,17 @@ def test_a_waiting_backfill_tells_how_far_it_is_and_until_when_it_waits(reached:
     [left] = told["budget"]
     assert (left["resource"], left["limit"], left["remaining"]) == ("graphql", 5000, 4000)
     forget_everything()
+
+
+def test_what_was_started_is_read_by_a_worker_and_told_as_done(connected: Cast) -> None:
+    client = connected.client(connected.admin)
+    [row] = client.post(LIST, PULLS).json()["backfills"]
+    advance(row["id"], task_id="a task", is_redelivered=False, access=github())
+    told = client.get(f"{LIST}{row['id']}/").json()
+    assert (told["state"], told["percent"], told["items"], told["skipped"]) == ("done", 100, 30, [])
+    assert told["calls"] >= 2
+    assert {budget["resource"] for budget in told["budget"]} >= {"graphql"}
+    assert client.get("/api/v1/pull-requests/?repository=acme/api").json()["count"] == 30
 
 
 def test_what_failed_tells_githubs_words_and_what_to_do(reached: Cast) -> None:

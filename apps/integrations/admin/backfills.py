@@ -15,7 +15,7 @@ from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.integrations.admin.starting import start_page
 from apps.integrations.backfill.outlook import Outlook, outlook_of, percent_of
 from apps.integrations.backfill.progress import waits_until_of
-from apps.integrations.backfill.starting import retry
+from apps.integrations.backfill.requested import Busy, retry_asked
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.metrics.figures.wording import NO_VALUE, duration
@@ -87,7 +87,7 @@ class BackfillAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Retry: go on where it failed", permissions=["look_after"])
     def retry_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:
-        self._change(request, queryset, change=retry, done="retried")
+        self._change(request, queryset, change=retry_asked, done="retried")
 
     def _change(
         self,
@@ -98,7 +98,11 @@ class BackfillAdmin(ReadOnlyAdmin):
         done: str,
     ) -> None:
         ids = list(queryset.values_list("pk", flat=True))
-        changed = change(Backfill.objects.filter(pk__in=ids))
+        try:
+            changed = change(Backfill.objects.filter(pk__in=ids))
+        except Busy as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
         self.message_user(request, f"{changed} of {len(ids)} backfills {done}.", messages.SUCCESS)
         if changed < len(ids):
             self.message_user(request, f"The others are in no state to be {done}.", messages.WARNING)

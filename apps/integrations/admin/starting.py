@@ -10,9 +10,9 @@ from django.template.response import TemplateResponse
 
 from apps.activity.identity import is_id
 from apps.integrations.admin.forms import MOST_CHOSEN, BackfillForm, first_day
-from apps.integrations.backfill.requested import forecast_asked, start_asked
+from apps.integrations.backfill.requested import MOST_NAMED, Begun, forecast_asked, start_asked
 from apps.integrations.backfill.showing import forecast_lines
-from apps.integrations.backfill.starting import NothingToStart, Started
+from apps.integrations.backfill.starting import NothingToStart
 from apps.integrations.models import Backfill
 
 TARGETS = ("repositories", "installations", "teams")
@@ -45,15 +45,15 @@ def initial_in(request: HttpRequest) -> dict[str, Any]:
     return {**ids, "since": first_day(settings.BACKFILL_DAYS)}
 
 
-def tell(request: HttpRequest, started: Started) -> None:
+def tell(request: HttpRequest, begun: Begun) -> None:
     """Say what a start has set in motion."""
-    under_way = len(started.backfills) - started.new
-    messages.success(request, f"{started.new} backfills started; {under_way} were under way already.")
-    if paused := sum(row.state == Backfill.State.PAUSED for row in started.backfills):
-        messages.warning(request, f"{paused} of them are paused: resume them to let them go on.")
-    if started.unreachable:
-        names = ", ".join(str(repository) for repository in started.unreachable[:MOST_CHOSEN])
-        messages.warning(request, f"No installation of the App reaches {names}.")
+    messages.success(request, f"{begun.new} backfills started; {begun.count - begun.new} were under way already.")
+    if begun.paused:
+        messages.warning(request, f"{begun.paused} of them are paused: resume them to let them go on.")
+    if begun.unreachable:
+        names = ", ".join(str(repository) for repository in begun.unreachable[:MOST_NAMED])
+        more = f" and {len(begun.unreachable) - MOST_NAMED} more" if len(begun.unreachable) > MOST_NAMED else ""
+        messages.warning(request, f"No installation of the App reaches {names}{more}.")
 
 
 def _show(request: HttpRequest, *, page: Any, form: BackfillForm, **more: Any) -> TemplateResponse:

@@ -15,14 +15,12 @@ from apps.integrations.api.filters import BackfillFilter
 from apps.integrations.api.permissions import ChangedByAdmins
 from apps.integrations.api.serializers import BackfillSerializer, backfill_documents
 from apps.integrations.api.starts import ForecastSerializer, StartedSerializer, StartSerializer
-from apps.integrations.backfill.requested import NoGitHub, TooMuchToCount, forecast_asked, start_asked
-from apps.integrations.backfill.starting import NothingToStart, Scope, retry
+from apps.integrations.backfill.requested import Refused, forecast_asked, retry_asked, start_asked
+from apps.integrations.backfill.starting import NothingToStart, Scope
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.rest.pages import NewestFirst
 from apps.rest.parameters import OnlyKnownParameters
-
-MOST_SHOWN = 500
 
 
 class NothingStarted(exceptions.APIException):
@@ -74,7 +72,7 @@ class BackfillsView(OfBackfill, generics.ListAPIView[Backfill]):
             202: StartedSerializer,
             403: OpenApiResponse(description="You may see it, but neither you nor your team may have it read."),
             404: OpenApiResponse(description="What was named is not there, or not yours to see."),
-            409: OpenApiResponse(description="Nothing can be read there, or too much be counted; `detail` says what."),
+            409: OpenApiResponse(description="Nothing can be read there, or not now; `detail` says why."),
         },
     )
     def post(self, request: Request) -> Response:
@@ -87,7 +85,7 @@ class BackfillsView(OfBackfill, generics.ListAPIView[Backfill]):
         asked.is_valid(raise_exception=True)
         try:
             return begin(request.user, **asked.validated_data)
-        except (NoGitHub, TooMuchToCount) as error:
+        except Refused as error:
             raise NothingStarted(str(error), code=error.code) from error
         except NothingToStart as error:
             raise NothingStarted(str(error)) from error
@@ -110,7 +108,11 @@ class ChangeView(OfBackfill):
     def change(self, change: Callable[[BackfillQuerySet], int], *, refusal: str) -> Response:
         """Answers 202 with the row, 409 with the refusal where its state does not allow the change."""
         backfill = self.get_object()
-        if not change(Backfill.objects.filter(pk=backfill.pk)):
+        try:
+            changed = change(Backfill.objects.filter(pk=backfill.pk))
+        except Refused as error:
+            raise NothingStarted(str(error), code=error.code) from error
+        if not changed:
             raise NotInThisState(refusal)
         return Response(backfill_documents([self.get_object()])[0], status=status.HTTP_202_ACCEPTED)
 
@@ -164,7 +166,7 @@ class RetryView(ChangeView):
     def post(self, request: Request, pk: int) -> Response:
         """Let it go on where it failed."""
         return self.change(
-            retry, refusal="It did not fail, or its stream was started anew since: nothing is to be retried."
+            retry_asked, refusal="It did not fail, or its stream was started anew since: nothing is to be retried."
         )
 
 
@@ -173,11 +175,11 @@ def begin(user: Any, *, choice: dict[str, Any], scope: Scope, dry_run: bool) -> 
     repositories = chosen_by(user, **choice)
     if dry_run:
         return Response(ForecastSerializer(forecast_asked(repositories, scope=scope)).data)
-    started = start_asked(repositories, scope=scope)
+    begun = start_asked(repositories, scope=scope)
     document = {
-        "new": started.new,
-        "count": len(started.backfills),
-        "backfills": backfill_documents(started.backfills[:MOST_SHOWN]),
-        "unreachable": [str(repository) for repository in started.unreachable],
+        "new": begun.new,
+        "count": begun.count,
+        "backfills": backfill_documents(begun.shown),
+        "unreachable": [str(repository) for repository in begun.unreachable],
     }
     return Response(document, status=status.HTTP_202_ACCEPTED)
