@@ -39,6 +39,10 @@ NAVIGATION = [
         page("Webhook secrets", "key", "webhooks.webhooksecret"),
     ),
     group(
+        "History",
+        page("Backfills", "cloud_download", "integrations.backfill"),
+    ),
+    group(
         "What happened",
         page("Repositories", "folder", "activity.repository"),
         page("Pull requests", "merge", "activity.pullrequest"),

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from apps.dashboard import notes, views
+from apps.dashboard import backfills, notes, views
 
 urlpatterns = [
     path("", views.front, name="front"),
     path("teams/<slug:slug>/figures/<slug:key>/", views.entities, name="entities"),
+    path("backfills/", backfills.backfills, name="backfills"),
+    path("backfills/change/", backfills.change, name="change-backfills"),
     path("notes/", notes.notes, name="notes"),
     path("notes/read/", notes.mark_read, name="mark-notes-read"),
     path("api/v1/docs/", views.api_description, name="api-description"),

@@ -33,6 +33,13 @@ def repositories_visible_to(user: Any) -> QuerySet[Repository]:
     return repositories_of(Team.objects.visible_to(user))
 
 
+def repositories_administered_by(user: Any) -> QuerySet[Repository]:
+    """Every repository for an operator; for anybody else those of the teams that they are an admin of."""
+    if is_operator(user):
+        return Repository.objects.all()
+    return repositories_of(Team.objects.administered_by(user))
+
+
 def repositories_addable_to(team: Team, *, by: Any) -> QuerySet[Repository]:
     """What the person may add to the team: anything for an operator.
 

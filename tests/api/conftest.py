@@ -9,11 +9,14 @@ import pytest
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
-from apps.activity.models import Contributor, Repository
+from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.models import Backfill
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery, DeliveryBody
+from tests.integrations.backfill.installed import know_every_walk
 from tests.metrics import fixture_a
 from tests.metrics.tales import API, PullRequestTale, Step, tell
 
@@ -43,6 +46,12 @@ def fresh_throttles() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stream can be walked."""
+    know_every_walk(monkeypatch)
 
 
 @pytest.fixture
@@ -91,8 +100,34 @@ def make_delivery(number: int, *, repository_id: int | None = API, **columns: An
     return delivery
 
 
+def make_backfill(repository_id: int = API, **columns: Any) -> Backfill:
+    """The walk through the pull requests of a repository that the account of its owner reaches."""
+    repository = Repository.objects.get(pk=repository_id)
+    installation, _ = Installation.objects.get_or_create(
+        github_id=repository_id + 1000, defaults={"account_id": repository.owner_id}
+    )
+    RepositoryAccess.objects.update_or_create(
+        installation=installation, repository=repository, defaults={"has_access": True}
+    )
+    scope = Scope(streams=("pull_requests",))
+    [backfill] = start(Repository.objects.filter(pk=repository_id), scope=scope).backfills
+    if columns:
+        Backfill.objects.filter(pk=backfill.pk).update(**columns)
+        backfill.refresh_from_db()
+    return backfill
+
+
 def make_members(team: Team, *logins: str) -> list[TeamMember]:
     return [TeamMember.objects.create(team=team, contributor=Contributor.objects.get(login=login)) for login in logins]
 
 
-__all__ = ["API", "SECRETS", "Cast", "PullRequestTale", "make_delivery", "make_members", "tell_at_once"]
+__all__ = [
+    "API",
+    "SECRETS",
+    "Cast",
+    "PullRequestTale",
+    "make_backfill",
+    "make_delivery",
+    "make_members",
+    "tell_at_once",
+]

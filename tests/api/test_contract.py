@@ -22,10 +22,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from apps.activity.models import Contributor, Installation, PullRequest, Repository
+from apps.integrations.github.access import github
 from apps.teams.models import Team, TeamMember
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery
-from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_delivery
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery
+from tests.fake_github.keys import app_pem
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 CHECKS = [
@@ -52,6 +54,16 @@ def one_connection() -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
+@pytest.fixture(autouse=True)
+def an_app(settings: Any) -> Iterator[None]:
+    """Credentials, and nobody who answers at GitHub's address: whatever is asked there has no answer."""
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = 1, app_pem()
+    settings.GITHUB_API_URL = "http://127.0.0.1:9"
+    github.cache_clear()
+    yield
+    github.cache_clear()
+
+
 @pytest.fixture
 def planted(week: Cast) -> dict[str, list[Any]]:
     """Everything of umbrella's carries the marker; what can stand in an address of theirs and of acme's."""
@@ -63,6 +75,8 @@ def planted(week: Cast) -> dict[str, list[Any]]:
     PullRequest.objects.create(
         repository_id=SECRETS, number=1, title=MARKER, author=author, labels=[MARKER], head_ref=MARKER
     )
+    told = {"error": MARKER, "skipped": [{"what": MARKER, "why": MARKER}]}
+    backfills = [make_backfill(), make_backfill(SECRETS, **told)]
     their_member = TeamMember.objects.create(team=week.teams["umbrella"], contributor=author)
     of_nobody = {"repository_id": None, "installation_id": 70, "reason": MARKER}
     theirs = [make_delivery(90, repository_id=SECRETS, error=MARKER), make_delivery(91, **of_nobody)]
@@ -74,11 +88,13 @@ def planted(week: Cast) -> dict[str, list[Any]]:
     return {
         "slug": ["acme", "umbrella"],
         "team": ["acme", "umbrella"],
-        "id": [ours.pk, *(one.pk for one in theirs), our_member.pk, their_member.pk],
+        "id": [ours.pk, *(one.pk for one in theirs), our_member.pk, their_member.pk, *(one.pk for one in backfills)],
         "repository_id": repositories,
         "github_id": repositories,
         "repository": ["acme/api", f"{MARKER[:8]}", *map(str, repositories)],
-        "installation": [70],
+        "installation": [70, *(one.installation_id for one in backfills)],
+        "everything": [True],
+        "streams": [["pull_requests", "issues"]],
         "contributor_id": [author.pk, our_member.contributor_id],
         "login": ["cy"],
         "number": [1],
@@ -125,7 +141,7 @@ def test_every_answer_is_as_described_and_without_another_teams_data(
 def test_the_marker_is_there_for_those_whose_it_is(week: Cast, planted: dict[str, list[Any]]) -> None:
     """Else its absence would say nothing."""
     client = week.client(week.stranger)
-    addresses = ["teams/", "repositories/", "pull-requests/", "deliveries/", "teams/umbrella/members/"]
+    addresses = ["teams/", "repositories/", "pull-requests/", "deliveries/", "backfills/", "teams/umbrella/members/"]
     told = [client.get(f"/api/v1/{address}").content.decode() for address in addresses]
     assert all(MARKER in one for one in told)
     assert Delivery.objects.filter(error=MARKER).exists()

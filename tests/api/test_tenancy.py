@@ -8,10 +8,11 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.integrations.models import Backfill
 from apps.teams.models import TeamMember, TeamRepository
 from apps.users.models import ApiToken
 from apps.webhooks.models import Delivery
-from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_delivery
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -35,14 +36,28 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("get", "/api/v1/deliveries/{id}/", None),
     ("get", "/api/v1/deliveries/{id}/body/", None),
     ("post", "/api/v1/deliveries/{id}/replay/", None),
+    ("post", "/api/v1/backfills/", {"repository": "acme/api"}),
+    ("get", "/api/v1/backfills/{id}/", None),
+    ("post", "/api/v1/backfills/{id}/pause/", None),
+    ("post", "/api/v1/backfills/{id}/resume/", None),
+    ("post", "/api/v1/backfills/{id}/cancel/", None),
+    ("post", "/api/v1/backfills/{id}/retry/", None),
 )
-LISTS = ("/api/v1/teams/", "/api/v1/repositories/", "/api/v1/pull-requests/", "/api/v1/deliveries/")
+LISTS = (
+    "/api/v1/teams/",
+    "/api/v1/repositories/",
+    "/api/v1/pull-requests/",
+    "/api/v1/deliveries/",
+    "/api/v1/backfills/",
+)
 
 
 def address(path: str, *, cast: Cast) -> str:
     """The path filled with what belongs to team acme."""
     if "deliveries" in path:
         identity = (Delivery.objects.first() or make_delivery(1)).pk
+    elif "backfills" in path:
+        identity = (Backfill.objects.first() or make_backfill()).pk
     else:
         member, _ = TeamMember.objects.get_or_create(
             team=cast.teams["acme"], contributor=Contributor.objects.get(login="cy")
@@ -74,6 +89,8 @@ def test_strangers_to_the_instance_are_asked_to_sign_in(week: Cast) -> None:
 def test_lists_want_a_sign_in_and_hold_nothing_of_others(week: Cast, path: str) -> None:
     make_delivery(1)
     make_delivery(2, repository_id=SECRETS)
+    make_backfill()
+    make_backfill(SECRETS)
     assert APIClient().get(path).status_code == 401
     mine, theirs = (week.client(user).get(path).json()["results"] for user in (week.viewer, week.stranger))
     assert mine

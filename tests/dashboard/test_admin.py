@@ -16,7 +16,7 @@ from apps.activity.models import Change, Contributor, PullRequest
 from apps.notifications.models import Notification
 from apps.teams.models import BotRule, Team, TeamRepository
 from apps.users.models import ApiToken
-from tests.api.conftest import API, Cast, make_delivery, make_members
+from tests.api.conftest import API, Cast, make_backfill, make_delivery, make_members
 from tests.metrics.tales import PullRequestTale, tell_all
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +27,7 @@ LARGEST = 25
 @pytest.fixture
 def operator(week: Cast) -> Client:
     make_delivery(1)
+    make_backfill()
     make_members(week.teams["acme"], "ana", "ben", "cy")
     TeamRepository.objects.create(team=week.teams["acme"], repository_id=API)
     BotRule.objects.create(contributor=Contributor.objects.get(login="cy"), is_bot=True)
@@ -84,7 +85,11 @@ def test_everything_wears_the_same_clothes() -> None:
 
 
 def test_facts_and_what_is_derived_are_never_edited(week: Cast, operator: Client) -> None:
-    pages = [admin.site._registry[model] for model in MODELS if model._meta.app_label in {"activity", "metrics"}]
+    pages = [
+        admin.site._registry[model]
+        for model in MODELS
+        if model._meta.app_label in {"activity", "metrics", "integrations"}
+    ]
     assert len(pages) > 20
     assert [page for page in pages if not isinstance(page, ReadOnlyAdmin)] == []
     row = PullRequest.objects.earliest("pk")

@@ -21,7 +21,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.throttling.ScopedRateThrottle",
     ],
     # Counted in each process by itself: so many times that as there are web processes.
-    "DEFAULT_THROTTLE_RATES": {"user": "600/min", "replay": "30/min", "body": "60/min"},
+    "DEFAULT_THROTTLE_RATES": {"user": "600/min", "replay": "30/min", "body": "60/min", "backfill": "30/min"},
     "NUM_PROXIES": 0,  # tformance.proxies has settled who the client is
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -43,11 +43,17 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "DeliveryState": "apps.webhooks.models.Delivery.State",
         "PullRequestState": "apps.activity.models.PullRequest.State",
+        "BackfillState": "apps.integrations.models.Backfill.State",
+        "BackfillStream": "apps.integrations.models.Backfill.Stream",
     },
     "TAGS": [
         {"name": "figures", "description": "What is derived, per team and window, and the entities behind it."},
         {"name": "teams", "description": "Teams, their members and what they track."},
         {"name": "activity", "description": "What happened: repositories and pull requests."},
         {"name": "deliveries", "description": "The letterbox: what GitHub posted and what became of it."},
+        {
+            "name": "backfills",
+            "description": "History: what is read of GitHub's past, how far it is, what it waits for.",
+        },
     ],
 }

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("apps.teams.api.urls")),
     path("", include("apps.metrics.api.urls")),
     path("", include("apps.webhooks.api.urls")),
+    path("", include("apps.integrations.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     re_path("", NothingThere.as_view()),
 ]

@@ -54,8 +54,29 @@ def progress_of(backfills: Iterable[Backfill], *, budget: RateBudget | None = No
         calls=sum(row.calls for row in rows),
         points=sum(row.points for row in rows),
         waits_until=waits_until,
-        budgets=_budgets(rows, budget=budget or RateBudget(redis=shared_memory())),
+        budgets=budgets_of(rows, budget=budget),
     )
+
+
+def budgets_of(rows: Iterable[Backfill], *, budget: RateBudget | None = None) -> Mapping[int, tuple[BudgetNow, ...]]:
+    """What is left of the hourly limits of each installation that reads these; nothing where Redis is away."""
+    ids = sorted({row.installation_id for row in rows if row.installation_id is not None})
+    asked = budget or RateBudget(redis=shared_memory())
+    return {installation_id: tuple(asked.read(installation_id)) for installation_id in ids}
+
+
+def eta_s_of(rows: Sequence[Backfill], *, now: datetime) -> float | None:
+    """Seconds until these walks are done, if they go on as before; None where that cannot be told."""
+    unfinished = [row for row in rows if row.state in Backfill.UNFINISHED]
+    if not unfinished:
+        return None
+    rate, waits_until = _items_per_s(rows, now=now), _waits_until(unfinished, now=now)
+    return _eta_s(unfinished, rate=rate, waits_until=waits_until, now=now)
+
+
+def waits_until_of(row: Backfill, *, now: datetime) -> datetime | None:
+    """Before when the walk does not go on; None where it does not wait for a time."""
+    return row.not_before if row.state == Backfill.State.WAITING and row.not_before > now else None
 
 
 def size_of(row: Backfill) -> int | None:
@@ -96,8 +117,3 @@ def _waits_until(unfinished: Sequence[Backfill], *, now: datetime) -> datetime |
     if not active or any(row.state == Backfill.State.RUNNING or row.not_before <= now for row in active):
         return None
     return min(row.not_before for row in active)
-
-
-def _budgets(rows: Iterable[Backfill], *, budget: RateBudget) -> Mapping[int, tuple[BudgetNow, ...]]:
-    ids = sorted({row.installation_id for row in rows if row.installation_id is not None})
-    return {installation_id: tuple(budget.read(installation_id)) for installation_id in ids}

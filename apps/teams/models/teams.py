@@ -38,6 +38,13 @@ class TeamQuerySet(MarkingQuerySet["Team"]):
             return self.all()
         return self.filter(is_approved=True, accesses__user=user).distinct()
 
+    def administered_by(self, user: Any) -> "TeamQuerySet":
+        """Every team for an operator; for anybody else those that they may see and are an admin of."""
+        visible = self.visible_to(user)
+        if is_operator(user):
+            return visible
+        return visible.filter(accesses__user_id=user.pk, accesses__role=TeamAccess.Role.ADMIN)
+
 
 class Team(MarksChange):
     """A group of people and repositories whose figures are read together.

@@ -6,35 +6,17 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import exceptions, generics, status
-from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.rest.pages import NewestFirst
 from apps.rest.parameters import OnlyKnownParameters
 from apps.users.permissions import OnlyOperators
 from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
 from apps.webhooks.models import Delivery, DeliveryBody
-
-
-class NewestFirst(CursorPagination):
-    """Pages that stay put while deliveries come in; nobody counts a letterbox of millions for a page."""
-
-    page_size = 50
-    max_page_size = 500
-    page_size_query_param = "limit"
-    ordering = "-id"
-
-    def decode_cursor(self, request: Request) -> Any:
-        """A cursor that was not made here is 404, as one that cannot be decoded."""
-        cursor = super().decode_cursor(request)
-        try:
-            int((cursor and cursor.position) or 0)
-        except ValueError as error:
-            raise exceptions.NotFound(self.invalid_cursor_message) from error
-        return cursor
 
 
 class NotReplayable(exceptions.APIException):

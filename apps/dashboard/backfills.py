@@ -1,0 +1,100 @@
+"""History as people watch it being read, and what they do about it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from apps.activity.identity import is_id
+from apps.activity.models import Repository
+from apps.dashboard.history import failing, histories_of, is_nobody_walking, limits_of, repositories_with_history
+from apps.integrations.backfill.requested import Busy, retry_asked
+from apps.integrations.models import Backfill
+from apps.integrations.models.backfills import BackfillQuerySet
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_administered_by, repositories_visible_to
+from apps.users.operators import is_operator
+
+REPOSITORIES_PER_PAGE = 20
+WATCHED_EVERY_S = 10
+SHOWN: Mapping[str, Callable[[Any], QuerySet[Repository]]] = {
+    "all": lambda repositories: repositories,
+    "unfinished": lambda repositories: repositories.filter(is_walked=True),
+    "failed": failing,
+}
+CHANGES: Mapping[str, tuple[Callable[[BackfillQuerySet], int], str]] = {
+    "pause": (BackfillQuerySet.pause, "paused"),
+    "resume": (BackfillQuerySet.resume, "resumed"),
+    "cancel": (BackfillQuerySet.cancel, "cancelled"),
+    "retry": (retry_asked, "retried"),
+}
+
+
+@require_safe
+@login_required
+def backfills(request: HttpRequest) -> HttpResponse:
+    """What is read, and was read, of the history of the repositories that the person may see."""
+    show = request.GET.get("show", "all")
+    if show not in SHOWN:
+        raise Http404(f"Nothing is shown as {show!r}.")
+    mine = repositories_with_history(request.user)
+    paginators = {name: Paginator(narrow(mine), REPOSITORIES_PER_PAGE) for name, narrow in SHOWN.items()}
+    page = paginators[show].get_page(request.GET.get("page"))
+    histories = histories_of(list(page), user=request.user)
+    context = {
+        "page": page,
+        "histories": histories,
+        "limits": limits_of(histories),
+        "show": show,
+        "switch": [(name, paginator.count) for name, paginator in paginators.items()],
+        "is_watched": "watch" in request.GET,
+        "kept": f"show={show}{'&watch=on' if 'watch' in request.GET else ''}",
+        **about(request.user),
+    }
+    answer = render(request, "dashboard/backfills.html", context)
+    if context["is_watched"]:
+        answer["Refresh"] = str(WATCHED_EVERY_S)
+    return answer
+
+
+@require_POST
+@login_required
+def change(request: HttpRequest) -> HttpResponse:
+    """Pause, resume, cancel or retry the walks of one repository; another's is not there."""
+    named, verb = request.POST.get("repository", ""), request.POST.get("change", "")
+    if verb not in CHANGES or not is_id(named):
+        raise Http404("There is no such change.")
+    repository = get_object_or_404(repositories_visible_to(request.user), pk=int(named))
+    if not repositories_administered_by(request.user).filter(pk=repository.pk).exists():
+        raise PermissionDenied
+    try:
+        apply_change(request, repository, verb=verb)
+    except Busy as error:
+        messages.error(request, str(error))
+    return redirect(f"{reverse('backfills')}?{request.GET.urlencode()}")
+
+
+def apply_change(request: HttpRequest, repository: Repository, *, verb: str) -> None:
+    """Make the change, and say to how many."""
+    change_all, done = CHANGES[verb]
+    count = change_all(Backfill.objects.filter(repository=repository))
+    words = f"{repository}: {count} backfill{'' if count == 1 else 's'} {done}."
+    messages.add_message(request, messages.SUCCESS if count else messages.WARNING, words)
+
+
+def about(user: Any) -> dict[str, Any]:
+    """What the person can do where nothing is shown, and what only operators can mend."""
+    administered = Team.objects.administered_by(user).order_by("slug")
+    return {
+        "team": administered.first(),
+        "has_team": Team.objects.visible_to(user).exists(),
+        "is_nobody_walking": is_operator(user) and is_nobody_walking(),
+    }

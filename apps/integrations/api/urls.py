@@ -1,0 +1,14 @@
+"""Addresses of backfills."""
+
+from django.urls import path
+
+from apps.integrations.api import views
+
+urlpatterns = [
+    path("backfills/", views.BackfillsView.as_view(), name="backfill-list"),
+    path("backfills/<int:pk>/", views.BackfillView.as_view(), name="backfill-detail"),
+    path("backfills/<int:pk>/pause/", views.PauseView.as_view(), name="backfill-pause"),
+    path("backfills/<int:pk>/resume/", views.ResumeView.as_view(), name="backfill-resume"),
+    path("backfills/<int:pk>/cancel/", views.CancelView.as_view(), name="backfill-cancel"),
+    path("backfills/<int:pk>/retry/", views.RetryView.as_view(), name="backfill-retry"),
+]

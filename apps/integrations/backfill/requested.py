@@ -1,0 +1,122 @@
+"""Starts and forecasts that people ask for in a request: refused in words, and done before the request is given up."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from django.db import OperationalError
+from django.db.models import QuerySet
+
+from apps.activity.models import Repository
+from apps.database_errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
+from apps.encryption import Undecryptable
+from apps.integrations.backfill.forecast import Forecast, forecast
+from apps.integrations.backfill.starting import NothingToStart, Scope, Started, retry, start
+from apps.integrations.github.access import github
+from apps.integrations.github.credentials import NoCredentials, app_credentials
+from apps.integrations.models import Backfill
+
+MOST_COUNTED = 100
+"""Counting more repositories than that takes longer than a request may."""
+MOST_NAMED = 8
+MOST_SHOWN = 500
+AT_A_TIME = 500
+
+
+class Refused(NothingToStart):
+    """Nothing is started for now; `code` says why, for programs."""
+
+    code: ClassVar[str]
+
+
+class NoGitHub(Refused):
+    """GitHub cannot be asked for anything."""
+
+    code = "no_credentials"
+
+
+class TooMuchToCount(Refused):
+    """It would take too long."""
+
+    code = "too_much_to_count"
+
+
+class Busy(Refused):
+    """Somebody else's start takes longer than a request waits."""
+
+    code = "busy"
+
+
+@dataclass(slots=True)
+class Begun:
+    """What a start in a request has set in motion; `shown` are the first of its walks."""
+
+    new: int = 0
+    count: int = 0
+    paused: int = 0
+    shown: list[Backfill] = field(default_factory=list)
+    unreachable: list[Repository] = field(default_factory=list)
+
+    def add(self, started: Started) -> None:
+        self.new += started.new
+        self.count += len(started.backfills)
+        self.paused += sum(row.state == Backfill.State.PAUSED for row in started.backfills)
+        self.shown += started.backfills[: MOST_SHOWN - len(self.shown)]
+        self.unreachable += started.unreachable
+
+
+def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
+    """Start what was asked for; NothingToStart where no installation reaches any of it, or without credentials.
+
+    Many repositories are started some at a time: in a request, no statement may take longer than seconds.
+    """
+    _require_credentials()
+    begun = Begun()
+    ids = list(repositories.values_list("pk", flat=True))
+    for first in range(0, len(ids), AT_A_TIME):
+        some = Repository.objects.filter(pk__in=ids[first : first + AT_A_TIME]).order_by("full_name", "pk")
+        with _others_first():
+            begun.add(start(some, scope=scope))
+    if not begun.count:
+        names = ", ".join(str(repository) for repository in begun.unreachable[:MOST_NAMED]) or "any of it"
+        raise NothingToStart(
+            f"No installation of the App reaches {names}: give it access on GitHub, then start this again."
+        )
+    return begun
+
+
+def retry_asked(backfills: QuerySet[Backfill]) -> int:
+    """Let those that failed go on where they stopped; how many. Busy while others start backfills."""
+    with _others_first():
+        return retry(backfills)
+
+
+@contextmanager
+def _others_first() -> Iterator[None]:
+    """Busy instead of the database's error where a start of somebody else's takes longer than a request may."""
+    try:
+        yield
+    except OperationalError as error:
+        if sqlstate_of(error) not in {LOCK_NOT_AVAILABLE, QUERY_CANCELED}:
+            raise
+        raise Busy("Others start backfills at the moment. Ask again in a minute: two starts are one.") from error
+
+
+def forecast_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Forecast:
+    """Say what a start would take; NothingToStart where that is too much to count, or without credentials."""
+    _require_credentials()
+    if repositories.count() > MOST_COUNTED:
+        raise TooMuchToCount(
+            f"Counting more than {MOST_COUNTED} repositories takes longer than a request may: ask"
+            " `manage.py backfill --dry-run`, or for fewer at once."
+        )
+    return forecast(repositories, scope=scope, access=github())
+
+
+def _require_credentials() -> None:
+    """Or something would be started that could never be read."""
+    try:
+        app_credentials()
+    except (NoCredentials, Undecryptable) as error:
+        raise NoGitHub(f"GitHub cannot be asked: {error}") from error
