@@ -233,8 +233,14 @@ def test_more_than_an_address_carries_is_not_chosen_one_by_one(operator: Client)
 
 
 def test_the_form_offers_as_much_of_the_past_as_is_read_by_itself(operator: Client, settings: Any) -> None:
-    settings.BACKFILL_DAYS = 30
-    day = timezone.now().date() - timedelta(days=30)
-    assert f'value="{day}"' in read(operator, START)
-    assert "/admin/integrations/backfill/start/" in read(operator, LIST)
-    assert read(operator, f"{START}?repositories=x,{'9' * 99},-1")
+    by_itself = Scope(since=timezone.now() - timedelta(days=settings.BACKFILL_DAYS))
+    start(Repository.objects.filter(pk=API), scope=by_itself)
+    page = operator.get(START, {"repositories": API})
+    offered = {"repositories": [API], **ALL, "since": page.context["form"]["since"].value()}
+    words = operator.post(START, {**offered, "start": "1"}, follow=True).content.decode()
+    assert "0 backfills started; 8 were under way already." in words
+
+
+def test_an_address_that_names_nothing_opens_an_empty_form(operator: Client) -> None:
+    form = operator.get(f"{START}?repositories=x,{'9' * 99},-1&teams=,").context["form"]
+    assert (form["repositories"].value(), form["teams"].value()) == ([], [])

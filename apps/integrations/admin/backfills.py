@@ -60,7 +60,8 @@ class BackfillAdmin(ReadOnlyAdmin):
         percent = percent_of(row)
         if percent is None:
             return count
-        return format_html("{}% ({}){}", percent, count, render_to_string(BAR, {"value": percent}))
+        bar = render_to_string(BAR, {"value": percent})
+        return format_html('<div style="min-width: 9rem">{}% ({}){}</div>', percent, count, bar)
 
     @admin.display(description="Why")
     def why(self, row: Backfill) -> str:

@@ -1,6 +1,6 @@
 """What of whose history to read, as a form of the admin."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django import forms
@@ -70,7 +70,7 @@ class BackfillForm(forms.Form):
     since = DayField(required=False, help_text="Only what was updated since that day (UTC); empty for all of it.")
     until = DayField(required=False, help_text="Nothing that was created from that day on (UTC).")
     streams = forms.MultipleChoiceField(
-        choices=[(stream.value, stream.label) for stream in Backfill.Stream],
+        choices=[(name, name.replace("_", " ").capitalize()) for name in Backfill.Stream.values],
         initial=Backfill.Stream.values,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
@@ -106,8 +106,3 @@ def chosen_in(data: dict[str, Any]) -> QuerySet[Repository]:
     for part in parts:
         is_chosen |= Q(pk__in=part.order_by().values("pk"))
     return Repository.objects.filter(is_chosen)
-
-
-def first_day(days: int) -> date:
-    """The day so many days ago."""
-    return timezone.now().date() - timedelta(days=days)

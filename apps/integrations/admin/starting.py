@@ -1,5 +1,6 @@
 """The page that starts backfills: choose, see what it would take, start."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -7,9 +8,10 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
 
 from apps.activity.identity import is_id
-from apps.integrations.admin.forms import MOST_CHOSEN, BackfillForm, first_day
+from apps.integrations.admin.forms import MOST_CHOSEN, BackfillForm
 from apps.integrations.backfill.requested import MOST_NAMED, Begun, forecast_asked, start_asked
 from apps.integrations.backfill.showing import forecast_lines
 from apps.integrations.backfill.starting import NothingToStart
@@ -39,17 +41,17 @@ def start_page(request: HttpRequest, *, page: Any) -> HttpResponse:
 
 
 def initial_in(request: HttpRequest) -> dict[str, Any]:
-    """What the address names, and as much of the past as is read by itself."""
+    """What the address names, and as much of the past as is read by itself: no more, or that would begin again."""
     named = {name: request.GET.get(name, "").split(",")[:MOST_CHOSEN] for name in TARGETS}
     ids = {name: [int(text) for text in texts if is_id(text)] for name, texts in named.items()}
-    return {**ids, "since": first_day(settings.BACKFILL_DAYS)}
+    return {**ids, "since": timezone.now().date() - timedelta(days=settings.BACKFILL_DAYS - 1)}
 
 
 def tell(request: HttpRequest, begun: Begun) -> None:
     """Say what a start has set in motion."""
     messages.success(request, f"{begun.new} backfills started; {begun.count - begun.new} were under way already.")
     if begun.paused:
-        messages.warning(request, f"{begun.paused} of them are paused: resume them to let them go on.")
+        messages.warning(request, f"Paused, and in need of somebody who resumes them: {begun.paused}.")
     if begun.unreachable:
         names = ", ".join(str(repository) for repository in begun.unreachable[:MOST_NAMED])
         more = f" and {len(begun.unreachable) - MOST_NAMED} more" if len(begun.unreachable) > MOST_NAMED else ""
