@@ -15,7 +15,14 @@ from apps.activity.facts.accounts import (
     ListingNeeded,
     RepositoryAccessState,
 )
-from apps.activity.facts.deployments import DeploymentRun, DeploymentState, DeploymentStatusState, WorkflowRunState
+from apps.activity.facts.deployments import (
+    DeploymentFlags,
+    DeploymentRef,
+    DeploymentRun,
+    DeploymentState,
+    DeploymentStatusState,
+    WorkflowRunState,
+)
 from apps.activity.facts.evidence import Evidence, Fact, Snapshot, Source, Stamp, evidence
 from apps.activity.facts.issues import IssueCommentDeleted, IssueCommentState, IssueDeleted, IssueState
 from apps.activity.facts.pull_requests import (
@@ -53,6 +60,8 @@ __all__ = [
     "CommitParents",
     "CommitTrailer",
     "ContributorProfile",
+    "DeploymentFlags",
+    "DeploymentRef",
     "DeploymentRun",
     "DeploymentState",
     "DeploymentStatusState",
