@@ -17,7 +17,8 @@ from graphql import (
 
 from apps.integrations.story.shapes import Json
 from tests.fake_github.connections import Node, github_error
-from tests.fake_github.nodes import pull_request
+from tests.fake_github.deployment_nodes import deployment_of
+from tests.fake_github.nodes import actor, pull_request
 from tests.fake_github.points import MOST_NODES, Points, points_of
 from tests.fake_github.repository_nodes import repository
 from tests.fake_github.truth import RepositoryTruth
@@ -116,6 +117,8 @@ class _Seeing:
     def _node_of(self, truth: RepositoryTruth, identity: str) -> Node | None:
         if truth.json["node_id"] == identity:
             return repository(truth)
+        if identity.startswith("DE_"):
+            return deployment_of(truth, identity, actor=actor)
         return _pull_request(truth, identity) if identity.startswith("PR_") else None
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from apps.integrations.story.shapes import Json, node_id
 from tests.fake_github.connections import Node, connection, keyed_connection
-from tests.fake_github.nodes import actor, commit, deployment, issue, pull_request, release
+from tests.fake_github.deployment_nodes import deployments
+from tests.fake_github.nodes import actor, commit, issue, pull_request, release
 from tests.fake_github.truth import RepositoryTruth
 
 
@@ -31,7 +32,7 @@ def repository(truth: RepositoryTruth) -> Node:
         "issues": issues(truth),
         "issue": lambda info, *, number: _issue_or_none(truth, number),
         "releases": _newest_first(list(truth.releases.values()), release),
-        "deployments": _newest_first(list(truth.deployments.values()), deployment),
+        "deployments": deployments(truth, actor=actor),
     }
 
 
@@ -87,10 +88,9 @@ def _issue_or_none(truth: RepositoryTruth, number: int) -> Node | None:
 
 
 def _newest_first(items: list[Any], node: Callable[[Any], Node]) -> Callable[..., Node]:
-    """Releases and deployments: both are kept in the order they were made."""
+    """Releases, which are kept in the order they were made."""
 
     def resolve(info: Any, *, orderBy: Json | None = None, **page: Any) -> Node:  # noqa: N803  GraphQL's name
-        page.pop("environments", None)
         is_ascending = orderBy is None or orderBy["direction"] == "ASC"
         return connection(items if is_ascending else items[::-1], node)(info, **page)
 
