@@ -28,7 +28,7 @@ from tests.integrations.backfill.shipping import (
     only_ours_of,
     statuses_of,
 )
-from tests.integrations.backfill.walking import Walker, keep
+from tests.integrations.backfill.walker import Walker, keep
 from tests.integrations.translating import told as evidence_of
 from tests.metrics.fixture_a_expectations import WEEK
 

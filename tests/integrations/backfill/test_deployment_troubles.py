@@ -19,7 +19,7 @@ from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
 from tests.integrations.backfill.shipping import SHIP, a_busy_month, only_ours_of, statuses_of
-from tests.integrations.backfill.walking import Walker, keep
+from tests.integrations.backfill.walker import Walker, keep
 
 pytestmark = pytest.mark.django_db
 Go = Callable[..., Walker]
@@ -180,7 +180,7 @@ def go_stepping_over(walker: Walker) -> list[str]:
         try:
             page = walker.walk.read(walker.errand(cursor), walker.reader())
         except Unanswered as unanswered:
-            if unanswered.answer.kind is not Kind.SHRINK:
+            if unanswered.answer.kind not in {Kind.SHRINK, Kind.TRANSIENT}:
                 raise
             page = walker.walk.step_over(walker.errand(cursor), walker.reader())
         keep(page)
@@ -234,6 +234,29 @@ def test_a_listing_that_ends_before_its_time_is_named_and_ends_nothing(fake: Fak
     (skipped,) = walker().go().skipped
     assert (skipped.what, skipped.why) == ("the refs and flags of older deployments", "pagination is limited")
     assert Deployment.objects.filter(ref="", is_production=None).count() == 5
+
+
+def test_one_whose_ref_and_flags_never_come_is_named_and_the_others_have_theirs(fake: FakeGitHub, walker: Go) -> None:
+    truth, _ = a_busy_month(5).happens_on(fake)
+    number = sorted(truth.deployments)[2]
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        is_there = isinstance(answer.body, list) and any(one["id"] == number for one in answer.body)
+        return Answered(502, faults.HTML) if is_there else answer
+
+    fake.spoil(Fault(change, faults.below("/repos/acme/ship/deployments"), times=None, is_instead=False))
+    assert go_stepping_over(walker(page_size=1)) == ["the ref and flags of deployment 3 of the latest"]
+    assert set(Deployment.objects.filter(ref="").values_list("github_id", flat=True)) == {number}
+    assert Deployment.objects.filter(ref="main", is_transient=False).count() == 4
+
+
+def test_a_limit_is_waited_for_and_nothing_is_stepped_over(fake: FakeGitHub, walker: Go) -> None:
+    a_busy_month(5).happens_on(fake)
+    mine = walker(page_size=1)
+    fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below("/repos/acme/ship/deployments"), times=None))
+    with pytest.raises(Unanswered) as raised:
+        mine.walk.step_over(mine.errand(), mine.reader())
+    assert raised.value.answer.kind is Kind.SECONDARY
 
 
 def test_a_deployment_deleted_while_its_statuses_were_read_is_named(fake: FakeGitHub, walker: Go) -> None:

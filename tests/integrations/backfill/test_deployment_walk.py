@@ -24,7 +24,7 @@ from tests.integrations.backfill.shipping import (
     statuses_of,
     tables,
 )
-from tests.integrations.backfill.walking import Walker, keep
+from tests.integrations.backfill.walker import Walker, keep
 from tests.integrations.translating import told as evidence_of
 
 pytestmark = pytest.mark.django_db

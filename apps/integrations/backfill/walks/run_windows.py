@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 MOST_LISTED = 1000
 """GitHub lists no more of a filtered search, however many it counts."""
-SHARE = 8
-"""How much longer than its latest hundred runs a window is cut: eight hundred, if they came as evenly as those."""
+AIM = 800
+"""How many runs the later part of a window is to hold, if they came as evenly as those on its first page."""
+FEW = 10
+"""Too few to tell how evenly."""
 SECOND = timedelta(seconds=1)
 
 
@@ -28,30 +30,31 @@ class RunWindow:
     def is_a_second(self) -> bool:
         return self.start == self.end
 
-    def cut(self, *, oldest_of_page: datetime | None) -> tuple["RunWindow", "RunWindow"]:
-        """The later part and the earlier part, one of them a second at least; the later is half of it at the most.
+    def cut(self, page: Sequence[datetime]) -> tuple["RunWindow", "RunWindow"]:
+        """The later part and the earlier part; `page` is when the runs of its first page were created.
 
-        A later part in which runs were as frequent as on its first page is one that GitHub lists whole.
+        The later reaches back half of the way at the most, so that however runs came, a few cuts are enough.
         """
-        middle = self.start + (self.end - self.start) // 2
-        seen = self.end - max(oldest_of_page or self.start, self.start)
-        later = max(middle, self.end - SHARE * seen).replace(microsecond=0)
-        later = min(max(later, self.start + SECOND), self.end)
+        newest = max(page, default=self.end)
+        later = self.start + (newest - self.start) // 2
+        if len(page) >= FEW:
+            later = max(later, newest - AIM * (newest - min(page)) // len(page))
+        later = min(max(later.replace(microsecond=0), self.start + SECOND), self.end)
         return RunWindow(start=later, end=self.end), RunWindow(start=self.start, end=later - SECOND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlace:
-    """Where a walk through runs is: windows still to be read, the latest first, and the page of the first of them."""
+    """Where a walk through runs is: windows still to be read, the latest first, and how many of it were `seen`."""
 
     windows: tuple[RunWindow, ...]
-    page: int = 1
+    seen: int = 0
     total: int | None = None
     """How many runs there are in all windows together, once GitHub said."""
 
     def as_text(self) -> str:
         windows = [[_text(window.start), _text(window.end)] for window in self.windows]
-        return json.dumps({"windows": windows, "page": self.page, "total": self.total})
+        return json.dumps({"windows": windows, "seen": self.seen, "total": self.total})
 
     @classmethod
     def from_text(cls, cursor: str) -> "RunPlace":
@@ -60,14 +63,22 @@ class RunPlace:
             RunWindow(start=datetime.fromisoformat(start), end=datetime.fromisoformat(end))
             for start, end in told["windows"]
         )
-        return cls(windows=windows, page=told["page"], total=told["total"])
+        return cls(windows=windows, seen=told["seen"], total=told["total"])
 
-    def instead(self, windows: Sequence[RunWindow], *, total: int) -> "RunPlace":
-        """The same with other windows in the place of the first."""
-        return RunPlace(windows=(*windows, *self.windows[1:]), total=self.total if self.total is not None else total)
+    def page(self, size: int) -> int:
+        """The page to ask for; its first runs were seen already where the size was changed."""
+        return self.seen // size + 1
 
-    def next_page(self, *, total: int) -> "RunPlace":
-        return RunPlace(windows=self.windows, page=self.page + 1, total=self.total if self.total is not None else total)
+    def counting(self, total: int) -> "RunPlace":
+        """The same, once GitHub said how many there are: what it says first is of all windows together."""
+        return self if self.total is not None else replace(self, total=total)
+
+    def instead(self, *windows: RunWindow) -> "RunPlace":
+        """The same with other windows in the place of the first, or none."""
+        return replace(self, windows=(*windows, *self.windows[1:]), seen=0)
+
+    def further(self, seen: int) -> "RunPlace":
+        return replace(self, seen=seen)
 
 
 def whole_seconds(at: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """The walk through workflow runs: REST alone has them, and lists a thousand of any search."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from apps.integrations.github.snapshots.deployments import workflow_run_facts
 from apps.integrations.github.verdicts import Kind
 from apps.webhooks.errors import UnusablePayload
 
-A_PAGE, TEN = 100, 10
+A_PAGE = 100
 BEFORE_ACTIONS = datetime(2018, 10, 1, tzinfo=UTC)
 """No run is older, whatever the age of its repository: GitHub Actions was first shown in October 2018."""
 
@@ -34,8 +34,8 @@ class Listed:
     answer: Answer
 
     @property
-    def oldest(self) -> datetime | None:
-        return min((at for run in self.runs if (at := parse_time(run.get("created_at")))), default=None)
+    def created(self) -> list[datetime]:
+        return [at for run in self.runs if (at := parse_time(run.get("created_at")))]
 
 
 class WorkflowRuns:
@@ -54,19 +54,21 @@ class WorkflowRuns:
         if not place.windows:
             return _page(place)
         try:
-            listed = _ask(errand, reader, place.windows[0], page=place.page, size=A_PAGE)
+            listed = _ask(errand, reader, place, size=errand.page_size)
         except Unanswered as unanswered:
             return _without(unanswered, errand, reader, place)
-        return _go_on([listed], errand, place)
+        return _go_on(listed, errand, place, size=errand.page_size)
 
     def step_over(self, errand: Errand, reader: Reader) -> Page:
-        """The page ten runs at a time; a ten that does not come either is named."""
+        """The one run at the cursor, which is named where it does not come."""
         place = place_of(errand)
-        found, missing = _tens(errand, reader, place)
-        if not found:
-            raise missing[max(missing)]
-        skipped = (_missing(unanswered, place.windows[0], ten=ten) for ten, unanswered in missing.items())
-        return _go_on(found, errand, place, skipped=skipped)
+        try:
+            listed = _ask(errand, reader, place, size=1)
+        except Unanswered as unanswered:
+            if unanswered.answer.kind not in TOO_MUCH:
+                raise
+            return _page(place.further(place.seen + 1), skipped=(_missing(unanswered, place),))
+        return _go_on(listed, errand, place, size=1)
 
 
 def place_of(errand: Errand) -> RunPlace:
@@ -77,24 +79,9 @@ def place_of(errand: Errand) -> RunPlace:
     return RunPlace(windows=(RunWindow(start=start, end=end),) if start <= end else ())
 
 
-def _tens(errand: Errand, reader: Reader, place: RunPlace) -> tuple[list[Listed], dict[int, Unanswered]]:
-    """What comes of the page in pages of ten, and by its number each that does not."""
-    found, missing = list[Listed](), dict[int, Unanswered]()
-    for ten in range((place.page - 1) * A_PAGE // TEN + 1, place.page * A_PAGE // TEN + 1):
-        try:
-            found.append(_ask(errand, reader, place.windows[0], page=ten, size=TEN))
-        except Unanswered as unanswered:
-            if unanswered.answer.kind not in TOO_MUCH:
-                raise
-            missing[ten] = unanswered
-        if found and ten * TEN >= found[-1].total:
-            break
-    return found, missing
-
-
-def _ask(errand: Errand, reader: Reader, window: RunWindow, *, page: int, size: int) -> Listed:
-    parameters = {"created": window.created, "per_page": size, "page": page, "exclude_pull_requests": "true"}
-    answer = reader.get(f"/repos/{errand.full_name}/actions/runs", parameters)
+def _ask(errand: Errand, reader: Reader, place: RunPlace, *, size: int) -> Listed:
+    parameters = {"created": place.windows[0].created, "per_page": size, "page": place.page(size)}
+    answer = reader.get(f"/repos/{errand.full_name}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
     listing = Reading(answer.data, path="runs", arrived_at=_told_at(answer))
     runs = tuple(run if isinstance(run, Mapping) else {} for run in answer.data.get("workflow_runs") or ())
     for known in [run["repository"] for run in runs if run.get("repository")][:1]:
@@ -102,27 +89,23 @@ def _ask(errand: Errand, reader: Reader, window: RunWindow, *, page: int, size: 
     return Listed(runs=runs, total=listing.count("total_count"), answer=answer)
 
 
-def _go_on(listed: list[Listed], errand: Errand, place: RunPlace, *, skipped: Iterable[Skipped] = ()) -> Page:
-    total, window = listed[0].total, place.windows[0]
-    if place.page == 1 and total >= MOST_LISTED and not window.is_a_second:
-        return _page(place.instead(window.cut(oldest_of_page=listed[0].oldest), total=total))
-    return _kept(listed, errand, place, skipped=skipped)
-
-
-def _kept(listed: list[Listed], errand: Errand, place: RunPlace, *, skipped: Iterable[Skipped]) -> Page:
-    facts, unusable, total = list[Fact](), list(skipped), listed[-1].total
-    for page in listed:
-        for run in page.runs:
-            try:
-                facts += tuple(workflow_run_facts(_reading(run, page.answer), repository_id=errand.repository_id))
-            except UnusablePayload as error:
-                unusable.append(Skipped(what=f"workflow run {run.get('id')}", why=str(error)))
-    items = sum(len(page.runs) for page in listed)
-    is_last = not items or place.page * A_PAGE >= min(total, MOST_LISTED)
-    if is_last and total >= MOST_LISTED:
-        unusable.append(_unreachable(place.windows[0], total=total))
-    then = place.instead((), total=total) if is_last else place.next_page(total=total)
-    return _page(then, facts=tuple(facts), items=items, skipped=tuple(unusable))
+def _go_on(listed: Listed, errand: Errand, place: RunPlace, *, size: int) -> Page:
+    place, window = place.counting(listed.total), place.windows[0]
+    if listed.total >= MOST_LISTED and not window.is_a_second:
+        return _page(place.instead(*window.cut(listed.created)))
+    facts, skipped = list[Fact](), list[Skipped]()
+    for run in listed.runs:
+        try:
+            facts += tuple(workflow_run_facts(_reading(run, listed.answer), repository_id=errand.repository_id))
+        except UnusablePayload as error:
+            skipped.append(Skipped(what=f"workflow run {run.get('id')}", why=str(error)))
+    seen = place.page(size) * size
+    is_last = not listed.runs or seen >= min(listed.total, MOST_LISTED)
+    if is_last and listed.total >= MOST_LISTED:
+        skipped.append(_unreachable(window, total=listed.total))
+    items = max(0, len(listed.runs) - place.seen % size)
+    then = place.instead() if is_last else place.further(seen)
+    return _page(then, facts=tuple(facts), items=items, skipped=tuple(skipped))
 
 
 def _page(place: RunPlace, *, facts: tuple[Fact, ...] = (), items: int = 0, skipped: tuple[Skipped, ...] = ()) -> Page:
@@ -145,18 +128,17 @@ def _unreachable(window: RunWindow, *, total: int) -> Skipped:
     )
 
 
-def _missing(unanswered: Unanswered, window: RunWindow, *, ten: int) -> Skipped:
-    what = f"workflow runs {(ten - 1) * TEN + 1} to {ten * TEN} of those created in {window.created}"
+def _missing(unanswered: Unanswered, place: RunPlace) -> Skipped:
+    what = f"workflow run {place.seen + 1} of those created in {place.windows[0].created}"
     return Skipped(what=what, why=unanswered.answer.verdict.message)
 
 
 def _without(unanswered: Unanswered, errand: Errand, reader: Reader, place: RunPlace) -> Page:
     """Where the listing ends: beyond a cap the window's rest is named, without Actions there is nothing to walk."""
     answer = unanswered.answer
-    if answer.kind is Kind.REJECTED and place.page > 1:
-        first = (place.page - 1) * A_PAGE
-        what = f"workflow runs created in {place.windows[0].created} beyond the first {first:,}"
-        return _page(place.instead((), total=0), skipped=(Skipped(what=what, why=answer.verdict.message),))
+    if answer.kind is Kind.REJECTED and place.seen:
+        what = f"workflow runs created in {place.windows[0].created} beyond the first {place.seen:,}"
+        return _page(place.instead(), skipped=(Skipped(what=what, why=answer.verdict.message),))
     if answer.kind in NOT_HERE and NO_PERMISSION not in answer.verdict.message.lower() and _is_there(errand, reader):
         skipped = Skipped(what="workflow runs", why=f"GitHub Actions shows none: {answer.verdict.message}")
         return Page(facts=(), cursor=None, items=0, skipped=(skipped,))

@@ -17,7 +17,7 @@ READ: Mapping[Phase, Step] = {
 }
 STEP_OVER: Mapping[Phase, Step] = {
     Phase.PAGES: pages.step_over,
-    Phase.DETAILS: details.read,  # a page of REST has no other road
+    Phase.DETAILS: details.step_over,
     Phase.BASELINES: baselines.step_over,
 }
 

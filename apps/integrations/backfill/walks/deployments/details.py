@@ -7,7 +7,7 @@ from apps.activity.facts import Fact
 from apps.activity.models import Deployment
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
-from apps.integrations.backfill.walks.deployments.reading import A_PAGE, reading_of
+from apps.integrations.backfill.walks.deployments.reading import HOPELESS, reading_of
 from apps.integrations.backfill.walks.deployments.shown import page_of
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.reading import parse_time
@@ -21,12 +21,32 @@ WHAT = "the refs and flags of older deployments"
 def read(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
     """A page of REST's listing, newest first as well; where GitHub lists no further, what it leaves open is named."""
     try:
-        answer = reader.get(f"/repos/{errand.full_name}/deployments", {"per_page": A_PAGE, "page": place.page})
+        return _page(_ask(errand, reader, place, size=errand.page_size), errand, place, size=errand.page_size)
     except Unanswered as unanswered:
         if unanswered.answer.kind is not Kind.REJECTED:
             raise
         skipped = [Skipped(what=WHAT, why=unanswered.answer.verdict.message)]
         return page_of((), errand=errand, then=_end(errand, place), skipped=skipped)
+
+
+def step_over(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
+    """The one deployment at the place, which is named where it does not come."""
+    try:
+        return _page(_ask(errand, reader, place, size=1), errand, place, size=1)
+    except Unanswered as unanswered:
+        if unanswered.answer.kind not in HOPELESS:
+            raise
+        what = f"the ref and flags of deployment {place.seen + 1} of the latest"
+        skipped = [Skipped(what=what, why=unanswered.answer.verdict.message)]
+        return page_of((), errand=errand, then=place.seeing(place.seen + 1), skipped=skipped)
+
+
+def _ask(errand: Errand, reader: Reader, place: DeploymentPlace, *, size: int) -> Answer:
+    """The page that the place is on; its first deployments were seen already where the size was changed."""
+    return reader.get(f"/repos/{errand.full_name}/deployments", {"per_page": size, "page": place.seen // size + 1})
+
+
+def _page(answer: Answer, errand: Errand, place: DeploymentPlace, *, size: int) -> Page:
     facts, skipped = list[Fact](), list[Skipped]()
     for listed in _known(answer.data, errand=errand):
         try:
@@ -34,7 +54,7 @@ def read(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
         except UnusablePayload as error:
             skipped.append(Skipped(what=f"the ref and flags of deployment {listed.get('id')}", why=str(error)))
     is_last = answer.next_path is None or _has_passed(answer, place.reached)
-    then = _end(errand, place) if is_last else place.next_page()
+    then = _end(errand, place) if is_last else place.seeing((place.seen // size + 1) * size)
     return page_of((), errand=errand, then=then, facts=facts, skipped=skipped)
 
 

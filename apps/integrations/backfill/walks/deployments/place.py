@@ -16,7 +16,7 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentPlace:
-    """The cursor: `after` is GraphQL's in the first phase and the last, `page` REST's in the second.
+    """The cursor: `after` is GraphQL's in the first phase and the last, `seen` tells how far the second is.
 
     `reached` is when the oldest deployment of the pages was made, as GitHub wrote it; None where there is none older.
     `at_most` bounds a page whose statuses have to be read deployment by deployment. `environments` are still to be
@@ -26,7 +26,7 @@ class DeploymentPlace:
     phase: Phase = Phase.PAGES
     after: str | None = None
     at_most: int = 100
-    page: int = 1
+    seen: int = 0
     reached: str | None = None
     environments: tuple[str, ...] = ()
     in_vain: int = 0
@@ -44,8 +44,9 @@ class DeploymentPlace:
     def details(self, *, reached: str | None) -> "DeploymentPlace":
         return DeploymentPlace(phase=Phase.DETAILS, at_most=self.at_most, reached=reached)
 
-    def next_page(self) -> "DeploymentPlace":
-        return replace(self, page=self.page + 1)
+    def seeing(self, seen: int) -> "DeploymentPlace":
+        """The same so far down REST's listing."""
+        return replace(self, seen=seen)
 
     def baselines(self) -> "DeploymentPlace":
         return DeploymentPlace(phase=Phase.BASELINES, at_most=self.at_most, reached=self.reached)
