@@ -237,14 +237,22 @@ RULES: dict[type[facts.Fact], MergeRule] = {
         fixed=("repository_id",),
         columns=(
             "sha",
-            "ref",
             "environment",
             "task",
-            "is_production",
-            "is_transient",
             "creator_id",
             "created_at",
         ),
+        change=DEPLOYMENT,
+    ),
+    facts.DeploymentRef: SnapshotRule(
+        model=models.Deployment, key=ID, fixed=("repository_id",), columns=("ref",), stamp="ref_stamp"
+    ),
+    facts.DeploymentFlags: SnapshotRule(
+        model=models.Deployment,
+        key=ID,
+        fixed=("repository_id",),
+        columns=("is_production", "is_transient"),
+        stamp="flags_stamp",
         change=DEPLOYMENT,
     ),
     facts.DeploymentRun: SnapshotRule(

@@ -18,7 +18,8 @@ from graphql import (
 
 from apps.integrations.story.shapes import Json
 from tests.fake_github.connections import Node, github_error
-from tests.fake_github.nodes import issue, pull_request
+from tests.fake_github.deployment_nodes import deployment_of
+from tests.fake_github.nodes import actor, issue, pull_request
 from tests.fake_github.points import MOST_NODES, Points, points_of
 from tests.fake_github.repository_nodes import repository
 from tests.fake_github.truth import RepositoryTruth
@@ -129,6 +130,8 @@ class _Seeing:
             return repository(truth)
         if identity.startswith("I_"):
             return _issue(truth, identity)
+        if identity.startswith("DE_"):
+            return deployment_of(truth, identity, actor=actor)
         return _pull_request(truth, identity) if identity.startswith("PR_") else None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.integrations.story.shapes import Json, accounts, moment
 from tests.fake_github.connections import Node, connection
-from tests.fake_github.truth import DeploymentTruth, Happening, PullRequestTruth
+from tests.fake_github.truth import Happening, PullRequestTruth
 
 KINDS_OF_ACTORS = {"User": "User", "Bot": "Bot", "Organization": "Organization"}
 
@@ -197,39 +197,4 @@ def release(seen: Json) -> Node:
         "publishedAt": seen["published_at"],
         "updatedAt": seen["updated_at"],
         "author": user(seen["author"]),
-    }
-
-
-def deployment(truth: DeploymentTruth) -> Node:
-    """A deployment, its statuses newest first, as GitHub lists them."""
-    seen, latest = truth.json, truth.statuses[-1]["state"].upper() if truth.statuses else "PENDING"
-    return {
-        "__typename": "Deployment",
-        "id": seen["node_id"],
-        "databaseId": seen["id"],
-        "environment": seen["environment"],
-        "latestEnvironment": seen["environment"],
-        "originalEnvironment": seen["original_environment"],
-        "commitOid": seen["sha"],
-        "task": seen["task"],
-        "state": "ACTIVE" if latest == "SUCCESS" else latest,
-        "createdAt": seen["created_at"],
-        "updatedAt": seen["updated_at"],
-        "creator": actor(seen["creator"]),
-        "ref": {"__typename": "Ref", "id": f"REF_{seen['ref']}", "name": seen["ref"], "target": None},
-        "statuses": connection(list(reversed(truth.statuses)), deployment_status),
-    }
-
-
-def deployment_status(seen: Json) -> Node:
-    return {
-        "__typename": "DeploymentStatus",
-        "id": seen["node_id"],
-        "state": seen["state"].upper(),
-        "createdAt": seen["created_at"],
-        "updatedAt": seen["updated_at"],
-        "environment": seen["environment"],
-        "environmentUrl": seen["environment_url"] or None,
-        "logUrl": seen["log_url"] or None,
-        "creator": actor(seen["creator"]),
     }

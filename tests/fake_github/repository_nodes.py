@@ -5,7 +5,8 @@ from typing import Any
 
 from apps.integrations.story.shapes import Json, node_id
 from tests.fake_github.connections import Node, connection, keyed_connection
-from tests.fake_github.nodes import actor, bare_commit, commit, deployment, issue, pull_request, release
+from tests.fake_github.deployment_nodes import deployments
+from tests.fake_github.nodes import actor, bare_commit, commit, issue, pull_request, release
 from tests.fake_github.truth import RepositoryTruth
 
 
@@ -32,7 +33,7 @@ def repository(truth: RepositoryTruth) -> Node:
         "issue": lambda info, *, number: _issue_or_none(truth, number),
         "object": commit_object(truth),
         "releases": releases(truth),
-        "deployments": _newest_first(list(truth.deployments.values()), deployment),
+        "deployments": deployments(truth, actor=actor),
     }
 
 
@@ -135,17 +136,6 @@ def _pull_request_or_none(truth: RepositoryTruth, number: int) -> Node | None:
 def _issue_or_none(truth: RepositoryTruth, number: int) -> Node | None:
     found = truth.issues.get(number)
     return issue(found, comments=truth.issue_comments.get(number, [])) if found else None
-
-
-def _newest_first(items: list[Any], node: Callable[[Any], Node]) -> Callable[..., Node]:
-    """Deployments are kept in the order they were made."""
-
-    def resolve(info: Any, *, orderBy: Json | None = None, **page: Any) -> Node:  # noqa: N803  GraphQL's name
-        page.pop("environments", None)
-        is_ascending = orderBy is None or orderBy["direction"] == "ASC"
-        return connection(items if is_ascending else items[::-1], node)(info, **page)
-
-    return resolve
 
 
 def _default_branch(truth: RepositoryTruth) -> Node | None:

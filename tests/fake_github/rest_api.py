@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from apps.integrations.story.shapes import Json
 from tests.fake_github import rest_shapes, rest_texts
 from tests.fake_github.answering import Answered, Asked, Refusal
+from tests.fake_github.deployment_nodes import deployment_by_rest, runs_by_rest
 from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
 from tests.fake_github.world import InstallationTruth, World
 
 MOST_PER_PAGE, USUAL_PER_PAGE = 100, 30
-MOST_FILTERED_RUNS = 1000
 REPOSITORY = re.compile(r"/repos/([^/]+/[^/]+)(/.*)?")
 BY_ID = re.compile(r"/repositories/(\d+)(/.*)?")
 
@@ -67,8 +67,7 @@ class RestApi:
     def _shown(self, found: Any, asked: Asked) -> Answered:
         if not isinstance(found, Listed):
             return Answered(200, found)
-        size = min(int(asked.query.get("per_page", USUAL_PER_PAGE)), MOST_PER_PAGE)
-        page = int(asked.query.get("page", 1))
+        page, size = _page_of(asked)
         reachable = len(found) if found.limit is None else min(len(found), found.limit)
         shown = found[:reachable][(page - 1) * size : page * size]
         headers = {"link": ", ".join(self._links(asked, page=page, last=-(-reachable // size)))}
@@ -84,6 +83,11 @@ class RestApi:
             for name, number in wanted.items()
             if name in ends | starts
         ]
+
+
+def _page_of(asked: Asked) -> tuple[int, int]:
+    """Which page is asked for, and how many are on it."""
+    return int(asked.query.get("page", 1)), min(int(asked.query.get("per_page", USUAL_PER_PAGE)), MOST_PER_PAGE)
 
 
 def _listed(items: Sequence[Json] | Any, *, key: str = "", limit: int | None = None) -> Listed:
@@ -141,10 +145,9 @@ def _issues(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
 
 
 def _runs(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
-    start, _, end = asked.query.get("created", "").partition("..")
-    found = [run for run in truth.runs.values() if start <= run["created_at"] <= (end or "~")]
-    found.sort(key=lambda run: run["created_at"], reverse=True)
-    return _listed(found, key="workflow_runs", limit=MOST_FILTERED_RUNS if asked.query.get("created") else None)
+    page, size = _page_of(asked)
+    found, limit = runs_by_rest(truth, asked, page=page, size=size)
+    return _listed(found, key="workflow_runs", limit=limit)
 
 
 def _issue(truth: RepositoryTruth, asked: Asked, match: Any) -> Json:
@@ -154,9 +157,7 @@ def _issue(truth: RepositoryTruth, asked: Asked, match: Any) -> Json:
 
 
 def _statuses(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
-    if int(match[1]) not in truth.deployments:
-        raise Refusal(404, "Not Found")
-    return _listed(reversed(truth.deployments[int(match[1])].statuses))
+    return _listed(reversed(deployment_by_rest(truth, match[1]).statuses))
 
 
 ROUTES: list[tuple[str, Route]] = [
@@ -173,6 +174,7 @@ ROUTES: list[tuple[str, Route]] = [
     ("/commits", _commits),
     ("/releases", lambda truth, asked, match: _listed(reversed(truth.releases.values()))),
     ("/deployments", lambda truth, asked, match: _listed(each.json for each in reversed(truth.deployments.values()))),
+    (r"/deployments/(\d+)", lambda truth, asked, match: deployment_by_rest(truth, match[1]).json),
     (r"/deployments/(\d+)/statuses", _statuses),
     ("/actions/runs", _runs),
     ("/issues/comments", lambda truth, asked, match: _listed(rest_texts.issue_comments(truth, asked))),

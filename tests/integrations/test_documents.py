@@ -91,6 +91,7 @@ def test_a_page_of_pull_requests_costs_what_githubs_formula_says(
 def test_what_is_fetched_by_id_costs_a_point() -> None:
     assert price("pull_requests_by_id", ids=[str(number) for number in range(25)]).cost == 1
     assert price("overflow", id="PR_1", **SWITCHES).cost == 1
+    assert price("deployment_statuses", ids=[str(number) for number in range(25)]).cost == 1
 
 
 @pytest.mark.parametrize("name", ["issue_page", "release_page", "deployment_page", "commit_page"])

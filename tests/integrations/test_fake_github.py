@@ -129,6 +129,36 @@ def test_a_release_and_a_commit_by_themselves_fit_githubs_published_models(worke
     TypeAdapter(models.Commit).validate_python(commit)
 
 
+def test_a_deployment_by_itself_fits_githubs_published_model(worker: GitHubAccess) -> None:
+    listed = read(worker, f"{ROOT}/deployments")
+    shown = read(worker, f"{ROOT}/deployments/{listed[0]['id']}")
+    assert shown == listed[0]
+    TypeAdapter(models.Deployment).validate_python(shown)
+
+
+def test_deployments_are_listed_by_environment_and_looked_up_by_the_ids_that_they_show(worker: GitHubAccess) -> None:
+    page = {"owner": "acme", "name": "api", "first": 1, "environments": ["staging"]}
+    listed = worker.graphql(document("deployment_page"), page, installation_id=ACME, purpose=LIVE).data["repository"]
+    assert listed["deployments"]["totalCount"] == 2
+    (node,) = listed["deployments"]["nodes"]
+    assert (node["environment"], node["databaseId"]) == ("staging", read(worker, f"{ROOT}/deployments")[1]["id"])
+    found = worker.graphql(document("deployment_statuses"), {"ids": [node["id"]]}, installation_id=ACME, purpose=LIVE)
+    assert found.data["nodes"] == [{"id": node["id"], "statuses": node["statuses"]}]
+
+
+def test_runs_of_a_window_are_counted_whole_and_listed_up_to_a_cap(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    runs = fake.world.repositories[API].runs
+    model = dict(next(iter(runs.values())))
+    runs.update({number: {**model, "id": number} for number in range(1_200)})
+    window = {"created": f"{model['created_at']}..{model['created_at']}", "per_page": 100}
+    shown = read(worker, f"{ROOT}/actions/runs", **window, page=10)
+    TypeAdapter(models.ReposOwnerRepoActionsRunsGetResponse200).validate_python(shown)
+    assert (shown["total_count"], len(shown["workflow_runs"])) == (1_201, 100)
+    beyond = {**window, "page": 11}
+    answer = worker.get(f"{ROOT}/actions/runs", installation_id=ACME, purpose=LIVE, parameters=beyond)
+    assert answer.kind is Kind.REJECTED
+
+
 @pytest.mark.parametrize(("path", "model"), AS_APP)
 def test_what_the_app_reads_fits_githubs_published_model(fake: FakeGitHub, path: str, model: Any) -> None:
     status, shown = call(fake, path, bearer=signed())

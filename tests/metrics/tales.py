@@ -239,15 +239,19 @@ def deployed(
         github_id=github_id,
         repository_id=API,
         sha=sha,
-        ref="main",
         environment=environment,
         task="deploy",
-        is_production=environment == "production",
-        is_transient=False,
         creator_id=person("github-actions[bot]"),
         created_at=instant(first),
     )
-    steps: list[Step] = [(repository(), profile("github-actions[bot]"), requested, *run_of(github_id, run_id))]
+    flags = facts.DeploymentFlags(
+        stamp=requested.stamp,
+        github_id=github_id,
+        repository_id=API,
+        is_production=environment == "production",
+        is_transient=False,
+    )
+    steps: list[Step] = [(repository(), profile("github-actions[bot]"), requested, flags, *run_of(github_id, run_id))]
     for number, (state, at) in enumerate(statuses.items(), start=1):
         told = facts.DeploymentStatusState(
             stamp=stamp(instant(at)),

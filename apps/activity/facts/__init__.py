@@ -17,7 +17,14 @@ from apps.activity.facts.accounts import (
     RepositoryAccessLost,
     RepositoryAccessState,
 )
-from apps.activity.facts.deployments import DeploymentRun, DeploymentState, DeploymentStatusState, WorkflowRunState
+from apps.activity.facts.deployments import (
+    DeploymentFlags,
+    DeploymentRef,
+    DeploymentRun,
+    DeploymentState,
+    DeploymentStatusState,
+    WorkflowRunState,
+)
 from apps.activity.facts.evidence import Evidence, Fact, Snapshot, Source, Stamp, evidence
 from apps.activity.facts.issues import IssueCommentDeleted, IssueCommentState, IssueDeleted, IssueState
 from apps.activity.facts.pull_requests import (
@@ -57,6 +64,8 @@ __all__ = [
     "CommitParents",
     "CommitTrailer",
     "ContributorProfile",
+    "DeploymentFlags",
+    "DeploymentRef",
     "DeploymentRun",
     "DeploymentState",
     "DeploymentStatusState",

@@ -16,13 +16,33 @@ class DeploymentState(Snapshot):
     github_id: int
     repository_id: int
     sha: str
-    ref: str
     environment: str
     task: str
-    is_production: bool | None
-    is_transient: bool | None
     creator_id: int | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentRef(Snapshot):
+    """What was asked for: a branch, a tag or a SHA. GraphQL knows it only while it is a branch or a tag that exists."""
+
+    entity: ClassVar[str] = "deployment"
+
+    github_id: int
+    repository_id: int
+    ref: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentFlags(Snapshot):
+    """What kind of environment it was made to; GraphQL and older servers do not say."""
+
+    entity: ClassVar[str] = "deployment"
+
+    github_id: int
+    repository_id: int
+    is_production: bool | None
+    is_transient: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

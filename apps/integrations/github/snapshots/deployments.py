@@ -3,7 +3,15 @@
 import re
 from collections.abc import Iterator
 
-from apps.activity.facts import DeploymentRun, DeploymentState, DeploymentStatusState, Fact, WorkflowRunState
+from apps.activity.facts import (
+    DeploymentFlags,
+    DeploymentRef,
+    DeploymentRun,
+    DeploymentState,
+    DeploymentStatusState,
+    Fact,
+    WorkflowRunState,
+)
 from apps.integrations.github.reading import BIGGEST_ID, LONGEST_PROSE, Reading
 from apps.integrations.github.snapshots.accounts import account_id, profiles
 
@@ -16,22 +24,38 @@ _RUN_LINK = re.compile(r"https://[^/\s]+/[^/\s]+/[^/\s]+/actions/runs/([0-9]{1,1
 
 
 def deployment_facts(deployment: Reading, *, repository_id: int) -> Iterator[Fact]:
-    """A request to deploy, and who made it."""
+    """A request to deploy in the field groups that this representation carries, and who made it."""
     updated_at = deployment.time("updated_at")
     yield DeploymentState(
         stamp=deployment.stamp(updated_at),
         github_id=deployment.id(),
         repository_id=repository_id,
         sha=deployment.text("sha"),
-        ref=deployment.text("ref"),
         environment=deployment.text("environment"),
         task=deployment.text("task"),
-        is_production=deployment.flag_or_none("production_environment"),
-        is_transient=deployment.flag_or_none("transient_environment"),
         creator_id=account_id(deployment.child_or_none("creator")),
         created_at=deployment.time("created_at"),
     )
     yield from profiles(deployment, "creator", at=updated_at)
+    yield from deployment_details(deployment, repository_id=repository_id)
+
+
+def deployment_details(deployment: Reading, *, repository_id: int) -> Iterator[Fact]:
+    """What REST and webhooks tell of a deployment and GraphQL does not, so that no snapshot without it empties it."""
+    stamp, github_id = deployment.stamp(deployment.time("updated_at")), deployment.id()
+    ref = deployment.text_or_none("ref")
+    if ref is not None:
+        yield DeploymentRef(stamp=stamp, github_id=github_id, repository_id=repository_id, ref=ref)
+    is_production = deployment.flag_or_none("production_environment")
+    is_transient = deployment.flag_or_none("transient_environment")
+    if is_production is not None or is_transient is not None:
+        yield DeploymentFlags(
+            stamp=stamp,
+            github_id=github_id,
+            repository_id=repository_id,
+            is_production=is_production,
+            is_transient=is_transient,
+        )
 
 
 def deployment_status_facts(status: Reading, *, deployment: Reading, repository_id: int) -> Iterator[Fact]:
@@ -48,6 +72,14 @@ def deployment_status_facts(status: Reading, *, deployment: Reading, repository_
         created_at=status.time("created_at"),
     )
     yield from profiles(status, "creator", at=updated_at)
+
+
+def reported(status: Reading, *, deployment: Reading, repository_id: int) -> Iterator[Fact]:
+    """One report on a deployment, who made it, and the run that a link of it names."""
+    yield from deployment_status_facts(status, deployment=deployment, repository_id=repository_id)
+    run_id = run_id_of_links(status)
+    if run_id is not None:
+        yield deployment_run(deployment, repository_id=repository_id, run_id=run_id, rank=RUN_OF_LINK)
 
 
 def deployment_run(deployment: Reading, *, repository_id: int, run_id: int, rank: int) -> DeploymentRun:

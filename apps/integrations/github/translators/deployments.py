@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from apps.activity.facts import Fact
 from apps.integrations.github.reading import Reading
 from apps.integrations.github.snapshots.deployments import (
-    RUN_OF_LINK,
     RUN_OF_PAYLOAD,
     deployment_facts,
     deployment_run,
-    deployment_status_facts,
-    run_id_of_links,
+    reported,
     workflow_run_facts,
 )
 from apps.integrations.github.translators.opening import open_payload, repository_id, surroundings
@@ -32,11 +30,8 @@ def deployment_status(event: Event) -> Iterator[Fact]:
     requested, status = payload.child("deployment"), payload.child("deployment_status")
     yield from surroundings(payload, at=status.time("updated_at"))
     yield from deployment_facts(requested, repository_id=repository_id(payload))
-    yield from deployment_status_facts(status, deployment=requested, repository_id=repository_id(payload))
+    yield from reported(status, deployment=requested, repository_id=repository_id(payload))
     yield from run_of_payload(payload)
-    run_id = run_id_of_links(status)
-    if run_id is not None:
-        yield deployment_run(requested, repository_id=repository_id(payload), run_id=run_id, rank=RUN_OF_LINK)
 
 
 def run_of_payload(payload: Reading) -> Iterator[Fact]:

@@ -1,0 +1,136 @@
+"""Stories of deployments for tests, and the tables that they end in."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from apps.activity.models import Deployment, DeploymentStatus
+from apps.integrations.story.repository_life import RepositoryLife
+from apps.integrations.story.telling import Sent, Story
+from apps.metrics.models import DerivedDeployment
+from apps.metrics.rebuilding import rebuild
+from tests.fake_github.generated import BEGINNING, acme
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.truth import DeploymentTruth, RepositoryTruth
+from tests.fake_github.using import ACME
+from tests.github.fixture_a import ACTIONS, BEN
+
+SHIP = 7_100
+ABOUT_DEPLOYMENTS = ("deployment", "deployment_status")
+STAMPS = {"stamp", "ref_stamp", "flags_stamp", "run_stamp"}
+"""How recent the news is, which differs by the road it came."""
+
+
+class Ship:
+    """A repository in which nothing happens but deployments; `name` is its name below acme."""
+
+    def __init__(self, *, name: str = "ship", first_id: int = 900_000_000) -> None:
+        self._story = Story(name, owner=acme(), installation_id=ACME, first_id=first_id)
+        self.life = RepositoryLife(self._story, identity=SHIP, name=name, created_at=BEGINNING)
+        self.life.create(BEGINNING, by=BEN)
+
+    def deploy(
+        self, at: datetime, *, to: str = "production", state: str = "success", run_id: int | None = None
+    ) -> None:
+        """A deployment that ends five minutes later."""
+        ends = at + timedelta(minutes=5)
+        self.life.deploy(
+            at,
+            to=to,
+            by=ACTIONS,
+            finished_at=ends,
+            state=state,
+            run_id=run_id,
+            is_run_in_payload=bool((run_id or 0) % 2),
+        )
+
+    def happens_on(self, fake: FakeGitHub) -> tuple[RepositoryTruth, list[Sent]]:
+        """The story is true on the fake; its deliveries."""
+        told = self._story.tell()
+        return fake.world.fold(told, installation_id=ACME), told
+
+
+def a_busy_month(count: int = 40) -> Ship:
+    """Deployments to three environments, some made by runs, some failed, some of the same second."""
+    ship = Ship()
+    for number in range(count):
+        at = BEGINNING + timedelta(hours=7 * (number - number % 5 // 4))
+        to = ("production", "staging", "preview")[number % 3]
+        run_id = 8_000 + number // 2 if number % 4 else None
+        ship.deploy(at, to=to, state="failure" if number % 6 == 1 else "success", run_id=run_id)
+    return ship
+
+
+def statuses_of(deployment: DeploymentTruth, *, count: int) -> None:
+    """Let a deployment report often; the first report is a success, all others are of progress."""
+    first = deployment.statuses[-1]
+    deployment.statuses[:] = [
+        {**first, "id": first["id"] * 1000 + place, "state": "in_progress" if place else "success"}
+        for place in range(count)
+    ]
+
+
+def about_deployments(told: Iterable[Sent]) -> list[Sent]:
+    return [sent for sent in told if sent.event in ABOUT_DEPLOYMENTS]
+
+
+def tables() -> dict[str, Any]:
+    """Every deployment and status, and what is derived of them, whichever road they came by."""
+    rebuild([SHIP], progress=lambda *_: None)
+    derived = [field.attname for field in DerivedDeployment._meta.concrete_fields if field.name != "id"]
+    return {
+        "deployments": list(Deployment.objects.order_by("github_id").values(*_names(Deployment))),
+        "statuses": list(DeploymentStatus.objects.order_by("github_id").values(*_names(DeploymentStatus))),
+        "derived": list(DerivedDeployment.objects.order_by("last_deployment_id").values(*derived)),
+    }
+
+
+def _names(model: Any) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields if field.name not in STAMPS]
+
+
+def as_true(truth: RepositoryTruth) -> dict[str, Any]:
+    """The rows that the truth on GitHub comes to, run ids aside."""
+    found = truth.deployments.values()
+    statuses = [_status_row(status, deployment.json) for deployment in found for status in deployment.statuses]
+    return {
+        "deployments": sorted((_row(deployment.json) for deployment in found), key=_identity),
+        "statuses": sorted(statuses, key=_identity),
+    }
+
+
+def only_ours_of(truth: RepositoryTruth, ids: Iterable[int]) -> bool:
+    """Whether the rows of these deployments are as on GitHub, each with all its statuses."""
+    found, true = tables(), as_true(truth)
+    rows = [{name: value for name, value in row.items() if name != "run_id"} for row in found["deployments"]]
+    wanted = set(ids)
+    return rows == [row for row in true["deployments"] if row["github_id"] in wanted] and found["statuses"] == [
+        row for row in true["statuses"] if row["deployment_id"] in wanted
+    ]
+
+
+def _identity(row: dict[str, Any]) -> int:
+    return int(row["github_id"])
+
+
+def _row(seen: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "github_id": seen["id"],
+        "repository_id": SHIP,
+        **{name: seen[name] for name in ("sha", "ref", "environment", "task")},
+        "is_production": seen["production_environment"],
+        "is_transient": seen["transient_environment"],
+        "creator_id": seen["creator"]["id"],
+        "created_at": datetime.fromisoformat(seen["created_at"]),
+    }
+
+
+def _status_row(seen: dict[str, Any], of: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "github_id": seen["id"],
+        "repository_id": SHIP,
+        "deployment_id": of["id"],
+        **{name: seen[name] for name in ("state", "environment")},
+        "creator_id": seen["creator"]["id"],
+        "created_at": datetime.fromisoformat(seen["created_at"]),
+    }
