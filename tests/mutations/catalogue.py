@@ -2,6 +2,7 @@
 
 from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.reading_github import IN_READING_GITHUB
+from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
 
 WEBHOOKS = "tests/webhooks"
 CLAIMING = f"{WEBHOOKS}/test_claiming.py"
@@ -268,4 +269,4 @@ IN_CELERY = (
     ),
 )
 
-MUTATIONS = (*IN_THE_LETTERBOX, *AT_THE_DOOR, *IN_THE_FACTS, *IN_CELERY, *IN_READING_GITHUB)
+MUTATIONS = (*IN_THE_LETTERBOX, *AT_THE_DOOR, *IN_THE_FACTS, *IN_CELERY, *IN_READING_GITHUB, *IN_WALKING_DEPLOYMENTS)
