@@ -5,6 +5,7 @@ from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.walking_history import IN_WALKING_HISTORY
 from tests.mutations.walking_pull_requests import IN_WALKING_PULL_REQUESTS
+from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
 
 WEBHOOKS = "tests/webhooks"
 CLAIMING = f"{WEBHOOKS}/test_claiming.py"
@@ -277,6 +278,7 @@ MUTATIONS = (
     *IN_CELERY,
     *IN_READING_GITHUB,
     *IN_STARTING_WALKS,
+    *IN_WALKING_DEPLOYMENTS,
     *IN_WALKING_HISTORY,
     *IN_WALKING_PULL_REQUESTS,
 )

@@ -15,6 +15,7 @@ from apps.integrations.github.node_ids import DEPLOYMENT_STATUS, number_in
 from apps.integrations.github.verdicts import Kind
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
+from tests.fake_github.deployment_nodes import global_id
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
@@ -93,6 +94,20 @@ def test_statuses_whose_numbers_graphql_does_not_tell_are_read_by_rest(
     spoil(fake, change)
     walked = walker().go()
     assert not walked.skipped
+    assert only_ours_of(truth, truth.deployments)
+
+
+def test_statuses_whose_form_nothing_proves_are_read_by_rest(fake: FakeGitHub, walker: Go) -> None:
+    """The ids have the form that we know and yet hold other numbers: the deployment's own gives them away."""
+    truth, _ = a_busy_month(4).happens_on(fake)
+
+    def change(node: Node) -> None:
+        node["id"] = global_id("DE", repository_id=SHIP, number=node["databaseId"] + 1)
+        for place, status in enumerate(statuses_in(node)):
+            status["id"] = global_id("DES", repository_id=SHIP, number=place + 1)
+
+    spoil(fake, change)
+    assert walker().go().calls == 1 + 4 + 1
     assert only_ours_of(truth, truth.deployments)
 
 

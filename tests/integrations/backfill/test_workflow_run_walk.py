@@ -223,6 +223,13 @@ def test_since_and_until_bound_when_a_run_was_created(
     assert set(WorkflowRun.objects.values_list("run_id", flat=True)) == wanted
 
 
+def test_a_window_ends_when_the_walk_began(fake: FakeGitHub, walker: Go) -> None:
+    truth, _ = some_weeks(fake)
+    crowd(truth, [BEGINNING + timedelta(days=300, seconds=1)])
+    walker(started_at=BEGINNING + timedelta(days=300)).go()
+    assert WorkflowRun.objects.count() == len(truth.runs) - 1
+
+
 def test_nothing_is_asked_of_a_time_that_ends_before_it_begins(fake: FakeGitHub, walker: Go) -> None:
     walked = walker(since=BEGINNING, until=BEGINNING - timedelta(seconds=1)).go()
     assert (walked.calls, walked.pages[0].cursor) == (0, None)
