@@ -26,6 +26,16 @@ POINTS = frozenset(
         "recalculate.after_commit",
     }
 )
+READING_POINTS = frozenset(
+    {
+        "backfill.after_claim",
+        "backfill.after_page",
+        "record.half_way",
+        "backfill.before_commit",
+        "backfill.after_commit",
+    }
+)
+"""Those that a walk through GitHub's history comes to."""
 EXIT_CODE = 137
 CHOSEN = os.environ.get("CRASH_AT", "")
 

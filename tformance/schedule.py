@@ -28,6 +28,8 @@ def _entry(task: str, *, when: BaseSchedule, seconds: int) -> dict[str, Any]:
 SCHEDULE: dict[str, dict[str, Any]] = {
     # The doorbell is a hint: this look into the letterbox is what makes a lost message cost seconds.
     "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch"),
+    # Walks wait in the database, for a limit, a recovery or their turn: this is what ends each wait.
+    "resume-backfills": every(5 * SECOND, "apps.integrations.tasks.resume_backfills"),
     "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
     "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),

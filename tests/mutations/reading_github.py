@@ -100,7 +100,7 @@ IN_READING_GITHUB: tuple[Mutation, ...] = (
     mutation(
         "a list that goes on is never called complete",
         f"{GITHUB}/snapshots/graphql_dialect.py",
-        'return listed is None or not listed["pageInfo"]["hasNextPage"]',
+        'return listed is None or not (listed["pageInfo"]["hasNextPage"] or listed.get("has_lost"))',
         "return True",
         test="tests/integrations/test_both_roads.py::test_a_list_that_goes_on_is_never_called_complete",
     ),

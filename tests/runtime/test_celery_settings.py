@@ -89,6 +89,8 @@ def test_each_queue_is_one_list_of_its_own() -> None:
         ("apps.metrics.tasks.recalculate_stale", "figures"),
         ("apps.metrics.tasks.update_metrics", "figures"),
         ("apps.integrations.tasks.sync_repository", "backfill"),
+        ("apps.integrations.tasks.advance_backfill", "backfill"),
+        ("apps.integrations.tasks.resume_backfills", "live"),
         ("apps.notifications.tasks.send_email", "maintenance"),
         ("apps.monitoring.tasks.check_status", "maintenance"),
         ("celery.backend_cleanup", "maintenance"),

@@ -11,6 +11,7 @@ BUSY, BLOCKED, SPENT = "busy", "blocked", "spent"
 CLEAN_PAGES, GROWTH = 10, 5
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 5.0, 750.0, 0.2
 MOST_ATTEMPTS = 12  # the last one comes about an hour after the first
+PATIENT_ATTEMPTS = 3
 SUSPENDED_S, REFUSED_S = 900.0, 300.0
 SHORTEST_WAIT_S = 1.0
 MOST_RESTARTS = 1
@@ -84,7 +85,8 @@ class Fail:
     """Where somebody has it go on, it begins at the top."""
 
 
-Outcome = GoOn | StartOver | Wait | TryAgain | FindAgain | Fail
+Settled = GoOn | StartOver | Wait | TryAgain | Fail
+Outcome = Settled | FindAgain
 
 
 def decide(answer: Answer, *, progress: Progress, now: float, chance: float) -> Outcome:
@@ -98,7 +100,7 @@ def decide(answer: Answer, *, progress: Progress, now: float, chance: float) -> 
             return _decide_by_standing(answer, progress=progress, now=now, chance=chance)
         case Kind.FORBIDDEN | Kind.GONE | Kind.REJECTED:
             return _decide_refused(answer, progress=progress)
-    return try_again(progress, chance=chance, at_least_s=_wait_s(answer, now=now) or 0.0)
+    return _try_again_with_less(progress, chance=chance, at_least_s=_wait_s(answer, now=now) or 0.0)
 
 
 def try_again(
@@ -125,7 +127,7 @@ def lighten(progress: Progress) -> GoOn | Fail:
         return Fail("crashed")
     if progress.attempts < 2 or progress.steps_over:  # noqa: PLR2004
         return GoOn(progress)
-    return GoOn(_smaller(progress) if progress.page_size > 1 else replace(progress, steps_over=True))
+    return GoOn(_lighter(progress))
 
 
 def run_out_of_time(progress: Progress, *, chance: float) -> GoOn | TryAgain | Fail:
@@ -142,6 +144,18 @@ def _ask_for_less(progress: Progress, *, chance: float) -> Outcome:
     if progress.attempts == 0 or progress.steps_over:
         return try_again(progress, chance=chance)
     return GoOn(replace(progress, steps_over=True))
+
+
+def _try_again_with_less(progress: Progress, *, chance: float, at_least_s: float) -> TryAgain | Fail:
+    """What fails again and again in one place may be too much: REST does not say so."""
+    again = try_again(progress, chance=chance, at_least_s=at_least_s)
+    if isinstance(again, Fail) or progress.attempts < PATIENT_ATTEMPTS:
+        return again
+    return replace(again, progress=_lighter(again.progress))
+
+
+def _lighter(progress: Progress) -> Progress:
+    return _smaller(progress) if progress.page_size > 1 else replace(progress, steps_over=True)
 
 
 def _smaller(progress: Progress) -> Progress:

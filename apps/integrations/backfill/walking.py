@@ -1,7 +1,7 @@
 """What every walk through a stream is given, and what it hands back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -80,20 +80,26 @@ class Reader:
     points: int = 0
     observed_at: datetime | None = field(default=None)
     """GitHub's `Date` of the latest answer."""
+    up_next: str | None = None
+    """The subject that waited for its turn when the latest answer came."""
 
     def graphql(self, name: str, variables: Mapping[str, Any]) -> Answer:
         """Run the document of this name; OK or PARTIAL, with data."""
         answer = self.access.graphql(
-            document(name), variables, installation_id=self.installation_id, purpose=self.purpose
+            document(name), variables, installation_id=self.installation_id, purpose=self._purpose_now()
         )
         return self._counted(answer, cost=_cost(answer))
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Answer:
         """Read a path below the API's address."""
         answer = self.access.get(
-            path, installation_id=self.installation_id, purpose=self.purpose, parameters=parameters
+            path, installation_id=self.installation_id, purpose=self._purpose_now(), parameters=parameters
         )
         return self._counted(answer, cost=1)
+
+    def _purpose_now(self) -> Purpose:
+        """What follows the first request belongs to its turn: a page that another's turn broke off is read twice."""
+        return replace(self.purpose, goes_on=self.calls > 0)
 
     def _counted(self, answer: Answer, *, cost: int) -> Answer:
         if answer.kind is not Kind.PARKED:
@@ -101,7 +107,7 @@ class Reader:
             self.points += cost
         if answer.kind not in {Kind.OK, Kind.PARTIAL}:
             raise Unanswered(answer)
-        self.observed_at = answer.observed_at
+        self.observed_at, self.up_next = answer.observed_at, answer.up_next
         return answer
 
 

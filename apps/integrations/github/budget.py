@@ -51,11 +51,15 @@ RESERVES = {Priority.LIVE: 0.0, Priority.RECONCILIATION: 0.1, Priority.BACKFILL:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """Why a request is made: how urgent it is, for whom (turns are fair between subjects), and its points at most."""
+    """Why a request is made: how urgent it is, for whom (turns are fair between subjects), and its points at most.
+
+    One that `goes_on` with what the subject's last request began needs no new turn.
+    """
 
     priority: Priority
     subject: str
     cost: int = 1
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +144,8 @@ class RateBudget:
             lease.id,
             LEASE_S,
         ]
-        rules: list[str | float] = [most, RESERVES[purpose.priority], ASK_AGAIN_S, PATIENCE_S, KEPT_S]
+        reserve = RESERVES[purpose.priority]
+        rules: list[str | float] = [most, reserve, ASK_AGAIN_S, PATIENCE_S, KEPT_S, int(purpose.goes_on)]
         answer: list[str] = script(keys=_keys(lease), args=[*asked, *rules])
         return answer
 

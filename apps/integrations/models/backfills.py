@@ -36,6 +36,16 @@ class BackfillQuerySet(models.QuerySet["Backfill"]):
         """Those that nobody claimed, paused or cancelled since the claim of this number: the fence of every page."""
         return self.filter(state=Backfill.State.RUNNING, claim_number=claim_number)
 
+    def put_off(self, *, after: timedelta, reason: str, **learned: Any) -> int:
+        """Give up those that are held; they are due again after a while."""
+        return self.update(
+            state=Backfill.State.WAITING, not_before=Now() + after, reason=reason, **_NOBODY_HOLDS, **learned
+        )
+
+    def end(self, state: "Backfill.State", *, reason: str = "", error: str = "", **learned: Any) -> int:
+        """End those that are held, as done or failed."""
+        return self.update(state=state, reason=reason, error=error, finished_at=Now(), **_NOBODY_HOLDS, **learned)
+
     def pause(self) -> int:
         """Stop where they are until somebody resumes them; a worker that walks one now loses its claim."""
         return self.filter(state__in=[Backfill.State.WAITING, Backfill.State.RUNNING]).update(
@@ -53,7 +63,8 @@ class BackfillQuerySet(models.QuerySet["Backfill"]):
         )
 
 
-_NOBODY_WALKS: dict[str, Any] = {"lease_until": None, "leased_by": "", "claim_number": F("claim_number") + 1}
+_NOBODY_HOLDS: dict[str, Any] = {"lease_until": None, "leased_by": ""}
+_NOBODY_WALKS: dict[str, Any] = {**_NOBODY_HOLDS, "claim_number": F("claim_number") + 1}
 
 
 class Backfill(models.Model):

@@ -57,14 +57,14 @@ def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Produce
 
 def ring_for(ids: Sequence[int]) -> int:
     """Send as many messages as the deliveries need; how many were sent before the broker failed, if it did."""
-    return _send(
+    return send(
         partial(publish, ids[start : start + MOST_PER_MESSAGE]) for start in range(0, len(ids), MOST_PER_MESSAGE)
     )
 
 
 def ring_for_more() -> bool:
     """Tell the workers that there is post without naming any; whether the broker took the message."""
-    return _send([partial(publish, [])]) == 1
+    return send([partial(publish, [])]) == 1
 
 
 def ring_for_changes() -> bool:
@@ -78,17 +78,20 @@ def ring_for_dispatch() -> bool:
 
 
 def _ask_for(task: str) -> bool:
-    return _send([partial(current_app.send_task, task, retry=False, ignore_result=True)]) == 1
+    return send([partial(current_app.send_task, task, retry=False, ignore_result=True)]) == 1
 
 
-def _send(messages: Iterable[Callable[..., object]]) -> int:
-    """Send until the broker fails, on a new connection: one kept from before may be half-open, and would take long."""
+def send(messages: Iterable[Callable[..., object]]) -> int:
+    """Send until the broker fails, on a new connection: one kept from before may be half-open, and would take long.
+
+    How many were sent. Each message is called with the `producer` to send by.
+    """
     sent = 0
     with current_app.connection_for_write(transport_options=BOUNDED) as connection:
         producer = current_app.amqp.Producer(connection, auto_declare=False)
-        for send in messages:
+        for message in messages:
             try:
-                send(producer=producer)
+                message(producer=producer)
             except BROKER_ERRORS as error:
                 RINGS.labels("failed").inc()
                 logger.warning("ring_failed", extra={"error": type(error).__name__})

@@ -6,6 +6,7 @@ local now, resource, priority, subject = tonumber(ARGV[1]), ARGV[2], tonumber(AR
 local cost, lease, lease_s = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local most, reserve = tonumber(ARGV[8]), tonumber(ARGV[9])
 local again_s, patience_s, kept_s = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local goes_on = ARGV[13] == "1"
 
 local function number(field) return tonumber(redis.call("HGET", budget, field) or "") end
 local function later(reason, at) return {reason, string.format("%.3f", at)} end
@@ -46,7 +47,8 @@ local function wait()
 end
 if in_flight >= most then return wait() end
 
-local before_me, mine = 0, turn(subject)
+-- Its turn is not over: nobody of the same priority comes before it.
+local before_me, mine = 0, goes_on and 0 or turn(subject)
 for _, member in ipairs(redis.call("ZRANGE", waiting, 0, -1)) do
   local theirs, whose = string.match(member, "^(%d+)|(.*)$")
   theirs = tonumber(theirs)

@@ -3,7 +3,7 @@
 Bots lose their `[bot]` there, a merged pull request has a state of its own, and ids of 64 bits are text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 Node = Mapping[str, Any]
@@ -51,7 +51,7 @@ def pull_request(node: Node, *, repository_id: int) -> dict[str, Any]:
         },
     }
     labels = node.get("labels")
-    if is_complete(labels):
+    if "labels" in node and is_complete(labels):
         shaped["labels"] = labels["nodes"] if labels else []  # GitHub says null where there are none
     return shaped
 
@@ -67,20 +67,82 @@ def review(node: Node) -> dict[str, Any]:
     }
 
 
-def is_complete(listed: Node | None) -> bool:
-    """Whether a list does not go on."""
-    return listed is None or not listed["pageInfo"]["hasNextPage"]
+def commit(member: Node) -> dict[str, Any]:
+    """A commit of a pull request in REST's shape. Its author is a person's account or nobody: bots have none there."""
+    made = member["commit"]
+    user = (made.get("author") or {}).get("user")
+    return {
+        "sha": made.get("oid"),
+        "author": user and {"id": user.get("databaseId"), "login": user.get("login"), "type": "User"},
+        "commit": {
+            "author": {"date": made.get("authoredDate")},
+            "committer": {"date": made.get("committedDate")},
+        },
+    }
+
+
+EVENTS: Mapping[str, str] = {
+    "ReadyForReviewEvent": "ready_for_review",
+    "ConvertToDraftEvent": "convert_to_draft",
+    "ReviewRequestedEvent": "review_requested",
+    "ReviewRequestRemovedEvent": "review_request_removed",
+    "ReviewDismissedEvent": "review_dismissed",
+    "HeadRefForcePushedEvent": "head_ref_force_pushed",
+    "ReopenedEvent": "reopened",
+    "ClosedEvent": "closed",
+}
+
+
+def timeline_item(member: Node) -> dict[str, Any]:
+    """An item of a timeline in REST's shape."""
+    shaped = {
+        "event": EVENTS.get(member.get("__typename", "")),
+        "created_at": member.get("createdAt"),
+        "actor": account(member.get("actor")),
+    }
+    match member.get("__typename"):
+        case "ReviewRequestedEvent" | "ReviewRequestRemovedEvent":
+            shaped |= _requested(member.get("requestedReviewer"))
+        case "ReviewDismissedEvent":
+            reviewed = member.get("review") or {}  # none where the review itself was deleted since
+            about = {"review_id": number_of_id(reviewed.get("fullDatabaseId"))}
+            shaped["dismissed_review"] = {**about, "state": member.get("previousReviewState")}
+        case "HeadRefForcePushedEvent":
+            shaped["commit_id"] = (member.get("afterCommit") or {}).get("oid")
+    return shaped
+
+
+def _requested(reviewer: Node | None) -> dict[str, Any]:
+    if reviewer is not None and reviewer.get("__typename") == "Team":
+        return {"requested_team": {"id": reviewer.get("databaseId"), "slug": reviewer.get("slug")}}
+    return {"requested_reviewer": account(reviewer)}
 
 
 LISTS = ("labels", "reviews", "commits", "timelineItems")
 
 
+def is_complete(listed: Node | None) -> bool:
+    """Whether a list does not go on and has lost nothing."""
+    return listed is None or not (listed["pageInfo"]["hasNextPage"] or listed.get("has_lost"))
+
+
 def unfinished(node: Node) -> dict[str, str]:
     """The lists of a pull request that go on, each with the cursor to go on from."""
-    return {name: node[name]["pageInfo"]["endCursor"] for name in LISTS if not is_complete(node.get(name))}
+    found = {name: node[name]["pageInfo"] for name in LISTS if node.get(name)}
+    return {name: page["endCursor"] for name, page in found.items() if page["hasNextPage"]}
 
 
 def extended(node: Node, *, by: Node) -> dict[str, Any]:
     """The node with what a page of overflow adds to its lists."""
     lists = {name: {**by[name], "nodes": [*node[name]["nodes"], *by[name]["nodes"]]} for name in LISTS if by.get(name)}
     return {**node, **lists}
+
+
+def without(node: Node, lost: Mapping[str, Set[int]]) -> dict[str, Any]:
+    """The node without those items of its lists, by place, that GitHub could not show."""
+    return {**node, **{name: _shortened(node[name], places) for name, places in lost.items()}}
+
+
+def _shortened(listed: Node, lost: Set[int]) -> dict[str, Any]:
+    kept = [member for place, member in enumerate(listed["nodes"]) if place not in lost]
+    return {**listed, "nodes": kept, "has_lost": True}

@@ -1,0 +1,201 @@
+"""Walking on, page by page. A page is read outside any transaction, and kept or not kept at all."""
+
+import logging
+import random
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, connection
+
+from apps import watchdog
+from apps.crash_points import crash_point
+from apps.database_errors import blames_the_server
+from apps.encryption import Undecryptable
+from apps.integrations.backfill import bell
+from apps.integrations.backfill.claiming import Claimed, LostClaim, claim
+from apps.integrations.backfill.finding_again import find_again
+from apps.integrations.backfill.following import follow
+from apps.integrations.backfill.keeping import keep
+from apps.integrations.backfill.outcomes import (
+    BUSY,
+    REFUSED_S,
+    Fail,
+    FindAgain,
+    GoOn,
+    Outcome,
+    Settled,
+    Wait,
+    decide,
+    isolate,
+    lighten,
+    run_out_of_time,
+    try_again,
+)
+from apps.integrations.backfill.walking import Errand, Page, Reader, Unanswered, Walk
+from apps.integrations.backfill.walks import WALKS
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.budget import Priority, Purpose
+from apps.integrations.github.credentials import NoCredentials
+from apps.integrations.models import Backfill
+from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.processing.retry import blames_the_payload
+from apps.webhooks.processing.verdicts import describe
+
+TURN_S = 20.0
+"""A task walks this long at most; then it is another walk's turn."""
+GIVE_BACK_S = 3.0
+AWAY = timedelta(seconds=5)
+WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
+logger = logging.getLogger(__name__)
+
+
+def advance(
+    backfill_id: int,
+    *,
+    task_id: str,
+    is_redelivered: bool,
+    access: GitHubAccess,
+    walks: Mapping[str, Walk] = WALKS,
+    seconds: float = TURN_S,
+) -> None:
+    """Walk on until the time is over, the walk is at its end or GitHub says no; then ring for whose turn it is next.
+
+    Does nothing if the walk is not due, or somebody else's. Raises the Error of a database that is away.
+    """
+    deadline_s = time.monotonic() + seconds
+    try:
+        claimed = claim(backfill_id, task_id=task_id, is_redelivered=is_redelivered)
+        if claimed is None:
+            return
+        crash_point("backfill.after_claim")
+        Turn(claimed=claimed, access=access, walk=walks[claimed.stream], deadline_s=deadline_s).take()
+    except Error:
+        connection.close()
+        _give_back(backfill_id, task_id=task_id)
+        raise
+    bell.ring_for(claimed.installation_id)
+
+
+def _give_back(backfill_id: int, *, task_id: str) -> None:
+    """Let another worker have it soon, if the database answers again; else when the lease has run out."""
+    held = Backfill.objects.filter(pk=backfill_id, state=Backfill.State.RUNNING, leased_by=task_id)
+    with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
+        held.put_off(after=AWAY, reason="database")
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """What one task walks of one backfill."""
+
+    claimed: Claimed
+    access: GitHubAccess
+    walk: Walk
+    deadline_s: float
+    pages: int = 0
+
+    def take(self) -> None:
+        """Walk until there is a reason to stop, and leave the row as the next worker needs it."""
+        try:
+            self._walk_on()
+        except LostClaim:
+            logger.warning("backfill_claim_lost", extra={"backfill": self.claimed.id})
+
+    def _walk_on(self) -> None:
+        if self.claimed.was_dropped and not self._follow(lighten(self.claimed.progress), self._reader(), words=""):
+            return
+        while self._step():
+            if time.monotonic() >= self.deadline_s:
+                self._follow(Wait(0.0, ""), self._reader(), words="")
+                return
+
+    def _step(self) -> bool:
+        """Read a page and keep it; whether there is more to be read now."""
+        reader = self._reader()
+        try:
+            page = self._read(reader)
+            bell.ring_for_next(reader.up_next)
+            crash_point("backfill.after_page")
+            progress = self.claimed.progress.after_page(most=self.walk.most)
+            self.claimed = keep(page, self.claimed, progress=progress, reader=reader)
+        except (SoftTimeLimitExceeded, watchdog.TimeIsUp) as error:
+            return self._run_out_of_time(error, reader)
+        except (Unanswered, UnusablePayload, NoCredentials, Undecryptable, Error) as error:
+            return self._follow(self._settle(error, reader), reader, words=_words_of(error))
+        self.pages += 1
+        logger.info("backfill_page_kept", extra={"backfill": self.claimed.id, "items": page.items})
+        return page.cursor is not None
+
+    def _reader(self) -> Reader:
+        purpose = Purpose(priority=Priority.BACKFILL, subject=bell.subject_of(self.claimed.id))
+        return Reader(access=self.access, installation_id=self.claimed.installation_id, purpose=purpose)
+
+    def _read(self, reader: Reader) -> Page:
+        claimed = self.claimed
+        errand = Errand(
+            repository_id=claimed.repository_id,
+            full_name=claimed.full_name,
+            since=claimed.since,
+            until=claimed.until,
+            started_at=claimed.started_at,
+            cursor=claimed.cursor,
+            page_size=min(claimed.progress.page_size, self.walk.most),
+        )
+        read = self.walk.step_over if claimed.progress.steps_over else self.walk.read
+        try:
+            return read(errand, reader)
+        except WRONG_SHAPE as error:
+            raise UnusablePayload("shape_mismatch", describe(error)) from error
+
+    def _settle(self, error: Exception, reader: Reader) -> Settled:
+        """What follows on what went wrong; an Error that blames the database goes up."""
+        outcome = self._judge(error)
+        if isinstance(outcome, FindAgain):
+            return self._find_again(reader)
+        if isinstance(outcome, Wait) and outcome.reason == BUSY and self.pages:
+            return Wait(0.0, "")  # it has had its turn; those that wait for longer come first
+        return outcome
+
+    def _judge(self, error: Exception) -> Outcome:
+        progress, chance = self.claimed.progress, random.random()  # noqa: S311  spreads waits, guards nothing
+        if isinstance(error, Unanswered):
+            return decide(error.answer, progress=progress, now=self.access.client.clock(), chance=chance)
+        if isinstance(error, NoCredentials | Undecryptable):
+            return Wait(REFUSED_S, "no_credentials")
+        if not isinstance(error, Error) or blames_the_payload(error):
+            return isolate(progress, reason="unusable")
+        if blames_the_server(error):
+            raise error
+        return try_again(progress, chance=chance, reason="not_recorded")
+
+    def _find_again(self, reader: Reader) -> Settled:
+        try:
+            found = find_again(self.claimed, reader=reader)
+        except (Unanswered, UnusablePayload) as error:
+            outcome = self._judge(error)
+            return Fail("gone") if isinstance(outcome, FindAgain) else outcome
+        if found == self.claimed:
+            return try_again(found.progress, chance=random.random(), reason="gone")  # noqa: S311  as above
+        self.claimed = found
+        return GoOn(found.progress)
+
+    def _run_out_of_time(self, error: Exception, reader: Reader) -> bool:
+        """What was begun is broken off; less of it is for the next task."""
+        connection.close()
+        self.deadline_s = 0.0
+        outcome = run_out_of_time(self.claimed.progress, chance=random.random())  # noqa: S311  as above
+        return self._follow(outcome, reader, words=_words_of(error))
+
+    def _follow(self, outcome: Settled, reader: Reader, *, words: str) -> bool:
+        claimed = follow(outcome, self.claimed, reader=reader, words=words)
+        if claimed is None:
+            return False
+        self.claimed = claimed
+        return True
+
+
+def _words_of(error: Exception) -> str:
+    return error.answer.verdict.message if isinstance(error, Unanswered) else describe(error)

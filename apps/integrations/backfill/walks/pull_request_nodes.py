@@ -1,0 +1,133 @@
+"""What can be made of pull requests as GraphQL showed them, with or without parts of them. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from apps.activity.facts import Fact
+from apps.integrations.backfill.walking import Skipped
+from apps.integrations.backfill.walks.pull_request_place import Owed
+from apps.integrations.github.answers import Answer
+from apps.integrations.github.null_nodes import Path
+from apps.integrations.github.snapshots.graphql_dialect import LISTS, unfinished, without
+from apps.integrations.github.snapshots.graphql_pull_requests import (
+    pull_request_node_facts,
+    pull_request_overflow_facts,
+)
+from apps.integrations.github.verdicts import GraphQLError
+from apps.webhooks.errors import UnusablePayload
+
+Node = Mapping[str, Any]
+WORDS = {"labels": "labels", "reviews": "reviews", "commits": "commits", "timelineItems": "timeline"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What came of reading: facts, what is owed now, and what is left out. `items` counts pull requests."""
+
+    facts: tuple[Fact, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    items: int = 0
+
+
+def together(found: Iterable[Found]) -> Found:
+    """All of it as one."""
+    pieces = list(found)
+    return Found(
+        facts=tuple(fact for piece in pieces for fact in piece.facts),
+        owed=tuple(owed for piece in pieces for owed in piece.owed),
+        skipped=tuple(skipped for piece in pieces for skipped in piece.skipped),
+        items=sum(piece.items for piece in pieces),
+    )
+
+
+def errors_below(answer: Answer, at: Path) -> list[GraphQLError]:
+    """The errors of what is at this path, with the rest of their paths."""
+    found = (error for error in answer.verdict.errors if error.path[: len(at)] == at)
+    return [replace(error, path=error.path[len(at) :]) for error in found]
+
+
+def by_rest(number: int) -> Owed:
+    """GraphQL does not show this pull request: REST is asked."""
+    return Owed(part="pull", number=number)
+
+
+def node_found(
+    node: Node, *, errors: Sequence[GraphQLError], repository_id: int, observed_at: datetime, tries: int = 0
+) -> Found:
+    """A pull request and what its lists still owe. Null is unknown: without a part of its own it is read by REST."""
+    lost = _lost_items(errors)
+    if lost is None:
+        return Found(owed=(by_rest(node["number"]),))
+    node = without(node, lost)
+    try:
+        facts = tuple(pull_request_node_facts(node, repository_id=repository_id, observed_at=observed_at))
+    except UnusablePayload as unusable:
+        return Found(skipped=(Skipped(what=name_of(node), why=str(unusable)),))
+    return Found(facts=facts, owed=_rest_of_lists(node, tries=tries), skipped=_left_out(node, errors), items=1)
+
+
+def overflow_found(
+    node: Node, owed: Owed, *, errors: Sequence[GraphQLError], repository_id: int, observed_at: datetime
+) -> Found:
+    """What a page of overflow adds, and what is still owed after it."""
+    lost = _lost_items(errors)
+    if lost is None:
+        return Found(owed=(by_rest(owed.number),))
+    node, has_lost = without(node, lost), owed.has_lost or "commits" in lost
+    try:
+        facts = tuple(
+            pull_request_overflow_facts(
+                node, repository_id=repository_id, observed_at=observed_at, listed=None if has_lost else owed.listed
+            )
+        )
+    except UnusablePayload as unusable:
+        return Found(skipped=(Skipped(what=f"the longer lists of {name_of(node)}", why=str(unusable)),))
+    listed = owed.listed + len((node.get("commits") or {}).get("nodes") or ())
+    after = unfinished(node)
+    left = replace(owed, after=after, listed=listed, has_lost=has_lost)
+    return Found(facts=facts, owed=(left,) if after else (), skipped=_left_out(node, errors))
+
+
+def name_of(node: Node) -> str:
+    return f"pull request {node.get('number') or node.get('id')}"
+
+
+def _rest_of_lists(node: Node, *, tries: int) -> tuple[Owed, ...]:
+    after: dict[str, str | None] = dict(unfinished(node))
+    if not after:
+        return ()
+    if "labels" in after:
+        after["labels"] = None  # told only as a whole; GitHub allows no more than one page of overflow holds
+    rest = Owed(
+        part="lists",
+        number=node["number"],
+        id=node["id"],
+        updated_at=node["updatedAt"],
+        head_sha=node["headRefOid"],
+        after=after,
+        listed=len(node["commits"]["nodes"]),
+        has_lost=bool(node["commits"].get("has_lost")),
+        tries=tries,
+    )
+    return (rest,)
+
+
+def _lost_items(errors: Iterable[GraphQLError]) -> dict[str, set[int]] | None:
+    """The items of its lists, by place, that errors name or name a part of; None where they name anything else."""
+    lost: dict[str, set[int]] = defaultdict(set)
+    for error in errors:
+        match error.path:
+            case (str(name), "nodes", int(place), *_) if name in LISTS:
+                lost[name].add(place)
+            case _:
+                return None
+    return lost
+
+
+def _left_out(node: Node, errors: Iterable[GraphQLError]) -> tuple[Skipped, ...]:
+    said = {f"part of the {WORDS[str(error.path[0])]} of {name_of(node)}": error.message for error in errors}
+    return tuple(Skipped(what=what, why=why) for what, why in said.items())

@@ -1,0 +1,126 @@
+"""One pull request by REST, where GraphQL does not show it: itself, then its lists page by page, to the same facts."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from django.utils import timezone
+
+from apps.activity.facts import Fact
+from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
+from apps.integrations.backfill.walks.pull_request_nodes import Found
+from apps.integrations.backfill.walks.pull_request_place import Owed
+from apps.integrations.github.answers import Answer
+from apps.integrations.github.reading import Reading
+from apps.integrations.github.snapshots.pull_request_lists import (
+    commit_facts,
+    commit_list,
+    merging_facts,
+    timeline_facts,
+)
+from apps.integrations.github.snapshots.pull_requests import pull_request_facts, review_facts
+from apps.integrations.github.verdicts import Kind
+from apps.webhooks.errors import UnusablePayload
+
+REFUSALS = frozenset({Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED})
+PATHS = {
+    "pull": "/repos/{full_name}/pulls/{number}",
+    "reviews": "/repos/{full_name}/pulls/{number}/reviews",
+    "commits": "/repos/{full_name}/pulls/{number}/commits",
+    "timeline": "/repos/{full_name}/issues/{number}/timeline",
+}
+PARTS = tuple(PATHS)
+Facts = Callable[[Reading, Reading, int], Iterator[Fact]]
+
+
+def read_part(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
+    """One request, and what is owed after it; a part that GitHub refuses is left out and named."""
+    path = owed.path or PATHS[owed.part].format(full_name=errand.full_name, number=owed.number)
+    parameters = None if owed.path or owed.part == "pull" else {"per_page": 100}
+    try:
+        answer = reader.get(path, parameters)
+    except Unanswered as unanswered:
+        _insist_on_refusal(unanswered, errand=errand, reader=reader)
+        return _left_out(owed, why=unanswered.answer.verdict.message)
+    if owed.part == "pull":
+        return _pull_found(answer, owed, repository_id=errand.repository_id)
+    return _members_found(answer, owed, repository_id=errand.repository_id)
+
+
+def _insist_on_refusal(unanswered: Unanswered, *, errand: Errand, reader: Reader) -> None:
+    """Raise whatever is not about this pull request alone: where the repository is refused too, nothing is skipped."""
+    if unanswered.answer.kind not in REFUSALS:
+        raise unanswered
+    reader.get(f"/repos/{errand.full_name}")
+
+
+def _pull_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
+    try:
+        pull = _reading(answer.data, answer=answer)
+        facts = (
+            *pull_request_facts(pull, repository_id=repository_id),
+            *merging_facts(pull, repository_id=repository_id),
+        )
+        head_sha, updated_at = pull.child("head").sha("sha"), pull.text("updated_at")
+        begun = replace(owed, head_sha=head_sha, updated_at=updated_at, count=pull.count("commits"))
+    except UnusablePayload as unusable:
+        return _left_out(owed, why=str(unusable))
+    return Found(facts=facts, owed=_next_part(begun), items=1)
+
+
+def _members_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
+    shaped = {"number": owed.number, "updated_at": owed.updated_at, "head": {"sha": owed.head_sha}}
+    pull, facts, skipped = _reading(shaped, answer=answer), list[Fact](), list[Skipped]()
+    members = answer.data if isinstance(answer.data, list) else [answer.data]
+    for member in members:
+        try:
+            facts += FACTS[owed.part](_reading(member, answer=answer), pull, repository_id)
+        except UnusablePayload as unusable:
+            skipped.append(Skipped(what=_name_of_part(owed), why=str(unusable)))
+    listed = owed.listed + len(members) if owed.part == "commits" else owed.listed
+    read = replace(owed, listed=listed, has_lost=owed.has_lost or (owed.part == "commits" and bool(skipped)))
+    if answer.next_path:
+        return Found(facts=tuple(facts), owed=(replace(read, path=answer.next_path),), skipped=tuple(skipped))
+    if owed.part == "commits" and not read.has_lost and _is_of_head(members, read):
+        facts.append(commit_list(pull, repository_id=repository_id, count=read.listed))
+    return Found(facts=tuple(facts), owed=_next_part(read), skipped=tuple(skipped))
+
+
+def _is_of_head(members: list[Any], read: Owed) -> bool:
+    """Whether the list is complete and of the head that was read: REST lists no more than 250 commits."""
+    return read.listed == read.count and bool(members) and members[-1]["sha"] == read.head_sha
+
+
+def _left_out(owed: Owed, *, why: str) -> Found:
+    skipped = (Skipped(what=_name_of_part(owed), why=why),)
+    return Found(skipped=skipped) if owed.part == "pull" else Found(owed=_next_part(owed), skipped=skipped)
+
+
+def _name_of_part(owed: Owed) -> str:
+    name = f"pull request {owed.number}"
+    return name if owed.part == "pull" else f"part of the {owed.part} of {name}"
+
+
+def _next_part(owed: Owed) -> tuple[Owed, ...]:
+    following = PARTS[PARTS.index(owed.part) + 1 :]
+    return (replace(owed, part=following[0], path=""),) if following else ()
+
+
+def _reading(members: object, *, answer: Answer) -> Reading:
+    observed_at = answer.observed_at
+    return Reading(members, path="pull_request", arrived_at=observed_at or timezone.now(), observed_at=observed_at)
+
+
+def _review(member: Reading, pull: Reading, repository_id: int) -> Iterator[Fact]:
+    return review_facts(member, pull_request=pull, repository_id=repository_id)
+
+
+def _commit(member: Reading, pull: Reading, repository_id: int) -> Iterator[Fact]:
+    return commit_facts(member, pull_request=pull, repository_id=repository_id)
+
+
+def _item(member: Reading, pull: Reading, repository_id: int) -> Iterator[Fact]:
+    return timeline_facts(member, repository_id=repository_id, number=pull.count("number"))
+
+
+FACTS: dict[str, Facts] = {"reviews": _review, "commits": _commit, "timeline": _item}

@@ -1,0 +1,27 @@
+"""What Celery runs to read GitHub. Messages carry ids; each task may run any number of times."""
+
+from typing import Any
+
+from celery import shared_task
+
+from apps.integrations.backfill import advancing, bell
+from apps.integrations.github.access import github
+
+
+@shared_task(
+    bind=True,
+    name="apps.integrations.tasks.advance_backfill",
+    acks_late=True,  # with the next line: a killed child's message comes back, and its claim is taken over
+    reject_on_worker_lost=True,
+    ignore_result=True,
+)
+def advance_backfill(self: Any, backfill_id: int) -> None:
+    """Walk on through one stream of a repository's history."""
+    is_redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
+    advancing.advance(backfill_id, task_id=self.request.id, is_redelivered=is_redelivered, access=github())
+
+
+@shared_task(name="apps.integrations.tasks.resume_backfills", ignore_result=True)
+def resume_backfills() -> int:
+    """Ring for every walk that is due and whose turn it is; beat runs it every 5 s."""
+    return bell.ring_for(None)

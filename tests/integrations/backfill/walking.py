@@ -1,0 +1,69 @@
+"""Walking in tests: from page to page, each kept before the next, as a backfill does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from apps.activity.facts import Source, evidence
+from apps.activity.record import record
+from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered, Walk
+from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.verdicts import Kind
+from tests.fake_github.using import ACME, API, BACKFILL
+
+
+def errand(**about: Any) -> Errand:
+    """A walk through everything in the repository of most tests."""
+    usual: dict[str, Any] = {
+        "repository_id": API,
+        "full_name": "acme/api",
+        "since": None,
+        "until": None,
+        "started_at": datetime.now(UTC),
+        "cursor": "",
+        "page_size": 25,
+    }
+    return Errand(**{**usual, **about})
+
+
+@dataclass(slots=True)
+class Walked:
+    """What came of a walk."""
+
+    pages: list[Page] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    @property
+    def items(self) -> int:
+        return sum(page.items for page in self.pages)
+
+
+def walk_through(
+    worker: GitHubAccess,
+    errand: Errand,
+    *,
+    by: Walk | None = None,
+    between: Callable[[int], None] = lambda pages: None,
+) -> Walked:
+    """Every page to the end; where GitHub cannot, half as much is asked for, and one alone is stepped over."""
+    walk, walked, steps_over = by or PullRequestWalk(), Walked(), False
+    while True:
+        reader = Reader(access=worker, installation_id=ACME, purpose=BACKFILL)
+        try:
+            page = walk.step_over(errand, reader) if steps_over else walk.read(errand, reader)
+        except Unanswered as unanswered:
+            assert unanswered.answer.kind is Kind.SHRINK, unanswered.answer
+            assert not steps_over
+            steps_over = errand.page_size == 1
+            errand = replace(errand, page_size=max(1, errand.page_size // 2))
+            continue
+        steps_over = False
+        record([evidence(Source(kind="api", key="backfill"), page.facts)])
+        walked.pages.append(page)
+        walked.skipped += page.skipped
+        between(len(walked.pages))
+        if page.cursor is None:
+            return walked
+        errand = replace(errand, cursor=page.cursor)
