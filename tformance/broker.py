@@ -18,6 +18,9 @@ ROUTES = (
         # It takes milliseconds; behind walks of 20 s each its message would be void before a worker takes it.
         ("apps.integrations.tasks.resume*", {"queue": "live"}),
         ("apps.metrics.*", {"queue": "figures"}),
+        # One request at a time, seconds long: too slow for live work, and needed sooner than walks of 20 s each let it.
+        ("apps.integrations.tasks.enrich*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),
     ],

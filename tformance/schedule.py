@@ -30,9 +30,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch"),
     # Walks wait in the database, for a limit, a recovery or their turn: this is what ends each wait.
     "resume-backfills": every(5 * SECOND, "apps.integrations.tasks.resume_backfills"),
+    # Within the 10 s that a request keeps its place among those that wait for GitHub; a row keeps the pace of 30 s.
+    "resume-enrichment": every(5 * SECOND, "apps.integrations.tasks.resume_enrichment"),
     "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
     "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
+    "prune-enrichment-attempts": daily("apps.integrations.tasks.prune_enrichment_attempts", hour=3),
     # Celery would add this one itself, without an expiry.
     "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),
 }

@@ -5,6 +5,8 @@ from typing import Any
 from celery import shared_task
 
 from apps.integrations.backfill import advancing, bell
+from apps.integrations.enrichment import bell as enrichment_bell
+from apps.integrations.enrichment import enriching, keeping
 from apps.integrations.github.access import github
 
 
@@ -25,3 +27,21 @@ def advance_backfill(self: Any, backfill_id: int) -> None:
 def resume_backfills() -> int:
     """Ring for every walk that is due and whose turn it is; beat runs it every 5 s."""
     return bell.ring_for(None)
+
+
+@shared_task(name="apps.integrations.tasks.resume_enrichment", ignore_result=True)
+def resume_enrichment() -> int:
+    """Ring for every installation with pull requests whose commits no webhook brought; beat runs it every 5 s."""
+    return enrichment_bell.ring_for_due()
+
+
+@shared_task(name="apps.integrations.tasks.enrich_pull_requests", ignore_result=True)
+def enrich_pull_requests(installation_id: int) -> None:
+    """Ask an installation for what is missing of its pull requests."""
+    enriching.enrich(installation_id, access=github())
+
+
+@shared_task(name="apps.integrations.tasks.prune_enrichment_attempts", ignore_result=True)
+def prune_enrichment_attempts() -> int:
+    """Forget which pull requests could not be shown, once that no longer matters; beat runs it every day."""
+    return keeping.prune()

@@ -58,6 +58,12 @@ class PullRequest(models.Model):
             models.Index(fields=("repository", "head_ref"), name="pull_request_by_head_ref"),
             # The pull request list is read newest first.
             models.Index(fields=("repository", "-updated_at"), name="pull_request_newest_first"),
+            # Whose commits are to be asked for: few, unless GitHub's API cannot be read.
+            models.Index(
+                fields=("repository", "-updated_at"),
+                name="pull_request_unlisted",
+                condition=~models.Q(listed_head_sha=models.F("head_sha")),
+            ),
         )
 
     def __str__(self) -> str:
