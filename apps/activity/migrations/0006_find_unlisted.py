@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name="pullrequest",
             index=models.Index(
-                fields=["repository", "-updated_at"],
+                fields=["-updated_at"],
                 condition=models.Q(("listed_head_sha", models.F("head_sha")), _negated=True),
                 name="pull_request_unlisted",
             ),

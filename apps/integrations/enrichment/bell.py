@@ -26,7 +26,7 @@ def ring_for_due() -> int:
     if not has_credentials():
         return 0
     with watchdog.limit(seconds=LONGEST_WAIT_S):
-        due = list(due_installations())
+        due = due_installations()
     return _send(due)
 
 

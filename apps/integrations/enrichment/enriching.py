@@ -52,15 +52,15 @@ def enrich(installation_id: int, *, access: GitHubAccess, seconds: float = TURN_
 
     Does nothing where another worker is at it, or its wait is not over. Raises the Error of a database that is away.
     """
+    row = _claim(installation_id)
+    if row is None:
+        return
     try:
-        row = _claim(installation_id)
-        if row is not None:
-            Turn.of(row, access=access, deadline_s=time.monotonic() + seconds).take()
+        Turn.of(row, access=access, deadline_s=time.monotonic() + seconds).take()
     except Error:
         connection.close()
         with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
-            held = Enrichment.objects.filter(pk=installation_id)
-            held.release(claim_number=row.claim_number if row else 0, after=AWAY)
+            Enrichment.objects.filter(pk=row.pk).release(claim_number=row.claim_number, after=AWAY)
         raise
 
 
@@ -141,10 +141,10 @@ class Turn:
             reads = [Read(wanted=one, found=Found(owed=(by_rest(one.number),))) for one in wanted]
         else:
             reads = read_by_number(wanted, reader=reader)
-        up_next.ring_for_next(reader.up_next)
         keep(reads)
         for read in reads:
             self._finish(read, reader=reader)
+        up_next.ring_for_next(reader.up_next)  # not before: whoever asks in between would break this off
         told = {"installation": self.installation_id, "asked": len(wanted), "calls": reader.calls}
         logger.info("enrichment_read", extra=told)
 
@@ -169,7 +169,6 @@ class Turn:
         """One request for the first that is owed."""
         first, *others = read.found.owed
         found = _paid(first, wanted=read.wanted, reader=reader)
-        up_next.ring_for_next(reader.up_next)
         why = read.why or "; ".join(skipped.why for skipped in found.skipped)
         return replace(read, found=replace(found, owed=(*found.owed, *others)), why=why)
 
@@ -185,24 +184,27 @@ class Turn:
             self.deadline_s = 0.0
         elif not blames_the_payload(error):
             raise error
-        if self.progress.page_size == 1:
+        if len(wanted) == 1:
             put_off(wanted[0], why=self.error)
             return GoOn(self.progress)
-        return GoOn(replace(self.progress, page_size=self.progress.page_size // 2))
+        return GoOn(replace(self.progress, page_size=len(wanted) // 2))
 
     def _follow(self, unanswered: Unanswered, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
         answer = unanswered.answer
         up_next.ring_for_next(answer.up_next)
         self.error = answer.verdict.message
         chance = random.random()  # noqa: S311  spreads waits, guards nothing
-        outcome: Outcome = decide(answer, progress=self.progress, now=self.access.client.clock(), chance=chance)
+        asked = replace(self.progress, page_size=len(wanted))
+        outcome: Outcome = decide(answer, progress=asked, now=self.access.client.clock(), chance=chance)
         match outcome:
             case GoOn() | Wait():
                 return outcome
             case TryAgain(seconds, reason, progress):
-                if progress.steps_over and not self.progress.steps_over:
-                    put_off(wanted[0], why=self.error)  # it may be this one's doing: the next time another comes first
-                self.progress = replace(progress, steps_over=False)
+                if progress.steps_over and not asked.steps_over:
+                    # It may be this one's doing: the next time another comes first.
+                    put_off(wanted[0], why=self.error, at_least=timedelta(seconds=2 * seconds))
+                size = progress.page_size if progress.page_size < len(wanted) else self.progress.page_size
+                self.progress = Progress(page_size=size, attempts=progress.attempts)
                 return Wait(seconds, reason)
         return Wait(REJECTED_S, getattr(outcome, "reason", "gone"))
 

@@ -30,13 +30,13 @@ def keep(reads: Collection[Read]) -> None:
         record([evidence(SOURCE, read.found.facts) for read in reads])
         missing = still_unlisted(settled)
         _forget(settled.keys() - missing)
-        _remember({wanted: settled[wanted] for wanted in missing}, may_pass=False)
+        _remember({wanted: settled[wanted] for wanted in missing})
 
 
-def put_off(wanted: Wanted, *, why: str) -> None:
+def put_off(wanted: Wanted, *, why: str, at_least: timedelta = timedelta()) -> None:
     """Try this one later. It is not given up: nobody said that it cannot be shown."""
     with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
-        _remember({wanted: why}, may_pass=True)
+        _remember({wanted: why}, is_final=False, at_least=at_least)
 
 
 def prune() -> int:
@@ -52,13 +52,16 @@ def _forget(listed: Collection[Wanted]) -> None:
     EnrichmentAttempt.objects.filter(_is_one_of(listed)).delete()
 
 
-def _remember(reasons: Mapping[Wanted, str], *, may_pass: bool) -> None:
+def _remember(reasons: Mapping[Wanted, str], *, is_final: bool = True, at_least: timedelta = timedelta()) -> None:
+    """Count an attempt at each. With the last one it is given up, if what GitHub said is final."""
     known = EnrichmentAttempt.objects.filter(_is_one_of(reasons))
     before = {(row.repository_id, row.number): row for row in known}
-    rows = [
-        _attempt(wanted, before=before.get((wanted.repository_id, wanted.number)), why=why, may_pass=may_pass)
-        for wanted, why in reasons.items()
-    ]
+    rows = []
+    for wanted, why in reasons.items():
+        row = _next_attempt(wanted, before=before.get((wanted.repository_id, wanted.number)), why=why)
+        is_given_up = is_final and row.attempts == MOST_TRIES
+        row.not_before = None if is_given_up else Now() + max(PAUSES[min(row.attempts, len(PAUSES)) - 1], at_least)
+        rows.append(row)
     EnrichmentAttempt.objects.bulk_create(
         rows,
         update_conflicts=True,
@@ -67,15 +70,13 @@ def _remember(reasons: Mapping[Wanted, str], *, may_pass: bool) -> None:
     )
 
 
-def _attempt(wanted: Wanted, *, before: EnrichmentAttempt | None, why: str, may_pass: bool) -> EnrichmentAttempt:
+def _next_attempt(wanted: Wanted, *, before: EnrichmentAttempt | None, why: str) -> EnrichmentAttempt:
     attempts = before.attempts + 1 if before is not None and before.head_sha == wanted.head_sha else 1
-    is_given_up = attempts >= MOST_TRIES and not may_pass
     return EnrichmentAttempt(
         repository_id=wanted.repository_id,
         number=wanted.number,
         head_sha=wanted.head_sha,
         attempts=min(attempts, MOST_TRIES),
-        not_before=None if is_given_up else Now() + PAUSES[min(attempts, len(PAUSES)) - 1],
         reason=storable(why),
         tried_at=Now(),
     )

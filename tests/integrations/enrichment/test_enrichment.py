@@ -86,7 +86,7 @@ def test_what_is_complete_is_not_asked_for_again(fake: FakeGitHub, api: Told, wo
     api.open(1).deliver()
     enriched(worker)
     pass_time(10 * MINUTE)
-    assert list(due_installations()) == []
+    assert due_installations() == []
     enriched(worker)
     assert len(fake.calls("graphql")) == 1
 
@@ -98,11 +98,11 @@ def test_what_comes_up_soon_after_a_request_waits_to_share_the_next(
     enriched(worker)
     for number in (2, 3):
         api.open(number).deliver()
-        assert list(due_installations()) == []
+        assert due_installations() == []
         enriched(worker)
     assert len(fake.calls("graphql")) == 1
     pass_time(MINUTE / 2)
-    assert list(due_installations()) == [ACME]
+    assert due_installations() == [ACME]
     enriched(worker)
     assert len(fake.calls("graphql")) == 2
     assert listed(2)[1] == listed(3)[1] == 2
@@ -140,7 +140,7 @@ def test_without_credentials_nothing_is_asked_and_nothing_is_an_error(
     fake: FakeGitHub, api: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.open(1).deliver()
-    assert list(due_installations()) == [ACME]
+    assert due_installations() == [ACME]
     assert tasks.resume_enrichment() == 0
     github.cache_clear()
     tasks.enrich_pull_requests(ACME)
