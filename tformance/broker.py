@@ -18,7 +18,10 @@ ROUTES = (
         # It takes milliseconds; behind walks of 20 s each its message would be void before a worker takes it.
         ("apps.integrations.tasks.resume*", {"queue": "live"}),
         ("apps.metrics.*", {"queue": "figures"}),
-        # One request at a time, seconds long: too slow for live work, and needed sooner than walks of 20 s each let it.
+        # A listing ends within a task or two, and walks follow from it: it does not wait behind those there are.
+        ("apps.integrations.tasks.list*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.find*", {"queue": "maintenance"}),
+        # Seconds of waiting for GitHub are too long for live work, and it is live: it does not wait behind walks either.
         ("apps.integrations.tasks.enrich*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),

@@ -30,7 +30,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch"),
     # Walks wait in the database, for a limit, a recovery or their turn: this is what ends each wait.
     "resume-backfills": every(5 * SECOND, "apps.integrations.tasks.resume_backfills"),
-    # Within the 10 s that a request keeps its place among those that wait for GitHub; a row keeps the pace of 30 s.
+    "resume-listings": every(MINUTE, "apps.integrations.tasks.resume_listings"),
+    # Not every installation sends a webhook when it comes or goes.
+    "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
+    # Whoever has to wait for GitHub keeps their turn for 10 s. That requests are half a minute apart is up to a row.
     "resume-enrichment": every(5 * SECOND, "apps.integrations.tasks.resume_enrichment"),
     "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
     "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),

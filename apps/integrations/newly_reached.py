@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.activity.facts import Stamp
 from apps.activity.models import Repository, RepositoryAccess
 from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.github.reading import EPOCH
 from apps.integrations.models import Backfill
 
 MARGIN = timedelta(hours=1)
@@ -42,15 +43,12 @@ def last_reached(accesses: QuerySet[RepositoryAccess], *, before: datetime) -> d
         .annotate(read_at=Greatest("created_at", "advanced_at"))
         .order_by("-read_at")
     )
-    rows = accesses.annotate(read_at=Subquery(newest.values("read_at")[:1])).values_list(
-        "repository_id", "has_access", "stamp", "read_at"
-    )
-    said = {row[0]: (Stamp.moment_of(row[2]), *row[1:]) for row in rows}
-    return {
-        repository_id: max(said_at, read_at or said_at) if has_access else None
-        for repository_id, (said_at, has_access, _, read_at) in said.items()
-        if said_at <= before
-    }
+    last: dict[int, datetime | None] = {}
+    for row in accesses.annotate(read_at=Subquery(newest.values("read_at")[:1])):
+        said_at = Stamp.moment_of(row.stamp) or EPOCH
+        if said_at <= before:
+            last[row.repository_id] = max(said_at, row.read_at or said_at) if row.has_access else None
+    return last
 
 
 def _first_seen(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
+from apps.integrations import discovery, listing
 from apps.integrations.backfill import advancing, bell
 from apps.integrations.enrichment import bell as enrichment_bell
 from apps.integrations.enrichment import enriching, keeping
@@ -27,6 +28,24 @@ def advance_backfill(self: Any, backfill_id: int) -> None:
 def resume_backfills() -> int:
     """Ring for every walk that is due and whose turn it is; beat runs it every 5 s."""
     return bell.ring_for(None)
+
+
+@shared_task(name="apps.integrations.tasks.resume_listings", ignore_result=True)
+def resume_listings() -> int:
+    """Ring for every installation that is to be listed; beat runs it every minute."""
+    return listing.ring_for_due()
+
+
+@shared_task(name="apps.integrations.tasks.list_installation", ignore_result=True)
+def list_installation(installation_id: int) -> None:
+    """Ask GitHub how an installation stands and what it reaches, as far as one task may."""
+    listing.list_or_go_on(installation_id, access=github())
+
+
+@shared_task(name="apps.integrations.tasks.find_installations", ignore_result=True)
+def find_installations() -> int | None:
+    """Ask GitHub where the App is installed; beat runs it every hour."""
+    return discovery.look_for_installations(access=github())
 
 
 @shared_task(name="apps.integrations.tasks.resume_enrichment", ignore_result=True)

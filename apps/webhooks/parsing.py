@@ -49,10 +49,13 @@ def read_document(content: bytes, *, content_type: str) -> Document:
     payload = _parse(text)
     if not isinstance(payload, dict):
         raise UnusablePayload("not_object", f"the top level is {type(payload).__name__}")
-    if _SUSPICIOUS_ESCAPE.search(text) is None:
-        return Document(payload=payload, is_sanitised=False)
-    clean = _sanitise(payload)
-    return Document(payload=clean, is_sanitised=clean != payload)
+    clean = storable(payload, written=text)
+    return Document(payload=clean, is_sanitised=clean is not payload and clean != payload)
+
+
+def storable(document: Any, *, written: str) -> Any:
+    """The document, whose JSON text is `written`, with characters replaced that no database can store."""
+    return document if _SUSPICIOUS_ESCAPE.search(written) is None else _sanitise(document)
 
 
 def _form_payload(content: bytes) -> bytes:

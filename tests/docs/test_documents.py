@@ -11,6 +11,7 @@ import pytest
 from apps.metrics.management.commands.describe_figures import page
 from apps.webhooks.models import Delivery
 from tests.engines import WEBHOOK_SECRET
+from tformance.celery import app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -31,6 +32,12 @@ def test_every_test_that_a_guarantee_names_exists():
     source = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     named = {name for document in DOCUMENTS for name in TEST_NAME.findall(document.read_text())}
     assert {name for name in named if f"def {name}(" not in source} == set()
+
+
+def test_the_operations_guide_names_every_task():
+    app.loader.import_default_modules()
+    named = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text()))
+    assert {name for name in app.tasks if name.startswith("apps.") and name.rpartition(".")[2] not in named} == set()
 
 
 def test_the_page_of_figures_is_what_the_registry_says():

@@ -128,15 +128,24 @@ class Generated:
     """How many lives had to be told so far."""
     _get: Any = None
     _updated: list[tuple[str, int]] = field(default_factory=list)
+    _edited: dict[int, PullRequestTruth] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._get = lru_cache(maxsize=500)(self._fold)
+        self._get = lru_cache(maxsize=1000)(self._fold)
 
     def get(self, number: int) -> PullRequestTruth | None:
         if not 1 <= number <= self.count:
             return None
-        found: PullRequestTruth = self._get(number)
+        found: PullRequestTruth = self._edited.get(number) or self._get(number)
         return found
+
+    def edit(self, number: int, at: datetime, **changes: Any) -> PullRequestTruth:
+        """Somebody changes it, and with its time its place in the list."""
+        edited = self._edited[number] = self.get(number) or self._fold(number)
+        edited.json = {**edited.json, **changes, "updated_at": moment(at)}
+        others = [key for key in self.ordered("updated_at") if key[1] != number]
+        self._updated = sorted([*others, (moment(at), number)])
+        return edited
 
     def ordered(self, field: str) -> Sequence[tuple[str, int]]:
         if field == "created_at":

@@ -119,6 +119,10 @@ def _commits_of_pull(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed
     return _listed(rest_shapes.commit(made, truth=truth) for made in _pull(truth, match[1]).commits[:250])
 
 
+def _timeline(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    return _listed(rest_shapes.timeline(_pull(truth, match[1]), truth=truth))
+
+
 def _commits(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
     since, until = asked.query.get("since", ""), asked.query.get("until", "~")
     return _listed(
@@ -163,6 +167,7 @@ ROUTES: list[tuple[str, Route]] = [
     (r"/pulls/(\d+)/commits", _commits_of_pull),
     (r"/pulls/(\d+)/comments", lambda truth, asked, match: _listed(_pull(truth, match[1]).review_comments)),
     (r"/issues/(\d+)/comments", lambda truth, asked, match: _listed(truth.issue_comments.get(int(match[1]), []))),
+    (r"/issues/(\d+)/timeline", _timeline),
     ("/issues", _issues),
     (r"/issues/(\d+)", _issue),
     ("/commits", _commits),

@@ -1,8 +1,10 @@
 """Objects as REST lists them, where they differ from what a webhook nests."""
 
-from apps.integrations.story.shapes import Json
+from zlib import crc32
+
+from apps.integrations.story.shapes import Json, moment
 from apps.integrations.story.shapes.accounts import person, user
-from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
+from tests.fake_github.truth import Happening, PullRequestTruth, RepositoryTruth
 
 FULL_ONLY = (
     *("merged", "mergeable", "rebaseable", "mergeable_state", "merged_by", "comments", "review_comments"),
@@ -51,3 +53,63 @@ def commit(made: Json, *, truth: RepositoryTruth) -> Json:
         "committer": account,
         "parents": [],
     }
+
+
+EVENTS = {
+    "ReadyForReviewEvent": "ready_for_review",
+    "ConvertToDraftEvent": "convert_to_draft",
+    "ReopenedEvent": "reopened",
+    "ReviewRequestedEvent": "review_requested",
+    "ReviewRequestRemovedEvent": "review_request_removed",
+    "ReviewDismissedEvent": "review_dismissed",
+    "HeadRefForcePushedEvent": "head_ref_force_pushed",
+    "LabeledEvent": "labeled",
+    "UnlabeledEvent": "unlabeled",
+    "ClosedEvent": "closed",
+    "MergedEvent": "merged",
+}
+
+
+def timeline(pull: PullRequestTruth, *, truth: RepositoryTruth) -> list[Json]:
+    """Commits and reviews stand between the events there, in the order of their times."""
+    events = [(moment(item.at), happening(item, pull=pull, truth=truth)) for item in pull.timeline]
+    commits = [(made["committer"]["date"], committed(made, truth=truth)) for made in pull.commits]
+    reviews = [(one["submitted_at"], {**review(one), "event": "reviewed"}) for one in pull.reviews.values()]
+    return [item for _, item in sorted(events + commits + reviews, key=lambda pair: pair[0])]
+
+
+def committed(made: Json, *, truth: RepositoryTruth) -> Json:
+    """A commit without the accounts of its people, and without a time of its own."""
+    shown = commit(made, truth=truth)
+    inner = {name: shown["commit"][name] for name in ("author", "committer", "message", "tree", "verification")}
+    return {
+        "event": "committed",
+        **{name: shown[name] for name in ("sha", "node_id", "url", "html_url", "parents")},
+        **inner,
+    }
+
+
+def happening(item: Happening, *, pull: PullRequestTruth, truth: RepositoryTruth) -> Json:
+    """An event. A force push shows the head that it led to, a merge its commit."""
+    identity, more = crc32(item.id.encode()), item.more
+    sha = more.get("after") or (pull.json["merge_commit_sha"] if item.kind == "MergedEvent" else None)
+    shown: Json = {
+        "id": identity,
+        "node_id": item.id,
+        "url": f"{truth.json['url']}/issues/events/{identity}",
+        "actor": item.actor,
+        "event": EVENTS[item.kind],
+        "commit_id": sha,
+        "commit_url": f"{truth.json['url']}/commits/{sha}" if sha else None,
+        "created_at": moment(item.at),
+        "performed_via_github_app": None,
+    }
+    about = {name: more[name] for name in ("requested_reviewer", "requested_team") if name in more}
+    if about:
+        shown |= {"review_requester": item.actor, **about}
+    if "label" in more:
+        shown["label"] = {name: more["label"][name] for name in ("name", "color")}
+    if item.kind == "ReviewDismissedEvent":
+        said = {"state": more["before"], "review_id": more["review"]["id"]}
+        shown["dismissed_review"] = {**said, "dismissal_message": None}
+    return shown

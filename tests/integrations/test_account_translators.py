@@ -74,6 +74,16 @@ def test_repositories_added_and_removed_are_unverified_signals():
         assert only(facts.RepositoryName, told).stamp.source_updated_at == EPOCH
 
 
+def test_what_is_out_of_reach_is_kept_after_it_came_back():
+    removed = translate("installation_repositories", payload_of("installation_repositories", "removed"))
+    assert only(facts.RepositoryAccessLost, removed).lost_at == ARRIVAL
+    added = translate("installation_repositories", payload_of("installation_repositories", "added"))
+    assert not of(facts.RepositoryAccessLost, added)
+    suspended = translate("installation", payload_of("installation", "suspend"))
+    assert only(facts.InstallationSuspended, suspended).last_suspended_at == ARRIVAL
+    assert not of(facts.InstallationSuspended, translate("installation", payload_of("installation", "unsuspend")))
+
+
 def test_a_renamed_account_outweighs_what_its_last_hour_showed():
     for event, action in (("installation_target", "renamed"), ("organization", "renamed")):
         told = translate(event, payload_of(event, action), received_at=ARRIVAL + timedelta(minutes=20))

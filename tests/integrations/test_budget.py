@@ -203,6 +203,23 @@ def test_what_is_urgent_goes_before_what_waited_longer(budget: RateBudget) -> No
     assert budget.settle(live, verdict=OK, limit=None) == "c"
 
 
+def test_what_goes_on_with_its_turn_comes_before_others_that_wait(budget: RateBudget, clock: Clock) -> None:
+    running = granted(ask(budget, subject="a"))
+    clock.now += 1
+    refused(ask(budget, subject="b"))
+    budget.settle(running, verdict=OK, limit=None)
+    assert refused(ask(budget, subject="a")).reason == "busy"
+    going_on = granted(go_on(budget, subject="a"))
+    refused(ask(budget, LIVE, subject="c"))
+    budget.settle(going_on, verdict=OK, limit=None)
+    assert refused(go_on(budget, subject="a")).reason == "busy", "not before what is more urgent"
+
+
+def go_on(budget: RateBudget, *, subject: str) -> Lease | Parked:
+    purpose = Purpose(priority=BACKFILL, subject=subject, goes_on=True)
+    return budget.take(installation_id=ACME, resource=GRAPHQL, purpose=purpose)
+
+
 def test_repositories_take_turns(budget: RateBudget, clock: Clock) -> None:
     turns = []
     for _ in range(9):

@@ -91,6 +91,27 @@ def test_every_pull_request_and_its_reviews_fit_githubs_published_models(worker:
         TypeAdapter(list[models.PullRequestReview]).validate_python(reviews)
 
 
+EVENTS: dict[str, Any] = {
+    "committed": models.TimelineCommittedEvent,
+    "reviewed": models.TimelineReviewedEvent,
+    "labeled": models.LabeledIssueEvent,
+    "review_requested": models.ReviewRequestedIssueEvent,
+    "review_request_removed": models.ReviewRequestRemovedIssueEvent,
+    "review_dismissed": models.ReviewDismissedIssueEvent,
+    **dict.fromkeys(
+        ("ready_for_review", "convert_to_draft", "head_ref_force_pushed", "reopened", "closed", "merged"),
+        models.StateChangeIssueEvent,
+    ),
+}
+
+
+def test_every_item_of_a_timeline_fits_githubs_published_model(worker: GitHubAccess) -> None:
+    shown = [item for number in range(1, 31) for item in read(worker, f"{ROOT}/issues/{number}/timeline", per_page=100)]
+    assert {item["event"] for item in shown} == set(EVENTS)
+    for item in shown:
+        TypeAdapter(EVENTS[item["event"]]).validate_python(item)
+
+
 def test_the_statuses_of_a_deployment_fit_githubs_published_model(worker: GitHubAccess) -> None:
     identity = read(worker, f"{ROOT}/deployments")[0]["id"]
     shown = read(worker, f"{ROOT}/deployments/{identity}/statuses")

@@ -2,6 +2,8 @@
 
 from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.reading_github import IN_READING_GITHUB
+from tests.mutations.starting_walks import IN_STARTING_WALKS
+from tests.mutations.walking_history import IN_WALKING_HISTORY
 
 WEBHOOKS = "tests/webhooks"
 CLAIMING = f"{WEBHOOKS}/test_claiming.py"
@@ -268,4 +270,12 @@ IN_CELERY = (
     ),
 )
 
-MUTATIONS = (*IN_THE_LETTERBOX, *AT_THE_DOOR, *IN_THE_FACTS, *IN_CELERY, *IN_READING_GITHUB)
+MUTATIONS = (
+    *IN_THE_LETTERBOX,
+    *AT_THE_DOOR,
+    *IN_THE_FACTS,
+    *IN_CELERY,
+    *IN_READING_GITHUB,
+    *IN_STARTING_WALKS,
+    *IN_WALKING_HISTORY,
+)

@@ -35,9 +35,9 @@ class Stamp:
         return f"{self.rank}|{updated}|{observed}|{self.translator_version:04d}|{int(self.is_merged)}|{digest}"
 
     @staticmethod
-    def moment_of(text: str) -> datetime:
-        """The `source_updated_at` of a stamp that was written as text."""
-        return datetime.fromisoformat(text.split("|")[1])
+    def moment_of(text: str) -> datetime | None:
+        """The `source_updated_at` of a stamp that was written as text; None of the empty one."""
+        return datetime.fromisoformat(text.split("|")[1]) if text else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

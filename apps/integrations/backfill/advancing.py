@@ -42,6 +42,7 @@ from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.models import Backfill
+from apps.integrations.reaching import installation_reaching
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.processing.retry import blames_the_payload
 from apps.webhooks.processing.verdicts import describe
@@ -177,11 +178,16 @@ class Turn:
             found = find_again(self.claimed, reader=reader)
         except (Unanswered, UnusablePayload) as error:
             outcome = self._judge(error)
-            return Fail("gone") if isinstance(outcome, FindAgain) else outcome
+            return self._follow_its_installation() if isinstance(outcome, FindAgain) else outcome
         if found == self.claimed:
             return try_again(found.progress, chance=random.random(), reason="gone")  # noqa: S311  as above
         self.claimed = found
         return GoOn(found.progress)
+
+    def _follow_its_installation(self) -> Settled:
+        """Where it was transferred to an account with an installation of ours, that one goes on; else it is gone."""
+        reached_by = installation_reaching([self.claimed.repository_id]).get(self.claimed.repository_id)
+        return Fail("gone") if reached_by in {None, self.claimed.installation_id} else Wait(0.0, "")
 
     def _run_out_of_time(self, error: Exception, reader: Reader) -> bool:
         """What was begun is broken off; less of it is for the next task."""

@@ -16,8 +16,9 @@ from apps.integrations.models import Backfill
 class Progress:
     """How far some walks have come together.
 
-    `total` is what GitHub said of those that have read a page, `unsized` how many have not: no total, rate or end can
-    be told before there is one. `waits_until` is set where nothing may be read before then.
+    `total` is what they will have read at the end, as far as is known; of `unsized` walks it is not, before their first
+    page and where GitHub does not say, so the end may be further away than `eta_s`. `waits_until` is set where nothing
+    may be read before then.
     """
 
     states: Mapping[str, int]
@@ -39,7 +40,7 @@ def progress_of(backfills: Iterable[Backfill], *, budget: RateBudget | None = No
     rows = list(backfills)
     now = timezone.now()
     done = sum(row.items for row in rows)
-    total = sum(size for row in rows if (size := size_of(row)) is not None)
+    total = sum(row.items if (size := size_of(row)) is None else size for row in rows)
     unfinished = [row for row in rows if row.state in Backfill.UNFINISHED]
     rate = _items_per_s(rows, now=now)
     waits_until = _waits_until(unfinished, now=now)

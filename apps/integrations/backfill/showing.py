@@ -105,14 +105,15 @@ def progress_line(progress: Progress, *, now: datetime) -> str:
 def states_words(progress: Progress) -> str:
     """Such as: 3 running, 4 waiting, 1 done."""
     told = [f"{progress.states[state]:,} {state}" for state in FIRST_SHOWN if progress.states.get(state)]
-    return ", ".join(told) + (f" ({progress.unsized:,} not begun)" if progress.unsized else "")
+    return ", ".join(told) + (f" ({progress.unsized:,} of unknown size)" if progress.unsized else "")
 
 
 def read_words(progress: Progress) -> str:
     """Such as: 1,250 of 4,000 items, 12/s, about 4 m 00 s left."""
     size = f"{progress.done:,} of {progress.total:,} items" if progress.total else f"{progress.done:,} items"
     rate = f", {progress.items_per_s:,.1f}/s" if progress.items_per_s else ""
-    eta = f", about {duration(progress.eta_s)} left" if progress.eta_s else ""
+    about = "at least" if progress.unsized else "about"
+    eta = f", {about} {duration(progress.eta_s)} left" if progress.eta_s else ""
     return f"{size}{rate}{eta}"
 
 

@@ -1,8 +1,9 @@
 """Starting walks through history: one statement for any number of repositories, and two starts of one thing are one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -10,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower, Now
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.integrations.backfill.bell import ring_for
 from apps.integrations.backfill.walks import WALKS
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching, readable_installations
@@ -91,6 +93,8 @@ def start(repositories: QuerySet[Repository], *, scope: Scope) -> Started:
         new = _insert_or_widen(reached, scope=scope, streams=streams)
         backfills = Backfill.objects.filter(repository__in=reached, stream__in=streams).unfinished()
         started = tuple(backfills.select_related("repository").order_by("repository__full_name", "pk"))
+        if new:
+            _ring_after_commit(set(reached.values()))
     return Started(
         backfills=started,
         new=new,
@@ -108,6 +112,7 @@ def retry(backfills: QuerySet[Backfill]) -> int:
         failed = Backfill.objects.filter(
             ~Exists(later), pk__in=backfills.order_by().values("pk"), state=Backfill.State.FAILED
         )
+        _ring_after_commit(set(failed.values_list("installation_id", flat=True)))
         return failed.update(
             state=Backfill.State.WAITING,
             reason="",
@@ -184,6 +189,12 @@ def _at_least_one(found: QuerySet[Repository], *, problem: str) -> QuerySet[Repo
     if not found.exists():
         raise NothingToStart(problem)
     return Repository.objects.filter(pk__in=found.order_by().values("pk"))
+
+
+def _ring_after_commit(installation_ids: Iterable[int | None]) -> None:
+    """Whoever is not told now is found by `resume_backfills` within seconds."""
+    for installation_id in installation_ids:
+        transaction.on_commit(partial(ring_for, installation_id), robust=True)
 
 
 def _lock() -> None:

@@ -24,6 +24,7 @@ from apps.integrations.github.budget import THE_APP, Lease, Parked, Purpose, Rat
 from apps.integrations.github.credentials import AppCredentials, app_credentials
 from apps.integrations.github.limits import CORE, GRAPHQL, answered_at, rate_limit
 from apps.integrations.github.verdicts import SECONDARY_S, Kind, Received, Silence, Verdict, judge
+from apps.webhooks.parsing import storable
 
 HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 USER_AGENT = "tformance"
@@ -248,7 +249,7 @@ def _data(received: Received | Silence, *, verdict: Verdict, is_graphql: bool) -
 
 def _document(text: str) -> Any:
     try:
-        return json.loads(text)
+        return storable(json.loads(text), written=text)
     except (ValueError, RecursionError):
         return None
 

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.activity.models import Installation
 
@@ -52,3 +53,8 @@ class Listing(models.Model):
 
     def __str__(self) -> str:
         return f"listing of installation {self.installation_id}"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether its last task stopped in the middle, and waits for nothing."""
+        return bool(self.cursor) and self.lease_until is None and self.not_before <= timezone.now()

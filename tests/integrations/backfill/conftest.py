@@ -1,11 +1,24 @@
-"""The cast of tests about backfill."""
+"""The cast of walks: a repository that an installation reaches, and workers who walk it."""
+
+from collections.abc import Iterator
 
 import pytest
 
-from tests.integrations.backfill.installed import know_every_walk
+from apps.activity.models import Repository
+from apps.integrations.github.access import GitHubAccess
+from tests.integrations.backfill.crew import Crew, forget_messages
+from tests.integrations.backfill.installed import install, reach
 
 
 @pytest.fixture
-def every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stream can be walked."""
-    know_every_walk(monkeypatch)
+def api(db: None) -> Repository:
+    """`acme/api`, as our tables know it before anything of it was read."""
+    install()
+    return reach()
+
+
+@pytest.fixture
+def crew(worker: GitHubAccess) -> Iterator[Crew]:
+    forget_messages()
+    yield Crew(access=worker)
+    forget_messages()

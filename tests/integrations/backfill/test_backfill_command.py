@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from rich.console import Console
 
-from apps.activity.models import Repository
+from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.integrations.backfill import watching
 from apps.integrations.backfill.progress import progress_of
 from apps.integrations.backfill.showing import progress_line, progress_view
@@ -22,14 +22,21 @@ from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.models import Backfill
 from apps.metrics.figures.wording import NO_VALUE
 from apps.teams.models import Team
+from tests.fake_github import faults
+from tests.fake_github.faults import Fault
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
+from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, know_every_walk, reach
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
+pytestmark = pytest.mark.django_db
 STREAMS = len(Backfill.Stream.values)
+
+
+@pytest.fixture(autouse=True)
+def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_every_walk(monkeypatch)
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def connected(fake: FakeGitHub, settings: Any) -> Iterator[FakeGitHub]:
     settings.GITHUB_API_URL = fake.url
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
     github.cache_clear()
-    install()
+    install(listed_at=timezone.now())
     reach()
     yield fake
     github.cache_clear()
@@ -127,6 +134,25 @@ def test_a_repository_nobody_heard_of_is_looked_for_where_its_owner_installed_th
     assert "Nothing is known of stranger/x. " in refused("stranger/x")[0]
 
 
+def test_installations_that_no_webhook_told_of_are_found(connected: FakeGitHub) -> None:
+    RepositoryAccess.objects.all().delete()
+    Installation.objects.all().delete()
+    told = run("--all", "--streams", "issues")
+    assert "GitHub names 1 installation of the App." in told
+    assert "1 walk started" in told or "8 walks started" in told
+    assert Installation.objects.get().listed_at is not None
+
+
+def test_a_key_that_github_refuses_is_said(connected: FakeGitHub) -> None:
+    connected.spoil(
+        Fault(faults.status(401, {"message": "A JSON web token could not be decoded"}), faults.below("/app"))
+    )
+    assert refused("acme/web") == (
+        "GitHub does not tell where the App is installed: A JSON web token could not be decoded.",
+        1,
+    )
+
+
 def test_a_team_that_is_not_there_is_said() -> None:
     assert refused("--all", "--list", "--team", "nobody") == ("There is no team 'nobody'; there are none yet.", 1)
 
@@ -208,9 +234,9 @@ def test_waiting_ends_when_all_is_done(connected: FakeGitHub, quickly: None) -> 
     timer.start()
     told = run("acme/api", "--streams", "issues", "--wait").splitlines()
     timer.join()
-    assert told[1].endswith("1 waiting (1 not begun); 0 items; 0 points")
+    assert told[1].endswith("1 waiting (1 of unknown size); 0 items; 0 points")
     assert watching.NO_WORKER in told
-    assert told[-1] == "Done: 30 items."
+    assert told[-1] == "Done: 30 items read, 0 points spent."
 
 
 @pytest.mark.django_db(transaction=True)
@@ -279,8 +305,8 @@ def test_the_live_display_fits_80_columns_and_shows_what_happens_first(connected
         f"pull_requests {NO_VALUE} failed: forbidden",
     ]
     told = "\n".join(lines)
-    assert "1 running, 1 failed, 1 waiting (1 not begun)" in told
-    assert "1,250 of 4,000 items, 4.2/s, about 11 m" in told
+    assert "1 running, 1 failed, 1 waiting (1 of unknown size)" in told
+    assert "1,250 of 4,000 items, 4.2/s, at least 11 m" in told
     assert "50 points spent in 52 calls" in told
     assert "installation 7: 4,999 of 5,000 graphql left until" in told
 

@@ -14,16 +14,21 @@ from apps.integrations.backfill.starting import Scope
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.totals import MOST_AT_ONCE, totals_query
 from tests.fake_github import faults
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Change, Fault
 from tests.fake_github.generated import Size
 from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import points_of
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.installed import MONDAY, install, know_every_walk, reach
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
+pytestmark = pytest.mark.django_db
 GRAPHQL = ("pull_requests", "issues", "releases", "deployments", "commits")
+
+
+@pytest.fixture(autouse=True)
+def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_every_walk(monkeypatch)
 
 
 def counting(worker: GitHubAccess, *names: str, since: Any = None, streams: tuple[str, ...] = GRAPHQL) -> Counting:
@@ -135,6 +140,53 @@ def test_too_much_at_once_is_asked_for_in_halves(fake: FakeGitHub, worker: GitHu
     )
     found = counting(worker, streams=("pull_requests",))
     assert [found.items[number]["pull_requests"] for number in range(1, 6)] == [1, 2, 3, 4, 5]
+
+
+def comments(count: int, *, of: FakeGitHub) -> Change:
+    """One comment a page, of so many."""
+    pages = {"next": 2, "last": count}
+    links = ", ".join(f'<{of.url}/x?per_page=1&page={page}>; rel="{name}"' for name, page in pages.items())
+    return faults.status(200, [{"id": 1}], link=links if count > 1 else "")
+
+
+@pytest.mark.parametrize("count", [1, 57])
+def test_comments_are_counted_by_their_last_page(fake: FakeGitHub, worker: GitHubAccess, count: int) -> None:
+    install()
+    reach()
+    fake.spoil(Fault(comments(count, of=fake), faults.below("/repos/acme/api/issues/comments")))
+    found = counting(worker, since=MONDAY, streams=("issue_comments",))
+    assert found.items[API]["issue_comments"] == count
+    assert "issue_comments" not in found.estimated
+
+
+def test_runs_are_counted_in_their_window(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install()
+    reach()
+    assert counting(worker, streams=("workflow_runs",)).items[API]["workflow_runs"] == 5
+    assert counting(worker, since=MONDAY, streams=("workflow_runs",)).items[API]["workflow_runs"] == 0
+
+
+def test_beyond_the_largest_comments_are_judged_by_those(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.integrations.backfill.counting.MOST_COUNTED", 1)
+    install()
+    for number, pulls in enumerate((9, 99, 19), start=1):
+        fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=pulls))
+        reach(f"acme/r{number}", number)
+    fake.spoil(Fault(comments(300, of=fake), faults.below("/repos/acme/r2/pulls/comments")))
+    found = counting(worker, streams=("review_comments",))
+    assert {number: items["review_comments"] for number, items in found.items.items()} == {1: 30, 2: 300, 3: 60}
+    assert found.estimated == {"review_comments"}
+
+
+def test_a_list_that_github_refuses_is_said(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install()
+    reach()
+    refusal = {"message": "Resource not accessible by integration"}
+    fake.spoil(Fault(faults.status(403, refusal), faults.below("/repos/acme/api/actions/runs")))
+    found = counting(worker, streams=("workflow_runs",))
+    assert found.uncounted == [Uncounted(what="workflow_runs of acme/api", why=refusal["message"])]
 
 
 def test_a_spent_limit_is_said_once_and_nothing_more_is_asked(fake: FakeGitHub, worker: GitHubAccess) -> None:

@@ -1,6 +1,9 @@
 """Listing installations: what signals left unverified is settled, and what is newly reached has its history read."""
 
+import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,8 +12,9 @@ from django.utils import timezone
 from apps.activity.facts import Source, evidence
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.activity.record import record
-from apps.integrations import listing
+from apps.integrations import listing, listing_errand
 from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.shared_memory import shared_memory
 from apps.integrations.listing import due_installations, list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.integrations.story.shapes import Json
@@ -21,16 +25,22 @@ from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Size, acme
 from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.installed import backfill
+from tests.integrations.backfill.installed import backfill, know_every_walk
 from tests.integrations.translating import translate
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
+pytestmark = pytest.mark.django_db
 STREAMS = len(Backfill.Stream.values)
 LIST = "/installation/repositories"
 STRANGER = Account(501, "stranger", "Organization")
+
+
+@pytest.fixture(autouse=True)
+def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_every_walk(monkeypatch)
 
 
 def tell(event: str, payload: Json, *, ago: timedelta) -> datetime:
@@ -214,7 +224,7 @@ def test_a_long_list_goes_on_in_the_next_task(
 ) -> None:
     many(fake, 230)
     installed(fake)
-    monkeypatch.setattr(listing, "RUN_S", -1.0)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
     seen = []
     while is_due():
         row = list_installation(ACME, access=worker)
@@ -229,7 +239,7 @@ def test_a_list_begun_too_long_ago_begins_again(
 ) -> None:
     many(fake, 230)
     installed(fake)
-    monkeypatch.setattr(listing, "RUN_S", -1.0)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
     list_installation(ACME, access=worker)
     Listing.objects.update(began_at=timezone.now() - timedelta(minutes=11))
     row = list_installation(ACME, access=worker)
@@ -345,9 +355,10 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
 
 def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
-    errand = listing.Errand.of(claimed(), access=worker)
+    row = claimed()
+    errand = listing_errand.Errand.of(row, claim_number=row.claim_number, access=worker)
     claimed()
-    with pytest.raises(listing.LostListing):
+    with pytest.raises(listing_errand.LostListing):
         errand.run()
     assert accesses() == {API: (True, False)}
     assert Backfill.objects.count() == 0
@@ -357,6 +368,37 @@ def claimed() -> Listing:
     Listing.objects.update_or_create(installation_id=ACME, defaults={"lease_until": None})
     assert Listing.objects.claim() == 1
     return Listing.objects.get()
+
+
+def test_workers_are_told_of_what_is_due(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
+    assert listing.ring_for_due() == 0, "without credentials nobody can be asked"
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    assert messages(listing.ring_for_due) == [(listing.FIND_TASK, "()")], "no webhook told of any installation"
+    installed(fake)
+    assert messages(listing.ring_for_due) == [(listing.LIST_TASK, f"[{ACME}]")]
+    list_installation(ACME, access=worker)
+    assert messages(listing.ring_for_due) == []
+
+
+def test_a_long_list_rings_for_the_task_that_goes_on(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(fake, 130)
+    installed(fake)
+    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
+    go_on = partial(listing.list_or_go_on, ACME, access=worker)
+    assert messages(go_on) == [(listing.LIST_TASK, f"[{ACME}]")]
+    assert messages(go_on) == []
+    assert len(accesses()) == 131
+
+
+def messages(ring: Callable[[], object]) -> list[tuple[str, str]]:
+    """The messages that this sends: tasks and their arguments."""
+    shared_memory().delete("maintenance")
+    ring()
+    sent = [json.loads(message)["headers"] for message in shared_memory().lrange("maintenance", 0, -1)]
+    shared_memory().delete("maintenance")
+    return [(headers["task"], headers["argsrepr"]) for headers in sent]
 
 
 def test_what_is_newly_reached_has_its_last_days_read_once(
@@ -470,7 +512,7 @@ def test_a_kill_between_the_list_and_its_walks_leaves_neither(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killing:
-        killing.setattr(listing, "read_history_of", die)
+        killing.setattr(listing_errand, "read_history_of", die)
         with pytest.raises(KeyboardInterrupt):
             list_installation(ACME, access=worker)
     assert accesses() == {API: (True, False)}

@@ -154,9 +154,10 @@ def test_what_cannot_be_used_is_found_gone_around_and_named_if_even_that_fails()
 @pytest.mark.parametrize(
     ("progress", "outcome"),
     [
-        (failed(WHOLE, 1), GoOn(failed(WHOLE, 1))),
-        (failed(WHOLE, 2), GoOn(Progress(page_size=12, attempts=2))),
-        (failed(SINGLE, 2), GoOn(failed(AROUND, 2))),
+        (failed(WHOLE, 2), GoOn(failed(WHOLE, 2))),
+        (failed(WHOLE, 3), GoOn(Progress(page_size=12, attempts=3))),
+        (failed(SINGLE, 7), GoOn(failed(SINGLE, 7))),
+        (failed(SINGLE, 8), GoOn(failed(AROUND, 8))),
         (failed(AROUND, 3), GoOn(failed(AROUND, 3))),
         (failed(AROUND, MOST_ATTEMPTS), Fail("crashed")),
     ],

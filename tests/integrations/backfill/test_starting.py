@@ -6,19 +6,26 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.integrations.backfill.bell import AT_ONCE
 from apps.integrations.backfill.starting import NothingToStart, Scope, chosen, retry, start
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
+from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, know_every_walk, reach
+from tests.webhooks.conftest import eventually
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_walk")]
+pytestmark = pytest.mark.django_db
 PULLS = Scope(streams=("pull_requests",))
 everything = Repository.objects.all
+
+
+@pytest.fixture(autouse=True)
+def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_every_walk(monkeypatch)
 
 
 def since(days: int) -> Scope:
@@ -105,6 +112,20 @@ def test_a_paused_walk_that_is_widened_stays_paused() -> None:
     backfill(reach(), state="paused", since=MONDAY)
     [row] = start(everything(), scope=PULLS).backfills
     assert (row.state, row.since) == ("paused", None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_are_told_of_a_start_once_it_is_committed() -> None:
+    install()
+    reach()
+    start(everything(), scope=Scope())
+    assert Backfill.objects.filter(rung_at__isnull=False).count() == AT_ONCE
+    Backfill.objects.update(rung_at=None)
+    start(everything(), scope=Scope())
+    assert not Backfill.objects.filter(rung_at__isnull=False).exists(), "nothing is new"
+    Backfill.objects.update(state="failed", finished_at=MONDAY)
+    retry(Backfill.objects.all())
+    assert Backfill.objects.filter(rung_at__isnull=False).count() == AT_ONCE
 
 
 @pytest.mark.django_db(transaction=True)
@@ -274,6 +295,32 @@ def test_of_two_failures_the_later_one_goes_on() -> None:
     later = backfill(repository, state="failed")
     assert retry(Backfill.objects.all()) == 1
     assert [row.pk for row in Backfill.objects.unfinished()] == [later.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_retry_that_meets_a_start_waits_for_it() -> None:
+    backfill(reach_one(), state="failed")
+    is_started, told = threading.Event(), list[int]()
+
+    def start_slowly() -> None:
+        with transaction.atomic():
+            start(everything(), scope=PULLS)
+            is_started.set()
+            eventually(lambda: _waiting_for_a_lock() or told)
+
+    def retry_meanwhile() -> None:
+        is_started.wait()
+        told.append(retry(Backfill.objects.all()))
+
+    in_threads(start_slowly, retry_meanwhile)
+    assert told == [0]
+    assert Backfill.objects.unfinished().count() == 1
+
+
+def _waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return cursor.fetchone() is not None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,6 +8,7 @@ from typing import Any
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered, Walk
+from apps.integrations.backfill.walks.pull_request_place import read_place
 from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.verdicts import Kind
@@ -40,6 +41,18 @@ class Walked:
         return sum(page.items for page in self.pages)
 
 
+def reader_of(worker: GitHubAccess) -> Reader:
+    return Reader(access=worker, installation_id=ACME, purpose=BACKFILL)
+
+
+class OnlyStepsOver(PullRequestWalk):
+    """As if GraphQL could not show a single one."""
+
+    def read(self, errand: Errand, reader: Reader) -> Page:
+        is_owed = bool(errand.cursor) and bool(read_place(errand.cursor).owed)
+        return super().read(errand, reader) if is_owed else self.step_over(errand, reader)
+
+
 def walk_through(
     worker: GitHubAccess,
     errand: Errand,
@@ -48,18 +61,19 @@ def walk_through(
     between: Callable[[int], None] = lambda pages: None,
 ) -> Walked:
     """Every page to the end; where GitHub cannot, half as much is asked for, and one alone is stepped over."""
-    walk, walked, steps_over = by or PullRequestWalk(), Walked(), False
+    walk, walked, steps_over, usual = by or PullRequestWalk(), Walked(), False, errand.page_size
     while True:
-        reader = Reader(access=worker, installation_id=ACME, purpose=BACKFILL)
+        reader = reader_of(worker)
         try:
             page = walk.step_over(errand, reader) if steps_over else walk.read(errand, reader)
         except Unanswered as unanswered:
-            assert unanswered.answer.kind is Kind.SHRINK, unanswered.answer
-            assert not steps_over
+            if unanswered.answer.kind is not Kind.SHRINK or steps_over:
+                raise
             steps_over = errand.page_size == 1
             errand = replace(errand, page_size=max(1, errand.page_size // 2))
             continue
-        steps_over = False
+        if steps_over:
+            steps_over, errand = False, replace(errand, page_size=usual)
         record([evidence(Source(kind="api", key="backfill"), page.facts)])
         walked.pages.append(page)
         walked.skipped += page.skipped

@@ -17,6 +17,7 @@ from apps.integrations.backfill.walks.pull_request_place import Owed, Place
 from apps.integrations.backfill.walks.pull_request_rest import REFUSALS, read_part
 from apps.integrations.backfill.walks.pull_request_sweeps import find_missing
 from apps.integrations.github.answers import Answer
+from apps.integrations.github.verdicts import Kind
 
 MOST_TRIES = 3
 SWITCHES = {"withLabels": "labels", "withReviews": "reviews", "withCommits": "commits", "withTimeline": "timelineItems"}
@@ -82,10 +83,10 @@ def _read_whole(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
 
 
 def _ask(name: str, variables: dict[str, Any], *, reader: Reader) -> Answer | None:
-    """None where GitHub refuses for good: REST may still show it, or tells better what is the matter."""
+    """None where GraphQL does not show it, however small the question: REST may, or tells what is the matter."""
     try:
         return reader.graphql(name, variables)
     except Unanswered as unanswered:
-        if unanswered.answer.kind in REFUSALS:
+        if unanswered.answer.kind in {*REFUSALS, Kind.SHRINK}:
             return None
         raise

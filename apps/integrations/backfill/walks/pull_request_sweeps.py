@@ -44,7 +44,7 @@ def read_nodes(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found, 
     found += [_holes(wanted, place=place, count=errand.page_size), _errors_elsewhere(answer)]
     page = together(found)
     is_bounded = errand.since is not None or errand.until is not None
-    after = passed(place, listed=listed, is_past=is_past, errand=errand, answer=answer)
+    after = _passed(place, listed=listed, is_past=is_past, errand=errand, answer=answer)
     return page, replace(after, owed=page.owed), None if is_bounded else listed["totalCount"]
 
 
@@ -54,19 +54,19 @@ def read_numbers(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found
     listed = answer.data["repository"]["pullRequests"]
     wanted, is_past = _wanted(listed["nodes"], place=place, errand=errand)
     found = together(_named(wanted, answer=answer, seen=()))
-    after = passed(place, listed=listed, is_past=is_past, errand=errand, answer=answer)
+    after = _passed(place, listed=listed, is_past=is_past, errand=errand, answer=answer)
     return found, replace(after, owed=found.owed)
 
 
 def find_missing(owed: Owed, *, place: Place, errand: Errand, reader: Reader) -> Found:
-    """Which pull requests were the holes of a page: each is left to REST."""
-    asked = _variables(replace(place, after=owed.after["page"]), errand=errand, first=owed.count)
-    answer = reader.graphql("pull_request_numbers", asked)
-    wanted, _ = _wanted(answer.data["repository"]["pullRequests"]["nodes"], place=place, errand=errand)
+    """Which pull requests were the holes of a page: each is left to REST. The sweep of the page may be over since."""
+    there = replace(place, down_to=errand.since, after=owed.after["page"])
+    answer = reader.graphql("pull_request_numbers", _variables(there, errand=errand, first=owed.count))
+    wanted, _ = _wanted(answer.data["repository"]["pullRequests"]["nodes"], place=there, errand=errand)
     return together(_named(wanted, answer=answer, seen=owed.seen))
 
 
-def passed(place: Place, *, listed: Node, is_past: bool, errand: Errand, answer: Answer) -> Place:
+def _passed(place: Place, *, listed: Node, is_past: bool, errand: Errand, answer: Answer) -> Place:
     """The place after a page: further on, at the top again, or at the end.
 
     What was updated during a sweep moved above it, so another follows, down to where the last one began; one that
@@ -109,7 +109,7 @@ def _holes(wanted: list[tuple[int, Node | None]], *, place: Place, count: int) -
 
 def _named(wanted: list[tuple[int, Node | None]], *, answer: Answer, seen: tuple[int, ...]) -> Iterator[Found]:
     """Those that are not among `seen`; what is a hole here as well is left out."""
-    neighbour = "at the top of the list"
+    neighbour = "at the top of a page"
     for at, node in wanted:
         if node is None:
             why = "; ".join(error.message for error in errors_below(answer, (*AT, at)))

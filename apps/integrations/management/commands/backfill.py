@@ -13,7 +13,7 @@ from apps.activity.models import Repository
 from apps.encryption import Undecryptable
 from apps.integrations.backfill.asking import EXAMPLES, STREAMS, Help, add_arguments
 from apps.integrations.backfill.forecast import forecast
-from apps.integrations.backfill.learning import list_owners_of, unknown_names
+from apps.integrations.backfill.learning import Learning
 from apps.integrations.backfill.showing import forecast_view, unreachable_lines, walk_table
 from apps.integrations.backfill.starting import NothingToStart, Scope, Started, chosen, retry, start
 from apps.integrations.backfill.watching import watch
@@ -64,7 +64,9 @@ background. Two starts of one thing are one; what asks for more widens the first
         self._require_choice(options)
         app_credentials()  # or nothing is started that could never be read
         scope = Scope(since=options["since"], until=options["until"], streams=options["streams"] or STREAMS)
-        self._learn(options["full_names"])
+        Learning(access=github(), say=self.say).about(
+            full_names=options["full_names"], installation_id=options["installation"], everything=options["all"]
+        )
         repositories = self._chosen(options)
         if options["dry_run"]:
             self._forecast(repositories, scope=scope)
@@ -75,11 +77,6 @@ background. Two starts of one thing are one; what asks for more widens the first
             self._wait(started)
         if started.unreachable:
             raise CommandError(f"{counted(len(started.unreachable), 'repository')} could not be started.")
-
-    def _learn(self, names: Sequence[str]) -> None:
-        """Ask the installations on their owners for those that nobody has heard of."""
-        if unknown := unknown_names(names):
-            list_owners_of(unknown, access=github(), say=self.say)
 
     def _chosen(self, options: dict[str, Any]) -> QuerySet[Repository]:
         return chosen(
@@ -135,7 +132,8 @@ background. Two starts of one thing are one; what asks for more widens the first
             raise CommandError(
                 f"{counted(len(unread), 'walk')} did not come to an end; --retry lets failed ones go on."
             )
-        self.say(f"Done: {counted(sum(row.items for row in rows), 'item')}.")
+        read, points = sum(row.items for row in rows), sum(row.points for row in rows)
+        self.say(f"Done: {counted(read, 'item')} read, {counted(points, 'point')} spent.")
 
     def _forecast(self, repositories: QuerySet[Repository], *, scope: Scope) -> None:
         found = forecast(repositories, scope=scope, access=github(), patience_s=PATIENCE_S)

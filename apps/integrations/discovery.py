@@ -1,0 +1,81 @@
+"""Finding the App's installations through the API: not each of them sends a webhook when it comes, or when it goes."""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from apps.activity.facts import Fact, ListingNeeded, evidence
+from apps.activity.models import Installation
+from apps.activity.record import record
+from apps.integrations.backfill.walking import Unanswered
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.budget import Priority, Purpose
+from apps.integrations.github.credentials import app_credentials, has_credentials
+from apps.integrations.github.reading import Reading
+from apps.integrations.github.snapshots.installations import standing_facts
+from apps.integrations.github.verdicts import Kind
+from apps.integrations.listing_errand import SETTLED, SOURCE
+from apps.webhooks.errors import UnusablePayload
+
+FIRST_PAGE = "/app/installations?per_page=100"
+PURPOSE = Purpose(priority=Priority.LIVE, subject="installations")
+logger = logging.getLogger(__name__)
+
+
+def look_for_installations(*, access: GitHubAccess) -> int | None:
+    """Find installations, if GitHub can be asked and answers; how many there are. What it did not say is logged."""
+    if not has_credentials():
+        return None
+    try:
+        return find_installations(access=access)
+    except Unanswered as refusal:
+        logger.warning("installations_not_told", extra={"verdict": refusal.answer.kind.name.lower()})
+    except UnusablePayload as error:
+        logger.warning("installations_not_told", extra={"words": str(error)})
+    return None
+
+
+def find_installations(*, access: GitHubAccess) -> int:
+    """Record every installation that GitHub knows of the App; how many. Unanswered or UnusablePayload otherwise.
+
+    Those that we know and GitHub does not name are to be listed, which tells what became of them. NoCredentials where
+    GitHub cannot be asked at all.
+    """
+    as_of = _database_time() - SETTLED
+    found = list(_read(access))
+    facts = [fact for installation in found for fact in standing_facts(installation, as_of=as_of)]
+    ids = {installation.id() for installation in found}
+    with transaction.atomic():
+        record([evidence(SOURCE, [*facts, *_unnamed(ids)])])
+    return len(found)
+
+
+def _read(access: GitHubAccess) -> Iterator[Reading]:
+    path: str | None = FIRST_PAGE
+    while path is not None:
+        answer = access.get_as_app(path, purpose=PURPOSE)
+        if answer.kind is not Kind.OK:
+            raise Unanswered(answer)
+        if not isinstance(answer.data, list):
+            raise UnusablePayload("shape_mismatch", "the installations are no list")
+        for place, described in enumerate(answer.data):
+            now = timezone.now()
+            yield Reading(described, path=f"installations[{place}]", arrived_at=now, observed_at=answer.observed_at)
+        path = answer.next_path
+
+
+def _database_time() -> datetime:
+    """Signals are stamped by the database's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def _unnamed(ids: set[int]) -> Iterator[Fact]:
+    own = Installation.objects.filter(app_id=app_credentials().app_id, deleted_at=None).exclude(pk__in=ids)
+    for installation_id in own.values_list("pk", flat=True):
+        yield ListingNeeded(github_id=installation_id, needs_listing_at=timezone.now())

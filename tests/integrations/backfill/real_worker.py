@@ -1,0 +1,117 @@
+"""A real Celery worker that walks through the fake GitHub, and may be killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from django.db import connection
+
+from apps.integrations.backfill import bell
+from apps.integrations.github.budget import key
+from apps.integrations.github.shared_memory import shared_memory
+from apps.integrations.models import Backfill
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME
+from tests.integrations.backfill.crew import QUEUE
+from tests.webhooks.conftest import eventually
+
+COMMAND = (
+    *(sys.executable, "-m", "celery", "--app", "tformance", "worker", "--pool", "prefork", "--queues", QUEUE),
+    *("--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class RealWorker:
+    """A main process and one child, which does the work."""
+
+    environment: dict[str, str]
+    process: "subprocess.Popen[bytes] | None" = field(default=None)
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, "--concurrency", "1"],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    @property
+    def main(self) -> psutil.Process:
+        assert self.process is not None
+        return psutil.Process(self.process.pid)
+
+    def children(self) -> list[psutil.Process]:
+        return self.main.children()
+
+    def kill_child(self) -> bool:
+        """Kill -9 whoever works; whether there was anybody."""
+        found = self.children()
+        for child in found:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        return bool(found)
+
+    def kill(self) -> None:
+        """Kill -9 all of it, as a machine that loses its power."""
+        assert self.process is not None
+        living = [self.main, *self.children()]
+        for one in living:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """As a deployment does: whatever was begun is finished."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextmanager
+def working(fake: FakeGitHub, *, crash_folder: Path | None = None) -> Iterator[RealWorker]:
+    """A worker on the tests' database that takes the fake for GitHub."""
+    address = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": address,
+        "TFORMANCE_ROLE": "worker",
+        "GITHUB_API_URL": fake.url,
+        "GITHUB_APP_ID": str(APP_ID),
+        "GITHUB_APP_PRIVATE_KEY": app_pem(),
+        "CRASH_AT": str(crash_folder or ""),
+    }
+    worker = RealWorker(environment=environment)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def let_a_minute_pass() -> None:
+    """Whatever the dead still hold, in the database and of GitHub's budget, is free."""
+    Backfill.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z")
+    shared_memory().delete(key(ACME, "leases"))
+
+
+def ring_until_over(*, within_s: float) -> None:
+    """Beat goes on ringing until every walk is through."""
+
+    def is_over() -> bool:
+        bell.ring_for(None)
+        return not Backfill.objects.unfinished().exists()
+
+    eventually(is_over, within_s=within_s)

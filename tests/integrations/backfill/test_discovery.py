@@ -1,0 +1,71 @@
+"""Installations that no webhook told of are found, and those that went unheard are looked after."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.activity.models import Contributor, Installation
+from apps.integrations import discovery
+from apps.integrations.discovery import find_installations, look_for_installations
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.listing import due_installations
+from apps.integrations.story.shapes.accounts import Account
+from tests.fake_github import faults
+from tests.fake_github.faults import Fault
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BETA
+from tests.integrations.backfill.installed import install
+
+pytestmark = pytest.mark.django_db
+PATH = discovery.FIRST_PAGE.partition("?")[0]
+
+
+@pytest.fixture(autouse=True)
+def _our_app(settings: Any) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+
+
+def test_an_installation_that_sent_no_webhook_is_found_and_due(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    assert find_installations(access=worker) == 1
+    installation = Installation.objects.get()
+    assert (installation.pk, installation.account_id, installation.is_suspension_verified) == (ACME, 500, True)
+    assert list(due_installations(app_id=APP_ID)) == [installation]
+
+
+def test_of_a_stranger_no_more_is_learned_than_who_it_is(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
+    settings.ALLOWED_ACCOUNTS = ["acme"]
+    fake.world.install(BETA, Account(501, "stranger", "Organization"))
+    assert find_installations(access=worker) == 2
+    assert Contributor.objects.get(pk=501).login == "stranger"
+    assert [found.pk for found in due_installations(app_id=APP_ID)] == [ACME]
+
+
+def test_a_suspension_that_nobody_told_of_is_seen(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install(app_id=APP_ID)
+    fake.world.suspend(ACME)
+    find_installations(access=worker)
+    installation = Installation.objects.get()
+    assert installation.suspended_at is not None
+    assert installation.last_suspended_at == installation.suspended_at
+
+
+def test_one_that_github_does_not_name_is_asked_after(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install(BETA, app_id=APP_ID, listed_at=timezone.now() - timedelta(days=1))
+    assert not due_installations(app_id=APP_ID).exists()
+    find_installations(access=worker)
+    installation = Installation.objects.get(pk=BETA)
+    assert installation.deleted_at is None, "a list alone ends nothing"
+    assert BETA in {found.pk for found in due_installations(app_id=APP_ID)}
+
+
+@pytest.mark.parametrize("answer", [faults.status(502), faults.status(200, {}), faults.status(200, [{"id": 7}])])
+def test_a_list_that_cannot_be_read_changes_nothing(fake: FakeGitHub, worker: GitHubAccess, answer: Any) -> None:
+    install(BETA, app_id=APP_ID, listed_at=timezone.now() - timedelta(days=1))
+    fake.spoil(Fault(answer, lambda asked: asked.path == PATH))
+    assert look_for_installations(access=worker) is None
+    assert Installation.objects.count() == 1
+    assert not due_installations(app_id=APP_ID).exists()

@@ -1,0 +1,160 @@
+"""Many walks within the limits: nobody asks in vain, nobody sleeps, no account keeps another waiting."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from apps.activity.models import PullRequest, Repository
+from apps.integrations.models import Backfill
+from tests.fake_github.faults import Fault, graphql, secondary, slow
+from tests.fake_github.generated import Size
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BETA, WEB, Clock
+from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.installed import backfill, install, reach
+from tests.webhooks.conftest import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TOOLS = 13
+
+
+def add_repository(fake: FakeGitHub, name: str, repository_id: int, *, installation_id: int = ACME) -> Backfill:
+    """Another repository of 30 pull requests, and the walk through it."""
+    fake.world.add(name, installation_id=installation_id, repository_id=repository_id, size=Size(pull_requests=30))
+    owner_id = 600 if installation_id == BETA else 500
+    known = reach(f"acme/{name}", repository_id, installation_id=installation_id, owner_id=owner_id)
+    return backfill(known, installation_id=installation_id, page_size=5)
+
+
+def is_over() -> bool:
+    return not Backfill.objects.unfinished().exists()
+
+
+@contextmanager
+def beating(crew: Crew, *, every_s: float = 0.2) -> Iterator[None]:
+    """Beat rings and workers work until the end of the block; only time is short here."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(every_s):
+            crew.ring()
+            crew.work()
+        connection.close()
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_spent_limit_is_waited_for_without_a_call_and_the_walk_goes_on_by_itself(
+    fake: FakeGitHub, api: Repository, crew: Crew
+) -> None:
+    """Two hundred points are less than what backfill leaves to others."""
+    fake.limits.leave(ACME, "graphql", remaining=200, resets_in_s=20)
+    row = crew.advance(backfill(api, page_size=5, installation_id=ACME))
+    assert (row.state, row.reason, row.attempts, row.calls) == ("waiting", "spent", 0, 1), "the first call told"
+    assert 17 < (row.not_before - timezone.now()).total_seconds() <= 20
+    assert (row.lease_until, row.leased_by) == (None, ""), "nobody holds it"
+    with beating(crew):
+        time.sleep(3)
+        assert len(fake.calls("graphql")) == 1
+        assert crew.tasks == [], "no worker was even told of it"
+        eventually(is_over, within_s=40)
+    row.refresh_from_db()
+    assert (row.state, row.items) == ("done", 30)
+    assert len(fake.calls("graphql")) == row.calls
+
+
+def test_what_one_walk_was_told_of_a_limit_the_others_need_not_find_out(
+    fake: FakeGitHub, api: Repository, crew: Crew
+) -> None:
+    rows = [backfill(api, page_size=5, installation_id=ACME), add_repository(fake, "web", WEB)]
+    issues = backfill(api, stream="issues", installation_id=ACME)
+    fake.limits.leave(ACME, "graphql", remaining=200, resets_in_s=1800)
+    crew.advance(rows[0])
+    waiting = Backfill.objects.filter(reason="spent", not_before__gt=timezone.now() + timedelta(seconds=1700))
+    assert set(waiting) == set(rows), "those that ask for the same"
+    issues.refresh_from_db()
+    assert (issues.reason, issues.not_before < timezone.now()) == ("", True)
+
+
+def test_a_secondary_limit_is_obeyed_and_one_request_asks_whether_it_is_over(
+    fake: FakeGitHub, api: Repository, crew: Crew, clock: Clock
+) -> None:
+    backfill(api, page_size=5, installation_id=ACME)
+    add_repository(fake, "web", WEB)
+    add_repository(fake, "tools", TOOLS)
+    fake.spoil(Fault(secondary(retry_after_s=60), graphql, times=2))
+
+    def all_wait() -> bool:
+        crew.ring()
+        crew.work(hands=4)
+        return Backfill.objects.filter(state="waiting", reason="blocked", attempts=0).count() == 3
+
+    for window in (1, 2):
+        eventually(all_wait)
+        assert refusals(fake) == Counter({ACME: window}), "one 403 in each window"
+        clock.wind(61)
+        Backfill.objects.update(not_before=timezone.now(), rung_at=None)
+    while not is_over():
+        crew.ring()
+        crew.work()
+    assert refusals(fake) == Counter({ACME: 2})
+    assert PullRequest.objects.count() == 90
+
+
+def refusals(fake: FakeGitHub) -> Counter[int]:
+    """How often GitHub was asked in vain, by installation. The fake notes what a fault replaces as 500."""
+    return Counter(call.payer for call in fake.calls("graphql") if call.status == 500)
+
+
+def test_an_installation_that_has_spent_its_limit_does_not_slow_another(
+    fake: FakeGitHub, api: Repository, crew: Crew
+) -> None:
+    fake.world.install(BETA)
+    install(BETA, login="beta", account_id=600)
+    spent = [backfill(api, page_size=5, installation_id=ACME), add_repository(fake, "web", WEB)]
+    other = add_repository(fake, "tools", TOOLS, installation_id=BETA)
+    fake.limits.leave(ACME, "graphql", remaining=0, resets_in_s=1800)
+    started_s = time.monotonic()
+    crew.ring()
+    crew.work()
+    took_s = time.monotonic() - started_s
+    other.refresh_from_db()
+    assert (other.state, other.items) == ("done", 30)
+    for row in spent:
+        row.refresh_from_db()
+        assert (row.state, row.reason, row.items) == ("waiting", "spent", 0)
+    assert len(fake.calls("graphql", payer=ACME)) <= 1
+    assert took_s < 15
+
+
+def test_four_workers_keep_one_request_of_an_installation_in_flight_and_all_of_its_walks_in_turn(
+    fake: FakeGitHub, api: Repository, crew: Crew
+) -> None:
+    rows = [backfill(api, page_size=5, installation_id=ACME)]
+    rows += [add_repository(fake, "web", WEB), add_repository(fake, "tools", TOOLS)]
+    fake.spoil(Fault(slow(0.05), graphql, times=None, is_instead=False))
+    finished: list[int] = []
+    while not is_over():
+        crew.ring()
+        crew.work(hands=4)
+        finished.append(Backfill.objects.filter(state="done").count())
+    assert fake.most_at_once[ACME, "graphql"] == 1
+    assert PullRequest.objects.count() == 90
+    assert set(Backfill.objects.values_list("state", "items", "attempts")) == {("done", 30, 0)}
+    assert sum(row.calls for row in Backfill.objects.all()) == len(fake.calls("graphql")), "no page was read twice"
+    pages = [call.document["variables"].get("name") for call in fake.calls("graphql")]
+    first_half = Counter(name for name in pages[: len(pages) // 2] if name)
+    assert set(first_half) == {"api", "web", "tools"}, "each had turns before any of them was through"

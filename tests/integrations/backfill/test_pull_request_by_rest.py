@@ -1,0 +1,100 @@
+"""A pull request that GraphQL does not show is read by REST, to the same rows; what REST refuses too is named."""
+
+import pytest
+
+from apps.activity.models import Contributor, PullRequest, PullRequestCommit
+from apps.integrations.backfill.walking import Skipped, Unanswered
+from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.verdicts import Kind
+from tests.activity.tables import clear
+from tests.fake_github import faults, rest_api
+from tests.fake_github.faults import Fault
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.truth import RepositoryTruth
+from tests.integrations.backfill.twelve import FORBIDDEN, ITS_TIMELINE, SEVENTH, assert_whole, paths, spoil, twelve, web
+from tests.integrations.backfill.walking import OnlyStepsOver, reader_of, walk_through
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def truth(fake: FakeGitHub) -> RepositoryTruth:
+    return twelve(fake)
+
+
+def test_one_that_is_too_much_even_alone_is_read_by_rest(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    spoil(fake, faults.poison(7))
+    walked = walk_through(worker, web())
+    assert (walked.items, walked.skipped) == (12, [])
+    assert_whole(fake)
+    assert paths(fake) == [SEVENTH, f"{SEVENTH}/reviews", f"{SEVENTH}/commits", ITS_TIMELINE]
+
+
+def test_all_of_them_by_rest_come_to_the_same_rows(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However short the pages of REST are."""
+    monkeypatch.setattr(rest_api, "MOST_PER_PAGE", 20)
+    walk_through(worker, web())
+    people = set(Contributor.objects.values_list("github_id", "login", "kind"))
+    clear()
+    walked = walk_through(worker, web(page_size=1), by=OnlyStepsOver())
+    assert (walked.items, walked.skipped) == (12, [])
+    assert_whole(fake)
+    assert set(Contributor.objects.values_list("github_id", "login", "kind")) == people
+    assert len(paths(fake)) > 4 * 12
+
+
+def test_a_commit_list_that_rest_cuts_off_is_not_called_complete(
+    fake: FakeGitHub, worker: GitHubAccess, truth: RepositoryTruth
+) -> None:
+    spoil(fake, faults.poison(7))
+    pull = truth.pull_requests.get(7)
+    assert pull is not None
+    pull.json = {**pull.json, "commits": 300}
+    walk_through(worker, web())
+    assert PullRequest.objects.get(number=7).listed_commit_count is None
+    assert PullRequestCommit.objects.filter(number=7).count() == len(pull.commits)
+
+
+@pytest.mark.parametrize("code", [404, 422])
+def test_one_that_rest_refuses_too_is_named_and_left_out(fake: FakeGitHub, worker: GitHubAccess, code: int) -> None:
+    spoil(fake, faults.poison(7))
+    fake.spoil(Fault(faults.status(code, {"message": "No"}), faults.below(SEVENTH), times=None))
+    walked = walk_through(worker, web())
+    assert walked.skipped == [Skipped(what="pull request 7", why="No")]
+    assert_whole(fake, but=frozenset({7}))
+
+
+def test_a_part_that_rest_refuses_is_named_and_the_rest_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    spoil(fake, faults.poison(7))
+    fake.spoil(Fault(faults.status(403, {"message": FORBIDDEN["message"]}), faults.below(f"{SEVENTH}/r"), times=None))
+    walked = walk_through(worker, web())
+    assert walked.skipped == [Skipped(what="part of the reviews of pull request 7", why=FORBIDDEN["message"])]
+    assert PullRequest.objects.get(number=7).listed_commit_count is not None
+    assert ITS_TIMELINE in paths(fake)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [(404, "Not Found", Kind.GONE), (403, "This installation has been suspended", Kind.FORBIDDEN)],
+)
+def test_nothing_is_left_out_while_the_repository_itself_is_refused(
+    fake: FakeGitHub, worker: GitHubAccess, code: int, message: str, kind: Kind
+) -> None:
+    spoil(fake, faults.poison(7))
+    fake.spoil(Fault(faults.status(code, {"message": message}), faults.below("/repos/acme/web"), times=None))
+    with pytest.raises(Unanswered) as caught:
+        walk_through(worker, web())
+    assert caught.value.answer.kind is kind
+
+
+def test_what_cannot_be_kept_however_it_is_read_is_left_out(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    """A walk that is told to step over what REST brought as well goes on without it."""
+    walk = PullRequestWalk()
+    page = walk.step_over(web(page_size=1), reader_of(worker))
+    page = walk.step_over(web(page_size=1, cursor=page.cursor), reader_of(worker))
+    assert [skipped.what for skipped in page.skipped] == ["pull request 1"]
+    walk_through(worker, web(cursor=page.cursor))
+    assert_whole(fake, but=frozenset({1}))

@@ -1,0 +1,199 @@
+"""What GitHub cannot show of a pull request is asked for otherwise, or named; its neighbours never suffer."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from apps.activity.facts import Source, evidence
+from apps.activity.models import PullRequest
+from apps.activity.record import record
+from apps.integrations.backfill.walking import Skipped, Unanswered
+from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.budget import Lease
+from apps.integrations.github.verdicts import Kind
+from tests.fake_github import faults
+from tests.fake_github.faults import Fault
+from tests.fake_github.generated import Generated
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.truth import RepositoryTruth
+from tests.fake_github.using import ACME, LIVE, WEB
+from tests.integrations.backfill.truth_of_rows import differences
+from tests.integrations.backfill.twelve import (
+    FORBIDDEN,
+    SEVENTH,
+    assert_whole,
+    changed,
+    lost,
+    named,
+    paths,
+    spoil,
+    twelve,
+    web,
+)
+from tests.integrations.backfill.walking import Walked, reader_of, walk_through
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def truth(fake: FakeGitHub) -> RepositoryTruth:
+    return twelve(fake)
+
+
+def test_a_hole_that_an_error_explains_is_filled_by_rest(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    spoil(fake, lost())
+    walked = walk_through(worker, web())
+    assert (walked.items, walked.skipped) == (12, [])
+    assert_whole(fake)
+    assert paths(fake)[0] == SEVENTH
+
+
+def test_a_hole_of_which_nothing_is_known_is_named_by_its_neighbour(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    spoil(fake, lost(), named("PullRequestPage", "PullRequestNumbers"))
+    walked = walk_through(worker, web())
+    assert walked.skipped == [Skipped(what="a pull request listed after 6", why=FORBIDDEN["message"])]
+    assert_whole(fake, but=frozenset({7}))
+
+
+def test_a_hole_on_the_last_page_of_a_sweep_is_filled_although_the_next_sweep_is_shorter(
+    fake: FakeGitHub, worker: GitHubAccess, truth: RepositoryTruth
+) -> None:
+    at, oldest = truth.pull_requests.ordered("updated_at")[-5]
+    spoil(fake, lost(number=oldest))
+    walked = walk_through(worker, web(since=datetime.fromisoformat(at), page_size=3))
+    assert walked.skipped == []
+    assert differences(truth, numbers=[number for _, number in truth.pull_requests.ordered("updated_at")[-5:]]) == []
+
+
+@pytest.mark.parametrize("path", [("author",), ("labels",), ("reviews",)])
+def test_null_is_unknown_and_never_nobody(fake: FakeGitHub, worker: GitHubAccess, path: tuple[str]) -> None:
+    spoil(fake, lost(*path))
+    walked = walk_through(worker, web())
+    assert (walked.items, walked.skipped) == (12, [])
+    assert_whole(fake)
+    assert SEVENTH in paths(fake)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "count"),
+    [
+        (("commits", "nodes", 0), "commits", 1),
+        (("timelineItems", "nodes", 0, "actor"), "timeline", 1),
+        (("reviews", "nodes", 0, "author"), "reviews", 1),
+        (("labels", "nodes", 0), "labels", 1),
+    ],
+)
+def test_an_item_of_a_list_that_cannot_be_shown_is_named_and_its_list_not_called_complete(
+    fake: FakeGitHub, worker: GitHubAccess, path: tuple[str | int, ...], name: str, count: int
+) -> None:
+    number = 11 if name == "reviews" else 7
+    spoil(fake, lost(*path, number=number))
+    walked = walk_through(worker, web())
+    assert (
+        walked.skipped
+        == [Skipped(what=f"part of the {name} of pull request {number}", why=FORBIDDEN["message"])] * count
+    )
+    pull = PullRequest.objects.get(number=number)
+    assert (pull.listed_commit_count is None) == (name == "commits")
+    assert (pull.labels is None) == (name == "labels")
+    assert walked.items == 12
+    assert paths(fake) == []
+
+
+@pytest.mark.parametrize("change", [{"headRefOid": "no sha"}, {"additions": -1}])
+def test_one_that_cannot_be_used_is_named_and_its_neighbours_are_kept(
+    fake: FakeGitHub, worker: GitHubAccess, change: dict[str, Any]
+) -> None:
+    spoil(fake, changed(7, **change))
+    (skipped,) = walk_through(worker, web()).skipped
+    assert skipped.what == "pull request 7"
+    assert skipped.why.startswith("shape_mismatch: pullRequest.")
+    assert_whole(fake, but=frozenset({7}))
+
+
+def test_characters_that_no_database_stores_are_replaced_as_in_a_webhook(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    spoil(fake, changed(7, title="a\x00b", body="\ud800"))
+    assert walk_through(worker, web()).skipped == []
+    pull = PullRequest.objects.get(number=7)
+    assert (pull.title, pull.body) == ("a\ufffdb", "\ufffd")
+
+
+def test_what_changed_between_its_lists_is_read_whole_again(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    walked = walk_while(worker, at=fake, changing=lambda page: page == 1)
+    assert walked.skipped == []
+    assert_whole(fake)
+    pull = PullRequest.objects.get(number=7)
+    assert pull.listed_head_sha == pull.head_sha
+    assert [call.cost for call in fake.calls("graphql")] == [1] * len(walked.pages)
+
+
+def test_what_changes_each_time_it_is_read_is_named(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    walked = walk_while(worker, at=fake, changing=lambda page: page < 20)
+    assert walked.skipped == [
+        Skipped(what="the longer lists of pull request 7", why="it changed each time they were read")
+    ]
+    assert PullRequest.objects.get(number=7).listed_commit_count is None
+    assert PullRequest.objects.count() == 12
+
+
+def walk_while(worker: GitHubAccess, *, at: FakeGitHub, changing: Callable[[int], bool]) -> Walked:
+    """The seventh is rebased after some pages."""
+    pulls = at.world.repositories[WEB].pull_requests
+    assert isinstance(pulls, Generated)
+
+    def rebase(page: int) -> None:
+        if changing(page):
+            pull = pulls.get(7)
+            assert pull is not None
+            pull.commits = [{**made, "id": f"{page:02x}{made['id'][2:]}"} for made in pull.commits]
+            head = {**pull.json["head"], "sha": pull.commits[-1]["id"]}
+            pulls.edit(7, datetime.now(UTC).replace(second=page), head=head)
+
+    at.clock.wind(3600)  # type: ignore[attr-defined]  # a settled read
+    return walk_through(worker, web(), between=rebase)
+
+
+@pytest.mark.parametrize("name", ["node", "nodes"])
+def test_what_graphql_will_not_show_any_more_is_finished_by_rest(
+    fake: FakeGitHub, worker: GitHubAccess, name: str
+) -> None:
+    document = {"node": "PullRequestOverflow", "nodes": "PullRequestsById"}[name]
+    gone = faults.graphql_errors({"type": "NOT_FOUND", "path": [name], "message": "Could not resolve"})
+    fake.spoil(Fault(gone, named(document), times=None))
+    walked = walk_while(worker, at=fake, changing=lambda page: page == 1 and name == "nodes")
+    assert walked.skipped == []
+    assert_whole(fake)
+    assert "/repos/acme/web/pulls/7" in paths(fake)
+
+
+def test_lists_that_are_too_much_are_left_to_rest(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    fake.spoil(Fault(faults.too_heavy(), named("PullRequestOverflow"), times=None))
+    walked = walk_through(worker, web())
+    assert walked.skipped == []
+    assert_whole(fake)
+
+
+def test_whoever_waits_for_a_turn_between_a_page_and_its_lists_has_lost_nothing(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    walk = PullRequestWalk()
+    page = walk.read(web(page_size=25), reader_of(worker))
+    record([evidence(Source(kind="api", key="backfill"), page.facts)])
+    budget = worker.client.budget
+    lease = budget.take(installation_id=ACME, resource="graphql", purpose=LIVE)
+    assert isinstance(lease, Lease)
+    owing = web(cursor=page.cursor)
+    with pytest.raises(Unanswered) as caught:
+        walk.read(owing, reader_of(worker))
+    assert caught.value.answer.kind is Kind.PARKED
+    budget.settle(lease, verdict=caught.value.answer.verdict, limit=None)
+    walked = walk_through(worker, owing)
+    assert walked.items == 0
+    assert len(fake.calls("graphql")) == 1 + len(walked.pages)
+    assert page.items == 12
+    assert_whole(fake)

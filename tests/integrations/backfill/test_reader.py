@@ -1,0 +1,57 @@
+"""What a walk reads through: it counts what was asked, and a page of several requests is one turn."""
+
+import pytest
+
+from apps.integrations.backfill.walking import Reader, Unanswered
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.budget import Parked, Priority, Purpose
+from apps.integrations.github.limits import GRAPHQL
+from apps.integrations.github.verdicts import Kind
+from tests.fake_github.faults import Fault, graphql, status
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BACKFILL
+from tests.integrations.backfill.meanwhile import during_page
+
+WHERE = {"owner": "acme", "name": "api"}
+
+
+@pytest.fixture
+def reader(worker: GitHubAccess) -> Reader:
+    return Reader(access=worker, installation_id=ACME, purpose=BACKFILL)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_of_several_requests_is_not_broken_off_by_whoever_waits(
+    fake: FakeGitHub, worker: GitHubAccess, reader: Reader
+) -> None:
+    other = Purpose(priority=Priority.BACKFILL, subject="another")
+    waited: list[object] = []
+
+    def wait() -> None:
+        waited.append(worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=other))
+
+    fake.spoil(during_page(1, wait))
+    for _ in range(3):
+        reader.graphql("totals", WHERE)
+        assert reader.up_next == "another"
+    assert [type(one) for one in waited] == [Parked]
+    assert (reader.calls, reader.points) == (3, 3)
+
+
+@pytest.mark.django_db
+def test_what_was_refused_is_counted_and_raised(fake: FakeGitHub, reader: Reader) -> None:
+    fake.spoil(Fault(status(503), graphql))
+    with pytest.raises(Unanswered) as caught:
+        reader.graphql("totals", WHERE)
+    assert caught.value.answer.kind is Kind.TRANSIENT
+    assert (reader.calls, reader.observed_at) == (1, None)
+
+
+@pytest.mark.django_db
+def test_what_was_never_sent_cost_nothing(fake: FakeGitHub, reader: Reader) -> None:
+    fake.limits.leave(ACME, "graphql", remaining=100)
+    reader.graphql("totals", WHERE)
+    with pytest.raises(Unanswered) as caught:
+        reader.graphql("totals", WHERE)
+    assert caught.value.answer.kind is Kind.PARKED
+    assert reader.calls == 1

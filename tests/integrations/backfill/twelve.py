@@ -1,0 +1,81 @@
+"""A repository of twelve pull requests, and how GitHub may fail to show the seventh."""
+
+from typing import Any
+
+from apps.activity.models import PullRequest
+from apps.integrations.backfill.walking import Errand
+from tests.fake_github import faults
+from tests.fake_github.answering import Answered, Asked
+from tests.fake_github.faults import Fault
+from tests.fake_github.generated import Size
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.truth import RepositoryTruth
+from tests.fake_github.using import ACME, WEB
+from tests.integrations.backfill.truth_of_rows import differences
+from tests.integrations.backfill.walking import errand
+
+ALL = range(1, 13)
+SEVENTH = "/repos/acme/web/pulls/7"
+ITS_TIMELINE = "/repos/acme/web/issues/7/timeline"
+FORBIDDEN = {"type": "FORBIDDEN", "message": "Resource not accessible by integration"}
+NODES = ("repository", "pullRequests", "nodes")
+
+
+def twelve(fake: FakeGitHub) -> RepositoryTruth:
+    """The seventh has more commits than a page, the eleventh more reviews."""
+    return fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=12))
+
+
+def web(**about: Any) -> Errand:
+    """A walk through the twelve."""
+    return errand(repository_id=WEB, full_name="acme/web", **{"page_size": 9, **about})
+
+
+def named(*documents: str) -> faults.Matches:
+    """Requests for these documents."""
+    return lambda asked: asked.is_graphql and any(f"query {name}(" in asked.document["query"] for name in documents)
+
+
+PAGES = named("PullRequestPage")
+
+
+def lost(*path: str | int, number: int = 7) -> faults.Change:
+    """What is at this path of a pull request is null, and an error says why."""
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        nodes = answer.body["data"]["repository"]["pullRequests"]["nodes"]
+        at = next((place for place, node in enumerate(nodes) if node["number"] == number), None)
+        if at is not None:
+            parent: Any = nodes
+            for step in (at, *path)[:-1]:
+                parent = parent[step]
+            parent[(at, *path)[-1]] = None
+            answer.body["errors"] = [{**FORBIDDEN, "path": [*NODES, at, *path]}]
+        return answer
+
+    return change
+
+
+def changed(number: int, **members: Any) -> faults.Change:
+    """A pull request looks otherwise than it is."""
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        for node in answer.body["data"]["repository"]["pullRequests"]["nodes"]:
+            node.update(members if node["number"] == number else {})
+        return answer
+
+    return change
+
+
+def spoil(fake: FakeGitHub, change: faults.Change, matches: faults.Matches = PAGES) -> None:
+    fake.spoil(Fault(change, matches, times=None, is_instead=False))
+
+
+def assert_whole(fake: FakeGitHub, *, but: frozenset[int] = frozenset()) -> None:
+    there = [number for number in ALL if number not in but]
+    assert differences(fake.world.repositories[WEB], numbers=there) == []
+    assert not PullRequest.objects.filter(number__in=but).exists()
+
+
+def paths(fake: FakeGitHub) -> list[str]:
+    return [call.path for call in fake.calls("core", payer=ACME)]
