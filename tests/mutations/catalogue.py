@@ -4,6 +4,7 @@ from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.walking_history import IN_WALKING_HISTORY
+from tests.mutations.walking_pull_requests import IN_WALKING_PULL_REQUESTS
 
 WEBHOOKS = "tests/webhooks"
 CLAIMING = f"{WEBHOOKS}/test_claiming.py"
@@ -278,4 +279,5 @@ MUTATIONS = (
     *IN_READING_GITHUB,
     *IN_STARTING_WALKS,
     *IN_WALKING_HISTORY,
+    *IN_WALKING_PULL_REQUESTS,
 )

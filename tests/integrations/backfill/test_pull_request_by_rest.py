@@ -58,6 +58,23 @@ def test_a_commit_list_that_rest_cuts_off_is_not_called_complete(
     assert PullRequestCommit.objects.filter(number=7).count() == len(pull.commits)
 
 
+def test_a_head_that_moves_between_the_pull_request_and_its_commits_is_read_again(
+    fake: FakeGitHub, worker: GitHubAccess, truth: RepositoryTruth
+) -> None:
+    spoil(fake, faults.poison(7))
+    pull = truth.pull_requests.get(7)
+    assert pull is not None
+
+    def rebase(page: int) -> None:
+        if paths(fake)[-1:] == [SEVENTH] and len(paths(fake)) == 1:
+            pull.commits = [{**made, "id": f"ff{made['id'][2:]}"} for made in pull.commits]
+            pull.json = {**pull.json, "head": {**pull.json["head"], "sha": pull.commits[-1]["id"]}}
+
+    assert walk_through(worker, web(), between=rebase).items == 12
+    assert paths(fake).count(SEVENTH) == 2
+    assert_whole(fake)
+
+
 @pytest.mark.parametrize("code", [404, 422])
 def test_one_that_rest_refuses_too_is_named_and_left_out(fake: FakeGitHub, worker: GitHubAccess, code: int) -> None:
     spoil(fake, faults.poison(7))

@@ -174,8 +174,9 @@ def test_what_graphql_will_not_show_any_more_is_finished_by_rest(
 def test_lists_that_are_too_much_are_left_to_rest(fake: FakeGitHub, worker: GitHubAccess) -> None:
     fake.spoil(Fault(faults.too_heavy(), named("PullRequestOverflow"), times=None))
     walked = walk_through(worker, web())
-    assert walked.skipped == []
+    assert (walked.items, walked.skipped) == (12, [])
     assert_whole(fake)
+    assert len(fake.calls("graphql")) == 2 + 2, "nothing is asked for in vain"
 
 
 def test_whoever_waits_for_a_turn_between_a_page_and_its_lists_has_lost_nothing(

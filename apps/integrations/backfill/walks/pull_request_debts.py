@@ -14,12 +14,11 @@ from apps.integrations.backfill.walks.pull_request_nodes import (
     overflow_found,
 )
 from apps.integrations.backfill.walks.pull_request_place import Owed, Place
-from apps.integrations.backfill.walks.pull_request_rest import REFUSALS, read_part
+from apps.integrations.backfill.walks.pull_request_rest import MOST_TRIES, REFUSALS, leave_out, read_part
 from apps.integrations.backfill.walks.pull_request_sweeps import find_missing
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.verdicts import Kind
 
-MOST_TRIES = 3
 SWITCHES = {"withLabels": "labels", "withReviews": "reviews", "withCommits": "commits", "withTimeline": "timelineItems"}
 CURSORS = {
     "labelsAfter": "labels",
@@ -41,13 +40,22 @@ def pay(owed: Owed, *, place: Place, errand: Errand, reader: Reader) -> Found:
     return read_part(owed, errand=errand, reader=reader)
 
 
+def go_around(owed: Owed) -> Found:
+    """Do without what cannot be read or kept: without GraphQL, then without REST."""
+    if owed.part in {"lists", "whole"}:
+        return Found(owed=(by_rest(owed.number, is_counted=True),))
+    if owed.part == "missing":
+        return Found(skipped=(Skipped(what="pull requests that a page left out", why="nor are they listed"),))
+    return leave_out(owed, why="neither GraphQL nor REST can show it")
+
+
 def _finish_lists(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
     switches = {switch: name in owed.after for switch, name in SWITCHES.items()}
     cursors = {cursor: owed.after.get(name) for cursor, name in CURSORS.items()}
     answer = _ask("overflow", {"id": owed.id, **switches, **cursors}, reader=reader)
     node = answer.data["node"] if answer else None
     if answer is None or not node:
-        return Found(owed=(by_rest(owed.number),))
+        return Found(owed=(by_rest(owed.number, is_counted=True),))
     if (node["updatedAt"], node["headRefOid"]) != (owed.updated_at, owed.head_sha):
         return _begin_again(owed)
     return overflow_found(
@@ -71,7 +79,7 @@ def _read_whole(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
     answer = _ask("pull_requests_by_id", {"ids": [owed.id]}, reader=reader)
     node = answer.data["nodes"][0] if answer else None
     if answer is None or not node:
-        return Found(owed=(by_rest(owed.number),))
+        return Found(owed=(by_rest(owed.number, is_counted=True),))
     found = node_found(
         node,
         errors=errors_below(answer, ("nodes", 0)),

@@ -50,9 +50,9 @@ def errors_below(answer: Answer, at: Path) -> list[GraphQLError]:
     return [replace(error, path=error.path[len(at) :]) for error in found]
 
 
-def by_rest(number: int) -> Owed:
+def by_rest(number: int, *, is_counted: bool = False) -> Owed:
     """GraphQL does not show this pull request: REST is asked."""
-    return Owed(part="pull", number=number)
+    return Owed(part="pull", number=number, is_counted=is_counted)
 
 
 def node_found(
@@ -76,7 +76,7 @@ def overflow_found(
     """What a page of overflow adds, and what is still owed after it."""
     lost = _lost_items(errors)
     if lost is None:
-        return Found(owed=(by_rest(owed.number),))
+        return Found(owed=(by_rest(owed.number, is_counted=True),))
     node, has_lost = without(node, lost), owed.has_lost or "commits" in lost
     try:
         facts = tuple(

@@ -33,6 +33,8 @@ class Owed:
     seen: tuple[int, ...] = ()
     """The pull requests that GitHub did show on the page."""
     tries: int = 0
+    is_counted: bool = False
+    """Whether it is among the items of a page already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

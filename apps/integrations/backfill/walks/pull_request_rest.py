@@ -1,6 +1,6 @@
 """One pull request by REST, where GraphQL does not show it: itself, then its lists page by page, to the same facts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,9 @@ from apps.integrations.github.snapshots.pull_requests import pull_request_facts,
 from apps.integrations.github.verdicts import Kind
 from apps.webhooks.errors import UnusablePayload
 
+MOST_TRIES = 3
+MOST_COMMITS = 250
+"""A list of commits is cut off there: https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request"""
 REFUSALS = frozenset({Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED})
 PATHS = {
     "pull": "/repos/{full_name}/pulls/{number}",
@@ -41,10 +44,16 @@ def read_part(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
         answer = reader.get(path, parameters)
     except Unanswered as unanswered:
         _insist_on_refusal(unanswered, errand=errand, reader=reader)
-        return _left_out(owed, why=unanswered.answer.verdict.message)
+        return leave_out(owed, why=unanswered.answer.verdict.message)
     if owed.part == "pull":
         return _pull_found(answer, owed, repository_id=errand.repository_id)
     return _members_found(answer, owed, repository_id=errand.repository_id)
+
+
+def leave_out(owed: Owed, *, why: str) -> Found:
+    """Go on without this part; without the pull request itself there is nothing to go on with."""
+    skipped = (Skipped(what=_name_of_part(owed), why=why),)
+    return Found(skipped=skipped) if owed.part == "pull" else Found(owed=_next_part(owed), skipped=skipped)
 
 
 def _insist_on_refusal(unanswered: Unanswered, *, errand: Errand, reader: Reader) -> None:
@@ -64,8 +73,8 @@ def _pull_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
         head_sha, updated_at = pull.child("head").sha("sha"), pull.text("updated_at")
         begun = replace(owed, head_sha=head_sha, updated_at=updated_at, count=pull.count("commits"))
     except UnusablePayload as unusable:
-        return _left_out(owed, why=str(unusable))
-    return Found(facts=facts, owed=_next_part(begun), items=1)
+        return leave_out(owed, why=str(unusable))
+    return Found(facts=facts, owed=_next_part(begun), items=int(not owed.is_counted))
 
 
 def _members_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
@@ -77,23 +86,29 @@ def _members_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
             facts += FACTS[owed.part](_reading(member, answer=answer), pull, repository_id)
         except UnusablePayload as unusable:
             skipped.append(Skipped(what=_name_of_part(owed), why=str(unusable)))
-    listed = owed.listed + len(members) if owed.part == "commits" else owed.listed
-    read = replace(owed, listed=listed, has_lost=owed.has_lost or (owed.part == "commits" and bool(skipped)))
-    if answer.next_path:
-        return Found(facts=tuple(facts), owed=(replace(read, path=answer.next_path),), skipped=tuple(skipped))
-    if owed.part == "commits" and not read.has_lost and _is_of_head(members, read):
-        facts.append(commit_list(pull, repository_id=repository_id, count=read.listed))
-    return Found(facts=tuple(facts), owed=_next_part(read), skipped=tuple(skipped))
+    found = Found(facts=tuple(facts), owed=_rest_of_part(answer, owed), skipped=tuple(skipped))
+    if owed.part != "commits":
+        return found
+    listed, has_lost = owed.listed + len(members), owed.has_lost or bool(skipped)
+    read = replace(owed, listed=listed, has_lost=has_lost, path=answer.next_path or "")
+    return _commits_found(found, read, last=members[-1] if members else None, pull=pull, repository_id=repository_id)
 
 
-def _is_of_head(members: list[Any], read: Owed) -> bool:
-    """Whether the list is complete and of the head that was read: REST lists no more than 250 commits."""
-    return read.listed == read.count and bool(members) and members[-1]["sha"] == read.head_sha
+def _commits_found(found: Found, read: Owed, *, last: Any, pull: Reading, repository_id: int) -> Found:
+    """The list ends with the head that was read, or the head has moved meanwhile, or REST does not tell them all."""
+    if read.path:
+        return replace(found, owed=(read,))
+    is_of_head = isinstance(last, Mapping) and last.get("sha") == read.head_sha
+    if is_of_head and read.listed == read.count and not read.has_lost:
+        told = commit_list(pull, repository_id=repository_id, count=read.listed)
+        return replace(found, facts=(*found.facts, told))
+    if is_of_head or read.listed >= MOST_COMMITS or read.has_lost or read.tries == MOST_TRIES:
+        return found
+    return replace(found, owed=(Owed(part="pull", number=read.number, tries=read.tries + 1, is_counted=True),))
 
 
-def _left_out(owed: Owed, *, why: str) -> Found:
-    skipped = (Skipped(what=_name_of_part(owed), why=why),)
-    return Found(skipped=skipped) if owed.part == "pull" else Found(owed=_next_part(owed), skipped=skipped)
+def _rest_of_part(answer: Answer, owed: Owed) -> tuple[Owed, ...]:
+    return (replace(owed, path=answer.next_path),) if answer.next_path else _next_part(owed)
 
 
 def _name_of_part(owed: Owed) -> str:

@@ -1,10 +1,9 @@
 """The walk through pull requests, with reviews, commits, labels and timelines."""
 
-from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped
-from apps.integrations.backfill.walks.pull_request_debts import pay
-from apps.integrations.backfill.walks.pull_request_nodes import Found, by_rest
-from apps.integrations.backfill.walks.pull_request_place import Owed, Place, read_place
-from apps.integrations.backfill.walks.pull_request_rest import PARTS
+from apps.integrations.backfill.walking import Errand, Page, Reader
+from apps.integrations.backfill.walks.pull_request_debts import go_around, pay
+from apps.integrations.backfill.walks.pull_request_nodes import Found
+from apps.integrations.backfill.walks.pull_request_place import Place, read_place
 from apps.integrations.backfill.walks.pull_request_sweeps import first_place, read_nodes, read_numbers
 
 PAGE_SIZE = 25
@@ -34,17 +33,10 @@ class PullRequestWalk:
         """Leave the one pull request at the cursor to REST; where REST cannot be used either, leave it out."""
         place = read_place(errand.cursor) if errand.cursor else first_place(errand)
         if place.owed:
-            found = _around(place.owed[0])
+            found = go_around(place.owed[0])
             return _page(place.paid(*found.owed), found)
         found, place = read_numbers(place, errand=errand, reader=reader)
         return _page(place, found)
-
-
-def _around(owed: Owed) -> Found:
-    if owed.part in {"lists", "whole"}:
-        return Found(owed=(by_rest(owed.number),))
-    what = f"pull request {owed.number}" if owed.part in PARTS else "some pull requests of a page"
-    return Found(skipped=(Skipped(what=what, why="neither GraphQL nor REST can show it"),))
 
 
 def _page(place: Place, found: Found, *, total: int | None = None) -> Page:

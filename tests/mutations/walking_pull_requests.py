@@ -1,0 +1,46 @@
+"""The safeties of the walk through pull requests."""
+
+from tests.mutations.edits import Mutation, mutation
+
+WALKS = "apps/integrations/backfill/walks"
+WALK, TROUBLE, BY_REST = (
+    f"tests/integrations/backfill/test_pull_request_{name}.py" for name in ("walk", "trouble", "by_rest")
+)
+
+IN_WALKING_PULL_REQUESTS: tuple[Mutation, ...] = (
+    mutation(
+        "what is updated during a sweep is swept up by another",
+        f"{WALKS}/pull_request_sweeps.py",
+        "if place.down_to is None or is_single_page or",
+        "if True or",
+        test=f"{WALK}::test_what_is_updated_during_the_walk_is_not_missed",
+    ),
+    mutation(
+        "lists of two heads are no list",
+        f"{WALKS}/pull_request_debts.py",
+        'if (node["updatedAt"], node["headRefOid"]) != (owed.updated_at, owed.head_sha):',
+        "if False:",
+        test=f"{TROUBLE}::test_what_changed_between_its_lists_is_read_whole_again",
+    ),
+    mutation(
+        "a list with a hole is never called complete",
+        "apps/integrations/github/snapshots/graphql_dialect.py",
+        '"nodes": kept, "has_lost": True}',
+        '"nodes": kept}',
+        test=f"{TROUBLE}::test_an_item_of_a_list_that_cannot_be_shown_is_named_and_its_list_not_called_complete",
+    ),
+    mutation(
+        "null is unknown",
+        f"{WALKS}/pull_request_nodes.py",
+        "            case _:\n                return None\n",
+        "            case _:\n                continue\n",
+        test=f"{TROUBLE}::test_null_is_unknown_and_never_nobody",
+    ),
+    mutation(
+        "nothing is left out while the repository itself is refused",
+        f"{WALKS}/pull_request_rest.py",
+        '    reader.get(f"/repos/{errand.full_name}")\n',
+        "",
+        test=f"{BY_REST}::test_nothing_is_left_out_while_the_repository_itself_is_refused",
+    ),
+)
