@@ -21,6 +21,9 @@ ROUTES = (
         # A listing ends within a task or two, and walks follow from it: it does not wait behind those there are.
         ("apps.integrations.tasks.list*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.find*", {"queue": "maintenance"}),
+        # Waiting for GitHub takes seconds: too long among live work, and too late behind walks.
+        ("apps.integrations.tasks.enrich*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),
     ],

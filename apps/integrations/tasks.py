@@ -6,6 +6,8 @@ from celery import shared_task
 
 from apps.integrations import discovery, listing
 from apps.integrations.backfill import advancing, bell
+from apps.integrations.enrichment import bell as enrichment_bell
+from apps.integrations.enrichment import enriching, keeping
 from apps.integrations.github.access import github
 
 
@@ -44,3 +46,21 @@ def list_installation(installation_id: int) -> None:
 def find_installations() -> int | None:
     """Ask GitHub where the App is installed; beat runs it every hour."""
     return discovery.look_for_installations(access=github())
+
+
+@shared_task(name="apps.integrations.tasks.resume_enrichment", ignore_result=True)
+def resume_enrichment() -> int:
+    """Ring for every installation with pull requests whose commits no webhook brought; beat runs it every 5 s."""
+    return enrichment_bell.ring_for_due()
+
+
+@shared_task(name="apps.integrations.tasks.enrich_pull_requests", ignore_result=True)
+def enrich_pull_requests(installation_id: int) -> None:
+    """Ask an installation for what is missing of its pull requests."""
+    enriching.enrich(installation_id, access=github())
+
+
+@shared_task(name="apps.integrations.tasks.prune_enrichment_attempts", ignore_result=True)
+def prune_enrichment_attempts() -> int:
+    """Forget which pull requests could not be shown, once that no longer matters; beat runs it every day."""
+    return keeping.prune()

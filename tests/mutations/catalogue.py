@@ -3,9 +3,9 @@
 from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.starting_walks import IN_STARTING_WALKS
+from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
 from tests.mutations.walking_history import IN_WALKING_HISTORY
 from tests.mutations.walking_pull_requests import IN_WALKING_PULL_REQUESTS
-from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
 
 WEBHOOKS = "tests/webhooks"
 CLAIMING = f"{WEBHOOKS}/test_claiming.py"

@@ -15,6 +15,7 @@ from apps import watchdog
 from apps.crash_points import crash_point
 from apps.database_errors import blames_the_server
 from apps.encryption import Undecryptable
+from apps.integrations import up_next
 from apps.integrations.backfill import bell
 from apps.integrations.backfill.claiming import Claimed, LostClaim, claim
 from apps.integrations.backfill.finding_again import find_again
@@ -118,7 +119,7 @@ class Turn:
         reader = self._reader()
         try:
             page = self._read(reader)
-            bell.ring_for_next(reader.up_next)
+            up_next.ring_for_next(reader.up_next)
             crash_point("backfill.after_page")
             progress = self.claimed.progress.after_page(most=self.walk.most)
             self.claimed = keep(page, self.claimed, progress=progress, reader=reader)

@@ -2,6 +2,7 @@
 
 from apps.integrations.models.backfills import Backfill
 from apps.integrations.models.credentials import AppPrivateKey
+from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
 from apps.integrations.models.listings import Listing
 
-__all__ = ["AppPrivateKey", "Backfill", "Listing"]
+__all__ = ["AppPrivateKey", "Backfill", "Enrichment", "EnrichmentAttempt", "Listing"]

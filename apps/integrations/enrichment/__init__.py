@@ -1,0 +1,1 @@
+"""What webhooks leave out of pull requests, above all their commits: asked for soon after, many in one request."""

@@ -1,0 +1,124 @@
+"""Pull requests of a moment ago: true on the fake GitHub, and told at the door by their webhooks, but for the pushes.
+
+So the tables know everything of them but their commits.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.db.models import F
+from django.utils import timezone
+
+from apps.integrations.enrichment.enriching import enrich
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.models import Enrichment, EnrichmentAttempt
+from apps.integrations.story.pull_request_life import PullRequestLife
+from apps.integrations.story.repository_life import RepositoryLife
+from apps.integrations.story.telling import Sent, Story
+from apps.metrics.recalculation import drain as recalculate
+from apps.webhooks.processing.draining import drain as process
+from tests.fake_github.generated import BLOCK, IDS_EACH, PEOPLE
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.truth import PullRequestTruth
+from tests.fake_github.using import ACME, API
+from tests.github.door import Door
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+BEGAN_BEFORE = timedelta(hours=5)
+"""How long before its opening the first commit of a pull request was written."""
+
+
+@dataclass(slots=True)
+class Told:
+    """A repository whose story goes on as a test tells it."""
+
+    fake: FakeGitHub
+    name: str = "api"
+    identity: int = API
+    installation_id: int = ACME
+    lives: dict[int, PullRequestLife] = field(default_factory=dict)
+    place: RepositoryLife = field(init=False)
+    posted: int = 0
+
+    def __post_init__(self) -> None:
+        account = self.fake.world.installations[self.installation_id].account
+        story = Story(
+            f"{self.name} of {self.identity}",
+            owner=account,
+            installation_id=self.installation_id,
+            first_id=self.identity * BLOCK + IDS_EACH,
+        )
+        self.place = RepositoryLife(story, identity=self.identity, name=self.name, created_at=now() - 400 * DAY)
+        self.place.create(now() - 300 * DAY, by=PEOPLE[0])
+        story.install(now() - 200 * DAY, self.place.now)
+
+    def open(self, *numbers: int, ago: timedelta = MINUTE, commits: int = 2) -> "Told":
+        """Pull requests are opened, each with so many commits."""
+        for number in numbers:
+            life = PullRequestLife(
+                self.place,
+                number=number,
+                author=PEOPLE[number % 6],
+                title=f"Change {number}",
+                branch=f"change-{number}",
+            )
+            self.lives[number] = life
+            at = now() - ago
+            life.push(at - HOUR, authored_at=at - BEGAN_BEFORE)
+            for _ in range(commits - 1):
+                life.push(at - HOUR)
+            life.open(at)
+        return self
+
+    def push(self, number: int, *, ago: timedelta = MINUTE) -> "Told":
+        """One more commit for a pull request that is open."""
+        self.lives[number].push(now() - ago)
+        return self
+
+    def happen(self) -> list[Sent]:
+        """It comes true on GitHub; the deliveries of what is new."""
+        told = self.place.story.tell()
+        self.fake.world.fold(told, installation_id=self.installation_id)
+        new, self.posted = told[self.posted :], len(told)
+        return new
+
+    def deliver(self) -> "Told":
+        """It comes true, its webhooks are delivered and processed."""
+        Door().deliver(sent for sent in self.happen() if sent.event != "push")
+        work_off()
+        return self
+
+    def truth(self, number: int) -> PullRequestTruth:
+        found = self.fake.world.repositories[self.identity].pull_requests.get(number)
+        assert found is not None
+        return found
+
+
+def now() -> datetime:
+    """To the second, as GitHub's times are."""
+    return timezone.now().replace(microsecond=0)
+
+
+def work_off() -> None:
+    """What workers do when the bell rings."""
+    process([], task_id=str(uuid4()), is_redelivered=False)
+    recalculate(seconds=60)
+
+
+def enriched(worker: GitHubAccess, *, installation_id: int = ACME, seconds: float = 10.0) -> Enrichment:
+    """What a worker does when it is told of the installation; the row afterwards."""
+    enrich(installation_id, access=worker, seconds=seconds)
+    recalculate(seconds=60)
+    return Enrichment.objects.get(pk=installation_id)
+
+
+def pass_time(by: timedelta) -> None:
+    """Let so much time pass, as far as waits and leases are concerned."""
+    Enrichment.objects.update(not_before=F("not_before") - by, lease_until=F("lease_until") - by)
+    EnrichmentAttempt.objects.update(not_before=F("not_before") - by, tried_at=F("tried_at") - by)
+
+
+def commit_ids(truths: Iterable[PullRequestTruth]) -> set[str]:
+    return {commit["id"] for truth in truths for commit in truth.commits}

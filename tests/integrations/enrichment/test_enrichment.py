@@ -1,0 +1,148 @@
+"""The commits of a pull request, which no webhook of it brings, arrive soon after; many share a request."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from apps.activity.models import Provenance, PullRequest, PullRequestCommit
+from apps.integrations import tasks
+from apps.integrations.enrichment.finding import due_installations
+from apps.integrations.github.access import GitHubAccess, github
+from apps.metrics.models import DerivedPullRequest
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, API, WEB
+from tests.integrations.enrichment.telling import MINUTE, Told, commit_ids, enriched, pass_time
+from tests.metrics.comparing import assert_equals_rebuild
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def listed(number: int = 1) -> tuple[str, int | None]:
+    pull = PullRequest.objects.get(repository=API, number=number)
+    return pull.listed_head_sha, pull.listed_commit_count
+
+
+def began_at(number: int = 1) -> datetime | None:
+    return DerivedPullRequest.objects.get(repository=API, number=number).first_commit_at
+
+
+def first_authored(api: Told, number: int = 1) -> datetime:
+    return min(datetime.fromisoformat(commit["author"]["date"]) for commit in api.truth(number).commits)
+
+
+def test_after_its_opening_the_commits_are_listed_and_the_work_began_with_the_first(
+    api: Told, worker: GitHubAccess
+) -> None:
+    api.open(1, commits=3).deliver()
+    assert (listed(), began_at()) == (("", None), None)
+    enriched(worker)
+    assert listed() == (api.truth(1).json["head"]["sha"], 3)
+    assert set(PullRequestCommit.objects.values_list("sha", flat=True)) == commit_ids([api.truth(1)])
+    assert began_at() == first_authored(api)
+    assert_equals_rebuild()
+
+
+def test_after_a_push_the_commits_of_the_new_head_are_listed(api: Told, worker: GitHubAccess) -> None:
+    api.open(1, ago=3 * MINUTE).deliver()
+    enriched(worker)
+    before = listed()
+    api.push(1).deliver()
+    assert listed() == before
+    pass_time(MINUTE)
+    enriched(worker)
+    assert listed() == (api.truth(1).json["head"]["sha"], 3)
+    assert listed() != before
+    assert began_at() == first_authored(api)
+
+
+def test_twenty_five_of_several_repositories_are_one_request_of_one_point(
+    fake: FakeGitHub, api: Told, worker: GitHubAccess
+) -> None:
+    api.open(*range(1, 11)).deliver()
+    Told(fake, "web", WEB).open(*range(1, 10)).deliver()
+    Told(fake, "app", 13).open(*range(1, 7)).deliver()
+    row = enriched(worker)
+    assert [(call.cost, call.status) for call in fake.calls("graphql")] == [(1, 200)]
+    assert fake.calls("core", payer=ACME) == []
+    assert not PullRequest.objects.filter(listed_head_sha="").exists()
+    truths = [fake.world.repositories[identity].pull_requests for identity in (API, WEB, 13)]
+    every = [found for pulls in truths for _, number in pulls.ordered("created_at") if (found := pulls.get(number))]
+    assert len(every) == 25
+    assert set(PullRequestCommit.objects.values_list("sha", flat=True)) == commit_ids(every)
+    assert row.reason == ""
+
+
+def test_what_is_more_than_a_request_holds_follows_at_once(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+    api.open(*range(1, 31)).deliver()
+    enriched(worker)
+    assert [call.cost for call in fake.calls("graphql")] == [1, 1]
+    assert not PullRequest.objects.filter(listed_head_sha="").exists()
+
+
+def test_what_is_complete_is_not_asked_for_again(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+    api.open(1).deliver()
+    enriched(worker)
+    pass_time(10 * MINUTE)
+    assert due_installations() == []
+    enriched(worker)
+    assert len(fake.calls("graphql")) == 1
+
+
+def test_what_comes_up_soon_after_a_request_waits_to_share_the_next(
+    fake: FakeGitHub, api: Told, worker: GitHubAccess
+) -> None:
+    api.open(1).deliver()
+    enriched(worker)
+    for number in (2, 3):
+        api.open(number).deliver()
+        assert due_installations() == []
+        enriched(worker)
+    assert len(fake.calls("graphql")) == 1
+    pass_time(MINUTE / 2)
+    assert due_installations() == [ACME]
+    enriched(worker)
+    assert len(fake.calls("graphql")) == 2
+    assert listed(2)[1] == listed(3)[1] == 2
+
+
+def test_lists_longer_than_a_page_are_finished(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+    api.open(1, commits=170).open(2).deliver()
+    enriched(worker)
+    assert (listed(1)[1], listed(2)[1]) == (170, 2)
+    assert set(PullRequestCommit.objects.filter(number=1).values_list("sha", flat=True)) == commit_ids([api.truth(1)])
+    assert [call.cost for call in fake.calls("graphql")] == [1, 1, 1], "50 commits, then a hundred at a time"
+
+
+def test_what_was_read_names_its_source(api: Told, worker: GitHubAccess) -> None:
+    api.open(1).deliver()
+    enriched(worker)
+    assert Provenance.objects.filter(key=f"{API}:1", source="api", source_key="enrichment").exists()
+
+
+def test_the_tasks_find_it_and_fetch_it(fake: FakeGitHub, api: Told, settings: Any) -> None:
+    settings.GITHUB_API_URL = fake.url
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    github.cache_clear()
+    try:
+        api.open(1).deliver()
+        assert tasks.resume_enrichment() == 1
+        tasks.enrich_pull_requests(ACME)
+        assert tasks.resume_enrichment() == 0
+    finally:
+        github.cache_clear()
+    assert listed()[1] == 2
+
+
+def test_without_credentials_nothing_is_asked_and_nothing_is_an_error(
+    fake: FakeGitHub, api: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.open(1).deliver()
+    assert due_installations() == [ACME]
+    assert tasks.resume_enrichment() == 0
+    github.cache_clear()
+    tasks.enrich_pull_requests(ACME)
+    assert fake.log == []
+    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []

@@ -1,0 +1,145 @@
+"""Several workers and several beats: one of them asks for an installation at a time."""
+
+import threading
+from typing import Any
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DataError, OperationalError, connection
+
+from apps.activity.models import PullRequest
+from apps.integrations.enrichment import keeping
+from apps.integrations.enrichment.enriching import enrich
+from apps.integrations.enrichment.finding import due_installations
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.models import Enrichment, EnrichmentAttempt
+from apps.integrations.models.enrichments import LEASE
+from tests.fake_github import faults
+from tests.fake_github.faults import Fault
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BETA, access_to
+from tests.integrations.enrichment.telling import MINUTE, Told, enriched, pass_time
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def side_by_side(fake: FakeGitHub, *installation_ids: int) -> None:
+    """A worker each, at once."""
+    gate, errors = threading.Barrier(len(installation_ids)), list[BaseException]()
+
+    def work(installation_id: int) -> None:
+        try:
+            gate.wait()
+            enrich(installation_id, access=access_to(fake))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in installation_ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_four_workers_ask_once(fake: FakeGitHub, api: Told) -> None:
+    api.open(1, 2).deliver()
+    fake.spoil(Fault(faults.slow(0.3), faults.graphql, times=None, is_instead=False))
+    side_by_side(fake, ACME, ACME, ACME, ACME)
+    assert len(fake.calls("graphql")) == 1
+    assert not PullRequest.objects.filter(listed_head_sha="").exists()
+
+
+def test_two_installations_are_asked_at_the_same_time(fake: FakeGitHub, api: Told) -> None:
+    fake.world.install(BETA, fake.world.installations[ACME].account)
+    api.open(1).deliver()
+    other = Told(fake, "web", 12, installation_id=BETA).open(1).deliver()
+    assert due_installations() == [ACME, BETA]
+    side_by_side(fake, ACME, BETA)
+    assert {call.payer for call in fake.calls("graphql")} == {ACME, BETA}
+    assert PullRequest.objects.get(repository=other.identity).listed_commit_count == 2
+
+
+def test_while_one_asks_nobody_else_is_told(api: Told) -> None:
+    api.open(1).deliver()
+    Enrichment.objects.create(installation_id=ACME, batch_size=25)
+    assert Enrichment.objects.filter(pk=ACME).claim() == 1
+    assert Enrichment.objects.filter(pk=ACME).claim() == 0
+    assert due_installations() == []
+
+
+def test_a_worker_that_died_is_followed_by_another_who_asks_for_less(
+    fake: FakeGitHub, api: Told, worker: GitHubAccess
+) -> None:
+    api.open(*range(1, 21)).deliver()
+    Enrichment.objects.create(installation_id=ACME, batch_size=25)
+    Enrichment.objects.filter(pk=ACME).claim()
+    enriched(worker)
+    assert fake.calls("graphql") == []
+    pass_time(LEASE)
+    assert due_installations() == [ACME]
+    enriched(worker)
+    assert len(fake.calls("graphql")) == 2, "twelve, then the other eight"
+
+
+def test_whoever_lost_the_lease_gives_nothing_back(api: Told) -> None:
+    api.open(1).deliver()
+    Enrichment.objects.create(installation_id=ACME, batch_size=25)
+    row = Enrichment.objects.filter(pk=ACME)
+    row.claim()
+    pass_time(LEASE)
+    assert row.claim() == 1
+    assert row.release(claim_number=1, after=MINUTE) == 0
+    assert row.get().lease_until is not None
+    assert row.release(claim_number=2, after=MINUTE) == 1
+
+
+def break_recording(monkeypatch: pytest.MonkeyPatch, error: Exception, *, above: int = 0) -> None:
+    """Recording more pull requests than this at once breaks."""
+    real = keeping.record
+
+    def record(evidence: Any) -> None:
+        if len(evidence) > above:
+            raise error
+        real(evidence)
+
+    monkeypatch.setattr(keeping, "record", record)
+
+
+@pytest.mark.parametrize("error", [DataError("out of range"), SoftTimeLimitExceeded()])
+def test_what_cannot_be_kept_together_is_kept_apart(
+    api: Told, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    api.open(1, 2, 3).deliver()
+    break_recording(monkeypatch, error, above=1)
+    for _ in range(4):
+        enriched(worker)
+        pass_time(MINUTE)
+    assert not PullRequest.objects.filter(listed_head_sha="").exists()
+
+
+def test_one_that_can_never_be_kept_is_put_off(
+    api: Told, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.open(1).deliver()
+    break_recording(monkeypatch, DataError("out of range"))
+    row = enriched(worker)
+    assert (row.lease_until, row.error) == (None, "DataError: out of range")
+    assert EnrichmentAttempt.objects.get().reason == "DataError: out of range"
+
+
+def test_a_database_that_goes_away_frees_the_installation_when_it_is_back(
+    api: Told, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.open(1).deliver()
+    break_recording(monkeypatch, OperationalError("the connection is closed"))
+    with pytest.raises(OperationalError):
+        enriched(worker)
+    monkeypatch.undo()
+    assert EnrichmentAttempt.objects.count() == 0
+    assert Enrichment.objects.get().lease_until is None
+    pass_time(MINUTE)
+    enriched(worker)
+    assert PullRequest.objects.get().listed_commit_count == 2

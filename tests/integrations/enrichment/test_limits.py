@@ -1,0 +1,194 @@
+"""Limits, failures and sizes: whatever GitHub says, a worker comes back later, and nothing waits in it."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.activity.models import PullRequest
+from apps.integrations import up_next
+from apps.integrations.backfill.outcomes import BUSY
+from apps.integrations.enrichment.bell import subject_of
+from apps.integrations.enrichment.finding import due_installations
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.budget import Lease, Parked
+from apps.integrations.github.limits import GRAPHQL
+from apps.integrations.github.verdicts import Kind, Verdict
+from apps.integrations.models import EnrichmentAttempt
+from tests.fake_github import faults
+from tests.fake_github.answering import Asked
+from tests.fake_github.faults import Fault
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BACKFILL, Clock
+from tests.integrations.enrichment.telling import HOUR, MINUTE, Told, enriched, pass_time
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def all_are_listed() -> bool:
+    return not PullRequest.objects.filter(listed_head_sha="").exists()
+
+
+def asks_for_more_than(most: int) -> faults.Matches:
+    def matches(asked: Asked) -> bool:
+        return asked.is_graphql and sum(name.startswith("has") for name in asked.document["variables"]) > most
+
+    return matches
+
+
+def holds(number: int) -> faults.Matches:
+    """Whether a query by number asks for this pull request."""
+
+    def matches(asked: Asked) -> bool:
+        named = asked.document["variables"].items() if asked.is_graphql else ()
+        return any(name.startswith("number") and value == number for name, value in named)
+
+    return matches
+
+
+def test_a_batch_that_is_too_much_is_halved_and_grows_again(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+    api.open(*range(1, 26)).deliver()
+    fake.spoil(Fault(faults.too_heavy(), asks_for_more_than(12), times=None))
+    row = enriched(worker)
+    while not all_are_listed():
+        pass_time(MINUTE)
+        row = enriched(worker)
+    assert 1 < row.batch_size < 25
+    assert EnrichmentAttempt.objects.count() == 0
+    fake.faults.clear()
+    for number in range(26, 30):
+        pass_time(MINUTE)
+        api.open(number).deliver()
+        row = enriched(worker)
+    assert row.batch_size == 25
+
+
+def test_one_that_is_too_much_by_itself_is_read_by_rest(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+    api.open(*range(1, 6)).deliver()
+    fake.spoil(Fault(faults.status(502), holds(3), times=None))
+    for _ in range(4):
+        enriched(worker)
+        pass_time(MINUTE)
+    assert all_are_listed()
+    assert fake.calls("core", payer=ACME)[0].path == "/repos/acme/api/pulls/3"
+    assert PullRequest.objects.get(number=3).listed_commit_count == 2
+
+
+def test_longer_lists_that_are_too_much_are_read_by_rest(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+    api.open(1, commits=60).deliver()
+    fake.spoil(Fault(faults.too_heavy(), lambda asked: asked.is_graphql and "id" in asked.document["variables"]))
+    enriched(worker)
+    assert PullRequest.objects.get().listed_commit_count == 60
+
+
+def test_longer_lists_that_take_too_long_keep_nobody_waiting(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+    api.open(1, commits=60).open(2).deliver()
+    fake.spoil(Fault(faults.slow(0.6), faults.graphql, times=1, is_instead=False))
+    enriched(worker, seconds=0.5)
+    row = EnrichmentAttempt.objects.get()
+    assert (row.number, row.reason) == (1, "Its lists take too long to read.")
+    assert PullRequest.objects.get(number=2).listed_commit_count == 2
+    pass_time(MINUTE)
+    enriched(worker)
+    assert all_are_listed()
+    assert EnrichmentAttempt.objects.count() == 0
+
+
+def test_a_spent_limit_is_waited_for_in_the_row_and_costs_nothing(
+    fake: FakeGitHub, api: Told, worker: GitHubAccess, clock: Clock
+) -> None:
+    api.open(1).deliver()
+    fake.limits.leave(ACME, GRAPHQL, remaining=0, resets_in_s=1800)
+    assert enriched(worker).reason == "spent"
+    pass_time(20 * MINUTE)
+    assert due_installations() == []
+    enriched(worker)
+    assert len(fake.calls("graphql")) == 1
+    pass_time(11 * MINUTE)
+    assert enriched(worker).reason == "spent", "this process was told so too"
+    assert len(fake.calls("graphql")) == 1
+    clock.wind(1900)
+    pass_time(HOUR)
+    enriched(worker)
+    assert all_are_listed()
+
+
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [
+        (faults.secondary(retry_after_s=120), ("blocked", 0)),
+        (faults.status(500), ("unanswered", 1)),
+        (faults.hang_up(), ("unanswered", 1)),
+        (faults.graphql_errors({"type": "ODD", "message": "?"}), ("rejected", 0)),
+        (faults.status(403, {"message": "Resource not accessible by integration"}), ("forbidden", 0)),
+        (faults.status(403, {"message": "This installation has been suspended"}), ("suspended", 0)),
+    ],
+)
+def test_what_is_not_about_the_pull_requests_is_waited_for_and_spends_no_attempt_of_theirs(
+    api: Told, worker: GitHubAccess, clock: Clock, fault: Any, wait: tuple[str, int]
+) -> None:
+    api.open(1, 2).deliver()
+    api.fake.spoil(Fault(fault, faults.graphql))
+    row = enriched(worker)
+    assert (row.reason, row.attempts) == wait
+    assert row.error
+    assert due_installations() == []
+    assert EnrichmentAttempt.objects.count() == 0
+    clock.wind(HOUR.total_seconds())
+    pass_time(HOUR)
+    row = enriched(worker)
+    assert all_are_listed()
+    assert (row.reason, row.error, row.attempts) == ("", "", 0)
+
+
+def test_a_refusal_of_its_longer_lists_puts_off_that_one_alone(
+    fake: FakeGitHub, api: Told, worker: GitHubAccess
+) -> None:
+    api.open(1, commits=60).open(2).deliver()
+    fake.spoil(Fault(faults.status(500), lambda asked: asked.is_graphql and "id" in asked.document["variables"]))
+    row = enriched(worker)
+    assert (row.reason, row.attempts) == ("unanswered", 1)
+    assert list(EnrichmentAttempt.objects.values_list("number", flat=True)) == [1]
+    pass_time(MINUTE)
+    enriched(worker)
+    assert all_are_listed()
+
+
+def test_one_that_fails_again_and_again_is_in_nobodys_way(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+    api.open(1, 2, 3, 4).deliver()
+    fake.spoil(Fault(faults.status(500), holds(4), times=None))
+    for _ in range(8):
+        row = enriched(worker)
+        pass_time(row.not_before - timezone.now())
+    assert set(PullRequest.objects.filter(listed_head_sha="").values_list("number", flat=True)) == {4}
+    assert EnrichmentAttempt.objects.get().not_before is not None, "GitHub did not say that it cannot be shown"
+
+
+def taken(worker: GitHubAccess) -> Lease:
+    lease = worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=BACKFILL)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+def settle(worker: GitHubAccess, lease: Lease) -> str | None:
+    return worker.client.budget.settle(lease, verdict=Verdict(kind=Kind.OK), limit=None)
+
+
+def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
+    fake: FakeGitHub, api: Told, worker: GitHubAccess
+) -> None:
+    api.open(1).deliver()
+    lease = taken(worker)
+    assert enriched(worker).reason == BUSY
+    assert fake.calls("graphql") == []
+    assert settle(worker, lease) == subject_of(ACME), "live work goes before the next page"
+    busy = worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=BACKFILL)
+    assert isinstance(busy, Parked)
+    assert up_next.ring_for_next(subject_of(ACME)) == 1
+    enriched(worker)
+    assert all_are_listed()
+    assert up_next.ring_for_next(subject_of(ACME)) == 0
+
+
+def test_a_row_without_installation_or_of_another_kind_is_told_nothing() -> None:
+    assert [up_next.ring_for_next(subject) for subject in (None, "", "enrichment 7", "listing 7")] == [0, 0, 0, 0]
