@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     atomic = False  # the index is built beside the work, not in its way
 
     dependencies = [
-        ("activity", "0005_lost_access"),
+        ("activity", "0007_deployment_groups"),
     ]
 
     operations = [
