@@ -1,7 +1,7 @@
 """One task's part of a listing: what it reads of GitHub, outside any transaction, and what it keeps of that.
 
 Everything is kept under the claim of its row. A list that broke off, or does not add up, says nothing of what is
-missing from it: none of it is kept.
+missing from it: who is reached, and who is no more, is told only in the transaction that ends it.
 """
 
 import logging

@@ -16,7 +16,6 @@ from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery, DeliveryBody
-from tests.integrations.backfill.installed import know_every_walk
 from tests.metrics import fixture_a
 from tests.metrics.tales import API, PullRequestTale, Step, tell
 
@@ -46,12 +45,6 @@ def fresh_throttles() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
-
-
-@pytest.fixture(autouse=True)
-def every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stream can be walked."""
-    know_every_walk(monkeypatch)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from graphql import (
     visit,
 )
 
+from apps.integrations.enrichment.asking import MOST, variables
+from apps.integrations.enrichment.finding import Wanted
 from apps.integrations.github.documents import document, names
 from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import Points, points_of
@@ -92,6 +94,13 @@ def test_what_is_fetched_by_id_costs_a_point() -> None:
     assert price("pull_requests_by_id", ids=[str(number) for number in range(25)]).cost == 1
     assert price("overflow", id="PR_1", **SWITCHES).cost == 1
     assert price("deployment_statuses", ids=[str(number) for number in range(25)]).cost == 1
+
+
+def test_as_many_as_are_asked_for_by_number_cost_a_point() -> None:
+    batch = [Wanted(id=n, repository_id=1, full_name="acme/api", number=n, head_sha="") for n in range(MOST)]
+    points = price("pull_requests_by_number", **variables(batch))
+    assert (points.requests, points.nodes, points.cost) == (5 * MOST, 140 * MOST, 1)
+    assert document("pull_requests_by_number").count("pullRequest(number:") == MOST
 
 
 @pytest.mark.parametrize("name", ["issue_page", "release_page", "deployment_page", "commit_page"])

@@ -1,6 +1,7 @@
 """The safeties, each with what takes it away and the test that must then fail."""
 
 from tests.mutations.edits import Edit, Mutation, mutation
+from tests.mutations.enriching import IN_ENRICHING
 from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
@@ -277,6 +278,7 @@ MUTATIONS = (
     *IN_THE_FACTS,
     *IN_CELERY,
     *IN_READING_GITHUB,
+    *IN_ENRICHING,
     *IN_STARTING_WALKS,
     *IN_WALKING_DEPLOYMENTS,
     *IN_WALKING_HISTORY,

@@ -131,7 +131,7 @@ class Counting:
             parameters["created"] = f"{since:{TIME}}..{timezone.now():{TIME}}"
         elif since is not None:
             parameters["since"] = f"{since:{TIME}}"
-        path = f"/repos/{repository.full_name}/{BY_REST[stream]}"
+        path = f"/repositories/{repository.pk}/{BY_REST[stream]}"
         answer = self._ask(
             lambda: self.access.get(path, installation_id=self.installation_id, purpose=PURPOSE, parameters=parameters)
         )

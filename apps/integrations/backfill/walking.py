@@ -1,7 +1,7 @@
 """What every walk through a stream is given, and what it hands back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -45,6 +45,11 @@ class Errand:
     def name(self) -> str:
         return self.full_name.partition("/")[2]
 
+    @property
+    def address(self) -> str:
+        """The repository's path in REST: by its id, for another may have its name by now."""
+        return f"/repositories/{self.repository_id}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
@@ -57,7 +62,9 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page, complete with its nested lists, and where the walk goes on: None where it has reached its end.
+    """What one request or a few brought, and where the walk goes on: None at its end.
+
+    What a page leaves unfinished of an item is in its cursor.
 
     `items` counts what the page brought, `total` what there is in all as far as GitHub says.
     """
@@ -78,8 +85,6 @@ class Reader:
     purpose: Purpose
     calls: int = 0
     points: int = 0
-    observed_at: datetime | None = field(default=None)
-    """GitHub's `Date` of the latest answer."""
     up_next: str | None = None
     """The subject that waited for its turn when the latest answer came."""
 
@@ -107,7 +112,7 @@ class Reader:
             self.points += cost
         if answer.kind not in {Kind.OK, Kind.PARTIAL}:
             raise Unanswered(answer)
-        self.observed_at, self.up_next = answer.observed_at, answer.up_next
+        self.up_next = answer.up_next
         return answer
 
 
@@ -126,7 +131,7 @@ class Walk(Protocol):
     """How many at the most, once GitHub has shown that it can."""
 
     def read(self, errand: Errand, reader: Reader) -> Page:
-        """The page at the cursor, its nested lists finished; Unanswered where GitHub does not give it."""
+        """The page at the cursor; Unanswered where GitHub does not give it."""
 
     def step_over(self, errand: Errand, reader: Reader) -> Page:
         """The one item at the cursor that is too much for a page of one: by another road, else skipped and named."""

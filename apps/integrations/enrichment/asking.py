@@ -31,7 +31,7 @@ class Read:
 def read_by_number(batch: Sequence[Wanted], *, reader: Reader) -> list[Read]:
     """Each of the batch as GitHub shows it; Unanswered where it says no to something else than these pull requests."""
     try:
-        answer = reader.graphql("pull_requests_by_number", _variables(batch))
+        answer = reader.graphql("pull_requests_by_number", variables(batch))
     except Unanswered as unanswered:
         refused = list(_refused(unanswered.answer, batch))
         if len(refused) < len(batch):
@@ -40,7 +40,8 @@ def read_by_number(batch: Sequence[Wanted], *, reader: Reader) -> list[Read]:
     return [_read(wanted, answer=answer, name=_name(place)) for place, wanted in enumerate(batch)]
 
 
-def _variables(batch: Sequence[Wanted]) -> dict[str, Any]:
+def variables(batch: Sequence[Wanted]) -> dict[str, Any]:
+    """Those of the document, in as many of its places as are needed."""
     asked: dict[str, Any] = {}
     for place, wanted in enumerate(batch):
         owner, _, name = wanted.full_name.partition("/")

@@ -25,13 +25,6 @@ class BackfillQuerySet(models.QuerySet["Backfill"]):
         """Those that are still to be walked, whether or not somebody paused them."""
         return self.filter(state__in=Backfill.UNFINISHED)
 
-    def due(self) -> "BackfillQuerySet":
-        """Those that a worker may claim now: their wait is over, or whoever walked them is dead."""
-        return self.filter(
-            Q(state=Backfill.State.WAITING, not_before__lte=Now())
-            | Q(state=Backfill.State.RUNNING, lease_until__lt=Now())
-        )
-
     def held(self, *, claim_number: int) -> "BackfillQuerySet":
         """Those that nobody claimed, paused or cancelled since the claim of this number: the fence of every page."""
         return self.filter(state=Backfill.State.RUNNING, claim_number=claim_number)

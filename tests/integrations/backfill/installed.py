@@ -1,13 +1,9 @@
 """Installations and what they reach, as rows."""
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
-from apps.integrations.backfill.walks import WALKS
 from apps.integrations.models import Backfill
 from tests.fake_github.using import ACME, API
 
@@ -46,11 +42,3 @@ def backfill(repository: Repository, **about: Any) -> Backfill:
     return Backfill.objects.create(
         **{"repository": repository, "stream": "pull_requests", "page_size": 25, **about},
     )
-
-
-def know_every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each stream have a way through it, also those whose way is not built yet."""
-    for stream in Backfill.Stream.values:
-        if stream not in WALKS:
-            size = 25 if stream == "pull_requests" else 100
-            monkeypatch.setitem(WALKS, stream, SimpleNamespace(page_size=size, most=100))  # type: ignore[arg-type]

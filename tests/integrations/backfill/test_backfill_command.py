@@ -28,15 +28,10 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, know_every_walk, reach
+from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
 
 pytestmark = pytest.mark.django_db
 STREAMS = len(Backfill.Stream.values)
-
-
-@pytest.fixture(autouse=True)
-def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    know_every_walk(monkeypatch)
 
 
 @pytest.fixture

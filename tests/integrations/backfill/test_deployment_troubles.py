@@ -228,7 +228,7 @@ def test_one_that_rest_does_not_show_either_is_named(fake: FakeGitHub, walker: G
     truth, _ = a_busy_month(5).happens_on(fake)
     number = sorted(truth.deployments)[2]
     poison(fake, number)
-    fake.spoil(Fault(faults.status(502), faults.below(f"/repos/acme/ship/deployments/{number}"), times=None))
+    fake.spoil(Fault(faults.status(502), faults.below(f"/repositories/{SHIP}/deployments/{number}"), times=None))
     assert go_stepping_over(walker(page_size=1)) == [f"deployment {number}"]
     assert only_ours_of(truth, set(truth.deployments) - {number})
 
@@ -245,7 +245,7 @@ def test_a_name_that_belongs_to_another_repository_by_now_tells_nothing(
 def test_a_listing_that_ends_before_its_time_is_named_and_ends_nothing(fake: FakeGitHub, walker: Go) -> None:
     a_busy_month(5).happens_on(fake)
     beyond = faults.status(422, {"message": "pagination is limited"})
-    fake.spoil(Fault(beyond, lambda asked: asked.path == "/repos/acme/ship/deployments", times=None))
+    fake.spoil(Fault(beyond, lambda asked: asked.path == f"/repositories/{SHIP}/deployments", times=None))
     (skipped,) = walker().go().skipped
     assert (skipped.what, skipped.why) == ("the refs and flags of older deployments", "pagination is limited")
     assert Deployment.objects.filter(ref="", is_production=None).count() == 5
@@ -259,7 +259,7 @@ def test_one_whose_ref_and_flags_never_come_is_named_and_the_others_have_theirs(
         is_there = isinstance(answer.body, list) and any(one["id"] == number for one in answer.body)
         return Answered(502, faults.HTML) if is_there else answer
 
-    fake.spoil(Fault(change, faults.below("/repos/acme/ship/deployments"), times=None, is_instead=False))
+    fake.spoil(Fault(change, faults.below(f"/repositories/{SHIP}/deployments"), times=None, is_instead=False))
     assert go_stepping_over(walker(page_size=1)) == ["the ref and flags of deployment 3 of the latest"]
     assert set(Deployment.objects.filter(ref="").values_list("github_id", flat=True)) == {number}
     assert Deployment.objects.filter(ref="main", is_transient=False).count() == 4
@@ -268,7 +268,7 @@ def test_one_whose_ref_and_flags_never_come_is_named_and_the_others_have_theirs(
 def test_a_limit_is_waited_for_and_nothing_is_stepped_over(fake: FakeGitHub, walker: Go) -> None:
     a_busy_month(5).happens_on(fake)
     mine = walker(page_size=1)
-    fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below("/repos/acme/ship/deployments"), times=None))
+    fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(f"/repositories/{SHIP}/deployments"), times=None))
     with pytest.raises(Unanswered) as raised:
         mine.walk.step_over(mine.errand(), mine.reader())
     assert raised.value.answer.kind is Kind.SECONDARY
@@ -279,7 +279,7 @@ def test_a_deployment_deleted_while_its_statuses_were_read_is_named(fake: FakeGi
     gone = sorted(truth.deployments)[1]
     spoil(fake, opaque)
     fake.spoil(
-        Fault(faults.status(404, {"message": "Not Found"}), faults.below(f"/repos/acme/ship/deployments/{gone}"))
+        Fault(faults.status(404, {"message": "Not Found"}), faults.below(f"/repositories/{SHIP}/deployments/{gone}"))
     )
     (skipped,) = walker().go().skipped
     assert (skipped.what, skipped.why) == (f"deployment {gone}", "Not Found")

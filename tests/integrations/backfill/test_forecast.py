@@ -20,15 +20,10 @@ from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import points_of
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.backfill.installed import MONDAY, install, know_every_walk, reach
+from tests.integrations.backfill.installed import MONDAY, install, reach
 
 pytestmark = pytest.mark.django_db
 GRAPHQL = ("pull_requests", "issues", "releases", "deployments", "commits")
-
-
-@pytest.fixture(autouse=True)
-def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    know_every_walk(monkeypatch)
 
 
 def counting(worker: GitHubAccess, *names: str, since: Any = None, streams: tuple[str, ...] = GRAPHQL) -> Counting:
@@ -153,7 +148,7 @@ def comments(count: int, *, of: FakeGitHub) -> Change:
 def test_comments_are_counted_by_their_last_page(fake: FakeGitHub, worker: GitHubAccess, count: int) -> None:
     install()
     reach()
-    fake.spoil(Fault(comments(count, of=fake), faults.below("/repos/acme/api/issues/comments")))
+    fake.spoil(Fault(comments(count, of=fake), faults.below(f"/repositories/{API}/issues/comments")))
     found = counting(worker, since=MONDAY, streams=("issue_comments",))
     assert found.items[API]["issue_comments"] == count
     assert "issue_comments" not in found.estimated
@@ -174,7 +169,7 @@ def test_beyond_the_largest_comments_are_judged_by_those(
     for number, pulls in enumerate((9, 99, 19), start=1):
         fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=pulls))
         reach(f"acme/r{number}", number)
-    fake.spoil(Fault(comments(300, of=fake), faults.below("/repos/acme/r2/pulls/comments")))
+    fake.spoil(Fault(comments(300, of=fake), faults.below("/repositories/2/pulls/comments")))
     found = counting(worker, streams=("review_comments",))
     assert {number: items["review_comments"] for number, items in found.items.items()} == {1: 30, 2: 300, 3: 60}
     assert found.estimated == {"review_comments"}
@@ -184,7 +179,7 @@ def test_a_list_that_github_refuses_is_said(fake: FakeGitHub, worker: GitHubAcce
     install()
     reach()
     refusal = {"message": "Resource not accessible by integration"}
-    fake.spoil(Fault(faults.status(403, refusal), faults.below("/repos/acme/api/actions/runs")))
+    fake.spoil(Fault(faults.status(403, refusal), faults.below(f"/repositories/{API}/actions/runs")))
     found = counting(worker, streams=("workflow_runs",))
     assert found.uncounted == [Uncounted(what="workflow_runs of acme/api", why=refusal["message"])]
 

@@ -29,18 +29,13 @@ from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.installed import backfill, know_every_walk
+from tests.integrations.backfill.installed import backfill
 from tests.integrations.translating import translate
 
 pytestmark = pytest.mark.django_db
 STREAMS = len(Backfill.Stream.values)
 LIST = "/installation/repositories"
 STRANGER = Account(501, "stranger", "Organization")
-
-
-@pytest.fixture(autouse=True)
-def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    know_every_walk(monkeypatch)
 
 
 def tell(event: str, payload: Json, *, ago: timedelta) -> datetime:

@@ -12,6 +12,7 @@ from tests.fake_github import faults, rest_api
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
+from tests.fake_github.using import WEB
 from tests.integrations.backfill.twelve import FORBIDDEN, ITS_TIMELINE, SEVENTH, assert_whole, paths, spoil, twelve, web
 from tests.integrations.backfill.walking import OnlyStepsOver, reader_of, walk_through
 
@@ -101,7 +102,7 @@ def test_nothing_is_left_out_while_the_repository_itself_is_refused(
     fake: FakeGitHub, worker: GitHubAccess, code: int, message: str, kind: Kind
 ) -> None:
     spoil(fake, faults.poison(7))
-    fake.spoil(Fault(faults.status(code, {"message": message}), faults.below("/repos/acme/web"), times=None))
+    fake.spoil(Fault(faults.status(code, {"message": message}), faults.below(f"/repositories/{WEB}"), times=None))
     with pytest.raises(Unanswered) as caught:
         walk_through(worker, web())
     assert caught.value.answer.kind is kind

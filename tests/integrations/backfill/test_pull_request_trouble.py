@@ -168,7 +168,7 @@ def test_what_graphql_will_not_show_any_more_is_finished_by_rest(
     walked = walk_while(worker, at=fake, changing=lambda page: page == 1 and name == "nodes")
     assert walked.skipped == []
     assert_whole(fake)
-    assert "/repos/acme/web/pulls/7" in paths(fake)
+    assert SEVENTH in paths(fake)
 
 
 def test_lists_that_are_too_much_are_left_to_rest(fake: FakeGitHub, worker: GitHubAccess) -> None:
@@ -198,3 +198,15 @@ def test_whoever_waits_for_a_turn_between_a_page_and_its_lists_has_lost_nothing(
     assert len(fake.calls("graphql")) == 1 + len(walked.pages)
     assert page.items == 12
     assert_whole(fake)
+
+
+def test_nothing_of_a_repository_that_has_the_name_by_now_is_taken_for_this_ones(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    twelve(fake)
+    for steps_over in (False, True):
+        walk, stranger = PullRequestWalk(), web(repository_id=WEB + 1)
+        read = walk.step_over if steps_over else walk.read
+        with pytest.raises(Unanswered) as caught:
+            read(stranger, reader_of(worker))
+        assert caught.value.answer.kind is Kind.GONE

@@ -10,22 +10,19 @@ from django.db import connection, transaction
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.integrations.backfill.bell import AT_ONCE
+from apps.integrations.backfill.pace import PACES
 from apps.integrations.backfill.starting import NothingToStart, Scope, chosen, retry, start
+from apps.integrations.backfill.walks import WALKS
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, know_every_walk, reach
+from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db
 PULLS = Scope(streams=("pull_requests",))
 everything = Repository.objects.all
-
-
-@pytest.fixture(autouse=True)
-def _every_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    know_every_walk(monkeypatch)
 
 
 def since(days: int) -> Scope:
@@ -273,7 +270,7 @@ def test_what_failed_goes_on_where_it_stopped() -> None:
     row.refresh_from_db()
     assert (row.state, row.cursor, row.attempts, row.reason, row.error) == ("waiting", "there", 0, "", "")
     assert row.finished_at is None
-    assert Backfill.objects.due().count() == 1
+    assert row.state == Backfill.State.WAITING
 
 
 def reach_one() -> Repository:
@@ -332,3 +329,7 @@ def test_a_retry_and_a_start_at_the_same_time_are_one() -> None:
         lambda: retry(Backfill.objects.all()),
     )
     assert Backfill.objects.unfinished().count() == 1
+
+
+def test_each_stream_can_be_walked_and_forecast() -> None:
+    assert set(WALKS) == set(PACES) == set(Backfill.Stream.values)

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 BUILD = 7_200
 FIRST = BEGINNING + timedelta(hours=1)
 SECOND = FIRST + timedelta(hours=9)
-RUNS = "/repos/acme/build/actions/runs"
+RUNS = f"/repositories/{BUILD}/actions/runs"
 Go = Callable[..., Walker]
 
 

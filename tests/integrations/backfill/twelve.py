@@ -15,8 +15,8 @@ from tests.integrations.backfill.truth_of_rows import differences
 from tests.integrations.backfill.walking import errand
 
 ALL = range(1, 13)
-SEVENTH = "/repos/acme/web/pulls/7"
-ITS_TIMELINE = "/repos/acme/web/issues/7/timeline"
+SEVENTH = f"/repositories/{WEB}/pulls/7"
+ITS_TIMELINE = f"/repositories/{WEB}/issues/7/timeline"
 FORBIDDEN = {"type": "FORBIDDEN", "message": "Resource not accessible by integration"}
 NODES = ("repository", "pullRequests", "nodes")
 

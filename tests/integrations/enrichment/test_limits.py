@@ -155,7 +155,7 @@ def test_a_refusal_of_its_longer_lists_puts_off_that_one_alone(
 
 
 def test_one_that_fails_again_and_again_is_in_nobodys_way(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
-    api.open(1, 2, 3, 4).deliver()
+    api.open(1, 2, 3, ago=2 * MINUTE).open(4).deliver()
     fake.spoil(Fault(faults.status(500), holds(4), times=None))
     for _ in range(8):
         row = enriched(worker)

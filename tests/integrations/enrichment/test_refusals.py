@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.activity.models import PullRequest
 from apps.integrations.enrichment.finding import find_wanted
-from apps.integrations.enrichment.keeping import MOST_TRIES, NOT_YET, PAUSES, prune
+from apps.integrations.enrichment.keeping import MOST_TRIES, NOT_YET, PAUSES, prune, put_off
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import EnrichmentAttempt
 from tests.fake_github import faults
@@ -68,6 +68,16 @@ def test_it_is_tried_again_each_time_later_and_then_given_up(fake: FakeGitHub, a
     enriched(worker)
     assert len(fake.calls("graphql")) == MOST_TRIES
     assert unlisted() == {(API, 1)}
+
+
+def test_what_merely_failed_is_never_given_up(api: Told) -> None:
+    api.open(1).deliver()
+    (wanted,) = find_wanted(ACME, most=25)
+    for _ in range(2 * MOST_TRIES):
+        put_off(wanted, why="HTTP 500")
+    row = EnrichmentAttempt.objects.get()
+    assert row.not_before is not None
+    assert abs(row.not_before - timezone.now() - DAY) < timedelta(seconds=30)
 
 
 def test_another_head_is_tried_anew_and_its_list_ends_the_matter(api: Told, worker: GitHubAccess) -> None:

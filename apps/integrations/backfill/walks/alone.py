@@ -15,11 +15,6 @@ LASTING = {Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED}
 FAILING = {Kind.TRANSIENT, Kind.SHRINK}
 
 
-def root(errand: Errand) -> str:
-    """The repository's path in REST: by its id, for another may have its name by now."""
-    return f"/repositories/{errand.repository_id}"
-
-
 def read_alone(
     path: str, *, what: str, errand: Errand, reader: Reader, parameters: Mapping[str, Any] | None = None
 ) -> Answer | Skipped:
@@ -28,11 +23,11 @@ def read_alone(
     Unanswered while we must wait, or GitHub is unwell altogether: nothing is skipped for that.
     """
     try:
-        return reader.get(f"{root(errand)}{path}", parameters)
+        return reader.get(f"{errand.address}{path}", parameters)
     except Unanswered as refusal:
         answer = refusal.answer
     if answer.kind in FAILING:
-        reader.get(root(errand))
+        reader.get(errand.address)
     elif answer.kind not in LASTING:
         raise Unanswered(answer)
     return Skipped(what=what, why=answer.verdict.message)

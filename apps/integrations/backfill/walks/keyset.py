@@ -13,7 +13,7 @@ from typing import Any
 
 from apps.activity.facts import Fact
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped
-from apps.integrations.backfill.walks.alone import read_alone, root
+from apps.integrations.backfill.walks.alone import read_alone
 from apps.integrations.backfill.walks.lists import gather, is_wanted, rows
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.reading import Reading, parse_time, write_time
@@ -79,7 +79,7 @@ class Keyset:
         place, size = Place.of(errand), errand.page_size
         if place.page(size) > MOST_PAGES:
             return self._beyond(place)
-        answer = reader.get(f"{root(errand)}{self.path}", place.parameters(size))
+        answer = reader.get(f"{errand.address}{self.path}", place.parameters(size))
         return self._page(answer, errand, place=place, size=size)
 
     def step_over(self, errand: Errand, reader: Reader) -> Page:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.utils import timezone
-
 from apps.activity.facts import Fact
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
+from apps.integrations.backfill.walks.alone import LASTING
+from apps.integrations.backfill.walks.lists import opened
 from apps.integrations.backfill.walks.pull_request_nodes import Found
 from apps.integrations.backfill.walks.pull_request_place import Owed
 from apps.integrations.github.answers import Answer
@@ -19,18 +19,16 @@ from apps.integrations.github.snapshots.pull_request_lists import (
     timeline_facts,
 )
 from apps.integrations.github.snapshots.pull_requests import pull_request_facts, review_facts
-from apps.integrations.github.verdicts import Kind
 from apps.webhooks.errors import UnusablePayload
 
 MOST_TRIES = 3
 MOST_COMMITS = 250
 """A list of commits is cut off there: https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request"""
-REFUSALS = frozenset({Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED})
 PATHS = {
-    "pull": "/repos/{full_name}/pulls/{number}",
-    "reviews": "/repos/{full_name}/pulls/{number}/reviews",
-    "commits": "/repos/{full_name}/pulls/{number}/commits",
-    "timeline": "/repos/{full_name}/issues/{number}/timeline",
+    "pull": "/pulls/{number}",
+    "reviews": "/pulls/{number}/reviews",
+    "commits": "/pulls/{number}/commits",
+    "timeline": "/issues/{number}/timeline",
 }
 PARTS = tuple(PATHS)
 Facts = Callable[[Reading, Reading, int], Iterator[Fact]]
@@ -38,7 +36,7 @@ Facts = Callable[[Reading, Reading, int], Iterator[Fact]]
 
 def read_part(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
     """One request, and what is owed after it; a part that GitHub refuses is left out and named."""
-    path = owed.path or PATHS[owed.part].format(full_name=errand.full_name, number=owed.number)
+    path = owed.path or f"{errand.address}{PATHS[owed.part].format(number=owed.number)}"
     parameters = None if owed.path or owed.part == "pull" else {"per_page": 100}
     try:
         answer = reader.get(path, parameters)
@@ -58,14 +56,14 @@ def leave_out(owed: Owed, *, why: str) -> Found:
 
 def _insist_on_refusal(unanswered: Unanswered, *, errand: Errand, reader: Reader) -> None:
     """Raise whatever is not about this pull request alone: where the repository is refused too, nothing is skipped."""
-    if unanswered.answer.kind not in REFUSALS:
+    if unanswered.answer.kind not in LASTING:
         raise unanswered
-    reader.get(f"/repos/{errand.full_name}")
+    reader.get(errand.address)
 
 
 def _pull_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
     try:
-        pull = _reading(answer.data, answer=answer)
+        pull = opened(answer.data, path="pull_request", answer=answer)
         facts = (
             *pull_request_facts(pull, repository_id=repository_id),
             *merging_facts(pull, repository_id=repository_id),
@@ -79,11 +77,11 @@ def _pull_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
 
 def _members_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
     shaped = {"number": owed.number, "updated_at": owed.updated_at, "head": {"sha": owed.head_sha}}
-    pull, facts, skipped = _reading(shaped, answer=answer), list[Fact](), list[Skipped]()
+    pull, facts, skipped = opened(shaped, path="pull_request", answer=answer), list[Fact](), list[Skipped]()
     members = answer.data if isinstance(answer.data, list) else [answer.data]
     for member in members:
         try:
-            facts += FACTS[owed.part](_reading(member, answer=answer), pull, repository_id)
+            facts += FACTS[owed.part](opened(member, path="pull_request", answer=answer), pull, repository_id)
         except UnusablePayload as unusable:
             skipped.append(Skipped(what=_name_of_part(owed), why=str(unusable)))
     found = Found(facts=tuple(facts), owed=_rest_of_part(answer, owed), skipped=tuple(skipped))
@@ -119,11 +117,6 @@ def _name_of_part(owed: Owed) -> str:
 def _next_part(owed: Owed) -> tuple[Owed, ...]:
     following = PARTS[PARTS.index(owed.part) + 1 :]
     return (replace(owed, part=following[0], path=""),) if following else ()
-
-
-def _reading(members: object, *, answer: Answer) -> Reading:
-    observed_at = answer.observed_at
-    return Reading(members, path="pull_request", arrived_at=observed_at or timezone.now(), observed_at=observed_at)
 
 
 def _review(member: Reading, pull: Reading, repository_id: int) -> Iterator[Fact]:

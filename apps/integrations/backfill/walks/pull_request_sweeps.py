@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.integrations.backfill.walking import Errand, Reader, Skipped
 from apps.integrations.backfill.walks.pull_request_nodes import Found, by_rest, errors_below, node_found, together
 from apps.integrations.backfill.walks.pull_request_place import Owed, Place
+from apps.integrations.backfill.walks.strangers import refuse_stranger
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.reading import parse_time
 
@@ -27,9 +28,7 @@ def first_place(errand: Errand) -> Place:
 
 def read_nodes(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found, Place, int | None]:
     """The page at the place, the place after it with all that it owes, and how many there are in all."""
-    asked = _variables(place, errand=errand, first=errand.page_size)
-    answer = reader.graphql("pull_request_page", asked)
-    listed = answer.data["repository"]["pullRequests"]
+    answer, listed = _ask("pull_request_page", place, errand=errand, reader=reader, first=errand.page_size)
     wanted, is_past = _wanted(listed["nodes"], place=place, errand=errand)
     found = [
         node_found(
@@ -50,8 +49,7 @@ def read_nodes(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found, 
 
 def read_numbers(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found, Place]:
     """The one pull request at the place, left to REST, and the place after it."""
-    answer = reader.graphql("pull_request_numbers", _variables(place, errand=errand, first=1))
-    listed = answer.data["repository"]["pullRequests"]
+    answer, listed = _ask("pull_request_numbers", place, errand=errand, reader=reader, first=1)
     wanted, is_past = _wanted(listed["nodes"], place=place, errand=errand)
     found = together(_named(wanted, answer=answer, seen=()))
     after = _passed(place, listed=listed, is_past=is_past, errand=errand, answer=answer)
@@ -61,8 +59,8 @@ def read_numbers(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found
 def find_missing(owed: Owed, *, place: Place, errand: Errand, reader: Reader) -> Found:
     """Which pull requests were the holes of a page: each is left to REST. The sweep of the page may be over since."""
     there = replace(place, down_to=errand.since, after=owed.after["page"])
-    answer = reader.graphql("pull_request_numbers", _variables(there, errand=errand, first=owed.count))
-    wanted, _ = _wanted(answer.data["repository"]["pullRequests"]["nodes"], place=there, errand=errand)
+    answer, listed = _ask("pull_request_numbers", there, errand=errand, reader=reader, first=owed.count)
+    wanted, _ = _wanted(listed["nodes"], place=there, errand=errand)
     return together(_named(wanted, answer=answer, seen=owed.seen))
 
 
@@ -81,10 +79,15 @@ def _passed(place: Place, *, listed: Node, is_past: bool, errand: Errand, answer
     return Place(sweep=place.sweep + 1, down_to=max(place.down_to, left_top_at - OVERLAP))
 
 
-def _variables(place: Place, *, errand: Errand, first: int) -> dict[str, Any]:
+def _ask(document: str, place: Place, *, errand: Errand, reader: Reader, first: int) -> tuple[Answer, Node]:
+    """The page at the place; Unanswered where another repository has the errand's name by now."""
     by_creation = {"field": "CREATED_AT", "direction": "ASC"}
     order = by_creation if place.down_to is None else {"field": "UPDATED_AT", "direction": "DESC"}
-    return {"owner": errand.owner, "name": errand.name, "first": first, "after": place.after, **order}
+    variables = {"owner": errand.owner, "name": errand.name, "first": first, "after": place.after, **order}
+    answer = reader.graphql(document, variables)
+    found = answer.data["repository"]
+    refuse_stranger(answer, repository_id=found["databaseId"], errand=errand)
+    return answer, found["pullRequests"]
 
 
 def _wanted(nodes: list[Node | None], *, place: Place, errand: Errand) -> tuple[list[tuple[int, Node | None]], bool]:

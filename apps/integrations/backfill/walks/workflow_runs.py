@@ -81,7 +81,7 @@ def place_of(errand: Errand) -> RunPlace:
 
 def _ask(errand: Errand, reader: Reader, place: RunPlace, *, size: int) -> Listed:
     parameters = {"created": place.windows[0].created, "per_page": size, "page": place.page(size)}
-    answer = reader.get(f"/repos/{errand.full_name}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
+    answer = reader.get(f"{errand.address}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
     listing = Reading(answer.data, path="runs", arrived_at=_told_at(answer))
     runs = tuple(run if isinstance(run, Mapping) else {} for run in answer.data.get("workflow_runs") or ())
     for known in [run["repository"] for run in runs if run.get("repository")][:1]:
@@ -148,7 +148,7 @@ def _without(unanswered: Unanswered, errand: Errand, reader: Reader, place: RunP
 def _is_there(errand: Errand, reader: Reader) -> bool:
     """Whether it is the runs that are not there, and not the repository."""
     try:
-        answer = reader.get(f"/repos/{errand.full_name}")
+        answer = reader.get(errand.address)
     except Unanswered as unanswered:
         if unanswered.answer.kind in NOT_HERE:
             return False

@@ -43,7 +43,7 @@ def step_over(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
 
 def _ask(errand: Errand, reader: Reader, place: DeploymentPlace, *, size: int) -> Answer:
     """The page that the place is on; its first deployments were seen already where the size was changed."""
-    return reader.get(f"/repos/{errand.full_name}/deployments", {"per_page": size, "page": place.seen // size + 1})
+    return reader.get(f"{errand.address}/deployments", {"per_page": size, "page": place.seen // size + 1})
 
 
 def _page(answer: Answer, errand: Errand, place: DeploymentPlace, *, size: int) -> Page:

@@ -74,7 +74,7 @@ def reading_of(shaped: object, answer: Answer, *, path: str = "deployment") -> R
 
 def address_of(number: int | None, errand: Errand) -> str:
     """Where REST shows a deployment."""
-    return f"/repos/{errand.full_name}/deployments/{number}"
+    return f"{errand.address}/deployments/{number}"
 
 
 def _size(errand: Errand, place: DeploymentPlace) -> int:
