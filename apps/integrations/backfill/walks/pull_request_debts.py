@@ -6,6 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
+from apps.integrations.backfill.walks.alone import LASTING
 from apps.integrations.backfill.walks.pull_request_nodes import (
     Found,
     by_rest,
@@ -14,7 +15,7 @@ from apps.integrations.backfill.walks.pull_request_nodes import (
     overflow_found,
 )
 from apps.integrations.backfill.walks.pull_request_place import Owed, Place
-from apps.integrations.backfill.walks.pull_request_rest import MOST_TRIES, REFUSALS, leave_out, read_part
+from apps.integrations.backfill.walks.pull_request_rest import MOST_TRIES, leave_out, read_part
 from apps.integrations.backfill.walks.pull_request_sweeps import find_missing
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.verdicts import Kind
@@ -95,6 +96,6 @@ def _ask(name: str, variables: dict[str, Any], *, reader: Reader) -> Answer | No
     try:
         return reader.graphql(name, variables)
     except Unanswered as unanswered:
-        if unanswered.answer.kind in {*REFUSALS, Kind.SHRINK}:
+        if unanswered.answer.kind in {*LASTING, Kind.SHRINK}:
             return None
         raise
