@@ -19,6 +19,7 @@ class PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
 
 def run(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
     """The rows of a statement, in the transaction at hand if there is one; errors are Django's."""
+    connection.close_if_health_check_failed()  # as Django's own cursors do, outside a transaction
     connection.ensure_connection()
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrap(PreparedCursor(connection.connection)) as cursor:  # type: ignore[arg-type]  # any cursor of the driver

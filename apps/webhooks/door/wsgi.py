@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIRequest
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -20,7 +21,8 @@ class DoorFirst:
     """The WSGI application, with the door before it: GitHub has no session, no form, no frame, no use for a redirect.
 
     The middleware meant for people, and Django's signals around each request, cost a delivery more than checking its
-    signature does. The door looks after its connection to the database by itself (keeping.py).
+    signature does. Of what the signals do, one thing is needed: a connection to the database that broke, or is old, is
+    given up between two requests.
     """
 
     def __init__(self, application: Application) -> None:
@@ -31,6 +33,7 @@ class DoorFirst:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].rstrip("/") != self._address:
             return self._application(environ, start_response)
+        connection.close_if_unusable_or_obsolete()
         response = cast(HttpResponse, self._answer(WSGIRequest(environ)))
         content = response.content
         headers = [*response.items(), ("Content-Length", str(len(content)))]
