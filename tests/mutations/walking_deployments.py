@@ -4,7 +4,7 @@ from tests.mutations.edits import Mutation, mutation
 
 WALKS, TESTS = "apps/integrations/backfill/walks", "tests/integrations/backfill"
 WALK, BASELINES, TROUBLES = (f"{TESTS}/test_deployment_{name}.py" for name in ("walk", "baselines", "troubles"))
-RUNS = f"{TESTS}/test_workflow_run_walk.py"
+RUNS, RUN_TROUBLES = (f"{TESTS}/test_workflow_run_{name}.py" for name in ("walk", "troubles"))
 
 IN_WALKING_DEPLOYMENTS: tuple[Mutation, ...] = (
     mutation(
@@ -61,7 +61,7 @@ IN_WALKING_DEPLOYMENTS: tuple[Mutation, ...] = (
         f"{WALKS}/workflow_runs.py",
         "    if is_last and listed.total >= MOST_LISTED:",
         "    if False:",
-        test=f"{RUNS}::test_more_runs_of_one_second_than_github_lists_are_named",
+        test=f"{RUN_TROUBLES}::test_more_runs_of_one_second_than_github_lists_are_named",
     ),
     mutation(
         "a window of runs ends when the walk began",

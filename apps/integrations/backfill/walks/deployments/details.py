@@ -7,7 +7,7 @@ from apps.activity.facts import Fact
 from apps.activity.models import Deployment
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
-from apps.integrations.backfill.walks.deployments.reading import HOPELESS, reading_of
+from apps.integrations.backfill.walks.deployments.reading import TOO_MUCH, reading_of
 from apps.integrations.backfill.walks.deployments.shown import page_of
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.reading import parse_time
@@ -34,7 +34,7 @@ def step_over(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
     try:
         return _page(_ask(errand, reader, place, size=1), errand, place, size=1)
     except Unanswered as unanswered:
-        if unanswered.answer.kind not in HOPELESS:
+        if unanswered.answer.kind not in TOO_MUCH:
             raise
         what = f"the ref and flags of deployment {place.seen + 1} of the latest"
         skipped = [Skipped(what=what, why=unanswered.answer.verdict.message)]

@@ -22,8 +22,7 @@ AT_ONCE = 25
 FEW = 20
 """Deployments of one page whose statuses are read by REST, each with a request of its own."""
 MISSING = {Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED}
-HOPELESS = MISSING | {Kind.SHRINK, Kind.TRANSIENT}
-
+TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
 
 IsWanted = Callable[[Node], bool]
 
@@ -60,7 +59,7 @@ def read_alone(errand: Errand, reader: Reader, place: DeploymentPlace) -> Deploy
         except UnusablePayload as error:
             skipped.append(Skipped(what=what, why=str(error)))
         except Unanswered as unanswered:
-            if unanswered.answer.kind not in HOPELESS:
+            if unanswered.answer.kind not in MISSING | TOO_MUCH:
                 raise
             skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
     return _page(listed, place, shown=shown, skipped=skipped)

@@ -1,0 +1,68 @@
+"""Stories of workflow runs for tests, and the rows that they end in."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from apps.activity.models import WorkflowRun
+from apps.integrations.story.repository_life import RepositoryLife
+from apps.integrations.story.shapes import moment
+from apps.integrations.story.telling import Sent, Story
+from tests.fake_github.generated import BEGINNING, acme
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.truth import RepositoryTruth
+from tests.fake_github.using import ACME
+from tests.github.fixture_a import ANA, BEN
+
+BUILD = 7_200
+FIRST = BEGINNING + timedelta(hours=1)
+SECOND = FIRST + timedelta(hours=9)
+
+
+def some_weeks(fake: FakeGitHub, *, count: int = 60) -> tuple[RepositoryTruth, list[Sent]]:
+    """Runs of all kinds: failed, of one second, run again."""
+    story = Story("build", owner=acme(), installation_id=ACME)
+    life = RepositoryLife(story, identity=BUILD, name="build", created_at=BEGINNING)
+    life.create(BEGINNING, by=ANA)
+    for number in range(count):
+        at = FIRST + timedelta(hours=9 * (number - number % 4 // 3))
+        about = {"run_id": 6_000_000 + number, "by": BEN}
+        life.run(
+            at, finished_at=at + timedelta(minutes=4), conclusion="failure" if number % 5 == 0 else "success", **about
+        )
+        if number % 5 == 0:
+            again = at + timedelta(minutes=30)
+            life.run(again, finished_at=again + timedelta(minutes=4), attempt=2, **about)
+    told = story.tell()
+    return fake.world.fold(told, installation_id=ACME), [sent for sent in told if sent.event == "workflow_run"]
+
+
+def crowd(truth: RepositoryTruth, moments: list[datetime], *, first: int = 7_000_000) -> int:
+    """Runs as many as there are moments, each created at its own; how many there are then."""
+    (model, *_) = truth.runs.values()
+    for number, at in enumerate(moments, start=first):
+        times = dict.fromkeys(("created_at", "updated_at", "run_started_at"), moment(at))
+        truth.runs[number] = {**model, "id": number, "run_attempt": 1, **times}
+    return len(truth.runs)
+
+
+def rows() -> list[dict[str, Any]]:
+    names = [field.attname for field in WorkflowRun._meta.concrete_fields if field.name not in {"id", "stamp"}]
+    return list(WorkflowRun.objects.order_by("run_id", "attempt").values(*names))
+
+
+def as_true(truth: RepositoryTruth) -> list[dict[str, Any]]:
+    """The rows that the runs on GitHub come to: of each its last attempt."""
+    return [
+        {
+            "run_id": run["id"],
+            "attempt": run["run_attempt"],
+            "repository_id": BUILD,
+            **{name: run[name] for name in ("workflow_id", "name", "event", "status", "conclusion", "head_branch")},
+            "head_sha": run["head_sha"],
+            "actor_id": run["actor"]["id"],
+            "created_at": datetime.fromisoformat(run["created_at"]),
+            "started_at": datetime.fromisoformat(run["run_started_at"]),
+            "concluded_at": datetime.fromisoformat(run["updated_at"]) if run["status"] == "completed" else None,
+        }
+        for _, run in sorted(truth.runs.items())
+    ]
