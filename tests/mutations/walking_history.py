@@ -32,7 +32,8 @@ IN_WALKING_HISTORY: tuple[Mutation, ...] = (
         f"{BACKFILL}/claiming.py",
         "OR (%(is_redelivered)s AND leased_by = %(task_id)s)",
         "OR (false AND %(is_redelivered)s AND leased_by = %(task_id)s)",
-        test=f"{TESTS}/test_crash_points.py::test_a_death_at_any_point_repeats_one_page_and_doubles_nothing",
+        test=f"{TESTS}/test_claiming.py"
+        "::test_only_its_own_message_redelivered_takes_a_walk_over_before_the_lease_runs_out",
     ),
     mutation(
         "no walk is claimed before its time",

@@ -51,6 +51,7 @@ TURN_S = 20.0
 """A task walks this long at most; then it is another walk's turn."""
 GIVE_BACK_S = 3.0
 AWAY = timedelta(seconds=5)
+DIED = "Every worker that read on from here died, or was never heard of again."
 WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class Turn:
             logger.warning("backfill_claim_lost", extra={"backfill": self.claimed.id})
 
     def _walk_on(self) -> None:
-        if self.claimed.was_dropped and not self._follow(lighten(self.claimed.progress), self._reader(), words=""):
+        if self.claimed.was_dropped and not self._follow(lighten(self.claimed.progress), self._reader(), words=DIED):
             return
         while self._step():
             if time.monotonic() >= self.deadline_s:

@@ -96,17 +96,17 @@ def test_a_walk_that_is_stopped_while_a_page_is_read_keeps_nothing_of_it(
     fake: FakeGitHub, api: Repository, crew: Crew, stop: str
 ) -> None:
     row = backfill(api, page_size=10)
-    fake.spoil(during_page(2, getattr(Backfill.objects.all(), stop)))
+    fake.spoil(during_page(3, getattr(Backfill.objects.all(), stop)))
     crew.advance(row)
     assert read_of(row) == (10, 10)
     assert (row.state, row.lease_until) == ({"pause": "paused", "cancel": "cancelled"}[stop], None)
-    assert len(fake.calls("graphql")) == 2
+    assert len(fake.calls("graphql")) == 3
     assert crew.ring() == crew.work() == 0
 
 
 def test_a_paused_walk_goes_on_where_it_was(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     row = backfill(api, page_size=10, installation_id=7)
-    fake.spoil(during_page(2, Backfill.objects.all().pause))
+    fake.spoil(during_page(3, Backfill.objects.all().pause))
     crew.advance(row)
     assert Backfill.objects.all().resume() == 1
     assert crew.ring() == 1
@@ -123,7 +123,7 @@ def test_a_worker_whose_claim_was_taken_over_writes_nothing(fake: FakeGitHub, ap
     def take_over() -> None:
         Backfill.objects.update(claim_number=9, leased_by="another")
 
-    fake.spoil(during_page(2, take_over))
+    fake.spoil(during_page(3, take_over))
     crew.advance(row)
     assert read_of(row) == (10, 10)
     assert (row.state, row.leased_by, row.claim_number) == ("running", "another", 9)

@@ -180,6 +180,13 @@ def test_what_fails_for_an_hour_is_for_somebody_to_look_at(fake: FakeGitHub, api
     assert row.calls == MOST_ATTEMPTS
 
 
+def test_a_place_where_every_worker_dies_is_for_somebody_to_look_at(api: Repository, crew: Crew) -> None:
+    lapsed = timezone.now() - timedelta(seconds=1)
+    row = crew.advance(backfill(api, state="running", lease_until=lapsed, attempts=MOST_ATTEMPTS - 1))
+    assert (row.state, row.reason) == ("failed", "crashed")
+    assert "died" in row.error
+
+
 def test_what_we_may_not_see_fails_with_githubs_words(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     words = "Resource not accessible by integration"
     fake.spoil(Fault(graphql_errors({"type": "FORBIDDEN", "message": words}), graphql))
