@@ -18,8 +18,11 @@ from apps.integrations.models import Backfill
 MARGIN = timedelta(hours=1)
 """A loss is dated by our clock, and by when we were told of it."""
 
-OUT_OF_REACH = ("no_installation", "removed")
-"""Why a walk fails whose repository was taken from us: `outcomes` and `claiming` name them."""
+OUT_OF_REACH = ("no_installation", "removed", "gone")
+"""Why a walk fails whose repository was taken from us: `outcomes`, `claiming` and `advancing` name them.
+
+To an installation, a repository that moved to another one is gone.
+"""
 
 
 def read_history_of(repository_ids: Collection[int]) -> None:

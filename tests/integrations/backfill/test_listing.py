@@ -452,6 +452,23 @@ def test_a_walk_that_was_cut_off_begins_again_when_its_repository_comes_back(
     assert set(since.values()) == {lost_at - timedelta(hours=1)}
 
 
+def test_what_moved_to_another_installation_while_it_was_read_begins_again(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    installed(fake, ago=timedelta(days=40))
+    begun = {"created_at": timezone.now() - timedelta(hours=2), "since": timezone.now() - timedelta(days=90)}
+    for stream in Backfill.Stream.values:
+        backfill(Repository.objects.get(), stream=stream, state="failed", reason="gone", cursor="there", **begun)
+    told(fake, "removed", fake.world.repositories[API], ago=timedelta(hours=1))
+    fake.world.install(BETA)
+    fake.world.reached[API] = BETA
+    installed(fake, BETA)
+    list_installation(BETA, access=worker)
+    again = Backfill.objects.filter(state="waiting")
+    assert set(again.values_list("since", "cursor")) == {(begun["since"], "")}
+    assert again.count() == STREAMS
+
+
 def test_what_only_a_listing_showed_to_be_lost_is_read_from_when_it_was_last_reached(
     fake: FakeGitHub, worker: GitHubAccess
 ) -> None:
