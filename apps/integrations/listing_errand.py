@@ -1,7 +1,9 @@
 """One task's part of a listing: what it reads of GitHub, outside any transaction, and what it keeps of that.
 
 Everything is kept under the claim of its row. A list that broke off, or does not add up, says nothing of what is
-missing from it: who is reached, and who is no more, is told only in the transaction that ends it.
+missing from it: who is reached, and who is no more, is told only in the transaction that ends it. A repository taken
+from the list while it is read moves the ones behind it to pages already read: so nobody loses access by one reading
+alone.
 """
 
 import logging
@@ -40,8 +42,11 @@ RUN_S = 15.0
 """One task reads so long at the most; a longer list is gone on with by the next."""
 LONGEST = timedelta(minutes=10)
 """Pages that lie further apart are not one list: it begins again."""
+MOST_CONFIRMED = 20
+"""So many repositories are asked for one by one; where more are missing, the list is read again."""
 AGAIN = timedelta(minutes=1)
 FIRST_WAIT_S, LONGEST_WAIT_S, MOST_ATTEMPTS = 60.0, 3600.0, 10
+NOT_REACHED = {Kind.GONE, Kind.FORBIDDEN}
 PUTS_OFF = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
 SOURCE = Source(kind="api", key="listing")
 logger = logging.getLogger(__name__)
@@ -61,6 +66,8 @@ class Errand:
     as_of: datetime
     path: str
     seen: list[int]
+    total: int | None
+    missing: list[int]
     access: GitHubAccess
     facts: list[Fact] = field(default_factory=list)
 
@@ -69,7 +76,7 @@ class Errand:
         """Go on where the last task stopped, unless that was too long ago."""
         if not row.cursor or row.began_at < timezone.now() - LONGEST:
             held = Listing.objects.filter(pk=row.pk).held(claim_number=claim_number)
-            held.update(began_at=Now() - SETTLED, cursor="", seen=[])
+            held.update(began_at=Now() - SETTLED, cursor="", seen=[], total=None)
             begun = held.first()
             if begun is None:
                 raise LostListing
@@ -81,6 +88,8 @@ class Errand:
             as_of=row.began_at,
             path=row.cursor,
             seen=row.seen,
+            total=row.total,
+            missing=row.missing,
             access=access,
         )
 
@@ -99,11 +108,10 @@ class Errand:
                 return
             self.path = FIRST_PAGE
         deadline_s = time.monotonic() + RUN_S
-        while (total := self.read_page()) is None:
+        while not (self.read_page() and self.complete(deadline_s=deadline_s)):
             if time.monotonic() > deadline_s:
                 self.keep_place(not_before=timezone.now())
                 return
-        self.complete(total)
 
     def ask_how_it_stands(self) -> bool:
         """Record how the installation stands; whether there is anything to be listed."""
@@ -137,34 +145,64 @@ class Errand:
             is_settled = installation.suspended_at is not None
             self.end([listing_done(self.installation_id, as_of=self.as_of)] if is_settled else [])
 
-    def read_page(self) -> int | None:
-        """Take in a page. How many repositories there are in all, once it was the last one."""
+    def read_page(self) -> bool:
+        """Take in a page; whether it was the last one. UnusablePayload where the list changed since the first."""
         answer = self.access.get(self.path, installation_id=self.installation_id, purpose=self.purpose)
         if answer.kind is not Kind.OK:
             raise Unanswered(answer)
         page = self.reading(answer, path="listing")
+        total = page.count("total_count")
+        if self.total not in {None, total}:
+            raise UnusablePayload(f"GitHub listed {self.total} repositories, then {total}: the list changed meanwhile.")
+        self.total = total
         for repository in page.children("repositories"):
             self.facts += repository_facts(repository)
             self.seen.append(repository.id())
         self.path = answer.next_path or self.path
-        return None if answer.next_path else page.count("total_count")
+        return answer.next_path is None
 
-    def complete(self, total: int) -> None:
-        """Keep the whole list, what is missing from it, and have the history read of what is new on it."""
+    def complete(self, *, deadline_s: float) -> bool:
+        """Keep the whole list, what is missing from it, and have the history read of what is new on it.
+
+        Whether that is all; else the list is read again from its first page, as something may be missing by chance.
+        """
         listed = list(dict.fromkeys(self.seen))
-        if len(listed) != total:
-            self.fail(f"GitHub listed {len(listed)} of {total} repositories.")
-            return
+        if len(listed) != self.total:
+            self.fail(f"GitHub listed {len(listed)} of {self.total} repositories.")
+            return True
         known = RepositoryAccess.objects.filter(installation=self.installation_id)
         lost = last_reached(known.exclude(repository__in=listed), before=self.as_of)
+        missing = [repository_id for repository_id, reached_at in lost.items() if reached_at is not None]
+        if not self.are_lost(missing, deadline_s=deadline_s):
+            self.path, self.seen, self.total, self.missing = FIRST_PAGE, [], None, missing
+            return False
         self.facts += access_facts(self.installation_id, listed=listed, lost=lost, as_of=self.as_of)
         with transaction.atomic():
             self.end([*self.facts, listing_done(self.installation_id, as_of=self.as_of)])
             read_history_of(listed)
+        return True
+
+    def are_lost(self, repository_ids: Iterable[int], *, deadline_s: float) -> bool:
+        """Whether all of these are out of reach: an earlier reading did not show them either, or GitHub refuses them.
+
+        A public repository is shown to everybody, so for one that GitHub shows the list has to be read again.
+        """
+        doubted = sorted(set(repository_ids) - set(self.missing))
+        if len(doubted) > MOST_CONFIRMED:
+            return False
+        return all(time.monotonic() < deadline_s and self.is_refused(repository_id) for repository_id in doubted)
+
+    def is_refused(self, repository_id: int) -> bool:
+        answer = self.access.get(
+            f"/repositories/{repository_id}", installation_id=self.installation_id, purpose=self.purpose
+        )
+        if answer.kind not in NOT_REACHED | {Kind.OK}:
+            raise Unanswered(answer)
+        return answer.kind in NOT_REACHED
 
     def end(self, facts: Iterable[Fact]) -> None:
         with transaction.atomic():
-            self.hold(attempts=0, error="", cursor="", seen=[], lease_until=None)
+            self.hold(attempts=0, error="", cursor="", seen=[], total=None, missing=[], lease_until=None)
             record([evidence(SOURCE, facts)])
 
     def put_off(self, answer: Answer) -> None:
@@ -177,7 +215,14 @@ class Errand:
 
     def keep_place(self, *, not_before: datetime) -> None:
         with transaction.atomic():
-            self.hold(cursor=self.path, seen=self.seen, not_before=not_before, lease_until=None)
+            self.hold(
+                cursor=self.path,
+                seen=self.seen,
+                total=self.total,
+                missing=self.missing,
+                not_before=not_before,
+                lease_until=None,
+            )
             record([evidence(SOURCE, self.facts)])
 
     def fail(self, words: str) -> None:
@@ -189,6 +234,8 @@ class Errand:
             error=storable(words),
             cursor="",
             seen=[],
+            total=None,
+            missing=self.missing,
             not_before=timezone.now() + timedelta(seconds=wait_s),
             lease_until=None,
         )

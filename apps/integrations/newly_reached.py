@@ -5,8 +5,9 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Case, DateTimeField, Exists, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.functions import Greatest
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from apps.activity.facts import Stamp
@@ -18,8 +19,11 @@ from apps.integrations.models import Backfill
 MARGIN = timedelta(hours=1)
 """A loss is dated by our clock, and by when we were told of it."""
 
-OUT_OF_REACH = ("no_installation", "removed")
-"""Why a walk fails whose repository was taken from us: `outcomes` and `claiming` name them."""
+OUT_OF_REACH = ("no_installation", "removed", "gone")
+"""Why a walk fails whose repository was taken from us: `outcomes`, `claiming` and `advancing` name them.
+
+To an installation, a repository that moved to another one is gone.
+"""
 
 
 def read_history_of(repository_ids: Collection[int]) -> None:
@@ -28,9 +32,13 @@ def read_history_of(repository_ids: Collection[int]) -> None:
     Doing so again starts nothing: each loss of access calls for one walk, and a first sight for one.
     """
     listed = Repository.objects.filter(pk__in=repository_ids, deleted_at=None)
-    wanted = [*_first_seen(listed).items(), *_broken_off(listed).items(), *_returned(listed).items()]
+    wanted = [*_first_seen(listed).items(), *_broken_off(listed).items()]
+    returned = _returned(listed)
     for scope, ids in wanted:
         start(Repository.objects.filter(pk__in=ids), scope=scope)
+    for (lost_at, streams), ids in returned.items():
+        scope = Scope(since=lost_at - MARGIN, streams=streams)
+        start(Repository.objects.filter(pk__in=ids), scope=scope, lost_at=lost_at)
 
 
 def last_reached(accesses: QuerySet[RepositoryAccess], *, before: datetime) -> dict[int, datetime | None]:
@@ -75,8 +83,8 @@ def _broken_off(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
     return found
 
 
-def _returned(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
-    """Those that were out of reach for a while and were not read since, by when they were lost.
+def _returned(repositories: QuerySet[Repository]) -> dict[tuple[datetime, tuple[str, ...]], list[int]]:
+    """Those that were out of reach for a while, by when they were lost and which streams were not read since.
 
     GitHub takes nothing back one by one when an installation ends or is suspended.
     """
@@ -88,16 +96,22 @@ def _returned(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
         .filter(out_at__isnull=False)
         .order_by("-out_at")
     )
-    covering = Backfill.objects.filter(
-        Q(created_at__gt=OuterRef("out_at"), since__isnull=True)
-        | Q(created_at__gt=OuterRef("out_at"), since__lte=OuterRef("out_at"))
-        | Q(state__in=Backfill.UNFINISHED),
-        repository=OuterRef("pk"),
-    )
-    returned = repositories.annotate(out_at=Subquery(losses.values("out_at")[:1])).filter(
-        Exists(Backfill.objects.filter(repository=OuterRef("pk"))), ~Exists(covering), out_at__isnull=False
-    )
-    found: dict[Scope, list[int]] = defaultdict(list)
-    for repository_id, out_at in returned.values_list("pk", "out_at"):
-        found[Scope(since=out_at - MARGIN)].append(repository_id)
+    returned = repositories.annotate(
+        out_at=Subquery(losses.values("out_at")[:1]), covered=ArraySubquery(_covering().values("stream"))
+    ).filter(Exists(Backfill.objects.filter(repository=OuterRef("pk"))), out_at__isnull=False)
+    found: dict[tuple[datetime, tuple[str, ...]], list[int]] = defaultdict(list)
+    for repository_id, out_at, covered in returned.values_list("pk", "out_at", "covered"):
+        if streams := tuple(stream for stream in Backfill.Stream.values if stream not in covered):
+            found[out_at, streams].append(repository_id)
     return found
+
+
+def _covering() -> QuerySet[Backfill]:
+    """The walks that read, from a start after `out_at`, what changed since then; or that will."""
+    left_start_at = Coalesce("started_at", "created_at")
+    return Backfill.objects.annotate(left_start_at=left_start_at).filter(
+        Q(left_start_at__gt=OuterRef("out_at")) | Q(started_at=None, state__in=Backfill.UNFINISHED),
+        Q(since=None) | Q(since__lte=OuterRef("out_at")),
+        repository=OuterRef("pk"),
+        until=None,
+    )

@@ -5,6 +5,7 @@ from tests.mutations.edits import Mutation, mutation
 BACKFILL = "tests/integrations/backfill"
 STARTING, LISTING = f"{BACKFILL}/test_starting.py", f"{BACKFILL}/test_listing.py"
 STARTED, ERRAND = "apps/integrations/backfill/starting.py", "apps/integrations/listing_errand.py"
+LOSSES = f"{BACKFILL}/test_listing_losses.py"
 
 IN_STARTING_WALKS: tuple[Mutation, ...] = (
     mutation(
@@ -38,7 +39,7 @@ IN_STARTING_WALKS: tuple[Mutation, ...] = (
     mutation(
         "a list that does not add up is not believed",
         ERRAND,
-        "if len(listed) != total:",
+        "if len(listed) != self.total:",
         "if not listed:",
         test=f"{LISTING}::test_a_list_that_does_not_add_up_says_nothing_of_what_is_missing",
     ),
@@ -62,5 +63,26 @@ IN_STARTING_WALKS: tuple[Mutation, ...] = (
         "            read_history_of(listed)",
         "        read_history_of(listed)",
         test=f"{LISTING}::test_a_kill_between_the_list_and_its_walks_leaves_neither",
+    ),
+    mutation(
+        "a list whose total changes is not believed",
+        ERRAND,
+        "if self.total not in {None, total}:",
+        "if False:",
+        test=f"{LOSSES}::test_a_list_whose_total_changes_while_it_is_read_is_read_again",
+    ),
+    mutation(
+        "what one reading did not show is not lost yet",
+        ERRAND,
+        "if not self.are_lost(missing, deadline_s=deadline_s):",
+        "if False:",
+        test=f"{LOSSES}::test_a_repository_that_slipped_between_two_pages_keeps_its_access",
+    ),
+    mutation(
+        "a walk begun before a loss begins again",
+        STARTED,
+        "    OR kept.started_at <= %(lost_at)s::timestamptz\n",
+        "",
+        test=f"{LISTING}::test_a_walk_begun_before_the_loss_begins_again_and_one_that_did_not_begin_goes_on",
     ),
 )

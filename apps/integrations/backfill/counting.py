@@ -14,17 +14,16 @@ from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.totals import MOST_AT_ONCE, Totals, read_totals, totals_query
-from apps.integrations.github.verdicts import Kind
+from apps.integrations.github.verdicts import Kind, Verdict
 from apps.integrations.models import Backfill
 
-MOST_COUNTED = 25
-"""Comments and runs cost a call for each list and repository: beyond so many, the rest is judged by the largest."""
-PURPOSE = Purpose(priority=Priority.LIVE, subject="forecast")
+PURPOSE = Purpose(priority=Priority.BACKFILL, subject="forecast")
 CLOSED = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY, Kind.AUTH}
 BUSY = "busy"
 AGAIN_S = 0.5
 MOMENT = timedelta(seconds=1)
 TIME = "%Y-%m-%dT%H:%M:%SZ"
+TOO_LATE = "There was no time left to count it; `manage.py backfill --dry-run` takes as long as it needs."
 NOT_THERE = "GitHub shows no such repository to the installation."
 
 Stream = Backfill.Stream
@@ -43,14 +42,31 @@ class Uncounted:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much counting may take. For `patience_s` it waits where others ask at the moment.
+
+    Comments and runs cost a call for each list and repository: they are counted in the `most_by_rest` largest, and
+    judged by those in the rest. After `deadline_s`, of time.monotonic(), nothing more is asked; None is no bound.
+    """
+
+    patience_s: float = 0.0
+    most_by_rest: int = 25
+    deadline_s: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.deadline_s is not None and time.monotonic() >= self.deadline_s
+
+
 @dataclass(slots=True, kw_only=True)
 class Counting:
-    """Counts what one installation's repositories hold. For `patience_s` it waits where others ask at the moment."""
+    """Counts what one installation's repositories hold."""
 
     access: GitHubAccess
     installation_id: int
     scope: Scope
-    patience_s: float = 0.0
+    effort: Effort
     items: dict[int, dict[str, int]] = field(default_factory=dict)
     """By repository and stream."""
     estimated: set[str] = field(default_factory=set)
@@ -110,7 +126,7 @@ class Counting:
 
     def _count_by_rest(self, stream: str, largest: Sequence[Repository]) -> None:
         counted = {}
-        for repository in largest[:MOST_COUNTED]:
+        for repository in largest[: self.effort.most_by_rest]:
             found = self._count_list(stream, repository)
             if isinstance(found, int):
                 counted[repository.pk] = found
@@ -142,12 +158,15 @@ class Counting:
         return answer.last_page or len(answer.data)
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
-        """Ask; once a limit was met nothing more is asked, and every answer says so."""
+        """Ask; once a limit was met, or the time is over, nothing more is asked, and every answer says so."""
         if self._closed is not None:
             return self._closed
-        deadline_s = time.monotonic() + self.patience_s
+        if self.effort.is_over:
+            self._closed = Answer(verdict=Verdict(kind=Kind.PARKED, message=TOO_LATE))
+            return self._closed
+        deadline_s = time.monotonic() + self.effort.patience_s
         answer = call()
-        while _is_busy(answer) and time.monotonic() < deadline_s:
+        while _is_busy(answer) and time.monotonic() < deadline_s and not self.effort.is_over:
             time.sleep(AGAIN_S)
             answer = call()
         if answer.kind in CLOSED:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from apps.activity.models import Repository
-from apps.integrations.backfill.counting import Counting, Uncounted
+from apps.integrations.backfill.counting import Counting, Effort, Uncounted
 from apps.integrations.backfill.pace import PACES, Cost, Duration, Window, cost_of, duration_of
 from apps.integrations.backfill.starting import Scope
 from apps.integrations.backfill.walks import WALKS
@@ -60,9 +60,7 @@ class Forecast:
         return max(durations, key=lambda each: each.seconds, default=Duration(seconds=0.0))
 
 
-def forecast(
-    repositories: QuerySet[Repository], *, scope: Scope, access: GitHubAccess, patience_s: float = 0.0
-) -> Forecast:
+def forecast(repositories: QuerySet[Repository], *, scope: Scope, access: GitHubAccess, effort: Effort) -> Forecast:
     """Ask GitHub how much there is, for about a point per 20 repositories, and say what reading it takes.
 
     NoCredentials where GitHub cannot be asked.
@@ -74,7 +72,7 @@ def forecast(
         if repository.pk in reached:
             by_installation[reached[repository.pk]].append(repository)
     counted = [
-        _count(of_installation, installation_id=installation_id, scope=scope, access=access, patience_s=patience_s)
+        _count(of_installation, installation_id=installation_id, scope=scope, access=access, effort=effort)
         for installation_id, of_installation in by_installation.items()
     ]
     return Forecast(
@@ -93,9 +91,9 @@ def _count(
     installation_id: int,
     scope: Scope,
     access: GitHubAccess,
-    patience_s: float,
+    effort: Effort,
 ) -> Counting:
-    counting = Counting(access=access, installation_id=installation_id, scope=scope, patience_s=patience_s)
+    counting = Counting(access=access, installation_id=installation_id, scope=scope, effort=effort)
     counting.count(repositories)
     return counting
 

@@ -1,5 +1,6 @@
 """Starts and forecasts that people ask for in a request: refused in words, and done before the request is given up."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from django.db.models import QuerySet
 from apps.activity.models import Repository
 from apps.database_errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
 from apps.encryption import Undecryptable
+from apps.integrations.backfill.counting import Effort
 from apps.integrations.backfill.forecast import Forecast, forecast
 from apps.integrations.backfill.starting import NothingToStart, Scope, Started, retry, start
 from apps.integrations.github.access import github
@@ -19,6 +21,11 @@ from apps.integrations.models import Backfill
 
 MOST_COUNTED = 100
 """Counting more repositories than that takes longer than a request may."""
+LONGEST_S = 15.0
+MOST_BY_REST = 5
+"""A forecast within a request asks for no more lists than that of a kind, and for nothing more after so long."""
+PATIENCE_S = 3.0
+"""So long it waits for walks that ask at the moment: they come first as often as it does."""
 MOST_NAMED = 8
 MOST_SHOWN = 500
 AT_A_TIME = 500
@@ -104,14 +111,18 @@ def _others_first() -> Iterator[None]:
 
 
 def forecast_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Forecast:
-    """Say what a start would take; NothingToStart where that is too much to count, or without credentials."""
+    """Say what a start would take; NothingToStart where that is too much to count, or without credentials.
+
+    What could not be counted in time is `uncounted`.
+    """
     _require_credentials()
     if repositories.count() > MOST_COUNTED:
         raise TooMuchToCount(
             f"Counting more than {MOST_COUNTED} repositories takes longer than a request may: ask"
             " `manage.py backfill --dry-run`, or for fewer at once."
         )
-    return forecast(repositories, scope=scope, access=github())
+    effort = Effort(patience_s=PATIENCE_S, most_by_rest=MOST_BY_REST, deadline_s=time.monotonic() + LONGEST_S)
+    return forecast(repositories, scope=scope, access=github(), effort=effort)
 
 
 def _require_credentials() -> None:

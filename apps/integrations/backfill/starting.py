@@ -81,16 +81,18 @@ def chosen(
     return found.order_by("full_name", "pk")
 
 
-def start(repositories: QuerySet[Repository], *, scope: Scope) -> Started:
+def start(repositories: QuerySet[Repository], *, scope: Scope, lost_at: datetime | None = None) -> Started:
     """Have the history of the repositories read. What is being read already goes on; where this asks for more of it,
-    it begins again with the wider bounds. Archived repositories are read too, deleted ones are not.
+    or it was begun before the repository was `lost_at`, it begins again with the wider bounds.
+
+    Archived repositories are read too, deleted ones are not.
     """
     wanted = list(repositories.filter(deleted_at__isnull=True))
     reached = installation_reaching([repository.pk for repository in wanted])
     streams = tuple(dict.fromkeys(scope.streams))
     with transaction.atomic():
         _lock()
-        new = _insert_or_widen(reached, scope=scope, streams=streams)
+        new = _insert_or_widen(reached, scope=scope, streams=streams, lost_at=lost_at)
         backfills = Backfill.objects.filter(repository__in=reached, stream__in=streams).unfinished()
         started = tuple(backfills.select_related("repository").order_by("repository__full_name", "pk"))
         if new:
@@ -202,7 +204,7 @@ def _lock() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
 
 
-def _insert_or_widen(reached: dict[int, int], *, scope: Scope, streams: Sequence[str]) -> int:
+def _insert_or_widen(reached: dict[int, int], *, scope: Scope, streams: Sequence[str], lost_at: datetime | None) -> int:
     """One statement; how many rows are new or begin again."""
     if not reached:
         return 0
@@ -213,6 +215,7 @@ def _insert_or_widen(reached: dict[int, int], *, scope: Scope, streams: Sequence
         "page_sizes": [WALKS[stream].page_size for stream in streams],
         "since": scope.since,
         "until": scope.until,
+        "lost_at": lost_at,
     }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_OR_WIDEN, asked)
@@ -220,7 +223,8 @@ def _insert_or_widen(reached: dict[int, int], *, scope: Scope, streams: Sequence
 
 
 # What an earlier walk of the stream learned of page sizes is where this one begins. The bounds of a row that is widened
-# become those that hold both; its walk begins again, as cursors of other bounds mean other places.
+# become those that hold both; its walk begins again, as cursors of other bounds mean other places. So does one that is
+# behind what changed while nobody told us of it.
 _INSERT_OR_WIDEN = """
 INSERT INTO integrations_backfill AS kept
     (repository_id, stream, installation_id, since, until, page_size, skipped)
@@ -247,4 +251,5 @@ ON CONFLICT (repository_id, stream) WHERE state IN ('waiting', 'running', 'pause
     total = NULL, items = 0, pages = 0, skipped = '[]'
 WHERE (kept.since IS NOT NULL AND (excluded.since IS NULL OR excluded.since < kept.since))
     OR (kept.until IS NOT NULL AND (excluded.until IS NULL OR excluded.until > kept.until))
+    OR kept.started_at <= %(lost_at)s::timestamptz
 """

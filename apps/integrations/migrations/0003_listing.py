@@ -58,6 +58,20 @@ class Migration(migrations.Migration):
                         size=None,
                     ),
                 ),
+                (
+                    "total",
+                    models.IntegerField(blank=True, help_text="how many there are, as its first page said", null=True),
+                ),
+                (
+                    "missing",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(),
+                        blank=True,
+                        default=list,
+                        help_text="what an earlier reading did not show",
+                        size=None,
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-pk"],

@@ -45,6 +45,10 @@ class Listing(models.Model):
     began_at = models.DateTimeField(db_default=Now(), help_text="what happened until then, this listing shows")
     cursor = models.TextField(db_default="", blank=True, help_text="where it goes on; empty at its start")
     seen = ArrayField(models.BigIntegerField(), default=list, blank=True, help_text="what it showed so far")
+    total = models.IntegerField(null=True, blank=True, help_text="how many there are, as its first page said")
+    missing = ArrayField(
+        models.BigIntegerField(), default=list, blank=True, help_text="what an earlier reading did not show"
+    )
 
     objects = ListingQuerySet.as_manager()
 

@@ -1,5 +1,6 @@
 """What a start would take: what GitHub is asked, and what is made of its answer."""
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,8 @@ from django.utils import timezone
 from graphql import parse, validate
 
 from apps.activity.models import Repository
-from apps.integrations.backfill.counting import Counting, Uncounted
+from apps.integrations.backfill import requested
+from apps.integrations.backfill.counting import TOO_LATE, Counting, Effort, Uncounted
 from apps.integrations.backfill.pace import Cost, Window, cost_of, duration_of
 from apps.integrations.backfill.starting import Scope
 from apps.integrations.github.access import GitHubAccess
@@ -17,6 +19,8 @@ from tests.fake_github import faults
 from tests.fake_github.faults import Change, Fault
 from tests.fake_github.generated import Size
 from tests.fake_github.graphql_api import schema
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
 from tests.fake_github.points import points_of
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
@@ -26,8 +30,11 @@ pytestmark = pytest.mark.django_db
 GRAPHQL = ("pull_requests", "issues", "releases", "deployments", "commits")
 
 
-def counting(worker: GitHubAccess, *names: str, since: Any = None, streams: tuple[str, ...] = GRAPHQL) -> Counting:
-    made = Counting(access=worker, installation_id=ACME, scope=Scope(since=since, streams=streams))
+def counting(
+    worker: GitHubAccess, *, since: Any = None, streams: tuple[str, ...] = GRAPHQL, effort: Effort | None = None
+) -> Counting:
+    scope = Scope(since=since, streams=streams)
+    made = Counting(access=worker, installation_id=ACME, scope=scope, effort=effort or Effort())
     made.count(list(Repository.objects.order_by("pk")))
     return made
 
@@ -161,16 +168,13 @@ def test_runs_are_counted_in_their_window(fake: FakeGitHub, worker: GitHubAccess
     assert counting(worker, since=MONDAY, streams=("workflow_runs",)).items[API]["workflow_runs"] == 0
 
 
-def test_beyond_the_largest_comments_are_judged_by_those(
-    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("apps.integrations.backfill.counting.MOST_COUNTED", 1)
+def test_beyond_the_largest_comments_are_judged_by_those(fake: FakeGitHub, worker: GitHubAccess) -> None:
     install()
     for number, pulls in enumerate((9, 99, 19), start=1):
         fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=pulls))
         reach(f"acme/r{number}", number)
     fake.spoil(Fault(comments(300, of=fake), faults.below("/repositories/2/pulls/comments")))
-    found = counting(worker, streams=("review_comments",))
+    found = counting(worker, streams=("review_comments",), effort=Effort(most_by_rest=1))
     assert {number: items["review_comments"] for number, items in found.items.items()} == {1: 30, 2: 300, 3: 60}
     assert found.estimated == {"review_comments"}
 
@@ -193,3 +197,44 @@ def test_a_spent_limit_is_said_once_and_nothing_more_is_asked(fake: FakeGitHub, 
     assert (len(found.uncounted), found.items) == (49, {})
     assert "limit is spent until" in found.uncounted[0].why
     assert len(fake.calls("graphql")) == 1
+
+
+def test_after_its_deadline_nothing_more_is_asked_and_the_rest_is_said_to_be_uncounted(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    install()
+    for number in range(1, 2 * MOST_AT_ONCE):
+        fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=1))
+        reach(f"acme/r{number}", number)
+    fake.spoil(Fault(faults.slow(0.6), faults.graphql, is_instead=False))
+    found = counting(worker, effort=Effort(deadline_s=time.monotonic() + 0.5))
+    assert len(found.items) == MOST_AT_ONCE
+    assert [each.why for each in found.uncounted] == [TOO_LATE] * (MOST_AT_ONCE - 1)
+    assert len(fake.calls("graphql")) == 1
+
+
+def test_a_forecast_leaves_to_live_work_what_a_backfill_leaves(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    install()
+    reach()
+    limit = counting(worker).access.client.budget.read(ACME)[0].limit
+    fake.limits.leave(ACME, "graphql", remaining=limit // 10)
+    assert counting(worker).uncounted == []
+    assert "limit is spent until" in counting(worker).uncounted[0].why, "it is known by now how little is left"
+
+
+def test_a_forecast_within_a_request_asks_for_few_lists_and_has_little_time(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    monkeypatch.setattr(requested, "github", lambda: worker)
+    install()
+    for number in range(1, 8):
+        fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=1))
+        reach(f"acme/r{number}", number)
+    scope = Scope(streams=("workflow_runs",))
+    found = requested.forecast_asked(Repository.objects.all(), scope=scope)
+    assert (found.repositories, found.streams[0].is_estimate) == (7, True)
+    assert len([call for call in fake.calls("core", payer=ACME) if call.path.endswith("/actions/runs")]) == 5
+    monkeypatch.setattr(requested, "LONGEST_S", 0.0)
+    found = requested.forecast_asked(Repository.objects.all(), scope=scope)
+    assert {each.why for each in found.uncounted} == {TOO_LATE}

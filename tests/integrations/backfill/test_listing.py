@@ -452,6 +452,23 @@ def test_a_walk_that_was_cut_off_begins_again_when_its_repository_comes_back(
     assert set(since.values()) == {lost_at - timedelta(hours=1)}
 
 
+def test_what_moved_to_another_installation_while_it_was_read_begins_again(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    installed(fake, ago=timedelta(days=40))
+    begun = {"created_at": timezone.now() - timedelta(hours=2), "since": timezone.now() - timedelta(days=90)}
+    for stream in Backfill.Stream.values:
+        backfill(Repository.objects.get(), stream=stream, state="failed", reason="gone", cursor="there", **begun)
+    told(fake, "removed", fake.world.repositories[API], ago=timedelta(hours=1))
+    fake.world.install(BETA)
+    fake.world.reached[API] = BETA
+    installed(fake, BETA)
+    list_installation(BETA, access=worker)
+    again = Backfill.objects.filter(state="waiting")
+    assert set(again.values_list("since", "cursor")) == {(begun["since"], "")}
+    assert again.count() == STREAMS
+
+
 def test_what_only_a_listing_showed_to_be_lost_is_read_from_when_it_was_last_reached(
     fake: FakeGitHub, worker: GitHubAccess
 ) -> None:
@@ -469,18 +486,72 @@ def test_what_only_a_listing_showed_to_be_lost_is_read_from_when_it_was_last_rea
     }
 
 
+def suspended(fake: FakeGitHub, *, ago: timedelta) -> datetime:
+    """The webhooks of a suspension that ended an hour ago; when it began."""
+    shown = fake.world.installations[ACME].json()
+    payload = {"action": "suspend", "installation": {**shown, "suspended_at": (timezone.now() - ago).isoformat()}}
+    began_at = tell("installation", {**payload, "sender": user(acme())}, ago=ago)
+    tell("installation", {"action": "unsuspend", "installation": shown, "sender": user(acme())}, ago=timedelta(hours=1))
+    return began_at
+
+
+def every_stream_was_read(*, but: str) -> None:
+    at = timezone.now() - timedelta(days=40)
+    for stream in Backfill.Stream.values:
+        if stream != but:
+            backfill(Repository.objects.get(), stream=stream, state="done", created_at=at)
+
+
 def test_what_a_suspension_hid_is_read_from_when_it_began(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake, ago=timedelta(days=40))
     backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
-    shown = fake.world.installations[ACME].json()
-    suspended_at = timezone.now() - timedelta(days=3)
-    payload = {"action": "suspend", "installation": {**shown, "suspended_at": suspended_at.isoformat()}}
-    told_at = tell("installation", {**payload, "sender": user(acme())}, ago=timedelta(days=3))
-    tell("installation", {"action": "unsuspend", "installation": shown, "sender": user(acme())}, ago=timedelta(hours=1))
+    told_at = suspended(fake, ago=timedelta(days=3))
     list_installation(ACME, access=worker)
     assert set(Backfill.objects.filter(state="waiting").values_list("since", flat=True)) == {
         told_at - timedelta(hours=1)
     }
+
+
+@pytest.mark.parametrize("about", [{}, {"until": "2026-01-01T00:00:00Z"}])
+def test_one_stream_that_was_read_since_does_not_stand_for_the_others(
+    fake: FakeGitHub, worker: GitHubAccess, about: dict[str, Any]
+) -> None:
+    installed(fake, ago=timedelta(days=40))
+    every_stream_was_read(but="releases")
+    suspended(fake, ago=timedelta(days=3))
+    done = backfill(Repository.objects.get(), stream="releases", state="done", **about)
+    for _ in range(2):
+        make_due()
+        list_installation(ACME, access=worker)
+    read = Backfill.objects.filter(state="waiting").values_list("stream", flat=True)
+    assert sorted(read) == sorted({*Backfill.Stream.values} - ({done.stream} if not about else set()))
+
+
+@pytest.mark.parametrize("state", ["waiting", "paused"])
+def test_a_walk_begun_before_the_loss_begins_again_and_one_that_did_not_begin_goes_on(
+    fake: FakeGitHub, worker: GitHubAccess, state: str
+) -> None:
+    installed(fake, ago=timedelta(days=40))
+    every_stream_was_read(but="releases")
+    old = {"state": state, "created_at": timezone.now() - timedelta(days=40)}
+    Backfill.objects.filter(stream="issues").delete()
+    fresh = backfill(Repository.objects.get(), stream="issues", **old)
+    begun = backfill(
+        Repository.objects.get(), stream="releases", cursor="there", started_at=timezone.now() - timedelta(9), **old
+    )
+    suspended(fake, ago=timedelta(days=3))
+    for _ in range(2):
+        make_due()
+        list_installation(ACME, access=worker)
+    begun.refresh_from_db()
+    fresh.refresh_from_db()
+    assert (begun.cursor, begun.started_at, begun.claim_number, begun.since) == ("", None, 1, None)
+    assert (begun.state, fresh.claim_number) == (state, 0)
+    assert Backfill.objects.unfinished().count() == STREAMS
+    Backfill.objects.unfinished().update(state="done", started_at=timezone.now(), finished_at=timezone.now())
+    make_due()
+    list_installation(ACME, access=worker)
+    assert not Backfill.objects.unfinished().exists(), "each loss calls for one walk"
 
 
 def test_what_a_new_installation_brings_back_is_read_from_the_end_of_the_old_one(

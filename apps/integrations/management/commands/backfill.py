@@ -12,6 +12,7 @@ from rich.console import Console
 from apps.activity.models import Repository
 from apps.encryption import Undecryptable
 from apps.integrations.backfill.asking import EXAMPLES, STREAMS, Help, add_arguments
+from apps.integrations.backfill.counting import Effort
 from apps.integrations.backfill.forecast import forecast
 from apps.integrations.backfill.learning import Learning
 from apps.integrations.backfill.showing import forecast_view, unreachable_lines, walk_table
@@ -136,7 +137,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         self.say(f"Done: {counted(read, 'item')} read, {counted(points, 'point')} spent.")
 
     def _forecast(self, repositories: QuerySet[Repository], *, scope: Scope) -> None:
-        found = forecast(repositories, scope=scope, access=github(), patience_s=PATIENCE_S)
+        found = forecast(repositories, scope=scope, access=github(), effort=Effort(patience_s=PATIENCE_S))
         self.console.print(forecast_view(found))
         if found.uncounted or found.unreachable:
             raise CommandError("Some of it could not be counted.")
