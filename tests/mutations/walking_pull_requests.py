@@ -39,8 +39,8 @@ IN_WALKING_PULL_REQUESTS: tuple[Mutation, ...] = (
     mutation(
         "nothing is left out while the repository itself is refused",
         f"{WALKS}/pull_request_rest.py",
-        '    reader.get(f"/repos/{errand.full_name}")\n',
-        "",
+        "        raise unanswered\n    reader.get(errand.address)\n",
+        "        raise unanswered\n",
         test=f"{BY_REST}::test_nothing_is_left_out_while_the_repository_itself_is_refused",
     ),
 )

@@ -1,6 +1,7 @@
 """What GitHub cannot show of a pull request is asked for otherwise, or named; its neighbours never suffer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -205,7 +206,7 @@ def test_nothing_of_a_repository_that_has_the_name_by_now_is_taken_for_this_ones
 ) -> None:
     twelve(fake)
     for steps_over in (False, True):
-        walk, stranger = PullRequestWalk(), web(repository_id=WEB + 1)
+        walk, stranger = PullRequestWalk(), replace(web(), repository_id=WEB + 1)
         read = walk.step_over if steps_over else walk.read
         with pytest.raises(Unanswered) as caught:
             read(stranger, reader_of(worker))

@@ -19,7 +19,7 @@ from tests.fake_github import faults
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.using import ACME, BACKFILL, Clock
+from tests.fake_github.using import ACME, API, BACKFILL, Clock
 from tests.integrations.enrichment.telling import HOUR, MINUTE, Told, enriched, pass_time
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,7 +70,7 @@ def test_one_that_is_too_much_by_itself_is_read_by_rest(fake: FakeGitHub, api: T
         enriched(worker)
         pass_time(MINUTE)
     assert all_are_listed()
-    assert fake.calls("core", payer=ACME)[0].path == "/repos/acme/api/pulls/3"
+    assert fake.calls("core", payer=ACME)[0].path == f"/repositories/{API}/pulls/3"
     assert PullRequest.objects.get(number=3).listed_commit_count == 2
 
 
