@@ -6,7 +6,7 @@ import psycopg
 from django.db.utils import Error, InterfaceError, OperationalError
 
 READ_ONLY, DISK_FULL, OUT_OF_MEMORY, QUERY_CANCELED = "25006", "53100", "53200", "57014"
-LOCK_NOT_AVAILABLE = "55P03"
+LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED = "55P03", "40P01"
 # Connection, resources, operator, system.
 _CLASSES_OF_THE_SERVER = ("08", "53", "57", "58")
 

@@ -1,6 +1,8 @@
 """History over the API: who may have it read, what a start answers, and how what is being read is told."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +29,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, forget_everything
 from tests.integrations.backfill.installed import install, reach
 from tests.metrics.tales import WEB, person
+from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db
 LIST = "/api/v1/backfills/"
@@ -248,6 +251,56 @@ def test_nobody_waits_long_for_somebody_elses_start(elsewhere: Cast) -> None:
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "busy")] * 2
     page = signed_in(elsewhere.admin).post("/backfills/change/", {"repository": API, "change": "retry"}, follow=True)
     assert "Others start backfills at the moment." in page.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("change", "state"), [("pause", "waiting"), ("resume", "paused"), ("cancel", "waiting"), ("retry", "failed")]
+)
+def test_nobody_waits_long_for_a_start_that_holds_the_row(reached: Cast, change: str, state: str) -> None:
+    ended = timezone.now() if state == "failed" else None
+    row = Backfill.objects.create(repository_id=API, stream="issues", page_size=25, state=state, finished_at=ended)
+    client, other = reached.client(reached.admin), connection.copy()
+    other.set_autocommit(False)
+    with other.cursor() as holding, transaction.atomic(), connection.cursor() as cursor:
+        holding.execute("SELECT id FROM integrations_backfill WHERE id = %s FOR UPDATE", [row.pk])
+        cursor.execute("SET LOCAL lock_timeout = '100ms'")
+        answer = client.post(f"{LIST}{row.pk}/{change}/")
+        asked = {"repository": API, "change": change}
+        page = signed_in(reached.admin).post("/backfills/change/", asked, follow=True)
+    other.close()
+    assert (answer.status_code, answer.json()["code"]) == (409, "busy")
+    assert "Others start backfills at the moment." in page.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_that_was_broken_off_for_a_deadlock_is_begun_once_more(reached: Cast) -> None:
+    """It waits first, so it is the one that the database breaks off."""
+    bounded = {"repository_id": API, "page_size": 25, "since": timezone.now()}
+    late, early = (Backfill.objects.create(stream=stream, **bounded) for stream in ("releases", "issues"))
+    holds, asked = threading.Event(), {"repository": "acme/api", "streams": ["issues", "releases"]}
+
+    def change_both() -> None:
+        with transaction.atomic():
+            Backfill.objects.filter(pk=late.pk).update(rung_at=timezone.now())
+            holds.set()
+            eventually(_is_waited_for)
+            Backfill.objects.filter(pk=early.pk).update(rung_at=timezone.now())
+        connection.close()
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        changing = elsewhere.submit(change_both)
+        holds.wait(10)
+        answer = reached.client(reached.admin).post(LIST, asked)
+        changing.result()
+    assert (answer.status_code, answer.json()["new"]) == (202, 2)
+
+
+def _is_waited_for() -> bool:
+    """Whether some connection waits for another's transaction to end."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
+        return cursor.fetchone() is not None
 
 
 def test_a_dry_run_starts_nothing_and_says_what_it_takes(connected: Cast) -> None:

@@ -15,7 +15,7 @@ from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.integrations.admin.starting import start_page
 from apps.integrations.backfill.outlook import Outlook, outlook_of, percent_of
 from apps.integrations.backfill.progress import waits_until_of
-from apps.integrations.backfill.requested import Busy, retry_asked
+from apps.integrations.backfill.requested import Busy, cancel_asked, pause_asked, resume_asked, retry_asked
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.metrics.figures.wording import NO_VALUE, duration
@@ -76,15 +76,15 @@ class BackfillAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Pause", permissions=["look_after"])
     def pause_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:
-        self._change(request, queryset, change=BackfillQuerySet.pause, done="paused")
+        self._change(request, queryset, change=pause_asked, done="paused")
 
     @admin.action(description="Resume", permissions=["look_after"])
     def resume_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:
-        self._change(request, queryset, change=BackfillQuerySet.resume, done="resumed")
+        self._change(request, queryset, change=resume_asked, done="resumed")
 
     @admin.action(description="Cancel: what was read stays", permissions=["look_after"])
     def cancel_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:
-        self._change(request, queryset, change=BackfillQuerySet.cancel, done="cancelled")
+        self._change(request, queryset, change=cancel_asked, done="cancelled")
 
     @admin.action(description="Retry: go on where it failed", permissions=["look_after"])
     def retry_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:

@@ -15,7 +15,15 @@ from apps.integrations.api.filters import BackfillFilter
 from apps.integrations.api.permissions import ChangedByAdmins
 from apps.integrations.api.serializers import BackfillSerializer, backfill_documents
 from apps.integrations.api.starts import ForecastSerializer, StartedSerializer, StartSerializer
-from apps.integrations.backfill.requested import Refused, forecast_asked, retry_asked, start_asked
+from apps.integrations.backfill.requested import (
+    Refused,
+    cancel_asked,
+    forecast_asked,
+    pause_asked,
+    resume_asked,
+    retry_asked,
+    start_asked,
+)
 from apps.integrations.backfill.starting import NothingToStart, Scope
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
@@ -136,9 +144,7 @@ class PauseView(ChangeView):
     @describe_change("Pause a backfill", conflict="It is paused already, or finished.")
     def post(self, request: Request, pk: int) -> Response:
         """Stop it where it is, until somebody resumes it. A page that is being read now is read again then."""
-        return self.change(
-            BackfillQuerySet.pause, refusal="It is paused already, or finished: nothing is to be paused."
-        )
+        return self.change(pause_asked, refusal="It is paused already, or finished: nothing is to be paused.")
 
 
 class ResumeView(ChangeView):
@@ -147,7 +153,7 @@ class ResumeView(ChangeView):
     @describe_change("Resume a backfill", conflict="It is not paused.")
     def post(self, request: Request, pk: int) -> Response:
         """Let it go on where it was paused."""
-        return self.change(BackfillQuerySet.resume, refusal="It is not paused: nothing is to be resumed.")
+        return self.change(resume_asked, refusal="It is not paused: nothing is to be resumed.")
 
 
 class CancelView(ChangeView):
@@ -156,7 +162,7 @@ class CancelView(ChangeView):
     @describe_change("Cancel a backfill", conflict="It is finished.")
     def post(self, request: Request, pk: int) -> Response:
         """End it for good; what was read stays."""
-        return self.change(BackfillQuerySet.cancel, refusal="It is finished: nothing is to be cancelled.")
+        return self.change(cancel_asked, refusal="It is finished: nothing is to be cancelled.")
 
 
 class RetryView(ChangeView):

@@ -52,6 +52,8 @@ TURN_S = 20.0
 GIVE_BACK_S = 3.0
 AWAY = timedelta(seconds=5)
 DIED = "Every worker that read on from here died, or was never heard of again."
+OUT_OF_TIME = (SoftTimeLimitExceeded, watchdog.TimeIsUp)
+FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, Error)
 WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 logger = logging.getLogger(__name__)
 
@@ -75,12 +77,23 @@ def advance(
         if claimed is None:
             return
         crash_point("backfill.after_claim")
-        Turn(claimed=claimed, access=access, walk=walks[claimed.stream], deadline_s=deadline_s).take()
+        walk = walks.get(claimed.stream)
+        if walk is None:
+            _give_up_unknown(claimed)
+        else:
+            Turn(claimed=claimed, access=access, walk=walk, deadline_s=deadline_s).take()
     except Error:
         connection.close()
         _give_back(backfill_id, task_id=task_id)
         raise
     bell.ring_for(claimed.installation_id)
+
+
+def _give_up_unknown(claimed: Claimed) -> None:
+    """A later version knew the stream."""
+    words = f"This version has no walk through {claimed.stream}."
+    with watchdog.limit(seconds=GIVE_BACK_S):
+        claimed.row.end(Backfill.State.FAILED, reason="unknown_stream", error=words)
 
 
 def _give_back(backfill_id: int, *, task_id: str) -> None:
@@ -124,10 +137,10 @@ class Turn:
             crash_point("backfill.after_page")
             progress = self.claimed.progress.after_page(most=self.walk.most)
             self.claimed = keep(page, self.claimed, progress=progress, reader=reader)
-        except (SoftTimeLimitExceeded, watchdog.TimeIsUp) as error:
+        except OUT_OF_TIME as error:
             return self._run_out_of_time(error, reader)
-        except (Unanswered, UnusablePayload, NoCredentials, Undecryptable, Error) as error:
-            return self._follow(self._settle(error, reader), reader, words=_words_of(error))
+        except FAILURES as error:
+            return self._recover(error, reader)
         self.pages += 1
         logger.info("backfill_page_kept", extra={"backfill": self.claimed.id, "items": page.items})
         return page.cursor is not None
@@ -153,14 +166,14 @@ class Turn:
         except WRONG_SHAPE as error:
             raise UnusablePayload("shape_mismatch", describe(error)) from error
 
-    def _settle(self, error: Exception, reader: Reader) -> Settled:
-        """What follows on what went wrong; an Error that blames the database goes up."""
+    def _recover(self, error: Exception, reader: Reader) -> bool:
+        """Do what follows on what went wrong; an Error that blames the database goes up."""
         outcome = self._judge(error)
         if isinstance(outcome, FindAgain):
-            return self._find_again(reader)
+            return self._find_again(error, reader)
         if isinstance(outcome, Wait) and outcome.reason == BUSY and self.pages:
-            return Wait(0.0, "")  # it has had its turn; those that wait for longer come first
-        return outcome
+            outcome = Wait(0.0, "")  # it has had its turn; those that wait for longer come first
+        return self._follow(outcome, reader, words=_words_of(error))
 
     def _judge(self, error: Exception) -> Outcome:
         progress, chance = self.claimed.progress, random.random()  # noqa: S311  spreads waits, guards nothing
@@ -174,16 +187,25 @@ class Turn:
             raise error
         return try_again(progress, chance=chance, reason="not_recorded")
 
-    def _find_again(self, reader: Reader) -> Settled:
+    def _find_again(self, error: Exception, reader: Reader) -> bool:
         try:
             found = find_again(self.claimed, reader=reader)
-        except (Unanswered, UnusablePayload) as error:
-            outcome = self._judge(error)
-            return self._follow_its_installation() if isinstance(outcome, FindAgain) else outcome
+        except OUT_OF_TIME as late:
+            return self._run_out_of_time(late, reader)
+        except FAILURES as failure:
+            return self._follow(self._judge_unfound(failure), reader, words=_words_of(failure))
+        outcome: Settled = GoOn(found.progress)
         if found == self.claimed:
-            return try_again(found.progress, chance=random.random(), reason="gone")  # noqa: S311  as above
+            outcome = try_again(found.progress, chance=random.random(), reason="gone")  # noqa: S311  as above
         self.claimed = found
-        return GoOn(found.progress)
+        return self._follow(outcome, reader, words=_words_of(error))
+
+    def _judge_unfound(self, error: Exception) -> Settled:
+        """What cannot be used here is the repository itself: no smaller page helps."""
+        if isinstance(error, UnusablePayload) or blames_the_payload(error):
+            return try_again(self.claimed.progress, chance=random.random(), reason="not_recorded")  # noqa: S311
+        outcome = self._judge(error)
+        return self._follow_its_installation() if isinstance(outcome, FindAgain) else outcome
 
     def _follow_its_installation(self) -> Settled:
         """Where it was transferred to an account with an installation of ours, that one goes on; else it is gone."""

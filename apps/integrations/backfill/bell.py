@@ -46,6 +46,7 @@ _EVERY = f"""
             WHERE {_UNFINISHED} AND b.installation_id > installation.id)
     FROM installation WHERE installation.id IS NOT NULL
 """  # noqa: S608  put together of constants
+# Locked in the order of starts, and never waited for: what somebody changes just now is told of the next time.
 _TELL = """
 WITH RECURSIVE installation AS ({installations}), turn AS (
     SELECT due.id FROM installation
@@ -63,9 +64,12 @@ WITH RECURSIVE installation AS ({installations}), turn AS (
     ) due
     UNION ALL
     (SELECT b.id FROM integrations_backfill b WHERE b.installation_id IS NULL AND {unfinished} AND {is_due} LIMIT 100)
+), mine AS (
+    SELECT b.id FROM integrations_backfill b WHERE b.id = ANY(ARRAY(SELECT id FROM turn)) AND {is_due}
+    ORDER BY b.repository_id, b.stream FOR UPDATE SKIP LOCKED
 )
 UPDATE integrations_backfill b SET rung_at = statement_timestamp()
-WHERE b.id = ANY(ARRAY(SELECT id FROM turn)) AND {is_due}
+WHERE b.id = ANY(ARRAY(SELECT id FROM mine))
 RETURNING b.id
 """
 _PARTS = {"has_a_place": _HAS_A_PLACE, "unfinished": _UNFINISHED, "is_due": _IS_DUE}

@@ -53,9 +53,14 @@ def _move(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -
 
 
 def _end(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
-    """The walk has seen all there was when it began, so the stream is covered up to then."""
+    """Where nothing was skipped, the walk has seen all there was when it began: the stream is covered up to then."""
     if not claimed.row.end(Backfill.State.DONE, **_counted(page, progress=progress, reader=reader)):
         raise LostClaim
+    if Backfill.objects.filter(pk=claimed.id, skipped=[]).exists():
+        _cover(claimed)
+
+
+def _cover(claimed: Claimed) -> None:
     to_at = min(claimed.started_at, claimed.until or claimed.started_at)
     from_at = claimed.since or _beginning(claimed.repository_id)
     Coverage.objects.create(

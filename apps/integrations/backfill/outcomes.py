@@ -11,7 +11,6 @@ BUSY, BLOCKED, SPENT = "busy", "blocked", "spent"
 CLEAN_PAGES, GROWTH = 10, 5
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 5.0, 750.0, 0.2
 MOST_ATTEMPTS = 12  # the last one comes about an hour after the first
-PATIENT_ATTEMPTS = 3
 SUSPECT_ATTEMPTS, GUILTY_ATTEMPTS = 3, 8
 SUSPENDED_S, REFUSED_S = 900.0, 300.0
 SHORTEST_WAIT_S = 1.0
@@ -149,12 +148,15 @@ def _ask_for_less(progress: Progress, *, chance: float) -> Outcome:
     return GoOn(replace(progress, steps_over=True))
 
 
-def _try_again_with_less(progress: Progress, *, chance: float, at_least_s: float) -> TryAgain | Fail:
-    """What fails again and again in one place may be too much: REST does not say so."""
+def _try_again_with_less(progress: Progress, *, chance: float, at_least_s: float) -> GoOn | TryAgain | Fail:
+    """What fails again and again in one place may be too much: REST does not say so.
+
+    A single item is gone around before anything fails; nothing is skipped if GitHub does not show the repository.
+    """
     again = try_again(progress, chance=chance, at_least_s=at_least_s)
-    if isinstance(again, Fail) or progress.attempts < PATIENT_ATTEMPTS:
-        return again
-    return replace(again, progress=_lighter(again.progress))
+    if isinstance(again, Fail):
+        return again if progress.page_size > 1 or progress.steps_over else GoOn(_lighter(progress))
+    return again if again.progress.attempts < SUSPECT_ATTEMPTS else replace(again, progress=_lighter(again.progress))
 
 
 def _lighter(progress: Progress) -> Progress:

@@ -114,5 +114,9 @@ FAILS: Told = {
         "Give the App the permission that GitHub's words name, accept it on the account, then retry.",
     ),
     "rejected": ("GitHub does not understand what it is asked.", "Retry after an upgrade; report it if it stays so."),
+    "unknown_stream": (
+        "This version of tformance does not know the stream.",
+        "Upgrade to the version that started it, then retry.",
+    ),
     "cursor_refused": ("GitHub lost the place where it stood.", "Retry: it begins again, and counts nothing twice."),
 }

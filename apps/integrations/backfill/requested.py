@@ -1,16 +1,16 @@
-"""Starts and forecasts that people ask for in a request: refused in words, and done before the request is given up."""
+"""What people ask for in a request: refused in words, and done before the request is given up."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeVar
 
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 
 from apps.activity.models import Repository
-from apps.database_errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
+from apps.database_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
 from apps.encryption import Undecryptable
 from apps.integrations.backfill.counting import Effort
 from apps.integrations.backfill.forecast import Forecast, forecast
@@ -18,6 +18,7 @@ from apps.integrations.backfill.starting import NothingToStart, Scope, Started, 
 from apps.integrations.github.access import github
 from apps.integrations.github.credentials import NoCredentials, app_credentials
 from apps.integrations.models import Backfill
+from apps.integrations.models.backfills import BackfillQuerySet
 
 MOST_COUNTED = 100
 """Counting more repositories than that takes longer than a request may."""
@@ -29,6 +30,7 @@ PATIENCE_S = 3.0
 MOST_NAMED = 8
 MOST_SHOWN = 500
 AT_A_TIME = 500
+Done = TypeVar("Done")
 
 
 class Refused(NothingToStart):
@@ -83,8 +85,7 @@ def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
     ids = list(repositories.values_list("pk", flat=True))
     for first in range(0, len(ids), AT_A_TIME):
         some = Repository.objects.filter(pk__in=ids[first : first + AT_A_TIME]).order_by("full_name", "pk")
-        with _others_first():
-            begun.add(start(some, scope=scope))
+        begun.add(_others_first(partial(start, some, scope=scope)))
     if not begun.count:
         names = ", ".join(str(repository) for repository in begun.unreachable[:MOST_NAMED]) or "any of it"
         raise NothingToStart(
@@ -93,21 +94,48 @@ def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
     return begun
 
 
-def retry_asked(backfills: QuerySet[Backfill]) -> int:
+def pause_asked(backfills: BackfillQuerySet) -> int:
+    """Stop those where they are until somebody resumes them; how many. Busy while others start backfills."""
+    return _others_first(backfills.pause)
+
+
+def resume_asked(backfills: BackfillQuerySet) -> int:
+    """Let those go on where they were paused; how many. Busy while others start backfills."""
+    return _others_first(backfills.resume)
+
+
+def cancel_asked(backfills: BackfillQuerySet) -> int:
+    """End those for good; how many. Busy while others start backfills."""
+    return _others_first(backfills.cancel)
+
+
+def retry_asked(backfills: BackfillQuerySet) -> int:
     """Let those that failed go on where they stopped; how many. Busy while others start backfills."""
-    with _others_first():
-        return retry(backfills)
+    return _others_first(lambda: retry(backfills))
 
 
-@contextmanager
-def _others_first() -> Iterator[None]:
-    """Busy instead of the database's error where a start of somebody else's takes longer than a request may."""
+def _others_first(act: Callable[[], Done]) -> Done:
+    """What the act returns; Busy instead of the database's error where others hold the rows for too long.
+
+    Of two that wait for each other the database breaks one off, and the other ends: that one is begun once more.
+    """
     try:
-        yield
+        try:
+            return _whole(act)
+        except OperationalError as error:
+            if sqlstate_of(error) != DEADLOCK_DETECTED:
+                raise
+        return _whole(act)
     except OperationalError as error:
-        if sqlstate_of(error) not in {LOCK_NOT_AVAILABLE, QUERY_CANCELED}:
+        if sqlstate_of(error) not in {LOCK_NOT_AVAILABLE, QUERY_CANCELED, DEADLOCK_DETECTED}:
             raise
         raise Busy("Others start backfills at the moment. Ask again in a minute: two starts are one.") from error
+
+
+def _whole(act: Callable[[], Done]) -> Done:
+    """What the act returns; where it fails, a transaction around it goes on."""
+    with transaction.atomic():
+        return act()
 
 
 def forecast_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Forecast:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from apps.activity.models import Coverage, Provenance, PullRequest, Repository
+from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped
 from apps.integrations.models import Backfill
 from tests.activity.tables import contents
 from tests.fake_github.server import FakeGitHub
@@ -44,6 +46,35 @@ def test_a_walk_brings_everything_and_says_so(fake: FakeGitHub, api: Repository,
     assert (covered.repository, covered.stream) == (api, "pull_requests")
     assert (covered.from_at, covered.to_at) == (BORN, row.started_at)
     assert set(Provenance.objects.values_list("source", "source_key")) == {("api", f"backfill {row.pk}")}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaky:
+    """A walk of two pages, one of which names what GitHub could not show."""
+
+    leaks_at: str
+    page_size: int = 25
+    most: int = 25
+
+    def read(self, errand: Errand, reader: Reader) -> Page:
+        left_out = (Skipped(what="pull request 7", why="HTTP 502"),) if errand.cursor == self.leaks_at else ()
+        return Page(facts=(), cursor=None if errand.cursor else "second", items=0, skipped=left_out)
+
+    step_over = read
+
+
+@pytest.mark.parametrize(("leaks_at", "covered"), [("", 0), ("second", 0), ("nowhere", 1)])
+def test_what_skipped_something_covers_nothing(api: Repository, crew: Crew, leaks_at: str, covered: int) -> None:
+    crew.walks = {"pull_requests": Leaky(leaks_at)}
+    row = crew.advance(backfill(api))
+    assert (row.state, len(row.skipped)) == ("done", 1 - covered)
+    assert Coverage.objects.count() == covered
+
+
+def test_a_stream_that_this_version_does_not_know_fails_and_says_so(api: Repository, crew: Crew) -> None:
+    row = crew.advance(backfill(api, stream="discussions"))
+    assert (row.state, row.reason) == ("failed", "unknown_stream")
+    assert "discussions" in row.error
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DataError, OperationalError
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository, RepositoryAccess
+from apps.encryption import Undecryptable
+from apps.integrations.backfill import advancing
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.backfill.walking import Errand, Page, Reader
 from apps.integrations.backfill.walks import WALKS
-from apps.integrations.github.credentials import app_credentials
+from apps.integrations.github.credentials import NoCredentials, app_credentials
 from apps.integrations.models import Backfill
+from apps.watchdog import TimeIsUp
 from apps.webhooks.errors import UnusablePayload
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault, graphql, graphql_errors, larger_than, poison, status, too_heavy
@@ -270,6 +275,38 @@ def test_a_repository_that_is_deleted_in_the_middle_fails_its_walk_and_keeps_its
     row = crew.advance(backfill(api, page_size=10))
     assert (row.state, row.reason, row.error) == ("failed", "gone", "Not Found")
     assert PullRequest.objects.count() == 10
+
+
+@pytest.mark.parametrize(
+    ("trouble", "left"),
+    [
+        (NoCredentials("no key"), ("no_credentials", 0)),
+        (Undecryptable("another key"), ("no_credentials", 0)),
+        (SoftTimeLimitExceeded(), ("", 0)),
+        (TimeIsUp("frozen"), ("", 0)),
+        (DataError("out of range"), ("not_recorded", 1)),
+        (UnusablePayload("shape_mismatch", "odd"), ("not_recorded", 1)),
+    ],
+)
+def test_what_goes_wrong_while_a_repository_is_looked_up_leaves_no_walk_behind_as_running(
+    fake: FakeGitHub, api: Repository, crew: Crew, trouble: Exception, left: tuple[str, int]
+) -> None:
+    fake.world.delete(fake.world.repositories[API])
+    with mock.patch.object(advancing, "find_again", side_effect=trouble):
+        row = crew.advance(backfill(api))
+    assert (row.state, row.reason, row.attempts) == ("waiting", *left)
+
+
+def test_a_database_that_is_away_while_a_repository_is_looked_up_costs_no_attempt(
+    fake: FakeGitHub, api: Repository, crew: Crew
+) -> None:
+    fake.world.delete(fake.world.repositories[API])
+    row = backfill(api)
+    away = mock.patch.object(advancing, "find_again", side_effect=OperationalError("away"))
+    with away, pytest.raises(OperationalError, match="away"):
+        crew.advance(row)
+    row.refresh_from_db()
+    assert (row.state, row.reason, row.attempts) == ("waiting", "database", 0)
 
 
 def test_a_repository_that_is_transferred_goes_on_under_the_installation_that_reaches_it_now(

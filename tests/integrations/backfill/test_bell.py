@@ -226,4 +226,21 @@ def test_a_ring_reads_by_index_however_many_wait(many: None, installation_id: in
     (plan,) = [found for found in plans if "backfill_unfinished" in found]
     assert "backfill_at_work" in plan
     assert "Seq Scan on integrations_backfill" not in plan
-    assert "Sort" not in plan, plan
+    (sorted_by,) = [line for line in plan.splitlines() if "Sort Key" in line]
+    assert "repository_id" in sorted_by, "only the few whose turn it is are sorted, to be locked in the order of starts"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_walk_that_somebody_changes_just_now_is_not_waited_for(repositories: list[Repository]) -> None:
+    rows = walks(repositories)
+    other = connection.copy()
+    other.set_autocommit(False)
+    with other.cursor() as changing, connection.cursor() as impatient:
+        changing.execute("SELECT id FROM integrations_backfill WHERE id = %s FOR UPDATE", [rows[0].pk])
+        impatient.execute("SET lock_timeout = '500ms'")
+        try:
+            assert bell.ring_for(ACME) == 1
+        finally:
+            impatient.execute("RESET lock_timeout")
+            other.close()
+    assert heard() == ids(rows[1])

@@ -148,8 +148,8 @@ def test_a_whole_page_of_one_time_is_followed_by_its_next_page(web: Lively, work
     pages = tour(worker, size=10).walk()
     assert ids() == list(range(1000, 1028))
     assert [page.cursor for page in pages] == [
-        "2025-12-31T23:59:59Z 10",
-        "2025-12-31T23:59:59Z 20",
+        "2025-12-31T23:59:59Z 10 1009 0 0",
+        "2025-12-31T23:59:59Z 20 1019 0 0",
         None,
     ]
 
@@ -174,7 +174,7 @@ def test_nothing_is_lost_whatever_the_times_and_however_the_size_of_pages_change
 def test_more_of_one_second_than_github_lists_is_named_and_the_walk_goes_on(web: Lively, worker: GitHubAccess) -> None:
     later = START + timedelta(hours=1)
     say(web, [START] * (MOST_PAGES + 3) + [later])
-    beyond = tour(worker, size=1).read(f"{moment(START)} {MOST_PAGES}")
+    beyond = tour(worker, size=1).read(f"{moment(START)} {MOST_PAGES} 1299 0 0")
     assert [each.why for each in beyond.skipped] == ["GitHub lists no more than 300 pages"]
     assert beyond.cursor is not None
     (last,) = tour(worker, size=1).pages(beyond.cursor)
@@ -192,6 +192,45 @@ def test_a_comment_that_is_edited_during_the_walk_comes_again_and_no_other_is_lo
             web.truth.issue_comments[1][len(pages)]["updated_at"] = f"2026-03-09T09:00:0{len(pages)}Z"
     record(tour(worker).told(pages))
     assert ids() == list(range(1000, 1020))
+
+
+def pages_while(web: Lively, worker: GitHubAccess, *, size: int, gone: dict[int, int]) -> list[Page]:
+    """The pages of a walk; after the page of each number, the comment of that id is deleted."""
+    pages = list[Page]()
+    for page in tour(worker, size=size).pages():
+        pages.append(page)
+        deleted = gone.get(len(pages))
+        web.truth.issue_comments[1] = [said for said in web.truth.issue_comments[1] if said["id"] != deleted]
+        assert len(pages) < 100
+    record(tour(worker).told(pages))
+    return pages
+
+
+@pytest.mark.parametrize("apart", [timedelta(), timedelta(seconds=10)])
+def test_no_comment_slips_by_where_one_that_was_seen_is_deleted(
+    web: Lively, worker: GitHubAccess, apart: timedelta
+) -> None:
+    say(web, (START + apart * number for number in range(6)))
+    pages_while(web, worker, size=1, gone={1: 1000, 3: 1002})
+    assert ids() == list(range(1000, 1006))
+
+
+@pytest.mark.parametrize("size", [60, 100])
+def test_a_listing_deeper_than_a_page_is_walked_again_where_one_that_was_seen_is_deleted(
+    web: Lively, worker: GitHubAccess, size: int
+) -> None:
+    say(web, [START] * 450)
+    pages = pages_while(web, worker, size=size, gone={2: 1000})
+    assert ids() == list(range(1000, 1450))
+    assert not skipped(pages)
+
+
+def test_a_listing_that_changes_all_the_time_is_walked_to_its_end_and_what_may_be_missing_is_named(
+    web: Lively, worker: GitHubAccess
+) -> None:
+    say(web, [START] * 350)
+    pages = pages_while(web, worker, size=100, gone={number: 999 + number for number in range(1, 40)})
+    assert "the listing changed during each of 4 readings" in {each.why for each in skipped(pages)}
 
 
 def test_since_bounds_what_was_updated_and_until_what_was_created(web: Lively, worker: GitHubAccess) -> None:

@@ -1,13 +1,15 @@
 """Walking a REST listing in the order of `updated_at`, as deep as it goes: GitHub shows 300 pages of any one listing.
 
 So each page is a new listing, of what was updated since the last time seen. What is updated meanwhile comes again at
-the end, and no page moves under the walk. GitHub's words for `since`, "after the given time", leave open whether that
-time itself is in it: we ask from a second earlier, and some items come twice, which is harmless. Only where so much was
-updated within a second or two that a page does not get past it are its further pages turned.
+the end. GitHub's words for `since`, "after the given time", leave open whether that
+time itself is in it: we ask from a second earlier, and some items come twice, which is harmless. What was seen of a
+listing is asked for again with what follows, as nothing says that it was not deleted meanwhile, which would move the
+others. Only where more was updated within a second or two than a page holds are its further pages turned; if the item
+before a page is not the one that was seen there, that listing is walked again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,22 +21,41 @@ from apps.integrations.github.answers import Answer
 from apps.integrations.github.reading import Reading, parse_time, write_time
 
 MOST_PAGES = 300
+MOST_AT_ONCE = 100
+MOST_RETURNS = 3
 SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One page of a listing; its first `known` items were seen already."""
+
+    size: int
+    page: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a walk is: `seen` items into the listing of what was updated since `since`."""
+    """Where a walk is: `seen` items into the listing of what was updated since `since`.
+
+    `last` is the id of the last of them, 0 where it is not known; `returns` counts how often the walk went back to the
+    first. `is_around`: an item was asked for alone, so the pages from the first on are not to be asked for again.
+    """
 
     since: datetime | None
     seen: int = 0
+    last: int = 0
+    returns: int = 0
+    is_around: bool = False
 
     @classmethod
     def of(cls, errand: Errand) -> "Place":
         if not errand.cursor:
             return cls(since=errand.since)
-        since, _, seen = errand.cursor.rpartition(" ")
-        return cls(since=parse_time(since), seen=int(seen))
+        since, *numbers = errand.cursor.split(" ")
+        seen, last, returns, is_around = (*map(int, numbers), 0, 0, 0)[:4]
+        return cls(since=parse_time(since), seen=seen, last=last, returns=returns, is_around=bool(is_around))
 
     @property
     def time(self) -> str:
@@ -42,27 +63,34 @@ class Place:
 
     @property
     def cursor(self) -> str:
-        return f"{self.time} {self.seen}"
+        return f"{self.time} {self.seen} {self.last} {self.returns} {int(self.is_around)}"
 
-    def page(self, size: int) -> int:
-        """The page to ask for; its first items were seen already where the size was changed."""
-        return self.seen // size + 1
+    def next(self, size: int) -> Asked:
+        """The page to ask for: from the first item on as long as one page holds it, for then nothing can slip by."""
+        if self.seen < MOST_AT_ONCE and not self.is_around:
+            return Asked(size=min(MOST_AT_ONCE, self.seen + size), page=1, known=self.seen)
+        return self.turned(size)
 
-    def parameters(self, size: int) -> dict[str, Any]:
+    def turned(self, size: int) -> Asked:
+        """The page of this size that holds the first item not seen."""
+        return Asked(size=size, page=self.seen // size + 1, known=self.seen % size)
+
+    def parameters(self, asked: Asked) -> dict[str, Any]:
         since = {"since": self.time} if self.since else {}
-        return {"sort": "updated", "direction": "asc", "per_page": size, "page": self.page(size), **since}
+        return {"sort": "updated", "direction": "asc", "per_page": asked.size, "page": asked.page, **since}
 
-    def known(self, size: int) -> int:
-        """How many of the page were seen already."""
-        return self.seen % size
-
-    def after(self, times: Sequence[datetime], *, size: int) -> "Place":
-        """The place behind a page with these times: always a later one."""
+    def after(self, asked: Asked, *, found: Sequence[Any]) -> "Place":
+        """The place behind the page: always a later one."""
+        times = tuple(_times(found))
         latest = max(times, default=None)
         since = latest - SECOND if latest else None
         if since is not None and (self.since is None or since > self.since):
-            return Place(since=since, seen=sum(time >= since for time in times))
-        return Place(since=self.since, seen=self.page(size) * size)
+            return Place(since=since, seen=sum(time >= since for time in times), last=_last_of(found))
+        return replace(self, seen=asked.page * asked.size, last=_last_of(found))
+
+    def first(self) -> "Place":
+        """The first item of the same listing once more."""
+        return Place(since=self.since, returns=self.returns + 1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,33 +104,53 @@ class Keyset:
     most: int = 100
 
     def read(self, errand: Errand, reader: Reader) -> Page:
-        place, size = Place.of(errand), errand.page_size
-        if place.page(size) > MOST_PAGES:
+        place = Place.of(errand)
+        asked = place.next(errand.page_size)
+        if asked.page > MOST_PAGES:
             return self._beyond(place)
-        answer = reader.get(f"{errand.address}{self.path}", place.parameters(size))
-        return self._page(answer, errand, place=place, size=size)
+        answer = reader.get(f"{errand.address}{self.path}", place.parameters(asked))
+        return self._page(answer, errand, place=place, asked=asked, reader=reader)
 
     def step_over(self, errand: Errand, reader: Reader) -> Page:
-        place = Place.of(errand)
+        place = replace(Place.of(errand), is_around=True)
+        asked = place.turned(1)
         what = f"{self.noun} {place.seen + 1} of those updated since {place.time or 'the beginning'}"
-        answer = read_alone(self.path, what=what, errand=errand, reader=reader, parameters=place.parameters(1))
+        answer = read_alone(self.path, what=what, errand=errand, reader=reader, parameters=place.parameters(asked))
         if isinstance(answer, Skipped):
-            behind = place.after((), size=1)
+            behind = place.after(asked, found=())
             return Page(facts=(), cursor=behind.cursor, items=0, skipped=(answer,))
-        return self._page(answer, errand, place=place, size=1)
+        return self._page(answer, errand, place=place, asked=asked, reader=reader)
 
-    def _page(self, answer: Answer, errand: Errand, *, place: Place, size: int) -> Page:
+    def _page(self, answer: Answer, errand: Errand, *, place: Place, asked: Asked, reader: Reader) -> Page:
         found = rows(answer)
         gathered = gather(
             found, answer=answer, noun=self.noun, key="id", facts_of=lambda comment: self._facts(comment, errand)
         )
-        behind = place.after(tuple(_times(found)), size=size)
-        return Page(
+        page = Page(
             facts=gathered.facts,
-            cursor=behind.cursor if answer.next_path else None,
-            items=max(0, len(found) - place.known(size)),
+            cursor=place.after(asked, found=found).cursor if answer.next_path else None,
+            items=max(0, len(found) - asked.known),
             skipped=gathered.skipped,
         )
+        before = self._before(found, errand, place=place, asked=asked, reader=reader)
+        return page if before == place.last else self._moved(page, place=place)
+
+    def _before(self, found: Sequence[Any], errand: Errand, *, place: Place, asked: Asked, reader: Reader) -> int:
+        """The id of the item before the new ones, asked for last: what is gone by then was not missed before."""
+        if asked.page == 1 or not place.last:
+            return place.last
+        if asked.known:
+            return _last_of(found[: asked.known])
+        before = replace(asked, page=asked.page - 1)
+        return _last_of(rows(reader.get(f"{errand.address}{self.path}", place.parameters(before))))
+
+    def _moved(self, page: Page, *, place: Place) -> Page:
+        """Items that were seen are gone from the listing, and others slipped by: it is walked again from its first."""
+        if place.returns < MOST_RETURNS:
+            return replace(page, cursor=place.first().cursor, items=0)
+        what = f"{self.noun}s before number {place.seen} of those updated since {place.time or 'the beginning'}"
+        skipped = Skipped(what=what, why=f"the listing changed during each of {MOST_RETURNS + 1} readings")
+        return replace(page, skipped=(*page.skipped, skipped))
 
     def _facts(self, item: Reading, errand: Errand) -> Iterable[Fact]:
         return self.facts_of(item, errand.repository_id) if is_wanted(item, errand) else ()
@@ -120,3 +168,8 @@ def _times(items: Iterable[Any]) -> Iterable[datetime]:
         moment = parse_time(item.get("updated_at")) if isinstance(item, dict) else None
         if moment is not None:
             yield moment
+
+
+def _last_of(items: Sequence[Any]) -> int:
+    last = items[-1].get("id") if items and isinstance(items[-1], dict) else None
+    return last if isinstance(last, int) else 0
