@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tformance.embedded.engines import Engines
@@ -46,7 +46,10 @@ class Stack:
     def web(self, *, settings: str = "tformance.settings", port: int | None = None) -> Iterator[int]:
         """The web process; its port. Other settings serve another door with the same server."""
         port = port or free_port()
-        with self.running(programs.web(port=port), PORT=str(port), DJANGO_SETTINGS_MODULE=settings):
+        program = programs.web(port=port)
+        served = f"{settings.rpartition('.')[0]}.wsgi:application"
+        program = replace(program, command=(*program.command[:-1], served))
+        with self.running(program, PORT=str(port), DJANGO_SETTINGS_MODULE=settings):
             if not wait_until_ready(port):
                 log = self.var / "log" / "web.log"
                 raise RuntimeError(f"The web process is not ready. The end of its log:\n{last_lines(log)}")
