@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -260,15 +261,13 @@ def test_nobody_waits_long_for_somebody_elses_start(elsewhere: Cast) -> None:
 def test_nobody_waits_long_for_a_start_that_holds_the_row(reached: Cast, change: str, state: str) -> None:
     ended = timezone.now() if state == "failed" else None
     row = Backfill.objects.create(repository_id=API, stream="issues", page_size=25, state=state, finished_at=ended)
-    client, other = reached.client(reached.admin), connection.copy()
-    other.set_autocommit(False)
-    with other.cursor() as holding, transaction.atomic(), connection.cursor() as cursor:
-        holding.execute("SELECT id FROM integrations_backfill WHERE id = %s FOR UPDATE", [row.pk])
+    client, asked = reached.client(reached.admin), {"repository": API, "change": change}
+    with closing(connection.copy()) as other, transaction.atomic(), connection.cursor() as cursor:
+        other.set_autocommit(False)
+        other.cursor().execute("SELECT id FROM integrations_backfill WHERE id = %s FOR UPDATE", [row.pk])
         cursor.execute("SET LOCAL lock_timeout = '100ms'")
         answer = client.post(f"{LIST}{row.pk}/{change}/")
-        asked = {"repository": API, "change": change}
         page = signed_in(reached.admin).post("/backfills/change/", asked, follow=True)
-    other.close()
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
     assert "Others start backfills at the moment." in page.content.decode()
 
