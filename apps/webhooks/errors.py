@@ -1,5 +1,8 @@
 """What can be wrong with a delivery, as one small tree."""
 
+WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
+"""What reading a payload of another shape than expected ends in."""
+
 
 class WebhookError(Exception):
     """Something about a delivery is not as it must be."""

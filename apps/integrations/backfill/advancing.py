@@ -43,7 +43,7 @@ from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
 from apps.webhooks.processing.retry import blames_the_payload
 from apps.webhooks.processing.verdicts import describe
 
@@ -54,7 +54,6 @@ AWAY = timedelta(seconds=5)
 DIED = "Every worker that read on from here died, or was never heard of again."
 OUT_OF_TIME = (SoftTimeLimitExceeded, watchdog.TimeIsUp)
 FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, Error)
-WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 logger = logging.getLogger(__name__)
 
 
@@ -176,7 +175,7 @@ class Turn:
         return self._follow(outcome, reader, words=_words_of(error))
 
     def _judge(self, error: Exception) -> Outcome:
-        progress, chance = self.claimed.progress, random.random()  # noqa: S311  spreads waits, guards nothing
+        progress, chance = self.claimed.progress, _chance()
         if isinstance(error, Unanswered):
             return decide(error.answer, progress=progress, now=self.access.client.clock(), chance=chance)
         if isinstance(error, NoCredentials | Undecryptable):
@@ -196,14 +195,14 @@ class Turn:
             return self._follow(self._judge_unfound(failure), reader, words=_words_of(failure))
         outcome: Settled = GoOn(found.progress)
         if found == self.claimed:
-            outcome = try_again(found.progress, chance=random.random(), reason="gone")  # noqa: S311  as above
+            outcome = try_again(found.progress, chance=_chance(), reason="gone")
         self.claimed = found
         return self._follow(outcome, reader, words=_words_of(error))
 
     def _judge_unfound(self, error: Exception) -> Settled:
         """What cannot be used here is the repository itself: no smaller page helps."""
         if isinstance(error, UnusablePayload) or blames_the_payload(error):
-            return try_again(self.claimed.progress, chance=random.random(), reason="not_recorded")  # noqa: S311
+            return try_again(self.claimed.progress, chance=_chance(), reason="not_recorded")
         outcome = self._judge(error)
         return self._follow_its_installation() if isinstance(outcome, FindAgain) else outcome
 
@@ -216,7 +215,7 @@ class Turn:
         """What was begun is broken off; less of it is for the next task."""
         connection.close()
         self.deadline_s = 0.0
-        outcome = run_out_of_time(self.claimed.progress, chance=random.random())  # noqa: S311  as above
+        outcome = run_out_of_time(self.claimed.progress, chance=_chance())
         return self._follow(outcome, reader, words=_words_of(error))
 
     def _follow(self, outcome: Settled, reader: Reader, *, words: str) -> bool:
@@ -229,3 +228,7 @@ class Turn:
 
 def _words_of(error: Exception) -> str:
     return error.answer.verdict.message if isinstance(error, Unanswered) else describe(error)
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311  spreads waits, guards nothing

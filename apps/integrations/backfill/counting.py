@@ -9,20 +9,20 @@ from typing import Any
 from django.utils import timezone
 
 from apps.activity.models import Repository
+from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.backfill.starting import Scope
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.budget import Priority, Purpose
+from apps.integrations.github.reading import write_time
 from apps.integrations.github.totals import MOST_AT_ONCE, Totals, read_totals, totals_query
 from apps.integrations.github.verdicts import Kind, Verdict
 from apps.integrations.models import Backfill
 
 PURPOSE = Purpose(priority=Priority.BACKFILL, subject="forecast")
 CLOSED = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY, Kind.AUTH}
-BUSY = "busy"
 AGAIN_S = 0.5
 MOMENT = timedelta(seconds=1)
-TIME = "%Y-%m-%dT%H:%M:%SZ"
 TOO_LATE = "There was no time left to count it; `manage.py backfill --dry-run` takes as long as it needs."
 NOT_THERE = "GitHub shows no such repository to the installation."
 
@@ -141,12 +141,12 @@ class Counting:
 
     def _count_list(self, stream: str, repository: Repository) -> int | str:
         """How long a list is, else why that is not known: a page of one item says how many pages there are."""
-        since = self.scope.since.astimezone(UTC) if self.scope.since else None
+        since = self.scope.since
         parameters: dict[str, Any] = {"per_page": 1}
         if since is not None and stream == Stream.WORKFLOW_RUNS:
-            parameters["created"] = f"{since:{TIME}}..{timezone.now():{TIME}}"
+            parameters["created"] = f"{write_time(since)}..{write_time(timezone.now())}"
         elif since is not None:
-            parameters["since"] = f"{since:{TIME}}"
+            parameters["since"] = write_time(since)
         path = f"/repositories/{repository.pk}/{BY_REST[stream]}"
         answer = self._ask(
             lambda: self.access.get(path, installation_id=self.installation_id, purpose=PURPOSE, parameters=parameters)

@@ -14,7 +14,7 @@ from apps.database_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CA
 from apps.encryption import Undecryptable
 from apps.integrations.backfill.counting import Effort
 from apps.integrations.backfill.forecast import Forecast, forecast
-from apps.integrations.backfill.starting import NothingToStart, Scope, Started, retry, start
+from apps.integrations.backfill.starting import MOST_NAMED, NothingToStart, Scope, Started, retry, start
 from apps.integrations.github.access import github
 from apps.integrations.github.credentials import NoCredentials, app_credentials
 from apps.integrations.models import Backfill
@@ -27,7 +27,6 @@ MOST_BY_REST = 5
 """A forecast within a request asks for no more lists than that of a kind, and for nothing more after so long."""
 PATIENCE_S = 3.0
 """So long it waits for walks that ask at the moment: they come first as often as it does."""
-MOST_NAMED = 8
 MOST_SHOWN = 500
 AT_A_TIME = 500
 Done = TypeVar("Done")

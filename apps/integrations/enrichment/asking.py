@@ -10,13 +10,12 @@ from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.walks.pull_request_nodes import Found, errors_below, node_found
 from apps.integrations.enrichment.finding import Wanted
 from apps.integrations.github.answers import Answer
-from apps.integrations.github.verdicts import Kind
+from apps.integrations.github.verdicts import REFUSALS
+from apps.webhooks.errors import WRONG_SHAPE
 from apps.webhooks.processing.verdicts import describe
 
 MOST = 25
 """As many places as the document has: 125 connections are a point, 30 pull requests would be two."""
-REFUSALS = frozenset({Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED})
-WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

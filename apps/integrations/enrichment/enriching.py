@@ -25,14 +25,14 @@ from apps.integrations.backfill.walks.pull_request_debts import pay
 from apps.integrations.backfill.walks.pull_request_nodes import Found, by_rest
 from apps.integrations.backfill.walks.pull_request_place import Owed, Place
 from apps.integrations.backfill.words import storable
-from apps.integrations.enrichment.asking import MOST, REFUSALS, Read, read_by_number
+from apps.integrations.enrichment.asking import MOST, Read, read_by_number
 from apps.integrations.enrichment.bell import subject_of
 from apps.integrations.enrichment.finding import Wanted, find_wanted
 from apps.integrations.enrichment.keeping import keep, put_off
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.credentials import NoCredentials
-from apps.integrations.github.verdicts import Kind
+from apps.integrations.github.verdicts import REFUSALS, Kind
 from apps.integrations.models import Enrichment
 from apps.webhooks.processing.retry import blames_the_payload
 from apps.webhooks.processing.verdicts import describe

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.integrations.github.documents import completed
-from apps.integrations.github.reading import parse_time
+from apps.integrations.github.reading import parse_time, write_time
 
 MOST_AT_ONCE = 20
 """Six counts each: with so many repositories it is still a point, by GitHub's formula (150 requests would be two)."""
@@ -33,7 +33,7 @@ def totals_query(full_names: Sequence[str], *, since: datetime | None) -> tuple[
     declared = "".join(f", $owner{place}: String!, $name{place}: String!, $updated{place}: String!" for place in places)
     asked = "".join(_ASKED.format(place=place) for place in places)
     text = f"query Totals({_SHARED}{declared}) {{ rateLimit {{ cost }} {asked} }}\n"
-    bound = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if since else None
+    bound = write_time(since) if since else None
     variables: dict[str, Any] = {"since": bound, "committedSince": bound, "isBounded": bound is not None}
     for place, full_name in enumerate(full_names):
         owner, _, name = full_name.partition("/")

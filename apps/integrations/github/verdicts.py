@@ -41,6 +41,10 @@ class Kind(enum.Enum):
     """Nothing was sent: our own budget said to come back later."""
 
 
+REFUSALS = frozenset({Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED})
+"""GitHub's last word on what was asked: the same question gets the same answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLError:
     """One of the errors beside GraphQL data."""

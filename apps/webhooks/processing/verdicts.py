@@ -12,7 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from apps.activity.facts import Fact
 from apps.database_errors import is_of_database, words_of
 from apps.webhooks.door.routing import Routing
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import Document, read_document
 from apps.webhooks.processing.claiming import Claimed
@@ -21,7 +21,6 @@ from apps.webhooks.registry import Event, Unrouted, route
 LONGEST_ERROR = 500
 DEEPEST_PLACE = 5
 _BIGGEST_ID = 2**63 - 1
-_WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 logger = logging.getLogger(__name__)
 
 
@@ -85,7 +84,7 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
         facts = tuple(translator(event))
     except (SoftTimeLimitExceeded, UnusablePayload):
         raise
-    except _WRONG_SHAPE as error:
+    except WRONG_SHAPE as error:
         raise UnusablePayload("shape_mismatch", describe(error)) from error
     except Exception as error:  # a translator with a bug costs this delivery an attempt, not the batch
         return _failed(claimed, error, routing=routing)

@@ -9,9 +9,8 @@ from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswer
 from apps.integrations.backfill.walks.lists import Gathered, gather
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.reading import Reading
-from apps.integrations.github.verdicts import Kind
+from apps.integrations.github.verdicts import REFUSALS, Kind
 
-LASTING = {Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED}
 FAILING = {Kind.TRANSIENT, Kind.SHRINK}
 
 
@@ -20,16 +19,15 @@ def read_alone(
 ) -> Answer | Skipped:
     """What is below the repository's path, or why GitHub does not show it.
 
-    Unanswered while we must wait, or GitHub is unwell altogether: nothing is skipped for that.
+    Unanswered while we must wait, or where GitHub shows nothing of the repository: nothing is skipped for that.
     """
     try:
         return reader.get(f"{errand.address}{path}", parameters)
     except Unanswered as refusal:
         answer = refusal.answer
-    if answer.kind in FAILING:
-        reader.get(errand.address)
-    elif answer.kind not in LASTING:
+    if answer.kind not in REFUSALS | FAILING:
         raise Unanswered(answer)
+    reader.get(errand.address)
     return Skipped(what=what, why=answer.verdict.message)
 
 
@@ -44,6 +42,6 @@ def gather_alone(
     """The facts of the one item below the repository's path, else its name as skipped."""
     answer = read_alone(path, what=what, errand=errand, reader=reader)
     if isinstance(answer, Skipped):
-        return Gathered(facts=(), skipped=(answer,))
+        return Gathered(skipped=(answer,))
     gathered = gather([answer.data], answer=answer, noun=what.partition(" ")[0], key="id", facts_of=facts_of)
     return replace(gathered, skipped=tuple(replace(each, what=what) for each in gathered.skipped))

@@ -14,7 +14,6 @@ from apps.integrations.github.snapshots.history import history_facts, rest_commi
 from apps.integrations.github.verdicts import Kind
 
 HEAD = "HEAD"
-NOTHING = Gathered(facts=(), skipped=())
 EMPTY = Page(facts=(), cursor=None, items=0, total=0)
 
 
@@ -53,7 +52,7 @@ class Commits:
     def step_over(self, errand: Errand, reader: Reader) -> Page:
         history = _ask("commit_place", errand, reader, first=1)
         if history is None or not history.page.nodes:
-            return _page(history, NOTHING) if history else EMPTY
+            return _page(history, Gathered()) if history else EMPTY
         sha = history.page.nodes[0]["oid"]
         gathered = gather_alone(
             f"/commits/{sha}",

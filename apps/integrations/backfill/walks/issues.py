@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.integrations.backfill.outcomes import INVALID_CURSOR as CURSOR_REFUSED
 from apps.integrations.backfill.walking import Errand, Page, Reader, Unanswered
 from apps.integrations.backfill.walks.alone import gather_alone
 from apps.integrations.backfill.walks.lists import Gathered, Item, Listed, gather, is_wanted, listed, repository
@@ -13,9 +14,6 @@ from apps.integrations.github.reading import Reading, parse_time, write_time
 from apps.integrations.github.snapshots.graphql_dialect import is_complete, issue
 from apps.integrations.github.snapshots.issues import issue_facts
 from apps.webhooks.errors import UnusablePayload
-
-CURSOR_REFUSED = "INVALID_CURSOR_ARGUMENTS"
-NOTHING = Gathered(facts=(), skipped=())
 
 
 class Issues:
@@ -39,7 +37,7 @@ class Issues:
     def step_over(self, errand: Errand, reader: Reader) -> Page:
         _, page = _ask("issue_place", errand, reader, first=1)
         if not page.nodes:
-            return _page(page, errand, NOTHING)
+            return _page(page, errand, Gathered())
         number = page.nodes[0]["number"]
         gathered = gather_alone(
             f"/issues/{number}",

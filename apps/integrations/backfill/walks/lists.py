@@ -29,8 +29,8 @@ class Listed:
 class Gathered:
     """What items came to."""
 
-    facts: tuple[Fact, ...]
-    skipped: tuple[Skipped, ...]
+    facts: tuple[Fact, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 def repository(answer: Answer, errand: Errand) -> Reading:

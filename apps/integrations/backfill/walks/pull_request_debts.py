@@ -6,7 +6,6 @@ from typing import Any
 from django.utils import timezone
 
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
-from apps.integrations.backfill.walks.alone import LASTING
 from apps.integrations.backfill.walks.pull_request_nodes import (
     Found,
     by_rest,
@@ -18,7 +17,7 @@ from apps.integrations.backfill.walks.pull_request_place import Owed, Place
 from apps.integrations.backfill.walks.pull_request_rest import MOST_TRIES, leave_out, read_part
 from apps.integrations.backfill.walks.pull_request_sweeps import find_missing
 from apps.integrations.github.answers import Answer
-from apps.integrations.github.verdicts import Kind
+from apps.integrations.github.verdicts import REFUSALS, Kind
 
 SWITCHES = {"withLabels": "labels", "withReviews": "reviews", "withCommits": "commits", "withTimeline": "timelineItems"}
 CURSORS = {
@@ -96,6 +95,6 @@ def _ask(name: str, variables: dict[str, Any], *, reader: Reader) -> Answer | No
     try:
         return reader.graphql(name, variables)
     except Unanswered as unanswered:
-        if unanswered.answer.kind in {*LASTING, Kind.SHRINK}:
+        if unanswered.answer.kind in {*REFUSALS, Kind.SHRINK}:
             return None
         raise

@@ -6,7 +6,6 @@ from typing import Any
 
 from apps.activity.facts import Fact
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
-from apps.integrations.backfill.walks.alone import LASTING
 from apps.integrations.backfill.walks.lists import opened
 from apps.integrations.backfill.walks.pull_request_nodes import Found
 from apps.integrations.backfill.walks.pull_request_place import Owed
@@ -19,6 +18,7 @@ from apps.integrations.github.snapshots.pull_request_lists import (
     timeline_facts,
 )
 from apps.integrations.github.snapshots.pull_requests import pull_request_facts, review_facts
+from apps.integrations.github.verdicts import REFUSALS
 from apps.webhooks.errors import UnusablePayload
 
 MOST_TRIES = 3
@@ -56,7 +56,7 @@ def leave_out(owed: Owed, *, why: str) -> Found:
 
 def _insist_on_refusal(unanswered: Unanswered, *, errand: Errand, reader: Reader) -> None:
     """Raise whatever is not about this pull request alone: where the repository is refused too, nothing is skipped."""
-    if unanswered.answer.kind not in LASTING:
+    if unanswered.answer.kind not in REFUSALS:
         raise unanswered
     reader.get(errand.address)
 

@@ -15,7 +15,6 @@ from apps.integrations.github.snapshots.repositories import release_facts
 
 MOST_LISTED = 10_000
 """https://docs.github.com/rest/releases/releases: only the newest ten thousand can be had."""
-NOTHING = Gathered(facts=(), skipped=())
 
 
 class Releases:
@@ -42,7 +41,7 @@ class Releases:
     def step_over(self, errand: Errand, reader: Reader) -> Page:
         _, page = _ask("release_place", errand, reader, first=1)
         if not page.nodes:
-            return _page(page, errand, NOTHING)
+            return _page(page, errand, Gathered())
         identity = page.nodes[0]["databaseId"]
         gathered = gather_alone(
             f"/releases/{identity}",

@@ -12,16 +12,16 @@ from apps.activity.models import Deployment, DeploymentStatus
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
 from apps.integrations.backfill.walks.deployments.reading import (
-    MISSING,
     Node,
     address_of,
     read_alone,
     read_page,
-    reading_of,
 )
 from apps.integrations.backfill.walks.deployments.shown import DeploymentPage, Shown, page_of
+from apps.integrations.backfill.walks.lists import opened
 from apps.integrations.github.reading import parse_time
 from apps.integrations.github.snapshots.deployments import deployment_details
+from apps.integrations.github.verdicts import REFUSALS
 from apps.teams.models import Team
 
 MOST_ENVIRONMENTS = 100
@@ -123,10 +123,12 @@ def _details(shown: Shown, errand: Errand, reader: Reader) -> tuple[Fact, ...]:
     try:
         answer = reader.get(address_of(shown.deployment.id(), errand))
     except Unanswered as unanswered:
-        if unanswered.answer.kind not in MISSING:
+        if unanswered.answer.kind not in REFUSALS:
             raise
         return ()
-    return tuple(deployment_details(reading_of(answer.data, answer), repository_id=errand.repository_id))
+    return tuple(
+        deployment_details(opened(answer.data, path="deployment", answer=answer), repository_id=errand.repository_id)
+    )
 
 
 def _given_up(environment: str, page: DeploymentPage) -> Skipped:

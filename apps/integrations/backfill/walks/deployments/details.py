@@ -7,8 +7,9 @@ from apps.activity.facts import Fact
 from apps.activity.models import Deployment
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
-from apps.integrations.backfill.walks.deployments.reading import TOO_MUCH, reading_of
+from apps.integrations.backfill.walks.deployments.reading import TOO_MUCH
 from apps.integrations.backfill.walks.deployments.shown import page_of
+from apps.integrations.backfill.walks.lists import opened
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.reading import parse_time
 from apps.integrations.github.snapshots.deployments import deployment_details
@@ -50,7 +51,9 @@ def _page(answer: Answer, errand: Errand, place: DeploymentPlace, *, size: int) 
     facts, skipped = list[Fact](), list[Skipped]()
     for listed in _known(answer.data, errand=errand):
         try:
-            facts += tuple(deployment_details(reading_of(listed, answer), repository_id=errand.repository_id))
+            facts += tuple(
+                deployment_details(opened(listed, path="deployment", answer=answer), repository_id=errand.repository_id)
+            )
         except UnusablePayload as error:
             skipped.append(Skipped(what=f"the ref and flags of deployment {listed.get('id')}", why=str(error)))
     is_last = answer.next_path is None or _has_passed(answer, place.reached)

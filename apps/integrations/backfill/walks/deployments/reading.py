@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
 from apps.integrations.backfill.walks.deployments.shown import DeploymentPage, Shown
+from apps.integrations.backfill.walks.lists import opened
 from apps.integrations.backfill.walks.strangers import refuse_stranger
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.reading import Reading
 from apps.integrations.github.snapshots import graphql_deployments as graphql
-from apps.integrations.github.verdicts import Kind
+from apps.integrations.github.verdicts import REFUSALS, Kind
 from apps.webhooks.errors import UnusablePayload
 
 Node = Mapping[str, Any]
@@ -21,7 +21,6 @@ AT_ONCE = 25
 """Deployments whose long lists of statuses are asked for together."""
 FEW = 20
 """Deployments of one page whose statuses are read by REST, each with a request of its own."""
-MISSING = {Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED}
 TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
 
 IsWanted = Callable[[Node], bool]
@@ -41,7 +40,7 @@ def read_page(errand: Errand, reader: Reader, place: DeploymentPlace, *, is_want
         except UnusablePayload as error:
             skipped.append(Skipped(what=what, why=str(error)))
         except Unanswered as unanswered:
-            if unanswered.answer.kind not in MISSING:
+            if unanswered.answer.kind not in REFUSALS:
                 raise
             skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
     return _page(listed, place, shown=shown, skipped=skipped)
@@ -59,16 +58,10 @@ def read_alone(errand: Errand, reader: Reader, place: DeploymentPlace) -> Deploy
         except UnusablePayload as error:
             skipped.append(Skipped(what=what, why=str(error)))
         except Unanswered as unanswered:
-            if unanswered.answer.kind not in MISSING | TOO_MUCH:
+            if unanswered.answer.kind not in REFUSALS | TOO_MUCH:
                 raise
             skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
     return _page(listed, place, shown=shown, skipped=skipped)
-
-
-def reading_of(shaped: object, answer: Answer, *, path: str = "deployment") -> Reading:
-    """An object of the answer, read strictly."""
-    arrived_at = answer.observed_at or datetime.now(UTC)
-    return Reading(shaped, path=path, arrived_at=arrived_at, observed_at=answer.observed_at)
 
 
 def address_of(number: int | None, errand: Errand) -> str:
@@ -147,16 +140,18 @@ def _finished(node: Node, reader: Reader) -> Node:
 
 def _shown(node: Node, answer: Answer, *, errand: Errand, reader: Reader) -> Shown:
     repository_id = errand.repository_id
-    deployment = reading_of(graphql.deployment(node, repository_id=repository_id), answer)
+    deployment = opened(graphql.deployment(node, repository_id=repository_id), path="deployment", answer=answer)
     if not _tells_numbers(node, errand):
         return Shown.of(deployment, _statuses_by_rest(deployment.id(), errand=errand, reader=reader))
     shaped = (graphql.deployment_status(status, repository_id=repository_id) for status in graphql.statuses(node))
-    return Shown.of(deployment, [reading_of(status, answer, path="deployment.status") for status in shaped])
+    return Shown.of(deployment, [opened(status, path="deployment.status", answer=answer) for status in shaped])
 
 
 def _shown_by_rest(number: int | None, *, errand: Errand, reader: Reader) -> Shown:
     answer = reader.get(address_of(number, errand))
-    return Shown.of(reading_of(answer.data, answer), _statuses_by_rest(number, errand=errand, reader=reader))
+    return Shown.of(
+        opened(answer.data, path="deployment", answer=answer), _statuses_by_rest(number, errand=errand, reader=reader)
+    )
 
 
 def _statuses_by_rest(number: int | None, *, errand: Errand, reader: Reader) -> list[Reading]:
@@ -164,6 +159,6 @@ def _statuses_by_rest(number: int | None, *, errand: Errand, reader: Reader) -> 
     path: str | None = f"{address_of(number, errand)}/statuses?per_page={A_PAGE}"
     while path:
         answer = reader.get(path)
-        found += [reading_of(status, answer, path="deployment.status") for status in answer.data]
+        found += [opened(status, path="deployment.status", answer=answer) for status in answer.data]
         path = answer.next_path
     return found
