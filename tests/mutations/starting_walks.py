@@ -6,6 +6,7 @@ BACKFILL = "tests/integrations/backfill"
 STARTING, LISTING = f"{BACKFILL}/test_starting.py", f"{BACKFILL}/test_listing.py"
 STARTED, ERRAND = "apps/integrations/backfill/starting.py", "apps/integrations/listing_errand.py"
 LOSSES = f"{BACKFILL}/test_listing_losses.py"
+REACHED = f"{BACKFILL}/test_newly_reached.py"
 
 IN_STARTING_WALKS: tuple[Mutation, ...] = (
     mutation(
@@ -62,7 +63,7 @@ IN_STARTING_WALKS: tuple[Mutation, ...] = (
         ERRAND,
         "            read_history_of(listed)",
         "        read_history_of(listed)",
-        test=f"{LISTING}::test_a_kill_between_the_list_and_its_walks_leaves_neither",
+        test=f"{REACHED}::test_a_kill_between_the_list_and_its_walks_leaves_neither",
     ),
     mutation(
         "a list whose total changes is not believed",
@@ -83,6 +84,6 @@ IN_STARTING_WALKS: tuple[Mutation, ...] = (
         STARTED,
         "    OR kept.started_at <= %(lost_at)s::timestamptz\n",
         "",
-        test=f"{LISTING}::test_a_walk_begun_before_the_loss_begins_again_and_one_that_did_not_begin_goes_on",
+        test=f"{REACHED}::test_a_walk_begun_before_the_loss_begins_again_and_one_that_did_not_begin_goes_on",
     ),
 )

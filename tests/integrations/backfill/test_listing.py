@@ -2,86 +2,44 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from apps.activity.facts import Source, evidence
-from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
-from apps.activity.record import record
+from apps.activity.models import Contributor, Installation, Repository
 from apps.integrations import listing, listing_errand
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.shared_memory import shared_memory
-from apps.integrations.listing import due_installations, list_installation
+from apps.integrations.listing import list_installation
 from apps.integrations.models import Backfill, Listing
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.shapes.accounts import Account, user
+from apps.integrations.story.shapes.accounts import user
 from apps.teams.models import Team
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
-from tests.fake_github.generated import Size, acme
+from tests.fake_github.generated import acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.installed import backfill
-from tests.integrations.translating import translate
+from tests.integrations.backfill.listings import (
+    LIST,
+    STRANGER,
+    STREAMS,
+    accesses,
+    add,
+    installed,
+    is_due,
+    make_due,
+    many,
+    tell,
+    told,
+)
 
 pytestmark = pytest.mark.django_db
-STREAMS = len(Backfill.Stream.values)
-LIST = "/installation/repositories"
-STRANGER = Account(501, "stranger", "Organization")
-
-
-def tell(event: str, payload: Json, *, ago: timedelta) -> datetime:
-    """A webhook that arrived some time ago."""
-    at = timezone.now() - ago
-    record([evidence(Source(kind="delivery", key=str(at)), translate(event, payload, received_at=at))])
-    return at
-
-
-def installed(fake: FakeGitHub, installation_id: int = ACME, *, ago: timedelta = timedelta(minutes=5)) -> None:
-    """The webhook of an installation, and every repository that it reaches now."""
-    shown = [shortened(truth) for truth in fake.world.reached_by(installation_id)]
-    payload = {"action": "created", "installation": fake.world.installations[installation_id].json()}
-    tell("installation", {**payload, "repositories": shown, "sender": user(acme())}, ago=ago)
-
-
-def told(fake: FakeGitHub, action: str, truth: RepositoryTruth, *, ago: timedelta) -> datetime:
-    """The webhook of a repository that was added to the installation, or removed from it."""
-    lists = {"repositories_added": [], "repositories_removed": [], f"repositories_{action}": [shortened(truth)]}
-    payload = {"action": action, "installation": fake.world.installations[ACME].json(), **lists}
-    return tell("installation_repositories", {**payload, "sender": user(acme())}, ago=ago)
-
-
-def shortened(truth: RepositoryTruth) -> Json:
-    return {name: truth.json[name] for name in ("id", "node_id", "name", "full_name", "private")}
-
-
-def add(fake: FakeGitHub, name: str = "web", repository_id: int = WEB, *, installation_id: int = ACME) -> Any:
-    return fake.world.add(
-        name, installation_id=installation_id, repository_id=repository_id, size=Size(pull_requests=0)
-    )
-
-
-def is_due(installation_id: int = ACME) -> bool:
-    return due_installations(app_id=APP_ID).filter(pk=installation_id).exists()
-
-
-def accesses(installation_id: int = ACME) -> dict[int, tuple[bool, bool]]:
-    rows = RepositoryAccess.objects.filter(installation=installation_id)
-    return {row.repository_id: (row.has_access, row.is_verified) for row in rows}
-
-
-def make_due() -> None:
-    """Let the waits pass."""
-    Listing.objects.update(not_before="2020-01-01T00:00:00Z")
-    Installation.objects.update(listed_at=timezone.now() - timedelta(days=1))
 
 
 def test_a_new_installation_is_listed_and_what_its_webhook_said_is_settled(
@@ -120,16 +78,6 @@ def test_every_page_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
     list_installation(ACME, access=worker)
     assert len(accesses()) == 231
     assert len([call for call in fake.calls("core", payer=ACME) if call.path == LIST]) == 3
-
-
-def many(fake: FakeGitHub, count: int) -> None:
-    """Repositories that are there, and nothing more."""
-    for number in range(100, 100 + count):
-        truth = RepositoryTruth(
-            json={**fake.world.repositories[API].json, "id": number, "full_name": f"acme/r{number}"}
-        )
-        fake.world.repositories[number] = truth
-        fake.world.reached[number] = ACME
 
 
 def test_a_listing_that_fails_half_way_keeps_nothing_and_is_tried_again_later(
@@ -394,196 +342,3 @@ def messages(ring: Callable[[], object]) -> list[tuple[str, str]]:
     sent = [json.loads(message)["headers"] for message in shared_memory().lrange("maintenance", 0, -1)]
     shared_memory().delete("maintenance")
     return [(headers["task"], headers["argsrepr"]) for headers in sent]
-
-
-def test_what_is_newly_reached_has_its_last_days_read_once(
-    fake: FakeGitHub, worker: GitHubAccess, settings: Any
-) -> None:
-    settings.BACKFILL_DAYS = 30
-    installed(fake)
-    for _ in range(3):
-        make_due()
-        list_installation(ACME, access=worker)
-    assert sorted(Backfill.objects.values_list("stream", flat=True)) == sorted(Backfill.Stream.values)
-    since = Backfill.objects.values_list("since", flat=True).distinct().get()
-    assert since is not None
-    assert abs(timezone.now() - timedelta(days=30) - since) < timedelta(minutes=1)
-
-
-def test_what_somebody_had_read_or_cancelled_is_not_read_again(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    add(fake)
-    installed(fake)
-    backfill(Repository.objects.get(pk=API), state="done")
-    backfill(Repository.objects.get(pk=WEB), state="cancelled")
-    list_installation(ACME, access=worker)
-    assert Backfill.objects.count() == 2
-
-
-def test_what_comes_back_is_read_from_when_it_was_lost(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    truth = fake.world.repositories[API]
-    installed(fake, ago=timedelta(days=40))
-    backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
-    lost_at = told(fake, "removed", truth, ago=timedelta(days=9))
-    told(fake, "added", truth, ago=timedelta(minutes=5))
-    for _ in range(3):
-        make_due()
-        list_installation(ACME, access=worker)
-    read = Backfill.objects.filter(state="waiting")
-    assert set(read.values_list("since", flat=True)) == {lost_at - timedelta(hours=1)}
-    assert read.count() == STREAMS
-
-
-def test_a_walk_that_was_cut_off_begins_again_when_its_repository_comes_back(
-    fake: FakeGitHub, worker: GitHubAccess
-) -> None:
-    truth = fake.world.repositories[API]
-    installed(fake, ago=timedelta(days=40))
-    begun = {"created_at": timezone.now() - timedelta(days=10), "since": timezone.now() - timedelta(days=100)}
-    cut_off = backfill(Repository.objects.get(), state="failed", reason="no_installation", cursor="there", **begun)
-    backfill(Repository.objects.get(), stream="issues", state="failed", reason="rejected", **begun)
-    lost_at = told(fake, "removed", truth, ago=timedelta(days=9))
-    told(fake, "added", truth, ago=timedelta(minutes=5))
-    for _ in range(2):
-        make_due()
-        list_installation(ACME, access=worker)
-    since = dict(Backfill.objects.filter(state="waiting").values_list("stream", "since"))
-    assert len(since) == STREAMS
-    assert since.pop("pull_requests") == cut_off.since
-    assert set(since.values()) == {lost_at - timedelta(hours=1)}
-
-
-def test_what_moved_to_another_installation_while_it_was_read_begins_again(
-    fake: FakeGitHub, worker: GitHubAccess
-) -> None:
-    installed(fake, ago=timedelta(days=40))
-    begun = {"created_at": timezone.now() - timedelta(hours=2), "since": timezone.now() - timedelta(days=90)}
-    for stream in Backfill.Stream.values:
-        backfill(Repository.objects.get(), stream=stream, state="failed", reason="gone", cursor="there", **begun)
-    told(fake, "removed", fake.world.repositories[API], ago=timedelta(hours=1))
-    fake.world.install(BETA)
-    fake.world.reached[API] = BETA
-    installed(fake, BETA)
-    list_installation(BETA, access=worker)
-    again = Backfill.objects.filter(state="waiting")
-    assert set(again.values_list("since", "cursor")) == {(begun["since"], "")}
-    assert again.count() == STREAMS
-
-
-def test_what_only_a_listing_showed_to_be_lost_is_read_from_when_it_was_last_reached(
-    fake: FakeGitHub, worker: GitHubAccess
-) -> None:
-    installed(fake, ago=timedelta(days=40))
-    read_at = timezone.now() - timedelta(days=20)
-    backfill(Repository.objects.get(), state="done", created_at=read_at, advanced_at=read_at)
-    fake.world.reached.pop(API)
-    list_installation(ACME, access=worker)
-    assert accesses() == {API: (False, True)}
-    fake.world.reached[API] = ACME
-    make_due()
-    list_installation(ACME, access=worker)
-    assert set(Backfill.objects.filter(state="waiting").values_list("since", flat=True)) == {
-        read_at - timedelta(hours=1)
-    }
-
-
-def suspended(fake: FakeGitHub, *, ago: timedelta) -> datetime:
-    """The webhooks of a suspension that ended an hour ago; when it began."""
-    shown = fake.world.installations[ACME].json()
-    payload = {"action": "suspend", "installation": {**shown, "suspended_at": (timezone.now() - ago).isoformat()}}
-    began_at = tell("installation", {**payload, "sender": user(acme())}, ago=ago)
-    tell("installation", {"action": "unsuspend", "installation": shown, "sender": user(acme())}, ago=timedelta(hours=1))
-    return began_at
-
-
-def every_stream_was_read(*, but: str) -> None:
-    at = timezone.now() - timedelta(days=40)
-    for stream in Backfill.Stream.values:
-        if stream != but:
-            backfill(Repository.objects.get(), stream=stream, state="done", created_at=at)
-
-
-def test_what_a_suspension_hid_is_read_from_when_it_began(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    installed(fake, ago=timedelta(days=40))
-    backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
-    told_at = suspended(fake, ago=timedelta(days=3))
-    list_installation(ACME, access=worker)
-    assert set(Backfill.objects.filter(state="waiting").values_list("since", flat=True)) == {
-        told_at - timedelta(hours=1)
-    }
-
-
-@pytest.mark.parametrize("about", [{}, {"until": "2026-01-01T00:00:00Z"}])
-def test_one_stream_that_was_read_since_does_not_stand_for_the_others(
-    fake: FakeGitHub, worker: GitHubAccess, about: dict[str, Any]
-) -> None:
-    installed(fake, ago=timedelta(days=40))
-    every_stream_was_read(but="releases")
-    suspended(fake, ago=timedelta(days=3))
-    done = backfill(Repository.objects.get(), stream="releases", state="done", **about)
-    for _ in range(2):
-        make_due()
-        list_installation(ACME, access=worker)
-    read = Backfill.objects.filter(state="waiting").values_list("stream", flat=True)
-    assert sorted(read) == sorted({*Backfill.Stream.values} - ({done.stream} if not about else set()))
-
-
-@pytest.mark.parametrize("state", ["waiting", "paused"])
-def test_a_walk_begun_before_the_loss_begins_again_and_one_that_did_not_begin_goes_on(
-    fake: FakeGitHub, worker: GitHubAccess, state: str
-) -> None:
-    installed(fake, ago=timedelta(days=40))
-    every_stream_was_read(but="releases")
-    old = {"state": state, "created_at": timezone.now() - timedelta(days=40)}
-    Backfill.objects.filter(stream="issues").delete()
-    fresh = backfill(Repository.objects.get(), stream="issues", **old)
-    begun = backfill(
-        Repository.objects.get(), stream="releases", cursor="there", started_at=timezone.now() - timedelta(9), **old
-    )
-    suspended(fake, ago=timedelta(days=3))
-    for _ in range(2):
-        make_due()
-        list_installation(ACME, access=worker)
-    begun.refresh_from_db()
-    fresh.refresh_from_db()
-    assert (begun.cursor, begun.started_at, begun.claim_number, begun.since) == ("", None, 1, None)
-    assert (begun.state, fresh.claim_number) == (state, 0)
-    assert Backfill.objects.unfinished().count() == STREAMS
-    Backfill.objects.unfinished().update(state="done", started_at=timezone.now(), finished_at=timezone.now())
-    make_due()
-    list_installation(ACME, access=worker)
-    assert not Backfill.objects.unfinished().exists(), "each loss calls for one walk"
-
-
-def test_what_a_new_installation_brings_back_is_read_from_the_end_of_the_old_one(
-    fake: FakeGitHub, worker: GitHubAccess
-) -> None:
-    installed(fake, ago=timedelta(days=40))
-    backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
-    removed_at = timezone.now() - timedelta(days=5)
-    Installation.objects.filter(pk=ACME).update(deleted_at=removed_at)
-    fake.world.install(BETA)
-    fake.world.reached[API] = BETA
-    installed(fake, BETA)
-    list_installation(BETA, access=worker)
-    rows = Backfill.objects.filter(state="waiting")
-    assert set(rows.values_list("since", "installation")) == {(removed_at - timedelta(hours=1), BETA)}
-
-
-def test_a_kill_between_the_list_and_its_walks_leaves_neither(
-    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    installed(fake)
-
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as killing:
-        killing.setattr(listing_errand, "read_history_of", die)
-        with pytest.raises(KeyboardInterrupt):
-            list_installation(ACME, access=worker)
-    assert accesses() == {API: (True, False)}
-    Listing.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert is_due()
-    list_installation(ACME, access=worker)
-    assert accesses() == {API: (True, True)}
-    assert Backfill.objects.count() == STREAMS

@@ -13,7 +13,7 @@ from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
-from tests.integrations.backfill.test_listing import LIST, accesses, installed, make_due, many
+from tests.integrations.backfill.listings import LIST, accesses, installed, make_due, many
 
 pytestmark = pytest.mark.django_db
 TAKEN, LAST = 103, 249
