@@ -1,5 +1,7 @@
 """What was changed, where facts came from, and for which stretch of time a stream is complete."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models.functions import Now
 
@@ -50,9 +52,15 @@ class Provenance(models.Model):
 
 
 class Coverage(models.Model):
-    """Between two instants, everything GitHub had of a stream in a repository is here."""
+    """Between two instants, everything GitHub had of a stream in a repository is here.
 
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="+")
+    Without a repository: whatever GitHub's log of deliveries held of that time is in the letterbox.
+    """
+
+    DELIVERIES: ClassVar = "deliveries"
+    """The stream of the rows without a repository."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
     stream = models.TextField()
     from_at = models.DateTimeField()
     to_at = models.DateTimeField()
@@ -61,8 +69,13 @@ class Coverage(models.Model):
         verbose_name_plural = "coverage"
         constraints = (
             models.CheckConstraint(condition=models.Q(from_at__lte=models.F("to_at")), name="coverage_runs_forwards"),
+            models.CheckConstraint(
+                condition=models.Q(repository=None, stream="deliveries")
+                | models.Q(repository__isnull=False) & ~models.Q(stream="deliveries"),
+                name="coverage_is_of_a_repository_or_of_the_log_of_deliveries",
+            ),
         )
         indexes = (models.Index(fields=("repository", "stream", "to_at"), name="coverage_of_a_stream"),)
 
     def __str__(self) -> str:
-        return f"{self.stream} of {self.repository_id}"
+        return f"{self.stream} of {self.repository_id or 'every repository'}"

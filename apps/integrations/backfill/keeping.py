@@ -10,8 +10,9 @@ from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
 from apps import watchdog
+from apps.activity.coverage import cover
 from apps.activity.facts import Source, evidence
-from apps.activity.models import Coverage, Repository
+from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.crash_points import crash_point
 from apps.integrations.backfill.claiming import Claimed, LostClaim
@@ -63,9 +64,7 @@ def _end(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) ->
 def _cover(claimed: Claimed) -> None:
     to_at = min(claimed.started_at, claimed.until or claimed.started_at)
     from_at = claimed.since or _beginning(claimed.repository_id)
-    Coverage.objects.create(
-        repository_id=claimed.repository_id, stream=claimed.stream, from_at=min(from_at, to_at), to_at=to_at
-    )
+    cover(claimed.stream, repository_id=claimed.repository_id, from_at=min(from_at, to_at), to_at=to_at)
 
 
 def _beginning(repository_id: int) -> datetime:

@@ -4,5 +4,16 @@ from apps.integrations.models.backfills import Backfill
 from apps.integrations.models.credentials import AppPrivateKey
 from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
 from apps.integrations.models.listings import Listing
+from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog
 
-__all__ = ["AppPrivateKey", "Backfill", "Enrichment", "EnrichmentAttempt", "Listing"]
+__all__ = [
+    "AppPrivateKey",
+    "Backfill",
+    "Drift",
+    "Enrichment",
+    "EnrichmentAttempt",
+    "Listing",
+    "RepositorySync",
+    "StreamMark",
+    "SyncLog",
+]

@@ -86,6 +86,14 @@ class Backfill(models.Model):
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="backfills")
     stream = models.TextField(choices=Stream.choices)
     installation = models.ForeignKey(Installation, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    sync = models.ForeignKey(
+        "RepositorySync",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="walks",
+        help_text="the reconciliation that it is a part of; its drift is counted there",
+    )
     since = models.DateTimeField(null=True, blank=True, help_text="only what was updated since; empty for everything")
     until = models.DateTimeField(null=True, blank=True, help_text="nothing that was created later")
 

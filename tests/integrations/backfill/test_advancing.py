@@ -180,11 +180,13 @@ def test_a_walk_that_is_widened_while_a_page_is_read_begins_again(
 
 def test_walking_again_changes_nothing_but_when_it_was_seen(api: Repository, crew: Crew) -> None:
     crew.advance(backfill(api))
-    before = counts()
+    before, covered = counts(), Coverage.objects.get()
     crew.advance(backfill(api, page_size=7))
     assert counts() == before
     assert before[PullRequest.__name__] == 30
-    assert Coverage.objects.count() == 2
+    again = Coverage.objects.get()
+    assert again.from_at == covered.from_at
+    assert again.to_at > covered.to_at
 
 
 def counts() -> dict[str, int]:

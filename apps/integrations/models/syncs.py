@@ -1,0 +1,169 @@
+"""Reconciliation: which runs there are, how each repository fares in them, and how far off our tables were."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from apps.activity.models import Installation, Repository
+from apps.teams.models import Team
+
+LEASE = timedelta(seconds=75)
+"""Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""
+
+
+class SyncLog(models.Model):
+    """One run of reconciliation, a row that is claimed like a delivery.
+
+    Its `sync_id` names the period or the wish, so a second row is impossible, and a second attempt is not.
+    """
+
+    class Cause(models.TextChoices):
+        NIGHTLY = "nightly"
+        SCHEDULED = "scheduled"  # a team's own frequency
+        MANUAL = "manual"
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"  # for a worker, due at `not_before`
+        RUNNING = "running"  # its repositories are being compared
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"  # of at least one repository not everything could be compared
+
+    UNFINISHED: ClassVar = (Status.WAITING, Status.RUNNING)
+
+    sync_id = models.TextField(unique=True, help_text="the period, such as nightly:2026-03-02, or the wish")
+    cause = models.TextField(choices=Cause.choices)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    status = models.TextField(choices=Status.choices, db_default=Status.WAITING)
+    error = models.TextField(db_default="", blank=True)
+    is_spread = models.BooleanField(db_default=False, help_text="each of its repositories has a row")
+
+    not_before = models.DateTimeField(db_default=Now())
+    claim_number = models.IntegerField(db_default=0, help_text="only grows")
+    lease_until = models.DateTimeField(null=True, blank=True, help_text="until when somebody spreads it")
+    attempts = models.SmallIntegerField(db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=["succeeded", "failed"], finished_at__isnull=False)
+                | Q(status__in=["waiting", "running"], finished_at=None),
+                name="a_sync_is_finished_exactly_in_its_last_states",
+            ),
+        ]
+        indexes: ClassVar = [
+            # which runs are due, or may be concluded
+            models.Index(fields=["not_before"], name="sync_unfinished", condition=Q(status__in=["waiting", "running"])),
+            # the latest runs of a team
+            models.Index(fields=["team", "-id"], name="sync_of_team"),
+        ]
+
+    def __str__(self) -> str:
+        return self.sync_id
+
+
+class RepositorySync(models.Model):
+    """One repository in a run: probed, walked where it differs, and counted."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"  # to be probed, due at `not_before`
+        RUNNING = "running"  # a worker holds its lease
+        WALKING = "walking"  # what differs is being read; afterwards it is counted
+        DONE = "done"
+        FAILED = "failed"
+
+    UNFINISHED: ClassVar = (State.WAITING, State.RUNNING, State.WALKING)
+
+    sync = models.ForeignKey(SyncLog, on_delete=models.CASCADE, related_name="repositories")
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="syncs")
+    installation = models.ForeignKey(Installation, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    state = models.TextField(choices=State.choices, db_default=State.WAITING)
+    reason = models.TextField(db_default="", blank=True, help_text="why it waits or failed, as one word")
+    error = models.TextField(db_default="", blank=True, help_text="GitHub's words")
+    probed_at = models.DateTimeField(null=True, blank=True, help_text="by GitHub's clock")
+    marks = models.JSONField(default=dict, blank=True, help_text="what the probe told of each stream")
+    differs = ArrayField(models.TextField(), default=list, blank=True, help_text="the streams that are walked")
+
+    not_before = models.DateTimeField(db_default=Now())
+    rung_at = models.DateTimeField(null=True, blank=True)
+    claim_number = models.IntegerField(db_default=0, help_text="only grows; the fence of every step")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.SmallIntegerField(db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["sync", "repository"], name="a_sync_looks_at_a_repository_once"),
+            models.CheckConstraint(
+                condition=Q(state="running", lease_until__isnull=False) | (~Q(state="running") & Q(lease_until=None)),
+                name="a_repository_sync_holds_a_lease_exactly_while_it_runs",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["done", "failed"], finished_at__isnull=False)
+                | Q(state__in=["waiting", "running", "walking"], finished_at=None),
+                name="a_repository_sync_is_finished_exactly_in_its_last_states",
+            ),
+        ]
+        indexes: ClassVar = [
+            # which are due, oldest first
+            models.Index(
+                fields=["not_before"],
+                name="repository_sync_unfinished",
+                condition=Q(state__in=["waiting", "running", "walking"]),
+            ),
+            # the latest of a repository
+            models.Index(fields=["repository", "-id"], name="repository_sync_of_repository"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repository} in {self.sync}"
+
+
+class Drift(models.Model):
+    """How far our tables were off in one stream of one repository, as a run found them before it repaired them."""
+
+    repository_sync = models.ForeignKey(RepositorySync, on_delete=models.CASCADE, related_name="drifts")
+    stream = models.TextField()
+    checked = models.IntegerField(db_default=0, help_text="entities that GitHub showed")
+    missing = models.IntegerField(db_default=0, help_text="those of them that we had not")
+    stale = models.IntegerField(db_default=0, help_text="those that we had otherwise")
+    repaired = models.IntegerField(db_default=0, help_text="missing or stale ones that are right now")
+    deleted = models.IntegerField(db_default=0, help_text="those that we had and GitHub has no more")
+    roads = models.JSONField(default=dict, blank=True, help_text="by which road the missing ones came back, counted")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["repository_sync", "stream"], name="one_drift_per_stream_of_a_sync"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream} of {self.repository_sync}"
+
+
+class StreamMark(models.Model):
+    """What GitHub told of a stream when all of it was here for the last time: a probe that tells the same is quiet."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="+", db_index=False)
+    stream = models.TextField()
+    mark = models.JSONField(help_text="such as a count and the latest time")
+    passed_at = models.DateTimeField(help_text="when the pass began that showed this, by GitHub's clock")
+    reread_at = models.DateTimeField(
+        null=True, blank=True, help_text="when what may change without a trace was read the last time"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["repository", "stream"], name="one_mark_per_stream_of_a_repository"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream} of {self.repository_id}"
