@@ -50,7 +50,7 @@ class DeliverySweep(models.Model):
         null=True, blank=True, help_text="up to here the log was walked whole, by GitHub's clock"
     )
     covered_until = models.DateTimeField(
-        null=True, blank=True, help_text="up to here all of it that was missing took effect, or is a gap"
+        null=True, blank=True, help_text="up to here all of it is in the inbox, or told to be a gap"
     )
 
     cursor = models.TextField(db_default="", blank=True, help_text="where the walk goes on; empty between two walks")
@@ -98,7 +98,7 @@ class MissedDeliveryQuerySet(models.QuerySet["MissedDelivery"]):
 
     def due(self) -> "MissedDeliveryQuerySet":
         """Those to be brought back now: first what takes effect, then what went wrong longest ago."""
-        return self.open().filter(not_before__lte=Now()).order_by("-has_effect", "delivered_at", "pk")
+        return self.open().filter(not_before__lte=Now()).order_by("-has_effect", "delivered_at", "log_id")
 
     def settle(self) -> int:
         """Note which are in the inbox by now, and by which road they came."""

@@ -1,13 +1,12 @@
-"""Telling for which time everything that GitHub's log held took effect here.
+"""Telling for which time everything that GitHub's log held, and that could take effect, is in the inbox.
 
 A delivery tells of what happened within the hour before it, we take it. What is still to come stops the stretch before
-that hour; what never will, or needs somebody, leaves that hour out as a gap.
+that hour; what never will leaves that hour out as a gap.
 """
 
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
 
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage
@@ -15,21 +14,16 @@ from apps.integrations.models import MissedDelivery
 from apps.integrations.models.sweeps import MissedDeliveryQuerySet
 from apps.integrations.sweep.turn import Turn
 from apps.integrations.sweep.walking import MARGIN
-from apps.webhooks.models import Delivery
-
-State = MissedDelivery.State
 
 
-def cover_what_is_here(turn: Turn) -> bool:
-    """Cover as much as may be up to the mark; whether that is all of it."""
+def cover_what_is_here(turn: Turn) -> None:
+    """Cover as much as may be up to the mark; what is left of it, once what stops it is here."""
     row = turn.row
     if row.covered_until is None or row.mark is None:
-        return True
+        return
     with transaction.atomic():
         turn.hold()
-        reached = _cover(row.covered_until, row.mark)
-        turn.hold(covered_until=reached)
-    return reached >= row.mark
+        turn.hold(covered_until=_cover(row.covered_until, row.mark))
 
 
 def _cover(from_at: datetime, to_at: datetime) -> datetime:
@@ -38,7 +32,7 @@ def _cover(from_at: datetime, to_at: datetime) -> datetime:
         until = min(missed.delivered_at - MARGIN, to_at)
         _tell(from_at, until)
         from_at = max(from_at, until)
-        if not _is_for_good(missed):
+        if missed.state != MissedDelivery.State.GIVEN_UP:
             return from_at
         from_at = max(from_at, missed.delivered_at)
     _tell(from_at, to_at)
@@ -51,14 +45,6 @@ def _tell(from_at: datetime, to_at: datetime) -> None:
 
 
 def _in_the_way(from_at: datetime, to_at: datetime) -> MissedDeliveryQuerySet:
-    """What has not taken effect and could, in the order of its delivery."""
-    is_without_effect = ~Q(state=State.KEPT) | Q(delivery__state__in=[*Delivery.UNFINISHED, *Delivery.NEEDS_SOMEBODY])
+    """What is not here and could take effect, in the order of its delivery."""
     around = MissedDelivery.objects.filter(delivered_at__gt=from_at, delivered_at__lt=to_at + MARGIN, has_effect=True)
-    return around.filter(is_without_effect).select_related("delivery").order_by("delivered_at")
-
-
-def _is_for_good(missed: MissedDelivery) -> bool:
-    """Whether waiting does not help: it was given up, or is here and needs somebody."""
-    if missed.state != State.KEPT:
-        return missed.state == State.GIVEN_UP
-    return missed.delivery is not None and missed.delivery.state in Delivery.NEEDS_SOMEBODY
+    return around.exclude(state=MissedDelivery.State.KEPT).order_by("delivered_at")

@@ -110,7 +110,7 @@ def _fetch(row: MissedDelivery, *, turn: Turn) -> None:
     letter = letter_of(detail, guid=row.guid, event=row.event, hook_id=row.hook_id)
     crash_point("sweep.after_fetch")
     turn.hold()
-    receipt = inbox.receive(letter.hook, letter.content, source=Delivery.Source.API)
+    receipt = inbox.receive(letter.hook, letter.content, source=Delivery.Source.API, received_at=row.delivered_at)
     crash_point("sweep.after_receipt")
     road = Road.FETCHED if receipt.outcome is inbox.Outcome.STORED else Road.CAME
     MissedDelivery.objects.filter(pk=row.pk).keep(delivery=receipt.id, road=road)

@@ -31,7 +31,7 @@ from apps.webhooks.errors import UnusablePayload
 
 TURN_S = 15.0
 """A task begins no request after so long: one takes 30 s at the most, and a task 45 s."""
-UNHEALTHY_S, FULL_DOOR_S, UNFINISHED_S = 60.0, 30.0, 60.0
+UNHEALTHY_S, FULL_DOOR_S = 60.0, 30.0
 GIVE_BACK_S = 3.0
 AWAY_S = 5.0
 MOST_ATTEMPTS = 100  # what is counted; the waits stop growing long before
@@ -87,8 +87,8 @@ def _take(turn: Turn) -> None:
         _follow(turn, error)
         return
     MissedDelivery.objects.settle()
-    is_covered = cover_what_is_here(turn)
-    turn.hold(not_before=_due_next(turn.row, is_covered=is_covered), reason="", error="", attempts=0, lease_until=None)
+    cover_what_is_here(turn)
+    turn.hold(not_before=_due_next(turn.row), reason="", error="", attempts=0, lease_until=None)
 
 
 def _follow(turn: Turn, error: Exception) -> None:
@@ -116,13 +116,12 @@ def _rest(turn: Turn, wait: Wait, *, words: str = "") -> None:
     turn.hold(**changes, not_before=not_before, reason=wait.reason, error=storable(words), lease_until=None)
 
 
-def _due_next(row: DeliverySweep, *, is_covered: bool) -> datetime:
-    """When there is something to be done again: a page, a delivery to be brought back, a stretch to be covered."""
+def _due_next(row: DeliverySweep) -> datetime:
+    """When there is something to be done again: a page to be read, a delivery to be brought back."""
     now = timezone.now()
     if row.cursor:
         return now
     missed = MissedDelivery.objects.open().aggregate(at=Min("not_before"))["at"]
     if missed is not None and missed <= now and not room_at_the_door():
         missed = now + timedelta(seconds=FULL_DOOR_S)
-    unfinished = None if is_covered else now + timedelta(seconds=UNFINISHED_S)
-    return min(at for at in (row.walk_due_at, missed, unfinished) if at is not None)
+    return row.walk_due_at if missed is None else min(row.walk_due_at, missed)
