@@ -35,14 +35,17 @@ class DeliverySweepQuerySet(models.QuerySet["DeliverySweep"]):
         return self.filter(claim_number=claim_number, lease_until__isnull=False)
 
     def hasten(self, *, apart: timedelta) -> int:
-        """Have the log walked now, unless that began a moment ago, or somebody is at it, or it waits for something."""
+        """Have the log walked now, unless that began a moment ago, or somebody is at it, or a limit is waited for."""
         is_old = Q(started_at=None) | Q(started_at__lt=Now() - apart)
-        rested = self.free().filter(is_old, cursor="", reason="")
-        return rested.update(walk_due_at=Now(), not_before=Now())
+        may_go = self.free().filter(is_old).exclude(reason__in=DeliverySweep.LIMITS)
+        return may_go.update(walk_due_at=Now(), not_before=Now())
 
 
 class DeliverySweep(models.Model):
     """The sweep through the log of one App's deliveries: one row, used again and again."""
+
+    LIMITS: ClassVar[Collection[str]] = ("busy", "blocked", "spent")
+    """Reasons to wait that GitHub's limits are."""
 
     app_id = models.BigIntegerField(primary_key=True)
     hook_id = models.BigIntegerField(null=True, blank=True, help_text="the App's own webhook, as GitHub told it")
