@@ -94,7 +94,8 @@ def late_sweep(row: DeliverySweep) -> dict[str, str]:
     if last_at > timezone.now() - LATE_AFTER:
         return {}
     since = f"was last walked whole {_shown(last_at)}" if row.finished_at else "was never walked whole"
-    return {"delivery_sweep_is_late": f"GitHub's log of deliveries {since}: {why(row) or 'does beat run?'}."}
+    reason = f"{why(row)}." if why(row) else "do beat and a worker run?"
+    return {"delivery_sweep_is_late": f"GitHub's log of deliveries {since}: {reason}"}
 
 
 def truncated_log(row: DeliverySweep) -> dict[str, str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -52,7 +53,6 @@ def run(*arguments: str) -> tuple[str, str, str]:
     try:
         call_command("sweep_deliveries", *arguments, stdout=out, stderr=err)
     except CommandError as error:
-        assert error.returncode == 1
         complaint = str(error)
     return out.getvalue(), err.getvalue(), complaint
 
@@ -60,7 +60,7 @@ def run(*arguments: str) -> tuple[str, str, str]:
 def test_it_says_what_was_missing_and_what_became_of_it(told: list[Sent], log: DeliveryLog) -> None:
     log.deliver(told[:10])
     lose(log, told[10:130])
-    out, err, complaint = run()
+    out, _, complaint = run()
     assert complaint == ""
     assert "attempts seen in GitHub's log        130" in out
     assert "missing in the inbox                 120" in out
@@ -101,7 +101,7 @@ def test_what_is_not_here_in_the_end_is_exit_code_1(fake: FakeGitHub, told: list
 def test_a_limit_that_takes_long_is_not_waited_for(fake: FakeGitHub, told: list[Sent], log: DeliveryLog) -> None:
     lose(log, told[:3])
     fake.limits.leave(0, "core", remaining=0)
-    out, _, complaint = run()
+    complaint = run()[2]
     assert complaint.startswith("It did not come to its end: the hour's limit is spent")
     assert "The workers go on with it at" in complaint
 
@@ -131,7 +131,7 @@ def test_it_waits_for_the_worker_that_sweeps_and_then_walks_itself(
         if next(waits) == 3:
             DeliverySweep.objects.update(lease_until=None)
 
-    monkeypatch.setattr(sweep_deliveries.time, "sleep", let_it_end)
+    monkeypatch.setattr(sweep_deliveries, "time", SimpleNamespace(sleep=let_it_end))
     _, err, complaint = run()
     assert complaint == ""
     assert err.count("A worker sweeps right now") == 1
@@ -177,7 +177,7 @@ def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
     forget_everything()
     with override_settings(SWEEP_REDELIVERS=is_about_asking):
         for _ in range(3):
-            sweeper.wait(minutes=5)
+            sweeper.wait(minutes=16)
             sweeper.sweep()
             log.catch_up()
     sweeper.wait(minutes=20)
