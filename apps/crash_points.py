@@ -36,6 +36,17 @@ READING_POINTS = frozenset(
     }
 )
 """Those that a walk through GitHub's history comes to."""
+SWEEPING_POINTS = frozenset(
+    {
+        "sweep.after_claim",
+        "sweep.after_page",
+        "sweep.before_commit",
+        "sweep.after_fetch",
+        "sweep.after_receipt",
+        "sweep.after_asking",
+    }
+)
+"""Those that a sweep of GitHub's log of deliveries comes to."""
 EXIT_CODE = 137
 CHOSEN = os.environ.get("CRASH_AT", "")
 

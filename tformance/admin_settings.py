@@ -35,6 +35,8 @@ NAVIGATION = [
     group(
         "Letterbox",
         page("Deliveries", "inbox", "webhooks.delivery"),
+        page("Missed deliveries", "mark_email_unread", "integrations.misseddelivery"),
+        page("Delivery sweep", "manage_search", "integrations.deliverysweep"),
         page("Refusals", "block", "webhooks.refusal"),
         page("Webhook secrets", "key", "webhooks.webhooksecret"),
     ),

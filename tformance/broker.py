@@ -23,6 +23,7 @@ ROUTES = (
         ("apps.integrations.tasks.find*", {"queue": "maintenance"}),
         # Waiting for GitHub takes seconds: too long among live work, and too late behind walks.
         ("apps.integrations.tasks.enrich*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.sweep*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),

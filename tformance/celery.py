@@ -2,10 +2,12 @@
 
 import gc
 import os
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init
+from celery.signals import beat_init, setup_logging, worker_init
+from kombu.exceptions import OperationalError
 
 from tformance.hearing import Hearing
 from tformance.heartbeat import Heartbeat
@@ -26,6 +28,13 @@ app.autodiscover_tasks()
 def keep_what_was_imported(**_: Any) -> None:
     """No collection looks through it again, in the children neither; so they go on sharing its memory."""
     gc.freeze()
+
+
+@beat_init.connect
+def sweep_at_start(**_: Any) -> None:
+    """What GitHub delivered in vain while we were down is looked for at once; a broker that is down has its tick."""
+    with suppress(OperationalError):
+        app.send_task("apps.integrations.tasks.resume_sweep", kwargs={"at_start": True}, retry=False)
 
 
 @setup_logging.connect

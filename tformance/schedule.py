@@ -35,10 +35,13 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
     # Whoever has to wait for GitHub keeps their turn for 10 s. That requests are half a minute apart is up to a row.
     "resume-enrichment": every(5 * SECOND, "apps.integrations.tasks.resume_enrichment"),
+    # That the log is walked every 15 min is up to a row; the tick also ends its waits, and shows that nobody was away.
+    "resume-sweep": every(MINUTE, "apps.integrations.tasks.resume_sweep"),
     "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
     "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
     "prune-enrichment-attempts": daily("apps.integrations.tasks.prune_enrichment_attempts", hour=3),
+    "prune-missed-deliveries": daily("apps.integrations.tasks.prune_missed_deliveries", hour=3),
     # Celery would add this one itself, without an expiry.
     "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),
 }

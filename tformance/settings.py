@@ -41,6 +41,7 @@ try:
     GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=github_url).rstrip("/")
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
+    SWEEP_REDELIVERS: bool = env.bool("SWEEP_REDELIVERS", False)
     METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")
     BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=0))
 except EnvError as error:

@@ -9,6 +9,8 @@ from apps.integrations.backfill import advancing, bell
 from apps.integrations.enrichment import bell as enrichment_bell
 from apps.integrations.enrichment import enriching, keeping
 from apps.integrations.github.access import github
+from apps.integrations.sweep import bell as sweep_bell
+from apps.integrations.sweep import noting
 
 
 @shared_task(
@@ -64,3 +66,21 @@ def enrich_pull_requests(installation_id: int) -> None:
 def prune_enrichment_attempts() -> int:
     """Forget which pull requests could not be shown, once that no longer matters; beat runs it every day."""
     return keeping.prune()
+
+
+@shared_task(name="apps.integrations.tasks.resume_sweep", ignore_result=True)
+def resume_sweep(*, at_start: bool = False) -> int:
+    """Ring for the sweep of GitHub's log of deliveries where it is due; beat runs it every minute, and as it starts."""
+    return sweep_bell.ring_for_due(at_start=at_start)
+
+
+@shared_task(name="apps.integrations.tasks.sweep_deliveries", ignore_result=True)
+def sweep_deliveries() -> None:
+    """Find what GitHub delivered in vain and bring it into the inbox, as far as one task may."""
+    sweep_bell.sweep_or_go_on(access=github())
+
+
+@shared_task(name="apps.integrations.tasks.prune_missed_deliveries", ignore_result=True)
+def prune_missed_deliveries() -> int:
+    """Forget which deliveries were missed long ago; beat runs it every day."""
+    return noting.prune()

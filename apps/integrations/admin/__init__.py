@@ -1,5 +1,5 @@
-"""History in the admin: what is read, and having more of it read, also from what it is the history of."""
+"""History in the admin: what is read, and having more of it read; and what was missed of deliveries."""
 
-from apps.integrations.admin import backfills, targets
+from apps.integrations.admin import backfills, sweeps, targets
 
-__all__ = ["backfills", "targets"]
+__all__ = ["backfills", "sweeps", "targets"]

@@ -33,6 +33,8 @@ REDIRECTS = {301, 302, 307, 308}
 MOST_HOPS = 3
 MOST_BYTES = 32 * 1024 * 1024
 CHUNK = 64 * 1024
+SIGNED_FOR_S = 60
+"""A signature of the App's is used again for so long: reading the key takes longer than GitHub's answer may."""
 logger = logging.getLogger(__name__)
 
 
@@ -123,6 +125,15 @@ class Request:
         return GRAPHQL if self.is_graphql else CORE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """What the App said of itself, and when."""
+
+    by: AppCredentials
+    at: int
+    token: str = field(repr=False)
+
+
 @dataclass(slots=True, kw_only=True)
 class GitHubClient:
     """GitHub's API for one process. Every exchange ends in an Answer; only missing credentials raise."""
@@ -133,6 +144,7 @@ class GitHubClient:
     clock: Callable[[], float] = time.time
     patience: Patience = field(default_factory=Patience)
     _of_thread: threading.local = field(default_factory=threading.local)
+    _signed: "_Signed | None" = None
 
     def exchange_as_app(self, request: Request, *, purpose: Purpose) -> Answer:
         """One request in the App's own name; NoCredentials where there is none."""
@@ -157,9 +169,13 @@ class GitHubClient:
 
     def _sign(self) -> str:
         """The App's JSON web token, issued a minute ago in case our clock is ahead."""
-        known, now = self.credentials(), int(self.clock())
+        known, now, signed = self.credentials(), int(self.clock()), self._signed
+        if signed is not None and signed.by == known and 0 <= now - signed.at < SIGNED_FOR_S:
+            return signed.token
         sign = Auth.AppAuth.create_jwt_sign(known.private_key, "RS256")
-        return str(sign({"iat": now - 60, "exp": now + 300, "iss": str(known.app_id)}))
+        token = str(sign({"iat": now - 60, "exp": now + 300, "iss": str(known.app_id)}))
+        self._signed = _Signed(by=known, at=now, token=token)
+        return token
 
     def _exchange_under(self, lease: Lease, request: Request, *, bearer: str) -> tuple[Received | Silence, Answer]:
         started_s = time.monotonic()

@@ -97,6 +97,8 @@ MISSING = {404, 410, 451}
 MALFORMED = {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}
 TOO_SLOW = {502, 504}
 LIMITING = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+WITHOUT_BODY = {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}
+"""Good even so: a redelivery that was asked for is accepted. A read that is, the client takes for no answer."""
 GOOD, MOVED = range(200, 300), range(300, 400)
 LONGEST_MESSAGE = 300
 
@@ -136,7 +138,7 @@ def _judge_limits(received: Received, *, now: datetime) -> Verdict | None:
 
 def _judge_status(received: Received, *, is_graphql: bool, now: datetime) -> Verdict:
     status, message = received.status, message_of(received.document)
-    is_good = status == HTTPStatus.NO_CONTENT or (status in GOOD and received.document is not None)
+    is_good = status in WITHOUT_BODY or (status in GOOD and received.document is not None)
     if is_good and not is_graphql:
         return Verdict(kind=Kind.OK)
     if is_graphql and status in TOO_SLOW:

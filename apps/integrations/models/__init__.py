@@ -4,15 +4,18 @@ from apps.integrations.models.backfills import Backfill
 from apps.integrations.models.credentials import AppPrivateKey
 from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
 from apps.integrations.models.listings import Listing
+from apps.integrations.models.sweeps import DeliverySweep, MissedDelivery
 from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog
 
 __all__ = [
     "AppPrivateKey",
     "Backfill",
+    "DeliverySweep",
     "Drift",
     "Enrichment",
     "EnrichmentAttempt",
     "Listing",
+    "MissedDelivery",
     "RepositorySync",
     "StreamMark",
     "SyncLog",

@@ -1,6 +1,7 @@
 """Taking a delivery in: it is kept, whatever else is true of its key, and then the workers are told."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from apps import watchdog
@@ -40,11 +41,23 @@ def receive(
     *,
     signed_by: str = "",
     source: Delivery.Source = Delivery.Source.WEBHOOK,
+    received_at: datetime | None = None,
 ) -> Receipt:
-    """Keep a delivery and tell the workers; DatabaseError within 4 s when nothing is known to be stored."""
+    """Keep a delivery and tell the workers; DatabaseError within 4 s when nothing is known to be stored.
+
+    `received_at` is when it would have arrived, where it was brought later: what has no other time goes by that.
+    """
     content_type = hook.headers.get("content-type", "")
     routing = find_routing(content, is_form=is_form(content_type))
-    kept = _line.keep(Parcel(hook=hook, content=content, routing=routing, source=int(source), signed_by=signed_by))
+    parcel = Parcel(
+        hook=hook,
+        content=content,
+        routing=routing,
+        source=int(source),
+        signed_by=signed_by,
+        received_at=received_at,
+    )
+    kept = _line.keep(parcel)
     is_conflict = not kept.is_same_body and _flag_conflict(kept, content=content, content_type=content_type)
     outcome = _outcome(kept, is_conflict=is_conflict)
     receipt = Receipt(id=kept.id, key=f"{hook.hook_id}:{hook.guid}", outcome=outcome)

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -36,15 +37,18 @@ MOST_BYTES_TOGETHER = 1024 * 1024
 _KEEP = """
 WITH posted AS (
     SELECT hook_id, guid, event, action, installation_id, repository_id, decode(sha256, 'hex') AS body_sha256, size,
-           source, signed_by, content, headers
+           source, signed_by, content, headers,
+           coalesce(least(received_at, statement_timestamp()), statement_timestamp()) AS received_at
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS one (
         place bigint, hook_id bigint, guid uuid, event text, action text, installation_id bigint, repository_id bigint,
-        sha256 text, size bigint, source smallint, signed_by text, headers jsonb
+        sha256 text, size bigint, source smallint, signed_by text, headers jsonb, received_at timestamptz
     ) JOIN unnest(%(contents)b::bytea[]) WITH ORDINALITY AS body (content, place) USING (place)
 ), arrived AS (
     INSERT INTO webhooks_delivery AS kept
-        (hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by)
-    SELECT hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by
+        (hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by,
+         received_at)
+    SELECT hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source, signed_by,
+           received_at
     FROM posted ORDER BY hook_id, guid
     ON CONFLICT (hook_id, guid) DO UPDATE SET
         duplicates = kept.duplicates + 1,
@@ -89,6 +93,8 @@ class Parcel:
     routing: Routing
     source: int
     signed_by: str
+    received_at: datetime | None = None
+    """When it would have arrived, where it is late; else now."""
 
     @property
     def key(self) -> tuple[int, UUID]:
@@ -235,6 +241,7 @@ def _row(parcel: Parcel, *, place: int) -> dict[str, Any]:
         "source": parcel.source,
         "signed_by": parcel.signed_by,
         "headers": dict(parcel.hook.headers),
+        "received_at": None if parcel.received_at is None else parcel.received_at.isoformat(),
     }
 
 

@@ -1,0 +1,54 @@
+"""GitHub's log of deliveries for operators: how far it was walked, and what was missing in the inbox."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.sweep.standing import why
+from apps.metrics.figures.wording import NO_VALUE
+from apps.webhooks import replay
+
+COLOURS = {"waiting": "info", "asked": "info", "kept": "success", "given_up": "danger"}
+
+
+@admin.register(DeliverySweep)
+class DeliverySweepAdmin(ReadOnlyAdmin):
+    """The sweep through the log of the App's deliveries."""
+
+    list_display = ("__str__", "mark", "finished_at", "why", "not_before", "truncated_at")
+    search_ids = ("app_id", "hook_id")
+    search_help_text = "The id of an App, or of its hook"
+
+    @admin.display(description="Waits for")
+    def why(self, row: DeliverySweep) -> str:
+        return why(row) or NO_VALUE
+
+
+@admin.register(MissedDelivery)
+class MissedDeliveryAdmin(ReadOnlyAdmin):
+    """What GitHub's log held and the inbox did not."""
+
+    list_display = ("guid", "event", "action", "repository_id", "delivered_at", "shown_state", "road", "reason")
+    list_filter = ("state", "road", "has_effect", "event")
+    search_fields = ("event",)
+    search_ids = ("repository_id", "installation_id", "log_id")
+    search_help_text = (
+        "GUID, HOOK:GUID, event; or the id of a repository, an installation or an attempt in GitHub's log"
+    )
+
+    @display(description="State", label=COLOURS)  # type: ignore[untyped-decorator]  # unfold is not typed
+    def shown_state(self, row: MissedDelivery) -> str:
+        return row.state
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        condition = replay.key_condition(search_term.strip())
+        if condition is not None:
+            return queryset.filter(condition), False
+        return super().get_search_results(request, queryset, search_term)

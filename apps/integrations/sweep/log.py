@@ -1,0 +1,156 @@
+"""GitHub's log of deliveries, a page of it and one delivery of it, as GitHub writes them. Pure.
+
+The list is newest first and holds an entry for each attempt, without payload and without the hook's id; all attempts at
+one event share its GUID.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from apps.integrations.github.reading import Reading
+from apps.webhooks.door.framing import JSON, LARGEST_BODY
+from apps.webhooks.door.hook import GitHubHook, MalformedHeader
+from apps.webhooks.errors import UnusablePayload
+
+FIRST_PAGE = "/app/hook/deliveries?per_page=100"
+HOOK_ID = "x-github-hook-id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One attempt at a delivery."""
+
+    log_id: int
+    guid: UUID
+    delivered_at: datetime
+    status_code: int
+    event: str
+    action: str
+    installation_id: int | None
+    repository_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A delivery as it would have come through the door; the bytes are ours, what they say is GitHub's."""
+
+    hook: GitHubHook
+    content: bytes = field(repr=False)
+
+
+class NoLetter(Exception):  # noqa: N818  says what there is
+    """GitHub tells of the delivery, and nothing can be put into the inbox; `reason` is one word."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+
+
+def address_of(log_id: int) -> str:
+    """Where the log has one attempt whole."""
+    return f"/app/hook/deliveries/{log_id}"
+
+
+def read_entries(listed: object, *, as_of: datetime) -> list[Entry]:
+    """The attempts on a page, as GitHub told them at `as_of`. UnusablePayload for anything else."""
+    if not isinstance(listed, list):
+        raise UnusablePayload("shape_mismatch", "the log of deliveries is no list")
+    return [
+        _read_entry(Reading(described, path=f"deliveries[{place}]", arrived_at=as_of))
+        for place, described in enumerate(listed)
+    ]
+
+
+def _read_entry(entry: Reading) -> Entry:
+    return Entry(
+        log_id=entry.id(),
+        guid=_guid(entry),
+        delivered_at=entry.time("delivered_at"),
+        status_code=_status_code(entry),
+        event=entry.text("event"),
+        action=entry.text_or_none("action") or "",
+        installation_id=entry.id_or_none("installation_id"),
+        repository_id=entry.id_or_none("repository_id"),
+    )
+
+
+def _guid(entry: Reading) -> UUID:
+    try:
+        return UUID(entry.text("guid"))
+    except ValueError as error:
+        raise entry.mismatch("guid", "is not a GUID") from error
+
+
+def _status_code(entry: Reading) -> int:
+    """0 where nobody answered."""
+    code = entry.id_or_none("status_code") or 0
+    return code if code < 1000 else 0  # noqa: PLR2004  HTTP has three digits
+
+
+def by_guid(entries: Iterable[Entry]) -> dict[UUID, list[Entry]]:
+    """All attempts at one event, newest first as they are listed."""
+    found: dict[UUID, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.guid, []).append(entry)
+    return found
+
+
+def newest(attempts: Sequence[Entry]) -> Entry:
+    """The attempt that GitHub made last."""
+    return max(attempts, key=lambda entry: entry.log_id)
+
+
+def hook_id_of(detail: object) -> int | None:
+    """The hook that a delivery went to, None where GitHub does not tell."""
+    told = _headers(detail).get(HOOK_ID, "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else None  # noqa: PLR2004  bigint
+
+
+def letter_of(detail: object, *, guid: UUID, event: str, hook_id: int) -> Letter:
+    """What would have come through the door, NoLetter where that cannot be told.
+
+    Where GitHub shows no headers, those of the list's entry stand for them.
+    """
+    payload = _request(detail).get("payload")
+    if not isinstance(payload, Mapping) or not payload:
+        raise NoLetter("no_payload", "GitHub shows no payload.")
+    listed = {"x-github-delivery": str(guid), "x-github-event": event, HOOK_ID: str(hook_id)}
+    told = {**listed, **_headers(detail), "content-type": JSON}
+    try:
+        hook = GitHubHook.from_environ({_environ_name(name): value for name, value in told.items()})
+    except MalformedHeader as error:
+        raise NoLetter("malformed_header", str(error)) from error
+    if hook.guid != guid:
+        raise NoLetter("other_delivery", f"GitHub shows {hook.guid} instead.")
+    return Letter(hook=hook, content=_written(payload))
+
+
+def _written(payload: Mapping[str, Any]) -> bytes:
+    """The payload as GitHub writes it: compact, UTF-8."""
+    try:
+        text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise NoLetter("not_json", str(error)) from error
+    content = text.encode()
+    if len(content) > LARGEST_BODY:
+        raise NoLetter("too_large", f"It has {len(content)} bytes.")
+    return content
+
+
+def _request(detail: object) -> Mapping[str, Any]:
+    request = detail.get("request") if isinstance(detail, Mapping) else None
+    return request if isinstance(request, Mapping) else {}
+
+
+def _headers(detail: object) -> dict[str, str]:
+    headers = _request(detail).get("headers")
+    pairs = headers.items() if isinstance(headers, Mapping) else ()
+    return {str(name).lower(): value for name, value in pairs if isinstance(value, str)}
+
+
+def _environ_name(header: str) -> str:
+    return "CONTENT_TYPE" if header == "content-type" else f"HTTP_{header.upper().replace('-', '_')}"

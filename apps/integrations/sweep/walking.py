@@ -1,0 +1,158 @@
+"""The walk through GitHub's log, newest first, down to where the last whole walk began, or to the log's end.
+
+What is new comes on top meanwhile, and is for the next walk. What a page shows to be missing and the place behind it
+are kept together, under the sweep's claim.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from apps.crash_points import crash_point
+from apps.integrations.backfill.walking import Unanswered
+from apps.integrations.github.answers import Answer
+from apps.integrations.github.verdicts import REFUSALS
+from apps.integrations.sweep.log import FIRST_PAGE, Entry, address_of, hook_id_of, read_entries
+from apps.integrations.sweep.noting import note_missing
+from apps.integrations.sweep.turn import Turn
+from apps.webhooks.errors import UnusablePayload
+
+PERIOD = timedelta(minutes=15)
+MARGIN = timedelta(hours=1)
+"""So much later than what it tells of is a delivery in GitHub's log at the latest, we take it."""
+KEPT, KEPT_BY_ENTERPRISE_SERVER = timedelta(days=3), timedelta(days=7)
+MOST_ASKED_FOR_THE_HOOK = 3
+MOST_RESTARTS = 3
+logger = logging.getLogger(__name__)
+
+
+def walk_on(turn: Turn) -> bool:
+    """Walk until the log is walked whole or the turn is over; whether it is whole. Unanswered, UnusablePayload."""
+    while not turn.is_over:
+        try:
+            is_whole = _read_page(turn)
+        except Unanswered as refusal:
+            if not _begins_again(turn, refusal.answer):
+                raise
+            continue
+        if is_whole:
+            return True
+    return False
+
+
+def _begins_again(turn: Turn, answer: Answer) -> bool:
+    """Whether it is the cursor that GitHub refused: the log is walked from its top then."""
+    if not turn.row.cursor or answer.kind not in REFUSALS:
+        return False
+    logger.info("sweep_begins_again", extra={"words": answer.verdict.message})
+    restarts = turn.row.restarts + 1
+    turn.hold(cursor="", restarts=restarts % MOST_RESTARTS)
+    return restarts < MOST_RESTARTS
+
+
+def _read_page(turn: Turn) -> bool:
+    """Keep what a page shows; whether it was the last one that had to be read."""
+    path = turn.row.cursor or FIRST_PAGE
+    answer = turn.get(path)
+    as_of = answer.observed_at or timezone.now()
+    entries = read_entries(answer.data, as_of=as_of)
+    if answer.next_path == path:
+        raise UnusablePayload("shape_mismatch", "the log of deliveries goes on where it was")
+    if not turn.row.cursor:
+        _begin(turn, entries, as_of=as_of)
+    crash_point("sweep.after_page")
+    with transaction.atomic():
+        turn.hold(
+            cursor=answer.next_path or "",
+            reached_at=_oldest(turn.row.reached_at, entries),
+            seen=turn.row.seen + len(entries),
+        )
+        if entries and turn.row.hook_id is not None:
+            note_missing(entries, hook_id=turn.row.hook_id)
+        is_whole = answer.next_path is None or _is_behind_the_mark(turn, entries)
+        if is_whole:
+            _finish(turn, as_of=as_of)
+        crash_point("sweep.before_commit")
+    return is_whole
+
+
+def _oldest(reached_at: datetime | None, entries: Sequence[Entry]) -> datetime | None:
+    times = [entry.delivered_at for entry in entries]
+    return min(times if reached_at is None else [reached_at, *times], default=None)
+
+
+def _begin(turn: Turn, entries: Sequence[Entry], *, as_of: datetime) -> None:
+    hook_id = _learn_hook(turn, entries)
+    turn.hold(began_at=as_of, reached_at=None, seen=0, hook_id=hook_id, started_at=timezone.now())
+
+
+def _learn_hook(turn: Turn, entries: Sequence[Entry]) -> int | None:
+    """The App's own hook, which the list does not name: each walk asks, as a hook may be made anew.
+
+    Of the same event a delivery to another hook says something else, and may be here while ours is not. So nothing is
+    judged before the own one is known; a log without entries leaves nothing to be judged.
+    """
+    for entry in entries[:MOST_ASKED_FOR_THE_HOOK]:
+        try:
+            told = hook_id_of(turn.get(address_of(entry.log_id)).data)
+        except Unanswered as refusal:
+            if refusal.answer.kind not in REFUSALS:
+                raise
+            continue  # this one GitHub has no more
+        if told is not None:
+            return told
+    if entries and turn.row.hook_id is None:
+        raise UnusablePayload("hook_unknown", "GitHub does not tell to which hook it delivered")
+    return turn.row.hook_id
+
+
+def _is_behind_the_mark(turn: Turn, entries: Sequence[Entry]) -> bool:
+    """Whether nothing on the page is newer than the mark: a single old one among new ones says nothing."""
+    mark = turn.row.mark
+    return mark is not None and all(entry.delivered_at <= mark for entry in entries)
+
+
+def _finish(turn: Turn, *, as_of: datetime) -> None:
+    """The log was walked whole: the mark moves, and a hole is told where the log no longer reached down to it."""
+    row = turn.row
+    now = timezone.now()
+    until = (row.began_at or as_of) - MARGIN
+    mark = until if row.mark is None else max(until, row.mark)
+    turn.hold(
+        **_hole(turn, as_of=as_of),
+        mark=mark,
+        cursor="",
+        restarts=0,
+        finished_at=now,
+        walk_due_at=(row.started_at or now) + PERIOD,
+    )
+    logger.info("sweep_walked", extra={"seen": row.seen, "mark": mark.isoformat()})
+
+
+def _hole(turn: Turn, *, as_of: datetime) -> dict[str, datetime]:
+    """From where on the log was there: what is covered begins anew after a hole, and before the first walk."""
+    row = turn.row
+    surely_kept_from = as_of - _kept_for() + MARGIN
+    if row.mark is None:
+        begins_at = row.reached_at or (row.began_at or as_of) - MARGIN
+        return {"covered_until": min(begins_at, (row.began_at or as_of) - MARGIN)}
+    is_down_there = row.reached_at is not None and row.reached_at <= row.mark
+    if is_down_there or row.mark >= surely_kept_from:
+        return {}
+    bottom = min(row.reached_at or surely_kept_from, surely_kept_from)
+    logger.error("sweep_truncated", extra={"from": row.mark.isoformat(), "to": bottom.isoformat()})
+    return {
+        "covered_until": bottom,
+        "truncated_at": timezone.now(),
+        "truncated_from": row.mark,
+        "truncated_to": bottom,
+    }
+
+
+def _kept_for() -> timedelta:
+    """For how long GitHub keeps what it delivered."""
+    return KEPT_BY_ENTERPRISE_SERVER if settings.GITHUB_API_URL.endswith("/api/v3") else KEPT

@@ -1,0 +1,47 @@
+"""The cast: GitHub with its log of deliveries, the door it posts at, and a worker who sweeps."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.story.posting import body_of
+from apps.integrations.story.telling import Sent
+from apps.webhooks.bell import ring
+from apps.webhooks.door import secret_slots
+from tests.fake_github.delivery_log import DeliveryLog, keep_log
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import Clock
+from tests.integrations.sweep.sweeper import Sweeper
+from tests.webhooks.conftest import GitHub
+
+
+@pytest.fixture(autouse=True)
+def _remember_nothing_of_the_last_test() -> Iterator[None]:
+    secret_slots.forget_slots()
+    yield
+    assert ring._ring.finish(), "the ring must not ring into the next test"
+
+
+@pytest.fixture
+def log(fake: FakeGitHub) -> DeliveryLog:
+    """The App's log; whatever GitHub posts goes through the real door."""
+    github = GitHub()
+
+    def post(sent: Sent) -> int:
+        answer = github.post(body_of(sent.payload), event=sent.event, guid=sent.guid, hook_id=log.hook_id)
+        return int(answer.status_code)
+
+    log = keep_log(fake, post=post, is_slow=True)
+    return log
+
+
+@pytest.fixture
+def told(fake: FakeGitHub) -> list[Sent]:
+    """What GitHub has to post."""
+    return list(fake.world.deliveries())
+
+
+@pytest.fixture
+def sweeper(worker: GitHubAccess, log: DeliveryLog, clock: Clock) -> Sweeper:
+    return Sweeper(access=worker, log=log, clock=clock)

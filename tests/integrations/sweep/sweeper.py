@@ -1,0 +1,74 @@
+"""A worker who sweeps, and the time that passes between."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import F
+
+from apps.activity.models import Coverage
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.sweep import sweeping
+from apps.webhooks.models import Delivery
+from tests.fake_github.delivery_log import DeliveryLog
+from tests.fake_github.using import Clock
+
+LIST = "/app/hook/deliveries"
+MOST_TASKS = 50
+
+
+@dataclass(slots=True)
+class Sweeper:
+    """One worker; both GitHub's clock and what our rows wait for go by it."""
+
+    access: GitHubAccess
+    log: DeliveryLog
+    clock: Clock
+
+    def turn(self, *, seconds: float = sweeping.TURN_S) -> DeliverySweep | None:
+        """One task."""
+        return sweeping.sweep(access=self.access, seconds=seconds)
+
+    def sweep(self) -> DeliverySweep:
+        """As many tasks as ring for one another; the row afterwards."""
+        for _ in range(MOST_TASKS):
+            row = self.turn()
+            assert row is not None, "somebody else sweeps, or it waits"
+            if not row.is_due:
+                return row
+        raise AssertionError("it never came to an end")
+
+    def wait(self, **time: float) -> None:
+        """Let time pass, here and at GitHub."""
+        passed = timedelta(**time)
+        self.clock.wind(passed.total_seconds())
+        DeliverySweep.objects.update(
+            not_before=F("not_before") - passed,
+            walk_due_at=F("walk_due_at") - passed,
+            lease_until=F("lease_until") - passed,
+            ticked_at=F("ticked_at") - passed,
+            started_at=F("started_at") - passed,
+            finished_at=F("finished_at") - passed,
+        )
+        MissedDelivery.objects.update(not_before=F("not_before") - passed)
+
+    def now(self) -> datetime:
+        """By GitHub's clock."""
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+
+def inbox() -> set[str]:
+    """The GUIDs that are in the inbox."""
+    return {str(guid) for guid in Delivery.objects.values_list("guid", flat=True)}
+
+
+def missed(**what: Any) -> Counter[tuple[str, str]]:
+    """How many missed deliveries there are by state and road."""
+    return Counter(MissedDelivery.objects.filter(**what).values_list("state", "road"))
+
+
+def covered() -> list[tuple[datetime, datetime]]:
+    """The stretches for which the log is told to be here."""
+    return list(Coverage.objects.filter(stream=Coverage.DELIVERIES).order_by("from_at").values_list("from_at", "to_at"))

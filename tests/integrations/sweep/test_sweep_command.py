@@ -1,0 +1,190 @@
+"""`manage.py sweep_deliveries`: one sweep before somebody's eyes; and a process that dies in the middle of one."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import override_settings
+
+from apps.activity.models import Coverage
+from apps.crash_points import EXIT_CODE, SWEEPING_POINTS
+from apps.integrations.management.commands import sweep_deliveries
+from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.story.telling import Sent
+from apps.webhooks.models import Delivery
+from tests.emptying import empty
+from tests.fake_github import faults
+from tests.fake_github.delivery_log import DeliveryLog
+from tests.fake_github.faults import Fault
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import forget_everything
+from tests.integrations.sweep.sweeper import LIST, Sweeper, inbox
+from tests.webhooks.conftest import drain
+from tformance.embedded.remembered import CHECKOUT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _our_github(sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sweep_deliveries, "github", lambda: sweeper.access)
+    monkeypatch.setattr(sweep_deliveries, "LOOK_EVERY_S", 0.01)
+    with override_settings(GITHUB_APP_ID=APP_ID, GITHUB_APP_PRIVATE_KEY=app_pem()):
+        yield
+
+
+def lose(log: DeliveryLog, sents: list[Sent]) -> None:
+    with log.outage():
+        log.deliver(sents)
+
+
+def run(*arguments: str) -> tuple[str, str, str]:
+    """What it says on both outputs, and its complaint."""
+    out, err, complaint = StringIO(), StringIO(), ""
+    try:
+        call_command("sweep_deliveries", *arguments, stdout=out, stderr=err)
+    except CommandError as error:
+        complaint = str(error)
+    return out.getvalue(), err.getvalue(), complaint
+
+
+def test_it_says_what_was_missing_and_what_became_of_it(told: list[Sent], log: DeliveryLog) -> None:
+    log.deliver(told[:10])
+    lose(log, told[10:130])
+    out, _, complaint = run()
+    assert complaint == ""
+    assert "attempts seen in GitHub's log        130" in out
+    assert "missing in the inbox                 120" in out
+    assert "fetched from the log                 120" in out
+    assert "given up                               0\n" in out
+    assert "The log was walked whole up to" in out
+    assert len(inbox()) == 130
+    out, _, complaint = run()
+    assert complaint == ""
+    assert "missing in the inbox                   0" in out
+
+
+def test_it_walks_though_it_is_not_due_and_though_a_failure_is_waited_for(
+    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+) -> None:
+    sweeper.sweep()
+    DeliverySweep.objects.update(reason="app_refused", not_before="2999-01-01T00:00:00Z", attempts=3)
+    lose(log, told[:1])
+    assert run()[2] == ""
+    assert len(inbox()) == 1
+
+
+def test_for_machines_it_is_one_object(told: list[Sent], log: DeliveryLog) -> None:
+    lose(log, told[:3])
+    said = json.loads(run("--json")[0])
+    assert (said["missing"], said["fetched"], said["given_up"], said["is_walked"]) == (3, 3, 0, True)
+    assert said["attempts_seen"] == 3
+
+
+def test_what_is_not_here_in_the_end_is_exit_code_1(fake: FakeGitHub, told: list[Sent], log: DeliveryLog) -> None:
+    lose(log, told[:3])
+    fake.spoil(Fault(faults.status(404, {"message": "Not Found"}), faults.below(f"{LIST}/1"), times=None))
+    out, _, complaint = run()
+    assert "given up                               1  see Missed deliveries in the admin" in out
+    assert complaint == "1 missed delivery is not here."
+
+
+def test_a_limit_that_takes_long_is_not_waited_for(fake: FakeGitHub, told: list[Sent], log: DeliveryLog) -> None:
+    lose(log, told[:3])
+    fake.limits.leave(0, "core", remaining=0)
+    complaint = run()[2]
+    assert complaint.startswith("It did not come to its end: the hour's limit is spent")
+    assert "The workers go on with it at" in complaint
+
+
+@override_settings(SWEEP_REDELIVERS=True)
+def test_what_github_was_asked_for_is_said(told: list[Sent], log: DeliveryLog) -> None:
+    lose(log, told[:2])
+    out, _, complaint = run()
+    assert complaint == ""
+    assert "asked for, still to come               2" in out
+
+
+@override_settings(GITHUB_APP_ID=None, GITHUB_APP_PRIVATE_KEY="")
+def test_without_credentials_it_says_what_to_set() -> None:
+    assert "GitHub cannot be asked: Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY" in run()[2]
+
+
+def test_it_waits_for_the_worker_that_sweeps_and_then_walks_itself(
+    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose(log, told[:1])
+    DeliverySweep.objects.create(app_id=APP_ID)
+    DeliverySweep.objects.filter(pk=APP_ID).claim()
+    waits = iter(range(100))
+
+    def let_it_end(seconds: float) -> None:
+        if next(waits) == 3:
+            DeliverySweep.objects.update(lease_until=None)
+
+    monkeypatch.setattr(sweep_deliveries, "time", SimpleNamespace(sleep=let_it_end))
+    _, err, complaint = run()
+    assert complaint == ""
+    assert err.count("A worker sweeps right now") == 1
+    assert len(inbox()) == 1
+
+
+def test_its_help_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("sweep_deliveries", "--help")
+    text = capsys.readouterr().out
+    assert "manage.py sweep_deliveries --json" in text
+    assert "exit codes: 0" in text
+
+
+def start(fake: FakeGitHub, *, crash_at: str, **environment: str) -> int:
+    """Run it in a process of its own, which dies at a point; its exit code."""
+    address = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
+    variables = {
+        **os.environ,
+        "DATABASE_URL": address,
+        "DJANGO_SETTINGS_MODULE": "tformance.settings",
+        "GITHUB_API_URL": fake.url,
+        "GITHUB_APP_ID": str(APP_ID),
+        "GITHUB_APP_PRIVATE_KEY": app_pem(),
+        "CRASH_AT": crash_at,
+        **environment,
+    }
+    command = [sys.executable, "manage.py", "sweep_deliveries"]
+    return subprocess.run(command, cwd=CHECKOUT, env=variables, capture_output=True, check=False).returncode
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", sorted(SWEEPING_POINTS))
+def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
+    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, *, point: str
+) -> None:
+    empty(["integrations_misseddelivery", "webhooks_deliverybody", "webhooks_delivery", "integrations_deliverysweep"])
+    lose(log, told[:120])
+    is_about_asking = point == "sweep.after_asking"
+    setting = {"SWEEP_REDELIVERS": "true" if is_about_asking else "false"}
+    assert start(fake, crash_at=point, **setting) == EXIT_CODE
+    assert DeliverySweep.objects.get().mark is None or MissedDelivery.objects.count() == 120
+    forget_everything()
+    with override_settings(SWEEP_REDELIVERS=is_about_asking):
+        for _ in range(3):
+            sweeper.wait(minutes=16)
+            sweeper.sweep()
+            log.catch_up()
+    sweeper.wait(minutes=20)
+    sweeper.sweep()
+    assert inbox() == {sent.guid for sent in told[:120]}
+    assert MissedDelivery.objects.exclude(state="kept").count() == 0
+    assert Delivery.objects.filter(is_conflict=True).count() == 0
+    while drain():
+        pass
+    assert Coverage.objects.filter(stream=Coverage.DELIVERIES).count() == 1

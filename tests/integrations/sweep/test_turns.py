@@ -1,0 +1,256 @@
+"""Whose turn it is to sweep, and when: any number of beats and workers sweep once."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.db import OperationalError, connection
+from django.test import override_settings
+
+from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.models.sweeps import LEASE
+from apps.integrations.story.telling import Sent
+from apps.integrations.sweep import bell, returning, sweeping, walking
+from apps.integrations.sweep.noting import KEPT_FOR, prune
+from apps.integrations.tasks import prune_missed_deliveries, resume_sweep
+from apps.webhooks.models import Delivery
+from tests.fake_github.delivery_log import DeliveryLog
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import access_to
+from tests.integrations.sweep.sweeper import LIST, Sweeper, inbox, missed
+from tests.plans import explaining
+
+pytestmark = pytest.mark.django_db(transaction=True)
+as_our_app = override_settings(GITHUB_APP_ID=APP_ID, GITHUB_APP_PRIVATE_KEY=app_pem())
+QUEUE = "maintenance"
+
+
+def take_messages() -> int:
+    """Take every message from the queue; how many name the sweep."""
+    found = 0
+    with current_app.connection_for_read() as broker:
+        queue: Any = current_app.amqp.queues[QUEUE](broker.default_channel)
+        while (message := queue.get(no_ack=True)) is not None:
+            found += message.headers["task"] == bell.TASK
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue() -> None:
+    take_messages()
+
+
+def side_by_side(fake: FakeGitHub, *, hands: int) -> list[DeliverySweep | None]:
+    """Workers, all at once."""
+    gate, rows, errors = threading.Barrier(hands), list[DeliverySweep | None](), list[BaseException]()
+
+    def work() -> None:
+        try:
+            gate.wait()
+            rows.append(sweeping.sweep(access=access_to(fake)))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(hands)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    return rows
+
+
+def lists(fake: FakeGitHub) -> int:
+    return sum(call.path == LIST for call in fake.log)
+
+
+def test_four_workers_sweep_once(fake: FakeGitHub, told: list[Sent], log: DeliveryLog) -> None:
+    with log.outage():
+        log.deliver(told[:20])
+    rows = side_by_side(fake, hands=4)
+    assert sum(row is not None for row in rows) == 1
+    assert lists(fake) == 1
+    assert len([call for call in fake.log if call.path.startswith(f"{LIST}/")]) == 21, "the newest one tells the hook"
+    assert missed() == {("kept", "fetched"): 20}
+
+
+def test_a_dead_workers_sweep_is_taken_over_when_its_lease_has_run_out(
+    told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+) -> None:
+    log.deliver(told[:1])
+    DeliverySweep.objects.create(app_id=APP_ID)
+    assert DeliverySweep.objects.filter(pk=APP_ID).claim() == 1
+    assert sweeper.turn() is None
+    sweeper.wait(seconds=LEASE.total_seconds() + 1)
+    assert sweeper.turn() is not None
+
+
+def test_who_was_taken_over_keeps_nothing(
+    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with log.outage():
+        log.deliver(told[:3])
+
+    def taken_over(point: str) -> None:
+        DeliverySweep.objects.update(claim_number=99)
+
+    monkeypatch.setattr(walking, "crash_point", taken_over)
+    row = sweeper.turn()
+    assert row is not None
+    assert (row.cursor, row.mark, row.claim_number) == ("", None, 99)
+    assert missed() == {}
+
+
+def test_who_was_taken_over_while_it_fetched_puts_nothing_into_the_inbox(
+    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with log.outage():
+        log.deliver(told[:3])
+
+    def taken_over(point: str) -> None:
+        DeliverySweep.objects.update(claim_number=99)
+
+    monkeypatch.setattr(returning, "crash_point", taken_over)
+    sweeper.turn()
+    assert inbox() == set()
+
+
+@as_our_app
+def test_beat_rings_when_it_is_due_and_any_number_of_beats_ring_for_one_sweep(
+    told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+) -> None:
+    log.deliver(told[:1])
+    assert [resume_sweep(), resume_sweep()] == [1, 1]
+    assert take_messages() == 2
+    assert sweeper.turn() is not None
+    assert sweeper.turn() is None
+    assert resume_sweep() == 0
+    sweeper.wait(minutes=1)
+    assert resume_sweep() == 0
+    for _ in range(13):
+        sweeper.wait(minutes=1)
+        assert resume_sweep() == 0
+    sweeper.wait(minutes=1)
+    assert resume_sweep() == 1
+
+
+@as_our_app
+def test_where_nobody_looked_for_some_minutes_it_is_due_at_once(
+    told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+) -> None:
+    """Whatever was down may have kept the door shut."""
+    log.deliver(told[:1])
+    sweeper.sweep()
+    sweeper.wait(minutes=2)
+    assert resume_sweep() == 0
+    sweeper.wait(minutes=4)
+    with log.outage():
+        log.deliver(told[1:2])
+    assert resume_sweep() == 1
+    sweeper.sweep()
+    assert inbox() == {sent.guid for sent in told[:2]}
+
+
+@as_our_app
+def test_when_beat_starts_it_is_due_at_once_but_not_for_every_beat_that_starts(
+    log: DeliveryLog, sweeper: Sweeper
+) -> None:
+    sweeper.sweep()
+    sweeper.wait(minutes=2)
+    assert resume_sweep() == 0
+    assert resume_sweep(at_start=True) == 1
+    sweeper.sweep()
+    assert resume_sweep(at_start=True) == 0
+
+
+@as_our_app
+def test_a_start_does_not_end_the_wait_for_a_limit(log: DeliveryLog, sweeper: Sweeper) -> None:
+    sweeper.sweep()
+    sweeper.wait(minutes=2)
+    DeliverySweep.objects.update(reason="spent")
+    assert resume_sweep(at_start=True) == 0
+
+
+def test_beat_says_that_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from celery.signals import beat_init  # noqa: PLC0415
+
+    sent: list[tuple[str, Any]] = []
+    monkeypatch.setattr("tformance.celery.app.send_task", lambda name, **about: sent.append((name, about["kwargs"])))
+    beat_init.send(sender=None)
+    assert sent == [("apps.integrations.tasks.resume_sweep", {"at_start": True})]
+
+
+def test_a_task_that_was_not_enough_rings_for_the_next(
+    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.deliver(told[:1])
+    monkeypatch.setattr(sweeping, "TURN_S", 0.0)
+    monkeypatch.setattr(sweeping.sweep, "__kwdefaults__", {"seconds": 0.0})
+    bell.sweep_or_go_on(access=sweeper.access)
+    assert take_messages() == 1
+    monkeypatch.undo()
+    bell.sweep_or_go_on(access=sweeper.access)
+    assert take_messages() == 0
+
+
+@override_settings(GITHUB_APP_ID=None, GITHUB_APP_PRIVATE_KEY="")
+def test_without_credentials_nothing_is_rung_for() -> None:
+    assert resume_sweep() == 0
+    assert not DeliverySweep.objects.exists()
+
+
+def test_a_database_that_goes_away_is_waited_for_a_moment_and_loses_nothing(
+    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with log.outage():
+        log.deliver(told[:5])
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise OperationalError("the connection is closed")
+
+    with monkeypatch.context() as away:
+        away.setattr(returning.inbox, "receive", gone)
+        with pytest.raises(OperationalError):
+            sweeper.turn()
+    row = DeliverySweep.objects.get()
+    assert (row.reason, row.lease_until) == ("database", None)
+    sweeper.wait(minutes=2)
+    sweeper.sweep()
+    assert missed() == {("kept", "fetched"): 5}
+
+
+def test_what_was_missed_long_ago_is_forgotten_unless_it_is_still_to_come(
+    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+) -> None:
+    with log.outage():
+        log.deliver(told[:4])
+    sweeper.sweep()
+    first, second, *_ = MissedDelivery.objects.values_list("pk", flat=True)
+    MissedDelivery.objects.filter(pk=first).update(state="waiting", road="", kept_at=None)
+    assert prune() == 0
+    old = MissedDelivery.objects.get(pk=second).noted_at - KEPT_FOR - timedelta(days=1)
+    MissedDelivery.objects.filter(pk__in=[first, second]).update(noted_at=old)
+    assert prune_missed_deliveries() == 1
+    assert MissedDelivery.objects.count() == 3
+    assert Delivery.objects.count() == 4
+
+
+def test_what_is_due_and_what_is_in_the_way_are_found_by_their_indexes() -> None:
+    plans: list[str] = []
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+    with connection.execute_wrapper(explaining(plans)):
+        list(MissedDelivery.objects.filter(repository_id=1, kept_at__isnull=False))
+        list(MissedDelivery.objects.due()[:10])
+        list(MissedDelivery.objects.filter(has_effect=True, delivered_at__gt="2026-01-01T00:00:00Z"))
+        MissedDelivery.objects.settle()
+    with connection.cursor() as cursor:
+        cursor.execute("RESET enable_seqscan")
+    for name, plan in zip(("missed_of_repository", "missed_open", "missed_delivered", "missed_"), plans, strict=True):
+        assert name in plan, plan
