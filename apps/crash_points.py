@@ -36,6 +36,10 @@ READING_POINTS = frozenset(
     }
 )
 """Those that a walk through GitHub's history comes to."""
+SYNC_POINTS = frozenset(
+    {"sync.after_claim", "sync.after_probe", "sync.before_commit", "sync.after_commit", "sync.after_walks"}
+)
+"""Those that the reconciliation of a repository comes to."""
 EXIT_CODE = 137
 CHOSEN = os.environ.get("CRASH_AT", "")
 

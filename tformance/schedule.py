@@ -35,6 +35,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
     # Whoever has to wait for GitHub keeps their turn for 10 s. That requests are half a minute apart is up to a row.
     "resume-enrichment": every(5 * SECOND, "apps.integrations.tasks.resume_enrichment"),
+    # Repositories of a run wait in the database too: for a limit, a recovery, the end of their walks.
+    "resume-syncs": every(30 * SECOND, "apps.integrations.tasks.resume_syncs"),
     "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
     "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
