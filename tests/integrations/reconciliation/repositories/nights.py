@@ -6,13 +6,16 @@ from datetime import timedelta
 from itertools import count
 
 from django.db.models import F
+from django.utils import timezone
 
+from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Coverage, Repository
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import Backfill, RepositorySync, StreamMark, SyncLog
 from apps.integrations.reconciliation.repositories.counting import count as count_repository
 from apps.integrations.reconciliation.repositories.probing import probe
+from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA
 from tests.integrations.backfill.crew import Crew
@@ -36,6 +39,17 @@ class Nights:
         self.crew.work()
         assert not Backfill.objects.exclude(state="done").exists()
         self.pass_time(DAY)
+
+    def cover(self, repositories: Iterable[Repository]) -> None:
+        """All of their history was read just now, and held nothing."""
+        at = timezone.now()
+        cover_together(
+            [
+                Stretch(repository_id=repository.pk, stream=stream, from_at=BEGINNING, to_at=at)
+                for repository in repositories
+                for stream in Backfill.Stream.values
+            ]
+        )
 
     def begin(self, repositories: Iterable[Repository] | None = None) -> list[RepositorySync]:
         """A run that was spread over these, else over all."""
