@@ -45,7 +45,9 @@ def api(fake: FakeGitHub, nights: Nights) -> Told:
     told.lives[1].comment(now() - LONG_AGO, by=PEOPLE[1])
     told.lives[2].remark(now() - LONG_AGO, by=PEOPLE[1])
     told.place.release(now() - LONG_AGO, tag="v1", by=PEOPLE[0])
-    told.place.deploy(now() - LONG_AGO, to="production", by=PEOPLE[0], finished_at=now() - LONG_AGO + timedelta(minutes=5))
+    told.place.deploy(
+        now() - LONG_AGO, to="production", by=PEOPLE[0], finished_at=now() - LONG_AGO + timedelta(minutes=5)
+    )
     told.deliver()
     nights.backfill()
     return told

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apps.activity.coverage import Stretch, cover_together
@@ -76,7 +76,7 @@ class Nights:
                 return
         raise AssertionError(list(self.unfinished().values()))
 
-    def unfinished(self):  # type: ignore[no-untyped-def]
+    def unfinished(self) -> QuerySet[RepositorySync]:
         return RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED)
 
     def run(self) -> list[RepositorySync]:

@@ -52,9 +52,7 @@ def test_thirty_five_are_one_request_of_one_point(fake: FakeGitHub, nights: Nigh
     assert [call.cost for call in fake.calls("graphql")] == [1, 1]
 
 
-def test_a_limit_is_waited_for_by_all_of_the_installation(
-    fake: FakeGitHub, nights: Nights, clock: Clock
-) -> None:
+def test_a_limit_is_waited_for_by_all_of_the_installation(fake: FakeGitHub, nights: Nights, clock: Clock) -> None:
     fake.spoil(Fault(secondary(retry_after_s=120), graphql))
     nights.begin()
     began = time.monotonic()

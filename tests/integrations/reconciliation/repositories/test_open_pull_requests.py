@@ -34,9 +34,7 @@ def are_equal(fake: FakeGitHub) -> bool:
     return differences(truth, numbers=[number for _, number in truth.pull_requests.ordered("created_at")]) == []
 
 
-def test_what_changed_without_moving_is_found_when_it_is_the_repositorys_turn(
-    fake: FakeGitHub, nights: Nights
-) -> None:
+def test_what_changed_without_moving_is_found_when_it_is_the_repositorys_turn(fake: FakeGitHub, nights: Nights) -> None:
     change_unnoticed(fake, 1, title="Another title")
     StreamMark.objects.update(reread_at=now() - 2 * HOUR)
     nights.run()

@@ -1,12 +1,9 @@
 """Where nothing changed, a repository costs its share of one point, and is covered up to the probe."""
 
-from datetime import timedelta
-
 import pytest
-from django.utils import timezone
 
-from apps.activity.models import Coverage, Repository
-from apps.integrations.models import Backfill, RepositorySync, StreamMark
+from apps.activity.models import Coverage
+from apps.integrations.models import Backfill, StreamMark
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.integrations.enrichment.telling import Told
