@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +25,7 @@ from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.reconciliation.repositories import bell, following
 from apps.integrations.reconciliation.repositories.claiming import Claimed, change, claim_walked, end, put_back
 from apps.integrations.reconciliation.repositories.deciding import Here, is_missing
-from apps.integrations.reconciliation.repositories.finding_deleted import find_deleted
+from apps.integrations.reconciliation.repositories.finding_deleted import count_again, find_deleted
 from apps.integrations.reconciliation.repositories.knowing import what_is_here, with_heads
 from apps.integrations.reconciliation.repositories.looking import REREAD, UNTOLD, reread_at
 from apps.integrations.reconciliation.repositories.marks import Mark, keep_marks
@@ -67,19 +67,20 @@ class Counting:
     def finish(self) -> None:
         """Find what was deleted, then settle the row; or leave it to the next task, and say why."""
         try:
-            if not find_deleted(self.row, access=self.access, deadline_s=self.deadline_s):
+            found = find_deleted(self.row, access=self.access, deadline_s=self.deadline_s)
+            if not found.is_complete:
                 self._wait(following.Follows())
                 bell.ring_if_walked(self.claimed.id)
                 return
             with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
-                self._settle()
+                self._settle(short=found.short)
                 crash_point("sync.before_commit")
         except FAILURES as error:
             self._recover(error)
 
-    def _settle(self) -> None:
+    def _settle(self, *, short: Collection[str]) -> None:
         here = self._here()
-        if missing := list(self._missing(here)):
+        if missing := list(self._missing(here, short=short)):
             self._read_all(missing, here=here)
             return
         keep_marks([self._mark(stream, here[stream]) for stream in self._whole()])
@@ -104,12 +105,12 @@ class Counting:
         done = Backfill.State.DONE
         return [stream for stream, walk in self.walks.items() if walk.state == done and not walk.skipped]
 
-    def _missing(self, here: Mapping[str, Here]) -> Iterator[str]:
-        """What GitHub counts more of than there is here, though all that changed was read: unless all of it was."""
+    def _missing(self, here: Mapping[str, Here], *, short: Collection[str]) -> Iterator[str]:
+        """What GitHub has more of than there is here, though all that changed was read: unless all of it was."""
         for stream in self._whole():
             walk, about = self.walks[stream], here[stream]
             is_all = walk.since is None or (about.covered is not None and walk.since <= about.covered[0])
-            if not is_all and is_missing(self.row.marks[stream].get("count"), here=about):
+            if not is_all and (stream in short or is_missing(self.row.marks[stream].get("count"), here=about)):
                 yield stream
 
     def _read_all(self, streams: Sequence[str], *, here: Mapping[str, Here]) -> None:
@@ -119,6 +120,7 @@ class Counting:
             "state = 'walking', differs = %(differs)s, not_before = statement_timestamp()",
             differs=sorted({*self.row.differs, *streams}),
         )
+        count_again(self.row, streams=streams)
         for stream in streams:
             about = here[stream]
             since = None if about.is_whole or about.covered is None else about.covered[0]

@@ -1,12 +1,27 @@
-"""What was deleted on GitHub without our being told: the seam to what finds it, once a repository's walks are over."""
+"""What was deleted on GitHub without our being told: the seam to what finds it, once a repository's walks are over.
+
+Everything that this package needs of it has its name here, and is called from nowhere else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import RepositorySync
 
 
-def find_deleted(row: RepositorySync, *, access: GitHubAccess, deadline_s: float) -> bool:
-    """Record what GitHub has no more; whether that is all, or another task has to go on.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How the search stands: whether it is over, and the streams of which GitHub has what we have not."""
 
-    Unanswered where GitHub does not tell. `deadline_s` is of time.monotonic().
-    """
-    return True
+    is_complete: bool
+    short: tuple[str, ...] = field(default=())
+
+
+def find_deleted(repository_sync: RepositorySync, *, access: GitHubAccess, deadline_s: float) -> Found:
+    """Record what GitHub has no more, until `deadline_s` of time.monotonic(); Unanswered where GitHub does not tell."""
+    return Found(is_complete=True)
+
+
+def count_again(repository_sync: RepositorySync, *, streams: Sequence[str]) -> None:
+    """Forget what was counted of these streams, as they are walked again."""
