@@ -78,7 +78,7 @@ def know_their_history(running: Stack, town: QuietTown) -> None:
 def _insert(connection: Any, table: str, rows: list[dict[str, Any]]) -> None:
     columns = list(rows[0])
     places = ", ".join(["%s"] * len(columns))
-    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608  names of ours
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
     with connection.cursor() as cursor:
         cursor.executemany(statement, [list(row.values()) for row in rows])
 

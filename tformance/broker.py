@@ -25,7 +25,6 @@ ROUTES = (
         ("apps.integrations.tasks.enrich*", {"queue": "maintenance"}),
         # A request or two of many repositories, or a few statements: what follows from it is walked elsewhere.
         ("apps.integrations.tasks.probe*", {"queue": "maintenance"}),
-        ("apps.integrations.tasks.sync_repository", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),

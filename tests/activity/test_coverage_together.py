@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -37,6 +37,7 @@ def rows() -> set[tuple[object, ...]]:
 class Together(TestCase):
     """On the real database."""
 
+    @settings(deadline=None, max_examples=60)
     @given(nights=nights)
     def test_together_is_one_by_one(self, nights: list[list[Stretch]]) -> None:
         for identity in REPOSITORIES:
