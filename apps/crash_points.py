@@ -47,6 +47,10 @@ SWEEPING_POINTS = frozenset(
     }
 )
 """Those that a sweep of GitHub's log of deliveries comes to."""
+SYNC_POINTS = frozenset(
+    {"sync.after_claim", "sync.after_probe", "sync.before_commit", "sync.after_commit", "sync.after_walks"}
+)
+"""Those that the reconciliation of a repository comes to."""
 EXIT_CODE = 137
 CHOSEN = os.environ.get("CRASH_AT", "")
 

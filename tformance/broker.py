@@ -24,6 +24,8 @@ ROUTES = (
         # Waiting for GitHub takes seconds: too long among live work, and too late behind walks.
         ("apps.integrations.tasks.enrich*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.sweep*", {"queue": "maintenance"}),
+        # A request or two of many repositories, or a few statements: what follows from it is walked elsewhere.
+        ("apps.integrations.tasks.probe*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),

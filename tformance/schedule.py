@@ -37,6 +37,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "resume-enrichment": every(5 * SECOND, "apps.integrations.tasks.resume_enrichment"),
     # That the log is walked every 15 min is up to a row; the tick also ends its waits, and shows that nobody was away.
     "resume-sweep": every(MINUTE, "apps.integrations.tasks.resume_sweep"),
+    # Repositories of a run wait in the database too: for a limit, a recovery, the end of their walks.
+    "resume-syncs": every(30 * SECOND, "apps.integrations.tasks.resume_syncs"),
     "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
     "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),

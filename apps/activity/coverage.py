@@ -1,10 +1,23 @@
 """Keeping up to when everything is here."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.activity.models import Coverage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Everything of the stream between the two instants is here."""
+
+    repository_id: int
+    stream: str
+    from_at: datetime
+    to_at: datetime
 
 
 def cover(stream: str, *, repository_id: int | None, from_at: datetime, to_at: datetime) -> None:
@@ -25,3 +38,47 @@ def cover(stream: str, *, repository_id: int | None, from_at: datetime, to_at: d
         kept.to_at = max(to_at, *(row.to_at for row in met))
         kept.save(update_fields=["from_at", "to_at"])
         rows.filter(pk__in=[row.pk for row in others]).delete()
+
+
+def cover_together(stretches: Collection[Stretch]) -> None:
+    """The same for many repositories in one statement; of a stream of a repository there is one stretch at the most."""
+    told = [stretch for stretch in stretches if stretch.from_at <= stretch.to_at]
+    if not told:
+        return
+    asked: dict[str, Any] = {
+        "repositories": [stretch.repository_id for stretch in told],
+        "streams": [stretch.stream for stretch in told],
+        "begins": [stretch.from_at for stretch in told],
+        "ends": [stretch.to_at for stretch in told],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_COVER_TOGETHER, asked)
+
+
+_COVER_TOGETHER = """
+WITH told AS (
+    SELECT * FROM unnest(
+        %(repositories)s::bigint[], %(streams)s::text[], %(begins)s::timestamptz[], %(ends)s::timestamptz[]
+    ) AS told (repository_id, stream, from_at, to_at)
+), met AS MATERIALIZED (
+    SELECT kept.id, kept.repository_id, kept.stream, kept.from_at, kept.to_at
+    FROM told JOIN activity_coverage kept ON kept.repository_id = told.repository_id AND kept.stream = told.stream
+        AND kept.from_at <= told.to_at AND kept.to_at >= told.from_at
+    ORDER BY kept.id FOR UPDATE OF kept
+), merged AS (
+    SELECT told.repository_id, told.stream, min(met.id) AS id,
+        least(told.from_at, min(met.from_at)) AS from_at, greatest(told.to_at, max(met.to_at)) AS to_at
+    FROM told LEFT JOIN met ON met.repository_id = told.repository_id AND met.stream = told.stream
+    GROUP BY told.repository_id, told.stream, told.from_at, told.to_at
+), moved AS (
+    UPDATE activity_coverage kept SET from_at = merged.from_at, to_at = merged.to_at
+    FROM merged WHERE kept.id = merged.id
+), swallowed AS (
+    DELETE FROM activity_coverage kept USING met, merged
+    WHERE kept.id = met.id AND met.repository_id = merged.repository_id AND met.stream = merged.stream
+      AND met.id <> merged.id
+)
+INSERT INTO activity_coverage (repository_id, stream, from_at, to_at)
+SELECT repository_id, stream, from_at, to_at FROM merged WHERE id IS NULL
+ORDER BY repository_id, stream
+"""

@@ -11,6 +11,8 @@ from apps.integrations.enrichment import enriching, keeping
 from apps.integrations.github.access import github
 from apps.integrations.sweep import bell as sweep_bell
 from apps.integrations.sweep import noting
+from apps.integrations.reconciliation.repositories import bell as sync_bell
+from apps.integrations.reconciliation.repositories import probing, syncing
 
 
 @shared_task(
@@ -84,3 +86,19 @@ def sweep_deliveries() -> None:
 def prune_missed_deliveries() -> int:
     """Forget which deliveries were missed long ago; beat runs it every day."""
     return noting.prune()
+@shared_task(name="apps.integrations.tasks.resume_syncs", ignore_result=True)
+def resume_syncs() -> int:
+    """Ring for every repository of a run of reconciliation that is due; beat runs it every 30 s."""
+    return sync_bell.ring_for_due()
+
+
+@shared_task(name="apps.integrations.tasks.probe_repositories", ignore_result=True)
+def probe_repositories(installation_id: int) -> None:
+    """Ask GitHub of many of an installation's repositories at once whether anything changed."""
+    probing.probe(installation_id, access=github())
+
+
+@shared_task(name="apps.integrations.tasks.sync_repository", ignore_result=True)
+def sync_repository(repo_id: int, sync_id: str) -> None:
+    """Go on with one repository of a run, wherever it stands; those that wait beside it share its request."""
+    syncing.advance(repo_id, sync_id=sync_id, access=github())

@@ -29,6 +29,8 @@ class Deployment(models.Model):
         indexes = (
             # Recalculation asks for all deployments that one run made in one environment.
             models.Index(fields=("repository", "environment", "run_id"), name="deployments_of_a_run"),
+            # Reconciliation looks for those of late that are not over.
+            models.Index(fields=("repository", "created_at"), name="deployments_of_late"),
         )
 
     def __str__(self) -> str:
@@ -76,6 +78,12 @@ class WorkflowRun(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("run_id", "attempt"), name="one_row_per_attempt_of_a_run"),)
+        indexes = (
+            # Reconciliation looks for those that are not over.
+            models.Index(
+                fields=("repository", "created_at"), name="runs_not_over", condition=~models.Q(status="completed")
+            ),
+        )
 
     def __str__(self) -> str:
         return f"run {self.run_id} attempt {self.attempt}"

@@ -65,6 +65,8 @@ class PullRequest(models.Model):
                 name="pull_request_unlisted",
                 condition=~models.Q(listed_head_sha=models.F("head_sha")),
             ),
+            # Reconciliation reads again what is open.
+            models.Index(fields=("repository",), name="pull_request_open", condition=models.Q(state="open")),
         )
 
     def __str__(self) -> str:

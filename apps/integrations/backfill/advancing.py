@@ -43,6 +43,7 @@ from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching
+from apps.integrations.reconciliation.repositories import bell as sync_bell
 from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
 from apps.webhooks.processing.retry import blames_the_payload
 from apps.webhooks.processing.verdicts import describe
@@ -86,6 +87,8 @@ def advance(
         _give_back(backfill_id, task_id=task_id)
         raise
     bell.ring_for(claimed.installation_id)
+    if claimed.sync_id is not None:
+        sync_bell.ring_if_walked(claimed.sync_id)
 
 
 def _give_up_unknown(claimed: Claimed) -> None:
@@ -145,7 +148,8 @@ class Turn:
         return page.cursor is not None
 
     def _reader(self) -> Reader:
-        purpose = Purpose(priority=Priority.BACKFILL, subject=bell.subject_of(self.claimed.id))
+        priority = Priority.BACKFILL if self.claimed.sync_id is None else Priority.RECONCILIATION
+        purpose = Purpose(priority=priority, subject=bell.subject_of(self.claimed.id))
         return Reader(access=self.access, installation_id=self.claimed.installation_id, purpose=purpose)
 
     def _read(self, reader: Reader) -> Page:

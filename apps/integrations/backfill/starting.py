@@ -13,7 +13,7 @@ from django.db.models.functions import Lower, Now
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.integrations.backfill.bell import ring_for
 from apps.integrations.backfill.walks import WALKS
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.reaching import installation_reaching, readable_installations
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
@@ -81,18 +81,25 @@ def chosen(
     return found.order_by("full_name", "pk")
 
 
-def start(repositories: QuerySet[Repository], *, scope: Scope, lost_at: datetime | None = None) -> Started:
+def start(
+    repositories: QuerySet[Repository],
+    *,
+    scope: Scope,
+    lost_at: datetime | None = None,
+    sync: RepositorySync | None = None,
+) -> Started:
     """Have the history of the repositories read. What is being read already goes on; where this asks for more of it,
     or it was begun before the repository was `lost_at`, it begins again with the wider bounds.
 
-    Archived repositories are read too, deleted ones are not.
+    Archived repositories are read too, deleted ones are not. New walks are part of the reconciliation `sync`, if one
+    is named; what is being read already stays whose it was.
     """
     wanted = list(repositories.filter(deleted_at__isnull=True))
     reached = installation_reaching([repository.pk for repository in wanted])
     streams = tuple(dict.fromkeys(scope.streams))
     with transaction.atomic():
         _lock()
-        new = _insert_or_widen(reached, scope=scope, streams=streams, lost_at=lost_at)
+        new = _insert_or_widen(reached, scope=scope, streams=streams, lost_at=lost_at, sync=sync)
         backfills = Backfill.objects.filter(repository__in=reached, stream__in=streams).unfinished()
         started = tuple(backfills.select_related("repository").order_by("repository__full_name", "pk"))
         if new:
@@ -204,7 +211,14 @@ def _lock() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
 
 
-def _insert_or_widen(reached: dict[int, int], *, scope: Scope, streams: Sequence[str], lost_at: datetime | None) -> int:
+def _insert_or_widen(
+    reached: dict[int, int],
+    *,
+    scope: Scope,
+    streams: Sequence[str],
+    lost_at: datetime | None,
+    sync: RepositorySync | None,
+) -> int:
     """One statement; how many rows are new or begin again."""
     if not reached:
         return 0
@@ -216,6 +230,7 @@ def _insert_or_widen(reached: dict[int, int], *, scope: Scope, streams: Sequence
         "since": scope.since,
         "until": scope.until,
         "lost_at": lost_at,
+        "sync": sync.pk if sync else None,
     }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_OR_WIDEN, asked)
@@ -227,8 +242,8 @@ def _insert_or_widen(reached: dict[int, int], *, scope: Scope, streams: Sequence
 # behind what changed while nobody told us of it.
 _INSERT_OR_WIDEN = """
 INSERT INTO integrations_backfill AS kept
-    (repository_id, stream, installation_id, since, until, page_size, skipped)
-SELECT reached.repository_id, walked.stream, reached.installation_id,
+    (repository_id, stream, installation_id, sync_id, since, until, page_size, skipped)
+SELECT reached.repository_id, walked.stream, reached.installation_id, %(sync)s::bigint,
     %(since)s::timestamptz, %(until)s::timestamptz, coalesce(learned.page_size, walked.page_size), '[]'
 FROM unnest(%(repositories)s::bigint[], %(installations)s::bigint[]) AS reached (repository_id, installation_id)
 CROSS JOIN unnest(%(streams)s::text[], %(page_sizes)s::smallint[]) AS walked (stream, page_size)

@@ -1,0 +1,155 @@
+"""Whether a stream of a repository is quiet, or what of it has to be read. Pure.
+
+What is unknown is read. That our newest is GitHub's newest proves nothing: an earlier one may have been lost under it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from apps.integrations.github.probes import COMMITS, DEPLOYMENTS, WORKFLOW_RUNS, Told
+
+Json = Mapping[str, Any]
+MARGIN = timedelta(hours=1)
+"""What was changed so long before the last pass is read again: clocks differ, and lists lag."""
+LANDING = timedelta(days=14)
+"""A history goes by its commits' own dates, and a branch lands with commits of earlier days."""
+LATELY = timedelta(days=7)
+"""What is not over is looked after every night while it is so young."""
+LONGEST_OPEN = timedelta(days=30)
+"""And every week while it is so young; so are runs, which may be run again."""
+WEEK, LATE, SOON = 7, timedelta(days=8), timedelta(hours=12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What GitHub told when all of the stream was here for the last time, and how many we had then.
+
+    `counted` is how many comments GitHub listed, and how many we had, when they were last counted.
+    """
+
+    mark: Json
+    passed_at: datetime
+    reread_at: datetime | None
+    ours: int | None = None
+    counted: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """What we know of one stream of a repository.
+
+    `covered` is the latest stretch of which everything is here, `is_whole` whether it began with the repository;
+    `ours` is how many there are here, where they are counted; `open_since` is when the oldest that is not over was
+    made, of those that are still looked after; `is_walked` is an unfinished walk, `is_paused` one that somebody paused.
+    """
+
+    kept: Kept | None = None
+    covered: tuple[datetime, datetime] | None = None
+    is_whole: bool = False
+    ours: int | None = None
+    has_any: bool = False
+    open_since: datetime | None = None
+    is_walked: bool = False
+    is_paused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """Nothing changed since `since`."""
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """What was updated since then is to be read."""
+
+    since: datetime
+    is_reread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """It is being read already: that walk comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAlone:
+    """Somebody paused its walk: nothing is known of it, and nothing is done about it."""
+
+
+Decision = Quiet | Walk | Follow | LeaveAlone
+
+
+def decide(stream: str, *, told: Told, here: Here, is_turn: bool, now: datetime, history: timedelta) -> Decision:
+    """What to do about a stream; without any earlier reading, what was updated within `history` is read."""
+    if here.is_paused:
+        return LeaveAlone()
+    if here.is_walked:
+        return Follow()
+    begin, is_reread = _begin(stream, here=here, is_turn=is_turn, now=now)
+    quiet_since = _quiet_since(told, here=here)
+    if quiet_since is not None and begin is None:
+        return Quiet(since=quiet_since)
+    since = _last_pass(stream, here=here) or now - history
+    return Walk(since=min(since, begin) if begin else since, is_reread=is_reread)
+
+
+def is_turn(repository_id: int, *, reread_at: datetime | None, now: datetime) -> bool:
+    """Whether what may change without a trace is to be read again: once a week, another seventh every day."""
+    if reread_at is None:
+        return True
+    if now - reread_at >= LATE:
+        return True
+    return repository_id % WEEK == now.toordinal() % WEEK and now - reread_at >= SOON
+
+
+def is_missing(count: int | None, *, here: Here) -> bool:
+    """Whether GitHub counts more than we have, by more than it did when all was here.
+
+    Where history was read only in part, and nothing was compared yet, no count can tell.
+    """
+    if count is None or here.ours is None:
+        return False
+    if here.kept is not None and here.kept.ours is not None and "count" in here.kept.mark:
+        return count - here.ours > max(0, int(here.kept.mark["count"]) - here.kept.ours)
+    return here.is_whole and count > here.ours
+
+
+def _quiet_since(told: Told, *, here: Here) -> datetime | None:
+    """Since when nothing changed, as far as it can be proved."""
+    if here.kept is not None:
+        is_same = told.mark == here.kept.mark and here.ours == here.kept.ours
+        return here.kept.passed_at if is_same else None
+    if here.covered is None:
+        return None
+    _, to_at = here.covered
+    is_older = told.moved_at is None or told.moved_at < to_at - MARGIN
+    is_counted = not here.is_whole or told.count is None or told.count == here.ours
+    return to_at if is_older and is_counted else None
+
+
+def _last_pass(stream: str, *, here: Here) -> datetime | None:
+    passed_at = here.kept.passed_at if here.kept else here.covered[1] if here.covered else None
+    if passed_at is None:
+        return None
+    return passed_at - (LANDING if stream == COMMITS else MARGIN)
+
+
+def _begin(stream: str, *, here: Here, is_turn: bool, now: datetime) -> tuple[datetime | None, bool]:
+    """From when on it has to be read however quiet it seems, and whether that is this week's reading again."""
+    if stream == WORKFLOW_RUNS and here.has_any:
+        if is_turn:
+            return now - LONGEST_OPEN, True
+        return _young(here.open_since, now=now) or now, False
+    if stream == DEPLOYMENTS and here.open_since is not None:
+        if is_turn:
+            return here.open_since, True
+        return _young(here.open_since, now=now), False
+    return None, False
+
+
+def _young(at: datetime | None, *, now: datetime) -> datetime | None:
+    return at if at is not None and now - at < LATELY else None

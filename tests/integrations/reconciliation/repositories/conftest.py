@@ -1,0 +1,53 @@
+"""The cast: GitHub with one installation and a repository whose history was read, and those who reconcile it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.story.issue_life import IssueLife
+from tests.fake_github.generated import PEOPLE
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, Clock, forget_everything
+from tests.integrations.backfill.crew import Crew, forget_messages
+from tests.integrations.enrichment.telling import Told, now
+from tests.integrations.reconciliation.repositories.nights import Nights
+
+LONG_AGO = timedelta(days=20)
+
+
+@pytest.fixture
+def fake(clock: Clock) -> Iterator[FakeGitHub]:
+    forget_everything()
+    with FakeGitHub(clock=clock) as server:
+        server.world.install(ACME)
+        yield server
+        assert not server.bugs, server.bugs[0]
+    forget_everything()
+
+
+@pytest.fixture
+def nights(fake: FakeGitHub, worker: GitHubAccess) -> Iterator[Nights]:
+    forget_messages()
+    yield Nights(fake=fake, access=worker, crew=Crew(access=worker))
+    forget_messages()
+
+
+@pytest.fixture
+def api(fake: FakeGitHub, nights: Nights) -> Told:
+    """A repository in which something of every kind happened weeks ago; all of it was told, and read."""
+    told = Told(fake)
+    told.open(1, 2, ago=LONG_AGO)
+    issue = IssueLife(told.place, number=51, author=PEOPLE[0], title="Trouble", body="It hurts.")
+    issue.open(now() - LONG_AGO)
+    issue.comment(now() - LONG_AGO, by=PEOPLE[1])
+    told.lives[1].comment(now() - LONG_AGO, by=PEOPLE[1])
+    told.lives[2].remark(now() - LONG_AGO, by=PEOPLE[1])
+    told.place.release(now() - LONG_AGO, tag="v1", by=PEOPLE[0])
+    told.place.deploy(
+        now() - LONG_AGO, to="production", by=PEOPLE[0], finished_at=now() - LONG_AGO + timedelta(minutes=5)
+    )
+    told.deliver()
+    nights.backfill()
+    return told

@@ -1,0 +1,102 @@
+"""Runs of reconciliation in tests: rows as a run spreads them, and workers who bring them to their end."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from apps.activity.coverage import Stretch, cover_together
+from apps.activity.models import Coverage, Repository
+from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.models import Backfill, RepositorySync, StreamMark, SyncLog
+from apps.integrations.reconciliation.repositories.counting import count as count_repository
+from apps.integrations.reconciliation.repositories.probing import probe
+from tests.fake_github.generated import BEGINNING
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BETA
+from tests.integrations.backfill.crew import Crew
+
+DAY = timedelta(days=1)
+_numbers = count(1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Nights:
+    """Those who work at night; `walked` is how many walks a run came to."""
+
+    fake: FakeGitHub
+    crew: Crew
+    access: GitHubAccess
+    logs: list[SyncLog] = field(default_factory=list)
+
+    def backfill(self) -> None:
+        """Everything that there is has been read, a day ago."""
+        start(Repository.objects.all(), scope=Scope())
+        self.crew.work()
+        assert not Backfill.objects.exclude(state="done").exists()
+        self.pass_time(DAY)
+
+    def cover(self, repositories: Iterable[Repository]) -> None:
+        """All of their history was read just now, and held nothing."""
+        at = timezone.now()
+        cover_together(
+            [
+                Stretch(repository_id=repository.pk, stream=stream, from_at=BEGINNING, to_at=at)
+                for repository in repositories
+                for stream in Backfill.Stream.values
+            ]
+        )
+
+    def begin(self, repositories: Iterable[Repository] | None = None) -> list[RepositorySync]:
+        """A run that was spread over these, else over all."""
+        log = SyncLog.objects.create(sync_id=f"nightly:{next(_numbers)}", cause="nightly", is_spread=True)
+        self.logs.append(log)
+        chosen = repositories if repositories is not None else Repository.objects.order_by("pk")
+        return RepositorySync.objects.bulk_create(
+            RepositorySync(sync=log, repository=repository, installation_id=ACME) for repository in chosen
+        )
+
+    def probe(self, installation_id: int = ACME) -> None:
+        """What a worker does when it is told of the installation."""
+        probe(installation_id, access=self.access)
+
+    def finish(self) -> None:
+        """Walks are walked and repositories counted until nothing goes on."""
+        for _ in range(20):
+            self.crew.work()
+            for installation_id in (ACME, BETA):
+                self.probe(installation_id)
+            for row in RepositorySync.objects.filter(state="walking"):
+                count_repository(row.pk, access=self.access)
+            if not self.unfinished():
+                return
+        raise AssertionError(list(self.unfinished().values()))
+
+    def unfinished(self) -> QuerySet[RepositorySync]:
+        return RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED)
+
+    def run(self) -> list[RepositorySync]:
+        """A whole night; its rows afterwards."""
+        rows = self.begin()
+        self.probe()
+        self.finish()
+        return list(RepositorySync.objects.filter(pk__in=[row.pk for row in rows]).order_by("repository"))
+
+    def pass_time(self, by: timedelta) -> None:
+        """Let so much time pass, as far as what was read is concerned."""
+        StreamMark.objects.update(passed_at=F("passed_at") - by, reread_at=F("reread_at") - by)
+        Coverage.objects.update(from_at=F("from_at") - by, to_at=F("to_at") - by)
+
+    def points(self, since: int = 0) -> int:
+        """What GraphQL cost from the request of this number on."""
+        return sum(call.cost for call in self.fake.calls("graphql")[since:])
+
+
+def walks() -> dict[str, str]:
+    """The walks of runs: how each stream's last one ended."""
+    own = Backfill.objects.filter(sync__isnull=False).order_by("pk")
+    return {walk.stream: walk.state for walk in own}

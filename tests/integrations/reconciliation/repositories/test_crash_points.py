@@ -1,0 +1,63 @@
+"""A worker dies once at each point where a repository is half done: the night ends whole, and nothing is doubled."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.activity.models import Coverage
+from apps.crash_points import SYNC_POINTS
+from apps.integrations.backfill import bell as backfill_bell
+from apps.integrations.models import Backfill, RepositorySync, StreamMark
+from apps.integrations.reconciliation.repositories import bell
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import API
+from tests.integrations.backfill.real_worker import let_a_minute_pass, working
+from tests.integrations.backfill.truth_of_rows import differences
+from tests.integrations.enrichment.telling import HOUR, Told
+from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.webhooks.conftest import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+QUEUES = "backfill,maintenance"
+
+
+def ring_until_over(crash: Path, *, within_s: float) -> None:
+    """Beat goes on ringing; what the dead still hold is free as soon as they are dead."""
+
+    def is_over() -> bool:
+        if not crash.exists():
+            RepositorySync.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z", rung_at=None)
+            let_a_minute_pass()
+        bell.ring_for_due()
+        backfill_bell.ring_for(None)
+        return not RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED).exists()
+
+    eventually(is_over, within_s=within_s)
+
+
+@pytest.mark.timeout(300)
+def test_a_death_at_any_point_repeats_work_and_doubles_nothing(
+    fake: FakeGitHub, api: Told, nights: Nights, tmp_path: Path, settings: Any
+) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = str(APP_ID), app_pem()
+    nights.run()
+    with working(fake, crash_folder=tmp_path, queues=QUEUES):
+        for number, point in enumerate(sorted(SYNC_POINTS), start=3):
+            api.open(number, ago=HOUR)
+            api.happen()
+            (tmp_path / point).touch()
+            [row] = nights.begin()
+            ring_until_over(tmp_path / point, within_s=60)
+            row.refresh_from_db()
+            assert not (tmp_path / point).exists(), f"nobody came to {point}"
+            assert (row.state, row.error) == ("done", ""), point
+            truth = fake.world.repositories[API]
+            assert differences(truth, numbers=range(1, number + 1)) == [], point
+            walked = Counter(Backfill.objects.filter(sync=row).values_list("stream", flat=True))
+            assert set(walked.values()) == {1}, point
+            assert StreamMark.objects.count() == Coverage.objects.count() == 8, point
+            assert set(StreamMark.objects.values_list("passed_at", flat=True)) == {row.probed_at}, point

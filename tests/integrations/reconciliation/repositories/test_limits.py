@@ -1,0 +1,110 @@
+"""Limits, failures and too much: a batch waits in its rows, and no worker does."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from apps.activity.models import Repository
+from apps.integrations.models import RepositorySync
+from tests.fake_github import faults
+from tests.fake_github.faults import Fault, graphql, secondary, status, too_heavy
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, Clock
+from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.side_by_side import side_by_side
+from tests.integrations.reconciliation.repositories.nights import Nights
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MANY = 40
+
+
+@pytest.fixture(autouse=True)
+def many(fake: FakeGitHub, nights: Nights) -> list[Repository]:
+    """Repositories in which nothing ever happened."""
+    install()
+    found = []
+    for number in range(1, MANY + 1):
+        repository_id = 1000 + number
+        fake.world.add(f"r{number}", installation_id=ACME, repository_id=repository_id)
+        truth = fake.world.repositories[repository_id]
+        truth.pull_requests.count = 0  # type: ignore[attr-defined]
+        found.append(reach(f"acme/r{number}", repository_id, created_at=truth.json["created_at"]))
+    nights.cover(found)
+    return found
+
+
+def rows() -> list[tuple[str, str]]:
+    return list(RepositorySync.objects.order_by("repository").values_list("state", "reason"))
+
+
+def asked_at_once(fake: FakeGitHub) -> list[int]:
+    """How many repositories each request asked for."""
+    return [sum(name.startswith("owner") for name in call.document["variables"]) for call in fake.calls("graphql")]
+
+
+def test_thirty_five_are_one_request_of_one_point(fake: FakeGitHub, nights: Nights) -> None:
+    nights.run()
+    assert set(rows()) == {("done", "")}
+    assert asked_at_once(fake) == [35, 5]
+    assert [call.cost for call in fake.calls("graphql")] == [1, 1]
+
+
+def test_a_limit_is_waited_for_by_all_of_the_installation(fake: FakeGitHub, nights: Nights, clock: Clock) -> None:
+    fake.spoil(Fault(secondary(retry_after_s=120), graphql))
+    nights.begin()
+    began = time.monotonic()
+    nights.probe()
+    assert time.monotonic() - began < 5
+    assert set(rows()) == {("waiting", "blocked")}
+    assert RepositorySync.objects.filter(not_before__gt=timezone.now() + timedelta(seconds=100)).count() == MANY
+    asked = len(fake.calls("graphql"))
+    nights.probe()
+    assert len(fake.calls("graphql")) == asked
+    clock.wind(121)
+    RepositorySync.objects.update(not_before=F("not_before") - timedelta(seconds=121))
+    nights.finish()
+    assert set(rows()) == {("done", "")}
+
+
+def test_a_failure_is_tried_again_later_each_time(fake: FakeGitHub, nights: Nights) -> None:
+    fake.spoil(Fault(status(500), graphql, times=2))
+    nights.begin()
+    for attempts in (1, 2):
+        nights.probe()
+        waiting = RepositorySync.objects.filter(attempts=attempts)
+        assert waiting.count() == 35
+        assert set(waiting.values_list("state", "reason")) == {("waiting", "unanswered")}
+        RepositorySync.objects.exclude(attempts=attempts).update(not_before=timezone.now() + timedelta(hours=1))
+        waiting.update(not_before=timezone.now())
+    RepositorySync.objects.update(not_before=timezone.now())
+    nights.finish()
+    assert set(rows()) == {("done", "")}
+
+
+def test_too_much_is_asked_for_in_halves_at_once(fake: FakeGitHub, nights: Nights) -> None:
+    fake.spoil(Fault(too_heavy(), graphql, times=2))
+    nights.run()
+    assert set(rows()) == {("done", "")}
+    assert asked_at_once(fake)[:3] == [35, 17, 8]
+
+
+def test_four_workers_at_once_probe_each_repository_once(fake: FakeGitHub, nights: Nights) -> None:
+    nights.begin()
+    side_by_side(*[nights.probe] * 4)
+    nights.finish()
+    assert set(rows()) == {("done", "")}
+    assert asked_at_once(fake) == [35, 5]
+    assert fake.most_at_once[ACME, "graphql"] == 1
+
+
+def test_an_installation_that_refuses_fails_them_with_its_words(fake: FakeGitHub, nights: Nights) -> None:
+    words = "Resource not accessible by integration"
+    fake.spoil(Fault(faults.status(403, {"message": words}), graphql, times=None))
+    nights.begin()
+    nights.probe()
+    found = RepositorySync.objects.filter(state="failed", reason="forbidden")
+    assert found.count() == 35
+    assert set(found.values_list("error", flat=True)) == {words}

@@ -1,0 +1,78 @@
+"""Open pull requests are looked at once a week, and whenever something differs: what is stale is read whole."""
+
+from typing import Any
+
+import pytest
+
+from apps.activity.models import PullRequest
+from apps.integrations.models import StreamMark
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import API
+from tests.integrations.backfill.truth_of_rows import differences
+from tests.integrations.enrichment.telling import DAY, HOUR, Told, now
+from tests.integrations.reconciliation.repositories.nights import Nights, walks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def marks(api: Told, nights: Nights) -> None:
+    """One quiet night has passed."""
+    nights.run()
+    nights.pass_time(DAY)
+
+
+def change_unnoticed(fake: FakeGitHub, number: int, **changes: Any) -> None:
+    """A change that moves nothing in GitHub's list."""
+    pull = fake.world.repositories[API].pull_requests.get(number)
+    assert pull is not None
+    pull.json = {**pull.json, **changes}
+
+
+def are_equal(fake: FakeGitHub) -> bool:
+    truth = fake.world.repositories[API]
+    return differences(truth, numbers=[number for _, number in truth.pull_requests.ordered("created_at")]) == []
+
+
+def test_what_changed_without_moving_is_found_when_it_is_the_repositorys_turn(fake: FakeGitHub, nights: Nights) -> None:
+    change_unnoticed(fake, 1, title="Another title")
+    StreamMark.objects.update(reread_at=now() - 2 * HOUR)
+    nights.run()
+    assert not are_equal(fake), "it was read again a moment ago"
+    StreamMark.objects.update(reread_at=now() - 9 * DAY)
+    asked = len(fake.calls("graphql"))
+    [row] = nights.run()
+    assert are_equal(fake)
+    assert (row.state, walks()) == ("done", {})
+    assert nights.points(asked) == 2, "the probe looks at what is open for nothing; what is stale is one more"
+    assert StreamMark.objects.get(stream="pull_requests").reread_at == row.probed_at
+
+
+def test_it_is_found_at_once_where_something_else_differs(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+    StreamMark.objects.update(reread_at=now() - 2 * HOUR)
+    api.open(3, ago=HOUR)
+    api.happen()
+    change_unnoticed(fake, 1, title="Another title")
+    nights.run()
+    assert are_equal(fake)
+
+
+def test_a_pull_request_that_looks_open_for_ever_is_closed(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+    """Its closing was lost, and so was its place in the list."""
+    change_unnoticed(fake, 2, state="closed", closed_at=(now() - DAY).isoformat().replace("+00:00", "Z"))
+    StreamMark.objects.update(reread_at=now() - 9 * DAY)
+    nights.run()
+    assert PullRequest.objects.get(number=2).state == "closed"
+
+
+def test_what_cannot_be_shown_fails_the_repository_and_is_tried_the_next_night(
+    fake: FakeGitHub, api: Told, nights: Nights
+) -> None:
+    change_unnoticed(fake, 1, title="Another title", additions="many")
+    StreamMark.objects.update(reread_at=now() - 9 * DAY)
+    [row] = nights.run()
+    assert (row.state, row.reason) == ("failed", "not_shown")
+    assert "pull request 1" in row.error
+    mark = StreamMark.objects.get(stream="pull_requests")
+    assert mark.reread_at is not None
+    assert mark.reread_at < now() - 8 * DAY

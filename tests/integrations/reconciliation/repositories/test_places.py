@@ -1,0 +1,114 @@
+"""Renamed, transferred, gone: the repository is found again by its id, and spoils nothing beside it."""
+
+from typing import Any
+
+import pytest
+
+from apps.activity.models import Installation, Issue, PullRequest, Repository
+from apps.integrations.models import RepositorySync
+from apps.integrations.story.shapes.accounts import Account, user
+from apps.teams.models import Team
+from tests.fake_github import faults
+from tests.fake_github.answering import Answered, Asked
+from tests.fake_github.faults import Fault
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, API, BETA, WEB
+from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.truth_of_rows import differences
+from tests.integrations.enrichment.telling import DAY, HOUR, Told
+from tests.integrations.reconciliation.repositories.nights import Nights
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def web(fake: FakeGitHub, api: Told, nights: Nights) -> Told:
+    """Another repository beside it."""
+    told = Told(fake, "web", WEB).open(1, ago=9 * DAY).deliver()
+    nights.backfill()
+    nights.run()
+    nights.pass_time(DAY)
+    return told
+
+
+def state_of(rows: list[RepositorySync]) -> dict[int, tuple[str, str]]:
+    return {row.repository_id: (row.state, row.reason) for row in rows}
+
+
+def test_a_renamed_repository_is_walked_under_its_new_name_and_has_it_from_now_on(
+    fake: FakeGitHub, api: Told, web: Told, nights: Nights
+) -> None:
+    api.open(3, ago=HOUR)
+    api.happen()
+    truth = fake.world.repositories[API]
+    fake.world.rename(truth, "acme/engine")
+    rows = nights.run()
+    assert state_of(rows) == {API: ("done", ""), WEB: ("done", "")}
+    assert Repository.objects.get(pk=API).full_name == "acme/engine"
+    assert differences(truth, numbers=[1, 2, 3]) == []
+
+
+def test_where_another_repository_has_the_name_it_is_found_by_its_id(
+    fake: FakeGitHub, api: Told, web: Told, nights: Nights
+) -> None:
+    truth = fake.world.repositories[API]
+    fake.world.rename(truth, "acme/engine")
+    fake.world.rename(fake.world.repositories[WEB], "acme/api")
+    rows = nights.run()
+    assert state_of(rows) == {API: ("done", ""), WEB: ("done", "")}
+    names = dict(Repository.objects.values_list("pk", "full_name"))
+    assert names == {API: "acme/engine", WEB: "acme/api"}
+
+
+def test_a_transferred_repository_is_read_by_the_installation_that_reaches_it_now(
+    fake: FakeGitHub, api: Told, web: Told, nights: Nights
+) -> None:
+    api.open(3, ago=HOUR)
+    api.happen()
+    truth = fake.world.repositories[API]
+    beta = Account(600, "beta", "Organization")
+    fake.world.install(BETA, beta)
+    fake.world.transfer(truth, "beta/api", installation_id=BETA)
+    truth.json = {**truth.json, "owner": user(beta)}
+    install(BETA, login="beta", account_id=600)
+    reach("beta/api", API, installation_id=BETA, owner_id=600)
+    rows = nights.run()
+    assert state_of(rows) == {API: ("done", ""), WEB: ("done", "")}
+    assert differences(truth, numbers=[1, 2, 3]) == []
+
+
+def test_one_that_is_gone_fails_alone_and_has_the_installations_listed(
+    fake: FakeGitHub, api: Told, web: Told, nights: Nights
+) -> None:
+    before = Installation.objects.get(pk=ACME).needs_listing_at
+    fake.world.transfer(fake.world.repositories[API], "elsewhere/api", installation_id=None)
+    rows = nights.run()
+    assert state_of(rows) == {API: ("failed", "gone"), WEB: ("done", "")}
+    after = Installation.objects.get(pk=ACME).needs_listing_at
+    assert after is not None
+    assert before is None or after > before
+    assert PullRequest.objects.filter(repository=API).count() == 2, "losing access deletes nothing"
+
+
+def test_one_whose_place_cannot_be_used_fails_alone(fake: FakeGitHub, api: Told, web: Told, nights: Nights) -> None:
+    def spoil(asked: Asked, answer: Answered) -> Answered:
+        for found in answer.body["data"].values():
+            if found.get("databaseId") == API:
+                found["issues"] = None
+        return answer
+
+    fake.spoil(Fault(spoil, faults.graphql, times=1, is_instead=False))
+    rows = nights.run()
+    assert state_of(rows) == {API: ("failed", "unusable"), WEB: ("done", "")}
+
+
+def test_nothing_of_a_strangers_account_is_asked(
+    fake: FakeGitHub, api: Told, web: Told, nights: Nights, settings: Any
+) -> None:
+    settings.ALLOWED_ACCOUNTS = ["somebody-else"]
+    Team.objects.update(is_approved=False)
+    asked = len(fake.log)
+    rows = nights.run()
+    assert state_of(rows) == {API: ("failed", "no_installation"), WEB: ("failed", "no_installation")}
+    assert len(fake.log) == asked
+    assert Issue.objects.exists()

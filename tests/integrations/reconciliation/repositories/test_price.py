@@ -1,0 +1,98 @@
+"""What a night costs where nothing changed: the price of a probe by GitHub's formula, and of a week."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Mod
+from django.utils import timezone
+from graphql import parse, validate
+
+from apps.activity.models import Coverage, PullRequest, Repository
+from apps.integrations.github.probes import MOST_AT_ONCE, MOST_PULL_REQUESTS, Place, probe_query
+from apps.integrations.models import Backfill, RepositorySync, StreamMark
+from tests.fake_github.graphql_api import schema
+from tests.fake_github.points import points_of
+from tests.fake_github.quiet_town import quiet_town
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME
+from tests.integrations.backfill.installed import install, reach
+from tests.integrations.reconciliation.repositories.nights import DAY, Nights
+from tests.integrations.test_documents import needs_published, published
+from tests.plans import explaining
+
+COUNT = 70
+FULL = [
+    Place(repository_id=place, full_name=f"acme/r{place}", numbers=tuple(range(1, 1 + (place < 20) * 5)))
+    for place in range(MOST_AT_ONCE)
+]
+
+
+def test_thirty_five_repositories_and_a_hundred_pull_requests_are_a_point() -> None:
+    text, variables = probe_query(FULL)
+    points = points_of(parse(text), schema=schema(), variables=variables)
+    assert sum(len(place.numbers) for place in FULL) == MOST_PULL_REQUESTS
+    assert (points.requests, points.cost) == (4 * MOST_AT_ONCE, 1)
+
+
+def test_a_hundred_pull_requests_alone_are_a_point() -> None:
+    places = [Place(repository_id=n, full_name=f"acme/r{n}", numbers=(1,), is_probed=False) for n in range(100)]
+    text, variables = probe_query(places)
+    assert points_of(parse(text), schema=schema(), variables=variables).cost == 1
+    assert validate(schema(), parse(text)) == []
+
+
+@needs_published
+def test_the_document_is_valid_against_githubs_schema() -> None:
+    text, _ = probe_query(FULL)
+    assert validate(published(), parse(text)) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_quiet_week_costs_a_point_for_thirty_five_a_night_and_looks_once_at_what_is_open(
+    fake: FakeGitHub, nights: Nights
+) -> None:
+    live_quietly(fake, count=COUNT)
+    for night in range(8):
+        # After a first night, as if each were the night of another seventh.
+        StreamMark.objects.update(reread_at=timezone.now() - timedelta(minutes=1))
+        its = Repository.objects.annotate(place=Mod("pk", 7)).filter(place=night - 1)
+        StreamMark.objects.filter(repository__in=its).update(reread_at=timezone.now() - 9 * DAY)
+        nights.begin()
+        nights.probe()
+    states = RepositorySync.objects.values_list("state", flat=True)
+    assert (set(states), len(states)) == ({"done"}, 8 * COUNT)
+    assert nights.points() == 8 * COUNT / MOST_AT_ONCE, "500 repositories are 15 points a night"
+    looked = [call.document["query"].count("pullRequest(number:") for call in fake.calls("graphql")]
+    assert sum(looked) == 5 * COUNT
+    assert not Backfill.objects.exists()
+
+
+def live_quietly(fake: FakeGitHub, *, count: int) -> None:
+    """Repositories whose history was read just now, as rows."""
+    town = quiet_town(fake.world, installation_id=ACME, count=count)
+    install()
+    for shown in town.repositories:
+        reach(shown["full_name"], shown["id"], created_at=shown["created_at"])
+    PullRequest.objects.bulk_create(PullRequest(**row) for row in town.pull_requests)
+    Coverage.objects.bulk_create(Coverage(**row) for row in town.coverage(to_at=timezone.now()))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_known_of_a_batch_is_found_by_indexes(fake: FakeGitHub, nights: Nights) -> None:
+    live_quietly(fake, count=10)
+    StreamMark.objects.all().delete()
+    Coverage.objects.update(to_at=timezone.now() - 9 * DAY)
+    nights.begin()
+    plans: list[str] = []
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+    with connection.execute_wrapper(explaining(plans)):
+        nights.probe()
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = on")
+    about = ("activity_pullrequest", "activity_deployment", "activity_workflowrun", "activity_issue")
+    scans = [line for plan in plans for line in plan.splitlines() if "Seq Scan" in line]
+    assert [line for line in scans if any(f"{name} " in line for name in about)] == []
+    for index in ("pull_request_open", "deployments_of_late", "runs_not_over"):
+        assert any(index in plan for plan in plans), index

@@ -1,0 +1,38 @@
+"""Where nothing changed, a repository costs its share of one point, and is covered up to the probe."""
+
+import pytest
+
+from apps.activity.models import Coverage
+from apps.integrations.models import Backfill, StreamMark
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import API
+from tests.integrations.enrichment.telling import Told
+from tests.integrations.reconciliation.repositories.nights import DAY, Nights, walks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_quiet_repository_costs_one_request_and_is_covered_up_to_the_probe(
+    fake: FakeGitHub, nights: Nights, api: Told
+) -> None:
+    asked = len(fake.log)
+    [row] = nights.run()
+    assert (row.state, row.reason, row.error, row.differs) == ("done", "", "", [])
+    assert walks() == {}
+    assert [(call.resource, call.cost) for call in fake.log[asked:] if call.resource != "app"] == [("graphql", 1)]
+    assert row.probed_at is not None
+    covered = Coverage.objects.filter(repository=API).values_list("stream", "to_at")
+    assert dict(covered) == dict.fromkeys(Backfill.Stream.values, row.probed_at)
+    assert len(covered) == 8
+    marks = StreamMark.objects.filter(repository=API)
+    assert {mark.passed_at for mark in marks} == {row.probed_at}
+    assert marks.count() == 8
+
+
+def test_the_next_night_it_is_quiet_by_its_marks(fake: FakeGitHub, nights: Nights, api: Told) -> None:
+    nights.run()
+    nights.pass_time(DAY)
+    [row] = nights.run()
+    assert (row.state, walks()) == ("done", {})
+    assert StreamMark.objects.filter(passed_at=row.probed_at).count() == 8
+    assert Coverage.objects.filter(repository=API, to_at=row.probed_at).count() == 8

@@ -1,0 +1,153 @@
+"""The tasks: a run's repositories go on by themselves, whoever is told of them, and in whatever state they are."""
+
+from typing import Any
+
+import pytest
+
+from apps.activity.models import Installation, PullRequest, Repository, RepositoryAccess
+from apps.integrations import tasks, up_next
+from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.github.access import github
+from apps.integrations.models import Backfill, RepositorySync, StreamMark
+from apps.integrations.reconciliation.repositories import bell
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, API
+from tests.integrations.enrichment.telling import DAY, HOUR, Told
+from tests.integrations.reconciliation.repositories.nights import Nights
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def credentials(fake: FakeGitHub, settings: Any) -> Any:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = str(APP_ID), app_pem()
+    settings.GITHUB_API_URL = fake.url
+    github.cache_clear()
+    yield
+    github.cache_clear()
+
+
+def test_the_task_of_a_repository_probes_it_follows_its_walks_and_counts_it(api: Told, nights: Nights) -> None:
+    nights.run()
+    nights.pass_time(DAY)
+    api.open(3, ago=HOUR)
+    api.happen()
+    [row] = nights.begin()
+    name = row.sync.sync_id
+    tasks.sync_repository(API, name)
+    row.refresh_from_db()
+    assert row.state == "walking"
+    tasks.sync_repository(API, name)
+    row.refresh_from_db()
+    assert row.state == "walking", "its walks are not over"
+    nights.crew.work()
+    tasks.sync_repository(API, name)
+    row.refresh_from_db()
+    assert row.state == "done"
+    tasks.sync_repository(API, name)
+    row.refresh_from_db()
+    assert (row.state, row.claim_number) == ("done", 2)
+    assert PullRequest.objects.filter(number=3).exists()
+
+
+def test_beat_rings_for_what_is_due_and_finds_who_reads_it(api: Told, nights: Nights) -> None:
+    nights.begin()
+    RepositorySync.objects.update(installation=None)
+    assert tasks.resume_syncs() == 1
+    assert RepositorySync.objects.get().installation_id == ACME
+
+
+def test_what_nobody_reaches_fails_without_being_asked_for(api: Told, nights: Nights) -> None:
+    RepositoryAccess.objects.update(has_access=False)
+    nights.begin()
+    RepositorySync.objects.update(installation=None)
+    assert tasks.resume_syncs() == 0
+    row = RepositorySync.objects.get()
+    assert (row.state, row.reason) == ("failed", "no_installation")
+
+
+def test_beat_rings_once_a_minute_for_what_was_walked_and_the_last_walk_rings_itself(api: Told, nights: Nights) -> None:
+    nights.run()
+    nights.pass_time(DAY)
+    api.open(3, ago=HOUR)
+    api.happen()
+    [row] = nights.begin()
+    nights.probe()
+    assert tasks.resume_syncs() == 0
+    nights.crew.work()
+    row.refresh_from_db()
+    assert row.rung_at is not None, "the last walk told of it"
+    assert tasks.resume_syncs() == 0
+    RepositorySync.objects.update(rung_at="2020-01-01T00:00:00Z")
+    assert tasks.resume_syncs() == 1
+    assert tasks.resume_syncs() == 0
+
+
+def test_whoever_waits_for_its_turn_at_github_is_told_when_it_comes(api: Told, nights: Nights) -> None:
+    nights.begin()
+    RepositorySync.objects.update(reason="busy", not_before="2099-01-01T00:00:00Z")
+    assert up_next.ring_for_next(bell.subject_of(ACME)) == 1
+    assert RepositorySync.objects.get().reason == ""
+    assert up_next.ring_for_next(bell.subject_of(ACME)) == 0
+
+
+def test_walks_of_a_run_are_its_own_and_those_that_go_on_already_stay_whose_they_were(
+    api: Told, nights: Nights
+) -> None:
+    [row] = nights.begin()
+    repositories = api_rows()
+    start(repositories, scope=Scope(streams=("issues",)))
+    start(repositories, scope=Scope(streams=("issues", "releases")), sync=row)
+    unfinished = Backfill.objects.unfinished().values_list("stream", "sync")
+    assert dict(unfinished) == {"issues": None, "releases": row.pk}
+
+
+def test_a_walk_that_goes_on_already_is_waited_for_then_the_repository_is_probed_again(
+    api: Told, nights: Nights
+) -> None:
+    nights.run()
+    start(api_rows(), scope=Scope(streams=("issues",)))
+    [row] = nights.begin()
+    nights.probe()
+    row.refresh_from_db()
+    assert (row.state, row.differs) == ("walking", ["issues"])
+    nights.finish()
+    row.refresh_from_db()
+    assert (row.state, row.differs) == ("done", [])
+    assert not Backfill.objects.filter(sync=row).exists()
+
+
+def test_a_walk_that_somebody_paused_is_not_waited_for(api: Told, nights: Nights) -> None:
+    start(api_rows(), scope=Scope(streams=("issues",)))
+    Backfill.objects.unfinished().pause()
+    [row] = nights.run()
+    assert row.state == "done"
+    assert Installation.objects.count() == 1
+
+
+def test_a_walk_that_failed_fails_its_repository_and_moves_no_mark(api: Told, nights: Nights) -> None:
+    nights.run()
+    nights.pass_time(DAY)
+    api.open(3, ago=HOUR)
+    api.happen()
+    [row] = nights.begin()
+    nights.probe()
+    kept = marks_of("pull_requests")
+    Backfill.objects.filter(sync=row, stream="pull_requests").update(
+        state="failed", error="It broke.", finished_at="2026-03-02T00:00:00Z"
+    )
+    nights.finish()
+    row.refresh_from_db()
+    assert (row.state, row.reason, row.error) == ("failed", "not_read", "pull_requests: It broke.")
+    assert marks_of("pull_requests") == kept
+    assert marks_of("review_comments") != kept, "what was walked whole is kept"
+
+
+def marks_of(stream: str) -> Any:
+    return StreamMark.objects.get(stream=stream).passed_at
+
+
+def api_rows() -> Any:
+    return Repository.objects.filter(pk=API)
