@@ -26,7 +26,8 @@ class LostClaim(Exception):  # noqa: N818  says what happened
 class Claimed:
     """A walk that this worker holds until its lease runs out, and where it is.
 
-    `was_dropped`: it was taken over from a worker that was never heard of again.
+    `was_dropped`: it was taken over from a worker that was never heard of again. `sync_id`: the reconciliation whose
+    drift it measures, if it is a part of one.
     """
 
     id: int
@@ -41,6 +42,7 @@ class Claimed:
     started_at: datetime
     cursor: str
     progress: Progress
+    sync_id: int | None = None
 
     @property
     def row(self) -> BackfillQuerySet:
@@ -119,6 +121,7 @@ def _claimed(row: Any, *, installation_id: int) -> Claimed:
         until=row.until,
         started_at=row.started_at,
         cursor=row.cursor,
+        sync_id=row.sync_id,
         progress=Progress(
             page_size=row.page_size,
             clean_pages=row.clean_pages,

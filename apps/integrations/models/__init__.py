@@ -2,6 +2,7 @@
 
 from apps.integrations.models.backfills import Backfill
 from apps.integrations.models.credentials import AppPrivateKey
+from apps.integrations.models.drifts import DriftedEntity, StreamCount
 from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
 from apps.integrations.models.listings import Listing
 from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog
@@ -10,10 +11,12 @@ __all__ = [
     "AppPrivateKey",
     "Backfill",
     "Drift",
+    "DriftedEntity",
     "Enrichment",
     "EnrichmentAttempt",
     "Listing",
     "RepositorySync",
+    "StreamCount",
     "StreamMark",
     "SyncLog",
 ]
