@@ -18,7 +18,7 @@ RECONCILIATION = "reconciliation"
 """The road by which a walk brings what was missing."""
 Finding = DriftedEntity.Finding
 COUNTS = ("checked", "missing", "stale", "repaired", "deleted")
-Counts = Mapping[str, Counter[str]]
+Counts = Mapping[str, Mapping[str, int]]
 """By stream: how much is added to each column of its Drift."""
 
 _SEEN_BEFORE = """
@@ -80,7 +80,7 @@ def find(findings: Mapping[Entity, DriftedEntity.Finding], *, repository_sync_id
 def add(counts: Counts, *, repository_sync_id: int) -> None:
     """Add to the Drift of each stream, which is there from then on."""
     if counts:
-        columns = [[counts[stream][name] for stream in counts] for name in COUNTS]
+        columns = [[counts[stream].get(name, 0) for stream in counts] for name in COUNTS]
         prepared.run(_ADD, [repository_sync_id, list(counts), *columns])
 
 
