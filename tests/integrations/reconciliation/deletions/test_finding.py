@@ -143,10 +143,10 @@ def test_what_was_created_a_moment_ago_is_neither_counted_nor_suspected(worker: 
 
 
 def test_a_draft_that_github_hides_is_not_deleted(worker: GitHubAccess, whole: Whole) -> None:
-    hidden = list(whole.truth.releases)[0]
+    hidden = next(iter(whole.truth.releases))
     Release.objects.filter(pk=hidden).update(is_draft=True, published_at=None)
     delete_release(whole.truth, hidden)
-    delete_release(whole.truth, list(whole.truth.releases)[0])
+    delete_release(whole.truth, next(iter(whole.truth.releases)))
     sync = whole.sync()
     search(sync, worker)
     assert drift_of(sync, "deleted") == {"releases": (1,)}
@@ -162,7 +162,7 @@ def forget_a_comment(whole: Whole) -> None:
 
 
 def forget_a_release(whole: Whole) -> None:
-    Release.objects.filter(pk=list(whole.truth.releases)[0]).delete()
+    Release.objects.filter(pk=next(iter(whole.truth.releases))).delete()
 
 
 @pytest.mark.parametrize(
