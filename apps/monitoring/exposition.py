@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from django.db import DatabaseError, connection
 from django.db.models import Sum
@@ -71,13 +72,13 @@ def recalculation() -> Iterator[Metric]:
 def drift() -> Iterator[Metric]:
     """Of the last run that is over; nothing before there was one."""
     run = SyncLog.objects.filter(finished_at__isnull=False).order_by("-id").values_list("pk", flat=True).first()
-    rows = Drift.objects.filter(repository_sync__sync=run).order_by("stream").values("stream")
-    found = rows.annotate(**{f"all_{name}": Sum(name) for name in DRIFT}) if run else ()
+    rows = Drift.objects.filter(repository_sync__sync=run).order_by("stream")
+    found: Any = rows.values_list("stream", *(Sum(name) for name in DRIFT)) if run else ()
     text = "Entities that the last run of reconciliation looked at, and those that were off"
     family = GaugeMetricFamily("tformance_drift", text, labels=["stream", "count"])
-    for row in found:
-        for name in DRIFT:
-            family.add_metric([row["stream"], name], dict(row)[f"all_{name}"])
+    for stream, *counts in found:
+        for name, count in zip(DRIFT, counts, strict=True):
+            family.add_metric([stream, name], count)
     yield family
 
 

@@ -143,15 +143,7 @@ def test_every_answer_is_as_described_and_without_another_teams_data(
 def test_the_marker_is_there_for_those_whose_it_is(week: Cast, planted: dict[str, list[Any]]) -> None:
     """Else its absence would say nothing."""
     client = week.client(week.stranger)
-    addresses = [
-        "teams/",
-        "repositories/",
-        "pull-requests/",
-        "deliveries/",
-        "backfills/",
-        "drift/",
-        "teams/umbrella/members/",
-    ]
-    told = [client.get(f"/api/v1/{address}").content.decode() for address in addresses]
+    lists = ("teams", "repositories", "pull-requests", "deliveries", "backfills", "drift", "teams/umbrella/members")
+    told = [client.get(f"/api/v1/{name}/").content.decode() for name in lists]
     assert all(MARKER in one for one in told)
     assert Delivery.objects.filter(error=MARKER).exists()

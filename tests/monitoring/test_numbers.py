@@ -7,9 +7,9 @@ from django.db import DatabaseError, connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from apps.activity.models import Change
+from apps.activity.models import Change, Repository
 from apps.integrations.models import SyncLog
-from tests.api.conftest import Cast, make_delivery, make_drift
+from tests.api.conftest import API, make_delivery, make_drift
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,8 @@ def test_the_tables_and_the_counters_of_the_door() -> None:
     assert "tformance_door_answers_total" in text
 
 
-def test_the_drift_of_the_last_run_that_is_over(cast: Cast) -> None:
+def test_the_drift_of_the_last_run_that_is_over() -> None:
+    Repository.objects.create(github_id=API, full_name="acme/api")
     make_drift(missing=9)
     over = make_drift(checked=50, missing=2)
     SyncLog.objects.update(status="succeeded", finished_at=timezone.now())
