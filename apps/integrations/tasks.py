@@ -9,10 +9,10 @@ from apps.integrations.backfill import advancing, bell
 from apps.integrations.enrichment import bell as enrichment_bell
 from apps.integrations.enrichment import enriching, keeping
 from apps.integrations.github.access import github
-from apps.integrations.sweep import bell as sweep_bell
-from apps.integrations.sweep import noting
 from apps.integrations.reconciliation.repositories import bell as sync_bell
 from apps.integrations.reconciliation.repositories import probing, syncing
+from apps.integrations.sweep import bell as sweep_bell
+from apps.integrations.sweep import noting
 
 
 @shared_task(
@@ -86,6 +86,8 @@ def sweep_deliveries() -> None:
 def prune_missed_deliveries() -> int:
     """Forget which deliveries were missed long ago; beat runs it every day."""
     return noting.prune()
+
+
 @shared_task(name="apps.integrations.tasks.resume_syncs", ignore_result=True)
 def resume_syncs() -> int:
     """Ring for every repository of a run of reconciliation that is due; beat runs it every 30 s."""

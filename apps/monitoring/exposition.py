@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from django.db import DatabaseError, connection
+from django.db.models import Sum
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -11,9 +13,11 @@ from prometheus_client.registry import Collector
 
 from apps import watchdog
 from apps.activity.models import Change
+from apps.integrations.models import Drift, SyncLog
 from apps.webhooks import overview
 
 LONGEST_S = 2.5
+DRIFT = ("checked", "missing", "stale", "deleted")
 
 
 class Tables(Collector):
@@ -23,7 +27,7 @@ class Tables(Collector):
         """The gauges; only `tformance_database_up` 0 when the database does not answer in time."""
         try:
             with watchdog.limit(seconds=LONGEST_S):
-                gauges = [*letterbox(), *recalculation()]
+                gauges = [*letterbox(), *recalculation(), *drift()]
         except DatabaseError:
             gauges = []
         yield gauge("tformance_database_up", "Whether the database answered this scrape", float(bool(gauges)))
@@ -63,6 +67,19 @@ def recalculation() -> Iterator[Metric]:
         count, age = cursor.fetchone()
     yield gauge("tformance_changes_waiting", "Changes that figures do not follow yet", count)
     yield gauge("tformance_oldest_change_seconds", "Age of the oldest of them", age)
+
+
+def drift() -> Iterator[Metric]:
+    """Of the last run that is over; nothing before there was one."""
+    run = SyncLog.objects.filter(finished_at__isnull=False).order_by("-id").values_list("pk", flat=True).first()
+    rows = Drift.objects.filter(repository_sync__sync=run).order_by("stream")
+    found: Any = rows.values_list("stream", *(Sum(name) for name in DRIFT)) if run else ()
+    text = "Entities that the last run of reconciliation looked at, and those that were off"
+    family = GaugeMetricFamily("tformance_drift", text, labels=["stream", "count"])
+    for stream, *counts in found:
+        for name, count in zip(DRIFT, counts, strict=True):
+            family.add_metric([stream, name], count)
+    yield family
 
 
 def gauge(name: str, help_text: str, value: float) -> Metric:

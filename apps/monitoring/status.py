@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Change
+from apps.integrations.models import StreamCount
 from apps.integrations.sweep import standing
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.probes import probe_broker, probe_secret
@@ -16,6 +17,7 @@ from apps.webhooks.models import Delivery
 LONGEST_LAG_S = 120.0
 LONGEST_STALE_S = 300.0
 KEPT_FOR = timedelta(days=7)
+UNBELIEVED_FOR = timedelta(days=2)
 
 
 def check() -> tuple[StatusCheck, frozenset[str]]:
@@ -29,7 +31,13 @@ def check() -> tuple[StatusCheck, frozenset[str]]:
 
 def find_problems() -> dict[str, str]:
     """What is wrong, by a stable word, explained."""
-    return {**letterbox_problems(), **recalculation_problems(), **probe_problems(), **standing.problems()}
+    return {
+        **letterbox_problems(),
+        **recalculation_problems(),
+        **probe_problems(),
+        **standing.problems(),
+        **unbelieved_deletions(),
+    }
 
 
 def letterbox_problems() -> dict[str, str]:
@@ -53,6 +61,17 @@ def failing_changes() -> dict[str, str]:
     if not failing:
         return {}
     return {"changes_fail": f"{failing} changes fail again and again: the log's change_failed says why."}
+
+
+def unbelieved_deletions() -> dict[str, str]:
+    """Streams of which so much is gone from GitHub at once that nothing was marked as deleted."""
+    since = Now() - UNBELIEVED_FOR
+    found = StreamCount.objects.filter(outcome=StreamCount.Outcome.MASS, repository_sync__created_at__gt=since)
+    repositories = found.order_by().values("repository_sync__repository").distinct().count()
+    if not repositories:
+        return {}
+    words = f"Much of {repositories} repositories is gone from GitHub at once, and was not marked as deleted"
+    return {"deletions_not_believed": f"{words}: see Stream counts with the outcome mass in the admin."}
 
 
 def stale_figures() -> dict[str, str]:

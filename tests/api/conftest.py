@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.github.access import github
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember
 from apps.users.models import ApiToken, CustomUser
@@ -115,6 +115,18 @@ def make_backfill(repository_id: int = API, **columns: Any) -> Backfill:
         Backfill.objects.filter(pk=backfill.pk).update(**columns)
         backfill.refresh_from_db()
     return backfill
+
+
+def make_drift(repository_id: int = API, **columns: Any) -> Drift:
+    """What a run found of the pull requests of a repository, and which one was missing."""
+    run = SyncLog.objects.create(sync_id=f"manual:{SyncLog.objects.count()}", cause="manual")
+    sync = RepositorySync.objects.create(sync=run, repository_id=repository_id)
+    values: dict[str, Any] = {"stream": "pull_requests", "checked": 40, "missing": 1, "repaired": 1} | columns
+    key = f"{repository_id}:1"
+    DriftedEntity.objects.create(
+        repository_sync=sync, stream=values["stream"], entity="pull_request", key=key, finding="missing"
+    )
+    return Drift.objects.create(repository_sync=sync, roads={"reconciliation": 1}, **values)
 
 
 def make_members(team: Team, *logins: str) -> list[TeamMember]:

@@ -26,7 +26,7 @@ from apps.integrations.github.access import github
 from apps.teams.models import Team, TeamMember
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery
-from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_drift
 from tests.fake_github.keys import app_pem
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
@@ -77,6 +77,7 @@ def planted(week: Cast) -> dict[str, list[Any]]:
     )
     told = {"error": MARKER, "skipped": [{"what": MARKER, "why": MARKER}]}
     backfills = [make_backfill(), make_backfill(SECRETS, **told)]
+    drifts = [make_drift(), make_drift(SECRETS, stream=MARKER)]
     their_member = TeamMember.objects.create(team=week.teams["umbrella"], contributor=author)
     of_nobody = {"repository_id": None, "installation_id": 70, "reason": MARKER}
     theirs = [make_delivery(90, repository_id=SECRETS, error=MARKER), make_delivery(91, **of_nobody)]
@@ -88,7 +89,8 @@ def planted(week: Cast) -> dict[str, list[Any]]:
     return {
         "slug": ["acme", "umbrella"],
         "team": ["acme", "umbrella"],
-        "id": [ours.pk, *(one.pk for one in theirs), our_member.pk, their_member.pk, *(one.pk for one in backfills)],
+        "id": [ours.pk, *(one.pk for one in theirs), our_member.pk, their_member.pk, *(one.pk for one in backfills)]
+        + [one.pk for one in drifts],
         "repository_id": repositories,
         "github_id": repositories,
         "repository": ["acme/api", f"{MARKER[:8]}", *map(str, repositories)],
@@ -141,7 +143,7 @@ def test_every_answer_is_as_described_and_without_another_teams_data(
 def test_the_marker_is_there_for_those_whose_it_is(week: Cast, planted: dict[str, list[Any]]) -> None:
     """Else its absence would say nothing."""
     client = week.client(week.stranger)
-    addresses = ["teams/", "repositories/", "pull-requests/", "deliveries/", "backfills/", "teams/umbrella/members/"]
-    told = [client.get(f"/api/v1/{address}").content.decode() for address in addresses]
+    lists = ("teams", "repositories", "pull-requests", "deliveries", "backfills", "drift", "teams/umbrella/members")
+    told = [client.get(f"/api/v1/{name}/").content.decode() for name in lists]
     assert all(MARKER in one for one in told)
     assert Delivery.objects.filter(error=MARKER).exists()

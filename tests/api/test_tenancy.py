@@ -8,11 +8,11 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, Drift
 from apps.teams.models import TeamMember, TeamRepository
 from apps.users.models import ApiToken
 from apps.webhooks.models import Delivery
-from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_drift
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +42,7 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("post", "/api/v1/backfills/{id}/resume/", None),
     ("post", "/api/v1/backfills/{id}/cancel/", None),
     ("post", "/api/v1/backfills/{id}/retry/", None),
+    ("get", "/api/v1/drift/{id}/", None),
 )
 LISTS = (
     "/api/v1/teams/",
@@ -49,6 +50,7 @@ LISTS = (
     "/api/v1/pull-requests/",
     "/api/v1/deliveries/",
     "/api/v1/backfills/",
+    "/api/v1/drift/",
 )
 
 
@@ -58,6 +60,8 @@ def address(path: str, *, cast: Cast) -> str:
         identity = (Delivery.objects.first() or make_delivery(1)).pk
     elif "backfills" in path:
         identity = (Backfill.objects.first() or make_backfill()).pk
+    elif "drift" in path:
+        identity = (Drift.objects.first() or make_drift()).pk
     else:
         member, _ = TeamMember.objects.get_or_create(
             team=cast.teams["acme"], contributor=Contributor.objects.get(login="cy")
@@ -91,6 +95,8 @@ def test_lists_want_a_sign_in_and_hold_nothing_of_others(week: Cast, path: str) 
     make_delivery(2, repository_id=SECRETS)
     make_backfill()
     make_backfill(SECRETS)
+    make_drift()
+    make_drift(SECRETS)
     assert APIClient().get(path).status_code == 401
     mine, theirs = (week.client(user).get(path).json()["results"] for user in (week.viewer, week.stranger))
     assert mine

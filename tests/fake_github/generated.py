@@ -152,6 +152,10 @@ class Generated:
         found: PullRequestTruth = self._edited.get(number) or self._get(number)
         return found
 
+    def keep(self, number: int) -> PullRequestTruth:
+        """The pull request, which is not made up anew from now on: what is changed in it stays."""
+        return self._edited.setdefault(number, self._edited.get(number) or self._get(number))
+
     def edit(self, number: int, at: datetime, **changes: Any) -> PullRequestTruth:
         """Somebody changes it, and with its time its place in the list."""
         edited = self._edited[number] = self.get(number) or self._fold(number)

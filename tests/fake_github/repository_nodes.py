@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apps.integrations.story.shapes import Json, node_id
-from tests.fake_github.connections import Node, connection, keyed_connection
+from tests.fake_github.connections import Node, connection, github_error, keyed_connection
 from tests.fake_github.deployment_nodes import deployments
 from tests.fake_github.nodes import actor, bare_commit, commit, issue, pull_request, release
 from tests.fake_github.truth import RepositoryTruth
@@ -30,7 +30,7 @@ def repository(truth: RepositoryTruth) -> Node:
         "pullRequests": pull_requests(truth),
         "pullRequest": lambda info, *, number: _pull_request_or_none(truth, number),
         "issues": issues(truth),
-        "issue": lambda info, *, number: _issue_or_none(truth, number),
+        "issue": lambda info, *, number: _issue_by_number(truth, number),
         "object": commit_object(truth),
         "releases": releases(truth),
         "deployments": deployments(truth, actor=actor),
@@ -133,9 +133,21 @@ def _pull_request_or_none(truth: RepositoryTruth, number: int) -> Node | None:
     return pull_request(found) if found else None
 
 
+def _issue_by_number(truth: RepositoryTruth, number: int) -> Node:
+    """A transferred one is answered from where it went."""
+    truth, number = truth.gone.get(number) or (truth, number)
+    found = _issue_or_none(truth, number)
+    if found is None:
+        raise github_error("NOT_FOUND", f"Could not resolve to an Issue with the number of {number}.")
+    return found
+
+
 def _issue_or_none(truth: RepositoryTruth, number: int) -> Node | None:
     found = truth.issues.get(number)
-    return issue(found, comments=truth.issue_comments.get(number, [])) if found else None
+    if found is None:
+        return None
+    where = {"__typename": "Repository", "databaseId": truth.json["id"]}
+    return {**issue(found, comments=truth.issue_comments.get(number, [])), "repository": where}
 
 
 def _default_branch(truth: RepositoryTruth) -> Node | None:

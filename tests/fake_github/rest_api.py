@@ -14,6 +14,7 @@ from tests.fake_github.world import InstallationTruth, World
 
 MOST_PER_PAGE, USUAL_PER_PAGE = 100, 30
 REPOSITORY = re.compile(r"/repos/([^/]+/[^/]+)(/.*)?")
+ISSUE = re.compile(r"/issues/(\d+)")
 BY_ID = re.compile(r"/repositories/(\d+)(/.*)?")
 
 Route = Callable[[RepositoryTruth, Asked, "re.Match[str]"], Any]
@@ -59,10 +60,23 @@ class RestApi:
         return Answered(301, {"message": "Moved Permanently", "url": url}, {"location": url})
 
     def _route(self, truth: RepositoryTruth, asked: Asked, *, below: str) -> Any:
+        self._follow_issue(truth, below=below)
         for pattern, route in ROUTES:
             if match := re.fullmatch(pattern, below):
                 return route(truth, asked, match)
         raise Refusal(404, "Not Found")
+
+    def _follow_issue(self, truth: RepositoryTruth, *, below: str) -> None:
+        """An issue that was transferred is elsewhere, one that was deleted is no more."""
+        match = ISSUE.fullmatch(below)
+        if match is None or int(match[1]) not in truth.gone:
+            return
+        elsewhere = truth.gone[int(match[1])]
+        if elsewhere is None:
+            raise Refusal(410, "This issue was deleted")
+        there, number = elsewhere
+        location = f"{self._address()}/repositories/{there.json['id']}/issues/{number}"
+        raise Refusal(301, "Moved Permanently", location=location)
 
     def _shown(self, found: Any, asked: Asked) -> Answered:
         if not isinstance(found, Listed):
@@ -179,6 +193,8 @@ ROUTES: list[tuple[str, Route]] = [
     ("/actions/runs", _runs),
     ("/issues/comments", lambda truth, asked, match: _listed(rest_texts.issue_comments(truth, asked))),
     ("/pulls/comments", lambda truth, asked, match: _listed(rest_texts.review_comments(truth, asked))),
+    (r"/issues/comments/(\d+)", rest_texts.issue_comment),
+    (r"/pulls/comments/(\d+)", rest_texts.review_comment),
     (r"/releases/(\d+)", rest_texts.release),
     (r"/commits/([0-9a-f]{40})", rest_texts.commit),
 ]

@@ -1,4 +1,4 @@
-"""What people write, as REST lists it for the whole repository; and one release or commit by itself."""
+"""What people write, as REST lists it for the whole repository; and one of it, a release or a commit by itself."""
 
 import re
 from collections.abc import Iterator
@@ -20,6 +20,21 @@ def issue_comments(truth: RepositoryTruth, asked: Asked) -> list[Json]:
 def review_comments(truth: RepositoryTruth, asked: Asked) -> list[Json]:
     """The comments on lines of the diffs of all pull requests."""
     return _asked_for([said for pull in _pulls(truth) for said in pull.review_comments], asked)
+
+
+def issue_comment(truth: RepositoryTruth, asked: Asked, match: "re.Match[str]") -> Json:
+    return _one_of(issue_comments(truth, asked), match)
+
+
+def review_comment(truth: RepositoryTruth, asked: Asked, match: "re.Match[str]") -> Json:
+    return _one_of(review_comments(truth, asked), match)
+
+
+def _one_of(comments: list[Json], match: "re.Match[str]") -> Json:
+    found = next((comment for comment in comments if comment["id"] == int(match[1])), None)
+    if found is None:
+        raise Refusal(404, "Not Found")
+    return found
 
 
 def release(truth: RepositoryTruth, asked: Asked, match: "re.Match[str]") -> Json:

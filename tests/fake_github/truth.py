@@ -88,6 +88,8 @@ class RepositoryTruth:
     commits: list[Json] = field(default_factory=list)
     parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Of each commit of the default branch, which a push does not tell."""
+    gone: dict[int, "tuple[RepositoryTruth, int] | None"] = field(default_factory=dict)
+    """Issues that were deleted, by number, and where those went that were transferred."""
 
     @property
     def full_name(self) -> str:
@@ -175,26 +177,28 @@ class Folding:
         pull.reviews[review["id"]] = review
 
     def _pull_request_review_comment(self, payload: Json, sent: Sent) -> None:
-        self._touched(payload).review_comments.append(payload["comment"])
+        _say(self._touched(payload).review_comments, payload)
 
     def _pull_request_review_thread(self, payload: Json, sent: Sent) -> None:
         self._touched(payload)
 
     def _issue_comment(self, payload: Json, sent: Sent) -> None:
-        issue, comment = payload["issue"], payload["comment"]
+        issue = payload["issue"]
         if "pull_request" in issue:
             pull = self._pulls[issue["number"]]
-            pull.comments.append(comment)
+            _say(pull.comments, payload)
             pull.json = {**pull.json, "updated_at": issue["updated_at"], "comments": len(pull.comments)}
             return
         said = self.truth.issue_comments.setdefault(issue["number"], [])
-        said.append(comment)
+        _say(said, payload)
         self.truth.issues[issue["number"]] = {**issue, "comments": len(said)}
 
     def _issues(self, payload: Json, sent: Sent) -> None:
         issue = payload["issue"]
         if payload["action"] == "deleted":
             self.truth.issues.pop(issue["number"], None)
+            self.truth.issue_comments.pop(issue["number"], None)
+            self.truth.gone[issue["number"]] = None
         else:
             self.truth.issues[issue["number"]] = issue
 
@@ -210,7 +214,10 @@ class Folding:
         self.truth.runs[payload["workflow_run"]["id"]] = payload["workflow_run"]
 
     def _release(self, payload: Json, sent: Sent) -> None:
-        self.truth.releases[payload["release"]["id"]] = payload["release"]
+        if payload["action"] == "deleted":
+            self.truth.releases.pop(payload["release"]["id"], None)
+        else:
+            self.truth.releases[payload["release"]["id"]] = payload["release"]
 
     def _touched(self, payload: Json) -> PullRequestTruth:
         pull = self._pulls[payload["pull_request"]["number"]]
@@ -220,6 +227,12 @@ class Folding:
     def _note(self, pull: PullRequestTruth, kind: str, sent: Sent, *, actor: Json | None, **more: Any) -> None:
         at = own_time(sent.at, pull.number, kind, sent.at)
         pull.timeline.append(Happening(f"{kind}_{sent.guid}", kind, at, actor, more))
+
+
+def _say(said: list[Json], payload: Json) -> None:
+    """A comment is made, changed or deleted."""
+    others = [comment for comment in said if comment["id"] != payload["comment"]["id"]]
+    said[:] = others if payload["action"] == "deleted" else [*others, payload["comment"]]
 
 
 KINDS = {

@@ -5,9 +5,11 @@ import re
 import pytest
 from django.db import DatabaseError, connection
 from django.test import Client, override_settings
+from django.utils import timezone
 
-from apps.activity.models import Change
-from tests.api.conftest import make_delivery
+from apps.activity.models import Change, Repository
+from apps.integrations.models import SyncLog
+from tests.api.conftest import API, make_delivery, make_drift
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +32,17 @@ def test_the_tables_and_the_counters_of_the_door() -> None:
     assert value_of(text, "tformance_delivery_lag_seconds") >= 0
     assert value_of(text, "tformance_changes_waiting") == 1
     assert "tformance_door_answers_total" in text
+
+
+def test_the_drift_of_the_last_run_that_is_over() -> None:
+    Repository.objects.create(github_id=API, full_name="acme/api")
+    make_drift(missing=9)
+    over = make_drift(checked=50, missing=2)
+    SyncLog.objects.update(status="succeeded", finished_at=timezone.now())
+    make_drift(missing=7)
+    text = Client().get("/metrics").content.decode()
+    assert value_of(text, 'tformance_drift{count="missing",stream="pull_requests"}') == over.missing
+    assert value_of(text, 'tformance_drift{count="checked",stream="pull_requests"}') == over.checked
 
 
 def test_a_database_that_is_down_is_a_number_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.enriching import IN_ENRICHING
 from tests.mutations.reading_github import IN_READING_GITHUB
+from tests.mutations.reconciling import IN_RECONCILING
 from tests.mutations.reconciling_repositories import IN_RECONCILING_REPOSITORIES
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.sweeping_deliveries import IN_SWEEPING_DELIVERIES
@@ -282,6 +283,7 @@ MUTATIONS = (
     *IN_READING_GITHUB,
     *IN_RECONCILING_REPOSITORIES,
     *IN_ENRICHING,
+    *IN_RECONCILING,
     *IN_STARTING_WALKS,
     *IN_SWEEPING_DELIVERIES,
     *IN_WALKING_DEPLOYMENTS,

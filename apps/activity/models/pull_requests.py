@@ -1,5 +1,8 @@
 """Rows of pull requests, their history and commits, reviews and review comments."""
 
+from datetime import timedelta
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -95,6 +98,9 @@ class PullRequestEvent(models.Model):
     class Source(models.TextChoices):
         WEBHOOK = "webhook"
         API = "api"
+
+    SAME: ClassVar = timedelta(seconds=10)
+    """A webhook knows an event only by the pull request's `updated_at`, which may lag behind the event's own time."""
 
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
     number = models.IntegerField()

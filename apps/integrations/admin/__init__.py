@@ -1,5 +1,5 @@
-"""History in the admin: what is read, and having more of it read; and what was missed of deliveries."""
+"""In the admin: history and having more of it read, what was missed of deliveries, and how far the tables were off."""
 
-from apps.integrations.admin import backfills, sweeps, targets
+from apps.integrations.admin import backfills, drift, sweeps, targets
 
-__all__ = ["backfills", "sweeps", "targets"]
+__all__ = ["backfills", "drift", "sweeps", "targets"]

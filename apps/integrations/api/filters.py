@@ -1,10 +1,14 @@
-"""What backfills can be narrowed by."""
+"""What backfills and drift can be narrowed by."""
+
+from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
 
 from apps.activity.identity import is_id
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, Drift
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_of
 
 
 class BackfillFilter(django_filters.FilterSet):
@@ -23,3 +27,31 @@ class BackfillFilter(django_filters.FilterSet):
         if is_id(value):
             return rows.filter(repository=int(value))
         return rows.filter(repository__full_name__iexact=value)
+
+
+class DriftFilter(django_filters.FilterSet):
+    """Drift by what was read, and of whom."""
+
+    repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
+    team = django_filters.CharFilter(method="of_team", help_text="Slug: only repositories that the team tracks.")
+    stream = django_filters.MultipleChoiceFilter(choices=Backfill.Stream.choices, help_text="Repeat it for several.")
+    latest = django_filters.BooleanFilter(method="only_latest", help_text="Only the last of each stream.")
+
+    class Meta:
+        model = Drift
+        fields = ("repository", "team", "stream", "latest")
+
+    def in_repository(self, rows: QuerySet[Drift], name: str, value: str) -> QuerySet[Drift]:
+        if is_id(value):
+            return rows.filter(repository_sync__repository=int(value))
+        return rows.filter(repository_sync__repository__full_name__iexact=value)
+
+    def of_team(self, rows: QuerySet[Drift], name: str, slug: str) -> QuerySet[Drift]:
+        """Of a team that the user cannot see there is nothing, as of one that does not exist."""
+        teams = Team.objects.visible_to(self.request.user).filter(slug=slug)
+        tracked = repositories_of(Team.objects.filter(pk__in=teams.values("pk"))).order_by()
+        return rows.filter(repository_sync__repository__in=tracked.values("pk"))
+
+    def only_latest(self, rows: Any, name: str, is_wanted: bool) -> QuerySet[Drift]:
+        found: QuerySet[Drift] = rows.newest() if is_wanted else rows
+        return found

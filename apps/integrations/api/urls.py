@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.integrations.api import views
+from apps.integrations.api import drift, views
 
 urlpatterns = [
     path("backfills/", views.BackfillsView.as_view(), name="backfill-list"),
@@ -11,4 +11,8 @@ urlpatterns = [
     path("backfills/<int:pk>/resume/", views.ResumeView.as_view(), name="backfill-resume"),
     path("backfills/<int:pk>/cancel/", views.CancelView.as_view(), name="backfill-cancel"),
     path("backfills/<int:pk>/retry/", views.RetryView.as_view(), name="backfill-retry"),
+    path("drift/", drift.DriftsView.as_view(), name="drift-list"),
+    path("drift/<int:pk>/", drift.DriftView.as_view(), name="drift-detail"),
+    # What is known of a repository beside its facts is known here, above the apps that keep them.
+    path("repositories/<int:github_id>/", drift.RepositoryWithDriftView.as_view(), name="repository-detail"),
 ]

@@ -26,8 +26,8 @@ class LostClaim(Exception):  # noqa: N818  says what happened
 class Claimed:
     """A walk that this worker holds until its lease runs out, and where it is.
 
-    `was_dropped`: it was taken over from a worker that was never heard of again. `sync_id`: the RepositorySync that
-    it is a part of.
+    `was_dropped`: it was taken over from a worker that was never heard of again. `sync_id`: the reconciliation whose
+    drift it measures, if it is a part of one.
     """
 
     id: int

@@ -22,6 +22,7 @@ from apps.integrations.backfill.words import storable
 from apps.integrations.github.reading import EPOCH
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import LEASE
+from apps.integrations.reconciliation.drift.counting import count_drift
 
 LONGEST_WAIT_S = 12.0
 
@@ -29,10 +30,14 @@ LONGEST_WAIT_S = 12.0
 def keep(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> Claimed:
     """Record the page's facts and move the cursor behind it, or end the walk; the claim as it is then.
 
+    A walk that is part of a reconciliation first has it counted how far our tables are off.
     LostClaim if the walk is somebody else's by now: then nothing is kept. TimeIsUp after 12 s.
     """
     with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
-        record([evidence(Source(kind="api", key=f"backfill {claimed.id}"), page.facts)])
+        source = Source(kind="api", key=f"backfill {claimed.id}")
+        if claimed.sync_id is not None:
+            count_drift(page.facts, repository_sync_id=claimed.sync_id, source=source)
+        record([evidence(source, page.facts)])
         if page.cursor is None:
             _end(page, claimed, progress=progress, reader=reader)
         else:

@@ -2,6 +2,7 @@
 
 from apps.integrations.models.backfills import Backfill
 from apps.integrations.models.credentials import AppPrivateKey
+from apps.integrations.models.drifts import DriftedEntity, StreamCount
 from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
 from apps.integrations.models.listings import Listing
 from apps.integrations.models.sweeps import DeliverySweep, MissedDelivery
@@ -12,11 +13,13 @@ __all__ = [
     "Backfill",
     "DeliverySweep",
     "Drift",
+    "DriftedEntity",
     "Enrichment",
     "EnrichmentAttempt",
     "Listing",
     "MissedDelivery",
     "RepositorySync",
+    "StreamCount",
     "StreamMark",
     "SyncLog",
 ]

@@ -1,7 +1,7 @@
 """Reconciliation: which runs there are, how each repository fares in them, and how far off our tables were."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from apps.activity.models import Installation, Repository
 from apps.teams.models import Team
+from apps.teams.visibility import repositories_visible_to
 
 LEASE = timedelta(seconds=75)
 """Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""
@@ -128,6 +129,23 @@ class RepositorySync(models.Model):
         return f"{self.repository} in {self.sync}"
 
 
+class DriftQuerySet(models.QuerySet["Drift"]):
+    """How far off streams were."""
+
+    def visible_to(self, user: Any) -> "DriftQuerySet":
+        """Those of the repositories that the user may see."""
+        return self.filter(repository_sync__repository__in=repositories_visible_to(user).order_by().values("pk"))
+
+    def newest(self) -> "DriftQuerySet":
+        """Of each stream of a repository, what the last run that read it found."""
+        later = Drift.objects.filter(
+            stream=models.OuterRef("stream"),
+            repository_sync__repository=models.OuterRef("repository_sync__repository"),
+            repository_sync__gt=models.OuterRef("repository_sync"),
+        )
+        return self.filter(~models.Exists(later))
+
+
 class Drift(models.Model):
     """How far our tables were off in one stream of one repository, as a run found them before it repaired them."""
 
@@ -139,6 +157,8 @@ class Drift(models.Model):
     repaired = models.IntegerField(db_default=0, help_text="missing or stale ones that are right now")
     deleted = models.IntegerField(db_default=0, help_text="those that we had and GitHub has no more")
     roads = models.JSONField(default=dict, blank=True, help_text="by which road the missing ones came back, counted")
+
+    objects = DriftQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

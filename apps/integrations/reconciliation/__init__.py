@@ -1,1 +1,1 @@
-"""Comparing what is here with what GitHub has, and repairing it."""
+"""Comparing what is here with what GitHub has, and repairing the difference."""

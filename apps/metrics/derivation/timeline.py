@@ -3,14 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from apps.activity.models import PullRequestEvent
 
 Kind = PullRequestEvent.Kind
 
-SAME_EVENT = timedelta(seconds=10)
-"""A webhook knows an event only by the pull request's `updated_at`, which may lag behind the event's own time."""
+SAME_EVENT = PullRequestEvent.SAME
 
 
 @dataclass(frozen=True, slots=True)

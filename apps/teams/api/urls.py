@@ -6,7 +6,6 @@ from apps.teams.api import repositories, views
 
 urlpatterns = [
     path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
-    path("repositories/<int:github_id>/", repositories.RepositoryView.as_view(), name="repository-detail"),
     path("teams/", views.TeamsView.as_view(), name="team-list"),
     path("teams/<slug:slug>/", views.TeamView.as_view(), name="team-detail"),
     path("teams/<slug:slug>/members/", views.MembersView.as_view(), name="team-members"),

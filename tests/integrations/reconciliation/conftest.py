@@ -1,15 +1,19 @@
-"""An instance whose GitHub is the fake one: settings, credentials, and everybody at work."""
+"""The cast: an instance whose GitHub is the fake one, repositories that webhooks told of, and workers who compare."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from apps.integrations.github.access import github
+from apps.activity.models import Repository
+from apps.integrations.github.access import GitHubAccess, github
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.using import ACME, Clock, forget_everything
+from tests.fake_github.using import ACME, WEB, Clock, forget_everything
+from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.lively import lively
 from tests.integrations.reconciliation.everybody import forget_messages
 
 
@@ -28,3 +32,30 @@ def hub(clock: Clock, settings: Any) -> Iterator[FakeGitHub]:
     github.cache_clear()
     forget_messages()
     forget_everything()
+
+
+@pytest.fixture
+def api(db: None, fake: FakeGitHub) -> Repository:
+    """`acme/api`, which GitHub has, as our tables know it before anything of it was told."""
+    install()
+    return reach()
+
+
+@pytest.fixture
+def web(api: Repository, fake: FakeGitHub) -> Repository:
+    """`acme/web`, where everything looks a little different each time."""
+    lively(fake.world)
+    return reach("acme/web", WEB)
+
+
+@pytest.fixture(params=["api", "web"])
+def either(request: pytest.FixtureRequest, api: Repository, web: Repository) -> Repository:
+    """Each of them in turn."""
+    return {"api": api, "web": web}[request.param]
+
+
+@pytest.fixture
+def crew(worker: GitHubAccess) -> Iterator[Crew]:
+    forget_messages()
+    yield Crew(access=worker)
+    forget_messages()

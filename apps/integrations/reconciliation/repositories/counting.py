@@ -22,10 +22,10 @@ from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.github.probes import COMMITS
 from apps.integrations.models import Backfill, RepositorySync
+from apps.integrations.reconciliation.deletions.finding import count_again, find_deleted
 from apps.integrations.reconciliation.repositories import bell, following
 from apps.integrations.reconciliation.repositories.claiming import Claimed, change, claim_walked, end, put_back
 from apps.integrations.reconciliation.repositories.deciding import Here, is_missing
-from apps.integrations.reconciliation.repositories.finding_deleted import count_again, find_deleted
 from apps.integrations.reconciliation.repositories.knowing import what_is_here, with_heads
 from apps.integrations.reconciliation.repositories.looking import REREAD, UNTOLD, reread_at
 from apps.integrations.reconciliation.repositories.marks import Mark, keep_marks

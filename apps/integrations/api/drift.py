@@ -1,0 +1,122 @@
+"""Drift over the API: how far our tables were off, stream by stream, before a run repaired them."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import generics, serializers
+
+from apps.activity.api.serializers import RepositoryDetailSerializer, RepositoryLabelSerializer
+from apps.activity.models import Repository
+from apps.integrations.api.filters import DriftFilter
+from apps.integrations.models import Drift, DriftedEntity
+from apps.rest.pages import NewestFirst
+from apps.rest.parameters import OnlyKnownParameters
+from apps.teams.api.repositories import RepositoryView
+
+MOST_SHOWN = 500
+
+
+class DriftOfStreamSerializer(serializers.ModelSerializer[Drift]):
+    """How far a stream was off when a run read it, counted in entities: a pull request, a review, a commit, …"""
+
+    run = serializers.CharField(source="repository_sync.sync.sync_id", help_text="Such as `nightly:2026-03-02`.")
+    begun_at = serializers.DateTimeField(source="repository_sync.created_at")
+    checked = serializers.IntegerField(help_text="Entities that GitHub showed.")
+    missing = serializers.IntegerField(help_text="Those of them that were not here.")
+    stale = serializers.IntegerField(help_text="Those that were here otherwise.")
+    repaired = serializers.IntegerField(help_text="Missing or stale ones that are right now.")
+    deleted = serializers.IntegerField(help_text="Those that were here and that GitHub has no more.")
+    roads = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="By which road the missing ones came back: `reconciliation`, `sweep`, `redelivery`.",
+    )
+
+    class Meta:
+        model = Drift
+        fields = ("id", "run", "begun_at", "stream", "checked", "missing", "stale", "repaired", "deleted", "roads")
+        read_only_fields = fields
+
+
+class DriftSerializer(DriftOfStreamSerializer):
+    """The same, with its repository."""
+
+    repository = RepositoryLabelSerializer(source="repository_sync.repository")
+
+    class Meta(DriftOfStreamSerializer.Meta):
+        fields = ("id", "repository", *DriftOfStreamSerializer.Meta.fields[1:])  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+
+class DriftedEntitySerializer(serializers.ModelSerializer[DriftedEntity]):
+    """One that was off."""
+
+    class Meta:
+        model = DriftedEntity
+        fields = ("entity", "key", "finding")
+        read_only_fields = fields
+
+
+class DriftDetailSerializer(DriftSerializer):
+    """The same, and what was off."""
+
+    entities = serializers.SerializerMethodField()
+
+    class Meta(DriftSerializer.Meta):
+        fields = (*DriftSerializer.Meta.fields, "entities")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(DriftedEntitySerializer(many=True))
+    def get_entities(self, drift: Drift) -> Any:
+        """What was off, by the keys of its provenance; the first 500."""
+        rows = DriftedEntity.objects.filter(repository_sync=drift.repository_sync_id, stream=drift.stream)
+        return DriftedEntitySerializer(rows.order_by("entity", "key")[:MOST_SHOWN], many=True).data
+
+
+class RepositoryWithDriftSerializer(RepositoryDetailSerializer):
+    """A repository, what is complete of it, and how far it was off."""
+
+    drift = serializers.SerializerMethodField()
+
+    class Meta(RepositoryDetailSerializer.Meta):
+        fields = (*RepositoryDetailSerializer.Meta.fields, "drift")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(DriftOfStreamSerializer(many=True))
+    def get_drift(self, repository: Repository) -> Any:
+        """What the last run that read each stream found; empty until one did."""
+        rows = Drift.objects.filter(repository_sync__repository=repository).select_related("repository_sync__sync")
+        return DriftOfStreamSerializer(rows.newest().order_by("stream"), many=True).data
+
+
+class OfDrift(OnlyKnownParameters, generics.GenericAPIView[Drift]):
+    """Drift of repositories that the user may see; another's is not there."""
+
+    queryset = Drift.objects.none()
+    serializer_class = DriftSerializer
+
+    def get_queryset(self) -> QuerySet[Drift]:
+        rows = Drift.objects.visible_to(self.request.user)
+        return rows.select_related("repository_sync__repository", "repository_sync__sync")
+
+
+@extend_schema_view(get=extend_schema(tags=["activity"], summary="Drift, newest first"))
+class DriftsView(OfDrift, generics.ListAPIView[Drift]):
+    """How far our tables were off, run by run and stream by stream, before they were repaired."""
+
+    filterset_class = DriftFilter
+    pagination_class = NewestFirst
+
+
+@extend_schema_view(get=extend_schema(tags=["activity"], summary="The drift of a stream in a run"))
+class DriftView(OfDrift, generics.RetrieveAPIView[Drift]):
+    """One stream in one run, with what was off."""
+
+    serializer_class = DriftDetailSerializer
+
+
+@extend_schema_view(get=extend_schema(tags=["activity"], summary="A repository and what is complete of it"))
+class RepositoryWithDriftView(RepositoryView):
+    """One repository, with the stretches of time in which each stream is complete, and how far each was off."""
+
+    serializer_class = RepositoryWithDriftSerializer

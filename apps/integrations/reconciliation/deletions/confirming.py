@@ -1,0 +1,60 @@
+"""Confirming suspects: GitHub is asked for each by itself, and what it has no more is marked as deleted."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from apps import watchdog
+from apps.activity.drift import Entity
+from apps.activity.facts import Source, evidence
+from apps.activity.record import entity_key, record
+from apps.integrations.models import DriftedEntity, StreamCount
+from apps.integrations.reconciliation.deletions.countable import Countable
+from apps.integrations.reconciliation.deletions.looking import Looking
+from apps.integrations.reconciliation.drift.counting import add, find
+
+MOST_AT_ONCE = 10
+LONGEST_WAIT_S = 6.0
+
+
+def confirm_some(count: StreamCount, of: Countable, *, looking: Looking, deadline_s: float) -> None:
+    """Ask for the next suspects, one by one, and mark those as deleted that are gone; at least one of them.
+
+    Only if GitHub still shows the repository afterwards. Marks and progress are kept in one transaction.
+    """
+    suspects: list[int] = count.place["suspects"]
+    asked, gone = list[int](), list[int]()
+    for key, row in _rows(of, suspects[:MOST_AT_ONCE], repository_id=looking.repository_id):
+        asked.append(key)
+        if row is not None and looking.is_gone(of, row):
+            gone.append(row.pk)
+        if time.monotonic() >= deadline_s:
+            break
+    at = looking.confirm_repository() if gone else None
+    then = {**count.place, "suspects": suspects[len(asked) :]}
+    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+        if at is not None:
+            _mark(count, of, gone, at=at)
+        StreamCount.objects.filter(pk=count.pk).update(place=then)
+    count.place = then
+
+
+def _rows(of: Countable, keys: Sequence[int], *, repository_id: int) -> list[tuple[int, Any]]:
+    """Each key with its row, None where a webhook told of its deletion meanwhile."""
+    found = of.here(repository_id).filter(**{f"{of.key}__in": keys})
+    by_key = {getattr(row, of.key): row for row in found}
+    return [(key, by_key.get(key)) for key in keys]
+
+
+def _mark(count: StreamCount, of: Countable, gone: Sequence[int], *, at: datetime) -> None:
+    """Nobody says when it was deleted: by now. What is marked already, by a webhook, does not count again."""
+    repository_id, sync_id = count.repository_sync.repository_id, count.repository_sync_id
+    rows = of.here(repository_id).filter(pk__in=gone).order_by("pk").select_for_update()
+    told = [of.tombstone(row, at) for row in rows]
+    entities = [Entity(fact.entity, entity_key(fact)) for fact in told]
+    find(dict.fromkeys(entities, DriftedEntity.Finding.DELETED), repository_sync_id=sync_id)
+    add({count.stream: {"deleted": len(told)}}, repository_sync_id=sync_id)
+    record([evidence(Source(kind="api", key=f"reconciliation {sync_id}"), told)])

@@ -1,0 +1,114 @@
+"""What is counted, stream by stream: our rows of it, where GitHub lists it, and what says that one is deleted."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Model, QuerySet
+
+from apps.activity.facts import Fact, IssueCommentDeleted, IssueDeleted, ReleaseDeleted, ReviewCommentDeleted
+from apps.activity.models import Issue, IssueComment, Release, ReviewComment
+from apps.integrations.models import Backfill
+
+Stream = Backfill.Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Countable:
+    """A stream that can be counted.
+
+    `key` is the column by which GitHub is asked for one of it at `path`, `made` the one that says since when it shows.
+    """
+
+    noun: str
+    entity: str
+    model: type[Model]
+    path: str
+    tombstone: Callable[[Any, datetime], Fact]
+    key: str = "github_id"
+    made: str = "created_at"
+    excluded: Mapping[str, Any] = field(default_factory=dict)
+    order: Mapping[str, str] = field(default_factory=dict)
+    most_pages: int = 300
+    needs_issues: bool = False
+    """GitHub shows none of it while the repository has its issues switched off."""
+
+    def here(self, repository_id: int) -> QuerySet[Any]:
+        """Our rows that somebody described and nobody deleted."""
+        rows = self.model._default_manager.filter(repository=repository_id, deleted_at__isnull=True)
+        return rows.exclude(stamp="")
+
+    def countable(self, repository_id: int, *, until: datetime) -> QuerySet[Any]:
+        """Those of them that GitHub must have counted."""
+        rows = self.here(repository_id).filter(**{f"{self.made}__lte": until})
+        return rows.exclude(**self.excluded) if self.excluded else rows
+
+    def known(self, repository_id: int, keys: Collection[int]) -> QuerySet[Any]:
+        """Our rows of these keys, deleted or not."""
+        return self.model._default_manager.filter(repository=repository_id, **{f"{self.key}__in": keys})
+
+
+def _issue_deleted(row: Issue, at: datetime) -> Fact:
+    return IssueDeleted(repository_id=row.repository_id, number=row.number, deleted_at=at)
+
+
+def _issue_comment_deleted(row: IssueComment, at: datetime) -> Fact:
+    return IssueCommentDeleted(
+        github_id=row.github_id, repository_id=row.repository_id, number=row.number, deleted_at=at
+    )
+
+
+def _review_comment_deleted(row: ReviewComment, at: datetime) -> Fact:
+    return ReviewCommentDeleted(
+        github_id=row.github_id, repository_id=row.repository_id, number=row.number, deleted_at=at
+    )
+
+
+def _release_deleted(row: Release, at: datetime) -> Fact:
+    return ReleaseDeleted(github_id=row.github_id, repository_id=row.repository_id, deleted_at=at)
+
+
+_BY_CREATION = {"sort": "created"}
+COUNTABLES: Mapping[str, Countable] = {
+    Stream.ISSUES.value: Countable(
+        noun="issue",
+        entity="issue",
+        model=Issue,
+        path="/issues",
+        tombstone=_issue_deleted,
+        key="number",
+        needs_issues=True,
+    ),
+    Stream.RELEASES.value: Countable(
+        noun="release",
+        entity="release",
+        model=Release,
+        path="/releases",
+        tombstone=_release_deleted,
+        made="published_at",
+        excluded={"is_draft": True},  # GitHub hides drafts from whoever may not write: they would all seem deleted
+        most_pages=100,
+    ),
+    Stream.ISSUE_COMMENTS.value: Countable(
+        noun="issue comment",
+        entity="issue_comment",
+        model=IssueComment,
+        path="/issues/comments",
+        tombstone=_issue_comment_deleted,
+        order=_BY_CREATION,
+        needs_issues=True,
+    ),
+    Stream.REVIEW_COMMENTS.value: Countable(
+        noun="review comment",
+        entity="review_comment",
+        model=ReviewComment,
+        path="/pulls/comments",
+        tombstone=_review_comment_deleted,
+        order=_BY_CREATION,
+    ),
+}
+"""In the order in which they are counted: who deletes an issue deletes what was said on it.
+
+Nobody deletes a pull request or a commit. Deployments and runs can be deleted; no fact says so, and no webhook.
+"""

@@ -1,0 +1,1 @@
+"""How far off our tables were, stream by stream, before a run repaired them."""

@@ -1,0 +1,92 @@
+"""Counting drift: what a page of a walk shows, compared with our tables before it is recorded."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps import prepared
+from apps.activity.drift import Entity, measure
+from apps.activity.facts import Fact, Source
+from apps.integrations.models import DriftedEntity
+from apps.integrations.reconciliation.drift.streams import STREAM_OF_ENTITY
+
+ON_ITS_WAY = timedelta(minutes=5)
+"""So young, something may be here before its webhook was: what is missing or stale of it is no drift yet."""
+RECONCILIATION = "reconciliation"
+"""The road by which a walk brings what was missing."""
+Finding = DriftedEntity.Finding
+COUNTS = ("checked", "missing", "stale", "repaired", "deleted")
+Counts = Mapping[str, Mapping[str, int]]
+"""By stream: how much is added to each column of its Drift."""
+
+_SEEN_BEFORE = """
+SELECT seen.entity, seen.key FROM unnest(%s::text[], %s::text[]) AS seen (entity, key)
+JOIN activity_provenance AS told USING (entity, key)
+WHERE told.source = %s AND told.source_key = %s
+"""
+_FIND = """
+INSERT INTO integrations_driftedentity (repository_sync_id, stream, entity, key, finding)
+SELECT %s, found.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS found (stream, entity, key, finding)
+ORDER BY found.entity, found.key
+ON CONFLICT (repository_sync_id, entity, key) DO NOTHING
+RETURNING stream, finding
+"""
+_ADD = """
+INSERT INTO integrations_drift AS kept (repository_sync_id, stream, checked, missing, stale, repaired, deleted, roads)
+SELECT %s, found.stream, found.checked, found.missing, found.stale, found.repaired, found.deleted,
+    CASE WHEN found.missing > 0 THEN jsonb_build_object('reconciliation', found.missing) ELSE '{}' END
+FROM unnest(%s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
+    AS found (stream, checked, missing, stale, repaired, deleted)
+ORDER BY found.stream
+ON CONFLICT (repository_sync_id, stream) DO UPDATE SET
+    checked = kept.checked + excluded.checked, missing = kept.missing + excluded.missing,
+    stale = kept.stale + excluded.stale, repaired = kept.repaired + excluded.repaired,
+    deleted = kept.deleted + excluded.deleted,
+    roads = CASE WHEN excluded.missing > 0 THEN kept.roads || jsonb_build_object('reconciliation',
+        coalesce((kept.roads->>'reconciliation')::int, 0) + excluded.missing) ELSE kept.roads END
+"""
+
+
+def count_drift(facts: Iterable[Fact], *, repository_sync_id: int, source: Source) -> None:
+    """Add to the run's drift what the facts show, in the transaction that records them afterwards.
+
+    An entity that the walk met before, told by its provenance, is not checked again; one that is off counts once in
+    the run. Whatever is off is right once the facts are recorded: it counts as repaired.
+    """
+    measured = measure(facts, settled_before=timezone.now() - ON_ITS_WAY)
+    counts: dict[str, Counter[str]] = {}
+    for entity in measured.seen - _seen_before(measured.seen, source=source):
+        counts.setdefault(STREAM_OF_ENTITY[entity.kind], Counter())["checked"] += 1
+    findings = dict.fromkeys(measured.missing, Finding.MISSING) | dict.fromkeys(measured.stale, Finding.STALE)
+    for stream, finding in find(findings, repository_sync_id=repository_sync_id):
+        counts.setdefault(stream, Counter()).update((finding, "repaired"))
+    add(counts, repository_sync_id=repository_sync_id)
+
+
+def find(findings: Mapping[Entity, DriftedEntity.Finding], *, repository_sync_id: int) -> list[tuple[str, str]]:
+    """Keep which entities are off; stream and finding of those that the run did not know of yet."""
+    if not findings:
+        return []
+    streams = [STREAM_OF_ENTITY[entity.kind] for entity in findings]
+    kinds, keys = [entity.kind for entity in findings], [entity.key for entity in findings]
+    values = [finding.value for finding in findings.values()]
+    return [
+        (stream, finding) for stream, finding in prepared.run(_FIND, [repository_sync_id, streams, kinds, keys, values])
+    ]
+
+
+def add(counts: Counts, *, repository_sync_id: int) -> None:
+    """Add to the Drift of each stream, which is there from then on."""
+    if counts:
+        columns = [[counts[stream].get(name, 0) for stream in counts] for name in COUNTS]
+        prepared.run(_ADD, [repository_sync_id, list(counts), *columns])
+
+
+def _seen_before(entities: frozenset[Entity], *, source: Source) -> set[Entity]:
+    if not entities:
+        return set()
+    kinds, keys = zip(*entities, strict=True)
+    found = prepared.run(_SEEN_BEFORE, [list(kinds), list(keys), source.kind, source.key])
+    return {Entity(kind, key) for kind, key in found}

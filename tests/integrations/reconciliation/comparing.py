@@ -1,0 +1,65 @@
+"""A run of reconciliation as a test makes it: every stream of a repository is walked, and what drifted is looked at."""
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Any
+
+from apps.activity.models import Repository
+from apps.activity.record import record
+from apps.integrations.backfill.walks import WALKS
+from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
+from apps.integrations.story.telling import Sent
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME
+from tests.integrations.backfill.crew import Crew
+from tests.integrations.translating import told
+
+RUNS, TOGETHER = count(1), 20
+STREAMS: tuple[str, ...] = tuple(Backfill.Stream.values)
+
+
+def told_of(fake: FakeGitHub, repository_id: int) -> list[Sent]:
+    """Every webhook of the repository."""
+    return [sent for sent in fake.world.deliveries() if sent.payload["repository"]["id"] == repository_id]
+
+
+def deliver(deliveries: Iterable[Sent]) -> None:
+    """Record what these webhooks tell, some together, as workers do."""
+    pieces = told(deliveries)
+    for start in range(0, len(pieces), TOGETHER):
+        record(pieces[start : start + TOGETHER])
+
+
+def begin_sync(repository: Repository) -> RepositorySync:
+    """The repository in a run of its own."""
+    run = SyncLog.objects.create(sync_id=f"manual:{next(RUNS)}", cause=SyncLog.Cause.MANUAL, status="running")
+    return RepositorySync.objects.create(
+        sync=run, repository=repository, installation_id=ACME, state=RepositorySync.State.WALKING
+    )
+
+
+def walk(crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAMS, **about: Any) -> list[Backfill]:
+    """Walk the streams for the run, each to its end."""
+    return [
+        crew.advance(
+            Backfill.objects.create(
+                repository=sync.repository,
+                stream=stream,
+                sync=sync,
+                **{"page_size": WALKS[stream].page_size, **about},
+            )
+        )
+        for stream in streams
+    ]
+
+
+def drift_of(sync: RepositorySync, *names: str) -> dict[str, tuple[int, ...]]:
+    """By stream: how many were missing and stale, or what else is named."""
+    rows = Drift.objects.filter(repository_sync=sync).order_by("stream")
+    return {row.stream: tuple(getattr(row, name) for name in names or ("missing", "stale")) for row in rows}
+
+
+def drifted(sync: RepositorySync) -> set[tuple[str, str, str]]:
+    """What was off: kind, key and how."""
+    rows = DriftedEntity.objects.filter(repository_sync=sync)
+    return set(rows.values_list("entity", "key", "finding"))

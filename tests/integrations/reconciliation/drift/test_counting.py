@@ -1,0 +1,136 @@
+"""Drift is counted with the page that shows it: once, whatever happens to the worker and however often it is met."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+
+from apps.activity.models import PullRequest, Repository
+from apps.integrations.backfill import keeping
+from apps.integrations.models import Backfill, Drift
+from apps.integrations.reconciliation.drift.roads import Recovered, add_roads
+from apps.integrations.reconciliation.drift.streams import STREAM_OF_EVENT
+from apps.webhooks.registry import Unrouted, route
+from tests.emptying import empty
+from tests.fake_github.generated import Generated
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import API
+from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.installed import backfill
+from tests.integrations.backfill.meanwhile import during_page
+from tests.integrations.reconciliation.comparing import begin_sync, deliver, drift_of, drifted, told_of, walk
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PULLS = ("pull_requests",)
+COUNTS = ("checked", "missing", "stale", "repaired")
+
+
+def test_where_nothing_was_told_everything_is_missing_and_repaired(crew: Crew, api: Repository) -> None:
+    sync = begin_sync(api)
+    walk(crew, sync, streams=PULLS)
+    [row] = Drift.objects.filter(repository_sync=sync)
+    reviews = sum(kind == "review" for kind, _, _ in drifted(sync))
+    assert (row.checked, row.missing, row.repaired, row.stale) == (30 + reviews, 30 + reviews, 30 + reviews, 0)
+    assert row.roads == {"reconciliation": row.missing}
+
+
+def test_a_walk_of_no_run_measures_nothing(crew: Crew, api: Repository) -> None:
+    crew.advance(backfill(api))
+    assert PullRequest.objects.count() == 30
+    assert not Drift.objects.exists()
+
+
+def test_a_page_that_is_read_again_after_a_failure_counts_once(
+    crew: Crew, api: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies when the facts and the drift are written, just before the commit."""
+    whole = begin_sync(api)
+    walk(crew, whole, streams=PULLS)
+    expected = drift_of(whole, *COUNTS)
+    forget()
+    deaths = [1]
+
+    def die(name: str) -> None:
+        if name == "backfill.before_commit" and deaths:
+            deaths.pop()
+            raise DatabaseError("the worker is gone")
+
+    monkeypatch.setattr(keeping, "crash_point", die)
+    sync = begin_sync(api)
+    row = Backfill.objects.create(repository=api, stream="pull_requests", sync=sync, page_size=25)
+    while row.state != "done":
+        Backfill.objects.update(not_before=timezone.now() - timedelta(hours=1))
+        row = crew.advance(row)
+    assert not deaths
+    assert drift_of(sync, *COUNTS) == expected
+
+
+def forget() -> None:
+    """As if nothing of its pull requests had been read."""
+    names = ("event", "commit", "")
+    empty([*(f"activity_pullrequest{name}" for name in names), "activity_review", "activity_provenance"])
+
+
+def test_what_a_walk_meets_twice_is_checked_once_and_missing_once(
+    fake: FakeGitHub, crew: Crew, api: Repository
+) -> None:
+    """Sweeps overlap: what is updated during the first comes again in the second."""
+    truth = fake.world.repositories[API].pull_requests
+    assert isinstance(truth, Generated)
+    last = truth.ordered("updated_at")[-1][1]
+    fake.spoil(during_page(2, lambda: truth.edit(last, timezone.now(), title="Better")))
+    sync = begin_sync(api)
+    [row] = walk(crew, sync, streams=PULLS, page_size=10, since=timezone.now() - timedelta(days=3650))
+    assert row.items > 30
+    reviews = sum(kind == "review" for kind, _, _ in drifted(sync))
+    assert drift_of(sync, *COUNTS) == {"pull_requests": (30 + reviews, 30 + reviews, 0, 30 + reviews)}
+
+
+def test_what_two_walks_of_a_run_miss_counts_once(crew: Crew, api: Repository) -> None:
+    sync = begin_sync(api)
+    walk(crew, sync, streams=PULLS)
+    once = drift_of(sync)
+    forget()
+    walk(crew, sync, streams=PULLS)
+    assert drift_of(sync) == once
+
+
+def test_what_happened_just_now_has_not_drifted(fake: FakeGitHub, crew: Crew, api: Repository) -> None:
+    """Its webhook is on its way."""
+    deliver(told_of(fake, API))
+    truth = fake.world.repositories[API].pull_requests
+    assert isinstance(truth, Generated)
+    truth.edit(3, timezone.now() - timedelta(seconds=20), title="Better")
+    truth.edit(4, timezone.now() - timedelta(hours=1), title="Better")
+    sync = begin_sync(api)
+    walk(crew, sync, streams=PULLS)
+    assert drifted(sync) == {("pull_request", f"{API}:4", "stale")}
+    assert set(PullRequest.objects.filter(number__in=[3, 4]).values_list("title", flat=True)) == {"Better"}
+
+
+def test_what_came_back_by_other_roads_is_counted_beside(crew: Crew, api: Repository) -> None:
+    sync = begin_sync(api)
+    walk(crew, sync, streams=PULLS)
+    missing = Drift.objects.get().missing
+    told: list[Any] = [
+        Recovered(event="pull_request_review", road="sweep"),
+        Recovered(event="pull_request", road="sweep"),
+        Recovered(event="pull_request", road="redelivery"),
+        Recovered(event="push", road="sweep"),
+        Recovered(event="member", road="sweep"),
+    ]
+    add_roads(sync.pk, told)
+    add_roads(sync.pk, told[:1])
+    assert dict(Drift.objects.values_list("stream", "roads")) == {
+        "pull_requests": {"reconciliation": missing, "sweep": 3, "redelivery": 1},
+        "commits": {"sweep": 1},
+    }
+
+
+def test_every_event_with_a_stream_is_one_that_we_translate() -> None:
+    known = {"push": None, "pull_request_review_thread": "resolved", "workflow_run": "completed"}
+    for event in STREAM_OF_EVENT:
+        actions = (known.get(event, "created"), "opened", "submitted")
+        assert any(not isinstance(route(event, action), Unrouted) for action in actions), event
