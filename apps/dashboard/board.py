@@ -33,7 +33,7 @@ class Card:
     figure: Figure
     now: FigureReading
     before: FigureReading
-    doubts: tuple[str, ...]
+    doubt: str
 
     @property
     def has_percentiles(self) -> bool:
@@ -101,7 +101,7 @@ class Board:
     @property
     def completeness(self) -> str:
         """The same in a sentence, with what keeps it from being so."""
-        return in_words(self.complete, names=self.query.report.names, now=datetime.now(UTC))
+        return in_words(self.complete, report=self.query.report, now=datetime.now(UTC))
 
     @property
     def gaps(self) -> list[tuple[str, str]]:
@@ -117,9 +117,7 @@ def board_of(query: FigureQuery) -> Board:
     before = {reading.figure: reading for reading in read_figures(earlier)}
     complete = completeness_by_figure(query)
     doubts = doubts_about(complete, query=query)
-    cards = {
-        key: Card(figure=FIGURES[key], now=now[key], before=before[key], doubts=tuple(doubts[key])) for key in FIGURES
-    }
+    cards = {key: Card(figure=FIGURES[key], now=now[key], before=before[key], doubt=doubts[key]) for key in FIGURES}
     return Board(
         team=query.team,
         query=query,
@@ -138,18 +136,23 @@ def standing_of(complete: Completeness, *, is_partly: bool = False) -> str:
     return "old" if complete.is_stale(now=datetime.now(UTC)) else "fresh"
 
 
-def doubts_about(complete: Mapping[str, Completeness], *, query: FigureQuery) -> dict[str, list[str]]:
-    """What may be wrong with each figure, in few words. What holds for all of them alike, the board says once."""
+def doubts_about(complete: Mapping[str, Completeness], *, query: FigureQuery) -> dict[str, str]:
+    """What may be wrong with each figure, in few words; empty where nothing is, or the board says it of all of them."""
     names = query.report.names
-    are_alike = len({told.complete_until for told in complete.values()}) == 1
-    doubts: dict[str, list[str]] = {}
-    for key, told in complete.items():
-        doubts[key] = [gap_briefly(gap, names=names) for gap in told.gaps]
-        if not are_alike and told.complete_until is None:
-            doubts[key].append("Not provable: not everything was read.")
-        elif told.complete_until and not are_alike and standing_of(told) == "old":
-            doubts[key].append(f"Complete only until {moment(told.complete_until)}.")
-    return doubts
+    standings = {key: standing_of(told) for key, told in complete.items()}
+    are_alike = len(set(standings.values())) == 1
+    return {key: doubt_about(told, names=names, is_told=are_alike) for key, told in complete.items()}
+
+
+def doubt_about(told: Completeness, *, names: Mapping[int, str], is_told: bool) -> str:
+    """In few words; whether it is complete at all is left out where the board told."""
+    if told.complete_until is None:
+        return "" if is_told else "Not provable: not everything was read."
+    if len(told.gaps) > 1:
+        return f"Something may be missing: {len(told.gaps)} gaps."
+    if told.gaps:
+        return gap_briefly(told.gaps[0], names=names)
+    return "" if is_told or standing_of(told) != "old" else f"Complete only until {moment(told.complete_until)}."
 
 
 def grouped(cards: Mapping[str, Card]) -> Iterator[Group]:

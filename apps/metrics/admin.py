@@ -1,6 +1,5 @@
 """What is derived, to be read: rows are written by the recalculation alone and can be rebuilt at any time."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,21 +32,21 @@ class TellingWhatIsComplete:
 
     @admin.display(description="Complete until")
     def complete_until(self, row: Any) -> str:
-        told, names = self.complete(row)
-        return in_words(told, names=names, now=datetime.now(UTC))
+        told, report = self.complete(row)
+        return in_words(told, report=report, now=datetime.now(UTC))
 
     @admin.display(description="Gaps")
     def gaps(self, row: Any) -> SafeString:
-        told, names = self.complete(row)
-        lines = ((f"{gap_in_words(gap, names=names)} {advice(gap)}",) for gap in told.gaps)
+        told, report = self.complete(row)
+        lines = ((f"{gap_in_words(gap, names=report.names)} {advice(gap)}",) for gap in told.gaps)
         return format_html_join(mark_safe("<br>"), "{}", lines) or mark_safe("&ndash;")
 
-    def complete(self, row: Any) -> tuple[Completeness, Mapping[int, str]]:
-        """What is complete of the row, and what its repositories are called."""
+    def complete(self, row: Any) -> tuple[Completeness, Report]:
+        """What is complete of the row, and the report that says so."""
         if not hasattr(row, "_complete"):
             report = self.report(row)
-            row._complete = report.of_team(end_at=datetime.now(UTC)), report.names
-        told: tuple[Completeness, Mapping[int, str]] = row._complete
+            row._complete = report.of_team(end_at=datetime.now(UTC)), report
+        told: tuple[Completeness, Report] = row._complete
         return told
 
     def report(self, row: Any) -> Report:

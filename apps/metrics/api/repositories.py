@@ -53,8 +53,8 @@ class OfRepositories(OnlyKnownParameters, generics.GenericAPIView[Repository]):
         """Asked about all of them at once, however many are shown."""
         shown = args[0] if args else ()
         repositories = [shown] if isinstance(shown, Repository) else list(shown)
-        context = {**self.get_serializer_context(), "complete": complete(repositories) if repositories else {}}
-        return self.get_serializer_class()(*args, **kwargs, context=context)
+        kwargs["context"] = {**self.get_serializer_context(), "complete": complete(repositories)}
+        return self.get_serializer_class()(*args, **kwargs)
 
 
 @extend_schema_view(get=extend_schema(tags=["activity"], summary="Repositories"))
@@ -74,6 +74,8 @@ class RepositoryView(OfRepositories, generics.RetrieveAPIView[Repository]):
 
 def complete(repositories: Sequence[Repository]) -> dict[int, dict[str, Any]]:
     """What is complete of each of the repositories, as a document, by its id; without those that were deleted."""
+    if not repositories:
+        return {}
     report = report_of([repository.pk for repository in repositories])
     told = report.of_each(now=datetime.now(UTC))
-    return {repository_id: describe_in_words(one, names=report.names) for repository_id, one in told.items()}
+    return {repository_id: describe_in_words(one, report=report) for repository_id, one in told.items()}

@@ -9,21 +9,21 @@ from collections.abc import Collection
 from apps.metrics.completeness.gaps import Gap, Reason
 from apps.metrics.completeness.knowledge import read_knowledge
 from apps.metrics.completeness.reports import STALE_AFTER, Completeness, Report
-from apps.metrics.completeness.streams import EVERY_STREAM, Stream, in_order
+from apps.metrics.completeness.streams import EVERY_STREAM, OF_FIGURES, Stream
 
 __all__ = [
     "EVERY_STREAM",
+    "OF_FIGURES",
     "STALE_AFTER",
     "Completeness",
     "Gap",
     "Reason",
     "Report",
     "Stream",
-    "in_order",
     "report_of",
 ]
 
 
-def report_of(repository_ids: Collection[int]) -> Report:
-    """What can be said of these repositories; as many statements, however many there are."""
-    return Report(read_knowledge(repository_ids))
+def report_of(repository_ids: Collection[int], *, streams: Collection[Stream] = EVERY_STREAM) -> Report:
+    """What can be said of these streams of the repositories; as many statements, however many there are."""
+    return Report(read_knowledge(repository_ids, streams=streams))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from apps.metrics.completeness import Completeness, Gap, report_of
+from apps.metrics.completeness import Completeness, Gap, Report, report_of
 from apps.metrics.completeness.wording import gap_in_words, in_words
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
@@ -21,19 +21,17 @@ def describe_completeness(told: Completeness, *, names: Mapping[int, str]) -> di
     }
 
 
-def describe_in_words(told: Completeness, *, names: Mapping[int, str]) -> dict[str, Any]:
+def describe_in_words(told: Completeness, *, report: Report) -> dict[str, Any]:
     """As JSON knows it, with a sentence for people."""
-    return {
-        "completeness": in_words(told, names=names, now=datetime.now(UTC)),
-        **describe_completeness(told, names=names),
-    }
+    sentence = in_words(told, report=report, now=datetime.now(UTC))
+    return {"completeness": sentence, **describe_completeness(told, names=report.names)}
 
 
 def describe_team(team: Team) -> dict[str, Any]:
     """What is complete of every stream of all the team's repositories, from where reading began."""
     ids = repositories_of(Team.objects.filter(pk=team.pk)).order_by().values_list("pk", flat=True)
     report = report_of(ids)
-    return describe_in_words(report.of_team(end_at=datetime.now(UTC)), names=report.names)
+    return describe_in_words(report.of_team(end_at=datetime.now(UTC)), report=report)
 
 
 def describe_gap(gap: Gap, *, names: Mapping[int, str]) -> dict[str, Any]:

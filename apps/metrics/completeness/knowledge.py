@@ -1,6 +1,6 @@
 """Reading what is known of repositories: two statements, however many there are, besides what apps above tell."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -14,8 +14,6 @@ from apps.metrics.completeness.tracked import Tracked
 from apps.metrics.told_from_above import doubted, held_back
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-STREAMS: Mapping[str, Stream] = {str(stream): stream for stream in Stream}
-
 ACCESS = (
     "accesses__has_access",
     "accesses__stamp",
@@ -62,10 +60,10 @@ class Reach:
             self.losses += [at for at in ends if at is not None]
 
 
-def read_knowledge(repository_ids: Collection[int]) -> Knowledge:
-    """What is known of these repositories; those that were deleted are left out."""
+def read_knowledge(repository_ids: Collection[int], *, streams: Collection[Stream]) -> Knowledge:
+    """What is known of these streams of the repositories; those that were deleted are left out."""
     ids = list(repository_ids)
-    log, passes = _coverage(ids)
+    log, passes = _coverage(ids, streams=streams)
     held, doubts = held_back(ids), doubted(ids)
     return Knowledge(
         log=log,
@@ -86,18 +84,19 @@ def read_knowledge(repository_ids: Collection[int]) -> Knowledge:
     )
 
 
-def _coverage(ids: Collection[int]) -> tuple[list[Stretch], Passes]:
+def _coverage(ids: Collection[int], *, streams: Collection[Stream]) -> tuple[list[Stretch], Passes]:
     """The log's stretches, and those of each stream of each repository; both united."""
-    rows = Coverage.objects.filter(Q(repository__in=ids) | Q(repository=None))
+    named = {str(stream): stream for stream in streams}
+    rows = Coverage.objects.filter(Q(repository__in=ids, stream__in=named) | Q(repository=None))
     log: list[Stretch] = []
     passes: Passes = {}
     for repository_id, stream, *stretch in rows.values_list("repository_id", "stream", "from_at", "to_at"):
         if repository_id is None:
             log.append(Stretch(*stretch))
-        elif stream in STREAMS:
-            passes.setdefault(repository_id, {}).setdefault(STREAMS[stream], []).append(Stretch(*stretch))
-    for streams in passes.values():
-        streams.update((stream, united(found)) for stream, found in streams.items() if len(found) > 1)
+        else:
+            passes.setdefault(repository_id, {}).setdefault(named[stream], []).append(Stretch(*stretch))
+    for by_stream in passes.values():
+        by_stream.update({stream: united(found) for stream, found in by_stream.items() if len(found) > 1})
     return united(log), passes
 
 

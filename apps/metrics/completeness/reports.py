@@ -3,12 +3,14 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from apps.metrics.completeness.gaps import Gap, Piece, Reason, gathered
 from apps.metrics.completeness.knowledge import Knowledge
 from apps.metrics.completeness.streams import EVERY_STREAM, Stream, in_order
 from apps.metrics.completeness.stretches import Stretch, left_of
 from apps.metrics.completeness.tracked import Tracked
+from apps.metrics.told_from_above import is_history_readable
 
 STALE_AFTER = timedelta(days=1)
 
@@ -40,10 +42,15 @@ class Report:
     knowledge: Knowledge
     _covered: dict[tuple[int, Stream], list[Stretch]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def names(self) -> dict[int, str]:
         """What the repositories are called, by their ids."""
         return {one.repository_id: one.full_name for one in self.knowledge.repositories}
+
+    @cached_property
+    def is_history_readable(self) -> bool:
+        """Whether GitHub can be asked for what is missing; asked once, and only if somebody wants to know."""
+        return is_history_readable()
 
     def of_team(
         self, *, end_at: datetime, start_at: datetime | None = None, streams: Collection[Stream] = EVERY_STREAM

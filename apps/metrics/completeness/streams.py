@@ -17,6 +17,8 @@ class Stream(StrEnum):
 
 
 EVERY_STREAM = tuple(Stream)
+OF_FIGURES = (Stream.PULL_REQUESTS, Stream.COMMITS, Stream.DEPLOYMENTS)
+"""What any figure is read from."""
 
 
 def in_order(streams: frozenset[Stream]) -> tuple[Stream, ...]:

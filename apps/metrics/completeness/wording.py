@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from apps.metrics.completeness.gaps import Gap, Reason
-from apps.metrics.completeness.reports import Completeness
+from apps.metrics.completeness.reports import Completeness, Report
 from apps.metrics.completeness.streams import EVERY_STREAM, Stream
-from apps.metrics.told_from_above import is_history_readable
 
 SHOWN = 3
 """Of many repositories, so many are named."""
@@ -17,15 +16,15 @@ WITHOUT_KEY = (
 )
 
 
-def in_words(told: Completeness, *, names: Mapping[int, str], now: datetime) -> str:
+def in_words(told: Completeness, *, report: Report, now: datetime) -> str:
     """Up to when everything is here, in a sentence; what keeps it from being so, where something does."""
     if told.complete_until is None:
-        return _not_provable(told, names=names)
+        return _not_provable(told, report=report)
     until = moment(told.complete_until)
     if not told.is_stale(now=now):
         return f"Complete until {until}."
     if told.held_repository_ids:
-        where = repositories_in_words(told.held_repository_ids, names=names)
+        where = repositories_in_words(told.held_repository_ids, names=report.names)
         return f"Complete only until {until}: a delivery about {where} has no effect since; an operator can replay it."
     return f"Complete only until {until}, which is more than a day ago: what came later may not be all there was."
 
@@ -88,11 +87,11 @@ def _briefly(at: datetime) -> str:
     return f"{at.astimezone(UTC):%-d %b, %H:%M}"
 
 
-def _not_provable(told: Completeness, *, names: Mapping[int, str]) -> str:
+def _not_provable(told: Completeness, *, report: Report) -> str:
     if not told.has_repositories:
         return "Nothing to be complete: there is no repository yet."
-    if not is_history_readable():
+    if not report.is_history_readable:
         return WITHOUT_KEY
     what = streams_in_words(told.unread)
-    where = repositories_in_words(told.unread_repository_ids, names=names)
+    where = repositories_in_words(told.unread_repository_ids, names=report.names)
     return f"Not provable yet: the history of {where} was not read to its end ({what}); backfills say how far it is."

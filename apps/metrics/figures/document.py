@@ -34,7 +34,7 @@ def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> 
         "repositories": None if query.repository_ids is None else list(query.repository_ids),
         "as_of": instant(query.as_of),
         "is_recalculating": Change.objects.exists(),
-        **describe_in_words(told, names=query.report.names),
+        **describe_in_words(told, report=query.report),
     }
 
 

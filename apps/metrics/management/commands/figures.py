@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
     def show_completeness(self, query: FigureQuery, *, keys: list[str]) -> None:
         told, names = completeness_of(query, keys=keys), query.report.names
-        self.stdout.write(in_words(told, names=names, now=datetime.now(UTC)))
+        self.stdout.write(in_words(told, report=query.report, now=datetime.now(UTC)))
         for gap in told.gaps:
             self.stdout.write(f"{INCOMPLETE} {gap_in_words(gap, names=names)} {advice(gap)}")
 
