@@ -97,13 +97,13 @@ def test_a_repository_that_was_deleted_says_so(covered: Cast) -> None:
 
 def test_a_list_of_repositories_costs_the_same_queries_however_long(covered: Cast) -> None:
     counts = []
-    for number in range(2):
+    for number in range(3):  # once there is one that is not provable, it is asked why, once
         with CaptureQueriesContext(connection) as queries:
             found = asked(covered, "/api/v1/repositories/")["results"]
         assert {row["complete_until"] for row in found if row["github_id"] == API} == {UNTIL}
         counts.append(len(queries))
         Repository.objects.create(github_id=900 + number, full_name=f"acme/{number}", owner_id=9)
-    assert counts[0] == counts[1]
+    assert counts[1] == counts[2] <= counts[0] + 1
 
 
 def test_what_holds_back_one_account_says_nothing_to_another(covered: Cast) -> None:

@@ -4,6 +4,7 @@ from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.enriching import IN_ENRICHING
 from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.starting_walks import IN_STARTING_WALKS
+from tests.mutations.telling_what_is_complete import IN_TELLING_WHAT_IS_COMPLETE
 from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
 from tests.mutations.walking_history import IN_WALKING_HISTORY
 from tests.mutations.walking_pull_requests import IN_WALKING_PULL_REQUESTS
@@ -280,6 +281,7 @@ MUTATIONS = (
     *IN_READING_GITHUB,
     *IN_ENRICHING,
     *IN_STARTING_WALKS,
+    *IN_TELLING_WHAT_IS_COMPLETE,
     *IN_WALKING_DEPLOYMENTS,
     *IN_WALKING_HISTORY,
     *IN_WALKING_PULL_REQUESTS,
