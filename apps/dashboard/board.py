@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.models import Max
 
 from apps.activity.models import Change
+from apps.metrics.completeness import Completeness
+from apps.metrics.completeness.wording import advice, gap_briefly, gap_in_words, in_words, moment
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, read_figures
+from apps.metrics.figures.completing import completeness_by_figure, completeness_of
 from apps.metrics.figures.registry import Measure
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import Team
@@ -30,6 +33,7 @@ class Card:
     figure: Figure
     now: FigureReading
     before: FigureReading
+    doubt: str
 
     @property
     def has_percentiles(self) -> bool:
@@ -75,13 +79,35 @@ class Board:
     query: FigureQuery
     groups: tuple[Group, ...]
     hints: tuple[str, ...]
+    complete: Completeness
+    is_partly_complete: bool
     last_received_at: datetime | None
     is_recalculating: bool
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing happened in the window, nor in the one before."""
-        return not any(card.now.n or card.before.n for group in self.groups for card in group.cards)
+        return not any(card.now.n or card.before.n for card in self.cards)
+
+    @property
+    def cards(self) -> Iterator[Card]:
+        return (card for group in self.groups for card in group.cards)
+
+    @property
+    def standing(self) -> str:
+        """fresh, old, partly (of some figures it is not known) or unknown: up to when all is known to be here."""
+        return standing_of(self.complete, is_partly=self.is_partly_complete)
+
+    @property
+    def completeness(self) -> str:
+        """The same in a sentence, with what keeps it from being so."""
+        return in_words(self.complete, report=self.query.report, now=datetime.now(UTC))
+
+    @property
+    def gaps(self) -> list[tuple[str, str]]:
+        """Where something may be missing, and what to do about it."""
+        names = self.query.report.names
+        return [(gap_in_words(gap, names=names), advice(gap)) for gap in self.complete.gaps]
 
 
 def board_of(query: FigureQuery) -> Board:
@@ -89,15 +115,44 @@ def board_of(query: FigureQuery) -> Board:
     now = {reading.figure: reading for reading in read_figures(query)}
     earlier = replace(query, window=query.window.previous())
     before = {reading.figure: reading for reading in read_figures(earlier)}
-    cards = {key: Card(figure=FIGURES[key], now=now[key], before=before[key]) for key in FIGURES}
+    complete = completeness_by_figure(query)
+    doubts = doubts_about(complete, query=query)
+    cards = {key: Card(figure=FIGURES[key], now=now[key], before=before[key], doubt=doubts[key]) for key in FIGURES}
     return Board(
         team=query.team,
         query=query,
         groups=tuple(grouped(cards)),
         hints=tuple(hints_for(query, now)),
+        complete=completeness_of(query),
+        is_partly_complete=any(told.complete_until for told in complete.values()),
         last_received_at=last_received_at(query),
         is_recalculating=Change.objects.exists(),
     )
+
+
+def standing_of(complete: Completeness, *, is_partly: bool = False) -> str:
+    if complete.complete_until is None:
+        return "partly" if is_partly else "unknown"
+    return "old" if complete.is_stale(now=datetime.now(UTC)) else "fresh"
+
+
+def doubts_about(complete: Mapping[str, Completeness], *, query: FigureQuery) -> dict[str, str]:
+    """What may be wrong with each figure, in few words; empty where nothing is, or the board says it of all of them."""
+    names = query.report.names
+    standings = {key: standing_of(told) for key, told in complete.items()}
+    are_alike = len(set(standings.values())) == 1
+    return {key: doubt_about(told, names=names, is_told=are_alike) for key, told in complete.items()}
+
+
+def doubt_about(told: Completeness, *, names: Mapping[int, str], is_told: bool) -> str:
+    """In few words; whether it is complete at all is left out where the board told."""
+    if told.complete_until is None:
+        return "" if is_told else "Not provable: not everything was read."
+    if len(told.gaps) > 1:
+        return f"Something may be missing: {len(told.gaps)} gaps."
+    if told.gaps:
+        return gap_briefly(told.gaps[0], names=names)
+    return "" if is_told or standing_of(told) != "old" else f"Complete only until {moment(told.complete_until)}."
 
 
 def grouped(cards: Mapping[str, Card]) -> Iterator[Group]:

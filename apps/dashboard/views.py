@@ -14,7 +14,9 @@ from rest_framework.exceptions import ValidationError
 
 from apps.dashboard.board import board_of
 from apps.dashboard.described_api import operations_by_tag
+from apps.metrics.completeness.wording import advice, gap_in_words
 from apps.metrics.figures import FIGURES, FigureQuery, list_entities, read_figure
+from apps.metrics.figures.completing import completeness_by_figure
 from apps.metrics.figures.entities import count_entities
 from apps.metrics.parameters import query_of
 from apps.teams.models import Team
@@ -71,10 +73,18 @@ def listing(request: HttpRequest, *, key: str, query: FigureQuery) -> dict[str, 
         "figure": FIGURES[key],
         "query": query,
         "reading": read_figure(key, query),
+        "gaps": gaps_of(key, query=query),
         "page": page,
         "entities": list_entities(key, query, limit=ENTITIES_PER_PAGE, offset=offset),
         "csv_url": f"{reverse('figure-entities', args=[query.team.slug, key])}?{parameters(request, format='csv')}",
     }
+
+
+def gaps_of(key: str, *, query: FigureQuery) -> list[tuple[str, str]]:
+    """Where something of the figure may be missing, and what to do about it."""
+    names = query.report.names
+    told = completeness_by_figure(query, keys=[key])[key]
+    return [(gap_in_words(gap, names=names), advice(gap)) for gap in told.gaps]
 
 
 def cannot_read(request: HttpRequest, error: ValidationError) -> HttpResponse:

@@ -5,8 +5,9 @@ class IntegrationsConfig(AppConfig):
     name = "apps.integrations"
 
     def ready(self) -> None:
-        """Register what we make of each event: importing a translator module is its registration."""
+        """Register what we make of each event, for which importing a translator module is enough, and what we know."""
         from apps.integrations import checks  # noqa: F401, PLC0415  models must be loaded first
+        from apps.integrations.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
         from apps.integrations.github.translators import (  # noqa: F401, PLC0415  models must be loaded first
             deployments,
             ignored,
@@ -17,3 +18,6 @@ class IntegrationsConfig(AppConfig):
             pushes,
             repositories,
         )
+        from apps.metrics.told_from_above import can_read_history  # noqa: PLC0415  models must be loaded first
+
+        can_read_history(has_credentials)

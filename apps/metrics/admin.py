@@ -1,8 +1,17 @@
 """What is derived, to be read: rows are written by the recalculation alone and can be rebuilt at any time."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 from django.contrib import admin
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.activity.admin.repositories import RepositoryAdmin
+from apps.activity.models import Repository
+from apps.metrics.completeness import Completeness, Report, report_of
+from apps.metrics.completeness.wording import advice, gap_in_words, in_words
 from apps.metrics.models import (
     DerivedClosing,
     DerivedCommit,
@@ -11,6 +20,61 @@ from apps.metrics.models import (
     DerivedReview,
     TeamFreshness,
 )
+from apps.teams.admin import TeamAdmin
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_of
+
+COMPLETE = ("complete_until", "gaps")
+
+
+class TellingWhatIsComplete:
+    """Two fields of a row's page that nobody edits: up to when all is here, and where something may be missing."""
+
+    @admin.display(description="Complete until")
+    def complete_until(self, row: Any) -> str:
+        told, report = self.complete(row)
+        return in_words(told, report=report, now=datetime.now(UTC))
+
+    @admin.display(description="Gaps")
+    def gaps(self, row: Any) -> SafeString:
+        told, report = self.complete(row)
+        lines = ((f"{gap_in_words(gap, names=report.names)} {advice(gap)}",) for gap in told.gaps)
+        return format_html_join(mark_safe("<br>"), "{}", lines) or mark_safe("&ndash;")
+
+    def complete(self, row: Any) -> tuple[Completeness, Report]:
+        """What is complete of the row, and the report that says so."""
+        if not hasattr(row, "_complete"):
+            report = self.report(row)
+            row._complete = report.of_team(end_at=datetime.now(UTC)), report
+        told: tuple[Completeness, Report] = row._complete
+        return told
+
+    def report(self, row: Any) -> Report:
+        """The report about the row's repositories."""
+        raise NotImplementedError
+
+
+class CompleteRepositoryAdmin(TellingWhatIsComplete, RepositoryAdmin):
+    """Repositories, and what is complete of them."""
+
+    readonly_fields = COMPLETE
+
+    def report(self, row: Repository) -> Report:
+        return report_of([row.pk])
+
+
+class CompleteTeamAdmin(TellingWhatIsComplete, TeamAdmin):
+    """Teams, and what is complete of their repositories."""
+
+    readonly_fields: tuple[str, ...] = (*TeamAdmin.readonly_fields, *COMPLETE)  # type: ignore[assignment]
+
+    def report(self, row: Team) -> Report:
+        return report_of(repositories_of(Team.objects.filter(pk=row.pk)).order_by().values_list("pk", flat=True))
+
+
+admin.site.unregister((Repository, Team))
+admin.site.register(Repository, CompleteRepositoryAdmin)
+admin.site.register(Team, CompleteTeamAdmin)
 
 
 @admin.register(DerivedPullRequest)

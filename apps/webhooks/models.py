@@ -200,7 +200,7 @@ class Delivery(models.Model):
             ),
             # claiming.claim_suspect: which leases have lapsed, which does this task hold already
             models.Index(fields=["lease_until"], name="delivery_running", condition=Q(state="running")),
-            # the oldest delivery of a repository that has not taken effect (reconciliation will ask; nothing does yet)
+            # without_effect: the oldest delivery of a repository that has not taken effect
             models.Index(
                 fields=["repository_id", "received_at"],
                 name="delivery_without_effect",

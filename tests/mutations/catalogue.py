@@ -7,6 +7,7 @@ from tests.mutations.reconciling import IN_RECONCILING
 from tests.mutations.reconciling_repositories import IN_RECONCILING_REPOSITORIES
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.sweeping_deliveries import IN_SWEEPING_DELIVERIES
+from tests.mutations.telling_what_is_complete import IN_TELLING_WHAT_IS_COMPLETE
 from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
 from tests.mutations.walking_history import IN_WALKING_HISTORY
 from tests.mutations.walking_pull_requests import IN_WALKING_PULL_REQUESTS
@@ -286,6 +287,7 @@ MUTATIONS = (
     *IN_RECONCILING,
     *IN_STARTING_WALKS,
     *IN_SWEEPING_DELIVERIES,
+    *IN_TELLING_WHAT_IS_COMPLETE,
     *IN_WALKING_DEPLOYMENTS,
     *IN_WALKING_HISTORY,
     *IN_WALKING_PULL_REQUESTS,

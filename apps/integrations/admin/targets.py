@@ -12,10 +12,9 @@ from django.urls import reverse
 from unfold.decorators import action
 
 from apps.activity.admin.accounts import InstallationAdmin
-from apps.activity.admin.repositories import RepositoryAdmin
 from apps.activity.models import Installation, Repository
 from apps.integrations.admin.forms import MOST_CHOSEN
-from apps.teams.admin import TeamAdmin
+from apps.metrics.admin import CompleteRepositoryAdmin, CompleteTeamAdmin
 from apps.teams.models import Team
 
 for model in (Repository, Installation, Team):
@@ -48,7 +47,7 @@ class HasHistory:
 
 
 @admin.register(Repository)
-class RepositoryWithHistoryAdmin(HasHistory, RepositoryAdmin):
+class RepositoryWithHistoryAdmin(HasHistory, CompleteRepositoryAdmin):
     """Repositories, whose history can be read."""
 
     target = "repositories"
@@ -66,7 +65,7 @@ class InstallationWithHistoryAdmin(HasHistory, InstallationAdmin):
 
 
 @admin.register(Team)
-class TeamWithHistoryAdmin(HasHistory, TeamAdmin):
+class TeamWithHistoryAdmin(HasHistory, CompleteTeamAdmin):
     """Teams, whose repositories' history can be read."""
 
     target = "teams"

@@ -6,13 +6,13 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import generics, serializers
 
-from apps.activity.api.serializers import RepositoryDetailSerializer, RepositoryLabelSerializer
+from apps.activity.api.serializers import RepositoryLabelSerializer
 from apps.activity.models import Repository
 from apps.integrations.api.filters import DriftFilter
 from apps.integrations.models import Drift, DriftedEntity
+from apps.metrics.api.repositories import CompleteRepositoryDetailSerializer, OfRepositories
 from apps.rest.pages import NewestFirst
 from apps.rest.parameters import OnlyKnownParameters
-from apps.teams.api.repositories import RepositoryView
 
 MOST_SHOWN = 500
 
@@ -73,13 +73,13 @@ class DriftDetailSerializer(DriftSerializer):
         return DriftedEntitySerializer(rows.order_by("entity", "key")[:MOST_SHOWN], many=True).data
 
 
-class RepositoryWithDriftSerializer(RepositoryDetailSerializer):
+class RepositoryWithDriftSerializer(CompleteRepositoryDetailSerializer):
     """A repository, what is complete of it, and how far it was off."""
 
     drift = serializers.SerializerMethodField()
 
-    class Meta(RepositoryDetailSerializer.Meta):
-        fields = (*RepositoryDetailSerializer.Meta.fields, "drift")  # type: ignore[assignment]
+    class Meta(CompleteRepositoryDetailSerializer.Meta):
+        fields = (*CompleteRepositoryDetailSerializer.Meta.fields, "drift")  # type: ignore[assignment]
         read_only_fields = fields  # type: ignore[assignment]
 
     @extend_schema_field(DriftOfStreamSerializer(many=True))
@@ -116,7 +116,7 @@ class DriftView(OfDrift, generics.RetrieveAPIView[Drift]):
 
 
 @extend_schema_view(get=extend_schema(tags=["activity"], summary="A repository and what is complete of it"))
-class RepositoryWithDriftView(RepositoryView):
-    """One repository, with the stretches of time in which each stream is complete, and how far each was off."""
+class RepositoryView(OfRepositories, generics.RetrieveAPIView[Repository]):
+    """One repository, up to when it is complete, what was read of each stream, and how far each was off."""
 
     serializer_class = RepositoryWithDriftSerializer

@@ -14,5 +14,5 @@ urlpatterns = [
     path("drift/", drift.DriftsView.as_view(), name="drift-list"),
     path("drift/<int:pk>/", drift.DriftView.as_view(), name="drift-detail"),
     # What is known of a repository beside its facts is known here, above the apps that keep them.
-    path("repositories/<int:github_id>/", drift.RepositoryWithDriftView.as_view(), name="repository-detail"),
+    path("repositories/<int:github_id>/", drift.RepositoryView.as_view(), name="repository-detail"),
 ]

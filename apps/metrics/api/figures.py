@@ -64,7 +64,7 @@ class FiguresView(OfFigures):
     def get(self, request: Request, slug: str) -> Response:
         """Every figure of the registry, or those named, computed now from the derived rows."""
         query, keys = self.query(), figures_in(request.query_params)
-        return Response(describe_query(query) | {"figures": self.shown(keys, query)})
+        return Response(describe_query(query, keys=keys) | {"figures": self.shown(keys, query)})
 
 
 class FigureView(OfFigures):
@@ -78,8 +78,8 @@ class FigureView(OfFigures):
     )
     def get(self, request: Request, slug: str, key: str) -> Response:
         """The figure with its definition, its percentiles where it has some, and the number behind it."""
-        query = self.query()
-        return Response(describe_query(query) | {"figure": self.shown([named_figure(key)], query)[0]})
+        query, keys = self.query(), [named_figure(key)]
+        return Response(describe_query(query, keys=keys) | {"figure": self.shown(keys, query)[0]})
 
 
 class EntitiesView(OfTeam):

@@ -14,6 +14,7 @@ from apps.activity.api.serializers import (
 )
 from apps.activity.models import PullRequest, Review
 from apps.metrics import evidence
+from apps.metrics.api.completeness import SENTENCE, CompleteSerializer
 from apps.metrics.figures import Entity
 from apps.metrics.figures.registry import Measure
 from apps.metrics.links import github_url
@@ -38,8 +39,8 @@ class ValueSerializer(serializers.Serializer[Any]):
     n = serializers.IntegerField(help_text="How many entities it was computed from.")
 
 
-class FigureReadingSerializer(ValueSerializer):
-    """A figure in a window, with its definition."""
+class FigureReadingSerializer(CompleteSerializer, ValueSerializer):
+    """A figure in a window, with its definition, and what is complete of all that it is read from."""
 
     figure = serializers.CharField(help_text="Its key.")
     title = serializers.CharField()
@@ -50,6 +51,7 @@ class FigureReadingSerializer(ValueSerializer):
     )
     definition = serializers.CharField()
     rules = serializers.ListField(child=serializers.CharField(), help_text="What holds at the edges.")
+    streams = serializers.ListField(child=serializers.CharField(), help_text="What it is read from.")
     mean = serializers.FloatField(allow_null=True)
     median = serializers.FloatField(allow_null=True)
     p75 = serializers.FloatField(allow_null=True, help_text="75th percentile, interpolated (R-7).")
@@ -61,8 +63,8 @@ class FigureReadingSerializer(ValueSerializer):
     entities_url = serializers.CharField(help_text="Exactly what it counts.")
 
 
-class AskedSerializer(serializers.Serializer[Any]):
-    """What was asked, with every default filled in."""
+class AskedSerializer(CompleteSerializer):
+    """What was asked, with every default filled in, and what is complete of all that the figures are read from."""
 
     team = serializers.CharField(help_text="The team's slug.")
     window = WindowSerializer()
@@ -72,6 +74,7 @@ class AskedSerializer(serializers.Serializer[Any]):
     )
     as_of = serializers.DateTimeField(help_text="Seen from this instant: what came later has not happened.")
     is_recalculating = serializers.BooleanField(help_text="Something changed and figures are about to follow.")
+    completeness = serializers.CharField(help_text=SENTENCE)
 
 
 class FiguresSerializer(AskedSerializer):

@@ -1,13 +1,15 @@
-"""Addresses of figures and pull requests."""
+"""Addresses of figures, pull requests, and of what tells what is complete of it."""
 
 from django.urls import path
 
-from apps.metrics.api import figures, pull_requests
+from apps.metrics.api import figures, pull_requests, repositories, teams
 
 urlpatterns = [
     path("teams/<slug:slug>/figures/", figures.FiguresView.as_view(), name="figures"),
     path("teams/<slug:slug>/figures/<slug:key>/", figures.FigureView.as_view(), name="figure"),
     path("teams/<slug:slug>/figures/<slug:key>/entities/", figures.EntitiesView.as_view(), name="figure-entities"),
+    path("teams/<slug:slug>/", teams.CompleteTeamView.as_view(), name="team-detail"),
+    path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
     path("pull-requests/", pull_requests.PullRequestsView.as_view(), name="pull-request-list"),
     path(
         "pull-requests/<int:repository_id>/<int:number>/",

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from apps.activity.models import Change
+from apps.metrics.completeness.describing import describe_completeness, describe_in_words, instant
+from apps.metrics.figures.completing import completeness_by_figure, completeness_of
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.reading import FigureReading, read_figures
 from apps.metrics.figures.registry import FIGURES
@@ -13,12 +14,14 @@ from apps.metrics.figures.registry import FIGURES
 
 def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
     """What was asked and all the figures, or those named, each with its definition."""
-    return {**describe_query(query), "figures": describe_figures(query, keys=keys)}
+    named = None if keys is None else list(keys)
+    return {**describe_query(query, keys=named), "figures": describe_figures(query, keys=named)}
 
 
-def describe_query(query: FigureQuery) -> dict[str, Any]:
-    """What was asked, with every default filled in."""
+def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
+    """What was asked, with every default filled in, and up to when all that the figures are read from is complete."""
     window = query.window
+    told = completeness_of(query, keys=keys)
     return {
         "team": query.team.slug,
         "window": {
@@ -29,8 +32,9 @@ def describe_query(query: FigureQuery) -> dict[str, Any]:
         },
         "bots": str(query.bots),
         "repositories": None if query.repository_ids is None else list(query.repository_ids),
-        "as_of": _instant(query.as_of),
+        "as_of": instant(query.as_of),
         "is_recalculating": Change.objects.exists(),
+        **describe_in_words(told, report=query.report),
     }
 
 
@@ -43,7 +47,12 @@ def describe_figures(
     if is_compared:
         earlier = replace(query, window=query.window.previous())
         before = {reading.figure: reading for reading in read_figures(earlier, keys=named)}
-    return [_described(reading, before=before.get(reading.figure)) for reading in read_figures(query, keys=named)]
+    complete = completeness_by_figure(query, keys=named)
+    return [
+        _described(reading, before=before.get(reading.figure))
+        | describe_completeness(complete[reading.figure], names=query.report.names)
+        for reading in read_figures(query, keys=named)
+    ]
 
 
 def _described(reading: FigureReading, *, before: FigureReading | None) -> dict[str, Any]:
@@ -54,10 +63,7 @@ def _described(reading: FigureReading, *, before: FigureReading | None) -> dict[
         "measure": str(figure.measure),
         "definition": figure.definition,
         "rules": list(figure.rules),
+        "streams": [str(stream) for stream in figure.streams],
         **reading.as_dict(),
         "previous": None if before is None else {"value": before.value, "n": before.n},
     }
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
+from apps.metrics.completeness import OF_FIGURES, Report, report_of
 from apps.metrics.figures.windows import Window
 from apps.teams.models import Team, TeamMember
 from apps.teams.visibility import repositories_of
@@ -48,6 +49,11 @@ class FigureQuery:
         if self.repository_ids is not None:
             tracked = tracked.filter(pk__in=self.repository_ids)
         return tuple(sorted(tracked.values_list("pk", flat=True)))
+
+    @cached_property
+    def report(self) -> Report:
+        """What is complete of these repositories, as far as figures are read from it."""
+        return report_of(self.repositories, streams=OF_FIGURES)
 
     @cached_property
     def has_members(self) -> bool:

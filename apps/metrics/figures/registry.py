@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Aggregate, Count, Q
 from django.db.models.functions import TruncDate
 
+from apps.metrics.completeness.streams import Stream
 from apps.metrics.figures import populations
 from apps.metrics.figures.populations import Population
 from apps.metrics.figures.query import FigureQuery
@@ -31,7 +32,11 @@ class UnknownFigure(LookupError):  # noqa: N818  says what it is
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One definition: what counts, how, and the rules at its edges. `remarks` are counts that belong beside it."""
+    """One definition: what counts, how, and the rules at its edges. `remarks` are counts that belong beside it.
+
+    `streams`: what it is read from, so that it has a hole where one of them has. `looks_back`: it counts what is
+    left of the time before the window too, so that a hole back there is one of its own.
+    """
 
     key: str
     title: str
@@ -40,7 +45,9 @@ class Figure:
     definition: str
     rules: tuple[str, ...]
     population: Population
+    streams: tuple[Stream, ...]
     remarks: Mapping[str, Remark] = field(default_factory=dict)
+    looks_back: bool = False
 
 
 BY_AUTHOR = "Counts for the teams whose member the author was at that time; a team without members counts everybody."
@@ -72,6 +79,7 @@ DEFINED = (
             "committer's date.",
         ),
         population=populations.commits,
+        streams=(Stream.COMMITS,),
         remarks={"merges_not_known": lambda _: Count("pk", filter=Q(is_merge__isnull=True))},
     ),
     Figure(
@@ -82,6 +90,7 @@ DEFINED = (
         definition="Pull requests opened in the window.",
         rules=(BY_AUTHOR, "Drafts count as opened, and are shown beside it."),
         population=populations.opened,
+        streams=(Stream.PULL_REQUESTS,),
         remarks={"opened_as_draft": lambda _: Count("pk", filter=Q(is_opened_as_draft=True))},
     ),
     Figure(
@@ -92,6 +101,7 @@ DEFINED = (
         definition="Pull requests merged in the window.",
         rules=(BY_AUTHOR,),
         population=populations.merged,
+        streams=(Stream.PULL_REQUESTS,),
     ),
     Figure(
         key="closed_unmerged",
@@ -101,6 +111,7 @@ DEFINED = (
         definition="Pull requests closed in the window without being merged, and still closed at the time of asking.",
         rules=(BY_AUTHOR, "Reopening one takes it out again, also in hindsight."),
         population=populations.closed_unmerged,
+        streams=(Stream.PULL_REQUESTS,),
     ),
     Figure(
         key="cycle_time",
@@ -115,6 +126,7 @@ DEFINED = (
             NO_VALUE,
         ),
         population=populations.cycle_times,
+        streams=(Stream.PULL_REQUESTS,),
     ),
     Figure(
         key="time_to_first_review",
@@ -130,6 +142,7 @@ DEFINED = (
             "A pull request that nobody reviewed has no value, which is not 0.",
         ),
         population=populations.first_reviews,
+        streams=(Stream.PULL_REQUESTS,),
         remarks={"reviewed_in_draft": lambda _: Count("pk", filter=Q(is_reviewed_in_draft=True))},
     ),
     Figure(
@@ -140,6 +153,7 @@ DEFINED = (
         definition="The time spent as a draft until the end or the time of asking, of those opened in the window.",
         rules=(BY_AUTHOR, "Becoming a draft again counts. One that never was a draft is 0, which is a value."),
         population=populations.draft_times,
+        streams=(Stream.PULL_REQUESTS,),
     ),
     Figure(
         key="pr_size",
@@ -149,6 +163,7 @@ DEFINED = (
         definition="Additions and deletions together, of the pull requests merged in the window.",
         rules=(BY_AUTHOR, "One whose size is not known has no value; an empty one is 0, which is a value."),
         population=populations.sizes,
+        streams=(Stream.PULL_REQUESTS,),
     ),
     Figure(
         key="review_coverage",
@@ -158,6 +173,7 @@ DEFINED = (
         definition="The share of the pull requests merged in the window that a human other than the author reviewed.",
         rules=(BY_AUTHOR, NO_VALUE),
         population=populations.reviewed,
+        streams=(Stream.PULL_REQUESTS,),
     ),
     Figure(
         key="wip",
@@ -165,8 +181,13 @@ DEFINED = (
         unit="pull requests",
         measure=Measure.COUNT,
         definition="Pull requests open and no draft at the end of the window, or now if that is earlier.",
-        rules=("Counts for the teams whose member the author is then; a team without members counts everybody.",),
+        rules=(
+            "Counts for the teams whose member the author is then; a team without members counts everybody.",
+            "One that was last touched before what was read of the history begins is not known, and does not count.",
+        ),
         population=populations.in_progress,
+        streams=(Stream.PULL_REQUESTS,),
+        looks_back=True,
     ),
     Figure(
         key="age",
@@ -176,6 +197,8 @@ DEFINED = (
         definition="The time since they were ready for review, of the pull requests that are work in progress.",
         rules=("Counts as work in progress does.", NO_VALUE),
         population=populations.in_progress,
+        streams=(Stream.PULL_REQUESTS,),
+        looks_back=True,
     ),
     Figure(
         key="reviews",
@@ -188,6 +211,7 @@ DEFINED = (
             "Dismissed reviews count, deleted ones do not.",
         ),
         population=populations.reviews,
+        streams=(Stream.PULL_REQUESTS,),
     ),
     Figure(
         key="deployments",
@@ -197,6 +221,7 @@ DEFINED = (
         definition="Successful deployments to production in the window, dated by their success.",
         rules=(BY_REPOSITORY, PRODUCTION, ONE_PER_RUN, SUCCESS, "Deploying the same commit again counts."),
         population=populations.deployments,
+        streams=(Stream.DEPLOYMENTS,),
     ),
     Figure(
         key="deployment_frequency",
@@ -206,6 +231,7 @@ DEFINED = (
         definition="Successful deployments to production per local day of the window that has begun.",
         rules=(BY_REPOSITORY, PRODUCTION, ONE_PER_RUN, SUCCESS, "Never rounded down: count and days are shown."),
         population=populations.deployments,
+        streams=(Stream.DEPLOYMENTS,),
         remarks={"deployment_days": deployment_days},
     ),
 )

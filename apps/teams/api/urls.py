@@ -1,13 +1,11 @@
-"""Addresses of teams."""
+"""Addresses of teams; those that tell what is complete are in `apps/metrics/api/urls.py`."""
 
 from django.urls import path
 
-from apps.teams.api import repositories, views
+from apps.teams.api import views
 
 urlpatterns = [
-    path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
     path("teams/", views.TeamsView.as_view(), name="team-list"),
-    path("teams/<slug:slug>/", views.TeamView.as_view(), name="team-detail"),
     path("teams/<slug:slug>/members/", views.MembersView.as_view(), name="team-members"),
     path("teams/<slug:slug>/members/<int:pk>/", views.MemberView.as_view(), name="team-member"),
     path("teams/<slug:slug>/contributors/", views.ContributorsView.as_view(), name="team-contributors"),

@@ -16,6 +16,14 @@ Accounts that count as bots are left out unless asked for (`bots=include`, `bots
 and a bot rule overrules it. Work counts for the teams whose member its author was at that time (`at_event`):
 somebody in two teams counts in both, so teams may add up to more than the organisation. `as_of` asks what was true at
 an instant.
+
+Beside figures stand `complete_until`, up to when whatever GitHub had is here, and `gaps`, stretches of the window
+before then in which something may be missing. Complete is what was read from GitHub, or told by deliveries while
+GitHub's own log of them was walked whole and the App reached the repository; never beyond the oldest delivery that had
+no effect. A figure has only the gaps of the streams that it is read from. Later than `complete_until` nothing is a gap:
+it is not known yet. Null is not provable: something that it is read from was never read to its end, as without the
+App's key. A repository that the App lost holds nothing back: it counts up to then, and a window with that moment in it
+says so.
 """
 
 
@@ -36,4 +44,7 @@ def page() -> str:
 def section(figure: Figure) -> str:
     """One figure: its definition, unit and the rules at its edges."""
     rules = "".join(f"- {rule}\n" for rule in figure.rules)
-    return f"## {figure.title}\n\n`{figure.key}`, in {figure.unit}. {figure.definition}\n\n{rules}"
+    streams = " and ".join(f"`{stream}`" for stream in figure.streams)
+    back = " Also what came before the window counts." if figure.looks_back else ""
+    read = f"- Complete as far as {streams} of the team's repositories are.{back}\n"
+    return f"## {figure.title}\n\n`{figure.key}`, in {figure.unit}. {figure.definition}\n\n{rules}{read}"

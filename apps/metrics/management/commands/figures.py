@@ -2,17 +2,20 @@
 
 import json
 from argparse import ArgumentTypeError
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.metrics.completeness.wording import advice, gap_in_words, in_words
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, FigureReading, UnknownFigure, Window, read_figures
+from apps.metrics.figures.completing import completeness_by_figure, completeness_of
 from apps.metrics.figures.document import as_document
 from apps.metrics.figures.wording import as_words, unit_beside
 from apps.teams.models import Team
 
 ROW = "{:<30} {:>14} {:<13} {:>6} {:>12} {:>12} {:>12}"
+INCOMPLETE = "*"
 
 
 class Command(BaseCommand):
@@ -41,9 +44,20 @@ class Command(BaseCommand):
     def show(self, query: FigureQuery, readings: list[FigureReading]) -> None:
         window = query.window
         self.stdout.write(f"{query.team.name}: {window.start} up to {window.end}, {window.time_zone}")
+        self.show_completeness(query, keys=[reading.figure for reading in readings])
         self.stdout.write(ROW.format("figure", "value", "unit", "n", "mean", "p75", "p90"))
+        complete = completeness_by_figure(query, keys=[reading.figure for reading in readings])
         for reading in readings:
-            self.stdout.write(ROW.format(FIGURES[reading.figure].title, *columns(reading)))
+            mark = f" {INCOMPLETE}" if complete[reading.figure].gaps else ""
+            self.stdout.write(ROW.format(f"{FIGURES[reading.figure].title}{mark}", *columns(reading)))
+        if any(told.gaps for told in complete.values()):
+            self.stdout.write(f"{INCOMPLETE} something may be missing, as said above")
+
+    def show_completeness(self, query: FigureQuery, *, keys: list[str]) -> None:
+        told, names = completeness_of(query, keys=keys), query.report.names
+        self.stdout.write(in_words(told, report=query.report, now=datetime.now(UTC)))
+        for gap in told.gaps:
+            self.stdout.write(f"{INCOMPLETE} {gap_in_words(gap, names=names)} {advice(gap)}")
 
 
 def columns(reading: FigureReading) -> list[str]:

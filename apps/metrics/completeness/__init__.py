@@ -1,0 +1,29 @@
+"""Up to when figures are complete, and where they have holes: from the tables of `activity` alone.
+
+report = report_of(query.repositories)
+report.of_team(start_at=window.start_at, end_at=window.end_at, streams=figure.streams).complete_until
+"""
+
+from collections.abc import Collection
+
+from apps.metrics.completeness.gaps import Gap, Reason
+from apps.metrics.completeness.knowledge import read_knowledge
+from apps.metrics.completeness.reports import STALE_AFTER, Completeness, Report
+from apps.metrics.completeness.streams import EVERY_STREAM, OF_FIGURES, Stream
+
+__all__ = [
+    "EVERY_STREAM",
+    "OF_FIGURES",
+    "STALE_AFTER",
+    "Completeness",
+    "Gap",
+    "Reason",
+    "Report",
+    "Stream",
+    "report_of",
+]
+
+
+def report_of(repository_ids: Collection[int], *, streams: Collection[Stream] = EVERY_STREAM) -> Report:
+    """What can be said of these streams of the repositories; as many statements, however many there are."""
+    return Report(read_knowledge(repository_ids, streams=streams))

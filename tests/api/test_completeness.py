@@ -1,0 +1,116 @@
+"""Up to when all is here stands beside figures, repositories and teams, for those whose they are."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from apps.activity.coverage import cover
+from apps.activity.models import Coverage, Installation, Repository, RepositoryAccess
+from apps.metrics.completeness import EVERY_STREAM
+from tests.api.conftest import API, SECRETS, Cast, make_delivery
+from tests.github.times import at
+
+pytestmark = pytest.mark.django_db
+WEEK = "from=2026-03-02&to=2026-03-09"
+FIGURES_PATH = "/api/v1/teams/acme/figures/"
+UNTIL = "2026-03-08T12:00:00Z"
+GAP = {"from_at": "2026-03-04T00:00:00Z", "to_at": "2026-03-05T00:00:00Z", "reason": "unread"}
+
+
+@pytest.fixture
+def covered(week: Cast) -> Cast:
+    """Everything of acme is here up to the 8th, but for the deployments of one day."""
+    Repository.objects.exclude(pk__in=(API, SECRETS)).update(deleted_at=timezone.now())
+    app = Installation.objects.create(github_id=7, account=week.teams["acme"].account)
+    RepositoryAccess.objects.create(installation=app, repository_id=API, has_access=True)
+    for stream in EVERY_STREAM:
+        days = [("03-01", "03-04"), ("03-05", "03-08")] if stream == "deployments" else [("03-01", "03-08")]
+        for from_day, to_day in days:
+            time = "12:00" if to_day == "03-08" else "00:00"
+            cover(stream, repository_id=API, from_at=at(from_day, "00:00"), to_at=at(to_day, time))
+    return week
+
+
+def asked(cast: Cast, address: str) -> Any:
+    answer = cast.client(cast.viewer).get(address)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def without_words(gap: dict[str, Any]) -> dict[str, Any]:
+    return {name: gap[name] for name in GAP}
+
+
+def test_figures_stand_beside_up_to_when_they_are_complete_and_where_not(covered: Cast) -> None:
+    told = asked(covered, f"{FIGURES_PATH}?{WEEK}")
+    assert told["complete_until"] == UNTIL
+    assert told["completeness"].startswith("Complete only until 8 Mar 2026, 12:00 UTC")
+    [gap] = told["gaps"]
+    assert without_words(gap) == GAP
+    assert (gap["streams"], gap["repository_count"]) == (["deployments"], 1)
+    assert gap["repositories"] == [{"github_id": API, "full_name": "acme/api"}]
+    assert gap["explanation"].startswith(
+        "From 4 Mar 2026, 00:00 UTC to 5 Mar 2026, 00:00 UTC, something may be missing"
+    )
+    by_key = {figure["figure"]: figure for figure in told["figures"]}
+    assert {key for key, figure in by_key.items() if figure["gaps"]} == {"deployments", "deployment_frequency"}
+    assert {figure["complete_until"] for figure in by_key.values()} == {UNTIL}
+    assert by_key["reviews"]["streams"] == ["pull_requests"]
+
+
+def test_one_figure_tells_only_what_it_is_read_from(covered: Cast) -> None:
+    assert asked(covered, f"{FIGURES_PATH}reviews/?{WEEK}")["gaps"] == []
+    told = asked(covered, f"{FIGURES_PATH}deployments/?{WEEK}")
+    assert [without_words(gap) for gap in told["gaps"]] == [GAP]
+    assert told["gaps"] == told["figure"]["gaps"]
+
+
+def test_a_window_without_the_hole_has_none(covered: Cast) -> None:
+    assert asked(covered, f"{FIGURES_PATH}?from=2026-03-05&to=2026-03-09")["gaps"] == []
+    told = asked(covered, f"{FIGURES_PATH}?from=2026-02-27&to=2026-03-03")
+    assert [(gap["reason"], gap["to_at"]) for gap in told["gaps"]] == [("history", "2026-03-01T00:00:00Z")]
+
+
+@pytest.mark.parametrize("address", [f"/api/v1/repositories/{API}/", "/api/v1/teams/acme/"])
+def test_repositories_and_teams_tell_it_of_every_stream(covered: Cast, address: str) -> None:
+    told = asked(covered, address)
+    assert (told["complete_until"], [without_words(gap) for gap in told["gaps"]]) == (UNTIL, [GAP])
+    make_delivery(1, state="quarantined", finished_at=timezone.now(), received_at=at("03-02", "00:00"))
+    told = asked(covered, address)
+    assert told["complete_until"] == "2026-03-02T00:00:00Z"
+    assert told["completeness"].endswith("a delivery about acme/api has no effect since; an operator can replay it.")
+    Coverage.objects.filter(stream="releases").delete()
+    told = asked(covered, address)
+    assert (told["complete_until"], told["gaps"]) == (None, [])
+    assert told["completeness"].startswith("Not provable without the App's key: set GITHUB_APP_ID")
+
+
+def test_a_repository_that_was_deleted_says_so(covered: Cast) -> None:
+    Repository.objects.update(deleted_at=timezone.now())
+    told = asked(covered, f"/api/v1/repositories/{API}/")
+    assert (told["complete_until"], told["completeness"]) == (None, "The repository was deleted.")
+
+
+def test_a_list_of_repositories_costs_the_same_queries_however_long(covered: Cast) -> None:
+    counts = []
+    for number in range(3):  # once there is one that is not provable, it is asked why, once
+        with CaptureQueriesContext(connection) as queries:
+            found = asked(covered, "/api/v1/repositories/")["results"]
+        assert {row["complete_until"] for row in found if row["github_id"] == API} == {UNTIL}
+        counts.append(len(queries))
+        Repository.objects.create(github_id=900 + number, full_name=f"acme/{number}", owner_id=9)
+    assert counts[1] == counts[2] <= counts[0] + 1
+
+
+def test_what_holds_back_one_account_says_nothing_to_another(covered: Cast) -> None:
+    stranger = covered.client(covered.stranger)
+    before = stranger.get("/api/v1/teams/umbrella/").json()
+    Repository.objects.filter(pk=API).update(full_name="acme/hidden")
+    make_delivery(1, state="dead", finished_at=timezone.now(), received_at=timezone.now() - timedelta(days=9))
+    assert stranger.get("/api/v1/teams/umbrella/").json() == before
+    assert "acme" not in str(before)
+    assert stranger.get("/api/v1/repositories/?limit=500").json()["count"] == 1

@@ -1,0 +1,108 @@
+"""A figure has the holes of what it is read from, and no others."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from apps.metrics import told_from_above
+from apps.metrics.completeness import EVERY_STREAM, OF_FIGURES, Stream
+from apps.metrics.completeness.wording import in_words
+from apps.metrics.figures import FIGURES, FigureQuery, Window
+from apps.metrics.figures.completing import completeness_by_figure, completeness_of
+from apps.teams.models import Team
+from tests.metrics.completeness.known import API, WEB, gaps, hour, log_walked, reached, read, team_of, told, until
+
+pytestmark = pytest.mark.django_db
+DEPLOYED = ("deployments", "deployment_frequency")
+NOT_DEPLOYMENTS = tuple(stream for stream in EVERY_STREAM if stream is not Stream.DEPLOYMENTS)
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def team() -> Team:
+    reached()
+    reached(WEB)
+    return team_of(API, WEB)
+
+
+def asked(team: Team, **about: Any) -> FigureQuery:
+    window = Window(start=hour(0).date(), end=hour(24 * 7).date(), time_zone="UTC")
+    return FigureQuery(team=team, window=window, **about)
+
+
+def test_what_figures_are_read_from_is_read() -> None:
+    assert {stream for figure in FIGURES.values() for stream in figure.streams} == set(OF_FIGURES)
+
+
+def test_streams_that_no_figure_is_read_from_keep_none_from_being_complete(team: Team) -> None:
+    for repository_id in (API, WEB):
+        read(0, 100, repository_id, streams=OF_FIGURES)
+    assert until(completeness_of(asked(team))) == 100
+    assert until(told(API, WEB)) is None
+
+
+def test_a_hole_in_deployments_is_none_of_pull_requests(team: Team) -> None:
+    read(0, 100)
+    read(0, 100, WEB, streams=NOT_DEPLOYMENTS)
+    read(0, 40, WEB, streams=(Stream.DEPLOYMENTS,))
+    read(60, 90, WEB, streams=(Stream.DEPLOYMENTS,))
+    found = completeness_by_figure(asked(team))
+    for key, complete in found.items():
+        expected = ([("unread", 40, 60)], 90) if key in DEPLOYED else ([], 100)
+        assert (gaps(complete), until(complete)) == expected, key
+    everything = completeness_of(asked(team))
+    assert (gaps(everything), until(everything)) == ([("unread", 40, 60)], 90)
+    assert (everything.gaps[0].streams, everything.gaps[0].repository_ids) == ((Stream.DEPLOYMENTS,), (WEB,))
+    assert gaps(completeness_of(asked(team), keys=["reviews"])) == []
+
+
+def test_work_in_progress_has_a_hole_that_lies_before_its_window(team: Team) -> None:
+    for repository_id in (API, WEB):
+        read(-100, -50, repository_id)
+        read(-20, 100, repository_id)
+    found = completeness_by_figure(asked(team))
+    assert {key for key, complete in found.items() if complete.gaps} == {"wip", "age"}
+
+
+def test_a_figure_of_some_repositories_has_their_holes_alone(team: Team) -> None:
+    read(0, 100)
+    read(0, 10, WEB)
+    assert until(completeness_of(asked(team))) == 10
+    assert until(completeness_of(asked(team, repository_ids=(API,)))) == 100
+
+
+def test_what_is_seen_from_an_earlier_instant_has_no_later_holes(team: Team) -> None:
+    for repository_id in (API, WEB):
+        read(0, 10, repository_id)
+        read(20, 100, repository_id)
+    assert gaps(completeness_of(asked(team))) == [("unread", 10, 20)]
+    assert gaps(completeness_of(asked(team, as_of=hour(9)))) == []
+
+
+def words(query: FigureQuery, *, now: datetime = NOW) -> str:
+    return in_words(completeness_of(query), report=query.report, now=now)
+
+
+def test_what_is_fresh_reads_differently_from_what_is_old(team: Team) -> None:
+    read(0, 100)
+    read(0, 100, WEB)
+    assert words(asked(team), now=hour(110)) == "Complete until 6 Mar 2026, 04:00 UTC."
+    assert words(asked(team)).startswith("Complete only until 6 Mar 2026, 04:00 UTC, which is more than a day ago")
+
+
+def test_without_the_apps_key_it_says_what_to_set(team: Team) -> None:
+    assert words(asked(team)).startswith("Not provable without the App's key: set GITHUB_APP_ID")
+    with told_from_above.scoped_registration():
+        told_from_above.can_read_history(lambda: True)
+        assert words(asked(team)).startswith(
+            "Not provable yet: the history of acme/102, acme/api was not read to its end"
+        )
+    assert words(asked(team_of(slug="empty"))).startswith("Nothing to be complete")
+
+
+def test_an_overlap_of_walks_and_log_is_no_gap(team: Team) -> None:
+    for repository_id in (API, WEB):
+        read(0, 50, repository_id)
+    log_walked(40, 120)
+    assert (until(completeness_of(asked(team))), gaps(completeness_of(asked(team)))) == (120, [])
