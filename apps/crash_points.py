@@ -36,6 +36,15 @@ READING_POINTS = frozenset(
     }
 )
 """Those that a walk through GitHub's history comes to."""
+RUN_POINTS = frozenset(
+    {
+        "sync.after_claim",
+        "sync.before_commit",
+        "sync.before_part",
+        "sync.before_verdict",
+    }
+)
+"""Those that a run of reconciliation comes to, from its claim to the verdict that its teams are told."""
 EXIT_CODE = 137
 CHOSEN = os.environ.get("CRASH_AT", "")
 

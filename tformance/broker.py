@@ -24,6 +24,15 @@ ROUTES = (
         # Waiting for GitHub takes seconds: too long among live work, and too late behind walks.
         ("apps.integrations.tasks.enrich*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
+        # Runs of reconciliation are opened, spread and concluded by statements of milliseconds; what asks GitHub is
+        # sync_repository alone.
+        ("apps.integrations.tasks.open*", {"queue": "live"}),
+        ("apps.integrations.tasks.conclude_syncs", {"queue": "live"}),
+        ("apps.integrations.tasks.conclude*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.sync_all*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.sync_github*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.schedule*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.team*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),
     ],

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Change
+from apps.integrations.reconciliation.runs.health import reconciliation_problems
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.probes import probe_broker, probe_secret
 from apps.webhooks import overview
@@ -28,7 +29,12 @@ def check() -> tuple[StatusCheck, frozenset[str]]:
 
 def find_problems() -> dict[str, str]:
     """What is wrong, by a stable word, explained."""
-    return {**letterbox_problems(), **recalculation_problems(), **probe_problems()}
+    return {
+        **letterbox_problems(),
+        **recalculation_problems(),
+        **probe_problems(),
+        **reconciliation_problems(),
+    }
 
 
 def letterbox_problems() -> dict[str, str]:

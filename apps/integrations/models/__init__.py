@@ -5,6 +5,7 @@ from apps.integrations.models.credentials import AppPrivateKey
 from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
 from apps.integrations.models.listings import Listing
 from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog
+from apps.integrations.models.team_syncs import TeamSync
 
 __all__ = [
     "AppPrivateKey",
@@ -16,4 +17,5 @@ __all__ = [
     "RepositorySync",
     "StreamMark",
     "SyncLog",
+    "TeamSync",
 ]

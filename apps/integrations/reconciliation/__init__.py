@@ -1,0 +1,1 @@
+"""Comparing our tables with GitHub, and repairing them."""
