@@ -34,11 +34,11 @@ RETURNING id
 # Counts and no names: a run holds repositories of teams that know nothing of each other.
 _END = """
 UPDATE integrations_synclog sync
-SET status = CASE WHEN failed.repositories + failed.teams > 0 THEN 'failed' ELSE 'succeeded' END,
+SET status = CASE WHEN failed.repositories + failed.teams > 0 OR sync.error <> '' THEN 'failed' ELSE 'succeeded' END,
     error = CASE WHEN failed.repositories > 0
         THEN failed.repositories || ' of ' || failed.of_repositories || ' repositories could not be compared.'
         WHEN failed.teams > 0 THEN 'Of ' || failed.teams || ' teams no repository could be compared.'
-        ELSE '' END,
+        ELSE sync.error END,
     finished_at = statement_timestamp()
 FROM (
     SELECT over.id,
@@ -104,7 +104,13 @@ def _give_up(sync: SyncLog) -> bool:
     changed = [
         _fail_repositories(sync),
         parts.update(status=TeamSync.Status.RUNNING, error=TOO_LONG, rung_at=None),
-        own.update(status=SyncLog.Status.RUNNING, is_spread=True, lease_until=None, claim_number=F("claim_number") + 1),
+        own.update(
+            status=SyncLog.Status.RUNNING,
+            error=TOO_LONG,
+            is_spread=True,
+            lease_until=None,
+            claim_number=F("claim_number") + 1,
+        ),
     ]
     if any(changed):
         logger.warning("sync_given_up", extra={"sync": sync.sync_id, "repositories": changed[0]})
