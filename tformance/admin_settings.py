@@ -41,6 +41,7 @@ NAVIGATION = [
     group(
         "History",
         page("Backfills", "cloud_download", "integrations.backfill"),
+        page("Reconciliation", "compare_arrows", "integrations.synclog"),
     ),
     group(
         "What happened",

@@ -22,13 +22,17 @@ class SyncLogQuerySet(models.QuerySet["SyncLog"]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""
 
     def visible_to(self, user: Any) -> "SyncLogQuerySet":
-        """Every run for an operator; for anybody else those in which a team or a repository of theirs takes part."""
+        """Every run for an operator; for anybody else their teams' own, and those in which something of theirs is.
+
+        A run names the team that it is of, so another team's is not shown even where both track a repository.
+        """
         if is_operator(user):
             return self.all()
-        teams = TeamSync.objects.filter(sync=OuterRef("pk"), team__in=Team.objects.visible_to(user).values("pk"))
+        teams = Team.objects.visible_to(user).order_by().values("pk")
+        parts = TeamSync.objects.filter(sync=OuterRef("pk"), team__in=teams)
         theirs = repositories_visible_to(user).order_by().values("pk")
         repositories = RepositorySync.objects.filter(sync=OuterRef("pk"), repository__in=theirs)
-        return self.filter(Exists(teams) | Exists(repositories))
+        return self.filter(Q(team__in=teams) | Q(Exists(parts) | Exists(repositories), team=None))
 
     def unfinished(self) -> "SyncLogQuerySet":
         """Those that have not come to their end."""
