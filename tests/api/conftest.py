@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.integrations.backfill.starting import Scope, start
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, RepositorySync, SyncLog
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember
 from apps.users.models import ApiToken, CustomUser
@@ -110,6 +110,14 @@ def make_backfill(repository_id: int = API, **columns: Any) -> Backfill:
     return backfill
 
 
+def make_sync(sync_id: str, *repository_ids: int, **columns: Any) -> SyncLog:
+    """A run in which these repositories wait to be compared."""
+    run = SyncLog.objects.create(sync_id=sync_id, cause=columns.pop("cause", "nightly"), **columns)
+    for repository_id in repository_ids:
+        RepositorySync.objects.create(sync=run, repository_id=repository_id)
+    return run
+
+
 def make_members(team: Team, *logins: str) -> list[TeamMember]:
     return [TeamMember.objects.create(team=team, contributor=Contributor.objects.get(login=login)) for login in logins]
 
@@ -122,5 +130,6 @@ __all__ = [
     "make_backfill",
     "make_delivery",
     "make_members",
+    "make_sync",
     "tell_at_once",
 ]

@@ -8,11 +8,11 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, SyncLog
 from apps.teams.models import TeamMember, TeamRepository
 from apps.users.models import ApiToken
 from apps.webhooks.models import Delivery
-from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_sync
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +42,8 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("post", "/api/v1/backfills/{id}/resume/", None),
     ("post", "/api/v1/backfills/{id}/cancel/", None),
     ("post", "/api/v1/backfills/{id}/retry/", None),
+    ("get", "/api/v1/syncs/{id}/", None),
+    ("get", "/api/v1/syncs/{id}/repositories/", None),
 )
 LISTS = (
     "/api/v1/teams/",
@@ -49,6 +51,7 @@ LISTS = (
     "/api/v1/pull-requests/",
     "/api/v1/deliveries/",
     "/api/v1/backfills/",
+    "/api/v1/syncs/",
 )
 
 
@@ -56,6 +59,8 @@ def address(path: str, *, cast: Cast) -> str:
     """The path filled with what belongs to team acme."""
     if "deliveries" in path:
         identity = (Delivery.objects.first() or make_delivery(1)).pk
+    elif "syncs" in path:
+        identity = (SyncLog.objects.first() or make_sync("manual:acme", API)).pk
     elif "backfills" in path:
         identity = (Backfill.objects.first() or make_backfill()).pk
     else:
@@ -91,6 +96,8 @@ def test_lists_want_a_sign_in_and_hold_nothing_of_others(week: Cast, path: str) 
     make_delivery(2, repository_id=SECRETS)
     make_backfill()
     make_backfill(SECRETS)
+    make_sync("manual:acme", API)
+    make_sync("manual:umbrella", SECRETS)
     assert APIClient().get(path).status_code == 401
     mine, theirs = (week.client(user).get(path).json()["results"] for user in (week.viewer, week.stranger))
     assert mine

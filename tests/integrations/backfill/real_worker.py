@@ -24,7 +24,7 @@ from tests.integrations.backfill.crew import QUEUE
 from tests.webhooks.conftest import eventually
 
 COMMAND = (
-    *(sys.executable, "-m", "celery", "--app", "tformance", "worker", "--pool", "prefork", "--queues", QUEUE),
+    *(sys.executable, "-m", "celery", "--app", "tformance", "worker", "--pool", "prefork"),
     *("--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"),
 )
 
@@ -34,11 +34,12 @@ class RealWorker:
     """A main process and one child, which does the work."""
 
     environment: dict[str, str]
+    queues: str = QUEUE
     process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, "--concurrency", "1"],
+            [*COMMAND, "--queues", self.queues, "--concurrency", "1"],
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -81,7 +82,7 @@ class RealWorker:
 
 
 @contextmanager
-def working(fake: FakeGitHub, *, crash_folder: Path | None = None) -> Iterator[RealWorker]:
+def working(fake: FakeGitHub, *, crash_folder: Path | None = None, queues: str = QUEUE) -> Iterator[RealWorker]:
     """A worker on the tests' database that takes the fake for GitHub."""
     address = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
     environment = {
@@ -93,7 +94,7 @@ def working(fake: FakeGitHub, *, crash_folder: Path | None = None) -> Iterator[R
         "GITHUB_APP_PRIVATE_KEY": app_pem(),
         "CRASH_AT": str(crash_folder or ""),
     }
-    worker = RealWorker(environment=environment)
+    worker = RealWorker(environment=environment, queues=queues)
     worker.start()
     try:
         yield worker

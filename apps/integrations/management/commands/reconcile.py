@@ -12,7 +12,7 @@ from apps.integrations.backfill.starting import NothingToStart
 from apps.integrations.github.credentials import NoCredentials, app_credentials
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation.runs import bell
-from apps.integrations.reconciliation.runs.asking import EXAMPLES, add_arguments, has_choice, scope_of
+from apps.integrations.reconciliation.runs.asking import EXAMPLES, add_arguments, choices_in, scope_of
 from apps.integrations.reconciliation.runs.progress import found_in, progress_of
 from apps.integrations.reconciliation.runs.showing import as_document, found_table, outcome_lines, run_table
 from apps.integrations.reconciliation.runs.starting import start
@@ -25,7 +25,7 @@ MOST_LISTED = 20
 class Command(BaseCommand):
     help = """\
 Compare our tables with GitHub now, in the background, and repair what is off,
-as happens by itself at night. Of two equal starts that are unfinished there is one."""
+as happens by itself at night. Of two equal unfinished starts there is one."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(prog_name, subcommand, formatter_class=Help, epilog=EXAMPLES, **kwargs)
@@ -36,11 +36,10 @@ as happens by itself at night. Of two equal starts that are unfinished there is 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.ending = ""  # the console ends its lines itself
         self.console = Console(file=cast(IO[str], self.stdout), highlight=False, markup=False, emoji=False)
+        self._check_usage(options)
         if options["list"]:
             self._list(is_json=options["json"])
             return
-        if options["json"]:
-            raise CommandError("--json goes with --list.", returncode=USAGE)
         try:
             self._reconcile(options)
         except NothingToStart as error:
@@ -48,11 +47,15 @@ as happens by itself at night. Of two equal starts that are unfinished there is 
         except (NoCredentials, Undecryptable) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
 
-    def _reconcile(self, options: dict[str, Any]) -> None:
-        if not has_choice(options):
+    def _check_usage(self, options: dict[str, Any]) -> None:
+        if choices_in(options) != 1:
             raise CommandError(
-                "Say what: --repository OWNER/REPO, --team SLUG, --installation ID or --all.", returncode=USAGE
+                "Say one: --repository OWNER/REPO, --team SLUG, --installation ID, --all or --list.", returncode=USAGE
             )
+        if options["json"] and not options["list"]:
+            raise CommandError("--json goes with --list.", returncode=USAGE)
+
+    def _reconcile(self, options: dict[str, Any]) -> None:
         app_credentials()  # or a run is started that could never compare anything
         started = start(scope_of(options))
         name = started.sync.sync_id

@@ -24,15 +24,15 @@ examples:
   manage.py reconcile --team acme                what a team tracks
   manage.py reconcile --repository acme/api --wait
   manage.py reconcile --installation 7
-  manage.py reconcile --list                     the latest runs; --json for machines
+  manage.py reconcile --list                     the latest runs
 
-Exit code: 0 done, 1 something could not be compared or cannot be done, 2 usage,
-130 interrupted while watching."""
+Exit code: 0 done, 1 something could not be compared or cannot be done,
+2 usage, 130 interrupted while watching."""
 
 
 def add_arguments(parser: CommandParser) -> None:
     """What to compare, or what to show instead."""
-    which = parser.add_mutually_exclusive_group()
+    which = parser.add_argument_group("what to compare (one of these), or to show")
     which.add_argument("--team", metavar="SLUG", help="all that the team tracks")
     which.add_argument(
         "--repository",
@@ -49,9 +49,10 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--json", action="store_true", help="with --list: for machines")
 
 
-def has_choice(options: dict[str, Any]) -> bool:
-    """Whether anything was named."""
-    return any(options[name] for name in ("team", "full_names", "all")) or options["installation"] is not None
+def choices_in(options: dict[str, Any]) -> int:
+    """How many things were named of which one may be."""
+    named = [options[name] for name in ("team", "full_names", "all", "list")]
+    return sum(map(bool, named)) + (options["installation"] is not None)
 
 
 def scope_of(options: dict[str, Any]) -> Scope:

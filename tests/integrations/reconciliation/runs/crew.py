@@ -8,6 +8,7 @@ from typing import Any
 from celery import current_app
 from django.db.models.functions import Now
 
+from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation.runs import bell, concluding, opening
 
@@ -41,8 +42,9 @@ class Crew:
         while (message := take_message()) is not None:
             name, args, links = message
             self.done[name.rpartition(".")[2]] += 1
-            if name in current_app.tasks:  # who compares repositories is not of this piece
-                current_app.tasks[name].apply(args=args, **links)
+            task = getattr(tasks, name.rpartition(".")[2], None) or current_app.tasks.get(name)
+            if task is not None and not name.endswith(REPOSITORIES):  # repositories are compared by hand
+                task.apply(args=args, **links)
 
 
 def take_message() -> tuple[str, list[Any], dict[str, Any]] | None:
