@@ -3,6 +3,7 @@
 from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.enriching import IN_ENRICHING
 from tests.mutations.reading_github import IN_READING_GITHUB
+from tests.mutations.running_reconciliation import IN_RUNNING_RECONCILIATION
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
 from tests.mutations.walking_history import IN_WALKING_HISTORY
@@ -278,6 +279,7 @@ MUTATIONS = (
     *IN_THE_FACTS,
     *IN_CELERY,
     *IN_READING_GITHUB,
+    *IN_RUNNING_RECONCILIATION,
     *IN_ENRICHING,
     *IN_STARTING_WALKS,
     *IN_WALKING_DEPLOYMENTS,

@@ -74,6 +74,14 @@ def test_beats_and_workers_at_the_very_same_time_make_one_run(acme: Team, crew: 
     assert TeamSync.objects.count() == 1
 
 
+def test_a_night_that_is_over_is_not_opened_again(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare()
+    assert crew.conclude() == 1
+    assert crew.beat(MONDAY_NIGHT + 20 * HOUR) == 0
+    assert SyncLog.objects.count() == 1
+
+
 def test_a_night_that_no_beat_saw_is_made_up_once(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     compare()
