@@ -1,6 +1,6 @@
 """Opening the runs of periods: a row per period, however many beats ask for it, and whoever missed it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from django.db import connection
@@ -28,11 +28,7 @@ def open_due(*, now: datetime) -> int:
     """
     if not has_credentials():
         return 0
-    wanted = [*_night(due_night(now)), *_hours(due_hour(now))]
-    ids = [row.sync_id for row in wanted]
-    before = SyncLog.objects.filter(sync_id__in=ids).count()
-    SyncLog.objects.bulk_create(wanted, ignore_conflicts=True)
-    return SyncLog.objects.filter(sync_id__in=ids).count() - before
+    return _insert(_night(due_night(now))) + _insert(_hours(due_hour(now)))
 
 
 def open_night(*, now: datetime) -> str:
@@ -60,7 +56,8 @@ def _row_of(night: Period) -> SyncLog:
 
 def _hours(hour: Period) -> Iterator[SyncLog]:
     """A run for each hourly team that takes part in none."""
-    if is_of_night(hour):
+    being_spread = SyncLog.objects.unfinished().filter(scope=NIGHTLY, is_spread=False)
+    if is_of_night(hour) or being_spread.exists():
         return
     taking_part = TeamSync.objects.filter(team=OuterRef("pk"), status__in=TeamSync.UNFINISHED)
     hourly = synced_teams().filter(
@@ -73,3 +70,11 @@ def _hours(hour: Period) -> Iterator[SyncLog]:
             scope=str(of_team(team_id)),
             team_id=team_id,
         )
+
+
+def _insert(rows: Iterable[SyncLog]) -> int:
+    wanted = list(rows)
+    found = SyncLog.objects.filter(sync_id__in=[row.sync_id for row in wanted])
+    before = found.count()
+    SyncLog.objects.bulk_create(wanted, ignore_conflicts=True)
+    return found.count() - before

@@ -75,6 +75,16 @@ def test_an_hour_waits_for_the_run_before_it(acme: Team, after_the_night: Crew) 
     assert after_the_night.beat(AFTERNOON + HOUR + MINUTE) == 1
 
 
+def test_a_night_that_is_made_up_stands_for_the_hour(acme: Team, zoo: Team, crew: Crew) -> None:
+    set_frequency(acme, "hourly")
+    assert crew.beat(AFTERNOON) == 1
+    assert crew.beat(AFTERNOON + MINUTE) == 0, "the team takes part in the night"
+    assert names() == ["nightly:2026-03-02"]
+    compare()
+    crew.conclude()
+    assert crew.beat(AFTERNOON + 2 * MINUTE) == 1
+
+
 def test_off_means_off(acme: Team, zoo: Team, crew: Crew) -> None:
     set_frequency(acme, "off")
     crew.beat(MONDAY_NIGHT)
