@@ -51,6 +51,15 @@ SYNC_POINTS = frozenset(
     {"sync.after_claim", "sync.after_probe", "sync.before_commit", "sync.after_commit", "sync.after_walks"}
 )
 """Those that the reconciliation of a repository comes to."""
+RUN_POINTS = frozenset(
+    {
+        "run.after_claim",
+        "run.before_commit",
+        "run.before_part",
+        "run.before_verdict",
+    }
+)
+"""Those that a run of reconciliation comes to, from its claim to the verdict that its teams are told."""
 EXIT_CODE = 137
 CHOSEN = os.environ.get("CRASH_AT", "")
 

@@ -43,6 +43,7 @@ NAVIGATION = [
     group(
         "History",
         page("Backfills", "cloud_download", "integrations.backfill"),
+        page("Reconciliation", "compare_arrows", "integrations.synclog"),
     ),
     group(
         "What happened",

@@ -27,6 +27,15 @@ ROUTES = (
         # A request or two of many repositories, or a few statements: what follows from it is walked elsewhere.
         ("apps.integrations.tasks.probe*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
+        # Runs of reconciliation are opened, spread and concluded by statements of milliseconds; what asks GitHub is
+        # sync_repository alone.
+        ("apps.integrations.tasks.open*", {"queue": "live"}),
+        ("apps.integrations.tasks.conclude_syncs", {"queue": "live"}),
+        ("apps.integrations.tasks.conclude*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.sync_all*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.sync_github*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.schedule*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.team*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),
     ],

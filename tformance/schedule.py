@@ -1,4 +1,7 @@
-"""What beat rings for, and how often. An entry that could not run within its interval is void: the next one is due."""
+"""What beat rings for, and how often. An entry that could not run within its interval is void: the next one is due.
+
+Each has a soft limit, at which its task may still clean up, and a limit a little later, at which its process is killed.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -10,38 +13,48 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+MOMENT_S, WHILE_S = 15, 45
+"""Soft limits: of whatever only looks and rings, and of whatever works through rows. Every lease is longer."""
+GRACE_S = 15
 
-def every(seconds: int, task: str) -> dict[str, Any]:
+
+def every(seconds: int, task: str, *, soft_limit_s: int = WHILE_S) -> dict[str, Any]:
     """An entry that recurs after so many seconds."""
-    return _entry(task, when=schedule(timedelta(seconds=seconds)), seconds=seconds)
+    return _entry(task, when=schedule(timedelta(seconds=seconds)), seconds=seconds, soft_limit_s=soft_limit_s)
 
 
-def daily(task: str, *, hour: int, minute: int = 0) -> dict[str, Any]:
+def daily(task: str, *, hour: int, minute: int = 0, soft_limit_s: int = WHILE_S) -> dict[str, Any]:
     """An entry for a time of day, UTC."""
-    return _entry(task, when=crontab(hour=str(hour), minute=str(minute)), seconds=DAY)
+    when = crontab(hour=str(hour), minute=str(minute))
+    return _entry(task, when=when, seconds=DAY, soft_limit_s=soft_limit_s)
 
 
-def _entry(task: str, *, when: BaseSchedule, seconds: int) -> dict[str, Any]:
-    return {"task": task, "schedule": when, "options": {"expires": seconds}}
+def _entry(task: str, *, when: BaseSchedule, seconds: int, soft_limit_s: int) -> dict[str, Any]:
+    limits = {"soft_time_limit": soft_limit_s, "time_limit": soft_limit_s + GRACE_S}
+    return {"task": task, "schedule": when, "options": {"expires": seconds, **limits}}
 
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     # The doorbell is a hint: this look into the letterbox is what makes a lost message cost seconds.
-    "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch"),
+    "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch", soft_limit_s=MOMENT_S),
     # Walks wait in the database, for a limit, a recovery or their turn: this is what ends each wait.
-    "resume-backfills": every(5 * SECOND, "apps.integrations.tasks.resume_backfills"),
-    "resume-listings": every(MINUTE, "apps.integrations.tasks.resume_listings"),
+    "resume-backfills": every(5 * SECOND, "apps.integrations.tasks.resume_backfills", soft_limit_s=MOMENT_S),
+    "resume-listings": every(MINUTE, "apps.integrations.tasks.resume_listings", soft_limit_s=MOMENT_S),
     # Not every installation sends a webhook when it comes or goes.
     "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
     # Whoever has to wait for GitHub keeps their turn for 10 s. That requests are half a minute apart is up to a row.
-    "resume-enrichment": every(5 * SECOND, "apps.integrations.tasks.resume_enrichment"),
+    "resume-enrichment": every(5 * SECOND, "apps.integrations.tasks.resume_enrichment", soft_limit_s=MOMENT_S),
     # That the log is walked every 15 min is up to a row; the tick also ends its waits, and shows that nobody was away.
-    "resume-sweep": every(MINUTE, "apps.integrations.tasks.resume_sweep"),
+    "resume-sweep": every(MINUTE, "apps.integrations.tasks.resume_sweep", soft_limit_s=MOMENT_S),
     # Repositories of a run wait in the database too: for a limit, a recovery, the end of their walks.
-    "resume-syncs": every(30 * SECOND, "apps.integrations.tasks.resume_syncs"),
+    "resume-syncs": every(30 * SECOND, "apps.integrations.tasks.resume_syncs", soft_limit_s=MOMENT_S),
     "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
     "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
+    # Which period is due is decided by the database's clock: this may come late, twice, or from three beats at once.
+    "open-due-syncs": every(MINUTE, "apps.integrations.tasks.open_due_syncs", soft_limit_s=MOMENT_S),
+    "conclude-syncs": every(15 * SECOND, "apps.integrations.tasks.conclude_syncs", soft_limit_s=MOMENT_S),
+    "prune-syncs": daily("apps.integrations.tasks.prune_syncs", hour=3, minute=30),
     "prune-enrichment-attempts": daily("apps.integrations.tasks.prune_enrichment_attempts", hour=3),
     "prune-missed-deliveries": daily("apps.integrations.tasks.prune_missed_deliveries", hour=3),
     # Celery would add this one itself, without an expiry.

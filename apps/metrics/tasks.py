@@ -13,6 +13,7 @@ from apps.teams.models import Team
 DRAIN_S = 20.0
 """One message works this long at most, then rings for the next: a worker that stops warmly never waits for much."""
 FIGURES_DAYS = 30
+TEAMS_AT_ONCE = 100
 
 
 @shared_task(ignore_result=True)
@@ -39,10 +40,13 @@ def calculate_metrics(team_id: int) -> dict[str, Any]:
 
 
 @shared_task(ignore_result=True)
-def process_all_teams() -> None:
-    """Ring once for each team."""
-    for team_id in Team.objects.values_list("pk", flat=True):
+def process_all_teams(after: int = 0) -> None:
+    """Ring once for each team: for a hundred of those after the named one, then for the next hundred."""
+    batch = list(Team.objects.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:TEAMS_AT_ONCE])
+    for team_id in batch:
         process_team.delay(team_id)
+    if len(batch) == TEAMS_AT_ONCE:
+        process_all_teams.delay(batch[-1])
 
 
 @shared_task(ignore_result=True)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.activity.models import Change
 from apps.integrations.models import StreamCount
+from apps.integrations.reconciliation.runs.health import reconciliation_problems
 from apps.integrations.sweep import standing
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.probes import probe_broker, probe_secret
@@ -37,6 +38,7 @@ def find_problems() -> dict[str, str]:
         **probe_problems(),
         **standing.problems(),
         **unbelieved_deletions(),
+        **reconciliation_problems(),
     }
 
 

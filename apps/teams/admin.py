@@ -57,14 +57,23 @@ class AccessInline(TabularInline):  # type: ignore[misc]
 class TeamAdmin(FindingAdmin):
     """Teams; every edit is a change that figures follow."""
 
-    list_display = ("name", "slug", "account", "time_zone", "members_named", "is_approved", "last_sync_status")
+    list_display = (
+        "name",
+        "slug",
+        "account",
+        "time_zone",
+        "members_named",
+        "is_approved",
+        "sync_frequency",
+        "last_sync_status",
+    )
     list_select_related = ("account",)
-    list_filter = ("is_approved", "last_sync_status")
+    list_filter = ("is_approved", "sync_frequency", "last_sync_status")
     search_fields = ("name__icontains", "slug__icontains", "account__login__iexact")
     search_ids = ("account",)
     autocomplete_fields = ("account",)
     prepopulated_fields = {"slug": ("name",)}  # noqa: RUF012  Django's own shape
-    readonly_fields = ("sync_frequency", "last_sync_status", "last_sync_error", "last_synced_at", "created_at")
+    readonly_fields = ("last_sync_status", "last_sync_error", "last_synced_at", "created_at")
     inlines = (MemberInline, RepositoryInline, AccessInline)
     warn_unsaved_form = True
 

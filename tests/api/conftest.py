@@ -129,6 +129,14 @@ def make_drift(repository_id: int = API, **columns: Any) -> Drift:
     return Drift.objects.create(repository_sync=sync, roads={"reconciliation": 1}, **values)
 
 
+def make_sync(sync_id: str, *repository_ids: int, **columns: Any) -> SyncLog:
+    """A run in which these repositories wait to be compared."""
+    run = SyncLog.objects.create(sync_id=sync_id, cause=columns.pop("cause", "nightly"), **columns)
+    for repository_id in repository_ids:
+        RepositorySync.objects.create(sync=run, repository_id=repository_id)
+    return run
+
+
 def make_members(team: Team, *logins: str) -> list[TeamMember]:
     return [TeamMember.objects.create(team=team, contributor=Contributor.objects.get(login=login)) for login in logins]
 
@@ -141,6 +149,7 @@ __all__ = [
     "make_backfill",
     "make_delivery",
     "make_members",
+    "make_sync",
     "tell_at_once",
 ]
 

@@ -54,12 +54,12 @@ def test_a_bad_change_says_what_is_wrong(admin: APIClient, body: dict[str, Any],
 
 
 def test_what_the_machinery_writes_cannot_be_changed(week: Cast, admin: APIClient) -> None:
-    body = {"slug": "other", "is_approved": False, "last_sync_status": "failed", "sync_frequency": "off"}
+    body = {"slug": "other", "is_approved": False, "last_sync_status": "failed", "last_sync_error": "no"}
     admin.patch(TEAM, body, format="json")
     week.teams["acme"].refresh_from_db()
     team = week.teams["acme"]
     assert (team.slug, team.is_approved) == ("acme", True)
-    assert (team.last_sync_status, team.sync_frequency) == ("never", "daily")
+    assert (team.last_sync_status, team.last_sync_error) == ("never", "")
 
 
 def test_members_join_leave_and_come_back(week: Cast, admin: APIClient) -> None:

@@ -8,11 +8,11 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
-from apps.integrations.models import Backfill, Drift
+from apps.integrations.models import Backfill, Drift, SyncLog
 from apps.teams.models import TeamMember, TeamRepository
 from apps.users.models import ApiToken
 from apps.webhooks.models import Delivery
-from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_drift
+from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_drift, make_sync
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +43,8 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("post", "/api/v1/backfills/{id}/cancel/", None),
     ("post", "/api/v1/backfills/{id}/retry/", None),
     ("get", "/api/v1/drift/{id}/", None),
+    ("get", "/api/v1/syncs/{id}/", None),
+    ("get", "/api/v1/syncs/{id}/repositories/", None),
 )
 LISTS = (
     "/api/v1/teams/",
@@ -51,6 +53,7 @@ LISTS = (
     "/api/v1/deliveries/",
     "/api/v1/backfills/",
     "/api/v1/drift/",
+    "/api/v1/syncs/",
 )
 
 
@@ -58,6 +61,8 @@ def address(path: str, *, cast: Cast) -> str:
     """The path filled with what belongs to team acme."""
     if "deliveries" in path:
         identity = (Delivery.objects.first() or make_delivery(1)).pk
+    elif "syncs" in path:
+        identity = (SyncLog.objects.first() or make_sync("manual:acme", API)).pk
     elif "backfills" in path:
         identity = (Backfill.objects.first() or make_backfill()).pk
     elif "drift" in path:
@@ -97,6 +102,8 @@ def test_lists_want_a_sign_in_and_hold_nothing_of_others(week: Cast, path: str) 
     make_backfill(SECRETS)
     make_drift()
     make_drift(SECRETS)
+    make_sync("manual:acme", API)
+    make_sync("manual:umbrella", SECRETS)
     assert APIClient().get(path).status_code == 401
     mine, theirs = (week.client(user).get(path).json()["results"] for user in (week.viewer, week.stranger))
     assert mine

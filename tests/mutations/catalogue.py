@@ -5,6 +5,7 @@ from tests.mutations.enriching import IN_ENRICHING
 from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.reconciling import IN_RECONCILING
 from tests.mutations.reconciling_repositories import IN_RECONCILING_REPOSITORIES
+from tests.mutations.running_reconciliation import IN_RUNNING_RECONCILIATION
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.sweeping_deliveries import IN_SWEEPING_DELIVERIES
 from tests.mutations.telling_what_is_complete import IN_TELLING_WHAT_IS_COMPLETE
@@ -283,6 +284,7 @@ MUTATIONS = (
     *IN_CELERY,
     *IN_READING_GITHUB,
     *IN_RECONCILING_REPOSITORIES,
+    *IN_RUNNING_RECONCILIATION,
     *IN_ENRICHING,
     *IN_RECONCILING,
     *IN_STARTING_WALKS,

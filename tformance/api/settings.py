@@ -45,6 +45,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "PullRequestState": "apps.activity.models.PullRequest.State",
         "BackfillState": "apps.integrations.models.Backfill.State",
         "BackfillStream": "apps.integrations.models.Backfill.Stream",
+        "SyncStatus": "apps.integrations.models.SyncLog.Status",
+        "SyncCause": "apps.integrations.models.SyncLog.Cause",
+        "RepositorySyncState": "apps.integrations.models.RepositorySync.State",
+        "TeamSyncStatus": "apps.teams.models.Team.SyncStatus",
     },
     "TAGS": [
         {"name": "figures", "description": "What is derived, per team and window, and the entities behind it."},
@@ -54,6 +58,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {
             "name": "backfills",
             "description": "History: what is read of GitHub's past, how far it is, what it waits for.",
+        },
+        {
+            "name": "reconciliation",
+            "description": "Comparing with GitHub: the runs, and what was off in each repository.",
         },
     ],
 }

@@ -1,5 +1,5 @@
-"""In the admin: history and having more of it read, what was missed of deliveries, and how far the tables were off."""
+"""In the admin: walks through history, runs of reconciliation, what was missed, and how far the tables were off."""
 
-from apps.integrations.admin import backfills, drift, sweeps, targets
+from apps.integrations.admin import backfills, drift, sweeps, syncs, targets
 
-__all__ = ["backfills", "drift", "sweeps", "targets"]
+__all__ = ["backfills", "drift", "sweeps", "syncs", "targets"]

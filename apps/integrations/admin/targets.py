@@ -14,6 +14,9 @@ from unfold.decorators import action
 from apps.activity.admin.accounts import InstallationAdmin
 from apps.activity.models import Installation, Repository
 from apps.integrations.admin.forms import MOST_CHOSEN
+from apps.integrations.github.credentials import has_credentials
+from apps.integrations.reconciliation.runs.bell import ring_for_run
+from apps.integrations.reconciliation.runs.starting import start_for_team
 from apps.metrics.admin import CompleteRepositoryAdmin, CompleteTeamAdmin
 from apps.teams.models import Team
 
@@ -66,8 +69,26 @@ class InstallationWithHistoryAdmin(HasHistory, InstallationAdmin):
 
 @admin.register(Team)
 class TeamWithHistoryAdmin(HasHistory, CompleteTeamAdmin):
-    """Teams, whose repositories' history can be read."""
+    """Teams, whose repositories' history can be read, and which can be compared with GitHub."""
 
     target = "teams"
-    actions = ("read_history",)
+    actions = ("read_history", "reconcile_now")
     actions_detail = ("read_its_history",)
+
+    def has_reconciliation_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("integrations.add_synclog")
+
+    @admin.action(description="Reconcile now", permissions=["reconciliation"])
+    def reconcile_now(self, request: HttpRequest, queryset: QuerySet[Team]) -> None:
+        if not has_credentials():
+            words = "GitHub cannot be asked: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY first."
+            messages.error(request, words)
+            return
+        approved = queryset.filter(is_approved=True).order_by("pk").values_list("pk", flat=True)
+        started = [start_for_team(team_id) for team_id in approved]
+        for one in started:
+            ring_for_run(one.sync)
+        new = sum(one.is_new for one in started)
+        messages.success(request, f"{new} of {queryset.count()} teams are compared with GitHub now.")
+        if new < queryset.count():
+            messages.info(request, "The others are being compared already, or wait for approval.")

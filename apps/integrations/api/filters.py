@@ -1,4 +1,4 @@
-"""What backfills and drift can be narrowed by."""
+"""What backfills, drift and runs of reconciliation can be narrowed by."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import django_filters
 from django.db.models import QuerySet
 
 from apps.activity.identity import is_id
-from apps.integrations.models import Backfill, Drift
+from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -55,3 +55,32 @@ class DriftFilter(django_filters.FilterSet):
     def only_latest(self, rows: Any, name: str, is_wanted: bool) -> QuerySet[Drift]:
         found: QuerySet[Drift] = rows.newest() if is_wanted else rows
         return found
+
+
+class SyncFilter(django_filters.FilterSet):
+    """Runs by how they stand, why they are, and who takes part."""
+
+    status = django_filters.MultipleChoiceFilter(choices=SyncLog.Status.choices, help_text="Repeat it for several.")
+    cause = django_filters.MultipleChoiceFilter(choices=SyncLog.Cause.choices, help_text="Repeat it for several.")
+    team = django_filters.CharFilter(method="of_team", help_text="Slug: only those in which the team takes part.")
+
+    class Meta:
+        model = SyncLog
+        fields = ("status", "cause", "team")
+
+    def of_team(self, rows: QuerySet[SyncLog], name: str, slug: str) -> QuerySet[SyncLog]:
+        """Of a team that the user cannot see there is nothing, as of one that does not exist."""
+        teams = Team.objects.visible_to(self.request.user).filter(slug=slug).order_by()
+        return rows.filter(teams__team__in=teams.values("pk"))
+
+
+class RepositorySyncFilter(django_filters.FilterSet):
+    """Repositories of a run by how they stand."""
+
+    state = django_filters.MultipleChoiceFilter(
+        choices=RepositorySync.State.choices, help_text="Repeat it for several."
+    )
+
+    class Meta:
+        model = RepositorySync
+        fields = ("state",)

@@ -1,8 +1,8 @@
-"""Addresses of backfills."""
+"""Addresses of backfills and of reconciliation."""
 
 from django.urls import path
 
-from apps.integrations.api import drift, views
+from apps.integrations.api import drift, syncs, views
 
 urlpatterns = [
     path("backfills/", views.BackfillsView.as_view(), name="backfill-list"),
@@ -15,4 +15,7 @@ urlpatterns = [
     path("drift/<int:pk>/", drift.DriftView.as_view(), name="drift-detail"),
     # What is known of a repository beside its facts is known here, above the apps that keep them.
     path("repositories/<int:github_id>/", drift.RepositoryView.as_view(), name="repository-detail"),
+    path("syncs/", syncs.SyncsView.as_view(), name="sync-list"),
+    path("syncs/<int:pk>/", syncs.SyncView.as_view(), name="sync-detail"),
+    path("syncs/<int:pk>/repositories/", syncs.SyncRepositoriesView.as_view(), name="sync-repositories"),
 ]

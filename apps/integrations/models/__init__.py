@@ -7,6 +7,7 @@ from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
 from apps.integrations.models.listings import Listing
 from apps.integrations.models.sweeps import DeliverySweep, MissedDelivery
 from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog
+from apps.integrations.models.team_syncs import TeamSync
 
 __all__ = [
     "AppPrivateKey",
@@ -22,4 +23,5 @@ __all__ = [
     "StreamCount",
     "StreamMark",
     "SyncLog",
+    "TeamSync",
 ]

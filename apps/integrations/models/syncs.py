@@ -5,15 +5,59 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce, Now
 
 from apps.activity.models import Installation, Repository
+from apps.integrations.models.team_syncs import TeamSync
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
+from apps.users.operators import is_operator
 
 LEASE = timedelta(seconds=75)
 """Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""
+
+
+class SyncLogQuerySet(models.QuerySet["SyncLog"]):
+    """Every change of state is one guarded UPDATE; the row count says whether it happened."""
+
+    def visible_to(self, user: Any) -> "SyncLogQuerySet":
+        """Every run for an operator; for anybody else their teams' own, and those in which something of theirs is.
+
+        A run names the team that it is of, so another team's is not shown even where both track a repository.
+        """
+        if is_operator(user):
+            return self.all()
+        teams = Team.objects.visible_to(user).order_by().values("pk")
+        parts = TeamSync.objects.filter(sync=OuterRef("pk"), team__in=teams)
+        theirs = repositories_visible_to(user).order_by().values("pk")
+        repositories = RepositorySync.objects.filter(sync=OuterRef("pk"), repository__in=theirs)
+        return self.filter(Q(team__in=teams) | Q(Exists(parts) | Exists(repositories), team=None))
+
+    def unfinished(self) -> "SyncLogQuerySet":
+        """Those that have not come to their end."""
+        return self.filter(status__in=SyncLog.UNFINISHED)
+
+    def due(self) -> "SyncLogQuerySet":
+        """Those that a worker may claim: nobody did, or whoever did is dead."""
+        return self.filter(
+            Q(status=SyncLog.Status.WAITING, not_before__lte=Now())
+            | Q(status=SyncLog.Status.RUNNING, lease_until__lt=Now())
+        )
+
+    def claim(self) -> int:
+        """Take those that are due."""
+        return self.due().update(
+            status=SyncLog.Status.RUNNING,
+            claim_number=F("claim_number") + 1,
+            attempts=F("attempts") + 1,
+            lease_until=Now() + LEASE,
+            started_at=Coalesce("started_at", Now()),
+        )
+
+    def held(self, *, claim_number: int) -> "SyncLogQuerySet":
+        """Those that nobody claimed since the claim of this number."""
+        return self.filter(status=SyncLog.Status.RUNNING, claim_number=claim_number, lease_until__isnull=False)
 
 
 class SyncLog(models.Model):
@@ -37,6 +81,9 @@ class SyncLog(models.Model):
 
     sync_id = models.TextField(unique=True, help_text="the period, such as nightly:2026-03-02, or the wish")
     cause = models.TextField(choices=Cause.choices)
+    scope = models.TextField(
+        db_default="", blank=True, help_text="what it compares, such as nightly, team:5 or repositories:7,8"
+    )
     team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
     status = models.TextField(choices=Status.choices, db_default=Status.WAITING)
     error = models.TextField(db_default="", blank=True)
@@ -50,9 +97,16 @@ class SyncLog(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    objects = SyncLogQuerySet.as_manager()
+
     class Meta:
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["scope"],
+                condition=Q(status__in=["waiting", "running"]) & ~Q(scope=""),
+                name="a_scope_has_one_unfinished_sync",
+            ),
             models.CheckConstraint(
                 condition=Q(status__in=["succeeded", "failed"], finished_at__isnull=False)
                 | Q(status__in=["waiting", "running"], finished_at=None),

@@ -36,14 +36,27 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
             "production_environments",
             "sync_frequency",
             "last_sync_status",
+            "last_sync_error",
             "last_synced_at",
             "created_at",
         )
-        # Nothing synchronises yet: how often is shown, and cannot be chosen.
-        read_only_fields = ("slug", "is_approved", "sync_frequency", "last_sync_status", "last_synced_at", "created_at")
+        read_only_fields = (
+            "slug",
+            "is_approved",
+            "last_sync_status",
+            "last_sync_error",
+            "last_synced_at",
+            "created_at",
+        )
         extra_kwargs = {  # noqa: RUF012  DRF's own shape
             "time_zone": {"help_text": "An IANA name, such as Europe/Berlin: days begin at its midnight."},
             "production_environments": {"help_text": "Names of the environments that count as production."},
+            "sync_frequency": {
+                "help_text": "How often its repositories are compared with GitHub by themselves: every full hour, at "
+                "02:00 UTC, or never."
+            },
+            "last_sync_error": {"help_text": "What could not be compared the last time; empty after a success."},
+            "last_synced_at": {"help_text": "When all of it was compared the last time; null for never."},
         }
 
     def get_role(self, team: Team) -> str:

@@ -45,6 +45,10 @@ class TeamQuerySet(MarkingQuerySet["Team"]):
             return visible
         return visible.filter(accesses__user_id=user.pk, accesses__role=TeamAccess.Role.ADMIN)
 
+    def note_sync(self, **values: Any) -> int:
+        """Write down how reconciliation fares. No figure depends on it, so nothing is derived anew."""
+        return super(MarkingQuerySet, self).update(**values)
+
 
 class Team(MarksChange):
     """A group of people and repositories whose figures are read together.

@@ -1,0 +1,121 @@
+"""Runs of reconciliation for operators: read only, with their teams, their repositories and what was off."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Case, Count, Q, QuerySet, When
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.metrics.figures.wording import NO_VALUE
+
+COLOURS = {
+    "waiting": "info",
+    "running": "info",
+    "walking": "info",
+    "done": "success",
+    "succeeded": "success",
+    "failed": "danger",
+}
+
+
+class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # unfold is not typed
+    """Rows that the machinery writes."""
+
+    extra = 0
+    tab = True
+    per_page = 50
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class TeamSyncInline(ReadOnlyInline):
+    """How each team fared."""
+
+    model = TeamSync
+    fields = ("team", "shown_status", "repositories", "error", "finished_at")
+    readonly_fields = fields
+    verbose_name_plural = "teams"
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[TeamSync]":
+        queryset: QuerySet[TeamSync] = super().get_queryset(request)
+        return queryset.select_related("team", "sync").order_by("team__slug")
+
+    @display(description="Status", label=COLOURS)  # type: ignore[untyped-decorator]  # unfold is not typed
+    def shown_status(self, part: TeamSync) -> str:
+        return part.status
+
+    @admin.display(description="Repositories")
+    def repositories(self, part: TeamSync) -> str:
+        return f"{len(part.repository_ids):,}"
+
+
+class RepositorySyncInline(ReadOnlyInline):
+    """How each repository fared; those that failed come first."""
+
+    model = RepositorySync
+    fields = ("repository", "shown_state", "why", "read", "off", "finished_at")
+    readonly_fields = fields
+    verbose_name_plural = "repositories"
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[RepositorySync]":
+        queryset: QuerySet[RepositorySync] = super().get_queryset(request)
+        rows = queryset.select_related("repository", "sync").prefetch_related("drifts")
+        return rows.order_by(Case(When(state="failed", then=0), default=1), "repository__full_name")
+
+    @display(description="State", label=COLOURS)  # type: ignore[untyped-decorator]  # unfold is not typed
+    def shown_state(self, row: RepositorySync) -> str:
+        return row.state
+
+    @admin.display(description="Why")
+    def why(self, row: RepositorySync) -> str:
+        return row.error or row.reason.replace("_", " ") or NO_VALUE
+
+    @admin.display(description="Read, as it might differ")
+    def read(self, row: RepositorySync) -> str:
+        return ", ".join(row.differs) or NO_VALUE
+
+    @admin.display(description="Off")
+    def off(self, row: RepositorySync) -> str:
+        told = [words for drift in row.drifts.all() if (words := drift_words(drift))]
+        return "; ".join(told) or NO_VALUE
+
+
+@admin.register(SyncLog)
+class SyncLogAdmin(ReadOnlyAdmin):
+    """The nights, the runs of hourly teams, and those that somebody wished for."""
+
+    list_display = ("sync_id", "shown_status", "through", "error", "created_at", "finished_at")
+    list_filter = ("status", "cause")
+    search_fields = ("sync_id__istartswith", "team__slug__iexact")
+    search_help_text = "The beginning of a run's name, or a team's slug"
+    ordering = ("-id",)
+    inlines = (RepositorySyncInline, TeamSyncInline)
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[SyncLog]":
+        queryset: QuerySet[SyncLog] = super().get_queryset(request)
+        ended = Q(repositories__state__in=["done", "failed"])
+        return queryset.annotate(count=Count("repositories"), ended=Count("repositories", filter=ended))
+
+    @display(description="Status", label=COLOURS)  # type: ignore[untyped-decorator]  # unfold is not typed
+    def shown_status(self, sync: SyncLog) -> str:
+        return sync.status
+
+    @admin.display(description="Repositories")
+    def through(self, sync: Any) -> str:
+        return f"{sync.ended:,} of {sync.count:,}"
+
+
+def drift_words(drift: Any) -> str:
+    """Such as: issues: 2 missing, 1 stale; empty where nothing was off."""
+    counts = ((name, getattr(drift, name)) for name in ("missing", "stale", "deleted"))
+    told = ", ".join(f"{count:,} {name}" for name, count in counts if count)
+    return f"{drift.stream}: {told}" if told else ""

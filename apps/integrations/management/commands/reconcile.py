@@ -1,0 +1,94 @@
+"""Compare our tables with GitHub now, and repair what is off."""
+
+import json
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+
+from apps.encryption import Undecryptable
+from apps.integrations.backfill.asking import Help
+from apps.integrations.backfill.starting import NothingToStart
+from apps.integrations.github.credentials import NoCredentials, app_credentials
+from apps.integrations.models import RepositorySync, SyncLog
+from apps.integrations.reconciliation.runs import bell
+from apps.integrations.reconciliation.runs.asking import EXAMPLES, add_arguments, choices_in, scope_of
+from apps.integrations.reconciliation.runs.progress import found_in, progress_of
+from apps.integrations.reconciliation.runs.showing import as_document, found_table, outcome_lines, run_table
+from apps.integrations.reconciliation.runs.starting import start
+from apps.integrations.reconciliation.runs.watching import watch
+
+USAGE, INTERRUPTED = 2, 130
+MOST_LISTED = 20
+
+
+class Command(BaseCommand):
+    help = """\
+Compare our tables with GitHub now, in the background, and repair what is off,
+as happens by itself at night. Of two equal unfinished starts there is one."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(prog_name, subcommand, formatter_class=Help, epilog=EXAMPLES, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.ending = ""  # the console ends its lines itself
+        self.console = Console(file=cast(IO[str], self.stdout), highlight=False, markup=False, emoji=False)
+        self._check_usage(options)
+        if options["list"]:
+            self._list(is_json=options["json"])
+            return
+        try:
+            self._reconcile(options)
+        except NothingToStart as error:
+            raise CommandError(str(error)) from error
+        except (NoCredentials, Undecryptable) as error:
+            raise CommandError(f"GitHub cannot be asked: {error}") from error
+
+    def _check_usage(self, options: dict[str, Any]) -> None:
+        if choices_in(options) != 1:
+            raise CommandError(
+                "Say one: --repository OWNER/REPO, --team SLUG, --installation ID, --all or --list.", returncode=USAGE
+            )
+        if options["json"] and not options["list"]:
+            raise CommandError("--json goes with --list.", returncode=USAGE)
+
+    def _reconcile(self, options: dict[str, Any]) -> None:
+        app_credentials()  # or a run is started that could never compare anything
+        started = start(scope_of(options))
+        name = started.sync.sync_id
+        self.say(f"Run {name} started." if started.is_new else f"Run {name} compares this already.")
+        if not bell.ring_for_run(started.sync):
+            self.say("The broker is away. The run is kept, and begins within a minute of its return.")
+        if options["wait"]:
+            self._wait(started.sync)
+        else:
+            self.say("`manage.py reconcile --list` shows how it stands.")
+
+    def _wait(self, sync: SyncLog) -> None:
+        try:
+            progress = watch(sync, console=self.console)
+        except KeyboardInterrupt:
+            self.say("The run goes on. `manage.py reconcile --list` shows how it stands.")
+            raise SystemExit(INTERRUPTED) from None
+        found = found_in(RepositorySync.objects.filter(sync=sync))
+        if found:
+            self.console.print(found_table(found))
+        for line in outcome_lines(progress):
+            self.say(line)
+        if sync.status == SyncLog.Status.FAILED:
+            raise CommandError("Not everything could be compared. Mend what is said above, then start this again.")
+
+    def _list(self, *, is_json: bool) -> None:
+        latest = [progress_of(sync) for sync in SyncLog.objects.order_by("-pk")[:MOST_LISTED]]
+        if is_json:
+            self.say(json.dumps([as_document(progress) for progress in latest]))
+        elif latest:
+            self.console.print(run_table(latest))
+        else:
+            self.say("No run was ever started. The first night begins at 02:00 UTC.")
+
+    def say(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True)

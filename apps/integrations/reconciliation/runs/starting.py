@@ -1,0 +1,38 @@
+"""Starting a run: of two equal starts that are unfinished there is one."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from apps.integrations.models import SyncLog
+from apps.integrations.reconciliation.runs.scopes import TEAM, Scope, of_team
+from apps.teams.models import Team
+
+MOST_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run that compares what was asked for; `is_new` unless it was under way already."""
+
+    sync: SyncLog
+    is_new: bool
+
+
+def start(scope: Scope) -> Started:
+    """Have this compared now; whoever asked for the same before is joined."""
+    for _ in range(MOST_TRIES):
+        [row] = SyncLog.objects.bulk_create([_manual(scope)], ignore_conflicts=True)
+        found = SyncLog.objects.unfinished().filter(scope=str(scope)).first()
+        if found is not None:
+            return Started(found, is_new=found.sync_id == row.sync_id)
+    raise RuntimeError(f"{scope} was finished by others as often as it was started.")
+
+
+def start_for_team(team_id: int) -> Started:
+    """Have what the team tracks compared now, whatever its own frequency says. Team.DoesNotExist if there is none."""
+    return start(of_team(Team.objects.get(pk=team_id).pk))
+
+
+def _manual(scope: Scope) -> SyncLog:
+    team_id = scope.only_id if scope.kind == TEAM else None
+    return SyncLog(sync_id=f"manual:{uuid4()}", cause=SyncLog.Cause.MANUAL, scope=str(scope), team_id=team_id)

@@ -1,0 +1,155 @@
+"""How often a team's repositories are compared by themselves: every hour, every night, or never."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from apps.integrations import tasks
+from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.reconciliation.runs.starting import start_for_team
+from apps.teams.models import Team
+from tests.fake_github.using import API, WEB
+from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, ZOO
+from tests.integrations.reconciliation.runs.crew import Crew, compare
+
+pytestmark = pytest.mark.django_db
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+AFTERNOON = MONDAY_NIGHT + 11 * HOUR
+
+
+def set_frequency(team: Team, frequency: str) -> None:
+    Team.objects.filter(pk=team.pk).update(sync_frequency=frequency)
+
+
+def names() -> list[str]:
+    return list(SyncLog.objects.order_by("pk").values_list("sync_id", flat=True))
+
+
+@pytest.fixture
+def after_the_night(acme: Team, zoo: Team, crew: Crew) -> Crew:
+    """The night is over."""
+    crew.beat(MONDAY_NIGHT)
+    compare()
+    assert crew.conclude() == 1
+    return crew
+
+
+def test_a_daily_team_takes_part_in_the_night_alone(after_the_night: Crew) -> None:
+    assert after_the_night.beat(AFTERNOON) == 0
+    assert names() == ["nightly:2026-03-02"]
+
+
+def test_an_hourly_team_has_a_run_each_full_hour_and_takes_part_in_the_night(acme: Team, zoo: Team, crew: Crew) -> None:
+    set_frequency(acme, "hourly")
+    for hour in range(4):
+        crew.beat(MONDAY_NIGHT + HOUR * hour)
+        crew.beat(MONDAY_NIGHT + HOUR * hour + 30 * MINUTE)
+        compare()
+        crew.conclude()
+    assert names() == [
+        "nightly:2026-03-02",
+        "team:acme:2026-03-02T03",
+        "team:acme:2026-03-02T04",
+        "team:acme:2026-03-02T05",
+    ]
+    run = SyncLog.objects.get(sync_id="team:acme:2026-03-02T05")
+    assert (run.cause, run.team, run.status) == ("scheduled", acme, "succeeded")
+    assert sorted(run.repositories.values_list("repository", flat=True)) == [API, WEB]
+    assert [part.team for part in run.teams.all()] == [acme]
+
+
+def test_of_hours_that_were_missed_the_last_one_makes_up_for_all(acme: Team, after_the_night: Crew) -> None:
+    set_frequency(acme, "hourly")
+    assert after_the_night.beat(AFTERNOON + 17 * MINUTE) == 1
+    assert names()[1:] == ["team:acme:2026-03-02T13"]
+
+
+def test_an_hour_waits_for_the_run_before_it(acme: Team, after_the_night: Crew) -> None:
+    set_frequency(acme, "hourly")
+    after_the_night.beat(AFTERNOON)
+    assert after_the_night.beat(AFTERNOON + HOUR) == 0
+    compare()
+    after_the_night.conclude()
+    assert after_the_night.beat(AFTERNOON + HOUR + MINUTE) == 1
+
+
+def test_a_night_that_is_made_up_stands_for_the_hour(acme: Team, zoo: Team, crew: Crew) -> None:
+    set_frequency(acme, "hourly")
+    assert crew.beat(AFTERNOON) == 1
+    assert crew.beat(AFTERNOON + MINUTE) == 0, "the team takes part in the night"
+    assert names() == ["nightly:2026-03-02"]
+    compare()
+    crew.conclude()
+    assert crew.beat(AFTERNOON + 2 * MINUTE) == 1
+
+
+def test_off_means_off(acme: Team, zoo: Team, crew: Crew) -> None:
+    set_frequency(acme, "off")
+    crew.beat(MONDAY_NIGHT)
+    crew.beat(AFTERNOON)
+    assert list(RepositorySync.objects.values_list("repository", flat=True)) == [ZOO]
+    set_frequency(zoo, "off")
+    compare()
+    crew.conclude()
+    assert crew.beat(MONDAY_NIGHT + timedelta(days=1)) == 0, "there is nobody to compare for"
+
+
+def test_a_team_is_compared_now_when_somebody_says_so(acme: Team, zoo: Team, crew: Crew) -> None:
+    set_frequency(acme, "off")
+    sync_id = tasks.schedule_team_sync(acme.pk)
+    crew.work()
+    run = SyncLog.objects.get()
+    assert (run.sync_id, run.cause, run.team, run.is_spread) == (sync_id, "manual", acme, True)
+    assert sync_id.startswith("manual:")
+    assert sorted(RepositorySync.objects.values_list("repository", flat=True)) == [API, WEB]
+    compare()
+    crew.conclude()
+    acme.refresh_from_db()
+    assert acme.last_sync_status == "succeeded"
+
+
+def test_two_starts_are_one_until_it_is_over(acme: Team, crew: Crew) -> None:
+    first = tasks.schedule_team_sync(acme.pk)
+    assert tasks.schedule_team_sync(acme.pk) == first
+    crew.work()
+    compare()
+    crew.conclude()
+    assert tasks.schedule_team_sync(acme.pk) != first
+
+
+def test_a_start_joins_the_hours_run(acme: Team, after_the_night: Crew) -> None:
+    set_frequency(acme, "hourly")
+    after_the_night.beat(AFTERNOON)
+    assert tasks.schedule_team_sync(acme.pk) == "team:acme:2026-03-02T13"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_starts_at_the_very_same_time_are_one(acme: Team, crew: Crew) -> None:
+    def begin(_: int) -> str:
+        try:
+            return start_for_team(acme.pk).sync.sync_id
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as people:
+        assert len(set(people.map(begin, range(12)))) == 1
+
+
+def test_sync_github_data_without_a_run_makes_one_of_its_own(acme: Team, crew: Crew) -> None:
+    assert tasks.sync_github_data(acme.pk) is True
+    assert RepositorySync.objects.count() == 2
+    assert tasks.sync_github_data(acme.pk) is False
+    assert SyncLog.objects.count() == 1
+
+
+def test_a_team_that_is_not_in_the_run_is_not_spread_there(acme: Team, zoo: Team, crew: Crew) -> None:
+    sync_id = tasks.schedule_team_sync(acme.pk)
+    assert tasks.sync_github_data(zoo.pk, sync_id) is False
+    assert TeamSync.objects.filter(team=zoo).count() == 0
+
+
+def test_there_is_no_run_for_a_team_that_is_not_there(acme: Team) -> None:
+    with pytest.raises(Team.DoesNotExist):
+        tasks.schedule_team_sync(10**6)

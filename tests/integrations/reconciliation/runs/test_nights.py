@@ -1,0 +1,241 @@
+"""The night: opened once however many beats there are, made up once, and claimed again where a worker died."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from apps.activity.models import Installation
+from apps.integrations import tasks
+from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.reconciliation.runs import concluding, opening
+from apps.integrations.reconciliation.runs.claiming import claim
+from apps.integrations.reconciliation.runs.spreading import spread, spread_to
+from apps.teams.models import Team, TeamRepository
+from tests.fake_github.using import ACME, API, BETA, WEB
+from tests.integrations.backfill.installed import reach
+from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, OLD, ZOO, make_team
+from tests.integrations.reconciliation.runs.crew import REPOSITORIES, Crew, compare, forget_messages, let_leases_lapse
+
+pytestmark = pytest.mark.django_db
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+
+
+def names() -> list[str]:
+    return list(SyncLog.objects.order_by("pk").values_list("sync_id", flat=True))
+
+
+def rows() -> list[tuple[str, int, str]]:
+    return list(RepositorySync.objects.order_by("pk").values_list("sync__sync_id", "repository", "state"))
+
+
+def test_a_night_is_opened_when_it_has_begun_and_each_repository_gets_its_row(
+    acme: Team, zoo: Team, crew: Crew
+) -> None:
+    crew.beat(MONDAY_NIGHT)
+    night = SyncLog.objects.get()
+    assert (night.sync_id, night.cause, night.status, night.is_spread) == (
+        "nightly:2026-03-02",
+        "nightly",
+        "running",
+        True,
+    )
+    assert {(row.repository_id, row.installation_id, row.state) for row in RepositorySync.objects.all()} == {
+        (API, ACME, "waiting"),
+        (WEB, ACME, "waiting"),
+        (ZOO, BETA, "waiting"),
+    }
+    assert crew.done["sync_github_data"] == 2
+    assert crew.done[REPOSITORIES] >= 1
+
+
+def test_three_beats_make_one_run(acme: Team, crew: Crew) -> None:
+    assert [crew.beat(MONDAY_NIGHT + MINUTE * minutes) for minutes in range(3)] == [1, 0, 0]
+    assert names() == ["nightly:2026-03-02"]
+    assert len(rows()) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_beats_and_workers_at_the_very_same_time_make_one_run(acme: Team, crew: Crew) -> None:
+    def beat(_: int) -> bool:
+        try:
+            opening.open_due(now=MONDAY_NIGHT)
+            return spread("nightly:2026-03-02")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as beats:
+        assert sum(beats.map(beat, range(6))) == 1
+    crew.work()
+    assert names() == ["nightly:2026-03-02"]
+    assert [repository for _, repository, _ in rows()] == [API, WEB]
+    assert TeamSync.objects.count() == 1
+
+
+def test_a_night_that_is_over_is_not_opened_again(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare()
+    assert crew.conclude() == 1
+    assert crew.beat(MONDAY_NIGHT + 20 * HOUR) == 0
+    assert SyncLog.objects.count() == 1
+
+
+def test_a_night_that_no_beat_saw_is_made_up_once(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare()
+    crew.conclude()
+    late = MONDAY_NIGHT + DAY + 5 * HOUR
+    assert (crew.beat(late), crew.beat(late + MINUTE)) == (1, 0)
+    assert names() == ["nightly:2026-03-02", "nightly:2026-03-03"]
+
+
+def test_of_several_nights_that_were_missed_the_last_one_makes_up_for_all(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare()
+    crew.conclude()
+    crew.beat(MONDAY_NIGHT + 4 * DAY + 7 * HOUR)
+    assert names() == ["nightly:2026-03-02", "nightly:2026-03-06"]
+
+
+def test_a_new_instance_makes_up_for_no_night_before_it(acme: Team, crew: Crew) -> None:
+    Team.objects.note_sync(created_at=MONDAY_NIGHT + HOUR)
+    assert crew.beat(MONDAY_NIGHT + 2 * HOUR) == 0
+    assert crew.beat(MONDAY_NIGHT + DAY) == 1
+    assert names() == ["nightly:2026-03-03"]
+
+
+def test_without_credentials_no_night_is_opened(acme: Team, crew: Crew, settings: Any) -> None:
+    settings.GITHUB_APP_ID = None
+    assert crew.beat(MONDAY_NIGHT) == 0
+    assert tasks.sync_all_github_data() is False
+    assert tasks.sync_github_data(acme.pk) is False
+    assert not names()
+
+
+def test_a_night_waits_for_the_one_before_it(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    assert crew.beat(MONDAY_NIGHT + DAY) == 0
+    compare()
+    assert crew.conclude() == 1
+    assert crew.beat(MONDAY_NIGHT + DAY + HOUR) == 1
+
+
+def test_a_worker_that_died_after_its_claim_does_not_lose_the_night(acme: Team, crew: Crew) -> None:
+    opening.open_due(now=MONDAY_NIGHT)
+    assert claim("nightly:2026-03-02") is not None  # and is never heard of again
+    crew.beat(MONDAY_NIGHT + MINUTE)
+    assert rows() == [], "its lease holds"
+    let_leases_lapse()
+    crew.beat(MONDAY_NIGHT + 2 * MINUTE)
+    assert [repository for _, repository, _ in rows()] == [API, WEB]
+    assert (SyncLog.objects.get().claim_number, SyncLog.objects.get().attempts) == (2, 2)
+
+
+def test_whoever_lost_the_claim_spreads_nothing(acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    opening.open_due(now=MONDAY_NIGHT)
+
+    def taken_over(sync_id: str) -> SyncLog | None:
+        slow = claim(sync_id)
+        let_leases_lapse()
+        assert claim(sync_id) is not None
+        return slow
+
+    monkeypatch.setattr("apps.integrations.reconciliation.runs.spreading.claim", taken_over)
+    assert spread("nightly:2026-03-02") is False
+    assert not TeamSync.objects.exists()
+    assert SyncLog.objects.get().lease_until is not None, "the other's lease stands"
+
+
+def test_a_part_whose_message_was_lost_is_told_of_again(acme: Team, zoo: Team, crew: Crew) -> None:
+    opening.open_due(now=MONDAY_NIGHT)
+    spread("nightly:2026-03-02")
+    spread_to(zoo.pk, sync_id="nightly:2026-03-02")
+    forget_messages()
+    assert not SyncLog.objects.get().is_spread
+    crew.beat(MONDAY_NIGHT + MINUTE)
+    assert not SyncLog.objects.get().is_spread, "it was told of a moment ago"
+    let_leases_lapse()
+    crew.beat(MONDAY_NIGHT + 2 * MINUTE)
+    assert SyncLog.objects.get().is_spread
+    assert len(rows()) == 3
+
+
+def test_spreading_twice_doubles_nothing(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    SyncLog.objects.update(lease_until="2020-01-01T00:00:00Z", is_spread=False)
+    TeamSync.objects.update(status="waiting", rung_at=None)
+    crew.beat(MONDAY_NIGHT + MINUTE)
+    assert len(rows()) == 2
+    assert (TeamSync.objects.count(), TeamSync.objects.get().status) == (1, "running")
+
+
+def test_a_repository_that_two_teams_track_is_compared_once(acme: Team, zoo: Team, crew: Crew) -> None:
+    TeamRepository.objects.create(team=zoo, repository_id=API)
+    crew.beat(MONDAY_NIGHT)
+    assert sorted(repository for _, repository, _ in rows()) == [API, WEB, ZOO]
+    assert {part.team_id: part.repository_ids for part in TeamSync.objects.all()} == {
+        acme.pk: [API, WEB],
+        zoo.pk: [API, ZOO],
+    }
+
+
+def test_nothing_is_compared_for_whoever_waits_for_approval(acme: Team, zoo: Team, crew: Crew) -> None:
+    Team.objects.filter(pk=zoo.pk).update(is_approved=False)
+    crew.beat(MONDAY_NIGHT)
+    assert [part.team_id for part in TeamSync.objects.all()] == [acme.pk]
+    assert sorted(repository for _, repository, _ in rows()) == [API, WEB]
+
+
+def test_what_is_deleted_or_out_of_reach_has_no_row(acme: Team, crew: Crew) -> None:
+    reach("acme/gone", 31, deleted_at=OLD)
+    reach("acme/lost", 32, has_access=False)
+    crew.beat(MONDAY_NIGHT)
+    assert [repository for _, repository, _ in rows()] == [API, WEB]
+
+
+def test_the_night_has_every_installation_listed_suspended_ones_too(acme: Team, zoo: Team, crew: Crew) -> None:
+    Installation.objects.filter(pk=BETA).update(suspended_at=OLD)
+    Installation.objects.create(github_id=99, account=None)
+    crew.beat(MONDAY_NIGHT)
+    listed = Installation.objects.filter(needs_listing_at__isnull=False).values_list("pk", flat=True)
+    assert sorted(listed) == [ACME, BETA]
+
+
+def test_the_night_can_be_begun_by_its_name(acme: Team, crew: Crew) -> None:
+    assert tasks.sync_all_github_data() is True
+    assert tasks.sync_all_github_data() is False
+    crew.work()
+    assert SyncLog.objects.get().sync_id == f"nightly:{opening.due_night(opening.database_time()).key}"
+    assert len(rows()) == 2
+
+
+def test_a_night_that_takes_a_day_gives_up_so_that_the_next_may_begin(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare("acme/api")
+    SyncLog.objects.update(created_at=opening.database_time() - 23 * HOUR)
+    assert concluding.give_up_old() == 0
+    SyncLog.objects.update(created_at=opening.database_time() - 25 * HOUR)
+    assert crew.conclude() == 1
+    night = SyncLog.objects.get()
+    assert (night.status, night.error) == ("failed", "1 of 2 repositories could not be compared.")
+    acme.refresh_from_db()
+    assert "acme/web (It was not compared within 24 hours" in acme.last_sync_error
+    assert concluding.give_up_old() == 0
+
+
+def test_a_run_that_nobody_ever_spread_gives_up_too(acme: Team, crew: Crew) -> None:
+    opening.open_due(now=MONDAY_NIGHT)
+    SyncLog.objects.update(created_at=opening.database_time() - 25 * HOUR)
+    assert crew.conclude() == 1
+    run = SyncLog.objects.get()
+    assert (run.status, run.error) == ("failed", concluding.TOO_LONG)
+
+
+def test_a_team_that_tracks_nothing_yet_hinders_no_night(acme: Team, crew: Crew) -> None:
+    make_team("new")
+    crew.beat(MONDAY_NIGHT)
+    compare()
+    assert crew.conclude() == 1
+    assert SyncLog.objects.get().status == "succeeded"

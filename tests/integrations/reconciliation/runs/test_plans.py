@@ -1,0 +1,47 @@
+"""What beat asks every few seconds goes by indexes, however many runs there were."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.reconciliation.runs import bell, concluding, opening
+from apps.teams.models import Team
+from tests.fake_github.using import API
+from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
+from tests.plans import explaining
+
+pytestmark = pytest.mark.django_db
+RUNS = 3000
+TABLES = ("integrations_synclog", "integrations_repositorysync", "integrations_teamsync")
+
+
+@pytest.fixture
+def past(acme: Team) -> None:
+    """Thousands of runs that are over, and one that goes on."""
+    at = timezone.now() - timedelta(days=1)
+    about = {"status": "succeeded", "finished_at": at}
+    runs = SyncLog.objects.bulk_create(
+        SyncLog(sync_id=f"old {number}", cause="nightly", scope="nightly", **about) for number in range(RUNS)
+    )
+    TeamSync.objects.bulk_create(TeamSync(sync=run, team=acme, repository_ids=[API], **about) for run in runs)
+    RepositorySync.objects.bulk_create(
+        RepositorySync(sync=run, repository_id=API, state="done", finished_at=at) for run in runs
+    )
+    opening.open_due(now=MONDAY_NIGHT)
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"ANALYZE {table}")
+
+
+def test_the_ticks_read_no_table_through(past: None) -> None:
+    plans: list[str] = []
+    with connection.execute_wrapper(explaining(plans)):
+        bell.ring_for_due()
+        concluding.conclude()
+        opening.open_due(now=MONDAY_NIGHT)
+    assert plans
+    read_through = [plan for plan in plans for table in TABLES if f"Seq Scan on {table}" in plan]
+    assert read_through == []

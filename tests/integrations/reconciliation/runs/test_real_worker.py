@@ -1,0 +1,66 @@
+"""A real worker opens, spreads, concludes and tells, and dies once at each point where that is half done."""
+
+from pathlib import Path
+
+import pytest
+
+from apps.crash_points import RUN_POINTS
+from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.reconciliation.runs import bell, concluding, opening
+from apps.notifications.models import Notification
+from apps.teams.models import Team, TeamAccess
+from apps.users.models import CustomUser
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import API, WEB
+from tests.integrations.backfill.real_worker import working
+from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
+from tests.integrations.reconciliation.runs.crew import Crew, compare, let_leases_lapse
+from tests.webhooks.conftest import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def beat() -> None:
+    """What beat does, a minute and a quarter later each time."""
+    let_leases_lapse()
+    opening.open_due(now=MONDAY_NIGHT)
+    bell.ring_for_due()
+    concluding.conclude()
+
+
+def is_spread() -> bool:
+    beat()
+    return SyncLog.objects.filter(is_spread=True).exists()
+
+
+def is_over() -> bool:
+    beat()
+    return not SyncLog.objects.unfinished().exists()
+
+
+def run_a_night(team: Team) -> None:
+    """A night in which one repository fails."""
+    eventually(is_spread, within_s=60)
+    compare("acme/web", error="502")
+    compare()
+    eventually(is_over, within_s=60)
+    team.refresh_from_db()
+
+
+@pytest.mark.timeout(300)
+def test_a_death_at_any_point_loses_no_run_no_row_and_no_verdict(
+    fake: FakeGitHub, acme: Team, crew: Crew, tmp_path: Path
+) -> None:
+    ana = CustomUser.objects.create_user("ana")
+    TeamAccess.objects.create(team=acme, user=ana, role=TeamAccess.Role.ADMIN)
+    with working(fake, crash_folder=tmp_path, queues="live,maintenance"):
+        for point in sorted(RUN_POINTS):
+            for model in (SyncLog, Notification):
+                model.objects.all().delete()
+            (tmp_path / point).touch()
+            run_a_night(acme)
+            assert not (tmp_path / point).exists(), f"nobody came to {point}"
+            assert SyncLog.objects.get().status == "failed", point
+            assert sorted(RepositorySync.objects.values_list("repository", flat=True)) == [API, WEB], point
+            assert TeamSync.objects.get().status == "failed", point
+            assert (acme.last_sync_status, Notification.objects.count()) == ("failed", 1), point

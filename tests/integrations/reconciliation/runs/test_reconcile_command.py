@@ -1,0 +1,239 @@
+"""`manage.py reconcile`: starts a run, watches it, and says what was compared and what was off."""
+
+import json
+import threading
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from rich.console import Console
+
+from apps.activity.models import RepositoryAccess
+from apps.integrations.models import Drift, RepositorySync, SyncLog
+from apps.integrations.reconciliation.runs import concluding, watching
+from apps.integrations.reconciliation.runs.progress import progress_of
+from apps.integrations.reconciliation.runs.showing import progress_line, progress_view, run_table
+from apps.teams.models import Team
+from tests.fake_github.using import ACME, API, WEB
+from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, ZOO
+from tests.integrations.reconciliation.runs.crew import Crew, compare
+from tests.webhooks.conftest import eventually
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("reconcile", *arguments, stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+def refused(*arguments: str) -> tuple[str, int]:
+    """What is said, and the exit code."""
+    with pytest.raises(CommandError) as caught:
+        run(*arguments)
+    return str(caught.value), caught.value.returncode
+
+
+def compared() -> list[int]:
+    return sorted(RepositorySync.objects.values_list("repository", flat=True))
+
+
+def shown(view: Any) -> str:
+    out = StringIO()
+    Console(file=out, width=80).print(view)
+    return out.getvalue()
+
+
+def test_a_start_says_which_run_compares_it(acme: Team, crew: Crew) -> None:
+    told = run("--team", "acme")
+    name = SyncLog.objects.get().sync_id
+    assert told == f"Run {name} started.\n`manage.py reconcile --list` shows how it stands.\n"
+    assert f"Run {name} compares this already." in run("--team", "acme")
+    crew.work()
+    assert compared() == [API, WEB]
+    assert SyncLog.objects.get().team == acme
+
+
+@pytest.mark.parametrize(
+    ("arguments", "repositories"),
+    [
+        (("--repository", "acme/api"), [API]),
+        (("--repository", "ACME/web", "--repository", "zoo/ark"), [WEB, ZOO]),
+        (("--installation", str(ACME)), [API, WEB]),
+        (("--all",), [API, WEB, ZOO]),
+    ],
+)
+def test_what_is_named_is_compared(zoo: Team, crew: Crew, arguments: tuple[str, ...], repositories: list[int]) -> None:
+    run(*arguments)
+    crew.work()
+    assert compared() == repositories
+    assert SyncLog.objects.get().is_spread
+    run(*arguments)
+    assert SyncLog.objects.count() == 1, "two equal starts are one"
+
+
+def test_only_teams_that_were_meant_are_told(acme: Team, zoo: Team, crew: Crew) -> None:
+    run("--repository", "acme/api")
+    crew.work()
+    compare(error="502")
+    crew.conclude()
+    acme.refresh_from_db()
+    assert (acme.last_sync_status, SyncLog.objects.get().status) == ("never", "failed")
+    run("--all")
+    crew.work()
+    compare()
+    crew.conclude()
+    assert set(Team.objects.values_list("last_sync_status", flat=True)) == {"succeeded"}
+
+
+def test_what_cannot_be_compared_is_said(acme: Team, zoo: Team) -> None:
+    assert refused("--team", "nobody") == ("There is no team 'nobody'; there are acme, zoo.", 1)
+    assert (
+        "Nothing is known of acme/nowhere; there are acme/api, acme/web." in refused("--repository", "acme/nowhere")[0]
+    )
+    assert "There is no installation 99; there are 7, 8." in refused("--installation", "99")[0]
+    Team.objects.filter(slug="zoo").update(is_approved=False)
+    assert "Team zoo waits for approval" in refused("--team", "zoo")[0]
+    RepositoryAccess.objects.filter(installation=ACME).update(has_access=False)
+    words = "No installation of the App reaches acme/api: give it access there on GitHub."
+    assert refused("--repository", "acme/api") == (words, 1)
+    assert "reaches what team acme tracks" in refused("--team", "acme")[0]
+    assert not SyncLog.objects.exists()
+
+
+def test_without_credentials_it_says_what_to_set_and_starts_nothing(acme: Team, settings: Any) -> None:
+    settings.GITHUB_APP_ID = None
+    words, code = refused("--all")
+    assert "GitHub cannot be asked: Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY" in words
+    assert (code, SyncLog.objects.exists()) == (1, False)
+
+
+def test_no_choice_is_a_matter_of_usage(db: None) -> None:
+    assert refused() == ("Say one: --repository OWNER/REPO, --team SLUG, --installation ID, --all or --list.", 2)
+    assert refused("--all", "--team", "acme")[1] == 2
+    assert refused("--all", "--json") == ("--json goes with --list.", 2)
+    with pytest.raises(CommandError):
+        run("--repository", "acme")
+
+
+def test_while_the_broker_is_away_the_run_is_kept(acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.webhooks.bell.ring.send", lambda messages: 0)  # as after a failure
+    assert "The broker is away. The run is kept, and begins within a minute of its return." in run("--all")
+    assert SyncLog.objects.get().status == "waiting"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LINE_EVERY_S", 0.05)
+
+
+def work_in_the_background(crew: Crew, *, error: str = "") -> threading.Thread:
+    """Workers who take the run, compare it and conclude it."""
+
+    def work() -> None:
+        try:
+            eventually(lambda: crew.work() or RepositorySync.objects.count() == 2)
+            row = RepositorySync.objects.order_by("repository__full_name").last()
+            assert row is not None
+            RepositorySync.objects.filter(pk=row.pk).update(differs=["issues"])
+            Drift.objects.create(repository_sync=row, stream="issues", checked=1200, missing=3, stale=1, repaired=4)
+            if error:
+                compare("acme/api", error=error)
+            compare()
+            eventually(lambda: concluding.conclude() or crew.work() or not SyncLog.objects.unfinished().exists())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_ends_with_what_was_off_and_repaired(acme: Team, crew: Crew, quick: None) -> None:
+    workers = work_in_the_background(crew)
+    told = run("--team", "acme", "--wait")
+    workers.join()
+    assert "2 repositories: 1 equal at first sight, 1 read, 0 failed." in told
+    assert "4 were off: 3 missing, 1 stale, 0 deleted on GitHub; 4 repaired." in told
+    assert ["issues", "1,200", "3", "1", "4", "0"] in [line.split() for line in told.splitlines()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_for_what_fails_ends_with_1_and_github_s_words(acme: Team, crew: Crew, quick: None) -> None:
+    workers = work_in_the_background(crew, error="Resource not accessible by integration")
+    out = StringIO()
+    with pytest.raises(CommandError, match="Not everything could be compared") as caught:
+        call_command("reconcile", "--all", "--wait", stdout=out)
+    workers.join()
+    assert caught.value.returncode == 1
+    assert "acme/api: Resource not accessible by integration" in out.getvalue()
+
+
+def test_ctrl_c_only_stops_watching(acme: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching.time, "sleep", interrupt)
+    with pytest.raises(SystemExit) as caught:
+        run("--all", "--wait")
+    assert caught.value.code == 130
+    assert SyncLog.objects.get().status == "waiting"
+
+
+def test_while_nobody_works_it_says_so(acme: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "UNTOUCHED_S", -1.0)
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching.time, "sleep", interrupt)
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("reconcile", "--all", "--wait", stdout=out)
+    assert "waiting for a worker" in out.getvalue()
+    assert "do beat and workers for `maintenance` and `backfill` run?" in out.getvalue()
+
+
+def test_the_list_shows_the_latest_runs(acme: Team, crew: Crew) -> None:
+    assert run("--list") == "No run was ever started. The first night begins at 02:00 UTC.\n"
+    crew.beat(MONDAY_NIGHT)
+    compare("acme/api")
+    Drift.objects.create(repository_sync=RepositorySync.objects.get(repository=API), stream="issues", missing=2)
+    told = run("--list")
+    assert "nightly:2026-03-02" in told
+    assert "1 of 2" in told
+    [document] = json.loads(run("--list", "--json"))
+    assert (
+        document["sync_id"],
+        document["status"],
+        document["repositories"],
+        document["drift"]["issues"]["missing"],
+    ) == (
+        "nightly:2026-03-02",
+        "running",
+        {"done": 1, "waiting": 1},
+        2,
+    )
+
+
+def test_progress_fits_a_terminal_of_80_columns(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare("acme/api")
+    progress = progress_of(SyncLog.objects.get())
+    assert progress_line(progress, now=MONDAY_NIGHT) == "02:00:00  1 of 2 repositories; 1 waiting, 1 done"
+    for view in (progress_view(progress), run_table([progress])):
+        assert max(map(len, shown(view).splitlines())) <= 80
+        assert "1 of 2" in shown(view)
+
+
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("reconcile", "--help")
+    told = capsys.readouterr().out
+    assert "manage.py reconcile --all --wait" in told
+    assert "Exit code: 0 done" in told
+    assert max(map(len, told.splitlines())) <= 80

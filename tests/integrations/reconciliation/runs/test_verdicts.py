@@ -1,0 +1,203 @@
+"""How a run ends for its teams: by a callback, once, and told to their admins once per streak of failures."""
+
+from datetime import timedelta
+
+import pytest
+from celery import current_app
+from django.core import mail
+
+from apps.activity.models import Change, RepositoryAccess
+from apps.integrations import tasks
+from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.reconciliation.runs import concluding, verdicts
+from apps.integrations.reconciliation.runs.verdicts import TeamSyncFailed, require_success
+from apps.notifications.models import Notification
+from apps.teams.models import Team, TeamAccess
+from apps.users.models import CustomUser
+from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
+from tests.integrations.reconciliation.runs.crew import Crew, compare, forget_messages, let_leases_lapse
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def admin(acme: Team) -> CustomUser:
+    """Ana administers team acme; others look at it, or have left."""
+    ana = CustomUser.objects.create_user("ana", email="ana@example.com")
+    TeamAccess.objects.create(team=acme, user=ana, role=TeamAccess.Role.ADMIN)
+    TeamAccess.objects.create(team=acme, user=CustomUser.objects.create_user("viewer", email="v@example.com"))
+    left = CustomUser.objects.create_user("left", email="left@example.com", is_active=False)
+    TeamAccess.objects.create(team=acme, user=left, role=TeamAccess.Role.ADMIN)
+    return ana
+
+
+def night(crew: Crew, number: int, *, broken: str = "") -> None:
+    """A whole night, in which one repository may be broken."""
+    crew.beat(MONDAY_NIGHT + DAY * number)
+    if broken:
+        compare(broken, error="Resource not accessible by integration")
+    compare()
+    crew.conclude()
+
+
+def test_a_team_whose_repositories_were_all_compared_has_succeeded(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    acme.refresh_from_db()
+    assert (acme.last_sync_status, acme.last_synced_at) == ("running", None)
+    compare("acme/api")
+    assert crew.conclude() == 0
+    assert TeamSync.objects.get().status == "running"
+    compare()
+    assert crew.conclude() == 1
+    acme.refresh_from_db()
+    assert (acme.last_sync_status, acme.last_sync_error) == ("succeeded", "")
+    assert acme.last_synced_at is not None
+    assert (SyncLog.objects.get().status, SyncLog.objects.get().error) == ("succeeded", "")
+    assert (crew.done["conclude_team_sync"], crew.done["team_sync_succeeded"], crew.done["team_sync_failed"]) == (
+        1,
+        1,
+        0,
+    )
+
+
+def test_a_repository_that_failed_is_named_in_the_verdict(acme: Team, zoo: Team, crew: Crew) -> None:
+    night(crew, 0, broken="acme/web")
+    acme.refresh_from_db()
+    zoo.refresh_from_db()
+    assert (acme.last_sync_status, acme.last_sync_error, acme.last_synced_at) == (
+        "failed",
+        "1 of 2 repositories could not be compared with GitHub: acme/web (Resource not accessible by integration).",
+        None,
+    )
+    assert (zoo.last_sync_status, zoo.last_sync_error) == ("succeeded", ""), "what is another team's is not theirs"
+    run = SyncLog.objects.get()
+    assert (run.status, run.error) == ("failed", "1 of 3 repositories could not be compared.")
+
+
+def test_very_many_that_failed_are_counted(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    part = TeamSync.objects.get()
+    compare(error="x" * 2000)
+    with pytest.raises(TeamSyncFailed) as caught:
+        require_success(part.pk)
+    assert len(str(caught.value)) <= 500
+
+
+def test_the_teams_row_is_written_without_deriving_anything_anew(acme: Team, crew: Crew) -> None:
+    Change.objects.all().delete()
+    night(crew, 0)
+    assert not Change.objects.filter(kind="team").exists()
+
+
+def test_admins_are_told_once_per_streak(
+    acme: Team, admin: CustomUser, crew: Crew, django_capture_on_commit_callbacks: object
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+        night(crew, 0, broken="acme/web")
+        night(crew, 1, broken="acme/web")
+    crew.work()
+    note = Notification.objects.get()
+    assert (note.user, note.message) == (
+        admin,
+        "Acme could not be compared with GitHub: 1 of 2 repositories could not be compared with GitHub: acme/web"
+        " (Resource not accessible by integration).",
+    )
+    [letter] = mail.outbox
+    assert (letter.to, letter.subject) == (["ana@example.com"], "tformance: Acme could not be compared with GitHub")
+    assert "acme/web (Resource not accessible by integration)" in letter.body
+    assert "You are told once." in letter.body
+
+
+def test_a_recovery_ends_the_streak(acme: Team, admin: CustomUser, crew: Crew) -> None:
+    night(crew, 0, broken="acme/web")
+    night(crew, 1)
+    night(crew, 2, broken="acme/api")
+    assert [("acme/api" in note.message) for note in Notification.objects.order_by("pk")] == [False, True]
+    acme.refresh_from_db()
+    assert "acme/api" in acme.last_sync_error
+
+
+def test_a_message_or_callback_that_was_lost_is_sent_again(acme: Team, admin: CustomUser, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare(error="502")
+    concluding.conclude()
+    forget_messages()
+    concluding.conclude()
+    crew.work()
+    assert TeamSync.objects.get().status == "running", "it was told of a moment ago"
+    let_leases_lapse()
+    crew.conclude()
+    assert (TeamSync.objects.get().status, Notification.objects.count()) == ("failed", 1)
+
+
+def test_a_callback_that_comes_twice_or_for_another_reason_changes_nothing(
+    acme: Team, admin: CustomUser, crew: Crew
+) -> None:
+    crew.beat(MONDAY_NIGHT)
+    part = TeamSync.objects.get()
+    assert tasks.team_sync_failed(part.pk) is False, "nothing is over"
+    assert tasks.team_sync_succeeded(part.pk) is False
+    compare("acme/web", error="502")
+    compare()
+    assert tasks.team_sync_succeeded(part.pk) is False, "the rows say otherwise"
+    assert tasks.team_sync_failed(part.pk) is True
+    assert tasks.team_sync_failed(part.pk) is False
+    assert tasks.team_sync_failed(10**9) is False
+    assert Notification.objects.count() == 1
+
+
+def test_a_verdict_goes_by_its_link_to_one_of_two_callbacks(acme: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare()
+    concluding.conclude()
+    with current_app.connection_for_read() as broker:
+        message = current_app.amqp.queues["maintenance"](broker.default_channel).get(no_ack=True)
+    assert message is not None
+    _, _, embedded = message.payload
+    part = TeamSync.objects.get()
+    assert [(link["task"], list(link["args"])) for link in embedded["callbacks"]] == [
+        ("apps.integrations.tasks.team_sync_succeeded", [part.pk])
+    ]
+    assert [(link["task"], list(link["args"])) for link in embedded["errbacks"]] == [
+        ("apps.integrations.tasks.team_sync_failed", [part.pk])
+    ]
+    assert embedded["chord"] is None
+
+
+def test_a_team_of_which_nothing_is_reached_is_told_what_to_do(acme: Team, admin: CustomUser, crew: Crew) -> None:
+    RepositoryAccess.objects.update(has_access=False)
+    crew.beat(MONDAY_NIGHT)
+    assert not RepositorySync.objects.exists()
+    crew.conclude()
+    acme.refresh_from_db()
+    assert acme.last_sync_status == "failed"
+    assert "No installation of the App reaches any of its 2 repositories: give the App access" in acme.last_sync_error
+    assert SyncLog.objects.get().error == "Of 1 teams no repository could be compared."
+    assert Notification.objects.count() == 1
+
+
+def test_a_team_that_is_deleted_meanwhile_holds_nobody_up(acme: Team, zoo: Team, crew: Crew) -> None:
+    crew.beat(MONDAY_NIGHT)
+    zoo.delete()
+    compare()
+    assert crew.conclude() == 1
+
+
+def test_dying_before_a_verdict_is_kept_leaves_it_to_the_next(
+    acme: Team, crew: Crew, admin: CustomUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew.beat(MONDAY_NIGHT)
+    compare(error="502")
+
+    def die(name: str) -> None:
+        raise SystemExit(name)
+
+    monkeypatch.setattr(verdicts, "crash_point", die)
+    with pytest.raises(SystemExit):
+        tasks.team_sync_failed(TeamSync.objects.get().pk)
+    monkeypatch.undo()
+    acme.refresh_from_db()
+    assert (acme.last_sync_status, Notification.objects.count()) == ("running", 0)
+    crew.conclude()
+    assert Notification.objects.count() == 1
