@@ -96,12 +96,13 @@ def judge_permissions(app: Mapping[str, Any]) -> Check:
 def judge_hook(told: Told) -> Check:
     """Whether GitHub posts to us, signed, and over a connection that it checks. Its secret is never told."""
     name, answer = "webhook", told.answer
-    if answer.kind is Kind.GONE:
-        return wrong(name, "The App has no webhook.", f"Set its webhook's URL to {wanted_address()}, and a secret.")
-    if answer.kind is not Kind.OK or not isinstance(answer.data, Mapping):
+    is_told = answer.kind is Kind.OK and isinstance(answer.data, Mapping)
+    if not is_told and answer.kind is not Kind.GONE:
         return unchecked(name, why_not(answer))
-    hook, wanted = answer.data, wanted_address()
+    hook, wanted = answer.data if is_told else {}, wanted_address()
     address = str(hook.get("url") or "")
+    if not address:
+        return wrong(name, "The App has no webhook.", f"Set its URL to {wanted}, a secret, and make it active.")
     if not hook.get("secret"):
         return wrong(name, "It has no secret: nothing that it sends is accepted.", "Set one at GitHub, and here.")
     if address.rstrip("/") != wanted.rstrip("/"):
@@ -114,14 +115,13 @@ def judge_hook(told: Told) -> Check:
 
 
 def of_another_address(name: str, address: str, *, wanted: str) -> Check:
-    shown = address or "no address"
     if urlsplit(wanted).hostname in LOOPBACK:
         return warning(
             name,
-            f"GitHub posts to {shown}; PUBLIC_URL names this machine alone.",
+            f"GitHub posts to {address}; PUBLIC_URL names this machine alone.",
             "Right if that is a tunnel to here; else set PUBLIC_URL and the webhook's URL.",
         )
-    return wrong(name, f"GitHub posts to {shown}.", f"Set the webhook's URL to {wanted}, or mend PUBLIC_URL.")
+    return wrong(name, f"GitHub posts to {address}.", f"Set the webhook's URL to {wanted}, or mend PUBLIC_URL.")
 
 
 def wanted_address() -> str:

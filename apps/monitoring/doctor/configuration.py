@@ -47,10 +47,9 @@ def examine_configuration() -> Iterator[Check]:
 
 def system_messages() -> list[CheckMessage]:
     """What Django's checks say; of those for deployment, with a public https address all, else the secret key's."""
-    is_public = settings.IS_HTTPS
     found = run_checks(include_deployment_checks=True)
-    usual = set(run_checks()) if not is_public else set()
-    return [one for one in found if not one.is_silenced() and (is_public or one in usual or one.id in OF_SECRET_KEY)]
+    wanted = found if settings.IS_HTTPS else [*run_checks(), *chosen(found, OF_SECRET_KEY)]
+    return [message for message in wanted if not message.is_silenced()]
 
 
 def chosen(messages: Sequence[CheckMessage], ids: Collection[str]) -> list[CheckMessage]:
@@ -63,8 +62,8 @@ def of_messages(name: str, messages: Sequence[CheckMessage], *, good: str, advic
         return well(name, good)
     is_error = any(message.level >= ERROR for message in messages)
     found = " ".join(str(message.msg) for message in messages)
-    hints = " ".join(str(message.hint) for message in messages if message.hint)
-    return Check(name, Verdict.WRONG if is_error else Verdict.WARNING, found, f"{hints} {advice}".strip())
+    hints = [f"{str(message.hint).rstrip('.')}." for message in messages if message.hint]
+    return Check(name, Verdict.WRONG if is_error else Verdict.WARNING, found, " ".join([*hints, advice]))
 
 
 def judge_address(address: str, *, allowed_hosts: Collection[str], is_debug: bool) -> Check:

@@ -74,7 +74,7 @@ def examine_database() -> Iterator[Check]:
     yield judge_connections(server)
     migrations = probe_migrations()
     if not migrations.is_good:
-        yield wrong("migrations", migrations.explanation or migrations.word, "Run `manage.py migrate`.")
+        yield wrong("migrations", migrations.explanation or "They could not be asked for.", "")
         raise Stopped("The tables are not those of this version.")
     yield well("migrations", "All applied.")
     yield try_to_write(server)
@@ -176,4 +176,4 @@ def look_at_webhook_secret() -> Check:
     if not finding.is_good:
         return wrong("webhook secret", "There is none: the door answers 503.", finding.explanation)
     of_environment = len(settings.GITHUB_WEBHOOK_SECRETS)
-    return well("webhook secret", f"{finding.explanation}, {of_environment} of them from the environment.")
+    return well("webhook secret", f"{finding.explanation}, {of_environment} of the environment.")

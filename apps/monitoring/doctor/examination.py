@@ -42,7 +42,7 @@ def examine(
 def _examine(family: Family, *, known: dict[str, Check], left_s: float) -> list[Check]:
     absent = [name for name in family.needs if name not in known or known[name].verdict in ABSENT]
     if absent:
-        return [unchecked(name, f"It needs what is not there: {', '.join(absent)}.") for name in family.names]
+        return [unchecked(name, f"It needs {' and '.join(absent)}, see above.") for name in family.names]
     if left_s <= 0:
         return [unchecked(name, "There was no time left for it.") for name in family.names]
     found = _within(min(family.longest_s, left_s), family)

@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,15 +24,19 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u
 
 
 def table_of(checks: Iterable[Check]) -> RenderableType:
+    """A row for each, or for several of which the same is to be said."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
     table.add_column("check", width=20)
     table.add_column("verdict", width=11, no_wrap=True)
-    table.add_column("found, and what to do", ratio=1)
-    for check in checks:
-        words = Text(safe(check.found))
-        if check.advice and check.verdict is not Verdict.OK:
-            words.append(f"\n→ {safe(check.advice)}", style="bold")
-        table.add_row(check.name, Text(check.verdict, style=STYLES[check.verdict]), words)
+    table.add_column("found, and what to do", ratio=1, overflow="fold")
+    for (verdict, found, advice), alike in groupby(
+        checks, key=lambda check: (check.verdict, check.found, check.advice)
+    ):
+        words = Text(safe(found))
+        if advice and verdict is not Verdict.OK:
+            words.append(f"\n→ {safe(advice)}", style="bold")
+        names = ", ".join(check.name for check in alike)
+        table.add_row(names, Text(verdict, style=STYLES[verdict]), words)
     return table
 
 
