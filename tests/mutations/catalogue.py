@@ -2,6 +2,7 @@
 
 from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.enriching import IN_ENRICHING
+from tests.mutations.looking_after import IN_LOOKING_AFTER
 from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.walking_deployments import IN_WALKING_DEPLOYMENTS
@@ -279,6 +280,7 @@ MUTATIONS = (
     *IN_CELERY,
     *IN_READING_GITHUB,
     *IN_ENRICHING,
+    *IN_LOOKING_AFTER,
     *IN_STARTING_WALKS,
     *IN_WALKING_DEPLOYMENTS,
     *IN_WALKING_HISTORY,
