@@ -39,6 +39,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
     "prune-enrichment-attempts": daily("apps.integrations.tasks.prune_enrichment_attempts", hour=3),
+    "clean-up": daily("apps.monitoring.tasks.clean_up", hour=3, minute=20),
     # Celery would add this one itself, without an expiry.
     "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),
 }

@@ -29,9 +29,7 @@ def table_of(checks: Iterable[Check]) -> RenderableType:
     table.add_column("check", width=20)
     table.add_column("verdict", width=11, no_wrap=True)
     table.add_column("found, and what to do", ratio=1, overflow="fold")
-    for (verdict, found, advice), alike in groupby(
-        checks, key=lambda check: (check.verdict, check.found, check.advice)
-    ):
+    for (verdict, found, advice), alike in groupby(checks, key=attrgetter("verdict", "found", "advice")):
         words = Text(safe(found))
         if advice and verdict is not Verdict.OK:
             words.append(f"\n→ {safe(advice)}", style="bold")

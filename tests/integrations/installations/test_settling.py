@@ -36,7 +36,7 @@ def test_what_no_webhook_told_is_seen_by_the_listing_of_the_day(fake: FakeGitHub
     listed(fake, worker)
     truth = fake.world.repositories[API]
     truth.json = {**truth.json, "archived": True, "private": False, "default_branch": "trunk"}
-    Installation.objects.update(listed_at=timezone.now() - timedelta(hours=25))
+    Installation.objects.update(listed_at=timezone.now() - timedelta(hours=25), needs_listing_at=None)
     assert is_due()
     list_installation(ACME, access=worker)
     repository = Repository.objects.get(pk=API)
