@@ -71,7 +71,7 @@ def _run(family: Family, found: _Findings) -> None:
     except Stopped as why:
         found.reason = str(why)
     except DatabaseError as error:
-        found.reason = f"The database did not answer: {words_of(error)}"
+        found.reason = f"The database did not answer: {words_of(error)}."
     except (RedisError, OSError) as error:
         found.reason = f"No answer: {type(error).__name__}."
     except Exception as error:  # a mistake in one check must not hide the others
