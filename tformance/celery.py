@@ -21,6 +21,7 @@ app.conf.beat_schedule = SCHEDULE
 app.steps["consumer"].add(Heartbeat)
 app.steps["consumer"].add(Hearing)
 app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")
+app.steps["consumer"].add("apps.monitoring.presence:Presence")
 app.autodiscover_tasks()
 
 

@@ -57,6 +57,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-syncs": daily("apps.integrations.tasks.prune_syncs", hour=3, minute=30),
     "prune-enrichment-attempts": daily("apps.integrations.tasks.prune_enrichment_attempts", hour=3),
     "prune-missed-deliveries": daily("apps.integrations.tasks.prune_missed_deliveries", hour=3),
+    "clean-up": daily("apps.monitoring.tasks.clean_up", hour=3, minute=20),
     # Celery would add this one itself, without an expiry.
     "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),
 }

@@ -15,7 +15,8 @@ from tformance.log_format import logging_configuration
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TFORMANCE_VAR = var_folder()
-env = Environment(remembered(TFORMANCE_VAR))
+REMEMBERED = remembered(TFORMANCE_VAR)
+env = Environment(REMEMBERED)
 
 # --- What the environment says -------------------------------------------------------------------------------------
 
@@ -47,6 +48,12 @@ try:
 except EnvError as error:
     raise explain(error) from error
 
+# The engines that came with the Python packages, for doctor to name.
+EMBEDDED_ENGINES = [
+    name
+    for name, variable in (("PostgreSQL", "DATABASE_URL"), ("Redis", "REDIS_URL"))
+    if env.str(variable) == REMEMBERED.get(variable)
+]
 PUBLIC_HOST = str(urlsplit(PUBLIC_URL).hostname)
 # Health checks and the command line come in by loopback, whatever the public name is.
 ALLOWED_HOSTS = [*dict.fromkeys([PUBLIC_HOST, *ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]"])]

@@ -20,6 +20,8 @@ from apps.integrations.models import Listing
 from apps.teams.accounts import accepted_accounts
 from apps.webhooks.bell import ring
 
+AT_LEAST_EVERY = timedelta(days=1)
+"""What no webhook told, because it was lost or there is none for it, is seen by the next listing."""
 APART = timedelta(minutes=10)
 """Signals that leave nothing unverified (a branch that came or went) ask for no more than one listing in this time."""
 FIND_TASK = "apps.integrations.tasks.find_installations"
@@ -60,18 +62,24 @@ def ring_for(installation_ids: Iterable[int]) -> int:
     )
 
 
-def due_installations(*, app_id: int) -> QuerySet[Installation]:
-    """The installations of the App that a worker may list now: they never were, or a signal came since.
+def due_installations(*, app_id: int, for_as_long_as: timedelta = timedelta(0)) -> QuerySet[Installation]:
+    """The installations of the App that a worker may list now: they never were, a signal came since, or it is a day.
 
     Only those on accepted accounts, and those of which nobody told whose they are: GitHub is asked that first.
+    `for_as_long_as` leaves out those that became due, were told of or waited for something since.
     """
+    then = Now() - for_as_long_as
     unverified = RepositoryAccess.objects.filter(installation=OuterRef("pk"), is_verified=False)
     is_unsettled = Q(listed_at=None) | Q(is_suspension_verified=False) | Q(Exists(unverified), suspended_at=None)
-    is_signalled = Q(needs_listing_at__gt=F("listed_at"), listed_at__lt=Now() - APART)
+    is_signalled = Q(needs_listing_at__gt=F("listed_at"), listed_at__lt=then - APART)
+    is_old = Q(listed_at__lt=then - AT_LEAST_EVERY)
     is_nobodys = Q(account=None) | Q(account__login="")
-    waiting = Listing.objects.waiting().filter(installation=OuterRef("pk"))
+    of_it = Listing.objects.filter(installation=OuterRef("pk"))
+    waiting = of_it.waiting(at=then)
+    if for_as_long_as:  # one that was found just now has neither
+        is_unsettled &= Q(needs_listing_at__lt=then) | Q(Exists(of_it))
     return Installation.objects.filter(
-        is_unsettled | is_signalled,
+        is_unsettled | is_signalled | is_old,
         is_nobodys | Q(account__in=accepted_accounts().values("pk")),
         ~Exists(waiting),
         Q(app_id=None) | Q(app_id=app_id),

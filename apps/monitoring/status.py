@@ -7,7 +7,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Change
+from apps.integrations.lacking import describe, lacking_installations
 from apps.integrations.models import StreamCount
+from apps.integrations.overdue import count_lapsed_leases, count_overdue_listings, count_overdue_walks
 from apps.integrations.reconciliation.runs.health import reconciliation_problems
 from apps.integrations.sweep import standing
 from apps.monitoring.models import StatusCheck
@@ -39,6 +41,8 @@ def find_problems() -> dict[str, str]:
         **standing.problems(),
         **unbelieved_deletions(),
         **reconciliation_problems(),
+        **reading_problems(),
+        **permission_problems(),
     }
 
 
@@ -91,3 +95,27 @@ def probe_problems() -> dict[str, str]:
         for name, finding in findings.items()
         if not finding.is_good
     }
+
+
+def reading_problems() -> dict[str, str]:
+    """What is due at GitHub for long, and looked after by nobody."""
+    walks, listings, leases = count_overdue_walks(), count_overdue_listings(), count_lapsed_leases()
+    problems = {}
+    if walks:
+        words = f"{walks} walks through history are due and none goes on: does a worker serve the queue backfill?"
+        problems["walks_wait"] = words
+    if listings:
+        words = f"{listings} installations are due to be listed: does a worker serve the queue maintenance?"
+        problems["listings_wait"] = words
+    if leases:
+        problems["leases_lapsed"] = f"What {leases} dead workers held was taken over by nobody: do workers run?"
+    return problems
+
+
+def permission_problems() -> dict[str, str]:
+    """Accounts that do not let the App see or hear all that we handle; what the listing of installations kept."""
+    lacking = lacking_installations()
+    if not lacking:
+        return {}
+    words = f"{describe(lacking)}. What is missing never arrives; README names all, `manage.py doctor` looks anew."
+    return {"permissions_missing": words}

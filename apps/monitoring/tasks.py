@@ -4,7 +4,7 @@ import logging
 
 from celery import shared_task
 
-from apps.monitoring import status
+from apps.monitoring import cleaning, status
 from apps.notifications.models import Notification
 from apps.users.models import CustomUser
 
@@ -24,3 +24,9 @@ def check_status() -> list[str]:
         for problem in sorted(new)
     )
     return found.problems
+
+
+@shared_task(ignore_result=True, soft_time_limit=30, time_limit=40)
+def clean_up() -> dict[str, int]:
+    """Delete tokens, secrets, sessions and records of sign-ins that ended long ago; beat runs it every day."""
+    return cleaning.clean_up()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.integrations.story.shapes import Json, moment
-from apps.integrations.story.shapes.accounts import APP_SLUG, Account, user
+from apps.integrations.story.shapes.accounts import APP_SLUG, EVENTS, PERMISSIONS, Account, user
 from tests.fake_github.answering import Answered, Asked, Refusal
 from tests.fake_github.identities import Identities
 from tests.fake_github.world import INSTALLED_AT, World
@@ -24,6 +24,10 @@ class AppApi:
     world: World
     identities: Identities
     extensions: list[Extension] = field(default_factory=list)
+    permissions: tuple[str, ...] = PERMISSIONS
+    events: tuple[str, ...] = EVENTS
+    hook: Json = field(default_factory=lambda: {"content_type": "json", "insecure_ssl": "0", "secret": "********"})
+    """Its webhook; the secret is never shown, and missing where there is none."""
 
     def answer(self, asked: Asked) -> Answered:
         for extension in self.extensions:
@@ -32,6 +36,8 @@ class AppApi:
                 return found
         if asked.path == "/app":
             return Answered(200, self._app())
+        if asked.path == "/app/hook/config":
+            return Answered(200, self.hook)
         if asked.path == "/app/installations":
             return Answered(200, [found.json() for found in self.world.installations.values()])
         return self._installation(asked)
@@ -57,7 +63,7 @@ class AppApi:
             "html_url": f"https://github.com/apps/{APP_SLUG}",
             "created_at": moment(INSTALLED_AT),
             "updated_at": moment(INSTALLED_AT),
-            "permissions": {"contents": "read", "issues": "read", "metadata": "read", "pull_requests": "read"},
-            "events": ["deployment", "deployment_status", "issues", "pull_request", "pull_request_review", "push"],
+            "permissions": dict.fromkeys(self.permissions, "read"),
+            "events": list(self.events),
             "installations_count": len(self.world.installations),
         }

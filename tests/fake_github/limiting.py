@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.fake_github.answering import Answered
+
 WINDOW_S = 3600.0
 
 
@@ -51,6 +53,23 @@ class Limits:
         window = self.window(payer, resource)
         assert window is not None
         window.used, window.resets_at = window.limit - remaining, self.clock() + resets_in_s
+
+    def shown(self, payer: int) -> Answered:
+        """All windows, as `GET /rate_limit` shows them; asking costs nothing."""
+        if self.limit is None:
+            return Answered(404, {"message": "Rate limiting is not enabled."})
+        found = {resource: self.window(payer, resource) for resource in ("core", "graphql")}
+        resources = {
+            resource: {
+                "limit": window.limit,
+                "used": min(window.used, window.limit),
+                "remaining": window.remaining,
+                "reset": int(window.resets_at),
+            }
+            for resource, window in found.items()
+            if window is not None
+        }
+        return Answered(200, {"resources": resources, "rate": resources["core"]})
 
     def headers(self, payer: int, resource: str) -> dict[str, str]:
         window = self.window(payer, resource)

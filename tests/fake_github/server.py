@@ -136,6 +136,8 @@ class FakeGitHub:
         return found
 
     def _answer_within_limits(self, asked: Asked, payer: int) -> tuple[Answered, int]:
+        if asked.path == "/rate_limit":
+            return self.limits.shown(payer), 0
         points = graphql_api.price(asked.document) if asked.is_graphql else None
         cost = points.cost if isinstance(points, Points) else 1
         if not self.limits.spend(payer, asked.resource, cost=cost):

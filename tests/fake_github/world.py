@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from apps.integrations.story.shapes import Json
-from apps.integrations.story.shapes.accounts import Account, installation
+from apps.integrations.story.shapes.accounts import EVENTS, PERMISSIONS, Account, installation
 from apps.integrations.story.telling import Sent
 from tests.fake_github.generated import Generated, Size, acme, generate
 from tests.fake_github.truth import Folding, RepositoryTruth
@@ -20,9 +20,20 @@ class InstallationTruth:
     id: int
     account: Account
     suspended_at: datetime | None = None
+    updated_at: datetime = INSTALLED_AT
+    permissions: tuple[str, ...] = PERMISSIONS
+    events: tuple[str, ...] = EVENTS
 
     def json(self) -> Json:
-        return installation(self.id, account=self.account, created_at=INSTALLED_AT, suspended_at=self.suspended_at)
+        return installation(
+            self.id,
+            account=self.account,
+            created_at=INSTALLED_AT,
+            updated_at=self.updated_at,
+            suspended_at=self.suspended_at,
+            permissions=self.permissions,
+            events=self.events,
+        )
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ def test_a_new_installation_reaches_the_repositories_it_lists():
     assert (state.account_id, state.created_at, list(state.permissions)) == (
         ACME.id,
         CREATED,
-        ["contents", "issues", "metadata", "pull_requests"],
+        ["actions", "contents", "deployments", "issues", "members", "metadata", "pull_requests"],
     )
     assert (access.has_access, access.is_verified, access.stamp.source_updated_at) == (True, False, NOW)
     assert only(facts.ListingNeeded, told).needs_listing_at == ARRIVAL

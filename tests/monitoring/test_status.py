@@ -7,7 +7,7 @@ import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from apps.activity.models import Change
+from apps.activity.models import Change, Contributor, Installation, Repository
 from apps.metrics.recalculation import drain
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.tasks import check_status
@@ -16,6 +16,7 @@ from apps.users.models import CustomUser
 from apps.webhooks.door import secret_slots
 from apps.webhooks.models import Delivery
 from tests.api.conftest import make_delivery
+from tests.integrations.backfill.installed import backfill
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -68,6 +69,47 @@ def fail_alone() -> None:
 def test_a_problem_is_found(break_it: Any, problem: str) -> None:
     break_it()
     assert check_status() == [problem]
+
+
+def lack_permissions() -> None:
+    Contributor.objects.create(github_id=500, login="acme", kind="organization")
+    Installation.objects.create(github_id=7, account_id=500, permissions={"contents": "read"}, events=["push"])
+
+
+def leave_walks() -> None:
+    Contributor.objects.create(github_id=500, login="acme", kind="organization")
+    backfill(Repository.objects.create(github_id=11), not_before=timezone.now() - timedelta(minutes=20))
+
+
+def leave_a_lease() -> None:
+    lapsed = timezone.now() - timedelta(minutes=20)
+    backfill(Repository.objects.create(github_id=11), state="running", lease_until=lapsed)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "problem", "words"),
+    [
+        (lack_permissions, "permissions_missing", "On acme the App lacks permissions Actions, Deployments"),
+        (leave_walks, "walks_wait", "does a worker serve the queue backfill?"),
+        (leave_a_lease, "leases_lapsed", "taken over by nobody"),
+    ],
+)
+def test_what_is_wrong_with_reading_github_is_found_and_told(break_it: Any, problem: str, words: str) -> None:
+    break_it()
+    assert check_status() == [problem]
+    assert words in StatusCheck.objects.get().explanations[problem]
+
+
+def test_nothing_is_said_of_accounts_that_wait_went_or_told_nothing(settings: Any) -> None:
+    settings.ALLOWED_ACCOUNTS = ["acme"]
+    for identity, login in ((500, "acme"), (501, "stranger")):
+        Contributor.objects.create(github_id=identity, login=login, kind="organization")
+    lacking = {"permissions": {}, "events": []}
+    Installation.objects.create(github_id=7, account_id=501, **lacking)
+    Installation.objects.create(github_id=8, account_id=500, deleted_at=timezone.now(), **lacking)
+    Installation.objects.create(github_id=9, account_id=500, suspended_at=timezone.now(), **lacking)
+    Installation.objects.create(github_id=10, account_id=500)
+    assert check_status() == []
 
 
 def test_missing_secrets_and_a_dead_broker_are_found() -> None:

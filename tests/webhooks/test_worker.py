@@ -12,6 +12,7 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from apps.monitoring.presence import present
 from apps.webhooks.bell.ring import ring_for
 from apps.webhooks.models import Delivery
 from tests.webhooks.conftest import GitHub, eventually
@@ -74,6 +75,18 @@ def test_a_killed_child_costs_no_lease_and_no_neighbour(github: GitHub, worker: 
 def test_a_worker_without_any_beat_finds_what_nobody_rang_for(worker: subprocess.Popen[bytes]) -> None:
     keep(event="good", rung_at="2020-01-01T00:00:00Z")
     eventually(lambda: not Delivery.objects.unfinished().exists(), within_s=120)
+
+
+@pytest.mark.timeout(200)
+def test_a_worker_says_that_it_listens_and_that_it_stops(worker: subprocess.Popen[bytes]) -> None:
+    def listens() -> bool:
+        with redis.Redis.from_url(settings.CELERY_BROKER_URL) as client:
+            return bool(present(client).get("live"))
+
+    eventually(listens, within_s=120)
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(40)
+    assert not listens()
 
 
 def backends_of_workers() -> set[int]:

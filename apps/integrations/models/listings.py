@@ -1,7 +1,7 @@
 """How far the listing of each installation's repositories has come, and what it waits for."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -18,9 +18,9 @@ LEASE = timedelta(seconds=75)
 class ListingQuerySet(models.QuerySet["Listing"]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""
 
-    def waiting(self) -> "ListingQuerySet":
+    def waiting(self, *, at: Any = Now()) -> "ListingQuerySet":  # noqa: B008  an expression, not a time
         """Those that nobody may claim now: a worker is at it, or their wait is not over."""
-        return self.filter(Q(not_before__gt=Now()) | Q(lease_until__gte=Now()))
+        return self.filter(Q(not_before__gt=at) | Q(lease_until__gte=at))
 
     def claim(self) -> int:
         """Take those that do not wait."""

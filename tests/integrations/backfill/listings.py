@@ -67,7 +67,7 @@ def accesses(installation_id: int = ACME) -> dict[int, tuple[bool, bool]]:
 def make_due() -> None:
     """Let the waits pass."""
     Listing.objects.update(not_before="2020-01-01T00:00:00Z")
-    Installation.objects.update(listed_at=timezone.now() - timedelta(days=1))
+    Installation.objects.update(listed_at=timezone.now() - timedelta(hours=12))
 
 
 def many(fake: FakeGitHub, count: int) -> None:

@@ -54,7 +54,7 @@ def test_a_suspension_that_nobody_told_of_is_seen(fake: FakeGitHub, worker: GitH
 
 
 def test_one_that_github_does_not_name_is_asked_after(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    install(BETA, app_id=APP_ID, listed_at=timezone.now() - timedelta(days=1))
+    install(BETA, app_id=APP_ID, listed_at=timezone.now() - timedelta(hours=12))
     assert not due_installations(app_id=APP_ID).exists()
     find_installations(access=worker)
     installation = Installation.objects.get(pk=BETA)
@@ -64,7 +64,7 @@ def test_one_that_github_does_not_name_is_asked_after(fake: FakeGitHub, worker: 
 
 @pytest.mark.parametrize("answer", [faults.status(502), faults.status(200, {}), faults.status(200, [{"id": 7}])])
 def test_a_list_that_cannot_be_read_changes_nothing(fake: FakeGitHub, worker: GitHubAccess, answer: Any) -> None:
-    install(BETA, app_id=APP_ID, listed_at=timezone.now() - timedelta(days=1))
+    install(BETA, app_id=APP_ID, listed_at=timezone.now() - timedelta(hours=12))
     fake.spoil(Fault(answer, lambda asked: asked.path == PATH))
     assert look_for_installations(access=worker) is None
     assert Installation.objects.count() == 1

@@ -18,14 +18,16 @@ from apps.activity.facts import (
     Stamp,
 )
 from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.accounts import installation_state, profile
+from apps.integrations.github.snapshots.accounts import installation_state, renamed_profile
 from apps.integrations.github.version import TRANSLATOR_VERSION
 
 
 def standing_facts(installation: Reading, *, as_of: datetime) -> Iterator[Fact]:
     """The App on an account, and whether it is suspended there."""
     suspended_at = installation.time_or_none("suspended_at")
-    yield from profile(installation.child_or_none("account"), at=as_of)
+    account = installation.child_or_none("account")
+    if account is not None:  # not cut to the hour: else a rename that was told of within it would outweigh this
+        yield from renamed_profile(account, at=as_of, kind="user")
     yield installation_state(installation)
     yield InstallationSuspension(
         stamp=_as_of(as_of),

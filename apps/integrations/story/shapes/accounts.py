@@ -1,5 +1,6 @@
 """Accounts, organisations, teams and installations."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,6 +8,27 @@ from apps.integrations.story.shapes import API, HOST, Json, links, moment, momen
 
 APP_ID = 412233
 APP_SLUG = "tformance"
+PERMISSIONS = ("actions", "contents", "deployments", "issues", "members", "metadata", "pull_requests")
+EVENTS = (
+    "create",
+    "delete",
+    "deployment",
+    "deployment_status",
+    "issue_comment",
+    "issues",
+    "member",
+    "membership",
+    "organization",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "pull_request_review_thread",
+    "push",
+    "release",
+    "repository",
+    "team",
+    "workflow_run",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,8 @@ def installation(
     updated_at: datetime | None = None,
     suspended_at: datetime | None = None,
     suspended_by: Account | None = None,
+    permissions: Iterable[str] = PERMISSIONS,
+    events: Iterable[str] = EVENTS,
 ) -> Json:
     """The full installation, as only its own events show it."""
     return {
@@ -114,8 +138,8 @@ def installation(
         "app_slug": APP_SLUG,
         "target_id": account.id,
         "target_type": account.kind,
-        "permissions": {"contents": "read", "issues": "read", "metadata": "read", "pull_requests": "read"},
-        "events": ["deployment", "deployment_status", "issues", "pull_request", "pull_request_review", "push"],
+        "permissions": dict.fromkeys(permissions, "read"),
+        "events": list(events),
         "created_at": moment(created_at),
         "updated_at": moment(updated_at or created_at),
         "single_file_name": None,

@@ -1,0 +1,179 @@
+"""PostgreSQL: does it answer, keep what it commits, have room, and are the secrets that it holds of use?"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core.checks import Tags, run_checks
+from django.db import DatabaseError, connection, transaction
+
+from apps import watchdog
+from apps.database_errors import words_of
+from apps.encryption import Undecryptable, decrypt, encrypted_fields
+from apps.monitoring.doctor.checks import Check, Stopped, warning, well, wrong
+from apps.monitoring.models import StatusCheck
+from apps.monitoring.probes import probe_migrations, probe_secret
+
+NAMES = (
+    "database",
+    "database clock",
+    "durability",
+    "connections",
+    "migrations",
+    "writing",
+    "stored secrets",
+    "webhook secret",
+)
+OLDEST, NEWEST = 15, 18
+LONGEST_S = 3.0
+FEW_SHARE = 0.1
+WEB_THREADS = 96
+"""Connections that the web processes of one machine may open."""
+LATE_S, FAR_OFF_S = 2.0, 30.0
+MOST_DECRYPTED = 200
+
+_ASK = """
+SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('fsync'),
+       current_setting('synchronous_commit'), current_setting('full_page_writes'),
+       pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+       extract(epoch FROM clock_timestamp())::float8
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What PostgreSQL said of itself."""
+
+    version_number: int
+    version: str
+    fsync: str
+    synchronous_commit: str
+    full_page_writes: str
+    is_read_only: bool
+    most_connections: int
+    used_connections: int
+    now_s: float
+
+
+def examine_database() -> Iterator[Check]:
+    """Everything about the database; nothing more once it does not answer."""
+    asked_at_s = time.time()
+    try:
+        with watchdog.limit(seconds=LONGEST_S):
+            server = ask()
+    except DatabaseError as error:
+        yield wrong("database", words_of(error), "Start it, or mend DATABASE_URL; without it the door answers 503.")
+        raise Stopped("The database does not answer.") from error
+    answered_at_s = time.time()
+    yield judge_version(server, took_s=answered_at_s - asked_at_s)
+    yield judge_clock("database clock", (asked_at_s + answered_at_s) / 2 - server.now_s, whose="the database's")
+    yield judge_durability(server)
+    yield judge_connections(server)
+    migrations = probe_migrations()
+    if not migrations.is_good:
+        yield wrong("migrations", migrations.explanation or "They could not be asked for.", "")
+        raise Stopped("The tables are not those of this version.")
+    yield well("migrations", "All applied.")
+    yield try_to_write(server)
+    yield look_at_stored_secrets()
+    yield look_at_webhook_secret()
+
+
+def ask() -> Server:
+    """On a connection of this thread's own: whoever looks for what is wrong does not wait as long as a migration."""
+    options = {**connection.settings_dict["OPTIONS"], "connect_timeout": int(LONGEST_S)}
+    connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
+    with connection.cursor() as cursor:
+        cursor.execute(_ASK)
+        return Server(*cursor.fetchone())
+
+
+def judge_version(server: Server, *, took_s: float) -> Check:
+    major = server.version_number // 10_000
+    found = f"PostgreSQL {server.version.partition(' ')[0]} answers in {took_s * 1000:.0f} ms."
+    if major < OLDEST:
+        return wrong("database", found, f"Upgrade it: {OLDEST} to {NEWEST} are supported.")
+    if major > NEWEST:
+        return warning("database", found, f"Nobody has tried this version: {OLDEST} to {NEWEST} are supported.")
+    return well("database", found)
+
+
+def judge_clock(name: str, ahead_s: float, *, whose: str) -> Check:
+    """Our clock against another's; a positive difference means that ours is ahead."""
+    if abs(ahead_s) < LATE_S:
+        return well(name, f"Ours and {whose} agree.")
+    found = f"Ours is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}."
+    advice = "Have the machine's time set by NTP (chrony, systemd-timesyncd)."
+    if abs(ahead_s) < FAR_OFF_S:
+        return warning(name, found, advice)
+    return wrong(name, found, f"{advice} GitHub takes no key from a clock that is a minute off.")
+
+
+def judge_durability(server: Server) -> Check:
+    off = [name for name in ("fsync", "full_page_writes") if getattr(server, name) != "on"]
+    if server.synchronous_commit == "off":
+        off.append("synchronous_commit")
+    if off:
+        return wrong(
+            "durability",
+            f"Off: {', '.join(off)}. A crash may lose deliveries that were acknowledged.",
+            "Turn them on in postgresql.conf, and take them out of DATABASE_URL's options.",
+        )
+    return well("durability", f"What is committed is on disk (synchronous_commit {server.synchronous_commit}).")
+
+
+def judge_connections(server: Server) -> Check:
+    free = server.most_connections - server.used_connections
+    found = f"{server.used_connections} of {server.most_connections} in use."
+    if free < server.most_connections * FEW_SHARE:
+        return wrong("connections", found, "Raise max_connections, or run fewer processes.")
+    if server.most_connections < WEB_THREADS:
+        return warning(
+            "connections", found, f"One machine's web alone may open {WEB_THREADS}: set max_connections to 200."
+        )
+    return well("connections", found)
+
+
+def try_to_write(server: Server) -> Check:
+    """A row is written, and taken back."""
+    if server.is_read_only:
+        return wrong("writing", "The server is read-only: a replica, or set so.", "Point DATABASE_URL at the primary.")
+    try:
+        with watchdog.limit(seconds=LONGEST_S), transaction.atomic():
+            StatusCheck.objects.create()
+            transaction.set_rollback(True)
+    except DatabaseError as error:
+        return wrong("writing", words_of(error), "Make room on its disk, and give our user the right to write.")
+    return well("writing", "A row was written, and taken back.")
+
+
+def look_at_stored_secrets() -> Check:
+    kept = lost = 0
+    for model, field in encrypted_fields():
+        for value in model._default_manager.values_list(field, flat=True)[:MOST_DECRYPTED]:
+            kept += 1
+            try:
+                decrypt(value)
+            except Undecryptable:
+                lost += 1
+    if lost:
+        return wrong(
+            "stored secrets",
+            f"{lost} of {kept} cannot be read under any of FERNET_KEYS.",
+            "Put the key they were stored under back into FERNET_KEYS, or store them again.",
+        )
+    return well("stored secrets", f"{kept} encrypted, each can be read." if kept else "None is stored.")
+
+
+def look_at_webhook_secret() -> Check:
+    weak = [message for message in run_checks(tags=[Tags.security]) if message.id == "webhooks.E001"]
+    if weak:
+        return wrong("webhook secret", " ".join(str(one.msg) for one in weak), str(weak[0].hint))
+    finding = probe_secret()
+    if not finding.is_good:
+        return wrong("webhook secret", "There is none: the door answers 503.", finding.explanation)
+    of_environment = len(settings.GITHUB_WEBHOOK_SECRETS)
+    return well("webhook secret", f"{finding.explanation}, {of_environment} of the environment.")

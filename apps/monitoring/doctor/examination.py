@@ -1,0 +1,87 @@
+"""Running families of checks: each within its time, all within theirs, and none brings the others down."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.db import DatabaseError, connection
+from redis import RedisError
+
+from apps.database_errors import words_of
+from apps.monitoring.doctor.checks import Check, Family, Stopped, Verdict, unchecked, wrong
+
+LONGEST_S = 18.0
+"""All of it; the interpreter's start comes on top."""
+ABSENT = {Verdict.WRONG, Verdict.UNCHECKED}
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What a family has found so far, and why it found no more."""
+
+    checks: list[Check] = field(default_factory=list)
+    reason: str = ""
+
+
+def examine(
+    families: Sequence[Family], *, tell: Callable[[Family], object] = lambda family: None, longest_s: float = LONGEST_S
+) -> Iterator[Check]:
+    """Every check of every family, in order; `tell` hears of each family before its turn."""
+    deadline_s = time.monotonic() + longest_s
+    known: dict[str, Check] = {}
+    for family in families:
+        tell(family)
+        for check in _examine(family, known=known, left_s=deadline_s - time.monotonic()):
+            known[check.name] = check
+            yield check
+
+
+def _examine(family: Family, *, known: dict[str, Check], left_s: float) -> list[Check]:
+    absent = [name for name in family.needs if name not in known or known[name].verdict in ABSENT]
+    if absent:
+        return [unchecked(name, f"It needs {' and '.join(absent)}, see above.") for name in family.names]
+    if left_s <= 0:
+        return [unchecked(name, "There was no time left for it.") for name in family.names]
+    found = _within(min(family.longest_s, left_s), family)
+    made = {check.name for check in found.checks}
+    return [*found.checks, *(unchecked(name, found.reason) for name in family.names if name not in made)]
+
+
+def _within(seconds: float, family: Family) -> _Findings:
+    """What the family finds in this time, on a thread of its own: no wait for a name or a socket lasts longer."""
+    found = _Findings()
+    thread = threading.Thread(target=_run, args=(family, found), name=f"doctor {family.title}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    so_far, reason = list(found.checks), found.reason
+    if not reason:
+        reason = f"No answer within {seconds:.0f} s."
+        if not so_far:  # whoever says nothing at all is away
+            so_far = [wrong(family.names[0], reason, "See whether its address is right, and whether it runs.")]
+    return _Findings(checks=so_far, reason=reason)
+
+
+def _run(family: Family, found: _Findings) -> None:
+    try:
+        for check in family.examine():
+            found.checks.append(check)
+    except Stopped as why:
+        found.reason = str(why)
+    except DatabaseError as error:
+        found.reason = f"The database did not answer: {words_of(error)}."
+    except (RedisError, OSError) as error:
+        found.reason = f"No answer: {type(error).__name__}."
+    except Exception as error:  # a mistake in one check must not hide the others
+        found.reason = f"This is a mistake of doctor's own: {type(error).__name__} in {_place(error)}."
+    else:
+        found.reason = "There was nothing to look at."
+    finally:
+        connection.close()  # of this thread
+
+
+def _place(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"

@@ -1,0 +1,43 @@
+"""All families of checks, in their order: what others need comes first."""
+
+from functools import partial
+
+from apps.integrations.github.access import GitHubAccess
+from apps.monitoring.doctor import app, broker, configuration, database, installations, standing
+from apps.monitoring.doctor.checks import Family
+
+
+def all_families(access: GitHubAccess) -> tuple[Family, ...]:
+    """The whole examination; together about 18 s at the very most."""
+    return (
+        Family(
+            title="settings",
+            names=configuration.NAMES,
+            examine=configuration.examine_configuration,
+            longest_s=5.0,
+        ),
+        Family(title="database", names=database.NAMES, examine=database.examine_database, longest_s=5.0),
+        Family(title="redis", names=broker.NAMES, examine=broker.examine_redis, longest_s=3.0),
+        Family(
+            title="workers and beat",
+            names=broker.NAMES_OF_PRESENCE,
+            examine=broker.examine_presence,
+            longest_s=2.0,
+            needs=("redis",),
+        ),
+        Family(
+            title="work",
+            names=standing.NAMES,
+            examine=standing.examine_standing,
+            longest_s=4.0,
+            needs=("database", "migrations"),
+        ),
+        Family(title="github", names=app.NAMES, examine=partial(app.examine_app, access), longest_s=8.0),
+        Family(
+            title="installations",
+            names=installations.NAMES,
+            examine=partial(installations.examine_installations, access),
+            longest_s=8.0,
+            needs=("database", "migrations", "github credentials"),
+        ),
+    )

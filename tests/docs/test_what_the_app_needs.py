@@ -1,0 +1,48 @@
+"""README's list of permissions and events is what the code reads and handles."""
+
+import re
+from pathlib import Path
+
+from apps.integrations.github.needed import (
+    OF_ORGANIZATIONS,
+    PERMISSIONS,
+    TOLD_TO_MEMBERS,
+    UNASKED,
+    lack_of,
+    listed,
+    needed_events,
+)
+from apps.integrations.story.shapes import accounts
+
+README = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text().split())
+
+
+def named(label: str) -> set[str]:
+    [words] = re.findall(rf"\*\*{label}\*\*[^:]*: ([^.]*)\.", README)
+    return set(words.split(", "))
+
+
+def test_the_readme_names_the_permissions() -> None:
+    of_repositories = set(PERMISSIONS) - OF_ORGANIZATIONS
+    assert named("Repository permissions") == set(listed(of_repositories).split(", "))
+    assert named("Organization permissions") == set(listed(OF_ORGANIZATIONS).split(", "))
+    assert set(PERMISSIONS.values()) == {"read"}
+
+
+def test_the_readme_names_the_events_that_are_handled() -> None:
+    assert named("Events") == set(listed(needed_events()).split(", "))
+
+
+def test_what_is_sent_unasked_is_no_event_to_subscribe_to() -> None:
+    assert not needed_events() & UNASKED
+    assert needed_events() >= TOLD_TO_MEMBERS
+
+
+def test_the_demonstration_lacks_nothing() -> None:
+    assert not lack_of(dict.fromkeys(accounts.PERMISSIONS, "read"), accounts.EVENTS)
+
+
+def test_more_than_reading_is_enough_and_less_is_not() -> None:
+    assert not lack_of(dict.fromkeys(PERMISSIONS, "write"), needed_events())
+    lack = lack_of({**PERMISSIONS, "issues": "none"}, needed_events() - {"push"})
+    assert (lack.permissions, lack.events, str(lack)) == (("issues",), ("push",), "permission Issues; event Push")

@@ -1,0 +1,152 @@
+"""A stranger's account that installs the App waits: nothing of it is fetched or shown before somebody approves it."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from apps.activity.models import Installation, Repository
+from apps.integrations import listing
+from apps.integrations.backfill.learning import Learning
+from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.discovery import look_for_installations
+from apps.integrations.enrichment import bell as enrichment_bell
+from apps.integrations.enrichment.enriching import enrich
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.lacking import lacking_installations
+from apps.integrations.models import Backfill
+from apps.integrations.story.shapes.accounts import user
+from apps.metrics.recalculation import drain as recalculate
+from apps.monitoring.doctor.installations import examine_installations
+from apps.teams.models import Team, TeamAccess
+from apps.users.models import CustomUser
+from apps.webhooks.models import Delivery
+from apps.webhooks.processing.draining import drain
+from tests.fake_github.generated import Size
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BETA
+from tests.github.door import Door
+from tests.integrations.backfill.crew import Crew, forget_messages
+from tests.integrations.backfill.listings import STRANGER, STREAMS, accesses, make_due, shortened
+
+pytestmark = pytest.mark.django_db
+SECRETS = 77
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@pytest.fixture
+def stranger(fake: FakeGitHub, settings: Any) -> None:
+    """Another account installs the App, and works."""
+    settings.ALLOWED_ACCOUNTS = ["acme"]
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    installation = fake.world.install(BETA, STRANGER)
+    size = Size(pull_requests=3, issues=1, releases=1, deployments=1, runs=1)
+    truth = fake.world.add("secrets", installation_id=BETA, repository_id=SECRETS, size=size)
+    created = {"action": "created", "installation": installation.json(), "repositories": [shortened(truth)]}
+    door = Door()
+    assert door.post("installation", {**created, "sender": user(STRANGER)}).status_code == 202
+    door.deliver(sent for sent in fake.world.deliveries() if sent.payload.get("repository", {}).get("id") == SECRETS)
+    work_off()
+
+
+def work_off() -> None:
+    while Delivery.objects.filter(state="received").exists():
+        drain([], task_id="a task", is_redelivered=False)
+    recalculate(seconds=60)
+
+
+def do_everything(access: GitHubAccess) -> None:
+    """All that could lead to GitHub, though nobody should be told to."""
+    look_for_installations(access=access)
+    listing.ring_for_due()
+    listing.list_installation(BETA, access=access)
+    enrichment_bell.ring_for_due()
+    enrich(BETA, access=access)
+    start(Repository.objects.filter(pk=SECRETS), scope=Scope())
+    Learning(access=access, say=lambda words: None).about(
+        full_names=["stranger/secrets", "stranger/other"], installation_id=BETA, everything=True
+    )
+    list(examine_installations(access))
+
+
+@pytest.mark.usefixtures("stranger")
+def test_nothing_of_a_stranger_is_fetched(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    do_everything(worker)
+    assert BETA not in fake.identities.minted, "not even a token is asked for"
+    assert fake.calls("core", payer=BETA) == fake.calls("graphql", payer=BETA) == []
+    paths = {call.path for call in fake.log if str(BETA) in call.path}
+    assert paths <= {f"/app/installations/{BETA}"}, "who it is may be asked, nothing else"
+    assert not Backfill.objects.filter(repository=SECRETS).exists()
+    assert lacking_installations() == []
+
+
+def client_of(person: CustomUser) -> Client:
+    client = Client()
+    client.force_login(person, backend=BACKEND)
+    return client
+
+
+PAGES = (
+    *("/", "/?team=stranger", "/backfills/", "/api/v1/teams/", "/api/v1/repositories/", "/api/v1/pull-requests/"),
+    *("/api/v1/deliveries/", "/api/v1/backfills/", "/api/v1/teams/stranger/", f"/api/v1/repositories/{SECRETS}/"),
+    f"/api/v1/pull-requests/{SECRETS}/1/",
+    *("/admin/activity/installation/", "/admin/activity/repository/", "/admin/activity/pullrequest/"),
+    *("/admin/webhooks/delivery/", "/admin/teams/team/", f"/admin/activity/repository/{SECRETS}/change/"),
+)
+
+
+@pytest.mark.usefixtures("stranger")
+@pytest.mark.parametrize("is_staff", [False, True])
+def test_nothing_of_a_stranger_is_shown_to_anybody_but_operators(is_staff: bool) -> None:
+    team = Team.objects.get(slug="stranger")
+    assert (team.is_approved, team.account_id) == (False, STRANGER.id)
+    person = CustomUser.objects.create_user("ana", is_staff=is_staff)
+    TeamAccess.objects.create(team=team, user=person, role=TeamAccess.Role.ADMIN)
+    client = client_of(person)
+    for page in PAGES:
+        answer = client.get(page)
+        told = answer.content.decode()
+        assert "stranger/secrets" not in told, page
+        assert answer.status_code in {200, 302, 403, 404}, page
+        assert not (answer.status_code == 200 and f'"id": {SECRETS}' in told), page
+    operator = client_of(CustomUser.objects.create_superuser("operator"))
+    assert "stranger/secrets" in operator.get("/admin/activity/repository/").content.decode()
+
+
+@pytest.mark.usefixtures("stranger")
+def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    do_everything(worker)
+    Team.objects.filter(slug="stranger").update(is_approved=True)
+    make_due()
+    assert BETA in listing.due_installations(app_id=APP_ID).values_list("pk", flat=True)
+    listing.list_installation(BETA, access=worker)
+    assert accesses(BETA) == {SECRETS: (True, True)}
+    assert Backfill.objects.filter(repository=SECRETS).count() == STREAMS
+    forget_messages()
+    crew = Crew(access=worker)
+    while Backfill.objects.unfinished().filter(repository=SECRETS).exists():
+        Backfill.objects.unfinished().update(not_before=timezone.now(), rung_at=None)
+        assert crew.ring()
+        crew.work()
+    assert set(Backfill.objects.values_list("state", flat=True)) == {"done"}
+    assert BETA in fake.identities.minted
+    person = CustomUser.objects.create_user("ana")
+    TeamAccess.objects.create(team=Team.objects.get(slug="stranger"), user=person)
+    assert client_of(person).get(f"/api/v1/repositories/{SECRETS}/").status_code == 200
+
+
+@pytest.mark.usefixtures("stranger")
+def test_an_approval_that_is_taken_back_ends_the_reading(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    Team.objects.filter(slug="stranger").update(is_approved=True)
+    listing.list_installation(BETA, access=worker)
+    Team.objects.filter(slug="stranger").update(is_approved=False)
+    asked = len(fake.log)
+    forget_messages()
+    crew = Crew(access=worker)
+    crew.ring()
+    crew.work()
+    assert [call for call in fake.log[asked:] if call.payer == BETA] == []
+    assert Installation.objects.filter(pk__in=(ACME, BETA)).count() >= 1

@@ -1,0 +1,34 @@
+"""The cast of doctor's tests: an instance that has the App's credentials."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from apps.monitoring.doctor.checks import Check, Family, Stopped
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+
+
+@pytest.fixture
+def credentials(settings: Any, fake: FakeGitHub) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    settings.GITHUB_API_URL = fake.url
+    settings.PUBLIC_URL = "https://tf.example.com"
+    fake.app.hook["url"] = "https://tf.example.com/webhooks/github/"
+
+
+def found_by(examine: Callable[..., Any], *args: Any) -> dict[str, Check]:
+    """What a family finds before it stops, by name."""
+    found = {}
+    try:
+        for check in examine(*args):
+            found[check.name] = check
+    except Stopped as why:
+        found["stopped"] = Check("stopped", "not checked", str(why))  # type: ignore[arg-type]
+    return found
+
+
+def family(examine: Callable[[], Any], *names: str, longest_s: float = 5.0, needs: tuple[str, ...] = ()) -> Family:
+    return Family(title="made up", names=names, examine=examine, longest_s=longest_s, needs=needs)

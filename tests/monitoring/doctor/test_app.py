@@ -1,0 +1,166 @@
+"""What GitHub tells the App of itself, and what doctor makes of it."""
+
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.utils import timezone
+
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.story.telling import Sent
+from apps.monitoring.doctor.app import examine_app
+from apps.monitoring.doctor.asking import hasty_access
+from tests.fake_github import faults
+from tests.fake_github.delivery_log import DeliveryLog
+from tests.fake_github.faults import Fault
+from tests.fake_github.server import FakeGitHub
+from tests.monitoring.doctor.conftest import found_by
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credentials")]
+
+
+def look(access: GitHubAccess | None = None) -> dict[str, Any]:
+    return found_by(examine_app, access or hasty_access())
+
+
+def log_of(fake: FakeGitHub, *statuses: int) -> DeliveryLog:
+    """Deliveries that were answered so, the oldest first."""
+    left = list(statuses)
+    log = DeliveryLog(post=lambda sent: left.pop(0), address=lambda: fake.url)
+    fake.app.extensions.append(log.answer)
+    now = timezone.now()
+    log.deliver(Sent("push", {}, now, f"guid-{number}") for number in range(len(statuses)))
+    return log
+
+
+def test_all_is_well(fake: FakeGitHub) -> None:
+    log_of(fake, 202, 202)
+    found = look()
+    assert {name: check.verdict for name, check in found.items()} == {
+        "github credentials": "ok",
+        "github clock": "ok",
+        "app permissions": "ok",
+        "webhook": "ok",
+        "deliveries at github": "ok",
+    }, found
+    assert found["github credentials"].found == "App tformance (412233) of acme."
+    assert found["deliveries at github"].found == "2 of the last 2 arrived."
+
+
+def test_without_credentials_it_is_a_warning_and_the_rest_is_not_asked(fake: FakeGitHub, settings: Any) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = None, ""
+    found = look()
+    assert found["github credentials"].verdict == "warning"
+    assert found["stopped"].found == "There are no credentials to ask GitHub with."
+    assert fake.log == []
+
+
+def test_another_apps_key(settings: Any) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    settings.GITHUB_APP_PRIVATE_KEY = pem
+    check = look()["github credentials"]
+    assert check.verdict == "wrong"
+    assert "refuses the private key of App 412233" in check.found
+    assert "new private key" in check.advice
+
+
+def test_what_is_no_key_at_all(fake: FakeGitHub, settings: Any) -> None:
+    settings.GITHUB_APP_PRIVATE_KEY = "hunter2"
+    check = look()["github credentials"]
+    assert (check.verdict, "hunter2" in check.found) == ("wrong", False)
+    assert fake.log == []
+
+
+def test_the_id_of_no_app(settings: Any) -> None:
+    settings.GITHUB_APP_ID = 99
+    check = look()["github credentials"]
+    assert check.verdict == "wrong"
+    assert "knows no App 99" in check.found
+
+
+def test_a_clock_that_is_far_off_is_named_as_the_cause(fake: FakeGitHub) -> None:
+    fake.clock.wind(-600)  # type: ignore[attr-defined]
+    found = look()
+    assert found["github credentials"].verdict == "wrong"
+    assert "clock" in found["github credentials"].advice
+    assert found["github clock"].verdict == "wrong"
+    assert "ahead of GitHub's" in found["github clock"].found
+
+
+@pytest.mark.parametrize("trouble", [faults.hang_up(), faults.status(502)])
+def test_a_github_that_does_not_answer(fake: FakeGitHub, trouble: Any) -> None:
+    fake.spoil(Fault(trouble, lambda asked: True, times=None))
+    found = look()
+    assert found["github credentials"].verdict == "wrong"
+    assert "GitHub does not answer" in found["github credentials"].found
+    assert "GitHub does not answer" in found["stopped"].found
+
+
+def test_a_limit_is_no_fault(fake: FakeGitHub) -> None:
+    fake.spoil(Fault(faults.secondary(retry_after_s=60), lambda asked: asked.path == "/app"))
+    assert look()["github credentials"].verdict == "not checked"
+
+
+def test_missing_permissions_and_events_are_named_as_github_names_them(fake: FakeGitHub) -> None:
+    fake.app.permissions, fake.app.events = fake.app.permissions[1:], fake.app.events[:-1]
+    check = look()["app permissions"]
+    assert check.verdict == "wrong"
+    assert "lacks permission Actions; event Workflow run" in check.found
+    fake.app.permissions = (*fake.app.permissions, "actions", "checks")
+    fake.app.events = (*fake.app.events, "workflow_run", "star")
+    assert look()["app permissions"].found.endswith("More than needed: Checks, Star.")
+
+
+@pytest.mark.parametrize(
+    ("hook", "verdict", "words"),
+    [
+        ({"url": "https://tf.example.com/webhooks/github"}, "ok", "signed"),
+        ({"url": "https://old.example.com/webhooks/github/"}, "wrong", "old.example.com"),
+        ({"url": None}, "wrong", "no webhook"),
+        ({"secret": None}, "wrong", "no secret"),
+        ({"insecure_ssl": "1"}, "warning", "certificate"),
+    ],
+)
+def test_the_webhook(fake: FakeGitHub, hook: dict[str, Any], verdict: str, words: str) -> None:
+    fake.app.hook |= hook
+    check = look()["webhook"]
+    assert check.verdict == verdict
+    assert words in check.found
+
+
+def test_on_a_machine_of_ones_own_the_webhook_may_be_a_tunnel(fake: FakeGitHub, settings: Any) -> None:
+    settings.PUBLIC_URL = "http://127.0.0.1:8000"
+    fake.app.hook["url"] = "https://smee.io/abc"
+    assert look()["webhook"].verdict == "warning"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verdict", "words"),
+    [
+        ((202, 401), "wrong", "secret at GitHub is none of ours"),
+        ((202, 404), "wrong", "address leads elsewhere"),
+        ((202, 0), "wrong", "could not reach us"),
+        ((500, 202), "warning", "could not reach us"),
+    ],
+)
+def test_what_github_says_of_the_last_deliveries(
+    fake: FakeGitHub, statuses: tuple[int, ...], verdict: str, words: str
+) -> None:
+    log_of(fake, *statuses)
+    check = look()["deliveries at github"]
+    assert check.verdict == verdict
+    assert words in check.advice
+
+
+def test_what_arrived_when_it_was_sent_again_counts_as_arrived(fake: FakeGitHub) -> None:
+    log = log_of(fake, 503, 202)
+    log.post = lambda sent: 202
+    log._log(log.attempts[0].sent, 202, is_redelivery=True)
+    assert look()["deliveries at github"].verdict == "ok"
+
+
+def test_nothing_was_sent_yet(fake: FakeGitHub) -> None:
+    log_of(fake)
+    assert look()["deliveries at github"].verdict == "not checked"

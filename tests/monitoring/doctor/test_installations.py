@@ -1,0 +1,92 @@
+"""What doctor says of the App on accounts, and of what is left of their limits."""
+
+from typing import Any
+
+import pytest
+
+from apps.integrations.discovery import find_installations
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.story.shapes.accounts import EVENTS, PERMISSIONS, Account
+from apps.monitoring.doctor.installations import examine_installations
+from tests.fake_github import faults
+from tests.fake_github.faults import Fault
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BETA
+from tests.monitoring.doctor.conftest import found_by
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credentials")]
+PERSON = Account(502, "ana")
+
+
+def look(worker: GitHubAccess) -> dict[str, Any]:
+    return found_by(examine_installations, worker)
+
+
+def test_all_is_well(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    find_installations(access=worker)
+    found = look(worker)
+    assert (found["installations"].verdict, found["installations"].found) == ("ok", "1. Each gave all permissions.")
+    assert (found["rate limits"].verdict, "acme: core 5,000" in found["rate limits"].found) == ("ok", True)
+
+
+def test_an_account_that_has_not_accepted_new_permissions(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    find_installations(access=worker)
+    fake.world.installations[ACME].permissions = ("contents", "metadata")
+    check = look(worker)["installations"]
+    assert check.verdict == "wrong"
+    assert "On acme it lacks permissions Actions, Deployments, Issues, Members, Pull requests" in check.found
+    assert f"/organizations/acme/settings/installations/{ACME}" in check.found
+
+
+def test_an_account_of_a_person_has_no_members_to_tell_of(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    truth = fake.world.install(BETA, PERSON)
+    truth.permissions = tuple(sorted(set(PERMISSIONS) - {"members"}))
+    truth.events = tuple(sorted(set(EVENTS) - {"member", "membership", "organization", "team"}))
+    find_installations(access=worker)
+    assert look(worker)["installations"].verdict == "ok"
+
+
+def test_those_that_wait_are_suspended_or_new_are_counted(
+    fake: FakeGitHub, worker: GitHubAccess, settings: Any
+) -> None:
+    settings.ALLOWED_ACCOUNTS = ["acme"]
+    fake.world.install(BETA, Account(501, "stranger", "Organization"))
+    find_installations(access=worker)
+    fake.world.install(9, Account(503, "late", "Organization"))
+    fake.world.install(10, Account(504, "asleep", "Organization"))
+    fake.world.suspend(10)
+    check = look(worker)["installations"]
+    assert check.verdict == "warning"
+    assert check.found == "4 (1 suspended, 1 waiting for approval, 1 not known here yet)."
+    assert set(fake.identities.minted) == {ACME}, "nothing of the others is asked"
+
+
+def test_a_limit_that_is_nearly_spent(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    find_installations(access=worker)
+    fake.limits.leave(ACME, "graphql", remaining=40)
+    check = look(worker)["rate limits"]
+    assert (check.verdict, "graphql 40" in check.found) == ("warning", True)
+
+
+def test_a_server_without_limits(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    fake.limits.limit = None
+    find_installations(access=worker)
+    assert look(worker)["rate limits"].found == "Left this hour: acme: without limits."
+
+
+def test_an_account_that_gives_no_token(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    find_installations(access=worker)
+    fake.world.suspend(ACME)
+    check = look(worker)["rate limits"]
+    assert check.verdict == "wrong"
+    assert "suspended" in check.found
+
+
+def test_an_app_that_is_installed_nowhere(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    fake.world.installations.clear()
+    assert look(worker)["installations"].verdict == "warning"
+
+
+def test_a_github_that_does_not_say(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    fake.spoil(Fault(faults.status(502), faults.below("/app"), times=None))
+    assert "does not answer" in look(worker)["stopped"].found

@@ -1,0 +1,129 @@
+"""How the work stands, by the tables and by Redis."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.encryption import encrypt
+from apps.integrations.models import AppPrivateKey, Backfill
+from apps.monitoring import presence
+from apps.monitoring.doctor import broker, configuration, database, standing
+from apps.webhooks.door import secret_slots
+from apps.webhooks.door.secret_slots import active_slots
+from apps.webhooks.models import Delivery, Refusal
+from tests.api.conftest import make_delivery
+from tests.integrations.backfill.installed import backfill, install, reach
+from tests.monitoring.doctor.conftest import found_by
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+
+
+def look() -> dict[str, Any]:
+    return found_by(standing.examine_standing)
+
+
+def test_a_quiet_house() -> None:
+    found = look()
+    assert tuple(found) == standing.NAMES
+    assert {check.verdict for check in found.values()} == {"ok", "not checked"}
+
+
+def test_deliveries_that_wait_or_need_somebody() -> None:
+    make_delivery(1, state="dead", finished_at=NOW)
+    assert look()["deliveries"].verdict == "warning"
+    make_delivery(2)
+    Delivery.objects.filter(state="received").update(not_before=NOW - timedelta(minutes=5))
+    assert look()["deliveries"].verdict == "wrong"
+
+
+def test_what_signed_the_last_delivery() -> None:
+    secret_slots.forget_slots()
+    Refusal.objects.create(status=401, reason="bad_signature", count=3, headers={})
+    assert look()["signatures"].verdict == "wrong", "none was ever accepted"
+    make_delivery(1, signed_by=active_slots()[0].name, state="processed", finished_at=NOW)
+    assert look()["signatures"].verdict == "warning", "some are refused"
+    Refusal.objects.all().delete()
+    assert look()["signatures"].verdict == "ok"
+    make_delivery(2, signed_by="a slot that was taken out", state="processed", finished_at=NOW)
+    assert look()["signatures"].verdict == "warning"
+
+
+def test_walks_that_nobody_walks() -> None:
+    install()
+    walk = backfill(reach(), state="waiting")
+    assert look()["waiting work"].verdict == "ok", "it was started just now"
+    Backfill.objects.update(not_before=NOW - timedelta(minutes=20))
+    check = look()["waiting work"]
+    assert (check.verdict, "1 walks are due" in check.found) == ("wrong", True)
+    other = backfill(walk.repository, stream="issues", state="waiting", advanced_at=NOW - timedelta(minutes=1))
+    assert look()["waiting work"].verdict == "ok", "others go on: it waits for its turn"
+    Backfill.objects.filter(pk=other.pk).update(advanced_at=None, not_before=NOW + timedelta(minutes=5), reason="spent")
+    assert look()["waiting work"].verdict == "ok", "a worker put another off"
+    Backfill.objects.all().delete()
+    backfill(walk.repository, state="running", lease_until=NOW - timedelta(minutes=20))
+    assert "1 leases of dead workers" in look()["waiting work"].found
+
+
+def test_walks_that_failed_are_told_until_they_are_read() -> None:
+    install()
+    backfill(reach(), state="failed")
+    assert look()["history"].verdict == "warning"
+
+
+def test_the_database_of_the_tests_is_well() -> None:
+    secret_slots.forget_slots()
+    found = found_by(database.examine_database)
+    assert tuple(found) == database.NAMES
+    wrong = {name for name, check in found.items() if check.verdict not in {"ok", "warning"}}
+    assert wrong <= {"durability"}, "the engines of the tests flush nothing"
+
+
+def test_a_stored_secret_whose_key_was_lost(settings: Any) -> None:
+    AppPrivateKey.objects.create(app_id=1, encrypted_pem=encrypt("pem"), stored_at=NOW)
+    assert database.look_at_stored_secrets().verdict == "ok"
+    settings.FERNET_KEYS = ["0" * 43 + "="]
+    assert database.look_at_stored_secrets().verdict == "wrong"
+
+
+def test_a_replica_is_not_written_to() -> None:
+    server = database.Server(160000, "16", "on", "on", "on", True, 100, 1, 0.0)
+    assert database.try_to_write(server).verdict == "wrong"
+
+
+def test_redis_and_who_listens() -> None:
+    with broker.redis() as client:
+        client.delete(presence.KEY)
+        presence.say(["live worker@here", "beat there:1"])
+        found = found_by(broker.examine_presence)
+        client.delete(presence.KEY)
+    verdicts = {name: check.verdict for name, check in found.items()}
+    assert verdicts == {
+        "queue live": "ok",
+        "queue figures": "wrong",
+        "queue backfill": "wrong",
+        "queue maintenance": "wrong",
+        "beat": "ok",
+    }
+    assert tuple(found_by(broker.examine_redis)) == broker.NAMES
+
+
+def test_redis_away(settings: Any) -> None:
+    settings.REDIS_URL = "redis://:hunter2hunter2@127.0.0.1:1/0"
+    found = found_by(broker.examine_redis)
+    assert found["redis"].verdict == "wrong"
+    assert "redis://127.0.0.1:1/0" in found["redis"].found
+    assert "hunter2" not in str(found)
+
+
+def test_settings_that_contradict_themselves(settings: Any) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = 7, ""
+    settings.FERNET_KEYS = ["no key"]
+    settings.SECRET_KEY = "short and guessed"
+    found = found_by(configuration.examine_configuration)
+    assert tuple(found) == configuration.NAMES
+    assert "Set both or neither" in found["settings"].found
+    assert {name for name, check in found.items() if check.verdict == "wrong"} == {"settings", "encryption keys"}
+    assert found["secret key"].verdict == "warning"
