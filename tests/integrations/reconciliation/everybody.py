@@ -1,7 +1,8 @@
 """Beat and workers in a test: whatever is rung for is done, and rung for again, until nobody has anything to do."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 from celery import current_app
@@ -12,20 +13,21 @@ from apps.webhooks.models import Delivery
 from tformance.schedule import SCHEDULE
 
 QUEUES = ("live", "figures", "backfill", "maintenance")
+OFTEN = timedelta(minutes=1)
 TICK_S = 0.05
 LONGEST_S = 120.0
 
 
-def work_off(*, ticks: Collection[str] | None = None, is_done: Callable[[], bool] | None = None) -> None:
-    """Beat ticks, all entries at once or those of these tasks, and workers do what they hear, until nothing is left.
+def work_off(*, meanwhile: Callable[[], None] | None = None, is_done: Callable[[], bool] | None = None) -> None:
+    """Beat ticks and workers do what they hear, until nothing is left; before each message `meanwhile` happens.
 
     What waits for a limit or a retry is waited for.
     """
     current_app.loader.import_default_modules()
     deadline = time.monotonic() + LONGEST_S
     while True:
-        tick(ticks)
-        has_worked = hear()
+        tick(frequent())
+        has_worked = hear(meanwhile)
         if not has_worked and (is_done or is_quiet)():
             return
         assert time.monotonic() < deadline, f"still at work after {LONGEST_S:.0f} s: {unfinished()}"
@@ -33,17 +35,24 @@ def work_off(*, ticks: Collection[str] | None = None, is_done: Callable[[], bool
             time.sleep(TICK_S)
 
 
-def tick(tasks: Collection[str] | None = None) -> None:
-    """Every entry of beat's schedule, once, or those of these tasks."""
-    for name in dict.fromkeys(entry["task"] for entry in SCHEDULE.values()):
-        if tasks is None or name.rpartition(".")[2] in tasks:
-            run(name)
+def frequent() -> list[str]:
+    """The tasks that beat rings for every minute or more often."""
+    entries = SCHEDULE.values()
+    return [entry["task"] for entry in entries if getattr(entry["schedule"], "run_every", timedelta.max) <= OFTEN]
 
 
-def hear() -> int:
+def tick(tasks: Iterable[str]) -> None:
+    """What beat does when each of these is due."""
+    for name in tasks:
+        run(name)
+
+
+def hear(meanwhile: Callable[[], None] | None = None) -> int:
     """Do what the messages say; how many there were."""
     count = 0
     while (message := next_message()) is not None:
+        if meanwhile is not None:
+            meanwhile()
         run(message.headers["task"], *message.payload[0], task_id=message.headers["id"], **message.payload[1])
         count += 1
     return count
