@@ -132,7 +132,8 @@ def test_a_team_edited_here_is_a_change_that_figures_follow(week: Cast, operator
         for field in ("TOTAL_FORMS", "INITIAL_FORMS")
     }
     address = reverse("admin:teams_team_change", args=[team.pk])
-    answer = operator.post(address, {**form, **inlines, "is_approved": "on"})
+    about = {"is_approved": "on", "sync_frequency": "daily"}
+    answer = operator.post(address, {**form, **inlines, **about})
     assert answer.status_code == 302, answer.content
     assert Change.objects.filter(kind="team", key=str(team.pk)).exists()
 
