@@ -10,10 +10,10 @@ DECIDING, LIMITS, OPEN, PLACES, REPAIRS, TASKS = (
 
 IN_RECONCILING_REPOSITORIES: tuple[Mutation, ...] = (
     mutation(
-        "quiet needs the same mark, not only that nothing newer is told",
+        "quiet needs the same mark, not only as many as there were",
         f"{PACKAGE}/deciding.py",
         "is_same = told.mark == here.kept.mark and here.ours == here.kept.ours",
-        "is_same = told.moved_at is None or told.moved_at <= here.kept.passed_at",
+        "is_same = here.ours == here.kept.ours",
         test=f"{REPAIRS}::test_a_lost_update_under_a_newer_one_that_arrived_is_found",
     ),
     mutation(
@@ -42,7 +42,7 @@ IN_RECONCILING_REPOSITORIES: tuple[Mutation, ...] = (
         f"{PACKAGE}/claiming.py",
         "          AND other.lease_until >= statement_timestamp()\n",
         "          AND other.lease_until < statement_timestamp()\n",
-        test=f"{LIMITS}::test_four_workers_at_once_probe_each_repository_once",
+        test=f"{LIMITS}::test_while_one_worker_probes_another_asks_for_nothing_and_a_dead_one_is_succeeded",
     ),
     mutation(
         "a limit is waited for by all repositories of the installation",

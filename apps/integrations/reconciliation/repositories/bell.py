@@ -21,7 +21,7 @@ SYNC_TASK = "apps.integrations.tasks.sync_repository"
 EXPIRES_S = 30
 """By then the next message is there."""
 RING_AGAIN_AFTER_S = 60
-MOST_AT_ONCE = 500
+MOST_AT_ONCE, MOST_HOUSED = 500, 5000
 LONGEST_WAIT_S = 6.0
 _SUBJECT = re.compile(r"sync (\d+)")
 
@@ -116,7 +116,7 @@ def subject_of(installation_id: int) -> str:
 
 
 def _find_installations() -> None:
-    homeless = dict(rows(_HOMELESS, most=MOST_AT_ONCE))
+    homeless = dict(rows(_HOMELESS, most=MOST_HOUSED))
     if not homeless:
         return
     reached = installation_reaching(set(homeless.values()))

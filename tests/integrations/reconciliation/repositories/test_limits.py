@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.activity.models import Repository
 from apps.integrations.models import RepositorySync
+from apps.integrations.reconciliation.repositories.claiming import claim_batch
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault, graphql, secondary, status, too_heavy
 from tests.fake_github.server import FakeGitHub
@@ -89,6 +90,20 @@ def test_too_much_is_asked_for_in_halves_at_once(fake: FakeGitHub, nights: Night
     nights.run()
     assert set(rows()) == {("done", "")}
     assert asked_at_once(fake)[:3] == [35, 17, 8]
+
+
+def test_while_one_worker_probes_another_asks_for_nothing_and_a_dead_one_is_succeeded(
+    fake: FakeGitHub, nights: Nights
+) -> None:
+    nights.begin()
+    held = claim_batch(ACME, most=5)
+    nights.probe()
+    assert len(held) == 5
+    assert asked_at_once(fake) == []
+    RepositorySync.objects.filter(state="running").update(lease_until=timezone.now() - timedelta(seconds=1))
+    nights.probe()
+    assert set(rows()) == {("done", "")}
+    assert sum(asked_at_once(fake)) == MANY
 
 
 def test_four_workers_at_once_probe_each_repository_once(fake: FakeGitHub, nights: Nights) -> None:

@@ -36,6 +36,7 @@ def marks(api: Told, nights: Nights) -> None:
     """One quiet night has passed."""
     nights.run()
     nights.pass_time(DAY)
+    StreamMark.objects.update(reread_at=now())  # whatever day it is, it is not this repository's turn
 
 
 def assert_equal(fake: FakeGitHub) -> None:
