@@ -7,7 +7,8 @@ import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from apps.activity.models import Change
+from apps.activity.models import Change, Repository
+from apps.integrations.models import StreamCount
 from apps.metrics.recalculation import drain
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.tasks import check_status
@@ -15,7 +16,7 @@ from apps.notifications.models import Notification
 from apps.users.models import CustomUser
 from apps.webhooks.door import secret_slots
 from apps.webhooks.models import Delivery
-from tests.api.conftest import make_delivery
+from tests.api.conftest import API, make_delivery, make_drift
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -56,6 +57,12 @@ def fail_alone() -> None:
     drain(seconds=60)
 
 
+def lose_much() -> None:
+    Repository.objects.create(github_id=API, full_name="acme/api")
+    sync = make_drift().repository_sync
+    StreamCount.objects.create(repository_sync=sync, stream="issues", outcome="mass", theirs=0, ours=40)
+
+
 @pytest.mark.parametrize(
     ("break_it", "problem"),
     [
@@ -63,6 +70,7 @@ def fail_alone() -> None:
         (die, "deliveries_need_somebody"),
         (go_stale, "figures_are_stale"),
         (fail_alone, "changes_fail"),
+        (lose_much, "deletions_not_believed"),
     ],
 )
 def test_a_problem_is_found(break_it: Any, problem: str) -> None:
