@@ -8,6 +8,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from apps.activity.models import Change, Contributor, Installation, Repository
+from apps.integrations.models import StreamCount
 from apps.metrics.recalculation import drain
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.tasks import check_status
@@ -15,7 +16,7 @@ from apps.notifications.models import Notification
 from apps.users.models import CustomUser
 from apps.webhooks.door import secret_slots
 from apps.webhooks.models import Delivery
-from tests.api.conftest import make_delivery
+from tests.api.conftest import API, make_delivery, make_drift
 from tests.integrations.backfill.installed import backfill
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +58,12 @@ def fail_alone() -> None:
     drain(seconds=60)
 
 
+def lose_much() -> None:
+    Repository.objects.create(github_id=API, full_name="acme/api")
+    sync = make_drift().repository_sync
+    StreamCount.objects.create(repository_sync=sync, stream="issues", outcome="mass", theirs=0, ours=40)
+
+
 @pytest.mark.parametrize(
     ("break_it", "problem"),
     [
@@ -64,6 +71,7 @@ def fail_alone() -> None:
         (die, "deliveries_need_somebody"),
         (go_stale, "figures_are_stale"),
         (fail_alone, "changes_fail"),
+        (lose_much, "deletions_not_believed"),
     ],
 )
 def test_a_problem_is_found(break_it: Any, problem: str) -> None:
