@@ -18,7 +18,7 @@ IN_TELLING_WHAT_IS_COMPLETE: tuple[Mutation, ...] = (
         TRACKED,
         "yield Stretch(lost_at - MARGIN, ",
         "yield Stretch(lost_at, ",
-        test=f"{COMPLETENESS}/test_grid.py",
+        test=f"{COMPLETENESS}/test_losses.py::test_what_comes_back_has_a_gap_until_it_is_read_since_the_loss",
     ),
     mutation(
         "the log counts only from where reading began",
@@ -46,7 +46,7 @@ IN_TELLING_WHAT_IS_COMPLETE: tuple[Mutation, ...] = (
         REPORTS,
         "if not known or (holding and len(known) < len(ends)):",
         "if not known:",
-        test=f"{COMPLETENESS}/test_grid.py",
+        test=f"{COMPLETENESS}/test_coverage.py::test_one_repository_that_was_never_read_keeps_all_from_being_provable",
     ),
     mutation(
         "what was lost for good holds nobody back",

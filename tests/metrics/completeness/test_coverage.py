@@ -5,7 +5,7 @@ import pytest
 from apps.activity.models import Repository, RepositoryAccess
 from apps.integrations.models import Backfill
 from apps.metrics.completeness import EVERY_STREAM, Stream
-from tests.metrics.completeness.known import API, gaps, hour, log_walked, reached, read, told, until
+from tests.metrics.completeness.known import API, WEB, gaps, hour, log_walked, reached, read, told, until
 
 pytestmark = pytest.mark.django_db
 OTHERS = tuple(stream for stream in EVERY_STREAM if stream is not Stream.WORKFLOW_RUNS)
@@ -31,6 +31,15 @@ def test_one_stream_that_was_never_read_is_enough_for_that() -> None:
     assert until(told()) is None
     assert (told().unread, told().unread_repository_ids) == ((Stream.WORKFLOW_RUNS,), (API,))
     assert until(told(streams=OTHERS)) == 10
+
+
+def test_one_repository_that_was_never_read_keeps_all_from_being_provable() -> None:
+    reached(WEB)
+    read(0, 10)
+    assert (until(told(API)), until(told(API, WEB))) == (10, None)
+    assert told(API, WEB).unread_repository_ids == (WEB,)
+    read(0, 5, WEB)
+    assert until(told(API, WEB)) == 5
 
 
 def test_it_is_complete_up_to_the_least_of_its_streams() -> None:
