@@ -16,8 +16,14 @@ def all_families(access: GitHubAccess) -> tuple[Family, ...]:
             examine=configuration.examine_configuration,
             longest_s=5.0,
         ),
-        Family(title="database", names=database.NAMES, examine=database.examine_database, longest_s=5.0),
-        Family(title="redis", names=broker.NAMES, examine=broker.examine_redis, longest_s=3.0),
+        Family(
+            title="database",
+            names=database.NAMES,
+            examine=database.examine_database,
+            longest_s=5.0,
+            asks_somebody=True,
+        ),
+        Family(title="redis", names=broker.NAMES, examine=broker.examine_redis, longest_s=3.0, asks_somebody=True),
         Family(
             title="workers and beat",
             names=broker.NAMES_OF_PRESENCE,
@@ -32,7 +38,13 @@ def all_families(access: GitHubAccess) -> tuple[Family, ...]:
             longest_s=4.0,
             needs=("database", "migrations"),
         ),
-        Family(title="github", names=app.NAMES, examine=partial(app.examine_app, access), longest_s=8.0),
+        Family(
+            title="github",
+            names=app.NAMES,
+            examine=partial(app.examine_app, access),
+            longest_s=8.0,
+            asks_somebody=True,
+        ),
         Family(
             title="installations",
             names=installations.NAMES,
