@@ -6,16 +6,18 @@ from apps.integrations.github.access import GitHubAccess
 from apps.monitoring.doctor import app, broker, configuration, database, installations, standing
 from apps.monitoring.doctor.checks import Family
 
+TABLES = ("database", "migrations")
+
 
 def all_families(access: GitHubAccess) -> tuple[Family, ...]:
-    """The whole examination; together about 18 s at the very most."""
+    """The whole examination."""
+    return (*of_this_instance(), *of_github(access))
+
+
+def of_this_instance() -> tuple[Family, ...]:
+    """What runs here, and how its work stands."""
     return (
-        Family(
-            title="settings",
-            names=configuration.NAMES,
-            examine=configuration.examine_configuration,
-            longest_s=5.0,
-        ),
+        Family(title="settings", names=configuration.NAMES, examine=configuration.examine_configuration, longest_s=5.0),
         Family(
             title="database",
             names=database.NAMES,
@@ -31,13 +33,13 @@ def all_families(access: GitHubAccess) -> tuple[Family, ...]:
             longest_s=2.0,
             needs=("redis",),
         ),
-        Family(
-            title="work",
-            names=standing.NAMES,
-            examine=standing.examine_standing,
-            longest_s=4.0,
-            needs=("database", "migrations"),
-        ),
+        Family(title="work", names=standing.NAMES, examine=standing.examine_standing, longest_s=4.0, needs=TABLES),
+    )
+
+
+def of_github(access: GitHubAccess) -> tuple[Family, ...]:
+    """The App there, and the accounts that it is on."""
+    return (
         Family(
             title="github",
             names=app.NAMES,
@@ -50,6 +52,6 @@ def all_families(access: GitHubAccess) -> tuple[Family, ...]:
             names=installations.NAMES,
             examine=partial(installations.examine_installations, access),
             longest_s=8.0,
-            needs=("database", "migrations", "github credentials"),
+            needs=(*TABLES, "github credentials"),
         ),
     )
