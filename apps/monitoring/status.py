@@ -102,13 +102,13 @@ def reading_problems() -> dict[str, str]:
     walks, listings, leases = count_overdue_walks(), count_overdue_listings(), count_lapsed_leases()
     problems = {}
     if walks:
-        words = f"{walks} walks through history are due and none goes on: does a worker serve the queue backfill?"
+        words = f"Walks through history ({walks}) are due, and none goes on: does a worker serve the queue backfill?"
         problems["walks_wait"] = words
     if listings:
-        words = f"{listings} installations are due to be listed: does a worker serve the queue maintenance?"
+        words = f"Installations ({listings}) are due to be listed: does a worker serve the queue maintenance?"
         problems["listings_wait"] = words
     if leases:
-        problems["leases_lapsed"] = f"What {leases} dead workers held was taken over by nobody: do workers run?"
+        problems["leases_lapsed"] = f"What dead workers held ({leases}) was taken over by nobody: do workers run?"
     return problems
 
 

@@ -30,13 +30,17 @@ class Stopped(Exception):  # noqa: N818  says what happened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Checks that are made one after the other, within so many seconds; not at all unless what it `needs` is there."""
+    """Checks that are made one after the other, within so many seconds; not at all unless what it `needs` is there.
+
+    Where `asks_somebody`, silence means that whoever its first check is about is away.
+    """
 
     title: str
     names: tuple[str, ...]
     examine: Callable[[], Iterator[Check]]
     longest_s: float
     needs: tuple[str, ...] = ()
+    asks_somebody: bool = False
 
 
 def well(name: str, found: str) -> Check:

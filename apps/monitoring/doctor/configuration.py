@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import ERROR, CheckMessage, run_checks
+from django.core.checks import ERROR, CheckMessage, Tags, run_checks
+from django.core.checks.security.base import check_secret_key
 
 from apps.monitoring.doctor.checks import Check, Verdict, unchecked, warning, well, wrong
 
@@ -46,10 +47,14 @@ def examine_configuration() -> Iterator[Check]:
 
 
 def system_messages() -> list[CheckMessage]:
-    """What Django's checks say; of those for deployment, with a public https address all, else the secret key's."""
-    found = run_checks(include_deployment_checks=True)
-    wanted = found if settings.IS_HTTPS else [*run_checks(), *chosen(found, OF_SECRET_KEY)]
-    return [message for message in wanted if not message.is_silenced()]
+    """What Django's checks say of settings; those for deployment where the address is https, the secret key's always.
+
+    Checks of models, pages and the API's description are about code: they take seconds and say nothing of an instance.
+    """
+    found = run_checks(tags=[Tags.security], include_deployment_checks=settings.IS_HTTPS)
+    if not settings.IS_HTTPS:
+        found += check_secret_key(None)
+    return [message for message in found if not message.is_silenced()]
 
 
 def chosen(messages: Sequence[CheckMessage], ids: Collection[str]) -> list[CheckMessage]:

@@ -42,7 +42,7 @@ def examine(
 def _examine(family: Family, *, known: dict[str, Check], left_s: float) -> list[Check]:
     absent = [name for name in family.needs if name not in known or known[name].verdict in ABSENT]
     if absent:
-        return [unchecked(name, f"It needs {' and '.join(absent)}, see above.") for name in family.names]
+        return [unchecked(name, f"It needs {', '.join(absent)}: see above.") for name in family.names]
     if left_s <= 0:
         return [unchecked(name, "There was no time left for it.") for name in family.names]
     found = _within(min(family.longest_s, left_s), family)
@@ -59,7 +59,7 @@ def _within(seconds: float, family: Family) -> _Findings:
     so_far, reason = list(found.checks), found.reason
     if not reason:
         reason = f"No answer within {seconds:.0f} s."
-        if not so_far:  # whoever says nothing at all is away
+        if not so_far and family.asks_somebody:
             so_far = [wrong(family.names[0], reason, "See whether its address is right, and whether it runs.")]
     return _Findings(checks=so_far, reason=reason)
 

@@ -6,18 +6,26 @@ from apps.integrations.github.access import GitHubAccess
 from apps.monitoring.doctor import app, broker, configuration, database, installations, standing
 from apps.monitoring.doctor.checks import Family
 
+TABLES = ("database", "migrations")
+
 
 def all_families(access: GitHubAccess) -> tuple[Family, ...]:
-    """The whole examination; together about 18 s at the very most."""
+    """The whole examination."""
+    return (*of_this_instance(), *of_github(access))
+
+
+def of_this_instance() -> tuple[Family, ...]:
+    """What runs here, and how its work stands."""
     return (
+        Family(title="settings", names=configuration.NAMES, examine=configuration.examine_configuration, longest_s=5.0),
         Family(
-            title="settings",
-            names=configuration.NAMES,
-            examine=configuration.examine_configuration,
+            title="database",
+            names=database.NAMES,
+            examine=database.examine_database,
             longest_s=5.0,
+            asks_somebody=True,
         ),
-        Family(title="database", names=database.NAMES, examine=database.examine_database, longest_s=5.0),
-        Family(title="redis", names=broker.NAMES, examine=broker.examine_redis, longest_s=3.0),
+        Family(title="redis", names=broker.NAMES, examine=broker.examine_redis, longest_s=3.0, asks_somebody=True),
         Family(
             title="workers and beat",
             names=broker.NAMES_OF_PRESENCE,
@@ -25,19 +33,25 @@ def all_families(access: GitHubAccess) -> tuple[Family, ...]:
             longest_s=2.0,
             needs=("redis",),
         ),
+        Family(title="work", names=standing.NAMES, examine=standing.examine_standing, longest_s=4.0, needs=TABLES),
+    )
+
+
+def of_github(access: GitHubAccess) -> tuple[Family, ...]:
+    """The App there, and the accounts that it is on."""
+    return (
         Family(
-            title="work",
-            names=standing.NAMES,
-            examine=standing.examine_standing,
-            longest_s=4.0,
-            needs=("database", "migrations"),
+            title="github",
+            names=app.NAMES,
+            examine=partial(app.examine_app, access),
+            longest_s=8.0,
+            asks_somebody=True,
         ),
-        Family(title="github", names=app.NAMES, examine=partial(app.examine_app, access), longest_s=8.0),
         Family(
             title="installations",
             names=installations.NAMES,
             examine=partial(installations.examine_installations, access),
             longest_s=8.0,
-            needs=("database", "migrations", "github credentials"),
+            needs=(*TABLES, "github credentials"),
         ),
     )

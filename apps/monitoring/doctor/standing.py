@@ -83,7 +83,7 @@ def look_at_history() -> Check:
     unfinished = Backfill.objects.unfinished().count()
     newest = Backfill.objects.order_by("repository_id", "stream", "-pk").distinct("repository_id", "stream")
     failed = Backfill.objects.filter(pk__in=newest.values("pk"), state=Backfill.State.FAILED).count()
-    found = f"{unfinished:,} walks unfinished, {failed:,} failed."
+    found = f"Walks: {unfinished:,} unfinished, {failed:,} failed."
     if failed:
         return warning("history", found, "`manage.py backfill --list --all` says why; mend it, then --retry.")
     return well("history", found)
@@ -92,13 +92,13 @@ def look_at_history() -> Check:
 def look_at_waiting_work() -> Check:
     """What is due for long and taken by nobody."""
     counts = {
-        "walks are due": count_overdue_walks(),
-        "installations are due to be listed": count_overdue_listings(),
-        "leases of dead workers were taken over by nobody": count_lapsed_leases(),
+        "walks through history": count_overdue_walks(),
+        "installations to be listed": count_overdue_listings(),
+        "what dead workers held": count_lapsed_leases(),
     }
-    found = [f"{count:,} {words}" for words, count in counts.items() if count]
+    found = [f"{words} ({count:,})" for words, count in counts.items() if count]
     if found:
-        return wrong("waiting work", f"For over a quarter of an hour {', '.join(found)}.", DOES_NOT_WORK)
+        return wrong("waiting work", f"Due for a quarter of an hour, and nobody's: {', '.join(found)}.", DOES_NOT_WORK)
     return well("waiting work", "Nothing is due for long.")
 
 

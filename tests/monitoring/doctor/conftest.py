@@ -30,5 +30,5 @@ def found_by(examine: Callable[..., Any], *args: Any) -> dict[str, Check]:
     return found
 
 
-def family(examine: Callable[[], Any], *names: str, longest_s: float = 5.0, needs: tuple[str, ...] = ()) -> Family:
-    return Family(title="made up", names=names, examine=examine, longest_s=longest_s, needs=needs)
+def family(examine: Callable[[], Any], *names: str, longest_s: float = 5.0, **about: Any) -> Family:
+    return Family(title="made up", names=names, examine=examine, longest_s=longest_s, **about)

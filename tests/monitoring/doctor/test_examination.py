@@ -43,15 +43,20 @@ def test_whoever_needs_what_is_not_there_is_not_looked_at() -> None:
     assert found == {
         "one": ("wrong", "It is away."),
         "two": ("not checked", "One is away."),
-        "three": ("not checked", "It needs one, see above."),
+        "three": ("not checked", "It needs one: see above."),
     }
 
 
 def test_what_hangs_costs_its_time_and_no_more() -> None:
     began_s = time.monotonic()
-    found = verdicts(family(hangs, "silent", longest_s=0.2), family(hangs_later, "one", "late", longest_s=0.2))
+    found = verdicts(
+        family(hangs, "silent", longest_s=0.2, asks_somebody=True),
+        family(hangs, "slow", longest_s=0.2),
+        family(hangs_later, "one", "late", longest_s=0.2),
+    )
     assert time.monotonic() - began_s < 2
     assert found["silent"] == ("wrong", "No answer within 0 s.")
+    assert found["slow"][0] == "not checked", "it asks nobody: this machine is busy"
     assert found["one"] == ("ok", "It is there.")
     assert found["late"][0] == "not checked"
 

@@ -57,14 +57,14 @@ def test_walks_that_nobody_walks() -> None:
     assert look()["waiting work"].verdict == "ok", "it was started just now"
     Backfill.objects.update(not_before=NOW - timedelta(minutes=20))
     check = look()["waiting work"]
-    assert (check.verdict, "1 walks are due" in check.found) == ("wrong", True)
+    assert (check.verdict, "walks through history (1)" in check.found) == ("wrong", True)
     other = backfill(walk.repository, stream="issues", state="waiting", advanced_at=NOW - timedelta(minutes=1))
     assert look()["waiting work"].verdict == "ok", "others go on: it waits for its turn"
     Backfill.objects.filter(pk=other.pk).update(advanced_at=None, not_before=NOW + timedelta(minutes=5), reason="spent")
     assert look()["waiting work"].verdict == "ok", "a worker put another off"
     Backfill.objects.all().delete()
     backfill(walk.repository, state="running", lease_until=NOW - timedelta(minutes=20))
-    assert "1 leases of dead workers" in look()["waiting work"].found
+    assert "what dead workers held (1)" in look()["waiting work"].found
 
 
 def test_walks_that_failed_are_told_until_they_are_read() -> None:
