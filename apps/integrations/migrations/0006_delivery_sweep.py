@@ -153,6 +153,10 @@ class Migration(migrations.Migration):
                 ("not_before", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("reason", models.TextField(blank=True, db_default="", help_text="why it is not here, as one word")),
                 ("error", models.TextField(blank=True, db_default="", help_text="GitHub's words")),
+                (
+                    "is_counted",
+                    models.BooleanField(db_default=False, help_text="a run of reconciliation has it among its roads"),
+                ),
                 ("noted_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("kept_at", models.DateTimeField(blank=True, null=True)),
                 (
@@ -177,7 +181,11 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("has_effect", True)), fields=["delivered_at"], name="missed_delivered"
                     ),
-                    models.Index(fields=["repository_id", "kept_at"], name="missed_of_repository"),
+                    models.Index(
+                        condition=models.Q(("state", "kept"), ("is_counted", False)),
+                        fields=["repository_id"],
+                        name="missed_uncounted",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

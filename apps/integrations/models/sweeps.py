@@ -184,6 +184,7 @@ class MissedDelivery(models.Model):
     not_before = models.DateTimeField(db_default=Now())
     reason = models.TextField(db_default="", blank=True, help_text="why it is not here, as one word")
     error = models.TextField(db_default="", blank=True, help_text="GitHub's words")
+    is_counted = models.BooleanField(db_default=False, help_text="a run of reconciliation has it among its roads")
     noted_at = models.DateTimeField(db_default=Now())
     kept_at = models.DateTimeField(null=True, blank=True)
 
@@ -204,8 +205,10 @@ class MissedDelivery(models.Model):
             models.Index(fields=["not_before"], name="missed_open", condition=~Q(state="kept")),
             # what keeps a stretch of the log from being covered
             models.Index(fields=["delivered_at"], name="missed_delivered", condition=Q(has_effect=True)),
-            # by which road a repository's came back
-            models.Index(fields=["repository_id", "kept_at"], name="missed_of_repository"),
+            # drift.roads: what came back of a repository since it was compared the last time
+            models.Index(
+                fields=["repository_id"], name="missed_uncounted", condition=Q(state="kept", is_counted=False)
+            ),
         ]
 
     def __str__(self) -> str:

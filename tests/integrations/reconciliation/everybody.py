@@ -8,7 +8,7 @@ from typing import Any
 from celery import current_app
 
 from apps.activity.models import Change
-from apps.integrations.models import Backfill, RepositorySync, SyncLog
+from apps.integrations.models import Backfill, MissedDelivery, RepositorySync, SyncLog
 from apps.webhooks.models import Delivery
 from tformance.schedule import SCHEDULE
 
@@ -91,5 +91,6 @@ def unfinished() -> dict[str, int]:
         "changes": Change.objects.count(),
         "walks": Backfill.objects.unfinished().count(),
         "syncs": SyncLog.objects.filter(status__in=SyncLog.UNFINISHED).count(),
+        "missed deliveries": MissedDelivery.objects.open().count(),
         "repositories": RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED).count(),
     }

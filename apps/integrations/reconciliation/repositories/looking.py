@@ -17,6 +17,7 @@ from apps.integrations.github.probes import PULL_REQUESTS, Place, Probe
 from apps.integrations.github.reading import Reading, parse_time
 from apps.integrations.github.snapshots.repositories import repository_facts
 from apps.integrations.models import RepositorySync
+from apps.integrations.reconciliation.drift.roads import count_recovered
 from apps.integrations.reconciliation.repositories.claiming import Claimed, Settled, settle
 from apps.integrations.reconciliation.repositories.comment_counts import CommentCount
 from apps.integrations.reconciliation.repositories.deciding import Decision, Follow, Here, Quiet, Walk
@@ -89,6 +90,7 @@ def keep(looks: Iterable[Look], *, probed_at: datetime) -> None:
                 for look, stream, one in quiet
             ]
         )
+        count_recovered({look.repository.pk: look.claimed.id for look in kept})
         for look in kept:
             _start_walks(look)
         crash_point("sync.before_commit")

@@ -1,7 +1,7 @@
 """Drift is counted with the page that shows it: once, whatever happens to the worker and however often it is met."""
 
 from datetime import timedelta
-from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError
@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository
 from apps.integrations.backfill import keeping
-from apps.integrations.models import Backfill, Drift
-from apps.integrations.reconciliation.drift.roads import Recovered, add_roads
+from apps.integrations.models import Backfill, Drift, MissedDelivery
+from apps.integrations.reconciliation.drift.roads import count_recovered
 from apps.integrations.reconciliation.drift.streams import STREAM_OF_EVENT
 from apps.webhooks.registry import Unrouted, route
 from tests.emptying import empty
@@ -114,19 +114,38 @@ def test_what_came_back_by_other_roads_is_counted_beside(crew: Crew, api: Reposi
     sync = begin_sync(api)
     walk(crew, sync, streams=PULLS)
     missing = Drift.objects.get().missing
-    told: list[Any] = [
-        Recovered(event="pull_request_review", road="sweep"),
-        Recovered(event="pull_request", road="sweep"),
-        Recovered(event="pull_request", road="redelivery"),
-        Recovered(event="push", road="sweep"),
-        Recovered(event="member", road="sweep"),
-    ]
-    add_roads(sync.pk, told)
-    add_roads(sync.pk, told[:1])
+    for event, road in (
+        ("pull_request_review", "fetched"),
+        ("pull_request", "fetched"),
+        ("pull_request", "redelivered"),
+        ("pull_request", "came"),
+        ("push", "fetched"),
+        ("member", "fetched"),
+    ):
+        make_missed(event, road)
+    for _ in range(2):
+        count_recovered({api.pk: sync.pk})
     assert dict(Drift.objects.values_list("stream", "roads")) == {
-        "pull_requests": {"reconciliation": missing, "sweep": 3, "redelivery": 1},
+        "pull_requests": {"reconciliation": missing, "sweep": 2, "redelivery": 1},
         "commits": {"sweep": 1},
     }
+
+
+def make_missed(event: str, road: str) -> None:
+    """A delivery about the repository that was missed, and came back by this road."""
+    MissedDelivery.objects.create(
+        hook_id=1,
+        guid=uuid4(),
+        log_id=1,
+        delivered_at=timezone.now(),
+        status_code=0,
+        event=event,
+        repository_id=API,
+        has_effect=True,
+        state=MissedDelivery.State.KEPT,
+        road=road,
+        kept_at=timezone.now(),
+    )
 
 
 def test_every_event_with_a_stream_is_one_that_we_translate() -> None:
