@@ -11,13 +11,20 @@ from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.github.access import github
 from apps.integrations.models import Backfill
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery, DeliveryBody
+from tests.fake_github.generated import Size
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BETA, forget_everything
+from tests.integrations.backfill.installed import install, reach
 from tests.metrics import fixture_a
-from tests.metrics.tales import API, PullRequestTale, Step, tell
+from tests.metrics.tales import API, PullRequestTale, Step, person, tell
 
 UMBRELLA, SECRETS = 800, 801
 
@@ -124,3 +131,34 @@ __all__ = [
     "make_members",
     "tell_at_once",
 ]
+
+
+@pytest.fixture
+def reached(cast: Cast, settings: Any) -> Cast:
+    """The cast, with an App that reaches the repository of acme."""
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    install(account_id=person("acme"))
+    reach("acme/api", API, owner_id=person("acme"))
+    return cast
+
+
+@pytest.fixture
+def with_umbrella(reached: Cast) -> Cast:
+    """As that, with another that reaches umbrella's."""
+    install(BETA, login="umbrella", account_id=UMBRELLA)
+    reach("umbrella/secrets", SECRETS, installation_id=BETA, owner_id=UMBRELLA)
+    return reached
+
+
+@pytest.fixture
+def connected(reached: Cast, settings: Any) -> Iterator[Cast]:
+    """As that, with a GitHub that answers."""
+    forget_everything()
+    with FakeGitHub() as fake:
+        fake.world.install(ACME)
+        fake.world.add("api", installation_id=ACME, repository_id=API, size=Size(pull_requests=30, issues=12, runs=5))
+        settings.GITHUB_API_URL = fake.url
+        github.cache_clear()
+        yield reached
+    github.cache_clear()
+    forget_everything()

@@ -62,15 +62,21 @@ class Script:
         return [account for account in PEOPLE if account != self.author]
 
 
-def script(seed: int, number: int) -> Script:
+def opening(number: int) -> datetime:
+    """When a pull request of this number is opened."""
+    return BEGINNING + APART * (number + 1)
+
+
+def script(seed: int, number: int, *, opens_at: datetime | None = None) -> Script:
     """The life of a pull request before it is told."""
+    opens_at = opens_at or opening(number)
     chance = random.Random(seed * 1_000_003 + number)  # noqa: S311  the same life every time
     author = BOT if chance.random() < 0.1 else chance.choice(PEOPLE)
-    written = Script(number, chance, author, BEGINNING + APART * number)
+    written = Script(number, chance, author, opens_at - APART)
     for _ in range(MANY if number % 503 == 7 else chance.randint(1, 4)):
         written.at += timedelta(seconds=chance.randint(1, 5))
         written.steps.append((written.at, "push", {}))
-    written.at = BEGINNING + APART * (number + 1)
+    written.at = opens_at
     written.steps.append((written.at, "open", {"is_draft": chance.random() < 0.3, "additions": chance.randint(0, 900)}))
     _work(written)
     _end(written)
@@ -114,6 +120,13 @@ def _end(written: Script) -> None:
         written.then("comment", by=chance.choice(written.others))
 
 
+def live(life: PullRequestLife, written: Script) -> None:
+    """Plan all the steps."""
+    for at, verb, about in written.steps:
+        name = about.pop("name", None)
+        getattr(life, verb)(at, *([name] if name else []), **about)
+
+
 @dataclass(slots=True)
 class Generated:
     """The pull requests of a repository that nobody has written down; it is a PullRequests."""
@@ -149,7 +162,7 @@ class Generated:
 
     def ordered(self, field: str) -> Sequence[tuple[str, int]]:
         if field == "created_at":
-            return [(moment(BEGINNING + APART * (number + 1)), number) for number in range(1, self.count + 1)]
+            return [(moment(opening(number)), number) for number in range(1, self.count + 1)]
         if not self._updated:
             ends = ((moment(script(self.seed, number).at), number) for number in range(1, self.count + 1))
             self._updated = sorted(ends)
@@ -177,9 +190,7 @@ class Generated:
             branch=f"change-{number}",
             body="Because." if number % 3 else "",
         )
-        for at, verb, about in written.steps:
-            name = about.pop("name", None)
-            getattr(life, verb)(at, *([name] if name else []), **about)
+        live(life, written)
         return story.tell()
 
     def deliveries(self) -> Iterator[Sent]:

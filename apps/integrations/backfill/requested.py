@@ -1,4 +1,4 @@
-"""What people ask for in a request: refused in words, and done before the request is given up."""
+"""What people ask for: refused in words, and, in a request, done before the request is given up."""
 
 import time
 from collections.abc import Callable
@@ -84,7 +84,7 @@ def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
     ids = list(repositories.values_list("pk", flat=True))
     for first in range(0, len(ids), AT_A_TIME):
         some = Repository.objects.filter(pk__in=ids[first : first + AT_A_TIME]).order_by("full_name", "pk")
-        begun.add(_others_first(partial(start, some, scope=scope)))
+        begun.add(others_first(partial(start, some, scope=scope)))
     if not begun.count:
         names = ", ".join(str(repository) for repository in begun.unreachable[:MOST_NAMED]) or "any of it"
         raise NothingToStart(
@@ -95,26 +95,26 @@ def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
 
 def pause_asked(backfills: BackfillQuerySet) -> int:
     """Stop those where they are until somebody resumes them; how many. Busy while others start backfills."""
-    return _others_first(backfills.pause)
+    return others_first(backfills.pause)
 
 
 def resume_asked(backfills: BackfillQuerySet) -> int:
     """Let those go on where they were paused; how many. Busy while others start backfills."""
-    return _others_first(backfills.resume)
+    return others_first(backfills.resume)
 
 
 def cancel_asked(backfills: BackfillQuerySet) -> int:
     """End those for good; how many. Busy while others start backfills."""
-    return _others_first(backfills.cancel)
+    return others_first(backfills.cancel)
 
 
 def retry_asked(backfills: BackfillQuerySet) -> int:
     """Let those that failed go on where they stopped; how many. Busy while others start backfills."""
-    return _others_first(lambda: retry(backfills))
+    return others_first(lambda: retry(backfills))
 
 
-def _others_first(act: Callable[[], Done]) -> Done:
-    """What the act returns; Busy instead of the database's error where others hold the rows for too long.
+def others_first(act: Callable[[], Done]) -> Done:
+    """What the act returns; Busy instead of the database's error where others hold its rows for too long.
 
     Of two that wait for each other the database breaks one off, and the other ends: that one is begun once more.
     """

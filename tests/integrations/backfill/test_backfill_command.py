@@ -28,6 +28,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
+from tests.integrations.backfill.crossing import breaking_off_a_start_of
 from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +58,12 @@ def refused(*arguments: str) -> tuple[str, int]:
     with pytest.raises(CommandError) as caught:
         run(*arguments)
     return str(caught.value), caught.value.returncode
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_that_was_broken_off_for_a_deadlock_is_begun_once_more(connected: FakeGitHub) -> None:
+    with breaking_off_a_start_of("issues", "releases", repository_id=API):
+        assert run("acme/api", "--streams", "issues,releases") == "2 walks started, 0 under way already.\n"
 
 
 def test_a_start_says_how_many_walks_there_are_now(connected: FakeGitHub) -> None:

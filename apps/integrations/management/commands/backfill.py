@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,8 +16,15 @@ from apps.integrations.backfill.asking import EXAMPLES, STREAMS, Help, add_argum
 from apps.integrations.backfill.counting import Effort
 from apps.integrations.backfill.forecast import forecast
 from apps.integrations.backfill.learning import Learning
+from apps.integrations.backfill.requested import (
+    cancel_asked,
+    others_first,
+    pause_asked,
+    resume_asked,
+    retry_asked,
+)
 from apps.integrations.backfill.showing import forecast_view, unreachable_lines, walk_table
-from apps.integrations.backfill.starting import NothingToStart, Scope, Started, chosen, retry, start
+from apps.integrations.backfill.starting import NothingToStart, Scope, Started, chosen, start
 from apps.integrations.backfill.watching import watch
 from apps.integrations.github.access import github
 from apps.integrations.github.credentials import NoCredentials, app_credentials
@@ -72,7 +80,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         if options["dry_run"]:
             self._forecast(repositories, scope=scope)
             return
-        started = start(repositories, scope=scope)
+        started = others_first(partial(start, repositories, scope=scope))
         self._say_started(started)
         if options["wait"] and started.backfills:
             self._wait(started)
@@ -146,13 +154,13 @@ background. Two starts of one thing are one; what asks for more widens the first
         self._require_choice(options)
         found = self._walks(options)
         if options["pause"]:
-            self.say(f"{counted(found.pause(), 'walk')} paused.")
+            self.say(f"{counted(pause_asked(found), 'walk')} paused.")
         elif options["resume"]:
-            self.say(f"{counted(found.resume(), 'walk')} resumed.")
+            self.say(f"{counted(resume_asked(found), 'walk')} resumed.")
         elif options["cancel"]:
-            self.say(f"{counted(found.cancel(), 'walk')} cancelled.")
+            self.say(f"{counted(cancel_asked(found), 'walk')} cancelled.")
         else:
-            self.say(f"{counted(retry(found), 'failed walk')} retried.")
+            self.say(f"{counted(retry_asked(found), 'failed walk')} retried.")
 
     def _list(self, options: dict[str, Any]) -> None:
         newest = self._walks(options).order_by("repository_id", "stream", "-pk").distinct("repository_id", "stream")

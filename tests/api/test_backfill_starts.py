@@ -1,0 +1,190 @@
+"""Having history read over the API: who may, what a start answers, and what it would take."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.integrations.models import Backfill
+from apps.teams.models import TeamRepository
+from tests.api.backfills import LIST, PULLS, STREAMS
+from tests.api.conftest import API, SECRETS, Cast
+from tests.fake_github.using import ACME, BETA
+from tests.integrations.backfill.installed import reach
+from tests.metrics.tales import WEB, person
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_admin_has_the_history_of_a_repository_read(reached: Cast) -> None:
+    client = reached.client(reached.admin)
+    answer = client.post(LIST, {"repository": "Acme/API", "since": "2026-01-01T00:00:00Z"})
+    assert answer.status_code == 202
+    told = answer.json()
+    assert (told["new"], told["count"], told["unreachable"]) == (STREAMS, STREAMS, [])
+    assert {row["stream"] for row in told["backfills"]} == set(Backfill.Stream.values)
+    assert {(row["repository"]["full_name"], row["since"], row["state"]) for row in told["backfills"]} == {
+        ("acme/api", "2026-01-01T00:00:00Z", "waiting")
+    }
+    assert set(Backfill.objects.values_list("installation", flat=True)) == {ACME}
+
+
+def test_two_starts_are_one(reached: Cast) -> None:
+    client = reached.client(reached.admin)
+    first, again = (client.post(LIST, {"repository": API}).json() for _ in range(2))
+    assert (first["new"], again["new"], again["count"]) == (STREAMS, 0, STREAMS)
+    assert [row["id"] for row in first["backfills"]] == [row["id"] for row in again["backfills"]]
+
+
+@pytest.mark.parametrize(
+    ("who", "choice", "status"),
+    [
+        ("operator", {"repository": "umbrella/secrets"}, 202),
+        ("operator", {"installation": BETA}, 202),
+        ("operator", {"team": "umbrella"}, 202),
+        ("operator", {"everything": True}, 202),
+        ("admin", {"repository": "acme/api"}, 202),
+        ("admin", {"installation": ACME}, 202),
+        ("admin", {"team": "acme"}, 202),
+        ("admin", {"everything": True}, 403),
+        ("admin", {"repository": "umbrella/secrets"}, 404),
+        ("admin", {"repository": SECRETS}, 404),
+        ("admin", {"installation": BETA}, 404),
+        ("admin", {"team": "umbrella"}, 404),
+        ("viewer", {"repository": "acme/api"}, 403),
+        ("viewer", {"repository": API}, 403),
+        ("viewer", {"installation": ACME}, 403),
+        ("viewer", {"team": "acme"}, 403),
+        ("viewer", {"everything": True}, 403),
+        ("stranger", {"repository": "acme/api"}, 404),
+    ],
+)
+def test_operators_start_anything_admins_what_is_their_teams(
+    with_umbrella: Cast, who: str, choice: dict[str, Any], status: int
+) -> None:
+    answer = with_umbrella.client(getattr(with_umbrella, who)).post(LIST, choice)
+    assert answer.status_code == status, answer.json()
+    assert Backfill.objects.exists() == (status == 202)
+
+
+def test_an_admin_has_what_was_added_to_the_team_read(with_umbrella: Cast) -> None:
+    TeamRepository.objects.create(team=with_umbrella.teams["acme"], repository_id=SECRETS)
+    client = with_umbrella.client(with_umbrella.admin)
+    assert client.post(LIST, {"repository": SECRETS}).status_code == 202
+    assert client.post(LIST, {"installation": BETA}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("foreign", "missing"),
+    [
+        ({"repository": "umbrella/secrets"}, {"repository": "umbrella/nothing"}),
+        ({"repository": SECRETS}, {"repository": 999}),
+        ({"installation": BETA}, {"installation": 999}),
+        ({"team": "umbrella"}, {"team": "nobodys"}),
+    ],
+)
+def test_what_is_foreign_is_told_like_what_is_not_there(
+    with_umbrella: Cast, foreign: dict[str, Any], missing: dict[str, Any]
+) -> None:
+    client = with_umbrella.client(with_umbrella.admin)
+    told = [(client.post(LIST, one).json(), str(*one.values())) for one in (foreign, missing)]
+    words = {answer["detail"].replace(name, "…") for answer, name in told}
+    assert len(words) == 1
+    assert {answer["code"] for answer, _ in told} == {"not_found"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "words"),
+    [
+        ({}, "non_field_errors", "exactly one of repository, installation, team, everything"),
+        ({"everything": False}, "non_field_errors", "exactly one"),
+        ({"repository": "acme/api", "team": "acme"}, "non_field_errors", "exactly one"),
+        ({**PULLS, "streams": ["pulls"]}, "streams", '"pulls" is not a valid choice'),
+        ({**PULLS, "streams": []}, "streams", "may not be empty"),
+        ({**PULLS, "since": "yesterday"}, "since", "wrong format"),
+        ({**PULLS, "since": "2999-01-01T00:00:00Z"}, "since", "from 1970 until now"),
+        ({**PULLS, "since": "0001-01-01T00:00:00Z"}, "since", "from 1970 until now"),
+        ({**PULLS, "since": "2026-02-01T00:00Z", "until": "2026-01-01T00:00Z"}, "until", "since must be earlier"),
+        ({**PULLS, "until": "0001-01-01T00:00:00Z"}, "until", "from 1970 on"),
+        ({"repository": "x" * 201}, "repository", "no more than 200"),
+        ({"installation": 2**63}, "installation", "less than or equal"),
+        (
+            {**PULLS, "sinse": "2026-01-01T00:00Z"},
+            "sinse",
+            "there are repository, installation, team, everything, since",
+        ),
+        ([], "non_field_errors", "Expected a dictionary"),
+        ({**PULLS, "dry_run": "perhaps"}, "dry_run", "boolean"),
+    ],
+)
+def test_what_cannot_be_meant_is_400_and_says_why(reached: Cast, asked: Any, field: str, words: str) -> None:
+    answer = reached.client(reached.operator).post(LIST, asked)
+    assert answer.status_code == 400
+    assert words in str(answer.json()["fields"][field])
+    assert not Backfill.objects.exists()
+
+
+def test_nothing_starts_where_no_installation_reaches(reached: Cast) -> None:
+    Installation.objects.update(suspended_at=timezone.now())
+    client = reached.client(reached.operator)
+    answers = [client.post(LIST, choice) for choice in (PULLS, {"installation": ACME}, {"everything": True})]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "nothing_to_start")] * 3
+    assert "No installation of the App reaches acme/api" in answers[0].json()["detail"]
+    assert "it is suspended; unsuspend it on GitHub" in answers[1].json()["detail"]
+
+
+def test_nothing_starts_of_what_was_deleted_on_github(reached: Cast) -> None:
+    Repository.objects.filter(pk=API).update(deleted_at=timezone.now())
+    answer = reached.client(reached.admin).post(LIST, PULLS)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        "acme/api was deleted on GitHub: its history is gone.",
+    )
+
+
+def test_nothing_starts_without_credentials(reached: Cast, settings: Any) -> None:
+    settings.GITHUB_APP_ID = 0
+    answer = reached.client(reached.admin).post(LIST, PULLS)
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_credentials")
+    assert "GITHUB_APP_ID" in answer.json()["detail"]
+
+
+def test_what_is_not_reached_is_told_beside_what_was_started(reached: Cast) -> None:
+    reach("acme/web", WEB, owner_id=person("acme"), has_access=False)
+    told = reached.client(reached.admin).post(LIST, {"team": "acme", "streams": ["issues"]}).json()
+    assert (told["count"], told["unreachable"]) == (1, ["acme/web"])
+
+
+def test_thousands_are_started_by_one_request(reached: Cast) -> None:
+    repositories = [Repository(pk=number, full_name=f"acme/r{number}") for number in range(5000, 6200)]
+    Repository.objects.bulk_create(repositories)
+    RepositoryAccess.objects.bulk_create(
+        RepositoryAccess(installation_id=ACME, repository=repository, has_access=True) for repository in repositories
+    )
+    told = reached.client(reached.operator).post(LIST, {"everything": True, "streams": ["issues"]}).json()
+    assert (told["new"], told["count"], len(told["backfills"])) == (1201, 1201, 500)
+    assert Backfill.objects.count() == 1201
+
+
+def test_a_dry_run_starts_nothing_and_says_what_it_takes(connected: Cast) -> None:
+    answer = connected.client(connected.admin).post(LIST, {**PULLS, "dry_run": True})
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["streams"] == [
+        {"stream": "pull_requests", "items": 30, "is_estimate": False, "calls": 3, "points": told["points"]}
+    ]
+    assert (told["repositories"], told["calls"], told["uncounted"], told["under_way"]) == (1, 3, [], 0)
+    assert told["duration_s"] > 0
+    [installation] = told["installations"]
+    assert installation["installation_id"] == ACME
+    assert "graphql" in {budget["resource"] for budget in installation["budget"]}
+    assert not Backfill.objects.exists()
+
+
+def test_a_dry_run_of_too_much_is_for_the_command_line(reached: Cast) -> None:
+    for number in range(1000, 1100):
+        reach(f"acme/r{number}", number, owner_id=person("acme"))
+    answer = reached.client(reached.operator).post(LIST, {"everything": True, "dry_run": True})
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_much_to_count")
+    assert "manage.py backfill --dry-run" in answer.json()["detail"]
