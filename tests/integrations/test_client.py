@@ -9,10 +9,13 @@ import pytest
 
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.client import Patience
+from apps.integrations.github.credentials import AppCredentials
 from apps.integrations.github.shared_memory import PREFIX, shared_memory
 from apps.integrations.github.verdicts import Kind
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import strange_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BACKFILL, BETA, LIVE, NAME, WEB, Clock, access_to, good, query, read
 
@@ -249,6 +252,18 @@ def test_nothing_is_read_lazily_and_nothing_conditionally(worker: GitHubAccess, 
     pulls = good(read(worker, "/repos/acme/api/pulls", state="all", per_page=30))
     assert len([pull["title"] for pull in pulls]) == 30
     assert len(fake.log) == before + 1
+
+
+def test_the_app_signs_once_a_minute_and_anew_with_another_key(worker: GitHubAccess, clock: Clock) -> None:
+    """Reading the key takes longer than GitHub's answer may."""
+    first = worker.client._sign()
+    assert worker.client._sign() == first
+    clock.wind(61)
+    second = worker.client._sign()
+    assert second != first
+    worker.client.credentials = lambda: AppCredentials(APP_ID, strange_pem())
+    assert worker.client._sign() != second
+    assert worker.get_as_app("/app", purpose=LIVE).kind is Kind.AUTH
 
 
 def test_a_request_that_dies_half_way_frees_its_place(worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch) -> None:

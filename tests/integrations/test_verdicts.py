@@ -92,6 +92,7 @@ OTHERS = {
     "the last call of a window": (rest, 200, {"id": 1}, SPENT, Kind.OK, None),
     "the last GraphQL call of a window": (graphql, 200, {"data": PAGE}, SPENT, Kind.OK, None),
     "a redelivery that was asked for": (rest, 202, {}, LEFT, Kind.OK, None),
+    "a redelivery that was accepted without words": (rest, 202, None, LEFT, Kind.OK, None),
     "done, without words": (rest, 204, None, LEFT, Kind.OK, None),
     "a page in HTML that says 200": (rest, 200, None, {}, Kind.TRANSIENT, None),
     "GraphQL in HTML that says 200": (graphql, 200, None, {}, Kind.TRANSIENT, None),

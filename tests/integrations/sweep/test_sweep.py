@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.story.telling import Sent
@@ -172,3 +173,14 @@ def test_a_quiet_log_is_walked_and_covered(log: DeliveryLog, sweeper: Sweeper) -
     assert sweeper.sweep().mark is not None
     [(from_at, to_at)] = covered()
     assert timedelta(minutes=15) < to_at - from_at < timedelta(minutes=17)
+
+
+@override_settings(ALLOWED_ACCOUNTS=["somebody-else"])
+def test_of_a_strangers_account_it_keeps_what_github_posted_to_us_and_asks_for_nothing_else(
+    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+) -> None:
+    with log.outage():
+        log.deliver(told[:3])
+    sweeper.sweep()
+    assert inbox() == {sent.guid for sent in told[:3]}
+    assert {call.path.rpartition("/")[0] for call in fake.log} == {"/app/hook", LIST}
