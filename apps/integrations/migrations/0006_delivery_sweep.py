@@ -182,7 +182,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("has_effect", True)), fields=["delivered_at"], name="missed_delivered"
                     ),
                     models.Index(
-                        condition=models.Q(("state", "kept"), ("is_counted", False)),
+                        condition=models.Q(("is_counted", False), ("state", "kept")),
                         fields=["repository_id"],
                         name="missed_uncounted",
                     ),
