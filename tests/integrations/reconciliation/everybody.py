@@ -48,19 +48,27 @@ def tick(tasks: Iterable[str]) -> None:
 
 
 def hear(meanwhile: Callable[[], None] | None = None) -> int:
-    """Do what the messages say; how many there were."""
+    """Do what the messages say, and what is to follow on it; how many there were."""
     count = 0
     while (message := next_message()) is not None:
         if meanwhile is not None:
             meanwhile()
-        run(message.headers["task"], *message.payload[0], task_id=message.headers["id"], **message.payload[1])
+        arguments, keywords, about = message.payload
+        follows = {"link": about["callbacks"], "link_error": about["errbacks"]}
+        perform(message.headers["task"], arguments, keywords, task_id=message.headers["id"], **follows)
         count += 1
     return count
 
 
-def run(task: str, /, *arguments: Any, task_id: str | None = None, **keywords: Any) -> Any:
-    """The task as a worker runs it; what it raises fails the test."""
-    return current_app.tasks[task].apply(args=arguments, kwargs=keywords, task_id=task_id, throw=True).result
+def perform(task: str, arguments: Any, keywords: Any, **about: Any) -> Any:
+    """The task as a worker runs it; what it raises fails the test, unless something is to follow on that."""
+    is_expected = bool(about.get("link_error"))
+    return current_app.tasks[task].apply(arguments, keywords, throw=not is_expected, **about).result
+
+
+def run(task: str, /, *arguments: Any, **keywords: Any) -> Any:
+    """The task, as if somebody had rung for it."""
+    return perform(task, arguments, keywords)
 
 
 def next_message() -> Any:

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db.models.functions import Now
 
-from apps.integrations.models import DeliverySweep, Drift, SyncLog
+from apps.integrations.models import DeliverySweep, Drift, Enrichment, SyncLog
 from apps.integrations.story.posting import body_of
 from apps.integrations.story.telling import Sent
 from apps.webhooks.door import secret_slots
@@ -111,6 +111,13 @@ def reconcile(meanwhile: Callable[[], None] | None) -> None:
     assert SyncLog.objects.get().status == SyncLog.Status.SUCCEEDED
 
 
+def list_commits() -> None:
+    """The rests between two requests for the commits of pull requests go by."""
+    for _ in range(3):
+        Enrichment.objects.update(not_before=Now())
+        work_off()
+
+
 @pytest.mark.parametrize("is_going_on", [False, True], ids=["afterwards", "meanwhile"])
 @pytest.mark.parametrize("is_forgotten", [False, True], ids=["swept", "forgotten"])
 def test_after_six_hours_without_us_everything_ends_as_it_is_on_github(
@@ -130,7 +137,9 @@ def test_after_six_hours_without_us_everything_ends_as_it_is_on_github(
     assert returned == (0 if is_forgotten else FAILED)
 
     reconcile(meanwhile)
+    if not is_going_on:
+        assert told.differences() == []
     told.tell(told.coming)
-    work_off()
+    list_commits()
     assert told.differences() == []
     assert Drift.objects.filter(missing__gt=0).exists()
