@@ -12,6 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection, transaction
 
 from apps import watchdog
+from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Repository
 from apps.crash_points import crash_point
 from apps.encryption import Undecryptable
@@ -84,6 +85,7 @@ class Counting:
             self._read_all(missing, here=here)
             return
         keep_marks([self._mark(stream, here[stream]) for stream in self._whole()])
+        cover_together(list(self._covered(here)))
         followed = [stream for stream in self.row.differs if stream not in self.walks]
         failures = list(self._failures())
         if failures:
@@ -138,6 +140,14 @@ class Counting:
             ours=here.ours,
             counted=here.kept.counted if here.kept else None,
         )
+
+    def _covered(self, here: Mapping[str, Here]) -> Iterator[Stretch]:
+        """A walk began after the probe, but is dated by our clock, and not by GitHub's: no gap is left between them."""
+        for stream in self._whole():
+            covered, at = here[stream].covered, self.row.probed_at
+            if covered is not None and at is not None:
+                pk = self.row.repository_id
+                yield Stretch(repository_id=pk, stream=stream, from_at=min(covered[1], at), to_at=at)
 
     def _failures(self) -> Iterator[str]:
         if untold := self.row.marks.get(UNTOLD):

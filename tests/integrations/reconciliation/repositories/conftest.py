@@ -28,9 +28,9 @@ def fake(clock: Clock) -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture
-def nights(fake: FakeGitHub, worker: GitHubAccess) -> Iterator[Nights]:
+def nights(fake: FakeGitHub, clock: Clock, worker: GitHubAccess) -> Iterator[Nights]:
     forget_messages()
-    yield Nights(fake=fake, access=worker, crew=Crew(access=worker))
+    yield Nights(fake=fake, clock=clock, access=worker, crew=Crew(access=worker))
     forget_messages()
 
 

@@ -17,7 +17,7 @@ from apps.integrations.reconciliation.repositories.counting import count as coun
 from apps.integrations.reconciliation.repositories.probing import probe
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.using import ACME, BETA
+from tests.fake_github.using import ACME, BETA, Clock
 from tests.integrations.backfill.crew import Crew
 
 DAY, HOURS = timedelta(days=1), timedelta(hours=6)
@@ -29,6 +29,7 @@ class Nights:
     """Those who work at night; `walked` is how many walks a run came to."""
 
     fake: FakeGitHub
+    clock: Clock
     crew: Crew
     access: GitHubAccess
     logs: list[SyncLog] = field(default_factory=list)
@@ -87,7 +88,11 @@ class Nights:
         return list(RepositorySync.objects.filter(pk__in=[row.pk for row in rows]).order_by("repository"))
 
     def pass_time(self, by: timedelta) -> None:
-        """Let so much time pass, as far as what was read is concerned."""
+        """Let so much time pass, as far as what was read is concerned.
+
+        On GitHub's clock, which tells whole seconds, it is a few of them: what is read later is newer.
+        """
+        self.clock.wind(5)
         StreamMark.objects.update(passed_at=F("passed_at") - by, reread_at=F("reread_at") - by)
         Coverage.objects.update(from_at=F("from_at") - by, to_at=F("to_at") - by)
 

@@ -17,7 +17,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.integrations.backfill.real_worker import let_a_minute_pass, working
 from tests.integrations.backfill.truth_of_rows import differences
-from tests.integrations.enrichment.telling import HOUR, Told
+from tests.integrations.enrichment.telling import MINUTE, Told
 from tests.integrations.reconciliation.repositories.nights import Nights
 from tests.webhooks.conftest import eventually
 
@@ -47,7 +47,7 @@ def test_a_death_at_any_point_repeats_work_and_doubles_nothing(
     nights.run()
     with working(fake, crash_folder=tmp_path, queues=QUEUES):
         for number, point in enumerate(sorted(SYNC_POINTS), start=3):
-            api.open(number, ago=HOUR)
+            api.open(number, ago=MINUTE)
             api.happen()
             (tmp_path / point).touch()
             [row] = nights.begin()
