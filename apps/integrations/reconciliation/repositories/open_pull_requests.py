@@ -24,6 +24,7 @@ from apps.integrations.enrichment.finding import Wanted
 from apps.integrations.github.probes import MOST_PULL_REQUESTS, Place, probe_query, read_probe
 from apps.integrations.github.reading import parse_time
 from apps.integrations.github.verdicts import REFUSALS, Kind
+from apps.integrations.reconciliation.drift.counting import count_drift
 from apps.integrations.reconciliation.repositories.knowing import OpenPullRequest
 from apps.webhooks.errors import WRONG_SHAPE
 from apps.webhooks.processing.verdicts import describe
@@ -122,8 +123,10 @@ def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> s
 
 
 def _record(read: Read, *, sync_id: int) -> None:
+    source = Source(kind="api", key=f"sync {sync_id}")
     with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
-        record([evidence(Source(kind="api", key=f"sync {sync_id}"), read.found.facts)])
+        count_drift(read.found.facts, repository_sync_id=sync_id, source=source)
+        record([evidence(source, read.found.facts)])
 
 
 def _errand(wanted: Wanted) -> Errand:
