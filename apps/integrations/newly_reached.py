@@ -14,7 +14,7 @@ from apps.activity.facts import Stamp
 from apps.activity.models import Repository, RepositoryAccess
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.github.reading import EPOCH
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, RepositorySync
 
 MARGIN = timedelta(hours=1)
 """A loss is dated by our clock, and by when we were told of it."""
@@ -51,11 +51,15 @@ def last_reached(accesses: QuerySet[RepositoryAccess], *, before: datetime) -> d
         .annotate(read_at=Greatest("created_at", "advanced_at"))
         .order_by("-read_at")
     )
+    probed = RepositorySync.objects.filter(repository=OuterRef("repository"), probed_at__isnull=False)
     last: dict[int, datetime | None] = {}
-    for row in accesses.annotate(read_at=Subquery(newest.values("read_at")[:1])):
+    for row in accesses.annotate(
+        read_at=Subquery(newest.values("read_at")[:1]), probed_at=Subquery(probed.values("probed_at")[:1])
+    ):
         said_at = Stamp.moment_of(row.stamp) or EPOCH
         if said_at <= before:
-            last[row.repository_id] = max(said_at, row.read_at or said_at) if row.has_access else None
+            seen_at = max(said_at, row.read_at or said_at, row.probed_at or said_at)
+            last[row.repository_id] = seen_at if row.has_access else None
     return last
 
 

@@ -115,6 +115,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("error", models.TextField(blank=True, db_default="")),
+                (
+                    "believes_deletions",
+                    models.BooleanField(
+                        db_default=False,
+                        help_text="somebody says that what GitHub has no more is deleted, however much it is",
+                    ),
+                ),
                 ("is_spread", models.BooleanField(db_default=False, help_text="each of its repositories has a row")),
                 ("not_before", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("claim_number", models.IntegerField(db_default=0, help_text="only grows")),

@@ -87,6 +87,9 @@ class SyncLog(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
     status = models.TextField(choices=Status.choices, db_default=Status.WAITING)
     error = models.TextField(db_default="", blank=True)
+    believes_deletions = models.BooleanField(
+        db_default=False, help_text="somebody says that what GitHub has no more is deleted, however much it is"
+    )
     is_spread = models.BooleanField(db_default=False, help_text="each of its repositories has a row")
 
     not_before = models.DateTimeField(db_default=Now())

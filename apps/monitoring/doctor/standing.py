@@ -8,8 +8,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps import watchdog
-from apps.integrations.models import Backfill, SyncLog
+from apps.integrations.models import Backfill, DeliverySweep, SyncLog
 from apps.integrations.overdue import count_lapsed_leases, count_overdue_listings, count_overdue_walks
+from apps.integrations.sweep.standing import late_sweep, truncated_log
 from apps.metrics.figures.wording import duration
 from apps.monitoring.doctor.checks import Check, unchecked, warning, well, wrong
 from apps.monitoring.models import StatusCheck
@@ -18,7 +19,7 @@ from apps.webhooks import overview
 from apps.webhooks.door.secret_slots import active_slots
 from apps.webhooks.models import Delivery, Refusal
 
-NAMES = ("deliveries", "signatures", "figures", "history", "waiting work", "the watch", "nightly run")
+NAMES = ("deliveries", "signatures", "figures", "history", "waiting work", "the watch", "sweep", "nightly run")
 LONGEST_S = 4.0
 DOES_NOT_WORK = "See whether a worker listens (above), and what its log says."
 WATCH_EVERY = timedelta(minutes=15)
@@ -35,6 +36,7 @@ def examine_standing() -> Iterator[Check]:
         yield look_at_history()
         yield look_at_waiting_work()
         yield judge_watch(StatusCheck.objects.first(), now=timezone.now())
+        yield judge_sweep(DeliverySweep.objects.order_by("-ticked_at").first())
         yield judge_night(SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY).first(), now=timezone.now())
 
 
@@ -113,6 +115,20 @@ def judge_watch(last: StatusCheck | None, *, now: datetime) -> Check:
     if last.problems:
         return warning("the watch", f"{words} and found: {', '.join(last.problems)}.", "See the admin, under Status.")
     return well("the watch", f"{words} and found nothing.")
+
+
+def judge_sweep(row: DeliverySweep | None) -> Check:
+    """The walk through GitHub's log of deliveries, which brings back what was missed."""
+    if row is None:
+        return unchecked("sweep", "GitHub's log of deliveries was not looked at yet; beat has it done within a minute.")
+    if found := late_sweep(row):
+        return wrong("sweep", " ".join(found.values()), "`manage.py sweep_deliveries` does it now and says how.")
+    if found := truncated_log(row):
+        return warning("sweep", " ".join(found.values()), "`manage.py reconcile --all` compares everything now.")
+    if row.finished_at is None:
+        return unchecked("sweep", "GitHub's log of deliveries is being walked for the first time.")
+    ago = duration((timezone.now() - row.finished_at).total_seconds())
+    return well("sweep", f"GitHub's log of deliveries was walked whole {ago} ago.")
 
 
 def judge_night(last: SyncLog | None, *, now: datetime) -> Check:

@@ -21,7 +21,7 @@ from apps.webhooks.door import secret_slots
 from tests.fake_github.server import FakeGitHub
 from tformance.embedded.remembered import CHECKOUT
 
-EVERY_CHECK = 37
+EVERY_CHECK = 38
 
 
 @pytest.fixture

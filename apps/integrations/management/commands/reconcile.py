@@ -52,12 +52,14 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
             raise CommandError(
                 "Say one: --repository OWNER/REPO, --team SLUG, --installation ID, --all or --list.", returncode=USAGE
             )
+        if options["believe_deletions"] and not options["full_names"]:
+            raise CommandError("--believe-deletions goes with --repository.", returncode=USAGE)
         if options["json"] and not options["list"]:
             raise CommandError("--json goes with --list.", returncode=USAGE)
 
     def _reconcile(self, options: dict[str, Any]) -> None:
         app_credentials()  # or a run is started that could never compare anything
-        started = start(scope_of(options))
+        started = start(scope_of(options), believes_deletions=options["believe_deletions"])
         name = started.sync.sync_id
         self.say(f"Run {name} started." if started.is_new else f"Run {name} compares this already.")
         if not bell.ring_for_run(started.sync):

@@ -20,6 +20,7 @@ from apps.integrations.models import RepositorySync, StreamCount
 from apps.integrations.reconciliation.deletions.confirming import confirm_some
 from apps.integrations.reconciliation.deletions.countable import COUNTABLES, Countable
 from apps.integrations.reconciliation.deletions.looking import AT_ONCE, YOUNG, Counted, Looking, TooLong, look_at
+from apps.integrations.reconciliation.repositories.bell import subject_of
 
 MOST_BELIEVED, SHARE_BELIEVED = 10, 4
 """More at once than ten, and than a quarter of what is here, are not believed to be deleted."""
@@ -51,7 +52,7 @@ def find_deleted(
     where it was. A stream that is `short` has to be walked again, after `count_again`.
     """
     assert repository_sync.installation_id is not None, "nobody reads it"  # noqa: S101
-    purpose = Purpose(priority=Priority.RECONCILIATION, subject=f"repository sync {repository_sync.pk}")
+    purpose = Purpose(priority=Priority.RECONCILIATION, subject=subject_of(repository_sync.installation_id))
     reader = Reader(access=access, installation_id=repository_sync.installation_id, purpose=purpose)
     counts = [_row(repository_sync, stream) for stream in COUNTABLES if stream in streams]
     unfinished = [count for count in counts if not count.outcome]
@@ -64,6 +65,16 @@ def find_deleted(
         up_next.ring_for_next(reader.up_next)
     short = tuple(count.stream for count in counts if count.outcome == Outcome.SHORT)
     return Found(is_complete=all(count.outcome for count in counts), short=short)
+
+
+def unbelieved(repository_sync: RepositorySync) -> list[str]:
+    """Of which streams so much would be gone at once that nothing was marked as deleted, in words."""
+    masses = StreamCount.objects.filter(repository_sync=repository_sync, outcome=Outcome.MASS).order_by("stream")
+    return [
+        f"{count.stream}: GitHub has {count.theirs}, here are {count.ours}; so many deletions at once are not believed,"
+        " and nothing was marked as deleted. If they are true: manage.py reconcile --believe-deletions"
+        for count in masses
+    ]
 
 
 def count_again(repository_sync: RepositorySync, *, streams: Sequence[str]) -> None:
@@ -194,11 +205,6 @@ class Search:
         return suspects > max(MOST_BELIEVED, (self.count.ours or 0) // SHARE_BELIEVED)
 
     def _tell_mass(self, suspects: int) -> None:
-        words = (
-            f"GitHub shows {suspects} of {self.count.ours} {self.of.noun}s no more. So many at once are not believed:"
-            " nothing was marked as deleted."
-        )
-        RepositorySync.objects.filter(pk=self.count.repository_sync_id).update(error=words)
         told = {"repository_sync": self.count.repository_sync_id, "stream": self.count.stream, "suspects": suspects}
         logger.warning("deletions_not_believed", extra=told)
 

@@ -30,7 +30,7 @@ def count_recovered(syncs: Mapping[int, int]) -> None:
         MissedDelivery.objects.filter(pk__in=[row[0] for row in rows]).update(is_counted=True)
         roads: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
         for _, repository_id, event, road in rows:
-            if event in STREAM_OF_EVENT and road in ROADS:
+            if repository_id is not None and event in STREAM_OF_EVENT and road in ROADS:
                 roads[syncs[repository_id], STREAM_OF_EVENT[event]][ROADS[road]] += 1
         for (sync_id, stream), counted in sorted(roads.items()):
             _add(sync_id, stream, counted)

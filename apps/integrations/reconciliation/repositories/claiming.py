@@ -136,12 +136,14 @@ class Settled:
     claimed: Claimed
     marks: Mapping[str, Any]
     differs: tuple[str, ...] = ()
+    is_counted: bool = False
+    """Whether deletions are looked for though nothing differs."""
     reason: str = ""
     error: str = ""
 
     @property
     def state(self) -> str:
-        return "walking" if self.differs else "failed" if self.reason else "done"
+        return "walking" if self.differs or self.is_counted else "failed" if self.reason else "done"
 
 
 def settle(settled: Sequence[Settled], *, probed_at: datetime) -> set[int]:

@@ -23,7 +23,7 @@ from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.github.probes import COMMITS
 from apps.integrations.models import Backfill, RepositorySync
-from apps.integrations.reconciliation.deletions.finding import count_again, find_deleted
+from apps.integrations.reconciliation.deletions.finding import count_again, find_deleted, unbelieved
 from apps.integrations.reconciliation.repositories import bell, following
 from apps.integrations.reconciliation.repositories.claiming import Claimed, change, claim_walked, end, put_back
 from apps.integrations.reconciliation.repositories.deciding import Here, is_missing
@@ -46,7 +46,7 @@ def count(repository_sync_id: int, *, access: GitHubAccess, seconds: float = TUR
     if claimed is None:
         return
     crash_point("sync.after_walks")
-    row = RepositorySync.objects.select_related("repository").get(pk=claimed.id)
+    row = RepositorySync.objects.select_related("repository", "sync").get(pk=claimed.id)
     Counting(claimed=claimed, row=row, access=access, deadline_s=time.monotonic() + seconds).finish()
 
 
@@ -68,7 +68,8 @@ class Counting:
     def finish(self) -> None:
         """Find what was deleted, then settle the row; or leave it to the next task, and say why."""
         try:
-            found = find_deleted(self.row, access=self.access, deadline_s=self.deadline_s)
+            believes_mass = self.row.sync.believes_deletions
+            found = find_deleted(self.row, access=self.access, deadline_s=self.deadline_s, believes_mass=believes_mass)
             if not found.is_complete:
                 self._wait(following.Follows())
                 bell.ring_if_walked(self.claimed.id)
@@ -156,6 +157,7 @@ class Counting:
         for stream, walk in sorted(self.walks.items()):
             if stream not in whole:
                 yield f"{stream}: {_words_of(walk)}"
+        yield from unbelieved(self.row)
 
     def _recover(self, error: Exception) -> None:
         chance = random.random()  # noqa: S311  spreads waits, guards nothing

@@ -16,7 +16,7 @@ from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.github.probes import PULL_REQUESTS, Place, Probe
 from apps.integrations.github.reading import Reading, parse_time
 from apps.integrations.github.snapshots.repositories import repository_facts
-from apps.integrations.models import RepositorySync
+from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation.drift.roads import count_recovered
 from apps.integrations.reconciliation.repositories.claiming import Claimed, Settled, settle
 from apps.integrations.reconciliation.repositories.comment_counts import CommentCount
@@ -77,7 +77,9 @@ def keep(looks: Iterable[Look], *, probed_at: datetime) -> None:
     """Settle the rows, and keep marks and coverage of what is quiet, of those still held; have the rest walked."""
     with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         by_id = {look.claimed.id: look for look in looks if look.probe is not None}
-        held = settle([_settled(look) for look in by_id.values()], probed_at=probed_at)
+        counted = _to_be_counted(look.claimed.sync_id for look in by_id.values())
+        settled = [_settled(look, is_counted=look.claimed.sync_id in counted) for look in by_id.values()]
+        held = settle(settled, probed_at=probed_at)
         kept = [by_id[identity] for identity in sorted(held)]
         record([evidence(_source(look), facts) for look in kept if (facts := changed(look, probed_at=probed_at))])
         quiet = [
@@ -126,12 +128,18 @@ def _source(look: Look) -> Source:
     return Source(kind="api", key=f"sync {look.claimed.id}")
 
 
-def _settled(look: Look) -> Settled:
+def _to_be_counted(sync_ids: Iterable[int]) -> set[int]:
+    """The runs in which somebody says that deletions are true: they are looked for though nothing differs."""
+    return set(SyncLog.objects.filter(pk__in=set(sync_ids), believes_deletions=True).values_list("pk", flat=True))
+
+
+def _settled(look: Look, *, is_counted: bool) -> Settled:
     marks = {stream: told.mark for stream, told in look.told.streams.items()}
     return Settled(
         claimed=look.claimed,
         marks={**marks, REREAD: look.reread, UNTOLD: look.untold},
         differs=look.differs,
+        is_counted=is_counted,
         reason="not_shown" if look.untold else "",
         error=look.untold,
     )

@@ -23,6 +23,8 @@ examples:
   manage.py reconcile --all --wait               everything we reach, and watch
   manage.py reconcile --team acme                what a team tracks
   manage.py reconcile --repository acme/api --wait
+  manage.py reconcile --repository acme/api --believe-deletions
+                                                 after deletions_not_believed, if it is true
   manage.py reconcile --installation 7
   manage.py reconcile --list                     the latest runs
 
@@ -45,6 +47,11 @@ def add_arguments(parser: CommandParser) -> None:
     which.add_argument("--installation", type=int, metavar="ID", help="all that the installation reaches")
     which.add_argument("--all", action="store_true", help="all that any installation reaches, as at night")
     which.add_argument("--list", action="store_true", help="show the latest runs instead of starting one")
+    parser.add_argument(
+        "--believe-deletions",
+        action="store_true",
+        help="with --repository: what GitHub has no more is deleted, however much it is",
+    )
     parser.add_argument("--wait", action="store_true", help="watch until it is over; Ctrl-C only stops watching")
     parser.add_argument("--json", action="store_true", help="with --list: for machines")
 

@@ -18,11 +18,17 @@ class Started:
     is_new: bool
 
 
-def start(scope: Scope) -> Started:
-    """Have this compared now; whoever asked for the same before is joined."""
+def start(scope: Scope, *, believes_deletions: bool = False) -> Started:
+    """Have this compared now; whoever asked for the same before is joined.
+
+    `believes_deletions`: what GitHub has no more counts as deleted, however much it is.
+    """
     for _ in range(MOST_TRIES):
         [row] = SyncLog.objects.bulk_create([_manual(scope)], ignore_conflicts=True)
-        found = SyncLog.objects.unfinished().filter(scope=str(scope)).first()
+        unfinished = SyncLog.objects.unfinished().filter(scope=str(scope))
+        if believes_deletions:
+            unfinished.update(believes_deletions=True)
+        found = unfinished.first()
         if found is not None:
             return Started(found, is_new=found.sync_id == row.sync_id)
     raise RuntimeError(f"{scope} was finished by others as often as it was started.")

@@ -9,6 +9,7 @@ from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.verdicts import Kind
 from apps.integrations.models import Drift, RepositorySync
+from apps.integrations.reconciliation.deletions.finding import unbelieved
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Change, Fault, Matches, status
 from tests.fake_github.server import FakeGitHub
@@ -201,8 +202,8 @@ def test_a_mass_is_not_believed_and_somebody_is_told(fake: FakeGitHub, worker: G
     assert outcomes(sync) == {"issue_comments": "mass"}
     assert deleted(whole) == set()
     assert not any(of_one(Asked("GET", call.path, {}, {}, None)) for call in fake.log)
-    sync.refresh_from_db()
-    assert f"{count} of {count} issue comments" in sync.error
+    [words] = unbelieved(sync)
+    assert words.startswith(f"issue_comments: GitHub has 0, here are {count};")
     believed = whole.sync()
     assert search(believed, worker, streams=["issue_comments"], believes_mass=True).is_complete
     assert len(deleted(whole)) == count

@@ -1,0 +1,67 @@
+"""A mass of deletions: not believed by itself, and believed when somebody says that it is true."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.activity.models import IssueComment
+from apps.integrations.models import SyncLog
+from tests.fake_github.busy import Busy, Pace
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.vanishing import delete_issue_comment
+from tests.github.door import Door
+from tests.integrations.backfill.installed import install
+from tests.integrations.reconciliation.everybody import work_off
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ONE = 11
+PACE = Pace(pull_requests=2, issues=30, pushes=1, deployments=1, runs=1, releases=1)
+
+
+@pytest.fixture
+def delete_most(hub: FakeGitHub) -> Callable[[], None]:
+    """A repository with a comment on each of 30 issues, of which somebody deletes most."""
+    now, busy = datetime.now(UTC), Busy(hub.world)
+    busy.add("one", repository_id=ONE, start=now - timedelta(hours=30), end=now - timedelta(hours=20), pace=PACE)
+    told = [sent for sent in busy.deliveries if sent.at < now]
+    busy.happen(told)
+    Door().deliver(told)
+    install()
+    work_off()
+    truth = busy.truth(ONE)
+
+    def delete() -> None:
+        for comments in list(truth.issue_comments.values())[:20]:
+            delete_issue_comment(truth, comments[0]["id"])
+
+    return delete
+
+
+def deleted() -> int:
+    return IssueComment.objects.exclude(deleted_at=None).count()
+
+
+def test_a_mass_fails_the_run_and_is_marked_once_somebody_says_that_it_is_true(delete_most: Callable[[], None]) -> None:
+    call_command("reconcile", "--all")
+    work_off()
+    assert SyncLog.objects.get().status == SyncLog.Status.SUCCEEDED
+    delete_most()
+    call_command("reconcile", "--all")
+    work_off()
+    run = SyncLog.objects.first()
+    assert run is not None
+    assert (run.status, deleted()) == (SyncLog.Status.FAILED, 0)
+    assert "not believed" in run.repositories.get().error
+    call_command("reconcile", "--repository", "acme/one", "--believe-deletions")
+    work_off()
+    assert deleted() == 20
+    latest = SyncLog.objects.first()
+    assert latest is not None
+    assert latest.status == SyncLog.Status.SUCCEEDED
+
+
+def test_whoever_believes_names_the_repository(hub: FakeGitHub) -> None:
+    with pytest.raises(CommandError, match="goes with --repository"):
+        call_command("reconcile", "--all", "--believe-deletions")
