@@ -156,8 +156,7 @@ def test_what_github_says_of_the_last_deliveries(
 
 def test_what_arrived_when_it_was_sent_again_counts_as_arrived(fake: FakeGitHub) -> None:
     log = log_of(fake, 503, 202)
-    log.post = lambda sent: 202
-    log._log(log.attempts[0].sent, 202, is_redelivery=True)
+    log.deliver([log.attempts[0].sent], post=lambda sent: 202)
     assert look()["deliveries at github"].verdict == "ok"
 
 
