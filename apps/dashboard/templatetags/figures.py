@@ -3,10 +3,11 @@
 import re
 
 from django import template
+from django.utils.formats import date_format
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
-from apps.metrics.figures import Entity, wording
+from apps.metrics.figures import Entity, Window, wording
 from apps.metrics.links import github_url
 
 register = template.Library()
@@ -23,6 +24,13 @@ def words(value: float | None, unit: str) -> str:
 def unit_beside(unit: str) -> str:
     """The unit as it stands beside a value; empty where the value says it."""
     return wording.unit_beside(unit)
+
+
+@register.filter
+def as_days(window: Window) -> str:
+    """Its first and its last day; the year once, where it is the same."""
+    year = "" if window.start.year == window.last_day.year else " Y"
+    return f"{date_format(window.start, f'j M{year}')} \N{EN DASH} {date_format(window.last_day, 'j M Y')}"
 
 
 @register.filter

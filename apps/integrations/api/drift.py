@@ -9,6 +9,7 @@ from rest_framework import generics, serializers
 from apps.activity.api.serializers import RepositoryLabelSerializer
 from apps.activity.models import Repository
 from apps.integrations.api.filters import DriftFilter
+from apps.integrations.api.sync_serializers import StreamDriftSerializer
 from apps.integrations.models import Drift, DriftedEntity
 from apps.metrics.api.repositories import CompleteRepositoryDetailSerializer, OfRepositories
 from apps.rest.pages import NewestFirst
@@ -17,25 +18,15 @@ from apps.rest.parameters import OnlyKnownParameters
 MOST_SHOWN = 500
 
 
-class DriftOfStreamSerializer(serializers.ModelSerializer[Drift]):
-    """How far a stream was off when a run read it, counted in entities: a pull request, a review, a commit, …"""
+class DriftOfStreamSerializer(StreamDriftSerializer):
+    """The same, with the run that found it."""
 
     run = serializers.CharField(source="repository_sync.sync.sync_id", help_text="Such as `nightly:2026-03-02`.")
     begun_at = serializers.DateTimeField(source="repository_sync.created_at")
-    checked = serializers.IntegerField(help_text="Entities that GitHub showed.")
-    missing = serializers.IntegerField(help_text="Those of them that were not here.")
-    stale = serializers.IntegerField(help_text="Those that were here otherwise.")
-    repaired = serializers.IntegerField(help_text="Missing or stale ones that are right now.")
-    deleted = serializers.IntegerField(help_text="Those that were here and that GitHub has no more.")
-    roads = serializers.DictField(
-        child=serializers.IntegerField(),
-        help_text="By which road the missing ones came back: `reconciliation`, `sweep`, `redelivery`.",
-    )
 
-    class Meta:
-        model = Drift
-        fields = ("id", "run", "begun_at", "stream", "checked", "missing", "stale", "repaired", "deleted", "roads")
-        read_only_fields = fields
+    class Meta(StreamDriftSerializer.Meta):
+        fields = ("id", "run", "begun_at", *StreamDriftSerializer.Meta.fields)  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
 
 
 class DriftSerializer(DriftOfStreamSerializer):

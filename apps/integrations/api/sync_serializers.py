@@ -68,8 +68,18 @@ class SyncSerializer(serializers.ModelSerializer[SyncLog]):
         return {state: self.context["counts"][sync.pk, state] for state in RepositorySync.State.values}
 
 
-class DriftSerializer(serializers.ModelSerializer[Drift]):
-    """How far our tables were off in one stream, before the run repaired them."""
+class StreamDriftSerializer(serializers.ModelSerializer[Drift]):
+    """How far a stream was off when a run read it, counted in entities: a pull request, a review, a commit, …"""
+
+    checked = serializers.IntegerField(help_text="Entities that GitHub showed.")
+    missing = serializers.IntegerField(help_text="Those of them that were not here.")
+    stale = serializers.IntegerField(help_text="Those that were here otherwise.")
+    repaired = serializers.IntegerField(help_text="Missing or stale ones that are right now.")
+    deleted = serializers.IntegerField(help_text="Those that were here and that GitHub has no more.")
+    roads = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="By which road the missing ones came back: `reconciliation`, `sweep`, `redelivery`.",
+    )
 
     class Meta:
         model = Drift
@@ -84,7 +94,7 @@ class RepositorySyncSerializer(serializers.ModelSerializer[RepositorySync]):
     differs = serializers.ListField(
         child=serializers.CharField(), help_text="The streams that were read, as they might differ."
     )
-    drift = DriftSerializer(source="drifts", many=True, help_text="What was off, by stream.")
+    drift = StreamDriftSerializer(source="drifts", many=True, help_text="What was off, by stream.")
 
     class Meta:
         model = RepositorySync
