@@ -5,7 +5,7 @@ every few seconds that it is there, in Redis, where its messages come from too: 
 """
 
 import os
-import socket
+import platform
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -73,7 +73,7 @@ class _Beating:
         now_s = time.monotonic()
         if now_s - self._said_at_s >= SAY_EVERY_S:
             self._said_at_s = now_s
-            say([_entry(BEAT, f"{socket.gethostname()}:{os.getpid()}")])
+            say([_entry(BEAT, f"{platform.node()}:{os.getpid()}")])
 
 
 def say(entries: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from tformance.schedule import SCHEDULE
 QUEUES = ("live", "figures", "backfill", "maintenance")
 OFTEN = timedelta(minutes=1)
 TICK_S = 0.05
-LONGEST_S = 120.0
+LONGEST_S = 300.0
 
 
 def work_off(*, meanwhile: Callable[[], None] | None = None, is_done: Callable[[], bool] | None = None) -> None:
