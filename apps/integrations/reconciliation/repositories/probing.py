@@ -20,12 +20,12 @@ from apps.integrations.backfill.outcomes import SUSPECT_ATTEMPTS
 from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.answers import Answer
-from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.github.probes import MOST_AT_ONCE, probe_query
 from apps.integrations.github.verdicts import Kind
 from apps.integrations.reaching import installation_reaching
 from apps.integrations.reconciliation.repositories import bell, following
+from apps.integrations.reconciliation.repositories.asking import reader_of
 from apps.integrations.reconciliation.repositories.claiming import (
     Claimed,
     claim_batch,
@@ -93,8 +93,7 @@ class Turn:
 
     def _goes_on(self, batch: list[Claimed]) -> bool:
         """Probe a batch and keep what it tells; whether another may follow at once."""
-        purpose = Purpose(priority=Priority.RECONCILIATION, subject=bell.subject_of(self.installation_id))
-        reader = Reader(access=self.access, installation_id=self.installation_id, purpose=purpose)
+        reader = reader_of(self.installation_id, access=self.access)
         try:
             self._probe(batch, reader=reader)
         except FAILURES as error:
