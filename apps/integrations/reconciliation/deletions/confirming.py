@@ -11,10 +11,10 @@ from apps import watchdog
 from apps.activity.drift import Entity
 from apps.activity.facts import Source, evidence
 from apps.activity.record import entity_key, record
+from apps.integrations.drift.counting import add, find
 from apps.integrations.models import DriftedEntity, StreamCount
 from apps.integrations.reconciliation.deletions.countable import Countable
 from apps.integrations.reconciliation.deletions.looking import Looking
-from apps.integrations.reconciliation.drift.counting import add, find
 
 MOST_AT_ONCE = 10
 LONGEST_WAIT_S = 6.0

@@ -19,12 +19,12 @@ from apps.activity.record import record
 from apps.integrations.backfill.walking import Errand, Reader, Unanswered
 from apps.integrations.backfill.walks.pull_request_debts import go_around, pay
 from apps.integrations.backfill.walks.pull_request_place import Place as WalkPlace
+from apps.integrations.drift.counting import count_drift
 from apps.integrations.enrichment.asking import MOST, Read, read_by_number
 from apps.integrations.enrichment.finding import Wanted
 from apps.integrations.github.probes import MOST_PULL_REQUESTS, Place, probe_query, read_probe
 from apps.integrations.github.reading import parse_time
 from apps.integrations.github.verdicts import REFUSALS, Kind
-from apps.integrations.reconciliation.drift.counting import count_drift
 from apps.integrations.reconciliation.repositories.knowing import OpenPullRequest
 from apps.webhooks.errors import WRONG_SHAPE
 from apps.webhooks.processing.verdicts import describe

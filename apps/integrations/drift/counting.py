@@ -9,8 +9,8 @@ from django.utils import timezone
 from apps import prepared
 from apps.activity.drift import Entity, measure
 from apps.activity.facts import Fact, Source
+from apps.integrations.drift.streams import STREAM_OF_ENTITY
 from apps.integrations.models import DriftedEntity
-from apps.integrations.reconciliation.drift.streams import STREAM_OF_ENTITY
 
 ON_ITS_WAY = timedelta(minutes=5)
 """So young, something may be here before its webhook was: what is missing or stale of it is no drift yet."""
