@@ -22,7 +22,7 @@ from apps.integrations.backfill.words import storable
 from apps.integrations.drift.counting import count_drift
 from apps.integrations.github.reading import EPOCH
 from apps.integrations.models import Backfill
-from apps.integrations.models.backfills import LEASE
+from apps.integrations.models.leases import LEASE
 
 LONGEST_WAIT_S = 12.0
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from apps import watchdog
-from apps.integrations.models.syncs import LEASE
+from apps.integrations.models.leases import LEASE
 from apps.integrations.reconciliation.repositories.statements import rows
 
 LONGEST_WAIT_S = 6.0
