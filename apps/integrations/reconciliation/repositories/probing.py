@@ -27,6 +27,7 @@ from apps.integrations.reaching import installation_reaching
 from apps.integrations.reconciliation.repositories import bell, following
 from apps.integrations.reconciliation.repositories.asking import reader_of
 from apps.integrations.reconciliation.repositories.claiming import (
+    NOT_REACHED,
     Claimed,
     claim_batch,
     end,
@@ -44,7 +45,6 @@ READ_S = 25.0
 """What a batch finds to be read whole is begun no later."""
 GIVE_BACK_S = 3.0
 DELETED = "GitHub has the repository no more."
-NOT_REACHED = "No installation of the App reaches it: it was removed, is suspended, or its account was not accepted."
 FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, Error)
 logger = logging.getLogger(__name__)
 
