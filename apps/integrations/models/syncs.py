@@ -203,6 +203,8 @@ class DriftQuerySet(models.QuerySet["Drift"]):
 class Drift(models.Model):
     """How far our tables were off in one stream of one repository, as a run found them before it repaired them."""
 
+    COUNTS: ClassVar = ("checked", "missing", "stale", "repaired", "deleted")
+
     repository_sync = models.ForeignKey(RepositorySync, on_delete=models.CASCADE, related_name="drifts")
     stream = models.TextField()
     checked = models.IntegerField(db_default=0, help_text="entities that GitHub showed")
