@@ -85,7 +85,7 @@ def _everywhere() -> dict[str, Any]:
         "task_routes": ROUTES,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        "task_time_limit": 60,
+        "task_time_limit": 60,  # below every lease (75 s): whoever holds a lapsed one is dead
         "task_soft_time_limit": 45,
         "task_send_sent_event": False,
         "timezone": "UTC",

@@ -18,9 +18,6 @@ from apps.integrations.reconciliation.runs.verdicts import TeamSyncFailed
 from apps.integrations.sweep import bell as sweep_bell
 from apps.integrations.sweep import noting
 
-SOFT_LIMIT_S, LIMIT_S = 45, 60
-"""Below every lease (75 s): whoever holds a lapsed one is dead."""
-
 
 @shared_task(
     bind=True,
@@ -113,29 +110,20 @@ def sync_repository(repo_id: int, sync_id: str) -> None:
     syncing.advance(repo_id, sync_id=sync_id, access=github())
 
 
-@shared_task(
-    name="apps.integrations.tasks.open_due_syncs", ignore_result=True, soft_time_limit=SOFT_LIMIT_S, time_limit=LIMIT_S
-)
+@shared_task(name="apps.integrations.tasks.open_due_syncs", ignore_result=True)
 def open_due_syncs() -> int:
     """Open the runs that are due, the night's and those of hourly teams, and ring; beat runs it every minute."""
     opening.open_due(now=opening.database_time())
     return runs_bell.ring_for_due()
 
 
-@shared_task(
-    name="apps.integrations.tasks.conclude_syncs", ignore_result=True, soft_time_limit=SOFT_LIMIT_S, time_limit=LIMIT_S
-)
+@shared_task(name="apps.integrations.tasks.conclude_syncs", ignore_result=True)
 def conclude_syncs() -> int:
     """End the runs that are through, and have their teams told; beat runs it every 15 s."""
     return concluding.conclude()
 
 
-@shared_task(
-    name="apps.integrations.tasks.sync_all_github_data",
-    ignore_result=True,
-    soft_time_limit=SOFT_LIMIT_S,
-    time_limit=LIMIT_S,
-)
+@shared_task(name="apps.integrations.tasks.sync_all_github_data", ignore_result=True)
 def sync_all_github_data(sync_id: str | None = None) -> bool:
     """Claim a run, if none is named the night that is due, and ring for each team in it; whether it was ours."""
     if not has_credentials():
@@ -143,12 +131,7 @@ def sync_all_github_data(sync_id: str | None = None) -> bool:
     return spreading.spread(sync_id or opening.open_night(now=opening.database_time()))
 
 
-@shared_task(
-    name="apps.integrations.tasks.sync_github_data",
-    ignore_result=True,
-    soft_time_limit=SOFT_LIMIT_S,
-    time_limit=LIMIT_S,
-)
+@shared_task(name="apps.integrations.tasks.sync_github_data", ignore_result=True)
 def sync_github_data(team_id: int, sync_id: str | None = None) -> bool:
     """Have what a team tracks compared, in the run that is named or in one of its own; whether that was left to do."""
     if not has_credentials():
@@ -158,12 +141,7 @@ def sync_github_data(team_id: int, sync_id: str | None = None) -> bool:
     return spreading.spread_to(team_id, sync_id=run)
 
 
-@shared_task(
-    name="apps.integrations.tasks.schedule_team_sync",
-    ignore_result=True,
-    soft_time_limit=SOFT_LIMIT_S,
-    time_limit=LIMIT_S,
-)
+@shared_task(name="apps.integrations.tasks.schedule_team_sync", ignore_result=True)
 def schedule_team_sync(team_id: int) -> str:
     """Start a run for one team now, unless one is unfinished; its sync_id."""
     started = starting.start_for_team(team_id)
@@ -171,43 +149,25 @@ def schedule_team_sync(team_id: int) -> str:
     return started.sync.sync_id
 
 
-@shared_task(
-    name="apps.integrations.tasks.conclude_team_sync",
-    ignore_result=True,
-    throws=(TeamSyncFailed,),
-    soft_time_limit=SOFT_LIMIT_S,
-    time_limit=LIMIT_S,
-)
+@shared_task(name="apps.integrations.tasks.conclude_team_sync", ignore_result=True, throws=(TeamSyncFailed,))
 def conclude_team_sync(team_sync_id: int) -> None:
     """Succeed or fail as the team's part in a run did: one of the two callbacks writes it into the team's row."""
     verdicts.require_success(team_sync_id)
 
 
-@shared_task(
-    name="apps.integrations.tasks.team_sync_succeeded",
-    ignore_result=True,
-    soft_time_limit=SOFT_LIMIT_S,
-    time_limit=LIMIT_S,
-)
+@shared_task(name="apps.integrations.tasks.team_sync_succeeded", ignore_result=True)
 def team_sync_succeeded(team_sync_id: int) -> bool:
     """The `on_success` callback (`link`) of conclude_team_sync."""
     return verdicts.tell_success(team_sync_id)
 
 
-@shared_task(
-    name="apps.integrations.tasks.team_sync_failed",
-    ignore_result=True,
-    soft_time_limit=SOFT_LIMIT_S,
-    time_limit=LIMIT_S,
-)
+@shared_task(name="apps.integrations.tasks.team_sync_failed", ignore_result=True)
 def team_sync_failed(team_sync_id: int) -> bool:
     """The `on_failure` callback (`link_error`) of conclude_team_sync."""
     return verdicts.tell_failure(team_sync_id)
 
 
-@shared_task(
-    name="apps.integrations.tasks.prune_syncs", ignore_result=True, soft_time_limit=SOFT_LIMIT_S, time_limit=LIMIT_S
-)
+@shared_task(name="apps.integrations.tasks.prune_syncs", ignore_result=True)
 def prune_syncs() -> int:
     """Forget runs that ended 90 days ago, but for the last of each team; beat runs it every day."""
     return pruning.prune()

@@ -11,7 +11,7 @@ from apps.integrations.lacking import describe, lacking_installations
 from apps.integrations.models import StreamCount
 from apps.integrations.overdue import count_lapsed_leases, count_overdue_listings, count_overdue_walks
 from apps.integrations.reconciliation.runs.health import reconciliation_problems
-from apps.integrations.sweep import standing
+from apps.integrations.sweep.standing import sweep_problems
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.probes import probe_broker, probe_secret
 from apps.webhooks import overview
@@ -38,7 +38,7 @@ def find_problems() -> dict[str, str]:
         **letterbox_problems(),
         **recalculation_problems(),
         **probe_problems(),
-        **standing.problems(),
+        **sweep_problems(),
         **unbelieved_deletions(),
         **reconciliation_problems(),
         **reading_problems(),

@@ -26,7 +26,7 @@ def check_status() -> list[str]:
     return found.problems
 
 
-@shared_task(ignore_result=True, soft_time_limit=30, time_limit=40)
+@shared_task(ignore_result=True)
 def clean_up() -> dict[str, int]:
     """Delete tokens, secrets, sessions and records of sign-ins that ended long ago; beat runs it every day."""
     return cleaning.clean_up()

@@ -59,9 +59,9 @@ IN_ENRICHING: tuple[Mutation, ...] = (
     ),
     mutation(
         "whoever waits for a turn at GitHub is told of it",
-        "apps/integrations/up_next.py",
-        " or enrichment_bell.ring_for_next(subject)",
-        "",
+        "apps/integrations/apps.py",
+        "(backfill_bell, enrichment_bell, sync_bell)",
+        "(backfill_bell, sync_bell)",
         test=f"{LIMITS}::test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told",
     ),
 )

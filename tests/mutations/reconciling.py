@@ -3,7 +3,7 @@
 from tests.mutations.edits import Mutation, mutation
 
 DELETIONS = "apps/integrations/reconciliation/deletions"
-COUNTING = "apps/integrations/reconciliation/drift/counting.py"
+COUNTING = "apps/integrations/drift/counting.py"
 REFUSALS = "tests/integrations/reconciliation/deletions/test_refusals.py"
 FINDING = "tests/integrations/reconciliation/deletions/test_finding.py"
 MEASURING = "tests/integrations/reconciliation/drift/test_counting.py"

@@ -86,4 +86,11 @@ IN_RECONCILING_REPOSITORIES: tuple[Mutation, ...] = (
         "",
         test=f"{DECIDING}::test_what_is_being_read_comes_first_and_what_is_paused_is_left_alone",
     ),
+    mutation(
+        "whoever counts waits for a turn under the name that the bell knows",
+        f"{PACKAGE}/asking.py",
+        "subject=subject_of(installation_id)",
+        'subject="counting"',
+        test=f"{TASKS}::test_whoever_is_to_count_waits_for_the_same_turn",
+    ),
 )

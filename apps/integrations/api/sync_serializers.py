@@ -83,7 +83,7 @@ class StreamDriftSerializer(serializers.ModelSerializer[Drift]):
 
     class Meta:
         model = Drift
-        fields = ("stream", "checked", "missing", "stale", "repaired", "deleted", "roads")
+        fields = ("stream", *Drift.COUNTS, "roads")
         read_only_fields = fields
 
 

@@ -43,7 +43,6 @@ from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching
-from apps.integrations.reconciliation.repositories import bell as sync_bell
 from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
 from apps.webhooks.processing.retry import blames_the_payload
 from apps.webhooks.processing.verdicts import describe
@@ -88,7 +87,7 @@ def advance(
         raise
     bell.ring_for(claimed.installation_id)
     if claimed.sync_id is not None:
-        sync_bell.ring_if_walked(claimed.sync_id)
+        up_next.ring_if_walked(claimed.sync_id)
 
 
 def _give_up_unknown(claimed: Claimed) -> None:

@@ -8,7 +8,8 @@ from apps import watchdog
 from apps.activity.models import RepositoryAccess
 from apps.integrations.backfill.outcomes import SUSPENDED_S, Progress
 from apps.integrations.models import Backfill
-from apps.integrations.models.backfills import LEASE, BackfillQuerySet
+from apps.integrations.models.backfills import BackfillQuerySet
+from apps.integrations.models.leases import LEASE
 from apps.integrations.reaching import installation_reaching
 
 LONGEST_WAIT_S = 6.0

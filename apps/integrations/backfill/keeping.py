@@ -19,10 +19,10 @@ from apps.integrations.backfill.claiming import Claimed, LostClaim
 from apps.integrations.backfill.outcomes import Progress
 from apps.integrations.backfill.walking import Page, Reader, Skipped
 from apps.integrations.backfill.words import storable
+from apps.integrations.drift.counting import count_drift
 from apps.integrations.github.reading import EPOCH
 from apps.integrations.models import Backfill
-from apps.integrations.models.backfills import LEASE
-from apps.integrations.reconciliation.drift.counting import count_drift
+from apps.integrations.models.leases import LEASE
 
 LONGEST_WAIT_S = 12.0
 

@@ -10,9 +10,6 @@ from django.db.models.functions import Now
 from apps.activity.models import Installation, Repository
 from apps.teams.visibility import repositories_visible_to
 
-LEASE = timedelta(seconds=75)
-"""Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""
-
 
 class BackfillQuerySet(models.QuerySet["Backfill"]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""

@@ -8,9 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.activity.models import Installation, Repository
-
-LEASE = timedelta(seconds=75)
-"""Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""
+from apps.integrations.models.leases import LEASE
 
 
 class EnrichmentQuerySet(models.QuerySet["Enrichment"]):

@@ -1,6 +1,5 @@
 """How far the listing of each installation's repositories has come, and what it waits for."""
 
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -10,9 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Installation
-
-LEASE = timedelta(seconds=75)
-"""Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""
+from apps.integrations.models.leases import LEASE
 
 
 class ListingQuerySet(models.QuerySet["Listing"]):

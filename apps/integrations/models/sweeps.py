@@ -9,10 +9,8 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.integrations.models.leases import LEASE
 from apps.webhooks.models import Delivery
-
-LEASE = timedelta(seconds=75)
-"""Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""
 
 
 class DeliverySweepQuerySet(models.QuerySet["DeliverySweep"]):

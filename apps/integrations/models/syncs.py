@@ -1,6 +1,5 @@
 """Reconciliation: which runs there are, how each repository fares in them, and how far off our tables were."""
 
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -9,13 +8,11 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 
 from apps.activity.models import Installation, Repository
+from apps.integrations.models.leases import LEASE
 from apps.integrations.models.team_syncs import TeamSync
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
 from apps.users.operators import is_operator
-
-LEASE = timedelta(seconds=75)
-"""Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""
 
 
 class SyncLogQuerySet(models.QuerySet["SyncLog"]):
@@ -205,6 +202,8 @@ class DriftQuerySet(models.QuerySet["Drift"]):
 
 class Drift(models.Model):
     """How far our tables were off in one stream of one repository, as a run found them before it repaired them."""
+
+    COUNTS: ClassVar = ("checked", "missing", "stale", "repaired", "deleted")
 
     repository_sync = models.ForeignKey(RepositorySync, on_delete=models.CASCADE, related_name="drifts")
     stream = models.TextField()

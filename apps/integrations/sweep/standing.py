@@ -71,8 +71,8 @@ def why(row: DeliverySweep) -> str:
     return f"{told} ({row.error})" if told and row.error else told or row.error
 
 
-def problems() -> dict[str, str]:
-    """What is wrong, by a stable word, explained."""
+def sweep_problems() -> dict[str, str]:
+    """What is wrong with the sweep, by a stable word, explained."""
     found = {}
     row = DeliverySweep.objects.order_by("-ticked_at").first()
     if row is not None:

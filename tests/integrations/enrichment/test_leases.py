@@ -13,7 +13,7 @@ from apps.integrations.enrichment.enriching import enrich
 from apps.integrations.enrichment.finding import due_installations
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import Enrichment, EnrichmentAttempt
-from apps.integrations.models.enrichments import LEASE
+from apps.integrations.models.leases import LEASE
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub

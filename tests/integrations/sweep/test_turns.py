@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 from django.test import override_settings
 
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.models.sweeps import LEASE
+from apps.integrations.models.leases import LEASE
 from apps.integrations.story.telling import Sent
 from apps.integrations.sweep import bell, returning, sweeping, walking
 from apps.integrations.sweep.noting import KEPT_FOR, prune

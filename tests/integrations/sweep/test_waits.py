@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.models import DeliverySweep
 from apps.integrations.story.telling import Sent
-from apps.integrations.sweep.standing import problems
+from apps.integrations.sweep.standing import sweep_problems
 from apps.integrations.sweep.waiting import LONGEST_WAIT_S, wait_after_failure
 from apps.webhooks.models import Delivery
 from tests.api.conftest import make_delivery
@@ -140,13 +140,13 @@ def test_a_sweep_that_does_not_get_through_is_told_long_before_github_forgets(
     log: DeliveryLog, sweeper: Sweeper, fake: FakeGitHub
 ) -> None:
     sweeper.sweep()
-    assert problems() == {}
+    assert sweep_problems() == {}
     fake.spoil(Fault(faults.status(500), faults.below(LIST), times=None))
     sweeper.wait(hours=1)
     sweeper.turn()
-    assert problems() == {}
+    assert sweep_problems() == {}
     sweeper.wait(hours=2)
-    words = problems()["delivery_sweep_is_late"]
+    words = sweep_problems()["delivery_sweep_is_late"]
     assert "last walked whole" in words
     assert "GitHub does not answer (HTTP 500)" in words
 

@@ -9,12 +9,13 @@ from django.db import transaction
 
 from apps import watchdog
 from apps.activity.drift import Entity
-from apps.activity.facts import Source, evidence
+from apps.activity.facts import evidence
 from apps.activity.record import entity_key, record
+from apps.integrations.drift.counting import add, find
 from apps.integrations.models import DriftedEntity, StreamCount
 from apps.integrations.reconciliation.deletions.countable import Countable
 from apps.integrations.reconciliation.deletions.looking import Looking
-from apps.integrations.reconciliation.drift.counting import add, find
+from apps.integrations.reconciliation.provenance import source_of
 
 MOST_AT_ONCE = 10
 LONGEST_WAIT_S = 6.0
@@ -57,4 +58,4 @@ def _mark(count: StreamCount, of: Countable, gone: Sequence[int], *, at: datetim
     entities = [Entity(fact.entity, entity_key(fact)) for fact in told]
     find(dict.fromkeys(entities, DriftedEntity.Finding.DELETED), repository_sync_id=sync_id)
     add({count.stream: {"deleted": len(told)}}, repository_sync_id=sync_id)
-    record([evidence(Source(kind="api", key=f"reconciliation {sync_id}"), told)])
+    record([evidence(source_of(sync_id), told)])

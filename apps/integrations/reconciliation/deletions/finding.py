@@ -12,15 +12,11 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from apps.integrations import up_next
 from apps.integrations.backfill.walking import Reader, Unanswered
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.models import RepositorySync, StreamCount
 from apps.integrations.reconciliation.deletions.confirming import confirm_some
 from apps.integrations.reconciliation.deletions.countable import COUNTABLES, Countable
 from apps.integrations.reconciliation.deletions.looking import AT_ONCE, YOUNG, Counted, Looking, TooLong, look_at
-from apps.integrations.reconciliation.repositories.bell import subject_of
 
 MOST_BELIEVED, SHARE_BELIEVED = 10, 4
 """More at once than ten, and than a quarter of what is here, are not believed to be deleted."""
@@ -41,7 +37,7 @@ class Found:
 def find_deleted(
     repository_sync: RepositorySync,
     *,
-    access: GitHubAccess,
+    reader: Reader,
     deadline_s: float,
     streams: Sequence[str] = STREAMS,
     believes_mass: bool = False,
@@ -51,9 +47,6 @@ def find_deleted(
     Begin it when the walks of the run are over. Unanswered where GitHub does not say: call it again later, it goes on
     where it was. A stream that is `short` has to be walked again, after `count_again`.
     """
-    assert repository_sync.installation_id is not None, "nobody reads it"  # noqa: S101
-    purpose = Purpose(priority=Priority.RECONCILIATION, subject=subject_of(repository_sync.installation_id))
-    reader = Reader(access=access, installation_id=repository_sync.installation_id, purpose=purpose)
     counts = [_row(repository_sync, stream) for stream in COUNTABLES if stream in streams]
     unfinished = [count for count in counts if not count.outcome]
     if unfinished:
@@ -62,7 +55,6 @@ def find_deleted(
             search = Search(count=count, looking=looking, deadline_s=deadline_s, believes_mass=believes_mass)
             if not search.go_on():
                 break
-        up_next.ring_for_next(reader.up_next)
     short = tuple(count.stream for count in counts if count.outcome == Outcome.SHORT)
     return Found(is_complete=all(count.outcome for count in counts), short=short)
 

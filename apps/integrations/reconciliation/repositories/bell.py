@@ -12,7 +12,7 @@ from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.github.credentials import has_credentials
 from apps.integrations.models import RepositorySync
 from apps.integrations.reaching import installation_reaching
-from apps.integrations.reconciliation.repositories.claiming import IS_DUE, IS_WALKED
+from apps.integrations.reconciliation.repositories.claiming import IS_DUE, IS_WALKED, NOT_REACHED
 from apps.integrations.reconciliation.repositories.statements import rows, run
 from apps.webhooks.bell import ring
 
@@ -37,7 +37,7 @@ WHERE s.id = found.id AND s.installation_id IS NULL
 _EVICT = """
 UPDATE integrations_repositorysync s
 SET state = 'failed', reason = 'no_installation', finished_at = statement_timestamp(), lease_until = NULL,
-    error = 'No installation of the App reaches it: it was removed, is suspended, or its account was not accepted.'
+    error = %(words)s
 WHERE s.id = ANY(%(ids)s) AND s.installation_id IS NULL AND s.state IN ('waiting', 'running')
 """
 _DUE_INSTALLATIONS = f"""
@@ -122,7 +122,7 @@ def _find_installations() -> None:
     reached = installation_reaching(set(homeless.values()))
     housed = {row: reached[repository] for row, repository in homeless.items() if repository in reached}
     run(_HOUSE, ids=list(housed), installations=list(housed.values()))
-    run(_EVICT, ids=[row for row in homeless if row not in housed])
+    run(_EVICT, ids=[row for row in homeless if row not in housed], words=NOT_REACHED)
 
 
 def _walked(repository_sync_id: int | None) -> list[tuple[int, str]]:

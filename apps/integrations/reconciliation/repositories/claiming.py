@@ -9,10 +9,11 @@ from typing import Any
 from django.db import transaction
 
 from apps import watchdog
-from apps.integrations.models.syncs import LEASE
+from apps.integrations.models.leases import LEASE
 from apps.integrations.reconciliation.repositories.statements import rows
 
 LONGEST_WAIT_S = 6.0
+NOT_REACHED = "No installation of the App reaches it: it was removed, is suspended, or its account was not accepted."
 # A probe is not over while `probed_at` is empty: whoever held the lease is dead.
 IS_DUE = """(
     (s.state = 'waiting' AND s.not_before <= statement_timestamp())
@@ -39,6 +40,13 @@ class Claimed:
     attempts: int
 
 
+_TAKE_DUE = """
+UPDATE integrations_repositorysync s
+SET state = 'running', claim_number = s.claim_number + 1, lease_until = statement_timestamp() + %(lease)s,
+    rung_at = NULL, reason = '', attempts = s.attempts + due.was_dropped::int
+FROM due WHERE s.id = due.id
+RETURNING s.id, s.claim_number, s.repository_id, s.sync_id, s.attempts
+"""
 # One probe of an installation at a time: a second one would only wait for its turn at GitHub.
 _CLAIM = f"""
 WITH due AS (
@@ -51,24 +59,14 @@ WITH due AS (
     ORDER BY s.id = %(first)s DESC, s.not_before, s.id LIMIT %(most)s
     FOR UPDATE SKIP LOCKED
 )
-UPDATE integrations_repositorysync s
-SET state = 'running', claim_number = s.claim_number + 1, lease_until = statement_timestamp() + %(lease)s,
-    rung_at = NULL, reason = '', attempts = s.attempts + due.was_dropped::int
-FROM due WHERE s.id = due.id
-RETURNING s.id, s.claim_number, s.repository_id, s.sync_id, s.attempts
-"""  # noqa: S608  put together of constants
+{_TAKE_DUE}"""  # noqa: S608  put together of constants
 _CLAIM_WALKED = f"""
 WITH due AS (
     SELECT s.id, s.state = 'running' AS was_dropped FROM integrations_repositorysync s
     WHERE s.id = %(id)s AND {IS_WALKED}
     FOR UPDATE SKIP LOCKED
 )
-UPDATE integrations_repositorysync s
-SET state = 'running', claim_number = s.claim_number + 1, lease_until = statement_timestamp() + %(lease)s,
-    rung_at = NULL, reason = '', attempts = s.attempts + due.was_dropped::int
-FROM due WHERE s.id = due.id
-RETURNING s.id, s.claim_number, s.repository_id, s.sync_id, s.attempts
-"""  # noqa: S608
+{_TAKE_DUE}"""  # noqa: S608
 # Held rows are changed together, in the order of their ids; who lost one has it left out, and learns so by the count.
 _CHANGE = """
 WITH mine AS (

@@ -16,8 +16,9 @@ from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Repository
 from apps.crash_points import crash_point
 from apps.encryption import Undecryptable
+from apps.integrations import up_next
 from apps.integrations.backfill.starting import Scope, start
-from apps.integrations.backfill.walking import Unanswered
+from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.words import storable
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.credentials import NoCredentials
@@ -25,6 +26,7 @@ from apps.integrations.github.probes import COMMITS
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.reconciliation.deletions.finding import count_again, find_deleted, unbelieved
 from apps.integrations.reconciliation.repositories import bell, following
+from apps.integrations.reconciliation.repositories.asking import reader_of
 from apps.integrations.reconciliation.repositories.claiming import Claimed, change, claim_walked, end, put_back
 from apps.integrations.reconciliation.repositories.deciding import Here, is_missing
 from apps.integrations.reconciliation.repositories.knowing import what_is_here, with_heads
@@ -68,8 +70,10 @@ class Counting:
     def finish(self) -> None:
         """Find what was deleted, then settle the row; or leave it to the next task, and say why."""
         try:
+            reader = self._reader()
             believes_mass = self.row.sync.believes_deletions
-            found = find_deleted(self.row, access=self.access, deadline_s=self.deadline_s, believes_mass=believes_mass)
+            found = find_deleted(self.row, reader=reader, deadline_s=self.deadline_s, believes_mass=believes_mass)
+            up_next.ring_for_next(reader.up_next)
             if not found.is_complete:
                 self._wait(following.Follows())
                 bell.ring_if_walked(self.claimed.id)
@@ -78,7 +82,12 @@ class Counting:
                 self._settle(short=found.short)
                 crash_point("sync.before_commit")
         except FAILURES as error:
+            up_next.ring_for_next(error.answer.up_next if isinstance(error, Unanswered) else None)
             self._recover(error)
+
+    def _reader(self) -> Reader:
+        assert self.row.installation_id is not None, "nobody reads it"  # noqa: S101
+        return reader_of(self.row.installation_id, access=self.access)
 
     def _settle(self, *, short: Collection[str]) -> None:
         here = self._here()

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps import watchdog
-from apps.activity.facts import Fact, ListingNeeded, Source, evidence
+from apps.activity.facts import Fact, ListingNeeded, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
@@ -15,6 +15,7 @@ from apps.integrations.github.reading import Reading
 from apps.integrations.github.snapshots.repositories import repository_facts
 from apps.integrations.github.verdicts import Kind
 from apps.integrations.reaching import installation_reaching, readable_installations
+from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.repositories.claiming import Claimed, end, hand_over, put_back
 
 LONGEST_WAIT_S = 6.0
@@ -68,4 +69,4 @@ def _listings_needed() -> list[Fact]:
 
 
 def _record(claimed: Claimed, facts: Iterable[Fact]) -> None:
-    record([evidence(Source(kind="api", key=f"sync {claimed.id}"), facts)])
+    record([evidence(source_of(claimed.id), facts)])

@@ -8,16 +8,17 @@ from django.db import transaction
 
 from apps import watchdog
 from apps.activity.coverage import Stretch, cover_together
-from apps.activity.facts import Fact, Source, evidence
+from apps.activity.facts import Fact, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.crash_points import crash_point
 from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.drift.roads import count_recovered
 from apps.integrations.github.probes import PULL_REQUESTS, Place, Probe
 from apps.integrations.github.reading import Reading, parse_time
 from apps.integrations.github.snapshots.repositories import repository_facts
 from apps.integrations.models import RepositorySync, SyncLog
-from apps.integrations.reconciliation.drift.roads import count_recovered
+from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.repositories.claiming import Claimed, Settled, settle
 from apps.integrations.reconciliation.repositories.comment_counts import CommentCount
 from apps.integrations.reconciliation.repositories.deciding import Decision, Follow, Here, Quiet, Walk
@@ -81,7 +82,13 @@ def keep(looks: Iterable[Look], *, probed_at: datetime) -> None:
         settled = [_settled(look, is_counted=look.claimed.sync_id in counted) for look in by_id.values()]
         held = settle(settled, probed_at=probed_at)
         kept = [by_id[identity] for identity in sorted(held)]
-        record([evidence(_source(look), facts) for look in kept if (facts := changed(look, probed_at=probed_at))])
+        record(
+            [
+                evidence(source_of(look.claimed.id), facts)
+                for look in kept
+                if (facts := changed(look, probed_at=probed_at))
+            ]
+        )
         quiet = [
             (look, stream, one) for look in kept for stream, one in look.decisions.items() if isinstance(one, Quiet)
         ]
@@ -122,10 +129,6 @@ def changed(look: Look, *, probed_at: datetime) -> tuple[Fact, ...]:
         return ()
     reading = Reading(described, path="repository", arrived_at=probed_at, observed_at=probed_at)
     return tuple(repository_facts(reading))
-
-
-def _source(look: Look) -> Source:
-    return Source(kind="api", key=f"sync {look.claimed.id}")
 
 
 def _to_be_counted(sync_ids: Iterable[int]) -> set[int]:

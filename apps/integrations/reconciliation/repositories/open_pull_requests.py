@@ -14,17 +14,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps import watchdog
-from apps.activity.facts import Source, evidence
+from apps.activity.facts import evidence
 from apps.activity.record import record
 from apps.integrations.backfill.walking import Errand, Reader, Unanswered
 from apps.integrations.backfill.walks.pull_request_debts import go_around, pay
 from apps.integrations.backfill.walks.pull_request_place import Place as WalkPlace
+from apps.integrations.drift.counting import count_drift
 from apps.integrations.enrichment.asking import MOST, Read, read_by_number
 from apps.integrations.enrichment.finding import Wanted
 from apps.integrations.github.probes import MOST_PULL_REQUESTS, Place, probe_query, read_probe
 from apps.integrations.github.reading import parse_time
 from apps.integrations.github.verdicts import REFUSALS, Kind
-from apps.integrations.reconciliation.drift.counting import count_drift
+from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.repositories.knowing import OpenPullRequest
 from apps.webhooks.errors import WRONG_SHAPE
 from apps.webhooks.processing.verdicts import describe
@@ -123,7 +124,7 @@ def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> s
 
 
 def _record(read: Read, *, sync_id: int) -> None:
-    source = Source(kind="api", key=f"sync {sync_id}")
+    source = source_of(sync_id)
     with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         count_drift(read.found.facts, repository_sync_id=sync_id, source=source)
         record([evidence(source, read.found.facts)])

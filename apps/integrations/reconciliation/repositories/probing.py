@@ -20,13 +20,14 @@ from apps.integrations.backfill.outcomes import SUSPECT_ATTEMPTS
 from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.answers import Answer
-from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.github.probes import MOST_AT_ONCE, probe_query
 from apps.integrations.github.verdicts import Kind
 from apps.integrations.reaching import installation_reaching
 from apps.integrations.reconciliation.repositories import bell, following
+from apps.integrations.reconciliation.repositories.asking import reader_of
 from apps.integrations.reconciliation.repositories.claiming import (
+    NOT_REACHED,
     Claimed,
     claim_batch,
     end,
@@ -44,7 +45,6 @@ READ_S = 25.0
 """What a batch finds to be read whole is begun no later."""
 GIVE_BACK_S = 3.0
 DELETED = "GitHub has the repository no more."
-NOT_REACHED = "No installation of the App reaches it: it was removed, is suspended, or its account was not accepted."
 FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, Error)
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,7 @@ class Turn:
 
     def _goes_on(self, batch: list[Claimed]) -> bool:
         """Probe a batch and keep what it tells; whether another may follow at once."""
-        purpose = Purpose(priority=Priority.RECONCILIATION, subject=bell.subject_of(self.installation_id))
-        reader = Reader(access=self.access, installation_id=self.installation_id, purpose=purpose)
+        reader = reader_of(self.installation_id, access=self.access)
         try:
             self._probe(batch, reader=reader)
         except FAILURES as error:

@@ -24,7 +24,7 @@ examples:
   manage.py reconcile --team acme                what a team tracks
   manage.py reconcile --repository acme/api --wait
   manage.py reconcile --repository acme/api --believe-deletions
-                                                 after deletions_not_believed, if it is true
+                                                 after deletions_not_believed
   manage.py reconcile --installation 7
   manage.py reconcile --list                     the latest runs
 

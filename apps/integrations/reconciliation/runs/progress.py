@@ -8,8 +8,6 @@ from django.db.models import Count, QuerySet, Sum
 
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
 
-COUNTED = ("checked", "missing", "stale", "repaired", "deleted")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -70,6 +68,6 @@ def progress_of(sync: SyncLog) -> Progress:
 def found_in(rows: QuerySet[RepositorySync]) -> list[Found]:
     """What was off in these, stream by stream."""
     drifts = Drift.objects.filter(repository_sync__in=rows.order_by().values("pk"))
-    sums = {name: Sum(name) for name in COUNTED}
+    sums = {name: Sum(name) for name in Drift.COUNTS}
     summed: Iterable[Any] = drifts.order_by("stream").values("stream").annotate(**sums)
     return [Found(**one) for one in summed]

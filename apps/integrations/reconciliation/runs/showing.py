@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from apps.integrations.models import RepositorySync, SyncLog
-from apps.integrations.reconciliation.runs.progress import COUNTED, Found, Progress, found_in
+from apps.integrations.models import Drift, RepositorySync, SyncLog
+from apps.integrations.reconciliation.runs.progress import Found, Progress, found_in
 
 SHOWN_FIRST = ("running", "walking", "waiting", "failed", "done")
 WORDS = {
@@ -78,10 +78,10 @@ def found_table(found: Sequence[Found]) -> RenderableType:
     """What was off, stream by stream."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("stream", min_width=17)
-    for name in COUNTED:
+    for name in Drift.COUNTS:
         table.add_column(name, justify="right", min_width=8)
     for one in found:
-        table.add_row(one.stream, *(f"{getattr(one, name):,}" for name in COUNTED))
+        table.add_row(one.stream, *(f"{getattr(one, name):,}" for name in Drift.COUNTS))
     return table
 
 
@@ -115,7 +115,7 @@ def as_document(progress: Progress) -> dict[str, Any]:
         **{name: getattr(sync, name) for name in ("sync_id", "cause", "scope", "status", "error", "is_spread")},
         **{name: at.isoformat() if (at := getattr(sync, name)) else None for name in times},
         "repositories": dict(progress.states),
-        "drift": {one.stream: {name: getattr(one, name) for name in COUNTED} for one in found},
+        "drift": {one.stream: {name: getattr(one, name) for name in Drift.COUNTS} for one in found},
     }
 
 

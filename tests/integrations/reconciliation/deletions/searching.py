@@ -7,7 +7,9 @@ from apps.activity.models import Issue, IssueComment, Release, Repository, Revie
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import RepositorySync, StreamCount
 from apps.integrations.reconciliation.deletions.finding import Found, find_deleted
+from apps.integrations.reconciliation.repositories.asking import reader_of
 from tests.fake_github.truth import RepositoryTruth
+from tests.fake_github.using import ACME
 from tests.fake_github.vanishing import issue_comments_of, review_comments_of
 
 LONG_S = 60.0
@@ -15,7 +17,8 @@ LONG_S = 60.0
 
 def search(sync: RepositorySync, worker: GitHubAccess, *, seconds: float = LONG_S, **about: Any) -> Found:
     """What one task does, or as much of it as the time allows."""
-    return find_deleted(sync, access=worker, deadline_s=time.monotonic() + seconds, **about)
+    reader = reader_of(ACME, access=worker)
+    return find_deleted(sync, reader=reader, deadline_s=time.monotonic() + seconds, **about)
 
 
 def outcomes(sync: RepositorySync) -> dict[str, str]:

@@ -71,7 +71,7 @@ def test_comments_issues_and_releases_that_were_deleted_end_as_they_are_on_githu
     assert outcomes(sync) == dict.fromkeys(ALL, "settled")
     assert drift_of(sync, "deleted", "missing", "stale") == {name: (count, 0, 0) for name, count in lost.items()}
     assert {finding for _, _, finding in drifted(sync)} == {"deleted"}
-    assert Provenance.objects.filter(source="api", source_key=f"reconciliation {sync.pk}").count() == sum(lost.values())
+    assert Provenance.objects.filter(source="api", source_key=f"sync {sync.pk}").count() == sum(lost.values())
     row = ReviewComment.objects.exclude(deleted_at=None)[0]
     assert row.deleted_at is not None
     assert datetime.now(UTC) - row.deleted_at < timedelta(minutes=5)

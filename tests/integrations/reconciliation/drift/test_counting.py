@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository
 from apps.integrations.backfill import keeping
+from apps.integrations.drift.roads import count_recovered
+from apps.integrations.drift.streams import STREAM_OF_EVENT
 from apps.integrations.models import Backfill, Drift, MissedDelivery
-from apps.integrations.reconciliation.drift.roads import count_recovered
-from apps.integrations.reconciliation.drift.streams import STREAM_OF_EVENT
 from apps.webhooks.registry import Unrouted, route
 from tests.emptying import empty
 from tests.fake_github.generated import Generated

@@ -8,8 +8,12 @@ from apps.activity.models import Installation, PullRequest, Repository, Reposito
 from apps.integrations import tasks, up_next
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.github.access import github
+from apps.integrations.github.budget import IN_FLIGHT_OTHERWISE, Lease, Priority, Purpose
+from apps.integrations.github.limits import CORE
+from apps.integrations.github.verdicts import Kind, Verdict
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.reconciliation.repositories import bell
+from apps.integrations.reconciliation.repositories.counting import count
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -91,6 +95,29 @@ def test_whoever_waits_for_its_turn_at_github_is_told_when_it_comes(api: Told, n
     assert up_next.ring_for_next(bell.subject_of(ACME)) == 1
     assert RepositorySync.objects.get().reason == ""
     assert up_next.ring_for_next(bell.subject_of(ACME)) == 0
+
+
+def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) -> None:
+    nights.run()
+    nights.pass_time(DAY)
+    api.open(3, ago=HOUR)
+    api.happen()
+    [row] = nights.begin()
+    nights.probe()
+    nights.crew.work()
+    others = Purpose(priority=Priority.LIVE, subject="another")
+    budget = nights.access.client.budget
+    held = [budget.take(installation_id=ACME, resource=CORE, purpose=others) for _ in range(IN_FLIGHT_OTHERWISE)]
+    assert isinstance(held[0], Lease)
+    count(row.pk, access=nights.access)
+    row.refresh_from_db()
+    assert (row.state, row.reason) == ("walking", "busy")
+    RepositorySync.objects.update(not_before="2099-01-01T00:00:00Z")
+    told = budget.settle(held[0], verdict=Verdict(kind=Kind.OK), limit=None)
+    assert up_next.ring_for_next(told) == 1
+    count(row.pk, access=nights.access)
+    row.refresh_from_db()
+    assert row.state == "done"
 
 
 def test_walks_of_a_run_are_its_own_and_those_that_go_on_already_stay_whose_they_were(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
+from apps.integrations.drift.streams import STREAM_OF_EVENT
 from apps.integrations.models import Drift, MissedDelivery
-from apps.integrations.reconciliation.drift.streams import STREAM_OF_EVENT
 
 ROADS: Mapping[str, str] = {
     MissedDelivery.Road.FETCHED: "sweep",

@@ -9,15 +9,14 @@ from django.utils import timezone
 from apps import prepared
 from apps.activity.drift import Entity, measure
 from apps.activity.facts import Fact, Source
-from apps.integrations.models import DriftedEntity
-from apps.integrations.reconciliation.drift.streams import STREAM_OF_ENTITY
+from apps.integrations.drift.streams import STREAM_OF_ENTITY
+from apps.integrations.models import Drift, DriftedEntity
 
 ON_ITS_WAY = timedelta(minutes=5)
 """So young, something may be here before its webhook was: what is missing or stale of it is no drift yet."""
 RECONCILIATION = "reconciliation"
 """The road by which a walk brings what was missing."""
 Finding = DriftedEntity.Finding
-COUNTS = ("checked", "missing", "stale", "repaired", "deleted")
 Counts = Mapping[str, Mapping[str, int]]
 """By stream: how much is added to each column of its Drift."""
 
@@ -80,7 +79,7 @@ def find(findings: Mapping[Entity, DriftedEntity.Finding], *, repository_sync_id
 def add(counts: Counts, *, repository_sync_id: int) -> None:
     """Add to the Drift of each stream, which is there from then on."""
     if counts:
-        columns = [[counts[stream].get(name, 0) for stream in counts] for name in COUNTS]
+        columns = [[counts[stream].get(name, 0) for stream in counts] for name in Drift.COUNTS]
         prepared.run(_ADD, [repository_sync_id, list(counts), *columns])
 
 
