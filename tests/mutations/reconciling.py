@@ -6,6 +6,7 @@ DELETIONS = "apps/integrations/reconciliation/deletions"
 COUNTING = "apps/integrations/drift/counting.py"
 REFUSALS = "tests/integrations/reconciliation/deletions/test_refusals.py"
 FINDING = "tests/integrations/reconciliation/deletions/test_finding.py"
+PARTIAL = "tests/integrations/reconciliation/repositories/test_partial_history.py"
 MEASURING = "tests/integrations/reconciliation/drift/test_counting.py"
 
 IN_RECONCILING: tuple[Mutation, ...] = (
@@ -36,6 +37,13 @@ IN_RECONCILING: tuple[Mutation, ...] = (
         "if is_short or len(suspects) > at_most:",
         "if False:",
         test=f"{FINDING}::test_where_github_has_others_nothing_is_deleted_before_they_are_here",
+    ),
+    mutation(
+        "what was never read of a history is not taken for lost",
+        f"{DELETIONS}/left_out.py",
+        "return None if _is_partly_read(sync, stream=stream) else 0",
+        "return 0",
+        test=f"{PARTIAL}::test_what_was_never_read_is_not_taken_for_lost_each_time_something_happens",
     ),
     mutation(
         "a mass of deletions is not believed",

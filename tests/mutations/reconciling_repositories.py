@@ -17,6 +17,13 @@ IN_RECONCILING_REPOSITORIES: tuple[Mutation, ...] = (
         test=f"{REPAIRS}::test_a_lost_update_under_a_newer_one_that_arrived_is_found",
     ),
     mutation(
+        "a repository that its workers do not survive is given up",
+        f"{PACKAGE}/probing.py",
+        "if attempts >= MOST_ATTEMPTS:",
+        "if False:",
+        test=f"{TESTS}/test_killers.py::test_others_are_compared_though_workers_die_of_one",
+    ),
+    mutation(
         "quiet needs as many here as there were",
         f"{PACKAGE}/deciding.py",
         "told.mark == here.kept.mark and here.ours == here.kept.ours",

@@ -21,6 +21,13 @@ IN_TELLING_WHAT_IS_COMPLETE: tuple[Mutation, ...] = (
         test=f"{COMPLETENESS}/test_losses.py::test_what_comes_back_has_a_gap_until_it_is_read_since_the_loss",
     ),
     mutation(
+        "the log proves nothing of webhooks that are not sent",
+        TRACKED,
+        "if log and stream not in self.untold else ()",
+        "if log else ()",
+        test=f"{COMPLETENESS}/test_untold.py::test_a_stream_is_complete_by_the_log_only_where_its_webhooks_are_sent",
+    ),
+    mutation(
         "the log counts only from where reading began",
         TRACKED,
         "        passes = self.passes.get(stream)\n        if not passes:\n            return []\n",

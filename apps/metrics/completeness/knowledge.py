@@ -3,12 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db.models import Q
 
 from apps.activity.facts import Stamp
 from apps.activity.models import Coverage, Repository
-from apps.metrics.completeness.streams import Stream
+from apps.metrics.completeness.streams import EVERY_STREAM, Stream, untold
 from apps.metrics.completeness.stretches import Stretch, united
 from apps.metrics.completeness.tracked import Tracked
 from apps.metrics.told_from_above import doubted, held_back
@@ -21,6 +22,7 @@ ACCESS = (
     "accesses__installation__deleted_at",
     "accesses__installation__suspended_at",
     "accesses__installation__last_suspended_at",
+    "accesses__installation__events",
 )
 
 Passes = dict[int, dict[Stream, list[Stretch]]]
@@ -43,15 +45,20 @@ class Reach:
     has_rows: bool = False
     is_reached: bool = False
     losses: list[datetime] = field(default_factory=list)
+    untold: frozenset[Stream] = frozenset(EVERY_STREAM)
 
-    def hear(self, has_access: bool, stamp: str, lost_at: datetime | None, *ends: datetime | None) -> None:
-        """Of one installation: whether it has access, when it lost it, and when it ended or was suspended.
+    def hear(self, has_access: bool, stamp: str, lost_at: datetime | None, *rest: Any) -> None:
+        """Of one installation: whether it has access, when it lost it, when it ended or was suspended, what it sends.
 
-        An installation that ends, or is suspended, loses all of its repositories; GitHub names none of them then.
+        An installation that ends, or is suspended, loses all of its repositories; GitHub names none of them then. Which
+        events it sends may not have been told yet: then it is taken to send them all.
         """
         self.has_rows = True
+        *ends, events = rest
         deleted_at, suspended_at, _ = ends
-        self.is_reached |= has_access and deleted_at is None and suspended_at is None
+        if has_access and deleted_at is None and suspended_at is None:
+            self.is_reached = True
+            self.untold &= frozenset() if events is None else untold(events)
         if lost_at is not None:
             self.losses.append(lost_at)
         elif not has_access:
@@ -75,6 +82,7 @@ def read_knowledge(repository_ids: Collection[int], *, streams: Collection[Strea
                 is_reached=reach.is_reached,
                 lost_at=max(reach.losses) if reach.has_rows and not reach.is_reached else None,
                 losses=tuple(reach.losses),
+                untold=reach.untold if reach.is_reached else frozenset(),
                 held_at=held.get(repository_id),
                 doubt=Stretch(*doubts[repository_id]) if repository_id in doubts else None,
                 passes=passes.get(repository_id, {}),

@@ -19,7 +19,7 @@ class Tracked:
     `passes`: what walks and comparisons covered, united, of each stream. `losses`: when an installation lost it, as
     far as that is remembered. `lost_at` is set while nobody reaches it; `is_reached` also is false for one that never
     was. `held_at`: when the oldest delivery of it came that has no effect. `doubt`: from the first to the last delivery
-    without effect that may or may not have been about it.
+    without effect that may or may not have been about it. `untold`: the streams of which nobody sends all webhooks.
     """
 
     repository_id: int
@@ -31,6 +31,7 @@ class Tracked:
     held_at: datetime | None
     doubt: Stretch | None
     passes: Mapping[Stream, Sequence[Stretch]]
+    untold: frozenset[Stream] = frozenset()
 
     @property
     def ends_at(self) -> datetime:
@@ -45,12 +46,13 @@ class Tracked:
     def covered(self, stream: Stream, *, log: Sequence[Stretch]) -> list[Stretch]:
         """The time of which everything of the stream is here: read, or told by webhooks that GitHub's log bears out.
 
-        The log, united, counts from where reading began, and only while the repository was reached.
+        The log, united, counts from where reading began, and only while the repository was reached; for a stream of
+        which the App is not sent the webhooks it says nothing.
         """
         passes = self.passes.get(stream)
         if not passes:
             return []
-        told = common(log, within=self._heard(passes)) if log else ()
+        told = common(log, within=self._heard(passes)) if log and stream not in self.untold else ()
         return united([*passes, *told])
 
     def complete_until(self, stream: Stream, *, covered: Sequence[Stretch]) -> datetime | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from redis import Redis, RedisError
@@ -61,8 +62,9 @@ def examine_redis() -> Iterator[Check]:
 
 
 def settings_host() -> str:
-    """Where Redis should be, without a password."""
-    return re.sub(r"//[^@/]*@", "//", settings.REDIS_URL)
+    """Where Redis should be: what stands before and behind that may be a password."""
+    parts = urlsplit(settings.REDIS_URL)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def judge_version(told: Mapping[str, Any]) -> Check:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.conf import settings
 from rich import box
@@ -70,6 +70,13 @@ def safe(words: str) -> str:
     return CONTROL_CHARACTERS.sub(" ", words)
 
 
+def passwords_in(address: str) -> list[str]:
+    """What opens it, as it is written there and as it is meant."""
+    parts = urlsplit(address)
+    written = [parts.password or "", *(value for name, value in parse_qsl(parts.query) if name == "password")]
+    return [one for password in written for one in (password, unquote(password))]
+
+
 def secrets() -> list[str]:
     """Everything in the settings that opens something, the longest first."""
     database = settings.DATABASES["default"]
@@ -80,7 +87,7 @@ def secrets() -> list[str]:
         settings.METRICS_TOKEN,
         settings.EMAIL_HOST_PASSWORD,
         str(database.get("PASSWORD") or ""),
-        urlsplit(settings.REDIS_URL).password or "",
+        *passwords_in(settings.REDIS_URL),
         *settings.FERNET_KEYS,
         *settings.GITHUB_WEBHOOK_SECRETS,
     ]

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations.models import SyncLog
-from apps.monitoring.doctor import broker, configuration, database, standing
+from apps.monitoring.doctor import broker, configuration, database, showing, standing
 from apps.monitoring.doctor.checks import Check
 from apps.monitoring.models import StatusCheck
 
@@ -145,3 +145,17 @@ def test_the_nightly_run(status: str, hours: int, verdict: str) -> None:
 def test_what_was_not_there_yet_is_not_called_wrong() -> None:
     assert standing.judge_watch(None, now=NOW).verdict == "not checked"
     assert standing.judge_night(None, now=NOW).verdict == "not checked"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://:open@sesame-now@localhost:1/0",
+        "redis://default:open%40sesame-now@localhost:1/0",
+        "redis://localhost:1/0?password=open@sesame-now",
+    ],
+)
+def test_no_part_of_a_password_of_redis_is_shown(address: str, settings: Any) -> None:
+    settings.REDIS_URL = address
+    assert broker.settings_host() == "redis://localhost:1/0"
+    assert showing.safe("refused: open@sesame-now") == f"refused: {showing.HIDDEN}"

@@ -1,4 +1,4 @@
-"""Finding what GitHub has no more: where it counts fewer than we do, those that it does not list are asked for alone.
+"""Finding what GitHub has no more: where it counts too few beside us, what it does not list is asked for alone.
 
 Nothing is marked as deleted for want of an answer, for a list that broke off or does not come to its own count, or for
 a mass that is not to be believed; and never more than the counts differ by.
@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.models import RepositorySync, StreamCount
 from apps.integrations.reconciliation.deletions.confirming import confirm_some
 from apps.integrations.reconciliation.deletions.countable import COUNTABLES, Countable
+from apps.integrations.reconciliation.deletions.left_out import left_out
 from apps.integrations.reconciliation.deletions.looking import AT_ONCE, YOUNG, Counted, Looking, TooLong, look_at
 
 MOST_BELIEVED, SHARE_BELIEVED = 10, 4
@@ -80,7 +82,7 @@ def _row(repository_sync: RepositorySync, stream: str) -> StreamCount:
     return row
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Search:
     """The search in one stream, from wherever it is: counting, listing, then confirming what is suspected."""
 
@@ -92,6 +94,12 @@ class Search:
     @property
     def of(self) -> Countable:
         return COUNTABLES[self.count.stream]
+
+    @cached_property
+    def left_out(self) -> int | None:
+        """How many more GitHub may have; drafts that it shows once, and then not, are no measure."""
+        found = left_out(self.count.repository_sync, stream=self.count.stream)
+        return 0 if found is not None and self.of.excluded else found
 
     def go_on(self) -> bool:
         """Until it is over or the time is; whether it is over. Where it is, is kept, also when GitHub says no."""
@@ -127,9 +135,10 @@ class Search:
         self.count.counted_at, self.count.theirs = counted.at, counted.total
         self.count.ours = len(self._ours())
         readings = self.count.place.get("readings", 0)
-        if self.count.ours == counted.total:
+        lacking = None if self.left_out is None else counted.total - self.left_out - self.count.ours
+        if lacking == 0:
             self._end(Outcome.AGREES)
-        elif self.count.ours < counted.total and not self.of.excluded:
+        elif lacking is not None and lacking > 0 and not self.of.excluded:
             self._end(Outcome.SHORT)
         elif self.of.key == "number":
             self.count.place = {"after": 0, "found": []}
@@ -166,7 +175,11 @@ class Search:
         known = dict(self.of.known(self.looking.repository_id, listed).values_list(self.of.key, "deleted_at"))
         shown = {key for key in listed if known.get(key) is None}  # a deletion is final, whatever GitHub lists yet
         suspects = [key for key in ours if key not in listed]
-        self._suspect(suspects, at_most=len(ours) - len(shown), is_short=not listed <= known.keys())
+        if self.left_out is None:
+            self._suspect(suspects, at_most=len(suspects))
+            return
+        is_short = len(listed - known.keys()) > self.left_out
+        self._suspect(suspects, at_most=len(ours) - len(shown) + self.left_out, is_short=is_short)
 
     def _read_again(self, readings: int) -> None:
         self.count.place = {"readings": readings}
@@ -180,10 +193,10 @@ class Search:
         self.count.place = {"after": numbers[-1] if numbers else place["after"], "found": found}
         if len(numbers) < AT_ONCE:
             suspects = sorted(set(found) & set(ours))
-            at_most = len(ours) - (self.count.theirs or 0)
-            self._suspect(suspects, at_most=at_most, is_short=len(suspects) > at_most)
+            expected = None if self.left_out is None else (self.count.theirs or 0) - self.left_out
+            self._suspect(suspects, at_most=len(suspects) if expected is None else len(ours) - expected)
 
-    def _suspect(self, suspects: Sequence[int], *, at_most: int, is_short: bool) -> None:
+    def _suspect(self, suspects: Sequence[int], *, at_most: int, is_short: bool = False) -> None:
         """More suspects than the counts differ by: GitHub has others that are not here, so first it is walked again."""
         if is_short or len(suspects) > at_most:
             self._end(Outcome.SHORT)
@@ -204,6 +217,7 @@ class Search:
         if self.count.place["suspects"]:
             confirm_some(self.count, self.of, looking=self.looking, deadline_s=self.deadline_s)
         if not self.count.place["suspects"]:
+            self.count.ours = len(self._ours())
             self._end(Outcome.SETTLED)
 
     def _end(self, outcome: StreamCount.Outcome) -> None:

@@ -14,6 +14,7 @@ from apps.integrations.reconciliation.repositories.statements import rows
 
 LONGEST_WAIT_S = 6.0
 NOT_REACHED = "No installation of the App reaches it: it was removed, is suspended, or its account was not accepted."
+CRASHED = "Workers died of it again and again."
 # A probe is not over while `probed_at` is empty: whoever held the lease is dead.
 IS_DUE = """(
     (s.state = 'waiting' AND s.not_before <= statement_timestamp())

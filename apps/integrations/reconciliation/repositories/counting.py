@@ -17,6 +17,7 @@ from apps.activity.models import Repository
 from apps.crash_points import crash_point
 from apps.encryption import Undecryptable
 from apps.integrations import up_next
+from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.words import storable
@@ -27,7 +28,7 @@ from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.reconciliation.deletions.finding import count_again, find_deleted, unbelieved
 from apps.integrations.reconciliation.repositories import bell, following
 from apps.integrations.reconciliation.repositories.asking import reader_of
-from apps.integrations.reconciliation.repositories.claiming import Claimed, change, claim_walked, end, put_back
+from apps.integrations.reconciliation.repositories.claiming import CRASHED, Claimed, change, claim_walked, end, put_back
 from apps.integrations.reconciliation.repositories.deciding import Here, is_missing
 from apps.integrations.reconciliation.repositories.knowing import what_is_here, with_heads
 from apps.integrations.reconciliation.repositories.looking import REREAD, UNTOLD, reread_at
@@ -48,6 +49,9 @@ def count(repository_sync_id: int, *, access: GitHubAccess, seconds: float = TUR
     if claimed is None:
         return
     crash_point("sync.after_walks")
+    if claimed.attempts >= MOST_ATTEMPTS:
+        end([claimed], reason="crashed", error=CRASHED)
+        return
     row = RepositorySync.objects.select_related("repository", "sync").get(pk=claimed.id)
     Counting(claimed=claimed, row=row, access=access, deadline_s=time.monotonic() + seconds).finish()
 

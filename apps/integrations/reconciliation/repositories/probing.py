@@ -16,7 +16,7 @@ from apps.activity.models import Repository
 from apps.crash_points import crash_point
 from apps.encryption import Undecryptable
 from apps.integrations import up_next
-from apps.integrations.backfill.outcomes import SUSPECT_ATTEMPTS
+from apps.integrations.backfill.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
 from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.answers import Answer
@@ -27,6 +27,7 @@ from apps.integrations.reaching import installation_reaching
 from apps.integrations.reconciliation.repositories import bell, following
 from apps.integrations.reconciliation.repositories.asking import reader_of
 from apps.integrations.reconciliation.repositories.claiming import (
+    CRASHED,
     NOT_REACHED,
     Claimed,
     claim_batch,
@@ -78,18 +79,28 @@ class Turn:
         """Whether there may be more for another task at once."""
         while batch := claim_batch(self.installation_id, most=self.most, first=self.first):
             crash_point("sync.after_claim")
-            if not self._goes_on(self._few_enough(batch)):
+            few = self._few_enough(batch)
+            if few and not self._goes_on(few):
                 return False
             if time.monotonic() >= self.deadline_s:
                 return True
         return False
 
     def _few_enough(self, batch: list[Claimed]) -> list[Claimed]:
-        """What failed again and again together is asked for in smaller parts: one of them may be to blame."""
-        attempts = max(one.attempts for one in batch)
+        """What failed again and again together is asked for in smaller parts: one of them may be to blame.
+
+        Those that failed most often come first, so that the others do not wait for them for ever. One that its workers
+        do not survive even alone is given up.
+        """
+        suspects = sorted(batch, key=lambda one: -one.attempts)
+        attempts = suspects[0].attempts
         most = max(1, MOST_AT_ONCE >> max(0, attempts - SUSPECT_ATTEMPTS + 1))
-        put_back(batch[most:])
-        return batch[:most]
+        few, others = suspects[:most], suspects[most:]
+        put_back(others)
+        if attempts >= MOST_ATTEMPTS:
+            end(few, reason="crashed", error=CRASHED)
+            return []
+        return few
 
     def _goes_on(self, batch: list[Claimed]) -> bool:
         """Probe a batch and keep what it tells; whether another may follow at once."""

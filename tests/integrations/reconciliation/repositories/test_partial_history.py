@@ -1,0 +1,111 @@
+"""Of most repositories only the last months were read: what GitHub has besides is neither missing nor in the way."""
+
+from datetime import timedelta
+
+import pytest
+
+from apps.activity.models import Issue, IssueComment, Repository
+from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.models import Backfill, RepositorySync, StreamMark
+from apps.integrations.reconciliation.deletions.finding import STREAMS
+from apps.integrations.story.issue_life import IssueLife
+from tests.fake_github.generated import PEOPLE
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import API
+from tests.fake_github.vanishing import delete_issue, delete_issue_comment, delete_review_comment
+from tests.integrations.enrichment.telling import DAY, HOUR, MINUTE, Told, now
+from tests.integrations.reconciliation.comparing import begin_sync, drift_of
+from tests.integrations.reconciliation.deletions.searching import outcomes, search
+from tests.integrations.reconciliation.repositories.conftest import LONG_AGO
+from tests.integrations.reconciliation.repositories.nights import HOURS, Nights
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LATELY = 5 * DAY
+
+
+@pytest.fixture
+def late(fake: FakeGitHub, nights: Nights) -> Told:
+    """A repository with issues, comments and pull requests of weeks ago, and others of which the history was read."""
+    told = Told(fake)
+    told.open(1, 2, ago=LATELY)
+    told.deliver()
+    told.open(3, ago=LONG_AGO)
+    told.lives[3].remark(now() - LONG_AGO, by=PEOPLE[1])
+    for number in (41, 42, 43):
+        discuss(told, number, ago=LONG_AGO)
+    for number in (51, 52, 53):
+        discuss(told, number, ago=LATELY)
+    told.lives[1].remark(now() - LATELY, by=PEOPLE[2])
+    told.lives[2].remark(now() - LATELY, by=PEOPLE[1])
+    told.happen()
+    start(Repository.objects.all(), scope=Scope(since=now() - 2 * LATELY))
+    nights.crew.work()
+    nights.pass_time(HOURS)
+    assert set(Issue.objects.values_list("number", flat=True)) == {51, 52, 53}
+    assert IssueComment.objects.count() == 6
+    return told
+
+
+def discuss(told: Told, number: int, *, ago: timedelta) -> None:
+    issue = IssueLife(told.place, number=number, author=PEOPLE[0], title="Trouble", body="It hurts.")
+    at = now() - ago
+    issue.open(at)
+    issue.comment(at, by=PEOPLE[1])
+    issue.comment(at, by=PEOPLE[2])
+
+
+def night(nights: Nights) -> RepositorySync:
+    StreamMark.objects.update(reread_at=now())  # whatever day it is, it is not this repository's turn
+    [row] = nights.run()
+    assert (row.state, row.error) == ("done", "")
+    nights.pass_time(DAY)
+    return row
+
+
+def something_happens(late: Told, number: int = 54) -> None:
+    """Both issues and pull requests differ from what the last probe told."""
+    discuss(late, number, ago=HOUR)
+    late.lives[1].label(now() - MINUTE, f"label {number}")
+    late.happen()
+
+
+def test_what_was_never_read_is_not_taken_for_lost_each_time_something_happens(late: Told, nights: Nights) -> None:
+    night(nights)
+    for number in (54, 55):
+        something_happens(late, number)
+        row = night(nights)
+        assert Issue.objects.filter(number=number).exists()
+        streams = list(Backfill.objects.filter(sync=row).values_list("stream", flat=True))
+        assert len(streams) == len(set(streams)), "nothing is walked twice"
+        assert "short" not in outcomes(row).values()
+
+
+def test_what_was_deleted_is_found_beside_what_was_never_read(fake: FakeGitHub, late: Told, nights: Nights) -> None:
+    night(nights)
+    something_happens(late)
+    truth = fake.world.repositories[API]
+    delete_issue(truth, 52)
+    delete_issue_comment(truth, truth.issue_comments[53][0]["id"])
+    delete_review_comment(truth, late.truth(2).review_comments[0]["id"])
+    row = night(nights)
+    deleted = drift_of(row, "deleted")
+    assert {name: counts for name, counts in deleted.items() if counts != (0,)} == {
+        "issues": (1,),
+        "issue_comments": (3,),
+        "review_comments": (1,),
+    }
+    assert set(Issue.objects.filter(deleted_at=None).values_list("number", flat=True)) == {51, 53, 54}
+    again = begin_sync(row.repository)
+    assert search(again, nights.access).is_complete
+    assert outcomes(again) == dict.fromkeys(STREAMS, "agrees")
+
+
+def test_what_is_lost_later_is_missed_beside_what_was_never_read(late: Told, nights: Nights) -> None:
+    night(nights)
+    something_happens(late)
+    night(nights)
+    lost = Issue.objects.get(number=51)
+    Issue.objects.filter(pk=lost.pk).delete()
+    something_happens(late, 55)
+    night(nights)
+    assert Issue.objects.filter(number=51).exists()

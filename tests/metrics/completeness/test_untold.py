@@ -1,0 +1,58 @@
+"""GitHub's log says nothing of webhooks that an installation does not send: only what was read counts then."""
+
+import pytest
+from apps.integrations.reconciliation.drift.streams import STREAM_OF_EVENT
+
+from apps.activity.models import Installation, RepositoryAccess
+from apps.integrations.github.needed import needed_events
+from apps.metrics.completeness import EVERY_STREAM, Stream
+from apps.metrics.completeness.streams import TOLD_BY
+from tests.metrics.completeness.known import API, APP, log_walked, reached, read, told, until
+
+pytestmark = pytest.mark.django_db
+WITHOUT_STATUSES = sorted(needed_events() - {"deployment_status"})
+
+
+@pytest.fixture(autouse=True)
+def complete_repository() -> None:
+    """It was read once; since then the log tells everything."""
+    reached()
+    read(0, 10)
+    log_walked(0, 100)
+
+
+def sends(events: list[str] | None, *, installation_id: int = APP) -> None:
+    Installation.objects.filter(pk=installation_id).update(events=events)
+
+
+def test_a_stream_is_complete_by_the_log_only_where_its_webhooks_are_sent() -> None:
+    sends(WITHOUT_STATUSES)
+    assert until(told(API, streams=[Stream.DEPLOYMENTS])) == 10
+    assert until(told(API, streams=[Stream.PULL_REQUESTS])) == 100
+    assert until(told(API)) == 10
+    read(5, 40, streams=[Stream.DEPLOYMENTS])
+    assert until(told(API)) == 40
+    sends(sorted(needed_events()))
+    assert until(told(API)) == 100
+
+
+def test_which_webhooks_are_sent_may_not_have_been_told_yet() -> None:
+    sends(None)
+    assert until(told(API)) == 100
+
+
+def test_another_installation_may_send_what_one_does_not() -> None:
+    sends(WITHOUT_STATUSES)
+    reached(installation_id=8)
+    sends(sorted(needed_events()), installation_id=8)
+    assert until(told(API)) == 100
+    RepositoryAccess.objects.filter(installation=8).update(has_access=False, stamp="")
+    assert until(told(API, streams=[Stream.DEPLOYMENTS])) == 10
+
+
+def test_every_stream_has_the_webhooks_that_reconciliation_knows_it_by() -> None:
+    by_stream = {
+        stream: frozenset(event for event, told in STREAM_OF_EVENT.items() if told == stream) for stream in EVERY_STREAM
+    }
+    assert by_stream == TOLD_BY
+    assert frozenset().union(*TOLD_BY.values()) <= needed_events()
