@@ -17,6 +17,13 @@ IN_RECONCILING_REPOSITORIES: tuple[Mutation, ...] = (
         test=f"{REPAIRS}::test_a_lost_update_under_a_newer_one_that_arrived_is_found",
     ),
     mutation(
+        "runs are asked for once a week though none is known",
+        f"{PACKAGE}/reading.py",
+        "        if listed:\n            look.decisions",
+        "        if False:\n            look.decisions",
+        test=f"{REPAIRS}::test_runs_that_no_push_began_are_found_within_a_week_though_we_know_of_none",
+    ),
+    mutation(
         "a repository that its workers do not survive is given up",
         f"{PACKAGE}/probing.py",
         "if attempts >= MOST_ATTEMPTS:",

@@ -1,8 +1,13 @@
-"""Comments are counted once a week: that there is one less moves nothing that a probe shows."""
+"""What is counted once a week: that there is a comment less, or a first run, moves nothing that a probe shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
 
 from apps.integrations.backfill.walking import Reader, Unanswered
+from apps.integrations.backfill.walks.run_windows import RunWindow, whole_seconds
 from apps.integrations.github.probes import ISSUE_COMMENTS, REVIEW_COMMENTS
 from apps.integrations.github.verdicts import REFUSALS
 from apps.integrations.reconciliation.repositories.deciding import Here
@@ -27,6 +32,23 @@ def count_comments(stream: str, *, repository_id: int, reader: Reader) -> int | 
             raise
         return None
     return answer.last_page or len(answer.data)
+
+
+def count_runs(repository_id: int, *, since: datetime, reader: Reader) -> int | None:
+    """How many workflow runs GitHub has that began since then; None where it refuses to list them.
+
+    A run that no push began moves nothing that a probe shows.
+    """
+    window = RunWindow(start=whole_seconds(since), end=whole_seconds(timezone.now()))
+    asked = {"per_page": 1, "created": window.created}
+    try:
+        answer = reader.get(f"/repositories/{repository_id}/actions/runs", asked)
+    except Unanswered as unanswered:
+        if unanswered.answer.kind not in REFUSALS:
+            raise
+        return None
+    total = answer.data.get("total_count") if isinstance(answer.data, Mapping) else None
+    return total if isinstance(total, int) else None
 
 
 def is_off(count: CommentCount, *, here: Here) -> bool:

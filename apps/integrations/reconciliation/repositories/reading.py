@@ -9,10 +9,15 @@ from django.utils import timezone
 from apps.activity.models import Repository
 from apps.integrations.backfill.walking import Reader
 from apps.integrations.github.answers import Answer
-from apps.integrations.github.probes import COMMITS, MOST_PULL_REQUESTS, PULL_REQUESTS, Place, read_probe
+from apps.integrations.github.probes import COMMITS, MOST_PULL_REQUESTS, PULL_REQUESTS, WORKFLOW_RUNS, Place, read_probe
 from apps.integrations.reconciliation.repositories.claiming import Claimed, end
-from apps.integrations.reconciliation.repositories.comment_counts import CommentCount, count_comments, is_off
-from apps.integrations.reconciliation.repositories.deciding import MARGIN, Quiet, Walk, decide
+from apps.integrations.reconciliation.repositories.comment_counts import (
+    CommentCount,
+    count_comments,
+    count_runs,
+    is_off,
+)
+from apps.integrations.reconciliation.repositories.deciding import LONGEST_OPEN, MARGIN, Quiet, Walk, decide
 from apps.integrations.reconciliation.repositories.knowing import (
     COMMENTS,
     Streams,
@@ -60,6 +65,7 @@ def read_on(looks: Iterable[Look], *, reader: Reader, read_by_s: float) -> None:
     there = [look for look in looks if look.probe is not None]
     _decide(there)
     _count_comments(there, reader=reader)
+    _look_for_runs(there, reader=reader)
     _read_open(there, reader=reader, read_by_s=read_by_s)
 
 
@@ -96,6 +102,20 @@ def _count_comments(looks: Sequence[Look], *, reader: Reader) -> None:
             if is_off(look.counts[stream], here=here):
                 counted_at = reread_at(here, fresh=False, at=decision.since) or decision.since
                 look.decisions[stream] = Walk(since=counted_at - MARGIN)
+
+
+def _look_for_runs(looks: Sequence[Look], *, reader: Reader) -> None:
+    """Once a week, where we know of none: those that no push began may all have been lost."""
+    since = timezone.now() - LONGEST_OPEN
+    for look in looks:
+        is_quiet = isinstance(look.decisions[WORKFLOW_RUNS], Quiet)
+        if not is_quiet or WORKFLOW_RUNS not in look.turns or look.here[WORKFLOW_RUNS].has_any:
+            continue
+        listed = count_runs(look.repository.pk, since=since, reader=reader)
+        if listed:
+            look.decisions[WORKFLOW_RUNS] = Walk(since=since, is_reread=True)
+        elif listed is not None:
+            look.counts[WORKFLOW_RUNS] = CommentCount(listed=0, ours=0)
 
 
 def _read_open(looks: Sequence[Look], *, reader: Reader, read_by_s: float) -> None:

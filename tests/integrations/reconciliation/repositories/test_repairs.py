@@ -160,3 +160,20 @@ def test_a_comment_that_is_off_by_its_count_is_read_again_within_the_week(
     [row] = nights.run()
     assert row.state == "done"
     assert "issue_comments" in walks()
+
+
+def test_runs_that_no_push_began_are_found_within_a_week_though_we_know_of_none(
+    fake: FakeGitHub, api: Told, nights: Nights
+) -> None:
+    """Nothing that a probe shows moves with them."""
+    truth = fake.world.repositories[API]
+    pushed_at = truth.json["pushed_at"]
+    api.place.run(now() - DAY, run_id=900, by=PEOPLE[1], finished_at=now() - DAY + MINUTE)
+    api.happen()
+    assert fake.world.repositories[API].json["pushed_at"] == pushed_at
+    assert not WorkflowRun.objects.exists()
+    nights.run()
+    assert not WorkflowRun.objects.exists(), "it is not its turn"
+    nights.pass_time(9 * DAY)
+    nights.run()
+    assert WorkflowRun.objects.get().run_id == 900
