@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Model, QuerySet
 
 from apps.activity.facts import Fact, IssueCommentDeleted, IssueDeleted, ReleaseDeleted, ReviewCommentDeleted
-from apps.activity.models import Issue, IssueComment, Release, ReviewComment
+from apps.activity.models import Installation, Issue, IssueComment, Release, ReviewComment
 from apps.integrations.models import Backfill
 
 Stream = Backfill.Stream
@@ -25,6 +25,8 @@ class Countable:
     entity: str
     model: type[Model]
     path: str
+    permission: str
+    """Without it GitHub says of each one that it is not there."""
     tombstone: Callable[[Any, datetime], Fact]
     key: str = "github_id"
     made: str = "created_at"
@@ -33,6 +35,11 @@ class Countable:
     most_pages: int = 300
     needs_issues: bool = False
     """GitHub shows none of it while the repository has its issues switched off."""
+
+    def is_shown_to(self, installation: Installation | None) -> bool:
+        """Whether GitHub shows it to the installation, as far as we know what that was permitted."""
+        permissions = installation.permissions if installation else None
+        return permissions is None or self.permission in permissions
 
     def here(self, repository_id: int) -> QuerySet[Any]:
         """Our rows that somebody described and nobody deleted."""
@@ -76,6 +83,7 @@ COUNTABLES: Mapping[str, Countable] = {
         entity="issue",
         model=Issue,
         path="/issues",
+        permission="issues",
         tombstone=_issue_deleted,
         key="number",
         needs_issues=True,
@@ -85,6 +93,7 @@ COUNTABLES: Mapping[str, Countable] = {
         entity="release",
         model=Release,
         path="/releases",
+        permission="contents",
         tombstone=_release_deleted,
         made="published_at",
         excluded={"is_draft": True},  # GitHub hides drafts from whoever may not write: they would all seem deleted
@@ -95,6 +104,7 @@ COUNTABLES: Mapping[str, Countable] = {
         entity="issue_comment",
         model=IssueComment,
         path="/issues/comments",
+        permission="issues",
         tombstone=_issue_comment_deleted,
         order=_BY_CREATION,
         needs_issues=True,
@@ -104,6 +114,7 @@ COUNTABLES: Mapping[str, Countable] = {
         entity="review_comment",
         model=ReviewComment,
         path="/pulls/comments",
+        permission="pull_requests",
         tombstone=_review_comment_deleted,
         order=_BY_CREATION,
     ),

@@ -49,7 +49,8 @@ def find_deleted(
     Begin it when the walks of the run are over. Unanswered where GitHub does not say: call it again later, it goes on
     where it was. A stream that is `short` has to be walked again, after `count_again`.
     """
-    counts = [_row(repository_sync, stream) for stream in COUNTABLES if stream in streams]
+    shown = [stream for stream, of in COUNTABLES.items() if of.is_shown_to(repository_sync.installation)]
+    counts = [_row(repository_sync, stream) for stream in shown if stream in streams]
     unfinished = [count for count in counts if not count.outcome]
     if unfinished:
         looking = look_at(repository_sync.repository_id, reader=reader)

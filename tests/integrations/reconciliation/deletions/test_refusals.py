@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from apps.activity.models import Issue, IssueComment
+from apps.activity.models import Installation, Issue, IssueComment
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.github.access import GitHubAccess
 from apps.integrations.github.verdicts import Kind
@@ -165,6 +165,17 @@ def test_of_a_repository_out_of_reach_nothing_is_deleted(
     with pytest.raises(Unanswered) as unanswered:
         search_comments(whole, worker)
     assert unanswered.value.answer.kind is Kind.GONE
+    assert deleted(whole) == set()
+
+
+def test_what_the_installation_is_not_permitted_to_see_is_not_looked_for(
+    fake: FakeGitHub, worker: GitHubAccess, whole: Whole
+) -> None:
+    """GitHub may answer as if there were none of it."""
+    delete_issue_comment(whole.truth, issue_comments_of(whole.truth)[0]["id"])
+    Installation.objects.update(permissions={"pull_requests": "read", "metadata": "read"})
+    sync = search_comments(whole, worker)
+    assert outcomes(sync) == {}
     assert deleted(whole) == set()
 
 
