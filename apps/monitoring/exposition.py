@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError, connection
-from django.db.models import Sum
+from django.db.models import Max, QuerySet, Sum
+from django.utils import timezone
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -13,7 +15,8 @@ from prometheus_client.registry import Collector
 
 from apps import watchdog
 from apps.activity.models import Change
-from apps.integrations.models import Drift, SyncLog
+from apps.integrations.models import DeliverySweep, Drift, SyncLog
+from apps.monitoring.models import StatusCheck
 from apps.webhooks import overview
 
 LONGEST_S = 2.5
@@ -27,7 +30,7 @@ class Tables(Collector):
         """The gauges; only `tformance_database_up` 0 when the database does not answer in time."""
         try:
             with watchdog.limit(seconds=LONGEST_S):
-                gauges = [*letterbox(), *recalculation(), *drift()]
+                gauges = [*letterbox(), *recalculation(), *drift(), *looking_after()]
         except DatabaseError:
             gauges = []
         yield gauge("tformance_database_up", "Whether the database answered this scrape", float(bool(gauges)))
@@ -42,6 +45,28 @@ def expose() -> bytes:
         return generate_latest(registry) + generate_latest(REGISTRY)
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def looking_after() -> Iterator[Metric]:
+    """What somebody may want to be woken for: what the watch found, and how long ago all was compared and swept."""
+    last = StatusCheck.objects.first()
+    problems = GaugeMetricFamily("tformance_problem", "What the watch found when it last looked", labels=["problem"])
+    for problem in last.problems if last else ():
+        problems.add_metric([problem], 1)
+    yield problems
+    nights = SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY, status=SyncLog.Status.SUCCEEDED)
+    for name, words, rows in (
+        ("tformance_night_age_seconds", "Since the last night that succeeded ended", nights),
+        ("tformance_sweep_age_seconds", "Since GitHub's log was last walked whole", DeliverySweep.objects.all()),
+    ):
+        at = _latest(rows)
+        if at is not None:
+            yield gauge(name, words, (timezone.now() - at).total_seconds())
+
+
+def _latest(rows: QuerySet[Any]) -> datetime | None:
+    found: datetime | None = rows.aggregate(latest=Max("finished_at"))["latest"]
+    return found
 
 
 def letterbox() -> Iterator[Metric]:

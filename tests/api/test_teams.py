@@ -45,6 +45,7 @@ def test_an_admin_changes_the_team_and_figures_follow(week: Cast, admin: APIClie
         ({"time_zone": "Mars/Olympus"}, "Europe/Berlin"),
         ({"production_environments": [" "]}, "blank"),
         ({"name": ""}, "blank"),
+        ({"sync_frequncy": "off"}, "sync_frequency"),
     ],
 )
 def test_a_bad_change_says_what_is_wrong(admin: APIClient, body: dict[str, Any], words: str) -> None:

@@ -17,6 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 PLACE = re.compile(r"`((?:apps|tests|tformance|deploy|benchmarks|docs|requirements)/[\w./*-]*)`")
+WATCHED = (
+    "apps/monitoring/status.py",
+    "apps/integrations/reconciliation/runs/health.py",
+    "apps/integrations/sweep/standing.py",
+)
+WORD = re.compile(r'(?:(?:problems|found)\[|return \{)"(\w+)"|"(\w+)": probe_')
 TEST_NAME = re.compile(r"`(test_\w+)`")
 
 
@@ -38,6 +44,13 @@ def test_the_operations_guide_names_every_task():
     app.loader.import_default_modules()
     named = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text()))
     assert {name for name in app.tasks if name.startswith("apps.") and name.rpartition(".")[2] not in named} == set()
+
+
+def test_the_operations_guide_says_what_to_do_about_every_word_of_the_watch():
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "operations.md").read_text()))
+    words = {"".join(found) for module in WATCHED for found in WORD.findall((ROOT / module).read_text())}
+    assert len(words) > 12
+    assert words - told == set()
 
 
 def test_the_page_of_figures_is_what_the_registry_says():

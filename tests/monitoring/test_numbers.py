@@ -1,6 +1,7 @@
 """What Prometheus is told, and who may ask."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from apps.activity.models import Change, Repository
 from apps.integrations.models import SyncLog
+from apps.monitoring.models import StatusCheck
 from tests.api.conftest import API, make_delivery, make_drift
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +45,16 @@ def test_the_drift_of_the_last_run_that_is_over() -> None:
     text = Client().get("/metrics").content.decode()
     assert value_of(text, 'tformance_drift{count="missing",stream="pull_requests"}') == over.missing
     assert value_of(text, 'tformance_drift{count="checked",stream="pull_requests"}') == over.checked
+
+
+def test_what_somebody_may_want_to_be_woken_for() -> None:
+    StatusCheck.objects.create(problems=["deliveries_wait"])
+    hour = timezone.now() - timedelta(hours=1)
+    SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="succeeded", finished_at=hour)
+    text = Client().get("/metrics").content.decode()
+    assert value_of(text, 'tformance_problem{problem="deliveries_wait"}') == 1
+    assert 3600 <= value_of(text, "tformance_night_age_seconds") < 3700
+    assert "tformance_sweep_age_seconds " not in text, "it was never swept"
 
 
 def test_a_database_that_is_down_is_a_number_too(monkeypatch: pytest.MonkeyPatch) -> None:

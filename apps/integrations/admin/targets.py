@@ -81,7 +81,7 @@ class TeamWithHistoryAdmin(HasHistory, CompleteTeamAdmin):
     @admin.action(description="Reconcile now", permissions=["reconciliation"])
     def reconcile_now(self, request: HttpRequest, queryset: QuerySet[Team]) -> None:
         if not has_credentials():
-            words = "GitHub cannot be asked: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY first."
+            words = "GitHub cannot be asked: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE first."
             messages.error(request, words)
             return
         approved = queryset.filter(is_approved=True).order_by("pk").values_list("pk", flat=True)

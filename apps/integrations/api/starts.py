@@ -1,6 +1,5 @@
 """What a start is asked and answers."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializ
 from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
 from apps.integrations.backfill.starting import NothingToStart, Scope
 from apps.integrations.models import Backfill
+from apps.rest.fields import OnlyKnownFields
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_NAME = 200
@@ -26,7 +26,7 @@ class RepositoryField(serializers.CharField):
     """GitHub's id or a full name."""
 
 
-class StartSerializer(serializers.Serializer[Any]):
+class StartSerializer(OnlyKnownFields, serializers.Serializer[Any]):
     """Which repositories (one of the first four), and what of each."""
 
     repository = RepositoryField(
@@ -57,14 +57,6 @@ class StartSerializer(serializers.Serializer[Any]):
         if until is not None and until < EARLIEST:
             raise serializers.ValidationError("Nothing was created until then: give an instant from 1970 on.")
         return until
-
-    def to_internal_value(self, data: Any) -> Any:
-        """A misspelt bound must not quietly bound nothing."""
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else ()
-        if unknown:
-            words = f"There is no such field here; there are {', '.join(self.fields)}."
-            raise serializers.ValidationError({str(name): [words] for name in unknown})
-        return super().to_internal_value(data)
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """The choice and the scope that were asked for."""

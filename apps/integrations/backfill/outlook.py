@@ -82,7 +82,7 @@ WAITS: Told = {
     "database": ("The database was away for a moment.", ""),
     "no_credentials": (
         "Nobody told us the App's id and private key.",
-        "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY; this goes on by itself within 5 minutes.",
+        "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE; this goes on by itself within 5 minutes.",
     ),
     "suspended": (
         "The App is suspended on the account.",

@@ -30,7 +30,7 @@ def app_credentials() -> AppCredentials:
         return AppCredentials(settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY)
     stored = AppPrivateKey.objects.first()
     if stored is None:
-        raise NoCredentials("Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY, or run `manage.py store_private_key`.")
+        raise NoCredentials("Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, or run `manage.py store_private_key`.")
     return AppCredentials(stored.app_id, decrypt(stored.encrypted_pem))
 
 

@@ -11,7 +11,7 @@ SHOWN = 3
 """Of many repositories, so many are named."""
 
 WITHOUT_KEY = (
-    "Not provable without the App's key: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY, "
+    "Not provable without the App's key: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, "
     "or run `manage.py store_private_key`."
 )
 

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps import watchdog
+from apps.integrations.github.credentials import has_credentials
 from apps.integrations.models import Backfill, DeliverySweep, SyncLog
 from apps.integrations.overdue import count_lapsed_leases, count_overdue_listings, count_overdue_walks
 from apps.integrations.sweep.standing import late_sweep, truncated_log
@@ -22,6 +23,7 @@ from apps.webhooks.models import Delivery, Refusal
 NAMES = ("deliveries", "signatures", "figures", "history", "waiting work", "the watch", "sweep", "nightly run")
 LONGEST_S = 4.0
 DOES_NOT_WORK = "See whether a worker listens (above), and what its log says."
+KEYLESS = "There is none without the App's key: see github credentials, below."
 WATCH_EVERY = timedelta(minutes=15)
 NIGHT = timedelta(hours=26)
 RECENTLY = timedelta(hours=1)
@@ -36,6 +38,10 @@ def examine_standing() -> Iterator[Check]:
         yield look_at_history()
         yield look_at_waiting_work()
         yield judge_watch(StatusCheck.objects.first(), now=timezone.now())
+        if not has_credentials():
+            yield unchecked("sweep", KEYLESS)
+            yield unchecked("nightly run", KEYLESS)
+            return
         yield judge_sweep(DeliverySweep.objects.order_by("-ticked_at").first())
         yield judge_night(SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY).first(), now=timezone.now())
 

@@ -8,13 +8,14 @@ from rest_framework import serializers
 
 from apps.activity.api.serializers import ContributorSerializer, RepositoryLabelSerializer, RepositorySerializer
 from apps.activity.models import Contributor, Repository
+from apps.rest.fields import OnlyKnownFields
 from apps.teams.contributors import contributors_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_addable_to
 from apps.users.operators import is_operator
 
 
-class TeamSerializer(serializers.ModelSerializer[Team]):
+class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
     """A team: whose figures are read together, in which time zone, and what counts as production there."""
 
     account = ContributorSerializer(

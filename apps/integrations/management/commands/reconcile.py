@@ -9,7 +9,7 @@ from rich.console import Console
 from apps.encryption import Undecryptable
 from apps.integrations.backfill.asking import Help
 from apps.integrations.backfill.starting import NothingToStart
-from apps.integrations.github.credentials import NoCredentials, app_credentials
+from apps.integrations.github.credentials import NoCredentials, app_credentials, has_credentials
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation.runs import bell
 from apps.integrations.reconciliation.runs.asking import EXAMPLES, add_arguments, choices_in, scope_of
@@ -89,8 +89,13 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
             self.say(json.dumps([as_document(progress) for progress in latest]))
         elif latest:
             self.console.print(run_table(latest))
+            failed = next((one for one in latest if one.sync.status == SyncLog.Status.FAILED), None)
+            for line in (f"The last that failed, {failed.sync.sync_id}:", *outcome_lines(failed)) if failed else ():
+                self.say(line)
         else:
-            self.say("No run was ever started. The first night begins at 02:00 UTC.")
+            is_able = has_credentials()
+            then = "The first night begins at 02:00 UTC." if is_able else "None begins without the App's key."
+            self.say(f"No run was ever started. {then}")
 
     def say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.functions import Now
 from rich.console import Console
 
 from apps.activity.models import RepositoryAccess
@@ -196,6 +197,15 @@ def test_while_nobody_works_it_says_so(acme: Team, monkeypatch: pytest.MonkeyPat
         call_command("reconcile", "--all", "--wait", stdout=out)
     assert "waiting for a worker" in out.getvalue()
     assert "do beat and workers for `maintenance` and `backfill` run?" in out.getvalue()
+
+
+def test_the_list_says_of_the_last_run_that_failed_what_failed_and_why(acme: Team) -> None:
+    sync = SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="failed", finished_at=Now())
+    about = {"state": "failed", "reason": "gone", "error": "Not Found", "finished_at": Now()}
+    RepositorySync.objects.create(sync=sync, repository_id=API, **about)
+    told = run("--list")
+    assert "The last that failed, nightly:2026-03-02:" in told
+    assert "acme/api: Not Found" in told
 
 
 def test_the_list_shows_the_latest_runs(acme: Team, crew: Crew) -> None:
