@@ -1,9 +1,9 @@
 """GitHub's log says nothing of webhooks that an installation does not send: only what was read counts then."""
 
 import pytest
-from apps.integrations.reconciliation.drift.streams import STREAM_OF_EVENT
 
 from apps.activity.models import Installation, RepositoryAccess
+from apps.integrations.drift.streams import STREAM_OF_EVENT
 from apps.integrations.github.needed import needed_events
 from apps.metrics.completeness import EVERY_STREAM, Stream
 from apps.metrics.completeness.streams import TOLD_BY

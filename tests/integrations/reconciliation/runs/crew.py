@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.models.leases import LEASE
 from apps.integrations.reconciliation.runs import bell, concluding, opening
 
 QUEUES = ("live", "maintenance", "backfill")
@@ -75,7 +76,7 @@ def compare(*names: str, sync: SyncLog | None = None, error: str = "") -> int:
     return rows.update(state="failed" if error else "done", error=error, finished_at=Now())
 
 
-def let_leases_lapse() -> None:
-    """A minute and a quarter passes for whoever holds a run, and for whatever was rung for."""
-    SyncLog.objects.exclude(lease_until=None).update(lease_until="2020-01-01T00:00:00Z")
-    TeamSync.objects.exclude(rung_at=None).update(rung_at="2020-01-01T00:00:00Z")
+def let_leases_lapse(*, held_for: timedelta = timedelta()) -> None:
+    """A minute and a quarter passes for whoever has held a run for so long, and for whatever was rung for then."""
+    SyncLog.objects.filter(lease_until__lte=Now() + LEASE - held_for).update(lease_until="2020-01-01T00:00:00Z")
+    TeamSync.objects.filter(rung_at__lte=Now() - held_for).update(rung_at="2020-01-01T00:00:00Z")

@@ -1,5 +1,6 @@
 """A real worker opens, spreads, concludes and tells, and dies once at each point where that is half done."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from tests.integrations.reconciliation.runs.crew import Crew, compare, let_lease
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
+WORK = timedelta(seconds=3)
 
 
 def beat() -> None:
-    """What beat does, a minute and a quarter later each time."""
-    let_leases_lapse()
+    """What beat does, a minute and a quarter after whoever held something died: a worker that lives takes less."""
+    let_leases_lapse(held_for=WORK)
     opening.open_due(now=MONDAY_NIGHT)
     bell.ring_for_due()
     concluding.conclude()
