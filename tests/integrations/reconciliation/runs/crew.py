@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from celery import current_app
@@ -10,7 +10,6 @@ from django.db.models.functions import Now
 
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.models.leases import LEASE
 from apps.integrations.reconciliation.runs import bell, concluding, opening
 
 QUEUES = ("live", "maintenance", "backfill")
@@ -67,16 +66,19 @@ def forget_messages() -> None:
 
 
 def compare(*names: str, sync: SyncLog | None = None, error: str = "") -> int:
-    """As whoever compares repositories leaves their rows: done, or failed with GitHub's words."""
-    rows = RepositorySync.objects.filter(state="waiting")
+    """As whoever compares repositories leaves their rows: done, or failed with GitHub's words.
+
+    However far a real worker has come with them: it has lost them then.
+    """
+    rows = RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED)
     if names:
         rows = rows.filter(repository__full_name__in=names)
     if sync is not None:
         rows = rows.filter(sync=sync)
-    return rows.update(state="failed" if error else "done", error=error, finished_at=Now())
+    return rows.update(state="failed" if error else "done", error=error, finished_at=Now(), lease_until=None)
 
 
-def let_leases_lapse(*, held_for: timedelta = timedelta()) -> None:
-    """A minute and a quarter passes for whoever has held a run for so long, and for whatever was rung for then."""
-    SyncLog.objects.filter(lease_until__lte=Now() + LEASE - held_for).update(lease_until="2020-01-01T00:00:00Z")
-    TeamSync.objects.filter(rung_at__lte=Now() - held_for).update(rung_at="2020-01-01T00:00:00Z")
+def let_leases_lapse() -> None:
+    """A minute and a quarter passes for whoever holds a run, and for whatever was rung for."""
+    SyncLog.objects.exclude(lease_until=None).update(lease_until="2020-01-01T00:00:00Z")
+    TeamSync.objects.exclude(rung_at=None).update(rung_at="2020-01-01T00:00:00Z")
