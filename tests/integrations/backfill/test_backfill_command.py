@@ -109,7 +109,7 @@ def test_without_credentials_it_says_what_to_set_and_starts_nothing() -> None:
     install()
     reach()
     words, code = refused("acme/api")
-    assert "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY, or run `manage.py store_private_key`" in words
+    assert "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, or run `manage.py store_private_key`" in words
     assert code == 1
     assert not Backfill.objects.exists()
 
