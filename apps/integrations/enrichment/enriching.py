@@ -14,13 +14,12 @@ from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection
-from django.utils import timezone
 
 from apps import watchdog
 from apps.encryption import Undecryptable
 from apps.integrations import up_next
 from apps.integrations.backfill.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
-from apps.integrations.backfill.walking import Errand, Reader, Unanswered
+from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.walks.pull_request_debts import pay
 from apps.integrations.backfill.walks.pull_request_nodes import Found, by_rest
 from apps.integrations.backfill.walks.pull_request_place import Owed, Place
@@ -211,17 +210,8 @@ class Turn:
 
 def _paid(owed: Owed, *, wanted: Wanted, reader: Reader) -> Found:
     """What was owed; by REST where it is too much for GraphQL."""
-    errand = Errand(
-        repository_id=wanted.repository_id,
-        full_name=wanted.full_name,
-        since=None,
-        until=None,
-        started_at=timezone.now(),
-        cursor="",
-        page_size=1,
-    )
     try:
-        return pay(owed, place=Place(), errand=errand, reader=reader)
+        return pay(owed, place=Place(), errand=wanted.errand(), reader=reader)
     except Unanswered as unanswered:
         if unanswered.answer.kind is Kind.SHRINK and owed.part in {"lists", "whole"}:
             return Found(owed=(by_rest(owed.number),))

@@ -7,8 +7,10 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
 from apps.activity.models import PullRequest, RepositoryAccess
+from apps.integrations.backfill.walking import Errand
 from apps.integrations.models import Backfill, Enrichment, EnrichmentAttempt
 from apps.integrations.reaching import installation_reaching, readable_installations
 
@@ -29,6 +31,18 @@ class Wanted:
     full_name: str
     number: int
     head_sha: str
+
+    def errand(self) -> Errand:
+        """What its longer lists are finished with, as a walk finishes its own."""
+        return Errand(
+            repository_id=self.repository_id,
+            full_name=self.full_name,
+            since=None,
+            until=None,
+            started_at=timezone.now(),
+            cursor="",
+            page_size=1,
+        )
 
 
 def due_installations() -> list[int]:

@@ -11,12 +11,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.utils import timezone
 
 from apps import watchdog
 from apps.activity.facts import evidence
 from apps.activity.record import record
-from apps.integrations.backfill.walking import Errand, Reader, Unanswered
+from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.walks.pull_request_debts import go_around, pay
 from apps.integrations.backfill.walks.pull_request_place import Place as WalkPlace
 from apps.integrations.drift.counting import count_drift
@@ -110,7 +109,7 @@ def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> s
         if time.monotonic() >= deadline_s:
             return TOO_LONG
         try:
-            found = pay(owed[0], place=WalkPlace(), errand=_errand(read.wanted), reader=reader)
+            found = pay(owed[0], place=WalkPlace(), errand=read.wanted.errand(), reader=reader)
         except WRONG_SHAPE as error:
             return describe(error)
         except Unanswered as unanswered:
@@ -128,18 +127,6 @@ def _record(read: Read, *, sync_id: int) -> None:
     with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         count_drift(read.found.facts, repository_sync_id=sync_id, source=source)
         record([evidence(source, read.found.facts)])
-
-
-def _errand(wanted: Wanted) -> Errand:
-    return Errand(
-        repository_id=wanted.repository_id,
-        full_name=wanted.full_name,
-        since=None,
-        until=None,
-        started_at=timezone.now(),
-        cursor="",
-        page_size=1,
-    )
 
 
 def those_stale(
