@@ -9,32 +9,14 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from apps.redaction import HIDDEN, redact
 from tformance.log_exceptions import PlainFailures, render
 
-HIDDEN = "[hidden]"
-SECRET_VALUES = re.compile(
-    r"""
-      gh[posur]_[A-Za-z0-9_]{8,}                                # tokens of GitHub's
-    | github_pat_[A-Za-z0-9_]{8,}
-    | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
-    | sha(?:1|256)=[0-9a-f]{8,}                                 # signatures
-    | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*      # JSON web tokens
-    | (?<=://)[^/\s:@]*:[^/\s@]+(?=@)                           # user:password in an address
-    | (?<=[Bb]earer\ )[^\s'",]+
-    | (?<=[Tt]oken\ )[0-9a-f]{40}
-    """,
-    re.VERBOSE | re.DOTALL,
-)
 SECRET_NAMES = re.compile(
     r"secret|password|passwd|authorization|cookie|private_key|api_key|fernet|signature|(^|_)token$", re.I
 )
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 KEPT_IN_TRACEBACKS = ("exception", "stack")
-
-
-def redact(text: str) -> str:
-    """The text without anything that looks like a secret."""
-    return SECRET_VALUES.sub(HIDDEN, text)
 
 
 @lru_cache(maxsize=1000)  # lines say the same few things about different deliveries
@@ -45,7 +27,7 @@ def is_secret(name: str) -> bool:
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A structlog processor: values that look like secrets, and values under names that say they are."""
-    return {name: HIDDEN if is_secret(name) else _redacted(value) for name, value in event.items()}
+    return {name: HIDDEN if is_secret(name) else redact_value(value) for name, value in event.items()}
 
 
 def escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -56,13 +38,14 @@ def escape_control_characters(_logger: WrappedLogger, _method: str, event: Event
     }
 
 
-def _redacted(value: Any) -> Any:
+def redact_value(value: Any) -> Any:
+    """Return the value without secrets, whatever is nested in it."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {key: HIDDEN if is_secret(str(key)) else _redacted(item) for key, item in value.items()}
+        return {key: HIDDEN if is_secret(str(key)) else redact_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_redacted(item) for item in value]
+        return [redact_value(item) for item in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     return redact(str(value))

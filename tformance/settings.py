@@ -227,5 +227,5 @@ UNFOLD = admin_settings.UNFOLD
 # --- Celery: the doorbell (tformance/broker.py says why each of these is as it is) ---------------------------------
 
 CELERY_BROKER_URL = REDIS_URL
-CELERY_RESULT_BACKEND = "django-db"  # for the one task that keeps its result; all others ignore theirs
+CELERY_RESULT_BACKEND = "tformance.results.RedactedResults"  # of the one task that keeps its result
 globals().update(broker.celery_settings(role=ROLE, var=TFORMANCE_VAR))

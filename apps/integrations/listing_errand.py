@@ -126,6 +126,7 @@ class Errand:
             self.hold()
             record([evidence(SOURCE, told)])
         if readable_installations().filter(pk=self.installation_id).exists():
+            self.access.forget_standing(self.installation_id)
             return True
         self.end_unread()
         return False

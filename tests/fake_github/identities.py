@@ -1,6 +1,8 @@
 """Who asks: the App by its JSON web token, or an installation by its token."""
 
+import json
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,8 +67,8 @@ class Identities:
         found = self.known(installation_id)
         if found.suspended_at:
             raise Refusal(403, "This installation has been suspended")
-        token = f"ghs_{secrets.token_hex(18)}"
         expires_at = self.clock() + LIFETIME_S
+        token = stateless_token(self.app_id, installation_id=installation_id, expires_at=expires_at)
         self._tokens[token] = (installation_id, expires_at)
         self.minted.append(installation_id)
         told: Json = {"token": token, "expires_at": moment(datetime.fromtimestamp(expires_at, UTC))}
@@ -80,6 +82,22 @@ class Identities:
     def revoke_all(self) -> None:
         """Every token that was handed out is worth nothing now."""
         self._tokens.clear()
+
+
+def stateless_token(app_id: int, *, installation_id: int, expires_at: float) -> str:
+    """Return a token as GitHub mints them since 2026: `ghs_APPID_JWT`, some 520 characters with dots and dashes."""
+    claims = {
+        "iss": "https://api.github.com",
+        "sub": str(installation_id),
+        "exp": int(expires_at),
+        "jti": secrets.token_hex(16),
+    }
+    parts = [_encoded({"alg": "RS256", "typ": "JWT"}), _encoded(claims), f"-{secrets.token_urlsafe(255)}"]
+    return f"ghs_{app_id}_{'.'.join(parts)}"
+
+
+def _encoded(part: Json) -> str:
+    return urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
 
 
 def bearer(asked: Asked) -> str:

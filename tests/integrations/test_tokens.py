@@ -108,6 +108,7 @@ def test_an_installation_that_is_gone_or_suspended_is_named_as_that(
 ) -> None:
     fake.world.suspend(ACME)
     assert (read(worker).kind, read(worker).standing) == (Kind.AUTH, Standing.SUSPENDED)
+    clock.wind(6)
     del fake.world.installations[ACME]
     assert (read(worker).kind, read(worker).standing) == (Kind.AUTH, Standing.REMOVED)
 

@@ -3,7 +3,11 @@
 from tests.mutations.edits import Mutation, mutation
 
 GITHUB = "apps/integrations/github"
-BUDGET, CLIENT, TOKENS = (f"tests/integrations/test_{name}.py" for name in ("budget", "client", "tokens"))
+BUDGET, CLIENT, TOKENS, REFUSALS, CLEAR = (
+    f"tests/integrations/test_{name}.py"
+    for name in ("budget", "client", "tokens", "token_refusals", "tokens_in_the_clear")
+)
+IN_THE_CLEAR = f"{CLEAR}::test_a_token_that_every_error_quotes_is_stored_and_shown_nowhere"
 
 IN_READING_GITHUB: tuple[Mutation, ...] = (
     mutation(
@@ -103,5 +107,54 @@ IN_READING_GITHUB: tuple[Mutation, ...] = (
         'return listed is None or not (listed["pageInfo"]["hasNextPage"] or listed.get("has_lost"))',
         "return True",
         test="tests/integrations/test_both_roads.py::test_a_list_that_goes_on_is_never_called_complete",
+    ),
+    mutation(
+        "a refused token is a fact of the installation",
+        f"{GITHUB}/access.py",
+        "        refusal = self.refusals.find(installation_id)\n        if refusal is None:\n",
+        "        refusal = self.refusals.find(installation_id)\n        if True:\n",
+        test=f"{REFUSALS}::test_forty_eight_jobs_of_an_installation_ask_no_more_than_one_does",
+    ),
+    mutation(
+        "one job tries a refused token again for all",
+        f"{GITHUB}/token_refusals.py",
+        "return bool(self.redis.set(_name_of_attempt(installation_id), 1, nx=True, ex=TRYING_S))",
+        "return True",
+        test=f"{REFUSALS}::test_a_job_that_dies_while_it_tries_again_holds_the_others_up_for_a_minute",
+    ),
+    mutation(
+        "the waits for a token become longer",
+        f"{GITHUB}/token_refusals.py",
+        "2 ** (min(attempts, 16) - 1)",
+        "1",
+        test=f"{REFUSALS}::test_each_refusal_in_a_row_doubles_the_wait_up_to_a_quarter_of_an_hour",
+    ),
+    mutation(
+        "a token is hidden beyond its first dot",
+        "apps/redaction.py",
+        r"gh[a-z]_[A-Za-z0-9_.\-]{8,}",
+        r"gh[a-z]_[A-Za-z0-9_]{8,}",
+        test="tests/runtime/test_logs.py::test_no_part_of_a_token_of_the_new_form_is_left_wherever_it_stands",
+    ),
+    mutation(
+        "GitHub's words are kept without tokens",
+        f"{GITHUB}/verdicts.py",
+        "return redact(message)[:LONGEST_MESSAGE]",
+        "return message[:LONGEST_MESSAGE]",
+        test=IN_THE_CLEAR,
+    ),
+    mutation(
+        "errors of deliveries are kept without tokens",
+        "apps/webhooks/processing/verdicts.py",
+        'text = redact(f"{type(error).__name__}: {message}")[:LONGEST_ERROR]',
+        'text = f"{type(error).__name__}: {message}"[:LONGEST_ERROR]',
+        test=IN_THE_CLEAR,
+    ),
+    mutation(
+        "results of tasks are kept without tokens",
+        "tformance/results.py",
+        "shown = redact_value(result) if status in states.EXCEPTION_STATES else result",
+        "shown = result",
+        test=IN_THE_CLEAR,
     ),
 )

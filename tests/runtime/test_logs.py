@@ -11,9 +11,12 @@ import pytest
 import structlog
 from structlog.typing import EventDict
 
-from tformance.log_format import HIDDEN, escape_control_characters, hide_secrets, logging_configuration, redact
+from apps.redaction import HIDDEN, redact
+from tests.fake_github.identities import stateless_token
+from tformance.log_format import escape_control_characters, hide_secrets, logging_configuration
 
 TOKEN = "ghs_" + "a1B2" * 9
+NEW_TOKEN = stateless_token(412233, installation_id=7, expires_at=1_800_000_000)
 
 
 def event_of(**event: object) -> EventDict:
@@ -24,6 +27,7 @@ def event_of(**event: object) -> EventDict:
     "secret",
     [
         TOKEN,
+        NEW_TOKEN,
         "github_pat_11ABCDEFG0123456789_abcdef",
         "sha256=" + "0f" * 32,
         "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxIn0.c2lnbmF0dXJl",
@@ -34,6 +38,34 @@ def event_of(**event: object) -> EventDict:
 def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(secret: str) -> None:
     assert redact(f"before {secret} after").startswith(f"before {HIDDEN}")
     assert secret not in json.dumps(event_of(event=f"got {secret}", nested={"list": [secret]}))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{token}",
+        "Bearer {token}",
+        "bearer {token}",
+        "token {token}",
+        "Authorization: token {token}",
+        "https://x-access-token:{token}@github.com/acme/api.git",
+        "https://api.github.com/?access_token={token}&page=2",
+        "token='{token}', other",
+        '{{"token": "{token}"}}',
+        "({token})",
+        "{token}.",
+        "\n{token}\n",
+    ],
+)
+def test_no_part_of_a_token_of_the_new_form_is_left_wherever_it_stands(written: str) -> None:
+    shown = redact(written.format(token=NEW_TOKEN))
+    assert HIDDEN in shown
+    assert not [part for part in NEW_TOKEN.split(".") if part[:12] in shown or part[-12:] in shown]
+
+
+def test_a_token_of_the_new_form_that_was_cut_off_is_hidden_too() -> None:
+    for length in range(12, len(NEW_TOKEN)):
+        assert redact(f"said {NEW_TOKEN[:length]}") == f"said {HIDDEN}"
 
 
 def test_passwords_in_addresses_are_hidden() -> None:

@@ -10,7 +10,7 @@ from django.db import connection
 from apps import watchdog
 from apps.integrations.backfill.claiming import Claimed, LostClaim
 from apps.integrations.backfill.keeping import learned
-from apps.integrations.backfill.outcomes import BLOCKED, BUSY, SPENT, Fail, GoOn, Settled, StartOver, TryAgain, Wait
+from apps.integrations.backfill.outcomes import BUSY, FOR_ALL, SPENT, Fail, GoOn, Settled, StartOver, TryAgain, Wait
 from apps.integrations.backfill.walking import Reader
 from apps.integrations.backfill.words import storable
 from apps.integrations.models import Backfill
@@ -18,13 +18,14 @@ from apps.integrations.models import Backfill
 LONGEST_WAIT_S = 6.0
 logger = logging.getLogger(__name__)
 
-# What GitHub told one walk holds for others: those of the same stream ask for the same, a secondary limit is for all.
+# What GitHub told one walk holds for others: those of the same stream ask for the same, a secondary limit
+# and a refused token are for all.
 _PUT_OFF_ALIKE = """
 UPDATE integrations_backfill
 SET not_before = statement_timestamp() + make_interval(secs => %(seconds)s), reason = %(reason)s
 WHERE id IN (
     SELECT id FROM integrations_backfill
-    WHERE installation_id = %(installation)s AND state = 'waiting' AND (stream = %(stream)s OR %(reason)s = 'blocked')
+    WHERE installation_id = %(installation)s AND state = 'waiting' AND (stream = %(stream)s OR %(is_for_all)s)
       AND not_before < statement_timestamp() + make_interval(secs => %(seconds)s)
     FOR UPDATE SKIP LOCKED
 )
@@ -60,10 +61,10 @@ _AT_THE_TOP: dict[str, Any] = {"cursor": "", "started_at": None, "items": 0, "pa
 
 
 def _wait(claimed: Claimed, *, seconds: float, reason: str, words: str, cost: dict[str, Any]) -> int:
-    error = {} if reason in {"", BUSY, SPENT, BLOCKED} else {"error": storable(words)}
+    error = {} if reason in {"", BUSY, SPENT, *FOR_ALL} else {"error": storable(words)}
     changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **cost, **error)
-    if changed and reason in {SPENT, BLOCKED} and not claimed.progress.steps_over:
-        _put_off_alike(claimed, {"seconds": seconds, "reason": reason})
+    if changed and reason in {SPENT, *FOR_ALL} and not claimed.progress.steps_over:
+        _put_off_alike(claimed, {"seconds": seconds, "reason": reason, "is_for_all": reason in FOR_ALL})
     return changed
 
 

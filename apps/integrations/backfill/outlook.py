@@ -75,6 +75,10 @@ WAITS: Told = {
     "busy": ("Others of its installation have their turn.", ""),
     "spent": ("GitHub's hourly limit is spent, but for what is kept for live work.", ""),
     "blocked": ("GitHub asked us to slow down.", ""),
+    "token_refused": (
+        "GitHub refuses the installation's token, or gives none; one job tries again for all, each time later.",
+        "`manage.py doctor` shows GitHub's words.",
+    ),
     "unanswered": ("GitHub did not answer; it is asked again, each time a little later.", ""),
     "timed_out": ("A page took too long; it is asked for again.", ""),
     "gone": ("GitHub says that the repository is not there; it is asked again.", ""),

@@ -30,6 +30,7 @@ WORDS = {
     "spent": "limit is spent",
     "blocked": "GitHub: slow down",
     "busy": "its turn",
+    "token_refused": "token refused",
 }
 """Why a walk waits, where the one word that its row keeps would be too short."""
 

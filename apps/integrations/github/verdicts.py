@@ -12,6 +12,7 @@ from typing import Any
 
 from apps.integrations.github.limits import number, resets_in_s, retry_after_s
 from apps.integrations.github.null_nodes import Path, has_unexplained_null
+from apps.redaction import redact
 
 
 class Kind(enum.Enum):
@@ -210,7 +211,7 @@ def _errors(document: Mapping[str, Any]) -> Iterable[GraphQLError]:
             yield GraphQLError(
                 type=_type_of(error),
                 path=tuple(path) if isinstance(path, list) else (),
-                message=str(error.get("message") or "")[:LONGEST_MESSAGE],
+                message=redact(str(error.get("message") or ""))[:LONGEST_MESSAGE],
             )
 
 
@@ -222,6 +223,6 @@ def _type_of(error: Mapping[str, Any]) -> str:
 
 
 def message_of(document: Any) -> str:
-    """GitHub's own words for what went wrong."""
+    """Return GitHub's own words for what went wrong; a proxy's may quote the token that was sent."""
     message = document.get("message") if isinstance(document, Mapping) else None
-    return message[:LONGEST_MESSAGE] if isinstance(message, str) else ""
+    return redact(message)[:LONGEST_MESSAGE] if isinstance(message, str) else ""

@@ -16,6 +16,7 @@ from apps.integrations.github.budget import Priority, Purpose, RateBudget
 from apps.integrations.github.client import GitHubClient, Patience
 from apps.integrations.github.credentials import AppCredentials, NoCredentials, app_credentials, is_signing_key
 from apps.integrations.github.shared_memory import shared_memory
+from apps.integrations.github.token_refusals import TOKEN_REFUSED
 from apps.integrations.github.tokens import TokenCache
 from apps.integrations.github.verdicts import Kind
 from apps.monitoring.doctor.checks import Check, Stopped, unchecked, warning, wrong
@@ -66,6 +67,8 @@ def why_not(answer: Answer) -> str:
     """Why there is no answer to go by, in words."""
     if answer.kind in LIMITED:
         until = f" until {datetime.fromtimestamp(answer.not_before, UTC):%H:%M} UTC" if answer.not_before else ""
+        if answer.verdict.message == TOKEN_REFUSED:
+            return f"GitHub refuses the installation's token, or gives none; nobody asks again{until}."
         return f"A rate limit holds us back{until}."
     if answer.kind in SILENT:
         return f"GitHub does not answer ({answer.verdict.message})."

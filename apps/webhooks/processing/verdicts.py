@@ -11,6 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from apps.activity.facts import Fact
 from apps.database_errors import is_of_database, words_of
+from apps.redaction import redact
 from apps.webhooks.door.routing import Routing
 from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
 from apps.webhooks.models import Delivery
@@ -57,7 +58,7 @@ def describe(error: BaseException) -> str:
     Of what the server says only the main line, or less: its details show the contents of rows.
     """
     message = words_of(error) if is_of_database(error) else str(error)
-    text = f"{type(error).__name__}: {message}"[:LONGEST_ERROR]
+    text = redact(f"{type(error).__name__}: {message}")[:LONGEST_ERROR]
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
@@ -122,7 +123,7 @@ def _quarantined(claimed: Claimed, error: UnusablePayload, *, document: Document
         claimed=claimed,
         state=Delivery.State.QUARANTINED,
         reason=error.reason,
-        error=error.detail[:LONGEST_ERROR],
+        error=redact(error.detail)[:LONGEST_ERROR],
         routing=read_routing(document.payload) if document else None,
         is_sanitised=document.is_sanitised if document else False,
     )

@@ -10,7 +10,7 @@ from django.db import Error
 from apps import watchdog
 from apps.database_errors import blames_the_server
 from apps.integrations.backfill.outcomes import (
-    BLOCKED,
+    FOR_ALL,
     REFUSED_S,
     SPENT,
     Fail,
@@ -96,7 +96,7 @@ def follow(follows: Follows, *, batch: Sequence[Claimed], installation_id: int) 
                 error=storable(follows.words),
                 attempts=follows.attempts,
             )
-            if follows.reason in {SPENT, BLOCKED}:
+            if follows.reason in {SPENT, *FOR_ALL}:
                 put_off_alike(follows, installation_id=installation_id)
     told = {"installation": installation_id, "reason": follows.reason, "is_failure": follows.is_failure}
     logger.info("repositories_not_probed", extra=told)
