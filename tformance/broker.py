@@ -35,7 +35,7 @@ ROUTES = (
         ("apps.integrations.tasks.sync_all*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.sync_github*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.schedule*", {"queue": "maintenance"}),
-        ("apps.integrations.tasks.team*", {"queue": "maintenance"}),
+        ("apps.integrations.tasks.on_*", {"queue": "maintenance"}),
         ("apps.integrations.*", {"queue": "backfill"}),
         ("*", {"queue": "maintenance"}),
     ],

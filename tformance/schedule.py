@@ -29,6 +29,11 @@ def daily(task: str, *, hour: int, minute: int = 0, soft_limit_s: int = WHILE_S)
     return _entry(task, when=when, seconds=DAY, soft_limit_s=soft_limit_s)
 
 
+def hourly(task: str, *, minutes: str, times: int = 1) -> dict[str, Any]:
+    """An entry for some minutes of each hour, so many times an hour."""
+    return _entry(task, when=crontab(minute=minutes), seconds=HOUR // times, soft_limit_s=WHILE_S)
+
+
 def _entry(task: str, *, when: BaseSchedule, seconds: int, soft_limit_s: int) -> dict[str, Any]:
     limits = {"soft_time_limit": soft_limit_s, "time_limit": soft_limit_s + GRACE_S}
     return {"task": task, "schedule": when, "options": {"expires": seconds, **limits}}
@@ -48,10 +53,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "resume-sweep": every(MINUTE, "apps.integrations.tasks.resume_sweep", soft_limit_s=MOMENT_S),
     # Repositories of a run wait in the database too: for a limit, a recovery, the end of their walks.
     "resume-syncs": every(30 * SECOND, "apps.integrations.tasks.resume_syncs", soft_limit_s=MOMENT_S),
-    "check-status": every(15 * MINUTE, "apps.monitoring.tasks.check_status"),
-    "update-metrics": every(HOUR, "apps.metrics.tasks.update_metrics"),
+    "daily-github-sync": daily("apps.integrations.tasks.sync_all_github_data", hour=2),
+    "hourly-metrics-update": hourly("apps.metrics.tasks.update_metrics", minutes="0"),
+    "frequent-check": hourly("apps.monitoring.tasks.check_status", minutes="*/15", times=4),
     "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
-    # Which period is due is decided by the database's clock: this may come late, twice, or from three beats at once.
+    # Makes up, once, for a night that no beat saw. The database's clock decides which period is due: this may come
+    # late, twice, or from three beats at once.
     "open-due-syncs": every(MINUTE, "apps.integrations.tasks.open_due_syncs", soft_limit_s=MOMENT_S),
     "conclude-syncs": every(15 * SECOND, "apps.integrations.tasks.conclude_syncs", soft_limit_s=MOMENT_S),
     "prune-syncs": daily("apps.integrations.tasks.prune_syncs", hour=3, minute=30),

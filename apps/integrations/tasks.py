@@ -112,7 +112,7 @@ def sync_repository(repo_id: int, sync_id: str) -> None:
 
 @shared_task(name="apps.integrations.tasks.open_due_syncs", ignore_result=True)
 def open_due_syncs() -> int:
-    """Open the runs that are due, the night's and those of hourly teams, and ring; beat runs it every minute."""
+    """Open the night that is due and the next run of each hourly team; beat runs it every minute."""
     opening.open_due(now=opening.database_time())
     return runs_bell.ring_for_due()
 
@@ -125,15 +125,31 @@ def conclude_syncs() -> int:
 
 @shared_task(name="apps.integrations.tasks.sync_all_github_data", ignore_result=True)
 def sync_all_github_data(sync_id: str | None = None) -> bool:
-    """Claim a run, if none is named the night that is due, and ring for each team in it; whether it was ours."""
+    """Claim a run, if none is named the night that is due, and notify workers of each team in it.
+
+    Beat runs it at 02:00 UTC (`daily-github-sync`); a night that no beat saw is opened by `open_due_syncs`. Returns
+    whether this call claimed the run: any number of calls at once make one run.
+    """
     if not has_credentials():
         return False
     return spreading.spread(sync_id or opening.open_night(now=opening.database_time()))
 
 
-@shared_task(name="apps.integrations.tasks.sync_github_data", ignore_result=True)
-def sync_github_data(team_id: int, sync_id: str | None = None) -> bool:
-    """Have what a team tracks compared, in the run that is named or in one of its own; whether that was left to do."""
+@shared_task(
+    bind=True,
+    name="apps.integrations.tasks.sync_github_data",
+    ignore_result=True,
+    # GitHub's errors and limits never come here: they wait in the rows of repositories.
+    autoretry_for=(ConnectionError, TimeoutError),
+    retry_backoff=True,
+    retry_backoff_max=30,
+    max_retries=3,
+)
+def sync_github_data(self: Any, team_id: int, sync_id: str | None = None) -> bool:
+    """Have what a team tracks compared, in the run that is named or in one of its own; whether that was left to do.
+
+    Anything that fails all the same is repeated by `open_due_syncs`, since the team's part stays unfinished.
+    """
     if not has_credentials():
         return False
     run = sync_id or starting.start_for_team(team_id).sync.sync_id
@@ -142,11 +158,12 @@ def sync_github_data(team_id: int, sync_id: str | None = None) -> bool:
 
 
 @shared_task(name="apps.integrations.tasks.schedule_team_sync", ignore_result=True)
-def schedule_team_sync(team_id: int) -> str:
-    """Start a run for one team now, unless one is unfinished; its sync_id."""
-    started = starting.start_for_team(team_id)
-    runs_bell.ring_for_run(started.sync)
-    return started.sync.sync_id
+def schedule_team_sync(team_id: int) -> str | None:
+    """Have a team compared as often as its `sync_frequency` says; return the sync_id of its next run.
+
+    hourly: the next full hour; daily: the next night; off: nothing, and None. To compare now, use `sync_github_data`.
+    """
+    return opening.schedule_team(team_id, now=opening.database_time())
 
 
 @shared_task(name="apps.integrations.tasks.conclude_team_sync", ignore_result=True, throws=(TeamSyncFailed,))
@@ -155,15 +172,15 @@ def conclude_team_sync(team_sync_id: int) -> None:
     verdicts.require_success(team_sync_id)
 
 
-@shared_task(name="apps.integrations.tasks.team_sync_succeeded", ignore_result=True)
-def team_sync_succeeded(team_sync_id: int) -> bool:
-    """The `on_success` callback (`link`) of conclude_team_sync."""
+@shared_task(name="apps.integrations.tasks.on_success", ignore_result=True)
+def on_success(team_sync_id: int) -> bool:
+    """Write into the team's row that all of it was compared: the callback (`link`) of conclude_team_sync."""
     return verdicts.tell_success(team_sync_id)
 
 
-@shared_task(name="apps.integrations.tasks.team_sync_failed", ignore_result=True)
-def team_sync_failed(team_sync_id: int) -> bool:
-    """The `on_failure` callback (`link_error`) of conclude_team_sync."""
+@shared_task(name="apps.integrations.tasks.on_failure", ignore_result=True)
+def on_failure(team_sync_id: int) -> bool:
+    """Write into the team's row what could not be compared: the callback (`link_error`) of conclude_team_sync."""
     return verdicts.tell_failure(team_sync_id)
 
 

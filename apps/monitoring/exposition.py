@@ -54,7 +54,7 @@ def looking_after() -> Iterator[Metric]:
     for problem in last.problems if last else ():
         problems.add_metric([problem], 1)
     yield problems
-    nights = SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY, status=SyncLog.Status.SUCCEEDED)
+    nights = SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY, status=SyncLog.Status.COMPLETED)
     for name, words, rows in (
         ("tformance_night_age_seconds", "Since the last night that succeeded ended", nights),
         ("tformance_sweep_age_seconds", "Since GitHub's log was last walked whole", DeliverySweep.objects.all()),

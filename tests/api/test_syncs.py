@@ -20,7 +20,7 @@ def night(cast: Cast) -> SyncLog:
         github_id=API, defaults={"full_name": "acme/api", "owner": cast.teams["acme"].account}
     )
     run = make_sync("nightly:2026-03-02", API, SECRETS, scope="nightly")
-    for slug, status in (("acme", "succeeded"), ("umbrella", "failed")):
+    for slug, status in (("acme", "success"), ("umbrella", "failed")):
         error = "umbrella/secrets (no)" if status == "failed" else ""
         about: dict[str, Any] = {"status": status, "error": error, "finished_at": timezone.now()}
         TeamSync.objects.create(sync=run, team=cast.teams[slug], **about)
@@ -35,7 +35,7 @@ def night(cast: Cast) -> SyncLog:
 def test_a_run_shows_how_ones_own_teams_fared(cast: Cast, night: SyncLog) -> None:
     [told] = cast.client(cast.viewer).get(LIST).json()["results"]
     assert (told["sync_id"], told["cause"], told["status"]) == ("nightly:2026-03-02", "nightly", "failed")
-    assert [(part["team"], part["status"], part["error"]) for part in told["teams"]] == [("acme", "succeeded", "")]
+    assert [(part["team"], part["status"], part["error"]) for part in told["teams"]] == [("acme", "success", "")]
     assert told["repositories"] == {"waiting": 0, "running": 0, "walking": 0, "done": 1, "failed": 0}
     assert "umbrella" not in str(told)
 

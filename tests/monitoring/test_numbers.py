@@ -40,7 +40,7 @@ def test_the_drift_of_the_last_run_that_is_over() -> None:
     Repository.objects.create(github_id=API, full_name="acme/api")
     make_drift(missing=9)
     over = make_drift(checked=50, missing=2)
-    SyncLog.objects.update(status="succeeded", finished_at=timezone.now())
+    SyncLog.objects.update(status="completed", finished_at=timezone.now())
     make_drift(missing=7)
     text = Client().get("/metrics").content.decode()
     assert value_of(text, 'tformance_drift{count="missing",stream="pull_requests"}') == over.missing
@@ -50,7 +50,7 @@ def test_the_drift_of_the_last_run_that_is_over() -> None:
 def test_what_somebody_may_want_to_be_woken_for() -> None:
     StatusCheck.objects.create(problems=["deliveries_wait"])
     hour = timezone.now() - timedelta(hours=1)
-    SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="succeeded", finished_at=hour)
+    SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="completed", finished_at=hour)
     text = Client().get("/metrics").content.decode()
     assert value_of(text, 'tformance_problem{problem="deliveries_wait"}') == 1
     assert 3600 <= value_of(text, "tformance_night_age_seconds") < 3700

@@ -17,7 +17,8 @@ COLOURS = {
     "running": "info",
     "walking": "info",
     "done": "success",
-    "succeeded": "success",
+    "completed": "success",
+    "success": "success",
     "failed": "danger",
 }
 

@@ -16,6 +16,7 @@ from apps.activity.models import Installation, Repository
 from apps.integrations.admin.forms import MOST_CHOSEN
 from apps.integrations.github.credentials import has_credentials
 from apps.integrations.reconciliation.runs.bell import ring_for_run
+from apps.integrations.reconciliation.runs.opening import database_time, schedule_team
 from apps.integrations.reconciliation.runs.starting import start_for_team
 from apps.metrics.admin import CompleteRepositoryAdmin, CompleteTeamAdmin
 from apps.teams.models import Team
@@ -77,6 +78,11 @@ class TeamWithHistoryAdmin(HasHistory, CompleteTeamAdmin):
 
     def has_reconciliation_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("integrations.add_synclog")
+
+    def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "sync_frequency" in form.changed_data:
+            schedule_team(obj.pk, now=database_time())
 
     @admin.action(description="Reconcile now", permissions=["reconciliation"])
     def reconcile_now(self, request: HttpRequest, queryset: QuerySet[Team]) -> None:

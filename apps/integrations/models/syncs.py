@@ -69,9 +69,9 @@ class SyncLog(models.Model):
         MANUAL = "manual"
 
     class Status(models.TextChoices):
-        WAITING = "waiting"  # for a worker, due at `not_before`
+        WAITING = "waiting"  # for a worker, from `not_before` on
         RUNNING = "running"  # its repositories are being compared
-        SUCCEEDED = "succeeded"
+        COMPLETED = "completed"
         FAILED = "failed"  # of at least one repository not everything could be compared
 
     UNFINISHED: ClassVar = (Status.WAITING, Status.RUNNING)
@@ -108,7 +108,7 @@ class SyncLog(models.Model):
                 name="a_scope_has_one_unfinished_sync",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=["succeeded", "failed"], finished_at__isnull=False)
+                condition=Q(status__in=["completed", "failed"], finished_at__isnull=False)
                 | Q(status__in=["waiting", "running"], finished_at=None),
                 name="a_sync_is_finished_exactly_in_its_last_states",
             ),

@@ -16,7 +16,7 @@ class TeamSync(models.Model):
     class Status(models.TextChoices):
         WAITING = "waiting"  # its repositories have no rows in the run yet
         RUNNING = "running"  # they have; or there is an `error` that says why they will not
-        SUCCEEDED = "succeeded"
+        SUCCESS = "success"
         FAILED = "failed"
 
     UNFINISHED: ClassVar = (Status.WAITING, Status.RUNNING)
@@ -37,7 +37,7 @@ class TeamSync(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["sync", "team"], name="a_team_has_one_part_in_a_sync"),
             models.CheckConstraint(
-                condition=Q(status__in=["succeeded", "failed"], finished_at__isnull=False)
+                condition=Q(status__in=["success", "failed"], finished_at__isnull=False)
                 | Q(status__in=["waiting", "running"], finished_at=None),
                 name="a_team_sync_is_finished_exactly_in_its_last_states",
             ),

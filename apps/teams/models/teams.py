@@ -65,7 +65,7 @@ class Team(MarksChange):
     class SyncStatus(models.TextChoices):
         NEVER = "never"
         RUNNING = "running"
-        SUCCEEDED = "succeeded"
+        SUCCESS = "success"
         FAILED = "failed"
 
     name = models.CharField(max_length=200)

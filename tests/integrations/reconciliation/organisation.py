@@ -87,7 +87,7 @@ def reconcile(meanwhile: Callable[[], None] | None = None) -> SyncLog:
     call_command("reconcile", "--all")
     work_off(meanwhile=meanwhile)
     run = SyncLog.objects.latest("pk")
-    assert run.status == SyncLog.Status.SUCCEEDED
+    assert run.status == SyncLog.Status.COMPLETED
     return run
 
 

@@ -46,7 +46,7 @@ def deleted() -> int:
 def test_a_mass_fails_the_run_and_is_marked_once_somebody_says_that_it_is_true(delete_most: Callable[[], None]) -> None:
     call_command("reconcile", "--all")
     work_off()
-    assert SyncLog.objects.get().status == SyncLog.Status.SUCCEEDED
+    assert SyncLog.objects.get().status == SyncLog.Status.COMPLETED
     delete_most()
     call_command("reconcile", "--all")
     work_off()
@@ -59,7 +59,7 @@ def test_a_mass_fails_the_run_and_is_marked_once_somebody_says_that_it_is_true(d
     assert deleted() == 20
     latest = SyncLog.objects.first()
     assert latest is not None
-    assert latest.status == SyncLog.Status.SUCCEEDED
+    assert latest.status == SyncLog.Status.COMPLETED
 
 
 def test_whoever_believes_names_the_repository(hub: FakeGitHub) -> None:

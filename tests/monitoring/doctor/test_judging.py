@@ -135,7 +135,7 @@ def test_the_watch(about: dict[str, Any], verdict: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "hours", "verdict"),
-    [("succeeded", 3, "ok"), ("running", 1, "ok"), ("failed", 3, "warning"), ("succeeded", 27, "warning")],
+    [("completed", 3, "ok"), ("running", 1, "ok"), ("failed", 3, "warning"), ("completed", 27, "warning")],
 )
 def test_the_nightly_run(status: str, hours: int, verdict: str) -> None:
     run = SyncLog(sync_id="nightly:2026-03-02", status=status, created_at=NOW - timedelta(hours=hours))

@@ -18,8 +18,8 @@ ALL_TASK = "apps.integrations.tasks.sync_all_github_data"
 TEAM_TASK = "apps.integrations.tasks.sync_github_data"
 REPOSITORIES_TASK = "apps.integrations.tasks.resume_syncs"
 CONCLUDE_TASK = "apps.integrations.tasks.conclude_team_sync"
-SUCCEEDED_TASK = "apps.integrations.tasks.team_sync_succeeded"
-FAILED_TASK = "apps.integrations.tasks.team_sync_failed"
+SUCCESS_TASK = "apps.integrations.tasks.on_success"
+FAILURE_TASK = "apps.integrations.tasks.on_failure"
 EXPIRES_S = 60
 """After a minute the next message is there."""
 AGAIN = timedelta(seconds=EXPIRES_S)
@@ -56,8 +56,8 @@ def ring_for_verdicts(part_ids: list[int]) -> int:
         _message(
             CONCLUDE_TASK,
             part_id,
-            link=current_app.signature(SUCCEEDED_TASK, args=(part_id,), immutable=True),
-            link_error=current_app.signature(FAILED_TASK, args=(part_id,), immutable=True),
+            link=current_app.signature(SUCCESS_TASK, args=(part_id,), immutable=True),
+            link_error=current_app.signature(FAILURE_TASK, args=(part_id,), immutable=True),
         )
         for part_id in part_ids
     )

@@ -34,7 +34,7 @@ RETURNING id
 # Counts and no names: a run holds repositories of teams that know nothing of each other.
 _END = """
 UPDATE integrations_synclog sync
-SET status = CASE WHEN failed.repositories + failed.teams > 0 OR sync.error <> '' THEN 'failed' ELSE 'succeeded' END,
+SET status = CASE WHEN failed.repositories + failed.teams > 0 OR sync.error <> '' THEN 'failed' ELSE 'completed' END,
     error = CASE WHEN failed.repositories > 0
         THEN failed.repositories || ' of ' || failed.of_repositories || ' repositories could not be compared.'
         WHEN failed.teams > 0 THEN 'Of ' || failed.teams || ' teams no repository could be compared.'
@@ -89,7 +89,7 @@ def end_runs() -> int:
 
 def give_up_old() -> int:
     """Fail whatever is unfinished in runs that have taken a day, so that the next may begin; how many runs."""
-    old = SyncLog.objects.unfinished().filter(created_at__lt=Now() - LONGEST)
+    old = SyncLog.objects.unfinished().filter(not_before__lt=Now() - LONGEST)
     given_up = 0
     for sync in old.order_by("pk"):
         with transaction.atomic():

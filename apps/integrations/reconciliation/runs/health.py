@@ -33,15 +33,15 @@ def _late_night() -> dict[str, str]:
 def _without_success_since() -> datetime | None:
     """When the last night succeeded, else when the first was to; None where there is nobody to compare for."""
     nights = SyncLog.objects.filter(scope=NIGHTLY)
-    last = nights.filter(status=SyncLog.Status.SUCCEEDED).order_by("-pk").values_list("finished_at", flat=True).first()
+    last = nights.filter(status=SyncLog.Status.COMPLETED).order_by("-pk").values_list("finished_at", flat=True).first()
     begun = nights.aggregate(first=Min("created_at"))["first"]
     teams: datetime | None = synced_teams().aggregate(first=Min("created_at"))["first"]
     return (last or begun or teams) if teams is not None else None
 
 
 def _stuck_runs() -> dict[str, str]:
-    is_untouched = Q(is_spread=False, created_at__lt=Now() - UNTOUCHED)
-    stuck = SyncLog.objects.unfinished().filter(is_untouched | Q(created_at__lt=Now() - STUCK))
+    is_untouched = Q(is_spread=False, not_before__lt=Now() - UNTOUCHED)
+    stuck = SyncLog.objects.unfinished().filter(is_untouched | Q(not_before__lt=Now() - STUCK))
     names = list(stuck.order_by("pk").values_list("sync_id", flat=True)[:3])
     if not names:
         return {}

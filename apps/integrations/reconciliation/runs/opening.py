@@ -1,4 +1,8 @@
-"""Opening the runs of periods: a row per period, however many beats ask for it, and whoever missed it."""
+"""Open the runs of periods: one row per period, however many beats ask for it.
+
+The night is opened when it has begun, and the run of an hourly team while the hour before it passes. A row that is due
+stays due until a worker claims it, so a period that everybody missed is made up once.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -8,7 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from apps.integrations.github.credentials import has_credentials
 from apps.integrations.models import SyncLog, TeamSync
-from apps.integrations.reconciliation.runs.periods import Period, due_hour, due_night, is_of_night
+from apps.integrations.reconciliation.runs.periods import Period, due_night, is_of_night, next_hour, next_night
 from apps.integrations.reconciliation.runs.scopes import NIGHTLY, of_team
 from apps.teams.models import Team
 
@@ -22,13 +26,27 @@ def database_time() -> datetime:
 
 
 def open_due(*, now: datetime) -> int:
-    """Give every period that is due its row; how many are new. None is, while GitHub cannot be asked.
+    """Create the run of the night that is due and the next run of each hourly team; return how many are new.
 
-    The night waits while an earlier one is unfinished, as does a team's hour: nothing is compared twice at once.
+    Creates none without credentials, no night while an earlier one is unfinished, and none for a team that takes part
+    in an unfinished run.
     """
     if not has_credentials():
         return 0
-    return _insert(_night(due_night(now))) + _insert(_hours(due_hour(now)))
+    return _insert(_night(due_night(now))) + _insert(_next_runs_of_hourly_teams(now))
+
+
+def schedule_team(team_id: int, *, now: datetime) -> str | None:
+    """Have a team compared as often as its frequency says; return the sync_id of its next run.
+
+    Hourly: the next full hour, whose run is created here, or the night where that begins in this hour. Daily: the next
+    night, which is opened when it begins. None for a team that is off or not approved. Team.DoesNotExist if there is
+    no such team.
+    """
+    run = _next_run(Team.objects.get(pk=team_id), now=now)
+    if run is not None and run.cause == SyncLog.Cause.SCHEDULED and has_credentials():
+        _insert([run])
+    return run.sync_id if run is not None else None
 
 
 def open_night(*, now: datetime) -> str:
@@ -54,22 +72,31 @@ def _row_of(night: Period) -> SyncLog:
     return SyncLog(sync_id=f"nightly:{night.key}", cause=SyncLog.Cause.NIGHTLY, scope=NIGHTLY)
 
 
-def _hours(hour: Period) -> Iterator[SyncLog]:
-    """A run for each hourly team that takes part in none."""
+def _next_runs_of_hourly_teams(now: datetime) -> Iterator[SyncLog]:
     being_spread = SyncLog.objects.unfinished().filter(scope=NIGHTLY, is_spread=False)
-    if is_of_night(hour) or being_spread.exists():
+    if being_spread.exists():
         return
     taking_part = TeamSync.objects.filter(team=OuterRef("pk"), status__in=TeamSync.UNFINISHED)
-    hourly = synced_teams().filter(
-        ~Exists(taking_part), sync_frequency=Team.SyncFrequency.HOURLY, created_at__lte=hour.due_at
+    for team in synced_teams().filter(~Exists(taking_part), sync_frequency=Team.SyncFrequency.HOURLY):
+        run = _next_run(team, now=now)
+        if run is not None and run.cause == SyncLog.Cause.SCHEDULED:
+            yield run
+
+
+def _next_run(team: Team, *, now: datetime) -> SyncLog | None:
+    """Return the next run that the team takes part in by itself, not stored; None while there is none."""
+    if not team.is_approved or team.sync_frequency == Team.SyncFrequency.OFF:
+        return None
+    hour = next_hour(now)
+    if team.sync_frequency == Team.SyncFrequency.DAILY or is_of_night(hour):
+        return _row_of(next_night(now))
+    return SyncLog(
+        sync_id=f"team:{team.slug}:{hour.key}",
+        cause=SyncLog.Cause.SCHEDULED,
+        scope=str(of_team(team.pk)),
+        team_id=team.pk,
+        not_before=hour.due_at,
     )
-    for team_id, slug in hourly.values_list("pk", "slug"):
-        yield SyncLog(
-            sync_id=f"team:{slug}:{hour.key}",
-            cause=SyncLog.Cause.SCHEDULED,
-            scope=str(of_team(team_id)),
-            team_id=team_id,
-        )
 
 
 def _insert(rows: Iterable[SyncLog]) -> int:

@@ -34,6 +34,16 @@ def due_hour(now: datetime) -> Period:
     return Period(f"{due_at:%Y-%m-%dT%H}", due_at)
 
 
+def next_night(now: datetime) -> Period:
+    """The next night that begins."""
+    return due_night(now + timedelta(days=1))
+
+
+def next_hour(now: datetime) -> Period:
+    """The next full hour, UTC."""
+    return due_hour(now + timedelta(hours=1))
+
+
 def is_of_night(hour: Period) -> bool:
     """Whether the night begins in this hour: it compares whatever the hour would."""
     return due_night(hour.due_at).due_at == hour.due_at

@@ -21,7 +21,7 @@ WORDS = {
     "failed": "failed",
     "done": "done",
 }
-STYLES = {"succeeded": "green", "failed": "bold red", "running": "yellow"}
+STYLES = {"completed": "green", "failed": "bold red", "running": "yellow"}
 MOST_NAMED = 20
 
 

@@ -46,7 +46,7 @@ def spread(sync_id: str) -> bool:
     with transaction.atomic():
         if not SyncLog.objects.filter(pk=sync.pk).held(claim_number=sync.claim_number).update(lease_until=None):
             return False
-        teams = _teams_in(scope)
+        teams = _teams_in(scope, cause=sync.cause)
         TeamSync.objects.bulk_create(
             [TeamSync(sync=sync, team_id=pk) for pk in teams.values_list("pk", flat=True)], ignore_conflicts=True
         )
@@ -98,14 +98,15 @@ def note_spread(*sync_ids: int) -> None:
     ).update(is_spread=True)
 
 
-def _teams_in(scope: Scope) -> QuerySet[Team]:
-    """Those that are told how the run ended."""
+def _teams_in(scope: Scope, *, cause: str) -> QuerySet[Team]:
+    """Return the teams that take part: of a run that was scheduled, only while the team still wants it."""
     if scope.kind == NIGHTLY:
         return synced_teams()
     if scope.kind == EVERYTHING:
         approved: QuerySet[Team] = Team.objects.filter(is_approved=True)
         return approved
-    named: QuerySet[Team] = Team.objects.filter(pk__in=scope.ids if scope.kind == TEAM else ())
+    teams = synced_teams() if cause == SyncLog.Cause.SCHEDULED else Team.objects.all()
+    named: QuerySet[Team] = teams.filter(pk__in=scope.ids if scope.kind == TEAM else ())
     return named
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from uuid import uuid4
 
+from django.db.models.functions import Now
+
 from apps.integrations.models import SyncLog
 from apps.integrations.reconciliation.runs.scopes import TEAM, Scope, of_team
 from apps.teams.models import Team
@@ -19,7 +21,7 @@ class Started:
 
 
 def start(scope: Scope, *, believes_deletions: bool = False) -> Started:
-    """Have this compared now; whoever asked for the same before is joined.
+    """Have this compared now: an equal run that is unfinished is joined, one that waits for its hour begins at once.
 
     `believes_deletions`: what GitHub has no more counts as deleted, however much it is.
     """
@@ -28,9 +30,14 @@ def start(scope: Scope, *, believes_deletions: bool = False) -> Started:
         unfinished = SyncLog.objects.unfinished().filter(scope=str(scope))
         if believes_deletions:
             unfinished.update(believes_deletions=True)
+        is_ahead = bool(
+            unfinished.filter(status=SyncLog.Status.WAITING, not_before__gt=Now()).update(
+                not_before=Now(), cause=SyncLog.Cause.MANUAL
+            )
+        )
         found = unfinished.first()
         if found is not None:
-            return Started(found, is_new=found.sync_id == row.sync_id)
+            return Started(found, is_new=is_ahead or found.sync_id == row.sync_id)
     raise RuntimeError(f"{scope} was finished by others as often as it was started.")
 
 

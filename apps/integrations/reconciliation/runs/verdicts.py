@@ -30,7 +30,7 @@ def require_success(part_id: int) -> None:
 
 def tell_success(part_id: int) -> bool:
     """Write into the team's row that all of it was compared; whether that is so and was not told yet."""
-    return _tell(part_id, status=TeamSync.Status.SUCCEEDED)
+    return _tell(part_id, status=TeamSync.Status.SUCCESS)
 
 
 def tell_failure(part_id: int) -> bool:
@@ -68,7 +68,7 @@ def _tell(part_id: int, *, status: TeamSync.Status) -> bool:
 def _told(part: TeamSync, *, words: str) -> dict[str, Any]:
     if words:
         return {"last_sync_status": Team.SyncStatus.FAILED, "last_sync_error": words}
-    return {"last_sync_status": Team.SyncStatus.SUCCEEDED, "last_sync_error": "", "last_synced_at": Now()}
+    return {"last_sync_status": Team.SyncStatus.SUCCESS, "last_sync_error": "", "last_synced_at": Now()}
 
 
 def _had_failed(part: TeamSync) -> bool:

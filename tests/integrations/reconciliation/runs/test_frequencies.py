@@ -8,6 +8,8 @@ from django.db import connection
 
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.reconciliation.runs import opening
+from apps.integrations.reconciliation.runs.spreading import spread
 from apps.integrations.reconciliation.runs.starting import start_for_team
 from apps.teams.models import Team
 from tests.fake_github.using import API, WEB
@@ -48,31 +50,39 @@ def test_an_hourly_team_has_a_run_each_full_hour_and_takes_part_in_the_night(acm
         crew.beat(MONDAY_NIGHT + HOUR * hour + 30 * MINUTE)
         compare()
         crew.conclude()
+        crew.beat(MONDAY_NIGHT + HOUR * hour + 31 * MINUTE)
     assert names() == [
         "nightly:2026-03-02",
         "team:acme:2026-03-02T03",
         "team:acme:2026-03-02T04",
         "team:acme:2026-03-02T05",
+        "team:acme:2026-03-02T06",
     ]
     run = SyncLog.objects.get(sync_id="team:acme:2026-03-02T05")
-    assert (run.cause, run.team, run.status) == ("scheduled", acme, "succeeded")
+    assert (run.cause, run.team, run.status) == ("scheduled", acme, "completed")
     assert sorted(run.repositories.values_list("repository", flat=True)) == [API, WEB]
     assert [part.team for part in run.teams.all()] == [acme]
 
 
-def test_of_hours_that_were_missed_the_last_one_makes_up_for_all(acme: Team, after_the_night: Crew) -> None:
+def test_hours_that_were_missed_are_made_up_once(acme: Team, after_the_night: Crew) -> None:
     set_frequency(acme, "hourly")
     assert after_the_night.beat(AFTERNOON + 17 * MINUTE) == 1
-    assert names()[1:] == ["team:acme:2026-03-02T13"]
-
-
-def test_an_hour_waits_for_the_run_before_it(acme: Team, after_the_night: Crew) -> None:
-    set_frequency(acme, "hourly")
-    after_the_night.beat(AFTERNOON)
-    assert after_the_night.beat(AFTERNOON + HOUR) == 0
+    assert after_the_night.beat(AFTERNOON + 5 * HOUR) == 0, "the run of 14:00 is still to be claimed"
     compare()
     after_the_night.conclude()
-    assert after_the_night.beat(AFTERNOON + HOUR + MINUTE) == 1
+    assert after_the_night.beat(AFTERNOON + 5 * HOUR + MINUTE) == 1
+    assert names()[1:] == ["team:acme:2026-03-02T14", "team:acme:2026-03-02T19"]
+
+
+def test_a_run_waits_for_its_hour(acme: Team, crew: Crew) -> None:
+    set_frequency(acme, "hourly")
+    sync_id = tasks.schedule_team_sync(acme.pk)
+    crew.beat()
+    run = SyncLog.objects.get(sync_id=sync_id)
+    assert (run.status, run.cause, run.team) == ("waiting", "scheduled", acme)
+    assert run.not_before.minute == 0
+    assert timedelta(0) < run.not_before - opening.database_time() <= HOUR
+    assert spread(run.sync_id) is False, "nobody claims it before its hour"
 
 
 def test_a_night_that_is_made_up_stands_for_the_hour(acme: Team, zoo: Team, crew: Crew) -> None:
@@ -83,6 +93,50 @@ def test_a_night_that_is_made_up_stands_for_the_hour(acme: Team, zoo: Team, crew
     compare()
     crew.conclude()
     assert crew.beat(AFTERNOON + 2 * MINUTE) == 1
+
+
+def test_the_hour_in_which_the_night_begins_has_no_run_of_its_own(acme: Team, after_the_night: Crew) -> None:
+    set_frequency(acme, "hourly")
+    assert after_the_night.beat(MONDAY_NIGHT + 23 * HOUR + 10 * MINUTE) == 0
+    assert opening.schedule_team(acme.pk, now=MONDAY_NIGHT + 23 * HOUR) == "nightly:2026-03-03"
+
+
+@pytest.mark.parametrize(
+    ("frequency", "is_approved", "next_run"),
+    [
+        ("hourly", True, "team:acme:2026-03-02T14"),
+        ("daily", True, "nightly:2026-03-03"),
+        ("off", True, None),
+        ("hourly", False, None),
+    ],
+)
+def test_a_team_is_scheduled_as_often_as_its_frequency_says(
+    acme: Team, frequency: str, is_approved: bool, next_run: str | None
+) -> None:
+    Team.objects.filter(pk=acme.pk).update(sync_frequency=frequency, is_approved=is_approved)
+    assert [opening.schedule_team(acme.pk, now=AFTERNOON) for _ in range(2)] == [next_run] * 2
+    assert names() == ([next_run] if next_run and next_run.startswith("team") else [])
+
+
+def test_a_team_that_is_switched_off_before_its_hour_is_not_compared(acme: Team, crew: Crew) -> None:
+    set_frequency(acme, "hourly")
+    opening.schedule_team(acme.pk, now=AFTERNOON)
+    set_frequency(acme, "off")
+    crew.beat(AFTERNOON + HOUR)
+    crew.conclude()
+    run = SyncLog.objects.get()
+    assert (run.status, run.teams.count(), run.repositories.count()) == ("completed", 0, 0)
+
+
+def test_somebody_who_does_not_wait_for_the_hour_has_its_run_begin_now(acme: Team, crew: Crew) -> None:
+    set_frequency(acme, "hourly")
+    sync_id = tasks.schedule_team_sync(acme.pk)
+    set_frequency(acme, "off")
+    started = start_for_team(acme.pk)
+    assert (started.sync.sync_id, started.sync.cause, started.is_new) == (sync_id, "manual", True)
+    assert start_for_team(acme.pk).is_new is False
+    assert spread(started.sync.sync_id) is True
+    assert [part.team for part in TeamSync.objects.all()] == [acme]
 
 
 def test_off_means_off(acme: Team, zoo: Team, crew: Crew) -> None:
@@ -98,31 +152,24 @@ def test_off_means_off(acme: Team, zoo: Team, crew: Crew) -> None:
 
 def test_a_team_is_compared_now_when_somebody_says_so(acme: Team, zoo: Team, crew: Crew) -> None:
     set_frequency(acme, "off")
-    sync_id = tasks.schedule_team_sync(acme.pk)
-    crew.work()
+    tasks.sync_github_data(acme.pk)
     run = SyncLog.objects.get()
-    assert (run.sync_id, run.cause, run.team, run.is_spread) == (sync_id, "manual", acme, True)
-    assert sync_id.startswith("manual:")
+    assert (run.cause, run.team, run.is_spread) == ("manual", acme, True)
+    assert run.sync_id.startswith("manual:")
     assert sorted(RepositorySync.objects.values_list("repository", flat=True)) == [API, WEB]
     compare()
     crew.conclude()
     acme.refresh_from_db()
-    assert acme.last_sync_status == "succeeded"
+    assert acme.last_sync_status == "success"
 
 
 def test_two_starts_are_one_until_it_is_over(acme: Team, crew: Crew) -> None:
-    first = tasks.schedule_team_sync(acme.pk)
-    assert tasks.schedule_team_sync(acme.pk) == first
-    crew.work()
+    first = start_for_team(acme.pk).sync
+    assert start_for_team(acme.pk).sync == first
+    tasks.sync_github_data(acme.pk, first.sync_id)
     compare()
     crew.conclude()
-    assert tasks.schedule_team_sync(acme.pk) != first
-
-
-def test_a_start_joins_the_hours_run(acme: Team, after_the_night: Crew) -> None:
-    set_frequency(acme, "hourly")
-    after_the_night.beat(AFTERNOON)
-    assert tasks.schedule_team_sync(acme.pk) == "team:acme:2026-03-02T13"
+    assert start_for_team(acme.pk).sync != first
 
 
 @pytest.mark.django_db(transaction=True)
@@ -145,7 +192,7 @@ def test_sync_github_data_without_a_run_makes_one_of_its_own(acme: Team, crew: C
 
 
 def test_a_team_that_is_not_in_the_run_is_not_spread_there(acme: Team, zoo: Team, crew: Crew) -> None:
-    sync_id = tasks.schedule_team_sync(acme.pk)
+    sync_id = start_for_team(acme.pk).sync.sync_id
     assert tasks.sync_github_data(zoo.pk, sync_id) is False
     assert TeamSync.objects.filter(team=zoo).count() == 0
 

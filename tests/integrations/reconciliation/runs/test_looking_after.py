@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.integrations import tasks
 from apps.integrations.models import Drift, RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation.runs.health import reconciliation_problems
+from apps.integrations.reconciliation.runs.starting import start_for_team
 from apps.monitoring.tasks import check_status
 from apps.teams.models import Team
 from tests.fake_github.using import API
@@ -19,14 +20,14 @@ pytestmark = pytest.mark.django_db
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def ended(name: str, *, days_ago: float, team: Team | None = None, status: str = "succeeded") -> SyncLog:
+def ended(name: str, *, days_ago: float, team: Team | None = None, status: str = "completed") -> SyncLog:
     """A run that ended then, with a part of the team, and a repository that drifted."""
     at = timezone.now() - DAY * days_ago
     scope = "nightly" if name.startswith("nightly") else "everything"
     about: dict[str, Any] = {"status": status, "finished_at": at}
     run = SyncLog.objects.create(sync_id=name, cause="nightly", scope=scope, created_at=at, **about)
     if team is not None:
-        TeamSync.objects.create(sync=run, team=team, **about)
+        TeamSync.objects.create(sync=run, team=team, status="success", finished_at=at)
     row = RepositorySync.objects.create(sync=run, repository_id=API, state="done", finished_at=at)
     Drift.objects.create(repository_sync=row, stream="issues")
     return run
@@ -81,9 +82,9 @@ def test_where_nothing_is_to_be_compared_nothing_is_late(acme: Team, settings: A
 
 def test_a_run_that_gets_nowhere_is_found(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
-    SyncLog.objects.update(created_at=timezone.now() - 11 * HOUR)
+    SyncLog.objects.update(not_before=timezone.now() - 11 * HOUR)
     assert check_status() == []
-    SyncLog.objects.update(created_at=timezone.now() - 13 * HOUR)
+    SyncLog.objects.update(not_before=timezone.now() - 13 * HOUR)
     assert "nightly:2026-03-02" in reconciliation_problems()["reconciliation_is_stuck"]
     compare()
     crew.conclude()
@@ -91,6 +92,13 @@ def test_a_run_that_gets_nowhere_is_found(acme: Team, crew: Crew) -> None:
 
 
 def test_a_run_that_nobody_takes_is_found_soon(acme: Team) -> None:
-    tasks.schedule_team_sync(acme.pk)
-    SyncLog.objects.update(created_at=timezone.now() - HOUR)
+    start_for_team(acme.pk)
+    SyncLog.objects.update(not_before=timezone.now() - HOUR)
     assert "reconciliation_is_stuck" in check_status()
+
+
+def test_a_run_that_waits_for_its_hour_is_not_stuck(acme: Team) -> None:
+    Team.objects.filter(pk=acme.pk).note_sync(sync_frequency="hourly")
+    Team.objects.note_sync(created_at=timezone.now())
+    assert tasks.schedule_team_sync(acme.pk)
+    assert check_status() == []

@@ -214,9 +214,9 @@ def test_the_night_can_be_begun_by_its_name(acme: Team, crew: Crew) -> None:
 def test_a_night_that_takes_a_day_gives_up_so_that_the_next_may_begin(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     compare("acme/api")
-    SyncLog.objects.update(created_at=opening.database_time() - 23 * HOUR)
+    SyncLog.objects.update(not_before=opening.database_time() - 23 * HOUR)
     assert concluding.give_up_old() == 0
-    SyncLog.objects.update(created_at=opening.database_time() - 25 * HOUR)
+    SyncLog.objects.update(not_before=opening.database_time() - 25 * HOUR)
     assert crew.conclude() == 1
     night = SyncLog.objects.get()
     assert (night.status, night.error) == ("failed", "1 of 2 repositories could not be compared.")
@@ -227,7 +227,7 @@ def test_a_night_that_takes_a_day_gives_up_so_that_the_next_may_begin(acme: Team
 
 def test_a_run_that_nobody_ever_spread_gives_up_too(acme: Team, crew: Crew) -> None:
     opening.open_due(now=MONDAY_NIGHT)
-    SyncLog.objects.update(created_at=opening.database_time() - 25 * HOUR)
+    SyncLog.objects.update(not_before=opening.database_time() - 25 * HOUR)
     assert crew.conclude() == 1
     run = SyncLog.objects.get()
     assert (run.status, run.error) == ("failed", concluding.TOO_LONG)
@@ -238,4 +238,4 @@ def test_a_team_that_tracks_nothing_yet_hinders_no_night(acme: Team, crew: Crew)
     crew.beat(MONDAY_NIGHT)
     compare()
     assert crew.conclude() == 1
-    assert SyncLog.objects.get().status == "succeeded"
+    assert SyncLog.objects.get().status == "completed"

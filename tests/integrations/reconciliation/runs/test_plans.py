@@ -22,11 +22,13 @@ TABLES = ("integrations_synclog", "integrations_repositorysync", "integrations_t
 def past(acme: Team) -> None:
     """Thousands of runs that are over, and one that goes on."""
     at = timezone.now() - timedelta(days=1)
-    about = {"status": "succeeded", "finished_at": at}
     runs = SyncLog.objects.bulk_create(
-        SyncLog(sync_id=f"old {number}", cause="nightly", scope="nightly", **about) for number in range(RUNS)
+        SyncLog(sync_id=f"old {number}", cause="nightly", scope="nightly", status="completed", finished_at=at)
+        for number in range(RUNS)
     )
-    TeamSync.objects.bulk_create(TeamSync(sync=run, team=acme, repository_ids=[API], **about) for run in runs)
+    TeamSync.objects.bulk_create(
+        TeamSync(sync=run, team=acme, repository_ids=[API], status="success", finished_at=at) for run in runs
+    )
     RepositorySync.objects.bulk_create(
         RepositorySync(sync=run, repository_id=API, state="done", finished_at=at) for run in runs
     )

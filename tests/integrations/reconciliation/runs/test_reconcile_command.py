@@ -87,7 +87,7 @@ def test_only_teams_that_were_meant_are_told(acme: Team, zoo: Team, crew: Crew) 
     crew.work()
     compare()
     crew.conclude()
-    assert set(Team.objects.values_list("last_sync_status", flat=True)) == {"succeeded"}
+    assert set(Team.objects.values_list("last_sync_status", flat=True)) == {"success"}
 
 
 def test_what_cannot_be_compared_is_said(acme: Team, zoo: Team) -> None:

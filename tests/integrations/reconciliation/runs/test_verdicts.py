@@ -51,10 +51,10 @@ def test_a_team_whose_repositories_were_all_compared_has_succeeded(acme: Team, c
     compare()
     assert crew.conclude() == 1
     acme.refresh_from_db()
-    assert (acme.last_sync_status, acme.last_sync_error) == ("succeeded", "")
+    assert (acme.last_sync_status, acme.last_sync_error) == ("success", "")
     assert acme.last_synced_at is not None
-    assert (SyncLog.objects.get().status, SyncLog.objects.get().error) == ("succeeded", "")
-    assert (crew.done["conclude_team_sync"], crew.done["team_sync_succeeded"], crew.done["team_sync_failed"]) == (
+    assert (SyncLog.objects.get().status, SyncLog.objects.get().error) == ("completed", "")
+    assert (crew.done["conclude_team_sync"], crew.done["on_success"], crew.done["on_failure"]) == (
         1,
         1,
         0,
@@ -70,7 +70,7 @@ def test_a_repository_that_failed_is_named_in_the_verdict(acme: Team, zoo: Team,
         "1 of 2 repositories could not be compared with GitHub: acme/web (Resource not accessible by integration).",
         None,
     )
-    assert (zoo.last_sync_status, zoo.last_sync_error) == ("succeeded", ""), "what is another team's is not theirs"
+    assert (zoo.last_sync_status, zoo.last_sync_error) == ("success", ""), "what is another team's is not theirs"
     run = SyncLog.objects.get()
     assert (run.status, run.error) == ("failed", "1 of 3 repositories could not be compared.")
 
@@ -136,14 +136,14 @@ def test_a_callback_that_comes_twice_or_for_another_reason_changes_nothing(
 ) -> None:
     crew.beat(MONDAY_NIGHT)
     part = TeamSync.objects.get()
-    assert tasks.team_sync_failed(part.pk) is False, "nothing is over"
-    assert tasks.team_sync_succeeded(part.pk) is False
+    assert tasks.on_failure(part.pk) is False, "nothing is over"
+    assert tasks.on_success(part.pk) is False
     compare("acme/web", error="502")
     compare()
-    assert tasks.team_sync_succeeded(part.pk) is False, "the rows say otherwise"
-    assert tasks.team_sync_failed(part.pk) is True
-    assert tasks.team_sync_failed(part.pk) is False
-    assert tasks.team_sync_failed(10**9) is False
+    assert tasks.on_success(part.pk) is False, "the rows say otherwise"
+    assert tasks.on_failure(part.pk) is True
+    assert tasks.on_failure(part.pk) is False
+    assert tasks.on_failure(10**9) is False
     assert Notification.objects.count() == 1
 
 
@@ -157,10 +157,10 @@ def test_a_verdict_goes_by_its_link_to_one_of_two_callbacks(acme: Team, crew: Cr
     _, _, embedded = message.payload
     part = TeamSync.objects.get()
     assert [(link["task"], list(link["args"])) for link in embedded["callbacks"]] == [
-        ("apps.integrations.tasks.team_sync_succeeded", [part.pk])
+        ("apps.integrations.tasks.on_success", [part.pk])
     ]
     assert [(link["task"], list(link["args"])) for link in embedded["errbacks"]] == [
-        ("apps.integrations.tasks.team_sync_failed", [part.pk])
+        ("apps.integrations.tasks.on_failure", [part.pk])
     ]
     assert embedded["chord"] is None
 
@@ -195,7 +195,7 @@ def test_dying_before_a_verdict_is_kept_leaves_it_to_the_next(
 
     monkeypatch.setattr(verdicts, "crash_point", die)
     with pytest.raises(SystemExit):
-        tasks.team_sync_failed(TeamSync.objects.get().pk)
+        tasks.on_failure(TeamSync.objects.get().pk)
     monkeypatch.undo()
     acme.refresh_from_db()
     assert (acme.last_sync_status, Notification.objects.count()) == ("running", 0)
