@@ -17,7 +17,12 @@ LONGEST_LOOK_S = 3.0
 
 @task_prerun.connect(dispatch_uid="look at the connection")
 def look_at_the_connection(**_: Any) -> None:
-    """Give up a connection that is too old, broken or frozen; the task then opens its own, or meets the trouble."""
+    """Give up a connection that is too old, broken or frozen; the task then opens its own, or meets the trouble.
+
+    A task that is applied inside a transaction keeps the connection of that transaction.
+    """
+    if connection.in_atomic_block:
+        return
     with suppress(DatabaseError), watchdog.limit(seconds=LONGEST_LOOK_S):
         close_old_connections()
         connection.close_if_health_check_failed()

@@ -98,13 +98,6 @@ IN_THE_LETTERBOX = (
         test=f"{WEBHOOKS}/test_dispatch.py::test_due_deliveries_not_rung_for_are_rung_for_once",
     ),
     mutation(
-        "beat calls the dispatcher",
-        "tformance/schedule.py",
-        '    "dispatch": ',
-        '    # "dispatch": ',
-        test="tests/runtime/test_schedule.py::test_the_letterbox_is_looked_into_every_few_seconds",
-    ),
-    mutation(
         "each worker has the letterbox looked into by itself",
         "tformance/celery.py",
         'app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")\n',
@@ -246,7 +239,43 @@ IN_THE_FACTS = (
     ),
 )
 
+IN_THE_SCHEDULE = tuple(
+    mutation(
+        f"beat sends {name}",
+        "tformance/schedule.py",
+        f'    "{name}": ',
+        f'    # "{name}": ',
+        test=f"tests/runtime/test_beat.py::test_what_beat_sends_has_its_effect[{name}]",
+    )
+    for name in (
+        *("dispatch", "resume-backfills", "resume-listings", "resume-enrichment", "resume-sweep", "resume-syncs"),
+        *("daily-github-sync", "hourly-metrics-update", "frequent-check", "open-due-syncs", "conclude-syncs"),
+        *("prune-bodies", "prune-syncs", "prune-enrichment-attempts", "prune-missed-deliveries", "clean-up"),
+    )
+)
+
 IN_CELERY = (
+    mutation(
+        "beat sends find-installations",
+        "tformance/schedule.py",
+        '    "find-installations": ',
+        '    # "find-installations": ',
+        test="tests/runtime/test_beat.py::test_installations_that_sent_no_webhook_are_found",
+    ),
+    mutation(
+        "the hourly figures are computed",
+        "apps/metrics/tasks.py",
+        "    process_all_teams()\n",
+        "    pass\n",
+        test="tests/runtime/test_beat.py::test_what_beat_sends_has_its_effect[hourly-metrics-update]",
+    ),
+    mutation(
+        "an e-mail that a mail server refused for a moment is sent again",
+        "apps/notifications/tasks.py",
+        "    autoretry_for=(smtplib.SMTPServerDisconnected,",
+        "    autoretry_for=(",
+        test="tests/notifications/test_tasks.py::test_an_email_is_sent_again_when_the_mail_server_hangs_up",
+    ),
     Mutation(
         "messages are acknowledged late, and come back when a child dies",
         (
@@ -279,6 +308,7 @@ IN_CELERY = (
 )
 
 MUTATIONS = (
+    *IN_THE_SCHEDULE,
     *IN_THE_LETTERBOX,
     *AT_THE_DOOR,
     *IN_THE_FACTS,

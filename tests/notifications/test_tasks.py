@@ -1,5 +1,11 @@
 """Telling people things."""
 
+import smtplib
+import socketserver
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from django.core import mail
 from django.template import TemplateDoesNotExist
@@ -36,6 +42,49 @@ def test_nobody_is_told_who_has_left_or_has_no_address(ana: CustomUser) -> None:
     ben = CustomUser.objects.create_user("ben")
     assert send_email(ben.pk, "message", {"message": "Hello"}) is False
     assert (Notification.objects.count(), mail.outbox) == (0, [])
+
+
+class MailServer(socketserver.StreamRequestHandler):
+    """Takes one message a connection, and hangs up on as many connections as it was told to."""
+
+    def handle(self) -> None:
+        server: Any = self.server
+        server.connections += 1
+        if server.connections <= server.hangs_up:
+            return
+        self.wfile.write(b"220 ready\r\n")
+        while line := self.rfile.readline().strip().upper():
+            if line == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                server.letters.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+            self.wfile.write(b"221 bye\r\n" if line == b"QUIT" else b"250 ok\r\n")
+
+
+@pytest.fixture
+def mail_server(settings: Any) -> Iterator[Any]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), MailServer) as server:
+        server.letters, server.connections, server.hangs_up = [], 0, 0
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_an_email_is_sent_again_when_the_mail_server_hangs_up(ana: CustomUser, mail_server: Any) -> None:
+    mail_server.hangs_up = 2
+    assert send_email.apply(args=[ana.pk, "message", {"message": "Hello"}]).get() is True
+    assert (mail_server.connections, len(mail_server.letters)) == (3, 1)
+    assert b"Hello" in mail_server.letters[0]
+
+
+def test_an_email_that_no_mail_server_takes_fails_in_the_end(ana: CustomUser, mail_server: Any) -> None:
+    mail_server.hangs_up = 1000
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        send_email.apply(args=[ana.pk, "message", {"message": "Hello"}]).get()
+    assert mail_server.connections == 1 + send_email.max_retries
 
 
 @pytest.mark.parametrize(("template", "error"), [("../message", ValueError), ("unknown", TemplateDoesNotExist)])

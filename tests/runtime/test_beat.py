@@ -1,0 +1,282 @@
+"""A real beat sends each entry of the schedule, and what it sends has its effect."""
+
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+from celery.beat import PersistentScheduler
+from celery.schedules import crontab
+from django.utils import timezone
+from django_celery_results.models import TaskResult
+
+from apps.activity.models import Installation, PullRequest, Repository
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.models import DeliverySweep, EnrichmentAttempt, MissedDelivery, RepositorySync, SyncLog
+from apps.integrations.reconciliation.runs.spreading import spread
+from apps.integrations.reconciliation.runs.starting import start_for_team
+from apps.monitoring.models import StatusCheck
+from apps.teams.models import Team
+from apps.users.models import ApiToken, CustomUser
+from apps.webhooks.models import Delivery, DeliveryBody
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, API, WEB, Clock, access_to, forget_everything
+from tests.integrations.backfill.installed import ACCOUNT, backfill, install, reach
+from tests.integrations.reconciliation.runs.conftest import OLD, make_team
+from tests.integrations.reconciliation.runs.crew import compare
+from tests.webhooks.conftest import eventually
+from tests.webhooks.test_claiming import keep
+from tformance.broker import QUEUES
+from tformance.celery import app
+from tformance.processes import programs
+from tformance.schedule import SCHEDULE
+
+pytestmark = pytest.mark.django_db
+LONG_AGO = timedelta(days=400)
+NAMES = {
+    "daily-github-sync": ("apps.integrations.tasks.sync_all_github_data", crontab(hour="2", minute="0")),
+    "hourly-metrics-update": ("apps.metrics.tasks.update_metrics", crontab(minute="0")),
+    "frequent-check": ("apps.monitoring.tasks.check_status", crontab(minute="*/15")),
+}
+
+
+def messages() -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
+    """Take what is in the queues: task, arguments and keyword arguments of each message."""
+    with current_app.connection_for_read() as broker:
+        for queue in QUEUES:
+            while (taken := current_app.amqp.queues[queue](broker.default_channel).get(no_ack=True)) is not None:
+                args, kwargs, _ = taken.payload
+                yield taken.headers["task"], args, kwargs
+
+
+def sent_names() -> list[tuple[str, list[Any]]]:
+    return [(task.rpartition(".")[2], args) for task, args, _ in messages()]
+
+
+def schedule_of_two_days_ago(path: Path) -> None:
+    """Write the schedule as a beat leaves it that last sent each entry two days ago: now every entry is due."""
+    scheduler = PersistentScheduler(app, schedule_filename=str(path))
+    for entry in scheduler.schedule.values():
+        entry.last_run_at = app.now() - timedelta(days=2)
+    scheduler.close()
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any], dict[str, Any]]]:
+    """Arguments of each task that a real beat sent which had been away for two days."""
+    schedule = tmp_path_factory.mktemp("beat") / "schedule"
+    schedule_of_two_days_ago(schedule)
+    app.loader.import_default_modules()
+    list(messages())
+    found: dict[str, tuple[list[Any], dict[str, Any]]] = {}
+    expected = {entry["task"] for entry in SCHEDULE.values()}
+
+    def is_all_sent() -> bool:
+        found.update({task: (args, kwargs) for task, args, kwargs in messages() if not kwargs})
+        return expected <= set(found)
+
+    beat = subprocess.Popen(
+        [*programs.beat().command, "--schedule", str(schedule)],
+        env={**os.environ, "TFORMANCE_ROLE": "beat"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(is_all_sent, within_s=60)
+    finally:
+        beat.terminate()
+        beat.wait(30)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _empty_queues() -> Iterator[None]:
+    list(messages())
+    yield
+    list(messages())
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeGitHub]:
+    """GitHub, with the App installed on one account and this instance connected to it."""
+    forget_everything()
+    with FakeGitHub(clock=Clock()) as server:
+        server.world.install(ACME)
+        server.world.add("api", installation_id=ACME, repository_id=API)
+        yield server
+    forget_everything()
+
+
+@pytest.fixture
+def credentials(settings: Any) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+
+
+@pytest.fixture
+def acme(credentials: None) -> Team:
+    install()
+    reach()
+    reach("acme/web", WEB)
+    return make_team("acme", ACCOUNT)
+
+
+def a_delivery_that_nobody_was_notified_of() -> Callable[[], bool]:
+    (row_id,) = keep()
+    Delivery.objects.update(rung_at=OLD)
+    return lambda: sent_names() == [("process_deliveries", [[row_id]])]
+
+
+def a_backfill_that_waits() -> Callable[[], bool]:
+    row = backfill(Repository.objects.get(pk=API), installation_id=ACME)
+    return lambda: sent_names() == [("advance_backfill", [row.pk])]
+
+
+def an_installation_to_be_listed() -> Callable[[], bool]:
+    Installation.objects.update(listed_at=None)
+    return lambda: sent_names() == [("list_installation", [ACME])]
+
+
+def a_pull_request_without_commits() -> Callable[[], bool]:
+    PullRequest.objects.create(
+        repository_id=API, number=1, head_sha="1" * 40, updated_at=timezone.now() - timedelta(minutes=1)
+    )
+    return lambda: sent_names() == [("enrich_pull_requests", [ACME])]
+
+
+def an_app_whose_log_was_never_read() -> Callable[[], bool]:
+    return lambda: DeliverySweep.objects.exists() and ("sweep_deliveries", []) in sent_names()
+
+
+def a_repository_that_waits_in_a_run() -> Callable[[], bool]:
+    run = SyncLog.objects.create(sync_id="manual:1", cause="manual", status="running", is_spread=True)
+    RepositorySync.objects.create(sync=run, repository_id=API, installation_id=ACME)
+    return lambda: sent_names() == [("probe_repositories", [ACME])]
+
+
+def a_night_that_no_beat_saw() -> Callable[[], bool]:
+    return lambda: SyncLog.objects.get().sync_id.startswith("nightly:")
+
+
+def a_team_at_two_in_the_night() -> Callable[[], bool]:
+    return lambda: (
+        RepositorySync.objects.filter(sync__cause="nightly", sync__is_spread=False).count() == 0
+        and (("sync_github_data", [Team.objects.get().pk, SyncLog.objects.get().sync_id]) in sent_names())
+    )
+
+
+def a_run_whose_repositories_are_through() -> Callable[[], bool]:
+    run = start_for_team(Team.objects.get().pk).sync
+    spread(run.sync_id)
+    SyncLog.objects.update(is_spread=True)
+    run.teams.update(status="success", finished_at=timezone.now())
+    compare()
+    return lambda: SyncLog.objects.get().status == "completed"
+
+
+def a_run_of_last_year() -> Callable[[], bool]:
+    at = timezone.now() - LONG_AGO
+    SyncLog.objects.create(sync_id="old", cause="manual", status="completed", created_at=at, finished_at=at)
+    return lambda: not SyncLog.objects.exists()
+
+
+def an_attempt_of_last_year() -> Callable[[], bool]:
+    EnrichmentAttempt.objects.create(
+        repository_id=API, number=1, head_sha="1", attempts=8, tried_at=timezone.now() - LONG_AGO
+    )
+    return lambda: not EnrichmentAttempt.objects.exists()
+
+
+def a_delivery_missed_last_year() -> Callable[[], bool]:
+    at = timezone.now() - LONG_AGO
+    about = {"delivered_at": at, "noted_at": at, "kept_at": at, "state": "kept", "road": "fetched"}
+    MissedDelivery.objects.create(
+        hook_id=1, guid=uuid.uuid4(), log_id=1, status_code=503, event="push", has_effect=True, **about
+    )
+    return lambda: not MissedDelivery.objects.exists()
+
+
+def a_body_of_last_year() -> Callable[[], bool]:
+    keep(state="processed", received_at=timezone.now() - LONG_AGO, finished_at=timezone.now() - LONG_AGO)
+    assert DeliveryBody.objects.exists()
+    return lambda: Delivery.objects.exists() and not DeliveryBody.objects.exists()
+
+
+def a_token_that_ended_last_year() -> Callable[[], bool]:
+    ApiToken.objects.issue(user=CustomUser.objects.create_user("ana"), expires_at=timezone.now() - LONG_AGO)
+    return lambda: not ApiToken.objects.exists()
+
+
+def a_result_of_last_year() -> Callable[[], bool]:
+    TaskResult.objects.create(task_id="old", status="SUCCESS")
+    TaskResult.objects.update(date_done=timezone.now() - LONG_AGO)
+    return lambda: not TaskResult.objects.exists()
+
+
+def a_team_with_figures() -> Callable[[], bool]:
+    return lambda: ("process_team", [Team.objects.get().pk]) in sent_names()
+
+
+def an_instance_that_was_never_looked_at() -> Callable[[], bool]:
+    return StatusCheck.objects.exists
+
+
+EFFECTS: dict[str, Callable[[], Callable[[], bool]]] = {
+    "dispatch": a_delivery_that_nobody_was_notified_of,
+    "resume-backfills": a_backfill_that_waits,
+    "resume-listings": an_installation_to_be_listed,
+    "resume-enrichment": a_pull_request_without_commits,
+    "resume-sweep": an_app_whose_log_was_never_read,
+    "resume-syncs": a_repository_that_waits_in_a_run,
+    "daily-github-sync": a_team_at_two_in_the_night,
+    "hourly-metrics-update": a_team_with_figures,
+    "frequent-check": an_instance_that_was_never_looked_at,
+    "prune-bodies": a_body_of_last_year,
+    "open-due-syncs": a_night_that_no_beat_saw,
+    "conclude-syncs": a_run_whose_repositories_are_through,
+    "prune-syncs": a_run_of_last_year,
+    "prune-enrichment-attempts": an_attempt_of_last_year,
+    "prune-missed-deliveries": a_delivery_missed_last_year,
+    "clean-up": a_token_that_ended_last_year,
+    "celery.backend_cleanup": a_result_of_last_year,
+}
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_what_beat_sends_has_its_effect(
+    name: str, sent: Mapping[str, tuple[list[Any], dict[str, Any]]], acme: Team
+) -> None:
+    has_happened = EFFECTS[name]()
+    args, kwargs = sent[SCHEDULE[name]["task"]]
+    app.tasks[SCHEDULE[name]["task"]].apply(args=args, kwargs=kwargs, throw=True)
+    assert has_happened()
+
+
+def test_installations_that_sent_no_webhook_are_found(
+    sent: Mapping[str, tuple[list[Any], dict[str, Any]]],
+    credentials: None,
+    fake: FakeGitHub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def access() -> GitHubAccess:
+        return access_to(fake)
+
+    monkeypatch.setattr("apps.integrations.tasks.github", access)
+    args, kwargs = sent[SCHEDULE["find-installations"]["task"]]
+    app.tasks[SCHEDULE["find-installations"]["task"]].apply(args=args, kwargs=kwargs, throw=True)
+    assert [row.pk for row in Installation.objects.all()] == [ACME]
+
+
+def test_each_entry_of_the_schedule_is_tried_here() -> None:
+    assert {*EFFECTS, "find-installations"} == set(SCHEDULE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_entries_of_the_guide_have_its_names_and_times(name: str) -> None:
+    assert (SCHEDULE[name]["task"], SCHEDULE[name]["schedule"]) == NAMES[name]
