@@ -35,15 +35,17 @@ class RealWorker:
 
     environment: dict[str, str]
     queues: str = QUEUE
+    log: Path = Path(os.devnull)
     process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, "--queues", self.queues, "--concurrency", "1"],
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, "--queues", self.queues, "--concurrency", "1"],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
 
     @property
     def main(self) -> psutil.Process:
@@ -82,7 +84,14 @@ class RealWorker:
 
 
 @contextmanager
-def working(fake: FakeGitHub, *, crash_folder: Path | None = None, queues: str = QUEUE) -> Iterator[RealWorker]:
+def working(
+    fake: FakeGitHub,
+    *,
+    crash_folder: Path | None = None,
+    queues: str = QUEUE,
+    log: Path = Path(os.devnull),
+    **settings: str,
+) -> Iterator[RealWorker]:
     """A worker on the tests' database that takes the fake for GitHub."""
     address = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
     environment = {
@@ -93,8 +102,9 @@ def working(fake: FakeGitHub, *, crash_folder: Path | None = None, queues: str =
         "GITHUB_APP_ID": str(APP_ID),
         "GITHUB_APP_PRIVATE_KEY": app_pem(),
         "CRASH_AT": str(crash_folder or ""),
+        **settings,
     }
-    worker = RealWorker(environment=environment, queues=queues)
+    worker = RealWorker(environment=environment, queues=queues, log=log)
     worker.start()
     try:
         yield worker
