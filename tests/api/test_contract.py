@@ -29,7 +29,7 @@ from apps.webhooks.models import Delivery
 from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_drift
 from tests.fake_github.keys import app_pem
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

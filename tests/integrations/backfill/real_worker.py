@@ -21,7 +21,7 @@ from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.integrations.backfill.crew import QUEUE
-from tests.webhooks.conftest import eventually
+from tests.webhooks.conftest import PATIENCE_S, eventually
 
 COMMAND = (
     *(sys.executable, "-m", "celery", "--app", "tformance", "worker", "--pool", "prefork"),
@@ -118,7 +118,7 @@ def let_a_minute_pass() -> None:
     shared_memory().delete(key(ACME, "leases"))
 
 
-def ring_until_over(*, within_s: float) -> None:
+def ring_until_over(*, within_s: float = PATIENCE_S) -> None:
     """Beat goes on ringing until every walk is through."""
 
     def is_over() -> bool:

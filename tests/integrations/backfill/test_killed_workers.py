@@ -42,7 +42,7 @@ def kill_at_random(worker: RealWorker, row: Backfill, *, chance: random.Random) 
     children = workers = claim_number = 0
     while children + workers < KILLS:
         wanted = row.pages + chance.randint(0, MOST_PAGES)
-        eventually(lambda: has_come(row, claim_number=claim_number, pages=wanted), within_s=90)  # noqa: B023  now
+        eventually(lambda: has_come(row, claim_number=claim_number, pages=wanted))  # noqa: B023  now
         time.sleep(chance.uniform(0.0, LONGEST_S))
         row.refresh_from_db()
         if row.state != "running":
