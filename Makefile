@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 UNCONNECTED := SECRET_KEY=not-a-secret-only-for-static-checks DATABASE_URL=postgres://none/none REDIS_URL=redis://none
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-backfill run stop status test chaos recovery mutations permutations bench lint types imports migrations-check deploy-check check audit format \
+.PHONY: help demo demo-backfill run stop status test proofs chaos recovery mutations permutations bench lint types imports migrations-check deploy-check check audit format \
 	celery-worker celery-beat celery-dev migrate shell backup restore upgrade lock clean
 
 help:  ## List the targets
@@ -67,8 +67,11 @@ upgrade: $(VENV)/run.stamp  ## After `git pull`: install what is new, back up, m
 
 # --- Working on it -------------------------------------------------------------------------------------------------
 
-test: $(VENV)/dev.stamp  ## Run the whole test suite on engines of its own (ARGS= goes to pytest)
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+test: $(VENV)/dev.stamp  ## Run the tests on engines of their own, in minutes (ARGS= goes to pytest)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not proof" $(ARGS)
+
+proofs: $(VENV)/dev.stamp  ## Run the long tests: deaths, outages, real processes, the short storm (ARGS= goes to pytest)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m proof $(ARGS)
 
 demo-backfill: $(VENV)/dev.stamp  ## Show a backfill: a fake GitHub, an organisation of 690 pull requests, and its history read with progress
 	@$(BIN)/python -m tests.fake_github.demonstration
