@@ -11,7 +11,7 @@ COPY manage.py ./
 COPY tformance tformance
 COPY apps apps
 # Static files need settings, and settings need values that nothing here connects to.
-RUN TFORMANCE_VAR=/var/lib/tformance SECRET_KEY=only-to-collect-static-files \
+RUN TFORMANCE_VAR=/var/lib/tformance SECRET_KEY=not-a-secret-only-to-collect-static-files-of-this-image \
     DATABASE_URL=postgres://none/none REDIS_URL=redis://none \
     /venv/bin/python manage.py collectstatic --no-input --verbosity 0
 
@@ -25,6 +25,8 @@ WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 COPY --from=build --chown=tformance:tformance /var/lib/tformance /var/lib/tformance
+# A new volume takes its owner from the folder that it is mounted over.
+RUN install --directory --owner=tformance --group=tformance --mode=0700 /var/lib/tformance/backups
 USER tformance
 EXPOSE 8000
 STOPSIGNAL SIGTERM

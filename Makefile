@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONUNBUFFERED := 1
 
 # For checks that load the settings but never connect to anything.
-UNCONNECTED := SECRET_KEY=not-a-secret-only-for-static-checks DATABASE_URL=postgres://none/none REDIS_URL=redis://none
+UNCONNECTED := SECRET_KEY=not-a-secret-only-for-checks-that-never-connect-to-anything DATABASE_URL=postgres://none/none REDIS_URL=redis://none
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-backfill run stop status test proofs chaos recovery mutations permutations bench lint types imports migrations-check deploy-check check audit format \

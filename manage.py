@@ -11,14 +11,13 @@ def main() -> None:
         from django.core.management import execute_from_command_line  # noqa: PLC0415  the settings module comes first
         from django.db import OperationalError  # noqa: PLC0415
 
-        from tformance.environment import SettingsError  # noqa: PLC0415
+        from tformance.environment import settings_errors_in_one_line  # noqa: PLC0415
     except ModuleNotFoundError as error:
         sys.exit(f"error: {error}. Use `.venv/bin/python manage.py …`; `make run` makes .venv.")
 
     try:
-        execute_from_command_line(sys.argv)
-    except SettingsError as error:
-        sys.exit(f"error: {error}")
+        with settings_errors_in_one_line():
+            execute_from_command_line(sys.argv)
     except OperationalError as error:
         if "--traceback" in sys.argv:
             raise

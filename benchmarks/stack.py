@@ -92,7 +92,8 @@ def stack(*, apply_migrations: bool = True) -> Iterator[Stack]:
         try:
             engines.start()
             known = remembered(var)
-            found = Stack(var=var, environment=own | known | {"TFORMANCE_VAR": str(var)})
+            chosen = {"TFORMANCE_VAR": str(var), "TFORMANCE_ENV_FILE": os.devnull}
+            found = Stack(var=var, environment=own | known | chosen)
             if apply_migrations:
                 found.manage("migrate", "--verbosity", "0")
             yield found

@@ -23,6 +23,7 @@ CHOSEN = ("DATABASE_URL", "REDIS_URL", "TFORMANCE_VAR")
 def use_engines() -> None:
     """Point this process at engines of the suite, unless its environment names servers."""
     _forget_what_another_process_chose()
+    os.environ["TFORMANCE_ENV_FILE"] = os.devnull  # the settings of this checkout are not those of its tests
     var = var_folder() / "test"
     if needs_postgres() or needs_redis():
         _borrow(var)

@@ -16,6 +16,7 @@ from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.locks import try_exclusive
 from tformance.embedded.remembered import CHECKOUT, remembered, var_folder
 from tformance.processes.run import LOCK_FILE
+from tformance.settings_files import load_settings_files
 
 EMPTY_SCHEMA = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
 
@@ -36,9 +37,10 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    var = var_folder()
-    url = os.environ.get("DATABASE_URL") or remembered(var)["DATABASE_URL"]
     try:
+        load_settings_files()
+        var = var_folder()
+        url = os.environ.get("DATABASE_URL") or remembered(var)["DATABASE_URL"]
         if options.command == "backup":
             backup(url, options.file or new_file(var))
         else:

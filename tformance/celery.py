@@ -7,8 +7,10 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_init
+from django.conf import settings
 from kombu.exceptions import OperationalError
 
+from tformance.environment import settings_errors_in_one_line
 from tformance.hearing import Hearing
 from tformance.heartbeat import Heartbeat
 from tformance.schedule import SCHEDULE
@@ -23,6 +25,13 @@ app.steps["consumer"].add(Hearing)
 app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")
 app.steps["consumer"].add("apps.monitoring.presence:Presence")
 app.autodiscover_tasks()
+
+
+@app.on_configure.connect
+def load_the_settings(**unused: Any) -> None:
+    """Load them where an error ends `celery …` with one line, instead of with the traceback of its first use."""
+    with settings_errors_in_one_line():
+        _ = settings.ROLE
 
 
 @worker_init.connect

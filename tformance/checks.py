@@ -7,6 +7,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
 
+from tformance.settings_files import files_that_others_can_read, words_on_permissions
+
 
 @register(Tags.security)
 def github_settings_come_in_pairs(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
@@ -20,6 +22,12 @@ def github_settings_come_in_pairs(app_configs: Sequence[AppConfig] | None, **_: 
         for names, values in pairs.items()
         if bool(values[0]) != bool(values[1])
     ]
+
+
+@register(Tags.security)
+def settings_files_are_private(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Files with secrets are for their owner."""
+    return [Warning(words_on_permissions(path), id="tformance.W002") for path in files_that_others_can_read()]
 
 
 @register(Tags.security, deploy=True)

@@ -2,10 +2,18 @@
 
 import ipaddress
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.checks.security.base import (
+    SECRET_KEY_INSECURE_PREFIX,
+    SECRET_KEY_MIN_LENGTH,
+    SECRET_KEY_MIN_UNIQUE_CHARACTERS,
+)
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, EnvNotSetError, ValidationError
 
@@ -14,6 +22,15 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 class SettingsError(ImproperlyConfigured):
     """The environment does not describe a tformance that can run; the message says which variable and what to do."""
+
+
+@contextmanager
+def settings_errors_in_one_line() -> Iterator[None]:
+    """End the process with one line where the settings are at fault: a traceback would hide it."""
+    try:
+        yield
+    except ImproperlyConfigured as error:
+        sys.exit(f"error: {error}")
 
 
 class Environment(Env):
@@ -57,6 +74,37 @@ def networks(values: list[str]) -> None:
         network(value)
 
 
+def strong_key(value: str) -> None:
+    """Refuse a key that Django calls weak: sessions and links for a new password are signed with it."""
+    too_simple = len(set(value)) < SECRET_KEY_MIN_UNIQUE_CHARACTERS
+    if len(value) < SECRET_KEY_MIN_LENGTH or too_simple or value.startswith(SECRET_KEY_INSECURE_PREFIX):
+        raise ValidationError(
+            f"it is weak. Use {SECRET_KEY_MIN_LENGTH} random characters or more, such as `openssl rand -hex 32` makes"
+        )
+
+
+def postgres(env: Env) -> dict[str, Any]:
+    """Django's settings for the database from DATABASE_URL, which names a PostgreSQL."""
+    parsed: dict[str, Any] = env.dj_db_url("DATABASE_URL")
+    if parsed.get("ENGINE") != "django.db.backends.postgresql":
+        raise SettingsError(
+            "DATABASE_URL names no PostgreSQL, and no other database will do. "
+            "Use postgres://user:password@host:5432/name."
+        )
+    return parsed
+
+
+def webhook_secrets(env: Env) -> list[str]:
+    """The webhook secrets; SettingsError where they are given under the name that is easily mistaken for theirs."""
+    if env.str("GITHUB_WEBHOOK_SECRET", ""):
+        raise SettingsError(
+            "GITHUB_WEBHOOK_SECRET is not read. The setting is GITHUB_WEBHOOK_SECRETS, in the plural: one secret, "
+            "or several separated by commas."
+        )
+    found: list[str] = env.list("GITHUB_WEBHOOK_SECRETS", [])
+    return found
+
+
 def private_key(env: Env) -> str:
     """The App's private key in PEM, from the variable or the file it names; empty when neither is given."""
     given: str = env.str("GITHUB_APP_PRIVATE_KEY", "")
@@ -67,8 +115,9 @@ def private_key(env: Env) -> str:
         return given.replace("\\n", "\n")  # how a PEM survives in an env file
     try:
         return Path(path).read_text()
-    except OSError as error:
-        raise SettingsError(f"GITHUB_APP_PRIVATE_KEY_FILE: {path} cannot be read ({error.strerror}).") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError(f"GITHUB_APP_PRIVATE_KEY_FILE: {path} cannot be read ({reason}).") from error
 
 
 def email(env: Env, *, default: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Settings: everything from the environment, validated at start. docs/operations.md explains each variable."""
+"""Settings: everything from the environment, validated at start. docs/operations.md explains each variable.
+
+A file may complete the environment: tformance/settings_files.py.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +12,31 @@ from environs import EnvError, validate
 
 from tformance import __version__, admin_settings, broker, database
 from tformance.api import settings as api_settings
+from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.remembered import remembered, var_folder
-from tformance.environment import Environment, absolute_url, email, explain, github_url, networks, private_key
+from tformance.environment import (
+    Environment,
+    SettingsError,
+    absolute_url,
+    email,
+    explain,
+    github_url,
+    networks,
+    postgres,
+    private_key,
+    strong_key,
+    webhook_secrets,
+)
 from tformance.log_format import logging_configuration
+from tformance.settings_files import load_settings_files
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-TFORMANCE_VAR = var_folder()
-REMEMBERED = remembered(TFORMANCE_VAR)
+try:
+    load_settings_files()
+    TFORMANCE_VAR = var_folder()
+    REMEMBERED = remembered(TFORMANCE_VAR)
+except EmbeddedError as error:
+    raise SettingsError(str(error)) from error
 env = Environment(REMEMBERED)
 
 # --- What the environment says -------------------------------------------------------------------------------------
@@ -25,16 +46,16 @@ try:
     DEBUG: bool = env.bool("DEBUG", False)
     PORT: int = env.int("PORT", 8000, validate=validate.Range(min=1, max=65535))
     PUBLIC_URL: str = env.str("PUBLIC_URL", f"http://127.0.0.1:{PORT}", validate=absolute_url).rstrip("/")
-    SECRET_KEY: str = env.str("SECRET_KEY")
+    SECRET_KEY: str = env.str("SECRET_KEY", validate=strong_key)
     FERNET_KEYS: list[str] = env.list("FERNET_KEYS", [])
-    DATABASE: dict[str, Any] = env.dj_db_url("DATABASE_URL")
+    DATABASE: dict[str, Any] = postgres(env)
     REDIS_URL: str = env.str(
         "REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://", error="is not a redis:// URL")
     )
     EMAIL: dict[str, Any] = email(env, default="console:" if DEBUG else "dummy:")
     ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
     TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=networks)
-    GITHUB_WEBHOOK_SECRETS: list[str] = env.list("GITHUB_WEBHOOK_SECRETS", [])
+    GITHUB_WEBHOOK_SECRETS: list[str] = webhook_secrets(env)
     GITHUB_APP_ID: int | None = env.int("GITHUB_APP_ID", None)
     GITHUB_APP_PRIVATE_KEY: str = private_key(env)
     GITHUB_CLIENT_ID: str = env.str("GITHUB_CLIENT_ID", "")

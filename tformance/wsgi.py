@@ -6,11 +6,13 @@ import os
 from django.core.wsgi import get_wsgi_application
 from django.utils.module_loading import import_string
 
+from tformance.environment import settings_errors_in_one_line
 from tformance.slow_bodies import SlowBodiesCut
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tformance.settings")
 
-pages = get_wsgi_application()
+with settings_errors_in_one_line():
+    pages = get_wsgi_application()
 DoorFirst = import_string("apps.webhooks.door.wsgi.DoorFirst")  # there is no importing it before Django is set up
 application = SlowBodiesCut(DoorFirst(pages))
 gc.freeze()  # what is there now stays: no collection need look through it again

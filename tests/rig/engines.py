@@ -88,6 +88,7 @@ class Engines:
         inherited = {name: value for name, value in os.environ.items() if name not in {"PORT", "CRASH_AT"}}
         return inherited | remembered(self.var) | {
             "TFORMANCE_VAR": str(self.var),
+            "TFORMANCE_ENV_FILE": os.devnull,
             "TFORMANCE_ROLE": "command",
             "DATABASE_URL": self.dsn(database),
             "REDIS_URL": self.redis_url(self.home.redis_port),

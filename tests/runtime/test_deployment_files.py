@@ -11,7 +11,7 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
-from tests.runtime.test_settings import VARIABLES
+from tests.runtime.test_settings import DOCUMENTED, VARIABLES
 from tformance.broker import QUEUES
 from tformance.processes.__main__ import arguments, chosen_program
 from tformance.processes.programs import STOP_SECONDS
@@ -33,6 +33,11 @@ def load_yaml(text: str) -> Any:
     return yaml.load(text, Loader=EveryKeyOnce)  # noqa: S506  derived from the safe one
 
 
+# Said by the image and the commands in it; PORT is where the machine publishes web.
+NOT_PASSED_ON = {
+    "TFORMANCE_VAR", "TFORMANCE_ROLE", "TFORMANCE_ENV_FILE",
+    "PROMETHEUS_MULTIPROC_DIR", "WORKER_HEARTBEAT_FILE", "PORT",
+}  # fmt: skip
 COMPOSE: dict[str, Any] = load_yaml((PROJECT / "docker-compose.yml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("build")}
 UNITS = sorted((PROJECT / "deploy" / "systemd").glob("*.service"))
@@ -63,6 +68,30 @@ def test_a_service_gets_variables_that_exist_and_all_that_have_no_default(servic
     assert {"SECRET_KEY", "FERNET_KEYS", "GITHUB_WEBHOOK_SECRETS", "DATABASE_URL", "REDIS_URL"} <= given
 
 
+@services
+def test_a_service_is_passed_every_documented_setting(service: dict[str, Any]) -> None:
+    assert len(DOCUMENTED) > 25
+    assert set(service["environment"]) >= DOCUMENTED - NOT_PASSED_ON
+    for name in DOCUMENTED - NOT_PASSED_ON - {"GITHUB_APP_PRIVATE_KEY_FILE"}:
+        assert service["environment"][name].startswith(f"${{{name}:"), name
+
+
+@services
+def test_what_a_service_keeps_and_its_backups_outlive_it(service: dict[str, Any]) -> None:
+    named = dict(reversed(volume.split(":")) for volume in service["volumes"] if isinstance(volume, str))
+    assert named == {"/var/lib/tformance": "var", "/var/lib/tformance/backups": "backups"}
+    assert set(named.values()) <= set(COMPOSE["volumes"])
+
+
+@pytest.mark.parametrize("engine", ["postgres", "redis"])
+def test_a_server_of_ones_own_takes_the_place_of_an_engine(engine: str) -> None:
+    override = load_yaml((PROJECT / "deploy" / f"compose.own-{engine}.yml").read_text())
+    assert override == {"services": {engine: {"profiles": ["not-started"]}}}
+    needing = [one["depends_on"][engine] for one in COMPOSE["services"].values() if engine in one.get("depends_on", {})]
+    assert needing
+    assert all(one["required"] is False for one in needing)
+
+
 @pytest.mark.parametrize("text", ["a: 1\na: 2", "a: {b: 1, b: 1}", "x: &x {a: 1}\ny:\n  <<: *x\n  b: 1\n  b: 2"])
 def test_a_key_that_occurs_twice_would_be_found(text: str) -> None:
     with pytest.raises(yaml.YAMLError, match="occurs twice"):
@@ -71,7 +100,7 @@ def test_a_key_that_occurs_twice_would_be_found(text: str) -> None:
 
 @services
 def test_the_key_of_the_app_is_where_its_variable_says(service: dict[str, Any]) -> None:
-    (mount,) = service["volumes"]
+    (mount,) = (volume for volume in service["volumes"] if isinstance(volume, dict))
     assert (
         service["environment"]["GITHUB_APP_PRIVATE_KEY_FILE"] == f"${{GITHUB_APP_PRIVATE_KEY_FILE:+{mount['target']}}}"
     )

@@ -13,6 +13,7 @@ from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import Home
 from tformance.embedded.remembered import ensure_secrets, remembered, var_folder
 from tformance.embedded.reporting import tell_abandoned, tell_engines
+from tformance.settings_files import load_settings_files, names_in_settings_files
 
 COMMANDS = {
     "start": "start both engines (harmless when they run) and leave them running",
@@ -42,9 +43,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    var = var_folder()
     try:
-        return run(options, var=var)
+        load_settings_files()
+        return run(options, var=var_folder())
     except EmbeddedError as error:
         say(f"error: {error}", error=True)
         return 1
@@ -86,7 +87,9 @@ def print_environment(var: Path) -> None:
     ensure_secrets(var)
     if Home.existing(var) is None:
         Home.ensure(var)
-    for name, value in (remembered(var) | {"TFORMANCE_VAR": str(var)}).items():
+    names = dict.fromkeys([*remembered(var), *names_in_settings_files()])
+    known = remembered(var) | {name: os.environ[name] for name in names if os.environ.get(name)}
+    for name, value in (known | {"TFORMANCE_VAR": str(var)}).items():
         say(f"export {name}={shlex.quote(value)}")
 
 

@@ -12,6 +12,8 @@ from tformance.embedded.locks import Lease, exclusive
 from tformance.embedded.postgres import Postgres
 from tformance.embedded.redis_server import Redis
 
+LOCK_FILE = "engines.lock"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
@@ -76,7 +78,7 @@ class Engines:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with exclusive(self.var / "engines.lock"):
+        with exclusive(self.var / LOCK_FILE):
             yield
 
 

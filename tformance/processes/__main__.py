@@ -6,14 +6,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from tformance.embedded.engines import LOCK_FILE, needs_postgres, needs_redis
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.remembered import CHECKOUT, var_folder
+from tformance.embedded.home import Home
+from tformance.embedded.locks import exclusive
+from tformance.embedded.remembered import CHECKOUT, ensure_secrets, var_folder
 from tformance.processes import programs
 from tformance.processes.programs import Program
 from tformance.processes.run import run_everything, run_some, stop_everything
 from tformance.processes.status import report_everything
 from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
 from tformance.processes.telling import say
+from tformance.settings_files import files_that_others_can_read, load_settings_files, words_on_permissions
 
 ON_ONE_MACHINE = {
     "run": "engines, web, workers and beat, until Ctrl-C",
@@ -46,7 +53,7 @@ def _one_process(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     web = kinds.add_parser("web", help="the HTTP server")
     web.add_argument("--host", default="127.0.0.1")
-    web.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000))
+    web.add_argument("--port", type=int, default=os.environ.get("PORT") or 8000)
     worker = kinds.add_parser("worker", help="a worker")
     worker.add_argument("--queues", required=True, help="comma-separated: live, figures, backfill, maintenance")
     worker.add_argument("--concurrency", type=int, default=2)
@@ -54,10 +61,13 @@ def _one_process(parser: argparse.ArgumentParser) -> None:
 
 
 def main() -> int:
-    options = arguments()
     try:
+        load_settings_files()
+        options = arguments()
         if options.command == "only":
-            become(chosen_program(options))
+            program = chosen_program(options)
+            check_settings()
+            become(program)
         with stoppable():
             if options.end_with_parent:
                 follow_parent()
@@ -65,12 +75,15 @@ def main() -> int:
     except StopRequestedError:
         say("\nStopped. Nothing is left running.")
         return 0
-    except EmbeddedError as error:
+    except (EmbeddedError, ImproperlyConfigured) as error:
         say(f"error: {error}", error=True)
         return 1
 
 
 def act(command: str, *, var: Path) -> int:
+    if command not in {"stop", "status"}:
+        make_what_settings_need(var)
+        check_settings()
     match command:
         case "run" | "demo":
             return run_everything(var, with_demo=command == "demo")
@@ -86,6 +99,21 @@ def act(command: str, *, var: Path) -> int:
         "dev": (*programs.workers(), programs.beat()),
     }
     return run_some(var, name=command, chosen=chosen[command])
+
+
+def make_what_settings_need(var: Path) -> None:
+    """Generate the secrets and choose where the engines listen, which no settings can do without."""
+    ensure_secrets(var)
+    if needs_postgres() or needs_redis():
+        with exclusive(var / LOCK_FILE):
+            Home.ensure(var)
+
+
+def check_settings() -> None:
+    """Load the settings before anything is started: SettingsError in words, instead of a traceback of each process."""
+    _ = settings.ROLE
+    for path in files_that_others_can_read():
+        say(f"warning: {words_on_permissions(path)}", error=True)
 
 
 def chosen_program(options: argparse.Namespace) -> Program:

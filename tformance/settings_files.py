@@ -1,0 +1,65 @@
+"""The files that settings are read from: .env in the checkout and settings.env in TFORMANCE_VAR.
+
+Of one name counts, in this order: the environment of the process, .env, settings.env, what `make run` generated.
+Whatever the files say becomes part of the environment of the process, so that all code and all children see the same.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from tformance.embedded.errors import EmbeddedError
+from tformance.embedded.remembered import CHECKOUT, var_folder
+
+FILE_IN_VAR = "settings.env"
+READABLE_BY_OTHERS = 0o044
+
+
+def load_settings_files() -> None:
+    """Complete the environment of this process by the files; EmbeddedError for a line that is no setting."""
+    for path in _paths():
+        for name, value in read_settings_file(path).items():
+            if not os.environ.get(name):  # a variable that is set and empty is one that is not set
+                os.environ[name] = value
+
+
+def read_settings_file(path: Path) -> dict[str, str]:
+    """The settings in a file; none where there is no such file."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            bindings = list(parse_stream(lines))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise EmbeddedError(f"{path} cannot be read ({reason}). It holds settings, one NAME=value a line.") from error
+    found = {}
+    for one in bindings:
+        if one.error or (one.key is not None and one.value is None):
+            raise EmbeddedError(f"{path}, line {one.original.line}, is not NAME=value.")
+        if one.key is not None:
+            found[one.key] = one.value or ""
+    return found
+
+
+def names_in_settings_files() -> list[str]:
+    """The names that the files say something about, each once."""
+    return list(dict.fromkeys(name for path in _paths() for name in read_settings_file(path)))
+
+
+def files_that_others_can_read() -> list[Path]:
+    """Those of the files whose permissions let other users of this machine read the secrets in them."""
+    return [path for path in _paths() if path.is_file() and path.stat().st_mode & READABLE_BY_OTHERS]
+
+
+def words_on_permissions(path: Path) -> str:
+    """What to say of a file that other users can read."""
+    return f"Other users of this machine can read {path}, which may hold secrets. Run: chmod 600 {path}"
+
+
+def _paths() -> Iterator[Path]:
+    """Both files, the one that counts first; the second is looked for once the first has been read."""
+    yield Path(os.environ.get("TFORMANCE_ENV_FILE") or CHECKOUT / ".env")
+    yield var_folder() / FILE_IN_VAR
