@@ -13,18 +13,22 @@ from apps.integrations.github.credentials import is_signing_key
 from apps.integrations.models import AppPrivateKey
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+GHE_COM = ".ghe.com"
 
 
 @register(Tags.security)
 def check_api_url(app_configs: Any, **_: Any) -> Iterable[CheckMessage]:
-    """Enterprise Server answers under /api/v3 only; elsewhere every call would be a 404."""
+    """Refuse an address under which every call would be a 404: each kind of GitHub has its API elsewhere."""
     address = urlsplit(settings.GITHUB_API_URL)
-    host = address.hostname or ""
-    if host in LOOPBACK or host.startswith("api.") or address.path == "/api/v3":
+    host, path = address.hostname or "", address.path.rstrip("/")
+    is_tenant = host.endswith(GHE_COM)
+    is_right = host.startswith("api.") and not path if is_tenant else host.startswith("api.") or path == "/api/v3"
+    if host in LOOPBACK or is_right:
         return
+    server, tenant = f"https://{host}/api/v3", f"https://api.{host.removeprefix('api.')}"
     yield Error(
-        f"GITHUB_API_URL: {host} is not api.github.com, and the path is not /api/v3.",
-        hint=f"For GitHub Enterprise Server: https://{host}/api/v3",
+        f"GITHUB_API_URL: no GitHub has its API at {settings.GITHUB_API_URL}.",
+        hint=f"For a tenant of GHE.com: {tenant}" if is_tenant else f"For GitHub Enterprise Server: {server}",
         id="integrations.E001",
     )
 

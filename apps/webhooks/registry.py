@@ -28,7 +28,7 @@ Translator = Callable[[Event], Iterable[Fact]]
 class Unrouted(StrEnum):
     """Why there is nothing to do for an event; the value is the reason that its delivery keeps."""
 
-    LISTED = "ignored_event"  # known, and on the explicit list
+    LISTED = "ignored_event"  # known, and on the explicit list of events or of actions
     UNKNOWN_EVENT = "unknown_event"  # GitHub has added something since
     UNKNOWN_ACTION = "unknown_action"  # the event is translated, this action of it is not heard of
 
@@ -36,6 +36,7 @@ class Unrouted(StrEnum):
 _translators: dict[tuple[str, str | None], Translator] = {}
 _events: set[str] = set()
 _ignored: set[str] = set()
+_ignored_actions: set[tuple[str, str]] = set()
 
 
 def translates(event_name: str, *actions: str) -> Callable[[Translator], Translator]:
@@ -59,11 +60,21 @@ def ignores(*event_names: str) -> None:
     _ignored.update(event_names)
 
 
+def ignores_actions(event_name: str, *actions: str) -> None:
+    """Name the actions of a translated event that are kept and never translated."""
+    for action in actions:
+        if (event_name, action) in _translators:
+            raise ValueError(f"The action {action} of {event_name} has a translator and cannot be ignored.")
+        _ignored_actions.add((event_name, action))
+
+
 def route(name: str, action: str | None) -> Translator | Unrouted:
     """The translator of this event and action, or why there is none."""
     translator = _translators.get((name, action))
     if translator is not None:
         return translator
+    if action is not None and (name, action) in _ignored_actions:
+        return Unrouted.LISTED
     if name in _events:
         return Unrouted.UNKNOWN_ACTION
     return Unrouted.LISTED if name in _ignored else Unrouted.UNKNOWN_EVENT
@@ -77,6 +88,11 @@ def routes() -> frozenset[tuple[str, str | None]]:
 def ignored_events() -> frozenset[str]:
     """Every event on the explicit ignored list."""
     return frozenset(_ignored)
+
+
+def ignored_actions() -> frozenset[tuple[str, str]]:
+    """Return every (event, action) on the explicit ignored list whose event has a translator for other actions."""
+    return frozenset(_ignored_actions)
 
 
 @contextmanager

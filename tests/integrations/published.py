@@ -26,6 +26,20 @@ class Example(NamedTuple):
 
 EVENTS = namespace.VALID_EVENT_NAMES
 """Every event that GitHub publishes."""
+ENTERPRISE_EVENTS = {
+    "bypass_request_secret_scanning",
+    "cache_sync",
+    "dismissal_request_code_scanning",
+    "dismissal_request_dependabot",
+    "dismissal_request_secret_scanning",
+    "enterprise",
+    "exemption_request_push_ruleset",
+    "organization_custom_property",
+    "organization_custom_property_values",
+    "user",
+}
+"""What only Enterprise Cloud or Enterprise Server sends, by GitHub's documentation; githubkit has no models of it."""
+ENTERPRISE_ACTIONS = {("repository", "anonymous_access_enabled"), ("repository", "anonymous_access_disabled")}
 
 
 @cache

@@ -129,6 +129,9 @@ def test_without_a_key_nothing_is_stored_or_rotated(settings: Any) -> None:
     [
         ("GITHUB_API_URL", "https://github.example.com", "integrations.E001"),
         ("GITHUB_API_URL", "https://github.example.com/api", "integrations.E001"),
+        ("GITHUB_API_URL", "https://acme.ghe.com", "integrations.E001"),
+        ("GITHUB_API_URL", "https://acme.ghe.com/api/v3", "integrations.E001"),
+        ("GITHUB_API_URL", "https://api.acme.ghe.com/api/v3", "integrations.E001"),
         ("FERNET_KEYS", [], "integrations.W001"),
     ],
 )

@@ -4,16 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from apps.webhooks.registry import Unrouted, ignored_events, route, routes
-from tests.integrations.published import EVENTS, examples, models_of
+from apps.webhooks.registry import Unrouted, ignored_actions, ignored_events, route, routes
+from tests.integrations.published import ENTERPRISE_ACTIONS, ENTERPRISE_EVENTS, EVENTS, examples, models_of
 
 DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "events.md"
 EVENTS_OF_FIGURES = {event for event, _ in routes()}
 
 
 def test_every_event_of_github_is_either_translated_or_on_the_ignored_list():
-    assert EVENTS_OF_FIGURES | ignored_events() == EVENTS
+    assert EVENTS_OF_FIGURES | ignored_events() == EVENTS | ENTERPRISE_EVENTS
     assert not EVENTS_OF_FIGURES & ignored_events()
+
+
+@pytest.mark.parametrize(("event", "action"), [*((event, None) for event in ENTERPRISE_EVENTS), *ENTERPRISE_ACTIONS])
+def test_what_only_an_enterprise_sends_is_known_and_ignored(event: str, action: str | None) -> None:
+    assert route(event, action or "created") is Unrouted.LISTED
 
 
 @pytest.mark.parametrize("event", sorted(EVENTS_OF_FIGURES))
@@ -33,4 +38,7 @@ def test_the_documentation_names_every_event_and_action():
     for event, action in routes():
         assert (action or "(none)") in tables[event].replace(",", " ").split(), (event, action)
     listed = "\n".join(lines).partition("## Kept and ignored")[2]
-    assert set(listed.split("`")[1::2]) == ignored_events()
+    events, _, actions = listed.partition("these actions:")
+    assert set(events.split("`")[1::2]) == ignored_events()
+    for event, action in ignored_actions():
+        assert any(f"`{event}`" in line and action in line for line in actions.splitlines())

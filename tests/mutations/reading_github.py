@@ -157,4 +157,18 @@ IN_READING_GITHUB: tuple[Mutation, ...] = (
         "shown = result",
         test=IN_THE_CLEAR,
     ),
+    mutation(
+        "a tenant of GHE.com is told from another",
+        "apps/webhooks/door/hook.py",
+        'environ.get("HTTP_X_GITHUB_TENANT", "").lower()) ==',
+        "tenant) ==",
+        test="tests/webhooks/test_door.py::test_only_deliveries_of_the_configured_github_host_are_taken",
+    ),
+    mutation(
+        "a silence says which it was",
+        f"{GITHUB}/client.py",
+        "error = error.__cause__ or error.__context__",
+        "error = None",
+        test="tests/integrations/test_silence.py::test_the_message_says_why_there_is_no_answer",
+    ),
 )

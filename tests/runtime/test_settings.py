@@ -81,6 +81,7 @@ def test_an_empty_variable_is_one_that_is_not_set(load: Any) -> None:
     [
         ("", "https://api.github.com/graphql", "https://github.com"),
         ("https://git.example.com/api/v3", "https://git.example.com/api/graphql", "https://git.example.com"),
+        ("https://api.acme.ghe.com", "https://api.acme.ghe.com/graphql", "https://acme.ghe.com"),
     ],
 )
 def test_the_addresses_of_github_follow_from_its_api(load: Any, api: str, graphql: str, web: str) -> None:

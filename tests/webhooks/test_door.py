@@ -164,13 +164,32 @@ def test_the_door_does_not_parse(github: GitHub, body: bytes) -> None:
     assert only().installation_id is None
 
 
-def test_a_delivery_of_another_github_host_is_refused(github: GitHub, settings: object) -> None:
-    elsewhere = {"X-GitHub-Enterprise-Host": "ghe.example.com"}
-    assert github.deliver(headers=elsewhere).status_code == 400
-    settings.GITHUB_API_URL = "https://ghe.example.com/api/v3"
-    assert github.deliver(headers=elsewhere).status_code == 202
-    assert github.deliver(headers={"X-GitHub-Enterprise-Host": "ghe.example.com.evil.example"}).status_code == 400
-    assert github.deliver().status_code == 400
+HOSTS = {
+    "https://api.github.com": {},
+    "https://ghe.example.com/api/v3": {"X-GitHub-Enterprise-Host": "ghe.example.com"},
+    "https://api.octo.ghe.com": {"X-GitHub-Tenant": "octo", "X-GitHub-Tenant-Id": "17"},
+}
+STRANGERS = (
+    {"X-GitHub-Enterprise-Host": "ghe.example.com.evil.example"},
+    {"X-GitHub-Enterprise-Host": "octo.ghe.com"},
+    {"X-GitHub-Tenant": "octo-2"},
+    {"X-GitHub-Tenant": "octo", "X-GitHub-Enterprise-Host": "ghe.example.com"},
+)
+
+
+@pytest.mark.parametrize("api_url", HOSTS)
+def test_only_deliveries_of_the_configured_github_host_are_taken(
+    github: GitHub, settings: object, api_url: str
+) -> None:
+    settings.GITHUB_API_URL = api_url
+    for sent in (*HOSTS.values(), *STRANGERS):
+        expected = 202 if sent == HOSTS[api_url] else 400
+        assert github.deliver(headers=sent).status_code == expected, sent
+    assert {refusal.reason for refusal in Refusal.objects.all()} == {"other_host"}
+    kept = only().body.headers
+    assert {name: value for name, value in kept.items() if name.startswith(("x-github-tenant", "x-github-ent"))} == {
+        name.lower(): value for name, value in HOSTS[api_url].items()
+    }
 
 
 def test_a_refusal_is_noted_without_its_body(github: GitHub) -> None:

@@ -7,17 +7,21 @@ payload: callers give paths built from ids and names, and links in answers must 
 
 import json
 import logging
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+from http.client import IncompleteRead
 from typing import Any
 
 import requests
 from github import Auth, GithubException
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
+from urllib3.exceptions import NameResolutionError
 
 from apps.integrations.github.answers import Answer, Elsewhere, last_page, next_path, path_below
 from apps.integrations.github.budget import THE_APP, Lease, Parked, Purpose, RateBudget
@@ -33,6 +37,7 @@ REDIRECTS = {301, 302, 307, 308}
 MOST_HOPS = 3
 MOST_BYTES = 32 * 1024 * 1024
 CHUNK = 64 * 1024
+LONGEST_CHAIN = 10
 SIGNED_FOR_S = 60
 """A signature of the App's is used again for so long: reading the key takes longer than GitHub's answer may."""
 logger = logging.getLogger(__name__)
@@ -271,10 +276,32 @@ def _document(text: str) -> Any:
 
 
 def _silence(error: Exception) -> Silence:
-    if isinstance(error, _TooLarge):
-        return Silence.TOO_LARGE
-    if isinstance(error, requests.Timeout):
-        return Silence.TIMEOUT
+    """Say why there is no answer: the first cause that is known, and of what it wraps the innermost counts too."""
+    causes = list(_causes(error))
+    for silence, kinds in _SILENCES:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return silence
     if isinstance(error, requests.ConnectionError) and "timed out" in str(error).lower():
         return Silence.TIMEOUT  # while the body was read
     return Silence.CONNECTION if isinstance(error, OSError) else Silence.GARBLED
+
+
+_SILENCES: tuple[tuple[Silence, tuple[type[BaseException], ...]], ...] = (
+    (Silence.TOO_LARGE, (_TooLarge,)),
+    (Silence.CONNECT_TIMEOUT, (requests.ConnectTimeout,)),
+    (Silence.TIMEOUT, (requests.Timeout,)),
+    (Silence.TLS, (requests.exceptions.SSLError, ssl.SSLError)),
+    (Silence.NAME_NOT_FOUND, (socket.gaierror, NameResolutionError)),
+    (Silence.REFUSED, (ConnectionRefusedError,)),
+    (Silence.RESET, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, IncompleteRead)),
+)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and those behind it; libraries hide some of them in arguments."""
+    for _ in range(LONGEST_CHAIN):
+        if error is None:
+            return
+        yield error
+        yield from (argument for argument in error.args if isinstance(argument, BaseException))
+        error = error.__cause__ or error.__context__

@@ -75,12 +75,17 @@ class Received:
 
 
 class Silence(enum.Enum):
-    """Why there is no answer."""
+    """Why there is no answer, in words."""
 
-    TIMEOUT = enum.auto()
-    CONNECTION = enum.auto()
-    TOO_LARGE = enum.auto()
-    GARBLED = enum.auto()
+    TIMEOUT = "timed out"
+    NAME_NOT_FOUND = "name not found"
+    REFUSED = "connection refused"
+    RESET = "connection reset"
+    CONNECT_TIMEOUT = "connecting timed out"
+    TLS = "TLS failed"
+    CONNECTION = "no connection"
+    TOO_LARGE = "too large"
+    GARBLED = "garbled"
 
 
 SECONDARY_S = 60.0
@@ -118,7 +123,7 @@ def judge(received: Received | Silence, *, is_graphql: bool, now: datetime) -> V
 
 def _judge_silence(silence: Silence, *, is_graphql: bool) -> Verdict:
     is_too_much = is_graphql and silence in {Silence.TIMEOUT, Silence.TOO_LARGE}
-    return Verdict(kind=Kind.SHRINK if is_too_much else Kind.TRANSIENT, message=f"no answer: {silence.name.lower()}")
+    return Verdict(kind=Kind.SHRINK if is_too_much else Kind.TRANSIENT, message=f"no answer: {silence.value}")
 
 
 def _judge_limits(received: Received, *, now: datetime) -> Verdict | None:

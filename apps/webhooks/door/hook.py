@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 from uuid import UUID
 
 KEPT_HEADERS = (
@@ -16,6 +15,8 @@ KEPT_HEADERS = (
     "x-github-hook-installation-target-type",
     "x-github-enterprise-host",
     "x-github-enterprise-version",
+    "x-github-tenant",
+    "x-github-tenant-id",
 )
 LONGEST_KEPT_VALUE = 200
 _ENVIRON_NAMES = tuple(
@@ -27,7 +28,8 @@ _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOOK_ID = re.compile(r"[0-9]{1,18}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
-_ENTERPRISE_PATH = "/api/v3"
+_ENTERPRISE_SERVER = re.compile(r"https?://([^/:]+)(?::\d+)?/api/v3/?")
+_TENANT_OF_GHE_COM = re.compile(r"https://api\.([a-z0-9-]+)\.ghe\.com/?")
 
 
 class MalformedHeader(ValueError):  # noqa: N818  says what it is
@@ -65,16 +67,19 @@ def kept_headers(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_of_host(environ: Mapping[str, str], *, api_url: str) -> bool:
-    """Whether a delivery comes from the GitHub whose API is configured: ids mean nothing across hosts.
+    """Tell whether a delivery comes from the GitHub whose API is configured: ids mean nothing across hosts.
 
-    Enterprise Server names itself in a header; github.com does not.
+    Enterprise Server names itself in one header, a tenant of GHE.com in another, and github.com in none.
     """
-    sender = environ.get("HTTP_X_GITHUB_ENTERPRISE_HOST", "").lower()
-    configured = urlsplit(api_url)
-    is_enterprise = configured.path.rstrip("/").endswith(_ENTERPRISE_PATH)
-    if not sender:
-        return not is_enterprise
-    return is_enterprise and sender.partition(":")[0] == configured.hostname
+    server, tenant = _named_hosts(api_url.lower())
+    sender = environ.get("HTTP_X_GITHUB_ENTERPRISE_HOST", "").lower().partition(":")[0]
+    return (sender, environ.get("HTTP_X_GITHUB_TENANT", "").lower()) == (server, tenant)
+
+
+def _named_hosts(api_url: str) -> tuple[str, str]:
+    """Return the host of the Enterprise Server and the tenant of GHE.com that the address is of; at most one is."""
+    server, tenant = _ENTERPRISE_SERVER.fullmatch(api_url), _TENANT_OF_GHE_COM.fullmatch(api_url)
+    return server[1] if server else "", tenant[1] if tenant else ""
 
 
 def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:

@@ -1,6 +1,6 @@
 """Every event of GitHub's that says nothing about the figures: kept, counted, never translated."""
 
-from apps.webhooks.registry import ignores
+from apps.webhooks.registry import ignores, ignores_actions
 
 ignores(
     "branch_protection_configuration",
@@ -58,3 +58,18 @@ ignores(
     "workflow_dispatch",
     "workflow_job",
 )
+
+# Enterprise Cloud and Enterprise Server 3.20 send these besides: github/docs, src/webhooks/data/ghec and ghes-3.20.
+ignores(
+    "bypass_request_secret_scanning",
+    "cache_sync",
+    "dismissal_request_code_scanning",
+    "dismissal_request_dependabot",
+    "dismissal_request_secret_scanning",
+    "enterprise",
+    "exemption_request_push_ruleset",
+    "organization_custom_property",
+    "organization_custom_property_values",
+    "user",
+)
+ignores_actions("repository", "anonymous_access_disabled", "anonymous_access_enabled")

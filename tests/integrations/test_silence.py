@@ -1,0 +1,174 @@
+"""No answer from GitHub, on real sockets: the message says which of the ways it was."""
+
+import datetime
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from apps.integrations.github.budget import RateBudget
+from apps.integrations.github.client import GitHubClient, Patience, Request
+from apps.integrations.github.credentials import AppCredentials
+from apps.integrations.github.shared_memory import shared_memory
+from apps.integrations.github.verdicts import Kind, Verdict
+from tests.fake_github.keys import app_key, app_pem
+from tests.fake_github.using import LIVE, forget_everything
+
+PATIENCE = Patience(connect_s=0.5, read_s=0.5, total_s=1.0)
+Address = Callable[[Path], AbstractContextManager[str]]
+
+
+@contextmanager
+def unknown_name(_folder: Path) -> Iterator[str]:
+    yield "http://nobody.invalid"
+
+
+@contextmanager
+def closed_port(_folder: Path) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def served(treat: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that treats each connection in its own way."""
+    server = socket.create_server(("127.0.0.1", 0))
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        with server, suppress(OSError):
+            while True:
+                accepted.append(server.accept()[0])
+                treat(accepted[-1])
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    for taken in accepted:
+        taken.close()
+
+
+def reset(_folder: Path) -> AbstractContextManager[str]:
+    def treat(taken: socket.socket) -> None:
+        taken.recv(1024)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        taken.close()
+
+    return served(treat)
+
+
+def hung_up(_folder: Path) -> AbstractContextManager[str]:
+    def treat(taken: socket.socket) -> None:
+        taken.recv(1024)
+        taken.close()
+
+    return served(treat)
+
+
+def cut_short(_folder: Path) -> AbstractContextManager[str]:
+    def treat(taken: socket.socket) -> None:
+        taken.recv(65536)
+        taken.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
+        taken.close()
+
+    return served(treat)
+
+
+def silent(_folder: Path) -> AbstractContextManager[str]:
+    return served(lambda taken: None)
+
+
+@contextmanager
+def full_queue(_folder: Path) -> Iterator[str]:
+    """A listener that accepts nobody, and whose queue is full: the next connection is never made."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        waiting = []
+        for _ in range(4):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+            waiting.append(client)
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        for client in waiting:
+            client.close()
+
+
+@contextmanager
+def stranger_by_tls(folder: Path) -> Iterator[str]:
+    """A server whose certificate nobody signed."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(app_key().public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(app_key(), SHA256())
+    )
+    file = folder / "server.pem"
+    file.write_bytes(app_pem().encode() + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+
+    def treat(taken: socket.socket) -> None:
+        with taken, suppress(OSError):
+            context.wrap_socket(taken, server_side=True).close()
+
+    with served(treat) as url:
+        yield url.replace("http:", "https:")
+
+
+@contextmanager
+def plain_instead_of_tls(folder: Path) -> Iterator[str]:
+    with served(lambda taken: taken.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
+        yield url.replace("http:", "https:")
+
+
+def ask(url: str, *, is_graphql: bool) -> Verdict:
+    forget_everything()
+    client = GitHubClient(
+        api_url=url,
+        budget=RateBudget(redis=shared_memory()),
+        credentials=lambda: AppCredentials(7, app_pem()),
+        patience=PATIENCE,
+    )
+    return client.exchange_as_app(Request(method="GET", path="/app", is_graphql=is_graphql), purpose=LIVE).verdict
+
+
+@pytest.mark.parametrize(
+    ("address", "words", "of_graphql"),
+    [
+        (unknown_name, "name not found", Kind.TRANSIENT),
+        (closed_port, "connection refused", Kind.TRANSIENT),
+        (reset, "connection reset", Kind.TRANSIENT),
+        (hung_up, "connection reset", Kind.TRANSIENT),
+        (cut_short, "connection reset", Kind.TRANSIENT),
+        (full_queue, "connecting timed out", Kind.TRANSIENT),
+        (silent, "timed out", Kind.SHRINK),
+        (stranger_by_tls, "TLS failed", Kind.TRANSIENT),
+        (plain_instead_of_tls, "TLS failed", Kind.TRANSIENT),
+    ],
+)
+def test_the_message_says_why_there_is_no_answer(
+    address: Address, words: str, of_graphql: Kind, tmp_path: Path
+) -> None:
+    with address(tmp_path) as url:
+        assert ask(url, is_graphql=False) == Verdict(kind=Kind.TRANSIENT, message=f"no answer: {words}")
+        assert ask(url, is_graphql=True) == Verdict(kind=of_graphql, message=f"no answer: {words}")
