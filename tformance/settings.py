@@ -28,6 +28,7 @@ from tformance.environment import (
     webhook_secrets,
 )
 from tformance.log_format import logging_configuration
+from tformance.processes import programs
 from tformance.settings_files import load_settings_files
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -167,6 +168,8 @@ STORAGES = {
 # The webhook path reads up to its own limit (apps/webhooks/door/framing.py);
 # every other path has no use for large bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# What large bodies may take of this process at the same time (apps/webhooks/door/body_budget.py).
+LARGE_BODY_BYTES = programs.LARGE_BODY_BYTES // programs.WEB_PROCESSES
 
 EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]
 EMAIL_HOST = EMAIL["EMAIL_HOST"]

@@ -112,15 +112,20 @@ def serving(folder: Path) -> Iterator[Server]:
     """The web process of `make run`, over the database of this pytest process, until the block ends."""
     port = free_port()
     database = settings.DATABASES["default"]["NAME"]
-    environment = os.environ | {
-        "DATABASE_URL": f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{database}",
-        "TFORMANCE_ROLE": "web",
-        "PORT": str(port),
-        "DJANGO_SETTINGS_MODULE": "tformance.settings",
-    }
+    program = web(port=port)
+    environment = (
+        os.environ
+        | dict(program.environment)
+        | {
+            "DATABASE_URL": f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{database}",
+            "TFORMANCE_ROLE": "web",
+            "PORT": str(port),
+            "DJANGO_SETTINGS_MODULE": "tformance.settings",
+        }
+    )
     with (folder / "web.log").open("wb") as log:
         process = subprocess.Popen(
-            web(port=port).command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            program.command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
         assert wait_until_ready(port), (folder / "web.log").read_text()

@@ -2,6 +2,7 @@
 
 from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.enriching import IN_ENRICHING
+from tests.mutations.large_bodies import IN_LARGE_BODIES
 from tests.mutations.looking_after import IN_LOOKING_AFTER
 from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.reconciling import IN_RECONCILING
@@ -318,6 +319,7 @@ MUTATIONS = (
     *IN_RUNNING_RECONCILIATION,
     *IN_ENRICHING,
     *IN_RECONCILING,
+    *IN_LARGE_BODIES,
     *IN_LOOKING_AFTER,
     *IN_STARTING_WALKS,
     *IN_SWEEPING_DELIVERIES,

@@ -146,6 +146,29 @@ def test_large_bodies_are_not_gathered(line: Line, threads: ThreadPoolExecutor) 
     assert transactions() == 4
 
 
+def test_the_database_may_take_longer_over_a_large_body(
+    line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = connection.settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "options", f"{options.get('options', '')} -c statement_timeout=300")
+    large = b" " * (keeping.MOST_BYTES_TOGETHER + 1)
+    with nobody_can_write():
+        patient = threads.submit(disconnecting(lambda: keeping.write([parcel(content=large)])))
+        hurried = threads.submit(disconnecting(lambda: keeping.write([parcel()])))
+        assert isinstance(hurried.exception(), DatabaseError)
+        assert not patient.done()
+    assert patient.result()
+    assert keeping.longest_wait_s(25 * 2**20) > 10
+    assert keeping.longest_wait_s(keeping.MOST_BYTES_TOGETHER) == keeping.LONGEST_WAIT_S
+
+
+def test_the_buffer_of_a_large_body_goes_with_its_connection() -> None:
+    keeping.write([parcel()])
+    assert connection.connection is not None
+    keeping.write([parcel(content=b" " * (keeping.MOST_BYTES_TOGETHER + 1))])
+    assert connection.connection is None
+
+
 def test_a_slow_write_holds_up_nobody(line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "OVERDUE_S", 0.01)
     with nobody_can_write():

@@ -16,6 +16,14 @@ WEB_PROCESSES = max(1, min(os.cpu_count() or 1, 4))
 # Threads are cheap and one that waits for a slow client's body holds nothing else: many of them, so that such clients
 # are not in the way of others. Database connections are opened by the threads that need one, and kept for a minute.
 WEB_THREADS = 96  # of all web processes together
+LARGE_BODY_BYTES = 204 * 1024 * 1024  # of all web processes together: eight bodies of the largest kind
+# glibc gives each thread a heap of its own, which keeps what a large body took of it. Two heaps are enough where one
+# thread runs at a time, and what is large has pages of its own, which go back to the system with it.
+WEB_ALLOCATOR = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(512 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(8 * 1024 * 1024),
+}
 LONGEST_HEAD = 16 * 1024  # bytes of all headers together; GitHub's fit into 2 kB
 
 
@@ -48,7 +56,7 @@ def web(*, port: int, host: str = "127.0.0.1", counters: Path | None = None) -> 
     flags = ("--no-ws", "--respawn-failed-workers")
     pairs = tuple(part for pair in options.items() for part in pair)
     command = (sys.executable, "-m", "granian", *pairs, *flags, "tformance.wsgi:application")
-    return Program(name="web", role="web", command=command, environment=_shared_counters(counters))
+    return Program(name="web", role="web", command=command, environment=WEB_ALLOCATOR | _shared_counters(counters))
 
 
 def _shared_counters(folder: Path | None) -> dict[str, str]:

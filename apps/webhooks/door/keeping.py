@@ -8,7 +8,8 @@ import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,9 @@ LONGEST_WAIT_S = 4.0
 OVERDUE_S = 0.05  # a write that takes longer holds up nobody: the next leads beside it
 MOST_TOGETHER = 32
 MOST_BYTES_TOGETHER = 1024 * 1024
+BYTES_A_SECOND = (
+    4 * 1024 * 1024
+)  # of a body too large to be written with others: 25 MB may take 10 s, as long as GitHub
 
 # rung_at is now exactly when workers must be told: the row is new, or it was failed or dead and is armed again.
 # Rows are written in the order of their keys, so that two processes with the same ones cannot wait for each other.
@@ -211,13 +215,18 @@ def _write_for(turns: Sequence[_Turn]) -> bool:
 
 
 def write(parcels: Sequence[Parcel]) -> dict[tuple[int, UUID], Kept]:
-    """One statement, one commit; DatabaseError within 4 s when nothing is known to be written."""
+    """One statement, one commit; DatabaseError within `longest_wait_s` when nothing is known to be written."""
     parameters = _parameters(parcels)
-    with watchdog.limit(seconds=LONGEST_WAIT_S) as wait:
+    with watchdog.limit(seconds=longest_wait_s(sum(len(one.content) for one in parcels))) as wait:
         crash_point("door.before_insert")
         rows = _execute_on_a_live_connection(parameters, wait)
         crash_point("door.after_commit")
     return {(hook_id, guid): Kept(*found) for hook_id, guid, *found in rows}
+
+
+def longest_wait_s(size: int) -> float:
+    """Return how long the database may take over bodies of so many bytes in all."""
+    return LONGEST_WAIT_S + (size / BYTES_A_SECOND if size > MOST_BYTES_TOGETHER else 0)
 
 
 def _parameters(parcels: Sequence[Parcel]) -> dict[str, Any]:
@@ -264,7 +273,26 @@ def _execute(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         if isinstance(parameters["contents"], list):
             return cursor.execute(_KEEP, parameters, prepare=True).fetchall()
         cursor.adapters.register_dumper(bytes, AsItIs)
-        return cursor.execute(_KEEP_ONE, parameters, prepare=True).fetchall()
+        with _time_for(len(parameters["contents"])):
+            return cursor.execute(_KEEP_ONE, parameters, prepare=True).fetchall()
+
+
+@contextmanager
+def _time_for(size: int) -> Iterator[None]:
+    """Let the statement inside take as long as a body of this size may, a second less than we wait for it.
+
+    The driver keeps the buffer that a large body needed as long as its connection, which therefore ends.
+    """
+    if size <= MOST_BYTES_TOGETHER:
+        yield
+        return
+    try:
+        with connection.connection.transaction():
+            connection.connection.execute(f"SET LOCAL statement_timeout = '{longest_wait_s(size) - 1:.0f}s'")
+            yield
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()
 
 
 def _is_stale(error: Error) -> bool:

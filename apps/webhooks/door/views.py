@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponseBase
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation
@@ -18,11 +19,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.webhooks.door import inbox, refusals
+from apps.webhooks.door.body_budget import budget
 from apps.webhooks.door.framing import check_framing, read_content
 from apps.webhooks.door.hook import GitHubHook, MalformedHeader, is_of_host, kept_headers
 from apps.webhooks.door.secret_slots import active_slots
 from apps.webhooks.door.signature import SecretSlot, is_signature, signing_slot
 
+TAKEN = "tformance.body_bytes_taken"
 logger = logging.getLogger(__name__)
 
 
@@ -54,6 +57,7 @@ class SignedByGitHub(BaseAuthentication):
         header = environ.get("HTTP_X_HUB_SIGNATURE_256", "")
         if not is_signature(header):
             raise exceptions.AuthenticationFailed("X-Hub-Signature-256 is missing or malformed.", code="no_signature")
+        environ[TAKEN] = budget.take(length)
         content = read_content(request._request, length=length)  # DRF's request has no bounded read
         slot = signing_slot(content, header=header, slots=slots)
         if slot is None:
@@ -98,6 +102,14 @@ class DeliveryView(APIView):
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AlwaysJSON
     schema = None  # GitHub's contract, not one of ours
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer; afterwards nothing refers to the body, and its place is free."""
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            self.request.auth = None
+            budget.release(request.META.pop(TAKEN, 0))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if request.method != "POST":  # before the signature: 405 tells nothing

@@ -1,0 +1,36 @@
+"""The safeties around large bodies."""
+
+from tests.mutations.edits import mutation
+
+WEBHOOKS = "tests/webhooks"
+
+IN_LARGE_BODIES = (
+    mutation(
+        "large bodies share a budget",
+        "apps/webhooks/door/body_budget.py",
+        "            if self._free < size and not self._wait_for(size):\n",
+        "            if size < 0:\n",
+        test=f"{WEBHOOKS}/test_body_budget.py::test_a_large_body_beyond_the_budget_is_503_with_a_time_to_try_again",
+    ),
+    mutation(
+        "the place of a large body is free again",
+        "apps/webhooks/door/views.py",
+        "            budget.release(request.META.pop(TAKEN, 0))\n",
+        "            pass\n",
+        test=f"{WEBHOOKS}/test_body_budget.py::test_a_place_is_free_again_however_the_post_was_answered",
+    ),
+    mutation(
+        "the database may take longer over a large body",
+        "apps/webhooks/door/keeping.py",
+        "    if size <= MOST_BYTES_TOGETHER:\n        yield",
+        "    if size >= 0:\n        yield",
+        test=f"{WEBHOOKS}/test_keeping.py::test_the_database_may_take_longer_over_a_large_body",
+    ),
+    mutation(
+        "the driver's buffer for a large body is given back",
+        "apps/webhooks/door/keeping.py",
+        "        if not connection.in_atomic_block:\n",
+        "        if size < 0:\n",
+        test=f"{WEBHOOKS}/test_keeping.py::test_the_buffer_of_a_large_body_goes_with_its_connection",
+    ),
+)
