@@ -61,6 +61,7 @@ try:
     GITHUB_APP_PRIVATE_KEY: str = private_key(env)
     GITHUB_CLIENT_ID: str = env.str("GITHUB_CLIENT_ID", "")
     GITHUB_CLIENT_SECRET: str = env.str("GITHUB_CLIENT_SECRET", "")
+    GITHUB_SIGN_IN_MEMBERS_ONLY: bool = env.bool("GITHUB_SIGN_IN_MEMBERS_ONLY", False)
     GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=github_url).rstrip("/")
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
@@ -199,14 +200,21 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 
+AXES_HANDLER = "apps.users.sign_in.SignInLimits"
+AXES_USERNAME_CALLABLE = "apps.users.sign_in.user_name"
+AXES_CLIENT_IP_CALLABLE = "apps.users.sign_in.client_network"
+AXES_LOCKOUT_CALLABLE = "apps.users.sign_in.refused"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 
 ACCOUNT_ADAPTER = "apps.users.adapters.InvitedOnly"
-SOCIALACCOUNT_ADAPTER = "apps.users.adapters.AnybodyOnGitHub"
+# allauth's own limits count in each process, and by name alone: who knows a name could lock its person out.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
+SOCIALACCOUNT_ADAPTER = "apps.integrations.github_sign_in.GitHubAccounts"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"

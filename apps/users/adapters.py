@@ -1,9 +1,6 @@
-"""Who may open an account."""
-
-from typing import Any
+"""Who may open an account with a password; apps/integrations/github_sign_in.py says who may with GitHub."""
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.http import HttpRequest
 
 
@@ -13,11 +10,3 @@ class InvitedOnly(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has n
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never."""
         return False
-
-
-class AnybodyOnGitHub(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """By GitHub, where an operator has set that up: anybody, and sees nothing until made a member of a team."""
-
-    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Always."""
-        return True

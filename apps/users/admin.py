@@ -1,7 +1,8 @@
-"""Users, groups and tokens in the admin."""
+"""Users, groups and tokens in the admin, which people enter by the one sign-in page that there is."""
 
 from typing import Any
 
+from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
@@ -17,6 +18,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from apps.users.models import ApiToken, CustomUser
 from apps.users.operators import is_operator
+
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 # An account's connection to GitHub holds tokens, and the App's own credentials come from the environment.
 UNSEEN = (SocialApp, SocialToken)

@@ -15,6 +15,7 @@ from tests.fake_github.world import InstallationTruth, World
 MOST_PER_PAGE, USUAL_PER_PAGE = 100, 30
 REPOSITORY = re.compile(r"/repos/([^/]+/[^/]+)(/.*)?")
 ISSUE = re.compile(r"/issues/(\d+)")
+MEMBERSHIP = re.compile(r"/orgs/([^/]+)/memberships/([^/]+)")
 BY_ID = re.compile(r"/repositories/(\d+)(/.*)?")
 
 Route = Callable[[RepositoryTruth, Asked, "re.Match[str]"], Any]
@@ -39,7 +40,17 @@ class RestApi:
             found = Listed(truth.json for truth in self._world.reached_by(installation.id))
             found.key = "repositories"
             return self._shown(found, asked)
+        if match := MEMBERSHIP.fullmatch(asked.path):
+            return self._membership(match[1], match[2], installation)
         return self._of_repository(asked, installation)
+
+    def _membership(self, organization: str, login: str, installation: InstallationTruth) -> Answered:
+        if "members" not in installation.permissions:
+            raise Refusal(403, "Resource not accessible by integration")
+        found = self._world.memberships.get((organization, login))
+        if found is None or organization != installation.account.login:
+            raise Refusal(404, "Not Found")
+        return Answered(200, found)
 
     def _of_repository(self, asked: Asked, installation: InstallationTruth) -> Answered:
         if match := BY_ID.fullmatch(asked.path):

@@ -47,6 +47,8 @@ class World:
     names: dict[str, int] = field(default_factory=dict)
     """Every name that a repository has or had."""
     told: list[Sent] = field(default_factory=list)
+    memberships: dict[tuple[str, str], Json] = field(default_factory=dict)
+    """What GitHub says of a person in an organisation, by both logins."""
 
     def install(self, installation_id: int, account: Account | None = None) -> InstallationTruth:
         """The App comes to an account."""

@@ -1,0 +1,111 @@
+"""How often somebody may try to sign in: counted in the database, for all processes, before a password is checked.
+
+Five attempts for one name from one address lock that pair for a quarter of an hour. Nobody can lock a person out from
+elsewhere: many failures of one name, or from one address, only slow down those who never signed in from there.
+"""
+
+import ipaddress
+import logging
+import math
+from datetime import timedelta
+from typing import Any
+
+from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_client_username, get_cool_off
+from axes.models import AccessAttempt, AccessLog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Max, QuerySet, Sum
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+SLOWER_EACH = 50
+"""So many failures of one name, or from one address, make each further attempt wait for a second more."""
+LONGEST_PAUSE_S = 30
+IPV6_NETWORK = 64
+"""A customer gets a whole network of IPv6 addresses, so that all of it counts as one."""
+NOWHERE = "0.0.0.0"  # noqa: S104  an address that no client has
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(%s::text[]) AS key"
+logger = logging.getLogger(__name__)
+
+
+def user_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """Return the name that is signed in with, in the one form for all that find the same user."""
+    return str((credentials or {}).get("username") or "").strip().lower()[:255]
+
+
+def client_network(request: HttpRequest) -> str:
+    """Return the client's address, of IPv6 its network."""
+    text = request.META.get("REMOTE_ADDR") or NOWHERE
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return NOWHERE
+    if isinstance(address, ipaddress.IPv4Address):
+        return text
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False).network_address)
+
+
+class SignInLimits(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
+    """The limits as django-axes asks for them."""
+
+    def is_locked(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
+        """Return whether the attempt is refused; otherwise count it, so that a hundred at once are a hundred."""
+        self.clean_expired_user_attempts(request, credentials)
+        name = get_client_username(request, credentials)
+        request.sign_in_wait_s, request.axes_failures_since_start = take_attempt(name, request.axes_ip_address)
+        return bool(request.sign_in_wait_s)
+
+    def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+        """Answer the attempt that used up the pair's as those are answered that come after it."""
+        is_refused = request is None or request.axes_locked_out
+        if is_refused or request.axes_failures_since_start < settings.AXES_FAILURE_LIMIT:
+            return
+        request.axes_locked_out, request.sign_in_wait_s = True, get_cool_off(request).total_seconds()
+        logger.warning("sign_in_locked", extra={"address": request.axes_ip_address})
+
+
+def take_attempt(name: str, address: str) -> tuple[float, int]:
+    """Count an attempt; return 0 and the pair's attempts, or for how many seconds it is refused, uncounted."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK, [[f"sign-in by {name}", f"sign-in from {address}"]])
+        pair = AccessAttempt.objects.filter(username=name, ip_address=address)
+        failures, ago_s = recent(pair)
+        if failures >= settings.AXES_FAILURE_LIMIT:
+            return get_cool_off().total_seconds() - ago_s, failures
+        if (pause_s := pause(name, address)) > 0:
+            return pause_s, failures
+        if not pair.update(failures_since_start=failures + 1, attempt_time=Now()):
+            AccessAttempt.objects.create(username=name, ip_address=address, failures_since_start=1)
+            pair.update(attempt_time=Now())
+        return 0.0, failures + 1
+
+
+def recent(attempts: "QuerySet[AccessAttempt]") -> tuple[int, float]:
+    """Return how many of them are young enough to count, and the seconds since the last."""
+    found = attempts.filter(attempt_time__gt=Now() - get_cool_off()).aggregate(
+        failures=Sum("failures_since_start"), ago=Now() - Max("attempt_time")
+    )
+    return found["failures"] or 0, (found["ago"] or timedelta()).total_seconds()
+
+
+def pause(name: str, address: str) -> float:
+    """Return the seconds to wait where many fail; a person who once signed in from there never waits."""
+    longest_s = 0.0
+    for attempts in (AccessAttempt.objects.filter(username=name), AccessAttempt.objects.filter(ip_address=address)):
+        failures, ago_s = recent(attempts)
+        longest_s = max(longest_s, min(failures // SLOWER_EACH, LONGEST_PAUSE_S) - ago_s)
+    is_known = longest_s > 0 and AccessLog.objects.filter(ip_address=address, username__iexact=name).exists()
+    return 0.0 if is_known else longest_s
+
+
+def refused(request: Any, response: HttpResponse, credentials: Any) -> HttpResponse:
+    """Answer an attempt that was not looked at: 429, with when the next one will be."""
+    wait_s = max(1, math.ceil(request.sign_in_wait_s))
+    page = render(request, "account/refused.html", {"wait_s": wait_s, "wait_minutes": -(-wait_s // 60)}, status=429)
+    page["Retry-After"] = str(wait_s)
+    return page
