@@ -173,7 +173,7 @@ RULES: dict[type[facts.Fact], MergeRule] = {
     facts.PullRequestCommitted: UnionRule(
         model=models.PullRequestCommit,
         key=(*NUMBERED, "head_sha", "sha"),
-        columns=("committed_at", "author_id"),
+        columns=("committed_at", "author_id", "position", "is_by_author"),
         earliest=("authored_at",),
         change=PULL_REQUEST,
     ),

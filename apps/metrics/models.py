@@ -17,7 +17,7 @@ from apps.teams.models import Team
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raise it with every change of a definition: rows of an older version are derived anew."""
 
 
@@ -72,7 +72,9 @@ class DerivedPullRequest(models.Model):
     cycle_seconds = models.BigIntegerField(null=True, blank=True)
     first_review_seconds = models.BigIntegerField(null=True, blank=True)
     size = models.BigIntegerField(null=True, blank=True)
-    review_rounds = models.IntegerField()
+    review_rounds = models.IntegerField(
+        null=True, blank=True, help_text="null where it is not known what was pushed after a review"
+    )
     is_reviewed_in_draft = models.BooleanField()
     is_reopened = models.BooleanField()
     is_force_pushed = models.BooleanField()

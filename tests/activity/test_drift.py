@@ -132,6 +132,8 @@ def committed(sha: str, *, head_sha: str = "a" * 40) -> facts.PullRequestCommitt
         authored_at=at(0),
         committed_at=at(0),
         author_id=None,
+        position=0,
+        is_by_author=1,
     )
 
 

@@ -39,18 +39,19 @@ def team(described: Json) -> Node:
 
 
 def commit(made: Json) -> Node:
-    """A commit of a push; its author is known by e-mail, which names the account's id in our stories."""
-    email = made["author"]["email"]
-    account = accounts.user(accounts.person(int(email.partition("+")[0]), made["author"]["username"]))
-    signed = {"name": made["author"]["name"], "email": email}
+    """A commit of a push; its people are known by e-mail, which names the account's id in our stories."""
     return {
         **bare_commit(made["id"]),
         "authoredDate": made["author"]["date"],
         "committedDate": made["committer"]["date"],
         "message": made["message"],
-        "author": {**signed, "date": made["author"]["date"], "user": user(account)},
-        "committer": {**signed, "date": made["committer"]["date"], "user": user(account)},
+        **{role: {**made[role], "user": user(signer(made[role]))} for role in ("author", "committer")},
     }
+
+
+def signer(signature: Json) -> Json:
+    """The account of whoever signed a commit."""
+    return accounts.user(accounts.person(int(signature["email"].partition("+")[0]), signature["username"]))
 
 
 def bare_commit(sha: str) -> Node:

@@ -3,7 +3,7 @@
 from zlib import crc32
 
 from apps.integrations.story.shapes import Json, moment
-from apps.integrations.story.shapes.accounts import person, user
+from tests.fake_github.nodes import signer
 from tests.fake_github.truth import Happening, PullRequestTruth, RepositoryTruth
 
 FULL_ONLY = (
@@ -26,7 +26,6 @@ def review(described: Json) -> Json:
 def commit(made: Json, *, truth: RepositoryTruth) -> Json:
     """A commit of a list; its people are accounts here."""
     api, page = truth.json["url"], truth.json["html_url"]
-    account = user(person(int(made["author"]["email"].partition("+")[0]), made["author"]["username"]))
     people = {role: {name: made[role][name] for name in ("name", "email", "date")} for role in ("author", "committer")}
     inner = {
         "url": f"{api}/git/commits/{made['id']}",
@@ -49,8 +48,8 @@ def commit(made: Json, *, truth: RepositoryTruth) -> Json:
         "html_url": f"{page}/commit/{made['id']}",
         "comments_url": f"{api}/commits/{made['id']}/comments",
         "commit": inner,
-        "author": account,
-        "committer": account,
+        "author": signer(made["author"]),
+        "committer": signer(made["committer"]),
         "parents": [
             {"sha": sha, "url": f"{api}/commits/{sha}", "html_url": f"{page}/commit/{sha}"}
             for sha in truth.parents.get(made["id"], ())

@@ -12,7 +12,6 @@ from apps.metrics.derivation.timeline import (
     closings,
     deduplicated,
     drafts,
-    review_rounds,
 )
 from tests.metrics.tales import instant
 
@@ -111,25 +110,3 @@ def test_a_closing_that_only_the_state_tells_counts() -> None:
 def test_a_reopening_that_nobody_told_is_bounded_by_what_followed() -> None:
     assert closed(happening("closed", 60), merged=600, closed=600) == [Interval(at(60), at(600))]
     assert closed(happening("closed", 60)) == [Interval(at(60), at(9000))]
-
-
-@pytest.mark.parametrize(
-    ("asked", "pushed", "until", "rounds"),
-    [
-        ([], [10], None, 0),
-        ([10], [], None, 0),
-        ([10], [20], None, 1),
-        ([10, 12], [20, 21], None, 1),
-        ([10, 30], [20, 40], None, 2),
-        ([10, 30], [20, 40], 25, 1),
-    ],
-)
-def test_a_round_is_a_review_and_then_a_push(
-    asked: list[float], pushed: list[float], until: float | None, rounds: int
-) -> None:
-    found = review_rounds(
-        [at(each) for each in pushed],
-        asked=[at(each) for each in asked],
-        until=None if until is None else at(until),
-    )
-    assert found == rounds

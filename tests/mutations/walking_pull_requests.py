@@ -9,6 +9,20 @@ WALK, TROUBLE, BY_REST = (
 
 IN_WALKING_PULL_REQUESTS: tuple[Mutation, ...] = (
     mutation(
+        "review rounds are null where it is not known what was pushed",
+        "apps/metrics/derivation/review_rounds.py",
+        "    if not (pushes.are_told or is_known_by_history):",
+        "    if not counted:",
+        test="tests/integrations/test_review_rounds.py::test_rounds_are_null_while_nobody_told_what_was_pushed",
+    ),
+    mutation(
+        "what a review has seen goes by its commit, not by its time alone",
+        "apps/metrics/derivation/review_rounds.py",
+        "    if places:\n",
+        "    if not moves:\n",
+        test="tests/integrations/test_review_rounds.py::test_both_roads_and_every_mixture_come_to_the_same_rounds",
+    ),
+    mutation(
         "what is updated during a sweep is swept up by another",
         f"{WALKS}/pull_request_sweeps.py",
         "if place.down_to is None or is_single_page or",

@@ -105,7 +105,10 @@ class PullRequestHappened(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestCommitted(Fact):
-    """A commit belonged to the pull request while `head_sha` was its head."""
+    """A commit belonged to the pull request while `head_sha` was its head, at this place of GitHub's list of commits.
+
+    `is_by_author`: nobody but the author of the pull request is known to have made and pushed it (1, else 0).
+    """
 
     entity: ClassVar[str] = "pull_request"
 
@@ -116,6 +119,8 @@ class PullRequestCommitted(Fact):
     authored_at: datetime | None
     committed_at: datetime | None
     author_id: int | None
+    position: int
+    is_by_author: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,9 @@ class PullRequestCommit(models.Model):
     authored_at = models.DateTimeField(null=True, blank=True)
     committed_at = models.DateTimeField(null=True, blank=True)
     author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    # Null in rows that were read before these columns existed.
+    position = models.IntegerField(null=True, blank=True)
+    is_by_author = models.SmallIntegerField(null=True, blank=True)
 
     class Meta:
         constraints = (

@@ -7,7 +7,7 @@ from itertools import count
 from apps.integrations.story.conversation_life import ConversationLife
 from apps.integrations.story.repository_life import RepositoryLife
 from apps.integrations.story.shapes import Json, moment
-from apps.integrations.story.shapes.accounts import Account, user
+from apps.integrations.story.shapes.accounts import WEB_FLOW, Account, user
 from apps.integrations.story.shapes.git import NO_COMMIT, Commit, fake_sha
 from apps.integrations.story.shapes.issues import IssueNow, issue, issue_comment, label
 from apps.integrations.story.shapes.pull_requests import (
@@ -50,11 +50,20 @@ class PullRequestLife(ConversationLife):
 
     @planned
     def push(
-        self, at: datetime, *, authored_at: datetime | None = None, message: str = "", by: Account | None = None
+        self,
+        at: datetime,
+        *,
+        authored_at: datetime | None = None,
+        committed_at: datetime | None = None,
+        message: str = "",
+        by: Account | None = None,
+        committer: Account | None = None,
     ) -> None:
         """One more commit on the branch; the first one creates the branch."""
-        author, before = by or self.author, self.head_sha
-        made = Commit(self._sha(), author, message or self._title, authored_at or at, at)
+        author, before, committed_at = by or self.author, self.head_sha, committed_at or at
+        made = Commit(
+            self._sha(), author, message or self._title, authored_at or committed_at, committed_at, committer=committer
+        )
         self.commits.append(made)
         self.repository.push(at, ref=self.ref, before=before, after=made.sha, commits=(made,), by=author)
         if before == NO_COMMIT:
@@ -63,15 +72,16 @@ class PullRequestLife(ConversationLife):
         self._move_head(at, before=before, by=author)
 
     @planned
-    def force_push(self, at: datetime) -> None:
-        """Rebase: every commit keeps its author date and gets a new SHA and committer date."""
-        before = self.head_sha
-        self.commits = [replace(made, sha=self._sha(), committed_at=at) for made in self.commits]
+    def force_push(self, at: datetime, *, by: Account | None = None, keeping: int | None = None) -> None:
+        """Rebase, after leaving out all but the first `keeping` commits: each keeps its author date and no SHA."""
+        before, pusher = self.head_sha, by or self.author
+        kept = self.commits[:keeping]
+        self.commits = [replace(made, sha=self._sha(), committed_at=at, committer=by) for made in kept]
         commits = tuple(self.commits)
         self.repository.push(
-            at, ref=self.ref, before=before, after=self.head_sha, commits=commits, by=self.author, is_forced=True
+            at, ref=self.ref, before=before, after=self.head_sha, commits=commits, by=pusher, is_forced=True
         )
-        self._move_head(at, before=before, by=self.author)
+        self._move_head(at, before=before, by=pusher)
 
     @planned
     def open(self, at: datetime, *, is_draft: bool = False, additions: int = 40, deletions: int = 8) -> None:
@@ -129,7 +139,8 @@ class PullRequestLife(ConversationLife):
     def merge(self, at: datetime, *, by: Account) -> None:
         """A merge commit on the main branch; the branch itself is deleted."""
         arriving = [replace(made, is_distinct=False) for made in self.commits]
-        merged = Commit(self._sha(), by, f"Merge pull request #{self.number}\n\n{self._title}", at, at)
+        message = f"Merge pull request #{self.number}\n\n{self._title}"
+        merged = Commit(self._sha(), by, message, at, at, committer=WEB_FLOW)
         self.now.closed_at = self.now.merged_at = at
         self.now.merged_by, self.now.merge_sha = by, merged.sha
         self._send("closed", at, by=by)

@@ -11,6 +11,7 @@ from apps.activity.models import Review
 from apps.metrics.bots import joined_bot_flag
 from apps.metrics.derivation import timeline
 from apps.metrics.derivation.first_commits import Commits, FirstCommit, first_commit, read_commits
+from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_listed, review_rounds
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
 from apps.metrics.storing import DerivedTable, Row, Scope, as_json
@@ -29,7 +30,7 @@ SCOPES = (
 READ_STATES = f"""
     {SCOPES}
     SELECT repository_id, number, author_id, {IS_BOT_AUTHOR}, is_draft, created_at, updated_at,
-           merged_at, closed_at, merge_sha, additions::bigint + deletions
+           merged_at, closed_at, merge_sha, additions::bigint + deletions, head_sha
     FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
     WHERE activity_pullrequest.created_at IS NOT NULL
 """  # noqa: S608  names of our own tables and columns
@@ -41,7 +42,8 @@ READ_HAPPENINGS = f"""
 """  # noqa: S608  names of our own tables and columns
 READ_REVIEWS = f"""
     {SCOPES}
-    SELECT repository_id, number, activity_review.github_id, author_id, {IS_BOT_AUTHOR}, submitted_at, verdict
+    SELECT repository_id, number, activity_review.github_id, author_id, {IS_BOT_AUTHOR}, submitted_at, verdict,
+           commit_sha
     FROM scopes JOIN activity_review USING (repository_id, number) {AUTHOR_JOINS}
     WHERE submitted_at IS NOT NULL AND deleted_at IS NULL
 """  # noqa: S608  names of our own tables and columns
@@ -62,6 +64,7 @@ class State:
     closed_at: datetime | None
     merge_sha: str | None
     size: int | None
+    head_sha: str
 
     @property
     def ended_at(self) -> datetime | None:
@@ -77,11 +80,16 @@ class SubmittedReview:
     is_by_bot: bool
     submitted_at: datetime
     verdict: str | None
+    commit_sha: str | None
     is_by_author: bool
 
     @property
     def qualifies(self) -> bool:
         return not self.is_by_bot and not self.is_by_author
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.submitted_at, self.commit_sha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,29 +107,39 @@ def derive(scopes: Sequence[Scope]) -> Derived:
     happenings = _grouped(_read(READ_HAPPENINGS, scopes))
     reviews = _grouped(_read(READ_REVIEWS, scopes))
     commits = read_commits(scopes)
+    listed = read_listed(list(reviews)) if reviews else {}
     derived = Derived([], [], [])
     for state in states:
         scope = state.repository_id, state.number
         story = timeline.deduplicated(Happening(*row) for row in happenings[scope])
         submitted = [_submitted(row, author_id=state.author_id) for row in reviews[scope]]
-        derived.pull_requests.append(clocks(state, story=story, reviews=submitted, commits=commits[scope]))
+        row = clocks(state, story=story, reviews=submitted, commits=commits[scope], listed=listed.get(scope, ()))
+        derived.pull_requests.append(row)
         derived.closings.extend(_closings(state, story=story))
         derived.reviews.extend(_review_row(scope, review) for review in submitted)
     return derived
 
 
-def clocks(state: State, *, story: Sequence[Happening], reviews: Iterable[SubmittedReview], commits: Commits) -> Row:
+def clocks(
+    state: State,
+    *,
+    story: Sequence[Happening],
+    reviews: Sequence[SubmittedReview],
+    commits: Commits,
+    listed: Sequence[Move],
+) -> Row:
     """One row of DerivedPullRequest, its columns in the order of the model."""
     drafts = _drafts(state, story=story)
     started = first_commit(commits, opened_at=state.opened_at, ready_at=drafts.ready_at)
     counted = _counted(reviews, until=state.ended_at)
     first_review_at = counted[0].submitted_at if counted else None
-    first_approval_at = next((each.submitted_at for each in counted if each.verdict == Verdict.APPROVED), None)
+    first_approval = next((each for each in counted if each.verdict == Verdict.APPROVED), None)
+    pushes = Pushes(state.opened_at, state.author_id, state.head_sha, story, listed)
     wait_ended_at = _latest(first_review_at, drafts.ready_at)
     return (
         *_beginning(state, drafts=drafts, started=started),
         first_review_at,
-        first_approval_at,
+        first_approval.submitted_at if first_approval else None,
         wait_ended_at,
         state.merged_at,
         state.ended_at,
@@ -131,7 +149,7 @@ def clocks(state: State, *, story: Sequence[Happening], reviews: Iterable[Submit
         _seconds(drafts.ready_at, state.merged_at),
         _seconds(drafts.ready_at, wait_ended_at),
         state.size,
-        _rounds(state, story=story, counted=counted, until=first_approval_at or state.ended_at),
+        _rounds(pushes, reviews=reviews, counted=counted, approval=first_approval),
         _is_reviewed_in_draft(counted, drafts=drafts),
         any(each.kind == timeline.Kind.REOPENED for each in story),
         commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
@@ -186,16 +204,20 @@ def _is_reviewed_in_draft(counted: Iterable[SubmittedReview], *, drafts: timelin
 
 
 def _rounds(
-    state: State, *, story: Iterable[Happening], counted: Iterable[SubmittedReview], until: datetime | None
-) -> int:
-    pushed = [
-        each.at
-        for each in story
-        if each.kind in (timeline.Kind.HEAD_MOVED, timeline.Kind.FORCE_PUSHED)
-        and each.actor_id in (None, state.author_id)
-    ]
-    asked = [each.submitted_at for each in counted if each.verdict in ASKING]
-    return timeline.review_rounds(pushed, asked=asked, until=until)
+    pushes: Pushes,
+    *,
+    reviews: Iterable[SubmittedReview],
+    counted: Iterable[SubmittedReview],
+    approval: SubmittedReview | None,
+) -> int | None:
+    until = approval.submitted_at if approval else None
+    asked = [each for each in counted if each.verdict in ASKING and (until is None or each.submitted_at <= until)]
+    return review_rounds(
+        pushes,
+        asked=[each.seen for each in asked],
+        approved=approval.seen if approval else None,
+        reviews=[each.seen for each in reviews],
+    )
 
 
 def _closings(state: State, *, story: Sequence[Happening]) -> list[Row]:
@@ -217,8 +239,16 @@ def _closings(state: State, *, story: Sequence[Happening]) -> list[Row]:
 
 
 def _submitted(row: Row, *, author_id: int | None) -> SubmittedReview:
-    review_id, reviewer_id, is_by_bot, submitted_at, verdict = row
-    return SubmittedReview(review_id, reviewer_id, is_by_bot, submitted_at, verdict, reviewer_id == author_id)
+    review_id, reviewer_id, is_by_bot, submitted_at, verdict, commit_sha = row
+    return SubmittedReview(
+        review_id=review_id,
+        reviewer_id=reviewer_id,
+        is_by_bot=is_by_bot,
+        submitted_at=submitted_at,
+        verdict=verdict,
+        commit_sha=commit_sha,
+        is_by_author=reviewer_id == author_id,
+    )
 
 
 def _review_row(scope: Scope, review: SubmittedReview) -> Row:

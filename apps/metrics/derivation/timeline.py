@@ -135,14 +135,3 @@ def _unmerged(closed: Sequence[datetime], *, merged_at: datetime | None, closed_
     if closed_at is not None and not any(abs(at - closed_at) <= SAME_EVENT for at in closed):
         return sorted((*closed, closed_at))
     return list(closed)
-
-
-def review_rounds(pushed: Sequence[datetime], *, asked: Sequence[datetime], until: datetime | None) -> int:
-    """How often a review that asked for something was followed by a push of the author, up to `until`."""
-    rounds, is_asked = 0, False
-    for at, is_push in sorted([(at, False) for at in asked] + [(at, True) for at in pushed]):
-        if until is not None and at > until:
-            break
-        rounds += is_push and is_asked
-        is_asked = not is_push
-    return rounds

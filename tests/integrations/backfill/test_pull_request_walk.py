@@ -32,8 +32,8 @@ ALL = range(1, 31)
 MIXED = int(os.environ.get("PULL_REQUESTS", "24"))
 """How many pull requests come half by webhook; a thousand take minutes."""
 
-BY_PUSH_ALONE = {"id", "first_commit_at", "is_first_commit_adjusted", "review_rounds"}
-"""When the work began and how often code followed on a review are known better by who saw each push."""
+BY_PUSH_ALONE = {"id", "first_commit_at", "is_first_commit_adjusted"}
+"""When the work began is known better by who saw the commits that were pushed over."""
 
 
 def everything(fake: FakeGitHub) -> RepositoryTruth:

@@ -32,6 +32,7 @@ CODE = (
     "listed_commit_count",
 )
 SIZES = ("additions", "deletions", "changed_files", "commit_count", "merged_by_id")
+COMMIT = ("authored_at", "committed_at", "author_id")
 REVIEW = ("number", "author_id", "submitted_at", "commit_sha", "verdict", "dismissed_at", "deleted_at")
 
 
@@ -69,7 +70,7 @@ def our_rows(repository_id: int) -> Tables:
         },
         "commits": {
             (row.pop("number"), row.pop("sha")): row
-            for row in commits.values("number", "sha", "head_sha", "authored_at", "committed_at", "author_id")
+            for row in commits.values("number", "sha", "head_sha", "position", *COMMIT)
             if heads.get(row["number"]) == row.pop("head_sha")
         },
         "histories": {
@@ -85,7 +86,10 @@ def rows_of_truth(pulls: Iterable[PullRequestTruth]) -> Tables:
     for pull in pulls:
         tables["pull requests"][pull.number] = _pull_request(pull)
         tables["reviews"] |= {identity: _review(review, pull) for identity, review in pull.reviews.items()}
-        tables["commits"] |= {(pull.number, made["id"]): _commit(made) for made in pull.commits}
+        tables["commits"] |= {
+            (pull.number, made["id"]): {**_commit(made), "position": position}
+            for position, made in enumerate(pull.commits)
+        }
         tables["histories"] |= _history(pull)
     return tables
 

@@ -81,7 +81,7 @@ def overflow_found(
     try:
         facts = tuple(
             pull_request_overflow_facts(
-                node, repository_id=repository_id, observed_at=observed_at, listed=None if has_lost else owed.listed
+                node, repository_id=repository_id, observed_at=observed_at, listed=owed.listed, has_lost=has_lost
             )
         )
     except UnusablePayload as unusable:

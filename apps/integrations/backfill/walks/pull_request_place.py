@@ -21,6 +21,8 @@ class Owed:
     updated_at: str = ""
     head_sha: str = ""
     """With `updated_at`: whether it is still what it was when its lists were begun."""
+    author: str = ""
+    """The login of who opened it."""
     after: Mapping[str, str | None] = field(default_factory=dict)
     path: str = ""
     """The next page of a REST list; empty for the first."""

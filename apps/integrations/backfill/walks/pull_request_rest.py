@@ -31,7 +31,7 @@ PATHS = {
     "timeline": "/issues/{number}/timeline",
 }
 PARTS = tuple(PATHS)
-Facts = Callable[[Reading, Reading, int], Iterator[Fact]]
+Facts = Callable[[Reading, Reading, int, int], Iterator[Fact]]
 
 
 def read_part(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
@@ -68,20 +68,31 @@ def _pull_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
             *pull_request_facts(pull, repository_id=repository_id),
             *merging_facts(pull, repository_id=repository_id),
         )
-        head_sha, updated_at = pull.child("head").sha("sha"), pull.text("updated_at")
-        begun = replace(owed, head_sha=head_sha, updated_at=updated_at, count=pull.count("commits"))
+        head_sha, updated_at, author = (
+            pull.child("head").sha("sha"),
+            pull.text("updated_at"),
+            pull.child_or_none("user"),
+        )
+        begun = replace(
+            owed,
+            head_sha=head_sha,
+            updated_at=updated_at,
+            author=author.text("login") if author else "",
+            count=pull.count("commits"),
+        )
     except UnusablePayload as unusable:
         return leave_out(owed, why=str(unusable))
     return Found(facts=facts, owed=_next_part(begun), items=int(not owed.is_counted))
 
 
 def _members_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
-    shaped = {"number": owed.number, "updated_at": owed.updated_at, "head": {"sha": owed.head_sha}}
+    author = {"login": owed.author} if owed.author else None
+    shaped = {"number": owed.number, "updated_at": owed.updated_at, "head": {"sha": owed.head_sha}, "user": author}
     pull, facts, skipped = opened(shaped, path="pull_request", answer=answer), list[Fact](), list[Skipped]()
     members = answer.data if isinstance(answer.data, list) else [answer.data]
-    for member in members:
+    for position, member in enumerate(members, start=owed.listed):
         try:
-            facts += FACTS[owed.part](opened(member, path="pull_request", answer=answer), pull, repository_id)
+            facts += FACTS[owed.part](opened(member, path="pull_request", answer=answer), pull, repository_id, position)
         except UnusablePayload as unusable:
             skipped.append(Skipped(what=_name_of_part(owed), why=str(unusable)))
     found = Found(facts=tuple(facts), owed=_rest_of_part(answer, owed), skipped=tuple(skipped))
@@ -119,15 +130,15 @@ def _next_part(owed: Owed) -> tuple[Owed, ...]:
     return (replace(owed, part=following[0], path=""),) if following else ()
 
 
-def _review(member: Reading, pull: Reading, repository_id: int) -> Iterator[Fact]:
+def _review(member: Reading, pull: Reading, repository_id: int, _: int) -> Iterator[Fact]:
     return review_facts(member, pull_request=pull, repository_id=repository_id)
 
 
-def _commit(member: Reading, pull: Reading, repository_id: int) -> Iterator[Fact]:
-    return commit_facts(member, pull_request=pull, repository_id=repository_id)
+def _commit(member: Reading, pull: Reading, repository_id: int, position: int) -> Iterator[Fact]:
+    return commit_facts(member, pull_request=pull, repository_id=repository_id, position=position)
 
 
-def _item(member: Reading, pull: Reading, repository_id: int) -> Iterator[Fact]:
+def _item(member: Reading, pull: Reading, repository_id: int, _: int) -> Iterator[Fact]:
     return timeline_facts(member, repository_id=repository_id, number=pull.count("number"))
 
 

@@ -6,6 +6,9 @@ from datetime import datetime
 from apps.activity.facts import ContributorProfile, GitHubTeamState, InstallationState
 from apps.integrations.github.reading import Reading
 
+WEB_FLOW = "web-flow"
+"""The committer of what was committed on GitHub's pages: it says nothing of who did that."""
+
 
 def account_id(account: Reading | None) -> int | None:
     """The id of an account; a ghost has none, and an enterprise is not an account."""

@@ -129,11 +129,11 @@ def commit(node: Node) -> dict[str, Any]:
 
 
 def commit_of_pull_request(member: Node) -> dict[str, Any]:
-    """A commit of a pull request in REST's shape. Its author is an account, if the e-mail is of one."""
+    """A commit of a pull request in REST's shape. Its author and its committer are accounts, if their e-mails are."""
     made = member["commit"]
     return {
         "sha": made.get("oid"),
-        "author": user((made.get("author") or {}).get("user")),
+        **{role: user((made.get(role) or {}).get("user")) for role in ("author", "committer")},
         "commit": {
             "author": {"date": made.get("authoredDate")},
             "committer": {"date": made.get("committedDate")},

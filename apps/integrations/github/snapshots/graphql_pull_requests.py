@@ -32,32 +32,34 @@ def pull_request_node_facts(node: Node, *, repository_id: int, observed_at: date
     """
     parent = _parent(node, repository_id=repository_id, observed_at=observed_at)
     yield from pull_request_facts(parent, repository_id=repository_id)
-    yield from _list_facts(node, parent=parent, repository_id=repository_id, listed=0)
+    yield from _list_facts(node, parent=parent, repository_id=repository_id)
     yield from merging_facts(parent, repository_id=repository_id)
 
 
 def pull_request_overflow_facts(
-    node: Node, *, repository_id: int, observed_at: datetime, listed: int | None
+    node: Node, *, repository_id: int, observed_at: datetime, listed: int, has_lost: bool
 ) -> Iterator[Fact]:
     """What a page of `overflow.graphql` adds; labels are asked for from their start.
 
-    `listed` commits of this head were told before; None where some of them could not be shown.
+    `listed` commits of this head were told before; `has_lost` where some of them could not be shown.
     """
     parent = _parent(node, repository_id=repository_id, observed_at=observed_at)
     if node.get("labels") and is_complete(node["labels"]):
         stamp = parent.stamp(parent.time("updated_at"), is_merged=parent.time_or_none("merged_at") is not None)
         yield labels(parent, repository_id=repository_id, stamp=stamp)
-    yield from _list_facts(node, parent=parent, repository_id=repository_id, listed=listed)
+    yield from _list_facts(node, parent=parent, repository_id=repository_id, listed=listed, has_lost=has_lost)
 
 
-def _list_facts(node: Node, *, parent: Reading, repository_id: int, listed: int | None) -> Iterator[Fact]:
+def _list_facts(
+    node: Node, *, parent: Reading, repository_id: int, listed: int = 0, has_lost: bool = False
+) -> Iterator[Fact]:
     for member in _members(node, "reviews"):
         shaped = parent.alike(review(member), path="pullRequest.review")
         yield from review_facts(shaped, pull_request=parent, repository_id=repository_id)
-    for member in _members(node, "commits"):
+    for position, member in enumerate(_members(node, "commits"), start=listed):
         shaped = parent.alike(commit_of_pull_request(member), path="pullRequest.commit")
-        yield from commit_facts(shaped, pull_request=parent, repository_id=repository_id)
-    if listed is not None and node.get("commits") and is_complete(node["commits"]):
+        yield from commit_facts(shaped, pull_request=parent, repository_id=repository_id, position=position)
+    if not has_lost and node.get("commits") and is_complete(node["commits"]):
         count = listed + len(node["commits"]["nodes"])
         yield commit_list(parent, repository_id=repository_id, count=count)
     for member in _members(node, "timelineItems"):

@@ -13,7 +13,7 @@ from apps.activity.facts import (
 )
 from apps.activity.models import PullRequestEvent
 from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.accounts import account_id, profile, profiles
+from apps.integrations.github.snapshots.accounts import WEB_FLOW, account_id, profile, profiles
 from apps.integrations.github.snapshots.pull_requests import VERDICTS
 from apps.integrations.github.snapshots.repositories import CLOCK_SKEW, git_date
 
@@ -29,7 +29,7 @@ KINDS: Mapping[str, PullRequestEvent.Kind] = {
 }
 
 
-def commit_facts(commit: Reading, *, pull_request: Reading, repository_id: int) -> Iterator[Fact]:
+def commit_facts(commit: Reading, *, pull_request: Reading, repository_id: int, position: int) -> Iterator[Fact]:
     """A commit of the pull request's current head. A person's account is known there by number, a bot's is not."""
     author, signed = commit.child_or_none("author"), commit.child("commit")
     if author is not None and author.text_or_none("type") != "User":
@@ -44,7 +44,23 @@ def commit_facts(commit: Reading, *, pull_request: Reading, repository_id: int) 
         authored_at=git_date(signed.child_or_none("author"), signed, before=before)[0],
         committed_at=git_date(signed.child_or_none("committer"), signed, before=before)[0],
         author_id=account_id(author),
+        position=position,
+        is_by_author=int(_is_by_author(commit, pull_request=pull_request)),
     )
+
+
+def _is_by_author(commit: Reading, *, pull_request: Reading) -> bool:
+    """Whether the author of the pull request pushed the commit, as far as its accounts tell.
+
+    Nobody tells who pushed a commit. Its committer made it in the clone that it was pushed from, unless GitHub did.
+    """
+    pushers = [login for role in ("committer", "author") if (login := _login(commit, role)) not in {None, WEB_FLOW}]
+    return not pushers or pushers[0] == _login(pull_request, "user")
+
+
+def _login(parent: Reading, role: str) -> str | None:
+    account = parent.child_or_none(role)
+    return account.text_or_none("login") if account else None
 
 
 def commit_list(pull_request: Reading, *, repository_id: int, count: int) -> PullRequestCommitList:

@@ -40,6 +40,10 @@ class Account:
     kind: str = "User"
 
 
+WEB_FLOW = Account(19_864_447, "web-flow")
+"""Whoever commits on GitHub's pages, by the merge button too."""
+
+
 def person(identity: int, login: str) -> Account:
     return Account(identity, login, "Bot" if login.endswith("[bot]") else "User")
 

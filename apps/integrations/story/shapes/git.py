@@ -15,7 +15,7 @@ Commits: TypeAlias = "tuple[Commit, ...]"
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit; rebased, it keeps its author date and gets a new SHA and committer date."""
+    """A commit; rebased, it keeps its author and author date and gets a new SHA, committer and committer date."""
 
     sha: str
     author: Account
@@ -23,6 +23,8 @@ class Commit:
     authored_at: datetime
     committed_at: datetime
     is_distinct: bool = True
+    committer: Account | None = None
+    """Its author, where nobody is named."""
 
 
 def fake_sha(*words: object) -> str:
@@ -40,7 +42,7 @@ def commit(of: RepositoryIdentity, made: Commit) -> Json:
         "timestamp": moment(made.committed_at),
         "url": f"{of.page}/commit/{made.sha}",
         "author": signature(made.author, at=made.authored_at),
-        "committer": signature(made.author, at=made.committed_at),
+        "committer": signature(made.committer or made.author, at=made.committed_at),
         "added": [],
         "removed": [],
         "modified": ["README.md"],
