@@ -12,14 +12,17 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.activity.models import Change, PullRequest
+from apps.activity.models import Change, Deployment, PullRequest
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window, read_figure
+from apps.metrics.rebuilding import rebuild
+from apps.teams.models import Team
 from tests.api.conftest import API, Cast
 
 pytestmark = pytest.mark.django_db
 
 WEEK = "from=2026-03-02&to=2026-03-09"
 FIGURES_PATH = "/api/v1/teams/acme/figures/"
+EUROPE = "Production \N{EN DASH} web/eu"
 
 
 def asked(cast: Cast, address: str, *, status: int = 200) -> Any:
@@ -133,6 +136,21 @@ def test_a_list_comes_in_pages(week: Cast) -> None:
     assert (first["count"], numbers) == (5, [6, 5, 3, 2])
     assert second["results"][0]["url"] == f"/api/v1/pull-requests/{API}/3/"
     assert second["results"][0]["github_url"].endswith("/acme/api/pull/3")
+
+
+def test_a_deployment_links_to_its_workflow_run_or_else_to_its_environment(week: Cast) -> None:
+    Deployment.objects.filter(run_id=None).update(environment=EUROPE)
+    rebuild([API], progress=lambda *_: None)
+    team = Team.objects.get(slug="acme")
+    team.production_environments = ["production", EUROPE]
+    team.save()
+    listed = asked(week, f"{FIGURES_PATH}deployments/entities/?{WEEK}")["results"]
+    pages = {row["github_url"].partition("/acme/api/")[2] for row in listed}
+    assert pages == {
+        "actions/runs/9001",
+        "deployments/activity_log?environments_filter=Production%20%E2%80%93%20web%2Feu",
+    }
+    assert {row["title"] for row in listed} == {"production", EUROPE}
 
 
 @pytest.mark.parametrize("way", ["?format=csv&", "?"])

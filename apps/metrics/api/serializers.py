@@ -97,7 +97,7 @@ class EntitySerializer(serializers.Serializer[Entity]):
     repository_id = serializers.IntegerField()
     number = serializers.IntegerField(allow_null=True, help_text="Of the pull request.")
     name = serializers.CharField(help_text="A number, GitHub's id or a SHA, as its kind has it.")
-    title = serializers.CharField()
+    title = serializers.CharField(help_text="Of the pull request; of a deployment its environment.")
     account = serializers.CharField(help_text="Login; empty when the account is gone.")
     at = serializers.DateTimeField(help_text="The instant that dates it: it lies in the window.")
     value = serializers.FloatField(allow_null=True, help_text="In the figure's unit; null when it is only counted.")

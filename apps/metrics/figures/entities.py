@@ -40,6 +40,7 @@ class Entity:
     """One thing that a figure counts: when it counts, and what was measured of it.
 
     `name` tells it apart within its repository and kind: a pull request's number, a review's or deployment's id, a SHA.
+    `title` is that of a pull request, and the environment of a deployment; `run_id` the workflow run that deployed.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Entity:
     repository: str
     name: str
     number: int | None
+    run_id: int | None
     title: str
     account: str
     at: datetime
@@ -93,7 +95,8 @@ def _entity(row: Any) -> Entity:
         repository=row.repository.full_name,
         name=_name(row),
         number=getattr(row, "number", None),
-        title=getattr(row, "title", None) or "",
+        run_id=getattr(row, "run_id", None),
+        title=str(getattr(row, "title", None) or getattr(row, "environment", "")),
         account=str(getattr(row, "account", None) or getattr(row, "author_login", "")),
         at=row.at,
         value=None if row.value is None else float(row.value),
