@@ -10,6 +10,22 @@ DECIDING, LIMITS, OPEN, PLACES, REPAIRS, TASKS = (
 
 IN_RECONCILING_REPOSITORIES: tuple[Mutation, ...] = (
     mutation(
+        "a run that a person starts looks at what changes without a trace, wherever it is",
+        f"{PACKAGE}/reading.py",
+        "is_thorough or needs_rereading(",
+        "needs_rereading(",
+        test="tests/integrations/reconciliation/test_by_hand.py"
+        "::test_an_open_pull_request_that_changed_without_moving_is_read_again",
+    ),
+    mutation(
+        "a run that a person starts looks for deletions though nothing differs",
+        f"{PACKAGE}/looking.py",
+        "Q(is_thorough=True) | Q(believes_deletions=True)",
+        "Q(believes_deletions=True)",
+        test="tests/integrations/reconciliation/test_by_hand.py"
+        "::test_comments_deleted_on_github_are_found_by_whoever_asks",
+    ),
+    mutation(
         "quiet needs the same mark, not only as many as there were",
         f"{PACKAGE}/deciding.py",
         "is_same = told.mark == here.kept.mark and here.ours == here.kept.ours",

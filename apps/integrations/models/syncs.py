@@ -87,6 +87,10 @@ class SyncLog(models.Model):
     believes_deletions = models.BooleanField(
         db_default=False, help_text="somebody says that what GitHub has no more is deleted, however much it is"
     )
+    is_thorough = models.BooleanField(
+        db_default=False,
+        help_text="what changes without a trace is looked at in every repository, not only where it is its turn",
+    )
     is_spread = models.BooleanField(db_default=False, help_text="each of its repositories has a row")
 
     not_before = models.DateTimeField(db_default=Now())

@@ -14,7 +14,13 @@ from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation.runs import bell
 from apps.integrations.reconciliation.runs.asking import EXAMPLES, add_arguments, choices_in, scope_of
 from apps.integrations.reconciliation.runs.progress import found_in, progress_of
-from apps.integrations.reconciliation.runs.showing import as_document, found_table, outcome_lines, run_table
+from apps.integrations.reconciliation.runs.showing import (
+    NOT_LOOKED_AT,
+    as_document,
+    found_table,
+    outcome_lines,
+    run_table,
+)
 from apps.integrations.reconciliation.runs.starting import start
 from apps.integrations.reconciliation.runs.watching import watch
 
@@ -59,9 +65,13 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
 
     def _reconcile(self, options: dict[str, Any]) -> None:
         app_credentials()  # or a run is started that could never compare anything
-        started = start(scope_of(options), believes_deletions=options["believe_deletions"])
+        started = start(
+            scope_of(options), is_thorough=not options["quick"], believes_deletions=options["believe_deletions"]
+        )
         name = started.sync.sync_id
         self.say(f"Run {name} started." if started.is_new else f"Run {name} compares this already.")
+        if not (options["quick"] or started.sync.is_thorough):
+            self.say("It began as a quick run. For a look at everything start this again when it is over.")
         if not bell.ring_for_run(started.sync):
             self.say("The broker is away. The run is kept, and begins within a minute of its return.")
         if options["wait"]:
@@ -80,6 +90,8 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
             self.console.print(found_table(found))
         for line in outcome_lines(progress):
             self.say(line)
+        if not sync.is_thorough:
+            self.say(NOT_LOOKED_AT)
         if sync.status == SyncLog.Status.FAILED:
             raise CommandError("Not everything could be compared. Mend what is said above, then start this again.")
 

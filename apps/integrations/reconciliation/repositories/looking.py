@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from apps import watchdog
 from apps.activity.coverage import Stretch, cover_together
@@ -132,8 +133,9 @@ def changed(look: Look, *, probed_at: datetime) -> tuple[Fact, ...]:
 
 
 def _to_be_counted(sync_ids: Iterable[int]) -> set[int]:
-    """The runs in which somebody says that deletions are true: they are looked for though nothing differs."""
-    return set(SyncLog.objects.filter(pk__in=set(sync_ids), believes_deletions=True).values_list("pk", flat=True))
+    """The runs in which deletions are looked for though nothing differs: a person started them."""
+    runs = SyncLog.objects.filter(Q(is_thorough=True) | Q(believes_deletions=True), pk__in=set(sync_ids))
+    return set(runs.values_list("pk", flat=True))
 
 
 def _settled(look: Look, *, is_counted: bool) -> Settled:

@@ -1,7 +1,7 @@
 """From a claim to a decision: what is here, what GitHub told, and what has to be asked besides."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -10,6 +10,7 @@ from apps.activity.models import Repository
 from apps.integrations.backfill.walking import Reader
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.probes import COMMITS, MOST_PULL_REQUESTS, PULL_REQUESTS, WORKFLOW_RUNS, Place, read_probe
+from apps.integrations.models import SyncLog
 from apps.integrations.reconciliation.repositories.claiming import Claimed, end
 from apps.integrations.reconciliation.repositories.comment_counts import (
     CommentCount,
@@ -34,9 +35,8 @@ from apps.webhooks.errors import UnusablePayload
 
 def look_at(batch: Sequence[tuple[Claimed, Repository]]) -> list[Look]:
     """What is here of each, and what is to be asked: open pull requests of those whose turn it is, as many as fit."""
-    now = timezone.now()
     here = what_is_here([repository for _, repository in batch])
-    turns = {pk: _turns(pk, streams, now=now) for pk, streams in here.items()}
+    turns = _turns([claimed for claimed, _ in batch], here=here)
     opened = open_pull_requests([pk for pk, streams in turns.items() if PULL_REQUESTS in streams])
     room, looks = MOST_PULL_REQUESTS, []
     for claimed, repository in batch:
@@ -69,8 +69,16 @@ def read_on(looks: Iterable[Look], *, reader: Reader, read_by_s: float) -> None:
     _read_open(there, reader=reader, read_by_s=read_by_s)
 
 
-def _turns(repository_id: int, streams: Streams, *, now: datetime) -> frozenset[str]:
-    return frozenset(stream for stream, here in streams.items() if needs_rereading(repository_id, here, now=now))
+def _turns(batch: Sequence[Claimed], *, here: Mapping[int, Streams]) -> dict[int, frozenset[str]]:
+    """The streams of each of which what changes without a trace is read again: all of them in a thorough run."""
+    runs, now = {claimed.sync_id for claimed in batch}, timezone.now()
+    thorough = set(SyncLog.objects.filter(pk__in=runs, is_thorough=True).values_list("pk", flat=True))
+    turns = {}
+    for claimed in batch:
+        pk, is_thorough = claimed.repository_id, claimed.sync_id in thorough
+        streams = (name for name, of_it in here[pk].items() if is_thorough or needs_rereading(pk, of_it, now=now))
+        turns[pk] = frozenset(streams)
+    return turns
 
 
 def _decide(looks: Sequence[Look]) -> None:

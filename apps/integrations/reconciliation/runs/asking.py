@@ -23,6 +23,7 @@ examples:
   manage.py reconcile --all --wait               everything we reach, and watch
   manage.py reconcile --team acme                what a team tracks
   manage.py reconcile --repository acme/api --wait
+  manage.py reconcile --all --quick              only what changed, as at night
   manage.py reconcile --repository acme/api --believe-deletions
                                                  after deletions_not_believed
   manage.py reconcile --installation 7
@@ -51,6 +52,12 @@ def add_arguments(parser: CommandParser) -> None:
         "--believe-deletions",
         action="store_true",
         help="with --repository: what GitHub has no more is deleted, however much it is",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="as at night: what changes without a trace (deleted comments, open pull requests, deployments and"
+        " workflow runs of the last month) is looked at only where it is its turn, one night in seven",
     )
     parser.add_argument("--wait", action="store_true", help="watch until it is over; Ctrl-C only stops watching")
     parser.add_argument("--json", action="store_true", help="with --list: for machines")

@@ -23,6 +23,10 @@ WORDS = {
 }
 STYLES = {"completed": "green", "failed": "bold red", "running": "yellow"}
 MOST_NAMED = 20
+NOT_LOOKED_AT = (
+    "Where it was not their turn (one night in seven), deleted comments, open pull requests, and deployments and"
+    " workflow runs of the last month were not looked at. `manage.py reconcile` without --quick looks at them."
+)
 
 
 def progress_view(progress: Progress) -> RenderableType:

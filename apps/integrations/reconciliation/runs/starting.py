@@ -20,16 +20,20 @@ class Started:
     is_new: bool
 
 
-def start(scope: Scope, *, believes_deletions: bool = False) -> Started:
+def start(scope: Scope, *, is_thorough: bool, believes_deletions: bool = False) -> Started:
     """Have this compared now: an equal run that is unfinished is joined, one that waits for its hour begins at once.
 
+    `is_thorough`: what changes without a trace is looked at in every repository, not only in those whose turn it is.
+    A run that was joined is thorough only if none of its repositories may have been compared already.
     `believes_deletions`: what GitHub has no more counts as deleted, however much it is.
     """
     for _ in range(MOST_TRIES):
-        [row] = SyncLog.objects.bulk_create([_manual(scope)], ignore_conflicts=True)
+        [row] = SyncLog.objects.bulk_create([_manual(scope, is_thorough=is_thorough)], ignore_conflicts=True)
         unfinished = SyncLog.objects.unfinished().filter(scope=str(scope))
         if believes_deletions:
             unfinished.update(believes_deletions=True)
+        if is_thorough:
+            unfinished.filter(status=SyncLog.Status.WAITING, is_spread=False).update(is_thorough=True)
         is_ahead = bool(
             unfinished.filter(status=SyncLog.Status.WAITING, not_before__gt=Now()).update(
                 not_before=Now(), cause=SyncLog.Cause.MANUAL
@@ -42,10 +46,15 @@ def start(scope: Scope, *, believes_deletions: bool = False) -> Started:
 
 
 def start_for_team(team_id: int) -> Started:
-    """Have what the team tracks compared now, whatever its own frequency says. Team.DoesNotExist if there is none."""
-    return start(of_team(Team.objects.get(pk=team_id).pk))
+    """Have all that the team tracks compared now, whatever its frequency says. Team.DoesNotExist if there is none."""
+    return start(of_team(Team.objects.get(pk=team_id).pk), is_thorough=True)
 
 
-def _manual(scope: Scope) -> SyncLog:
-    team_id = scope.only_id if scope.kind == TEAM else None
-    return SyncLog(sync_id=f"manual:{uuid4()}", cause=SyncLog.Cause.MANUAL, scope=str(scope), team_id=team_id)
+def _manual(scope: Scope, *, is_thorough: bool) -> SyncLog:
+    return SyncLog(
+        sync_id=f"manual:{uuid4()}",
+        cause=SyncLog.Cause.MANUAL,
+        scope=str(scope),
+        team_id=scope.only_id if scope.kind == TEAM else None,
+        is_thorough=is_thorough,
+    )
