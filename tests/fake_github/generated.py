@@ -243,7 +243,7 @@ def _plan_the_rest(place: RepositoryLife, *, size: Size) -> None:
         place.deploy(at, to="production" if number % 2 else "staging", by=PEOPLE[1], finished_at=at + APART / 2)
     for number in range(size.runs):
         at = BEGINNING + APART * (number + 1)
-        place.run(at, run_id=5_000_000 + number, by=PEOPLE[2], finished_at=at + APART / 2)
+        place.run(at, run_id=place.now.id * BLOCK + BLOCK * 3 // 4 + number, by=PEOPLE[2], finished_at=at + APART / 2)
 
 
 @cache

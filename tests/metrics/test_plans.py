@@ -168,10 +168,12 @@ def test_a_figure_reads_by_index(team: Team) -> None:
 
 
 def test_a_recalculation_reads_by_index(team: Team) -> None:
+    plans: list[str] = []
+    explain = explaining(plans)
     for kind, key in CHANGES:
         Change.objects.create(kind=kind, key=key)
-        plans: list[str] = []
-        with connection.execute_wrapper(explaining(plans)):
+        plans.clear()
+        with connection.execute_wrapper(explain):
             assert recalculate_batch(skipped=set())
         assert plans
         for plan in plans:

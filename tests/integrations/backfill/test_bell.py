@@ -212,7 +212,6 @@ def many(repositories: list[Repository]) -> None:
             "  FROM generate_series(100, 25099) AS i) made",
             [ACME],
         )
-        cursor.execute("ANALYZE integrations_backfill")
         # Weigh rows as if there were a hundred times as many: reading some thousands from end to end is no mistake.
         cursor.execute("SET LOCAL cpu_tuple_cost = 1")
 

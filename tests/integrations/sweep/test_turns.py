@@ -3,11 +3,13 @@
 import threading
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from celery import current_app
 from django.db import OperationalError, connection
 from django.test import override_settings
+from django.utils import timezone
 
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.models.leases import LEASE
@@ -243,14 +245,26 @@ def test_what_was_missed_long_ago_is_forgotten_unless_it_is_still_to_come(
 
 def test_what_is_due_and_what_is_in_the_way_are_found_by_their_indexes() -> None:
     plans: list[str] = []
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
+    MissedDelivery.objects.bulk_create(
+        MissedDelivery(
+            hook_id=1,
+            guid=uuid4(),
+            log_id=number,
+            delivered_at=timezone.now() - timedelta(minutes=number),
+            status_code=0,
+            event="push",
+            repository_id=number % 500,
+            has_effect=number % 50 == 0,
+            is_counted=number % 50 != 0,
+            state=MissedDelivery.State.WAITING if number % 100 == 0 else MissedDelivery.State.KEPT,
+            **({} if number % 100 == 0 else {"road": MissedDelivery.Road.CAME, "kept_at": timezone.now()}),
+        )
+        for number in range(5000)
+    )
     with connection.execute_wrapper(explaining(plans)):
         list(MissedDelivery.objects.filter(repository_id__in=[1, 2], state=MissedDelivery.State.KEPT, is_counted=False))
         list(MissedDelivery.objects.due()[:10])
         list(MissedDelivery.objects.filter(has_effect=True, delivered_at__gt="2026-01-01T00:00:00Z"))
         MissedDelivery.objects.settle()
-    with connection.cursor() as cursor:
-        cursor.execute("RESET enable_seqscan")
     for name, plan in zip(("missed_uncounted", "missed_open", "missed_delivered", "missed_"), plans, strict=True):
         assert name in plan, plan

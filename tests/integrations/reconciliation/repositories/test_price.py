@@ -8,9 +8,10 @@ from django.db.models.functions import Mod
 from django.utils import timezone
 from graphql import parse, validate
 
-from apps.activity.models import Coverage, PullRequest, Repository
+from apps.activity.models import Coverage, Deployment, PullRequest, Repository, WorkflowRun
 from apps.integrations.github.probes import MOST_AT_ONCE, MOST_PULL_REQUESTS, Place, probe_query
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
+from tests.fake_github.generated import BEGINNING
 from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import points_of
 from tests.fake_github.quiet_town import quiet_town
@@ -78,12 +79,31 @@ def live_quietly(fake: FakeGitHub, *, count: int) -> None:
     Coverage.objects.bulk_create(Coverage(**row) for row in town.coverage(to_at=timezone.now()))
 
 
+def fill_with_what_is_over() -> None:
+    """Deployments and runs of long ago, so many that only an index finds those of late."""
+    Deployment.objects.bulk_create(
+        Deployment(github_id=number, repository_id=30_000 + number % 10, created_at=BEGINNING)
+        for number in range(1, 3001)
+    )
+    WorkflowRun.objects.bulk_create(
+        WorkflowRun(
+            run_id=number,
+            attempt=1,
+            repository_id=30_000 + number % 10,
+            status="completed",
+            created_at=BEGINNING,
+        )
+        for number in range(1, 3001)
+    )
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_is_known_of_a_batch_is_found_by_indexes(fake: FakeGitHub, nights: Nights) -> None:
     live_quietly(fake, count=10)
     StreamMark.objects.all().delete()
     Coverage.objects.update(to_at=timezone.now() - 9 * DAY)
     nights.begin()
+    fill_with_what_is_over()
     plans: list[str] = []
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")

@@ -33,9 +33,6 @@ def past(acme: Team) -> None:
         RepositorySync(sync=run, repository_id=API, state="done", finished_at=at) for run in runs
     )
     opening.open_due(now=MONDAY_NIGHT)
-    with connection.cursor() as cursor:
-        for table in TABLES:
-            cursor.execute(f"ANALYZE {table}")
 
 
 def test_the_ticks_read_no_table_through(past: None) -> None:
