@@ -91,7 +91,7 @@ class CommitContent(Snapshot):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitParents(Fact):
-    """How many parents a commit has; pushes do not say."""
+    """How many parents a commit has; not every push tells."""
 
     repository_id: int
     sha: str

@@ -83,7 +83,7 @@ def reviews(query: FigureQuery) -> Rows:
 
 
 def commits(query: FigureQuery) -> Rows:
-    """Merges are left out as far as they are known; a push does not tell parents."""
+    """Merges are left out as far as they are known; not every push tells."""
     rows = query.happened(DerivedCommit.objects.exclude(is_merge=True), "landed_at")
     rows = query.attributed(rows, account="author", is_bot="is_by_bot", at=OuterRef("landed_at"))
     return rows.annotate(at=F("landed_at"), value=NOTHING)

@@ -74,7 +74,8 @@ DEFINED = (
         definition="Distinct commits that arrived on the default branch, dated by their arrival.",
         rules=(
             BY_AUTHOR,
-            "Merges do not count; a push does not tell parents, so those not known yet count and are shown beside it.",
+            "Merges do not count. A push of several commits does not always tell which of them are merges: until the "
+            "history is read those count, and are shown beside the figure.",
             "A commit of the branch's history whose push nobody told, as from before the App came, is dated by its "
             "committer's date.",
         ),

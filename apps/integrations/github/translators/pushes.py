@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from apps.activity.facts import CommitLanded, Fact, GitReferenceState, PushMade
+from apps.activity.facts import CommitLanded, CommitParents, Fact, GitReferenceState, PushMade
 from apps.integrations.github.reading import Reading
+from apps.integrations.github.snapshots.accounts import WEB_FLOW
 from apps.integrations.github.snapshots.repositories import commit_content
 from apps.integrations.github.snapshots.trailers import commit_trailers
 from apps.integrations.github.translators.opening import (
@@ -17,6 +18,7 @@ from apps.webhooks.registry import Event, translates
 
 MOST_COMMITS = 2048
 """A push lists no more than this: https://docs.github.com/webhooks/webhook-events-and-payloads#push"""
+NO_COMMIT = "0" * 40
 
 
 @translates("push")
@@ -30,6 +32,8 @@ def push(event: Event) -> Iterator[Fact]:
     for commit in pushed_commits(payload):
         yield commit_content(commit, repository_id=made.repository_id, pushed_at=pushed_at)
         yield from commit_trailers(commit, repository_id=made.repository_id)
+    if (known := known_parents(payload, made=made)) is not None:
+        yield known
     if made.is_default_branch:
         for sha in made.commit_shas:
             yield CommitLanded(repository_id=made.repository_id, sha=sha, landed_at=pushed_at)
@@ -60,6 +64,26 @@ def pushed_commits(payload: Reading) -> Iterator[Reading]:
     head = payload.child_or_none("head_commit")
     if head is not None and head.sha("id") not in {commit.sha("id") for commit in commits}:
         yield head
+
+
+def known_parents(payload: Reading, *, made: PushMade) -> CommitParents | None:
+    """How many parents the new head of a branch has, where the push tells; it names no parents.
+
+    A push lists all commits that the branch did not have. One alone has no other parent than the head before it. One
+    that GitHub itself put on top of commits that were elsewhere already merges them.
+    """
+    commits, before = payload.children("commits"), made.before_sha
+    is_branch_moved = made.ref.startswith("refs/heads/") and before != NO_COMMIT and not made.is_forced
+    if not (is_branch_moved and commits and made.commit_shas[-1] == made.after_sha):
+        return None
+    committer = commits[-1].child_or_none("committer")
+    is_by_github = committer is not None and committer.text_or_none("username") == WEB_FLOW
+    is_merge = len(commits) > 1 and is_by_github and made.distinct_shas == (made.after_sha,)
+    if len(commits) > 1 and not is_merge:
+        return None
+    return CommitParents(
+        repository_id=made.repository_id, sha=made.after_sha, parent_count=2 if is_merge else 1, author_id=None
+    )
 
 
 @translates("create")
