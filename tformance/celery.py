@@ -14,6 +14,7 @@ from tformance.environment import settings_errors_in_one_line
 from tformance.hearing import Hearing
 from tformance.heartbeat import Heartbeat
 from tformance.schedule import SCHEDULE
+from tformance.stuck_worker import StuckWorker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tformance.settings")
 
@@ -22,6 +23,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = SCHEDULE
 app.steps["consumer"].add(Heartbeat)
 app.steps["consumer"].add(Hearing)
+app.steps["consumer"].add(StuckWorker)
 app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")
 app.steps["consumer"].add("apps.monitoring.presence:Presence")
 app.autodiscover_tasks()

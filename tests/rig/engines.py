@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import redis
+from psycopg import sql
 
 from tformance.embedded.binaries import locate
 from tformance.embedded.home import NAME, Home
@@ -119,6 +120,15 @@ class Engines:
         assert postmaster is not None, "PostgreSQL does not run"
         os.kill(postmaster, signal.SIGQUIT)
         assert wait_until(lambda: self.postgres.postmaster() is None, seconds=30)
+
+    def be_read_only(self, *, is_read_only: bool) -> None:
+        """Have PostgreSQL refuse whatever is written, in open sessions too, or take it again."""
+        with self.connect() as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(
+                sql.SQL("ALTER SYSTEM SET default_transaction_read_only = {}").format(sql.Literal(is_read_only))
+            )
+            connection.execute("SELECT pg_reload_conf()")
 
     def start_postgres(self) -> None:
         assert self.postgres.start().postgres_port == self.home.postgres_port

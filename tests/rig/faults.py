@@ -5,8 +5,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from psycopg import sql
-
 from apps.crash_points import POINTS
 from tests.rig.machine import BEATS, ENGINES, PROCESSES, WEB, WORKERS, Rig
 from tests.rig.proxy import Proxy
@@ -111,20 +109,12 @@ def _database_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault
     def terminate_sessions() -> None:
         rig.engines.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ 'tformance'")
 
-    def be_read_only(*, is_read_only: bool) -> None:
-        with rig.engines.connect() as connection:
-            connection.execute("SET default_transaction_read_only = off")
-            connection.execute(
-                sql.SQL("ALTER SYSTEM SET default_transaction_read_only = {}").format(sql.Literal(is_read_only))
-            )
-            connection.execute("SELECT pg_reload_conf()")
-
     return [
         lambda: Fault(name="end every database session", begin=terminate_sessions),
         lambda: Fault(
             name="PostgreSQL takes no writes",
-            begin=lambda: be_read_only(is_read_only=True),
-            end=lambda: be_read_only(is_read_only=False),
+            begin=lambda: rig.engines.be_read_only(is_read_only=True),
+            end=lambda: rig.engines.be_read_only(is_read_only=False),
             lasts_s=chance.uniform(2, 6),
         ),
     ]

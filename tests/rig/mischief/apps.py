@@ -2,9 +2,11 @@
 
 import os
 import signal
+import struct
 import time
 from collections.abc import Iterable
 
+from billiard import current_process
 from django.apps import AppConfig
 
 from apps.activity.facts import Fact
@@ -13,6 +15,11 @@ from apps.webhooks.registry import Event, translates
 POISON = "rig_poison"
 DAWDLE = "rig_dawdle"
 PROBE = "rig_probe"
+GARBLE = "rig_garble"
+
+# What a worker's child writes to its main process: four bytes of length, then that many of pickle.
+UNREADABLE = struct.pack(">i", 5) + b"hello"
+ENDLESS = struct.pack(">i", 2**28)
 
 
 def poison(event: Event) -> Iterable[Fact]:
@@ -32,6 +39,13 @@ def probe(event: Event) -> Iterable[Fact]:
     return ()
 
 
+def garble(event: Event) -> Iterable[Fact]:
+    """Leave the pipe of results in the state of one whose reader lost its place: the main process is told nonsense."""
+    pipe = current_process().outq._writer.fileno()
+    os.write(pipe, ENDLESS if event.payload["is_endless"] else UNREADABLE)
+    return ()
+
+
 class MischiefConfig(AppConfig):
     name = "tests.rig.mischief"
     label = "mischief"
@@ -40,3 +54,4 @@ class MischiefConfig(AppConfig):
         translates(POISON)(poison)
         translates(DAWDLE)(dawdle)
         translates(PROBE)(probe)
+        translates(GARBLE)(garble)

@@ -25,14 +25,17 @@ def measurements(made: Rig) -> dict[str, Callable[[Bench], None]]:
         of_processes.web_killed,
         of_processes.beats_killed,
         of_processes.poisoned,
+        of_processes.worker_garbled,
         of_redis.redis_restarted,
         of_redis.redis_away,
         of_redis.redis_blackholed,
         of_redis.redis_flushed,
         of_postgres.postgres_restarted,
         of_postgres.postgres_down,
+        of_postgres.postgres_read_only,
         of_connections.frozen_in_mid_delivery,
         of_connections.beats_half_open,
+        of_connections.partitioned,
     )
     return {act.__name__: act for act in named} | of_connections.half_open(made)
 

@@ -17,6 +17,9 @@ from tformance.embedded.occupants import wait_until
 LONGEST_S = 180
 WARMING = 24  # so many that every worker child has its connections
 RUNG_WITHIN_S = 0.5
+CHILDREN = 4  # two of each worker
+WORKING_AGAIN_S = 30
+HELD_S = 40  # below a task's soft limit
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ class Bench:
         self.rows.append(Row(name, seconds, limit_s))
         self.tell(str(self.rows[-1]))
 
-    def deliver(self, event: str = PROBE, *, seconds: float = 0, during: str = "") -> str:
+    def deliver(self, event: str = PROBE, *, seconds: float = 0, during: str = "", **payload: object) -> str:
         """Post until it is accepted; the GUID."""
         guid = str(uuid.uuid4())
-        one = delivery(event, {"seconds": seconds}, guid=guid, secret=self.rig.secret)
+        one = delivery(event, {"seconds": seconds, **payload}, guid=guid, secret=self.rig.secret)
 
         def accepted() -> bool:
             answer = post(self.rig.port, one.body, one.headers)
@@ -121,6 +124,17 @@ class Bench:
             {"guids": guids},
         )
         return int(str(found[0][0]))
+
+    def wait_for_every_child(self) -> float:
+        """Wait until each child of both workers has a delivery of its own in hand; the moment."""
+        held: list[str] = []
+        for _ in range(CHILDREN):
+            held.append(self.deliver(DAWDLE, seconds=HELD_S, during="until every child works"))
+            self.wait(held[-1], state="running")
+        moment = time.monotonic()
+        assert all(self.row(guid)[0] == "running" for guid in held), "one child had two of them in hand"
+        self.wait_for_all(held)
+        return moment
 
     def rest(self) -> None:
         """Heal, and wait until everything works at its usual pace."""

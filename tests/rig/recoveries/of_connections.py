@@ -7,9 +7,10 @@ from functools import partial
 from tests.rig.machine import BEATS, WEB, WORKERS, Rig
 from tests.rig.mischief.apps import DAWDLE
 from tests.rig.proxy import Proxy
-from tests.rig.recoveries.bench import Bench, freeze, traffic
+from tests.rig.recoveries.bench import WORKING_AGAIN_S, Bench, freeze, traffic
 
 IN_FULL_SWING_S = 1.0
+PARTITIONED_S = 45.0
 FROZEN_S = 6.0  # longer than a request may wait
 
 
@@ -65,3 +66,24 @@ def frozen_in_mid_delivery(bench: Bench) -> None:
         bench.wait_for_claim(guid, number=2) - started,
         limit_s=75,
     )
+
+
+def partitioned(bench: Bench) -> None:
+    """The workers are cut off from both engines, in mid-flight, for long enough that every limit of theirs is met."""
+    links = [link for name in WORKERS for link in bench.rig.links(process=name)]
+    with traffic(bench, "workers partitioned") as posted:
+        bench.deliver(DAWDLE, seconds=3, during="workers partitioned")
+        time.sleep(IN_FULL_SWING_S)
+        for link in links:
+            link.blackhole()
+        time.sleep(PARTITIONED_S)
+    for link in links:
+        link.heal()
+    healed = time.monotonic()
+    working = bench.wait_for_every_child()
+    bench.note(
+        f"workers cut off from both engines for {PARTITIONED_S:.0f} s: every child works again",
+        working - healed,
+        limit_s=WORKING_AGAIN_S,
+    )
+    bench.wait_for_all(posted)

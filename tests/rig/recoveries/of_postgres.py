@@ -5,7 +5,9 @@ import uuid
 
 from tests.rig.github import delivery, post
 from tests.rig.mischief.apps import PROBE
-from tests.rig.recoveries.bench import Bench
+from tests.rig.recoveries.bench import LONGEST_S, Bench
+from tformance.embedded.occupants import wait_until
+from tformance.processes.address import ask_readiness
 
 
 def postgres_restarted(bench: Bench) -> None:
@@ -24,3 +26,13 @@ def postgres_down(bench: Bench) -> None:
     bench.rig.engines.start_postgres()
     assert {answer.status for answer in answers} == {503}, answers
     bench.note("PostgreSQL down: slowest 503", max(answer.seconds for answer in answers), limit_s=2.5)
+
+
+def postgres_read_only(bench: Bench) -> None:
+    """The server takes no writes, as after it was demoted: whoever asks for readiness must not send posts here."""
+    for is_read_only, status in ((True, 503), (False, 200)):
+        bench.rig.engines.be_read_only(is_read_only=is_read_only)
+        started = time.monotonic()
+        assert wait_until(lambda: ask_readiness(bench.rig.port) == status, seconds=LONGEST_S)  # noqa: B023  at once
+        words = "takes no writes: /readyz is" if is_read_only else "takes writes again: /readyz is"
+        bench.note(f"PostgreSQL {words} {status}", time.monotonic() - started, limit_s=5)

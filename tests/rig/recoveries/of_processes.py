@@ -3,8 +3,8 @@
 import time
 
 from tests.rig.machine import BEATS, WEB, WORKERS
-from tests.rig.mischief.apps import DAWDLE, POISON
-from tests.rig.recoveries.bench import LONGEST_S, Bench, traffic
+from tests.rig.mischief.apps import DAWDLE, GARBLE, POISON
+from tests.rig.recoveries.bench import LONGEST_S, WORKING_AGAIN_S, Bench, traffic
 
 
 def child_killed(bench: Bench) -> None:
@@ -61,3 +61,16 @@ def poisoned(bench: Bench) -> None:
     assert crashes <= 3, crashes
     bench.note(f"poison: dead after {crashes} crashes of its own", dead_s, limit_s=LONGEST_S)
     bench.note("poison: the neighbour that waited longest", bench.longest_wait_s(posted), limit_s=75)
+
+
+def worker_garbled(bench: Bench) -> None:
+    """A worker reads nonsense from a child, be it what it cannot read or what never ends."""
+    for is_endless in (False, True):
+        bench.wait(bench.deliver(GARBLE, is_endless=is_endless))
+        started = time.monotonic()
+        bench.note(
+            f"a worker reads nonsense that {'never ends' if is_endless else 'is no pickle'}: every child works again",
+            bench.wait_for_every_child() - started,
+            limit_s=WORKING_AGAIN_S,
+        )
+        bench.rest()

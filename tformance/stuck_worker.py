@@ -1,0 +1,234 @@
+"""A worker that cannot work ends its process, and whoever started it starts it again.
+
+Such workers live, hold messages and do nothing, and some ignore SIGTERM. Three ways to become one are known. The event
+loop stops: an error in it began a shutdown that waits for ever, or it sleeps long after the broker is back. The main
+process loses its place in the pipe from a child, as after a network partition: whatever its children finish is lost on
+the way. Or the broker delivers no messages, although some are waiting.
+
+Evidence is what stays the same over several looks, never how long something took: a busy machine is slow everywhere.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+from billiard import current_process
+from celery import bootsteps, signals
+from celery.worker.state import reserved_requests
+from django.conf import settings
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tformance.processes.programs import STOP_SECONDS
+
+LOOK_EVERY_S = 2
+LOOKS = 6
+"""What is wrong at each of so many looks, one after the other, does not get right by itself."""
+MOST_CHILDREN = 256
+LONGEST_FAREWELL_S = 2
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child and since when it has been at its present task, or without one."""
+
+    pid: int
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was seen at one moment: requests that the main process has in hand, and what each child says of itself."""
+
+    in_hand: frozenset[str]
+    busy: frozenset[Child]
+    idle: frozenset[Child]
+    taken: int  # messages since the start
+    is_queue_empty: bool
+
+
+def find_fault(looks: Sequence[Look]) -> str:
+    """Why this worker cannot work; empty as long as it may be able to."""
+    if len(looks) < LOOKS:
+        return ""
+    in_hand = frozenset.intersection(*(look.in_hand for look in looks))
+    busy = frozenset.intersection(*(look.busy for look in looks))
+    idle = frozenset.intersection(*(look.idle for look in looks))
+    if idle and len(in_hand) > len(busy):
+        return "Tasks are in hand that no child works on, although a child is idle."
+    if all(not look.in_hand and not look.is_queue_empty for look in looks) and looks[0].taken == looks[-1].taken:
+        return "Messages wait in the queues, and none of them arrives."
+    return ""
+
+
+class Children:
+    """What each child says of itself, in memory that they share with the main process; made before they are."""
+
+    def __init__(self) -> None:
+        self._said = RawArray("d", 3 * MOST_CHILDREN)  # of each: process id, whether it is busy, since when
+
+    def say(self, *, is_busy: bool) -> None:
+        """In a child: note whether it has a task from now on."""
+        place = getattr(current_process(), "index", None)
+        if place is not None and place < MOST_CHILDREN:
+            self._said[3 * place : 3 * place + 3] = [float(os.getpid()), float(is_busy), time.monotonic()]
+
+    def seen(self, pids: set[int], *, is_busy: bool) -> frozenset[Child]:
+        """Those of these children that are busy, or those that are not."""
+        rows = (self._said[place : place + 3] for place in range(0, len(self._said), 3))
+        return frozenset(
+            Child(int(pid), since_s) for pid, busy, since_s in rows if int(pid) in pids and bool(busy) is is_busy
+        )
+
+
+class LoopWatch:
+    """A thread that ends the process when its event loop stands still though the broker answers."""
+
+    def __init__(self) -> None:
+        self.turned_at_s = time.monotonic()
+        self._stopping_at_s: float | None = None
+        self._answers = 0
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin; harmless when it has begun."""
+        self.turned_at_s = time.monotonic()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="stuck-worker", daemon=True)
+            self._thread.start()
+
+    def note_stop(self) -> None:
+        """Somebody asked this worker to stop: it may finish what it has begun."""
+        self._stopping_at_s = time.monotonic()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            if self._stopping_at_s is not None:
+                if time.monotonic() - self._stopping_at_s > STOP_SECONDS:
+                    end("It was asked to stop and does not.")
+            elif self.stands_still():
+                end("The event loop stands still, although the broker answers.")
+
+    def stands_still(self) -> bool:
+        """Whether the loop has not turned for so many looks, at each of which the broker answered."""
+        if time.monotonic() - self.turned_at_s < LOOK_EVERY_S * LOOKS or not broker_answers():
+            self._answers = 0
+        else:
+            self._answers += 1
+        return self._answers >= LOOKS // 2
+
+
+class StuckWorker(bootsteps.StartStopStep):
+    """Look every two seconds whether this worker can work, and end it where it cannot."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._timer: Any = None
+        self._looks: deque[Look] = deque(maxlen=LOOKS)
+
+    def start(self, parent: Any) -> None:
+        """Begin; called again after each reconnection to the broker."""
+        self._looks.clear()
+        _loop.start()
+        self._timer = parent.timer.call_repeatedly(LOOK_EVERY_S, self._look, (parent,))
+
+    def stop(self, parent: Any) -> None:
+        """End with the connection; the thread goes on, for the loop must turn again once the broker answers."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, parent: Any) -> None:
+        _loop.turned_at_s = time.monotonic()
+        if parent.pool.num_processes and _children is not None:
+            self._looks.append(look(parent))
+            if fault := find_fault(self._looks):
+                end(fault)
+
+
+def look(parent: Any) -> Look:
+    """What is to be seen of this worker now."""
+    pids = set(parent.pool.info["processes"])
+    return Look(
+        in_hand=frozenset(one.id for one in reserved_requests if not one.eta),
+        busy=_children.seen(pids, is_busy=True) if _children else frozenset(),
+        idle=_children.seen(pids, is_busy=False) if _children else frozenset(),
+        taken=_taken,
+        is_queue_empty=are_empty([queue.name for queue in parent.task_consumer.queues]),
+    )
+
+
+def end(why: str) -> None:
+    """End this process at once. What it had in hand is due again when its leases have run out."""
+    threading.Timer(LONGEST_FAREWELL_S, os._exit, (1,)).start()  # whoever holds the lock of the log may never let go
+    logger.critical("worker_ends", extra={"reason": why})
+    os._exit(1)
+
+
+@cache
+def _redis() -> Redis:
+    return Redis.from_url(
+        settings.REDIS_URL, socket_timeout=1.0, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), retries=1)
+    )
+
+
+def broker_answers() -> bool:
+    try:
+        _redis().ping()
+    except RedisError:
+        return False
+    return True
+
+
+def are_empty(queues: Sequence[str]) -> bool:
+    """Whether no message waits in them; true where nobody can tell."""
+    try:
+        with _redis().pipeline(transaction=False) as asked:
+            for queue in queues:
+                asked.llen(queue)
+            return not any(asked.execute())
+    except RedisError:
+        return True
+
+
+_children: Children | None = None
+_loop = LoopWatch()
+_taken = 0
+
+
+@signals.worker_init.connect
+def prepare(**_: Any) -> None:
+    """Make the memory that the children will share, before there are any."""
+    global _children  # noqa: PLW0603  one worker, one pool
+    _children = Children()
+    say_idle, say_busy = partial(_children.say, is_busy=False), partial(_children.say, is_busy=True)
+    signals.worker_process_init.connect(lambda **_: say_idle(), weak=False)
+    signals.task_prerun.connect(lambda **_: say_busy(), weak=False)
+    signals.task_postrun.connect(lambda **_: say_idle(), weak=False)
+
+
+@signals.task_received.connect
+@signals.task_revoked.connect
+def count_message(**_: Any) -> None:
+    """Count what arrives, be it too late to be worked on."""
+    global _taken  # noqa: PLW0603  one worker
+    _taken += 1
+
+
+@signals.worker_shutting_down.connect
+def note_stop(**_: Any) -> None:
+    """From here on it may take as long as whoever asked it to stop waits."""
+    _loop.note_stop()
