@@ -8,6 +8,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_init
 from django.conf import settings
+from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 
 from tformance.environment import settings_errors_in_one_line
@@ -34,6 +35,14 @@ def load_the_settings(**unused: Any) -> None:
     """Load them where an error ends `celery …` with one line, instead of with the traceback of its first use."""
     with settings_errors_in_one_line():
         _ = settings.ROLE
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_unfit_pooler(**_: Any) -> None:
+    """Not to start is better than to run without bounds, or on another connection's statements."""
+    with settings_errors_in_one_line():
+        import_string("apps.pooler.refuse_unfit_pooler")()
 
 
 @worker_init.connect

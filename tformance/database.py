@@ -35,6 +35,8 @@ def connection(address: dict[str, Any], *, role: str) -> dict[str, Any]:
             "prepare_threshold": 1,  # for the statements of ours that ask for it: apps/prepared.py
             "application_name": f"tformance {role}",
             **given,
-            "options": " ".join([*(f"-c {name}={value}" for name, value in session.items()), given.get("options", "")]),
+            "options": " ".join(
+                [*(f"-c {name}={value}" for name, value in session.items()), *filter(None, [given.get("options")])]
+            ),
         },
     }

@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from apps import watchdog
+from apps.webhooks.door import recent_posts
 from apps.webhooks.door.secret_slots import active_slots
 
 LONGEST_S = 2.0
@@ -30,12 +31,19 @@ class Finding:
 
 
 def probe_database() -> Finding:
-    """PostgreSQL answers."""
+    """PostgreSQL answers, takes writes, and has not just refused what was posted."""
     try:
         with watchdog.limit(seconds=LONGEST_S), connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool")
+            (is_read_only,) = cursor.fetchone()
     except DatabaseError as error:
         return Finding("database", is_good=False, word="down", explanation=type(error).__name__)
+    if is_read_only:
+        words = "It takes no writes: a standby, or set so. Point DATABASE_URL at the primary."
+        return Finding("database", is_good=False, word="read-only", explanation=words)
+    if recent_posts.are_failing():
+        words = "Posts of the last seconds could not be kept: the log's delivery_not_kept, and `manage.py doctor`."
+        return Finding("database", is_good=False, word="failing", explanation=words)
     return Finding("database", is_good=True, word="up")
 
 

@@ -11,15 +11,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 
 from apps.users.models import CustomUser
-from apps.webhooks.door import secret_slots
+from apps.webhooks.door import recent_posts, secret_slots
 
 READY = {"status": "ready", "database": "up", "migrations": "applied", "secret": "present", "broker": "up"}
 
 
 @pytest.fixture(autouse=True)
-def no_remembered_secrets() -> Iterator[None]:
+def nothing_remembered() -> Iterator[None]:
     secret_slots.forget_slots()
+    recent_posts.forget()
     yield
+    recent_posts.forget()
     secret_slots.forget_slots()
 
 
@@ -82,6 +84,23 @@ def test_without_the_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(connection, "cursor", refuse)
     status, told = ask()
     assert (status, told) == (503, {"status": "not ready", "database": "down", "broker": "up"})
+
+
+@pytest.mark.django_db
+def test_on_a_server_that_takes_no_writes_it_is_not_ready() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL transaction_read_only = on")
+        assert ask() == (503, {"status": "not ready", "database": "read-only", "broker": "up"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("kept", "failed", "status"), [(0, 3, 503), (9, 3, 503), (10, 3, 200), (0, 2, 200)])
+def test_while_posts_fail_it_is_not_ready(kept: int, failed: int, status: int) -> None:
+    for is_kept in [*[True] * kept, *[False] * failed]:
+        recent_posts.note(is_kept=is_kept)
+    assert ask()[0] == status
+    recent_posts.forget()
+    assert ask() == (200, READY)
 
 
 @pytest.mark.django_db

@@ -306,6 +306,41 @@ IN_CELERY = (
         "            repr(",
         test="tests/faults/test_hearing.py::test_messages_that_nobody_will_acknowledge_make_the_consumer_start_over",
     ),
+    mutation(
+        "a worker watches whether it can work",
+        "tformance/celery.py",
+        'app.steps["consumer"].add(StuckWorker)\n',
+        "",
+        test="tests/faults/test_stuck_worker.py::test_every_worker_watches_itself",
+    ),
+    mutation(
+        "a worker that loses what its children say ends",
+        "tformance/stuck_worker.py",
+        "    if idle and len(in_hand) > len(busy):\n",
+        "    if not in_hand and idle is None:\n",
+        test="tests/faults/test_stuck_worker.py::test_what_stays_wrong_at_every_look_is_a_fault",
+    ),
+    mutation(
+        "a worker whose event loop stands still ends",
+        "tformance/stuck_worker.py",
+        "            self._answers += 1\n",
+        "            self._answers = 0\n",
+        test="tests/faults/test_stuck_worker.py::test_a_loop_that_stands_still_counts_only_while_the_broker_answers",
+    ),
+    mutation(
+        "a session without the bounds that it asked for is not used",
+        "apps/pooler.py",
+        "    if lost:\n",
+        "    if lost is None:\n",
+        test="tests/webhooks/test_sessions.py::test_a_session_without_its_bounds_is_not_used",
+    ),
+    mutation(
+        "a database that takes no writes is not ready",
+        "apps/monitoring/probes.py",
+        "    if is_read_only:\n",
+        "    if is_read_only is None:\n",
+        test="tests/monitoring/test_health.py::test_on_a_server_that_takes_no_writes_it_is_not_ready",
+    ),
 )
 
 MUTATIONS = (

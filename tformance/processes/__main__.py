@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from tformance.embedded.engines import LOCK_FILE, needs_postgres, needs_redis
 from tformance.embedded.errors import EmbeddedError
@@ -67,6 +68,7 @@ def main() -> int:
         if options.command == "only":
             program = chosen_program(options)
             check_settings()
+            import_string("apps.pooler.refuse_unfit_pooler")()  # an app of ours is named in a string
             become(program)
         with stoppable():
             if options.end_with_parent:

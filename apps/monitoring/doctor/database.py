@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection, transaction
 
-from apps import watchdog
+from apps import pooler, watchdog
 from apps.database_errors import words_of
 from apps.encryption import Undecryptable, decrypt, encrypted_fields
 from apps.monitoring.doctor.checks import Check, Stopped, warning, well, wrong
@@ -20,6 +20,7 @@ NAMES = (
     "database clock",
     "durability",
     "connections",
+    "sessions",
     "migrations",
     "writing",
     "stored secrets",
@@ -65,13 +66,15 @@ def examine_database() -> Iterator[Check]:
         with watchdog.limit(seconds=LONGEST_S):
             server = ask()
     except DatabaseError as error:
-        yield wrong("database", words_of(error), "Start it, or mend DATABASE_URL; without it the door answers 503.")
+        advice = "Start it, or correct DATABASE_URL; without it the receiver answers 503."
+        yield wrong("database", words_of(error), advice + (f" {pooler.WHAT_TO_DO}" if pooler.is_refusal(error) else ""))
         raise Stopped("The database does not answer.") from error
     answered_at_s = time.time()
     yield judge_version(server, took_s=answered_at_s - asked_at_s)
     yield judge_clock("database clock", (asked_at_s + answered_at_s) / 2 - server.now_s, whose="the database's")
     yield judge_durability(server)
     yield judge_connections(server)
+    yield judge_sessions(pooler.find_fault())
     migrations = probe_migrations()
     if not migrations.is_good:
         yield wrong("migrations", migrations.explanation or "They could not be asked for.", "")
@@ -135,6 +138,13 @@ def judge_connections(server: Server) -> Check:
             "connections", found, f"One machine's web alone may open {WEB_THREADS}: set max_connections to 200."
         )
     return well("connections", found)
+
+
+def judge_sessions(fault: str) -> Check:
+    """Whether what lies between us and PostgreSQL, if anything does, leaves a session as it is."""
+    if fault:
+        return wrong("sessions", fault, pooler.WHAT_TO_DO)
+    return well("sessions", "Their bounds are in force, and each keeps its prepared statements.")
 
 
 def try_to_write(server: Server) -> Check:

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.webhooks.door import inbox, refusals
+from apps.webhooks.door import inbox, recent_posts, refusals
 from apps.webhooks.door.body_budget import budget
 from apps.webhooks.door.framing import check_framing, read_content
 from apps.webhooks.door.hook import GitHubHook, MalformedHeader, is_of_host, kept_headers
@@ -119,11 +119,13 @@ class DeliveryView(APIView):
     def post(self, request: Request) -> Response:
         hook, signed = cast(GitHubHook, request.user), cast(SignedBody, request.auth)
         receipt = inbox.receive(hook, signed.content, signed_by=signed.slot.name)
+        recent_posts.note(is_kept=True)
         return Response({"delivery": receipt.key, "outcome": receipt.outcome.value}, status=status.HTTP_202_ACCEPTED)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, DatabaseError):
             logger.error("delivery_not_kept", extra={"error": type(exc).__name__})
+            recent_posts.note(is_kept=False)
             exc = NotKept()
         response = super().handle_exception(exc)
         if not isinstance(exc, NotKept):

@@ -7,12 +7,14 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.utils.module_loading import import_string
 
 
 class Command(BaseCommand):
     help = "Migrate the database, collect the static files if they changed, and make the first user if there is none."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        import_string("apps.pooler.refuse_unfit_pooler")()
         call_command("migrate", interactive=False, verbosity=options["verbosity"])
         self._collect_static(options["verbosity"])
         call_command("ensure_admin", verbosity=options["verbosity"])
