@@ -17,7 +17,7 @@ from apps import watchdog
 from apps.activity.models import Change
 from apps.integrations.models import DeliverySweep, Drift, SyncLog
 from apps.monitoring.models import StatusCheck
-from apps.webhooks import overview
+from apps.webhooks import overview, retention
 
 LONGEST_S = 2.5
 DRIFT = ("checked", "missing", "stale", "deleted")
@@ -81,6 +81,8 @@ def letterbox() -> Iterator[Metric]:
     yield gauge("tformance_delivery_lag_seconds", lag, standing.lag_s)
     rows = "Rows of the letterbox, by PostgreSQL's estimate"
     yield gauge("tformance_delivery_rows", rows, overview.estimate_rows())
+    behind = "For how long the oldest body that ought to have expired has been due to go"
+    yield gauge("tformance_retention_behind_seconds", behind, retention.measure_delay_s())
 
 
 def recalculation() -> Iterator[Metric]:

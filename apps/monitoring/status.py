@@ -14,11 +14,12 @@ from apps.integrations.reconciliation.runs.health import reconciliation_problems
 from apps.integrations.sweep.standing import sweep_problems
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.probes import probe_broker, probe_secret
-from apps.webhooks import overview
+from apps.webhooks import overview, retention
 from apps.webhooks.models import Delivery
 
 LONGEST_LAG_S = 120.0
 LONGEST_STALE_S = 300.0
+LONGEST_RETENTION_DELAY_S = 6 * 3600.0
 KEPT_FOR = timedelta(days=7)
 UNBELIEVED_FOR = timedelta(days=2)
 
@@ -43,6 +44,7 @@ def find_problems() -> dict[str, str]:
         **reconciliation_problems(),
         **reading_problems(),
         **permission_problems(),
+        **retention_problems(),
     }
 
 
@@ -119,3 +121,12 @@ def permission_problems() -> dict[str, str]:
         return {}
     words = f"{describe(lacking)}. What is missing never arrives; README names all, `manage.py doctor` looks anew."
     return {"permissions_missing": words}
+
+
+def retention_problems() -> dict[str, str]:
+    """Bodies that ought to have expired long ago: the disk fills up."""
+    delay_s = retention.measure_delay_s()
+    if delay_s <= LONGEST_RETENTION_DELAY_S:
+        return {}
+    words = f"Bodies should have expired {delay_s / 3600:.0f} h ago and are still there: the disk fills up"
+    return {"retention_is_behind": f"{words}. Does a worker serve the queue maintenance, does a transaction stay open?"}

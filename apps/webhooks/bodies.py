@@ -47,4 +47,4 @@ def headers_as_text(delivery: Delivery) -> str:
 
 
 def _body_of(delivery: Delivery) -> DeliveryBody | None:
-    return DeliveryBody.objects.filter(delivery_id=delivery.pk).first()
+    return DeliveryBody.objects.of([delivery]).first()

@@ -1,11 +1,12 @@
 """The letterbox: what GitHub posted, what became of it, and the secrets that prove where it came from."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.postgres.indexes import BrinIndex, HashIndex
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import DateField, Exists, F, Func, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 
 from apps.activity.models import Installation
@@ -33,8 +34,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def replayable(self) -> "DeliveryQuerySet":
         """Deliveries with a body that nobody is working on; both are conditions of the statement's own rows."""
-        has_body = Exists(DeliveryBody.objects.filter(delivery_id=OuterRef("pk")))
-        return self.filter(has_body, ~Q(state=Delivery.State.RUNNING))
+        own_day = Func(
+            OuterRef("received_at"), template="(%(expressions)s AT TIME ZONE 'UTC')::date", output_field=DateField()
+        )
+        bodies = DeliveryBody.objects.filter(delivery_id=OuterRef("pk"), day__in=[own_day, KEPT_DAY])
+        return self.filter(Exists(bodies), ~Q(state=Delivery.State.RUNNING))
 
     def held(self, *, claim_number: int) -> "DeliveryQuerySet":
         """Deliveries that nobody claimed since the claim of this number: the fence of every verdict."""
@@ -93,7 +97,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def replay(self) -> int:
         """Make deliveries due again as if they had just come, behind everything live; running ones are left alone.
 
-        Locked first, so that the UPDATE sees what a claim or retention did that it would have had to wait for.
+        Locked first, so that the UPDATE sees what a claim or retention did that it would have had to wait for. That
+        the UPDATE looks at bodies is also what makes it wait while retention drops a day: see retention.py.
         """
         with transaction.atomic():
             locked = self.order_by("id").select_for_update(of=("self",)).values_list("id", flat=True)
@@ -223,12 +228,43 @@ class Delivery(models.Model):
         return f"{self.hook_id}:{self.guid}"
 
 
-class DeliveryBody(models.Model):
-    """The bytes GitHub signed and the few headers we keep of it; written once, expired by retention."""
+KEPT_DAY = date.max
+"""The day of bodies that outlive their own. PostgreSQL has them in a partition that is never dropped."""
 
-    delivery = models.OneToOneField(Delivery, on_delete=models.CASCADE, primary_key=True, related_name="body")
+
+def days_of_body(received_at: datetime) -> tuple[date, date]:
+    """Return the two days under which the body of a delivery may lie: the day it was received (UTC), and KEPT_DAY."""
+    return received_at.astimezone(UTC).date(), KEPT_DAY
+
+
+class DeliveryBodyQuerySet(models.QuerySet["DeliveryBody"]):
+    """Every search names days, so that PostgreSQL opens the partitions of these days and no others."""
+
+    def of(self, deliveries: Iterable[Delivery]) -> "DeliveryBodyQuerySet":
+        """Return the bodies of deliveries."""
+        received = {delivery.pk: delivery.received_at for delivery in deliveries}
+        days = {day for received_at in received.values() for day in days_of_body(received_at)}
+        return self.filter(day__in=days, delivery_id__in=list(received))
+
+
+class DeliveryBody(models.Model):
+    """The bytes GitHub signed and the few headers we keep of it; written once.
+
+    The table is partitioned by day (see migration 0004), so that retention drops a day instead of deleting rows. There
+    is no foreign key in the database: dropping a partition that has one would lock the table of deliveries.
+    """
+
+    pk = models.CompositePrimaryKey("day", "delivery_id")
+    day = models.DateField(
+        default=KEPT_DAY, help_text="when it was received, UTC; the last day there is for exceptions"
+    )
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
     content = models.BinaryField()
     headers = models.JSONField(help_text="those on the allow-list, never all")
+
+    objects = DeliveryBodyQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "delivery bodies"

@@ -29,6 +29,6 @@ def dispatch() -> int:
 
 
 @shared_task(name="apps.webhooks.tasks.prune_bodies", ignore_result=True)
-def prune_bodies() -> int:
-    """Delete the bodies that have expired; beat runs it every hour."""
-    return retention.prune_bodies()
+def prune_bodies() -> None:
+    """Take away the bodies that have expired and make room for the next days; beat runs it every hour."""
+    retention.prune_bodies()

@@ -67,7 +67,7 @@ def test_rows_41_and_42_no_column_of_the_letterbox_reads_the_body() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE data_type IN ('json', 'jsonb')"
-            " AND table_name LIKE 'webhooks\\_%'"
+            " AND table_name LIKE 'webhooks\\_%' AND table_name !~ '^webhooks_deliverybody_'"  # its partitions
         )
         assert set(cursor.fetchall()) == {("webhooks_deliverybody", "headers"), ("webhooks_refusal", "headers")}
 

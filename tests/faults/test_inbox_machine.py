@@ -35,6 +35,7 @@ from apps.webhooks.processing import batches, claiming
 from apps.webhooks.processing.claiming import MOST_CRASHES, Claimed
 from apps.webhooks.processing.retry import MOST_ATTEMPTS
 from apps.webhooks.registry import Event
+from tests.ageing import set_received_at
 from tests.rig.engines import WITNESS
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -228,7 +229,7 @@ class Letterbox(RuleBasedStateMachine):
 
     def prune(self) -> None:
         """Retention deletes the bodies of what took effect long ago."""
-        Delivery.objects.update(received_at=LONG_AGO)
+        set_received_at(Delivery.objects.all(), LONG_AGO)
         retention.prune_bodies()
         for known in self.known.values():
             known.has_body = known.has_body and known.state not in {"processed", "ignored"}

@@ -17,6 +17,7 @@ from tests.mutations.walking_pull_requests import IN_WALKING_PULL_REQUESTS
 
 WEBHOOKS = "tests/webhooks"
 CLAIMING = f"{WEBHOOKS}/test_claiming.py"
+RETENTION = f"{WEBHOOKS}/test_retention.py"
 STEPS = "tests/faults/test_transactions.py"
 SETTINGS = "tests/runtime/test_celery_settings.py"
 
@@ -115,9 +116,37 @@ IN_THE_LETTERBOX = (
     mutation(
         "bodies of what may still be needed stay",
         "apps/webhooks/retention.py",
-        " AND d.state IN ('processed', 'ignored')",
+        "    WHERE received_at < %(before)s AND state IN ('processed', 'ignored')\n",
+        "    WHERE received_at < %(before)s\n",
+        test=f"{RETENTION}::test_a_body_whose_day_has_no_partition_expires_alone",
+    ),
+    mutation(
+        "bodies of what may still be needed outlive their day",
+        "apps/webhooks/retention.py",
+        "SET day = '9999-12-31' FROM needed\nWHERE ",
+        "SET day = '9999-12-31' FROM needed\nWHERE false AND ",
+        test=f"{RETENTION}::test_a_day_is_dropped_and_what_somebody_may_need_of_it_stays",
+    ),
+    mutation(
+        "no delivery waits behind retention",
+        "apps/webhooks/partitions.py",
+        "SET LOCAL lock_timeout = '100ms'",
+        "SET LOCAL lock_timeout = '60s'",
+        test=f"{RETENTION}::test_no_delivery_waits_behind_retention_that_waits",
+    ),
+    mutation(
+        "retention has the bodies for itself while it drops a day",
+        "apps/webhooks/partitions.py",
+        "        cursor.execute(_LOCK)\n",
         "",
-        test=f"{WEBHOOKS}/test_retention_and_replay.py::test_old_bodies_expire_unless_somebody_may_need_them",
+        test=f"{WEBHOOKS}/test_replay.py::test_retention_that_meets_a_replay_drops_nothing_that_it_needs",
+    ),
+    mutation(
+        "content that does not have its SHA-256 is never stored",
+        "apps/webhooks/door/keeping.py",
+        "CASE WHEN sha256(posted.content) = posted.body_sha256 THEN posted.content END",
+        "posted.content",
+        test=f"{WEBHOOKS}/test_keeping.py::test_content_that_is_not_what_was_posted_is_never_stored",
     ),
 )
 

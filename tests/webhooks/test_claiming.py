@@ -13,7 +13,7 @@ from django.db import connection
 
 from apps.webhooks import registry
 from apps.webhooks.errors import LostClaim
-from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.models import Delivery, DeliveryBody, days_of_body
 from apps.webhooks.processing.batches import process
 from apps.webhooks.processing.claiming import (
     FAIR_SHARE,
@@ -43,7 +43,13 @@ def keep(count: int = 1, **columns: object) -> list[int]:
         Delivery(guid=uuid.uuid4(), **{"not_before": next(MOMENTS), **values}) for _ in range(count)
     )
     DeliveryBody.objects.bulk_create(
-        DeliveryBody(delivery=row, content=content, headers={"content-type": "application/json"}) for row in rows
+        DeliveryBody(
+            day=days_of_body(row.received_at)[0],
+            delivery=row,
+            content=content,
+            headers={"content-type": "application/json"},
+        )
+        for row in Delivery.objects.filter(pk__in=[row.pk for row in rows])
     )
     return [row.pk for row in rows]
 

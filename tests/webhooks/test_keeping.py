@@ -71,6 +71,27 @@ def parcel(*, signed_by: str = "", guid: uuid.UUID | None = None, content: bytes
     return Parcel(hook=hook, content=content, routing=routing, source=1, signed_by=signed_by)
 
 
+@pytest.mark.parametrize("swapped", [b'{"of": "another statement"}', [b'{"of": "another statement"}']])
+def test_content_that_is_not_what_was_posted_is_never_stored(
+    github: GitHub, monkeypatch: pytest.MonkeyPatch, swapped: bytes | list[bytes]
+) -> None:
+    """A pooler that mixes prepared statements runs one with the parameters of another."""
+    prepare = keeping._parameters
+    monkeypatch.setattr(keeping, "_parameters", lambda parcels: prepare(parcels) | {"contents": swapped})
+    assert github.deliver().status_code == 503
+    assert not Delivery.objects.exists()
+    monkeypatch.undo()
+    assert github.deliver().status_code == 202
+
+
+def test_a_delivery_of_which_another_was_written_is_not_acknowledged(
+    github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = keeping._parameters
+    monkeypatch.setattr(keeping, "_parameters", lambda _: prepare([parcel()]))
+    assert github.deliver().status_code == 503
+
+
 def transactions() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(DISTINCT xmin::text) FROM webhooks_delivery")

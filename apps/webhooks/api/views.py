@@ -71,7 +71,7 @@ class BodyView(OfDelivery):
     )
     def get(self, request: Request, pk: int) -> Response:
         """The body as GitHub signed it, with the headers that were kept. Operators only; 410 when it has expired."""
-        body = DeliveryBody.objects.filter(delivery=self.get_object()).first()
+        body = DeliveryBody.objects.of([self.get_object()]).first()
         if body is None:
             raise BodyExpired
         return Response({"headers": body.headers, **as_text(bytes(body.content))})

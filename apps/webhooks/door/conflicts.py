@@ -17,7 +17,7 @@ def flag_other_content(delivery_id: int, *, content: bytes, content_type: str) -
     A first body that has expired cannot be compared and raises no flag.
     """
     try:
-        first = DeliveryBody.objects.filter(delivery_id=delivery_id).first()
+        first = DeliveryBody.objects.of(Delivery.objects.filter(id=delivery_id)).first()
         if first is None or _says_the_same(first, content=content, content_type=content_type):
             return False
         Delivery.objects.filter(id=delivery_id).update(is_conflict=True)

@@ -38,6 +38,8 @@ BYTES_A_SECOND = (
 
 # rung_at is now exactly when workers must be told: the row is new, or it was failed or dead and is armed again.
 # Rows are written in the order of their keys, so that two processes with the same ones cannot wait for each other.
+# Content that does not have its SHA-256 is NULL, which the column refuses: then nothing of the statement is committed.
+# It happens behind a pooler that runs a statement with the parameters of another.
 _KEEP = """
 WITH posted AS (
     SELECT hook_id, guid, event, action, installation_id, repository_id, decode(sha256, 'hex') AS body_sha256, size,
@@ -63,10 +65,12 @@ WITH posted AS (
         finished_at = CASE WHEN kept.state = 'dead' THEN NULL ELSE kept.finished_at END,
         not_before = CASE WHEN kept.state IN ('failed', 'dead') THEN statement_timestamp() ELSE kept.not_before END,
         rung_at = CASE WHEN kept.state IN ('failed', 'dead') THEN statement_timestamp() ELSE kept.rung_at END
-    RETURNING id, hook_id, guid, duplicates, rung_at, body_sha256
+    RETURNING id, hook_id, guid, duplicates, rung_at, body_sha256, received_at
 ), body AS (
-    INSERT INTO webhooks_deliverybody (delivery_id, content, headers)
-    SELECT arrived.id, posted.content, posted.headers FROM arrived JOIN posted USING (hook_id, guid)
+    INSERT INTO webhooks_deliverybody (day, delivery_id, content, headers)
+    SELECT (arrived.received_at AT TIME ZONE 'UTC')::date, arrived.id,
+           CASE WHEN sha256(posted.content) = posted.body_sha256 THEN posted.content END, posted.headers
+    FROM arrived JOIN posted USING (hook_id, guid)
     WHERE arrived.duplicates = 0
 )
 SELECT hook_id, guid, arrived.id, arrived.duplicates = 0, arrived.rung_at = statement_timestamp(),
@@ -210,7 +214,7 @@ def _write_for(turns: Sequence[_Turn]) -> bool:
             turn.error = error
     else:
         for turn in turns:
-            turn.kept = found[turn.parcel.key]
+            turn.kept = found.get(turn.parcel.key)  # None if a pooler ran it with parameters of another statement
     return True
 
 

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from django.db import connection
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 
 from apps import watchdog
+from apps.webhooks.models import days_of_body
 
 MOST_CLAIMED = 100  # beyond that a batch costs as much, and its memory and its transaction grow
 FAIR_SHARE = 40  # what one installation gets of a batch while others wait
@@ -39,9 +41,7 @@ class Claimed:
 
 
 _COLUMNS = """
-    d.id, d.hook_id, d.guid, d.event, d.received_at, d.claim_number, d.attempts, d.size, d.is_claimed_alone, d.state,
-    (SELECT b.content FROM webhooks_deliverybody b WHERE b.delivery_id = d.id) AS content,
-    (SELECT b.headers ->> 'content-type' FROM webhooks_deliverybody b WHERE b.delivery_id = d.id) AS content_type
+    d.id, d.hook_id, d.guid, d.event, d.received_at, d.claim_number, d.attempts, d.size, d.is_claimed_alone, d.state
 """
 _CANDIDATE = "id, coalesce(installation_id, 0) AS installation, source, not_before, size"
 _DUE = "state IN ('received', 'failed') AND not_before <= statement_timestamp()"
@@ -120,6 +120,11 @@ FROM suspect WHERE d.id = suspect.id
 RETURNING {_COLUMNS}
 """  # noqa: S608  put together of constants
 
+_BODIES = """
+SELECT delivery_id, content, headers ->> 'content-type' FROM webhooks_deliverybody
+WHERE day = ANY(%(days)s::date[]) AND delivery_id = ANY(%(ids)s::bigint[])
+"""
+
 
 def claim_batch(ids: Sequence[int], *, task_id: str) -> list[Claimed]:
     """Claim the named due deliveries and fill up with the oldest due: 100 at most, in the order of their ids.
@@ -147,9 +152,25 @@ def is_full(batch: Sequence[Claimed]) -> bool:
 def _claim(statement: str, parameters: dict[str, Any], *, task_id: str) -> list[Claimed]:
     with watchdog.limit(seconds=LONGEST_WAIT_S):
         connection.ensure_connection()
-        with (
-            connection.wrap_database_errors,
-            psycopg.Cursor(connection.connection, row_factory=class_row(Claimed)) as cursor,
-        ):
-            cursor.execute(statement, {**parameters, "task_id": task_id, "lease": LEASE_S}, prepare=True, binary=True)
-            return sorted(cursor.fetchall(), key=lambda claimed: claimed.id)
+        with connection.wrap_database_errors:
+            with psycopg.Cursor(connection.connection, row_factory=dict_row) as cursor:
+                cursor.execute(
+                    statement, {**parameters, "task_id": task_id, "lease": LEASE_S}, prepare=True, binary=True
+                )
+                rows = cursor.fetchall()
+            bodies = _read_bodies(rows)
+    nothing = (None, None)
+    found = [(row, *bodies.get(row["id"], nothing)) for row in sorted(rows, key=itemgetter("id"))]
+    return [Claimed(**row, content=content, content_type=content_type) for row, content, content_type in found]
+
+
+def _read_bodies(rows: Sequence[dict[str, Any]]) -> dict[int, tuple[bytes, str | None]]:
+    """Return content and content type by delivery; while a claim is held, its body may move but never expires.
+
+    A statement of its own, planned each time: so PostgreSQL opens and locks the partitions of these days only.
+    """
+    days = {day for row in rows for day in days_of_body(row["received_at"])}
+    parameters = {"days": list(days), "ids": [row["id"] for row in rows]}
+    with psycopg.Cursor(connection.connection) as cursor:
+        found = cursor.execute(_BODIES, parameters, prepare=False, binary=True) if rows else ()
+        return {id_: (content, content_type) for id_, content, content_type in found}

@@ -19,6 +19,7 @@ from apps.integrations.models import Listing
 from apps.metrics.recalculation import drain as recalculate
 from apps.webhooks.models import Delivery
 from apps.webhooks.processing.draining import drain
+from tests.ageing import set_received_at
 from tests.emptying import empty
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
@@ -56,7 +57,7 @@ def tell(numbers: Sequence[int]) -> None:
     for number in numbers:
         answer = door.post(*LIFE.told[number])
         assert answer.status_code == 202, answer.content
-    Delivery.objects.filter(state="received").update(received_at=Now() - AGO)
+    set_received_at(Delivery.objects.filter(state="received"), Now() - AGO)
     while Delivery.objects.filter(state="received").exists():
         drain([], task_id="a task", is_redelivered=False)
     assert not Delivery.objects.exclude(state__in=("processed", "ignored")).exists(), Delivery.objects.values("error")

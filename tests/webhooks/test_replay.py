@@ -1,0 +1,189 @@
+"""Stored deliveries are processed again on request, as long as their bodies have not expired."""
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, connections, transaction
+
+from apps.webhooks import partitions
+from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.partitions import create_days
+from apps.webhooks.processing.claiming import claim_batch
+from apps.webhooks.replay import Filter, find, replay
+from apps.webhooks.retention import prune_bodies
+from tests.webhooks.conftest import HOOK_ID, GitHub, MadeUpEvent, drain, eventually, make_due, only
+from tests.webhooks.test_claiming import keep
+
+pytestmark = pytest.mark.django_db
+OLD = "2020-01-01T00:00:00Z"
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+def test_a_replay_processes_a_finished_delivery_again(github: GitHub, made_up_event: MadeUpEvent) -> None:
+    github.deliver()
+    drain()
+    before = only()
+    assert replay(find(Filter(key=before.key))) == 1
+    waiting = only()
+    assert (waiting.state, waiting.source, waiting.finished_at) == ("received", Delivery.Source.REPLAY, None)
+    drain()
+    assert (only().state, only().claim_number) == ("processed", before.claim_number + 1)
+    assert [event.guid for event in made_up_event.seen] == [str(before.guid)] * 2
+    assert made_up_event.seen[1].received_at == before.received_at
+
+
+def test_a_replay_forces_a_dead_or_quarantined_delivery() -> None:
+    keep(state="dead", finished_at=OLD, crashes=3, attempts=7, reason="crashed", error="x")
+    keep(state="quarantined", finished_at=OLD, reason="shape_mismatch")
+    replay(Delivery.objects.all())
+    assert set(Delivery.objects.values_list("state", "crashes", "attempts", "reason", "error")) == {
+        ("received", 0, 0, "", "")
+    }
+
+
+def test_what_runs_or_has_no_body_is_not_replayed() -> None:
+    keep(state="running", lease_until="2999-01-01T00:00:00Z")
+    keep(state="processed", finished_at=OLD)
+    DeliveryBody.objects.filter(delivery__in=Delivery.objects.filter(state="processed")).delete()
+    assert replay(Delivery.objects.all()) == 0
+
+
+@contextmanager
+def replayed_meanwhile() -> Iterator[list[int]]:
+    """What happens inside is committed only while a replay of everything waits for it; the list gets its answer."""
+    answers: list[int] = []
+
+    def replay_all() -> None:
+        try:
+            answers.append(replay(Delivery.objects.all()))
+        finally:
+            connections.close_all()
+
+    other = threading.Thread(target=replay_all)
+    with transaction.atomic():
+        yield answers
+        other.start()
+        eventually(is_somebody_waiting)
+    other.join(20)
+
+
+def meanwhile(work: Callable[[], Any]) -> Any:
+    """Return what work gives on a connection of its own, while the transaction at hand is open."""
+
+    def work_and_close() -> Any:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work_and_close).result(60)
+
+
+def is_somebody_waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks waiting JOIN pg_stat_activity USING (pid) "
+            "WHERE NOT waiting.granted AND datname = current_database())"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_that_meets_a_claim_leaves_it_alone() -> None:
+    keep()
+    with replayed_meanwhile() as answers:
+        claim_batch([], task_id="t")
+    assert answers == [0]
+    assert (only().state, only().leased_by) == ("running", "t")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_that_meets_retention_leaves_alone_what_lost_its_body() -> None:
+    create_days(today=date(2020, 1, 1))
+    keep(state="processed", received_at=OLD, finished_at=OLD)
+    with replayed_meanwhile() as answers:
+        assert date(2020, 1, 1) in prune_bodies().days
+    assert answers == [0]
+    assert only().state == "processed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_retention_that_meets_a_replay_drops_nothing_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch, made_up_event: MadeUpEvent
+) -> None:
+    monkeypatch.setattr(partitions, "MOST_TRIES", 1)
+    create_days(today=date(2020, 1, 1))
+    keep(state="processed", received_at=OLD, finished_at=OLD)
+    with transaction.atomic():
+        assert Delivery.objects.all().replay() == 1
+        assert meanwhile(prune_bodies).days == []
+    expired = prune_bodies()
+    assert (date(2020, 1, 1) in expired.days, expired.saved) == (True, 1)
+    drain()
+    assert (only().state, len(made_up_event.seen)) == ("processed", 1)
+
+
+def test_a_replay_by_filter_takes_what_fits_every_part() -> None:
+    keep(3, state="dead", finished_at=OLD, repository_id=1)
+    keep(2, state="dead", finished_at=OLD, repository_id=2)
+    keep(1, state="processed", finished_at=OLD, repository_id=1)
+    assert run("replay", "--state", "dead", "--repository", "1", "--dry-run") == "3 deliveries would be replayed.\n"
+    assert run("replay", "--state", "dead", "--repository", "1") == "3 deliveries will be processed again.\n"
+    assert run("replay", "--all", "--since", "2020-01-01", "--until", "2020-01-02", "--dry-run").startswith("0 ")
+    assert run("replay", "--state", "processed") == "1 delivery will be processed again.\n"
+
+
+def test_a_replay_by_key_or_guid_names_one_delivery(github: GitHub) -> None:
+    guid = str(uuid.uuid4())
+    github.deliver(guid=guid)
+    drain()
+    assert run("replay", guid).startswith("1 ")
+    make_due()
+    assert run("replay", f"{HOOK_ID}:{guid}", "--dry-run").startswith("1 ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-key"], [str(uuid.uuid4())]])
+def test_a_replay_of_nothing_is_an_error(arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        run("replay", *arguments)
+
+
+def test_the_inbox_command_tells_states_and_ages() -> None:
+    keep(2, received_at=OLD)
+    keep(3, state="processed", finished_at=OLD)
+    answer = json.loads(run("inbox", "--json"))
+    assert answer["states"] == {
+        "received": 2,
+        "running": 0,
+        "processed": 3,
+        "ignored": 0,
+        "quarantined": 0,
+        "failed": 0,
+        "dead": 0,
+    }
+    assert answer["oldest_waiting_s"] > 24 * 3600
+    assert answer["lag_s"] > 0
+    told = run("inbox")
+    assert "received             2  kept, waits for a worker" in told
+    assert "does a worker run?" in told
+
+
+def test_an_empty_inbox_waits_for_nothing() -> None:
+    answer = json.loads(run("inbox", "--json"))
+    assert (answer["oldest_waiting_s"], answer["lag_s"]) == (0, 0)
+    assert run("inbox").endswith("Nothing waits.\n")
