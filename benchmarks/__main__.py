@@ -8,7 +8,7 @@ import time
 from benchmarks import results
 from tformance.embedded.remembered import var_folder
 
-BENCHMARKS = ("door", "steady", "end_to_end", "growth", "memory", "backfill", "reconciliation")
+BENCHMARKS = ("door", "steady", "end_to_end", "growth", "memory", "backfill", "reconciliation", "inbox")
 
 
 def main() -> int:

@@ -1,10 +1,8 @@
 """What the front page shows of a team: its figures in groups, beside the period before, and what is missing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-
-from django.db.models import Max
 
 from apps.activity.models import Change
 from apps.metrics.completeness import Completeness
@@ -14,7 +12,7 @@ from apps.metrics.figures.completing import completeness_by_figure, completeness
 from apps.metrics.figures.registry import Measure
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import Team
-from apps.webhooks.models import Delivery
+from apps.webhooks.overview import latest_received_at
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Flow": ("prs_merged", "cycle_time", "pr_size", "prs_opened", "closed_unmerged", "time_in_draft"),
@@ -125,7 +123,7 @@ def board_of(query: FigureQuery) -> Board:
         hints=tuple(hints_for(query, now)),
         complete=completeness_of(query),
         is_partly_complete=any(told.complete_until for told in complete.values()),
-        last_received_at=last_received_at(query),
+        last_received_at=latest_received_at(query.repositories),
         is_recalculating=Change.objects.exists(),
     )
 
@@ -181,14 +179,3 @@ def deployments_hint(query: FigureQuery) -> str:
     return (
         f"No production deployments in this window. Environments that count as production: {production}; seen: {seen}."
     )
-
-
-def last_received_at(query: FigureQuery) -> datetime | None:
-    """When GitHub last posted something about the team's repositories."""
-    latest: Sequence[datetime | None] = list(
-        Delivery.objects.filter(repository_id__in=query.repositories)
-        .order_by()
-        .aggregate(latest=Max("received_at"))
-        .values()
-    )
-    return latest[0]

@@ -1,6 +1,8 @@
 """How the letterbox stands, for commands, health and numbers; without a look at what took effect long ago."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
 
@@ -32,6 +34,36 @@ SELECT greatest(coalesce(extract(epoch FROM statement_timestamp() - (
 """
 _FINISHED = "SELECT state, count(*) FROM webhooks_delivery WHERE state IN ('processed', 'ignored') GROUP BY state"
 _ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'webhooks_delivery'::regclass"
+# The newest delivery of each repository, by the index delivery_of_repository.
+_LATEST = """
+SELECT max(newest.received_at) FROM unnest(%s::bigint[]) AS asked (id)
+CROSS JOIN LATERAL (SELECT received_at FROM webhooks_delivery WHERE repository_id = asked.id ORDER BY id DESC LIMIT 1)
+    AS newest
+"""
+# Each step jumps to the next value by an index, however many rows have the one before.
+_VALUES = """
+WITH RECURSIVE known AS (
+    (SELECT {column} AS value FROM webhooks_delivery WHERE {column} > '' ORDER BY 1 LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {column} FROM webhooks_delivery WHERE {column} > '' AND {column} > known.value ORDER BY 1 LIMIT 1)
+    FROM known WHERE known.value IS NOT NULL
+) SELECT value FROM known WHERE value IS NOT NULL LIMIT 500
+"""
+
+
+def latest_received_at(repository_ids: Collection[int]) -> datetime | None:
+    """Return when the newest delivery about any of the repositories was received."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LATEST, [list(repository_ids)])
+        latest: datetime | None = cursor.fetchone()[0]
+        return latest
+
+
+def find_values(column: str) -> list[str]:
+    """Return the different values of `event` or `reason`, 500 at most, sorted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_VALUES.format(column=column))
+        return [value for (value,) in cursor.fetchall()]
 
 
 def look() -> Overview:
