@@ -40,7 +40,7 @@ def body_cost(running: Stack) -> Measurement:
     payload = next(one for one in mixed_deliveries(count=20) if one.event == "pull_request").payload
     large = signed("pull_request", padded(payload, size=LARGEST), secret=running.secret)
     with running.running(programs.web(port=(port := free_port()))) as (web,):
-        wait_until_ready(port)
+        wait_until_ready(port, is_alive=lambda: web.poll() is None, log=running.var / "log" / "web.log")
         post(signed_deliveries(mixed_deliveries(count=100), secret=running.secret), port=port, count=100)
         before = peak_resident(web.pid)
         statuses = post([large], port=port, count=1, connections=1).statuses

@@ -49,9 +49,9 @@ class Stack:
         program = programs.web(port=port)
         served = f"{settings.rpartition('.')[0]}.wsgi:application"
         program = replace(program, command=(*program.command[:-1], served))
-        with self.running(program, PORT=str(port), DJANGO_SETTINGS_MODULE=settings):
-            if not wait_until_ready(port):
-                log = self.var / "log" / "web.log"
+        with self.running(program, PORT=str(port), DJANGO_SETTINGS_MODULE=settings) as (process,):
+            log = self.var / "log" / "web.log"
+            if not wait_until_ready(port, is_alive=lambda: process.poll() is None, log=log):
                 raise RuntimeError(f"The web process is not ready. The end of its log:\n{last_lines(log)}")
             yield port
 

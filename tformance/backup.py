@@ -15,7 +15,7 @@ from tformance.embedded.binaries import client_program
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.locks import try_exclusive
 from tformance.embedded.remembered import CHECKOUT, remembered, var_folder
-from tformance.processes.run import LOCK_FILE
+from tformance.processes.runs import LOCK_FILE
 from tformance.settings_files import load_settings_files
 
 EMPTY_SCHEMA = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"

@@ -128,7 +128,8 @@ def serving(folder: Path) -> Iterator[Server]:
             program.command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        assert wait_until_ready(port), (folder / "web.log").read_text()
+        log = folder / "web.log"
+        assert wait_until_ready(port, is_alive=lambda: process.poll() is None, log=log), log.read_text()
         yield Server(port=port, process_id=process.pid)
     finally:
         process.terminate()

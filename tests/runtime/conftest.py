@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime.running import Checkout
 from tformance.embedded.engines import Engines
 
 
@@ -47,3 +48,11 @@ def bare_environment(tmp_path: Path) -> dict[str, str]:
         "TFORMANCE_VAR": str(tmp_path / "var"),
         "LANG": "C.UTF-8",
     }
+
+
+@pytest.fixture
+def checkout(no_servers: None, tmp_path: Path) -> Iterator[Checkout]:
+    """A checkout in which nothing has run yet; whatever a test leaves running in it is ended."""
+    one = Checkout(tmp_path / "var")
+    yield one
+    one.clear()

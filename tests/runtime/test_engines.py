@@ -1,6 +1,8 @@
 """The embedded PostgreSQL and Redis, as a person meets them who starts, kills, moves and copies things."""
 
+import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -12,12 +14,11 @@ import psycopg
 import pytest
 import redis
 
-from tformance.embedded.account import engine_account
 from tformance.embedded.binaries import locate
 from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import LONGEST_SOCKET_PATH, Home, abandoned_folders
-from tformance.embedded.occupants import occupants
+from tformance.embedded.occupants import end_now, occupants
 from tformance.embedded.postgres import SETTINGS, Postgres
 from tformance.embedded.redis_server import Redis
 
@@ -52,6 +53,16 @@ def kill_outright(engines: Engines) -> None:
     for process in living(engines):
         process.kill()
     psutil.wait_procs(living(engines), timeout=10)
+
+
+def kill_engine(engines: Engines, name: str) -> None:
+    """SIGKILL: PostgreSQL's main process alone, as somebody would who looks for it by name; Redis has only one."""
+    if name == "PostgreSQL":
+        postmaster = postgres_of(engines).postmaster()
+        assert postmaster
+        end_now([psutil.Process(postmaster)])
+    else:
+        end_now(occupants(redis_of(engines).data))
 
 
 def test_both_answer_after_a_start_and_nothing_is_left_after_a_stop(engines: Engines) -> None:
@@ -227,14 +238,51 @@ def test_production_keeps_what_it_commits(fresh_engines: Engines) -> None:
     assert query(durable, "SHOW password_encryption") == SETTINGS["password_encryption"]
 
 
+def owners(engines: Engines) -> set[int]:
+    """The users of the engines' processes and of everything in their data folders."""
+    data = (postgres_of(engines).data.parent, redis_of(engines).data.parent, Path(postgres_of(engines).home.sockets))
+    places = [place for folder in data for place in (folder, *folder.rglob("*"))]
+    return {place.lstat().st_uid for place in places} | {process.uids().effective for process in living(engines)}
+
+
 @needs_root
-def test_as_root_they_run_as_somebody_else_whose_data_only_they_can_read(engines: Engines) -> None:
+def test_as_root_they_run_as_a_user_of_their_own_whose_data_only_they_can_read(
+    engines: Engines, fresh_engines: Engines
+) -> None:
     engines.start()
-    account = engine_account()
-    assert account is not None
-    assert {process.uids().effective for process in living(engines)} == {account.uid}
+    fresh_engines.start()
+    own = postgres_of(engines).home.uid
+    assert owners(engines) == {own}
+    assert owners(fresh_engines).isdisjoint({own, os.geteuid()})
+    with pytest.raises(KeyError):
+        pwd.getpwuid(own)
     for data in (postgres_of(engines).data, redis_of(engines).data):
-        assert (data.stat().st_uid, data.stat().st_mode & 0o777) == (account.uid, 0o700)
+        assert (data.stat().st_uid, data.stat().st_mode & 0o777) == (own, 0o700)
+
+
+@needs_root
+def test_data_of_a_shared_user_is_kept_and_given_to_one_of_their_own_even_while_they_run(
+    fresh_engines: Engines,
+) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    home = Home.ensure(fresh_engines.var)
+    replace(home, uid=nobody).remember()
+    fresh_engines.start()
+    query(fresh_engines, "CREATE TABLE kept AS SELECT 42 AS answer")
+    assert owners(fresh_engines) == {nobody}
+    forget_uid(fresh_engines.var)
+
+    fresh_engines.start()
+    assert query(fresh_engines, "SELECT answer FROM kept") == 42
+    assert owners(fresh_engines) == {postgres_of(fresh_engines).home.uid}
+    assert nobody not in owners(fresh_engines)
+
+
+def forget_uid(var: Path) -> None:
+    """Leave engines.json as the version wrote it that ran the engines as `nobody`."""
+    known = json.loads((var / "engines.json").read_text())
+    del known["uid"]
+    (var / "engines.json").write_text(json.dumps(known))
 
 
 @needs_root

@@ -1,149 +1,138 @@
 """`make run`, as its user meets it: started, looked at, stopped, killed, started again."""
 
-import http.client
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+import socket
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.runtime.running import Checkout, Started
+from tests.runtime.test_engines import kill_engine
 from tformance.embedded.engines import Engines
+from tformance.embedded.home import Home
 from tformance.embedded.occupants import wait_until
-from tformance.processes.marks import mark_of, marked
+from tformance.processes.marks import marked_in
 from tformance.processes.programs import beat, web, worker
-from tformance.processes.supervision import configuration
+from tformance.processes.supervision import MOST_ENDINGS, configuration
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-SECONDS = 150
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]
+proof = pytest.mark.proof
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("no_servers")]
-
-
-class Run:
-    """One `python -m tformance.processes run` in a folder of its own."""
-
-    def __init__(self, var: Path) -> None:
-        self.var = var
-        self.mark = mark_of(var, run="run")
-        self.starts = 0
-
-    def start(self) -> "subprocess.Popen[bytes]":
-        self.starts += 1
-        chosen = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FERNET_KEYS", "GITHUB_WEBHOOK_SECRETS", "PORT")
-        environment = {name: value for name, value in os.environ.items() if name not in chosen}
-        with self.output.open("wb") as output:
-            return subprocess.Popen(
-                [sys.executable, "-m", "tformance.processes", "run"],
-                cwd=PROJECT,
-                env=environment | {"TFORMANCE_VAR": str(self.var)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def start_and_wait(self) -> "subprocess.Popen[bytes]":
-        process = self.start()
-        wait_until(lambda: process.poll() is not None or "Ctrl-C stops" in self.said(), seconds=SECONDS)
-        assert process.poll() is None, self.said()
-        assert "Ctrl-C stops everything." in self.said()
-        return process
-
-    @property
-    def output(self) -> Path:
-        return self.var.with_name(f"output-{self.starts}.txt")
-
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def status_of(self, path: str) -> int:
-        port = json.loads((self.var / "web.json").read_text())["PORT"]
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("GET", path)
-        status = connection.getresponse().status
-        connection.close()
-        return status
-
-    def refusal_of_a_second(self) -> str:
-        answer = subprocess.run(
-            [sys.executable, "-m", "tformance.processes", "run"],
-            cwd=PROJECT,
-            env=os.environ | {"TFORMANCE_VAR": str(self.var)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert answer.returncode == 1
-        return answer.stderr
-
-    def status(self) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "tformance.processes", "status"],
-            cwd=PROJECT,
-            env=os.environ | {"TFORMANCE_VAR": str(self.var)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def left(self) -> list[psutil.Process]:
-        return marked(self.mark)
+OLD_LIMIT_S = 60  # a start was given up after so long, once
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    one = Run(tmp_path / "var")
-    yield one
-    for process in one.left():
-        process.kill()
-    Engines(var=one.var).remove()
+@proof
+def test_a_run_answers_survives_being_killed_and_leaves_nothing_behind(checkout: Checkout) -> None:
+    killed = checkout.start_and_wait()
+    assert checkout.status_of("/readyz") == 200
+    admin = json.loads((checkout.var / "admin.json").read_text())
+    assert f"sign in    {admin['username']} / {admin['password']}" in killed.said()
+    second = checkout.call("run")
+    assert (second.returncode, second.stderr.split(":")[1]) == (1, " tformance runs already, at http")
 
-
-def test_a_run_answers_survives_being_killed_and_leaves_nothing_behind(run: Run) -> None:
-    killed = run.start_and_wait()
-    assert run.status_of("/readyz") == 200
-    admin = json.loads((run.var / "admin.json").read_text())
-    assert f"sign in    {admin['username']} / {admin['password']}" in run.said()
-    assert "tformance runs already, at http://127.0.0.1:" in run.refusal_of_a_second()
-
-    status = run.status()
+    status = checkout.call("status")
     assert status.returncode == 0, status.stdout
     assert re.search(r"^web +ready, at http://127\.0\.0\.1:\d+/$", status.stdout, re.MULTILINE)
     assert re.search(r"^workers +2 running$", status.stdout, re.MULTILINE)
     assert re.search(r"^beat +running$", status.stdout, re.MULTILINE)
+    assert f"make run (process {killed.process.pid}): web, 2 workers, beat" in status.stdout
 
-    orphans = kill_outright(killed, run=run)
-    assert orphans & {one.pid for one in run.left()}
+    orphans = kill_outright(killed, checkout=checkout)
+    assert orphans & {one.pid for one in checkout.left()}
+    assert "what a killed make run left: " in checkout.call("status").stdout
 
-    process = run.start_and_wait()
+    run = checkout.start_and_wait()
     assert "of a run that was killed" in run.said()
-    assert not orphans & {one.pid for one in run.left()}
-    assert run.status_of("/readyz") == 200
+    assert not orphans & {one.pid for one in checkout.left()}
+    assert checkout.status_of("/readyz") == 200
 
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=SECONDS) == 0
+    run.process.send_signal(signal.SIGINT)
+    assert run.end() == 0
     assert "Stopped. Nothing is left running." in run.said()
-    assert run.left() == []
-    assert not Engines(var=run.var).status().postgres
+    assert checkout.left() == []
+    assert not Engines(var=checkout.var).running()
 
-    status = run.status()
+    status = checkout.call("status")
     assert status.returncode == 3
     assert [line.split(maxsplit=1)[1] for line in status.stdout.splitlines()[:5]] == ["not running"] * 5
 
 
-def kill_outright(process: "subprocess.Popen[bytes]", *, run: Run) -> set[int]:
+def kill_outright(run: Started, *, checkout: Checkout) -> set[int]:
     """SIGKILL for the run and its supervisor; returns the processes that are orphans now."""
-    supervisor = next(one for one in run.left() if "supervisor.supervisord" in one.cmdline())
-    orphans = {one.pid for one in run.left()} - {supervisor.pid}
+    supervisor = next(one for one in checkout.left() if "supervisor.supervisord" in one.cmdline())
+    orphans = {one.pid for one in checkout.left()} - {supervisor.pid}
     supervisor.kill()  # first: it would stop the others when it sees its parent die
-    process.kill()
-    process.wait()
+    run.process.kill()
+    run.process.wait()
     return orphans
+
+
+@proof
+def test_a_start_waits_as_long_as_web_lives_and_says_so(checkout: Checkout) -> None:
+    run = checkout.start()
+    run.wait_for("web, workers and beat …")
+    second = checkout.call("run")
+    assert (second.returncode, second.stderr) == (
+        1,
+        f"error: tformance is starting already (process {run.process.pid}). `make stop` stops it.\n",
+    )
+    resume_at = time.monotonic() + OLD_LIMIT_S + 5
+
+    def web_was_held() -> bool:
+        for process in web_processes(checkout):
+            process.suspend()
+        return time.monotonic() > resume_at or run.process.poll() is not None
+
+    wait_until(web_was_held, seconds=OLD_LIMIT_S * 2)
+    assert re.findall(r"web does not answer yet \(\d+ s so far; its log is .*web\.log\)", run.said())
+    for process in web_processes(checkout):
+        process.resume()
+    run.wait_for("Ctrl-C stops everything.")
+    assert checkout.status_of("/readyz") == 200
+
+
+def web_processes(checkout: Checkout) -> list[psutil.Process]:
+    return [process for process, _, role in marked_in(checkout.var) if role == "web"]
+
+
+@proof
+def test_a_web_process_that_ends_again_and_again_ends_the_start_with_the_reason(checkout: Checkout) -> None:
+    run = checkout.start(GRANIAN_LOG_LEVEL="nonsense")
+    assert run.end() == 1
+    assert run.said().count("! web ended by itself. It is started again") == MOST_ENDINGS
+    assert "error: The web process ends again and again. The end of its log" in run.said()
+    assert "nonsense" in run.said()
+    assert checkout.left() == []
+
+
+def test_a_port_that_is_taken_ends_the_start_before_anything_runs(checkout: Checkout) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = checkout.call("run", PORT=str(port))
+    assert answer.returncode == 1
+    assert f"Port {port} is taken by another program" in answer.stderr
+    home = Home.existing(checkout.var)
+    assert home is not None
+    assert not (home.root / "postgres").exists()
+
+
+@proof
+def test_engines_that_are_killed_under_a_run_come_back_and_the_terminal_says_so(checkout: Checkout) -> None:
+    run = checkout.start_and_wait()
+    engines = Engines(var=checkout.var)
+    kills = (("PostgreSQL",), ("Redis",), ("PostgreSQL", "Redis"))
+    for names in kills:
+        earlier = {name: run.said().count(f"! {name} runs again") for name in names}
+        for name in names:
+            kill_engine(engines, name)
+        for name, times in earlier.items():
+            run.wait_for(f"! {name} ended by itself. It is started again", f"! {name} runs again", times=times + 1)
+        assert wait_until(lambda: checkout.status_of("/readyz") == 200, seconds=60)
+    assert run.process.poll() is None
 
 
 def test_a_stop_reaches_main_processes_only_and_leaves_them_time(tmp_path: Path) -> None:

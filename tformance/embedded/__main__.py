@@ -13,6 +13,8 @@ from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import Home
 from tformance.embedded.remembered import ensure_secrets, remembered, var_folder
 from tformance.embedded.reporting import tell_abandoned, tell_engines
+from tformance.embedded.telling import say
+from tformance.processes.marks import VARIABLE, mark_of
 from tformance.settings_files import load_settings_files, names_in_settings_files
 
 COMMANDS = {
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace, *, var: Path) -> int:
             engines.start()
             return report(var)
         case "stop":
-            engines.stop()
+            stop_if_unused(engines)
             say("Both engines are stopped.")
         case "status":
             return report(var)
@@ -100,7 +102,8 @@ def run_with(engines: Engines, program: list[str], *, var: Path) -> int:
         return 2
     ensure_secrets(var)
     with engines.borrowed():
-        child = subprocess.Popen(command, env=os.environ | {"TFORMANCE_VAR": str(var)})
+        mark = {VARIABLE: mark_of(var, run=f"with-{os.getpid()}"), "TFORMANCE_ROLE": "command"}
+        child = subprocess.Popen(command, env=os.environ | {"TFORMANCE_VAR": str(var)} | mark)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child as well; we wait for it
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         return child.wait()
@@ -110,13 +113,16 @@ def remove(engines: Engines, *, is_certain: bool) -> int:
     if not is_certain:
         say("error: this deletes every delivery and figure of this checkout. Add --yes to do it.", error=True)
         return 2
+    stop_if_unused(engines)
     engines.remove()
     say("Both engines are stopped and their data is deleted.")
     return 0
 
 
-def say(text: str, *, error: bool = False) -> None:
-    (sys.stderr if error else sys.stdout).write(f"{text}\n")
+def stop_if_unused(engines: Engines) -> None:
+    if not engines.stop_unborrowed():
+        users = ", ".join(str(process.pid) for process in engines.borrowers())
+        raise EmbeddedError(f"The engines are in use (by process {users}). `make stop` ends whatever uses them.")
 
 
 if __name__ == "__main__":

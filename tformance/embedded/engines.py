@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import psutil
 
 from tformance.embedded.binaries import locate
 from tformance.embedded.home import Home
-from tformance.embedded.locks import Lease, exclusive
+from tformance.embedded.locks import Lease, exclusive, holders
+from tformance.embedded.occupants import wait_until
 from tformance.embedded.postgres import Postgres
 from tformance.embedded.redis_server import Redis
 
@@ -33,12 +36,23 @@ class Engines:
     def start(self) -> None:
         """Make sure that both run; harmless when they do."""
         with self._alone():
-            home = Home.ensure(self.var)
+            home = self._settled()
             binaries = locate(home.root)
             if needs_postgres():
                 home = Postgres(home=home, binaries=binaries, durable=self.durable).start()
             if needs_redis():
                 Redis(home=home, binaries=binaries, durable=self.durable).start()
+
+    def settle(self) -> None:
+        """Choose where they listen and as whom they run, without starting them."""
+        with self._alone():
+            self._settled()
+
+    def _settled(self) -> Home:
+        if (known := Home.existing(self.var)) is not None and known.shares_account:
+            for engine in self._engines():  # their data changes its owner
+                engine.stop()
+        return Home.ensure(self.var)
 
     def stop(self) -> None:
         """Make sure that neither runs; harmless when neither does."""
@@ -51,6 +65,10 @@ class Engines:
         ready = [engine.is_ready() for engine in self._engines()] or [False, False]
         return Status(postgres=ready[0], redis=ready[1])
 
+    def running(self) -> list[str]:
+        """The names of those that live, be they ready or not."""
+        return [engine.name for engine in self._engines() if engine.is_alive()]
+
     def remove(self) -> None:
         """Stop both and delete their data."""
         self.stop()
@@ -60,7 +78,7 @@ class Engines:
     @contextmanager
     def borrowed(self) -> Iterator[None]:
         """Run both for as long as somebody borrows them; whoever leaves last, however it leaves, stops them."""
-        lease = Lease(self.var / "engines.lease")
+        lease = Lease(self._lease_file)
         try:
             self.start()
             yield
@@ -69,12 +87,45 @@ class Engines:
                 self.stop()
             lease.give_back()
 
+    def borrowers(self) -> list[psutil.Process]:
+        """Every other process that borrows them now."""
+        return holders(self._lease_file)
+
+    def stop_unborrowed(self, *, patience: float = 0) -> bool:
+        """Stop both once nobody else borrows them; return whether that came to be in time."""
+        lease = Lease(self._lease_file)
+        try:
+            if not wait_until(lease.is_last, seconds=patience):
+                return False
+            self.stop()
+            return True
+        finally:
+            lease.give_back()
+
+    def ours(self) -> list[Postgres | Redis]:
+        """The engines that the environment leaves to us, bound to the ports where their users look for them."""
+        needed = (needs_redis(), needs_postgres())
+        pairs = zip(reversed(self._engines()), needed, strict=False)  # Redis first: PostgreSQL may have to recover
+        return [replace(engine, may_move=False) for engine, is_needed in pairs if is_needed]
+
+    def start_again(self, engine: Postgres | Redis) -> None:
+        """Make sure that one of them runs where it ran."""
+        with self._alone():
+            engine.start()
+
+    @property
+    def _lease_file(self) -> Path:
+        return self.var / "engines.lease"
+
     def _engines(self) -> tuple[Postgres, Redis] | tuple[()]:
         home = Home.existing(self.var)
         if home is None or not home.root.is_dir():
             return ()
         binaries = locate(home.root)
-        return Postgres(home=home, binaries=binaries), Redis(home=home, binaries=binaries)
+        return (
+            Postgres(home=home, binaries=binaries, durable=self.durable),
+            Redis(home=home, binaries=binaries, durable=self.durable),
+        )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from tformance.embedded.account import Account, engine_account
+from tformance.embedded.account import Account, choose_number, give, needs_account
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.private_files import read_private_json, write_private, write_private_json
 
@@ -32,6 +32,17 @@ class Home:
     postgres_password: str
     redis_port: int
     redis_password: str
+    uid: int = 0  # the engines' user when we are root; 0 until one is chosen
+
+    @property
+    def account(self) -> Account | None:
+        """The user that the engines run as; None when that is the user we are."""
+        return Account(uid=self.uid, gid=self.uid) if needs_account() else None
+
+    @property
+    def shares_account(self) -> bool:
+        """Whether the engines' data still belongs to an account that other programs have too (`nobody`, once)."""
+        return needs_account() and not self.uid
 
     @classmethod
     def existing(cls, var: Path) -> "Home | None":
@@ -76,16 +87,29 @@ class Home:
             return False
 
     def _settle(self, var: Path) -> "Home":
-        account = engine_account()
-        folder = Path(self.folder) if account and self.folder else self._place(var, account=account)
-        _make_private(folder, traversable=account is not None)
+        folder = Path(self.folder) if needs_account() and self.folder else self._place(var)
+        _make_private(folder, traversable=needs_account())
         write_private(folder / OWNER_FILE, str(var.resolve()))
-        sockets = self._socket_folder(folder)
-        _make_private(sockets, owner=account)
-        return replace(self, var=str(var.resolve()), folder=str(folder), sockets=str(sockets))
+        settled = replace(self, var=str(var.resolve()), folder=str(folder))
+        if needs_account():
+            settled = settled._with_own_account()
+        sockets = settled._socket_folder(folder)
+        _make_private(sockets, owner=settled.account)
+        return replace(settled, sockets=str(sockets))
 
-    def _place(self, var: Path, *, account: Account | None) -> Path:
-        if account is None:
+    def _with_own_account(self) -> "Home":
+        """The home with a user number of its own, and the data of an earlier account given to it."""
+        taken = {place.stat().st_uid for parent in SHARED_PARENTS for place in parent.glob(f"{NAME}-*/*")}
+        settled = replace(self, uid=self.uid or choose_number(taken=taken))
+        settled.remember()  # first: a start that is killed while it gives the data away goes on with this number
+        account = Account(uid=settled.uid, gid=settled.uid)
+        for folder in (settled.root / name for name in ("postgres", "redis", "sockets")):
+            if folder.is_dir() and folder.lstat().st_uid != account.uid:
+                give(folder, account)
+        return settled
+
+    def _place(self, var: Path) -> Path:
+        if not needs_account():
             return var.resolve() / "engines" / self.instance
         for parent in SHARED_PARENTS:
             if os.access(parent, os.W_OK | os.X_OK):

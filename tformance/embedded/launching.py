@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import BinaryIO
 
-from tformance.embedded.account import engine_account, identity
+from tformance.embedded.account import Account, identity
 
 # Not ours: it holds secrets, and the engines run as a user that is not trusted with them.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
@@ -12,7 +12,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 _launched: list[subprocess.Popen[bytes]] = []
 
 
-def launch(command: list[str], *, log: BinaryIO, folder: Path) -> subprocess.Popen[bytes]:
+def launch(command: list[str], *, log: BinaryIO, folder: Path, account: Account | None) -> subprocess.Popen[bytes]:
     """Start the engine as its user, in its own session: a Ctrl-C in the terminal is for us, who stop it in order."""
     process = subprocess.Popen(
         command,
@@ -22,7 +22,7 @@ def launch(command: list[str], *, log: BinaryIO, folder: Path) -> subprocess.Pop
         cwd=folder,
         start_new_session=True,
         env=ENVIRONMENT,
-        **identity(engine_account()),
+        **identity(account),
     )
     _launched.append(process)
     return process

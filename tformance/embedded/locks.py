@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
+
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
@@ -50,6 +52,19 @@ class Lease:
     def give_back(self) -> None:
         """Let go; the next user may come in."""
         os.close(self._descriptor)
+
+
+def holders(path: Path) -> list[psutil.Process]:
+    """Every other process that has the lock's file open: whoever holds the lock, or waits for it."""
+    name = str(path.resolve())
+    return [one for one in psutil.process_iter() if one.pid != os.getpid() and _has_open(one, name)]
+
+
+def _has_open(process: psutil.Process, name: str) -> bool:
+    try:
+        return any(file.path == name for file in process.open_files())
+    except (psutil.Error, OSError):  # gone meanwhile, or another user's
+        return False
 
 
 def take_free_slot(folder: Path, *, count: int) -> int:

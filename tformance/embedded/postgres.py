@@ -7,19 +7,21 @@ import signal
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 
-from tformance.embedded.account import engine_account, identity
+from tformance.embedded.account import Account, give, identity, with_name
 from tformance.embedded.binaries import Binaries
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import NAME, Home, free_port, is_port_free
 from tformance.embedded.launching import ENVIRONMENT, launch, reap
 from tformance.embedded.logs import last_lines, log_for_append
-from tformance.embedded.occupants import evict, is_occupant, wait_until
+from tformance.embedded.occupants import evict, is_occupant
+from tformance.embedded.telling import wait_while_alive
 
-START_S = 60  # recovery after a crash may replay a good deal of WAL
 STOP_S = 30
+CONNECT_S = 60
 
 # For a small machine; docs/operations.md says why. Durability is PostgreSQL's default and stays it.
 SETTINGS = {
@@ -51,6 +53,9 @@ class Postgres:
     home: Home
     binaries: Binaries
     durable: bool = True
+    may_move: bool = True  # to another port, if its own is taken
+
+    name: ClassVar[str] = "PostgreSQL"
 
     @property
     def data(self) -> Path:
@@ -64,6 +69,10 @@ class Postgres:
         """The process id of the living postmaster."""
         first = "".join(self._pid_file_lines()[0:1])
         return int(first) if first.isdigit() and is_occupant(int(first), self.data) else None
+
+    def is_alive(self) -> bool:
+        """Whether its main process lives, be it ready or not."""
+        return self.postmaster() is not None
 
     def is_ready(self) -> bool:
         """Whether it takes connections; the postmaster writes so into its PID file."""
@@ -97,20 +106,26 @@ class Postgres:
         """Make the cluster beside its place and rename it: one that was killed half-way never counts as made."""
         if (self.data / "PG_VERSION").exists():
             return
-        account = engine_account()
-        self.data.parent.mkdir(mode=0o700, exist_ok=True)
-        if account:
-            os.chown(self.data.parent, account.uid, account.gid)
-        draft = self.data.with_name("draft")
+        parent, draft = self.data.parent, self.data.with_name("draft")
+        parent.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
-        self._run_initdb(draft)
+        account = self.home.account
+        if account is None:
+            self._run_initdb(draft, user=None)
+        else:
+            os.chown(parent, os.geteuid(), account.gid)
+            parent.chmod(0o770)  # only initdb has this group: other programs of its user cannot come in
+            self._run_initdb(draft, user=with_name(account))
+            give(draft, account)
+            os.chown(parent, account.uid, account.gid)
+            parent.chmod(0o700)
         draft.replace(self.data)
 
-    def _run_initdb(self, draft: Path) -> None:
+    def _run_initdb(self, draft: Path, *, user: Account | None) -> None:
         password_file = self.data.parent / f"password-{secrets.token_hex(4)}"
         password_file.touch(mode=0o600)
-        if account := engine_account():
-            os.chown(password_file, account.uid, account.gid)
+        if user:
+            os.chown(password_file, user.uid, user.gid)
         password_file.write_text(self.home.postgres_password)
         command = [str(self.binaries.initdb), "-D", str(draft), "-U", NAME, f"--pwfile={password_file}"]
         options = [
@@ -128,7 +143,7 @@ class Postgres:
                 cwd="/",
                 env=ENVIRONMENT,
                 check=False,
-                **identity(engine_account()),
+                **identity(user),
             )
         finally:
             password_file.unlink()
@@ -137,10 +152,8 @@ class Postgres:
 
     def _clear_remains(self) -> None:
         """Wait for, then end, what a killed postmaster left behind; only then is its PID file a dead letter."""
-        if self.postmaster() is not None:
-            wait_until(self.is_ready, seconds=START_S)  # another start is under way, or a stop
-            if self.is_ready():
-                return
+        if self.is_alive() and self._becomes_ready():  # another start is under way, or a stop
+            return
         evict(self.data, first=signal.SIGQUIT, patience=10)
         for dead_letter in (self.data / "postmaster.pid", *Path(self.home.sockets).glob(".s.PGSQL.*")):
             dead_letter.unlink(missing_ok=True)
@@ -148,6 +161,8 @@ class Postgres:
     def _with_free_port(self) -> "Postgres":
         if is_port_free(self.home.postgres_port):
             return self
+        if not self.may_move:
+            raise EmbeddedError(f"Port {self.home.postgres_port} of PostgreSQL is taken by another program.")
         moved = replace(self.home, postgres_port=free_port())
         moved.remember()
         return replace(self, home=moved)
@@ -156,15 +171,25 @@ class Postgres:
         settings = SETTINGS | ({} if self.durable else FLEETING)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         place = ["-D", str(self.data), "-k", self.home.sockets, "-p", str(self.home.postgres_port)]
+        command = [str(self.binaries.postgres), *place, *options]
         with log_for_append(self.log) as log:
-            process = launch([str(self.binaries.postgres), *place, *options], log=log, folder=self.data)
-        if wait_until(lambda: process.poll() is not None or self.is_ready(), seconds=START_S) and self.is_ready():
-            return
-        raise EmbeddedError(f"PostgreSQL did not start. The end of its log, {self.log}:\n{last_lines(self.log)}")
+            process = launch(command, log=log, folder=self.data, account=self.home.account)
+        if not self._becomes_ready(process):
+            raise EmbeddedError(f"PostgreSQL did not start. The end of its log, {self.log}:\n{last_lines(self.log)}")
+
+    def _becomes_ready(self, launched: "subprocess.Popen[bytes] | None" = None) -> bool:
+        """Wait as long as it lives: recovery after a crash may replay a good deal of WAL."""
+        is_alive = (lambda: launched.poll() is None) if launched else self.is_alive
+        return wait_while_alive(
+            lambda: f"{self.name} is still starting", is_ready=self.is_ready, is_alive=is_alive, log=self.log
+        )
 
     def _ensure_database(self) -> None:
-        with psycopg.connect(
-            self.home.database_url, dbname="postgres", autocommit=True, connect_timeout=10
-        ) as connection:
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
-                connection.execute(f"CREATE DATABASE {NAME}")
+        try:
+            with psycopg.connect(
+                self.home.database_url, dbname="postgres", autocommit=True, connect_timeout=CONNECT_S
+            ) as connection:
+                if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
+                    connection.execute(f"CREATE DATABASE {NAME}")
+        except psycopg.OperationalError as error:
+            raise EmbeddedError(f"PostgreSQL started and does not answer ({error}). Its log is {self.log}") from error

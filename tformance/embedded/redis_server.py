@@ -3,21 +3,23 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
-from tformance.embedded.account import engine_account
 from tformance.embedded.binaries import Binaries
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import Home, free_port, is_port_free
 from tformance.embedded.launching import launch, reap
 from tformance.embedded.logs import last_lines, log_for_append
-from tformance.embedded.occupants import evict, wait_until
+from tformance.embedded.occupants import evict, is_occupant
 from tformance.embedded.private_files import write_private
+from tformance.embedded.telling import wait_while_alive
 
-START_S = 30
 STOP_S = 10
+PID_FILE = "redis.pid"
 DATABASES = 64  # the test suite gives each of its processes one
 
 
@@ -28,6 +30,9 @@ class Redis:
     home: Home
     binaries: Binaries
     durable: bool = True
+    may_move: bool = True  # to another port, if its own is taken
+
+    name: ClassVar[str] = "Redis"
 
     @property
     def data(self) -> Path:
@@ -37,6 +42,14 @@ class Redis:
     def log(self) -> Path:
         return self.home.log_folder / "redis.log"
 
+    def is_alive(self) -> bool:
+        """Whether its process lives, be it ready or not."""
+        try:
+            pid = int((self.data / PID_FILE).read_text())
+        except (OSError, ValueError):
+            return self.is_ready()  # started by a version that wrote no such file
+        return is_occupant(pid, self.data)
+
     def is_ready(self) -> bool:
         """Whether it answers, to our password: nobody else knows it."""
         return self._ping() == b"+PONG"
@@ -45,12 +58,16 @@ class Redis:
         """Make sure that it runs; the home it returns knows the port."""
         if self.is_ready():
             return self.home
+        if self._is_loading() and self._becomes_ready():
+            return self.home
         evict(self.data, first=signal.SIGTERM, patience=STOP_S)
         here = self._with_free_port()
-        if not here._launch():
+        process = here._launch()
+        if process.poll() and process.returncode > 0:  # it ended by itself: nobody killed it
             here._set_data_aside()
-            if not here._launch():
-                raise EmbeddedError(f"Redis did not start. The end of its log, {here.log}:\n{last_lines(here.log)}")
+            process = here._launch()
+        if process.poll() is not None:
+            raise EmbeddedError(f"Redis did not start. The end of its log, {here.log}:\n{last_lines(here.log)}")
         return here.home
 
     def stop(self) -> None:
@@ -71,16 +88,29 @@ class Redis:
     def _with_free_port(self) -> "Redis":
         if is_port_free(self.home.redis_port):
             return self
+        if not self.may_move:
+            raise EmbeddedError(f"Port {self.home.redis_port} of Redis is taken by another program.")
         moved = replace(self.home, redis_port=free_port())
         moved.remember()
         return replace(self, home=moved)
 
-    def _launch(self) -> bool:
-        configuration = self._write_configuration()
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        """Start it; return when it answers or has ended."""
+        command = [str(self.binaries.redis_server), str(self._write_configuration())]
         with log_for_append(self.log) as log:
-            process = launch([str(self.binaries.redis_server), str(configuration)], log=log, folder=self.data)
-        wait_until(lambda: process.poll() is not None or self.is_ready(), seconds=START_S)
-        return self.is_ready()
+            process = launch(command, log=log, folder=self.data, account=self.home.account)
+        self._becomes_ready(process)
+        return process
+
+    def _is_loading(self) -> bool:
+        """Whether another start is under way: it reads its data."""
+        return self._ping().startswith(b"-LOADING")
+
+    def _becomes_ready(self, launched: "subprocess.Popen[bytes] | None" = None) -> bool:
+        is_alive = (lambda: launched.poll() is None) if launched else self.is_alive
+        return wait_while_alive(
+            lambda: f"{self.name} is still starting", is_ready=self.is_ready, is_alive=is_alive, log=self.log
+        )
 
     def _write_configuration(self) -> Path:
         lines = {
@@ -89,6 +119,7 @@ class Redis:
             "requirepass": self.home.redis_password,
             "dir": f'"{self.data}"',
             "daemonize": "no",
+            "pidfile": f'"{self.data / PID_FILE}"',
             "databases": DATABASES,
             "maxmemory": "256mb",
             "maxmemory-policy": "noeviction",  # a queue that forgets silently is worse than one that says it is full
@@ -101,7 +132,7 @@ class Redis:
             folder.mkdir(mode=0o700, exist_ok=True)
         path = self.data / "redis.conf"
         write_private(path, "".join(f"{name} {value}\n" for name, value in lines.items()))
-        if account := engine_account():
+        if account := self.home.account:
             for place in (*folders, path):
                 os.chown(place, account.uid, account.gid)
         return path

@@ -10,17 +10,16 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from tformance.embedded.engines import LOCK_FILE, needs_postgres, needs_redis
+from tformance.embedded.engines import Engines, needs_postgres, needs_redis
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import Home
-from tformance.embedded.locks import exclusive
 from tformance.embedded.remembered import CHECKOUT, ensure_secrets, var_folder
+from tformance.embedded.telling import say
 from tformance.processes import programs
 from tformance.processes.programs import Program
-from tformance.processes.run import run_everything, run_some, stop_everything
+from tformance.processes.run import run_everything, run_some
 from tformance.processes.status import report_everything
+from tformance.processes.stop import stop_everything
 from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
-from tformance.processes.telling import say
 from tformance.settings_files import files_that_others_can_read, load_settings_files, words_on_permissions
 
 ON_ONE_MACHINE = {
@@ -90,9 +89,7 @@ def act(command: str, *, var: Path) -> int:
         case "run" | "demo":
             return run_everything(var, with_demo=command == "demo")
         case "stop":
-            stop_everything(var)
-            say("Everything is stopped.")
-            return 0
+            return stop_everything(var)
         case "status":
             return report_everything(var)
     chosen = {
@@ -107,8 +104,7 @@ def make_what_settings_need(var: Path) -> None:
     """Generate the secrets and choose where the engines listen, which no settings can do without."""
     ensure_secrets(var)
     if needs_postgres() or needs_redis():
-        with exclusive(var / LOCK_FILE):
-            Home.ensure(var)
+        Engines(var=var).settle()
 
 
 def check_settings() -> None:

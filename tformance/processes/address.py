@@ -1,17 +1,19 @@
 """Where the web process listens: PORT, else the port remembered in TFORMANCE_VAR, else 8000, else a free one."""
 
 import http.client
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import free_port, is_port_free
-from tformance.embedded.occupants import wait_until
 from tformance.embedded.private_files import read_private_json, write_private_json
 from tformance.embedded.remembered import WEB_FILE
+from tformance.embedded.telling import wait_while_alive
 
 USUAL_PORT = 8000
-START_S = 60
+ASK_EVERY_S = 0.2
 
 
 def choose_port(var: Path) -> int:
@@ -27,18 +29,27 @@ def choose_port(var: Path) -> int:
     return port
 
 
-def wait_until_ready(port: int) -> bool:
-    """Whether the web process answers and finds itself ready within a minute."""
-    return wait_until(lambda: ask_readiness(port) == http.client.OK, seconds=START_S)
+def wait_until_ready(port: int, *, is_alive: Callable[[], bool], log: Path) -> bool:
+    """Return whether the web process finds itself ready; wait as long as it lives, and say so every few seconds."""
+    return wait_while_alive(
+        lambda: f"web {ask_readiness(port)[1]}",
+        is_ready=lambda: ask_readiness(port)[0] == http.client.OK,
+        is_alive=is_alive,
+        log=log,
+        poll_s=ASK_EVERY_S,
+    )
 
 
-def ask_readiness(port: int) -> int:
-    """The status of the web process' own readiness; 0 when it does not answer."""
+def ask_readiness(port: int) -> tuple[int, str]:
+    """The status of the web process' own readiness and what it says of it; 0 when it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
+        answer = connection.getresponse()
+        found = json.loads(answer.read())
+    except (OSError, ValueError, http.client.HTTPException):
+        return 0, "does not answer yet"
     finally:
         connection.close()
+    details = ", ".join(f"{name} {word}" for name, word in found.items() if name != "status")
+    return answer.status, f"is {found.get('status')} ({details})"

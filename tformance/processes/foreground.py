@@ -7,17 +7,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tformance.embedded.engine_watch import EngineWatch
 from tformance.embedded.remembered import CHECKOUT
 from tformance.processes.marks import VARIABLE, clear
 from tformance.processes.programs import STOP_SECONDS, Program
 
 
-def run_in_foreground(programs: Sequence[Program], *, var: Path, mark: str) -> int:
+def run_in_foreground(programs: Sequence[Program], *, var: Path, mark: str, watch: EngineWatch) -> int:
     """Run until one ends or we are stopped, then stop the others warm; the exit code of the first that ended."""
     running: list[subprocess.Popen[bytes]] = []
     try:
         running += [_start(program, var=var, mark=mark) for program in programs]
         while all(process.poll() is None for process in running):
+            watch.look()
             time.sleep(0.2)
         return next((process.returncode for process in running if process.returncode is not None), 0)
     finally:

@@ -1,6 +1,7 @@
-"""Finding every process of a run, whoever its parent is by now: each carries a mark in its environment."""
+"""Finding every process of a run, even when its parent has ended: each carries a mark in its environment."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -17,22 +18,24 @@ def mark_of(var: Path, *, run: str) -> str:
 
 def marked(mark: str) -> list[psutil.Process]:
     """Every living process that carries the mark; never ourselves."""
-    return [process for process in psutil.process_iter() if process.pid != os.getpid() and _carries(process, mark=mark)]
+    return [process for process, found, _ in _marked_processes() if found == mark]
 
 
-def marked_in(var: Path) -> list[tuple[psutil.Process, str]]:
-    """Every living process of any run of this checkout that has a role, with the role."""
+def marked_in(var: Path) -> list[tuple[psutil.Process, str, str]]:
+    """Every living process of any run of this checkout, with its run and its role ("" for one without)."""
     start = mark_of(var, run="")
-    found = ((process, _environment_of(process)) for process in psutil.process_iter())
+    return [(process, mark.removeprefix(start), role) for process, mark, role in _marked_processes(start)]
+
+
+def _marked_processes(start: str = "") -> list[tuple[psutil.Process, str, str]]:
+    """Every living process whose mark begins so, with its mark and its role; never ourselves."""
+    others = (process for process in psutil.process_iter() if process.pid != os.getpid())
+    found = ((process, _environment_of(process)) for process in others)
     return [
-        (process, role)
+        (process, environment[VARIABLE], environment.get("TFORMANCE_ROLE", ""))
         for process, environment in found
-        if environment.get(VARIABLE, "").startswith(start) and (role := environment.get("TFORMANCE_ROLE"))
+        if environment.get(VARIABLE, "").startswith(start) and VARIABLE in environment
     ]
-
-
-def _carries(process: psutil.Process, *, mark: str) -> bool:
-    return _environment_of(process).get(VARIABLE) == mark
 
 
 def _environment_of(process: psutil.Process) -> dict[str, str]:
@@ -45,12 +48,21 @@ def _environment_of(process: psutil.Process) -> dict[str, str]:
 
 def clear(mark: str, *, patience: float) -> int:
     """End what a killed run left behind, warm if it can be; returns how many processes that were."""
-    left = marked(mark)
+    return _end(lambda: marked(mark), patience=patience)
+
+
+def clear_all(var: Path, *, patience: float) -> int:
+    """The same for every run of this checkout."""
+    return _end(lambda: [process for process, _, _ in marked_in(var)], patience=patience)
+
+
+def _end(find: Callable[[], list[psutil.Process]], *, patience: float) -> int:
+    left = find()
     numbers = {process.pid for process in left}
     mains = [process for process in left if parent_of(process) not in numbers]
     end_politely(mains, patience=patience)  # a worker tells its children itself
-    end_politely(marked(mark), patience=patience)
-    end_now(marked(mark))
+    end_politely(find(), patience=patience)
+    end_now(find())
     return len(left)
 
 

@@ -1,14 +1,15 @@
 """`make run` and `make demo`: everything on this machine, in the foreground, until Ctrl-C."""
 
 import os
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tformance import __version__
+from tformance.embedded.engine_watch import EngineWatch
 from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.locks import try_exclusive
@@ -16,59 +17,48 @@ from tformance.embedded.logs import last_lines
 from tformance.embedded.occupants import wait_until
 from tformance.embedded.private_files import read_private_json, write_private_json
 from tformance.embedded.remembered import CHECKOUT, ensure_secrets
+from tformance.embedded.telling import fact, say, step
 from tformance.processes import programs
 from tformance.processes.address import choose_port, wait_until_ready
 from tformance.processes.foreground import run_in_foreground
-from tformance.processes.marks import clear, mark_of
+from tformance.processes.marks import VARIABLE, clear, mark_of
 from tformance.processes.programs import STOP_SECONDS, Program
-from tformance.processes.supervision import supervised
-from tformance.processes.telling import fact, say, step
+from tformance.processes.runs import LOCK_FILE
+from tformance.processes.supervision import Supervision, supervised
 
 RUN_FILE = "run.json"
-LOCK_FILE = "run.lock"
+LOOK_EVERY_S = 0.2
 
 
 def run_everything(var: Path, *, with_demo: bool) -> int:
-    """Start engines, web, workers and beat; stay until told to stop, or until the supervisor ends."""
+    """Start engines, web, workers and beat; stay until asked to stop, or until the supervisor ends."""
     with ExitStack() as stack:
         _be_the_only_one(var, stack=stack)
         with _announced_end(var):
             say(f"tformance {__version__}")
-            _prepare(var, stack=stack)
-            supervisor = _start(var, stack=stack)
-            if with_demo and (code := _manage("demo", var=var)):
+            watch = _prepare(var, stack=stack)
+            supervision = _start(var, stack=stack, watch=watch)
+            if with_demo and (code := _manage("demo", var=var, watch=watch)):
                 return code
             say("Ctrl-C stops everything.")
-            return _watch(supervisor)
+            return _stay(supervision, watch=watch)
 
 
 def run_some(var: Path, *, name: str, chosen: Sequence[Program]) -> int:
     """Run some programs in the foreground against the engines of this checkout."""
     mark = mark_of(var, run=f"{name}-{os.getpid()}")
     ensure_secrets(var)
-    with Engines(var=var).borrowed():
-        return run_in_foreground(chosen, var=var, mark=mark)
-
-
-def stop_everything(var: Path) -> None:
-    """Stop a run, wherever it runs, what a killed one left behind, and the engines."""
-    runner = read_private_json(var / RUN_FILE).get("pid")
-    with ExitStack() as stack:
-        if runner and not try_exclusive(var / LOCK_FILE, stack=stack):
-            os.kill(int(runner), signal.SIGTERM)
-            if not wait_until(lambda: try_exclusive(var / LOCK_FILE, stack=stack), seconds=STOP_SECONDS * 2):
-                raise EmbeddedError(f"The run with process id {runner} does not stop. Look at {var / 'log'}.")
-        clear(mark_of(var, run="run"), patience=STOP_SECONDS)
-        Engines(var=var).stop()
+    engines = Engines(var=var)
+    with engines.borrowed():
+        return run_in_foreground(chosen, var=var, mark=mark, watch=EngineWatch(engines))
 
 
 def _be_the_only_one(var: Path, *, stack: ExitStack) -> None:
     if not _is_mine(var, stack=stack):
         running = read_private_json(var / RUN_FILE)
-        raise EmbeddedError(
-            f"tformance runs already, at http://127.0.0.1:{running.get('port', '?')}/ "
-            f"(process {running.get('pid', '?')}). `make stop` stops it."
-        )
+        port = running.get("port")
+        state = f"runs already, at http://127.0.0.1:{port}/" if port else "is starting already"
+        raise EmbeddedError(f"tformance {state} (process {running.get('pid', '?')}). `make stop` stops it.")
     _remember(var)
 
 
@@ -99,40 +89,58 @@ def _remember(var: Path, **facts: object) -> None:
     write_private_json(var / RUN_FILE, {"pid": os.getpid(), **facts})
 
 
-def _prepare(var: Path, *, stack: ExitStack) -> None:
+def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
     if left := clear(mark_of(var, run="run"), patience=STOP_SECONDS):
         fact("cleaned up", f"{left} processes of a run that was killed")
     ensure_secrets(var)
+    choose_port(var)  # a PORT that is taken ends the start here, before anything runs
     (var / "log").mkdir(mode=0o700, exist_ok=True)
+    engines = Engines(var=var)
     with step("PostgreSQL and Redis"):
-        stack.enter_context(Engines(var=var).borrowed())
+        stack.enter_context(engines.borrowed())
+    watch = EngineWatch(engines)
     with step("database and static files"):
-        if code := _manage("prepare", "--verbosity", "0", var=var):
+        if code := _manage("prepare", "--verbosity", "0", var=var, watch=watch):
             raise EmbeddedError(f"`manage.py prepare` failed with exit code {code}; its message is above.")
+    return watch
 
 
-def _start(var: Path, *, stack: ExitStack) -> "subprocess.Popen[bytes]":
-    port = choose_port(var)
+def _start(var: Path, *, stack: ExitStack, watch: EngineWatch) -> Supervision:
+    port = choose_port(var)  # again: minutes may have passed
     os.environ["PORT"] = str(port)  # for everything we start
-    _remember(var, port=port)
     everything = (programs.web(port=port, counters=var / "counters" / str(port)), *programs.workers(), programs.beat())
-    supervisor = stack.enter_context(supervised(everything, var=var, mark=mark_of(var, run="run")))
+    supervision = stack.enter_context(supervised(everything, var=var, mark=mark_of(var, run="run")))
     with step("web, workers and beat"):
-        _await_web(port, var=var)
+        _await_web(port, var=var, supervision=supervision, watch=watch)
+    _remember(var, port=port)
     _tell(var, port=port)
-    return supervisor
+    return supervision
 
 
-def _manage(*arguments: str, var: Path) -> int:
-    environment = os.environ | {"TFORMANCE_VAR": str(var), "TFORMANCE_ROLE": "command"}
+def _manage(*arguments: str, var: Path, watch: EngineWatch) -> int:
+    """Run a management command while the engines are watched; its exit code."""
+    own = {"TFORMANCE_VAR": str(var), "TFORMANCE_ROLE": "command", VARIABLE: mark_of(var, run="run")}
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
-    return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
+    process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | own)
+    try:
+        while process.poll() is None:
+            watch.look()
+            time.sleep(LOOK_EVERY_S)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode
 
 
-def _await_web(port: int, *, var: Path) -> None:
-    if not wait_until_ready(port):
-        log = var / "log" / "web.log"
-        raise EmbeddedError(f"The web process is not ready after a minute. The end of {log}:\n{last_lines(log)}")
+def _await_web(port: int, *, var: Path, supervision: Supervision, watch: EngineWatch) -> None:
+    log = var / "log" / "web.log"
+
+    def is_alive() -> bool:
+        watch.look()
+        return supervision.keeps_up("web")
+
+    if not wait_until_ready(port, is_alive=is_alive, log=log):
+        raise EmbeddedError(f"The web process ends again and again. The end of its log, {log}:\n{last_lines(log)}")
 
 
 def _tell(var: Path, *, port: int) -> None:
@@ -145,6 +153,8 @@ def _tell(var: Path, *, port: int) -> None:
     fact("logs", str(var / "log"))
 
 
-def _watch(supervisor: "subprocess.Popen[bytes]") -> int:
-    code = supervisor.wait()
+def _stay(supervision: Supervision, *, watch: EngineWatch) -> int:
+    while (code := supervision.process.poll()) is None:
+        watch.look()
+        time.sleep(LOOK_EVERY_S)
     raise EmbeddedError(f"The supervisor ended by itself (exit code {code}). Everything is stopped; start it again.")

@@ -7,22 +7,37 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tformance.embedded.logs import log_for_append
 from tformance.embedded.private_files import write_private
 from tformance.embedded.remembered import CHECKOUT
+from tformance.embedded.telling import say
 from tformance.processes.marks import VARIABLE, clear
 from tformance.processes.programs import STOP_SECONDS, Program
 from tformance.processes.stopping import follow_parent
-from tformance.processes.telling import say
 
+MOST_ENDINGS = 3  # of a program that is starting
 UNEXPECTED = re.compile(r"(?:(?P<lost>gave up)|exited): (?P<program>[\w-]+) .*(?:not expected|FATAL)")
 
 
+@dataclass(frozen=True)
+class Supervision:
+    """The supervisor's process, and how often each program ended although nobody stopped it."""
+
+    process: "subprocess.Popen[bytes]"
+    endings: Counter[str] = field(default_factory=Counter)
+
+    def keeps_up(self, program: str) -> bool:
+        """Whether the supervisor lives, and the program did not end again and again."""
+        return self.process.poll() is None and self.endings[program] < MOST_ENDINGS
+
+
 @contextlib.contextmanager
-def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator["subprocess.Popen[bytes]"]:
+def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator[Supervision]:
     """Run the programs under a supervisor until the block ends; then none of their processes is left."""
     path = var / "supervisord.conf"
     write_private(path, configuration(programs, var=var))
@@ -38,9 +53,10 @@ def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator
         preexec_fn=follow_parent,  # noqa: PLW1509  no threads yet
     )
     errors.close()
-    threading.Thread(target=_relay, args=(supervisor, var), daemon=True).start()
+    supervision = Supervision(supervisor)
+    threading.Thread(target=_relay, args=(supervision, var), daemon=True).start()
     try:
-        yield supervisor
+        yield supervision
     finally:
         if supervisor.poll() is None:
             supervisor.send_signal(signal.SIGTERM)
@@ -50,11 +66,12 @@ def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator
         supervisor.poll()
 
 
-def _relay(supervisor: "subprocess.Popen[bytes]", var: Path) -> None:
+def _relay(supervision: Supervision, var: Path) -> None:
     """Tell what concerns the person at the terminal: a program that ended although nobody stopped it."""
-    assert supervisor.stdout is not None  # noqa: S101  for the type checker: it is a pipe
-    for line in supervisor.stdout:
+    assert supervision.process.stdout is not None  # noqa: S101  for the type checker: it is a pipe
+    for line in supervision.process.stdout:
         if match := UNEXPECTED.search(line.decode(errors="replace")):
+            supervision.endings[match["program"]] += 1
             outcome = "It is not started again" if match["lost"] else "It is started again"
             say(
                 f"! {match['program']} ended by itself. {outcome}; see {var / 'log' / match['program']}.log", error=True

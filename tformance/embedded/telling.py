@@ -1,0 +1,70 @@
+"""Lines for the person at the terminal."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SAY_EVERY_S = 5
+POLL_S = 0.02
+
+_unfinished: list[str] = []  # the step whose line is still open
+
+
+def say(text: str = "", *, error: bool = False) -> None:
+    """Print one line at once, on a line of its own."""
+    if _unfinished:
+        _unfinished.clear()
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    stream = sys.stderr if error else sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+def fact(name: str, value: str) -> None:
+    """Print one line of the summary."""
+    say(f"  {name:<10} {value}")
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    sys.stdout.write(f"  {name} … ")
+    sys.stdout.flush()
+    _unfinished[:] = [name]
+    begin = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        _finish(name, "not done")
+        raise
+    _finish(name, f"{time.monotonic() - begin:.1f} s")
+
+
+def _finish(name: str, outcome: str) -> None:
+    """End the step's line, or write a new one if something else was said meanwhile."""
+    is_open = bool(_unfinished)
+    _unfinished.clear()
+    say(outcome if is_open else f"  {name}: {outcome}")
+
+
+def wait_while_alive(
+    words: Callable[[], str],
+    *,
+    is_ready: Callable[[], bool],
+    is_alive: Callable[[], bool],
+    log: Path,
+    poll_s: float = POLL_S,
+) -> bool:
+    """Return whether a program became ready: wait as long as it lives, and say every few seconds how it stands."""
+    begin = said_at = time.monotonic()
+    while not is_ready():
+        if not is_alive():
+            return is_ready()
+        time.sleep(poll_s)
+        if time.monotonic() - said_at >= SAY_EVERY_S:
+            said_at = time.monotonic()
+            say(f"  {words()} ({said_at - begin:.0f} s so far; its log is {log})")
+    return True
