@@ -4,14 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --progress-bar off \
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --progress-bar off --root-user-action ignore \
 	--require-hashes --no-deps --only-binary :all: --no-compile
 
 # Install a lock file and say which package is on its way; the stamp is there only if pip succeeded.
 define INSTALL
 @rm -f $@; total=$$(grep -c '^[^ ]*==' $<); { $(PIP) --requirement $< && touch $@; } | { n=0; while read -r word name rest; do \
-	case "$$word" in Collecting) n=$$((n + 1)); echo "  $$n of $$total: $$name";; Installing) echo "  Unpacking them …";; esac; done; }; \
-	test -e $@
+	case "$$word" in \
+		Collecting|Processing) n=$$((n + 1)); echo "  $$n of $$total: $${name##*/}";; \
+		Installing) echo "  Unpacking them …";; \
+	esac; done; }; test -e $@
 endef
 
 # Byte code is written when first used and read from then on: a second start must be quick.

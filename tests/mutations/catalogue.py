@@ -7,6 +7,7 @@ from tests.mutations.looking_after import IN_LOOKING_AFTER
 from tests.mutations.reading_github import IN_READING_GITHUB
 from tests.mutations.reconciling import IN_RECONCILING
 from tests.mutations.reconciling_repositories import IN_RECONCILING_REPOSITORIES
+from tests.mutations.running_locally import IN_RUNNING_LOCALLY
 from tests.mutations.running_reconciliation import IN_RUNNING_RECONCILIATION
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.sweeping_deliveries import IN_SWEEPING_DELIVERIES
@@ -385,6 +386,7 @@ MUTATIONS = (
     *IN_RECONCILING,
     *IN_LARGE_BODIES,
     *IN_LOOKING_AFTER,
+    *IN_RUNNING_LOCALLY,
     *IN_STARTING_WALKS,
     *IN_SWEEPING_DELIVERIES,
     *IN_TELLING_WHAT_IS_COMPLETE,

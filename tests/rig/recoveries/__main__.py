@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tests.rig.machine import Rig, rig
-from tests.rig.recoveries import of_connections, of_postgres, of_processes, of_redis
+from tests.rig.recoveries import of_connections, of_postgres, of_processes, of_redis, of_the_runner
 from tests.rig.recoveries.bench import Bench
 from tformance.embedded.remembered import var_folder
 
@@ -67,6 +67,7 @@ def main() -> int:
     with rig(logs=logs) as made:
         bench = Bench(rig=made, tell=say)
         measure(bench, words=words)
+    bench.rows += of_the_runner.measure(say, words=words)
     exceeded = [row for row in bench.rows if not row.is_kept]
     say(
         f"{'FAILED' if exceeded else 'KEPT'}: {len(bench.rows) - len(exceeded)} of {len(bench.rows)} limits were kept "
