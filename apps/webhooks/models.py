@@ -72,8 +72,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.held(claim_number=claim_number).update(lease_until=Now() - timedelta(seconds=1))
 
     def fail(self, *, claim_number: int, after: timedelta, reason: str, error: str) -> int:
-        """Spend an attempt of a held delivery; it is due again after a while."""
+        """Spend an attempt of a held delivery; it is due again after a while.
+
+        One that was too slow, or that could not be recorded, is slow from now on: it never joins a batch again.
+        """
+        slow = {"is_slow": True} if reason in Delivery.SLOW_REASONS else {}
         return self.held(claim_number=claim_number).update(
+            **slow,
             state=Delivery.State.FAILED,
             attempts=F("attempts") + 1,
             not_before=Now() + after,
@@ -143,6 +148,7 @@ class Delivery(models.Model):
 
     UNFINISHED: ClassVar = (State.RECEIVED, State.RUNNING, State.FAILED)
     NEEDS_SOMEBODY: ClassVar = (State.QUARANTINED, State.DEAD)
+    SLOW_REASONS: ClassVar = ("timed_out", "recording_failed")
 
     hook_id = models.BigIntegerField()
     guid = models.UUIDField()
@@ -162,6 +168,9 @@ class Delivery(models.Model):
     crashes = models.SmallIntegerField(db_default=0, help_text="claims made alone that ended without a verdict")
     claim_number = models.IntegerField(db_default=0, help_text="only grows; the fence of every verdict")
     is_claimed_alone = models.BooleanField(db_default=False)
+    is_slow = models.BooleanField(
+        db_default=False, help_text="it ran out of time or could not be recorded: claimed alone, after all others"
+    )
     lease_until = models.DateTimeField(null=True, blank=True)
     leased_by = models.TextField(db_default="", blank=True, help_text="the Celery task that holds it")
 
@@ -194,9 +203,11 @@ class Delivery(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # claiming.claim_batch: the oldest due rows; dispatch: the same, not rung for a while
+            # claiming: the oldest due rows, slow ones by themselves; dispatch: the same, not rung for a while
             models.Index(
-                fields=["source", "not_before"], name="delivery_next_due", condition=Q(state__in=["received", "failed"])
+                fields=["is_slow", "source", "not_before"],
+                name="delivery_due",
+                condition=Q(state__in=["received", "failed"]),
             ),
             # claiming.claim_batch: which other installations wait behind one that floods us
             models.Index(

@@ -15,7 +15,7 @@ WITHOUT_EFFECT = tuple(state for state in Delivery.State if state not in TOOK_EF
 @dataclass(frozen=True, slots=True)
 class Overview:
     """Deliveries without effect by state; the age of the oldest one without an end; and how long the oldest due one
-    has been due."""
+    has been due, of those that are not slow."""
 
     states: dict[str, int]
     oldest_waiting_s: float
@@ -29,7 +29,7 @@ WHERE NOT state IN ('processed', 'ignored') GROUP BY state
 """
 _LAG = """
 SELECT greatest(coalesce(extract(epoch FROM statement_timestamp() - (
-           SELECT min(not_before) FROM webhooks_delivery WHERE state IN ('received', 'failed')
+           SELECT min(not_before) FROM webhooks_delivery WHERE state IN ('received', 'failed') AND NOT is_slow
        )), 0), 0)::float8
 """
 _FINISHED = "SELECT state, count(*) FROM webhooks_delivery WHERE state IN ('processed', 'ignored') GROUP BY state"

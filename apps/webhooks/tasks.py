@@ -22,6 +22,12 @@ def process_deliveries(self: Any, ids: list[int]) -> int:
     return draining.drain(ids, task_id=self.request.id, is_redelivered=is_redelivered)
 
 
+@shared_task(bind=True, name="apps.webhooks.tasks.process_slow_deliveries", ignore_result=True)
+def process_slow_deliveries(self: Any) -> int:
+    """Process the slow deliveries that are due: alone, after all others, and one at a time among all workers."""
+    return draining.drain_slow(task_id=self.request.id)
+
+
 @shared_task(name="apps.webhooks.tasks.dispatch", ignore_result=True)
 def dispatch() -> int:
     """Ring for what is due and was not rung for; beat runs it every 5 s."""

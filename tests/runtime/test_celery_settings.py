@@ -84,6 +84,7 @@ def test_each_queue_is_one_list_of_its_own() -> None:
     ("task", "queue"),
     [
         ("apps.webhooks.tasks.process_deliveries", "live"),
+        ("apps.webhooks.tasks.process_slow_deliveries", "maintenance"),
         ("apps.webhooks.tasks.dispatch", "live"),
         ("apps.webhooks.tasks.prune_bodies", "maintenance"),
         ("apps.metrics.tasks.recalculate_stale", "figures"),

@@ -139,6 +139,11 @@ def drain(*ids: int, task_id: str = "a task", is_redelivered: bool = False) -> i
     return draining.drain(ids, task_id=task_id, is_redelivered=is_redelivered)
 
 
+def drain_slow() -> int:
+    """What a worker does when the message for slow deliveries comes."""
+    return draining.drain_slow(task_id="a slow task")
+
+
 def only() -> Delivery:
     """The one delivery there is."""
     return Delivery.objects.get()

@@ -14,7 +14,7 @@ from apps.webhooks.processing import batches, leftovers
 from apps.webhooks.processing.claiming import claim_batch
 from apps.webhooks.processing.retry import MOST_ATTEMPTS
 from apps.webhooks.registry import Event
-from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, lapse_leases, make_due, only
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, drain_slow, lapse_leases, make_due, only
 from tests.webhooks.proxies import refused_port
 
 pytestmark = pytest.mark.django_db
@@ -212,7 +212,7 @@ def test_one_that_provokes_an_error_of_the_environment_bears_it_alone(
     ]
     for _ in range(MOST_ATTEMPTS):
         make_due()
-        drain()
+        drain_slow()
     assert Counter(Delivery.objects.values_list("state", flat=True)) == {"processed": 2, "dead": 1}
 
 

@@ -24,15 +24,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def empty_queue() -> Iterator[None]:
     broker = redis.Redis.from_url(settings.CELERY_BROKER_URL)
-    broker.delete("live", "unacked", "unacked_index")
+    broker.delete("live", "maintenance", "unacked", "unacked_index")
     yield
-    broker.delete("live", "unacked", "unacked_index")
+    broker.delete("live", "maintenance", "unacked", "unacked_index")
     broker.close()
 
 
 @pytest.fixture
 def worker(empty_queue: None) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker of one child on the tests' database, that knows two made-up events."""
+    process = start_worker(queues="live", concurrency=1)
+    yield process
+    stop_worker(process)
+
+
+def start_worker(*, queues: str, concurrency: int) -> subprocess.Popen[bytes]:
+    """A worker on the tests' database, that knows three made-up events."""
     url = os.environ["DATABASE_URL"]
     address = url.rpartition("/")[0] + "/" + connection.settings_dict["NAME"]
     command = [
@@ -45,13 +51,15 @@ def worker(empty_queue: None) -> Iterator[subprocess.Popen[bytes]]:
         "--pool",
         "prefork",
         "--concurrency",
-        "1",
+        str(concurrency),
     ]
-    command += ["--queues", "live", "--include", "tests.webhooks.killing_translators", "--loglevel", "WARNING"]
+    command += ["--queues", queues, "--include", "tests.webhooks.killing_translators", "--loglevel", "WARNING"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     environment = {**os.environ, "DATABASE_URL": address, "TFORMANCE_ROLE": "worker"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield process
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def stop_worker(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(20)

@@ -16,22 +16,28 @@ CHANGES_MAY_WAIT = timedelta(seconds=5)
 MOST_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
 
-# The oldest due first, and no further: those behind them are claimed when a worker fills up its batch.
+# The oldest due first, and no further: those behind them are claimed when a worker fills up its batch. Of the slow
+# ones, which are processed one at a time, the next; none while one is being processed.
 _MARK = """
 UPDATE webhooks_delivery SET rung_at = statement_timestamp()
 WHERE id IN (
     SELECT id FROM webhooks_delivery
     WHERE rung_at < statement_timestamp() - make_interval(secs => %(again)s) AND id IN (
         (SELECT id FROM webhooks_delivery
-         WHERE state IN ('received', 'failed') AND not_before <= statement_timestamp()
+         WHERE state IN ('received', 'failed') AND not_before <= statement_timestamp() AND NOT is_slow
          ORDER BY source, not_before LIMIT %(most)s)
+        UNION ALL
+        (SELECT id FROM webhooks_delivery
+         WHERE state IN ('received', 'failed') AND not_before <= statement_timestamp() AND is_slow
+           AND NOT EXISTS (SELECT FROM webhooks_delivery WHERE state = 'running' AND is_slow)
+         ORDER BY source, not_before LIMIT 1)
         UNION ALL
         (SELECT id FROM webhooks_delivery
          WHERE state = 'running' AND lease_until < statement_timestamp() ORDER BY lease_until LIMIT %(most)s)
     )
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id
+RETURNING id, is_slow AND state <> 'running'
 """
 
 
@@ -45,16 +51,19 @@ class Dispatched:
 
 
 def dispatch() -> Dispatched:
-    """Ring for due deliveries not rung for in 5 s, 50 a message, and for changes older than 5 s."""
+    """Ring for due deliveries not rung for in 5 s, 50 a message, for a slow one, and for changes older than 5 s."""
     with connection.cursor() as cursor:
         cursor.execute(_MARK, {"again": RING_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
-        ids = sorted(row[0] for row in cursor.fetchall())
-    if ids:
+        marked = sorted(cursor.fetchall())
+    if marked:
         crash_point("dispatch.after_mark")
+    ids = [row_id for row_id, waits_alone in marked if not waits_alone]
     messages = ring.ring_for(ids)
+    if len(ids) < len(marked):
+        messages += ring.ring_for_slow()
     has_changes = Change.objects.filter(recorded_at__lt=Now() - CHANGES_MAY_WAIT).exists()
     if has_changes:
         ring.ring_for_changes()
-    if ids:
-        logger.info("dispatched", extra={"deliveries": len(ids), "messages": messages})
-    return Dispatched(deliveries=len(ids), messages=messages, has_changes=has_changes)
+    if marked:
+        logger.info("dispatched", extra={"deliveries": len(marked), "messages": messages})
+    return Dispatched(deliveries=len(marked), messages=messages, has_changes=has_changes)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.util import Finalize
+from typing import Any
 
 from celery import current_app
 from kombu import Connection, Producer
@@ -19,6 +20,7 @@ from apps.webhooks.bell.gathering import Gatherer
 from apps.webhooks.counters import RINGS
 
 PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
+SLOW_TASK = "apps.webhooks.tasks.process_slow_deliveries"
 RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
 DISPATCH_TASK = "apps.webhooks.tasks.dispatch"
 MOST_PER_MESSAGE = 50
@@ -67,6 +69,11 @@ def ring_for_more() -> bool:
     return send([partial(publish, [])]) == 1
 
 
+def ring_for_slow() -> bool:
+    """Ask for a slow delivery to be processed, followed by a recalculation; whether the broker took the message."""
+    return _ask_for(SLOW_TASK, link=current_app.signature(RECALCULATE_TASK, immutable=True))
+
+
 def ring_for_changes() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
     return _ask_for(RECALCULATE_TASK)
@@ -77,8 +84,8 @@ def ring_for_dispatch() -> bool:
     return _ask_for(DISPATCH_TASK)
 
 
-def _ask_for(task: str) -> bool:
-    return send([partial(current_app.send_task, task, retry=False, ignore_result=True)]) == 1
+def _ask_for(task: str, **options: Any) -> bool:
+    return send([partial(current_app.send_task, task, retry=False, ignore_result=True, **options)]) == 1
 
 
 def send(messages: Iterable[Callable[..., object]]) -> int:

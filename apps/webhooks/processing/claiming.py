@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 from psycopg.rows import dict_row
 
 from apps import watchdog
@@ -20,6 +20,8 @@ MOST_BYTES = 32 * 1024 * 1024
 MOST_CRASHES = 3
 LEASE_S = 60
 LONGEST_WAIT_S = 6.0
+SLOW_MAY_WAIT_S = 60.0
+"""A slow delivery that has been due for so long no longer lets others go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ _COLUMNS = """
     d.id, d.hook_id, d.guid, d.event, d.received_at, d.claim_number, d.attempts, d.size, d.is_claimed_alone, d.state
 """
 _CANDIDATE = "id, coalesce(installation_id, 0) AS installation, source, not_before, size"
-_DUE = "state IN ('received', 'failed') AND not_before <= statement_timestamp()"
+_WAITS = "state IN ('received', 'failed') AND not_before <= statement_timestamp()"
+_DUE = f"{_WAITS} AND NOT is_slow"
 
 # `waiting` steps through the installations with due deliveries by the index, only when one wants more than its share.
 _CLAIM_BATCH = f"""
@@ -97,6 +100,24 @@ FROM chosen WHERE d.id = chosen.id
 RETURNING {_COLUMNS}
 """  # noqa: S608  put together of constants
 
+# A claim of another slow delivery that commits meanwhile would not be seen, so only one worker at a time looks.
+_MAY_LOOK = "SELECT pg_try_advisory_xact_lock(hashtext('webhooks: the claim of a slow delivery'))"
+_CLAIM_SLOW = f"""
+WITH chosen AS (
+    SELECT id FROM webhooks_delivery
+    WHERE is_slow AND {_WAITS}
+      AND NOT EXISTS (SELECT FROM webhooks_delivery WHERE state = 'running' AND is_slow)
+      AND (not_before <= statement_timestamp() - make_interval(secs => %(patience)s)
+           OR NOT EXISTS (SELECT FROM webhooks_delivery WHERE {_DUE}))
+    ORDER BY source, not_before LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+UPDATE webhooks_delivery d
+SET state = 'running', claim_number = d.claim_number + 1, leased_by = %(task_id)s, claimed_at = statement_timestamp(),
+    lease_until = statement_timestamp() + make_interval(secs => %(lease)s), is_claimed_alone = true
+FROM chosen WHERE d.id = chosen.id
+RETURNING {_COLUMNS}
+"""  # noqa: S608  put together of constants
+
 # Those never claimed alone come first: a killer must not keep the neighbours of its batch waiting.
 _CLAIM_SUSPECT = f"""
 WITH suspect AS (
@@ -133,6 +154,19 @@ def claim_batch(ids: Sequence[int], *, task_id: str) -> list[Claimed]:
     """
     parameters = {"ids": list(ids), "most": MOST_CLAIMED, "share": FAIR_SHARE, "bytes": MOST_BYTES}
     return _claim(_CLAIM_BATCH, parameters, task_id=task_id)
+
+
+def claim_slow(*, task_id: str) -> Claimed | None:
+    """Claim alone a slow delivery that is due, unless one is being processed: slow ones hold one worker at most.
+
+    Those that are not slow go first, but none waits for them for longer than a minute after it is due.
+    """
+    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(_MAY_LOOK)
+            if not cursor.fetchone()[0]:
+                return None
+        return next(iter(_claim(_CLAIM_SLOW, {"patience": SLOW_MAY_WAIT_S}, task_id=task_id)), None)
 
 
 def claim_suspect(*, task_id: str, is_redelivered: bool) -> Claimed | None:

@@ -24,6 +24,7 @@ def measurements(made: Rig) -> dict[str, Callable[[Bench], None]]:
         of_processes.worker_killed,
         of_processes.web_killed,
         of_processes.beats_killed,
+        of_processes.slow_at_each_attempt,
         of_processes.poisoned,
         of_processes.worker_garbled,
         of_redis.redis_restarted,

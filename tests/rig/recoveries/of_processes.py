@@ -51,6 +51,21 @@ def beats_killed(bench: Bench) -> None:
     bench.note("both beats killed, and FLUSHALL: all processed", bench.wait_for_all(guids) - started, limit_s=30)
 
 
+def slow_at_each_attempt(bench: Bench) -> None:
+    """Its first attempt finds out that it is slow; from then on it is in nobody's way."""
+    slow = bench.deliver(DAWDLE, seconds=600)
+    bench.wait(slow, state="failed")
+    with traffic(bench, "a delivery that times out at each attempt") as posted:
+        bench.wait(slow, state="running")
+        bench.wait(slow, state="failed")
+    bench.note(
+        "times out at each attempt: 99 of 100 neighbours, from its second attempt on",
+        bench.wait_percentile_s(posted, share=0.99),
+        limit_s=2,
+    )
+    bench.give_up(slow)
+
+
 def poisoned(bench: Bench) -> None:
     started = time.monotonic()
     with traffic(bench, "poison") as posted:
