@@ -9,6 +9,7 @@ from tests.mutations.reconciling import IN_RECONCILING
 from tests.mutations.reconciling_repositories import IN_RECONCILING_REPOSITORIES
 from tests.mutations.running_locally import IN_RUNNING_LOCALLY
 from tests.mutations.running_reconciliation import IN_RUNNING_RECONCILIATION
+from tests.mutations.slow_deliveries import IN_SLOW_DELIVERIES
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.sweeping_deliveries import IN_SWEEPING_DELIVERIES
 from tests.mutations.telling_what_is_complete import IN_TELLING_WHAT_IS_COMPLETE
@@ -387,6 +388,7 @@ MUTATIONS = (
     *IN_LARGE_BODIES,
     *IN_LOOKING_AFTER,
     *IN_RUNNING_LOCALLY,
+    *IN_SLOW_DELIVERIES,
     *IN_STARTING_WALKS,
     *IN_SWEEPING_DELIVERIES,
     *IN_TELLING_WHAT_IS_COMPLETE,

@@ -3,13 +3,14 @@
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection, transaction
 
 from apps import watchdog
-from apps.activity.facts import Evidence, Source
+from apps.activity.facts import Evidence, Fact, Source
 from apps.activity.record import record
 from apps.crash_points import crash_point
 from apps.database_errors import sqlstate_of
@@ -18,18 +19,21 @@ from apps.webhooks.errors import LostClaim
 from apps.webhooks.models import Delivery
 from apps.webhooks.processing import leftovers
 from apps.webhooks.processing.claiming import Claimed
-from apps.webhooks.processing.finishing import finish
+from apps.webhooks.processing.finishing import finish, hold
 from apps.webhooks.processing.retry import (
     GiveUp,
     blames_the_environment,
     blames_the_payload,
     decide,
+    lost_a_lock,
     may_be_provoked,
 )
 from apps.webhooks.processing.verdicts import Verdict, describe, judge, place_of
 
 LONGEST_WAIT_S = 12.0
 LONGEST_KNOCK_S = 2.0  # a database that takes longer to say anything is away
+BRIEF_LOCK_WAIT_S = 0.1  # for those of a batch that lost a lock: nearly all of them need another one
+MOST_FACTS = 20_000  # of one transaction, which takes about two seconds and holds its locks for as long
 logger = logging.getLogger(__name__)
 
 
@@ -67,41 +71,76 @@ def _suspect(batch: Sequence[Claimed], error: Error) -> bool:
 
 
 def _process_in_time(batch: Sequence[Claimed]) -> None:
+    backend_pid = connection.connection.info.backend_pid if connection.connection else None
     try:
         verdicts = [judge(claimed) for claimed in batch]
         _put_off_the_failed(verdicts)
-        _conclude([verdict for verdict in verdicts if verdict.state != Delivery.State.FAILED])
+        for group in _grouped(verdict for verdict in verdicts if verdict.state != Delivery.State.FAILED):
+            _conclude(group)
     except (SoftTimeLimitExceeded, watchdog.TimeIsUp):
-        _run_out_of_time(batch)
+        _run_out_of_time(batch, backend_pid=backend_pid)
 
 
-def _conclude(verdicts: Sequence[Verdict]) -> None:
-    """Take effect together; if that fails, one by one, so that the one at fault bears it alone."""
-    if not verdicts:
-        return
+def _grouped(verdicts: Iterable[Verdict]) -> Iterator[list[Verdict]]:
+    """Those that take effect together, in their order: not more facts than one transaction should have."""
+    group: list[Verdict] = []
+    facts = 0
+    for verdict in verdicts:
+        if group and facts + len(verdict.facts) > MOST_FACTS:
+            yield group
+            group, facts = [], 0
+        group.append(verdict)
+        facts += len(verdict.facts)
+    if group:
+        yield group
+
+
+def _conclude(verdicts: Sequence[Verdict], *, lock_wait_s: float | None = None) -> None:
+    """Take effect together; if that fails, one by one, so that the one at fault bears it alone.
+
+    Where a lock was lost nobody is at fault: whoever needs it is released, and the others take effect.
+    """
     try:
-        _take_effect(verdicts)
+        _take_effect(verdicts, lock_wait_s=lock_wait_s)
     except (SoftTimeLimitExceeded, watchdog.TimeIsUp):
         raise
     except Exception as error:
         if blames_the_environment(error):
             raise
-        if len(verdicts) == 1:
+        is_locked = lost_a_lock(error)
+        if len(verdicts) > 1:
+            logger.warning("batch_failed", extra={"deliveries": len(verdicts), "error": type(error).__name__})
+            for verdict in verdicts:
+                _conclude([verdict], lock_wait_s=BRIEF_LOCK_WAIT_S if is_locked else None)
+        elif is_locked:
+            _release_locked([verdicts[0].claimed])
+        else:
             _bear(verdicts[0], error)
-            return
-        logger.warning("batch_failed", extra={"deliveries": len(verdicts), "error": type(error).__name__})
-        for verdict in verdicts:
-            _conclude([verdict])
 
 
-def _take_effect(verdicts: Sequence[Verdict]) -> None:
-    """Record the facts and finish the deliveries in one transaction, without those another worker took over."""
+def _release_locked(batch: Sequence[Claimed]) -> None:
+    """Let deliveries whose rows somebody else holds wait until that is over; it spends no attempt."""
+    logger.warning("rows_are_locked", extra={"deliveries": [claimed.id for claimed in batch]})
+    leftovers.release(batch)
+
+
+def _take_effect(verdicts: Sequence[Verdict], *, lock_wait_s: float | None) -> None:
+    """Record the facts and finish the deliveries in one transaction, without those another worker took over.
+
+    A delivery of very many facts is alone here, and records most of them in transactions before that: they merge in
+    any order and any number of times, so that an attempt which ends in between has done no harm, and a part.
+    """
     remaining = list(verdicts)
     while remaining:
         try:
             crash_point("process.before_transaction")
-            with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
-                record([_evidence(verdict) for verdict in remaining if verdict.facts])
+            *early, last = _parts(remaining)
+            for part in early:
+                with _bounded_transaction(lock_wait_s):
+                    record(part)
+                    hold(remaining)
+            with _bounded_transaction(lock_wait_s):
+                record(last)
                 crash_point("process.before_finish")
                 finish(remaining)
                 crash_point("process.before_commit")
@@ -115,8 +154,27 @@ def _take_effect(verdicts: Sequence[Verdict]) -> None:
             return
 
 
-def _evidence(verdict: Verdict) -> Evidence:
-    return Evidence(source=Source(kind="delivery", key=str(verdict.claimed.id)), facts=verdict.facts)
+@contextmanager
+def _bounded_transaction(lock_wait_s: float | None) -> Iterator[None]:
+    """A transaction that waits for the database, and for each lock, no longer than this."""
+    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+        if lock_wait_s is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_wait_s * 1000:.0f}ms"])
+        yield
+
+
+def _parts(verdicts: Sequence[Verdict]) -> list[list[Evidence]]:
+    """What is recorded in each transaction: all of it in one, unless a single delivery has too many facts."""
+    if len(verdicts) > 1 or len(verdicts[0].facts) <= MOST_FACTS:
+        return [[_evidence(verdict, verdict.facts) for verdict in verdicts if verdict.facts]]
+    [verdict] = verdicts
+    starts = range(0, len(verdict.facts), MOST_FACTS)
+    return [[_evidence(verdict, verdict.facts[start : start + MOST_FACTS])] for start in starts]
+
+
+def _evidence(verdict: Verdict, facts: tuple[Fact, ...]) -> Evidence:
+    return Evidence(source=Source(kind="delivery", key=str(verdict.claimed.id)), facts=facts)
 
 
 def _report(verdicts: Iterable[Verdict]) -> None:
@@ -171,14 +229,26 @@ def _settle(claimed: Claimed, state: Delivery.State, *, reason: str, error: str)
     Delivery.objects.filter(id=claimed.id).settle(state, claim_number=claimed.claim_number, reason=reason, error=error)
 
 
-def _run_out_of_time(batch: Sequence[Claimed]) -> None:
-    """Nobody knows which of many took so long: each is claimed alone next. One alone took too long itself."""
+def _run_out_of_time(batch: Sequence[Claimed], *, backend_pid: int | None) -> None:
+    """Nobody knows which of many took so long: each is claimed alone next. One alone took too long itself.
+
+    Unless the time went by in waiting for a lock, which is nobody's fault.
+    """
     connection.close()  # whatever it was in the middle of
-    if len(batch) == 1:
+    if _is_waiting_for_a_lock(backend_pid):
+        _release_locked(batch)
+    elif len(batch) == 1:
         put_off(batch[0], reason="timed_out", error="")
-        return
-    logger.warning("batch_timed_out", extra={"deliveries": [claimed.id for claimed in batch]})
-    _lapse(batch)
+    else:
+        logger.warning("batch_timed_out", extra={"deliveries": [claimed.id for claimed in batch]})
+        _lapse(batch)
+
+
+def _is_waiting_for_a_lock(backend_pid: int | None) -> bool:
+    """Whether the server's side of a connection that was closed in the middle of a statement still waits for a lock."""
+    with watchdog.limit(seconds=LONGEST_KNOCK_S), connection.cursor() as cursor:
+        cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [backend_pid])
+        return bool(cursor.fetchone()[0])
 
 
 def _lapse(batch: Iterable[Claimed]) -> None:

@@ -1,9 +1,10 @@
 """Ending claims: the states of many deliveries in one UPDATE, fenced by their claim numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from apps import prepared
 from apps.webhooks.errors import LostClaim
+from apps.webhooks.models import Delivery
 from apps.webhooks.processing.verdicts import Verdict
 
 _FINISH = """
@@ -29,12 +30,29 @@ RETURNING d.id
 """
 
 
+def hold(verdicts: Sequence[Verdict]) -> None:
+    """Make sure, until the caller's transaction ends, that the claims of deliveries hold; else raise LostClaim."""
+    held = {
+        verdict.claimed.id
+        for verdict in verdicts
+        if Delivery.objects.filter(id=verdict.claimed.id)
+        .held(claim_number=verdict.claimed.claim_number)
+        .select_for_update(no_key=True)
+        .exists()
+    }
+    _raise_if_lost(verdicts, held)
+
+
 def finish(verdicts: Sequence[Verdict]) -> None:
     """Give deliveries their last states in the caller's transaction, or raise LostClaim, which must undo it."""
     ordered = sorted(verdicts, key=lambda verdict: verdict.claimed.id)  # one order of locks for everybody
     columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
     finished = {row[0] for row in prepared.run(_FINISH, columns)}
-    lost = {verdict.claimed.id for verdict in verdicts} - finished
+    _raise_if_lost(verdicts, finished)
+
+
+def _raise_if_lost(verdicts: Sequence[Verdict], kept: Collection[int]) -> None:
+    lost = {verdict.claimed.id for verdict in verdicts} - set(kept)
     if lost:
         raise LostClaim(frozenset(lost))
 

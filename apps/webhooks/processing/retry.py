@@ -5,7 +5,15 @@ from datetime import timedelta
 
 from django.db import DataError
 
-from apps.database_errors import DISK_FULL, QUERY_CANCELED, READ_ONLY, blames_the_server, sqlstate_of
+from apps.database_errors import (
+    DEADLOCK_DETECTED,
+    DISK_FULL,
+    LOCK_NOT_AVAILABLE,
+    QUERY_CANCELED,
+    READ_ONLY,
+    blames_the_server,
+    sqlstate_of,
+)
 
 FIRST_WAIT_S = 10
 GROWTH = 3
@@ -38,6 +46,11 @@ def decide(*, attempts: int, chance: float) -> TryAgain | GiveUp:
 def blames_the_environment(error: BaseException) -> bool:
     """Whether an error would have met any delivery; a statement that takes too long may well be this one's doing."""
     return blames_the_server(error, but_for={QUERY_CANCELED})
+
+
+def lost_a_lock(error: BaseException) -> bool:
+    """Whether somebody else held a row for too long: no fault of a delivery, and over as soon as they are through."""
+    return sqlstate_of(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)
 
 
 def may_be_provoked(error: BaseException) -> bool:
