@@ -65,6 +65,7 @@ NAVIGATION = [
         page("Reviews that count", "reviews", "metrics.derivedreview"),
         page("Deployments that count", "deployed_code", "metrics.deriveddeployment"),
         page("Commits that count", "commit", "metrics.derivedcommit"),
+        page("Hourly figures", "schedule", "metrics.hourlyfigures"),
         page("Team freshness", "update", "metrics.teamfreshness"),
         is_closed=True,
     ),

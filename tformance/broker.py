@@ -80,6 +80,7 @@ def _everywhere() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "result_expires": 24 * 3600,
+        "result_extended": True,  # a result without its task's name and arguments is nobody's
         "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         "task_create_missing_queues": False,  # a misspelt queue is an error, not a queue that nobody reads
         "task_default_queue": "maintenance",

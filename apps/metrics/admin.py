@@ -18,6 +18,7 @@ from apps.metrics.models import (
     DerivedDeployment,
     DerivedPullRequest,
     DerivedReview,
+    HourlyFigures,
     TeamFreshness,
 )
 from apps.teams.admin import TeamAdmin
@@ -136,6 +137,16 @@ class DerivedCommitAdmin(ReadOnlyAdmin):
     list_select_related = ("repository", "author")
     list_filter = ("is_by_bot", "is_merge", "rules_version")
     search_fields = ("sha", "repository__full_name__iexact", "author__login__iexact")
+    ordering = ("-id",)
+
+
+@admin.register(HourlyFigures)
+class HourlyFiguresAdmin(ReadOnlyAdmin):
+    """What the figures of teams were, hour by hour."""
+
+    list_display = ("team", "hour", "computed_at", "complete_until")
+    list_select_related = ("team",)
+    search_fields = ("team__name__icontains", "team__slug__icontains")
     ordering = ("-id",)
 
 

@@ -7,7 +7,7 @@ foreign key constraints: a rebuild must not pay for checks of what it has just r
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -221,6 +221,25 @@ class DerivedCommit(models.Model):
 
     def __str__(self) -> str:
         return self.sha[:7]
+
+
+class HourlyFigures(models.Model):
+    """A team's figures of the last 30 days as they stood in one hour; what is learned later does not change them."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="hourly_figures")
+    hour = models.DateTimeField(help_text="the full hour, UTC, in which they were computed")
+    computed_at = models.DateTimeField()
+    complete_until = models.DateTimeField(null=True, blank=True, help_text="null: it was not provable")
+    figures = models.JSONField(help_text="by the figure's key: its value, and how many entities are behind it")
+
+    class Meta:
+        verbose_name_plural = "hourly figures"
+        constraints = (models.UniqueConstraint(fields=("team", "hour"), name="one_row_of_figures_per_team_and_hour"),)
+        # hourly.thin_out: rows of any team that are old enough
+        indexes = (BrinIndex(fields=("hour",), name="hourly_figures_by_hour", autosummarize=True),)
+
+    def __str__(self) -> str:
+        return f"{self.team} in the hour of {self.hour:%Y-%m-%d %H:%M}"
 
 
 class TeamFreshness(models.Model):

@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 
 from apps.metrics.figures import FigureQuery, Window
-from apps.metrics.figures.document import as_document
+from apps.metrics.hourly import keep_figures, thin_out
 from apps.metrics.rebuilding import mark_outdated
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
@@ -25,8 +25,9 @@ def recalculate_stale() -> None:
 
 @shared_task(ignore_result=True)
 def update_metrics() -> None:
-    """Have rows of an older version of the rules derived anew, then the figures of every team computed."""
+    """Have rows of an older version of the rules derived anew, then the figures of every team computed and kept."""
     mark_outdated()
+    thin_out()
     if not drain(seconds=DRAIN_S):
         recalculate_stale.delay()
     process_all_teams()
@@ -34,9 +35,14 @@ def update_metrics() -> None:
 
 @shared_task(ignore_result=False)
 def calculate_metrics(team_id: int) -> dict[str, Any]:
-    """The team's figures of the last 30 days; the result is kept."""
+    """Compute the team's figures of the last 30 days and keep them for this hour; the result is kept for a day.
+
+    Beside the document that the API shows: `total_commits`, and `total_prs`, the pull requests opened.
+    """
     team = Team.objects.get(pk=team_id)
-    return as_document(FigureQuery(team=team, window=Window.last(FIGURES_DAYS, time_zone=team.time_zone)))
+    document = keep_figures(FigureQuery(team=team, window=Window.last(FIGURES_DAYS, time_zone=team.time_zone)))
+    values = {figure["figure"]: figure["value"] for figure in document["figures"]}
+    return {**document, "total_commits": values["commits"], "total_prs": values["prs_opened"]}
 
 
 @shared_task(ignore_result=True)

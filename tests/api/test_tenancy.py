@@ -29,6 +29,7 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("post", "/api/v1/teams/{slug}/repositories/", {"repository_id": API}),
     ("delete", "/api/v1/teams/{slug}/repositories/{repository_id}/", None),
     ("get", "/api/v1/teams/{slug}/figures/", None),
+    ("get", "/api/v1/teams/{slug}/hourly-figures/", None),
     ("get", "/api/v1/teams/{slug}/figures/{key}/", None),
     ("get", "/api/v1/teams/{slug}/figures/{key}/entities/", None),
     ("get", "/api/v1/repositories/{github_id}/", None),

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.db import connection
+from django_celery_results.models import TaskResult
 
 from apps.metrics import tasks
 from apps.metrics.figures import FIGURES
+from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 from tests.metrics import fixture_a
 from tests.metrics.tales import tell_all
@@ -76,5 +78,8 @@ def test_the_figures_of_a_team_can_be_waited_for(queue: None, teams: dict[str, T
     finally:
         worker.terminate()
         worker.wait(30)
+    kept = TaskResult.objects.get(task_id=promise.id)
+    assert (kept.task_name, kept.task_args) == ("apps.metrics.tasks.calculate_metrics", f'"({teams["acme"].pk},)"')
+    assert HourlyFigures.objects.get(team=teams["acme"]).figures.keys() == FIGURES.keys()
     assert found["team"] == "acme"
     assert [figure["figure"] for figure in found["figures"]] == list(FIGURES)

@@ -21,6 +21,7 @@ def settings_of(role: str) -> dict[str, Any]:
         ("task_acks_late", True),
         ("task_reject_on_worker_lost", True),
         ("task_ignore_result", True),
+        ("result_extended", True),
         ("task_serializer", "json"),
         ("accept_content", ["json"]),
         ("result_accept_content", ["json"]),
@@ -114,6 +115,13 @@ def test_each_queue_is_one_list_of_its_own() -> None:
 )
 def test_a_task_goes_to_the_queue_of_its_kind(task: str, queue: str) -> None:
     assert app.amqp.router.route({}, task)["queue"].name == queue
+
+
+def test_no_task_is_put_off_for_longer_than_a_minute() -> None:
+    app.loader.import_default_modules()
+    retried = [task for name, task in app.tasks.items() if name.startswith("apps.") and hasattr(task, "autoretry_for")]
+    assert "apps.notifications.tasks.send_email" in {task.name for task in retried}
+    assert {task.name for task in retried if not task.retry_backoff or task.retry_backoff_max > 60} == set()
 
 
 def test_every_task_of_ours_has_a_queue_that_exists() -> None:

@@ -1,4 +1,4 @@
-"""A team's figures as one JSON document: what the API answers, the command prints and the hourly task keeps."""
+"""A team's figures as one JSON document: what the API answers, the command prints and the hourly task returns."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
