@@ -42,7 +42,12 @@ def first_reviews(query: FigureQuery) -> Rows:
 
 def draft_times(query: FigureQuery) -> Rows:
     seen_at = Value(query.as_of, output_field=DateTimeField())
-    return _pull_requests(query, at="opened_at", value=DraftSeconds("draft_starts", "draft_ends", seen_at))
+    spent = Case(
+        When(draft_starts=[], then=0.0),  # most never were one, and need no look into arrays
+        default=DraftSeconds("draft_starts", "draft_ends", seen_at),
+        output_field=FloatField(),
+    )
+    return _pull_requests(query, at="opened_at", value=spent)
 
 
 def sizes(query: FigureQuery) -> Rows:
@@ -70,7 +75,8 @@ def in_progress(query: FigureQuery) -> Rows:
         opened_at__lte=query.end_at,
         ready_at__lte=query.end_at,
     )
-    rows = rows.annotate(was_draft=WasDraft("draft_starts", "draft_ends", seen_at)).filter(was_draft=False)
+    rows = rows.alias(was_draft=WasDraft("draft_starts", "draft_ends", seen_at))
+    rows = rows.filter(Q(draft_starts=[]) | Q(was_draft=False))
     rows = query.attributed(rows, account="author", is_bot="is_bot_author", at=query.end_at)
     age = Cast(Extract(seen_at - F("ready_at"), "epoch"), FloatField())
     return rows.annotate(at=F("ready_at"), value=age)
