@@ -31,10 +31,10 @@ def keep_figures(query: FigureQuery) -> dict[str, Any]:
 
 
 def thin_out() -> int:
-    """Leave the last row of each day (UTC) of those older than 35 days; how many were deleted."""
-    day = TruncDay("hour")
-    later = HourlyFigures.objects.alias(day=day).filter(
-        team=OuterRef("team"), day=OuterRef("day"), hour__gt=OuterRef("hour")
+    """Delete all but the last row of each day (UTC) that is more than 35 days ago; return how many."""
+    # Both ends are compared with the column itself, so that the index of team and hour finds a day's rows alone.
+    later_that_day = HourlyFigures.objects.filter(
+        team=OuterRef("team"), hour__gt=OuterRef("hour"), hour__lt=OuterRef("day") + timedelta(days=1)
     )
-    old = HourlyFigures.objects.filter(hour__lt=Now() - EVERY_HOUR_FOR).alias(day=day)
-    return old.filter(Exists(later)).delete()[0]
+    old = HourlyFigures.objects.filter(hour__lt=Now() - EVERY_HOUR_FOR).alias(day=TruncDay("hour"))
+    return old.filter(Exists(later_that_day)).delete()[0]
