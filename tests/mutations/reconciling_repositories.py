@@ -77,7 +77,7 @@ IN_RECONCILING_REPOSITORIES: tuple[Mutation, ...] = (
     mutation(
         "a limit is waited for by all repositories of the installation",
         f"{PACKAGE}/following.py",
-        "            if follows.reason in {SPENT, BLOCKED}:\n",
+        "            if follows.reason in {SPENT, *FOR_ALL}:\n",
         "            if follows.reason == SPENT:\n",
         test=f"{LIMITS}::test_a_limit_is_waited_for_by_all_of_the_installation",
     ),

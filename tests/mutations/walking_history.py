@@ -59,8 +59,8 @@ IN_WALKING_HISTORY: tuple[Mutation, ...] = (
     mutation(
         "what one walk was told of a limit the others need not find out",
         f"{BACKFILL}/following.py",
-        "if changed and reason in {SPENT, BLOCKED}",
-        "if not changed and reason in {SPENT, BLOCKED}",
+        "if changed and reason in {SPENT, *FOR_ALL}",
+        "if not changed and reason in {SPENT, *FOR_ALL}",
         test=f"{TESTS}/test_limits.py::test_what_one_walk_was_told_of_a_limit_the_others_need_not_find_out",
     ),
     mutation(
