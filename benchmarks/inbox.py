@@ -146,7 +146,8 @@ def addresses(connection: psycopg.Connection[Any], *, team: Any) -> Iterator[tup
         "is_sanitised__exact=1", f"q={guid}", "q=1", "q=gollum",
     ):  # fmt: skip
         yield f"admin {parameters}", f"{admin}?{parameters}", "operator"
-    window = "from=2023-12-01&to=2026-11-28"
+    today = datetime.now(UTC).date()
+    window = f"from={today - timedelta(days=3 * 365 - 5)}&to={today}"
     yield "figures over three years", f"/api/v1/teams/{team.slug}/figures/?{window}", "large"
     yield "page over three years", f"/?team={team.slug}&{window}", "large"
 
