@@ -75,7 +75,7 @@ IN_SLOW_DELIVERIES: tuple[Mutation, ...] = (
     mutation(
         "each part of a large delivery is recorded under its claim",
         BATCHES,
-        "                    hold(remaining)\n",
+        "                    hold(remaining[0])\n",
         "",
         test=f"{LARGE}::test_a_worker_that_lost_its_claim_records_no_further_part",
     ),

@@ -138,7 +138,7 @@ def _take_effect(verdicts: Sequence[Verdict], *, lock_wait_s: float | None) -> N
             for part in early:
                 with _bounded_transaction(lock_wait_s):
                     record(part)
-                    hold(remaining)
+                    hold(remaining[0])
             with _bounded_transaction(lock_wait_s):
                 record(last)
                 crash_point("process.before_finish")

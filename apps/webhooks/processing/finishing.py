@@ -1,6 +1,6 @@
 """Ending claims: the states of many deliveries in one UPDATE, fenced by their claim numbers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from apps import prepared
 from apps.webhooks.errors import LostClaim
@@ -30,17 +30,12 @@ RETURNING d.id
 """
 
 
-def hold(verdicts: Sequence[Verdict]) -> None:
-    """Make sure, until the caller's transaction ends, that the claims of deliveries hold; else raise LostClaim."""
-    held = {
-        verdict.claimed.id
-        for verdict in verdicts
-        if Delivery.objects.filter(id=verdict.claimed.id)
-        .held(claim_number=verdict.claimed.claim_number)
-        .select_for_update(no_key=True)
-        .exists()
-    }
-    _raise_if_lost(verdicts, held)
+def hold(verdict: Verdict) -> None:
+    """Make sure, until the caller's transaction ends, that the claim of a delivery holds; else raise LostClaim."""
+    claimed = verdict.claimed
+    held = Delivery.objects.filter(id=claimed.id).held(claim_number=claimed.claim_number)
+    if not held.select_for_update(no_key=True).exists():
+        raise LostClaim(frozenset({claimed.id}))
 
 
 def finish(verdicts: Sequence[Verdict]) -> None:
@@ -48,11 +43,7 @@ def finish(verdicts: Sequence[Verdict]) -> None:
     ordered = sorted(verdicts, key=lambda verdict: verdict.claimed.id)  # one order of locks for everybody
     columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
     finished = {row[0] for row in prepared.run(_FINISH, columns)}
-    _raise_if_lost(verdicts, finished)
-
-
-def _raise_if_lost(verdicts: Sequence[Verdict], kept: Collection[int]) -> None:
-    lost = {verdict.claimed.id for verdict in verdicts} - set(kept)
+    lost = {verdict.claimed.id for verdict in verdicts} - finished
     if lost:
         raise LostClaim(frozenset(lost))
 
