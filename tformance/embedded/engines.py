@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
 import psutil
@@ -104,9 +105,9 @@ class Engines:
 
     def ours(self) -> list[Postgres | Redis]:
         """The engines that the environment leaves to us, bound to the ports where their users look for them."""
-        needed = (needs_redis(), needs_postgres())
-        pairs = zip(reversed(self._engines()), needed, strict=False)  # Redis first: PostgreSQL may have to recover
-        return [replace(engine, may_move=False) for engine, is_needed in pairs if is_needed]
+        redis_first = reversed(self._engines())  # PostgreSQL may have to recover, which takes longer
+        needed = compress(redis_first, (needs_redis(), needs_postgres()))
+        return [replace(engine, may_move=False) for engine in needed]
 
     def start_again(self, engine: Postgres | Redis) -> None:
         """Make sure that one of them runs where it ran."""

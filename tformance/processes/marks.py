@@ -34,7 +34,7 @@ def _marked_processes(start: str = "") -> list[tuple[psutil.Process, str, str]]:
     return [
         (process, environment[VARIABLE], environment.get("TFORMANCE_ROLE", ""))
         for process, environment in found
-        if environment.get(VARIABLE, "").startswith(start) and VARIABLE in environment
+        if VARIABLE in environment and environment[VARIABLE].startswith(start)
     ]
 
 
@@ -52,7 +52,7 @@ def clear(mark: str, *, patience: float) -> int:
 
 
 def clear_all(var: Path, *, patience: float) -> int:
-    """The same for every run of this checkout."""
+    """End the processes of every run of this checkout, warm if it can be; returns how many processes that were."""
     return _end(lambda: [process for process, _, _ in marked_in(var)], patience=patience)
 
 

@@ -16,7 +16,7 @@ from tformance.embedded.locks import try_exclusive
 from tformance.embedded.logs import last_lines
 from tformance.embedded.occupants import wait_until
 from tformance.embedded.private_files import read_private_json, write_private_json
-from tformance.embedded.remembered import CHECKOUT, ensure_secrets
+from tformance.embedded.remembered import CHECKOUT
 from tformance.embedded.telling import fact, say, step
 from tformance.processes import programs
 from tformance.processes.address import choose_port, wait_until_ready
@@ -47,7 +47,6 @@ def run_everything(var: Path, *, with_demo: bool) -> int:
 def run_some(var: Path, *, name: str, chosen: Sequence[Program]) -> int:
     """Run some programs in the foreground against the engines of this checkout."""
     mark = mark_of(var, run=f"{name}-{os.getpid()}")
-    ensure_secrets(var)
     engines = Engines(var=var)
     with engines.borrowed():
         return run_in_foreground(chosen, var=var, mark=mark, watch=EngineWatch(engines))
@@ -92,7 +91,6 @@ def _remember(var: Path, **facts: object) -> None:
 def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
     if left := clear(mark_of(var, run="run"), patience=STOP_SECONDS):
         fact("cleaned up", f"{left} processes of a run that was killed")
-    ensure_secrets(var)
     choose_port(var)  # a PORT that is taken ends the start here, before anything runs
     (var / "log").mkdir(mode=0o700, exist_ok=True)
     engines = Engines(var=var)
