@@ -1,4 +1,4 @@
-"""Does a pooler between us and PostgreSQL leave a session as it is? Judged by behaviour, whatever its name.
+"""Finding out whether a pooler between us and PostgreSQL leaves a session as it is, by what it does.
 
 tformance needs two things that some poolers take away. The bounds of a session (statement_timeout and the like), which
 are asked for as it begins: without them one slow statement holds a web thread for ever. And that a prepared statement
@@ -40,7 +40,7 @@ def refuse_unfit_pooler() -> None:
 
 
 def find_fault() -> str:
-    """What a pooler does to connections as web's; empty where they are as they should be, or nobody answers."""
+    """Return what a pooler does to connections like those of web; "" where nothing is wrong, or nobody answers."""
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:  # a thread has a connection of its own
         threads = (first, second)
         try:
@@ -104,9 +104,8 @@ def _driver() -> "psycopg.Connection[Any]":
 def check_bounds(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Close a connection that has just been made, and raise, where the bounds that it asked for are not in force."""
     options = connection.settings_dict["OPTIONS"].get("options", "")
-    asked = {
-        name.replace("-", "_"): value for name, value in _ASKED.findall(options)
-    }  # the last counts, as it does there
+    # PostgreSQL takes the last of several values for one name, and so does this.
+    asked = {name.replace("-", "_"): value for name, value in _ASKED.findall(options)}
     if not asked or connection.connection is None:
         return
     intervals = {name: f"{value} ms" if value.isdecimal() else value for name, value in asked.items()}

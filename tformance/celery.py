@@ -40,7 +40,7 @@ def load_the_settings(**unused: Any) -> None:
 @worker_init.connect
 @beat_init.connect
 def refuse_unfit_pooler(**_: Any) -> None:
-    """Not to start is better than to run without bounds, or on another connection's statements."""
+    """End the process where its sessions would have no bounds, or run another connection's statements."""
     with settings_errors_in_one_line():
         import_string("apps.pooler.refuse_unfit_pooler")()
 

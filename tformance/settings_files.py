@@ -50,12 +50,12 @@ def names_in_settings_files() -> list[str]:
 
 
 def files_that_others_can_read() -> list[Path]:
-    """Those of the files whose permissions let other users of this machine read the secrets in them."""
+    """Return the files whose permissions let other users of this machine read the secrets in them."""
     return [path for path in _paths() if path.is_file() and path.stat().st_mode & READABLE_BY_OTHERS]
 
 
 def words_on_permissions(path: Path) -> str:
-    """What to say of a file that other users can read."""
+    """Return the warning about a file that other users can read."""
     return f"Other users of this machine can read {path}, which may hold secrets. Run: chmod 600 {path}"
 
 

@@ -4,9 +4,9 @@ granian reads a body when the application asks for it, for as long as that takes
 (https://github.com/emmett-framework/granian/issues/177). It does not tell which connection a request came by either.
 So the connections of the address that is late are looked at: one that got nothing from us for as long as a body may
 take has sent no whole request in all that time, or waits for its next one. Either may be ended. A request that is being
-answered is safe: idle connections end after IDLE_S, and no answer takes longer than the rest to begin. Only that to a
-large body may, which waits for its place or is long in writing: if it is cut, what was being written is kept all the
-same, and GitHub, which gives up after as long, delivers it again when it is asked to.
+answered is safe: idle connections end after IDLE_S, and no answer takes longer than the rest to begin. The exception is
+the answer to a large body, which waits for its place or takes long to be written. If its connection is ended, what was
+being written is kept all the same. GitHub has given up by then, and delivers it again when it is asked to.
 """
 
 import contextlib

@@ -31,16 +31,16 @@ from tformance.processes.programs import STOP_SECONDS
 
 LOOK_EVERY_S = 2
 LOOKS = 6
-"""What is wrong at each of so many looks, one after the other, does not get right by itself."""
+"""A fault that was seen at six looks in a row does not go away by itself."""
 MOST_CHILDREN = 256
-LONGEST_FAREWELL_S = 2
+LOGGING_MAY_TAKE_S = 2
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One child and since when it has been at its present task, or without one."""
+    """A child, and since when it has worked on its present task, or had none."""
 
     pid: int
     since_s: float
@@ -48,7 +48,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What was seen at one moment: requests that the main process has in hand, and what each child says of itself."""
+    """The state at one moment: requests that the main process has in hand, and what each child says of itself."""
 
     in_hand: frozenset[str]
     busy: frozenset[Child]
@@ -58,7 +58,7 @@ class Look:
 
 
 def find_fault(looks: Sequence[Look]) -> str:
-    """Why this worker cannot work; empty as long as it may be able to."""
+    """Return why this worker cannot work; "" as long as it may be able to."""
     if len(looks) < LOOKS:
         return ""
     in_hand = frozenset.intersection(*(look.in_hand for look in looks))
@@ -72,7 +72,7 @@ def find_fault(looks: Sequence[Look]) -> str:
 
 
 class Children:
-    """What each child says of itself, in memory that they share with the main process; made before they are."""
+    """The states that the children report, in memory shared with the main process; made before the children are."""
 
     def __init__(self) -> None:
         self._said = RawArray("d", 3 * MOST_CHILDREN)  # of each: process id, whether it is busy, since when
@@ -84,7 +84,7 @@ class Children:
             self._said[3 * place : 3 * place + 3] = [float(os.getpid()), float(is_busy), time.monotonic()]
 
     def seen(self, pids: set[int], *, is_busy: bool) -> frozenset[Child]:
-        """Those of these children that are busy, or those that are not."""
+        """Return which of these children are busy, or which are not."""
         rows = (self._said[place : place + 3] for place in range(0, len(self._said), 3))
         return frozenset(
             Child(int(pid), since_s) for pid, busy, since_s in rows if int(pid) in pids and bool(busy) is is_busy
@@ -108,7 +108,7 @@ class LoopWatch:
             self._thread.start()
 
     def note_stop(self) -> None:
-        """Somebody asked this worker to stop: it may finish what it has begun."""
+        """Note that this worker was asked to stop: it may finish what it has begun."""
         self._stopping_at_s = time.monotonic()
 
     def _watch(self) -> None:
@@ -160,7 +160,7 @@ class StuckWorker(bootsteps.StartStopStep):
 
 
 def look(parent: Any) -> Look:
-    """What is to be seen of this worker now."""
+    """Return the state of this worker now."""
     pids = set(parent.pool.info["processes"])
     return Look(
         in_hand=frozenset(one.id for one in reserved_requests if not one.eta),
@@ -173,7 +173,7 @@ def look(parent: Any) -> Look:
 
 def end(why: str) -> None:
     """End this process at once. What it had in hand is due again when its leases have run out."""
-    threading.Timer(LONGEST_FAREWELL_S, os._exit, (1,)).start()  # whoever holds the lock of the log may never let go
+    threading.Timer(LOGGING_MAY_TAKE_S, os._exit, (1,)).start()  # another thread may hold the lock of the log for ever
     logger.critical("worker_ends", extra={"reason": why})
     os._exit(1)
 
@@ -186,6 +186,7 @@ def _redis() -> Redis:
 
 
 def broker_answers() -> bool:
+    """Return whether Redis answers within a second or two."""
     try:
         _redis().ping()
     except RedisError:
@@ -230,5 +231,5 @@ def count_message(**_: Any) -> None:
 
 @signals.worker_shutting_down.connect
 def note_stop(**_: Any) -> None:
-    """From here on it may take as long as whoever asked it to stop waits."""
+    """Note that this worker was asked to stop: it may take as long as a stop may take."""
     _loop.note_stop()

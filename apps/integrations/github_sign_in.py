@@ -42,11 +42,14 @@ class GitHubAccounts(DefaultSocialAccountAdapter):  # type: ignore[misc]  # alla
     """People who come from GitHub. They see nothing here until they are given access to a team."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Return True: who is not to come in was refused before."""
+        """Return True: pre_social_login has refused everybody else before."""
         return True
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        """Refuse who is no member, at every sign-in; an account without one of its own gets its own page."""
+        """Refuse whoever is not a member, at every sign-in; no GitHub account is connected to an existing user.
+
+        A new user gets no e-mail address that another user has.
+        """
         is_connecting = sociallogin.state.get("process") == AuthProcess.CONNECT
         membership = Membership.NO if is_connecting else membership_of(sociallogin.account.extra_data)
         if membership is not Membership.YES:
@@ -55,7 +58,7 @@ class GitHubAccounts(DefaultSocialAccountAdapter):  # type: ignore[misc]  # alla
             raise ImmediateHttpResponse(page)
         email = sociallogin.user.email
         if not sociallogin.is_existing and email and filter_users_by_email(email):
-            sociallogin.user.email, sociallogin.email_addresses = "", []  # somebody here has it already
+            sociallogin.user.email, sociallogin.email_addresses = "", []
 
 
 def membership_of(person: Mapping[str, Any]) -> Membership:

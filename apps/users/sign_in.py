@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in: counted in the database, for all processes, before a password is checked.
+"""Limits on attempts to sign in, which are counted in the database, for all processes, before a password is checked.
 
 Five attempts for one name from one address lock that pair for a quarter of an hour. Nobody can lock a person out from
 elsewhere: many failures of one name, or from one address, only slow down those who never signed in from there.
@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 SLOWER_EACH = 50
-"""So many failures of one name, or from one address, make each further attempt wait for a second more."""
+"""Each 50 failures of one name, or from one address, make further attempts wait for a second more."""
 LONGEST_PAUSE_S = 30
 IPV6_NETWORK = 64
 """A customer gets a whole network of IPv6 addresses, so that all of it counts as one."""
@@ -60,7 +60,7 @@ class SignInLimits(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no ty
         return bool(request.sign_in_wait_s)
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-        """Answer the attempt that used up the pair's as those are answered that come after it."""
+        """Refuse the failed attempt that reached the limit of its pair, as the attempts after it are refused."""
         is_refused = request is None or request.axes_locked_out
         if is_refused or request.axes_failures_since_start < settings.AXES_FAILURE_LIMIT:
             return
@@ -104,7 +104,7 @@ def pause(name: str, address: str) -> float:
 
 
 def refused(request: Any, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """Answer an attempt that was not looked at: 429, with when the next one will be."""
+    """Answer 429 to an attempt that was refused, with the time after which another one is checked."""
     wait_s = max(1, math.ceil(request.sign_in_wait_s))
     page = render(request, "account/refused.html", {"wait_s": wait_s, "wait_minutes": -(-wait_s // 60)}, status=429)
     page["Retry-After"] = str(wait_s)

@@ -69,7 +69,7 @@ SELECT min(greatest(received_at + make_interval(days => %(days)s), finished_at))
 
 @dataclass(slots=True)
 class Expired:
-    """What one run of retention took away."""
+    """The bodies that one run of retention removed or moved."""
 
     days: list[date] = field(default_factory=list)
     rows: int = 0

@@ -25,7 +25,7 @@ TARGETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run: what started it, the processes that look after it, and those that do its work, by role."""
+    """A run: what started it, the processes that look after it, and those that do its work, by role."""
 
     name: str
     runner: psutil.Process | None  # None when it was killed
@@ -59,7 +59,7 @@ def find_runs(var: Path) -> list[Run]:
 
 
 def count_by_role(processes: Iterable[tuple[psutil.Process, str]]) -> Counter[str]:
-    """How many main processes there are of each role: those whose parent has not the same one."""
+    """Return how many main processes each role has; a main process is one whose parent has another role."""
     found = [(process, role) for process, role in processes if role]
     roles = {process.pid: role for process, role in found}
     return Counter(role for process, role in found if roles.get(parent_of(process)) != role)
@@ -72,7 +72,7 @@ def _pop_main_runner(runners: dict[int, psutil.Process]) -> psutil.Process | Non
 
 
 def _name_of(runner: psutil.Process | None) -> str:
-    """What a person typed to start it; "" when it has ended."""
+    """Return what a person typed to start it; "" when it has ended."""
     try:
         command = runner.cmdline() if runner else []
     except psutil.Error:

@@ -276,7 +276,7 @@ def _document(text: str) -> Any:
 
 
 def _silence(error: Exception) -> Silence:
-    """Say why there is no answer: the first cause that is known, and of what it wraps the innermost counts too."""
+    """Return why there is no answer: the first of _SILENCES that the error is, or that is behind it."""
     causes = list(_causes(error))
     for silence, kinds in _SILENCES:
         if any(isinstance(cause, kinds) for cause in causes):
@@ -298,7 +298,7 @@ _SILENCES: tuple[tuple[Silence, tuple[type[BaseException], ...]], ...] = (
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception and those behind it; libraries hide some of them in arguments."""
+    """Yield the exception and those behind it; libraries hide some of them in arguments."""
     for _ in range(LONGEST_CHAIN):
         if error is None:
             return

@@ -1,8 +1,8 @@
 """The bytes of large bodies that a process holds at the same time, bounded. Small bodies need no place.
 
-A body that finds no place is not read yet: the kernel makes its sender wait. So many may wait for a moment, for GitHub
-sends a delivery that was refused no second time; the others are refused at once, because each one that waits holds a
-thread of the server.
+A body that finds no place is not read yet: the kernel makes its sender wait. At most MOST_WAITING bodies wait for a
+moment, because GitHub does not send a refused delivery again by itself; all others are refused at once, because each
+one that waits holds a thread of the server.
 """
 
 import gc

@@ -32,9 +32,8 @@ LONGEST_WAIT_S = 4.0
 OVERDUE_S = 0.05  # a write that takes longer holds up nobody: the next leads beside it
 MOST_TOGETHER = 32
 MOST_BYTES_TOGETHER = 1024 * 1024
-BYTES_A_SECOND = (
-    4 * 1024 * 1024
-)  # of a body too large to be written with others: 25 MB may take 10 s, as long as GitHub
+# Of a body too large to be written with others: 25 MB may take 10 s, which is as long as GitHub waits.
+BYTES_A_SECOND = 4 * 1024 * 1024
 
 # rung_at is now exactly when workers must be told: the row is new, or it was failed or dead and is armed again.
 # Rows are written in the order of their keys, so that two processes with the same ones cannot wait for each other.
@@ -145,7 +144,7 @@ class Line:
         self._writers = 0
 
     def keep(self, parcel: Parcel) -> Kept:
-        """Write a parcel, alone or with others; DatabaseError within 4 s when nothing is known to be written."""
+        """Write a parcel, alone or with others; DatabaseError in `longest_wait_s` if nothing is known to be written."""
         mine = _Turn(parcel)
         with self._lock:
             self._turns.append(mine)

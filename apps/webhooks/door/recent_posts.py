@@ -28,6 +28,6 @@ def are_failing() -> bool:
 
 
 def forget() -> None:
-    """Start over, as a test does."""
+    """Forget all posts; for tests."""
     with _lock:
         _posts.clear()

@@ -68,15 +68,11 @@ def _pull_found(answer: Answer, owed: Owed, *, repository_id: int) -> Found:
             *pull_request_facts(pull, repository_id=repository_id),
             *merging_facts(pull, repository_id=repository_id),
         )
-        head_sha, updated_at, author = (
-            pull.child("head").sha("sha"),
-            pull.text("updated_at"),
-            pull.child_or_none("user"),
-        )
+        author = pull.child_or_none("user")
         begun = replace(
             owed,
-            head_sha=head_sha,
-            updated_at=updated_at,
+            head_sha=pull.child("head").sha("sha"),
+            updated_at=pull.text("updated_at"),
             author=author.text("login") if author else "",
             count=pull.count("commits"),
         )

@@ -34,14 +34,14 @@ def start(scope: Scope, *, is_thorough: bool, believes_deletions: bool = False) 
             unfinished.update(believes_deletions=True)
         if is_thorough:
             unfinished.filter(status=SyncLog.Status.WAITING, is_spread=False).update(is_thorough=True)
-        is_ahead = bool(
+        is_brought_forward = bool(
             unfinished.filter(status=SyncLog.Status.WAITING, not_before__gt=Now()).update(
                 not_before=Now(), cause=SyncLog.Cause.MANUAL
             )
         )
         found = unfinished.first()
         if found is not None:
-            return Started(found, is_new=is_ahead or found.sync_id == row.sync_id)
+            return Started(found, is_new=is_brought_forward or found.sync_id == row.sync_id)
     raise RuntimeError(f"{scope} was finished by others as often as it was started.")
 
 
