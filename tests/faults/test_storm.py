@@ -12,7 +12,7 @@ from tests.rig.chosen import chosen_faults
 from tests.rig.machine import Rig
 from tests.rig.storm import rage
 
-pytestmark = pytest.mark.timeout(900)  # it may have to wait for another run's rig
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(900)]  # it may have to wait for another run's rig
 
 
 def test_whatever_breaks_each_acknowledged_delivery_takes_effect_exactly_once(rig: Rig) -> None:

@@ -42,7 +42,7 @@ from tests.integrations.reconciliation.runs.crew import forget_messages, let_lea
 from tests.webhooks.conftest import eventually
 from tformance.broker import QUEUES
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof, pytest.mark.timeout(900)]
 LONGEST_S = 120
 PACE_S = 1.0
 NOBODY = 10**6

@@ -81,3 +81,10 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert "make proofs" in script
     assert "make test" in (PROJECT / "README.md").read_text()
     assert "make check" in script
+
+
+def test_what_may_take_ten_minutes_is_left_to_make_proofs() -> None:
+    texts = {path: path.read_text() for path in (PROJECT / "tests").rglob("test_*.py")}
+    long = [path for path, text in texts.items() if re.search(r"mark\.timeout\((?:[6-9]\d\d|\d{4,})\)", text)]
+    assert len(long) > 5
+    assert [path.name for path in long if "mark.proof" not in texts[path]] == []

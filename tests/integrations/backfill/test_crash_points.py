@@ -29,6 +29,7 @@ def counts() -> dict[str, int]:
     return {name: len(rows) for name, rows in contents().items()}
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_a_death_at_any_point_repeats_one_page_and_doubles_nothing(
     fake: FakeGitHub, api: Repository, crew: Crew, tmp_path: Path

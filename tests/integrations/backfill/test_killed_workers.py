@@ -70,6 +70,7 @@ def counts() -> dict[str, int]:
     return {name: len(rows) for name, rows in contents().items()}
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(1800)
 def test_a_walk_whose_workers_are_killed_again_and_again_ends_whole(fake: FakeGitHub, crew: Crew) -> None:
     fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=PULL_REQUESTS))

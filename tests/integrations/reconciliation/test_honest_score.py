@@ -11,7 +11,7 @@ from tests.integrations.reconciliation.drift.row_by_row import off
 from tests.integrations.reconciliation.everybody import work_off
 from tests.integrations.reconciliation.organisation import NAMES, Organisation, list_commits, reconcile
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof, pytest.mark.timeout(400)]
 BEFORE, SINCE = 300, 900
 
 

@@ -15,7 +15,7 @@ from tests.integrations.reconciliation.everybody import work_off
 from tests.integrations.reconciliation.organisation import Organisation, list_commits, reconcile
 
 # Half a minute to a minute each; four times that where others use the machine.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof, pytest.mark.timeout(600)]
 FAILED, NEVER = 2000, 300
 LONG_AGO = timedelta(days=4)
 MEANWHILE = 120

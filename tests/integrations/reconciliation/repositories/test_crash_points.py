@@ -39,6 +39,7 @@ def ring_until_over(crash: Path) -> None:
     eventually(is_over)
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_a_death_at_any_point_repeats_work_and_doubles_nothing(
     fake: FakeGitHub, api: Told, nights: Nights, tmp_path: Path, settings: Any

@@ -59,6 +59,7 @@ def run_a_night(team: Team) -> None:
     team.refresh_from_db()
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_a_death_at_any_point_loses_no_run_no_row_and_no_verdict(
     fake: FakeGitHub, acme: Team, crew: Crew, tmp_path: Path
