@@ -1,6 +1,7 @@
 """The files that settings are read from: .env in the checkout and settings.env in TFORMANCE_VAR.
 
-Of one name counts, in this order: the environment of the process, .env, settings.env, what `make run` generated.
+Where several of these give a name, the first counts: the environment of the process, .env, settings.env, and what
+`make run` generated.
 Whatever the files say becomes part of the environment of the process, so that all code and all children see the same.
 """
 
