@@ -31,7 +31,7 @@ PATIENCE_S = 15.0
 
 
 class Membership(enum.Enum):
-    """What GitHub says of a person and the accounts with the App; the value is the answer's status."""
+    """Whether a person belongs to an account with the App, by GitHub's words; the value is the status of our answer."""
 
     YES = 200
     NO = 403
@@ -72,7 +72,7 @@ def membership_of(person: Mapping[str, Any]) -> Membership:
 
 
 def ask_about(person: Mapping[str, Any], *, access: GitHubAccess) -> Membership:
-    """Return what the accounts with the App say: one that says yes is enough, one that does not answer makes doubt."""
+    """Return YES if one of the accounts with the App says so, else UNKNOWN if one of them did not answer, else NO."""
     given_up_at = time.monotonic() + PATIENCE_S
     found = Membership.NO
     for installation in readable_installations().select_related("account").order_by("pk"):

@@ -142,7 +142,7 @@ class DerivedCommitAdmin(ReadOnlyAdmin):
 
 @admin.register(HourlyFigures)
 class HourlyFiguresAdmin(ReadOnlyAdmin):
-    """What the figures of teams were, hour by hour."""
+    """The figures of teams as they stood, hour by hour."""
 
     list_display = ("team", "hour", "computed_at", "complete_until")
     list_select_related = ("team",)

@@ -11,7 +11,7 @@ from apps.metrics.figures.document import as_document
 from apps.metrics.models import HourlyFigures
 
 EVERY_HOUR_FOR = timedelta(days=35)
-"""For comparing a month hour by hour; of earlier days the last row is enough."""
+"""The rows of every hour are kept so long, to compare a month hour by hour; of earlier days the last row is enough."""
 
 
 def keep_figures(query: FigureQuery) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from apps.integrations.github.verdicts import SECONDARY_S, Kind
 BUSY, BLOCKED, SPENT = "busy", "blocked", "spent"
 """Why nobody may ask now: it is another's turn, a secondary limit holds, the hourly limit is spent."""
 FOR_ALL = {BLOCKED, TOKEN_REFUSED}
-"""What one job of an installation waits for, all others wait for too."""
+"""Reasons to wait that hold for all jobs of an installation."""
 
 CLEAN_PAGES, GROWTH = 10, 5
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 5.0, 750.0, 0.2

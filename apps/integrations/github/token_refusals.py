@@ -18,14 +18,14 @@ from apps.integrations.github.budget import key
 from apps.integrations.github.verdicts import Kind, Verdict
 
 TOKEN_REFUSED = "token_refused"  # noqa: S105  the name of a reason
-"""Why a request was not sent, as rows keep it."""
+"""The reason, as rows keep it, for which a request was not sent."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 900.0
 LONGEST_WAIT_FOR_THE_APP_S = 300.0
-"""Whoever corrects the App's key waits no longer to see that it is right."""
+"""Somebody who corrects the App's key waits at most this long to see that it is right."""
 ASK_AGAIN_S = 1.0
 KEPT_S = 2 * 3600
 TRYING_S = 60
-"""A job that died while it tried keeps the others from it for no longer."""
+"""A job that died during its attempt keeps the others from trying for at most this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class TokenRefusal:
     until: float
 
     def answer(self, *, now: float) -> Answer:
-        """Return what a job gets that is not to ask: GitHub's last word where there is one, else when to come back."""
+        """Return the answer for a job that must not ask: GitHub's last word if there is one, else when to ask again."""
         until = max(self.until, now + ASK_AGAIN_S)
         if self.kind == Kind.AUTH.name:
             verdict = Verdict(kind=Kind.AUTH, message=self.message)

@@ -1,4 +1,4 @@
-"""How often a review that asked for something was followed by a push of the author that it had not seen.
+"""Counting review rounds: a review that asked for something, and after it a push of the author that it had not seen.
 
 GitHub tells no history when something was pushed. Webhooks know it; for what they missed there are the commits of the
 head in their order, the force pushes, and of each review the commit that it was made on. So reviews and pushes are
@@ -46,7 +46,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Pushes:
-    """What is known of the pushes of one pull request. `listed`: all commits of its head, if they are known."""
+    """The known pushes of one pull request. `listed`: all commits of its head, if they are known."""
 
     opened_at: datetime
     author_id: int | None
@@ -129,7 +129,7 @@ def _placed(listed: Sequence[Move], *, told: Iterable[Move]) -> list[Move]:
 
 
 def _count_seen(review: Seen, moves: Sequence[Move]) -> int:
-    """How many of the moves a review had seen: up to its commit, or by its time where that is not among them."""
+    """Return how many of the moves a review had seen: up to its commit, or by its time where that is not among them."""
     places = [place for place, move in enumerate(moves, start=1) if move.sha == review.sha]
     if places:
         return max((place for place in places if moves[place - 1].at <= review.at), default=places[0])

@@ -82,7 +82,7 @@ def _process_in_time(batch: Sequence[Claimed]) -> None:
 
 
 def _grouped(verdicts: Iterable[Verdict]) -> Iterator[list[Verdict]]:
-    """Those that take effect together, in their order: not more facts than one transaction should have."""
+    """Yield, in their order, the verdicts that take effect together: MOST_FACTS facts at most, or a single verdict."""
     group: list[Verdict] = []
     facts = 0
     for verdict in verdicts:
@@ -165,7 +165,7 @@ def _bounded_transaction(lock_wait_s: float | None) -> Iterator[None]:
 
 
 def _parts(verdicts: Sequence[Verdict]) -> list[list[Evidence]]:
-    """What is recorded in each transaction: all of it in one, unless a single delivery has too many facts."""
+    """Return what each transaction records: all of it in one, unless a single delivery has too many facts."""
     if len(verdicts) > 1 or len(verdicts[0].facts) <= MOST_FACTS:
         return [[_evidence(verdict, verdict.facts) for verdict in verdicts if verdict.facts]]
     [verdict] = verdicts
