@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--loops", type=int, default=16, help="busy loops beside them (default 16)")
     options = parser.parse_args()
     with busy(options.loops):
+        say(f"Waiting for a load of {LEAST_LOAD} …")
         wait_until(lambda: os.getloadavg()[0] >= LEAST_LOAD, seconds=180)
         with ThreadPoolExecutor(max_workers=options.at_once) as pool:
             outcomes = list(pool.map(start, range(1, options.count + 1)))
@@ -39,8 +40,12 @@ def main() -> int:
 
 @contextmanager
 def busy(loops: int) -> Iterator[None]:
-    """Load the processors with endless loops at normal priority."""
-    running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    """Load the processors with endless loops at normal priority, each in a session of its own.
+
+    Linux shares the processors among sessions first (sched_autogroup): loops in one session would be one program.
+    """
+    command = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(command, start_new_session=True) for _ in range(loops)]
     try:
         yield
     finally:
@@ -58,6 +63,7 @@ def start(number: int) -> bool:
         try:
             while run.process.poll() is None and "Ctrl-C stops" not in run.said():
                 time.sleep(1)
+            load = max(load, os.getloadavg()[0])
             is_up = run.process.poll() is None and load >= LEAST_LOAD
             words = "came up" if is_up else f"did not come up under such a load:\n{run.said()}"
             say(f"start {number:2}: {words} after {time.monotonic() - begin:.0f} s, load {load:.1f}")

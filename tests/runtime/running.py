@@ -65,6 +65,7 @@ class Checkout:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # like a terminal of its own
             )
         self.started.append(Started(process, output))
         return self.started[-1]
