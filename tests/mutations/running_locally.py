@@ -43,9 +43,16 @@ IN_RUNNING_LOCALLY = (
     mutation(
         "a port that is taken is noticed before the engines start",
         "tformance/processes/run.py",
-        "    choose_port(var)  # a PORT",
-        "    # a PORT",
+        "            port = stack.enter_context(reserved_port(var))\n            watch = _prepare(var, stack=stack)\n",
+        "            watch = _prepare(var, stack=stack)\n            port = stack.enter_context(reserved_port(var))\n",
         test="tests/runtime/test_processes.py::test_a_port_that_is_taken_ends_the_start_before_anything_runs",
+    ),
+    mutation(
+        "two checkouts that start at once get a port each",
+        "tformance/processes/address.py",
+        '        holder.bind(("127.0.0.1", port))\n',
+        "",
+        test="tests/runtime/test_processes.py::test_two_checkouts_that_start_at_once_get_a_port_each",
     ),
     mutation(
         "beat alone is beat",

@@ -13,8 +13,9 @@ import pytest
 from tests.runtime.running import Checkout, Started
 from tests.runtime.test_engines import kill_engine
 from tformance.embedded.engines import Engines
-from tformance.embedded.home import Home
+from tformance.embedded.home import Home, is_port_free
 from tformance.embedded.occupants import wait_until
+from tformance.processes.address import reserved_port
 from tformance.processes.marks import marked_in
 from tformance.processes.programs import beat, web, worker
 from tformance.processes.supervision import MOST_ENDINGS, configuration
@@ -118,6 +119,18 @@ def test_a_port_that_is_taken_ends_the_start_before_anything_runs(checkout: Chec
     home = Home.existing(checkout.var)
     assert home is not None
     assert not (home.root / "postgres").exists()
+
+
+def test_two_checkouts_that_start_at_once_get_a_port_each(tmp_path: Path) -> None:
+    with reserved_port(tmp_path / "one") as one, reserved_port(tmp_path / "other") as other:
+        assert one != other
+        assert not is_port_free(one)
+        with socket.socket() as server:  # the web server itself may listen there
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            server.bind(("127.0.0.1", one))
+            server.listen()
+    assert is_port_free(one)
 
 
 @proof

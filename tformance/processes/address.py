@@ -3,7 +3,9 @@
 import http.client
 import json
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tformance.embedded.errors import EmbeddedError
@@ -16,8 +18,22 @@ USUAL_PORT = 8000
 ASK_EVERY_S = 0.2
 
 
+@contextmanager
+def reserved_port(var: Path) -> Iterator[int]:
+    """The port to listen on, kept free of other programs until the block ends, and remembered for the next start.
+
+    A start may take minutes, and the web server shares its port with any server of the same user (SO_REUSEPORT):
+    without the reservation two checkouts that start at once would both listen there, and take each other's deliveries.
+    """
+    port = choose_port(var)
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as the web server does; others cannot bind
+        holder.bind(("127.0.0.1", port))
+        yield port
+
+
 def choose_port(var: Path) -> int:
-    """The port to listen on, remembered for the next start and for the command line."""
+    """Return PORT, else the port remembered for this folder, else the usual one, else one that is free."""
     given = os.environ.get("PORT", "")
     if given and not (given.isdigit() and 0 < int(given) < 65536):  # noqa: PLR2004  the range of ports
         raise EmbeddedError(f"PORT is {given!r}; it must be a number from 1 to 65535.")

@@ -19,7 +19,7 @@ from tformance.embedded.private_files import read_private_json, write_private_js
 from tformance.embedded.remembered import CHECKOUT
 from tformance.embedded.telling import fact, say, step
 from tformance.processes import programs
-from tformance.processes.address import choose_port, wait_until_ready
+from tformance.processes.address import reserved_port, wait_until_ready
 from tformance.processes.foreground import run_in_foreground
 from tformance.processes.marks import VARIABLE, clear, mark_of
 from tformance.processes.programs import STOP_SECONDS, Program
@@ -36,8 +36,10 @@ def run_everything(var: Path, *, with_demo: bool) -> int:
         _be_the_only_one(var, stack=stack)
         with _announced_end(var):
             say(f"tformance {__version__}")
+            _clean_up(var)
+            port = stack.enter_context(reserved_port(var))
             watch = _prepare(var, stack=stack)
-            supervision = _start(var, stack=stack, watch=watch)
+            supervision = _start(var, port=port, stack=stack, watch=watch)
             if with_demo and (code := _manage("demo", var=var, watch=watch)):
                 return code
             say("Ctrl-C stops everything.")
@@ -88,10 +90,12 @@ def _remember(var: Path, **facts: object) -> None:
     write_private_json(var / RUN_FILE, {"pid": os.getpid(), **facts})
 
 
-def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
+def _clean_up(var: Path) -> None:
     if left := clear(mark_of(var, run="run"), patience=STOP_SECONDS):
         fact("cleaned up", f"{left} processes of a run that was killed")
-    choose_port(var)  # a PORT that is taken ends the start here, before anything runs
+
+
+def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
     (var / "log").mkdir(mode=0o700, exist_ok=True)
     engines = Engines(var=var)
     with step("PostgreSQL and Redis"):
@@ -103,8 +107,7 @@ def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
     return watch
 
 
-def _start(var: Path, *, stack: ExitStack, watch: EngineWatch) -> Supervision:
-    port = choose_port(var)  # again: minutes may have passed
+def _start(var: Path, *, port: int, stack: ExitStack, watch: EngineWatch) -> Supervision:
     os.environ["PORT"] = str(port)  # for everything we start
     everything = (programs.web(port=port, counters=var / "counters" / str(port)), *programs.workers(), programs.beat())
     supervision = stack.enter_context(supervised(everything, var=var, mark=mark_of(var, run="run")))
