@@ -16,7 +16,9 @@ def test_every_event_of_github_is_either_translated_or_on_the_ignored_list():
     assert not EVENTS_OF_FIGURES & ignored_events()
 
 
-@pytest.mark.parametrize(("event", "action"), [*((event, None) for event in ENTERPRISE_EVENTS), *ENTERPRISE_ACTIONS])
+@pytest.mark.parametrize(
+    ("event", "action"), [*((event, None) for event in sorted(ENTERPRISE_EVENTS)), *sorted(ENTERPRISE_ACTIONS)]
+)
 def test_what_only_an_enterprise_sends_is_known_and_ignored(event: str, action: str | None) -> None:
     assert route(event, action or "created") is Unrouted.LISTED
 
