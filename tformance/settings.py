@@ -171,7 +171,7 @@ STORAGES = {
 # every other path has no use for large bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # What large bodies may take of this process at the same time (apps/webhooks/door/body_budget.py).
-LARGE_BODY_BYTES = programs.LARGE_BODY_BYTES // programs.WEB_PROCESSES
+LARGE_BODY_BYTES_PER_PROCESS = programs.LARGE_BODY_BYTES // programs.WEB_PROCESSES
 
 EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]
 EMAIL_HOST = EMAIL["EMAIL_HOST"]

@@ -67,7 +67,7 @@ class EngineWatch:
         try:
             self._engines.start_again(state.engine)
         except EmbeddedError as error:
-            problem = str(error)
+            problem = str(error).partition("\n")[0].partition(" The end of its log")[0]
         state.started_at = time.monotonic()
         if problem:
             self._plan(state, problem)

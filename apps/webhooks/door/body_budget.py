@@ -70,4 +70,4 @@ class BodyBudget:
             self._waiting -= 1
 
 
-budget = BodyBudget(most_bytes=settings.LARGE_BODY_BYTES)
+budget = BodyBudget(most_bytes=settings.LARGE_BODY_BYTES_PER_PROCESS)
