@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.runtime.running import Checkout
 from tformance.embedded.occupants import wait_until
 from tformance.embedded.telling import say
+from tformance.processes.stopping import stoppable
 
 LEAST_LOAD = 15
 
@@ -28,7 +29,7 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=1, help="how many of them at a time (default 1)")
     parser.add_argument("--loops", type=int, default=16, help="busy loops beside them (default 16)")
     options = parser.parse_args()
-    with busy(options.loops):
+    with stoppable(), busy(options.loops):
         say(f"Waiting for a load of {LEAST_LOAD} …")
         wait_until(lambda: os.getloadavg()[0] >= LEAST_LOAD, seconds=180)
         with ThreadPoolExecutor(max_workers=options.at_once) as pool:
