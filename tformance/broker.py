@@ -15,6 +15,7 @@ ROUTES = (
     [  # a list of pairs is one router, whose order counts
         ("apps.webhooks.tasks.prune*", {"queue": "maintenance"}),
         ("apps.webhooks.tasks.process_slow*", {"queue": "maintenance"}),  # up to 45 s each: too long among live work
+        ("apps.webhooks.tasks.compare*", {"queue": "maintenance"}),
         ("apps.webhooks.*", {"queue": "live"}),
         # It takes milliseconds; behind walks of 20 s each its message would be void before a worker takes it.
         ("apps.integrations.tasks.resume*", {"queue": "live"}),

@@ -299,6 +299,26 @@ class DeliveryBody(models.Model):
         return f"body of delivery {self.delivery_id}"
 
 
+class OtherBody(models.Model):
+    """A body that came under the key of a delivery with other bytes than the first; a worker compares it."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE)
+    body_sha256 = models.BinaryField(max_length=32)
+    content = models.BinaryField()
+    headers = models.JSONField()
+    attempts = models.SmallIntegerField(db_default=0)
+    not_before = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        verbose_name_plural = "other bodies"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["delivery", "body_sha256"], name="the_same_other_body_is_compared_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"other body of delivery {self.delivery_id}"
+
+
 class Refusal(models.Model):
     """A sample of what the door refused: enough to see why, never the body; a bounded number is kept."""
 

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from apps.webhooks import retention
 from apps.webhooks.bell import dispatch as dispatching
+from apps.webhooks.door import conflicts
 from apps.webhooks.processing import draining
 
 
@@ -38,3 +39,9 @@ def dispatch() -> int:
 def prune_bodies() -> None:
     """Take away the bodies that have expired and make room for the next days; beat runs it every hour."""
     retention.prune_bodies()
+
+
+@shared_task(name="apps.webhooks.tasks.compare_bodies", ignore_result=True)
+def compare_bodies() -> int:
+    """Compare what came again under a known key with other bytes; `dispatch` sends this while there is any."""
+    return conflicts.compare_other_bodies()

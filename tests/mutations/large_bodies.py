@@ -33,4 +33,25 @@ IN_LARGE_BODIES = (
         "        if size < 0:\n",
         test=f"{WEBHOOKS}/test_keeping.py::test_the_buffer_of_a_large_body_goes_with_its_connection",
     ),
+    mutation(
+        "a form is decoded a part at a time",
+        "apps/webhooks/parsing.py",
+        "_UNQUOTED_AT_ONCE = 64 * 1024",
+        "_UNQUOTED_AT_ONCE = 64 * 1024 * 1024",
+        test=f"{WEBHOOKS}/test_parsing.py::test_a_form_is_decoded_in_memory_of_its_own_size",
+    ),
+    mutation(
+        "the dispatcher has other bodies compared",
+        "apps/webhooks/bell/dispatch.py",
+        "        ring.ask_for_comparison()\n",
+        "        pass\n",
+        test=f"{WEBHOOKS}/test_redelivery.py::test_the_dispatcher_asks_for_a_comparison_while_there_is_one",
+    ),
+    mutation(
+        "a comparison counts its attempt before the work",
+        "apps/webhooks/door/conflicts.py",
+        "SET attempts = attempts + 1, ",
+        "SET ",
+        test=f"{WEBHOOKS}/test_redelivery.py::test_a_comparison_that_never_ends_is_given_up_as_a_conflict",
+    ),
 )

@@ -88,6 +88,7 @@ def test_each_queue_is_one_list_of_its_own() -> None:
         ("apps.webhooks.tasks.process_slow_deliveries", "maintenance"),
         ("apps.webhooks.tasks.dispatch", "live"),
         ("apps.webhooks.tasks.prune_bodies", "maintenance"),
+        ("apps.webhooks.tasks.compare_bodies", "maintenance"),
         ("apps.metrics.tasks.recalculate_stale", "figures"),
         ("apps.metrics.tasks.update_metrics", "figures"),
         ("apps.integrations.tasks.sync_repository", "backfill"),

@@ -1,6 +1,7 @@
 """Strict reading of signed bodies, row by row of the catalogue of bad input; and where they end."""
 
 import json
+import tracemalloc
 from urllib.parse import quote_plus
 
 import pytest
@@ -166,3 +167,22 @@ def test_an_id_that_is_none_is_not_a_routing_column(github: GitHub, identity: ob
     drain()
     assert only().state in ("processed", "quarantined")
     assert only().installation_id is None
+
+
+@pytest.mark.parametrize("piece", [b"%7b", b"%22%2c", b"&", b"a&", b"&payload=", b"%"])
+def test_a_form_is_decoded_in_memory_of_its_own_size(piece: bytes) -> None:
+    content = b"payload=" + piece * (3 * 2**18 // len(piece))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnusablePayload):
+            read_document(content, content_type=FORM)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(content)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shift", range(6))
+def test_a_form_longer_than_a_part_says_the_same_wherever_it_is_cut(shift: int) -> None:
+    said = {"a": "x" * shift + "\u00e9 +%" * 40_000}
+    form = b"other=1&payload=" + quote_plus(json.dumps(said, ensure_ascii=False)).encode() + b"&more=2"
+    assert read_document(form, content_type=FORM).payload == said

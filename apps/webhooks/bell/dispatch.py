@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from apps.activity.models import Change
 from apps.crash_points import crash_point
 from apps.webhooks.bell import ring
+from apps.webhooks.models import OtherBody
 
 RING_AGAIN_AFTER_S = 5
 CHANGES_MAY_WAIT = timedelta(seconds=5)
@@ -64,6 +65,8 @@ def dispatch() -> Dispatched:
     has_changes = Change.objects.filter(recorded_at__lt=Now() - CHANGES_MAY_WAIT).exists()
     if has_changes:
         ring.ring_for_changes()
+    if OtherBody.objects.filter(not_before__lte=Now()).exists():
+        ring.ask_for_comparison()
     if marked:
         logger.info("dispatched", extra={"deliveries": len(marked), "messages": messages})
     return Dispatched(deliveries=len(marked), messages=messages, has_changes=has_changes)

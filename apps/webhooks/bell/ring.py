@@ -22,6 +22,7 @@ from apps.webhooks.counters import RINGS
 PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
 SLOW_TASK = "apps.webhooks.tasks.process_slow_deliveries"
 RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
+COMPARE_TASK = "apps.webhooks.tasks.compare_bodies"
 DISPATCH_TASK = "apps.webhooks.tasks.dispatch"
 MOST_PER_MESSAGE = 50
 # Between two messages of a process: publishing one, and a worker's batch, cost the less the more deliveries share them.
@@ -82,6 +83,11 @@ def ring_for_changes() -> bool:
 def ring_for_dispatch() -> bool:
     """Ask for a look into the letterbox; whether the broker took the message."""
     return _ask_for(DISPATCH_TASK)
+
+
+def ask_for_comparison() -> bool:
+    """Ask for a comparison of bodies that came under a known key; whether the broker took the message."""
+    return _ask_for(COMPARE_TASK)
 
 
 def _ask_for(task: str, **options: Any) -> bool:

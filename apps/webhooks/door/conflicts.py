@@ -1,37 +1,81 @@
-"""The same key with other bytes: a conflict only if the documents differ, for a form and JSON may say the same."""
+"""The same key with other bytes: a conflict only if the documents differ, for a form and JSON may say the same.
 
+Reading two documents of 25 MB takes seconds, so the receiver stores the other bytes and a worker compares.
+"""
+
+import hashlib
+import json
 import logging
+from collections.abc import Mapping
 
 from django.db import DatabaseError
+from psycopg.types.json import Jsonb
 
+from apps import prepared, watchdog
+from apps.webhooks.door import keeping
 from apps.webhooks.errors import UnusablePayload
-from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
 from apps.webhooks.parsing import read_document
 
+MOST_ATTEMPTS = 3
 logger = logging.getLogger(__name__)
 
+_STORE = """
+INSERT INTO webhooks_otherbody (delivery_id, body_sha256, content, headers)
+VALUES (%(id)s, %(sha256)b, %(content)b, %(headers)s) ON CONFLICT DO NOTHING
+"""
+# An attempt counts before the work, so that a body that ends its worker is not read for ever.
+_CLAIM = """
+UPDATE webhooks_otherbody SET attempts = attempts + 1, not_before = statement_timestamp() + interval '2 minutes'
+WHERE id = (
+    SELECT id FROM webhooks_otherbody WHERE not_before <= statement_timestamp()
+    ORDER BY not_before LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
 
-def flag_other_content(delivery_id: int, *, content: bytes, content_type: str) -> bool:
-    """Whether a delivery that came again says something else than its first; the row is flagged, the first is kept.
 
-    A first body that has expired cannot be compared and raises no flag.
-    """
+def store_other_body(delivery_id: int, *, content: bytes, headers: Mapping[str, str]) -> None:
+    """Keep a body that came under a known key until a worker has compared it; a failure is logged."""
+    size = len(content)
+    parameters = {
+        "id": delivery_id,
+        "sha256": hashlib.sha256(content).digest(),
+        "content": content,
+        "headers": Jsonb(dict(headers)),
+    }
     try:
-        first = DeliveryBody.objects.of(Delivery.objects.filter(id=delivery_id)).first()
-        if first is None or _says_the_same(first, content=content, content_type=content_type):
-            return False
-        Delivery.objects.filter(id=delivery_id).update(is_conflict=True)
+        with watchdog.limit(seconds=keeping.longest_wait_s(size)), keeping.time_for(size):
+            prepared.run(_STORE, parameters)
     except DatabaseError:  # the delivery is stored and counted: the answer stands
         logger.warning("conflict_not_checked", extra={"delivery": delivery_id})
+
+
+def compare_other_bodies() -> int:
+    """Compare the bodies that came under a known key with the first ones, flag the conflicts; return how many."""
+    compared = 0
+    while claimed := prepared.run(_CLAIM):
+        other = OtherBody.objects.get(id=claimed[0][0])
+        if other.attempts > MOST_ATTEMPTS or _is_conflict(other):
+            Delivery.objects.filter(id=other.delivery_id).update(is_conflict=True)
+            logger.warning("delivery_conflict", extra={"delivery": other.delivery_id})
+        other.delete()
+        compared += 1
+    return compared
+
+
+def _is_conflict(other: OtherBody) -> bool:
+    first = DeliveryBody.objects.of([other.delivery]).first()
+    if first is None:  # it has expired
         return False
-    logger.warning("delivery_conflict", extra={"delivery": delivery_id})
-    return True
+    known, again = _document_digest(first), _document_digest(other)
+    return known is None or known != again
 
 
-def _says_the_same(first: DeliveryBody, *, content: bytes, content_type: str) -> bool:
+def _document_digest(body: DeliveryBody | OtherBody) -> bytes | None:
+    """Return a digest of what a body says, whatever its order and form; None if nothing can be made of it."""
     try:
-        known = read_document(bytes(first.content), content_type=first.headers.get("content-type", ""))
-        again = read_document(content, content_type=content_type)
+        document = read_document(bytes(body.content), content_type=body.headers.get("content-type", ""))
     except UnusablePayload:
-        return False
-    return known.payload == again.payload
+        return None
+    return hashlib.sha256(json.dumps(document.payload, sort_keys=True).encode()).digest()

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from apps import watchdog
 from apps.webhooks.bell import ring
 from apps.webhooks.counters import ANSWERS
 from apps.webhooks.door import conflicts
 from apps.webhooks.door.hook import GitHubHook
-from apps.webhooks.door.keeping import LONGEST_WAIT_S, Kept, Line, Parcel
+from apps.webhooks.door.keeping import Kept, Line, Parcel
 from apps.webhooks.door.routing import find_routing
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import is_form
@@ -23,7 +22,7 @@ class Outcome(StrEnum):
     STORED = "stored"
     REARMED = "rearmed"  # it had failed, and is due again
     DUPLICATE = "duplicate"
-    CONFLICT = "conflict"  # the key is known with other content; the first is kept
+    OTHER_BYTES = "other_bytes"  # the key is known; the first body is kept, a worker compares the documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +57,18 @@ def receive(
         received_at=received_at,
     )
     kept = _line.keep(parcel)
-    is_conflict = not kept.is_same_body and _flag_conflict(kept, content=content, content_type=content_type)
-    outcome = _outcome(kept, is_conflict=is_conflict)
-    receipt = Receipt(id=kept.id, key=f"{hook.hook_id}:{hook.guid}", outcome=outcome)
+    if not kept.is_same_body:
+        conflicts.store_other_body(kept.id, content=content, headers=hook.headers)
+    receipt = Receipt(id=kept.id, key=f"{hook.hook_id}:{hook.guid}", outcome=_outcome(kept))
     if kept.is_due:
         ring.tell(ring.Post(id=receipt.id, key=receipt.key))
-    ANSWERS.labels(outcome.value).inc()
+    ANSWERS.labels(receipt.outcome.value).inc()
     return receipt
 
 
-def _flag_conflict(kept: Kept, *, content: bytes, content_type: str) -> bool:
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
-        return conflicts.flag_other_content(kept.id, content=content, content_type=content_type)
-
-
-def _outcome(kept: Kept, *, is_conflict: bool) -> Outcome:
+def _outcome(kept: Kept) -> Outcome:
     if kept.is_new:
         return Outcome.STORED
-    if is_conflict:
-        return Outcome.CONFLICT
+    if not kept.is_same_body:
+        return Outcome.OTHER_BYTES
     return Outcome.REARMED if kept.is_due else Outcome.DUPLICATE

@@ -276,12 +276,12 @@ def _execute(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         if isinstance(parameters["contents"], list):
             return cursor.execute(_KEEP, parameters, prepare=True).fetchall()
         cursor.adapters.register_dumper(bytes, AsItIs)
-        with _time_for(len(parameters["contents"])):
+        with time_for(len(parameters["contents"])):
             return cursor.execute(_KEEP_ONE, parameters, prepare=True).fetchall()
 
 
 @contextmanager
-def _time_for(size: int) -> Iterator[None]:
+def time_for(size: int) -> Iterator[None]:
     """Let the statement inside take as long as a body of this size may, a second less than we wait for it.
 
     The driver keeps the buffer that a large body needed as long as its connection, which therefore ends.
@@ -289,6 +289,7 @@ def _time_for(size: int) -> Iterator[None]:
     if size <= MOST_BYTES_TOGETHER:
         yield
         return
+    connection.ensure_connection()
     try:
         with connection.connection.transaction():
             connection.connection.execute(f"SET LOCAL statement_timeout = '{longest_wait_s(size) - 1:.0f}s'")
