@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.webhooks.errors import UnusablePayload
-from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import read_document
 
 LONGEST_SHOWN = 200_000
@@ -15,7 +15,7 @@ LONGEST_SHOWN = 200_000
 
 def readable_body(delivery: Delivery) -> str | None:
     """The body, indented where it is JSON; None when it has expired."""
-    body = _body_of(delivery)
+    body = delivery.body
     if body is None:
         return None
     content = bytes(body.content)
@@ -42,9 +42,5 @@ def link_to_body(delivery: Delivery) -> SafeString:
 
 def headers_as_text(delivery: Delivery) -> str:
     """The headers that were kept, one a line."""
-    body = _body_of(delivery)
+    body = delivery.body
     return "\n".join(f"{name}: {value}" for name, value in sorted(body.headers.items())) if body else ""
-
-
-def _body_of(delivery: Delivery) -> DeliveryBody | None:
-    return DeliveryBody.objects.of([delivery]).first()

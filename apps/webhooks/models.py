@@ -253,6 +253,11 @@ class Delivery(models.Model):
         """What GitHub knows it by: the hook and the GUID; an address part, a task id and a log field."""
         return f"{self.hook_id}:{self.guid}"
 
+    @property
+    def body(self) -> "DeliveryBody | None":
+        """Return what GitHub signed, or None when it has expired."""
+        return DeliveryBody.objects.of([self]).first()
+
 
 KEPT_DAY = date.max
 """The day of bodies that outlive their own. PostgreSQL has them in a partition that is never dropped."""

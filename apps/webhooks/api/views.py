@@ -16,7 +16,7 @@ from apps.users.permissions import OnlyOperators
 from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
-from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.models import Delivery
 
 
 class NotReplayable(exceptions.APIException):
@@ -71,7 +71,7 @@ class BodyView(OfDelivery):
     )
     def get(self, request: Request, pk: int) -> Response:
         """The body as GitHub signed it, with the headers that were kept. Operators only; 410 when it has expired."""
-        body = DeliveryBody.objects.of([self.get_object()]).first()
+        body = self.get_object().body
         if body is None:
             raise BodyExpired
         return Response({"headers": body.headers, **as_text(bytes(body.content))})
