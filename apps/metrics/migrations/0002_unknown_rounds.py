@@ -2,6 +2,9 @@
 
 from django.db import migrations, models
 
+# The way back: the rules of before know no null, and rows of an older version are derived anew.
+GUESS = "UPDATE metrics_derivedpullrequest SET review_rounds = 0, rules_version = 0 WHERE review_rounds IS NULL"
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -31,6 +34,7 @@ class Migration(migrations.Migration):
                 blank=True, help_text="null where it is not known what was pushed after a review", null=True
             ),
         ),
+        migrations.RunSQL(migrations.RunSQL.noop, GUESS),
         migrations.AlterField(
             model_name="derivedpullrequest",
             name="rules_version",
