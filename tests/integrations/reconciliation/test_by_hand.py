@@ -25,9 +25,9 @@ from tests.github.door import Door
 from tests.integrations.backfill.installed import install
 from tests.integrations.reconciliation.everybody import work_off
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 ONE = 11
-PACE = Pace(pull_requests=12, issues=12, pushes=1, deployments=1, runs=0, releases=1)
+PACE = Pace(pull_requests=4, issues=2, pushes=1, deployments=1, runs=0, releases=1)
 
 
 @pytest.fixture
