@@ -55,16 +55,21 @@ def find_installations(*, access: GitHubAccess) -> int:
 
 def _read(access: GitHubAccess) -> Iterator[Reading]:
     path: str | None = FIRST_PAGE
+    seen = set[int]()
     while path is not None:
         answer = access.get_as_app(path, purpose=PURPOSE)
         if answer.kind is not Kind.OK:
             raise Unanswered(answer)
         if not isinstance(answer.data, list):
             raise UnusablePayload("shape_mismatch", "the installations are no list")
+        now, before = timezone.now(), len(seen)
         for place, described in enumerate(answer.data):
-            now = timezone.now()
-            yield Reading(described, path=f"installations[{place}]", arrived_at=now, observed_at=answer.observed_at)
+            found = Reading(described, path=f"installations[{place}]", arrived_at=now, observed_at=answer.observed_at)
+            seen.add(found.id())
+            yield found
         path = answer.next_path
+        if path is not None and len(seen) == before:
+            raise UnusablePayload("endless_list", f"GitHub's list goes on after {before} installations without another")
 
 
 def _database_time() -> datetime:

@@ -156,11 +156,21 @@ class Errand:
         if self.total not in {None, total}:
             raise UnusablePayload(f"GitHub listed {self.total} repositories, then {total}: the list changed meanwhile.")
         self.total = total
+        before = len(self.seen)
         for repository in page.children("repositories"):
             self.facts += repository_facts(repository)
             self.seen.append(repository.id())
         self.path = answer.next_path or self.path
+        if answer.next_path is not None:
+            self.expect_more(before=before)
         return answer.next_path is None
+
+    def expect_more(self, *, before: int) -> None:
+        """Refuse a list that goes on although all was listed, or that brought nothing: it might never end."""
+        if len(self.seen) == before or len(self.seen) >= (self.total or 0):
+            raise UnusablePayload(
+                "endless_list", f"GitHub's list goes on after {len(self.seen)} of {self.total} repositories."
+            )
 
     def complete(self, *, deadline_s: float) -> bool:
         """Keep the whole list, what is missing from it, and have the history read of what is new on it.

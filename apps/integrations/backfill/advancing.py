@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -50,6 +50,9 @@ from apps.webhooks.processing.verdicts import describe
 TURN_S = 20.0
 """A task walks this long at most; then it is another walk's turn."""
 GIVE_BACK_S = 3.0
+FEWEST_PAGES = 20
+MOST_PAGES, MOST_ITEMS, SPARE_ITEMS = 100_000, 5_000_000, 5_000
+"""Where a list must have ended: far beyond the largest repository, and beyond twice what GitHub counts in it."""
 AWAY = timedelta(seconds=5)
 DIED = "Every worker that read on from here died, or was never heard of again."
 OUT_OF_TIME = (SoftTimeLimitExceeded, watchdog.TimeIsUp)
@@ -113,6 +116,8 @@ class Turn:
     walk: Walk
     deadline_s: float
     pages: int = 0
+    visited: set[str] = field(default_factory=set)
+    """The cursors that this task read pages at."""
 
     def take(self) -> None:
         """Walk until there is a reason to stop, and leave the row as the next worker needs it."""
@@ -164,9 +169,25 @@ class Turn:
         )
         read = self.walk.step_over if claimed.progress.steps_over else self.walk.read
         try:
-            return read(errand, reader)
+            page = read(errand, reader)
         except WRONG_SHAPE as error:
             raise UnusablePayload("shape_mismatch", describe(error)) from error
+        self._expect_end(page)
+        return page
+
+    def _expect_end(self, page: Page) -> None:
+        """Refuse a page that leads to where this task was, or that goes on long after all that GitHub counts."""
+        self.visited.add(self.claimed.cursor)
+        if page.cursor is None:
+            return
+        if page.cursor in self.visited:
+            raise UnusablePayload("endless_list", "GitHub's list goes on where it was")
+        row = Backfill.objects.filter(pk=self.claimed.id).values("pages", "items", "total").first()
+        if row is None or row["pages"] < FEWEST_PAGES:
+            return
+        most = MOST_ITEMS if row["total"] is None else 2 * row["total"] + SPARE_ITEMS
+        if row["pages"] > MOST_PAGES or row["items"] > most:
+            raise UnusablePayload("endless_list", f"GitHub's list goes on after {row['items']:,} items")
 
     def _recover(self, error: Exception, reader: Reader) -> bool:
         """Do what follows on what went wrong; an Error that blames the database goes up."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from apps.integrations.github.limits import RateLimit
 from apps.integrations.github.verdicts import Kind, Verdict
@@ -24,6 +24,15 @@ class Standing(enum.Enum):
     REFUSED = enum.auto()
     """It is the App itself that GitHub refuses: the key or the clock is wrong. Says nothing of the installation."""
     UNKNOWN = enum.auto()
+
+
+MOST_LISTED = 200_000
+"""No list has more items: a `Link` that goes on beyond them would be followed for ever."""
+USUAL_PER_PAGE = 30
+
+
+class EndlessListError(ValueError):
+    """GitHub's list goes on further than any list can be."""
 
 
 class Elsewhere(ValueError):  # noqa: N818  says where it points
@@ -57,9 +66,22 @@ class Answer:
 
 
 def next_path(headers: Mapping[str, str], *, api_url: str) -> str | None:
-    """The next page, below the API's address; Elsewhere if the header leads away from it."""
+    """Return the next page, below the API's address.
+
+    Elsewhere if the header leads away from it, EndlessListError if it goes on beyond any list.
+    """
     found = _NEXT.search(headers.get("link", ""))
-    return path_below(found[1], api_url=api_url) if found else None
+    if found is None:
+        return None
+    asked = dict(parse_qsl(urlsplit(found[1]).query))
+    page, size = _whole(asked.get("page"), 1), _whole(asked.get("per_page"), USUAL_PER_PAGE)
+    if (page - 1) * size >= MOST_LISTED:
+        raise EndlessListError(f"the list goes on after {MOST_LISTED:,} items")
+    return path_below(found[1], api_url=api_url)
+
+
+def _whole(text: str | None, otherwise: int) -> int:
+    return int(text[:9]) if text and text.isascii() and text.isdigit() else otherwise
 
 
 def last_page(headers: Mapping[str, str]) -> int | None:

@@ -23,7 +23,7 @@ from github import Auth, GithubException
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
 from urllib3.exceptions import NameResolutionError
 
-from apps.integrations.github.answers import Answer, Elsewhere, last_page, next_path, path_below
+from apps.integrations.github.answers import Answer, Elsewhere, EndlessListError, last_page, next_path, path_below
 from apps.integrations.github.budget import THE_APP, Lease, Parked, Purpose, RateBudget
 from apps.integrations.github.credentials import AppCredentials, app_credentials
 from apps.integrations.github.limits import CORE, GRAPHQL, answered_at, rate_limit
@@ -212,7 +212,7 @@ class GitHubClient:
     def _with_next_page(self, answer: Answer, *, headers: Mapping[str, str]) -> Answer:
         try:
             return replace(answer, next_path=next_path(headers, api_url=self.api_url), last_page=last_page(headers))
-        except Elsewhere as error:
+        except (Elsewhere, EndlessListError) as error:
             return _rejected(answer, f"next page: {error}")
 
     def _send(self, request: Request, *, bearer: str) -> Received | Silence:

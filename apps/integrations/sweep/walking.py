@@ -27,20 +27,28 @@ MARGIN = timedelta(hours=1)
 KEPT, KEPT_BY_ENTERPRISE_SERVER = timedelta(days=3), timedelta(days=7)
 MOST_ASKED_FOR_THE_HOOK = 3
 MOST_RESTARTS = 3
+MOST_PAGES_WITHOUT_NEWS = 3
+"""So many pages in a row that hold only entries of earlier ones, or none, are taken for a log without an end."""
 logger = logging.getLogger(__name__)
 
 
 def walk_on(turn: Turn) -> bool:
     """Walk until the log is walked whole or the turn is over; whether it is whole. Unanswered, UnusablePayload."""
+    seen = set[int]()
+    stuck = 0
     while not turn.is_over:
         try:
-            is_whole = _read_page(turn)
+            is_whole, ids = _read_page(turn)
         except Unanswered as refusal:
             if not _begins_again(turn, refusal.answer):
                 raise
             continue
         if is_whole:
             return True
+        stuck = stuck + 1 if ids <= seen else 0
+        if stuck == MOST_PAGES_WITHOUT_NEWS:
+            raise UnusablePayload("endless_list", "the log of deliveries goes on without another delivery")
+        seen |= ids
     return False
 
 
@@ -54,8 +62,8 @@ def _begins_again(turn: Turn, answer: Answer) -> bool:
     return restarts < MOST_RESTARTS
 
 
-def _read_page(turn: Turn) -> bool:
-    """Keep what a page shows; whether it was the last one that had to be read."""
+def _read_page(turn: Turn) -> tuple[bool, set[int]]:
+    """Keep what a page shows; return whether it was the last one that had to be read, and the ids of its entries."""
     path = turn.row.cursor or FIRST_PAGE
     answer = turn.get(path)
     as_of = answer.observed_at or timezone.now()
@@ -77,7 +85,7 @@ def _read_page(turn: Turn) -> bool:
         if is_whole:
             _finish(turn, as_of=as_of)
         crash_point("sweep.before_commit")
-    return is_whole
+    return is_whole, {entry.log_id for entry in entries}
 
 
 def _oldest(reached_at: datetime | None, entries: Sequence[Entry]) -> datetime | None:

@@ -1,6 +1,8 @@
 """How far the log was walked, what that proves, and what it does not."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 
 import pytest
 
@@ -281,3 +283,22 @@ def test_before_the_own_hook_is_known_nothing_is_judged(
     sweeper.sweep()
     assert inbox() == {sent.guid for sent in told[:5]}
     assert DeliverySweep.objects.get().hook_id == log.hook_id
+
+
+def test_a_log_without_an_end_is_given_up_and_the_row_says_so(
+    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+) -> None:
+    lose(log, told[:3])
+    numbers = count(1)
+
+    def first_page_for_ever(asked: Asked) -> Answered | None:
+        answer = log.answer(replace(asked, query={"per_page": "100"}))
+        if answer is not None and asked.path == "/app/hook/deliveries":
+            answer.headers["link"] = f'<{fake.url}{asked.path}?per_page=100&cursor=v1_{next(numbers)}>; rel="next"'
+        return answer
+
+    fake.app.extensions.insert(0, first_page_for_ever)
+    row = sweeper.turn()
+    assert row is not None
+    assert "goes on without another delivery" in row.error
+    assert next(numbers) <= walking.MOST_PAGES_WITHOUT_NEWS + 2

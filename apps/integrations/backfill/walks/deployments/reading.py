@@ -17,6 +17,8 @@ from apps.webhooks.errors import UnusablePayload
 
 Node = Mapping[str, Any]
 A_PAGE = 100
+MOST_STATUSES = 2_000
+"""No deployment has more statuses; a list that goes on beyond them has no end."""
 AT_ONCE = 25
 """Deployments whose long lists of statuses are asked for together."""
 FEW = 20
@@ -128,8 +130,12 @@ def _statuses_of(ids: Sequence[str], reader: Reader, *, after: str | None = None
 
 
 def _finished(node: Node, reader: Reader) -> Node:
+    before = None
     while graphql.has_more_statuses(node):
         after = node["statuses"]["pageInfo"]["endCursor"]
+        if after == before or len(node["statuses"]["nodes"]) > MOST_STATUSES:
+            raise UnusablePayload("endless_list", f"the statuses of {node['id']} have no end")
+        before = after
         more = _statuses_of([node["id"]], reader, after=after).get(node["id"])
         if more is None:
             return node  # deleted while it was read
@@ -160,5 +166,7 @@ def _statuses_by_rest(number: int | None, *, errand: Errand, reader: Reader) -> 
     while path:
         answer = reader.get(path)
         found += [opened(status, path="deployment.status", answer=answer) for status in answer.data]
+        if answer.next_path and (answer.next_path == path or not answer.data or len(found) > MOST_STATUSES):
+            raise UnusablePayload("endless_list", f"the statuses of deployment {number} have no end")
         path = answer.next_path
     return found

@@ -1,0 +1,130 @@
+"""A GitHub whose lists never end is asked a bounded number of times, and the failure says so."""
+
+import logging
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from apps.integrations.backfill import advancing
+from apps.integrations.discovery import look_for_installations
+from apps.integrations.github.access import GitHubAccess
+from apps.integrations.github.answers import MOST_LISTED
+from apps.integrations.github.verdicts import Kind
+from apps.integrations.listing import list_installation
+from apps.integrations.models import Backfill, Listing
+from tests.fake_github import faults
+from tests.fake_github.answering import Answered, Asked
+from tests.fake_github.faults import Fault
+from tests.fake_github.identities import APP_ID
+from tests.fake_github.keys import app_pem
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, read
+from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.installed import backfill, install, reach
+from tests.integrations.backfill.listings import installed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def goes_on(fake: FakeGitHub, path: str) -> None:
+    """Every page of this list leads to another one, with the same on it."""
+    numbers = count(2)
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        answer.headers["link"] = f'<{fake.url}{asked.path}?per_page=100&page={next(numbers)}>; rel="next"'
+        return answer
+
+    fake.spoil(Fault(change, lambda asked: asked.path.endswith(path), times=None, is_instead=False))
+
+
+@pytest.fixture(autouse=True)
+def credentials(settings: Any) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+
+
+def test_installations_without_end_are_given_up_and_the_log_says_so(
+    fake: FakeGitHub, worker: GitHubAccess, caplog: pytest.LogCaptureFixture
+) -> None:
+    goes_on(fake, "/app/installations")
+    with caplog.at_level(logging.WARNING):
+        assert look_for_installations(access=worker) is None
+    assert len(fake.log) == 2
+    (said,) = [line for line in caplog.records if line.message == "installations_not_told"]
+    assert "goes on after 1 installations" in said.words
+
+
+def test_repositories_of_an_installation_without_end_are_a_failure_with_words(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    installed(fake)
+    goes_on(fake, "/installation/repositories")
+    list_installation(ACME, access=worker)
+    assert "goes on after 1 of 1 repositories" in Listing.objects.get().error
+    assert len([call for call in fake.log if call.path == "/installation/repositories"]) == 1
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_no_list_of_rest_goes_on_beyond_what_any_list_holds(fake: FakeGitHub, worker: GitHubAccess, size: int) -> None:
+    def change(asked: Asked, answer: Answered) -> Answered:
+        page = MOST_LISTED // size + 1
+        answer.headers["link"] = f'<{fake.url}{asked.path}?per_page={size}&page={page}>; rel="next"'
+        return answer
+
+    fake.spoil(Fault(change, faults.rest, times=None, is_instead=False))
+    answer = read(worker, "/repos/acme/api/pulls", per_page=size)
+    assert (answer.kind, answer.verdict.message) == (Kind.REJECTED, "next page: the list goes on after 200,000 items")
+
+
+def advance_to_the_end(crew: Crew, row: Backfill) -> Backfill:
+    for _ in range(20):
+        Backfill.objects.filter(state="waiting").update(not_before=Now())
+        if crew.advance(row).state == "failed":
+            return row
+    raise AssertionError(f"it goes on: {row.state} {row.reason}")
+
+
+def same_cursor() -> faults.Change:
+    """Every page leads to the page behind the first one."""
+    return lambda asked, answer: _going_on(answer, cursor=asked.document["variables"].get("after"))
+
+
+def cursors_in_a_circle() -> faults.Change:
+    """The last page leads to the page behind the first one."""
+    first: list[str] = []
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        told = _shown(answer)["pageInfo"]["endCursor"]
+        first.append(told)
+        return _going_on(answer, cursor=None if told else first[0])
+
+    return change
+
+
+def _going_on(answer: Answered, *, cursor: str | None) -> Answered:
+    """The page, which goes on at this cursor, or else at its own."""
+    told = _shown(answer)["pageInfo"]
+    told |= {"hasNextPage": True, "endCursor": cursor or told["endCursor"]}
+    return answer
+
+
+def _shown(answer: Answered) -> Any:
+    return answer.body["data"]["repository"]["pullRequests"]
+
+
+def shows_pull_requests(asked: Asked) -> bool:
+    return asked.is_graphql and "pullRequests(" in asked.document["query"] and "first" in asked.document["variables"]
+
+
+@pytest.mark.parametrize("change", [same_cursor, cursors_in_a_circle])
+def test_pages_of_graphql_without_end_fail_in_words(
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch, change: Callable[[], faults.Change]
+) -> None:
+    monkeypatch.setattr(advancing, "SPARE_ITEMS", 100)
+    install()
+    fake.spoil(Fault(change(), shows_pull_requests, times=None, is_instead=False))
+    row = advance_to_the_end(Crew(access=worker), backfill(reach()))
+    assert "endless_list" in row.error
+    assert len(fake.calls("graphql")) < 120
