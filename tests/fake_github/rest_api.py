@@ -32,6 +32,8 @@ class RestApi:
     """The routes of an installation."""
 
     def __init__(self, world: World, *, address: Callable[[], str]) -> None:
+        self.has_routes_by_id = True
+        self.hooks: list[str] | None = ["192.30.252.0/22", "2a0a:a440::/29"]
         self._world = world
         self._address = address
 
@@ -42,6 +44,8 @@ class RestApi:
             return self._shown(found, asked)
         if match := MEMBERSHIP.fullmatch(asked.path):
             return self._membership(match[1], match[2], installation)
+        if asked.path == "/meta":
+            return Answered(200, {"hooks": self.hooks})
         return self._of_repository(asked, installation)
 
     def _membership(self, organization: str, login: str, installation: InstallationTruth) -> Answered:
@@ -53,7 +57,9 @@ class RestApi:
         return Answered(200, found)
 
     def _of_repository(self, asked: Asked, installation: InstallationTruth) -> Answered:
-        if match := BY_ID.fullmatch(asked.path):
+        if (match := BY_ID.fullmatch(asked.path)) and not self.has_routes_by_id:
+            raise Refusal(404, "Not Found")
+        if match:
             truth = self._world.find_by_id(int(match[1]), installation_id=installation.id)
         elif match := REPOSITORY.fullmatch(asked.path):
             truth = self._world.find(match[1], installation_id=installation.id)

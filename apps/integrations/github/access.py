@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from apps.integrations.github.answers import Answer, Standing
 from apps.integrations.github.budget import Purpose, RateBudget
 from apps.integrations.github.client import GitHubClient, Request
 from apps.integrations.github.reading import parse_time
+from apps.integrations.github.repository_routes import RepositoryRoutes
 from apps.integrations.github.shared_memory import shared_memory
 from apps.integrations.github.token_refusals import TokenRefusal, TokenRefusals
 from apps.integrations.github.tokens import FRESH_S, InstallationToken, TokenCache
@@ -29,6 +30,7 @@ class GitHubAccess:
     client: GitHubClient
     tokens: TokenCache
     refusals: TokenRefusals = field(init=False)
+    routes: RepositoryRoutes = field(default_factory=RepositoryRoutes)
 
     def __post_init__(self) -> None:
         self.refusals = TokenRefusals(redis=self.tokens.redis, clock=self.tokens.clock)
@@ -38,7 +40,7 @@ class GitHubAccess:
     ) -> Answer:
         """Read a path below the API's address; a page of a listing tells its `next_path`."""
         request = Request(method="GET", path=path, parameters=parameters or {})
-        return self._ask(request, installation_id=installation_id, purpose=purpose)
+        return self.routes.get(request, ask=partial(self._ask, installation_id=installation_id, purpose=purpose))
 
     def graphql(self, document: str, variables: Mapping[str, Any], *, installation_id: int, purpose: Purpose) -> Answer:
         """Run a GraphQL document."""
