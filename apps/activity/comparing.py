@@ -208,6 +208,7 @@ _SNAPSHOTS = (
     facts.PullRequestCore,
     facts.PullRequestSizes,
     facts.PullRequestLabels,
+    facts.PullRequestStack,
     facts.PullRequestText,
     facts.ReviewSubmitted,
     facts.ReviewVerdict,

@@ -157,6 +157,13 @@ RULES: dict[type[facts.Fact], MergeRule] = {
     facts.PullRequestText: SnapshotRule(
         model=models.PullRequest, key=NUMBERED, columns=("body",), stamp="text_stamp", change=PULL_REQUEST
     ),
+    facts.PullRequestStack: SnapshotRule(
+        model=models.PullRequest,
+        key=NUMBERED,
+        columns=("stack_id", "stack_number", "stack_size", "stack_position", "stack_base_ref", "stack_base_sha"),
+        stamp="stack_stamp",
+        change=PULL_REQUEST,
+    ),
     facts.PullRequestCommitList: SnapshotRule(
         model=models.PullRequest,
         key=NUMBERED,

@@ -1,6 +1,13 @@
 """What the payloads of pull requests and reviews say."""
 
+from itertools import permutations
+
+import pytest
+
 from apps.activity import facts
+from apps.activity.facts import Source, evidence
+from apps.activity.models import PullRequest
+from apps.activity.record import record
 from apps.integrations.story.pull_request_life import PullRequestLife
 from apps.integrations.story.repository_life import RepositoryLife
 from apps.integrations.story.shapes.pull_requests import pull_request, short_pull_request
@@ -129,6 +136,33 @@ def test_a_long_description_is_cut_and_a_null_one_is_empty():
     assert (
         only(facts.PullRequestText, translate("pull_request", changed("pull_request", "edited", body=None))).body == ""
     )
+
+
+STACK = {"id": 91, "number": 4, "size": 3, "position": 2, "base": {"ref": "main", "sha": "b" * 40}}
+
+
+def test_a_stacked_pull_request_tells_its_place_null_tells_of_none_and_a_missing_stack_tells_nothing():
+    told = only(facts.PullRequestStack, translate("pull_request", changed("pull_request", "stacked", stack=STACK)))
+    assert (told.stack_id, told.stack_number, told.stack_size, told.stack_position) == (91, 4, 3, 2)
+    assert (told.stack_base_ref, told.stack_base_sha) == ("main", "b" * 40)
+    none = only(facts.PullRequestStack, translate("pull_request", changed("pull_request", "edited", stack=None)))
+    assert (none.stack_id, none.stack_position, none.stack_base_ref) == (None, None, None)
+    missing = translate("pull_request", payload_of("pull_request", "edited"))
+    assert not [fact for fact in missing if isinstance(fact, facts.PullRequestStack)]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_stack_is_a_field_group_of_its_own_in_any_order(order: tuple[int, ...]) -> None:
+    payloads = [
+        changed("pull_request", "stacked", stack=STACK, updated_at="2026-03-02T10:00:00Z"),
+        changed("pull_request", "stacked", stack={**STACK, "position": 1}, updated_at="2026-03-02T11:00:00Z"),
+        changed("pull_request", "edited", title="without a stack", updated_at="2026-03-02T12:00:00Z"),
+    ]
+    for place in order:
+        record([evidence(Source(kind="delivery", key=str(place)), translate("pull_request", payloads[place]))])
+    row = PullRequest.objects.get()
+    assert (row.title, row.stack_id, row.stack_position, row.stack_size) == ("without a stack", 91, 1, 3)
 
 
 def test_a_review_brings_its_verdict_its_author_and_its_pull_request():

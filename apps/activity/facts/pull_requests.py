@@ -72,6 +72,22 @@ class PullRequestText(Snapshot):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequestStack(Snapshot):
+    """The place in a stack of pull requests, counted from the bottom; all None for one that is in none."""
+
+    entity: ClassVar[str] = "pull_request"
+
+    repository_id: int
+    number: int
+    stack_id: int | None
+    stack_number: int | None
+    stack_size: int | None
+    stack_position: int | None
+    stack_base_ref: str | None
+    stack_base_sha: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestCommitList(Snapshot):
     """Whether the commits of `listed_head_sha` are all recorded (as PullRequestCommitted)."""
 

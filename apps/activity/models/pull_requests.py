@@ -50,6 +50,14 @@ class PullRequest(models.Model):
     body = models.TextField(db_default="", blank=True)
     text_stamp = stamp_field()
 
+    stack_id = models.BigIntegerField(null=True, blank=True)
+    stack_number = models.IntegerField(null=True, blank=True)
+    stack_size = models.IntegerField(null=True, blank=True)
+    stack_position = models.IntegerField(null=True, blank=True)
+    stack_base_ref = models.TextField(null=True, blank=True)  # noqa: DJ001  null outside a stack
+    stack_base_sha = models.TextField(null=True, blank=True)  # noqa: DJ001  null outside a stack
+    stack_stamp = stamp_field()
+
     listed_head_sha = models.TextField(db_default="", blank=True)
     listed_commit_count = models.IntegerField(null=True, blank=True)
     commit_list_stamp = stamp_field()

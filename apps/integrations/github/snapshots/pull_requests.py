@@ -7,6 +7,7 @@ from apps.activity.facts import (
     PullRequestCore,
     PullRequestLabels,
     PullRequestSizes,
+    PullRequestStack,
     PullRequestText,
     ReviewCommentState,
     ReviewDismissed,
@@ -33,6 +34,8 @@ def pull_request_facts(pull_request: Reading, *, repository_id: int) -> Iterator
         yield labels(pull_request, repository_id=repository_id, stamp=stamp)
     if "body" in pull_request:
         yield text(pull_request, repository_id=repository_id, stamp=stamp)
+    if "stack" in pull_request:
+        yield stack(pull_request, repository_id=repository_id, stamp=stamp)
     yield from profiles(pull_request, "user", "merged_by", at=updated_at)
 
 
@@ -99,6 +102,23 @@ def text(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequ
         repository_id=repository_id,
         number=pull_request.count("number"),
         body=pull_request.prose("body"),
+    )
+
+
+def stack(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestStack:
+    """The stack of pull requests that this one is in: null is none, and a missing one says nothing."""
+    found = pull_request.child_or_none("stack")
+    base = found.child_or_none("base") if found else None
+    return PullRequestStack(
+        stamp=stamp,
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        stack_id=found.id() if found else None,
+        stack_number=found.count("number") if found else None,
+        stack_size=found.count("size") if found else None,
+        stack_position=found.count("position") if found else None,
+        stack_base_ref=base.text_or_none("ref") if base else None,
+        stack_base_sha=base.text_or_none("sha") if base else None,
     )
 
 
