@@ -7,6 +7,7 @@ BUDGET, CLIENT, TOKENS, REFUSALS, CLEAR = (
     f"tests/integrations/test_{name}.py"
     for name in ("budget", "client", "tokens", "token_refusals", "tokens_in_the_clear")
 )
+ENDLESS, BY_NAME = "tests/integrations/test_endless_lists.py", "tests/integrations/test_routes_by_name.py"
 IN_THE_CLEAR = f"{CLEAR}::test_a_token_that_every_error_quotes_is_stored_and_shown_nowhere"
 
 IN_READING_GITHUB: tuple[Mutation, ...] = (
@@ -170,5 +171,40 @@ IN_READING_GITHUB: tuple[Mutation, ...] = (
         "error = error.__cause__ or error.__context__",
         "error = None",
         test="tests/integrations/test_silence.py::test_the_message_says_why_there_is_no_answer",
+    ),
+    mutation(
+        "a list of GitHub's has an end",
+        f"{GITHUB}/answers.py",
+        "if (page - 1) * size >= MOST_LISTED:",
+        "if False:",
+        test=f"{ENDLESS}::test_no_list_of_rest_goes_on_beyond_what_any_list_holds",
+    ),
+    mutation(
+        "a list of repositories that brings nothing more is no list",
+        "apps/integrations/listing_errand.py",
+        "        if answer.next_path is not None:\n            self.expect_more(before=before)\n",
+        "",
+        test=f"{ENDLESS}::test_repositories_of_an_installation_without_end_are_a_failure_with_words",
+    ),
+    mutation(
+        "a page of history leads further",
+        "apps/integrations/backfill/advancing.py",
+        "        self._expect_end(page)\n",
+        "",
+        test=f"{ENDLESS}::test_pages_of_graphql_without_end_fail_in_words",
+    ),
+    mutation(
+        "a name is read only if its id is the same",
+        f"{GITHUB}/repository_routes.py",
+        'answer.data.get("id") == repository_id',
+        "True",
+        test=f"{BY_NAME}::test_a_name_that_another_repository_has_by_now_is_not_read",
+    ),
+    mutation(
+        "a missing stack says nothing",
+        f"{GITHUB}/snapshots/pull_requests.py",
+        'if "stack" in pull_request:',
+        "if True:",
+        test="tests/integrations/test_pull_request_translators.py::test_a_stack_is_a_field_group_of_its_own_in_any_order",
     ),
 )

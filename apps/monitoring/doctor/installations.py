@@ -14,8 +14,9 @@ from apps.integrations.lacking import settings_page
 from apps.integrations.reaching import readable_installations
 from apps.monitoring.doctor.asking import PURPOSE, ask_as_app, why_not
 from apps.monitoring.doctor.checks import Check, Stopped, unchecked, warning, well, wrong
+from apps.monitoring.doctor.senders import look_at_senders
 
-NAMES = ("installations", "rate limits")
+NAMES = ("installations", "rate limits", "senders")
 SHOWN = 3
 ASKED, ASKED_FOR_S = 5, 6.0
 LITTLE_SHARE = 0.1
@@ -31,6 +32,7 @@ def examine_installations(access: GitHubAccess) -> Iterator[Check]:
     described = [one for one in answer.data if isinstance(one, Mapping)]
     yield judge_installations(described, is_all=answer.next_path is None)
     yield look_at_limits(access)
+    yield look_at_senders(access)
 
 
 def judge_installations(described: Sequence[Mapping[str, Any]], *, is_all: bool = True) -> Check:

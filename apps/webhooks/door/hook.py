@@ -19,6 +19,8 @@ KEPT_HEADERS = (
     "x-github-tenant-id",
 )
 LONGEST_KEPT_VALUE = 200
+SENDER_ADDRESS = "sender-address"
+"""Beside the headers of a signed delivery: where it came from, for doctor to compare with GitHub's own list."""
 _ENVIRON_NAMES = tuple(
     (name, "CONTENT_TYPE" if name == "content-type" else "HTTP_" + name.upper().replace("-", "_"))
     for name in KEPT_HEADERS
@@ -53,7 +55,9 @@ class GitHubHook:
         event = _matching(environ, "HTTP_X_GITHUB_EVENT", _EVENT)
         guid = _matching(environ, "HTTP_X_GITHUB_DELIVERY", _GUID)
         hook_id = _matching(environ, "HTTP_X_GITHUB_HOOK_ID", _HOOK_ID)
-        return cls(hook_id=int(hook_id), guid=UUID(guid), event=event, headers=kept_headers(environ))
+        address = environ.get("REMOTE_ADDR", "")
+        headers, sender = kept_headers(environ), {SENDER_ADDRESS: address} if address else {}
+        return cls(hook_id=int(hook_id), guid=UUID(guid), event=event, headers=headers | sender)
 
 
 def kept_headers(environ: Mapping[str, str]) -> dict[str, str]:

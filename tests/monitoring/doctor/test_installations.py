@@ -13,6 +13,7 @@ from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA
 from tests.monitoring.doctor.conftest import found_by
+from tests.webhooks.conftest import GitHub
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credentials")]
 PERSON = Account(502, "ana")
@@ -80,6 +81,42 @@ def test_an_account_that_gives_no_token(fake: FakeGitHub, worker: GitHubAccess) 
     check = look(worker)["rate limits"]
     assert check.verdict == "wrong"
     assert "suspended" in check.found
+
+
+@pytest.mark.parametrize(
+    ("hooks", "address", "verdict"),
+    [
+        (["192.30.252.0/22", "2a0a:a440::/29"], "192.30.253.9", "ok"),
+        (["192.30.252.0/22", "2a0a:a440::/29"], "2a0a:a440::1", "ok"),
+        (["192.30.252.0/22"], "10.0.0.5", "warning"),
+        (["192.30.252.0/22"], "2a0a:a440::1", "warning"),
+        (None, "10.0.0.5", "not checked"),
+    ],
+)
+def test_the_addresses_of_senders_are_compared_with_those_of_github(
+    fake: FakeGitHub, worker: GitHubAccess, hooks: list[str] | None, address: str, verdict: str
+) -> None:
+    find_installations(access=worker)
+    fake.rest.hooks = hooks
+    assert GitHub().deliver(event="ping", environ={"REMOTE_ADDR": address}).status_code == 202
+    check = look(worker)["senders"]
+    assert check.verdict == verdict
+    assert verdict == "not checked" or address in check.found
+
+
+def test_behind_a_trusted_proxy_the_sender_is_who_the_proxy_names(
+    fake: FakeGitHub, worker: GitHubAccess, settings: Any
+) -> None:
+    find_installations(access=worker)
+    settings.TRUSTED_PROXIES = ["10.0.0.5"]
+    through = {"REMOTE_ADDR": "10.0.0.5", "HTTP_X_FORWARDED_FOR": "192.30.253.9"}
+    assert GitHub().deliver(event="ping", environ=through).status_code == 202
+    assert look(worker)["senders"].verdict == "ok"
+
+
+def test_without_a_delivery_there_is_no_sender_to_compare(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    find_installations(access=worker)
+    assert look(worker)["senders"].verdict == "not checked"
 
 
 def test_an_app_that_is_installed_nowhere(fake: FakeGitHub, worker: GitHubAccess) -> None:
