@@ -164,7 +164,7 @@ def test_with_any_headers_besides_the_door_has_an_answer(
 
 
 @PATIENT
-@given(event=st.sampled_from(EVENTS), body=st.binary(max_size=600))
+@given(event=st.sampled_from(EVENTS), body=st.binary(max_size=600).filter(lambda body: b"{" not in body))
 def test_random_bytes_are_quarantined(event: str, body: bytes) -> None:
     assert GitHub().post(body, event=event).status_code == 202
     settle()
