@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -115,7 +116,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     try:
         own.start()
         with ExitStack() as stack:
-            yield Site(own, stack, tmp_path_factory.mktemp("poolers"))
+            # not below pytest's own folder, which is closed to the user whom PgBouncer runs as
+            folder = stack.enter_context(TemporaryDirectory(prefix="tformance-poolers-"))
+            yield Site(own, stack, Path(folder))
     finally:
         own.remove()
         os.environ |= kept
