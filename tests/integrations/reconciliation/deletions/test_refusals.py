@@ -21,6 +21,7 @@ from tests.integrations.reconciliation.deletions.searching import ours, outcomes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HERE = f"/repositories/{WEB}"
+BY_NAME = "/repos/acme/web"
 COMMENTS = f"{HERE}/issues/comments"
 MANY = 230
 NOTHING_THERE = {"message": "Not Found"}
@@ -149,11 +150,11 @@ def test_a_suspect_of_which_github_says_nothing_stays(
 
 
 def everything(asked: Asked) -> bool:
-    return asked.path.startswith(HERE)
+    return asked.path.startswith((HERE, BY_NAME))
 
 
 def only_the_repository(asked: Asked) -> bool:
-    return asked.path == HERE
+    return asked.path in (HERE, BY_NAME)
 
 
 @pytest.mark.parametrize("what", [everything, only_the_repository])
