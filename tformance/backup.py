@@ -31,8 +31,14 @@ def arguments() -> argparse.Namespace:
     restore_command = commands.add_parser(
         "restore", help="replace the database by what is in a file, wholly or not at all"
     )
-    restore_command.add_argument("file", type=Path)
+    restore_command.add_argument("file", type=existing_file)
     return parser.parse_args()
+
+
+def existing_file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return Path(text)
 
 
 def main() -> int:
@@ -70,8 +76,6 @@ def backup(url: str, file: Path) -> None:
 
 def restore(url: str, file: Path, *, var: Path) -> None:
     """Replace the database in one transaction, then bring its schema up to date."""
-    if not file.is_file():
-        raise EmbeddedError(f"There is no file {file}.")
     with ExitStack() as stack:
         if not try_exclusive(var / LOCK_FILE, stack=stack):
             raise EmbeddedError("tformance is running. Stop it first: make stop")

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from apps.activity.models import Change
-from apps.metrics.completeness import Completeness
+from apps.activity.models import Change, Installation
+from apps.metrics.completeness import Completeness, Reason, Report
 from apps.metrics.completeness.wording import advice, gap_briefly, gap_in_words, in_words, moment
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, read_figures
 from apps.metrics.figures.completing import completeness_by_figure, completeness_of
 from apps.metrics.figures.registry import Measure
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import Team
+from apps.webhooks.models import Delivery
 from apps.webhooks.overview import latest_received_at
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +33,7 @@ class Card:
     now: FigureReading
     before: FigureReading
     doubt: str
+    is_before_known: bool = True
 
     @property
     def has_percentiles(self) -> bool:
@@ -40,7 +42,7 @@ class Card:
     @property
     def direction(self) -> str:
         """up, down or same; empty where there is nothing to compare."""
-        if self.now.value is None or self.before.value is None:
+        if self.now.value is None or self.before.value is None or not self.is_before_known:
             return ""
         if self.now.value == self.before.value:
             return "same"
@@ -52,7 +54,7 @@ class Card:
 
         A sign is never left out.
         """
-        if self.now.value is None or self.before.value is None:
+        if self.now.value is None or self.before.value is None or not self.is_before_known:
             return ""
         if self.figure.measure is Measure.SHARE:
             return f"{(self.now.value - self.before.value) * 100:+.0f} points"
@@ -115,7 +117,17 @@ def board_of(query: FigureQuery) -> Board:
     before = {reading.figure: reading for reading in read_figures(earlier)}
     complete = completeness_by_figure(query)
     doubts = doubts_about(complete, query=query)
-    cards = {key: Card(figure=FIGURES[key], now=now[key], before=before[key], doubt=doubts[key]) for key in FIGURES}
+    has_before = any(reading.n for reading in before.values())
+    cards = {
+        key: Card(
+            figure=FIGURES[key],
+            now=now[key],
+            before=before[key],
+            doubt=doubts[key],
+            is_before_known=was_read(FIGURES[key], earlier=earlier, report=query.report, has_any=has_before),
+        )
+        for key in FIGURES
+    }
     return Board(
         team=query.team,
         query=query,
@@ -123,9 +135,18 @@ def board_of(query: FigureQuery) -> Board:
         hints=tuple(hints_for(query, now)),
         complete=completeness_of(query),
         is_partly_complete=any(told.complete_until for told in complete.values()),
-        last_received_at=latest_received_at(query.repositories),
+        last_received_at=latest_received_at(query.repositories) or last_of_installation(query.team),
         is_recalculating=Change.objects.exists(),
     )
+
+
+def was_read(figure: Figure, *, earlier: FigureQuery, report: Report, has_any: bool) -> bool:
+    """Return whether the period before was read; where that is not provable, whether anything of it is here."""
+    start_at, end_at = earlier.window.start_at, earlier.end_at
+    found = report.of_team(start_at=start_at, end_at=end_at, streams=figure.streams)
+    if found.complete_until is None:
+        return has_any
+    return not any(gap.reason is Reason.HISTORY for gap in found.gaps)
 
 
 def standing_of(complete: Completeness, *, is_partly: bool = False) -> str:
@@ -179,3 +200,14 @@ def deployments_hint(query: FigureQuery) -> str:
     return (
         f"No production deployments in this window. Environments that count as production: {production}; seen: {seen}."
     )
+
+
+def last_of_installation(team: Team) -> datetime | None:
+    """Return when GitHub last posted something about the App on the team's account."""
+    if team.account_id is None:
+        return None
+    own = Installation.objects.filter(account=team.account_id).order_by("-pk").first()
+    if own is None:
+        return None
+    found = Delivery.objects.filter(installation_id=own.pk).order_by("-id")  # by delivery_of_installation
+    return found.values_list("received_at", flat=True).first()

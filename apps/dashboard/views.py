@@ -18,7 +18,7 @@ from apps.metrics.completeness.wording import advice, gap_in_words
 from apps.metrics.figures import FIGURES, FigureQuery, list_entities, read_figure
 from apps.metrics.figures.completing import completeness_by_figure
 from apps.metrics.figures.entities import count_entities
-from apps.metrics.parameters import query_of
+from apps.metrics.parameters import narrowed, query_of
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
 
@@ -31,10 +31,13 @@ WINDOWS = ("7d", "30d", "90d")
 @login_required
 def front(request: HttpRequest) -> HttpResponse:
     """Every team the person may see, with its figures in the window of the address."""
-    teams = Team.objects.visible_to(request.user).order_by("name", "pk")
+    visible = Team.objects.visible_to(request.user).order_by("name", "pk")
+    teams: Any = visible
+    if "repository" in request.GET:  # where no team tracks any of them, the first one says so
+        teams = [team for team in visible if narrowed(request.GET, team=team)] or visible
     page = Paginator(teams, TEAMS_PER_PAGE).get_page(request.GET.get("page"))
     try:
-        boards = [board_of(query_of(team, request.GET)) for team in page]
+        boards = [board_of(query_of(team, narrowed(request.GET, team=team) or request.GET)) for team in page]
     except ValidationError as error:
         return cannot_read(request, error)
     context = {"boards": boards, "page": page, **chosen(request), **set_up()}

@@ -98,10 +98,25 @@ def repositories_in(parameters: QueryDict, *, team: Team) -> tuple[int, ...] | N
     return tuple(dict.fromkeys(find_repository(tracked, name) for name in names))
 
 
-def find_repository(tracked: Any, name: str) -> int:
+def narrowed(parameters: QueryDict, *, team: Team) -> QueryDict | None:
+    """Return the parameters with those repositories only that the team tracks; None where it tracks none of them."""
+    names = listed(parameters.getlist("repository"))
+    if not names:
+        return parameters
+    tracked = repositories_of(Team.objects.filter(pk=team.pk))
+    found = [name for name in names if repositories_named(tracked, name).exists()]
+    kept = parameters.copy()
+    kept.setlist("repository", found)
+    return kept if found else None
+
+
+def repositories_named(tracked: Any, name: str) -> Any:
     condition = Q(pk=int(name)) if is_id(name) else Q(full_name__iexact=name)
-    named = tracked.none() if "\0" in name else tracked.filter(condition)  # PostgreSQL has no text with a NUL
-    found: int | None = named.values_list("pk", flat=True).first()
+    return tracked.none() if "\0" in name else tracked.filter(condition)  # PostgreSQL has no text with a NUL
+
+
+def find_repository(tracked: Any, name: str) -> int:
+    found: int | None = repositories_named(tracked, name).values_list("pk", flat=True).first()
     if found is None:
         words = f"The team tracks no repository {name!r}. Give GitHub's id, or a name like acme/api."
         raise ValidationError({"repository": [words]})

@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
+from django import forms
 from django.core.exceptions import ValidationError
 from django_filters.fields import IsoDateTimeField
+
+from apps.rest.parameters import TRUTHS
 
 
 class InstantField(IsoDateTimeField):  # type: ignore[misc]  # it comes without types
@@ -23,3 +26,19 @@ class InstantFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]  # 
     """Rows by an instant, in any offset."""
 
     field_class = InstantField
+
+
+class TruthField(forms.Field):
+    """True or false; whatever is neither is an error and not quietly left out."""
+
+    def to_python(self, value: Any) -> bool | None:
+        text = str(value or "").lower()
+        if text and text not in TRUTHS:
+            raise ValidationError(f"{value!r} is neither true nor false.", code="invalid")
+        return TRUTHS.get(text)
+
+
+class TruthFilter(django_filters.BooleanFilter):  # type: ignore[misc]  # it comes without types
+    """Rows by what is true of them."""
+
+    field_class = TruthField

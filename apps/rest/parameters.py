@@ -1,6 +1,6 @@
 """What may stand in the query of an address: a misspelt filter must not quietly filter nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 EVERYWHERE = ("format",)  # DRF's own, for whoever cannot send an Accept header
+TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _OF_PAGES = ("limit_query_param", "offset_query_param", "cursor_query_param", "page_size_query_param")
 
 
@@ -33,3 +34,11 @@ class OnlyKnownParameters(APIView):
         pages = getattr(self, "pagination_class", None) if isinstance(self, ListModelMixin) else None
         of_pages = (getattr(pages, attribute, None) for attribute in _OF_PAGES)
         return frozenset([*EVERYWHERE, *self.declared_parameters, *filters, *(name for name in of_pages if name)])
+
+
+def truth_in(parameters: Mapping[str, str], name: str) -> bool:
+    """Return whether the parameter is true; False where it is missing, ValidationError where it is neither."""
+    text = parameters.get(name, "").lower()
+    if text and text not in TRUTHS:
+        raise ValidationError({name: [f"{text!r} is neither true nor false."]})
+    return TRUTHS.get(text, False)

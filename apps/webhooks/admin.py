@@ -8,6 +8,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget
 
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.identity import is_id
@@ -137,7 +138,7 @@ class WebhookSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not gener
     """A secret goes in and never comes out."""
 
     value = forms.CharField(
-        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+        widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "new-password"}),
         help_text="16 random characters or more; it is encrypted and cannot be read back.",
     )
 

@@ -34,3 +34,31 @@ def test_the_links_of_a_page_and_of_a_figure_carry_known_parameters_only(week: C
     entities = client.get(figures).json()["figures"][0]["entities_url"]
     first = client.get(f"{entities}&limit=2&format=json").json()
     assert client.get(first["next"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/v1/teams/acme/figures/", "previous"),
+        ("/api/v1/teams/acme/figures/prs_merged/", "previous"),
+        ("/api/v1/pull-requests/", "is_draft"),
+        ("/api/v1/teams/acme/repositories/", "is_archived"),
+        ("/api/v1/repositories/", "is_archived"),
+    ],
+)
+def test_what_is_neither_true_nor_false_is_named(week: Cast, path: str, name: str) -> None:
+    client = week.client(week.viewer)
+    assert [client.get(path, {name: text}).status_code for text in ("true", "False", "1", "0")] == [200] * 4
+    answer = client.get(path, {name: "maybe"})
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, [name])
+
+
+def test_a_field_that_can_only_be_read_is_named(week: Cast) -> None:
+    answer = week.client(week.admin).patch("/api/v1/teams/acme/", {"slug": "mine", "name": "Mine"}, format="json")
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["slug"])
+    assert week.client(week.admin).get("/api/v1/teams/acme/").json()["name"] != "Mine"
+    members = "/api/v1/teams/acme/members/"
+    client = week.client(week.admin)
+    first = client.get(members).json()["results"][0]
+    answer = client.patch(f"{members}{first['id']}/", {"id": 7, "contributor": None}, format="json")
+    assert (answer.status_code, sorted(answer.json()["fields"])) == (400, ["contributor", "id"])

@@ -171,3 +171,10 @@ def test_somebody_who_is_not_staff_is_turned_away(week: Cast) -> None:
     client = Client()
     client.force_login(week.admin, backend="django.contrib.auth.backends.ModelBackend")
     assert client.get("/admin/").status_code == 302
+
+
+def test_the_field_for_a_webhook_secret_is_to_be_seen(operator: Client) -> None:
+    page = operator.get(reverse("admin:webhooks_webhooksecret_add")).content.decode()
+    field = next(line for line in page.split("<input") if 'name="value"' in line)
+    assert 'type="password"' in field
+    assert "border" in field

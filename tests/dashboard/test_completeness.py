@@ -109,3 +109,18 @@ def test_the_admin_shows_it_and_lets_nobody_edit_it(installed: Cast, page: str, 
     assert "which is more than a day ago" in shown
     assert "something may be missing: everything of acme/api." in shown
     assert 'name="complete_until"' not in shown
+
+
+def test_a_period_before_that_was_never_read_is_not_compared_with(installed: Cast) -> None:
+    client = signed_in(installed.viewer)
+    address = "/?from=2026-03-02&to=2026-03-09"
+    page = read(client, "/?from=2026-01-08&to=2026-03-09")
+    assert "before 0" not in page
+    assert "▲" not in page
+    assert "the period before was not read" in page
+    covered(at("2026-03-02T00:00:00Z"), days_ago=0.1)
+    assert "before 0" not in read(client, address)
+    covered(at("2026-02-01T00:00:00Z"), days_ago=0.1)
+    page = read(client, address)
+    assert "before 0" in page
+    assert "the period before was not read" not in page

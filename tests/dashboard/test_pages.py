@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from apps.activity.models import PullRequest
+from apps.activity.models import Installation, PullRequest
 from apps.metrics.figures import FIGURES
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
@@ -183,3 +183,21 @@ class TestSigningIn:
         statuses = [self.sign_in("ana", "wrong").status_code for _ in range(5)]
         assert statuses[-1] == 429
         assert self.sign_in("ana", "a right password").status_code != 302
+
+
+def test_a_repository_in_the_address_shows_the_teams_that_track_it(week: Cast) -> None:
+    TeamAccess.objects.create(team=week.teams["umbrella"], user=week.viewer)
+    client = signed_in(week.viewer)
+    assert read(client, f"/?{WEEK}").count('class="board"') == 2
+    page = read(client, f"/?{WEEK}&repository=acme/api")
+    assert page.count('class="board"') == 1
+    assert "Umbrella" not in page
+    assert "tracks no repository" in read(client, f"/?{WEEK}&repository=acme/nothing", status=400)
+
+
+def test_the_installation_is_a_delivery_too(cast: Cast) -> None:
+    app = Installation.objects.create(github_id=7, account=cast.teams["acme"].account)
+    client = signed_in(cast.viewer)
+    assert "no delivery yet" in read(client, "/")
+    make_delivery(1, repository_id=None, installation_id=app.pk, event="installation", action="created")
+    assert "last delivery" in read(client, "/")

@@ -9,6 +9,7 @@ from tests.mutations.reconciling import IN_RECONCILING
 from tests.mutations.reconciling_repositories import IN_RECONCILING_REPOSITORIES
 from tests.mutations.running_locally import IN_RUNNING_LOCALLY
 from tests.mutations.running_reconciliation import IN_RUNNING_RECONCILIATION
+from tests.mutations.signing_in import IN_SIGNING_IN
 from tests.mutations.slow_deliveries import IN_SLOW_DELIVERIES
 from tests.mutations.starting_walks import IN_STARTING_WALKS
 from tests.mutations.sweeping_deliveries import IN_SWEEPING_DELIVERIES
@@ -386,6 +387,7 @@ MUTATIONS = (
     *IN_ENRICHING,
     *IN_RECONCILING,
     *IN_LARGE_BODIES,
+    *IN_SIGNING_IN,
     *IN_LOOKING_AFTER,
     *IN_RUNNING_LOCALLY,
     *IN_SLOW_DELIVERIES,

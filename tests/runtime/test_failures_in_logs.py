@@ -3,6 +3,9 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -108,3 +111,32 @@ def test_the_errors_behind_an_error_are_told_too() -> None:
     told = json.loads(stream.getvalue())["exception"]
     assert told.index("NotNullViolation") < told.index("IntegrityError") < told.index("the week could not be told")
     assert PRIVATE not in told
+
+
+def test_what_beat_cannot_send_while_redis_is_away_is_one_line_and_no_stack() -> None:
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import django; django.setup()\n"
+            "from celery.beat import Scheduler\n"
+            "from tformance.celery import app\n"
+            "scheduler = Scheduler(app, lazy=True)\n"
+            "for entry in list(app.conf.beat_schedule)[:3]:\n"
+            "    scheduler.apply_entry(scheduler._maybe_entry(entry, app.conf.beat_schedule[entry]))\n",
+        ],
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "tformance.settings",
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "TFORMANCE_ROLE": "beat",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line for line in ended.stderr.splitlines() if "celery.beat" in line]
+    assert len(lines) == 1, ended.stderr
+    assert "beat_cannot_send" in lines[0]
+    assert "Traceback" not in ended.stderr
+    assert "File " not in ended.stderr

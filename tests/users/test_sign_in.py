@@ -88,6 +88,14 @@ def test_nobody_is_locked_out_from_elsewhere() -> None:
     assert is_let_in(sign_in(password=RIGHT))
 
 
+def test_the_limits_are_those_of_the_database_alone() -> None:
+    cache.clear()
+    for number in range(8):
+        Client(REMOTE_ADDR=f"203.0.113.{number}").post("/accounts/login/", {"login": "ana", "password": WRONG})
+    answer = Client(REMOTE_ADDR=HOME).post("/accounts/login/", {"login": "ana", "password": RIGHT})
+    assert is_let_in(answer), "although a cache of this process remembers all of them"
+
+
 def test_a_name_locked_at_an_address_leaves_the_other_names_there_alone() -> None:
     CustomUser.objects.create_user("ben", password=RIGHT)
     fail(5)

@@ -22,6 +22,7 @@ from tformance.processes.stop import stop_everything
 from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
 from tformance.settings_files import files_that_others_can_read, load_settings_files, words_on_permissions
 
+QUEUES = {"live", "figures", "backfill", "maintenance"}
 ON_ONE_MACHINE = {
     "run": "engines, web, workers and beat, until Ctrl-C",
     "demo": "the same, with a sample story posted through the HTTP door",
@@ -55,9 +56,27 @@ def _one_process(parser: argparse.ArgumentParser) -> None:
     web.add_argument("--host", default="127.0.0.1")
     web.add_argument("--port", type=int, default=os.environ.get("PORT") or 8000)
     worker = kinds.add_parser("worker", help="a worker")
-    worker.add_argument("--queues", required=True, help="comma-separated: live, figures, backfill, maintenance")
-    worker.add_argument("--concurrency", type=int, default=2)
+    worker.add_argument(
+        "--queues", required=True, type=queues, help="comma-separated: live, figures, backfill, maintenance"
+    )
+    worker.add_argument("--concurrency", type=positive, default=2)
     kinds.add_parser("beat", help="the clock; more than one do no harm")
+
+
+def queues(text: str) -> str:
+    unknown = set(text.split(",")) - QUEUES
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"there is no queue {', '.join(sorted(unknown))!r}; there are {', '.join(sorted(QUEUES))}"
+        )
+    return text
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def main() -> int:

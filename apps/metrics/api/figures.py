@@ -19,9 +19,8 @@ from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import count_entities
 from apps.metrics.parameters import figures_in, query_of
 from apps.rest.pages import Pages
+from apps.rest.parameters import truth_in
 from apps.teams.api.access import OfTeam
-
-TRUE = ("true", "1", "yes")
 
 
 class OfFigures(OfTeam):
@@ -35,7 +34,7 @@ class OfFigures(OfTeam):
 
     def shown(self, keys: Sequence[str], query: FigureQuery) -> list[dict[str, Any]]:
         """The figures, each with the address of what it counts; the ones before if they were asked for."""
-        is_compared = self.request.query_params.get("previous", "").lower() in TRUE
+        is_compared = truth_in(self.request.query_params, "previous")
         figures = describe_figures(query, keys=keys, is_compared=is_compared)
         return [{**figure, "entities_url": self.entities_url(figure["figure"])} for figure in figures]
 

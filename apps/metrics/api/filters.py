@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from apps.activity.identity import is_id
 from apps.activity.models import PullRequest
-from apps.rest.filters import InstantFilter
+from apps.rest.filters import InstantFilter, TruthFilter
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -22,7 +22,7 @@ class PullRequestFilter(django_filters.FilterSet):
     number = django_filters.NumberFilter()
     state = django_filters.ChoiceFilter(choices=STATES, method="in_state")
     author = django_filters.CharFilter(field_name="author__login", lookup_expr="iexact", help_text="Login.")
-    is_draft = django_filters.BooleanFilter()
+    is_draft = TruthFilter()
     label = django_filters.CharFilter(field_name="labels", lookup_expr="contains", method="with_label")
     search = django_filters.CharFilter(field_name="title", lookup_expr="icontains", help_text="Part of the title.")
     created_after = InstantFilter(field_name="created_at", lookup_expr="gte")

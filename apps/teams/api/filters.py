@@ -4,6 +4,7 @@ import django_filters
 from django.db.models import QuerySet
 
 from apps.activity.models import Contributor, Repository
+from apps.rest.filters import TruthFilter
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -23,7 +24,7 @@ class TeamRepositoryFilter(django_filters.FilterSet):
     """Repositories by name and state."""
 
     search = django_filters.CharFilter(field_name="full_name", lookup_expr="icontains", help_text="Part of the name.")
-    is_archived = django_filters.BooleanFilter()
+    is_archived = TruthFilter()
 
     class Meta:
         model = Repository

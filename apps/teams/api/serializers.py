@@ -71,7 +71,7 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
         return list(dict.fromkeys(names))
 
 
-class TeamMemberSerializer(serializers.ModelSerializer[TeamMember]):
+class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMember]):
     """A contributor whose work counts for the team from `from_at` (inclusive) until `until_at` (exclusive)."""
 
     contributor = ContributorSerializer(read_only=True)
@@ -136,7 +136,7 @@ class TeamRepositorySerializer(serializers.ModelSerializer[Repository]):
         read_only_fields = fields  # type: ignore[assignment]
 
 
-class AddedRepositorySerializer(serializers.ModelSerializer[TeamRepository]):
+class AddedRepositorySerializer(OnlyKnownFields, serializers.ModelSerializer[TeamRepository]):
     """A repository to track besides those of the team's account."""
 
     repository = RepositoryLabelSerializer(read_only=True)

@@ -57,7 +57,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         try:
             self._do(options)
         except NothingToStart as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=USAGE) from error
         except (NoCredentials, Undecryptable) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
 
@@ -101,7 +101,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         team = Team.objects.filter(slug=slug).first()
         if team is None:
             slugs = ", ".join(Team.objects.order_by("slug").values_list("slug", flat=True))
-            raise CommandError(f"There is no team {slug!r}; there are {slugs or 'none yet'}.")
+            raise CommandError(f"There is no team {slug!r}; there are {slugs or 'none yet'}.", returncode=USAGE)
         return team
 
     def _require_choice(self, options: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
         try:
             self._reconcile(options)
         except NothingToStart as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=USAGE) from error
         except (NoCredentials, Undecryptable) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
 

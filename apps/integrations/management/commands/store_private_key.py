@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             stored = store_private_key(sys.stdin.read() if file == "-" else Path(file).read_text(), app_id=app_id)
         except (OSError, ValueError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=2) from error
         self.stdout.write(f"Stored the {stored}. Delete the file now.")
         if settings.GITHUB_APP_ID and settings.GITHUB_APP_PRIVATE_KEY:
             self.stderr.write(

@@ -39,7 +39,7 @@ class Command(BaseCommand):
             else:
                 self.show(query, read_figures(query, keys=options["figure"]))
         except UnknownFigure as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=2) from error
 
     def show(self, query: FigureQuery, readings: list[FigureReading]) -> None:
         window = query.window
@@ -73,20 +73,20 @@ def find_team(name: str) -> Team:
     if found is None:
         slugs = ", ".join(Team.objects.order_by("slug").values_list("slug", flat=True))
         known = f"there are {slugs}" if slugs else "there are none yet: one is made when the App is installed"
-        raise CommandError(f"There is no team {name!r}; {known}.")
+        raise CommandError(f"There is no team {name!r}; {known}.", returncode=2)
     return found
 
 
 def chosen_window(team: Team, options: dict[str, Any]) -> Window:
     start, end = options["start"], options["end"]
     if (start is None) != (end is None):
-        raise CommandError("--from and --to go together.")
+        raise CommandError("--from and --to go together.", returncode=2)
     try:
         if start is None:
             return Window.named(options["window"], time_zone=team.time_zone)
         return Window(start=start, end=end, time_zone=team.time_zone)
     except ValueError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(str(error), returncode=2) from error
 
 
 def day(text: str) -> date:

@@ -67,5 +67,7 @@ def chosen_repositories(options: dict[str, Any]) -> Any:
     if name := options["repository"]:
         rows = rows.filter(pk=int(name)) if name.isdecimal() else rows.filter(full_name__iexact=name)
         if not rows.exists():
-            raise CommandError(f"There is no repository {name!r} here; name it like owner/name, or by its id.")
+            raise CommandError(
+                f"There is no repository {name!r} here; name it like owner/name, or by its id.", returncode=2
+            )
     return rows

@@ -22,15 +22,17 @@ class Command(BaseCommand):
     def handle(self, *, username: str, label: str, days: int | None, revoke: bool, **options: Any) -> None:
         user = CustomUser.objects.filter(username=username).first()
         if user is None:
-            raise CommandError(f"There is no user {username}. Make one in the admin or with createsuperuser.")
+            raise CommandError(
+                f"There is no user {username}. Make one in the admin or with createsuperuser.", returncode=2
+            )
         if revoke:
             revoked, _ = ApiToken.objects.filter(user=user).delete()
             self.stderr.write(f"Revoked {revoked} token{'' if revoked == 1 else 's'} of {username}.")
             return
         if not user.is_active:
-            raise CommandError(f"{username} is not active: a token would open nothing.")
+            raise CommandError(f"{username} is not active: a token would open nothing.", returncode=2)
         if days is not None and days < 1:
-            raise CommandError("--days must be at least 1.")
+            raise CommandError("--days must be at least 1.", returncode=2)
         expires_at = timezone.now() + timedelta(days=days) if days else None
         _, secret = ApiToken.objects.issue(user=user, label=label, expires_at=expires_at)
         self.stdout.write(secret)

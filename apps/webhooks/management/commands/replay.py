@@ -5,14 +5,30 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.activity.identity import is_id
+from apps.activity.models import Repository
 from apps.webhooks.models import Delivery
 from apps.webhooks.replay import Filter, find, replay
+
+USAGE = 2
 
 
 def moment(text: str) -> datetime:
     """A date or a time as ISO 8601; UTC unless it says otherwise."""
     parsed = datetime.fromisoformat(text)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def repository_id(name: str | None) -> int | None:
+    """Return GitHub's id of a repository that is named by it or by OWNER/REPO."""
+    if name is None or is_id(name):
+        return None if name is None else int(name)
+    found = Repository.objects.filter(full_name__iexact=name).order_by("-pk").values_list("pk", flat=True).first()
+    if found is None:
+        raise CommandError(
+            f"There is no repository {name!r} here; name it like owner/name, or by its id.", returncode=USAGE
+        )
+    return found
 
 
 def counted(number: int) -> str:
@@ -31,7 +47,7 @@ class Command(BaseCommand):
         parser.add_argument("--state", choices=Delivery.State.values)
         parser.add_argument("--reason", help="such as shape_mismatch")
         parser.add_argument("--installation", type=int, metavar="ID")
-        parser.add_argument("--repository", type=int, metavar="ID")
+        parser.add_argument("--repository", metavar="OWNER/REPO", help="its name, or its id on GitHub")
         parser.add_argument("--since", type=moment, help="arrived at this time or later, ISO 8601, UTC by default")
         parser.add_argument("--until", type=moment, help="arrived before this time")
         parser.add_argument(
@@ -56,13 +72,13 @@ class Command(BaseCommand):
             state=options["state"],
             reason=options["reason"],
             installation_id=options["installation"],
-            repository_id=options["repository"],
+            repository_id=repository_id(options["repository"]),
             since=options["since"],
             until=options["until"],
         )
         if wanted == Filter() and not options["all"]:
-            raise CommandError("Say which: a KEY, an option such as --state dead, or --all.")
+            raise CommandError("Say which: a KEY, an option such as --state dead, or --all.", returncode=USAGE)
         try:
             return find(wanted)
         except ValueError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=USAGE) from error
