@@ -96,7 +96,7 @@ class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMemb
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "team" in self.context:
-            self.fields["contributor_id"].queryset = candidates(self.context)  # type: ignore[attr-defined]
+            self.fields["contributor_id"].queryset = candidates(self.context)
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         login = attributes.pop("login", None)
@@ -158,7 +158,7 @@ class AddedRepositorySerializer(OnlyKnownFields, serializers.ModelSerializer[Tea
         super().__init__(*args, **kwargs)
         if "request" in self.context and "team" in self.context:
             addable = repositories_addable_to(self.context["team"], by=self.context["request"].user)
-            self.fields["repository_id"].queryset = addable  # type: ignore[attr-defined]
+            self.fields["repository_id"].queryset = addable
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         if TeamRepository.objects.filter(team=self.context["team"], repository=attributes["repository"]).exists():
