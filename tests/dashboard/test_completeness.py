@@ -118,9 +118,9 @@ def test_a_period_before_that_was_never_read_is_not_compared_with(installed: Cas
     assert "before 0" not in page
     assert "▲" not in page
     assert "the period before was not read" in page
-    covered(at("2026-03-02T00:00:00Z"), days_ago=0.1)
+    covered(at("03-02", "00:00"), days_ago=0.1)
     assert "before 0" not in read(client, address)
-    covered(at("2026-02-01T00:00:00Z"), days_ago=0.1)
+    covered(at("02-01", "00:00"), days_ago=0.1)
     page = read(client, address)
     assert "before 0" in page
     assert "the period before was not read" not in page

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
-from apps.integrations.backfill.starting import NothingToStart
+from apps.integrations.backfill.starting import CannotBeReadError
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.discovery import find_installations
 from apps.integrations.github.access import GitHubAccess
@@ -43,7 +43,7 @@ class Learning:
         try:
             found = find_installations(access=self.access)
         except (Unanswered, UnusablePayload) as error:
-            raise NothingToStart(f"GitHub does not tell where the App is installed: {error}.") from error
+            raise CannotBeReadError(f"GitHub does not tell where the App is installed: {error}.") from error
         self.say(f"GitHub names {found} {'installation' if found == 1 else 'installations'} of the App.")
 
     def _list(self, installation: Installation) -> None:

@@ -27,6 +27,10 @@ class NothingToStart(ValueError):  # noqa: N818  says what it is
     """What was asked for is not there to be walked; the message says what to do about it."""
 
 
+class CannotBeReadError(NothingToStart):
+    """What was asked for is there and cannot be read now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """What of each repository: what was updated `since`, nothing that was created after `until`; None is no bound.
@@ -163,7 +167,7 @@ def _of_installation(known: QuerySet[Repository], installation_id: int) -> Query
         there = f"there are {ids}" if ids else "there are none yet: install the App on an account"
         raise NothingToStart(f"There is no installation {installation_id}; {there}.")
     if not readable_installations().filter(pk=installation_id).exists():
-        raise NothingToStart(f"Installation {installation_id} cannot be read: {_why_unreadable(installation)}.")
+        raise CannotBeReadError(f"Installation {installation_id} cannot be read: {_why_unreadable(installation)}.")
     return _at_least_one(
         known.filter(accesses__installation=installation_id, accesses__has_access=True),
         problem=f"Installation {installation_id} reaches no repository: give it one on GitHub.",

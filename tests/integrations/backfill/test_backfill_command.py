@@ -132,7 +132,7 @@ def test_a_repository_nobody_heard_of_is_looked_for_where_its_owner_installed_th
     assert Backfill.objects.get(repository=WEB, stream="issues").since is None
     words, code = refused("acme/nowhere")
     assert "Nothing is known of acme/nowhere; there are acme/api, acme/web" in words
-    assert code == 1
+    assert code == 2
     assert "Nothing is known of stranger/x. " in refused("stranger/x")[0]
 
 
@@ -156,7 +156,7 @@ def test_a_key_that_github_refuses_is_said(connected: FakeGitHub) -> None:
 
 
 def test_a_team_that_is_not_there_is_said() -> None:
-    assert refused("--all", "--list", "--team", "nobody") == ("There is no team 'nobody'; there are none yet.", 1)
+    assert refused("--all", "--list", "--team", "nobody") == ("There is no team 'nobody'; there are none yet.", 2)
 
 
 def test_a_dry_run_starts_nothing_and_says_what_it_would_take(connected: FakeGitHub) -> None:

@@ -24,7 +24,7 @@ from apps.integrations.backfill.requested import (
     retry_asked,
 )
 from apps.integrations.backfill.showing import forecast_view, unreachable_lines, walk_table
-from apps.integrations.backfill.starting import NothingToStart, Scope, Started, chosen, start
+from apps.integrations.backfill.starting import CannotBeReadError, NothingToStart, Scope, Started, chosen, start
 from apps.integrations.backfill.watching import watch
 from apps.integrations.github.access import github
 from apps.integrations.github.credentials import NoCredentials, app_credentials
@@ -57,7 +57,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         try:
             self._do(options)
         except NothingToStart as error:
-            raise CommandError(str(error), returncode=USAGE) from error
+            raise CommandError(str(error), returncode=1 if isinstance(error, CannotBeReadError) else USAGE) from error
         except (NoCredentials, Undecryptable) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
 

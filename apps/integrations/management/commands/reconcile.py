@@ -8,7 +8,7 @@ from rich.console import Console
 
 from apps.encryption import Undecryptable
 from apps.integrations.backfill.asking import Help
-from apps.integrations.backfill.starting import NothingToStart
+from apps.integrations.backfill.starting import CannotBeReadError, NothingToStart
 from apps.integrations.github.credentials import NoCredentials, app_credentials, has_credentials
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation.runs import bell
@@ -49,7 +49,7 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
         try:
             self._reconcile(options)
         except NothingToStart as error:
-            raise CommandError(str(error), returncode=USAGE) from error
+            raise CommandError(str(error), returncode=1 if isinstance(error, CannotBeReadError) else USAGE) from error
         except (NoCredentials, Undecryptable) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
 

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.activity.models import Repository
 from apps.integrations.backfill.asking import full_name
-from apps.integrations.backfill.starting import NothingToStart, chosen
+from apps.integrations.backfill.starting import CannotBeReadError, NothingToStart, chosen
 from apps.integrations.reaching import installation_reaching
 from apps.integrations.reconciliation.runs.scopes import (
     EVERYTHING,
@@ -88,7 +88,7 @@ def _team(slug: str) -> Team:
         slugs = ", ".join(Team.objects.order_by("slug").values_list("slug", flat=True))
         raise NothingToStart(f"There is no team {slug!r}; there are {slugs or 'none yet'}.")
     if not team.is_approved:
-        raise NothingToStart(
+        raise CannotBeReadError(
             f"Team {slug} waits for approval: approve it in the admin, or name it in ALLOWED_ACCOUNTS."
         )
     _require_reached(chosen(team=team).values_list("pk", flat=True), what=f"what team {slug} tracks")
@@ -103,10 +103,10 @@ def _repositories(full_names: list[str]) -> list[int]:
     lost = Repository.objects.filter(pk__in=set(ids) - set(reached)).order_by("full_name")
     if lost:
         names = ", ".join(map(str, lost))
-        raise NothingToStart(f"No installation of the App reaches {names}: give it access there on GitHub.")
+        raise CannotBeReadError(f"No installation of the App reaches {names}: give it access there on GitHub.")
     return ids
 
 
 def _require_reached(repository_ids: Any, *, what: str) -> None:
     if not installation_reaching(list(repository_ids)):
-        raise NothingToStart(f"No installation of the App reaches {what}: give it access there on GitHub.")
+        raise CannotBeReadError(f"No installation of the App reaches {what}: give it access there on GitHub.")

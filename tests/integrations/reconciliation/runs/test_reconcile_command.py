@@ -91,7 +91,7 @@ def test_only_teams_that_were_meant_are_told(acme: Team, zoo: Team, crew: Crew) 
 
 
 def test_what_cannot_be_compared_is_said(acme: Team, zoo: Team) -> None:
-    assert refused("--team", "nobody") == ("There is no team 'nobody'; there are acme, zoo.", 1)
+    assert refused("--team", "nobody") == ("There is no team 'nobody'; there are acme, zoo.", 2)
     assert (
         "Nothing is known of acme/nowhere; there are acme/api, acme/web." in refused("--repository", "acme/nowhere")[0]
     )
