@@ -18,7 +18,6 @@ from tests.integrations.backfill.installed import backfill, install, reach
 from tests.monitoring.doctor.conftest import found_by
 
 pytestmark = pytest.mark.django_db
-NOW = timezone.now()
 
 
 def look() -> dict[str, Any]:
@@ -32,10 +31,10 @@ def test_a_quiet_house() -> None:
 
 
 def test_deliveries_that_wait_or_need_somebody() -> None:
-    make_delivery(1, state="dead", finished_at=NOW)
+    make_delivery(1, state="dead", finished_at=timezone.now())
     assert look()["deliveries"].verdict == "warning"
     make_delivery(2)
-    Delivery.objects.filter(state="received").update(not_before=NOW - timedelta(minutes=5))
+    Delivery.objects.filter(state="received").update(not_before=timezone.now() - timedelta(minutes=5))
     assert look()["deliveries"].verdict == "wrong"
 
 
@@ -43,11 +42,11 @@ def test_what_signed_the_last_delivery() -> None:
     secret_slots.forget_slots()
     Refusal.objects.create(status=401, reason="bad_signature", count=3, headers={})
     assert look()["signatures"].verdict == "wrong", "none was ever accepted"
-    make_delivery(1, signed_by=active_slots()[0].name, state="processed", finished_at=NOW)
+    make_delivery(1, signed_by=active_slots()[0].name, state="processed", finished_at=timezone.now())
     assert look()["signatures"].verdict == "warning", "some are refused"
     Refusal.objects.all().delete()
     assert look()["signatures"].verdict == "ok"
-    make_delivery(2, signed_by="a slot that was taken out", state="processed", finished_at=NOW)
+    make_delivery(2, signed_by="a slot that was taken out", state="processed", finished_at=timezone.now())
     assert look()["signatures"].verdict == "warning"
 
 
@@ -55,15 +54,19 @@ def test_walks_that_nobody_walks() -> None:
     install()
     walk = backfill(reach(), state="waiting")
     assert look()["waiting work"].verdict == "ok", "it was started just now"
-    Backfill.objects.update(not_before=NOW - timedelta(minutes=20))
+    Backfill.objects.update(not_before=timezone.now() - timedelta(minutes=20))
     check = look()["waiting work"]
     assert (check.verdict, "walks through history (1)" in check.found) == ("wrong", True)
-    other = backfill(walk.repository, stream="issues", state="waiting", advanced_at=NOW - timedelta(minutes=1))
+    other = backfill(
+        walk.repository, stream="issues", state="waiting", advanced_at=timezone.now() - timedelta(minutes=1)
+    )
     assert look()["waiting work"].verdict == "ok", "others go on: it waits for its turn"
-    Backfill.objects.filter(pk=other.pk).update(advanced_at=None, not_before=NOW + timedelta(minutes=5), reason="spent")
+    Backfill.objects.filter(pk=other.pk).update(
+        advanced_at=None, not_before=timezone.now() + timedelta(minutes=5), reason="spent"
+    )
     assert look()["waiting work"].verdict == "ok", "a worker put another off"
     Backfill.objects.all().delete()
-    backfill(walk.repository, state="running", lease_until=NOW - timedelta(minutes=20))
+    backfill(walk.repository, state="running", lease_until=timezone.now() - timedelta(minutes=20))
     assert "what dead workers held (1)" in look()["waiting work"].found
 
 
@@ -82,7 +85,7 @@ def test_the_database_of_the_tests_is_well() -> None:
 
 
 def test_a_stored_secret_whose_key_was_lost(settings: Any) -> None:
-    AppPrivateKey.objects.create(app_id=1, encrypted_pem=encrypt("pem"), stored_at=NOW)
+    AppPrivateKey.objects.create(app_id=1, encrypted_pem=encrypt("pem"), stored_at=timezone.now())
     assert database.look_at_stored_secrets().verdict == "ok"
     settings.FERNET_KEYS = ["0" * 43 + "="]
     assert database.look_at_stored_secrets().verdict == "wrong"
