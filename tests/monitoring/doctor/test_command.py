@@ -20,7 +20,7 @@ from apps.webhooks.door import secret_slots
 from tests.fake_github.server import FakeGitHub
 from tformance.embedded.remembered import CHECKOUT
 
-EVERY_CHECK = 38
+EVERY_CHECK = 40
 
 
 @pytest.fixture
