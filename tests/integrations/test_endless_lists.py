@@ -26,6 +26,8 @@ from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, reach
 from tests.integrations.backfill.listings import installed
 
+MOST_LIES = 120
+"""Then the fake's list ends after all, so that a walk that believes it comes to an end too."""
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -81,7 +83,7 @@ def test_no_list_of_rest_goes_on_beyond_what_any_list_holds(fake: FakeGitHub, wo
 def advance_to_the_end(crew: Crew, row: Backfill) -> Backfill:
     for _ in range(20):
         Backfill.objects.filter(state="waiting").update(not_before=Now())
-        if crew.advance(row).state == "failed":
+        if crew.advance(row).state in {"failed", "done"}:
             return row
     raise AssertionError(f"it goes on: {row.state} {row.reason}")
 
@@ -124,7 +126,7 @@ def test_pages_of_graphql_without_end_fail_in_words(
 ) -> None:
     monkeypatch.setattr(advancing, "SPARE_ITEMS", 100)
     install()
-    fake.spoil(Fault(change(), shows_pull_requests, times=None, is_instead=False))
+    fake.spoil(Fault(change(), shows_pull_requests, times=MOST_LIES, is_instead=False))
     row = advance_to_the_end(Crew(access=worker), backfill(reach()))
-    assert "endless_list" in row.error
-    assert len(fake.calls("graphql")) < 120
+    assert (row.state, "endless_list" in row.error) == ("failed", True)
+    assert len(fake.calls("graphql")) < MOST_LIES
