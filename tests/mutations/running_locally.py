@@ -57,8 +57,8 @@ IN_RUNNING_LOCALLY = (
     mutation(
         "beat alone is beat",
         "tformance/processes/__main__.py",
-        '"beat": (programs.beat(),),',
-        '"beat": programs.workers(),',
+        "chosen = (programs.beat_of(var),)",
+        "chosen = programs.workers()",
         test=BEAT,
         waits_for_ever=True,
     ),

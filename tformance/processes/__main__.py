@@ -104,6 +104,7 @@ def act(command: str, *, var: Path) -> int:
     if command not in {"stop", "status"}:
         make_what_settings_need(var)
         check_settings()
+    chosen: tuple[Program, ...]
     match command:
         case "run" | "demo":
             return run_everything(var, with_demo=command == "demo")
@@ -111,12 +112,13 @@ def act(command: str, *, var: Path) -> int:
             return stop_everything(var)
         case "status":
             return report_everything(var)
-    chosen = {
-        "worker": programs.workers(),
-        "beat": (programs.beat(),),
-        "dev": (*programs.workers(), programs.beat()),
-    }
-    return run_some(var, name=command, chosen=chosen[command])
+        case "beat":
+            chosen = (programs.beat_of(var),)
+        case "worker":
+            chosen = programs.workers()
+        case _:
+            chosen = (*programs.workers(), programs.beat_of(var))
+    return run_some(var, name=command, chosen=chosen)
 
 
 def make_what_settings_need(var: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tformance.embedded.locks import take_free_slot
 from tformance.slow_bodies import IDLE_S
 
 STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
@@ -25,6 +26,7 @@ WEB_ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(8 * 1024 * 1024),
 }
 LONGEST_HEAD = 16 * 1024  # bytes of all headers together; GitHub's fit into 2 kB
+MOST_BEATS = 64  # of one checkout at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +77,17 @@ def worker(name: str, *, queues: str, concurrency: int) -> Program:
     return Program(name=name, role="worker", command=(*_celery(), "worker", *options, *quiet))
 
 
-def beat() -> Program:
-    """Celery's clock: any number of them is safe, one is enough."""
-    return Program(name="beat", role="beat", command=(*_celery(), "beat", "--loglevel", "INFO", "--pidfile="))
+def beat(schedule: Path | None = None) -> Program:
+    """Celery's clock, with a file of its own for what it remembers: any number of them is safe, one is enough."""
+    own = ("--schedule", str(schedule)) if schedule else ()
+    command = (*_celery(), "beat", "--loglevel", "INFO", "--pidfile=", *own)
+    return Program(name="beat", role="beat", command=command)
+
+
+def beat_of(var: Path) -> Program:
+    """Return a beat of this checkout whose file no other one writes: two that share one can damage it."""
+    number = take_free_slot(var / "beats", count=MOST_BEATS)
+    return beat(var / (f"beat-schedule-{number}" if number else "beat-schedule"))
 
 
 def workers() -> tuple[Program, ...]:

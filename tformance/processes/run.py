@@ -109,7 +109,11 @@ def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
 
 def _start(var: Path, *, port: int, stack: ExitStack, watch: EngineWatch) -> Supervision:
     os.environ["PORT"] = str(port)  # for everything we start
-    everything = (programs.web(port=port, counters=var / "counters" / str(port)), *programs.workers(), programs.beat())
+    everything = (
+        programs.web(port=port, counters=var / "counters" / str(port)),
+        *programs.workers(),
+        programs.beat_of(var),
+    )
     supervision = stack.enter_context(supervised(everything, var=var, mark=mark_of(var, run="run")))
     with step("web, workers and beat"):
         _await_web(port, var=var, supervision=supervision, watch=watch)
