@@ -21,7 +21,7 @@ FORM = "application/x-www-form-urlencoded"
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NOT_A_BRACKET = re.compile(rb"[^][{}]+")
 _PAYLOAD_FIELD = re.compile(rb"(?:\A|&)payload=")
-_UNQUOTED_AT_ONCE = 64 * 1024
+_UNQUOTED_AT_ONCE = 16 * 1024
 _SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
@@ -71,7 +71,7 @@ def _form_payload(content: bytes) -> bytes:
 
 
 def _unquoted(value: bytes) -> bytes:
-    """Return the bytes that a field stands for. The library takes 90 bytes an escape: it gets few at once."""
+    """Return the bytes that a field stands for, part by part: the library takes 200 bytes for each per cent sign."""
     unquoted = BytesIO()
     start = 0
     while start < len(value):
