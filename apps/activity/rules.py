@@ -112,6 +112,9 @@ RULES: dict[type[facts.Fact], MergeRule] = {
         columns=("parent_count", "author_id"),
         change=COMMIT,
     ),
+    facts.CommitParentsPresumed: UnionRule(
+        model=models.Commit, key=("repository_id", "sha"), columns=("presumed_parent_count",), change=COMMIT
+    ),
     facts.CommitLanded: UnionRule(
         model=models.Commit, key=("repository_id", "sha"), earliest=("landed_at",), change=COMMIT
     ),

@@ -121,6 +121,10 @@ repository = filler(
 profile = filler(facts.ContributorProfile, stamp=stamp(0), github_id=11, login="ana", kind="user")
 landed = filler(facts.CommitLanded, repository_id=REPOSITORY_ID, sha="c" * 40, landed_at=at(10))
 in_history = filler(facts.CommitInHistory, repository_id=REPOSITORY_ID, sha="c" * 40, presumed_landed_at=at(7))
+parents = filler(facts.CommitParents, repository_id=REPOSITORY_ID, sha="c" * 40, parent_count=1, author_id=None)
+presumed_parents = filler(
+    facts.CommitParentsPresumed, repository_id=REPOSITORY_ID, sha="c" * 40, presumed_parent_count=2
+)
 trailer = filler(
     facts.CommitTrailer,
     repository_id=REPOSITORY_ID,

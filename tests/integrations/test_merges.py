@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 
-from apps.activity.facts import CommitParents
+from apps.activity.facts import CommitParents, CommitParentsPresumed, Source, evidence
 from apps.activity.models import Commit
 from apps.activity.record import record
 from apps.integrations.backfill.walks.commits import Commits
@@ -17,6 +18,7 @@ from apps.integrations.story.shapes.git import Commit as Made
 from apps.integrations.story.telling import Sent, Story
 from apps.metrics.models import DerivedCommit
 from apps.metrics.recalculation import drain
+from tests.activity.tables import clear
 from tests.fake_github.generated import PEOPLE, acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
@@ -90,12 +92,30 @@ def test_pushes_tell_most_and_the_history_all(fake: FakeGitHub, worker: GitHubAc
 )
 def test_a_push_that_may_leave_something_out_tells_no_parents(changes: dict[str, object]) -> None:
     sent = next(sent for sent in told() if sent.event == "push" and sent.payload["after"] == "a" * 40)
-    assert of(CommitParents, translate("push", sent.payload))
-    assert not of(CommitParents, translate("push", {**sent.payload, **changes}))
+    assert of(CommitParentsPresumed, translate("push", sent.payload))
+    assert not of(CommitParentsPresumed, translate("push", {**sent.payload, **changes}))
 
 
 def test_a_local_merge_that_is_pushed_is_not_guessed_at() -> None:
     sent = next(sent for sent in told() if sent.event == "push" and len(sent.payload["commits"]) > 3)
-    assert [fact.parent_count for fact in of(CommitParents, translate("push", sent.payload))] == [2]
+    assert [fact.presumed_parent_count for fact in of(CommitParentsPresumed, translate("push", sent.payload))] == [2]
     commits = [{**commit, "committer": commit["author"]} for commit in sent.payload["commits"]]
-    assert not of(CommitParents, translate("push", {**sent.payload, "commits": commits}))
+    assert not of(CommitParentsPresumed, translate("push", {**sent.payload, "commits": commits}))
+
+
+@pytest.mark.parametrize(("presumed", "proven"), [(2, 1), (1, 2)])
+def test_proven_parents_replace_presumed_ones_in_any_order_of_arrival(presumed: int, proven: int) -> None:
+    """As where an App moves a branch forward to several commits of its own, which looks like a merge by GitHub."""
+    payload = next(sent.payload for sent in told() if sent.event == "push" and len(sent.payload["commits"]) > 3)
+    if presumed == 1:
+        payload = {**payload, "commits": payload["commits"][-1:]}
+    pushed, sha = translate("push", payload), payload["after"]
+    assert [fact.presumed_parent_count for fact in of(CommitParentsPresumed, pushed)] == [presumed]
+    shown = [CommitParents(repository_id=WEB, sha=sha, parent_count=proven, author_id=None)]
+    for order in permutations((pushed, shown, pushed)):
+        clear()
+        DerivedCommit.objects.all().delete()
+        for number, facts in enumerate(order):
+            record([evidence(Source(kind="delivery", key=str(number)), facts)])
+            merges()
+        assert merges()[sha] is (proven == 2)

@@ -70,4 +70,11 @@ IN_WALKING_HISTORY: tuple[Mutation, ...] = (
         "turn(subject)",
         test="tests/integrations/test_budget.py::test_what_goes_on_with_its_turn_comes_before_others_that_wait",
     ),
+    mutation(
+        "parents that a push lets presume yield to those that the API shows",
+        "apps/metrics/derivation/commits.py",
+        "coalesce(parent_count, presumed_parent_count) > 1",
+        "greatest(parent_count, presumed_parent_count) > 1",
+        test="tests/integrations/test_merges.py::test_proven_parents_replace_presumed_ones_in_any_order_of_arrival",
+    ),
 )

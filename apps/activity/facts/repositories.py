@@ -91,12 +91,24 @@ class CommitContent(Snapshot):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitParents(Fact):
-    """How many parents a commit has; not every push tells."""
+    """How many parents a commit has, as the API shows it."""
 
     repository_id: int
     sha: str
     parent_count: int
     author_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitParentsPresumed(Fact):
+    """How many parents a commit seems to have, judged by the push that brought it.
+
+    A guess, which counts only until the API shows the parents: CommitParents stands beside it.
+    """
+
+    repository_id: int
+    sha: str
+    presumed_parent_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

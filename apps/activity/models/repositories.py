@@ -90,6 +90,9 @@ class Commit(models.Model):
 
     `landed_at` is its arrival on the default branch. Where only the history tells that it is there, it is presumed to
     have arrived by its committer's date: `presumed_landed_at`, which counts while `landed_at` is null.
+
+    `parent_count` is what the API shows. A push shows no parents: it lets presume `presumed_parent_count`, which counts
+    while `parent_count` is null.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
@@ -103,6 +106,7 @@ class Commit(models.Model):
     is_date_clamped = models.BooleanField(db_default=False)
     stamp = stamp_field()
     parent_count = models.SmallIntegerField(null=True, blank=True)
+    presumed_parent_count = models.SmallIntegerField(null=True, blank=True)
     author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     landed_at = models.DateTimeField(null=True, blank=True)
     presumed_landed_at = models.DateTimeField(null=True, blank=True)

@@ -10,6 +10,7 @@ SCOPE = ("repository_id", "sha")
 COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
 
 # A push says when a commit landed. Where none is known, history says that it did, and when its committer's date says.
+# The API says how many parents a commit has. Until it is asked, the push that brought the commit lets presume.
 #
 # The API names the author by id. A push knows a login at best, which may be nobody's by now, or of two accounts
 # (labels go stale): then the younger account, as a login is given again only once its first holder gave it up. Who was
@@ -19,7 +20,7 @@ READ = """
     SELECT repository_id, sha, coalesce(author_id, named.github_id),
            coalesce(nullif(account.login, ''), nullif(author_login, ''), author_name),
            coalesce(rule.is_bot, nullif(account.kind, '') = 'bot', author_login LIKE '%%[bot]'),
-           parent_count > 1, coalesce(landed_at, presumed_landed_at)
+           coalesce(parent_count, presumed_parent_count) > 1, coalesce(landed_at, presumed_landed_at)
     FROM scopes JOIN activity_commit USING (repository_id, sha)
     LEFT JOIN LATERAL (
         SELECT github_id FROM activity_contributor

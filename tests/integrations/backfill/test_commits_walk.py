@@ -56,6 +56,7 @@ def row(commit: Json, truth: RepositoryTruth) -> dict[str, Any]:
         "author_login": commit["author"]["username"],
         "is_date_clamped": False,
         "parent_count": len(truth.parents[commit["id"]]),
+        "presumed_parent_count": None,
         "author_id": int(commit["author"]["email"].partition("+")[0]),
         "landed_at": None,
         "presumed_landed_at": committed_at,

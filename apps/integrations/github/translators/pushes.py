@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from apps.activity.facts import CommitLanded, CommitParents, Fact, GitReferenceState, PushMade
+from apps.activity.facts import CommitLanded, CommitParentsPresumed, Fact, GitReferenceState, PushMade
 from apps.integrations.github.reading import Reading
 from apps.integrations.github.snapshots.accounts import WEB_FLOW
 from apps.integrations.github.snapshots.repositories import commit_content
@@ -32,8 +32,8 @@ def push(event: Event) -> Iterator[Fact]:
     for commit in pushed_commits(payload):
         yield commit_content(commit, repository_id=made.repository_id, pushed_at=pushed_at)
         yield from commit_trailers(commit, repository_id=made.repository_id)
-    if (known := known_parents(payload, made=made)) is not None:
-        yield known
+    if (presumed := presumed_parents(payload, made=made)) is not None:
+        yield presumed
     if made.is_default_branch:
         for sha in made.commit_shas:
             yield CommitLanded(repository_id=made.repository_id, sha=sha, landed_at=pushed_at)
@@ -66,11 +66,12 @@ def pushed_commits(payload: Reading) -> Iterator[Reading]:
         yield head
 
 
-def known_parents(payload: Reading, *, made: PushMade) -> CommitParents | None:
-    """How many parents the new head of a branch has, where the push tells; it names no parents.
+def presumed_parents(payload: Reading, *, made: PushMade) -> CommitParentsPresumed | None:
+    """Return how many parents the new head of a branch seems to have; None where the push does not let presume it.
 
-    A push lists all commits that the branch did not have. One alone has no other parent than the head before it. One
-    that GitHub itself put on top of commits that were elsewhere already merges them.
+    A push names no parents, but lists all commits that the branch did not have. One alone has no other parent than the
+    head before it. One that GitHub itself put on top of commits that were elsewhere already merges them, unless an App
+    moved the branch forward to a commit that it had made on another branch: both pushes look alike.
     """
     commits, before = payload.children("commits"), made.before_sha
     is_branch_moved = made.ref.startswith("refs/heads/") and before != NO_COMMIT and not made.is_forced
@@ -81,8 +82,8 @@ def known_parents(payload: Reading, *, made: PushMade) -> CommitParents | None:
     is_merge = len(commits) > 1 and is_by_github and made.distinct_shas == (made.after_sha,)
     if len(commits) > 1 and not is_merge:
         return None
-    return CommitParents(
-        repository_id=made.repository_id, sha=made.after_sha, parent_count=2 if is_merge else 1, author_id=None
+    return CommitParentsPresumed(
+        repository_id=made.repository_id, sha=made.after_sha, presumed_parent_count=2 if is_merge else 1
     )
 
 
