@@ -263,6 +263,7 @@ class Letterbox(RuleBasedStateMachine):
             self.highest[key] = known.claim
 
 
+@pytest.mark.proof
 @pytest.mark.django_db
 def test_no_interleaving_loses_or_doubles_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ring, "tell", lambda post: None)  # the machine's workers need no bell

@@ -124,6 +124,7 @@ def mixtures(deliveries: list[Sent], worker: GitHubAccess) -> Iterator[dict[int,
         yield rounds()
 
 
+@pytest.mark.proof
 def test_both_roads_and_every_mixture_come_to_the_same_rounds(fake: FakeGitHub, worker: GitHubAccess) -> None:
     deliveries = told(*(steps for _, steps in STORIES.values()))
     fake.world.fold(deliveries, installation_id=ACME)
@@ -132,6 +133,7 @@ def test_both_roads_and_every_mixture_come_to_the_same_rounds(fake: FakeGitHub, 
         assert dict(zip(STORIES, (found[number] for number in range(1, len(STORIES) + 1)), strict=True)) == expected
 
 
+@pytest.mark.proof
 def test_many_pull_requests_come_to_the_same_rounds_by_both_roads(fake: FakeGitHub, worker: GitHubAccess) -> None:
     truth = fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=60), seed=4)
     assert isinstance(truth.pull_requests, Generated)

@@ -140,6 +140,7 @@ def test_an_installation_that_github_lists_as_active_again_is_read_at_once(
     good(read(worker))
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_forty_eight_backfills_wait_for_the_token_as_one(fake: FakeGitHub, worker: GitHubAccess) -> None:
     crew = Crew(access=worker)

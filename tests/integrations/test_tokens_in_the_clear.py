@@ -108,6 +108,7 @@ def texts_of_admin() -> Iterator[str]:
             yield operator.get(reverse(f"admin:{page}_change", args=[row.pk])).content.decode()
 
 
+@pytest.mark.proof
 def test_a_token_that_every_error_quotes_is_stored_and_shown_nowhere(fake: FakeGitHub, worker: GitHubAccess) -> None:
     install()
     repository = reach()

@@ -117,6 +117,7 @@ def test_any_order_with_repeats_comes_to_the_same(teams: Teams, seed: int) -> No
     assert_equals_rebuild()
 
 
+@pytest.mark.proof
 def test_after_every_step_the_rows_are_those_of_a_rebuild(teams: Teams) -> None:
     for step in fixture_a.steps():
         tell(*step)

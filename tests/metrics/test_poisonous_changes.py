@@ -108,6 +108,7 @@ def advisory_locks() -> int:
         return int(cursor.fetchone()[0])
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("kind", "key"), [("branch", f"{API}:refs/heads/release"), ("pull_request", f"{API}:1")])
 def test_what_makes_many_pull_requests_stale_is_worked_off_in_batches(kind: str, key: str) -> None:
     tell_of_many_on_one_branch()

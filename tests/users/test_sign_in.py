@@ -23,8 +23,7 @@ HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 
 @pytest.fixture(autouse=True)
-def ana(settings: Any) -> CustomUser:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # what is slow is not at issue here
+def ana() -> CustomUser:
     return CustomUser.objects.create_user("ana", password=RIGHT)
 
 

@@ -248,6 +248,7 @@ def test_a_killer_never_takes_its_49_neighbours_along() -> None:
     assert exits == [9] * (MOST_CRASHES + 1) + [0]
 
 
+@pytest.mark.proof
 def test_finishing_never_reads_all_that_a_hook_has_posted() -> None:
     keep(3000)
     with connection.cursor() as cursor:

@@ -82,6 +82,7 @@ def test_any_headers_are_answered(
     assert answer.status_code in (202, 400, 401, 411, 413, 415)
 
 
+@pytest.mark.proof
 @settings(deadline=None, max_examples=150)
 @given(body=BODIES, content_type=st.sampled_from(["application/json", FORM]))
 def test_reading_ends_in_a_document_or_in_a_reason(body: bytes, content_type: str) -> None:
@@ -91,6 +92,7 @@ def test_reading_ends_in_a_document_or_in_a_reason(body: bytes, content_type: st
         json.dumps(dict(document.payload), ensure_ascii=False).encode("utf-8")
 
 
+@pytest.mark.proof
 @settings(deadline=None, max_examples=60)
 @given(payload=st.dictionaries(st.text(max_size=8), VALUES))
 def test_a_proper_payload_is_read_as_it_is_or_only_sanitised(payload: dict[str, Any]) -> None:

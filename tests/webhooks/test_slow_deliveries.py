@@ -157,6 +157,7 @@ def test_the_dispatcher_has_the_next_slow_one_processed_unless_one_is(queue: red
     assert dispatch().messages == 0
 
 
+@pytest.mark.proof
 def test_claims_read_an_index_that_has_nothing_but_what_is_due() -> None:
     keep(3000, state="processed", finished_at=Now())
     keep(20)

@@ -70,6 +70,7 @@ def deployments_of(team: Team) -> tuple[Any, Any]:
 FOUR = (4, {"deployment_days": 3})
 
 
+@pytest.mark.proof
 def test_fixture_a_has_four_deployments_by_webhook_by_backfill_and_by_any_mixture(team: Team, walker: Go) -> None:
     hooks = evidence_of(about_deployments(fixture_a.fixture_a()))
     record(hooks)

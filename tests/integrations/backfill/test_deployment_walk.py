@@ -54,6 +54,7 @@ def test_every_row_is_as_it_is_on_github_field_by_field(fake: FakeGitHub, walker
     assert {row["is_production"] for row in tables()["deployments"]} == {True, False}
 
 
+@pytest.mark.proof
 def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: FakeGitHub, walker: Go) -> None:
     _, told = a_busy_month().happens_on(fake)
     hooks = evidence_of(about_deployments(told))
@@ -137,6 +138,7 @@ def test_a_list_of_statuses_that_goes_on_is_finished(fake: FakeGitHub, walker: G
     assert walked.calls == 3 + max(0, -(-count // 100) - 1)
 
 
+@pytest.mark.proof
 def test_a_thousand_deployments_cost_ten_calls_of_each_kind(fake: FakeGitHub, walker: Go) -> None:
     ship = Ship()
     for number in range(1_000):

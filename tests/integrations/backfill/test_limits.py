@@ -56,6 +56,7 @@ def beating(crew: Crew, *, every_s: float = 0.2) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.proof
 def test_a_spent_limit_is_waited_for_without_a_call_and_the_walk_goes_on_by_itself(
     fake: FakeGitHub, api: Repository, crew: Crew
 ) -> None:

@@ -45,6 +45,7 @@ def generated(truth: RepositoryTruth) -> Generated:
     return truth.pull_requests
 
 
+@pytest.mark.proof
 def test_a_thousand_pull_requests_are_whole_after_45_calls(fake: FakeGitHub, worker: GitHubAccess) -> None:
     truth = fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=1000))
     walked = walk_through(worker, errand(repository_id=WEB, full_name="acme/web"))

@@ -66,6 +66,7 @@ def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: Fa
         assert rows() == expected, seed
 
 
+@pytest.mark.proof
 def test_two_and_a_half_thousand_runs_of_one_hour_are_all_found(fake: FakeGitHub, walker: Go) -> None:
     truth, _ = some_weeks(fake)
     busy = BEGINNING + timedelta(days=200)
@@ -77,6 +78,7 @@ def test_two_and_a_half_thousand_runs_of_one_hour_are_all_found(fake: FakeGitHub
     assert walked.calls == asked(fake) <= 30
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("seed", range(3))
 def test_however_unevenly_they_came_they_are_all_found_for_some_calls_more(
     fake: FakeGitHub, walker: Go, seed: int
@@ -105,6 +107,7 @@ def test_runs_that_are_created_meanwhile_hide_none(fake: FakeGitHub, walker: Go)
     assert old <= set(WorkflowRun.objects.values_list("run_id", flat=True))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("crowded", [False, True])
 def test_a_walk_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
     fake: FakeGitHub, walker: Go, crowded: bool
@@ -164,6 +167,7 @@ def test_a_size_that_changes_on_the_way_loses_no_run(fake: FakeGitHub, walker: G
     assert items == 60
 
 
+@pytest.mark.proof
 def test_a_thousand_runs_cost_some_twelve_calls(fake: FakeGitHub, walker: Go) -> None:
     truth, _ = some_weeks(fake)
     count = crowd(truth, [BEGINNING + timedelta(days=100, minutes=3 * number) for number in range(4_940)])

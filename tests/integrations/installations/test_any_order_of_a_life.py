@@ -121,6 +121,7 @@ def test_told_in_order_and_whole_what_ended_is_known_too(ended: GitHubAccess) ->
     assert Repository.objects.get(pk=OLD).deleted_at is not None
 
 
+@pytest.mark.proof
 def test_any_order_any_repetition_and_any_loss_end_as_it_is(ended: GitHubAccess) -> None:
     repeated = st.lists(st.sampled_from(EVERYTHING), max_size=12)
 

@@ -43,6 +43,7 @@ def deleted() -> int:
     return IssueComment.objects.exclude(deleted_at=None).count()
 
 
+@pytest.mark.proof
 def test_a_mass_fails_the_run_and_is_marked_once_somebody_says_that_it_is_true(delete_most: Callable[[], None]) -> None:
     call_command("reconcile", "--all")
     work_off()

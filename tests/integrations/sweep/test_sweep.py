@@ -29,6 +29,7 @@ def facts() -> dict[str, Any]:
     return {name: rows for name, rows in contents().items() if name not in {"Installation", "GitReference"}}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("answer", [0, 502, 503])
 def test_what_failed_in_an_outage_is_in_the_inbox_after_one_sweep_and_makes_the_same_facts(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, answer: int

@@ -163,6 +163,7 @@ def start(fake: FakeGitHub, *, crash_at: str, **environment: str) -> int:
     return subprocess.run(command, cwd=CHECKOUT, env=variables, capture_output=True, check=False).returncode
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("point", sorted(SWEEPING_POINTS))
 def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, *, point: str

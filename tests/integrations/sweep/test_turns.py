@@ -243,6 +243,7 @@ def test_what_was_missed_long_ago_is_forgotten_unless_it_is_still_to_come(
     assert Delivery.objects.count() == 4
 
 
+@pytest.mark.proof
 def test_what_is_due_and_what_is_in_the_way_are_found_by_their_indexes() -> None:
     plans: list[str] = []
     MissedDelivery.objects.bulk_create(

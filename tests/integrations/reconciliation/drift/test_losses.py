@@ -15,6 +15,7 @@ from tests.integrations.reconciliation.drift.row_by_row import off
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_after_losing_one_delivery_in_twenty_drift_is_what_a_comparison_row_by_row_finds(
     fake: FakeGitHub, crew: Crew, either: Repository, seed: int

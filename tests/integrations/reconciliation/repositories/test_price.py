@@ -49,6 +49,7 @@ def test_the_document_is_valid_against_githubs_schema() -> None:
     assert validate(published(), parse(text)) == []
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_a_quiet_week_costs_a_point_for_thirty_five_a_night_and_looks_once_at_what_is_open(
     fake: FakeGitHub, nights: Nights
@@ -97,6 +98,7 @@ def fill_with_what_is_over() -> None:
     )
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_what_is_known_of_a_batch_is_found_by_indexes(fake: FakeGitHub, nights: Nights) -> None:
     live_quietly(fake, count=10)
