@@ -11,3 +11,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("tformance.api.urls")),
     path("webhooks/", include("apps.webhooks.urls")),
 ]
+
+handler500 = "apps.dashboard.unavailable.answer_failure"

@@ -1,5 +1,6 @@
 """The safeties, each with what takes it away and the test that must then fail."""
 
+from tests.mutations.answering import IN_ANSWERING
 from tests.mutations.edits import Edit, Mutation, mutation
 from tests.mutations.enriching import IN_ENRICHING
 from tests.mutations.large_bodies import IN_LARGE_BODIES
@@ -384,6 +385,7 @@ MUTATIONS = (
     *IN_READING_GITHUB,
     *IN_RECONCILING_REPOSITORIES,
     *IN_RUNNING_RECONCILIATION,
+    *IN_ANSWERING,
     *IN_ENRICHING,
     *IN_RECONCILING,
     *IN_LARGE_BODIES,

@@ -8,6 +8,7 @@ from rest_framework import serializers
 READING = {
     "401": "Not signed in, or the token is wrong.",
     "429": "Asked too often; `Retry-After` says when to come back.",
+    "503": "The database is away, or this took it too long: `detail` says what to do, `Retry-After` when.",
 }
 NAMED = {"404": "Not there, or not yours to see."}
 PAGED = {"404": "The cursor is none of this list."}

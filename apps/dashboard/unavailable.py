@@ -1,0 +1,63 @@
+"""The answer to a request for which the database was away, or took too long: 503 with what to do, never a bare 500."""
+
+import sys
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.views.decorators.csrf import requires_csrf_token
+from django.views.defaults import server_error
+
+from apps.database_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, blames_the_server, sqlstate_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """Why a request cannot be answered now, in words and for programs, and when to ask again."""
+
+    code: str
+    title: str
+    detail: str
+    retry_after_s: int
+
+
+TOOK_TOO_LONG = Unavailable(
+    code="took_too_long",
+    title="This took too long",
+    detail=(
+        "The database needed too long for this and was stopped. Ask for less: a shorter window, fewer repositories, "
+        "or a narrower filter."
+    ),
+    retry_after_s=30,
+)
+AWAY = Unavailable(
+    code="database_unavailable",
+    title="The database does not answer",
+    detail="The database is away or busy just now. Nothing that was stored is lost. Please try again in a moment.",
+    retry_after_s=10,
+)
+
+
+@requires_csrf_token
+def answer_failure(request: HttpRequest) -> HttpResponse:
+    """Answer a request whose view raised an exception (Django's `handler500`, which calls it while it is handled)."""
+    found = reason_of(sys.exception())
+    if found is None:
+        return server_error(request)
+    headers = {"Retry-After": str(found.retry_after_s), "Cache-Control": "no-store"}
+    if hasattr(getattr(request.resolver_match, "func", None), "cls"):  # a view of the API's
+        return JsonResponse({"detail": found.detail, "code": found.code}, status=503, headers=headers)
+    # Without the request: a page for somebody who is signed in would ask the database who that is.
+    return HttpResponse(render_to_string("503.html", {"unavailable": found}), status=503, headers=headers)
+
+
+def reason_of(error: BaseException | None) -> Unavailable | None:
+    """Return why the database could not answer; None for an error that is not the database's state."""
+    while error is not None:
+        code = sqlstate_of(error)
+        if code == QUERY_CANCELED:
+            return TOOK_TOO_LONG
+        if code in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED) or blames_the_server(error):
+            return AWAY
+        error = error.__cause__
+    return None
