@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
-from django.contrib.postgres.indexes import BrinIndex, HashIndex
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models, transaction
 from django.db.models import DateField, Exists, F, Func, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
@@ -241,8 +241,8 @@ class Delivery(models.Model):
             models.Index(fields=["-id"], name="delivery_sanitised", condition=Q(is_sanitised=True)),
             # processing: did this body come before
             HashIndex(fields=["body_sha256"], name="delivery_body_sha256"),
-            # the ledger of some days
-            BrinIndex(fields=["received_at"], name="delivery_received_at", autosummarize=True),
+            # the API's list of a time, newest first; retention: what a day has
+            models.Index(fields=["received_at", "id"], name="delivery_by_time"),
         ]
 
     def __str__(self) -> str:

@@ -67,10 +67,11 @@ def test_a_bad_filter_is_400(inbox: Cast, filters: str) -> None:
     assert (answer.status_code, list(answer.json()["fields"])) == (400, [filters.partition("=")[0]])
 
 
-@pytest.mark.parametrize("position", ["abc", "\0", "1.5", "9" * 5000])
-def test_a_cursor_made_elsewhere_is_404(inbox: Cast, position: str) -> None:
+@pytest.mark.parametrize("narrowed", [{}, {"received_after": "2026-03-02T00:00:00Z"}])
+@pytest.mark.parametrize("position", ["abc", "\0", "1.5", "9" * 5000, "2026-13-01 00:00Z"])
+def test_a_cursor_made_elsewhere_is_404(inbox: Cast, position: str, narrowed: dict[str, str]) -> None:
     cursor = b64encode(urlencode({"p": position}).encode()).decode()
-    answer = inbox.client(inbox.viewer).get(LIST, {"cursor": cursor})
+    answer = inbox.client(inbox.viewer).get(LIST, {"cursor": cursor, **narrowed})
     assert (answer.status_code, answer.json()["detail"]) == (404, "Invalid cursor")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
@@ -64,7 +65,8 @@ def scans_of_the_inbox(client: Client, address: str) -> list[str]:
         ("guid=c4ca4238-a0b9-2382-0dcc-509a6f75849b", "a_delivery_has_one_row_per_hook_and_guid"),
         ("state=dead", "delivery_by_state"),
         ("reason=crashed", "delivery_by_reason"),
-        ("received_after=2026-01-03T00:00:00Z&received_before=2026-01-03T01:00:00Z", "delivery_received_at"),
+        ("received_after=2026-01-03T00:00:00Z&received_before=2026-01-03T01:00:00Z", "delivery_by_time"),
+        ("received_before=2026-01-12T00:00:00Z", "delivery_by_time"),
         ("", "webhooks_delivery_pkey"),
     ],
 )
@@ -121,6 +123,42 @@ def test_the_last_delivery_of_many_repositories_is_found_without_reading_theirs(
     assert latest_received_at([]) is None
 
 
+def test_the_deliveries_of_a_time_come_newest_first_on_pages_that_miss_none() -> None:
+    client = signed_in("operator")
+    Delivery.objects.filter(id__in=Delivery.objects.order_by("id").values("id")[:3]).update(
+        received_at="2026-01-09T00:00Z"
+    )
+    address: str | None = f"{reverse('delivery-list')}?received_after=2026-01-08T23:00:00Z&limit=25"
+    address += "&received_before=2026-01-09T01:00:00Z"
+    found: list[str] = []
+    while address:
+        page = client.get(address).json()
+        found += [row["received_at"] for row in page["results"]]
+        address = page["next"]
+    assert len(found) == 120 + 3
+    assert found == sorted(found, reverse=True)
+    assert found.count("2026-01-09T00:00:00Z") == 1 + 3
+
+
+def test_an_event_that_only_others_have_is_not_looked_for_among_theirs() -> None:
+    Delivery.objects.filter(repository_id__lt=700).update(repository_id=F("repository_id") % 100, event="check_run")
+    owner = Contributor.objects.create(github_id=1, login="acme", kind="organization")
+    Repository.objects.bulk_create(
+        Repository(github_id=number, full_name=f"acme/{number}", owner=owner) for number in range(700, 900)
+    )
+    Delivery.objects.filter(repository_id__gte=700, id__gt=Delivery.objects.earliest("id").id + 900).delete()
+    viewer = get_user_model().objects.create_user("viewer")
+    TeamAccess.objects.create(team=Team.objects.create(name="Acme", slug="acme", account=owner), user=viewer)
+    client = Client()
+    client.force_login(viewer, backend="django.contrib.auth.backends.ModelBackend")
+    plans: list[str] = []
+    with connection.execute_wrapper(explaining(plans)):
+        assert client.get(reverse("delivery-list"), {"event": "check_run"}).json()["results"] == []
+    listing = [plan for plan in plans if "webhooks_delivery" in plan][-1]
+    assert "delivery_of_repository" in listing
+    assert "(id + 0)" in listing, "no index has this order: none can be read to its end for it"
+
+
 def test_a_person_who_sees_little_gets_it_by_index() -> None:
     owner = Contributor.objects.create(github_id=1, login="acme", kind="organization")
     Repository.objects.create(github_id=7, full_name="acme/api", owner=owner)
@@ -131,5 +169,6 @@ def test_a_person_who_sees_little_gets_it_by_index() -> None:
     with connection.execute_wrapper(explaining(plans)):
         found: Any = client.get(reverse("delivery-list")).json()["results"]
     assert {row["repository_id"] for row in found} == {7}
-    [listing] = [plan for plan in plans if "webhooks_delivery" in plan]
-    assert "delivery_of_repository" in listing
+    of_inbox = [plan for plan in plans if "webhooks_delivery" in plan]
+    assert of_inbox
+    assert all("delivery_of_repository" in plan for plan in of_inbox)

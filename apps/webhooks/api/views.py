@@ -10,11 +10,12 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.rest.pages import NewestFirst
 from apps.rest.parameters import OnlyKnownParameters
+from apps.users.operators import is_operator
 from apps.users.permissions import OnlyOperators
 from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter
+from apps.webhooks.api.pages import NewestDeliveriesFirst, is_by_time, with_place
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
 from apps.webhooks.models import Delivery
 
@@ -50,7 +51,12 @@ class DeliveriesView(OfDelivery, generics.ListAPIView[Delivery]):
     """What GitHub posted about what you may see, and what became of it."""
 
     filterset_class = DeliveryFilter
-    pagination_class = NewestFirst
+    pagination_class = NewestDeliveriesFirst
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        visible = None if is_operator(self.request.user) else queryset
+        by_time = is_by_time(self.request.query_params)
+        return with_place(super().filter_queryset(queryset), visible=visible, by_time=by_time)
 
 
 @extend_schema_view(get=extend_schema(tags=["deliveries"], summary="A delivery"))
