@@ -6,6 +6,8 @@ import pwd
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -331,3 +333,26 @@ def test_data_whose_checkout_is_gone_is_named_and_kept(fresh_engines: Engines) -
     memory.write_text("damaged")
     assert home.root not in abandoned_folders()
     memory.write_text(kept)
+
+
+@needs_root
+def test_a_folder_whose_engines_still_run_is_named_with_them_and_never_advised_to_be_deleted(
+    fresh_engines: Engines, tmp_path: Path
+) -> None:
+    fresh_engines.start()
+    memory = fresh_engines.var / "engines.json"
+    kept, folder, processes = memory.read_text(), postgres_of(fresh_engines).home.root, living(fresh_engines)
+    memory.unlink()
+    line = told_of(folder, var=tmp_path / "other")
+    memory.write_text(kept)
+    assert line.startswith(f"note: {folder} holds the data of a checkout that is gone, and is still in use: process ")
+    assert {str(one.pid) for one in processes} <= set(line.split())
+    assert "delete" not in line
+
+
+def told_of(folder: Path, *, var: Path) -> str:
+    """Return the line of `status` about a folder of engines, as the user of another checkout reads it."""
+    command = [sys.executable, "-m", "tformance.embedded", "status"]
+    answer = subprocess.run(command, env=os.environ | {"TFORMANCE_VAR": str(var)}, capture_output=True, check=False)
+    (line,) = (line for line in answer.stdout.decode().splitlines() if str(folder) in line)
+    return line

@@ -1,9 +1,12 @@
 """`make run`, as its user meets it: started, looked at, stopped, killed, started again."""
 
 import json
+import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -119,6 +122,17 @@ def test_a_port_that_is_taken_ends_the_start_before_anything_runs(checkout: Chec
     home = Home.existing(checkout.var)
     assert home is not None
     assert not (home.root / "postgres").exists()
+
+
+def test_a_status_that_nobody_reads_to_its_end_ends_without_a_word(checkout: Checkout) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "tformance.processes", "status"]
+    answer = subprocess.run(
+        command, env=checkout.environment(), stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert (answer.returncode, answer.stderr) == (3, "")
 
 
 def test_two_checkouts_that_start_at_once_get_a_port_each(tmp_path: Path) -> None:

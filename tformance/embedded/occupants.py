@@ -21,6 +21,11 @@ def occupants(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _stands_in(process, folder=str(folder))]
 
 
+def processes_under(folder: Path) -> list[psutil.Process]:
+    """Return every living process whose working directory is the folder or lies in it."""
+    return [process for process in psutil.process_iter() if _working_directory(process).is_relative_to(folder)]
+
+
 def is_occupant(pid: int, folder: Path) -> bool:
     """Whether this process lives in the folder."""
     try:
@@ -30,10 +35,15 @@ def is_occupant(pid: int, folder: Path) -> bool:
 
 
 def _stands_in(process: psutil.Process, *, folder: str) -> bool:
+    return str(_working_directory(process)) == folder
+
+
+def _working_directory(process: psutil.Process) -> Path:
+    """Return an empty path for a process that is gone, a zombie, or another user's: it is none of ours."""
     try:
-        return bool(process.cwd() == folder) and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, OSError):  # gone meanwhile, a zombie, or another user's: none of them ours
-        return False
+        return Path() if process.status() == psutil.STATUS_ZOMBIE else Path(process.cwd())
+    except (psutil.Error, OSError):
+        return Path()
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:

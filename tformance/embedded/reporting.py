@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tformance.embedded.engines import Engines
 from tformance.embedded.home import Home, abandoned_folders
+from tformance.embedded.occupants import processes_under
 
 
 def tell_engines(var: Path) -> Iterator[tuple[str, bool]]:
@@ -23,6 +24,10 @@ def tell_engines(var: Path) -> Iterator[tuple[str, bool]]:
 
 
 def tell_abandoned() -> Iterator[str]:
-    """A line for each folder of engines that belong to nobody any more."""
+    """Yield a line for each folder of engines whose checkout is gone; only one in which nothing runs may be deleted."""
     for folder in abandoned_folders():
-        yield f"note: {folder} holds the data of a checkout that is gone; delete it if nobody wants it"
+        if processes := processes_under(folder):
+            numbers = " ".join(str(process.pid) for process in processes)
+            yield f"note: {folder} holds the data of a checkout that is gone, and is still in use: process {numbers}"
+        else:
+            yield f"note: {folder} holds the data of a checkout that is gone; delete it if nobody wants it"

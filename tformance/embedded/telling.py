@@ -1,10 +1,12 @@
 """Lines for the person at the terminal."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 SAY_EVERY_S = 5
 POLL_S = 0.02
@@ -16,11 +18,17 @@ def say(text: str = "", *, error: bool = False) -> None:
     """Print one line at once, on a line of its own."""
     if _unfinished:
         _unfinished.clear()
-        sys.stdout.write("\n")
-        sys.stdout.flush()
-    stream = sys.stderr if error else sys.stdout
-    stream.write(f"{text}\n")
-    stream.flush()
+        _write(sys.stdout, "\n")
+    _write(sys.stderr if error else sys.stdout, f"{text}\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write at once; go on in silence when the reader has gone, as in `make status | head`."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def fact(name: str, value: str) -> None:
@@ -31,8 +39,7 @@ def fact(name: str, value: str) -> None:
 @contextmanager
 def step(name: str) -> Iterator[None]:
     """Say what is being done, and how long it took."""
-    sys.stdout.write(f"  {name} … ")
-    sys.stdout.flush()
+    _write(sys.stdout, f"  {name} … ")
     _unfinished[:] = [name]
     begin = time.monotonic()
     try:
