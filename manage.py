@@ -11,12 +11,14 @@ def main() -> None:
         from django.core.management import execute_from_command_line  # noqa: PLC0415  the settings module comes first
         from django.db import OperationalError  # noqa: PLC0415
 
-        from tformance.environment import settings_errors_in_one_line  # noqa: PLC0415
+        from tformance.environment import go_on_without_mistaken_settings, settings_errors_in_one_line  # noqa: PLC0415
     except ModuleNotFoundError as error:
         sys.exit(f"error: {error}. Use `.venv/bin/python manage.py …`; `make run` makes .venv.")
 
     try:
         with settings_errors_in_one_line():
+            if sys.argv[1:2] == ["doctor"]:  # it looks at what can be looked at
+                go_on_without_mistaken_settings()
             execute_from_command_line(sys.argv)
     except OperationalError as error:
         if "--traceback" in sys.argv:

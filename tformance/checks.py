@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
 
-from tformance.settings_files import files_that_others_can_read, words_on_permissions
+from tformance.settings_files import warnings_of_settings_files
 
 
 @register(Tags.security)
@@ -25,9 +25,9 @@ def github_settings_come_in_pairs(app_configs: Sequence[AppConfig] | None, **_: 
 
 
 @register(Tags.security)
-def settings_files_are_private(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Files with secrets are for their owner."""
-    return [Warning(words_on_permissions(path), id="tformance.W002") for path in files_that_others_can_read()]
+def settings_files_are_in_order(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Files with secrets are for their owner, and what they set is read."""
+    return [Warning(words, id="tformance.W002") for words in warnings_of_settings_files(settings.KNOWN_SETTINGS)]
 
 
 @register(Tags.security, deploy=True)

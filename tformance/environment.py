@@ -2,26 +2,52 @@
 
 import ipaddress
 import os
+import re
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from django.conf import settings
 from django.core.checks.security.base import (
     SECRET_KEY_INSECURE_PREFIX,
     SECRET_KEY_MIN_LENGTH,
     SECRET_KEY_MIN_UNIQUE_CHARACTERS,
 )
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError, EnvNotSetError, ValidationError
+from environs import Env, EnvError, EnvNotSetError, EnvValidationError, ValidationError
+
+from tformance.settings_files import place_of
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+UNREADABLE_ADDRESS = "it is no address; write special characters of a password as %XX (@ is %40, / is %2F)"
+
+MISTAKES: dict[str, str] = {}
+"""The settings that this process goes on without, and what is wrong with each."""
+STAND_INS = {
+    "SECRET_KEY": secrets.token_hex(32),
+    "DATABASE_URL": "postgres://not-set.invalid/none",
+    "REDIS_URL": "redis://not-set.invalid/0",
+}
+"""What stands for a setting without a default that this process goes on without."""
 
 
 class SettingsError(ImproperlyConfigured):
-    """The environment does not describe a tformance that can run; the message says which variable and what to do."""
+    """The environment does not describe a tformance that can run; the message says which setting and what to do."""
+
+    def __init__(self, message: str, *, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+
+def refuse(name: str, words: str) -> SettingsError:
+    """Return the error about one setting: what is wrong with it, and the file that it comes from."""
+    place = place_of(name)
+    comes_from = f" It comes from {place}." if place else ""
+    return SettingsError(f"{name} {words}.{comes_from} docs/operations.md explains every setting.", name=name)
 
 
 @contextmanager
@@ -39,17 +65,23 @@ class Environment(Env):
     def __init__(self, remembered: dict[str, str]) -> None:
         super().__init__()
         self._remembered = remembered
+        self.known: set[str] = set()
 
     def _get_value(self, env_key: str, default: Any) -> Any:
+        self.known.add(env_key)
+        if env_key in MISTAKES:
+            return STAND_INS.get(env_key, default)
         # Compose files pass variables on as NAME=${NAME:-}: set, and empty.
         return os.environ.get(env_key) or self._remembered.get(env_key) or default
 
 
 def absolute_url(value: str) -> None:
-    """Refuse what is not http(s)://host."""
-    parts = urlsplit(value)
+    """Refuse what is not http(s)://host, and a user or password in it: the address is shown to people."""
+    parts = _split(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValidationError(f"{value!r} is not an address like https://tformance.example.com")
+        raise ValidationError("it is not an address like https://tformance.example.com")
+    if "@" in parts.netloc:
+        raise ValidationError("it holds a user or a password; leave them out")
 
 
 def github_url(value: str) -> None:
@@ -57,21 +89,33 @@ def github_url(value: str) -> None:
     absolute_url(value)
     parts = urlsplit(value)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-        raise ValidationError(f"{value!r} must use https (plain http is for loopback only)")
+        raise ValidationError("it must use https (plain http is for loopback only)")
 
 
-def network(value: str) -> None:
-    """Refuse what is neither an address nor a network."""
+def redis_url(value: str) -> None:
+    """Refuse what is not redis://, rediss:// or unix://."""
+    if _split(value).scheme not in {"redis", "rediss", "unix"}:
+        raise ValidationError("it is not an address like redis://:password@host:6379/0")
+
+
+def _split(value: str) -> SplitResult:
+    """Return the parts of an address; an error about one of them would quote it, and it may be a password."""
     try:
-        ipaddress.ip_network(value, strict=False)
+        parts = urlsplit(value)
+        _ = parts.port
     except ValueError as error:
-        raise ValidationError(f"{value!r} is neither an IP address nor a network like 10.0.0.0/8") from error
+        raise ValidationError(UNREADABLE_ADDRESS) from error
+    return parts
 
 
 def networks(values: list[str]) -> None:
-    """Refuse a list with something in it that is not a network."""
-    for value in values:
-        network(value)
+    """Refuse a list with something in it that is neither an address nor a network."""
+    for number, value in enumerate(values, start=1):
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError as error:
+            shown = repr(value) if re.fullmatch(r"[\w./-]+", value) else f"number {number} of them"
+            raise ValidationError(f"{shown} is neither an IP address nor a network like 10.0.0.0/8") from error
 
 
 def strong_key(value: str) -> None:
@@ -85,11 +129,12 @@ def strong_key(value: str) -> None:
 
 def postgres(env: Env) -> dict[str, Any]:
     """Django's settings for the database from DATABASE_URL, which names a PostgreSQL."""
-    parsed: dict[str, Any] = env.dj_db_url("DATABASE_URL")
+    address: str = env.str("DATABASE_URL", validate=_split)
+    parsed: dict[str, Any] = env.dj_db_url("DATABASE_URL") if urlsplit(address).scheme else {}
     if parsed.get("ENGINE") != "django.db.backends.postgresql":
-        raise SettingsError(
-            "DATABASE_URL names no PostgreSQL, and no other database will do. "
-            "Use postgres://user:password@host:5432/name."
+        raise refuse(
+            "DATABASE_URL",
+            "names no PostgreSQL, and no other database will do. Use postgres://user:password@host:5432/name",
         )
     return parsed
 
@@ -97,9 +142,10 @@ def postgres(env: Env) -> dict[str, Any]:
 def webhook_secrets(env: Env) -> list[str]:
     """The webhook secrets; SettingsError where they are given under the name that is easily mistaken for theirs."""
     if env.str("GITHUB_WEBHOOK_SECRET", ""):
-        raise SettingsError(
-            "GITHUB_WEBHOOK_SECRET is not read. The setting is GITHUB_WEBHOOK_SECRETS, in the plural: one secret, "
-            "or several separated by commas."
+        raise refuse(
+            "GITHUB_WEBHOOK_SECRET",
+            "is not read. The setting is GITHUB_WEBHOOK_SECRETS, in the plural: one secret, or several separated by "
+            "commas",
         )
     found: list[str] = env.list("GITHUB_WEBHOOK_SECRETS", [])
     return found
@@ -110,38 +156,49 @@ def private_key(env: Env) -> str:
     given: str = env.str("GITHUB_APP_PRIVATE_KEY", "")
     path: str = env.str("GITHUB_APP_PRIVATE_KEY_FILE", "")
     if given and path:
-        raise SettingsError("Set GITHUB_APP_PRIVATE_KEY or GITHUB_APP_PRIVATE_KEY_FILE, not both.")
+        raise refuse("GITHUB_APP_PRIVATE_KEY_FILE", "is set and GITHUB_APP_PRIVATE_KEY too: set one of them, not both")
     if not path:
         return given.replace("\\n", "\n")  # how a PEM survives in an env file
     try:
         return Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SettingsError(f"GITHUB_APP_PRIVATE_KEY_FILE: {path} cannot be read ({reason}).") from error
+        raise refuse("GITHUB_APP_PRIVATE_KEY_FILE", f"names {path}, which cannot be read ({reason})") from error
 
 
 def email(env: Env, *, default: str) -> dict[str, Any]:
     """Django's EMAIL_* settings from EMAIL_URL."""
     parsed: dict[str, Any] = env.dj_email_url("EMAIL_URL", default)
     if "EMAIL_BACKEND" not in parsed:
-        raise SettingsError("EMAIL_URL names no kind of server we know. Use submission://user:password@host:587.")
+        raise refuse(
+            "EMAIL_URL", "names no kind of server that tformance knows. Use submission://user:password@host:587"
+        )
     return parsed
 
 
 def explain(error: EnvError) -> SettingsError:
-    """The error in words for the person who starts us."""
-    words = (
-        str(error)
-        .removeprefix("Environment variable ")
-        .replace('"', "", 2)
-        .replace("['", "")
-        .replace("']", "")
-        .rstrip(".")
-    )
+    """Return the error in words for the person who starts us."""
+    named = re.search(r'"([A-Z_]+)"', str(error))
+    name = named[1] if named else "A setting"
     if isinstance(error, EnvNotSetError):
         return SettingsError(
-            f"{words.replace(' not set', ' is not set')}. On one machine `make run` makes and remembers it; "
-            "elsewhere set it in the environment. docs/operations.md explains every variable."
+            f"{name} is not set. On one machine `make run` makes and remembers it; "
+            "elsewhere set it in the environment. docs/operations.md explains every setting.",
+            name=name,
         )
-    problem = words.replace(" invalid: ", " is invalid: ")
-    return SettingsError(f"{problem}. docs/operations.md explains every variable.")
+    found = error.error_messages if isinstance(error, EnvValidationError) else []
+    words = "; ".join(str(message).rstrip(".") for message in found)
+    return refuse(name, f"is invalid: {words[:1].lower()}{words[1:]}")
+
+
+def go_on_without_mistaken_settings() -> None:
+    """Load the settings, and note in MISTAKES those that this process has to do without."""
+    while True:
+        try:
+            _ = settings.ROLE
+        except SettingsError as error:
+            if not error.name or error.name in MISTAKES:
+                raise
+            MISTAKES[error.name] = str(error)
+        else:
+            return

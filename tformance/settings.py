@@ -15,6 +15,7 @@ from tformance.api import settings as api_settings
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.remembered import remembered, var_folder
 from tformance.environment import (
+    MISTAKES,
     Environment,
     SettingsError,
     absolute_url,
@@ -24,6 +25,7 @@ from tformance.environment import (
     networks,
     postgres,
     private_key,
+    redis_url,
     strong_key,
     webhook_secrets,
 )
@@ -50,9 +52,7 @@ try:
     SECRET_KEY: str = env.str("SECRET_KEY", validate=strong_key)
     FERNET_KEYS: list[str] = env.list("FERNET_KEYS", [])
     DATABASE: dict[str, Any] = postgres(env)
-    REDIS_URL: str = env.str(
-        "REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://", error="is not a redis:// URL")
-    )
+    REDIS_URL: str = env.str("REDIS_URL", validate=redis_url)
     EMAIL: dict[str, Any] = email(env, default="console:" if DEBUG else "dummy:")
     ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
     TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=networks)
@@ -69,7 +69,10 @@ try:
     METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")
     BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=0))
 except EnvError as error:
-    raise explain(error) from error
+    raise explain(error) from None  # the cause quotes the value, and it may hold a password
+
+KNOWN_SETTINGS = frozenset(env.known)
+MISTAKEN_SETTINGS = dict(MISTAKES)  # which only doctor goes on without
 
 # The engines that came with the Python packages, for doctor to name.
 EMBEDDED_ENGINES = [

@@ -6,7 +6,9 @@ Whatever the files say becomes part of the environment of the process, so that a
 """
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from dotenv.parser import parse_stream
@@ -16,6 +18,14 @@ from tformance.embedded.remembered import CHECKOUT, var_folder
 
 FILE_IN_VAR = "settings.env"
 READABLE_BY_OTHERS = 0o044
+KNOWN_BESIDES = {  # beside what tformance/settings.py reads
+    *("TFORMANCE_VAR", "TFORMANCE_ENV_FILE", "PROMETHEUS_MULTIPROC_DIR", "WORKER_HEARTBEAT_FILE"),
+    *("POSTGRES_PASSWORD", "REDIS_PASSWORD", "COMPOSE_FILE"),  # docker compose reads the same .env
+}
+OF_OTHER_PROGRAMS = re.compile(
+    r"(PG|GRANIAN_|CELERY_|COMPOSE_|DOCKER_|PYTHON|MALLOC_|SSL_|REQUESTS_|CURL_|LC_)|(TZ|LANG|PATH|HOME|\w+_PROXY)$",
+    re.IGNORECASE,
+)
 
 
 def load_settings_files() -> None:
@@ -50,14 +60,25 @@ def names_in_settings_files() -> list[str]:
     return list(dict.fromkeys(name for path in _paths() for name in read_settings_file(path)))
 
 
-def files_that_others_can_read() -> list[Path]:
-    """Return the files whose permissions let other users of this machine read the secrets in them."""
-    return [path for path in _paths() if path.is_file() and path.stat().st_mode & READABLE_BY_OTHERS]
+def place_of(name: str) -> str:
+    """Return the file that a setting comes from, else "the environment"; "" where it is not set."""
+    value = os.environ.get(name)
+    if not value:
+        return ""
+    files = (str(path) for path in _paths() if read_settings_file(path).get(name) == value)
+    return next(files, "the environment")
 
 
-def words_on_permissions(path: Path) -> str:
-    """Return the warning about a file that other users can read."""
-    return f"Other users of this machine can read {path}, which may hold secrets. Run: chmod 600 {path}"
+def warnings_of_settings_files(known: Collection[str]) -> Iterator[str]:
+    """Yield what the owner of the files should know: who else can read them, and which names nothing reads."""
+    for path in _paths():
+        if path.is_file() and path.stat().st_mode & READABLE_BY_OTHERS:
+            yield f"Other users of this machine can read {path}, which may hold secrets. Run: chmod 600 {path}"
+        for name in read_settings_file(path):
+            if name not in {*known, *KNOWN_BESIDES} and not OF_OTHER_PROGRAMS.match(name):
+                near = get_close_matches(name.upper(), {*known, *KNOWN_BESIDES}, n=1)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                yield f"{path} sets {name}, which tformance does not know.{hint}"
 
 
 def _paths() -> Iterator[Path]:

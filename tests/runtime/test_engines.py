@@ -280,6 +280,28 @@ def test_data_of_a_shared_user_is_kept_and_given_to_one_of_their_own_even_while_
     assert nobody not in owners(fresh_engines)
 
 
+@needs_root
+def test_engines_of_a_shared_user_are_left_alone_while_somebody_uses_them(
+    fresh_engines: Engines, tmp_path: Path
+) -> None:
+    home = Home.ensure(fresh_engines.var)
+    replace(home, uid=pwd.getpwnam("nobody").pw_uid).remember()
+    fresh_engines.start()
+    forget_uid(fresh_engines.var)
+    before = {process.pid for process in living(fresh_engines)}
+    with (fresh_engines.var / "engines.lease").open("a"):  # as an earlier run has it open
+        answer = subprocess.run(
+            [sys.executable, "-m", "tformance.embedded", "start"],
+            env=os.environ | {"TFORMANCE_VAR": str(fresh_engines.var)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert answer.returncode == 1
+    assert f"are in use (by process {os.getpid()}). `make stop` ends whatever uses them" in answer.stderr
+    assert before <= {process.pid for process in living(fresh_engines)}
+
+
 def forget_uid(var: Path) -> None:
     """Leave engines.json as the version wrote it that ran the engines as `nobody`."""
     known = json.loads((var / "engines.json").read_text())

@@ -60,6 +60,16 @@ def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
 
 
 @needs_make
+def test_what_takes_long_is_not_silent(tmp_path: Path) -> None:
+    slow = tmp_path / "python3"
+    slow.write_text('#!/bin/sh\n[ "$1" = -m ] || exit 0\nsleep 3\nmkdir -p "$3/bin" && touch "$3/bin/python"\n')
+    slow.chmod(0o755)
+    answer = make(f"PYTHON={slow}", f"VENV={tmp_path}/venv", "TELL_S=1", f"{tmp_path}/venv/bin/python")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.splitlines()[1:3] == ["  (1 s so far)", "  (2 s so far)"]
+
+
+@needs_make
 def test_a_missing_python_is_named(tmp_path: Path) -> None:
     answer = make("PYTHON=python9", f"VENV={tmp_path}/venv", f"{tmp_path}/venv/bin/python")
     assert answer.returncode != 0

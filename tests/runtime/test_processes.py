@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -17,10 +18,12 @@ from tests.runtime.running import Checkout, Started
 from tests.runtime.test_engines import kill_engine
 from tformance.embedded.engines import Engines
 from tformance.embedded.home import Home, is_port_free
+from tformance.embedded.locks import try_exclusive
 from tformance.embedded.occupants import wait_until
 from tformance.processes.address import reserved_port
 from tformance.processes.marks import marked_in
 from tformance.processes.programs import beat, web, worker
+from tformance.processes.runs import LOCK_FILE
 from tformance.processes.supervision import MOST_ENDINGS, configuration
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]
@@ -122,6 +125,15 @@ def test_a_port_that_is_taken_ends_the_start_before_anything_runs(checkout: Chec
     home = Home.existing(checkout.var)
     assert home is not None
     assert not (home.root / "postgres").exists()
+
+
+def test_a_run_changes_nothing_while_another_one_starts(checkout: Checkout) -> None:
+    with ExitStack() as stack:
+        assert try_exclusive(checkout.var / LOCK_FILE, stack=stack)
+        answer = checkout.call("run")
+    assert answer.returncode == 1
+    assert "tformance is starting already" in answer.stderr
+    assert [path.name for path in checkout.var.iterdir()] == [LOCK_FILE]
 
 
 def test_a_status_that_nobody_reads_to_its_end_ends_without_a_word(checkout: Checkout) -> None:

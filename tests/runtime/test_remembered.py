@@ -1,11 +1,15 @@
 """What a checkout keeps between runs."""
 
 import json
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tformance.embedded.errors import EmbeddedError
+from tformance.embedded.home import Home
 from tformance.embedded.private_files import read_private_json
 from tformance.embedded.remembered import ensure_secrets, remembered
 
@@ -24,6 +28,26 @@ def test_a_secret_that_is_there_survives_those_that_are_added(tmp_path: Path) ->
     ensure_secrets(tmp_path)
     assert remembered(tmp_path)["SECRET_KEY"] == "kept"
     assert "FERNET_KEYS" in remembered(tmp_path)
+
+
+def test_several_who_make_them_at_once_agree(tmp_path: Path) -> None:
+    def make(folder: Path) -> dict[str, str]:
+        everybody_is_here.wait()
+        ensure_secrets(folder)
+        return remembered(folder)
+
+    everybody_is_here = threading.Barrier(8)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for number in range(10):
+            first, *others = pool.map(make, [tmp_path / str(number)] * 8)
+            assert all(other == first for other in others)
+
+
+def test_no_password_begins_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_bytes", lambda count: b"\xf8" * count)  # "-Pj4" as text for a URL
+    home = Home.ensure(tmp_path)
+    assert not home.postgres_password.startswith("-")
+    assert not home.redis_password.startswith("-")
 
 
 def test_nothing_is_remembered_where_nothing_ran(tmp_path: Path) -> None:

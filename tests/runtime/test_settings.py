@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,12 @@ def test_what_has_no_default_is_asked_for_by_name(load: Any, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("PORT", "eighty", "PORT is invalid: Not a valid integer"),
+        ("PORT", "eighty", "PORT is invalid: not a valid integer"),
         ("PORT", "70000", "PORT is invalid"),
         ("DEBUG", "perhaps", "DEBUG is invalid"),
         ("PUBLIC_URL", "tformance.example.com", "is not an address like https://"),
-        ("DATABASE_URL", "nonsense", "DATABASE_URL is invalid"),
-        ("REDIS_URL", "http://redis", "REDIS_URL is invalid: is not a redis:// URL"),
+        ("DATABASE_URL", "nonsense", "DATABASE_URL names no PostgreSQL"),
+        ("REDIS_URL", "http://redis", "REDIS_URL is invalid: it is not an address like redis://"),
         ("EMAIL_URL", "pigeon://loft", "EMAIL_URL names no kind of server"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,nginx", "'nginx' is neither an IP address nor a network"),
         ("GITHUB_API_URL", "http://github.example.com/api/v3", "must use https"),
@@ -67,6 +68,29 @@ def test_a_value_that_cannot_be_is_refused_with_its_name(load: Any, name: str, v
         load(**{name: value})
     assert words in str(refusal.value)
     assert name in str(refusal.value)
+
+
+ADDRESSES = ("PUBLIC_URL", "GITHUB_API_URL", "TRUSTED_PROXIES", "DATABASE_URL", "REDIS_URL", "EMAIL_URL")
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ftp://ana:hunter2@h.example.com/x",
+        "http://ana:hunter2@h.example.com/x",
+        "http://[ana:hunter2@h.example.com/x",
+        "postgres://ana:hunt/hunter2@h.example.com/x",
+        "ana:hunter2@h.example.com",
+    ],
+)
+def test_no_user_and_no_password_of_an_address_is_shown(load: Any, name: str, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        load(**{name: value})
+    shown = "".join(traceback.format_exception(refusal.value))
+    message = shown[shown.rindex(name) :]
+    assert not re.search("ana|hunt", message.replace("PUBLIC_URL is invalid", ""))
+    assert not re.search(r"[\[\]{}\"']", message), "it is said in words"
 
 
 def test_an_empty_variable_is_one_that_is_not_set(load: Any) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,12 +21,17 @@ COMPLETE = {
 }
 MISTAKES = [
     ("GITHUB_WEBHOOK_SECRET", "a-webhook-secret-0123456789", "GITHUB_WEBHOOK_SECRETS, in the plural"),
+    ("PUBLIC_URL", "ftp://ana:hunter2@h", "PUBLIC_URL is invalid: it is not an address like https://"),
     ("SECRET_KEY", "changeme", "SECRET_KEY is invalid: it is weak. Use 50 random characters or more"),
     ("DATABASE_URL", "mysql://root@127.0.0.1/tformance", "DATABASE_URL names no PostgreSQL"),
-    ("GITHUB_APP_PRIVATE_KEY_FILE", "/does/not/exist", "/does/not/exist cannot be read (No such file or directory)"),
+    (
+        "GITHUB_APP_PRIVATE_KEY_FILE",
+        "/does/not/exist",
+        "/does/not/exist, which cannot be read (No such file or directory)",
+    ),
 ]
 ENTRY_POINTS = {
-    "manage.py": ("manage.py", "doctor"),
+    "manage.py": ("manage.py", "check"),
     "make run": ("-m", "tformance.processes", "run"),
     "make celery-dev": ("-m", "tformance.processes", "dev"),
     "web alone": ("-m", "tformance.processes", "only", "web"),
@@ -132,8 +138,38 @@ def test_a_mistake_gets_one_clear_line(var: Path, entry: str, mistake: tuple[str
     (line,) = (answer.stdout + answer.stderr).strip().splitlines()
     assert line.startswith("error: ")
     assert words in line
+    assert f"It comes from {var / 'settings.env'}." in line
     assert "hunter2" not in line
     assert value not in line or name == "GITHUB_APP_PRIVATE_KEY_FILE"
+
+
+def test_a_mistake_of_the_environment_is_said_to_be_one(var: Path) -> None:
+    answer = run(("manage.py", "check"), var=var, **COMPLETE, PORT="eighty")
+    assert "PORT is invalid: not a valid integer. It comes from the environment." in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("GITHUB_APPID", " Did you mean GITHUB_APP_ID?"),
+        ("DATABASE_URI", " Did you mean DATABASE_URL?"),
+        ("BACKFIL_DAYS", " Did you mean BACKFILL_DAYS?"),
+        ("QUITE_SOMETHING_ELSE", ""),
+    ],
+)
+@pytest.mark.parametrize("entry", ["manage.py", "make run"])
+def test_a_name_that_nothing_reads_is_said_with_the_nearest_that_is_read(
+    var: Path, entry: str, name: str, hint: str
+) -> None:
+    file = var / "settings.env"
+    others = ("PGSSLROOTCERT=/x", "HTTPS_PROXY=http://proxy:1", "POSTGRES_PASSWORD=x")
+    file.write_text("\n".join([*(f"{key}={value}" for key, value in COMPLETE.items()), *others, f"{name}=1"]))
+    file.chmod(0o600)
+    commands = {"manage.py": ("manage.py", "check", "--tag", "security"), "make run": ENTRY_POINTS["make run"]}
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # for `make run` to end at once
+        said = run(commands[entry], var=var, PORT=str(taken.getsockname()[1])).stderr
+    lines = [line for line in said.splitlines() if "does not know" in line]
+    assert [line.partition(str(file))[2] for line in lines] == [f" sets {name}, which tformance does not know.{hint}"]
 
 
 def test_a_file_that_others_can_read_is_warned_of(var: Path) -> None:

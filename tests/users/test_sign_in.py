@@ -1,14 +1,18 @@
 """Signing in with a password: guessing ends, and nobody can lock anybody else out."""
 
+import json
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from allauth.urls import urlpatterns as pages_of_allauth
 from axes.models import AccessAttempt, AccessLog
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db import connections
 from django.db.models import F
 from django.test import Client
@@ -201,3 +205,16 @@ class TestForbidden:
     def test_of_a_form_that_does_not_come_from_here(self) -> None:
         answer = Client(enforce_csrf_checks=True).post("/accounts/login/", {"login": "ana", "password": RIGHT})
         assert "load the page again" in self.read(answer)
+
+
+def test_the_first_password_does_not_begin_with_a_dash(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(secrets, "token_bytes", lambda count: b"\xf8" * count)  # "-Pj4" as text for a URL
+    settings.TFORMANCE_VAR = tmp_path
+    CustomUser.objects.all().delete()
+    call_command("ensure_admin", verbosity=0)
+    password = json.loads((tmp_path / "admin.json").read_text())["password"]
+    assert password.isalnum()
+    assert len(password) == 16
+    assert CustomUser.objects.get().check_password(password)

@@ -88,7 +88,7 @@ def report(var: Path) -> int:
 def print_environment(var: Path) -> None:
     ensure_secrets(var)
     if Home.existing(var) is None:
-        Home.ensure(var)
+        Engines(var=var).settle()
     names = dict.fromkeys([*remembered(var), *names_in_settings_files()])
     known = remembered(var) | {name: os.environ[name] for name in names if os.environ.get(name)}
     for name, value in (known | {"TFORMANCE_VAR": str(var)}).items():

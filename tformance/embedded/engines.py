@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from tformance.embedded.binaries import locate
+from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import Home
 from tformance.embedded.locks import Lease, exclusive, holders
 from tformance.embedded.occupants import wait_until
@@ -51,9 +52,20 @@ class Engines:
 
     def _settled(self) -> Home:
         if (known := Home.existing(self.var)) is not None and known.shares_account:
-            for engine in self._engines():  # their data changes its owner
-                engine.stop()
+            self._stop_for_another_owner()
         return Home.ensure(self.var)
+
+    def _stop_for_another_owner(self) -> None:
+        """Stop them, because their data is about to change its owner; never under somebody who uses them."""
+        users = [process for process in self.borrowers() if self.running()]
+        if users:
+            numbers = ", ".join(str(process.pid) for process in users)
+            raise EmbeddedError(
+                f"The engines run as a user of an earlier version, and are in use (by process {numbers}). "
+                "`make stop` ends whatever uses them; then start again."
+            )
+        for engine in self._engines():
+            engine.stop()
 
     def stop(self) -> None:
         """Make sure that neither runs; harmless when neither does."""

@@ -72,9 +72,9 @@ class Home:
             folder="",
             sockets="",
             postgres_port=free_port(),
-            postgres_password=secrets.token_urlsafe(24),
+            postgres_password=secrets.token_hex(24),
             redis_port=free_port(),
-            redis_password=secrets.token_urlsafe(24),
+            redis_password=secrets.token_hex(24),
         )
 
     def _is_copied_to(self, var: Path) -> bool:

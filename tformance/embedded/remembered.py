@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from tformance.embedded.home import Home
+from tformance.embedded.locks import exclusive
 from tformance.embedded.private_files import read_private_json, write_private_json
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -19,16 +20,17 @@ def var_folder() -> Path:
 
 
 def ensure_secrets(var: Path) -> None:
-    """Make, once, the secrets that have no default anywhere."""
+    """Make, once, the secrets that have no default anywhere; of several who try at once, one makes them."""
     path = var / SECRETS_FILE
-    kept = read_private_json(path)
     made = {
-        "SECRET_KEY": secrets.token_urlsafe(48),
+        "SECRET_KEY": secrets.token_hex(32),
         "FERNET_KEYS": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "GITHUB_WEBHOOK_SECRETS": secrets.token_hex(32),
     }
-    if made.keys() - kept.keys():
-        write_private_json(path, made | kept)
+    with exclusive(var / "secrets.lock"):
+        kept = read_private_json(path)
+        if made.keys() - kept.keys():
+            write_private_json(path, made | kept)
 
 
 def remembered(var: Path) -> dict[str, str]:

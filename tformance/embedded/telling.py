@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ SAY_EVERY_S = 5
 POLL_S = 0.02
 
 _unfinished: list[str] = []  # the step whose line is still open
+_said_at = [0.0]  # when something was said last
 
 
 def say(text: str = "", *, error: bool = False) -> None:
@@ -24,6 +26,7 @@ def say(text: str = "", *, error: bool = False) -> None:
 
 def _write(stream: TextIO, text: str) -> None:
     """Write at once; go on in silence when the reader has gone, as in `make status | head`."""
+    _said_at[:] = [time.monotonic()]
     try:
         stream.write(text)
         stream.flush()
@@ -37,17 +40,38 @@ def fact(name: str, value: str) -> None:
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+def step(name: str, *, meanwhile: str = "") -> Iterator[None]:
+    """Say what is being done and how long it took, and every few seconds of silence what takes so long."""
     _write(sys.stdout, f"  {name} … ")
     _unfinished[:] = [name]
     begin = time.monotonic()
     try:
-        yield
+        with _no_long_silence(meanwhile or name):
+            yield
     except BaseException:
         _finish(name, "not done")
         raise
     _finish(name, f"{time.monotonic() - begin:.1f} s")
+
+
+@contextmanager
+def _no_long_silence(words: str) -> Iterator[None]:
+    """Say the words whenever nothing was said for a few seconds."""
+    begin, is_over = time.monotonic(), threading.Event()
+    _said_at[:] = [begin]
+
+    def speak() -> None:
+        while not is_over.wait(max(POLL_S, _said_at[0] + SAY_EVERY_S - time.monotonic())):
+            if time.monotonic() - _said_at[0] >= SAY_EVERY_S:
+                say(f"  {words} ({time.monotonic() - begin:.0f} s so far)")
+
+    speaker = threading.Thread(target=speak, daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        speaker.join()
 
 
 def _finish(name: str, outcome: str) -> None:

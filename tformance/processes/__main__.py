@@ -6,21 +6,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from tformance.embedded.engines import Engines, needs_postgres, needs_redis
 from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.remembered import CHECKOUT, ensure_secrets, var_folder
+from tformance.embedded.remembered import CHECKOUT, var_folder
 from tformance.embedded.telling import say
 from tformance.processes import programs
 from tformance.processes.programs import Program
-from tformance.processes.run import run_everything, run_some
+from tformance.processes.run import check_settings, run_everything, run_some
 from tformance.processes.status import report_everything
 from tformance.processes.stop import stop_everything
 from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
-from tformance.settings_files import files_that_others_can_read, load_settings_files, words_on_permissions
+from tformance.settings_files import load_settings_files
 
 QUEUES = {"live", "figures", "backfill", "maintenance"}
 ON_ONE_MACHINE = {
@@ -101,9 +99,6 @@ def main() -> int:
 
 
 def act(command: str, *, var: Path) -> int:
-    if command not in {"stop", "status"}:
-        make_what_settings_need(var)
-        check_settings()
     chosen: tuple[Program, ...]
     match command:
         case "run" | "demo":
@@ -119,20 +114,6 @@ def act(command: str, *, var: Path) -> int:
         case _:
             chosen = (*programs.workers(), programs.beat_of(var))
     return run_some(var, name=command, chosen=chosen)
-
-
-def make_what_settings_need(var: Path) -> None:
-    """Generate the secrets and choose where the engines listen, which no settings can do without."""
-    ensure_secrets(var)
-    if needs_postgres() or needs_redis():
-        Engines(var=var).settle()
-
-
-def check_settings() -> None:
-    """Load the settings before anything is started: SettingsError in words, instead of a traceback of each process."""
-    _ = settings.ROLE
-    for path in files_that_others_can_read():
-        say(f"warning: {words_on_permissions(path)}", error=True)
 
 
 def chosen_program(options: argparse.Namespace) -> Program:

@@ -8,15 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from django.conf import settings
+
 from tformance import __version__
 from tformance.embedded.engine_watch import EngineWatch
-from tformance.embedded.engines import Engines
+from tformance.embedded.engines import Engines, needs_postgres, needs_redis
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.locks import try_exclusive
 from tformance.embedded.logs import last_lines
 from tformance.embedded.occupants import wait_until
 from tformance.embedded.private_files import read_private_json, write_private_json
-from tformance.embedded.remembered import CHECKOUT
+from tformance.embedded.remembered import CHECKOUT, ensure_secrets
 from tformance.embedded.telling import fact, say, step
 from tformance.processes import programs
 from tformance.processes.address import reserved_port, wait_until_ready
@@ -25,6 +27,7 @@ from tformance.processes.marks import VARIABLE, clear, mark_of
 from tformance.processes.programs import STOP_SECONDS, Program
 from tformance.processes.runs import LOCK_FILE
 from tformance.processes.supervision import Supervision, supervised
+from tformance.settings_files import warnings_of_settings_files
 
 RUN_FILE = "run.json"
 LOOK_EVERY_S = 0.2
@@ -35,6 +38,8 @@ def run_everything(var: Path, *, with_demo: bool) -> int:
     with ExitStack() as stack:
         _be_the_only_one(var, stack=stack)
         with _announced_end(var):
+            _make_what_settings_need(var)
+            check_settings()
             say(f"tformance {__version__}")
             _clean_up(var)
             port = stack.enter_context(reserved_port(var))
@@ -48,10 +53,25 @@ def run_everything(var: Path, *, with_demo: bool) -> int:
 
 def run_some(var: Path, *, name: str, chosen: Sequence[Program]) -> int:
     """Run some programs in the foreground against the engines of this checkout."""
+    _make_what_settings_need(var)
+    check_settings()
     mark = mark_of(var, run=f"{name}-{os.getpid()}")
     engines = Engines(var=var)
     with engines.borrowed():
         return run_in_foreground(chosen, var=var, mark=mark, watch=EngineWatch(engines))
+
+
+def check_settings() -> None:
+    """Load the settings before anything is started: SettingsError in words, instead of a traceback of each process."""
+    for words in warnings_of_settings_files(settings.KNOWN_SETTINGS):
+        say(f"warning: {words}", error=True)
+
+
+def _make_what_settings_need(var: Path) -> None:
+    """Generate the secrets and choose where the engines listen, which no settings can do without."""
+    ensure_secrets(var)
+    if needs_postgres() or needs_redis():
+        Engines(var=var).settle()
 
 
 def _be_the_only_one(var: Path, *, stack: ExitStack) -> None:
@@ -98,10 +118,10 @@ def _clean_up(var: Path) -> None:
 def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
     (var / "log").mkdir(mode=0o700, exist_ok=True)
     engines = Engines(var=var)
-    with step("PostgreSQL and Redis"):
+    with step("PostgreSQL and Redis", meanwhile="a first start copies them and makes their data folders"):
         stack.enter_context(engines.borrowed())
     watch = EngineWatch(engines)
-    with step("database and static files"):
+    with step("database and static files", meanwhile="tables are made or changed, and files are gathered"):
         if code := _manage("prepare", "--verbosity", "0", var=var, watch=watch):
             raise EmbeddedError(f"`manage.py prepare` failed with exit code {code}; its message is above.")
     return watch

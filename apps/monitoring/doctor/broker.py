@@ -52,7 +52,7 @@ def examine_redis() -> Iterator[Check]:
             yield wrong(
                 "redis",
                 f"{settings_host()} does not answer: {words_of(error)}",
-                "Start it, or mend REDIS_URL. Deliveries are kept meanwhile, and processed afterwards.",
+                "`make run` starts the embedded one; else start yours, or correct REDIS_URL. Deliveries wait.",
             )
             raise Stopped("Redis does not answer.") from error
         yield judge_version(told)

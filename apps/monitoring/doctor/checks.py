@@ -32,7 +32,8 @@ class Stopped(Exception):  # noqa: N818  says what happened
 class Family:
     """Checks that are made one after the other, within so many seconds; not at all unless what it `needs` is there.
 
-    Where `asks_somebody`, silence means that whoever its first check is about is away.
+    Where `asks_somebody`, silence means that whoever its first check is about is away. Where a setting that
+    it `rests_on` is mistaken, only that is said.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Family:
     longest_s: float
     needs: tuple[str, ...] = ()
     asks_somebody: bool = False
+    rests_on: tuple[str, ...] = ()
 
 
 def well(name: str, found: str) -> Check:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import ERROR, CheckMessage, Tags, run_checks
+from django.core.checks import ERROR, CheckMessage, Error, Tags, run_checks
 from django.core.checks.security.base import check_secret_key
 
 from apps.monitoring.doctor.checks import Check, Verdict, unchecked, warning, well, wrong
@@ -26,12 +26,15 @@ ON_SERVERS = "Set it in the environment of every process, and restart them; docs
 def examine_configuration() -> Iterator[Check]:
     """Everything that can be said without asking anybody."""
     found = system_messages()
-    yield of_messages(
-        "secret key",
-        chosen(found, OF_SECRET_KEY),
-        good="Long and random.",
-        advice=f"50 random characters. {ON_SERVERS}",
-    )
+    if "SECRET_KEY" in settings.MISTAKEN_SETTINGS:
+        yield wrong("secret key", settings.MISTAKEN_SETTINGS["SECRET_KEY"], ON_SERVERS)
+    else:
+        yield of_messages(
+            "secret key",
+            chosen(found, OF_SECRET_KEY),
+            good="Long and random.",
+            advice=f"50 random characters. {ON_SERVERS}",
+        )
     keys = len(settings.FERNET_KEYS)
     yield of_messages(
         "encryption keys",
@@ -40,8 +43,12 @@ def examine_configuration() -> Iterator[Check]:
         advice=f"Keep them with your backups. {ON_SERVERS}",
     )
     others = [one for one in found if one.id not in OF_SECRET_KEY | OF_ENCRYPTION | OF_SECRETS]
-    yield of_messages("settings", others, good="Nothing contradicts itself.", advice=ON_SERVERS)
-    yield judge_address(settings.PUBLIC_URL, allowed_hosts=settings.ALLOWED_HOSTS, is_debug=settings.DEBUG)
+    mistaken = [Error(words) for words in settings.MISTAKEN_SETTINGS.values()]
+    yield of_messages("settings", [*mistaken, *others], good="Nothing contradicts itself.", advice=ON_SERVERS)
+    if "PUBLIC_URL" in settings.MISTAKEN_SETTINGS:
+        yield unchecked("public address", "It needs PUBLIC_URL: see settings, above.")
+    else:
+        yield judge_address(settings.PUBLIC_URL, allowed_hosts=settings.ALLOWED_HOSTS, is_debug=settings.DEBUG)
     yield judge_engines(settings.EMBEDDED_ENGINES)
     yield look_at_disk()
 

@@ -66,7 +66,7 @@ def examine_database() -> Iterator[Check]:
         with watchdog.limit(seconds=LONGEST_S):
             server = ask()
     except DatabaseError as error:
-        advice = "Start it, or correct DATABASE_URL; without it the receiver answers 503."
+        advice = "`make run` starts the embedded one; else start yours, or correct DATABASE_URL."
         yield wrong("database", words_of(error), advice + (f" {pooler.WHAT_TO_DO}" if pooler.is_refusal(error) else ""))
         raise Stopped("The database does not answer.") from error
     answered_at_s = time.time()

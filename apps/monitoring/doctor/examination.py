@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from redis import RedisError
 
@@ -15,6 +16,7 @@ from apps.monitoring.doctor.checks import Check, Family, Stopped, Verdict, unche
 
 LONGEST_S = 18.0
 """All of it; the interpreter's start comes on top."""
+CORRECT_IT = "Correct it, and restart every process."
 ABSENT = {Verdict.WRONG, Verdict.UNCHECKED}
 
 
@@ -43,6 +45,12 @@ def _examine(family: Family, *, known: dict[str, Check], left_s: float) -> list[
     absent = [name for name in family.needs if name not in known or known[name].verdict in ABSENT]
     if absent:
         return [unchecked(name, f"It needs {', '.join(absent)}: see above.") for name in family.names]
+    if mistakes := [settings.MISTAKEN_SETTINGS[one] for one in family.rests_on if one in settings.MISTAKEN_SETTINGS]:
+        first, *others = family.names
+        return [
+            wrong(first, mistakes[0], CORRECT_IT),
+            *(unchecked(name, f"It needs {first}: see above.") for name in others),
+        ]
     if left_s <= 0:
         return [unchecked(name, "There was no time left for it.") for name in family.names]
     found = _within(min(family.longest_s, left_s), family)

@@ -6,6 +6,7 @@ from apps.integrations.github.access import GitHubAccess
 from apps.monitoring.doctor import app, broker, configuration, database, installations, standing
 from apps.monitoring.doctor.checks import Family
 
+OF_GITHUB = ("GITHUB_API_URL", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY_FILE")
 TABLES = ("database", "migrations")
 
 
@@ -24,8 +25,16 @@ def of_this_instance() -> tuple[Family, ...]:
             examine=database.examine_database,
             longest_s=5.0,
             asks_somebody=True,
+            rests_on=("DATABASE_URL",),
         ),
-        Family(title="redis", names=broker.NAMES, examine=broker.examine_redis, longest_s=3.0, asks_somebody=True),
+        Family(
+            title="redis",
+            names=broker.NAMES,
+            examine=broker.examine_redis,
+            longest_s=3.0,
+            asks_somebody=True,
+            rests_on=("REDIS_URL",),
+        ),
         Family(
             title="workers and beat",
             names=broker.NAMES_OF_PRESENCE,
@@ -46,6 +55,7 @@ def of_github(access: GitHubAccess) -> tuple[Family, ...]:
             examine=partial(app.examine_app, access),
             longest_s=8.0,
             asks_somebody=True,
+            rests_on=OF_GITHUB,
         ),
         Family(
             title="installations",

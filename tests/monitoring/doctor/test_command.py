@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.conf import settings as known
@@ -83,4 +84,38 @@ def test_with_everything_silent_it_ends_and_in_words(silence: int) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert (told["database"]["verdict"], told["redis"]["verdict"]) == ("wrong", "wrong")
     assert len(told) == EVERY_CHECK
+    assert "hunter2" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named", "others"),
+    [
+        ("PORT", "eighty", "settings", ("database", "redis", "migrations")),
+        ("PUBLIC_URL", "tf.example.com", "settings", ("database", "redis")),
+        ("SECRET_KEY", "weak", "secret key", ("database", "redis")),
+        ("DATABASE_URL", "mysql://ana:hunter2hunter2@h/x", "database", ("redis",)),
+        ("REDIS_URL", "http://ana:hunter2hunter2@h", "redis", ("database", "migrations")),
+        ("GITHUB_API_URL", "github", "github credentials", ("database", "redis")),
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_a_mistaken_setting_is_named_and_the_others_are_looked_at(
+    name: str, value: str, named: str, others: tuple[str, ...]
+) -> None:
+    parts = known.DATABASES["default"]
+    address = f"postgres://{parts['USER']}:{parts['PASSWORD']}@{quote(parts['HOST'], safe='')}:{parts['PORT']}"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"{address}/{parts['NAME']}",
+        "REDIS_URL": known.REDIS_URL,
+        "DJANGO_SETTINGS_MODULE": "tformance.settings",
+        name: value,
+    }
+    command = [sys.executable, str(CHECKOUT / "manage.py"), "doctor", "--json"]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    told = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, done.stderr, len(told)) == (1, "", EVERY_CHECK)
+    assert told["settings"]["found"].startswith(name)
+    assert (told[named]["verdict"], told[named]["found"][: len(name)]) == ("wrong", name)
+    assert {told[other]["verdict"] for other in others} <= {"ok", "warning"}
     assert "hunter2" not in done.stdout

@@ -25,6 +25,7 @@ from apps.webhooks.models import Delivery
 
 ACCEPTED = 202
 LOOK_EVERY_S = 0.2
+SAY_EVERY_S = 5
 WINDOW = "30d"  # what the front page shows first
 ACCOUNTS = [company.account.id for company in COMPANIES]
 
@@ -46,6 +47,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["anyway"]:
             refuse_real_data()
+        self.stdout.write("  story      eight weeks of two teams; posted as GitHub posts, signed")
         story = tell_demo(start=story_start())
         with Progress(
             TextColumn("  {task.description:<24}"),
@@ -73,12 +75,15 @@ class Command(BaseCommand):
 
     def _wait(self, total: int, *, patience_s: float, progress: Progress) -> None:
         """Until every delivery of the story has its end and no figure is stale."""
-        began = time.monotonic()
+        began = said_at = time.monotonic()
         task = progress.add_task("processing", total=total)
         while True:
             states = count_states()
             unfinished = sum(states.get(state, 0) for state in Delivery.UNFINISHED)
             progress.update(task, completed=total - unfinished)
+            if progress.disable and time.monotonic() - said_at > SAY_EVERY_S:
+                said_at = time.monotonic()
+                self.stdout.write(f"  processed  {total - unfinished} of {total}")
             if not unfinished and not Change.objects.exists():
                 break
             if time.monotonic() - began > patience_s:

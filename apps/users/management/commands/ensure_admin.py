@@ -2,11 +2,11 @@
 
 import json
 import os
-import secrets
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.utils.crypto import get_random_string
 
 from apps.users.models import CustomUser
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
             if options["verbosity"]:
                 self.stdout.write("There are users already.")
             return
-        username, password = "admin", secrets.token_urlsafe(12)
+        username, password = "admin", get_random_string(16)
         self._keep(username=username, password=password)
         CustomUser.objects.create_superuser(username=username, password=password)
         if options["verbosity"]:
