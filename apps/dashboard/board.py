@@ -166,7 +166,7 @@ def doubts_about(complete: Mapping[str, Completeness], *, query: FigureQuery) ->
 def doubt_about(told: Completeness, *, names: Mapping[int, str], is_told: bool) -> str:
     """In few words; whether it is complete at all is left out where the board told."""
     if told.complete_until is None:
-        return "" if is_told else "Not provable: not everything was read."
+        return "" if is_told else "Not complete: not everything was read."
     if len(told.gaps) > 1:
         return f"Something may be missing: {len(told.gaps)} gaps."
     if told.gaps:

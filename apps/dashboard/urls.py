@@ -6,6 +6,7 @@ from apps.dashboard import backfills, notes, views
 
 urlpatterns = [
     path("", views.front, name="front"),
+    path("teams/<slug:slug>/", views.team, name="team"),
     path("teams/<slug:slug>/figures/<slug:key>/", views.entities, name="entities"),
     path("backfills/", backfills.backfills, name="backfills"),
     path("backfills/change/", backfills.change, name="change-backfills"),

@@ -5,8 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
@@ -31,7 +32,7 @@ WINDOWS = ("7d", "30d", "90d")
 @login_required
 def front(request: HttpRequest) -> HttpResponse:
     """Every team the person may see, with its figures in the window of the address."""
-    visible = Team.objects.visible_to(request.user).order_by("name", "pk")
+    visible = _visible_teams(request)
     teams: Any = visible
     if "repository" in request.GET:  # where no team tracks any of them, the first one says so
         teams = [team for team in visible if narrowed(request.GET, team=team)] or visible
@@ -42,6 +43,21 @@ def front(request: HttpRequest) -> HttpResponse:
         return cannot_read(request, error)
     context = {"boards": boards, "page": page, **chosen(request), **set_up()}
     return render(request, "dashboard/front.html", context)
+
+
+@require_safe
+@login_required
+def team(request: HttpRequest, slug: str) -> HttpResponse:
+    """Redirect to the team on the front page."""
+    for number, (other, pk) in enumerate(_visible_teams(request).values_list("slug", "pk")):
+        if other == slug:
+            return redirect(f"{reverse('front')}?page={number // TEAMS_PER_PAGE + 1}#team-{pk}")
+    raise Http404(f"There is no team {slug!r}.")
+
+
+def _visible_teams(request: HttpRequest) -> QuerySet[Team]:
+    """Return the teams in the order of the front page."""
+    return Team.objects.visible_to(request.user).order_by("name", "pk")
 
 
 @require_safe

@@ -86,7 +86,7 @@ def test_repositories_and_teams_tell_it_of_every_stream(covered: Cast, address: 
     Coverage.objects.filter(stream="releases").delete()
     told = asked(covered, address)
     assert (told["complete_until"], told["gaps"]) == (None, [])
-    assert told["completeness"].startswith("Not provable without the App's key: set GITHUB_APP_ID")
+    assert told["completeness"].startswith("Cannot be checked without the App's private key: set GITHUB_APP_ID")
 
 
 def test_a_repository_that_was_deleted_says_so(covered: Cast) -> None:

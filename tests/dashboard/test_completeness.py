@@ -52,7 +52,7 @@ def test_what_is_old_stands_out_and_says_why(installed: Cast) -> None:
 def test_what_is_not_provable_says_what_to_set(installed: Cast) -> None:
     page = read(signed_in(installed.viewer), "/")
     assert "not provably complete" in page
-    assert "Not provable without the App&#x27;s key: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY" in page
+    assert "Cannot be checked without the App&#x27;s private key: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY" in page
     assert 'class="doubt"' not in page
 
 
@@ -86,7 +86,7 @@ def test_figures_that_are_not_provable_are_told_from_those_that_are(installed: C
     covered(days_ago=0.1, but_for="deployments")
     page = read(signed_in(installed.viewer), "/?from=2026-03-02&to=2026-03-09")
     assert "complete in part" in page
-    assert page.count("Not provable: not everything was read.") == 2
+    assert page.count("Not complete: not everything was read.") == 2
 
 
 def test_a_repository_that_was_lost_is_named(installed: Cast) -> None:

@@ -9,6 +9,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from apps.activity.models import Installation, PullRequest
+from apps.dashboard.views import TEAMS_PER_PAGE
 from apps.metrics.figures import FIGURES
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
@@ -35,6 +36,18 @@ def read(client: Client, address: str, *, status: int = 200) -> str:
 def test_who_has_not_signed_in_is_asked_to(cast: Cast, address: str) -> None:
     answer = Client().get(address)
     assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={address}")
+
+
+def test_the_address_of_a_team_leads_to_it_on_the_front_page(cast: Cast) -> None:
+    for number in range(TEAMS_PER_PAGE):
+        Team.objects.create(name=f"A{number}", slug=f"a{number}")
+    answer = signed_in(cast.operator).get("/teams/acme/")
+    page = read(signed_in(cast.operator), answer["Location"])
+    anchor = f"team-{cast.teams['acme'].pk}"
+    assert answer["Location"] == f"/?page=2#{anchor}"
+    assert f'id="{anchor}"' in page
+    assert signed_in(cast.viewer).get("/teams/acme/")["Location"] == f"/?page=1#{anchor}"
+    assert signed_in(cast.stranger).get("/teams/acme/").status_code == 404
 
 
 def test_a_window_of_more_than_a_year_names_both(week: Cast) -> None:

@@ -31,10 +31,17 @@ def account_team(teams: dict[str, Team]) -> Team:
     return teams["acme"]
 
 
+def test_without_a_team_it_says_which_there_are(teams: dict[str, Team]) -> None:
+    slugs = ", ".join(sorted(team.slug for team in teams.values()))
+    with pytest.raises(CommandError, match=f"^Which team. There are {slugs}[.]$") as refusal:
+        figures()
+    assert refusal.value.returncode == 2
+
+
 def test_a_table_for_people(account_team: Team) -> None:
     lines = figures(account_team.slug, *WEEK).splitlines()
     assert lines[0] == "acme: 2026-03-02 up to 2026-03-09, UTC"
-    assert lines[1].startswith("Not provable without the App's key: set GITHUB_APP_ID")
+    assert lines[1].startswith("Cannot be checked without the App's private key: set GITHUB_APP_ID")
     assert len(lines) == 3 + len(FIGURES)
     [cycle_time] = [line for line in lines if line.startswith("Cycle time")]
     assert " ".join(cycle_time.split()) == "Cycle time 7 h 00 m 5 11 h 03 m 20 h 00 m 23 h 36 m"

@@ -44,6 +44,7 @@ def test_an_unknown_option_of_any_command_is_a_mistake_of_usage(name: str) -> No
         "backfill nonsense",
         "backfill --list --team nobody",
         "backfill --all --streams nonsense",
+        "figures",
         "figures nobody",
         "rebuild_figures --team nobody",
         "rebuild_figures --repository acme/nothing",

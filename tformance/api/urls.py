@@ -2,14 +2,28 @@
 
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.routers import APIRootView
 
 from tformance.api.nowhere import NothingThere
+
+LISTS = {  # an address each, for whoever asks for /api/v1/ itself
+    "teams": "team-list",
+    "repositories": "repository-list",
+    "pull_requests": "pull-request-list",
+    "deliveries": "delivery-list",
+    "backfills": "backfill-list",
+    "syncs": "sync-list",
+    "drift": "drift-list",
+    "schema": "api-schema",
+    "description": "api-description",
+}
 
 urlpatterns = [
     path("", include("apps.teams.api.urls")),
     path("", include("apps.metrics.api.urls")),
     path("", include("apps.webhooks.api.urls")),
     path("", include("apps.integrations.api.urls")),
+    path("", APIRootView.as_view(api_root_dict=LISTS)),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     re_path("", NothingThere.as_view()),
 ]

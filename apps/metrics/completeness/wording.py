@@ -11,7 +11,7 @@ SHOWN = 3
 """Of many repositories, so many are named."""
 
 WITHOUT_KEY = (
-    "Not provable without the App's key: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, "
+    "Cannot be checked without the App's private key: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, "
     "or run `manage.py store_private_key`."
 )
 
@@ -94,4 +94,4 @@ def _not_provable(told: Completeness, *, report: Report) -> str:
         return WITHOUT_KEY
     what = streams_in_words(told.unread)
     where = repositories_in_words(told.unread_repository_ids, names=report.names)
-    return f"Not provable yet: the history of {where} was not read to its end ({what}); backfills say how far it is."
+    return f"Not complete yet: the history of {where} was not read to its end ({what}); backfills say how far it is."

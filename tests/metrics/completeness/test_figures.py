@@ -92,11 +92,11 @@ def test_what_is_fresh_reads_differently_from_what_is_old(team: Team) -> None:
 
 
 def test_without_the_apps_key_it_says_what_to_set(team: Team) -> None:
-    assert words(asked(team)).startswith("Not provable without the App's key: set GITHUB_APP_ID")
+    assert words(asked(team)).startswith("Cannot be checked without the App's private key: set GITHUB_APP_ID")
     with told_from_above.scoped_registration():
         told_from_above.can_read_history(lambda: True)
         assert words(asked(team)).startswith(
-            "Not provable yet: the history of acme/102, acme/api was not read to its end"
+            "Not complete yet: the history of acme/102, acme/api was not read to its end"
         )
     assert words(asked(team_of(slug="empty"))).startswith("Nothing to be complete")
 

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = "Show a team's figures in a window of whole days in the team's time zone."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("team", help="slug or id")
+        parser.add_argument("team", nargs="?", help="slug or id")
         parser.add_argument("--window", default="30d", help="the last days, today included: 7d, 30d (default), 90d, …")
         parser.add_argument("--from", dest="start", type=day, help="the first day, like 2026-03-02; needs --to")
         parser.add_argument("--to", dest="end", type=day, help="the first day that no longer counts; needs --from")
@@ -65,16 +65,22 @@ def columns(reading: FigureReading) -> list[str]:
     return [values[0], unit_beside(reading.unit, value=reading.value), str(reading.n), *values[1:]]
 
 
-def find_team(name: str) -> Team:
+def find_team(name: str | None) -> Team:
     """The team of that slug or id."""
+    if name is None:
+        raise CommandError(f"Which team? {known_teams()}", returncode=2)
     found = Team.objects.filter(slug=name).first()
     if found is None and name.isdecimal():
         found = Team.objects.filter(pk=int(name)).first()
     if found is None:
-        slugs = ", ".join(Team.objects.order_by("slug").values_list("slug", flat=True))
-        known = f"there are {slugs}" if slugs else "there are none yet: one is made when the App is installed"
-        raise CommandError(f"There is no team {name!r}; {known}.", returncode=2)
+        raise CommandError(f"There is no team {name!r}. {known_teams()}", returncode=2)
     return found
+
+
+def known_teams() -> str:
+    """Return a sentence that names every team."""
+    slugs = ", ".join(Team.objects.order_by("slug").values_list("slug", flat=True))
+    return f"There are {slugs}." if slugs else "There are none yet: one is made when the App is installed."
 
 
 def chosen_window(team: Team, options: dict[str, Any]) -> Window:
