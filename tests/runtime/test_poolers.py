@@ -170,7 +170,7 @@ def test_in_session_mode_every_post_is_kept_or_it_says_that_it_is_not_ready(site
     url = site.pooler(**IGNORING, default_pool_size=pool_size)
     with web(site, url) as port:
         statuses = post_at_once(site, port, count=200)
-        ready = ask_readiness(port)
+        ready, _ = ask_readiness(port)
     with psycopg.connect(site.url_at(site.postgres_port)) as connection:
         found = connection.execute(STORED).fetchone()
     assert found is not None
@@ -194,7 +194,7 @@ def web(site: Site, url: str) -> Iterator[int]:
     command = (*ENTRIES["web"], "--port", str(port))
     process = subprocess.Popen([sys.executable, *command], cwd=PROJECT, env=site.environment(url))
     try:
-        assert wait_until(lambda: process.poll() is not None or ask_readiness(port) == 200, seconds=SECONDS)
+        assert wait_until(lambda: process.poll() is not None or ask_readiness(port)[0] == 200, seconds=SECONDS)
         assert process.poll() is None
         yield port
     finally:

@@ -33,6 +33,6 @@ def postgres_read_only(bench: Bench) -> None:
     for is_read_only, status in ((True, 503), (False, 200)):
         bench.rig.engines.be_read_only(is_read_only=is_read_only)
         started = time.monotonic()
-        assert wait_until(lambda: ask_readiness(bench.rig.port) == status, seconds=LONGEST_S)  # noqa: B023  at once
+        assert wait_until(lambda: ask_readiness(bench.rig.port)[0] == status, seconds=LONGEST_S)  # noqa: B023  at once
         words = "takes no writes: /readyz is" if is_read_only else "takes writes again: /readyz is"
         bench.note(f"PostgreSQL {words} {status}", time.monotonic() - started, limit_s=5)
