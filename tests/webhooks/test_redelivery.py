@@ -95,6 +95,18 @@ def test_the_same_document_in_other_bytes_is_no_conflict(github: GitHub, again: 
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("first", "again", "is_conflict"),
+    [("1", "1.0", False), ("[100]", "[1e2]", False), ("0", "-0.0", False), ("1", "true", True), ("1", "1.5", True)],
+)
+def test_numbers_are_compared_by_value(github: GitHub, first: str, again: str, is_conflict: bool) -> None:
+    for number in (first, again):
+        github.post(f'{{"action": "happened", "b": {number}}}'.encode(), guid=GUID)
+    assert conflicts.compare_other_bodies() == 1
+    assert only().is_conflict is is_conflict
+
+
+@pytest.mark.django_db
 def test_garbage_under_a_known_key_is_a_conflict_and_202(github: GitHub) -> None:
     github.deliver(guid=GUID)
     assert github.post(b"[" * 100_000, guid=GUID).status_code == 202
@@ -142,8 +154,8 @@ def test_other_bytes_that_came_twice_are_compared_once(github: GitHub) -> None:
 
 
 @pytest.mark.django_db
-def test_a_comparison_that_never_ends_is_given_up_as_a_conflict(
-    github: GitHub, monkeypatch: pytest.MonkeyPatch
+def test_a_comparison_that_never_ends_is_given_up_and_no_conflict(
+    github: GitHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     github.deliver({"action": "happened", "b": 2}, guid=GUID)
     github.post(b'{ "b": 2, "action": "happened" }', guid=GUID)
@@ -155,7 +167,9 @@ def test_a_comparison_that_never_ends_is_given_up_as_a_conflict(
             assert conflicts.compare_other_bodies() == 0, "it is not due again yet"
             OtherBody.objects.update(not_before="2020-01-01T00:00:00Z")
     assert conflicts.compare_other_bodies() == 1
-    assert only().is_conflict
+    assert "conflict_not_checked" in caplog.messages
+    assert not OtherBody.objects.exists()
+    assert not only().is_conflict
 
 
 @pytest.mark.django_db
