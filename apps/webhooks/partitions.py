@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import errors as postgres
 from psycopg import sql
@@ -44,7 +44,7 @@ def create_days(*, today: date) -> list[date]:
     A day whose bodies already lie in `_default` gets no partition: those bodies expire one by one.
     """
     wanted = {today + ahead * ONE_DAY for ahead in range(DAYS_AHEAD + 1)} - set(find_days())
-    return [day for day in sorted(wanted) if _with_short_wait(partial(_create, day=day))]
+    return [day for day in sorted(wanted) if _create_day(day)]
 
 
 def drop_day(day: date, *, save_needed: Callable[[CursorWrapper], bool]) -> bool:
@@ -61,6 +61,13 @@ def drop_day(day: date, *, save_needed: Callable[[CursorWrapper], bool]) -> bool
         return True
 
     return _with_short_wait(drop)
+
+
+def _create_day(day: date) -> bool:
+    try:
+        return _with_short_wait(partial(_create, day=day))
+    except IntegrityError:  # a body of that day came into `_default` after _create had looked there
+        return False
 
 
 def _create(cursor: CursorWrapper, *, day: date) -> bool:

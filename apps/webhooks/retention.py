@@ -9,6 +9,7 @@ committed before, so that its body is moved, or waits, and then sees that the bo
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -23,22 +24,21 @@ from apps.webhooks import partitions
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+MOST_FOUND = 100 * BATCH
 MOST_BYTES = 32 * 1024 * 1024
 LONGEST_RUN_S = 30.0  # the next run goes on
 
 # An index has exactly the deliveries without effect (delivery_without_effect): how many took effect does not matter.
-_SAVE_NEEDED = """
+# After a long outage they are many, so one search finds as many as fill a hundred batches.
+_FIND_NEEDED = """
 WITH without_effect AS MATERIALIZED (
     SELECT id, size FROM webhooks_delivery
     WHERE NOT state IN ('processed', 'ignored') AND received_at >= %(from)s AND received_at < %(to)s
-), needed AS (
-    SELECT id, row_number() OVER by_id AS place, sum(size) OVER by_id AS bytes
-    FROM without_effect JOIN webhooks_deliverybody ON delivery_id = id AND day = %(day)s
-    WINDOW by_id AS (ORDER BY id)
 )
-UPDATE webhooks_deliverybody SET day = '9999-12-31' FROM needed
-WHERE day = %(day)s AND delivery_id = id AND place <= %(batch)s AND (place = 1 OR bytes <= %(bytes)s)
+SELECT id, size FROM without_effect JOIN webhooks_deliverybody ON delivery_id = id AND day = %(day)s
+ORDER BY id LIMIT %(most)s
 """
+_SAVE = "UPDATE webhooks_deliverybody SET day = '9999-12-31' WHERE day = %s AND delivery_id = ANY(%s::bigint[])"
 
 # A run reads these tables once, in slices that begin where the last one ended: rows that are deleted, or that stay,
 # are not read again. A replay that was first is skipped; one that comes later waits, and finds no body.
@@ -115,26 +115,42 @@ def _expire_day(day: date, expired: Expired, *, ends_s: float) -> bool:
     """Move aside what somebody may need of a day, and drop the rest; False if it is for the next run to finish."""
 
     def save_the_rest(cursor: CursorWrapper) -> bool:
-        expired.saved += _save_needed(cursor, day)
-        return _save_needed(cursor, day) == 0
+        batches = list(_find_needed(cursor, day))
+        for batch in batches[:1]:
+            expired.saved += _save(cursor, day, batch)
+        return len(batches) <= 1
 
-    while time.monotonic() < ends_s:
-        with connection.cursor() as cursor:
-            saved = _save_needed(cursor, day)
-        expired.saved += saved
-        if saved:
-            continue
-        if not partitions.drop_day(day, save_needed=save_the_rest):
-            return False
-        expired.days.append(day)
-        return True
-    return False
+    with connection.cursor() as cursor:
+        while batches := list(_find_needed(cursor, day)):
+            for batch in batches:
+                if time.monotonic() >= ends_s:
+                    return False
+                expired.saved += _save(cursor, day, batch)
+    if time.monotonic() >= ends_s or not partitions.drop_day(day, save_needed=save_the_rest):
+        return False
+    expired.days.append(day)
+    return True
 
 
-def _save_needed(cursor: CursorWrapper, day: date) -> int:
-    """Move one batch of a day's bodies to those that are kept; how many."""
-    limits = {"batch": BATCH, "bytes": MOST_BYTES}
-    cursor.execute(_SAVE_NEEDED, {"day": day, "from": _end_of(day) - partitions.ONE_DAY, "to": _end_of(day), **limits})
+def _find_needed(cursor: CursorWrapper, day: date) -> Iterator[list[int]]:
+    """Yield batches of the deliveries of a day whose bodies somebody may need, as far as one search finds them."""
+    limits = {"from": _end_of(day) - partitions.ONE_DAY, "to": _end_of(day), "most": MOST_FOUND}
+    cursor.execute(_FIND_NEEDED, {"day": day, **limits})
+    batch: list[int] = []
+    bytes_of_batch = 0
+    for delivery_id, size in cursor.fetchall():
+        if batch and (len(batch) == BATCH or bytes_of_batch + size > MOST_BYTES):
+            yield batch
+            batch, bytes_of_batch = [], 0
+        batch.append(delivery_id)
+        bytes_of_batch += size
+    if batch:
+        yield batch
+
+
+def _save(cursor: CursorWrapper, day: date, ids: Sequence[int]) -> int:
+    """Move bodies of a day to those that are kept; how many were still there."""
+    cursor.execute(_SAVE, [day, list(ids)])
     return int(cursor.rowcount)
 
 

@@ -127,9 +127,16 @@ IN_THE_LETTERBOX = (
     mutation(
         "bodies of what may still be needed outlive their day",
         "apps/webhooks/retention.py",
-        "SET day = '9999-12-31' FROM needed\nWHERE ",
-        "SET day = '9999-12-31' FROM needed\nWHERE false AND ",
+        "SET day = '9999-12-31' WHERE ",
+        "SET day = '9999-12-31' WHERE false AND ",
         test=f"{RETENTION}::test_a_day_is_dropped_and_what_somebody_may_need_of_it_stays",
+    ),
+    mutation(
+        "retention searches once for many batches",
+        "apps/webhooks/retention.py",
+        "MOST_FOUND = 100 * BATCH\n",
+        "MOST_FOUND = 3\n",
+        test=f"{RETENTION}::test_a_long_outage_is_searched_once_for_many_batches",
     ),
     mutation(
         "no delivery waits behind retention",

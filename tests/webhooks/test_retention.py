@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.monitoring.status import retention_problems
@@ -103,6 +104,17 @@ def test_more_than_one_batch_outlives_its_day() -> None:
     assert DeliveryBody.objects.filter(day=KEPT_DAY).count() == BATCH + 7
 
 
+@pytest.mark.usefixtures("old_partition")
+def test_a_long_outage_is_searched_once_for_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each search reads all that is without effect, so one a batch would be quadratic in it."""
+    monkeypatch.setattr(retention, "BATCH", 3)
+    keep_old("received", count=100)
+    with CaptureQueriesContext(connection) as statements:
+        assert prune_bodies().saved == 100
+    searches = [each for each in statements if "without_effect AS" in each["sql"] and "'2020-01-01'" in each["sql"]]
+    assert len(searches) == 3, "to find them, to find no more, and under the lock"
+
+
 def test_more_than_one_batch_expires_row_by_row_beside_what_stays() -> None:
     keep_old("dead", count=BATCH + 7)
     keep_old(count=2 * BATCH + 7)
@@ -132,6 +144,30 @@ def test_a_delivery_is_stored_and_processed_though_its_day_has_no_partition(
     assert today() not in find_days(), "its body already lies elsewhere"
     drain()
     assert (only().state, len(made_up_event.seen)) == ("processed", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_body_that_comes_while_its_day_is_made_stops_no_run(github: GitHub, settings: Any) -> None:
+    """It lies in the default partition by then, so its day gets no partition; the other days do."""
+    settings.BODY_RETENTION_DAYS = 0
+    days = {today(), today() + timedelta(days=DAYS_AHEAD)}
+    with connection.cursor() as cursor:
+        for day in days:
+            cursor.execute(f"DROP TABLE webhooks_deliverybody_{day:%Y%m%d}")
+    answers: list[int] = []
+
+    def deliver_meanwhile(execute: Any, sql: Any, parameters: Any, many: bool, context: Any) -> Any:
+        if "CREATE TABLE" in str(sql) and not answers:
+            answers.append(meanwhile(lambda: github.deliver().status_code))
+        return execute(sql, parameters, many, context)
+
+    with connection.execute_wrapper(deliver_meanwhile):
+        prune_bodies()
+    assert answers == [202]
+    assert days & set(find_days()) == {today() + timedelta(days=DAYS_AHEAD)}
+    DeliveryBody.objects.all().delete()
+    prune_bodies()
+    assert today() in find_days()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -174,7 +210,7 @@ def test_retention_and_readers_go_by_index_and_open_no_other_day() -> None:
         cursor.execute("ANALYZE webhooks_delivery, webhooks_deliverybody")
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)):
-        retention._save_needed(connection.cursor(), OLD_DAY)
+        assert len(list(retention._find_needed(connection.cursor(), OLD_DAY))) == 1
         assert DeliveryBody.objects.of(Delivery.objects.filter(state="dead")).count() == 1
     saving, *_, reading = plans
     assert "delivery_without_effect" in saving
