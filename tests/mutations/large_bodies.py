@@ -8,9 +8,16 @@ IN_LARGE_BODIES = (
     mutation(
         "large bodies share a budget",
         "apps/webhooks/door/body_budget.py",
-        "            if self._free < size and not self._wait_for(size):\n",
+        "            if (self._waiting or self._free < size) and not self._wait_for(size):\n",
         "            if size < 0:\n",
         test=f"{WEBHOOKS}/test_body_budget.py::test_a_large_body_beyond_the_budget_is_503_with_a_time_to_try_again",
+    ),
+    mutation(
+        "a large body that waits is not overtaken",
+        "apps/webhooks/door/body_budget.py",
+        "(self._waiting or self._free < size)",
+        "(self._free < size)",
+        test=f"{WEBHOOKS}/test_body_budget.py::test_a_body_that_waits_is_not_overtaken_by_smaller_ones",
     ),
     mutation(
         "the place of a large body is free again",

@@ -64,6 +64,31 @@ def test_a_large_body_waits_for_its_place() -> None:
         assert second.result() == 2 * SMALL
 
 
+def test_a_body_that_waits_is_not_overtaken_by_smaller_ones() -> None:
+    budget = BodyBudget(most_bytes=4 * SMALL, most_waiting=1)
+    first, second = budget.take(2 * SMALL), budget.take(2 * SMALL)
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(budget.take, 4 * SMALL)
+        eventually(lambda: budget._waiting)
+        budget.release(first)
+        with pytest.raises(TooManyBytesError):
+            budget.take(2 * SMALL)
+        budget.release(second)
+        assert large.result() == 4 * SMALL
+
+
+def test_the_next_one_does_not_wait_for_one_that_gave_up() -> None:
+    budget = BodyBudget(most_bytes=4 * SMALL, longest_wait_s=0.5)
+    budget.take(2 * SMALL)
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(budget.take, 4 * SMALL)
+        eventually(lambda: large.done() or budget._waiting)
+        budget._longest_wait_s = 60
+        assert budget.take(2 * SMALL) == 2 * SMALL
+        with pytest.raises(TooManyBytesError):
+            large.result()
+
+
 def test_a_wait_ends_and_no_more_wait_than_may() -> None:
     impatient = BodyBudget(most_bytes=0, longest_wait_s=0.01)
     with pytest.raises(TooManyBytesError):

@@ -2,11 +2,13 @@
 
 A body that finds no place is not read yet: the kernel makes its sender wait. At most MOST_WAITING bodies wait for a
 moment, because GitHub does not send a refused delivery again by itself; all others are refused at once, because each
-one that waits holds a thread of the server.
+one that waits holds a thread of the server. Who waits longest is next, however large its body: others that would fit
+do not overtake it.
 """
 
 import gc
 import threading
+from collections import deque
 
 from django.conf import settings
 from rest_framework import exceptions, status
@@ -37,7 +39,7 @@ class BodyBudget:
     ) -> None:
         self._changed = threading.Condition()
         self._free = most_bytes
-        self._waiting = 0
+        self._waiting: deque[object] = deque()
         self._most_waiting = most_waiting
         self._longest_wait_s = longest_wait_s
 
@@ -46,7 +48,7 @@ class BodyBudget:
         if size <= SMALL:
             return 0
         with self._changed:
-            if self._free < size and not self._wait_for(size):
+            if (self._waiting or self._free < size) and not self._wait_for(size):
                 raise TooManyBytesError
             self._free -= size
         return size
@@ -61,13 +63,17 @@ class BodyBudget:
             self._changed.notify_all()
 
     def _wait_for(self, size: int) -> bool:
-        if self._waiting >= self._most_waiting:
+        if len(self._waiting) >= self._most_waiting:
             return False
-        self._waiting += 1
+        place = object()
+        self._waiting.append(place)
         try:
-            return self._changed.wait_for(lambda: self._free >= size, timeout=self._longest_wait_s)
+            return self._changed.wait_for(
+                lambda: self._waiting[0] is place and self._free >= size, timeout=self._longest_wait_s
+            )
         finally:
-            self._waiting -= 1
+            self._waiting.remove(place)
+            self._changed.notify_all()
 
 
 budget = BodyBudget(most_bytes=settings.LARGE_BODY_BYTES_PER_PROCESS)
