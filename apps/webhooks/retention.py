@@ -134,8 +134,8 @@ def _expire_day(day: date, expired: Expired, *, ends_s: float) -> bool:
 
 def _find_needed(cursor: CursorWrapper, day: date) -> Iterator[list[int]]:
     """Yield batches of the deliveries of a day whose bodies somebody may need, as far as one search finds them."""
-    limits = {"from": _end_of(day) - partitions.ONE_DAY, "to": _end_of(day), "most": MOST_FOUND}
-    cursor.execute(_FIND_NEEDED, {"day": day, **limits})
+    start = _end_of(day) - partitions.ONE_DAY
+    cursor.execute(_FIND_NEEDED, {"day": day, "from": start, "to": _end_of(day), "most": MOST_FOUND})
     batch: list[int] = []
     bytes_of_batch = 0
     for delivery_id, size in cursor.fetchall():
