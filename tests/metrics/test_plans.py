@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from apps.activity.models import Change, Contributor
-from apps.metrics.figures import FIGURES, FigureQuery, Window
+from apps.metrics.figures import FIGURES, FigureQuery, Window, read_figures
 from apps.metrics.recalculation import recalculate_batch
 from apps.teams.models import Team, TeamMember
 from tests.metrics.tales import profile, repository, tell
@@ -165,6 +165,22 @@ def test_a_figure_reads_by_index(team: Team) -> None:
         plan = rows.explain()
         assert "_by_repository" in plan, figure.key
         assert not read_whole(plan), figure.key
+
+
+FROM_INDEX_ALONE = ("merges", "review_waits", "submitted", "commits")
+
+
+def test_figures_of_the_same_rows_are_one_statement_and_most_read_an_index_alone(team: Team) -> None:
+    query = FigureQuery(team=team, window=Window(start=date(2026, 3, 2), end=date(2026, 3, 9), time_zone="UTC"))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+    plans: list[str] = []
+    with connection.execute_wrapper(explaining(plans)):
+        assert [reading.figure for reading in read_figures(query)] == list(FIGURES)
+    plans = [plan for plan in plans if "Aggregate" in plan]
+    assert len(plans) == len({figure.population.rows for figure in FIGURES.values()}) == 8
+    for name in FROM_INDEX_ALONE:
+        assert any(f"Index Only Scan using {name}_by_repository" in plan for plan in plans), (name, plans)
 
 
 def test_a_recalculation_reads_by_index(team: Team) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Aggregate, BooleanField, FloatField, Func
+from django.db.models import Aggregate, BooleanField, Count, FloatField, Func, Value
 
 QUANTILES = (0.5, 0.75, 0.9)
 
@@ -14,6 +14,19 @@ class Quantiles(Aggregate):
     function = "percentile_cont"
     template = f"percentile_cont(ARRAY{list(QUANTILES)}) WITHIN GROUP (ORDER BY %(expressions)s)"
     output_field: ClassVar[Any] = ArrayField(FloatField())
+
+
+def count_rows(*, filter: Any = None) -> Count:  # noqa: A002  as Django's aggregates call it
+    """Return the number of rows, without a look at any column that an index may lack."""
+    return Count(Value(1), filter=filter)
+
+
+class IsAnyOf(Func):
+    """Whether an id is one of a list: one array, where `IN` would be as many parameters."""
+
+    template = "(%(expressions)s))"
+    arg_joiner = " = ANY("
+    output_field: ClassVar[Any] = BooleanField()
 
 
 class DraftSeconds(Func):

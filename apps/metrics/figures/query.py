@@ -6,9 +6,11 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, Exists, F, Model, OuterRef, Q, QuerySet, Value
 
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
+from apps.metrics.figures.expressions import IsAnyOf
 from apps.metrics.figures.windows import Window
 from apps.teams.models import Team, TeamMember
 from apps.teams.visibility import repositories_of
@@ -71,7 +73,12 @@ class FigureQuery:
     def happened(self, rows: QuerySet[Rows], at: str) -> QuerySet[Rows]:
         """Those in the team's repositories that happened in the window."""
         period = {f"{at}__gte": self.window.start_at, f"{at}__lt": self.end_at}
-        return rows.filter(repository_id__in=self.repositories, **period)
+        return rows.filter(self.is_in_repositories(), **period)
+
+    def is_in_repositories(self) -> IsAnyOf:
+        """Return the condition that a row is of one of the repositories."""
+        ids = Value(list(self.repositories), output_field=ArrayField(BigIntegerField()))
+        return IsAnyOf(F("repository_id"), ids)
 
     def attributed(self, rows: QuerySet[Rows], *, account: str, is_bot: str, at: Any) -> QuerySet[Rows]:
         """Those whose account was a member of the team at the time of the event.

@@ -1,12 +1,12 @@
 """A figure's value, computed from the rows that it counts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from django.db.models import Avg, Count, Sum
+from django.db.models import Avg, Sum
 
-from apps.metrics.figures.expressions import Quantiles
+from apps.metrics.figures.expressions import Quantiles, count_rows
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.registry import FIGURES, Figure, Measure, figure_of
 
@@ -37,9 +37,37 @@ class FigureReading:
 
 def read_figure(key: str, query: FigureQuery) -> FigureReading:
     """Compute one figure."""
-    figure = figure_of(key)
-    remarks = {f"remark_{name}": remark(query) for name, remark in figure.remarks.items()}
-    found = figure.population(query).aggregate(n=Count("pk"), **_aggregates(figure), **remarks)
+    [reading] = read_figures(query, keys=[key])
+    return reading
+
+
+def read_figures(query: FigureQuery, *, keys: Iterable[str] | None = None) -> list[FigureReading]:
+    """Compute several figures, all of them unless named, in the order of the registry or of the names.
+
+    Those that count among the same rows are computed in one statement.
+    """
+    figures = [figure_of(key) for key in (FIGURES if keys is None else keys)]
+    alike: dict[Any, dict[str, Figure]] = {}
+    for figure in figures:
+        alike.setdefault(figure.population.rows, {})[figure.key] = figure
+    read = {key: reading for group in alike.values() for key, reading in _read_alike(group, query=query)}
+    return [read[figure.key] for figure in figures]
+
+
+def _read_alike(figures: Mapping[str, Figure], *, query: FigureQuery) -> Iterator[tuple[str, FigureReading]]:
+    rows = next(iter(figures.values())).population.rows(query)
+    wanted = {
+        f"{key}_{name}": aggregate
+        for key, figure in figures.items()
+        for name, aggregate in _aggregates(figure, query=query).items()
+    }
+    found = rows.aggregate(**wanted)
+    for key, figure in figures.items():
+        own = {name.removeprefix(f"{key}_"): value for name, value in found.items() if name.startswith(f"{key}_")}
+        yield key, _reading(figure, own, query=query)
+
+
+def _reading(figure: Figure, found: Mapping[str, Any], *, query: FigureQuery) -> FigureReading:
     return FigureReading(
         figure=figure.key,
         unit=figure.unit,
@@ -49,19 +77,16 @@ def read_figure(key: str, query: FigureQuery) -> FigureReading:
     )
 
 
-def read_figures(query: FigureQuery, *, keys: Iterable[str] | None = None) -> list[FigureReading]:
-    """Compute several figures, all of them unless named, in the order of the registry or of the names."""
-    return [read_figure(key, query) for key in (FIGURES if keys is None else keys)]
-
-
-def _aggregates(figure: Figure) -> dict[str, Any]:
+def _aggregates(figure: Figure, *, query: FigureQuery) -> dict[str, Any]:
+    only, value = figure.population.only, figure.population.value(query)
+    aggregates: dict[str, Any] = {"n": count_rows(filter=only)}
+    aggregates |= {f"remark_{name}": remark(query) for name, remark in figure.remarks.items()}
     match figure.measure:
         case Measure.DISTRIBUTION:
-            return {"mean": Avg("value"), "quantiles": Quantiles("value")}
+            aggregates |= {"mean": Avg(value, filter=only), "quantiles": Quantiles(value, filter=only)}
         case Measure.SHARE:
-            return {"numerator": Sum("value")}
-        case _:
-            return {}
+            aggregates["numerator"] = Sum(value, filter=only)
+    return aggregates
 
 
 def _values(figure: Figure, found: Mapping[str, Any], *, query: FigureQuery) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.db.models.functions import TruncDate
 
 from apps.metrics.completeness.streams import Stream
 from apps.metrics.figures import populations
+from apps.metrics.figures.expressions import count_rows
 from apps.metrics.figures.populations import Population
 from apps.metrics.figures.query import FigureQuery
 
@@ -81,7 +82,7 @@ DEFINED = (
         ),
         population=populations.commits,
         streams=(Stream.COMMITS,),
-        remarks={"merges_not_known": lambda _: Count("pk", filter=Q(is_merge__isnull=True))},
+        remarks={"merges_not_known": lambda _: count_rows(filter=Q(is_merge__isnull=True))},
     ),
     Figure(
         key="prs_opened",
@@ -92,7 +93,7 @@ DEFINED = (
         rules=(BY_AUTHOR, "Drafts count as opened, and are shown beside it."),
         population=populations.opened,
         streams=(Stream.PULL_REQUESTS,),
-        remarks={"opened_as_draft": lambda _: Count("pk", filter=Q(is_opened_as_draft=True))},
+        remarks={"opened_as_draft": lambda _: count_rows(filter=Q(is_opened_as_draft=True))},
     ),
     Figure(
         key="prs_merged",
@@ -144,7 +145,7 @@ DEFINED = (
         ),
         population=populations.first_reviews,
         streams=(Stream.PULL_REQUESTS,),
-        remarks={"reviewed_in_draft": lambda _: Count("pk", filter=Q(is_reviewed_in_draft=True))},
+        remarks={"reviewed_in_draft": lambda _: count_rows(filter=Q(is_reviewed_in_draft=True))},
     ),
     Figure(
         key="time_in_draft",
