@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from environs import EnvError, validate
 
+from apps.github_host import GitHubHost
 from tformance import __version__, admin_settings, broker, database
 from tformance.api import settings as api_settings
 from tformance.embedded.errors import EmbeddedError
@@ -83,8 +84,8 @@ EMBEDDED_ENGINES = [
 PUBLIC_HOST = str(urlsplit(PUBLIC_URL).hostname)
 # Health checks and the command line come in by loopback, whatever the public name is.
 ALLOWED_HOSTS = [*dict.fromkeys([PUBLIC_HOST, *ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]"])]
-GITHUB_GRAPHQL_URL = f"{GITHUB_API_URL.removesuffix('/v3')}/graphql"
-GITHUB_URL = GITHUB_API_URL.replace("://api.", "://").removesuffix("/api/v3")  # where people sign in
+GITHUB_GRAPHQL_URL = GitHubHost(GITHUB_API_URL).graphql_url
+GITHUB_URL = GitHubHost(GITHUB_API_URL).web_url
 IS_HTTPS = PUBLIC_URL.startswith("https://")
 
 # --- Django --------------------------------------------------------------------------------------------------------

@@ -2,33 +2,27 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
 from django.db import DatabaseError
 
 from apps.encryption import Undecryptable, can_encrypt, decrypt
+from apps.github_host import GitHubHost, Kind
 from apps.integrations.github.credentials import is_signing_key
 from apps.integrations.models import AppPrivateKey
-
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-GHE_COM = ".ghe.com"
 
 
 @register(Tags.security)
 def check_api_url(app_configs: Any, **_: Any) -> Iterable[CheckMessage]:
     """Refuse an address under which every call would be a 404: each kind of GitHub has its API elsewhere."""
-    address = urlsplit(settings.GITHUB_API_URL)
-    host, path = address.hostname or "", address.path.rstrip("/")
-    is_tenant = host.endswith(GHE_COM)
-    is_right = host.startswith("api.") and not path if is_tenant else host.startswith("api.") or path == "/api/v3"
-    if host in LOOPBACK or is_right:
+    github = GitHubHost(settings.GITHUB_API_URL)
+    if github.is_possible:
         return
-    server, tenant = f"https://{host}/api/v3", f"https://api.{host.removeprefix('api.')}"
+    kind = Kind.TENANT if github.kind is Kind.TENANT else Kind.SERVER
     yield Error(
         f"GITHUB_API_URL: no GitHub has its API at {settings.GITHUB_API_URL}.",
-        hint=f"For a tenant of GHE.com: {tenant}" if is_tenant else f"For GitHub Enterprise Server: {server}",
+        hint=f"For {kind.value}: {github.likely_api_url}",
         id="integrations.E001",
     )
 

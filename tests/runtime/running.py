@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from tformance.embedded.engines import Engines
+from tformance.embedded.marks import marked_in
 from tformance.embedded.occupants import end_now, wait_until
-from tformance.processes.marks import marked_in
 from tformance.processes.runs import find_runners
 
 PROJECT = Path(__file__).resolve().parent.parent.parent

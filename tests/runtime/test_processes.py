@@ -19,9 +19,9 @@ from tests.runtime.test_engines import kill_engine
 from tformance.embedded.engines import Engines
 from tformance.embedded.home import Home, is_port_free
 from tformance.embedded.locks import try_exclusive
+from tformance.embedded.marks import marked_in
 from tformance.embedded.occupants import wait_until
 from tformance.processes.address import reserved_port
-from tformance.processes.marks import marked_in
 from tformance.processes.programs import beat, web, worker
 from tformance.processes.runs import LOCK_FILE
 from tformance.processes.supervision import MOST_ENDINGS, configuration

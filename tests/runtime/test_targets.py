@@ -10,8 +10,8 @@ import pytest
 
 from tests.runtime.running import Checkout, target
 from tformance.embedded.engines import Engines
+from tformance.embedded.marks import marked_in
 from tformance.embedded.occupants import wait_until
-from tformance.processes.marks import marked_in
 from tformance.processes.runs import count_by_role
 
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]

@@ -11,10 +11,10 @@ from pathlib import Path
 from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import Home
+from tformance.embedded.marks import VARIABLE, mark_of
 from tformance.embedded.remembered import ensure_secrets, remembered, var_folder
 from tformance.embedded.reporting import tell_abandoned, tell_engines
 from tformance.embedded.telling import say
-from tformance.processes.marks import VARIABLE, mark_of
 from tformance.settings_files import load_settings_files, names_in_settings_files
 
 COMMANDS = {

@@ -15,10 +15,9 @@ from tformance.embedded.account import Account, give, identity, with_name
 from tformance.embedded.binaries import Binaries
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import NAME, Home, free_port, is_port_free
-from tformance.embedded.launching import ENVIRONMENT, launch, reap
+from tformance.embedded.launching import ENVIRONMENT, becomes_ready, launch, reap
 from tformance.embedded.logs import last_lines, log_for_append
 from tformance.embedded.occupants import evict, is_occupant
-from tformance.embedded.telling import wait_while_alive
 
 STOP_S = 30
 CONNECT_S = 60
@@ -152,7 +151,7 @@ class Postgres:
 
     def _clear_remains(self) -> None:
         """Wait for, then end, what a killed postmaster left behind; only then is its PID file a dead letter."""
-        if self.is_alive() and self._becomes_ready():  # another start is under way, or a stop
+        if self.is_alive() and becomes_ready(self):  # another start is under way, or a stop
             return
         evict(self.data, first=signal.SIGQUIT, patience=10)
         for dead_letter in (self.data / "postmaster.pid", *Path(self.home.sockets).glob(".s.PGSQL.*")):
@@ -174,15 +173,8 @@ class Postgres:
         command = [str(self.binaries.postgres), *place, *options]
         with log_for_append(self.log) as log:
             process = launch(command, log=log, folder=self.data, account=self.home.account)
-        if not self._becomes_ready(process):
+        if not becomes_ready(self, process):
             raise EmbeddedError(f"PostgreSQL did not start. The end of its log, {self.log}:\n{last_lines(self.log)}")
-
-    def _becomes_ready(self, launched: "subprocess.Popen[bytes] | None" = None) -> bool:
-        """Wait as long as it lives: recovery after a crash may replay a good deal of WAL."""
-        is_alive = (lambda: launched.poll() is None) if launched else self.is_alive
-        return wait_while_alive(
-            lambda: f"{self.name} is still starting", is_ready=self.is_ready, is_alive=is_alive, log=self.log
-        )
 
     def _ensure_database(self) -> None:
         try:

@@ -12,11 +12,10 @@ from typing import ClassVar
 from tformance.embedded.binaries import Binaries
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.home import Home, free_port, is_port_free
-from tformance.embedded.launching import launch, reap
+from tformance.embedded.launching import becomes_ready, launch, reap
 from tformance.embedded.logs import last_lines, log_for_append
 from tformance.embedded.occupants import evict, is_occupant
 from tformance.embedded.private_files import write_private
-from tformance.embedded.telling import wait_while_alive
 
 STOP_S = 10
 PID_FILE = "redis.pid"
@@ -58,7 +57,7 @@ class Redis:
         """Make sure that it runs; the home it returns knows the port."""
         if self.is_ready():
             return self.home
-        if self._is_loading() and self._becomes_ready():
+        if self._is_loading() and becomes_ready(self):
             return self.home
         evict(self.data, first=signal.SIGTERM, patience=STOP_S)
         here = self._with_free_port()
@@ -99,18 +98,12 @@ class Redis:
         command = [str(self.binaries.redis_server), str(self._write_configuration())]
         with log_for_append(self.log) as log:
             process = launch(command, log=log, folder=self.data, account=self.home.account)
-        self._becomes_ready(process)
+        becomes_ready(self, process)
         return process
 
     def _is_loading(self) -> bool:
         """Whether another start is under way: it reads its data."""
         return self._ping().startswith(b"-LOADING")
-
-    def _becomes_ready(self, launched: "subprocess.Popen[bytes] | None" = None) -> bool:
-        is_alive = (lambda: launched.poll() is None) if launched else self.is_alive
-        return wait_while_alive(
-            lambda: f"{self.name} is still starting", is_ready=self.is_ready, is_alive=is_alive, log=self.log
-        )
 
     def _write_configuration(self) -> Path:
         lines = {

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tformance.embedded.engine_watch import EngineWatch
+from tformance.embedded.marks import VARIABLE, clear
 from tformance.embedded.remembered import CHECKOUT
-from tformance.processes.marks import VARIABLE, clear
 from tformance.processes.programs import STOP_SECONDS, Program
 
 

@@ -16,6 +16,7 @@ from tformance.embedded.engines import Engines, needs_postgres, needs_redis
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.locks import try_exclusive
 from tformance.embedded.logs import last_lines
+from tformance.embedded.marks import VARIABLE, clear, mark_of
 from tformance.embedded.occupants import wait_until
 from tformance.embedded.private_files import read_private_json, write_private_json
 from tformance.embedded.remembered import CHECKOUT, ensure_secrets
@@ -23,7 +24,6 @@ from tformance.embedded.telling import fact, say, step
 from tformance.processes import programs
 from tformance.processes.address import reserved_port, wait_until_ready
 from tformance.processes.foreground import run_in_foreground
-from tformance.processes.marks import VARIABLE, clear, mark_of
 from tformance.processes.programs import STOP_SECONDS, Program
 from tformance.processes.runs import LOCK_FILE
 from tformance.processes.supervision import Supervision, supervised

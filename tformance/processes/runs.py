@@ -10,7 +10,7 @@ import psutil
 
 from tformance.embedded.engines import Engines
 from tformance.embedded.locks import holders
-from tformance.processes.marks import marked_in, parent_of
+from tformance.embedded.marks import marked_in, parent_of
 
 LOCK_FILE = "run.lock"  # held by the one `make run` of a checkout
 TARGETS = {

@@ -4,12 +4,12 @@ import http.client
 from collections.abc import Iterator
 from pathlib import Path
 
+from tformance.embedded.marks import marked_in
 from tformance.embedded.private_files import read_private_json
 from tformance.embedded.remembered import WEB_FILE
 from tformance.embedded.reporting import tell_abandoned, tell_engines
 from tformance.embedded.telling import say
 from tformance.processes.address import ask_readiness
-from tformance.processes.marks import marked_in
 from tformance.processes.runs import count_by_role, find_runs
 
 NOT_RUNNING = 3

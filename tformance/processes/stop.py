@@ -6,9 +6,9 @@ from pathlib import Path
 from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.locks import try_exclusive
+from tformance.embedded.marks import clear_all
 from tformance.embedded.occupants import end_politely
 from tformance.embedded.telling import say
-from tformance.processes.marks import clear_all
 from tformance.processes.programs import STOP_SECONDS
 from tformance.processes.runs import LOCK_FILE, find_runners, find_runs
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tformance.embedded.logs import log_for_append
+from tformance.embedded.marks import VARIABLE, clear
 from tformance.embedded.private_files import write_private
 from tformance.embedded.remembered import CHECKOUT
 from tformance.embedded.telling import say
-from tformance.processes.marks import VARIABLE, clear
 from tformance.processes.programs import STOP_SECONDS, Program
 from tformance.processes.stopping import follow_parent
 

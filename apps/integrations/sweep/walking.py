@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.crash_points import crash_point
+from apps.github_host import GitHubHost
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.github.answers import Answer
 from apps.integrations.github.verdicts import REFUSALS
@@ -163,4 +164,4 @@ def _hole(turn: Turn, *, as_of: datetime) -> dict[str, datetime]:
 
 def _kept_for() -> timedelta:
     """For how long GitHub keeps what it delivered."""
-    return KEPT_BY_ENTERPRISE_SERVER if settings.GITHUB_API_URL.endswith("/api/v3") else KEPT
+    return KEPT_BY_ENTERPRISE_SERVER if GitHubHost(settings.GITHUB_API_URL).server else KEPT

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from apps.github_host import GitHubHost
+
 KEPT_HEADERS = (
     "content-type",
     "user-agent",
@@ -30,8 +32,6 @@ _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOOK_ID = re.compile(r"[0-9]{1,18}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
-_ENTERPRISE_SERVER = re.compile(r"https?://([^/:]+)(?::\d+)?/api/v3/?")
-_TENANT_OF_GHE_COM = re.compile(r"https://api\.([a-z0-9-]+)\.ghe\.com/?")
 
 
 class MalformedHeader(ValueError):  # noqa: N818  says what it is
@@ -75,15 +75,9 @@ def is_of_host(environ: Mapping[str, str], *, api_url: str) -> bool:
 
     Enterprise Server names itself in one header, a tenant of GHE.com in another, and github.com in none.
     """
-    server, tenant = _named_hosts(api_url.lower())
+    github = GitHubHost(api_url)
     sender = environ.get("HTTP_X_GITHUB_ENTERPRISE_HOST", "").lower().partition(":")[0]
-    return (sender, environ.get("HTTP_X_GITHUB_TENANT", "").lower()) == (server, tenant)
-
-
-def _named_hosts(api_url: str) -> tuple[str, str]:
-    """Return the host of the Enterprise Server and the tenant of GHE.com that the address is of; at most one is."""
-    server, tenant = _ENTERPRISE_SERVER.fullmatch(api_url), _TENANT_OF_GHE_COM.fullmatch(api_url)
-    return server[1] if server else "", tenant[1] if tenant else ""
+    return (sender, environ.get("HTTP_X_GITHUB_TENANT", "").lower()) == (github.server, github.tenant)
 
 
 def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
