@@ -4,7 +4,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from io import StringIO
@@ -136,6 +136,25 @@ def test_retention_that_meets_a_replay_drops_nothing_that_it_needs(
     assert (date(2020, 1, 1) in expired.days, expired.saved) == (True, 1)
     drain()
     assert (only().state, len(made_up_event.seen)) == ("processed", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_during_the_drop_of_a_day_leaves_no_delivery_without_body() -> None:
+    """Retention has seen that nobody needs a body of the day; a replay that comes before the day is gone waits."""
+    create_days(today=date(2020, 1, 1))
+    keep(state="processed", received_at=OLD, finished_at=OLD)
+    replays: list[Future[int]] = []
+
+    def replay_before_drop(execute: Any, sql: Any, parameters: Any, many: bool, context: Any) -> Any:
+        if "DROP TABLE" in str(sql) and not replays:
+            replays.append(pool.submit(meanwhile, lambda: replay(Delivery.objects.all())))
+            eventually(lambda: replays[0].done() or meanwhile(is_somebody_waiting))
+        return execute(sql, parameters, many, context)
+
+    with ThreadPoolExecutor(1) as pool, connection.execute_wrapper(replay_before_drop):
+        assert date(2020, 1, 1) in prune_bodies().days
+        assert replays[0].result() == 0
+    assert only().state == "processed"
 
 
 def test_a_replay_by_filter_takes_what_fits_every_part() -> None:
