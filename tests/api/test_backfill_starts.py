@@ -156,6 +156,7 @@ def test_what_is_not_reached_is_told_beside_what_was_started(reached: Cast) -> N
     assert (told["count"], told["unreachable"]) == (1, ["acme/web"])
 
 
+@pytest.mark.proof
 def test_thousands_are_started_by_one_request(reached: Cast) -> None:
     repositories = [Repository(pk=number, full_name=f"acme/r{number}") for number in range(5000, 6200)]
     Repository.objects.bulk_create(repositories)
@@ -182,6 +183,7 @@ def test_a_dry_run_starts_nothing_and_says_what_it_takes(connected: Cast) -> Non
     assert not Backfill.objects.exists()
 
 
+@pytest.mark.proof
 def test_a_dry_run_of_too_much_is_for_the_command_line(reached: Cast) -> None:
     for number in range(1000, 1100):
         reach(f"acme/r{number}", number, owner_id=person("acme"))

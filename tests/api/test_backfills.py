@@ -92,6 +92,7 @@ def test_a_waiting_backfill_tells_how_far_it_is_and_until_when_it_waits(reached:
     forget_everything()
 
 
+@pytest.mark.proof
 def test_what_was_started_is_read_by_a_worker_and_told_as_done(connected: Cast) -> None:
     client = connected.client(connected.admin)
     [row] = client.post(LIST, PULLS).json()["backfills"]
@@ -168,6 +169,7 @@ def test_a_list_costs_the_same_queries_however_long(history: Cast) -> None:
     assert queries() == before
 
 
+@pytest.mark.proof
 def test_starts_and_changes_are_throttled_and_looking_is_not(reached: Cast) -> None:
     client = reached.client(reached.admin)
     statuses = [client.post(LIST, PULLS).status_code for _ in range(31)]

@@ -125,6 +125,7 @@ def test_a_replay_makes_a_delivery_due_again(inbox: Cast) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "not_replayable")
 
 
+@pytest.mark.proof
 def test_replays_are_throttled(inbox: Cast) -> None:
     client = inbox.client(inbox.operator)
     delivery = Delivery.objects.earliest("id")

@@ -13,6 +13,7 @@ def test_an_unknown_address_is_a_json_404(client, address):
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.proof
 def test_the_address_of_the_api_lists_its_lists_for_whoever_signed_in(cast: Cast) -> None:
     assert APIClient().get("/api/v1/").status_code == 401
     client = cast.client(cast.operator)

@@ -25,6 +25,7 @@ def operations(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.proof
 def test_the_description_is_valid_openapi_3_1_without_a_warning() -> None:
     out = StringIO()
     call_command("spectacular", validate=True, fail_on_warn=True, stdout=out)

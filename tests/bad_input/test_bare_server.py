@@ -11,7 +11,7 @@ from apps.webhooks.door.framing import LARGEST_BODY
 from apps.webhooks.models import Delivery
 from tests.bad_input.server import Server, head, read_answer, status_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 BODY = b'{"zen":"Keep it logically awesome."}'
 LENGTH = f"Content-Length: {len(BODY)}\r\n".encode()
 CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)

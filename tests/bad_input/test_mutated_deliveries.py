@@ -140,6 +140,7 @@ def assert_settled() -> None:
         cursor.execute("SELECT 1")
 
 
+@pytest.mark.proof
 @PATIENT
 @given(posts=st.lists(payloads(), min_size=1, max_size=8))
 def test_a_payload_changed_in_any_way_is_kept_and_comes_to_its_end(posts: list[tuple[str, bytes]]) -> None:
@@ -150,6 +151,7 @@ def test_a_payload_changed_in_any_way_is_kept_and_comes_to_its_end(posts: list[t
     assert_settled()
 
 
+@pytest.mark.proof
 @PATIENT
 @given(post=payloads(), headers=HEADERS, is_form=st.booleans())
 def test_with_any_headers_besides_the_door_has_an_answer(
@@ -163,6 +165,7 @@ def test_with_any_headers_besides_the_door_has_an_answer(
     assert_settled()
 
 
+@pytest.mark.proof
 @PATIENT
 @given(event=st.sampled_from(EVENTS), body=st.binary(max_size=600).filter(lambda body: b"{" not in body))
 def test_random_bytes_are_quarantined(event: str, body: bytes) -> None:

@@ -74,6 +74,7 @@ def test_rows_41_and_42_no_column_of_the_letterbox_reads_the_body() -> None:
         }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("member", "verdict"),
     [

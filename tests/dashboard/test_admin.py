@@ -54,6 +54,7 @@ def pages_of(model: Any) -> list[str]:
     return [*pages, reverse(f"{name}_change", args=[row.pk])] if row else pages
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("app", sorted({model._meta.app_label for model in MODELS}))
 def test_every_page_opens_with_a_bounded_number_of_queries(operator: Client, app: str) -> None:
     for model in MODELS:
@@ -65,6 +66,7 @@ def test_the_first_page_opens(operator: Client) -> None:
     assert opened(operator, "/admin/") <= LARGEST
 
 
+@pytest.mark.proof
 def test_whatever_can_be_added_has_a_form_that_opens(week: Cast, operator: Client) -> None:
     request = operator.get("/admin/").wsgi_request
     addable = [model for model in MODELS if admin.site._registry[model].has_add_permission(request)]

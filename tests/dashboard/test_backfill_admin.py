@@ -102,6 +102,7 @@ def test_backfills_are_found_by_what_people_have_at_hand(operator: Client, term:
     assert [one.pk for one in found] == [row.pk]
 
 
+@pytest.mark.proof
 def test_what_is_selected_is_paused_resumed_cancelled_and_retried(operator: Client) -> None:
     rows = begin("issues", "commits")
     for action, state, said in (

@@ -123,6 +123,7 @@ def test_who_may_start_one_is_told_how_and_nobody_else(cast: Cast) -> None:
     assert "You have no access to a team yet" in read(signed_in(CustomUser.objects.create_user("new")), PAGE)
 
 
+@pytest.mark.proof
 def test_an_admin_pauses_resumes_and_cancels_from_the_page(reached: Cast) -> None:
     begin(API, "issues", "commits")
     client = signed_in(reached.admin)
@@ -194,6 +195,7 @@ def test_an_operator_is_told_that_no_worker_takes_anything(reached: Cast) -> Non
     assert words not in read(signed_in(reached.operator), PAGE)
 
 
+@pytest.mark.proof
 def test_repositories_come_in_pages_and_cost_the_same_queries_however_many(reached: Cast) -> None:
     client = signed_in(reached.viewer)
 

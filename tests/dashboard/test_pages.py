@@ -127,6 +127,7 @@ def test_the_earliest_window_has_a_period_before_it(week: Cast) -> None:
     read(signed_in(week.viewer), "/?from=1970-01-01&to=1980-01-01")
 
 
+@pytest.mark.proof
 def test_teams_come_in_pages_and_each_costs_the_same(cast: Cast) -> None:
     counts = []
     for number in range(7):

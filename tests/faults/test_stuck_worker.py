@@ -88,6 +88,7 @@ def test_a_loop_that_turns_stands_never_still() -> None:
     assert not any(watch.stands_still() for _ in range(LOOKS * 2))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("holds_the_log", [False, True])
 def test_it_ends_though_nobody_can_write_to_the_log(holds_the_log: bool) -> None:
     code = (

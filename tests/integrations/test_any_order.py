@@ -79,6 +79,7 @@ def tables():
     return {**contents(), "Provenance": sorted(provenance)}
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_any_order_any_repetition_and_any_batches_end_in_the_same_tables():
     pieces = everything()

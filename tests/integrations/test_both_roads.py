@@ -165,6 +165,7 @@ def assert_alike(ours: list[Any], theirs: list[Any]) -> None:
     assert all(timedelta(0) <= late[-1] - own[-1] <= LAG for own, late in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.proof
 def test_half_of_it_by_webhook_first_changes_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     hooks, pages = by_webhook(truth_of(fake).deliveries()), by_api(nodes(worker))
     outcomes = []

@@ -26,6 +26,7 @@ PAGE = """query Page($first: Int!, $after: String) { repository(owner: "acme", n
       totalCount nodes { number } pageInfo { hasNextPage endCursor } } } }"""
 
 
+@pytest.mark.proof
 def test_only_the_client_touches_the_network() -> None:
     exceptions = {"apps/integrations/github/client.py", "apps/watchdog.py", "apps/integrations/story/sending.py"}
     found = set()

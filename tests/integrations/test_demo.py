@@ -19,6 +19,8 @@ from tests.github.times import at
 from tests.integrations.published import models_of
 from tests.integrations.translating import translate
 
+pytestmark = pytest.mark.proof
+
 START = at("03-02", "09:00")
 NOBODY = "http://127.0.0.1:9"
 

@@ -206,6 +206,7 @@ def test_the_document_of_every_stream_is_answered(
     assert len(found["nodes"]) == found["totalCount"] == count
 
 
+@pytest.mark.proof
 def test_a_forecast_is_answered(worker: GitHubAccess) -> None:
     text, variables = totals_query(["acme/api"], since=None)
     answer = worker.graphql(text, variables, installation_id=ACME, purpose=LIVE)

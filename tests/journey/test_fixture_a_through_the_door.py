@@ -99,6 +99,7 @@ def deliver_shuffled(told: Sequence[Sent], *, seed: int) -> None:
     work_off()
 
 
+@pytest.mark.proof
 def test_in_githubs_order_it_comes_to_its_numbers_and_counts_for_the_team_of_its_day():
     Door().deliver(fixture_a.fixture_a())
     work_off()
@@ -126,6 +127,7 @@ def test_in_any_order_with_repeats_it_comes_to_the_same(group):
         assert all_tables() == expected, f"seed {seed}"
 
 
+@pytest.mark.proof
 def test_a_deployment_that_arrives_late_counts():
     Door().deliver(fixture_a.fixture_a(has_late_deployment=True))
     work_off()

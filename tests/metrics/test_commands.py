@@ -73,7 +73,7 @@ def test_figures_are_chosen_by_name(account_team: Team) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nobody",), "no team 'nobody'; there are acme, alpha, beta, platform"),
+        (("nobody",), "There is no team 'nobody'. There are acme, alpha, beta, platform."),
         (("acme", "--figure", "velocity"), "no figure 'velocity'; there are commits, prs_opened"),
         (("acme", "--window", "a week"), "named like 7d, 30d or 90d"),
         (("acme", "--from", "2026-03-02"), "go together"),

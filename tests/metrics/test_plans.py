@@ -156,6 +156,7 @@ def team() -> Team:
     return made
 
 
+@pytest.mark.proof
 def test_a_figure_reads_by_index(team: Team) -> None:
     window = Window(start=date(2026, 3, 2), end=date(2026, 3, 9), time_zone="UTC")
     query = FigureQuery(team=team, window=window)
@@ -170,6 +171,7 @@ def test_a_figure_reads_by_index(team: Team) -> None:
 FROM_INDEX_ALONE = ("merges", "review_waits", "submitted", "commits")
 
 
+@pytest.mark.proof
 def test_figures_of_the_same_rows_are_one_statement_and_most_read_an_index_alone(team: Team) -> None:
     query = FigureQuery(team=team, window=Window(start=date(2026, 3, 2), end=date(2026, 3, 9), time_zone="UTC"))
     with connection.cursor() as cursor:
@@ -183,6 +185,7 @@ def test_figures_of_the_same_rows_are_one_statement_and_most_read_an_index_alone
         assert any(f"Index Only Scan using {name}_by_repository" in plan for plan in plans), (name, plans)
 
 
+@pytest.mark.proof
 def test_a_recalculation_reads_by_index(team: Team) -> None:
     plans: list[str] = []
     explain = explaining(plans)

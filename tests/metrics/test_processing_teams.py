@@ -62,6 +62,7 @@ def test_a_team_has_its_figures_computed_by_a_task_of_its_own(queue: None) -> No
     assert messages() == [("calculate_metrics", [7])]
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_the_figures_of_a_team_can_be_waited_for(queue: None, teams: dict[str, Team]) -> None:
     tell_all(fixture_a.steps())

@@ -14,6 +14,8 @@ from apps.monitoring import presence
 from tests.webhooks.conftest import eventually
 from tformance.broker import QUEUES
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture
 def broker() -> Iterator["redis.Redis"]:

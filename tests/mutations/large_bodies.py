@@ -43,7 +43,7 @@ IN_LARGE_BODIES = (
     mutation(
         "a form is decoded a part at a time",
         "apps/webhooks/parsing.py",
-        "_UNQUOTED_AT_ONCE = 64 * 1024",
+        "_UNQUOTED_AT_ONCE = 16 * 1024",
         "_UNQUOTED_AT_ONCE = 64 * 1024 * 1024",
         test=f"{WEBHOOKS}/test_parsing.py::test_a_form_is_decoded_in_memory_of_its_own_size",
     ),

@@ -10,6 +10,8 @@ import pytest
 from tformance.backup import backup, new_file, restore
 from tformance.embedded.errors import EmbeddedError
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture
 def url() -> Iterator[str]:

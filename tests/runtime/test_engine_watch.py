@@ -12,7 +12,7 @@ from tformance.embedded.engines import Engines
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.occupants import wait_until
 
-pytestmark = pytest.mark.usefixtures("no_servers")
+pytestmark = [pytest.mark.usefixtures("no_servers"), pytest.mark.proof]
 
 LONGEST_S = 100
 

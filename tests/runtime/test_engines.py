@@ -24,7 +24,7 @@ from tformance.embedded.occupants import end_now, occupants
 from tformance.embedded.postgres import SETTINGS, Postgres
 from tformance.embedded.redis_server import Redis
 
-pytestmark = pytest.mark.usefixtures("no_servers")
+pytestmark = [pytest.mark.usefixtures("no_servers"), pytest.mark.proof]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="about running as root")
 
 

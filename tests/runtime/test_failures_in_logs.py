@@ -113,6 +113,7 @@ def test_the_errors_behind_an_error_are_told_too() -> None:
     assert PRIVATE not in told
 
 
+@pytest.mark.proof
 def test_what_beat_cannot_send_while_redis_is_away_is_one_line_and_no_stack() -> None:
     ended = subprocess.run(
         [

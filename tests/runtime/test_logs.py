@@ -114,6 +114,7 @@ def test_a_line_of_any_library_is_one_json_object_without_secrets() -> None:
     assert TOKEN not in line
 
 
+@pytest.mark.proof
 def test_a_sign_in_that_succeeds_is_no_news_and_one_that_is_refused_is() -> None:
     program = (
         "import django, logging; django.setup(); axes = logging.getLogger('axes.handlers.database');"

@@ -59,6 +59,7 @@ def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
     assert "Python 3.9.2; tformance needs 3.11 or newer" in answer.stdout
 
 
+@pytest.mark.proof
 @needs_make
 def test_what_takes_long_is_not_silent(tmp_path: Path) -> None:
     slow = tmp_path / "python3"

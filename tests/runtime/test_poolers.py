@@ -29,6 +29,7 @@ PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/s
 SECONDS = 240
 
 pytestmark = [
+    pytest.mark.proof,
     pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed (apt-get install pgbouncer)"),
     pytest.mark.usefixtures("no_servers"),
     pytest.mark.timeout(600),

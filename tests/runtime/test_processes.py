@@ -116,6 +116,7 @@ def test_a_web_process_that_ends_again_and_again_ends_the_start_with_the_reason(
     assert checkout.left() == []
 
 
+@pytest.mark.proof
 def test_a_port_that_is_taken_ends_the_start_before_anything_runs(checkout: Checkout) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

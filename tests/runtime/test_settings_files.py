@@ -13,6 +13,8 @@ import pytest
 from tformance.embedded.errors import EmbeddedError
 from tformance.settings_files import load_settings_files, read_settings_file
 
+pytestmark = pytest.mark.proof
+
 PROJECT = Path(__file__).resolve().parent.parent.parent
 COMPLETE = {
     "SECRET_KEY": "a-secret-key-of-more-than-fifty-characters-0123456789",

@@ -11,7 +11,7 @@ from apps.activity.models import Repository
 from apps.users.models import CustomUser
 from tests.api.conftest import make_delivery
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.proof]
 USAGE = 2
 OUR_COMMANDS = {name: str(app) for name, app in get_commands().items() if str(app).startswith(("apps.", "tformance"))}
 PROGRAMS = ("tformance.processes", "tformance.embedded", "tformance.backup")

@@ -64,6 +64,7 @@ def test_a_large_body_waits_for_its_place() -> None:
         assert second.result() == 2 * SMALL
 
 
+@pytest.mark.proof
 def test_a_body_that_waits_is_not_overtaken_by_smaller_ones() -> None:
     budget = BodyBudget(most_bytes=4 * SMALL, most_waiting=1)
     first, second = budget.take(2 * SMALL), budget.take(2 * SMALL)

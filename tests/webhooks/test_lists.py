@@ -16,7 +16,7 @@ from apps.webhooks.models import Delivery
 from apps.webhooks.overview import find_values, latest_received_at
 from tests.plans import explaining
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.proof]
 ROWS = """
 INSERT INTO webhooks_delivery (hook_id, guid, event, action, installation_id, repository_id, body_sha256, size, source,
     state, reason, received_at, finished_at)

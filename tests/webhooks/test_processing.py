@@ -74,6 +74,7 @@ def test_each_delivery_of_a_batch_has_its_own_verdict(github: GitHub) -> None:
     }
 
 
+@pytest.mark.proof
 def test_a_failed_delivery_waits_longer_each_time_and_dies_in_the_end(github: GitHub) -> None:
     github.deliver({"action": "breaks"})
     for attempt in range(1, MOST_ATTEMPTS):

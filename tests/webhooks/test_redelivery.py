@@ -124,6 +124,7 @@ def test_content_that_expired_cannot_conflict(github: GitHub) -> None:
     assert not only().is_conflict
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_a_large_body_under_a_known_key_is_compared_too(github: GitHub) -> None:
     for number in (1, 2):
@@ -196,6 +197,7 @@ def test_a_captured_body_under_a_new_guid_is_flagged(github: GitHub) -> None:
     assert list(Delivery.objects.order_by("id").values_list("is_replayed_body", flat=True)) == [False, True, False]
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_200_concurrent_posts_of_one_guid_make_one_row(made_up_event: MadeUpEvent) -> None:
     guid = str(uuid.uuid4())

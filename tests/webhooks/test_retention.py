@@ -115,6 +115,7 @@ def test_a_long_outage_is_searched_once_for_many_batches(monkeypatch: pytest.Mon
     assert len(searches) == 3, "to find them, to find no more, and under the lock"
 
 
+@pytest.mark.proof
 def test_more_than_one_batch_expires_row_by_row_beside_what_stays() -> None:
     keep_old("dead", count=BATCH + 7)
     keep_old(count=2 * BATCH + 7)

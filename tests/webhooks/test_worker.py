@@ -18,7 +18,7 @@ from apps.webhooks.models import Delivery
 from tests.webhooks.conftest import GitHub, eventually
 from tests.webhooks.test_claiming import keep
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def read_of(row: Backfill) -> tuple[int, int]:
     return PullRequest.objects.count(), row.items
 
 
+@pytest.mark.proof
 def test_a_walk_brings_everything_and_says_so(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     Repository.objects.update(created_at=BORN)
     row = crew.advance(backfill(api, page_size=10))
@@ -77,6 +78,7 @@ def test_a_stream_that_this_version_does_not_know_fails_and_says_so(api: Reposit
     assert "discussions" in row.error
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("bounds", "covered"),
     [
@@ -92,6 +94,7 @@ def test_what_is_covered_lies_between_the_bounds_of_the_walk(
     assert (found.from_at, found.to_at) == (covered[0], covered[1] or row.started_at)
 
 
+@pytest.mark.proof
 def test_when_its_time_is_over_another_task_goes_on(api: Repository, crew: Crew) -> None:
     crew.seconds = 0.0
     row = crew.advance(backfill(api, page_size=10))
@@ -105,6 +108,7 @@ def test_when_its_time_is_over_another_task_goes_on(api: Repository, crew: Crew)
     assert PullRequest.objects.count() == 30
 
 
+@pytest.mark.proof
 def test_a_start_is_walked_to_its_end_by_messages_alone(api: Repository, crew: Crew) -> None:
     crew.seconds = 0.0
     row = backfill(api, page_size=10, installation_id=7)
@@ -114,6 +118,7 @@ def test_a_start_is_walked_to_its_end_by_messages_alone(api: Repository, crew: C
     assert row.state == "done"
 
 
+@pytest.mark.proof
 def test_two_messages_for_one_walk_walk_it_once(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     row = backfill(api, page_size=10)
     side_by_side(*[lambda: crew.advance(Backfill.objects.get(pk=row.pk))] * 2)
@@ -122,6 +127,7 @@ def test_two_messages_for_one_walk_walk_it_once(fake: FakeGitHub, api: Repositor
     assert len(fake.calls("graphql")) == row.calls == 3 + LONG
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("stop", ["pause", "cancel"])
 def test_a_walk_that_is_stopped_while_a_page_is_read_keeps_nothing_of_it(
     fake: FakeGitHub, api: Repository, crew: Crew, stop: str
@@ -135,6 +141,7 @@ def test_a_walk_that_is_stopped_while_a_page_is_read_keeps_nothing_of_it(
     assert crew.ring() == crew.work() == 0
 
 
+@pytest.mark.proof
 def test_a_paused_walk_goes_on_where_it_was(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     row = backfill(api, page_size=10, installation_id=7)
     fake.spoil(during_page(3, Backfill.objects.all().pause))
@@ -178,6 +185,7 @@ def test_a_walk_that_is_widened_while_a_page_is_read_begins_again(
     assert (row.state, row.cursor, row.since) == ("waiting", "", None)
 
 
+@pytest.mark.proof
 def test_walking_again_changes_nothing_but_when_it_was_seen(api: Repository, crew: Crew) -> None:
     crew.advance(backfill(api))
     before, covered = counts(), Coverage.objects.get()
@@ -201,6 +209,7 @@ def locked(table: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.proof
 def test_a_database_that_takes_too_long_costs_the_page_and_less_is_asked_for(
     api: Repository, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:

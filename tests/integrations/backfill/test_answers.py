@@ -55,6 +55,7 @@ def shows_whole(asked: Asked) -> bool:
     return asked.is_graphql and "PullRequestPage" in asked.document["query"]
 
 
+@pytest.mark.proof
 def test_a_page_that_is_too_much_is_halved_with_the_same_cursor(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     fake.spoil(Fault(too_heavy(), larger_than(6), times=None))
     row = crew.advance(backfill(api))
@@ -64,12 +65,14 @@ def test_a_page_that_is_too_much_is_halved_with_the_same_cursor(fake: FakeGitHub
     assert PullRequest.objects.count() == 30
 
 
+@pytest.mark.proof
 def test_the_next_backfill_begins_with_what_the_last_one_learned(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     row = crew.advance(backfill(api, page_size=5, clean_pages=9))
     assert (row.state, row.page_size) == ("done", 10)
     assert list(sizes(fake)) == [5, 10, 10, 10]
 
 
+@pytest.mark.proof
 def test_a_pull_request_that_no_page_can_show_is_gone_around(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     fake.spoil(Fault(poison(17), shows_whole, times=None, is_instead=False))
     row = crew.advance(backfill(api))
@@ -107,6 +110,7 @@ class Helpless(Fussy):
         raise UnusablePayload("shape_mismatch", "odd\x00")
 
 
+@pytest.mark.proof
 def test_what_cannot_be_used_is_found_by_halves_and_gone_around(api: Repository, crew: Crew) -> None:
     crew.walks = {PULLS: Fussy(8)}
     row = crew.advance(backfill(api))
@@ -115,6 +119,7 @@ def test_what_cannot_be_used_is_found_by_halves_and_gone_around(api: Repository,
     assert set(PullRequest.objects.values_list("number", flat=True)) == set(range(1, 31)) - {8}
 
 
+@pytest.mark.proof
 def test_a_walk_that_cannot_get_past_something_fails_and_says_why(api: Repository, crew: Crew) -> None:
     crew.walks = {PULLS: Helpless(8)}
     row = crew.advance(backfill(api))
@@ -149,6 +154,7 @@ class Endless(Fussy):
         return WALKS[PULLS].read(errand, reader)
 
 
+@pytest.mark.proof
 def test_a_page_that_takes_longer_than_a_task_is_halved_for_the_next_one(api: Repository, crew: Crew) -> None:
     crew.walks = {PULLS: Endless(0)}
     row = crew.advance(backfill(api, page_size=12))

@@ -89,6 +89,7 @@ def test_what_graphql_cannot_tell_empties_nothing(fake: FakeGitHub, walker: Go, 
     assert (row.ref, row.is_production, row.is_transient) == ("main", True, False)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("since", [None, BEGINNING + timedelta(days=5)])
 def test_a_walk_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
     fake: FakeGitHub, walker: Go, since: datetime | None

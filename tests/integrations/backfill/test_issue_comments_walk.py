@@ -134,6 +134,7 @@ def test_a_thousand_comments_cost_eleven_calls(fake: FakeGitHub, web: Lively, wo
     assert not fake.calls("graphql")
 
 
+@pytest.mark.proof
 def test_no_page_is_deeper_than_the_first_where_times_go_on(
     fake: FakeGitHub, web: Lively, worker: GitHubAccess
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_listing_deeper_than_a_page_is_walked_again_where_one_that_was_seen_is
     assert not skipped(pages)
 
 
+@pytest.mark.proof
 def test_a_listing_that_changes_all_the_time_is_walked_to_its_end_and_what_may_be_missing_is_named(
     web: Lively, worker: GitHubAccess
 ) -> None:

@@ -66,6 +66,7 @@ def test_issues_come_as_they_are_on_github_field_by_field(web: Lively, worker: G
     assert not skipped(pages)
 
 
+@pytest.mark.proof
 def test_webhooks_and_the_walk_tell_the_same_in_any_mixture(web: Lively, worker: GitHubAccess) -> None:
     hooks = told(sent for sent in web.told if sent.event == "issues" or "issue" in sent.payload)
     pages = tour(worker, size=2).told(tour(worker, size=2).pages())
@@ -99,6 +100,7 @@ def test_a_walk_that_is_resumed_from_any_of_its_cursors_ends_in_the_same_rows(
         assert rows(Issue) == expected
 
 
+@pytest.mark.proof
 def test_a_thousand_issues_cost_ten_points(fake: FakeGitHub, worker: GitHubAccess) -> None:
     size = Size(pull_requests=0, issues=1000)
     fake.world.add("web", installation_id=ACME, repository_id=WEB, size=size)

@@ -89,6 +89,7 @@ def test_what_one_walk_was_told_of_a_limit_the_others_need_not_find_out(
     assert (issues.reason, issues.not_before < timezone.now()) == ("", True)
 
 
+@pytest.mark.proof
 def test_a_secondary_limit_is_obeyed_and_one_request_asks_whether_it_is_over(
     fake: FakeGitHub, api: Repository, crew: Crew, clock: Clock
 ) -> None:
@@ -119,6 +120,7 @@ def refusals(fake: FakeGitHub) -> Counter[int]:
     return Counter(call.payer for call in fake.calls("graphql") if call.status == 500)
 
 
+@pytest.mark.proof
 def test_an_installation_that_has_spent_its_limit_does_not_slow_another(
     fake: FakeGitHub, api: Repository, crew: Crew
 ) -> None:
@@ -137,6 +139,7 @@ def test_an_installation_that_has_spent_its_limit_does_not_slow_another(
     assert len(fake.calls("graphql", payer=ACME)) <= 1
 
 
+@pytest.mark.proof
 def test_four_workers_keep_one_request_of_an_installation_in_flight_and_all_of_its_walks_in_turn(
     fake: FakeGitHub, api: Repository, crew: Crew
 ) -> None:

@@ -72,6 +72,7 @@ def test_an_installation_known_by_its_id_alone_is_asked_whose_it_is(fake: FakeGi
     assert Contributor.objects.get(pk=500).login == "acme"
 
 
+@pytest.mark.proof
 def test_every_page_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
     many(fake, 230)
     installed(fake)
@@ -80,6 +81,7 @@ def test_every_page_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
     assert len([call for call in fake.calls("core", payer=ACME) if call.path == LIST]) == 3
 
 
+@pytest.mark.proof
 def test_a_listing_that_fails_half_way_keeps_nothing_and_is_tried_again_later(
     fake: FakeGitHub, worker: GitHubAccess
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_limit_is_waited_for_with_what_was_read_so_far(fake: FakeGitHub, worke
     assert len([call for call in fake.calls("core", payer=ACME) if call.path == LIST]) == 4, "page 1 is read once"
 
 
+@pytest.mark.proof
 def test_a_long_list_goes_on_in_the_next_task(
     fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

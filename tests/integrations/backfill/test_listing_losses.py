@@ -46,6 +46,7 @@ def pages_read(fake: FakeGitHub) -> int:
     return sum(call.path == LIST for call in fake.calls("core", payer=ACME))
 
 
+@pytest.mark.proof
 def test_a_list_whose_total_changes_while_it_is_read_is_read_again(fake: FakeGitHub, worker: GitHubAccess) -> None:
     many(fake, 150)
     installed(fake)

@@ -32,6 +32,7 @@ def test_one_that_is_too_much_even_alone_is_read_by_rest(fake: FakeGitHub, worke
     assert paths(fake) == [SEVENTH, f"{SEVENTH}/reviews", f"{SEVENTH}/commits", ITS_TIMELINE]
 
 
+@pytest.mark.proof
 def test_all_of_them_by_rest_come_to_the_same_rows(
     fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,6 +48,7 @@ def test_all_of_them_by_rest_come_to_the_same_rows(
     assert len(paths(fake)) > 4 * 12
 
 
+@pytest.mark.proof
 def test_a_commit_list_that_rest_cuts_off_is_not_called_complete(
     fake: FakeGitHub, worker: GitHubAccess, truth: RepositoryTruth
 ) -> None:
@@ -59,6 +61,7 @@ def test_a_commit_list_that_rest_cuts_off_is_not_called_complete(
     assert PullRequestCommit.objects.filter(number=7).count() == len(pull.commits)
 
 
+@pytest.mark.proof
 def test_a_head_that_moves_between_the_pull_request_and_its_commits_is_read_again(
     fake: FakeGitHub, worker: GitHubAccess, truth: RepositoryTruth
 ) -> None:

@@ -159,6 +159,7 @@ def walk_while(worker: GitHubAccess, *, at: FakeGitHub, changing: Callable[[int]
     return walk_through(worker, web(), between=rebase)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", ["node", "nodes"])
 def test_what_graphql_will_not_show_any_more_is_finished_by_rest(
     fake: FakeGitHub, worker: GitHubAccess, name: str

@@ -56,6 +56,7 @@ def test_a_thousand_pull_requests_are_whole_after_45_calls(fake: FakeGitHub, wor
     assert fake.calls("core", payer=ACME) == []
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_half_of_it_by_webhook_before_between_or_after_comes_to_the_same(
     fake: FakeGitHub, worker: GitHubAccess, seed: int

@@ -100,6 +100,7 @@ def test_webhooks_and_the_walk_tell_the_same_in_any_mixture(web: Lively, worker:
         assert rows(ReviewComment) == rows_of(web)
 
 
+@pytest.mark.proof
 def test_a_walk_that_is_resumed_from_any_of_its_cursors_ends_in_the_same_rows(
     web: Lively, worker: GitHubAccess
 ) -> None:

@@ -152,6 +152,7 @@ def test_a_run_that_never_comes_is_named_and_everything_around_it_is_found(
     assert WorkflowRun.objects.count() == count - 1
 
 
+@pytest.mark.proof
 def test_the_first_run_of_too_many_hides_no_window(fake: FakeGitHub, walker: Go) -> None:
     truth, _ = some_weeks(fake)
     count = crowd(truth, [BEGINNING + timedelta(days=100, minutes=number) for number in range(1_100)])

@@ -46,6 +46,7 @@ def test_every_row_is_as_it_is_on_github_field_by_field(fake: FakeGitHub, walker
     assert (walked.items, walked.pages[0].total, walked.calls, walked.points) == (60, 60, 1, 1)
 
 
+@pytest.mark.proof
 def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: FakeGitHub, walker: Go) -> None:
     truth, told = some_weeks(fake)
     hooks = evidence_of(told)

@@ -162,6 +162,7 @@ def many(api: Repository) -> None:
         )
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("missing", [1, 50, PULLS])
 def test_finding_reads_by_its_own_index(many: None, missing: int) -> None:
     with connection.cursor() as cursor:

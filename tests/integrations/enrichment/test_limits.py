@@ -46,6 +46,7 @@ def holds(number: int) -> faults.Matches:
     return matches
 
 
+@pytest.mark.proof
 def test_a_batch_that_is_too_much_is_halved_and_grows_again(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(*range(1, 26)).deliver()
     fake.spoil(Fault(faults.too_heavy(), asks_for_more_than(12), times=None))

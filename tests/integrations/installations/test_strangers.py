@@ -98,6 +98,7 @@ PAGES = (
 )
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("stranger")
 @pytest.mark.parametrize("is_staff", [False, True])
 def test_nothing_of_a_stranger_is_shown_to_anybody_but_operators(is_staff: bool) -> None:
@@ -116,6 +117,7 @@ def test_nothing_of_a_stranger_is_shown_to_anybody_but_operators(is_staff: bool)
     assert "stranger/secrets" in operator.get("/admin/activity/repository/").content.decode()
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("stranger")
 def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
     do_everything(worker)
@@ -138,6 +140,7 @@ def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, wo
     assert client_of(person).get(f"/api/v1/repositories/{SECRETS}/").status_code == 200
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("stranger")
 def test_an_approval_that_is_taken_back_ends_the_reading(fake: FakeGitHub, worker: GitHubAccess) -> None:
     Team.objects.filter(slug="stranger").update(is_approved=True)

@@ -42,6 +42,7 @@ def lose(log: DeliveryLog, sents: list[Sent]) -> None:
         log.deliver(sents)
 
 
+@pytest.mark.proof
 def test_the_mark_moves_only_when_the_log_was_walked_whole(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
@@ -60,6 +61,7 @@ def test_the_mark_moves_only_when_the_log_was_walked_whole(
     assert pages(fake) == 4, "it went on where it was, and read the second page again"
 
 
+@pytest.mark.proof
 def test_a_walk_is_gone_on_with_by_the_next_task(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +82,7 @@ def test_a_walk_is_gone_on_with_by_the_next_task(
     assert inbox() == {sent.guid for sent in told[:250]}
 
 
+@pytest.mark.proof
 def test_the_next_walk_goes_down_to_the_mark_and_no_further(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
@@ -96,6 +99,7 @@ def test_the_next_walk_goes_down_to_the_mark_and_no_further(
     assert pages(fake) - before == 2, "the page that straddles the mark, and the one that shows it is passed"
 
 
+@pytest.mark.proof
 def test_what_failed_within_the_hour_before_a_walk_and_was_shown_late_is_found(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
@@ -109,6 +113,7 @@ def test_what_failed_within_the_hour_before_a_walk_and_was_shown_late_is_found(
     assert inbox() == {sent.guid for sent in told[:152]}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("refusal", [422, 404])
 def test_where_github_refuses_the_cursor_the_walk_begins_again(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, refusal: int
@@ -121,6 +126,7 @@ def test_where_github_refuses_the_cursor_the_walk_begins_again(
     assert missed() == {("kept", "fetched"): 150}
 
 
+@pytest.mark.proof
 def test_a_cursor_that_is_refused_again_and_again_is_waited_for_and_begun_anew(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
@@ -133,6 +139,7 @@ def test_a_cursor_that_is_refused_again_and_again_is_waited_for_and_begun_anew(
     assert sweeper.sweep().mark is not None
 
 
+@pytest.mark.proof
 def test_what_comes_on_top_while_the_log_is_walked_is_for_the_next_walk(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
@@ -258,6 +265,7 @@ def test_the_first_walk_ever_covers_from_the_oldest_entry_on(
     assert is_about(from_at, sweeper.now() - timedelta(days=1))
 
 
+@pytest.mark.proof
 def test_an_old_entry_among_new_ones_does_not_end_the_walk(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:

@@ -55,6 +55,7 @@ def test_what_failed_in_an_outage_is_in_the_inbox_after_one_sweep_and_makes_the_
     assert Delivery.objects.filter(is_conflict=True).count() == 0
 
 
+@pytest.mark.proof
 def test_a_second_sweep_finds_nothing_and_asks_for_no_delivery_but_the_newest(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:

@@ -57,6 +57,7 @@ def run(*arguments: str) -> tuple[str, str, str]:
     return out.getvalue(), err.getvalue(), complaint
 
 
+@pytest.mark.proof
 def test_it_says_what_was_missing_and_what_became_of_it(told: list[Sent], log: DeliveryLog) -> None:
     log.deliver(told[:10])
     lose(log, told[10:130])

@@ -53,6 +53,7 @@ def many() -> range:
     return range(1, REPOSITORIES + 1)
 
 
+@pytest.mark.proof
 def test_a_team_of_500_repositories_costs_four_statements_by_index(many: range) -> None:
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)), CaptureQueriesContext(connection) as queries:
@@ -62,6 +63,7 @@ def test_a_team_of_500_repositories_costs_four_statements_by_index(many: range) 
     assert not [plan for plan in plans if re.search(r"Seq Scan on (activity_coverage|webhooks_delivery)", plan)], plans
 
 
+@pytest.mark.proof
 def test_the_oldest_of_a_long_backlog_is_found_by_its_own_index(many: range) -> None:
     plans = []
     for statement, parameters in (
@@ -74,6 +76,7 @@ def test_the_oldest_of_a_long_backlog_is_found_by_its_own_index(many: range) -> 
     assert all("delivery_without_effect" in plan for plan in plans), plans
 
 
+@pytest.mark.proof
 def test_all_figures_of_a_team_are_told_in_a_moment(many: range) -> None:
     window = Window.last(90, time_zone="UTC", now=hour(2500))
     query = FigureQuery(team=team_of(*many), window=window, as_of=hour(4000))

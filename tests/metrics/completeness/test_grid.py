@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -120,6 +121,7 @@ def hours_in(told: Completeness, *, lost: bool) -> Hours:
     return {each for gap in gaps for each in range(int(hours(gap.from_at)), int(hours(gap.to_at)))}
 
 
+@pytest.mark.proof
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(found=st.lists(repositories, min_size=1, max_size=3), log=spans, window=span)
 def test_a_report_says_what_going_hour_by_hour_says(found: list[Repository], log: list[Span], window: Span) -> None:

@@ -21,6 +21,8 @@ from apps.webhooks.door import secret_slots
 from tests.fake_github.server import FakeGitHub
 from tformance.embedded.remembered import CHECKOUT
 
+pytestmark = pytest.mark.proof
+
 EVERY_CHECK = 40
 
 

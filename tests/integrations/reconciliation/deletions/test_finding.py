@@ -60,6 +60,7 @@ def test_where_nothing_was_deleted_the_counts_agree_for_a_few_requests(
     assert not Drift.objects.exists()
 
 
+@pytest.mark.proof
 def test_comments_issues_and_releases_that_were_deleted_end_as_they_are_on_github(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
@@ -80,6 +81,7 @@ def test_comments_issues_and_releases_that_were_deleted_end_as_they_are_on_githu
     assert outcomes(again) == dict.fromkeys(ALL, "agrees")
 
 
+@pytest.mark.proof
 def test_a_transferred_issue_is_gone_here_and_another_one_there(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
@@ -93,6 +95,7 @@ def test_a_transferred_issue_is_gone_here_and_another_one_there(
     assert whole.truth.gone[number] == (there, 777)
 
 
+@pytest.mark.proof
 def test_an_issue_that_went_where_we_do_not_reach_is_gone_too(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
@@ -104,6 +107,7 @@ def test_an_issue_that_went_where_we_do_not_reach_is_gone_too(
     assert ours(whole.repository) == theirs(whole.truth)
 
 
+@pytest.mark.proof
 def test_it_goes_on_in_another_task_where_it_was(fake: FakeGitHub, worker: GitHubAccess, whole: Whole) -> None:
     lost = lose_some(whole.truth)
     sync, tasks = whole.sync(), 1
@@ -127,6 +131,7 @@ def test_what_a_webhook_called_deleted_is_not_counted(worker: GitHubAccess, whol
     assert IssueComment.objects.get(pk=first).deleted_at == datetime(2026, 3, 1, tzinfo=UTC)
 
 
+@pytest.mark.proof
 def test_what_was_created_a_moment_ago_is_neither_counted_nor_suspected(worker: GitHubAccess, whole: Whole) -> None:
     """Here already, while GitHub's lists do not show it yet; and the other way round."""
     now = datetime.now(UTC)
@@ -142,6 +147,7 @@ def test_what_was_created_a_moment_ago_is_neither_counted_nor_suspected(worker: 
     assert outcomes(sync) == dict.fromkeys(ALL, "agrees")
 
 
+@pytest.mark.proof
 def test_a_draft_that_github_hides_is_not_deleted(worker: GitHubAccess, whole: Whole) -> None:
     hidden = next(iter(whole.truth.releases))
     Release.objects.filter(pk=hidden).update(is_draft=True, published_at=None)
@@ -165,6 +171,7 @@ def forget_a_release(whole: Whole) -> None:
     Release.objects.filter(pk=next(iter(whole.truth.releases))).delete()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("forget", "stream"),
     [(forget_an_issue, "issues"), (forget_a_comment, "issue_comments"), (forget_a_release, "releases")],

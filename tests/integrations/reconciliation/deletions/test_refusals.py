@@ -19,7 +19,7 @@ from tests.integrations.reconciliation.comparing import drift_of
 from tests.integrations.reconciliation.deletions.conftest import Whole
 from tests.integrations.reconciliation.deletions.searching import ours, outcomes, search, theirs
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 HERE = f"/repositories/{WEB}"
 BY_NAME = "/repos/acme/web"
 COMMENTS = f"{HERE}/issues/comments"

@@ -27,6 +27,7 @@ PULLS = ("pull_requests",)
 COUNTS = ("checked", "missing", "stale", "repaired")
 
 
+@pytest.mark.proof
 def test_where_nothing_was_told_everything_is_missing_and_repaired(crew: Crew, api: Repository) -> None:
     sync = begin_sync(api)
     walk(crew, sync, streams=PULLS)
@@ -42,6 +43,7 @@ def test_a_walk_of_no_run_measures_nothing(crew: Crew, api: Repository) -> None:
     assert not Drift.objects.exists()
 
 
+@pytest.mark.proof
 def test_a_page_that_is_read_again_after_a_failure_counts_once(
     crew: Crew, api: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +90,7 @@ def test_what_a_walk_meets_twice_is_checked_once_and_missing_once(
     assert drift_of(sync, *COUNTS) == {"pull_requests": (30 + reviews, 30 + reviews, 0, 30 + reviews)}
 
 
+@pytest.mark.proof
 def test_what_two_walks_of_a_run_miss_counts_once(crew: Crew, api: Repository) -> None:
     sync = begin_sync(api)
     walk(crew, sync, streams=PULLS)
@@ -97,6 +100,7 @@ def test_what_two_walks_of_a_run_miss_counts_once(crew: Crew, api: Repository) -
     assert drift_of(sync) == once
 
 
+@pytest.mark.proof
 def test_what_happened_just_now_has_not_drifted(fake: FakeGitHub, crew: Crew, api: Repository) -> None:
     """Its webhook is on its way."""
     deliver(told_of(fake, API))

@@ -19,6 +19,7 @@ def reconciled(crew: Crew, repository: Repository) -> RepositorySync:
     return sync
 
 
+@pytest.mark.proof
 def test_after_a_story_that_lost_nothing_nothing_is_missing_or_stale(
     fake: FakeGitHub, crew: Crew, either: Repository
 ) -> None:

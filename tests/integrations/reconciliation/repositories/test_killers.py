@@ -52,6 +52,7 @@ class Deadly(GitHubAccess):
         return super().graphql(document, variables, **about)
 
 
+@pytest.mark.proof
 def test_others_are_compared_though_workers_die_of_one(beside: list[Repository], nights: Nights) -> None:
     nights.access = Deadly(client=nights.access.client, tokens=nights.access.tokens)
     nights.begin()
@@ -67,6 +68,7 @@ def test_others_are_compared_though_workers_die_of_one(beside: list[Repository],
     assert not nights.unfinished().exists()
 
 
+@pytest.mark.proof
 def test_one_whose_counting_kills_comes_to_an_end(api: Told, nights: Nights) -> None:
     [row] = nights.begin()
     RepositorySync.objects.update(state="walking", probed_at=row.created_at)

@@ -82,6 +82,7 @@ def test_a_failure_is_tried_again_later_each_time(fake: FakeGitHub, nights: Nigh
     assert set(rows()) == {("done", "")}
 
 
+@pytest.mark.proof
 def test_too_much_is_asked_for_in_halves_at_once(fake: FakeGitHub, nights: Nights) -> None:
     fake.spoil(Fault(too_heavy(), graphql, times=2))
     nights.run()

@@ -34,6 +34,7 @@ def are_equal(fake: FakeGitHub) -> bool:
     return differences(truth, numbers=[number for _, number in truth.pull_requests.ordered("created_at")]) == []
 
 
+@pytest.mark.proof
 def test_what_changed_without_moving_is_found_when_it_is_the_repositorys_turn(fake: FakeGitHub, nights: Nights) -> None:
     change_unnoticed(fake, 1, title="Another title")
     StreamMark.objects.update(reread_at=now() - 2 * HOUR)
@@ -48,6 +49,7 @@ def test_what_changed_without_moving_is_found_when_it_is_the_repositorys_turn(fa
     assert StreamMark.objects.get(stream="pull_requests").reread_at == row.probed_at
 
 
+@pytest.mark.proof
 def test_it_is_found_at_once_where_something_else_differs(fake: FakeGitHub, api: Told, nights: Nights) -> None:
     StreamMark.objects.update(reread_at=now() - 2 * HOUR)
     api.open(3, ago=HOUR)
@@ -57,6 +59,7 @@ def test_it_is_found_at_once_where_something_else_differs(fake: FakeGitHub, api:
     assert are_equal(fake)
 
 
+@pytest.mark.proof
 def test_a_pull_request_that_looks_open_for_ever_is_closed(fake: FakeGitHub, api: Told, nights: Nights) -> None:
     """Its closing was lost, and so was its place in the list."""
     change_unnoticed(fake, 2, state="closed", closed_at=(now() - DAY).isoformat().replace("+00:00", "Z"))
@@ -65,6 +68,7 @@ def test_a_pull_request_that_looks_open_for_ever_is_closed(fake: FakeGitHub, api
     assert PullRequest.objects.get(number=2).state == "closed"
 
 
+@pytest.mark.proof
 def test_what_cannot_be_shown_fails_the_repository_and_is_tried_the_next_night(
     fake: FakeGitHub, api: Told, nights: Nights
 ) -> None:

@@ -69,6 +69,7 @@ def something_happens(late: Told, number: int = 54) -> None:
     late.happen()
 
 
+@pytest.mark.proof
 def test_what_was_never_read_is_not_taken_for_lost_each_time_something_happens(late: Told, nights: Nights) -> None:
     night(nights)
     for number in (54, 55):
@@ -80,6 +81,7 @@ def test_what_was_never_read_is_not_taken_for_lost_each_time_something_happens(l
         assert "short" not in outcomes(row).values()
 
 
+@pytest.mark.proof
 def test_what_was_deleted_is_found_beside_what_was_never_read(fake: FakeGitHub, late: Told, nights: Nights) -> None:
     night(nights)
     something_happens(late)
@@ -100,6 +102,7 @@ def test_what_was_deleted_is_found_beside_what_was_never_read(fake: FakeGitHub, 
     assert outcomes(again) == dict.fromkeys(STREAMS, "agrees")
 
 
+@pytest.mark.proof
 def test_what_is_lost_later_is_missed_beside_what_was_never_read(late: Told, nights: Nights) -> None:
     night(nights)
     something_happens(late)

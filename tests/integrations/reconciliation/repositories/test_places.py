@@ -35,6 +35,7 @@ def state_of(rows: list[RepositorySync]) -> dict[int, tuple[str, str]]:
     return {row.repository_id: (row.state, row.reason) for row in rows}
 
 
+@pytest.mark.proof
 def test_a_renamed_repository_is_walked_under_its_new_name_and_has_it_from_now_on(
     fake: FakeGitHub, api: Told, web: Told, nights: Nights
 ) -> None:
@@ -48,6 +49,7 @@ def test_a_renamed_repository_is_walked_under_its_new_name_and_has_it_from_now_o
     assert differences(truth, numbers=[1, 2, 3]) == []
 
 
+@pytest.mark.proof
 def test_where_another_repository_has_the_name_it_is_found_by_its_id(
     fake: FakeGitHub, api: Told, web: Told, nights: Nights
 ) -> None:
@@ -60,6 +62,7 @@ def test_where_another_repository_has_the_name_it_is_found_by_its_id(
     assert names == {API: "acme/engine", WEB: "acme/api"}
 
 
+@pytest.mark.proof
 def test_a_transferred_repository_is_read_by_the_installation_that_reaches_it_now(
     fake: FakeGitHub, api: Told, web: Told, nights: Nights
 ) -> None:
@@ -77,6 +80,7 @@ def test_a_transferred_repository_is_read_by_the_installation_that_reaches_it_no
     assert differences(truth, numbers=[1, 2, 3]) == []
 
 
+@pytest.mark.proof
 def test_one_that_is_gone_fails_alone_and_has_the_installations_listed(
     fake: FakeGitHub, api: Told, web: Told, nights: Nights
 ) -> None:
@@ -90,6 +94,7 @@ def test_one_that_is_gone_fails_alone_and_has_the_installations_listed(
     assert PullRequest.objects.filter(repository=API).count() == 2, "losing access deletes nothing"
 
 
+@pytest.mark.proof
 def test_one_whose_place_cannot_be_used_fails_alone(fake: FakeGitHub, api: Told, web: Told, nights: Nights) -> None:
     def spoil(asked: Asked, answer: Answered) -> Answered:
         for found in answer.body["data"].values():
@@ -102,6 +107,7 @@ def test_one_whose_place_cannot_be_used_fails_alone(fake: FakeGitHub, api: Told,
     assert state_of(rows) == {API: ("failed", "unusable"), WEB: ("done", "")}
 
 
+@pytest.mark.proof
 def test_nothing_of_a_strangers_account_is_asked(
     fake: FakeGitHub, api: Told, web: Told, nights: Nights, settings: Any
 ) -> None:

@@ -43,6 +43,7 @@ def test_a_daily_team_takes_part_in_the_night_alone(after_the_night: Crew) -> No
     assert names() == ["nightly:2026-03-02"]
 
 
+@pytest.mark.proof
 def test_an_hourly_team_has_a_run_each_full_hour_and_takes_part_in_the_night(acme: Team, zoo: Team, crew: Crew) -> None:
     set_frequency(acme, "hourly")
     for hour in range(4):
@@ -64,6 +65,7 @@ def test_an_hourly_team_has_a_run_each_full_hour_and_takes_part_in_the_night(acm
     assert [part.team for part in run.teams.all()] == [acme]
 
 
+@pytest.mark.proof
 def test_hours_that_were_missed_are_made_up_once(acme: Team, after_the_night: Crew) -> None:
     set_frequency(acme, "hourly")
     assert after_the_night.beat(AFTERNOON + 17 * MINUTE) == 1

@@ -35,6 +35,7 @@ def past(acme: Team) -> None:
     opening.open_due(now=MONDAY_NIGHT)
 
 
+@pytest.mark.proof
 def test_the_ticks_read_no_table_through(past: None) -> None:
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)):
