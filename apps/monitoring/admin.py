@@ -1,6 +1,9 @@
 """What the watch found, in the admin."""
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django_celery_results.models import GroupResult, TaskResult
@@ -21,6 +24,13 @@ class StatusCheckAdmin(ReadOnlyAdmin):
 
     list_display = ("checked_at", "verdict", "findings")
     ordering = ("-id",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the checks, or say when the first one is due."""
+        if not StatusCheck.objects.exists():
+            messages.info(request, "Beat checks this instance every 15 minutes; the first result will be here by then.")
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
 
     @display(description="Verdict", label={WELL: "success", NOT_WELL: "danger"})  # type: ignore[untyped-decorator]
     def verdict(self, look: StatusCheck) -> str:

@@ -13,6 +13,7 @@ from unfold.admin import ModelAdmin
 
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.models import Change, Contributor, PullRequest
+from apps.monitoring.models import StatusCheck
 from apps.notifications.models import Notification
 from apps.teams.models import BotRule, Team, TeamRepository
 from apps.users.models import ApiToken
@@ -180,3 +181,10 @@ def test_the_field_for_a_webhook_secret_is_to_be_seen(operator: Client) -> None:
     field = next(line for line in page.split("<input") if 'name="value"' in line)
     assert 'type="password"' in field
     assert "border" in field
+
+
+def test_before_the_first_check_the_page_says_when_it_comes(operator: Client) -> None:
+    address = reverse("admin:monitoring_statuscheck_changelist")
+    assert "every 15 minutes" in operator.get(address).content.decode()
+    StatusCheck.objects.create()
+    assert "every 15 minutes" not in operator.get(address).content.decode()

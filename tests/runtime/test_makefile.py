@@ -89,6 +89,7 @@ def test_what_is_installed_is_pinned_by_hash() -> None:
 def test_ci_runs_the_readmes_test_command() -> None:
     script = (PROJECT / ".ci" / "run").read_text()
     assert "make test" in script
+    assert "make proofs" in script
     assert "make test" in (PROJECT / "README.md").read_text()
     assert "make check" in script
 
