@@ -30,7 +30,7 @@ export PYTHONUNBUFFERED := 1
 UNCONNECTED := SECRET_KEY=not-a-secret-only-for-checks-that-never-connect-to-anything DATABASE_URL=postgres://none/none REDIS_URL=redis://none
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-backfill run stop status test proofs chaos recovery mutations permutations bench lint types imports migrations-check deploy-check check audit format \
+.PHONY: help demo demo-backfill run stop status test proofs chaos recovery mutations permutations bench bench-document lint types imports migrations-check deploy-check check audit format \
 	celery-worker celery-beat celery-dev migrate shell backup restore upgrade lock clean
 
 help:  ## List the targets
@@ -132,6 +132,9 @@ audit: $(VENV)/dev.stamp  ## Look the locked packages up among known vulnerabili
 
 bench: $(VENV)/dev.stamp  ## Measure (NAMES= some only); prints a table and writes var/bench.json
 	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m benchmarks $(NAMES)
+
+bench-document: $(VENV)/dev.stamp  ## Write the figures of var/bench.json into docs/performance.md
+	@$(BIN)/python -m benchmarks --document
 
 lock: $(VENV)/dev.stamp  ## Resolve the dependencies again (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; it writes the lock files."; exit 2; }

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import json
 import sys
 import time
 
@@ -17,7 +18,12 @@ def main() -> int:
         description="Measure tformance on this machine, each figure beside another of the same run. Read the ratios.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(BENCHMARKS)} (default: all)")
-    names = parser.parse_args().names or BENCHMARKS
+    parser.add_argument("--document", action="store_true", help="write bench.json's figures into docs/performance.md")
+    options = parser.parse_args()
+    if options.document:
+        results.document(json.loads((var_folder() / "bench.json").read_text()))
+        return 0
+    names = options.names or BENCHMARKS
     unknown = sorted(set(names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")

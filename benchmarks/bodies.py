@@ -51,7 +51,7 @@ def signed_deliveries(sent: Sequence[Sent], *, secret: str) -> list[Body]:
 
 
 def signed_bodies(*, secret: str, count: int, size: int) -> list[Body]:
-    """Pull request payloads, each different, brought to about the same size by their description."""
+    """Pull request payloads, each different, brought to at least this size by their description."""
     opened = [one for one in mixed_deliveries(count=count * 8) if one.event == "pull_request"][:count]
     return [signed(one.event, padded(one.payload, size=size), secret=secret) for one in opened]
 
@@ -61,3 +61,8 @@ def padded(payload: Json, *, size: int) -> bytes:
     filled = json.loads(json.dumps(payload))
     filled["pull_request"]["body"] = "words " * max(0, missing // 6)
     return body_of(filled)
+
+
+def mean_size(bodies: Sequence[Body]) -> float:
+    """Return how many bytes a body has on average: a real payload may be larger than the size asked for."""
+    return sum(len(one.content) for one in bodies) / len(bodies)

@@ -1,8 +1,9 @@
-"""End to end: 5,000 mixed deliveries, from the first POST until all are processed and the figures fresh.
+"""End to end, as `make run` runs it: 5,000 mixed deliveries, from the first POST until the figures are fresh.
 
 Beside a Celery pipeline that publishes and consumes one no-op task per delivery, on the same Redis and two cores.
 """
 
+import statistics
 import subprocess
 import sys
 import time
@@ -13,29 +14,40 @@ import psycopg
 
 from apps.integrations.story.telling import Sent
 from benchmarks.bodies import mixed_deliveries, signed_deliveries
+from benchmarks.costs import PARTS, Costs, costs_of
 from benchmarks.load import post
-from benchmarks.results import Measurement
-from benchmarks.stack import Stack, live_workers, stack
+from benchmarks.results import Measurement, median_of
+from benchmarks.stack import Stack, stack
 from tformance.embedded.remembered import CHECKOUT
 from tformance.processes import programs
 from tformance.processes.programs import Program
 
-COUNT = 5000
+COUNT, WARM_UP, ROUNDS = 5000, 500, 5
 UNFINISHED = "SELECT count(*) FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed')"
 LONGEST_S = 300
 
 
 def measure() -> Iterator[Measurement]:
-    """Deliveries a second through everything, and no-op tasks a second through Celery alone."""
-    with stack() as running:
-        sent = mixed_deliveries(count=COUNT)
-        with ExitStack() as everything:
-            everything.enter_context(running.running(*live_workers(), programs.beat()))
-            port = everything.enter_context(running.web())
-            through_everything(running, port=port, sent=mixed_deliveries(count=200))  # everybody is up and warm
-            ours = through_everything(running, port=port, sent=sent)
-        no_op = no_op_rate(running)
-    yield Measurement(name="end to end", value=ours, unit="deliveries/s", beside={"no-op tasks/s": no_op})
+    """Deliveries a second through everything, and no-op tasks a second through Celery alone, in turn; costs of each."""
+    ours: list[float] = []
+    no_ops: list[float] = []
+    costs: list[Costs] = []
+    sent = mixed_deliveries(count=WARM_UP + ROUNDS * COUNT)
+    with stack() as running, ExitStack() as everything:
+        everything.enter_context(running.running(*programs.workers(), programs.beat()))
+        port = everything.enter_context(running.web())
+        through_everything(running, port=port, sent=sent[:WARM_UP])
+        for index in range(ROUNDS):
+            with costs_of(running) as one_round:
+                mine = sent[WARM_UP + index * COUNT :][:COUNT]
+                ours.append(through_everything(running, port=port, sent=mine))
+            costs.append(one_round)
+            no_ops.append(no_op_rate(running))
+    yield median_of("end to end", ours, unit="deliveries/s", beside={"no-op tasks/s": statistics.median(no_ops)})
+    for part in PARTS:
+        rounds = [one.cpu_s[part] / COUNT * 1e6 for one in costs]
+        yield median_of(f"CPU of a delivery, {part}", rounds, unit="µs")
+    yield median_of("write-ahead log of a delivery", [one.wal_bytes / COUNT for one in costs], unit="bytes")
 
 
 def through_everything(running: Stack, *, port: int, sent: list[Sent]) -> float:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tformance.embedded.engines import Engines
@@ -25,6 +25,8 @@ class Stack:
 
     var: Path
     environment: dict[str, str]
+    process_ids: dict[str, int] = field(default_factory=dict)
+    """Of the programs that run now."""
 
     @property
     def secret(self) -> str:
@@ -44,9 +46,9 @@ class Stack:
 
     @contextmanager
     def web(self, *, settings: str = "tformance.settings", port: int | None = None) -> Iterator[int]:
-        """The web process; its port. Other settings serve another door with the same server."""
+        """The web process as `make run` starts it; its port. Other settings serve another door with the same server."""
         port = port or free_port()
-        program = programs.web(port=port)
+        program = programs.web(port=port, counters=self.var / "counters" / str(port))
         served = f"{settings.rpartition('.')[0]}.wsgi:application"
         program = replace(program, command=(*program.command[:-1], served))
         with self.running(program, PORT=str(port), DJANGO_SETTINGS_MODULE=settings) as (process,):
@@ -67,9 +69,11 @@ class Stack:
                 stderr=log,
                 start_new_session=True,
             )
+        self.process_ids[program.name] = process.pid
         try:
             yield process
         finally:
+            del self.process_ids[program.name]
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(timeout=40)

@@ -1,13 +1,13 @@
 """The textbook door at the same address, and its readiness."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
 from benchmarks.textbook.door import TextbookDoor
 
 
-def ready(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("ready")
+def ready(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ready"})
 
 
 urlpatterns = [path("webhooks/github/", TextbookDoor.as_view()), path("readyz", ready)]

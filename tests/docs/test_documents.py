@@ -10,6 +10,7 @@ import pytest
 
 from apps.metrics.management.commands.describe_figures import page
 from apps.webhooks.models import Delivery
+from benchmarks import results
 from tests.engines import WEBHOOK_SECRET
 from tformance.celery import app
 
@@ -75,3 +76,10 @@ def test_the_delivery_of_ones_own_is_accepted(live_server, tmp_path):
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
+def test_the_table_of_the_benchmarks_is_written_by_them():
+    text = results.DOCUMENT.read_text()
+    table = results.as_document(json.loads(results.FIGURES.read_text()))
+    assert f"<!-- table of the benchmarks -->\n{table}<!-- end of the table -->" in text
+    assert len(table.splitlines()) > 10
