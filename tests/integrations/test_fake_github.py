@@ -172,6 +172,7 @@ def test_a_token_fits_githubs_published_model(fake: FakeGitHub) -> None:
     TypeAdapter(models.InstallationToken).validate_python(shown)
 
 
+@pytest.mark.proof
 def test_a_webhook_of_every_kind_in_the_history_fits_githubs_published_model(fake: FakeGitHub) -> None:
     told = list(fake.world.deliveries())
     assert {sent.event for sent in told} >= {
@@ -333,6 +334,7 @@ def test_the_same_seed_makes_the_same_world_and_another_one_does_not(fake: FakeG
     assert mine.ordered("updated_at") == again.ordered("updated_at") != other.ordered("updated_at")
 
 
+@pytest.mark.proof
 def test_fifty_thousand_pull_requests_are_made_as_they_are_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
     truth = fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=50_000))
     variables = {"owner": "acme", "name": "web", "first": 3, "after": None, "field": "CREATED_AT", "direction": "DESC"}

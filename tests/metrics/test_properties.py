@@ -77,6 +77,7 @@ def told_in_any_order(draw: st.DrawFn) -> tuple[list[Step], list[Step]]:
     return steps, draw(st.permutations(repeated))
 
 
+@pytest.mark.proof
 class AnyOrder(TestCase):
     @given(told=told_in_any_order(), pauses=st.randoms(use_true_random=False))
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

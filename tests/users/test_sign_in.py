@@ -136,6 +136,7 @@ def test_a_network_of_ipv6_is_one_address() -> None:
     assert is_let_in(sign_in(password=RIGHT, address="2001:db8:0:1::1"))
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_many_attempts_at_once_are_counted_before_a_password_is_checked() -> None:
     def attempt(number: int) -> int:

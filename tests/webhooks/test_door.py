@@ -107,6 +107,7 @@ def test_other_methods_are_405(method: str) -> None:
     assert (answer.status_code, answer["Allow"]) == (405, "POST")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("size", [3_000_000, 25 * 1024 * 1024])
 def test_a_large_body_is_kept(github: GitHub, size: int) -> None:
     body = b'{"a":"' + b"x" * (size - 8) + b'"}'

@@ -35,6 +35,7 @@ def walker(worker: GitHubAccess) -> Go:
     return walker
 
 
+@pytest.mark.proof
 def test_more_runs_of_one_second_than_github_lists_are_named(fake: FakeGitHub, walker: Go) -> None:
     truth, _ = some_weeks(fake)
     second = BEGINNING + timedelta(days=100)

@@ -82,6 +82,7 @@ def test_longer_lists_that_are_too_much_are_read_by_rest(fake: FakeGitHub, api: 
     assert PullRequest.objects.get().listed_commit_count == 60
 
 
+@pytest.mark.proof
 def test_longer_lists_that_take_too_long_keep_nobody_waiting(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(1, commits=60).open(2).deliver()
     fake.spoil(Fault(faults.slow(0.6), faults.graphql, times=1, is_instead=False))
@@ -155,6 +156,7 @@ def test_a_refusal_of_its_longer_lists_puts_off_that_one_alone(
     assert all_are_listed()
 
 
+@pytest.mark.proof
 def test_one_that_fails_again_and_again_is_in_nobodys_way(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(1, 2, 3, ago=2 * MINUTE).open(4).deliver()
     fake.spoil(Fault(faults.status(500), holds(4), times=None))

@@ -28,7 +28,7 @@ from tests.integrations.backfill.truth_of_rows import differences
 from tests.integrations.enrichment.telling import DAY, HOUR, MINUTE, Told, now, work_off
 from tests.integrations.reconciliation.repositories.nights import Nights, walks
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 
 
 @pytest.fixture(autouse=True)

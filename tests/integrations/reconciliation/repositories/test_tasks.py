@@ -21,7 +21,7 @@ from tests.fake_github.using import ACME, API
 from tests.integrations.enrichment.telling import DAY, HOUR, Told
 from tests.integrations.reconciliation.repositories.nights import Nights
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 
 
 @pytest.fixture(autouse=True)
