@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -71,6 +72,19 @@ def test_of_two_runs_that_share_an_engine_one_starts_it_and_both_go_on(engines: 
     assert postgres_of(engines).postmaster() == postmaster
 
 
+def taken(port: int) -> socket.socket:
+    """Listen at the port, as soon as the killed engine has let go of it."""
+    found: list[socket.socket] = []
+
+    def listen() -> bool:
+        with suppress(OSError):
+            found.append(socket.create_server(("127.0.0.1", port)))
+        return bool(found)
+
+    wait_until(listen, seconds=LONGEST_S)
+    return found[0]
+
+
 def test_an_engine_that_cannot_start_is_tried_with_pauses_and_given_up_with_an_error(
     engines: Engines, watched: EngineWatch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,7 +92,7 @@ def test_an_engine_that_cannot_start_is_tried_with_pauses_and_given_up_with_an_e
     monkeypatch.setattr(engine_watch, "LOOK_EVERY_S", 0)
     port = redis_of(engines).home.redis_port
     kill_engine(engines, "Redis")
-    with socket.create_server(("127.0.0.1", port)), pytest.raises(EmbeddedError) as given_up:
+    with taken(port), pytest.raises(EmbeddedError) as given_up:
         wait_until(lambda: bool(watched.look()), seconds=LONGEST_S)
     assert f"Port {port} of Redis is taken by another program." in str(given_up.value)
     assert f"started again {engine_watch.MOST_FAILURES} times and is given up" in str(given_up.value)
