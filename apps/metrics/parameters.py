@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.db.models import Q
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 
-from apps.activity.identity import is_id
+from apps.activity.identity import is_called
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
@@ -111,8 +110,7 @@ def narrowed(parameters: QueryDict, *, team: Team) -> QueryDict | None:
 
 
 def repositories_named(tracked: Any, name: str) -> Any:
-    condition = Q(pk=int(name)) if is_id(name) else Q(full_name__iexact=name)
-    return tracked.none() if "\0" in name else tracked.filter(condition)  # PostgreSQL has no text with a NUL
+    return tracked.none() if "\0" in name else tracked.filter(is_called(name))  # PostgreSQL has no text with a NUL
 
 
 def find_repository(tracked: Any, name: str) -> int:

@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django_filters.fields import IsoDateTimeField
 
-from apps.rest.parameters import TRUTHS
+from apps.rest.parameters import parse_truth
 
 
 class InstantField(IsoDateTimeField):  # type: ignore[misc]  # it comes without types
@@ -32,10 +32,10 @@ class TruthField(forms.Field):
     """True or false; whatever is neither is an error and not quietly left out."""
 
     def to_python(self, value: Any) -> bool | None:
-        text = str(value or "").lower()
-        if text and text not in TRUTHS:
-            raise ValidationError(f"{value!r} is neither true nor false.", code="invalid")
-        return TRUTHS.get(text)
+        try:
+            return parse_truth(str(value or ""))
+        except ValueError as error:
+            raise ValidationError(str(error), code="invalid") from error
 
 
 class TruthFilter(django_filters.BooleanFilter):  # type: ignore[misc]  # it comes without types

@@ -38,7 +38,14 @@ class OnlyKnownParameters(APIView):
 
 def truth_in(parameters: Mapping[str, str], name: str) -> bool:
     """Return whether the parameter is true; False where it is missing, ValidationError where it is neither."""
-    text = parameters.get(name, "").lower()
-    if text and text not in TRUTHS:
-        raise ValidationError({name: [f"{text!r} is neither true nor false."]})
-    return TRUTHS.get(text, False)
+    try:
+        return parse_truth(parameters.get(name, "")) or False
+    except ValueError as error:
+        raise ValidationError({name: [str(error)]}) from error
+
+
+def parse_truth(text: str) -> bool | None:
+    """Return what the text says; None for an empty one, ValueError for one that is neither true nor false."""
+    if text and text.lower() not in TRUTHS:
+        raise ValueError(f"{text!r} is neither true nor false.")
+    return TRUTHS.get(text.lower())

@@ -163,7 +163,6 @@ def test_a_database_that_is_away_is_no_reason_to_refuse(site: Site) -> None:
     assert answer.stdout.strip() == "''", answer.stderr
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("pool_size", [120, 4], ids=["large enough", "too small"])
 def test_in_session_mode_every_post_is_kept_or_it_says_that_it_is_not_ready(site: Site, pool_size: int) -> None:
     site.bound_the_role(is_bound=True)

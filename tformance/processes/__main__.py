@@ -9,6 +9,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from tformance.broker import QUEUES
 from tformance.embedded.errors import EmbeddedError
 from tformance.embedded.remembered import CHECKOUT, var_folder
 from tformance.embedded.telling import say
@@ -20,7 +21,6 @@ from tformance.processes.stop import stop_everything
 from tformance.processes.stopping import StopRequestedError, follow_parent, stoppable
 from tformance.settings_files import load_settings_files
 
-QUEUES = {"live", "figures", "backfill", "maintenance"}
 ON_ONE_MACHINE = {
     "run": "engines, web, workers and beat, until Ctrl-C",
     "demo": "the same, with a sample story posted through the HTTP door",
@@ -62,10 +62,10 @@ def _one_process(parser: argparse.ArgumentParser) -> None:
 
 
 def queues(text: str) -> str:
-    unknown = set(text.split(",")) - QUEUES
+    unknown = set(text.split(",")) - set(QUEUES)
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"there is no queue {', '.join(sorted(unknown))!r}; there are {', '.join(sorted(QUEUES))}"
+            f"there is no queue {', '.join(sorted(unknown))!r}; there are {', '.join(QUEUES)}"
         )
     return text
 

@@ -56,15 +56,10 @@ def read_figures(query: FigureQuery, *, keys: Iterable[str] | None = None) -> li
 
 def _read_alike(figures: Mapping[str, Figure], *, query: FigureQuery) -> Iterator[tuple[str, FigureReading]]:
     rows = next(iter(figures.values())).population.rows(query)
-    wanted = {
-        f"{key}_{name}": aggregate
-        for key, figure in figures.items()
-        for name, aggregate in _aggregates(figure, query=query).items()
-    }
-    found = rows.aggregate(**wanted)
+    wanted = {key: _aggregates(figure, query=query) for key, figure in figures.items()}
+    found = rows.aggregate(**{f"{key}_{name}": one for key, own in wanted.items() for name, one in own.items()})
     for key, figure in figures.items():
-        own = {name.removeprefix(f"{key}_"): value for name, value in found.items() if name.startswith(f"{key}_")}
-        yield key, _reading(figure, own, query=query)
+        yield key, _reading(figure, {name: found[f"{key}_{name}"] for name in wanted[key]}, query=query)
 
 
 def _reading(figure: Figure, found: Mapping[str, Any], *, query: FigureQuery) -> FigureReading:

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.core.checks import ERROR, CheckMessage, Error, Tags, run_checks
 from django.core.checks.security.base import check_secret_key
 
+from apps.github_host import LOOPBACK
 from apps.monitoring.doctor.checks import Check, Verdict, unchecked, warning, well, wrong
 
 NAMES = ("secret key", "encryption keys", "settings", "public address", "engines", "disk")
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 OF_SECRET_KEY = {"security.W009"}
 OF_ENCRYPTION = {"webhooks.E002", "webhooks.W002", "integrations.W001"}

@@ -88,7 +88,6 @@ def test_comments_deleted_on_github_are_found_by_whoever_asks(truth: RepositoryT
     assert "Nothing was off." in reconcile("--repository", "acme/one")
 
 
-@pytest.mark.proof
 def test_an_open_pull_request_that_changed_without_moving_is_read_again(truth: RepositoryTruth) -> None:
     assert isinstance(truth.pull_requests, FoldedPullRequests)
     pull = next(pull for pull in truth.pull_requests.values() if pull.json["state"] == "open")
@@ -97,7 +96,6 @@ def test_an_open_pull_request_that_changed_without_moving_is_read_again(truth: R
     assert PullRequest.objects.get(number=pull.number).title == "Changed"
 
 
-@pytest.mark.proof
 def test_a_quick_run_says_what_it_did_not_look_at_and_the_next_one_finds_it(truth: RepositoryTruth) -> None:
     delete_two_comments(truth)
     told = reconcile("--repository", "acme/one", "--quick")

@@ -79,7 +79,6 @@ def test_a_lost_update_under_a_newer_one_that_arrived_is_found(fake: FakeGitHub,
     assert_equal(fake)
 
 
-@pytest.mark.proof
 def test_each_stream_is_walked_that_lost_something_and_equals_the_truth(
     fake: FakeGitHub, api: Told, nights: Nights
 ) -> None:
@@ -153,7 +152,6 @@ def test_a_run_that_ended_without_our_being_told_is_read_again(fake: FakeGitHub,
     assert_equal(fake)
 
 
-@pytest.mark.proof
 def test_a_comment_that_is_off_by_its_count_is_read_again_within_the_week(
     fake: FakeGitHub, api: Told, nights: Nights
 ) -> None:
