@@ -1,5 +1,6 @@
 """make: the front door."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,11 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="about make
 
 
 def make(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["make", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    """As from a terminal: a make that was started by another says which folder it enters."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", *arguments], cwd=PROJECT, env=outside, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @needs_make

@@ -15,7 +15,7 @@ from tformance.schedule import SCHEDULE
 QUEUES = ("live", "figures", "backfill", "maintenance")
 OFTEN = timedelta(minutes=1)
 TICK_S = 0.05
-LONGEST_S = 300.0
+LONGEST_REST_S = 120.0
 
 
 def work_off(*, meanwhile: Callable[[], None] | None = None, is_done: Callable[[], bool] | None = None) -> None:
@@ -24,15 +24,17 @@ def work_off(*, meanwhile: Callable[[], None] | None = None, is_done: Callable[[
     What waits for a limit or a retry is waited for.
     """
     current_app.loader.import_default_modules()
-    deadline = time.monotonic() + LONGEST_S
+    left, deadline = unfinished(), time.monotonic() + LONGEST_REST_S
     while True:
         tick(frequent())
         has_worked = hear(meanwhile)
         if not has_worked and (is_done or is_quiet)():
             return
-        assert time.monotonic() < deadline, f"still at work after {LONGEST_S:.0f} s: {unfinished()}"
-        if not has_worked:
-            time.sleep(TICK_S)
+        if has_worked or unfinished() != left:
+            left, deadline = unfinished(), time.monotonic() + LONGEST_REST_S
+            continue
+        assert time.monotonic() < deadline, f"nobody goes on with {left}"
+        time.sleep(TICK_S)
 
 
 def frequent() -> list[str]:

@@ -14,8 +14,8 @@ from tests.integrations.backfill.installed import install
 from tests.integrations.reconciliation.everybody import work_off
 from tests.integrations.reconciliation.organisation import Organisation, list_commits, reconcile
 
-# Half a minute to a minute each; four times that where others use the machine.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof, pytest.mark.timeout(600)]
+# Half a minute to a minute each; ten times that where others use the machine.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof, pytest.mark.timeout(1800)]
 FAILED, NEVER = 2000, 300
 LONG_AGO = timedelta(days=4)
 MEANWHILE = 120
