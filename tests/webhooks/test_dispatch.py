@@ -6,12 +6,14 @@ from collections.abc import Iterator
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection
 
 from apps.activity.models import Change
 from apps.webhooks.bell import ring
 from apps.webhooks.bell.dispatch import dispatch
 from apps.webhooks.models import Delivery
 from apps.webhooks.processing.claiming import claim_batch
+from tests.plans import explaining
 from tests.webhooks.conftest import lapse_leases
 from tests.webhooks.proxies import refused_port
 from tests.webhooks.test_claiming import keep
@@ -47,6 +49,17 @@ def test_due_deliveries_not_rung_for_are_rung_for_once(queue: redis.Redis) -> No
     assert named(queue) == [forgotten]
     assert dispatch().deliveries == 0
     assert set(rung_lately).isdisjoint(forgotten)
+
+
+def test_what_is_due_is_searched_for_once_also_in_a_table_that_seemed_empty(queue: redis.Redis) -> None:
+    plans: list[str] = []
+    explain = explaining(plans)  # of tables that are empty
+    keep(3, rung_at=LONG_AGO)
+    with connection.execute_wrapper(explain):
+        assert dispatch().deliveries == 3
+    (mark,) = [plan for plan in plans if plan.startswith("Update on webhooks_delivery")]
+    assert "Join" not in mark
+    assert "Nested Loop" not in mark
 
 
 def test_50_are_named_in_a_message(queue: redis.Redis) -> None:

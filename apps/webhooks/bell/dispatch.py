@@ -18,12 +18,14 @@ MOST_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
 
 # The oldest due first, and no further: those behind them are claimed when a worker fills up its batch. Of the slow
-# ones, which are processed one at a time, the next; none while one is being processed.
+# ones, which are processed one at a time, the next; none while one is being processed. As arrays the ids are found
+# once, whatever the planner believes of a table that was empty when it was last analyzed: joined, they would be found
+# again for each row.
 _MARK = """
 UPDATE webhooks_delivery SET rung_at = statement_timestamp()
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM webhooks_delivery
-    WHERE rung_at < statement_timestamp() - make_interval(secs => %(again)s) AND id IN (
+    WHERE rung_at < statement_timestamp() - make_interval(secs => %(again)s) AND id = ANY (ARRAY(
         (SELECT id FROM webhooks_delivery
          WHERE state IN ('received', 'failed') AND not_before <= statement_timestamp() AND NOT is_slow
          ORDER BY source, not_before LIMIT %(most)s)
@@ -35,9 +37,9 @@ WHERE id IN (
         UNION ALL
         (SELECT id FROM webhooks_delivery
          WHERE state = 'running' AND lease_until < statement_timestamp() ORDER BY lease_until LIMIT %(most)s)
-    )
+    ))
     FOR UPDATE SKIP LOCKED
-)
+))
 RETURNING id, is_slow AND state <> 'running'
 """
 
