@@ -85,8 +85,8 @@ def test_longer_lists_that_are_too_much_are_read_by_rest(fake: FakeGitHub, api: 
 @pytest.mark.proof
 def test_longer_lists_that_take_too_long_keep_nobody_waiting(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(1, commits=60).open(2).deliver()
-    fake.spoil(Fault(faults.slow(0.6), faults.graphql, times=1, is_instead=False))
-    enriched(worker, seconds=0.5)
+    fake.spoil(Fault(faults.slow(3.2), faults.graphql, times=1, is_instead=False))
+    enriched(worker, seconds=3.0)
     row = EnrichmentAttempt.objects.get()
     assert (row.number, row.reason) == (1, "Its lists take too long to read.")
     assert PullRequest.objects.get(number=2).listed_commit_count == 2
