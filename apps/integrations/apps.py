@@ -6,20 +6,10 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what we make of each event, for which importing a translator module is enough, and what we know."""
+        from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
         from apps.integrations import checks, up_next  # noqa: F401, PLC0415  models must be loaded first
         from apps.integrations.backfill import bell as backfill_bell  # noqa: PLC0415  models must be loaded first
         from apps.integrations.enrichment import bell as enrichment_bell  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.github.translators import (  # noqa: F401, PLC0415  models must be loaded first
-            deployments,
-            ignored,
-            installations,
-            issues,
-            memberships,
-            pull_requests,
-            pushes,
-            repositories,
-        )
         from apps.integrations.reconciliation.repositories import bell as sync_bell  # noqa: PLC0415  as above
         from apps.metrics.told_from_above import can_read_history  # noqa: PLC0415  models must be loaded first
 

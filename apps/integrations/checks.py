@@ -8,8 +8,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.db import DatabaseError
 
 from apps.encryption import Undecryptable, can_encrypt, decrypt
+from apps.github.credentials import is_signing_key
 from apps.github_host import GitHubHost, Kind
-from apps.integrations.github.credentials import is_signing_key
 from apps.integrations.models import AppPrivateKey
 
 

@@ -10,13 +10,13 @@ from django.utils import timezone
 from apps.activity.facts import Fact, ListingNeeded, evidence
 from apps.activity.models import Installation
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import app_credentials, has_credentials
+from apps.github.objects.installations import standing_facts
+from apps.github.payload import Reading
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.credentials import app_credentials, has_credentials
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.installations import standing_facts
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.listing_errand import SETTLED, SOURCE
 from apps.webhooks.errors import UnusablePayload
 

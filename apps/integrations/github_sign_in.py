@@ -19,10 +19,10 @@ from django.shortcuts import render
 
 from apps.activity.models import Contributor, Installation
 from apps.encryption import Undecryptable
-from apps.integrations.github.access import GitHubAccess, github
-from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.credentials import NoCredentials
-from apps.integrations.github.verdicts import Kind
+from apps.github.auth import GitHubAccess, github
+from apps.github.credentials import NoCredentials
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import Kind
 from apps.integrations.reaching import readable_installations
 
 PURPOSE = Purpose(priority=Priority.LIVE, subject="sign-in")

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from apps.activity.models import Contributor, Installation
-from apps.integrations.github.needed import Lack, lack_of
+from apps.github.permissions import Lack, lack_of
 from apps.integrations.reaching import readable_installations
 
 

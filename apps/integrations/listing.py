@@ -13,8 +13,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from apps.activity.models import Installation, RepositoryAccess
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.credentials import app_credentials, has_credentials
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import app_credentials, has_credentials
 from apps.integrations.listing_errand import Errand, LostListing
 from apps.integrations.models import Listing
 from apps.teams.accounts import accepted_accounts

@@ -21,15 +21,15 @@ from django.utils import timezone
 from apps.activity.facts import Fact, Source, evidence
 from apps.activity.models import Installation, RepositoryAccess
 from apps.activity.record import record
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
+from apps.github.objects.installations import access_facts, listing_done, removal, standing_facts
+from apps.github.objects.repositories import repository_facts
+from apps.github.payload import Reading
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.backfill.words import storable
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.installations import access_facts, listing_done, removal, standing_facts
-from apps.integrations.github.snapshots.repositories import repository_facts
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.models import Listing
 from apps.integrations.newly_reached import last_reached, read_history_of
 from apps.integrations.reaching import readable_installations

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from apps.activity.facts import Stamp
 from apps.activity.models import Repository, RepositoryAccess
+from apps.github.payload import EPOCH
 from apps.integrations.backfill.starting import Scope, start
-from apps.integrations.github.reading import EPOCH
 from apps.integrations.models import Backfill, RepositorySync
 
 MARGIN = timedelta(hours=1)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from apps.integrations.github.credentials import app_credentials, has_credentials
+from apps.github.credentials import app_credentials, has_credentials
 from apps.integrations.listing import due_installations
 from apps.integrations.models import Backfill, Listing, RepositorySync
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from celery import shared_task
 
+from apps.github.auth import github
+from apps.github.credentials import has_credentials
 from apps.integrations import discovery, listing
 from apps.integrations.backfill import advancing, bell
 from apps.integrations.enrichment import bell as enrichment_bell
 from apps.integrations.enrichment import enriching, keeping
-from apps.integrations.github.access import github
-from apps.integrations.github.credentials import has_credentials
 from apps.integrations.reconciliation.repositories import bell as sync_bell
 from apps.integrations.reconciliation.repositories import probing, syncing
 from apps.integrations.reconciliation.runs import bell as runs_bell

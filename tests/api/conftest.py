@@ -10,8 +10,8 @@ from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.github.auth import github
 from apps.integrations.backfill.starting import Scope, start
-from apps.integrations.github.access import github
 from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember

@@ -8,12 +8,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.activity.models import Repository
+from apps.github.auth import github
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import GRAPHQL, Kind, RateLimit, Verdict
 from apps.integrations.backfill.advancing import advance
 from apps.integrations.backfill.starting import Scope, start
-from apps.integrations.github.access import github
-from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.limits import GRAPHQL, RateLimit
-from apps.integrations.github.verdicts import Kind, Verdict
 from apps.integrations.models import Backfill
 from tests.api.backfills import LIST, PULLS, fail, walk
 from tests.api.conftest import API, SECRETS, Cast

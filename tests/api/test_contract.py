@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from apps.activity.models import Contributor, Installation, PullRequest, Repository
-from apps.integrations.github.access import github
+from apps.github.auth import github
 from apps.teams.models import Team, TeamMember
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery

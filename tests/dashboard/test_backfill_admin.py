@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
+from apps.github.auth import github
 from apps.integrations.backfill.starting import Scope, start
-from apps.integrations.github.access import github
 from apps.integrations.models import Backfill
 from apps.teams.models import Team
 from tests.api.conftest import API, Cast

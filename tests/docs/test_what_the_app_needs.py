@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from apps.integrations.github.needed import (
+from apps.github.permissions import (
     OF_ORGANIZATIONS,
     PERMISSIONS,
     TOLD_TO_MEMBERS,

@@ -3,14 +3,12 @@
 import time
 from typing import Any
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.budget import Priority, Purpose, RateBudget
-from apps.integrations.github.client import GitHubClient, Patience
-from apps.integrations.github.credentials import AppCredentials
-from apps.integrations.github.shared_memory import PREFIX, shared_memory
-from apps.integrations.github.tokens import TokenCache
-from apps.integrations.github.verdicts import Kind
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess, TokenCache
+from apps.github.client import GitHubClient, Patience
+from apps.github.credentials import AppCredentials
+from apps.github.rate_limit import PREFIX, Priority, Purpose, RateBudget, shared_memory
+from apps.github.responses import Kind
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, Clock, access_to, forget_everything

@@ -8,7 +8,7 @@ from apps.activity import facts
 from apps.activity.facts import Source, evidence
 from apps.activity.models import Contributor, Installation
 from apps.activity.record import record
-from apps.integrations.github.reading import EPOCH
+from apps.github.payload import EPOCH
 from apps.webhooks.errors import UnusablePayload
 from tests.github.every_route import CREATED, INSTALLATION_ID, NOW, payload_of
 from tests.github.fixture_a import ACME, ANA, BEN

@@ -9,20 +9,20 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.integrations.github.budget import (
+from apps.github.rate_limit import (
     KEPT_S,
     LEASE_S,
     PATIENCE_S,
+    PREFIX,
     THE_APP,
     Lease,
     Parked,
     Priority,
     Purpose,
     RateBudget,
+    shared_memory,
 )
-from apps.integrations.github.limits import CORE, GRAPHQL, RateLimit
-from apps.integrations.github.shared_memory import PREFIX, shared_memory
-from apps.integrations.github.verdicts import Kind, Verdict
+from apps.github.responses import CORE, GRAPHQL, Kind, RateLimit, Verdict
 from tests.fake_github.using import StoppedClock as Clock
 from tests.fake_github.using import forget_everything
 from tests.webhooks.proxies import refused_port

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.client import Patience
-from apps.integrations.github.credentials import AppCredentials
-from apps.integrations.github.shared_memory import PREFIX, shared_memory
-from apps.integrations.github.verdicts import Kind
+from apps.github.auth import GitHubAccess
+from apps.github.client import Patience
+from apps.github.credentials import AppCredentials
+from apps.github.rate_limit import PREFIX, shared_memory
+from apps.github.responses import Kind
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.identities import APP_ID
@@ -28,7 +28,7 @@ PAGE = """query Page($first: Int!, $after: String) { repository(owner: "acme", n
 
 @pytest.mark.proof
 def test_only_the_client_touches_the_network() -> None:
-    exceptions = {"apps/integrations/github/client.py", "apps/watchdog.py", "apps/integrations/story/sending.py"}
+    exceptions = {"apps/github/client.py", "apps/watchdog.py", "apps/integrations/story/sending.py"}
     found = set()
     for file in (ROOT / "apps").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

@@ -10,13 +10,7 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
 from apps.encryption import Undecryptable, encrypted_fields, is_current
-from apps.integrations.github.credentials import (
-    AppCredentials,
-    NoCredentials,
-    app_credentials,
-    has_credentials,
-    store_private_key,
-)
+from apps.github.credentials import AppCredentials, NoCredentials, app_credentials, has_credentials, store_private_key
 from apps.integrations.models import AppPrivateKey
 from apps.webhooks.door.secret_slots import store_secret
 from apps.webhooks.models import WebhookSecret

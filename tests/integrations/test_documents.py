@@ -23,9 +23,9 @@ from graphql import (
     visit,
 )
 
+from apps.github.graphql import document, names
 from apps.integrations.enrichment.asking import MOST, variables
 from apps.integrations.enrichment.finding import Wanted
-from apps.integrations.github.documents import document, names
 from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import Points, points_of
 

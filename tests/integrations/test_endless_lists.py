@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
+from apps.github.answers import MOST_LISTED
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.backfill import advancing
 from apps.integrations.discovery import look_for_installations
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import MOST_LISTED
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.listing import list_installation
 from apps.integrations.models import Backfill, Listing
 from tests.fake_github import faults

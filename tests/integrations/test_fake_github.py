@@ -10,10 +10,10 @@ import pytest
 from githubkit_schemas.latest import models
 from pydantic import TypeAdapter
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.documents import document
-from apps.integrations.github.totals import totals_query
-from apps.integrations.github.verdicts import Kind
+from apps.github.auth import GitHubAccess
+from apps.github.graphql import document
+from apps.github.responses import Kind
+from apps.integrations.backfill.totals import totals_query
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Fault

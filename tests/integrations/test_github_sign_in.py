@@ -14,8 +14,8 @@ from githubkit_schemas.latest import models
 from pydantic import TypeAdapter
 
 from apps.activity.models import Contributor, Installation
+from apps.github.auth import GitHubAccess
 from apps.integrations import github_sign_in
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.story.shapes import Json
 from apps.integrations.story.shapes.accounts import Account, organization, person, user
 from apps.users.models import CustomUser

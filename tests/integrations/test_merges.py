@@ -9,8 +9,8 @@ import pytest
 from apps.activity.facts import CommitParents, CommitParentsPresumed, Source, evidence
 from apps.activity.models import Commit
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.walks.commits import Commits
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.story.pull_request_life import PullRequestLife
 from apps.integrations.story.repository_life import RepositoryLife
 from apps.integrations.story.shapes.git import NO_COMMIT

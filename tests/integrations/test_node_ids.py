@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apps.integrations.github.node_ids import DEPLOYMENT, DEPLOYMENT_STATUS, NodeKind, number_in
+from apps.github.payload import DEPLOYMENT, DEPLOYMENT_STATUS, NodeKind, number_in
 from tests.fake_github.deployment_nodes import global_id
 from tests.integrations.published import EXAMPLES
 

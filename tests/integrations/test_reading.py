@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.integrations.github.reading import EPOCH, Reading
+from apps.github.payload import EPOCH, Reading
 from apps.webhooks.errors import UnusablePayload
 from tests.github.every_route import payload_of
 from tests.github.times import at

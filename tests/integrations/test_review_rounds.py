@@ -9,7 +9,7 @@ import pytest
 
 from apps.activity.models import PullRequestCommit, Review
 from apps.activity.record import record
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.story.pull_request_life import PullRequestLife
 from apps.integrations.story.repository_life import RepositoryLife
 from apps.integrations.story.shapes.accounts import WEB_FLOW, Account

@@ -3,8 +3,8 @@
 import pytest
 
 from apps.activity.models import Repository
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.models import Backfill
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, LIVE, access_to, good

@@ -15,11 +15,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from apps.integrations.github.budget import RateBudget
-from apps.integrations.github.client import GitHubClient, Patience, Request
-from apps.integrations.github.credentials import AppCredentials
-from apps.integrations.github.shared_memory import shared_memory
-from apps.integrations.github.verdicts import Kind, Verdict
+from apps.github.client import GitHubClient, Patience, Request
+from apps.github.credentials import AppCredentials
+from apps.github.rate_limit import RateBudget, shared_memory
+from apps.github.responses import Kind, Verdict
 from tests.fake_github.keys import app_key, app_pem
 from tests.fake_github.using import LIVE, forget_everything
 

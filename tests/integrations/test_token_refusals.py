@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db.models.functions import Now
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Standing
-from apps.integrations.github.token_refusals import LONGEST_WAIT_S, TOKEN_REFUSED
-from apps.integrations.github.verdicts import Kind
+from apps.github.answers import Standing
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
+from apps.github.token_refusals import LONGEST_WAIT_S, TOKEN_REFUSED
 from apps.integrations.listing import list_installation
 from apps.integrations.models import Backfill
 from tests.fake_github import faults

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Standing
-from apps.integrations.github.client import Request
-from apps.integrations.github.shared_memory import PREFIX, shared_memory
-from apps.integrations.github.verdicts import Kind
+from apps.github.answers import Standing
+from apps.github.auth import GitHubAccess
+from apps.github.client import Request
+from apps.github.rate_limit import PREFIX, shared_memory
+from apps.github.responses import Kind
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.keys import elliptic_pem, strange_pem

@@ -10,8 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.shared_memory import shared_memory
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import shared_memory
 from apps.integrations.listing import list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.redaction import HIDDEN

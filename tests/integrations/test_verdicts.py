@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.integrations.github.limits import CORE, GRAPHQL, RateLimit, rate_limit
-from apps.integrations.github.verdicts import Kind, Received, Silence, Verdict, judge
+from apps.github.responses import CORE, GRAPHQL, Kind, RateLimit, Received, Silence, Verdict, judge, rate_limit
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 RESET = str(int(NOW.timestamp()) + 1200)

@@ -7,8 +7,8 @@ from axes.models import AccessLog
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.shared_memory import PREFIX, shared_memory
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import PREFIX, shared_memory
 from apps.monitoring import presence
 from apps.monitoring.tasks import clean_up
 from apps.users.models import ApiToken, CustomUser

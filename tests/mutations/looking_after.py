@@ -15,7 +15,7 @@ IN_LOOKING_AFTER: tuple[Mutation, ...] = (
     ),
     mutation(
         "a listing outweighs what was told of an account's name within its hour",
-        "apps/integrations/github/snapshots/installations.py",
+        "apps/github/objects/installations.py",
         "renamed_profile(account, at=as_of,",
         "renamed_profile(account, at=as_of.replace(minute=0, second=0, microsecond=0),",
         test=f"{SETTLING}::test_a_name_told_too_late_yields_to_the_listing_of_the_same_hour",

@@ -83,7 +83,7 @@ IN_RECONCILING_REPOSITORIES: tuple[Mutation, ...] = (
     ),
     mutation(
         "a repository that took another one's name is not taken for it",
-        "apps/integrations/github/probes.py",
+        "apps/github/probes.py",
         'or found.get("databaseId") != place.repository_id',
         "",
         test=f"{PLACES}::test_where_another_repository_has_the_name_it_is_found_by_its_id",

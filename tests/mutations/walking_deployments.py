@@ -9,14 +9,14 @@ RUNS, RUN_TROUBLES = (f"{TESTS}/test_workflow_run_{name}.py" for name in ("walk"
 IN_WALKING_DEPLOYMENTS: tuple[Mutation, ...] = (
     mutation(
         "a number is read from a node id only where the deployment's own proves its form",
-        "apps/integrations/github/snapshots/graphql_deployments.py",
+        "apps/github/objects/graphql.py",
         "    if own is None or own != deployment_number(node, repository_id=repository_id):",
         "    if own is None:",
         test=f"{TROUBLES}::test_statuses_whose_form_nothing_proves_are_read_by_rest",
     ),
     mutation(
         "what GraphQL cannot tell of a deployment empties nothing",
-        "apps/integrations/github/snapshots/deployments.py",
+        "apps/github/objects/deployments.py",
         "    if is_production is not None or is_transient is not None:\n",
         "    if True:\n",
         test=f"{WALK}::test_what_graphql_cannot_tell_empties_nothing",

@@ -65,7 +65,7 @@ IN_WALKING_HISTORY: tuple[Mutation, ...] = (
     ),
     mutation(
         "a page is not broken off by another's turn",
-        "apps/integrations/github/lua/take.lua",
+        "apps/github/lua/take.lua",
         "goes_on and 0 or turn(subject)",
         "turn(subject)",
         test="tests/integrations/test_budget.py::test_what_goes_on_with_its_turn_comes_before_others_that_wait",

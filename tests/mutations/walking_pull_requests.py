@@ -38,7 +38,7 @@ IN_WALKING_PULL_REQUESTS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a list with a hole is never called complete",
-        "apps/integrations/github/snapshots/graphql_dialect.py",
+        "apps/github/objects/graphql.py",
         '"nodes": kept, "has_lost": True}',
         '"nodes": kept}',
         test=f"{TROUBLE}::test_an_item_of_a_list_that_cannot_be_shown_is_named_and_its_list_not_called_complete",

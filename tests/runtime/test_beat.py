@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_celery_results.models import TaskResult
 
 from apps.activity.models import Installation, PullRequest, Repository
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.models import DeliverySweep, EnrichmentAttempt, MissedDelivery, RepositorySync, SyncLog
 from apps.integrations.reconciliation.runs.spreading import spread
 from apps.integrations.reconciliation.runs.starting import start_for_team

@@ -13,8 +13,8 @@ from unfold.decorators import action
 
 from apps.activity.admin.accounts import InstallationAdmin
 from apps.activity.models import Installation, Repository
+from apps.github.credentials import has_credentials
 from apps.integrations.admin.forms import MOST_CHOSEN
-from apps.integrations.github.credentials import has_credentials
 from apps.integrations.reconciliation.runs.bell import ring_for_run
 from apps.integrations.reconciliation.runs.opening import database_time, schedule_team
 from apps.integrations.reconciliation.runs.starting import start_for_team

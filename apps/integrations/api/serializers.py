@@ -9,9 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.activity.api.serializers import RepositoryLabelSerializer
+from apps.github.rate_limit import BudgetNow
 from apps.integrations.backfill.outlook import Outlook, outlook_of
 from apps.integrations.backfill.progress import budgets_of
-from apps.integrations.github.budget import BudgetNow
 from apps.integrations.models import Backfill
 
 

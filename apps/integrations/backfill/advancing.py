@@ -15,6 +15,9 @@ from apps import watchdog
 from apps.crash_points import crash_point
 from apps.database_errors import blames_the_server
 from apps.encryption import Undecryptable
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import NoCredentials
+from apps.github.rate_limit import Priority, Purpose
 from apps.integrations import up_next
 from apps.integrations.backfill import bell
 from apps.integrations.backfill.claiming import Claimed, LostClaim, claim
@@ -38,9 +41,6 @@ from apps.integrations.backfill.outcomes import (
 )
 from apps.integrations.backfill.walking import Errand, Page, Reader, Unanswered, Walk
 from apps.integrations.backfill.walks import WALKS
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.models import Backfill
 from apps.integrations.reaching import installation_reaching
 from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload

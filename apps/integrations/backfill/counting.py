@@ -9,14 +9,14 @@ from typing import Any
 from django.utils import timezone
 
 from apps.activity.models import Repository
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
+from apps.github.payload import write_time
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import Kind, Verdict
 from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.backfill.starting import Scope
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.reading import write_time
-from apps.integrations.github.totals import MOST_AT_ONCE, Totals, read_totals, totals_query
-from apps.integrations.github.verdicts import Kind, Verdict
+from apps.integrations.backfill.totals import MOST_AT_ONCE, Totals, read_totals, totals_query
 from apps.integrations.models import Backfill
 
 PURPOSE = Purpose(priority=Priority.BACKFILL, subject="forecast")

@@ -8,10 +8,10 @@ from django.utils import timezone
 from apps import watchdog
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
+from apps.github.objects.repositories import repository_facts
+from apps.github.payload import Reading
 from apps.integrations.backfill.claiming import Claimed
 from apps.integrations.backfill.walking import Reader
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.repositories import repository_facts
 
 LONGEST_WAIT_S = 6.0
 

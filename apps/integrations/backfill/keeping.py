@@ -15,12 +15,12 @@ from apps.activity.facts import Source, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.crash_points import crash_point
+from apps.github.payload import EPOCH
 from apps.integrations.backfill.claiming import Claimed, LostClaim
 from apps.integrations.backfill.outcomes import Progress
 from apps.integrations.backfill.walking import Page, Reader, Skipped
 from apps.integrations.backfill.words import storable
 from apps.integrations.drift.counting import count_drift
-from apps.integrations.github.reading import EPOCH
 from apps.integrations.models import Backfill
 from apps.integrations.models.leases import LEASE
 

@@ -8,10 +8,10 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.starting import CannotBeReadError
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.discovery import find_installations
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.listing import list_installation
 from apps.integrations.reaching import readable_installations
 from apps.webhooks.errors import UnusablePayload

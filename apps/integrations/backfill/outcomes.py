@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from apps.integrations.github.answers import Answer, Standing
-from apps.integrations.github.token_refusals import TOKEN_REFUSED
-from apps.integrations.github.verdicts import SECONDARY_S, Kind
+from apps.github.answers import Answer, Standing
+from apps.github.responses import SECONDARY_S, Kind
+from apps.github.token_refusals import TOKEN_REFUSED
 
 BUSY, BLOCKED, SPENT = "busy", "blocked", "spent"
 """Why nobody may ask now: it is another's turn, a secondary limit holds, the hourly limit is spent."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from apps.integrations.github.limits import CORE, GRAPHQL
+from apps.github.responses import CORE, GRAPHQL
 from apps.integrations.models import Backfill
 
 WINDOW_S = 3600.0

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from apps.integrations.github.budget import BudgetNow, RateBudget
-from apps.integrations.github.shared_memory import shared_memory
+from apps.github.rate_limit import BudgetNow, RateBudget, shared_memory
 from apps.integrations.models import Backfill
 
 

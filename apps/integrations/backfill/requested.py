@@ -12,11 +12,11 @@ from django.db.models import QuerySet
 from apps.activity.models import Repository
 from apps.database_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
 from apps.encryption import Undecryptable
+from apps.github.auth import github
+from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.backfill.counting import Effort
 from apps.integrations.backfill.forecast import Forecast, forecast
 from apps.integrations.backfill.starting import MOST_NAMED, NothingToStart, Scope, Started, retry, start
-from apps.integrations.github.access import github
-from apps.integrations.github.credentials import NoCredentials, app_credentials
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 

@@ -10,11 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from apps.github.rate_limit import BudgetNow
 from apps.integrations.backfill.counting import Uncounted
 from apps.integrations.backfill.forecast import Forecast
 from apps.integrations.backfill.pace import Cost
 from apps.integrations.backfill.progress import Progress, size_of
-from apps.integrations.github.budget import BudgetNow
 from apps.integrations.models import Backfill
 from apps.metrics.figures.wording import NO_VALUE, duration
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from apps.activity.facts import Fact
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.budget import Purpose
-from apps.integrations.github.documents import document
-from apps.integrations.github.verdicts import Kind
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
+from apps.github.graphql import document
+from apps.github.rate_limit import Purpose
+from apps.github.responses import Kind
 
 
 class Unanswered(Exception):  # noqa: N818  says what happened

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.github.answers import Answer
+from apps.github.responses import REFUSALS
 from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.walks.pull_request_nodes import Found, errors_below, node_found
 from apps.integrations.enrichment.finding import Wanted
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.verdicts import REFUSALS
 from apps.webhooks.errors import WRONG_SHAPE
 from apps.webhooks.processing.verdicts import describe
 

@@ -8,9 +8,9 @@ from celery import current_app
 from django.db.models.functions import Now
 
 from apps import watchdog
+from apps.github.credentials import has_credentials
 from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.enrichment.finding import due_installations
-from apps.integrations.github.credentials import has_credentials
 from apps.integrations.models import Enrichment
 from apps.webhooks.bell import ring
 

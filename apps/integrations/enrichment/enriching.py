@@ -17,6 +17,10 @@ from django.db import Error, connection
 
 from apps import watchdog
 from apps.encryption import Undecryptable
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import NoCredentials
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import REFUSALS, Kind
 from apps.integrations import up_next
 from apps.integrations.backfill.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
 from apps.integrations.backfill.walking import Reader, Unanswered
@@ -28,10 +32,6 @@ from apps.integrations.enrichment.asking import MOST, Read, read_by_number
 from apps.integrations.enrichment.bell import subject_of
 from apps.integrations.enrichment.finding import Wanted, find_wanted
 from apps.integrations.enrichment.keeping import keep, put_off
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.credentials import NoCredentials
-from apps.integrations.github.verdicts import REFUSALS, Kind
 from apps.integrations.models import Enrichment
 from apps.webhooks.processing.retry import blames_the_payload
 from apps.webhooks.processing.verdicts import describe

@@ -6,8 +6,8 @@ from functools import partial
 from celery import current_app
 from django.db.models.functions import Now
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.credentials import app_credentials, has_credentials
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import app_credentials, has_credentials
 from apps.integrations.models import DeliverySweep
 from apps.integrations.sweep.sweeping import sweep
 from apps.webhooks.bell import ring

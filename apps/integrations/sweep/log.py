@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from apps.integrations.github.reading import Reading
+from apps.github.payload import Reading
 from apps.webhooks.door.framing import JSON, LARGEST_BODY
 from apps.webhooks.door.hook import GitHubHook, MalformedHeader
 from apps.webhooks.errors import UnusablePayload

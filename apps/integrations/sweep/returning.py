@@ -13,9 +13,9 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.crash_points import crash_point
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.backfill.words import storable
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.models import MissedDelivery
 from apps.integrations.models.sweeps import MissedDeliveryQuerySet
 from apps.integrations.sweep.log import NoLetter, address_of, letter_of

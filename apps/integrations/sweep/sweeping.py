@@ -15,11 +15,11 @@ from django.utils import timezone
 from apps import watchdog
 from apps.crash_points import crash_point
 from apps.encryption import Undecryptable
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import NoCredentials
 from apps.integrations.backfill.outcomes import REFUSED_S
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.backfill.words import storable
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.credentials import NoCredentials
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.sweep.covering import cover_what_is_here
 from apps.integrations.sweep.health import why_not_now

@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.budget import Priority, Purpose
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.models import DeliverySweep
 
 

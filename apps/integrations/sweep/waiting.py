@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from apps.github.answers import Answer
+from apps.github.responses import SECONDARY_S, Kind
 from apps.integrations.backfill.outcomes import BLOCKED, JITTER, REFUSED_S, SHORTEST_WAIT_S, SPENT
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.verdicts import SECONDARY_S, Kind
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 900.0
 LIMITS = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}

@@ -13,10 +13,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.crash_points import crash_point
+from apps.github.answers import Answer
+from apps.github.responses import REFUSALS
 from apps.github_host import GitHubHost
 from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.verdicts import REFUSALS
 from apps.integrations.sweep.log import FIRST_PAGE, Entry, address_of, hook_id_of, read_entries
 from apps.integrations.sweep.noting import note_missing
 from apps.integrations.sweep.turn import Turn

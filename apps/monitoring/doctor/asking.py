@@ -10,15 +10,13 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from apps.encryption import Undecryptable
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.budget import Priority, Purpose, RateBudget
-from apps.integrations.github.client import GitHubClient, Patience
-from apps.integrations.github.credentials import AppCredentials, NoCredentials, app_credentials, is_signing_key
-from apps.integrations.github.shared_memory import shared_memory
-from apps.integrations.github.token_refusals import TOKEN_REFUSED
-from apps.integrations.github.tokens import TokenCache
-from apps.integrations.github.verdicts import Kind
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess, TokenCache
+from apps.github.client import GitHubClient, Patience
+from apps.github.credentials import AppCredentials, NoCredentials, app_credentials, is_signing_key
+from apps.github.rate_limit import Priority, Purpose, RateBudget, shared_memory
+from apps.github.responses import Kind
+from apps.github.token_refusals import TOKEN_REFUSED
 from apps.monitoring.doctor.checks import Check, Stopped, unchecked, warning, wrong
 
 PURPOSE = Purpose(priority=Priority.LIVE, subject="doctor")

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.monitoring.doctor import app, broker, configuration, database, installations, standing
 from apps.monitoring.doctor.checks import Family
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from apps.activity.models import Contributor, Installation
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.credentials import has_credentials
-from apps.integrations.github.needed import lack_of
-from apps.integrations.github.verdicts import Kind
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import has_credentials
+from apps.github.permissions import lack_of
+from apps.github.responses import Kind
 from apps.integrations.lacking import settings_page
 from apps.integrations.reaching import readable_installations
 from apps.monitoring.doctor.asking import PURPOSE, ask_as_app, why_not

@@ -3,8 +3,8 @@
 import ipaddress
 from collections.abc import Mapping
 
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.reaching import readable_installations
 from apps.monitoring.doctor.asking import PURPOSE, why_not
 from apps.monitoring.doctor.checks import Check, unchecked, warning, well

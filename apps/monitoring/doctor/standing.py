@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps import watchdog
-from apps.integrations.github.credentials import has_credentials
+from apps.github.credentials import has_credentials
 from apps.integrations.models import Backfill, DeliverySweep, SyncLog
 from apps.integrations.overdue import count_lapsed_leases, count_overdue_listings, count_overdue_walks
 from apps.integrations.sweep.standing import late_sweep, truncated_log

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from apps.activity.models import Repository
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.story.telling import Sent
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth

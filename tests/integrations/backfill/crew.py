@@ -8,11 +8,11 @@ from typing import Any
 from celery import current_app
 from django.db import connection
 
+from apps.github.auth import GitHubAccess
 from apps.integrations.backfill import bell
 from apps.integrations.backfill.advancing import TURN_S, advance
 from apps.integrations.backfill.walking import Walk
 from apps.integrations.backfill.walks import WALKS
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import Backfill
 
 QUEUE = "backfill"

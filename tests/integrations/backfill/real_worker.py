@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 from django.db import connection
 
+from apps.github.rate_limit import key, shared_memory
 from apps.integrations.backfill import bell
-from apps.integrations.github.budget import key
-from apps.integrations.github.shared_memory import shared_memory
 from apps.integrations.models import Backfill
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem

@@ -13,11 +13,11 @@ from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository, RepositoryAccess
 from apps.encryption import Undecryptable
+from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.backfill import advancing
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.backfill.walking import Errand, Page, Reader
 from apps.integrations.backfill.walks import WALKS
-from apps.integrations.github.credentials import NoCredentials, app_credentials
 from apps.integrations.models import Backfill
 from apps.watchdog import TimeIsUp
 from apps.webhooks.errors import UnusablePayload

@@ -14,11 +14,11 @@ from django.utils import timezone
 from rich.console import Console
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.github.auth import github
+from apps.github.rate_limit import Priority, Purpose
 from apps.integrations.backfill import watching
 from apps.integrations.backfill.progress import progress_of
 from apps.integrations.backfill.showing import progress_line, progress_view
-from apps.integrations.github.access import github
-from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.models import Backfill
 from apps.metrics.figures.wording import NO_VALUE
 from apps.teams.models import Team

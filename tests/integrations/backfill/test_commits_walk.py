@@ -8,9 +8,9 @@ import pytest
 
 from apps.activity.models import Commit, CommitTrailer, Contributor
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.story.shapes import Json, moment
 from apps.metrics.models import DerivedCommit
 from apps.metrics.recalculation import drain

@@ -9,8 +9,8 @@ import pytest
 
 from apps.activity.models import Deployment, DeploymentStatus
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.walks.deployments import Deployments, baselines
-from apps.integrations.github.access import GitHubAccess
 from apps.metrics.figures import FigureQuery, read_figure
 from apps.metrics.models import DerivedDeployment
 from apps.metrics.rebuilding import rebuild

@@ -9,12 +9,12 @@ from django.utils import timezone
 from graphql import parse, validate
 
 from apps.activity.models import Repository
+from apps.github.auth import GitHubAccess
 from apps.integrations.backfill import requested
 from apps.integrations.backfill.counting import TOO_LATE, Counting, Effort, Uncounted
 from apps.integrations.backfill.pace import Cost, Window, cost_of, duration_of
 from apps.integrations.backfill.starting import Scope
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.totals import MOST_AT_ONCE, totals_query
+from apps.integrations.backfill.totals import MOST_AT_ONCE, totals_query
 from tests.fake_github import faults
 from tests.fake_github.faults import Change, Fault
 from tests.fake_github.generated import Size

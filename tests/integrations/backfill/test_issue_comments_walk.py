@@ -10,9 +10,9 @@ import pytest
 
 from apps.activity.models import Contributor, IssueComment
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.walking import Page, Unanswered
 from apps.integrations.backfill.walks.keyset import MOST_PAGES
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.story.shapes import Json, moment
 from tests.activity.tables import clear, contents
 from tests.fake_github import faults

@@ -8,10 +8,10 @@ import pytest
 
 from apps.activity.models import Contributor, Issue
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.backfill.walks.issues import CURSOR_REFUSED
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.story.shapes import Json, moment
 from tests.activity.tables import clear, contents
 from tests.fake_github import faults

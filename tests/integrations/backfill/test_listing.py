@@ -10,9 +10,9 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation, Repository
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import shared_memory
 from apps.integrations import listing, listing_errand
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.shared_memory import shared_memory
 from apps.integrations.listing import list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.integrations.story.shapes.accounts import user

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from apps.github.auth import GitHubAccess
 from apps.integrations import listing_errand
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.listing import list_installation
 from apps.integrations.models import Listing
 from tests.fake_github import faults

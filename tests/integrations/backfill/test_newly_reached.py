@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
+from apps.github.auth import GitHubAccess
 from apps.integrations import listing_errand
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.listing import list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.integrations.story.shapes.accounts import user

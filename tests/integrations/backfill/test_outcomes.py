@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from apps.github.answers import Answer, Standing
+from apps.github.responses import GraphQLError, Kind, Verdict
 from apps.integrations.backfill.outcomes import (
     BLOCKED,
     BUSY,
@@ -25,8 +27,6 @@ from apps.integrations.backfill.outcomes import (
     run_out_of_time,
     try_again,
 )
-from apps.integrations.github.answers import Answer, Standing
-from apps.integrations.github.verdicts import GraphQLError, Kind, Verdict
 
 NOW = 1_800_000_000.0
 WHOLE = Progress(page_size=25, clean_pages=4)

@@ -3,10 +3,10 @@
 import pytest
 
 from apps.activity.models import Contributor, PullRequest, PullRequestCommit
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Skipped, Unanswered
 from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
 from tests.activity.tables import clear
 from tests.fake_github import faults, rest_api
 from tests.fake_github.faults import Fault

@@ -10,11 +10,11 @@ import pytest
 from apps.activity.facts import Source, evidence
 from apps.activity.models import PullRequest
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import Lease
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Skipped, Unanswered
 from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.budget import Lease
-from apps.integrations.github.verdicts import Kind
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Generated

@@ -9,7 +9,7 @@ import pytest
 
 from apps.activity.models import Contributor, PullRequest, ReviewComment
 from apps.activity.record import record
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.story.shapes import Json, moment
 from tests.activity.tables import clear, contents
 from tests.fake_github.generated import REVIEW_BOT

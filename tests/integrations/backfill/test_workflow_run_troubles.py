@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from apps.activity.models import WorkflowRun
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.backfill.walks.workflow_runs import WorkflowRuns
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.story.shapes import moment
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked

@@ -7,10 +7,10 @@ from typing import Any
 
 from apps.activity.facts import Evidence, Source, evidence
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks import WALKS
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
 from tests.activity.tables import clear
 from tests.fake_github.using import ACME, API, BACKFILL
 from tests.github.times import at

@@ -7,11 +7,11 @@ from typing import Any
 
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered, Walk
 from apps.integrations.backfill.walks.pull_request_place import read_place
 from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
 from tests.fake_github.using import ACME, API, BACKFILL
 
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 from django.db.models import F
 from django.utils import timezone
 
+from apps.github.auth import GitHubAccess
 from apps.integrations.enrichment.enriching import enrich
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import Enrichment, EnrichmentAttempt
 from apps.integrations.story.pull_request_life import PullRequestLife
 from apps.integrations.story.repository_life import RepositoryLife

@@ -8,10 +8,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DataError, OperationalError, connection
 
 from apps.activity.models import PullRequest
+from apps.github.auth import GitHubAccess
 from apps.integrations.enrichment import keeping
 from apps.integrations.enrichment.enriching import enrich
 from apps.integrations.enrichment.finding import due_installations
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import Enrichment, EnrichmentAttempt
 from apps.integrations.models.leases import LEASE
 from tests.fake_github import faults

@@ -6,14 +6,13 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import PullRequest
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import Lease, Parked
+from apps.github.responses import GRAPHQL, Kind, Verdict
 from apps.integrations import up_next
 from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.enrichment.bell import subject_of
 from apps.integrations.enrichment.finding import due_installations
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.budget import Lease, Parked
-from apps.integrations.github.limits import GRAPHQL
-from apps.integrations.github.verdicts import Kind, Verdict
 from apps.integrations.models import EnrichmentAttempt
 from tests.fake_github import faults
 from tests.fake_github.answering import Asked

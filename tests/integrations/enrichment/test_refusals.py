@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import PullRequest
+from apps.github.auth import GitHubAccess
 from apps.integrations.enrichment.finding import find_wanted
 from apps.integrations.enrichment.keeping import MOST_TRIES, NOT_YET, PAUSES, prune, put_off
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import EnrichmentAttempt
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked

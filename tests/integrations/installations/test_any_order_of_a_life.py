@@ -12,8 +12,8 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.discovery import find_installations
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.listing import due_installations, list_installation
 from apps.integrations.models import Listing
 from apps.metrics.recalculation import drain as recalculate

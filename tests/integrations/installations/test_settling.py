@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation, Repository
+from apps.github.auth import GitHubAccess
 from apps.integrations.discovery import find_installations
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.listing import due_installations, list_installation
 from apps.integrations.models import Listing
 from apps.integrations.overdue import count_overdue_listings

@@ -7,13 +7,13 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
+from apps.github.auth import GitHubAccess
 from apps.integrations import listing
 from apps.integrations.backfill.learning import Learning
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.discovery import look_for_installations
 from apps.integrations.enrichment import bell as enrichment_bell
 from apps.integrations.enrichment.enriching import enrich
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.lacking import lacking_installations
 from apps.integrations.models import Backfill
 from apps.integrations.story.shapes.accounts import user

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apps.activity.models import Repository
-from apps.integrations.github.access import GitHubAccess, github
+from apps.github.auth import GitHubAccess, github
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub

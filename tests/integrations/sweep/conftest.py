@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.story.posting import body_of
 from apps.integrations.story.telling import Sent
 from apps.webhooks.bell import ring

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import F
 
 from apps.activity.models import Coverage
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.sweep import sweeping
 from apps.webhooks.models import Delivery

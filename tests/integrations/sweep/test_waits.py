@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.integrations.github.credentials import NoCredentials
+from apps.github.credentials import NoCredentials
 from apps.integrations.models import DeliverySweep
 from apps.integrations.story.telling import Sent
 from apps.integrations.sweep.standing import sweep_problems

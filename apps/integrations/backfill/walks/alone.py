@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.payload import Reading
+from apps.github.responses import REFUSALS, Kind
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.lists import Gathered, gather
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.verdicts import REFUSALS, Kind
 
 FAILING = {Kind.TRANSIENT, Kind.SHRINK}
 

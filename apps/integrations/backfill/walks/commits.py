@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects.commits import history_facts, rest_commit
+from apps.github.objects.graphql import commit
+from apps.github.payload import Reading, write_time
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Errand, Page, Reader, Unanswered
 from apps.integrations.backfill.walks.alone import gather_alone
 from apps.integrations.backfill.walks.lists import Gathered, Listed, gather, listed, repository
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading, write_time
-from apps.integrations.github.snapshots.graphql_dialect import commit
-from apps.integrations.github.snapshots.history import history_facts, rest_commit
-from apps.integrations.github.verdicts import Kind
 
 HEAD = "HEAD"
 EMPTY = Page(facts=(), cursor=None, items=0, total=0)

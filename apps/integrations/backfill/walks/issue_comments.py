@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from apps.activity.facts import Fact
+from apps.github.objects.issues import issue_comment_facts
+from apps.github.payload import Reading
 from apps.integrations.backfill.walks.keyset import Keyset
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.issues import issue_comment_facts
 
 ADDRESS = re.compile(r".*/(issues|pull)/(\d{1,10})(?:#[^/]*)?")
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects.graphql import is_complete, issue
+from apps.github.objects.issues import issue_facts
+from apps.github.payload import Reading, parse_time, write_time
 from apps.integrations.backfill.outcomes import INVALID_CURSOR as CURSOR_REFUSED
 from apps.integrations.backfill.walking import Errand, Page, Reader, Unanswered
 from apps.integrations.backfill.walks.alone import gather_alone
 from apps.integrations.backfill.walks.lists import Gathered, Item, Listed, gather, is_wanted, listed, repository
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading, parse_time, write_time
-from apps.integrations.github.snapshots.graphql_dialect import is_complete, issue
-from apps.integrations.github.snapshots.issues import issue_facts
 from apps.webhooks.errors import UnusablePayload
 
 

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.payload import Reading, parse_time, write_time
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped
 from apps.integrations.backfill.walks.alone import read_alone
 from apps.integrations.backfill.walks.lists import gather, is_wanted, rows
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading, parse_time, write_time
 
 MOST_PAGES = 300
 MOST_AT_ONCE = 100

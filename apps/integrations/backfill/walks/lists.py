@@ -7,10 +7,10 @@ from typing import Any
 from django.utils import timezone
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.payload import Reading
 from apps.integrations.backfill.walking import Errand, Skipped
 from apps.integrations.backfill.walks.strangers import refuse_stranger
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading
 from apps.webhooks.errors import UnusablePayload
 
 Item = Mapping[str, Any]

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.github.answers import Answer
+from apps.github.responses import REFUSALS, Kind
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.pull_request_nodes import (
     Found,
@@ -16,8 +18,6 @@ from apps.integrations.backfill.walks.pull_request_nodes import (
 from apps.integrations.backfill.walks.pull_request_place import Owed, Place
 from apps.integrations.backfill.walks.pull_request_rest import MOST_TRIES, leave_out, read_part
 from apps.integrations.backfill.walks.pull_request_sweeps import find_missing
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.verdicts import REFUSALS, Kind
 
 SWITCHES = {"withLabels": "labels", "withReviews": "reviews", "withCommits": "commits", "withTimeline": "timelineItems"}
 CURSORS = {

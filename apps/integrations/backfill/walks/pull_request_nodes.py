@@ -7,16 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects.graphql import LISTS, pull_request_node_facts, pull_request_overflow_facts, unfinished, without
+from apps.github.responses import GraphQLError, Path
 from apps.integrations.backfill.walking import Skipped
 from apps.integrations.backfill.walks.pull_request_place import Owed
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.null_nodes import Path
-from apps.integrations.github.snapshots.graphql_dialect import LISTS, unfinished, without
-from apps.integrations.github.snapshots.graphql_pull_requests import (
-    pull_request_node_facts,
-    pull_request_overflow_facts,
-)
-from apps.integrations.github.verdicts import GraphQLError
 from apps.webhooks.errors import UnusablePayload
 
 Node = Mapping[str, Any]

@@ -5,20 +5,21 @@ from dataclasses import replace
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects.pull_requests import (
+    commit_facts,
+    commit_list,
+    merging_facts,
+    pull_request_facts,
+    review_facts,
+    timeline_facts,
+)
+from apps.github.payload import Reading
+from apps.github.responses import REFUSALS
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.lists import opened
 from apps.integrations.backfill.walks.pull_request_nodes import Found
 from apps.integrations.backfill.walks.pull_request_place import Owed
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.pull_request_lists import (
-    commit_facts,
-    commit_list,
-    merging_facts,
-    timeline_facts,
-)
-from apps.integrations.github.snapshots.pull_requests import pull_request_facts, review_facts
-from apps.integrations.github.verdicts import REFUSALS
 from apps.webhooks.errors import UnusablePayload
 
 MOST_TRIES = 3

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.github.answers import Answer
+from apps.github.payload import parse_time
 from apps.integrations.backfill.walking import Errand, Reader, Skipped
 from apps.integrations.backfill.walks.pull_request_nodes import Found, by_rest, errors_below, node_found, together
 from apps.integrations.backfill.walks.pull_request_place import Owed, Place
 from apps.integrations.backfill.walks.strangers import refuse_stranger
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import parse_time
 
 Node = Mapping[str, Any]
 MOST_SWEEPS = 4

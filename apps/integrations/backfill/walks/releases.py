@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects.graphql import release
+from apps.github.objects.repositories import release_facts
+from apps.github.payload import Reading, parse_time
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped
 from apps.integrations.backfill.walks.alone import gather_alone
 from apps.integrations.backfill.walks.lists import Gathered, Listed, gather, is_wanted, listed, repository
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading, parse_time
-from apps.integrations.github.snapshots.graphql_dialect import release
-from apps.integrations.github.snapshots.repositories import release_facts
 
 MOST_LISTED = 10_000
 """https://docs.github.com/rest/releases/releases: only the newest ten thousand can be had."""

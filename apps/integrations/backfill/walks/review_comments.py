@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from apps.activity.facts import Fact
+from apps.github.objects.pull_requests import review_comment_facts
+from apps.github.payload import Reading
 from apps.integrations.backfill.walks.keyset import Keyset
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.pull_requests import review_comment_facts
 
 ADDRESS = re.compile(r".*/pulls/(\d{1,10})")
 

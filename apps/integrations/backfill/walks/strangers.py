@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from apps.github.answers import Answer
+from apps.github.responses import Kind, Verdict
 from apps.integrations.backfill.walking import Errand, Unanswered
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.verdicts import Kind, Verdict
 
 
 def refuse_stranger(answer: Answer, *, repository_id: object, errand: Errand) -> None:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects.deployments import workflow_run_facts
+from apps.github.payload import Reading, parse_time
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.run_windows import MOST_LISTED, RunPlace, RunWindow, whole_seconds
 from apps.integrations.backfill.walks.strangers import refuse_stranger
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading, parse_time
-from apps.integrations.github.snapshots.deployments import workflow_run_facts
-from apps.integrations.github.verdicts import Kind
 from apps.webhooks.errors import UnusablePayload
 
 A_PAGE = 100

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from apps.activity.models import Repository
 from apps.encryption import Undecryptable
+from apps.github.auth import github
+from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.backfill.asking import EXAMPLES, STREAMS, Help, add_arguments
 from apps.integrations.backfill.counting import Effort
 from apps.integrations.backfill.forecast import forecast
@@ -26,8 +28,6 @@ from apps.integrations.backfill.requested import (
 from apps.integrations.backfill.showing import forecast_view, unreachable_lines, walk_table
 from apps.integrations.backfill.starting import CannotBeReadError, NothingToStart, Scope, Started, chosen, start
 from apps.integrations.backfill.watching import watch
-from apps.integrations.github.access import github
-from apps.integrations.github.credentials import NoCredentials, app_credentials
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.models import Team

@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
 from apps.encryption import Undecryptable
+from apps.github.credentials import NoCredentials, app_credentials, has_credentials
 from apps.integrations.backfill.asking import Help
 from apps.integrations.backfill.starting import CannotBeReadError, NothingToStart
-from apps.integrations.github.credentials import NoCredentials, app_credentials, has_credentials
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation.runs import bell
 from apps.integrations.reconciliation.runs.asking import EXAMPLES, add_arguments, choices_in, scope_of

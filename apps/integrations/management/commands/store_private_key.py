@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.encryption import can_encrypt
-from apps.integrations.github.credentials import store_private_key
+from apps.github.credentials import store_private_key
 
 
 class Command(BaseCommand):

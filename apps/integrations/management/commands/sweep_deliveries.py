@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from apps.database_errors import words_of
 from apps.encryption import Undecryptable
+from apps.github.auth import github
+from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.backfill.asking import Help
-from apps.integrations.github.access import github
-from apps.integrations.github.credentials import NoCredentials, app_credentials
 from apps.integrations.models import DeliverySweep
 from apps.integrations.sweep.standing import Found, found_since, why
 from apps.integrations.sweep.sweeping import sweep

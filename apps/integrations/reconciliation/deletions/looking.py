@@ -7,12 +7,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.github.answers import Answer
+from apps.github.payload import parse_time
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Errand, Reader, Unanswered
 from apps.integrations.backfill.walks.lists import listed, repository, rows
 from apps.integrations.backfill.walks.pull_request_nodes import errors_below
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import parse_time
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.reconciliation.deletions.countable import Countable
 from apps.webhooks.errors import UnusablePayload
 

@@ -1,8 +1,8 @@
 """GitHub, as whoever reconciles the repositories of an installation asks it."""
 
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import Priority, Purpose
 from apps.integrations.backfill.walking import Reader
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.budget import Priority, Purpose
 from apps.integrations.reconciliation.repositories.bell import subject_of
 
 

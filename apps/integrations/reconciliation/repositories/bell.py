@@ -8,8 +8,8 @@ from celery import current_app
 from django.db.models.functions import Now
 
 from apps import watchdog
+from apps.github.credentials import has_credentials
 from apps.integrations.backfill.outcomes import BUSY
-from apps.integrations.github.credentials import has_credentials
 from apps.integrations.models import RepositorySync
 from apps.integrations.reaching import installation_reaching
 from apps.integrations.reconciliation.repositories.claiming import IS_DUE, IS_WALKED, NOT_REACHED

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from apps.github.probes import ISSUE_COMMENTS, REVIEW_COMMENTS
+from apps.github.responses import REFUSALS
 from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.walks.run_windows import RunWindow, whole_seconds
-from apps.integrations.github.probes import ISSUE_COMMENTS, REVIEW_COMMENTS
-from apps.integrations.github.verdicts import REFUSALS
 from apps.integrations.reconciliation.repositories.deciding import Here
 
 PATHS = {ISSUE_COMMENTS: "issues/comments", REVIEW_COMMENTS: "pulls/comments"}

@@ -16,14 +16,14 @@ from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Repository
 from apps.crash_points import crash_point
 from apps.encryption import Undecryptable
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import NoCredentials
+from apps.github.probes import COMMITS
 from apps.integrations import up_next
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.words import storable
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.credentials import NoCredentials
-from apps.integrations.github.probes import COMMITS
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.reconciliation.deletions.finding import count_again, find_deleted, unbelieved
 from apps.integrations.reconciliation.repositories import bell, following

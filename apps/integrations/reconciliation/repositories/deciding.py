@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.integrations.github.probes import COMMITS, DEPLOYMENTS, WORKFLOW_RUNS, Told
+from apps.github.probes import COMMITS, DEPLOYMENTS, WORKFLOW_RUNS, Told
 
 Json = Mapping[str, Any]
 MARGIN = timedelta(hours=1)

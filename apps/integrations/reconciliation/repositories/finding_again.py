@@ -9,11 +9,11 @@ from apps import watchdog
 from apps.activity.facts import Fact, ListingNeeded, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
+from apps.github.objects.repositories import repository_facts
+from apps.github.payload import Reading
+from apps.github.responses import Kind
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.backfill.walking import Reader, Unanswered
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.repositories import repository_facts
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.reaching import installation_reaching, readable_installations
 from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.repositories.claiming import Claimed, end, hand_over, put_back

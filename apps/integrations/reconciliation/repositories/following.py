@@ -9,6 +9,7 @@ from django.db import Error
 
 from apps import watchdog
 from apps.database_errors import blames_the_server
+from apps.github.probes import MOST_AT_ONCE
 from apps.integrations.backfill.outcomes import (
     FOR_ALL,
     REFUSED_S,
@@ -23,7 +24,6 @@ from apps.integrations.backfill.outcomes import (
 )
 from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.backfill.words import storable
-from apps.integrations.github.probes import MOST_AT_ONCE
 from apps.integrations.reconciliation.repositories.claiming import Claimed, end, put_back
 from apps.integrations.reconciliation.repositories.statements import run
 from apps.webhooks.errors import UnusablePayload

@@ -9,7 +9,8 @@ from typing import Any
 from django.utils import timezone
 
 from apps.activity.models import Coverage, Repository
-from apps.integrations.github.probes import (
+from apps.github.payload import EPOCH
+from apps.github.probes import (
     COMMITS,
     DEPLOYMENTS,
     ISSUE_COMMENTS,
@@ -19,7 +20,6 @@ from apps.integrations.github.probes import (
     REVIEW_COMMENTS,
     WORKFLOW_RUNS,
 )
-from apps.integrations.github.reading import EPOCH
 from apps.integrations.models import Backfill, StreamMark
 from apps.integrations.reconciliation.repositories.deciding import LONGEST_OPEN, Here, Kept, is_turn
 from apps.integrations.reconciliation.repositories.statements import rows

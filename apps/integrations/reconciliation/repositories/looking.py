@@ -13,11 +13,11 @@ from apps.activity.facts import Fact, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.crash_points import crash_point
+from apps.github.objects.repositories import repository_facts
+from apps.github.payload import Reading, parse_time
+from apps.github.probes import PULL_REQUESTS, Place, Probe
 from apps.integrations.backfill.starting import Scope, start
 from apps.integrations.drift.roads import count_recovered
-from apps.integrations.github.probes import PULL_REQUESTS, Place, Probe
-from apps.integrations.github.reading import Reading, parse_time
-from apps.integrations.github.snapshots.repositories import repository_facts
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.repositories.claiming import Claimed, Settled, settle

@@ -15,15 +15,15 @@ from django.db import transaction
 from apps import watchdog
 from apps.activity.facts import evidence
 from apps.activity.record import record
+from apps.github.payload import parse_time
+from apps.github.probes import MOST_PULL_REQUESTS, Place, probe_query, read_probe
+from apps.github.responses import REFUSALS, Kind
 from apps.integrations.backfill.walking import Reader, Unanswered
 from apps.integrations.backfill.walks.pull_request_debts import go_around, pay
 from apps.integrations.backfill.walks.pull_request_place import Place as WalkPlace
 from apps.integrations.drift.counting import count_drift
 from apps.integrations.enrichment.asking import MOST, Read, read_by_number
 from apps.integrations.enrichment.finding import Wanted
-from apps.integrations.github.probes import MOST_PULL_REQUESTS, Place, probe_query, read_probe
-from apps.integrations.github.reading import parse_time
-from apps.integrations.github.verdicts import REFUSALS, Kind
 from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.repositories.knowing import OpenPullRequest
 from apps.webhooks.errors import WRONG_SHAPE

@@ -15,14 +15,14 @@ from apps import watchdog
 from apps.activity.models import Repository
 from apps.crash_points import crash_point
 from apps.encryption import Undecryptable
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import NoCredentials
+from apps.github.probes import MOST_AT_ONCE, probe_query
+from apps.github.responses import Kind
 from apps.integrations import up_next
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
 from apps.integrations.backfill.walking import Reader, Unanswered
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.credentials import NoCredentials
-from apps.integrations.github.probes import MOST_AT_ONCE, probe_query
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.reaching import installation_reaching
 from apps.integrations.reconciliation.repositories import bell, following
 from apps.integrations.reconciliation.repositories.asking import reader_of

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.activity.models import Repository
+from apps.github.answers import Answer
+from apps.github.probes import COMMITS, MOST_PULL_REQUESTS, PULL_REQUESTS, WORKFLOW_RUNS, Place, read_probe
 from apps.integrations.backfill.walking import Reader
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.probes import COMMITS, MOST_PULL_REQUESTS, PULL_REQUESTS, WORKFLOW_RUNS, Place, read_probe
 from apps.integrations.models import SyncLog
 from apps.integrations.reconciliation.repositories.claiming import Claimed, end
 from apps.integrations.reconciliation.repositories.comment_counts import (

@@ -1,6 +1,6 @@
 """One repository in a run: whatever is to be done about it next."""
 
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.models import RepositorySync
 from apps.integrations.reaching import installation_reaching
 from apps.integrations.reconciliation.repositories.counting import count

@@ -9,7 +9,7 @@ from celery import current_app
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.integrations.github.credentials import has_credentials
+from apps.github.credentials import has_credentials
 from apps.integrations.models import SyncLog, TeamSync
 from apps.integrations.reconciliation.runs.scopes import TEAM, parse_scope
 from apps.webhooks.bell import ring

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db.models import Min, Q
 from django.db.models.functions import Now
 
-from apps.integrations.github.credentials import has_credentials
+from apps.github.credentials import has_credentials
 from apps.integrations.models import SyncLog
 from apps.integrations.reconciliation.runs.opening import database_time, synced_teams
 from apps.integrations.reconciliation.runs.scopes import NIGHTLY

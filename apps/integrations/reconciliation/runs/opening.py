@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
-from apps.integrations.github.credentials import has_credentials
+from apps.github.credentials import has_credentials
 from apps.integrations.models import SyncLog, TeamSync
 from apps.integrations.reconciliation.runs.periods import Period, due_night, is_of_night, next_hour, next_night
 from apps.integrations.reconciliation.runs.scopes import NIGHTLY, of_team

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from apps.activity.models import Issue, IssueComment, Release, Repository, ReviewComment
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.models import RepositorySync, StreamCount
 from apps.integrations.reconciliation.deletions.finding import Found, find_deleted
 from apps.integrations.reconciliation.repositories.asking import reader_of

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apps.activity.models import Issue, IssueComment, Provenance, Release, ReviewComment
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.models import Drift, StreamCount
 from apps.integrations.story.shapes import moment
 from tests.fake_github.generated import Size

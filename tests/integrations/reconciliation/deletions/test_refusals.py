@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from apps.activity.models import Installation, Issue, IssueComment
+from apps.github.auth import GitHubAccess
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.verdicts import Kind
 from apps.integrations.models import Drift, RepositorySync
 from apps.integrations.reconciliation.deletions.finding import unbelieved
 from tests.fake_github.answering import Answered, Asked

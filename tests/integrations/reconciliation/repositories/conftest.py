@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from apps.integrations.github.access import GitHubAccess
+from apps.github.auth import GitHubAccess
 from apps.integrations.story.issue_life import IssueLife
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub

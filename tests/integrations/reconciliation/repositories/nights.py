@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Coverage, Repository
+from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.starting import Scope, start
-from apps.integrations.github.access import GitHubAccess
 from apps.integrations.models import Backfill, RepositorySync, StreamMark, SyncLog
 from apps.integrations.reconciliation.repositories.counting import count as count_repository
 from apps.integrations.reconciliation.repositories.probing import probe

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apps.integrations.github.probes import COMMITS, DEPLOYMENTS, ISSUES, PULL_REQUESTS, WORKFLOW_RUNS, Told
+from apps.github.probes import COMMITS, DEPLOYMENTS, ISSUES, PULL_REQUESTS, WORKFLOW_RUNS, Told
 from apps.integrations.reconciliation.repositories.deciding import (
     Decision,
     Follow,

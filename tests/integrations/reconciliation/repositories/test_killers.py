@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from apps.activity.models import Repository
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
-from apps.integrations.github.access import GitHubAccess
-from apps.integrations.github.answers import Answer
 from apps.integrations.models import RepositorySync
 from apps.integrations.reconciliation.repositories.claiming import claim_walked
 from apps.integrations.reconciliation.repositories.counting import count

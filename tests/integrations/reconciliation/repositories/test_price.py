@@ -9,7 +9,7 @@ from django.utils import timezone
 from graphql import parse, validate
 
 from apps.activity.models import Coverage, Deployment, PullRequest, Repository, WorkflowRun
-from apps.integrations.github.probes import MOST_AT_ONCE, MOST_PULL_REQUESTS, Place, probe_query
+from apps.github.probes import MOST_AT_ONCE, MOST_PULL_REQUESTS, Place, probe_query
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.graphql_api import schema

@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 
 from apps.activity.models import Installation, PullRequest, Repository, RepositoryAccess
+from apps.github.auth import github
+from apps.github.rate_limit import IN_FLIGHT_OTHERWISE, Lease, Priority, Purpose
+from apps.github.responses import CORE, Kind, Verdict
 from apps.integrations import tasks, up_next
 from apps.integrations.backfill.starting import Scope, start
-from apps.integrations.github.access import github
-from apps.integrations.github.budget import IN_FLIGHT_OTHERWISE, Lease, Priority, Purpose
-from apps.integrations.github.limits import CORE
-from apps.integrations.github.verdicts import Kind, Verdict
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.reconciliation.repositories import bell
 from apps.integrations.reconciliation.repositories.counting import count

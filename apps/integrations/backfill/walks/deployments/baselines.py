@@ -9,6 +9,9 @@ from django.db.models.functions import Coalesce
 
 from apps.activity.facts import Fact
 from apps.activity.models import Deployment, DeploymentStatus
+from apps.github.objects.deployments import deployment_details
+from apps.github.payload import parse_time
+from apps.github.responses import REFUSALS
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
 from apps.integrations.backfill.walks.deployments.reading import (
@@ -19,9 +22,6 @@ from apps.integrations.backfill.walks.deployments.reading import (
 )
 from apps.integrations.backfill.walks.deployments.shown import DeploymentPage, Shown, page_of
 from apps.integrations.backfill.walks.lists import opened
-from apps.integrations.github.reading import parse_time
-from apps.integrations.github.snapshots.deployments import deployment_details
-from apps.integrations.github.verdicts import REFUSALS
 from apps.teams.models import Team
 
 MOST_ENVIRONMENTS = 100

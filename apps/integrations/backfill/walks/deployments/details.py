@@ -5,15 +5,15 @@ from typing import Any
 
 from apps.activity.facts import Fact
 from apps.activity.models import Deployment
+from apps.github.answers import Answer
+from apps.github.objects.deployments import deployment_details
+from apps.github.payload import parse_time
+from apps.github.responses import Kind
 from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
 from apps.integrations.backfill.walks.deployments.reading import TOO_MUCH
 from apps.integrations.backfill.walks.deployments.shown import page_of
 from apps.integrations.backfill.walks.lists import opened
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import parse_time
-from apps.integrations.github.snapshots.deployments import deployment_details
-from apps.integrations.github.verdicts import Kind
 from apps.webhooks.errors import UnusablePayload
 
 WHAT = "the refs and flags of older deployments"

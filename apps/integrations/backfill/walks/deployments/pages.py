@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from apps.github.payload import parse_time
 from apps.integrations.backfill.walking import Errand, Page, Reader
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
 from apps.integrations.backfill.walks.deployments.reading import Node, read_alone, read_page
 from apps.integrations.backfill.walks.deployments.shown import DeploymentPage, Shown, page_of
-from apps.integrations.github.reading import parse_time
 
 
 def read(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:

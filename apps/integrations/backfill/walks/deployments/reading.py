@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from apps.github.answers import Answer
+from apps.github.objects import graphql
+from apps.github.payload import Reading
+from apps.github.responses import REFUSALS, Kind
 from apps.integrations.backfill.walking import Errand, Reader, Skipped, Unanswered
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
 from apps.integrations.backfill.walks.deployments.shown import DeploymentPage, Shown
 from apps.integrations.backfill.walks.lists import opened
 from apps.integrations.backfill.walks.strangers import refuse_stranger
-from apps.integrations.github.answers import Answer
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots import graphql_deployments as graphql
-from apps.integrations.github.verdicts import REFUSALS, Kind
 from apps.webhooks.errors import UnusablePayload
 
 Node = Mapping[str, Any]

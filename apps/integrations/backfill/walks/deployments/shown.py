@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apps.activity.facts import Fact
+from apps.github.objects.deployments import deployment_facts, reported
+from apps.github.payload import Reading
 from apps.integrations.backfill.walking import Errand, Page, Skipped
 from apps.integrations.backfill.walks.deployments.place import DeploymentPlace
-from apps.integrations.github.reading import Reading
-from apps.integrations.github.snapshots.deployments import deployment_facts, reported
 from apps.webhooks.errors import UnusablePayload
 
 

@@ -1,0 +1,54 @@
+"""What is built and shipped: deployment, deployment_status, workflow_run."""
+
+from collections.abc import Iterator
+
+from apps.activity.facts import Fact
+from apps.github.events.envelope import open_payload, repository_id, surroundings
+from apps.github.objects.deployments import (
+    RUN_OF_PAYLOAD,
+    deployment_facts,
+    deployment_run,
+    reported,
+    workflow_run_facts,
+)
+from apps.github.payload import Reading
+from apps.webhooks.registry import Event, translates
+
+
+@translates("deployment", "created")
+def deployment(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    requested = payload.child("deployment")
+    yield from surroundings(payload, at=requested.time("updated_at"))
+    yield from deployment_facts(requested, repository_id=repository_id(payload))
+    yield from run_of_payload(payload)
+
+
+@translates("deployment_status", "created")
+def deployment_status(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    requested, status = payload.child("deployment"), payload.child("deployment_status")
+    yield from surroundings(payload, at=status.time("updated_at"))
+    yield from deployment_facts(requested, repository_id=repository_id(payload))
+    yield from reported(status, deployment=requested, repository_id=repository_id(payload))
+    yield from run_of_payload(payload)
+
+
+def run_of_payload(payload: Reading) -> Iterator[Fact]:
+    """The run that made the deployment, where GitHub Actions did."""
+    run = payload.child_or_none("workflow_run")
+    if run is not None:
+        yield deployment_run(
+            payload.child("deployment"),
+            repository_id=repository_id(payload),
+            run_id=run.id(),
+            rank=RUN_OF_PAYLOAD,
+        )
+
+
+@translates("workflow_run", "requested", "in_progress", "completed")
+def workflow_run(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    run = payload.child("workflow_run")
+    yield from surroundings(payload, at=run.time("updated_at"))
+    yield from workflow_run_facts(run, repository_id=repository_id(payload))

@@ -1,0 +1,72 @@
+"""Issues and comments outside any diff: issues, issue_comment."""
+
+from collections.abc import Iterator
+
+from apps.activity.facts import Fact, IssueCommentDeleted, IssueDeleted
+from apps.github.events.envelope import open_payload, repository_id, surroundings
+from apps.github.objects.issues import issue_comment_facts, issue_facts
+from apps.webhooks.registry import Event, translates
+
+
+@translates(
+    "issues",
+    "assigned",
+    "closed",
+    "demilestoned",
+    "edited",
+    "field_added",
+    "field_removed",
+    "labeled",
+    "locked",
+    "milestoned",
+    "opened",
+    "pinned",
+    "reopened",
+    "typed",
+    "unassigned",
+    "unlabeled",
+    "unlocked",
+    "unpinned",
+    "untyped",
+)
+def issues(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    issue = payload.child("issue")
+    yield from surroundings(payload, at=issue.time("updated_at"))
+    yield from issue_facts(issue, repository_id=repository_id(payload))
+
+
+@translates("issues", "deleted", "transferred")
+def issue_gone(event: Event) -> Iterator[Fact]:
+    """A transferred issue is another one, with an id of its own, where it went; here its number is gone."""
+    yield from issues(event)
+    payload = open_payload(event)
+    issue = payload.child("issue")
+    yield IssueDeleted(
+        repository_id=repository_id(payload),
+        number=issue.count("number"),
+        deleted_at=issue.time("updated_at"),
+    )
+
+
+@translates("issue_comment", "created", "edited", "pinned", "unpinned")
+def issue_comment(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    issue = payload.child("issue")
+    yield from surroundings(payload, at=issue.time("updated_at"))
+    yield from issue_facts(issue, repository_id=repository_id(payload))
+    yield from issue_comment_facts(payload.child("comment"), issue=issue, repository_id=repository_id(payload))
+
+
+@translates("issue_comment", "deleted")
+def issue_comment_deleted(event: Event) -> Iterator[Fact]:
+    """GitHub does not say when: the issue's time is at or after it."""
+    yield from issue_comment(event)
+    payload = open_payload(event)
+    issue = payload.child("issue")
+    yield IssueCommentDeleted(
+        github_id=payload.child("comment").id(),
+        repository_id=repository_id(payload),
+        number=issue.count("number"),
+        deleted_at=issue.time("updated_at"),
+    )

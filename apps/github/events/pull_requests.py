@@ -1,0 +1,207 @@
+"""Pull requests and all that happens on them, from opening to merge."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.activity.facts import Fact, PullRequestHappened, ReviewCommentDeleted
+from apps.activity.models import PullRequestEvent
+from apps.github.events.envelope import open_payload, repository_id, surroundings
+from apps.github.objects.accounts import account_id, profiles
+from apps.github.objects.pull_requests import pull_request_facts, review_comment_facts, review_facts
+from apps.github.payload import Reading
+from apps.webhooks.registry import Event, translates
+
+Kind = PullRequestEvent.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What happened, whom or what it concerns, and when: the parent's `updated_at` where GitHub says no better."""
+
+    kind: PullRequestEvent.Kind
+    subject: str
+    at: datetime
+
+
+Moments = Callable[[Reading, Reading], Iterator[Moment]]
+
+
+def pull_request_history(payload: Reading, *, action: str) -> Iterator[PullRequestHappened]:
+    """The history that this payload adds; most actions add none."""
+    moments = MOMENTS.get(action)
+    if moments is None:
+        return
+    pull_request = payload.child("pull_request")
+    for moment in moments(payload, pull_request):
+        yield PullRequestHappened(
+            repository_id=repository_id(payload),
+            number=pull_request.count("number"),
+            kind=moment.kind.value,
+            subject=moment.subject,
+            at=moment.at,
+            source=PullRequestEvent.Source.WEBHOOK.value,
+            actor_id=account_id(payload.child_or_none("sender")),
+        )
+
+
+def simply(kind: PullRequestEvent.Kind) -> Moments:
+    """Something that happened to the pull request as a whole."""
+
+    def moments(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+        yield Moment(kind, "", pull_request.time("updated_at"))
+
+    return moments
+
+
+def about_label(kind: PullRequestEvent.Kind) -> Moments:
+    def moments(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+        label = payload.child_or_none("label")
+        if label is not None:
+            yield Moment(kind, label.text("name"), pull_request.time("updated_at"))
+
+    return moments
+
+
+def about_reviewer(kind: PullRequestEvent.Kind) -> Moments:
+    """One payload speaks of one reviewer, a person or a team; a ghost is nobody."""
+
+    def moments(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+        reviewer, team = payload.child_or_none("requested_reviewer"), payload.child_or_none("requested_team")
+        if reviewer is not None:
+            yield Moment(kind, str(reviewer.id()), pull_request.time("updated_at"))
+        if team is not None:
+            yield Moment(kind, f"team:{team.id()}", pull_request.time("updated_at"))
+
+    return moments
+
+
+def opened(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+    """The first head: every head that was ever seen is in the history."""
+    yield Moment(Kind.HEAD_MOVED, pull_request.child("head").text("sha"), pull_request.time("created_at"))
+
+
+def synchronized(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+    after = payload.text_or_none("after") or pull_request.child("head").text("sha")
+    yield Moment(Kind.HEAD_MOVED, after, pull_request.time("updated_at"))
+
+
+def closed(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+    closed_at = pull_request.time_or_none("closed_at") or pull_request.time("updated_at")
+    merged_at = pull_request.time_or_none("merged_at")
+    yield Moment(Kind.CLOSED, "", closed_at)
+    if merged_at is not None:
+        yield Moment(Kind.MERGED, "", merged_at)
+
+
+MOMENTS: Mapping[str, Moments] = {
+    "opened": opened,
+    "synchronize": synchronized,
+    "closed": closed,
+    "reopened": simply(Kind.REOPENED),
+    "ready_for_review": simply(Kind.READY_FOR_REVIEW),
+    "converted_to_draft": simply(Kind.CONVERTED_TO_DRAFT),
+    "review_requested": about_reviewer(Kind.REVIEW_REQUESTED),
+    "review_request_removed": about_reviewer(Kind.REVIEW_REQUEST_REMOVED),
+    "labeled": about_label(Kind.LABELED),
+    "unlabeled": about_label(Kind.UNLABELED),
+}
+
+THREAD_KINDS = {
+    "resolved": PullRequestEvent.Kind.THREAD_RESOLVED.value,
+    "unresolved": PullRequestEvent.Kind.THREAD_UNRESOLVED.value,
+}
+
+
+@translates(
+    "pull_request",
+    "assigned",
+    "auto_merge_disabled",
+    "auto_merge_enabled",
+    "closed",
+    "converted_to_draft",
+    "demilestoned",
+    "dequeued",
+    "edited",
+    "enqueued",
+    "labeled",
+    "locked",
+    "milestoned",
+    "opened",
+    "ready_for_review",
+    "reopened",
+    "review_request_removed",
+    "review_requested",
+    "stacked",
+    "synchronize",
+    "unassigned",
+    "unlabeled",
+    "unlocked",
+)
+def pull_request(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    yield from pull_request_and_surroundings(payload)
+    yield from pull_request_history(payload, action=event.action or "")
+
+
+@translates("pull_request_review", "submitted", "edited", "dismissed")
+def pull_request_review(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    yield from pull_request_and_surroundings(payload)
+    yield from review_facts(
+        payload.child("review"),
+        pull_request=payload.child("pull_request"),
+        repository_id=repository_id(payload),
+    )
+
+
+@translates("pull_request_review_comment", "created", "edited")
+def pull_request_review_comment(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    yield from pull_request_and_surroundings(payload)
+    yield from review_comment_facts(
+        payload.child("comment"),
+        repository_id=repository_id(payload),
+        number=payload.child("pull_request").count("number"),
+    )
+
+
+@translates("pull_request_review_comment", "deleted")
+def pull_request_review_comment_deleted(event: Event) -> Iterator[Fact]:
+    """GitHub does not say when: the pull request's time is at or after it."""
+    yield from pull_request_review_comment(event)
+    payload = open_payload(event)
+    parent = payload.child("pull_request")
+    yield ReviewCommentDeleted(
+        github_id=payload.child("comment").id(),
+        repository_id=repository_id(payload),
+        number=parent.count("number"),
+        deleted_at=parent.time("updated_at"),
+    )
+
+
+@translates("pull_request_review_thread", "resolved", "unresolved")
+def pull_request_review_thread(event: Event) -> Iterator[Fact]:
+    payload = open_payload(event)
+    parent, thread = payload.child("pull_request"), payload.child("thread")
+    yield from pull_request_and_surroundings(payload)
+    yield PullRequestHappened(
+        repository_id=repository_id(payload),
+        number=parent.count("number"),
+        kind=THREAD_KINDS[event.action or ""],
+        subject=thread.text("node_id"),
+        at=payload.time_or_none("updated_at") or parent.time("updated_at"),
+        source=PullRequestEvent.Source.WEBHOOK.value,
+        actor_id=account_id(payload.child_or_none("sender")),
+    )
+    for comment in thread.children("comments"):
+        yield from review_comment_facts(comment, repository_id=repository_id(payload), number=parent.count("number"))
+
+
+def pull_request_and_surroundings(payload: Reading) -> Iterator[Fact]:
+    """The pull request travels with everything that happens on it."""
+    parent = payload.child("pull_request")
+    updated_at = parent.time("updated_at")
+    yield from surroundings(payload, at=updated_at)
+    yield from pull_request_facts(parent, repository_id=repository_id(payload))
+    yield from profiles(payload, "requested_reviewer", at=updated_at)

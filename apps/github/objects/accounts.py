@@ -1,0 +1,75 @@
+"""Accounts, installations, and teams of an organisation."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from apps.activity.facts import ContributorProfile, GitHubTeamState, InstallationState
+from apps.github.payload import Reading
+
+WEB_FLOW = "web-flow"
+"""The committer of what was committed on GitHub's pages: it says nothing of who did that."""
+
+
+def account_id(account: Reading | None) -> int | None:
+    """The id of an account; a ghost has none, and an enterprise is not an account."""
+    if account is None or "login" not in account:
+        return None
+    return account.id_or_none("id")
+
+
+def profile(account: Reading | None, *, at: datetime, kind: str = "user") -> Iterator[ContributorProfile]:
+    """The account as it looked at `at`, cut to the hour: a busy sender is not rewritten by each of its payloads.
+
+    `kind` stands where the object does not say, as organisations do not.
+    """
+    if account is None or account_id(account) is None:
+        return
+    yield ContributorProfile(
+        stamp=account.stamp(at.replace(minute=0, second=0, microsecond=0)),
+        github_id=account.id(),
+        login=account.text("login"),
+        kind=account.word_or_none("type") or kind,
+    )
+
+
+def profiles(parent: Reading, *names: str, at: datetime) -> Iterator[ContributorProfile]:
+    """The accounts under these names of `parent`, leaving out the ghosts."""
+    for name in names:
+        yield from profile(parent.child_or_none(name), at=at)
+
+
+def renamed_profile(account: Reading, *, at: datetime, kind: str) -> Iterator[ContributorProfile]:
+    """An account whose event says that it was renamed: not cut to the hour, so it outweighs its earlier minutes."""
+    for found in profile(account, at=at, kind=kind):
+        yield ContributorProfile(stamp=account.stamp(at), github_id=found.github_id, login=found.login, kind=found.kind)
+
+
+def installation_state(installation: Reading) -> InstallationState:
+    """A full installation; the one inside ordinary payloads has only its id and says nothing."""
+    permissions = installation.child_or_none("permissions")
+    names = sorted(permissions.names()) if permissions else ()
+    return InstallationState(
+        stamp=installation.stamp(installation.time("updated_at")),
+        github_id=installation.id(),
+        account_id=account_id(installation.child_or_none("account")),
+        app_id=installation.id_or_none("app_id"),
+        repository_selection=installation.word_or_none("repository_selection"),
+        permissions={name: permissions.text(name) for name in names} if permissions else {},
+        events=tuple(sorted(installation.texts("events"))),
+        created_at=installation.time_or_none("created_at"),
+    )
+
+
+def team_state(
+    team: Reading, *, organization_id: int | None, at: datetime, is_deleted: bool, is_verified: bool
+) -> GitHubTeamState:
+    """A team of an organisation as somebody saw it at `at`."""
+    return GitHubTeamState(
+        stamp=team.stamp(at),
+        github_id=team.id(),
+        organization_id=organization_id,
+        slug=team.text("slug"),
+        name=team.text("name"),
+        is_deleted=is_deleted,
+        is_verified=is_verified,
+    )

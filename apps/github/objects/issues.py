@@ -1,0 +1,49 @@
+"""Issues, and the comments outside any diff."""
+
+from collections.abc import Iterator
+
+from apps.activity.facts import Fact, IssueCommentState, IssueState
+from apps.github.objects.accounts import account_id, profiles
+from apps.github.objects.pull_requests import TITLE, label_names
+from apps.github.payload import Reading
+
+
+def is_pull_request(issue: Reading) -> bool:
+    """Whether GitHub shows a pull request in the shape of an issue."""
+    return issue.child_or_none("pull_request") is not None
+
+
+def issue_facts(issue: Reading, *, repository_id: int) -> Iterator[Fact]:
+    """An issue and its author; a pull request in the shape of an issue says too little to be either."""
+    updated_at, closed_at = issue.time("updated_at"), issue.time_or_none("closed_at")
+    if not is_pull_request(issue):
+        yield IssueState(
+            stamp=issue.stamp(updated_at),
+            repository_id=repository_id,
+            number=issue.count("number"),
+            github_id=issue.id(),
+            title=issue.prose("title", limit=TITLE),
+            state=issue.word_or_none("state") or ("closed" if closed_at else "open"),
+            state_reason=issue.word_or_none("state_reason"),
+            author_id=account_id(issue.child_or_none("user")),
+            labels=label_names(issue),
+            created_at=issue.time("created_at"),
+            updated_at=updated_at,
+            closed_at=closed_at,
+        )
+    yield from profiles(issue, "user", at=updated_at)
+
+
+def issue_comment_facts(comment: Reading, *, issue: Reading, repository_id: int) -> Iterator[Fact]:
+    """A comment on an issue or a pull request, and its author."""
+    updated_at = comment.time("updated_at")
+    yield IssueCommentState(
+        stamp=comment.stamp(updated_at),
+        github_id=comment.id(),
+        repository_id=repository_id,
+        number=issue.count("number"),
+        is_on_pull_request=is_pull_request(issue),
+        author_id=account_id(comment.child_or_none("user")),
+        created_at=comment.time("created_at"),
+    )
+    yield from profiles(comment, "user", at=updated_at)

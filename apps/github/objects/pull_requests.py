@@ -1,0 +1,301 @@
+"""Pull requests in their field groups, reviews and review comments."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from apps.activity.facts import (
+    Fact,
+    PullRequestCommitList,
+    PullRequestCommitted,
+    PullRequestCore,
+    PullRequestHappened,
+    PullRequestLabels,
+    PullRequestSizes,
+    PullRequestStack,
+    PullRequestText,
+    ReviewCommentState,
+    ReviewDismissed,
+    ReviewSubmitted,
+    ReviewVerdict,
+    Stamp,
+)
+from apps.activity.models import PullRequestEvent, Review
+from apps.github.objects.accounts import WEB_FLOW, account_id, profile, profiles
+from apps.github.objects.repositories import CLOCK_SKEW, git_date
+from apps.github.payload import Reading
+
+TITLE = 1000
+VERDICTS = frozenset(Review.Verdict.values)
+
+
+def pull_request_facts(pull_request: Reading, *, repository_id: int) -> Iterator[Fact]:
+    """Every field group that this representation carries: the full one has sizes, the shorter ones have not."""
+    updated_at = pull_request.time("updated_at")
+    stamp = pull_request.stamp(updated_at, is_merged=pull_request.time_or_none("merged_at") is not None)
+    yield core(pull_request, repository_id=repository_id, stamp=stamp)
+    if "additions" in pull_request:
+        yield sizes(pull_request, repository_id=repository_id, stamp=stamp)
+    if "labels" in pull_request:
+        yield labels(pull_request, repository_id=repository_id, stamp=stamp)
+    if "body" in pull_request:
+        yield text(pull_request, repository_id=repository_id, stamp=stamp)
+    if "stack" in pull_request:
+        yield stack(pull_request, repository_id=repository_id, stamp=stamp)
+    yield from profiles(pull_request, "user", "merged_by", at=updated_at)
+
+
+def core(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestCore:
+    head, merged_at = pull_request.child("head"), pull_request.time_or_none("merged_at")
+    return PullRequestCore(
+        stamp=stamp,
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        github_id=pull_request.id(),
+        title=pull_request.prose("title", limit=TITLE),
+        state=pull_request.word("state"),
+        is_draft=pull_request.flag("draft", default=False),
+        author_id=account_id(pull_request.child_or_none("user")),
+        author_association=pull_request.word_or_none("author_association"),
+        created_at=pull_request.time("created_at"),
+        updated_at=stamp.source_updated_at,
+        closed_at=pull_request.time_or_none("closed_at"),
+        merged_at=merged_at,
+        merge_sha=pull_request.text_or_none("merge_commit_sha") if merged_at else None,
+        base_ref=pull_request.child("base").text("ref"),
+        head_ref=head.text("ref"),
+        head_sha=head.text("sha"),
+        is_cross_repository=is_cross_repository(head, repository_id=repository_id),
+    )
+
+
+def is_cross_repository(head: Reading, *, repository_id: int) -> bool:
+    """Whether the head is in another repository; only a fork can be gone while the pull request is there."""
+    repository = head.child_or_none("repo")
+    return repository is None or repository.id() != repository_id
+
+
+def sizes(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestSizes:
+    return PullRequestSizes(
+        stamp=stamp,
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        additions=pull_request.count("additions"),
+        deletions=pull_request.count("deletions"),
+        changed_files=pull_request.count("changed_files"),
+        commit_count=pull_request.count("commits"),
+        merged_by_id=account_id(pull_request.child_or_none("merged_by")),
+    )
+
+
+def labels(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestLabels:
+    return PullRequestLabels(
+        stamp=stamp,
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        labels=label_names(pull_request),
+    )
+
+
+def label_names(parent: Reading) -> tuple[str, ...]:
+    """The labels of an issue or pull request, sorted."""
+    return tuple(sorted(label.text("name") for label in parent.children("labels")))
+
+
+def text(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestText:
+    return PullRequestText(
+        stamp=stamp,
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        body=pull_request.prose("body"),
+    )
+
+
+def stack(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestStack:
+    """The stack of pull requests that this one is in: null is none, and a missing one says nothing."""
+    found = pull_request.child_or_none("stack")
+    base = found.child_or_none("base") if found else None
+    return PullRequestStack(
+        stamp=stamp,
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        stack_id=found.id() if found else None,
+        stack_number=found.count("number") if found else None,
+        stack_size=found.count("size") if found else None,
+        stack_position=found.count("position") if found else None,
+        stack_base_ref=base.text_or_none("ref") if base else None,
+        stack_base_sha=base.text_or_none("sha") if base else None,
+    )
+
+
+def review_facts(review: Reading, *, pull_request: Reading, repository_id: int) -> Iterator[Fact]:
+    """A submitted review, what it said, and its dismissal; a pending one is nobody's business yet.
+
+    A dismissed review does not tell what it had said, so it brings no verdict and overwrites none.
+    """
+    submitted_at = review.time_or_none("submitted_at")
+    state = review.word("state")
+    if submitted_at is None:
+        return
+    yield from profiles(review, "user", at=submitted_at)
+    number, review_id, stamp = pull_request.count("number"), review.id(), review.stamp(submitted_at)
+    yield ReviewSubmitted(
+        stamp=stamp,
+        github_id=review_id,
+        repository_id=repository_id,
+        number=number,
+        author_id=account_id(review.child_or_none("user")),
+        submitted_at=submitted_at,
+        commit_sha=review.text_or_none("commit_id"),
+    )
+    if state in VERDICTS:
+        yield ReviewVerdict(stamp=stamp, github_id=review_id, repository_id=repository_id, number=number, verdict=state)
+    if state == "dismissed":
+        dismissed_at = pull_request.time("updated_at")
+        yield ReviewDismissed(
+            github_id=review_id, repository_id=repository_id, number=number, dismissed_at=dismissed_at
+        )
+
+
+def review_comment_facts(comment: Reading, *, repository_id: int, number: int) -> Iterator[Fact]:
+    """A comment on a line of the diff, and its author."""
+    updated_at = comment.time("updated_at")
+    yield ReviewCommentState(
+        stamp=comment.stamp(updated_at),
+        github_id=comment.id(),
+        repository_id=repository_id,
+        number=number,
+        review_id=comment.id_or_none("pull_request_review_id"),
+        author_id=account_id(comment.child_or_none("user")),
+        created_at=comment.time("created_at"),
+    )
+    yield from profiles(comment, "user", at=updated_at)
+
+
+Kind = PullRequestEvent.Kind
+KINDS: Mapping[str, PullRequestEvent.Kind] = {
+    "ready_for_review": Kind.READY_FOR_REVIEW,
+    "convert_to_draft": Kind.CONVERTED_TO_DRAFT,
+    "review_requested": Kind.REVIEW_REQUESTED,
+    "review_request_removed": Kind.REVIEW_REQUEST_REMOVED,
+    "head_ref_force_pushed": Kind.FORCE_PUSHED,
+    "reopened": Kind.REOPENED,
+    "closed": Kind.CLOSED,
+}
+
+
+def commit_facts(commit: Reading, *, pull_request: Reading, repository_id: int, position: int) -> Iterator[Fact]:
+    """A commit of the pull request's current head. A person's account is known there by number, a bot's is not."""
+    author, signed = commit.child_or_none("author"), commit.child("commit")
+    if author is not None and author.text_or_none("type") != "User":
+        author = None
+    yield from profile(author, at=pull_request.time("updated_at"))
+    before = pull_request.arrived_at + CLOCK_SKEW
+    yield PullRequestCommitted(
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        head_sha=pull_request.child("head").sha("sha"),
+        sha=commit.sha("sha"),
+        authored_at=git_date(signed.child_or_none("author"), signed, before=before)[0],
+        committed_at=git_date(signed.child_or_none("committer"), signed, before=before)[0],
+        author_id=account_id(author),
+        position=position,
+        is_by_author=int(_is_by_author(commit, pull_request=pull_request)),
+    )
+
+
+def _is_by_author(commit: Reading, *, pull_request: Reading) -> bool:
+    """Whether the author of the pull request pushed the commit, as far as its accounts tell.
+
+    Nobody tells who pushed a commit. Its committer made it in the clone that it was pushed from, unless GitHub did.
+    """
+    pushers = [login for role in ("committer", "author") if (login := _login(commit, role)) not in {None, WEB_FLOW}]
+    return not pushers or pushers[0] == _login(pull_request, "user")
+
+
+def _login(parent: Reading, role: str) -> str | None:
+    account = parent.child_or_none(role)
+    return account.text_or_none("login") if account else None
+
+
+def commit_list(pull_request: Reading, *, repository_id: int, count: int) -> PullRequestCommitList:
+    """That all commits of the current head were told, and how many they are."""
+    return PullRequestCommitList(
+        stamp=pull_request.stamp(pull_request.time("updated_at")),
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        listed_head_sha=pull_request.child("head").sha("sha"),
+        listed_commit_count=count,
+    )
+
+
+def merging_facts(pull_request: Reading, *, repository_id: int) -> Iterator[Fact]:
+    """The merge, which a merged pull request tells of itself."""
+    merged_at = pull_request.time_or_none("merged_at")
+    if merged_at is not None:
+        merger = account_id(pull_request.child_or_none("merged_by"))
+        number = pull_request.count("number")
+        yield _happened(Kind.MERGED, at=merged_at, actor_id=merger, repository_id=repository_id, number=number)
+
+
+def timeline_facts(item: Reading, *, repository_id: int, number: int) -> Iterator[Fact]:
+    """An item of the timeline by its own time; most kinds of items say nothing that we keep."""
+    event = item.word_or_none("event") or ""
+    if event == "review_dismissed":
+        yield from _dismissal(item, repository_id=repository_id, number=number)
+    elif event in KINDS:
+        yield from _happening(KINDS[event], item, repository_id=repository_id, number=number)
+
+
+def _happening(kind: PullRequestEvent.Kind, item: Reading, *, repository_id: int, number: int) -> Iterator[Fact]:
+    at, subject = item.time("created_at"), _subject(kind, item)
+    if subject is None:
+        return  # a ghost is nobody, as in a webhook
+    yield from profiles(item, "actor", "requested_reviewer", at=at)
+    actor_id = account_id(item.child_or_none("actor"))
+    yield _happened(kind, at=at, actor_id=actor_id, subject=subject, repository_id=repository_id, number=number)
+
+
+def _subject(kind: PullRequestEvent.Kind, item: Reading) -> str | None:
+    """Whom or what it concerns."""
+    if kind is Kind.FORCE_PUSHED:
+        return "" if item.text_or_none("commit_id") is None else item.sha("commit_id")
+    if kind not in {Kind.REVIEW_REQUESTED, Kind.REVIEW_REQUEST_REMOVED}:
+        return ""
+    reviewer, team = item.child_or_none("requested_reviewer"), item.child_or_none("requested_team")
+    if team is not None:
+        return f"team:{team.id()}"
+    return None if reviewer is None else str(reviewer.id())
+
+
+def _dismissal(item: Reading, *, repository_id: int, number: int) -> Iterator[Fact]:
+    """What the review had said before, which nothing else tells any more."""
+    reviewed, at = item.child("dismissed_review"), item.time("created_at")
+    review_id = reviewed.id_or_none("review_id")
+    if review_id is None:
+        return  # the review itself was deleted since
+    yield ReviewDismissed(github_id=review_id, repository_id=repository_id, number=number, dismissed_at=at)
+    verdict = reviewed.word("state")
+    if verdict in VERDICTS:
+        yield ReviewVerdict(
+            stamp=item.stamp(at), github_id=review_id, repository_id=repository_id, number=number, verdict=verdict
+        )
+
+
+def _happened(
+    kind: PullRequestEvent.Kind,
+    *,
+    at: datetime,
+    actor_id: int | None,
+    repository_id: int,
+    number: int,
+    subject: str = "",
+) -> PullRequestHappened:
+    return PullRequestHappened(
+        repository_id=repository_id,
+        number=number,
+        kind=kind.value,
+        subject=subject,
+        at=at,
+        source=PullRequestEvent.Source.API.value,
+        actor_id=actor_id,
+    )

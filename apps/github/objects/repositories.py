@@ -1,0 +1,92 @@
+"""Repositories, releases, and the commits of a push."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from apps.activity.facts import CommitContent, Fact, ReleaseState, RepositoryName, RepositoryState
+from apps.github.objects.accounts import account_id, profile, profiles
+from apps.github.payload import EPOCH, Reading
+
+HEADLINE = 500
+CLOCK_SKEW = timedelta(days=1)
+"""How far ahead of the push a committer's clock may be before its date is clamped."""
+
+
+def repository_facts(repository: Reading) -> Iterator[Fact]:
+    """A repository and its owner; the shortened one, which has no times, says only its name."""
+    if "updated_at" not in repository:
+        yield repository_name(repository)
+        return
+    state = repository_state(repository)
+    yield state
+    yield from profile(repository.child_or_none("owner"), at=state.stamp.source_updated_at)
+
+
+def repository_name(repository: Reading) -> RepositoryName:
+    return RepositoryName(
+        stamp=repository.stamp(EPOCH),
+        github_id=repository.id(),
+        full_name=repository.text("full_name"),
+        is_private=repository.flag_or_none("private"),
+    )
+
+
+def repository_state(repository: Reading) -> RepositoryState:
+    return RepositoryState(
+        stamp=repository.stamp(repository.time("updated_at")),
+        github_id=repository.id(),
+        full_name=repository.text("full_name"),
+        owner_id=account_id(repository.child_or_none("owner")),
+        default_branch=repository.text_or_none("default_branch"),
+        is_private=repository.flag("private"),
+        is_archived=repository.flag("archived", default=False),
+        is_fork=repository.flag("fork", default=False),
+        created_at=repository.time_or_none("created_at"),
+        pushed_at=repository.time_or_none("pushed_at"),
+    )
+
+
+def commit_content(commit: Reading, *, repository_id: int, pushed_at: datetime) -> CommitContent:
+    """A commit as a push shows it: by name, e-mail and login of the author, without parents."""
+    author, committer = commit.child("author"), commit.child_or_none("committer")
+    before = pushed_at + CLOCK_SKEW
+    authored_at, is_authored_clamped = git_date(author, commit, before=before)
+    committed_at, is_committed_clamped = git_date(committer, commit, before=before)
+    return CommitContent(
+        stamp=commit.stamp(EPOCH),
+        repository_id=repository_id,
+        sha=commit.sha("id"),
+        headline=commit.prose("message").partition("\n")[0][:HEADLINE],
+        authored_at=authored_at,
+        committed_at=committed_at,
+        author_name=author.prose("name", limit=HEADLINE),
+        author_email=author.prose("email", limit=HEADLINE),
+        author_login=author.prose("username", limit=HEADLINE),
+        is_date_clamped=is_authored_clamped or is_committed_clamped,
+    )
+
+
+def git_date(signature: Reading | None, commit: Reading, *, before: datetime) -> tuple[datetime | None, bool]:
+    """The date beside the name, else the commit's own timestamp, and whether it had to be clamped."""
+    if signature is not None and "date" in signature:
+        return signature.git_time("date", before=before)
+    return commit.git_time("timestamp", before=before)
+
+
+def release_facts(release: Reading, *, repository_id: int, at: datetime | None = None) -> Iterator[Fact]:
+    """A release and its author. Older payloads have no `updated_at`: `at` says when, else the latest time they have."""
+    created_at, published_at = release.time_or_none("created_at"), release.time_or_none("published_at")
+    updated_at = release.time_or_none("updated_at") or at or published_at or created_at or EPOCH
+    yield ReleaseState(
+        stamp=release.stamp(updated_at),
+        github_id=release.id(),
+        repository_id=repository_id,
+        tag_name=release.text("tag_name"),
+        name=release.prose("name", limit=HEADLINE),
+        is_draft=release.flag("draft", default=False),
+        is_prerelease=release.flag("prerelease", default=False),
+        author_id=account_id(release.child_or_none("author")),
+        created_at=created_at,
+        published_at=published_at,
+    )
+    yield from profiles(release, "author", at=updated_at)
