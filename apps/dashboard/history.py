@@ -10,8 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
-from apps.integrations.backfill.outlook import Outlook, outlook_of
-from apps.integrations.backfill.progress import budgets_of, eta_s_of, size_of
+from apps.integrations.backfill.status import Outlook, budgets_of, eta_s_of, outlook_of, size_of
 from apps.integrations.models import Backfill
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
 

@@ -7,13 +7,13 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         """Register what we make of each event, for which importing a translator module is enough, and what we know."""
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
-        from apps.integrations import checks, up_next  # noqa: F401, PLC0415  models must be loaded first
-        from apps.integrations.backfill import bell as backfill_bell  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.enrichment import bell as enrichment_bell  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.reconciliation.repositories import bell as sync_bell  # noqa: PLC0415  as above
+        from apps.integrations import checks, waiters  # noqa: F401, PLC0415  models must be loaded first
+        from apps.integrations.backfill import wakeups as backfill_bell  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.reconciliation import wakeups as sync_bell  # noqa: PLC0415  as above
+        from apps.integrations.refresh import wakeups as enrichment_bell  # noqa: PLC0415  models must be loaded first
         from apps.metrics.told_from_above import can_read_history  # noqa: PLC0415  models must be loaded first
 
         can_read_history(has_credentials)
         for bell in (backfill_bell, enrichment_bell, sync_bell):
-            up_next.waits_for_turns(bell.ring_for_next)
-        up_next.waits_for_walks(sync_bell.ring_if_walked)
+            waiters.waits_for_turns(bell.ring_for_next)
+        waiters.waits_for_walks(sync_bell.ring_if_walked)

@@ -16,8 +16,8 @@ from apps.github.objects.installations import standing_facts
 from apps.github.payload import Reading
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.listing_errand import SETTLED, SOURCE
+from apps.integrations.installations import SETTLED, SOURCE
+from apps.integrations.reader import Unanswered
 from apps.webhooks.errors import UnusablePayload
 
 FIRST_PAGE = "/app/installations?per_page=100"

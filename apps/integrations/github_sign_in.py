@@ -23,7 +23,7 @@ from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentials
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
-from apps.integrations.reaching import readable_installations
+from apps.integrations.access import readable_installations
 
 PURPOSE = Purpose(priority=Priority.LIVE, subject="sign-in")
 PATIENCE_S = 15.0

@@ -6,17 +6,17 @@ from celery import shared_task
 
 from apps.github.auth import github
 from apps.github.credentials import has_credentials
-from apps.integrations import discovery, listing
-from apps.integrations.backfill import advancing, bell
-from apps.integrations.enrichment import bell as enrichment_bell
-from apps.integrations.enrichment import enriching, keeping
-from apps.integrations.reconciliation.repositories import bell as sync_bell
-from apps.integrations.reconciliation.repositories import probing, syncing
-from apps.integrations.reconciliation.runs import bell as runs_bell
-from apps.integrations.reconciliation.runs import concluding, opening, pruning, spreading, starting, verdicts
-from apps.integrations.reconciliation.runs.verdicts import TeamSyncFailed
-from apps.integrations.sweep import bell as sweep_bell
-from apps.integrations.sweep import noting
+from apps.integrations import discovery, installations
+from apps.integrations.backfill import run as backfill_run
+from apps.integrations.backfill import wakeups
+from apps.integrations.delivery_log import run as sweep_bell
+from apps.integrations.delivery_log import scan
+from apps.integrations.reconciliation import fan_out, probe, results, retention, schedule, verify
+from apps.integrations.reconciliation import schedule as runs_bell
+from apps.integrations.reconciliation import wakeups as sync_bell
+from apps.integrations.reconciliation.results import TeamSyncFailed
+from apps.integrations.refresh import pull_requests
+from apps.integrations.refresh import wakeups as enrichment_bell
 
 
 @shared_task(
@@ -29,25 +29,25 @@ from apps.integrations.sweep import noting
 def advance_backfill(self: Any, backfill_id: int) -> None:
     """Walk on through one stream of a repository's history."""
     is_redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
-    advancing.advance(backfill_id, task_id=self.request.id, is_redelivered=is_redelivered, access=github())
+    backfill_run.advance(backfill_id, task_id=self.request.id, is_redelivered=is_redelivered, access=github())
 
 
 @shared_task(name="apps.integrations.tasks.resume_backfills", ignore_result=True)
 def resume_backfills() -> int:
     """Ring for every walk that is due and whose turn it is; beat runs it every 5 s."""
-    return bell.ring_for(None)
+    return wakeups.ring_for(None)
 
 
 @shared_task(name="apps.integrations.tasks.resume_listings", ignore_result=True)
 def resume_listings() -> int:
     """Ring for every installation that is to be listed; beat runs it every minute."""
-    return listing.ring_for_due()
+    return installations.ring_for_due()
 
 
 @shared_task(name="apps.integrations.tasks.list_installation", ignore_result=True)
 def list_installation(installation_id: int) -> None:
     """Ask GitHub how an installation stands and what it reaches, as far as one task may."""
-    listing.list_or_go_on(installation_id, access=github())
+    installations.list_or_go_on(installation_id, access=github())
 
 
 @shared_task(name="apps.integrations.tasks.find_installations", ignore_result=True)
@@ -65,13 +65,13 @@ def resume_enrichment() -> int:
 @shared_task(name="apps.integrations.tasks.enrich_pull_requests", ignore_result=True)
 def enrich_pull_requests(installation_id: int) -> None:
     """Ask an installation for what is missing of its pull requests."""
-    enriching.enrich(installation_id, access=github())
+    pull_requests.enrich(installation_id, access=github())
 
 
 @shared_task(name="apps.integrations.tasks.prune_enrichment_attempts", ignore_result=True)
 def prune_enrichment_attempts() -> int:
     """Forget which pull requests could not be shown, once that no longer matters; beat runs it every day."""
-    return keeping.prune()
+    return pull_requests.prune()
 
 
 @shared_task(name="apps.integrations.tasks.resume_sweep", ignore_result=True)
@@ -89,7 +89,7 @@ def sweep_deliveries() -> None:
 @shared_task(name="apps.integrations.tasks.prune_missed_deliveries", ignore_result=True)
 def prune_missed_deliveries() -> int:
     """Forget which deliveries were missed long ago; beat runs it every day."""
-    return noting.prune()
+    return scan.prune()
 
 
 @shared_task(name="apps.integrations.tasks.resume_syncs", ignore_result=True)
@@ -101,26 +101,26 @@ def resume_syncs() -> int:
 @shared_task(name="apps.integrations.tasks.probe_repositories", ignore_result=True)
 def probe_repositories(installation_id: int) -> None:
     """Ask GitHub of many of an installation's repositories at once whether anything changed."""
-    probing.probe(installation_id, access=github())
+    probe.probe(installation_id, access=github())
 
 
 @shared_task(name="apps.integrations.tasks.sync_repository", ignore_result=True)
 def sync_repository(repo_id: int, sync_id: str) -> None:
     """Go on with one repository of a run, wherever it stands; those that wait beside it share its request."""
-    syncing.advance(repo_id, sync_id=sync_id, access=github())
+    verify.advance(repo_id, sync_id=sync_id, access=github())
 
 
 @shared_task(name="apps.integrations.tasks.open_due_syncs", ignore_result=True)
 def open_due_syncs() -> int:
     """Open the night that is due and the next run of each hourly team; beat runs it every minute."""
-    opening.open_due(now=opening.database_time())
+    schedule.open_due(now=schedule.database_time())
     return runs_bell.ring_for_due()
 
 
 @shared_task(name="apps.integrations.tasks.conclude_syncs", ignore_result=True)
 def conclude_syncs() -> int:
     """End the runs that are through, and have their teams told; beat runs it every 15 s."""
-    return concluding.conclude()
+    return results.conclude()
 
 
 @shared_task(name="apps.integrations.tasks.sync_all_github_data", ignore_result=True)
@@ -132,7 +132,7 @@ def sync_all_github_data(sync_id: str | None = None) -> bool:
     """
     if not has_credentials():
         return False
-    return spreading.spread(sync_id or opening.open_night(now=opening.database_time()))
+    return fan_out.spread(sync_id or schedule.open_night(now=schedule.database_time()))
 
 
 @shared_task(
@@ -152,9 +152,9 @@ def sync_github_data(self: Any, team_id: int, sync_id: str | None = None) -> boo
     """
     if not has_credentials():
         return False
-    run = sync_id or starting.start_for_team(team_id).sync.sync_id
-    spreading.spread(run)
-    return spreading.spread_to(team_id, sync_id=run)
+    run = sync_id or schedule.start_for_team(team_id).sync.sync_id
+    fan_out.spread(run)
+    return fan_out.spread_to(team_id, sync_id=run)
 
 
 @shared_task(name="apps.integrations.tasks.schedule_team_sync", ignore_result=True)
@@ -163,28 +163,28 @@ def schedule_team_sync(team_id: int) -> str | None:
 
     hourly: the next full hour; daily: the next night; off: nothing, and None. To compare now, use `sync_github_data`.
     """
-    return opening.schedule_team(team_id, now=opening.database_time())
+    return schedule.schedule_team(team_id, now=schedule.database_time())
 
 
 @shared_task(name="apps.integrations.tasks.conclude_team_sync", ignore_result=True, throws=(TeamSyncFailed,))
 def conclude_team_sync(team_sync_id: int) -> None:
     """Succeed or fail as the team's part in a run did: one of the two callbacks writes it into the team's row."""
-    verdicts.require_success(team_sync_id)
+    results.require_success(team_sync_id)
 
 
 @shared_task(name="apps.integrations.tasks.on_success", ignore_result=True)
 def on_success(team_sync_id: int) -> bool:
     """Write into the team's row that all of it was compared: the callback (`link`) of conclude_team_sync."""
-    return verdicts.tell_success(team_sync_id)
+    return results.tell_success(team_sync_id)
 
 
 @shared_task(name="apps.integrations.tasks.on_failure", ignore_result=True)
 def on_failure(team_sync_id: int) -> bool:
     """Write into the team's row what could not be compared: the callback (`link_error`) of conclude_team_sync."""
-    return verdicts.tell_failure(team_sync_id)
+    return results.tell_failure(team_sync_id)
 
 
 @shared_task(name="apps.integrations.tasks.prune_syncs", ignore_result=True)
 def prune_syncs() -> int:
     """Forget runs that ended 90 days ago, but for the last of each team; beat runs it every day."""
-    return pruning.prune()
+    return retention.prune()

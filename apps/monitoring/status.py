@@ -7,11 +7,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Change
-from apps.integrations.lacking import describe, lacking_installations
+from apps.integrations.delivery_log.health import sweep_problems
+from apps.integrations.health import count_lapsed_leases, count_overdue_listings, count_overdue_walks
+from apps.integrations.missing_permissions import describe, lacking_installations
 from apps.integrations.models import StreamCount
-from apps.integrations.overdue import count_lapsed_leases, count_overdue_listings, count_overdue_walks
-from apps.integrations.reconciliation.runs.health import reconciliation_problems
-from apps.integrations.sweep.standing import sweep_problems
+from apps.integrations.reconciliation.status import reconciliation_problems
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.probes import probe_broker, probe_secret
 from apps.webhooks import overview, retention

@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.activity.models import Repository
-from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
 from tests.api.conftest import API
 

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.github.auth import github
-from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember

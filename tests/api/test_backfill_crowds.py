@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from apps.integrations.backfill.starting import _ONE_AT_A_TIME
+from apps.integrations.backfill.start import _ONE_AT_A_TIME
 from apps.integrations.models import Backfill
 from tests.api.backfills import LIST, PULLS, fail
 from tests.api.conftest import API, Cast

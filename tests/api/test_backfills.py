@@ -11,8 +11,8 @@ from apps.activity.models import Repository
 from apps.github.auth import github
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import GRAPHQL, Kind, RateLimit, Verdict
-from apps.integrations.backfill.advancing import advance
-from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.backfill.run import advance
+from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
 from tests.api.backfills import LIST, PULLS, fail, walk
 from tests.api.conftest import API, SECRETS, Cast

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
 from apps.github.auth import github
-from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
 from apps.teams.models import Team
 from tests.api.conftest import API, Cast

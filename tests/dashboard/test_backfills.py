@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.activity.models import Repository
-from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.models import TeamAccess

@@ -24,8 +24,7 @@ from graphql import (
 )
 
 from apps.github.graphql import document, names
-from apps.integrations.enrichment.asking import MOST, variables
-from apps.integrations.enrichment.finding import Wanted
+from apps.integrations.refresh.queries import MOST, Wanted, variables
 from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import Points, points_of
 

@@ -11,9 +11,9 @@ from django.db.models.functions import Now
 from apps.github.answers import MOST_LISTED
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.backfill import advancing
+from apps.integrations.backfill import run
 from apps.integrations.discovery import look_for_installations
-from apps.integrations.listing import list_installation
+from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -124,7 +124,7 @@ def shows_pull_requests(asked: Asked) -> bool:
 def test_pages_of_graphql_without_end_fail_in_words(
     fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch, change: Callable[[], faults.Change]
 ) -> None:
-    monkeypatch.setattr(advancing, "SPARE_ITEMS", 100)
+    monkeypatch.setattr(run, "SPARE_ITEMS", 100)
     install()
     fake.spoil(Fault(change(), shows_pull_requests, times=MOST_LIES, is_instead=False))
     row = advance_to_the_end(Crew(access=worker), backfill(reach()))

@@ -10,7 +10,7 @@ from apps.github.answers import Standing
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.github.token_refusals import LONGEST_WAIT_S, TOKEN_REFUSED
-from apps.integrations.listing import list_installation
+from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import shared_memory
-from apps.integrations.listing import list_installation
+from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.redaction import HIDDEN
 from apps.webhooks.errors import UnusablePayload

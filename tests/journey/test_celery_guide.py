@@ -11,9 +11,8 @@ from django.db import connection
 
 from apps.activity.models import Issue, PullRequest, RepositoryAccess
 from apps.integrations.models import SyncLog, TeamSync
-from apps.integrations.reconciliation.runs import spreading
-from apps.integrations.reconciliation.runs.opening import database_time
-from apps.integrations.reconciliation.runs.periods import is_of_night, next_hour
+from apps.integrations.reconciliation import fan_out
+from apps.integrations.reconciliation.schedule import database_time, is_of_night, next_hour
 from apps.integrations.tasks import (
     conclude_syncs,
     open_due_syncs,
@@ -203,7 +202,7 @@ def test_a_lost_connection_is_retried_three_times(acme: Team, monkeypatch: pytes
         tries.append(len(tries))
         raise ConnectionResetError("hung up")
 
-    monkeypatch.setattr(spreading, "spread_to", hangs_up)
+    monkeypatch.setattr(fan_out, "spread_to", hangs_up)
     with pytest.raises(ConnectionResetError):
         sync_github_data.apply(args=[acme.pk]).get()
     assert (len(tries), sync_github_data.max_retries) == (4, 3)

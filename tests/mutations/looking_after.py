@@ -8,7 +8,7 @@ SETTLING = "tests/integrations/installations/test_settling.py"
 IN_LOOKING_AFTER: tuple[Mutation, ...] = (
     mutation(
         "what no webhook told is seen by a listing within a day",
-        "apps/integrations/listing.py",
+        "apps/integrations/installations.py",
         "is_unsettled | is_signalled | is_old,",
         "is_unsettled | is_signalled,",
         test=f"{SETTLING}::test_what_no_webhook_told_is_seen_by_the_listing_of_the_day",

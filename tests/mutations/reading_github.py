@@ -181,14 +181,14 @@ IN_READING_GITHUB: tuple[Mutation, ...] = (
     ),
     mutation(
         "a list of repositories that brings nothing more is no list",
-        "apps/integrations/listing_errand.py",
+        "apps/integrations/installations.py",
         "        if answer.next_path is not None:\n            self.expect_more(before=before)\n",
         "",
         test=f"{ENDLESS}::test_repositories_of_an_installation_without_end_are_a_failure_with_words",
     ),
     mutation(
         "a page of history leads further",
-        "apps/integrations/backfill/advancing.py",
+        "apps/integrations/backfill/run.py",
         "        self._expect_end(page)\n",
         "",
         test=f"{ENDLESS}::test_pages_of_graphql_without_end_fail_in_words",

@@ -3,7 +3,7 @@
 from tests.mutations.edits import Mutation, mutation
 
 DELETIONS = "apps/integrations/reconciliation/deletions"
-COUNTING = "apps/integrations/drift/counting.py"
+COUNTING = "apps/integrations/drift.py"
 REFUSALS = "tests/integrations/reconciliation/deletions/test_refusals.py"
 FINDING = "tests/integrations/reconciliation/deletions/test_finding.py"
 PARTIAL = "tests/integrations/reconciliation/repositories/test_partial_history.py"
@@ -82,7 +82,7 @@ IN_RECONCILING: tuple[Mutation, ...] = (
     ),
     mutation(
         "drift is measured before the facts are recorded",
-        "apps/integrations/backfill/keeping.py",
+        "apps/integrations/backfill/pages.py",
         """        if claimed.sync_id is not None:
             count_drift(page.facts, repository_sync_id=claimed.sync_id, source=source)
         record([evidence(source, page.facts)])

@@ -4,7 +4,7 @@ from tests.mutations.edits import Mutation, mutation
 
 BACKFILL = "tests/integrations/backfill"
 STARTING, LISTING = f"{BACKFILL}/test_starting.py", f"{BACKFILL}/test_listing.py"
-STARTED, ERRAND = "apps/integrations/backfill/starting.py", "apps/integrations/listing_errand.py"
+STARTED, ERRAND = "apps/integrations/backfill/start.py", "apps/integrations/installations.py"
 LOSSES = f"{BACKFILL}/test_listing_losses.py"
 REACHED = f"{BACKFILL}/test_newly_reached.py"
 
@@ -32,7 +32,7 @@ IN_STARTING_WALKS: tuple[Mutation, ...] = (
     ),
     mutation(
         "nothing of a stranger's account is read",
-        "apps/integrations/reaching.py",
+        "apps/integrations/access.py",
         ', account__in=accepted_accounts().values("pk")',
         "",
         test=f"{STARTING}::test_nothing_of_a_strangers_account_is_read_before_somebody_approves",

@@ -2,7 +2,7 @@
 
 from tests.mutations.edits import Mutation, mutation
 
-SWEEP, MODELS = "apps/integrations/sweep", "apps/integrations/models/sweeps.py"
+SWEEP, MODELS = "apps/integrations/sweep", "apps/integrations/models/delivery_log.py"
 MARKS, RETURNING, TURNS, FOUND, LATE = (
     f"tests/integrations/sweep/test_{name}.py" for name in ("marks", "returning", "turns", "sweep", "late_deliveries")
 )

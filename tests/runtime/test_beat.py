@@ -18,8 +18,8 @@ from django_celery_results.models import TaskResult
 from apps.activity.models import Installation, PullRequest, Repository
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import DeliverySweep, EnrichmentAttempt, MissedDelivery, RepositorySync, SyncLog
-from apps.integrations.reconciliation.runs.spreading import spread
-from apps.integrations.reconciliation.runs.starting import start_for_team
+from apps.integrations.reconciliation.fan_out import spread
+from apps.integrations.reconciliation.schedule import start_for_team
 from apps.monitoring.models import StatusCheck
 from apps.teams.models import Team
 from apps.users.models import ApiToken, CustomUser

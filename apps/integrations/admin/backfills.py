@@ -13,9 +13,8 @@ from unfold.decorators import action, display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.integrations.admin.starting import start_page
-from apps.integrations.backfill.outlook import Outlook, outlook_of, percent_of
-from apps.integrations.backfill.progress import waits_until_of
-from apps.integrations.backfill.requested import Busy, cancel_asked, pause_asked, resume_asked, retry_asked
+from apps.integrations.backfill.requests import Busy, cancel_asked, pause_asked, resume_asked, retry_asked
+from apps.integrations.backfill.status import Outlook, outlook_of, percent_of, waits_until_of
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.metrics.figures.wording import NO_VALUE, duration

@@ -15,7 +15,7 @@ from unfold.widgets import (
 )
 
 from apps.activity.models import Installation, Repository
-from apps.integrations.backfill.starting import NothingToStart, Scope, chosen
+from apps.integrations.backfill.start import NothingToStart, Scope, chosen
 from apps.integrations.models import Backfill
 from apps.teams.models import Team, TeamRepository
 

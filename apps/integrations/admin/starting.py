@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from apps.activity.identity import is_id
 from apps.integrations.admin.forms import MOST_CHOSEN, BackfillForm
-from apps.integrations.backfill.requested import Begun, forecast_asked, start_asked
-from apps.integrations.backfill.showing import forecast_lines
-from apps.integrations.backfill.starting import MOST_NAMED, NothingToStart
+from apps.integrations.backfill.console import forecast_lines
+from apps.integrations.backfill.requests import Begun, forecast_asked, start_asked
+from apps.integrations.backfill.start import MOST_NAMED, NothingToStart
 from apps.integrations.models import Backfill
 
 TARGETS = ("repositories", "installations", "teams")

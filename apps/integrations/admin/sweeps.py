@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.integrations.delivery_log.health import why
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.sweep.standing import why
 from apps.metrics.figures.wording import NO_VALUE
 from apps.webhooks import replay
 

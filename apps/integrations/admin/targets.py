@@ -15,9 +15,7 @@ from apps.activity.admin.accounts import InstallationAdmin
 from apps.activity.models import Installation, Repository
 from apps.github.credentials import has_credentials
 from apps.integrations.admin.forms import MOST_CHOSEN
-from apps.integrations.reconciliation.runs.bell import ring_for_run
-from apps.integrations.reconciliation.runs.opening import database_time, schedule_team
-from apps.integrations.reconciliation.runs.starting import start_for_team
+from apps.integrations.reconciliation.schedule import database_time, ring_for_run, schedule_team, start_for_team
 from apps.metrics.admin import CompleteRepositoryAdmin, CompleteTeamAdmin
 from apps.teams.models import Team
 

@@ -9,7 +9,7 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from apps.activity.identity import is_id
 from apps.activity.models import Installation, Repository
 from apps.integrations.api.permissions import ONLY_ADMINS
-from apps.integrations.backfill.starting import NothingToStart, chosen
+from apps.integrations.backfill.start import NothingToStart, chosen
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
 from apps.users.operators import is_operator

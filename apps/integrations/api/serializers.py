@@ -10,8 +10,7 @@ from rest_framework import serializers
 
 from apps.activity.api.serializers import RepositoryLabelSerializer
 from apps.github.rate_limit import BudgetNow
-from apps.integrations.backfill.outlook import Outlook, outlook_of
-from apps.integrations.backfill.progress import budgets_of
+from apps.integrations.backfill.status import Outlook, budgets_of, outlook_of
 from apps.integrations.models import Backfill
 
 

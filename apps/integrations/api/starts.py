@@ -12,7 +12,7 @@ from rest_framework import serializers
 from apps.activity.identity import LARGEST_ID
 from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer, SkippedSerializer
 from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
-from apps.integrations.backfill.starting import NothingToStart, Scope
+from apps.integrations.backfill.start import NothingToStart, Scope
 from apps.integrations.models import Backfill
 from apps.rest.fields import OnlyKnownFields
 

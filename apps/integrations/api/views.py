@@ -15,7 +15,7 @@ from apps.integrations.api.filters import BackfillFilter
 from apps.integrations.api.permissions import ChangedByAdmins
 from apps.integrations.api.serializers import BackfillSerializer, backfill_documents
 from apps.integrations.api.starts import ForecastSerializer, StartedSerializer, StartSerializer
-from apps.integrations.backfill.requested import (
+from apps.integrations.backfill.requests import (
     Refused,
     cancel_asked,
     forecast_asked,
@@ -24,7 +24,7 @@ from apps.integrations.backfill.requested import (
     retry_asked,
     start_asked,
 )
-from apps.integrations.backfill.starting import NothingToStart, Scope
+from apps.integrations.backfill.start import NothingToStart, Scope
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.rest.pages import NewestFirst

@@ -9,12 +9,12 @@ from django.db.models import QuerySet
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import RESERVES, BudgetNow, Priority
-from apps.integrations.backfill.counting import Counting, Effort, Uncounted
-from apps.integrations.backfill.pace import PACES, Cost, Duration, Window, cost_of, duration_of
-from apps.integrations.backfill.starting import Scope
-from apps.integrations.backfill.walks import WALKS
+from apps.integrations.access import installation_reaching
+from apps.integrations.backfill.cost_model import PACES, Cost, Duration, Window, cost_of, duration_of
+from apps.integrations.backfill.estimate import Counting, Effort, Uncounted
+from apps.integrations.backfill.start import Scope
 from apps.integrations.models import Backfill
-from apps.integrations.reaching import installation_reaching
+from apps.integrations.streams import WALKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,11 @@
 
 from apps.integrations.models.backfills import Backfill
 from apps.integrations.models.credentials import AppPrivateKey
+from apps.integrations.models.delivery_log import DeliverySweep, MissedDelivery
 from apps.integrations.models.drifts import DriftedEntity, StreamCount
 from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
 from apps.integrations.models.listings import Listing
-from apps.integrations.models.sweeps import DeliverySweep, MissedDelivery
-from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog
-from apps.integrations.models.team_syncs import TeamSync
+from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog, TeamSync
 
 __all__ = [
     "AppPrivateKey",

@@ -167,3 +167,7 @@ class Backfill(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream} of {self.repository}"
+
+
+LEASE = timedelta(seconds=75)
+"""Longer than a task may run (60 s): whoever holds a lapsed lease is dead."""

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.activity.models import Installation, Repository
-from apps.integrations.models.leases import LEASE
+from apps.integrations.models.backfills import LEASE
 
 
 class EnrichmentQuerySet(models.QuerySet["Enrichment"]):

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Installation
-from apps.integrations.models.leases import LEASE
+from apps.integrations.models.backfills import LEASE
 
 
 class ListingQuerySet(models.QuerySet["Listing"]):

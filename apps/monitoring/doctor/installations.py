@@ -10,8 +10,8 @@ from apps.github.auth import GitHubAccess
 from apps.github.credentials import has_credentials
 from apps.github.permissions import lack_of
 from apps.github.responses import Kind
-from apps.integrations.lacking import settings_page
-from apps.integrations.reaching import readable_installations
+from apps.integrations.access import readable_installations
+from apps.integrations.missing_permissions import settings_page
 from apps.monitoring.doctor.asking import PURPOSE, ask_as_app, why_not
 from apps.monitoring.doctor.checks import Check, Stopped, unchecked, warning, well, wrong
 from apps.monitoring.doctor.senders import look_at_senders

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reaching import readable_installations
+from apps.integrations.access import readable_installations
 from apps.monitoring.doctor.asking import PURPOSE, why_not
 from apps.monitoring.doctor.checks import Check, unchecked, warning, well
 from apps.webhooks.door.hook import SENDER_ADDRESS

@@ -9,11 +9,11 @@ from celery import current_app
 from django.db import connection
 
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill import bell
-from apps.integrations.backfill.advancing import TURN_S, advance
-from apps.integrations.backfill.walking import Walk
-from apps.integrations.backfill.walks import WALKS
+from apps.integrations.backfill import wakeups
+from apps.integrations.backfill.run import TURN_S, advance
 from apps.integrations.models import Backfill
+from apps.integrations.reader import Walk
+from apps.integrations.streams import WALKS
 
 QUEUE = "backfill"
 
@@ -43,7 +43,7 @@ class Crew:
 
     def ring(self) -> int:
         """What beat does every five seconds."""
-        return bell.ring_for(None)
+        return wakeups.ring_for(None)
 
     def work(self, *, hands: int = 1) -> int:
         """Work off messages until there is none; how many there were."""

@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.activity.facts import Source, evidence
 from apps.activity.models import Installation, RepositoryAccess
 from apps.activity.record import record
-from apps.integrations.listing import due_installations
+from apps.integrations.installations import due_installations
 from apps.integrations.models import Backfill, Listing
 from apps.integrations.story.shapes import Json
 from apps.integrations.story.shapes.accounts import Account, user

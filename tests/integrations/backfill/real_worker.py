@@ -13,7 +13,7 @@ import psutil
 from django.db import connection
 
 from apps.github.rate_limit import key, shared_memory
-from apps.integrations.backfill import bell
+from apps.integrations.backfill import wakeups
 from apps.integrations.models import Backfill
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
@@ -121,7 +121,7 @@ def ring_until_over(*, within_s: float = PATIENCE_S) -> None:
     """Beat goes on ringing until every walk is through."""
 
     def is_over() -> bool:
-        bell.ring_for(None)
+        wakeups.ring_for(None)
         return not Backfill.objects.unfinished().exists()
 
     eventually(is_over, within_s=within_s)

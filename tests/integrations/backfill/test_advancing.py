@@ -11,8 +11,8 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from apps.activity.models import Coverage, Provenance, PullRequest, Repository
-from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped
 from apps.integrations.models import Backfill
+from apps.integrations.reader import Errand, Page, Reader, Skipped
 from tests.activity.tables import contents
 from tests.fake_github.server import FakeGitHub
 from tests.integrations.backfill.crew import Crew, take_message
@@ -213,7 +213,7 @@ def locked(table: str) -> Iterator[None]:
 def test_a_database_that_takes_too_long_costs_the_page_and_less_is_asked_for(
     api: Repository, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.integrations.backfill.keeping.LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr("apps.integrations.backfill.pages.LONGEST_WAIT_S", 0.5)
     row = backfill(api, page_size=10)
     with locked("activity_pullrequest"):
         crew.advance(row)

@@ -16,9 +16,9 @@ from rich.console import Console
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.github.auth import github
 from apps.github.rate_limit import Priority, Purpose
-from apps.integrations.backfill import watching
-from apps.integrations.backfill.progress import progress_of
-from apps.integrations.backfill.showing import progress_line, progress_view
+from apps.integrations.backfill import console
+from apps.integrations.backfill.console import progress_line, progress_view
+from apps.integrations.backfill.status import progress_of
 from apps.integrations.models import Backfill
 from apps.metrics.figures.wording import NO_VALUE
 from apps.teams.models import Team
@@ -220,9 +220,9 @@ def test_the_list_shows_the_newest_walk_of_each_stream(connected: FakeGitHub) ->
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LINE_EVERY_S", 0.05)
-    monkeypatch.setattr(watching, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(watching, "UNTOUCHED_S", 0.1)
+    monkeypatch.setattr(console, "LINE_EVERY_S", 0.05)
+    monkeypatch.setattr(console, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(console, "UNTOUCHED_S", 0.1)
 
 
 def finish(state: str = "done", **about: Any) -> None:
@@ -237,7 +237,7 @@ def test_waiting_ends_when_all_is_done(connected: FakeGitHub, quickly: None) -> 
     told = run("acme/api", "--streams", "issues", "--wait").splitlines()
     timer.join()
     assert told[1].endswith("1 waiting (1 of unknown size); 0 items; 0 points")
-    assert watching.NO_WORKER in told
+    assert console.NO_WORKER in told
     assert told[-1] == "Done: 30 items read, 0 points spent."
 
 
@@ -266,7 +266,7 @@ def test_ctrl_c_leaves_the_backfill_running(connected: FakeGitHub, monkeypatch: 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(watching.time, "sleep", interrupt)
+    monkeypatch.setattr(console.time, "sleep", interrupt)
     out = StringIO()
     with pytest.raises(SystemExit) as caught:
         call_command("backfill", "acme/api", "--wait", stdout=out)
@@ -278,9 +278,9 @@ def test_ctrl_c_leaves_the_backfill_running(connected: FakeGitHub, monkeypatch: 
 def shown(height: int = 40) -> list[str]:
     """The live display at 80 columns."""
     rows = list(Backfill.objects.select_related("repository"))
-    console = Console(file=StringIO(), width=80, height=height, markup=False, force_terminal=False)
-    with console.capture() as captured:
-        console.print(progress_view(rows, progress_of(rows), now=timezone.now(), height=height))
+    screen = Console(file=StringIO(), width=80, height=height, markup=False, force_terminal=False)
+    with screen.capture() as captured:
+        screen.print(progress_view(rows, progress_of(rows), now=timezone.now(), height=height))
     return captured.get().splitlines()
 
 

@@ -8,9 +8,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
-from apps.integrations.backfill.claiming import Claimed, claim
+from apps.integrations.backfill.claims import Claimed, claim
 from apps.integrations.models import Backfill
-from apps.integrations.models.leases import LEASE
+from apps.integrations.models.backfills import LEASE
 from tests.fake_github.using import ACME, BETA
 from tests.integrations.backfill.installed import backfill, install, reach
 from tests.integrations.backfill.side_by_side import side_by_side

@@ -10,7 +10,7 @@ from apps.activity.models import Commit, CommitTrailer, Contributor
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Unanswered
+from apps.integrations.reader import Unanswered
 from apps.integrations.story.shapes import Json, moment
 from apps.metrics.models import DerivedCommit
 from apps.metrics.recalculation import drain

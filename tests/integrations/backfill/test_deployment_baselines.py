@@ -10,7 +10,8 @@ import pytest
 from apps.activity.models import Deployment, DeploymentStatus
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill.walks.deployments import Deployments, baselines
+from apps.integrations.streams import deployment_baselines
+from apps.integrations.streams.deployments import Deployments
 from apps.metrics.figures import FigureQuery, read_figure
 from apps.metrics.models import DerivedDeployment
 from apps.metrics.rebuilding import rebuild
@@ -208,8 +209,8 @@ def test_a_team_s_production_has_its_baseline_though_nothing_was_deployed_to_it_
 def test_the_search_is_bounded_and_what_it_leaves_open_is_named(
     fake: FakeGitHub, walker: Go, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baselines, "MOST_IN_VAIN", 2)
-    monkeypatch.setattr(baselines, "MOST_ENVIRONMENTS", 2)
+    monkeypatch.setattr(deployment_baselines, "MOST_IN_VAIN", 2)
+    monkeypatch.setattr(deployment_baselines, "MOST_ENVIRONMENTS", 2)
     ship = Ship()
     quiet(ship, to="production", days=29)
     for hours in range(1, 40):

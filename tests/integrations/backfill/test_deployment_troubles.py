@@ -11,8 +11,8 @@ from apps.activity.models import Deployment, DeploymentStatus
 from apps.github.auth import GitHubAccess
 from apps.github.payload import DEPLOYMENT_STATUS, number_in
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.backfill.walks.deployments import Deployments
+from apps.integrations.reader import Unanswered
+from apps.integrations.streams.deployments import Deployments
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.deployment_nodes import global_id

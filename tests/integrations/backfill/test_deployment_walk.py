@@ -10,7 +10,7 @@ import pytest
 from apps.activity.models import Deployment, DeploymentStatus
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill.walks.deployments import Deployments
+from apps.integrations.streams.deployments import Deployments
 from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub

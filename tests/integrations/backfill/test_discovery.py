@@ -10,7 +10,7 @@ from apps.activity.models import Contributor, Installation
 from apps.github.auth import GitHubAccess
 from apps.integrations import discovery
 from apps.integrations.discovery import find_installations, look_for_installations
-from apps.integrations.listing import due_installations
+from apps.integrations.installations import due_installations
 from apps.integrations.story.shapes.accounts import Account
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault

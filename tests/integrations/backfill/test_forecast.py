@@ -10,11 +10,10 @@ from graphql import parse, validate
 
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill import requested
-from apps.integrations.backfill.counting import TOO_LATE, Counting, Effort, Uncounted
-from apps.integrations.backfill.pace import Cost, Window, cost_of, duration_of
-from apps.integrations.backfill.starting import Scope
-from apps.integrations.backfill.totals import MOST_AT_ONCE, totals_query
+from apps.integrations.backfill import requests
+from apps.integrations.backfill.cost_model import Cost, Window, cost_of, duration_of
+from apps.integrations.backfill.estimate import MOST_AT_ONCE, TOO_LATE, Counting, Effort, Uncounted, totals_query
+from apps.integrations.backfill.start import Scope
 from tests.fake_github import faults
 from tests.fake_github.faults import Change, Fault
 from tests.fake_github.generated import Size
@@ -226,15 +225,15 @@ def test_a_forecast_within_a_request_asks_for_few_lists_and_has_little_time(
     fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
-    monkeypatch.setattr(requested, "github", lambda: worker)
+    monkeypatch.setattr(requests, "github", lambda: worker)
     install()
     for number in range(1, 8):
         fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=1))
         reach(f"acme/r{number}", number)
     scope = Scope(streams=("workflow_runs",))
-    found = requested.forecast_asked(Repository.objects.all(), scope=scope)
+    found = requests.forecast_asked(Repository.objects.all(), scope=scope)
     assert (found.repositories, found.streams[0].is_estimate) == (7, True)
     assert len([call for call in fake.calls("core", payer=ACME) if call.path.endswith("/actions/runs")]) == 5
-    monkeypatch.setattr(requested, "LONGEST_S", 0.0)
-    found = requested.forecast_asked(Repository.objects.all(), scope=scope)
+    monkeypatch.setattr(requests, "LONGEST_S", 0.0)
+    found = requests.forecast_asked(Repository.objects.all(), scope=scope)
     assert {each.why for each in found.uncounted} == {TOO_LATE}

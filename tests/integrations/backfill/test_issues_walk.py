@@ -10,9 +10,9 @@ from apps.activity.models import Contributor, Issue
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.backfill.walks.issues import CURSOR_REFUSED
+from apps.integrations.reader import Unanswered
 from apps.integrations.story.shapes import Json, moment
+from apps.integrations.streams.issues import CURSOR_REFUSED
 from tests.activity.tables import clear, contents
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from apps.activity.models import Coverage, PullRequest
-from apps.integrations.backfill import bell
+from apps.integrations.backfill import wakeups
 from apps.integrations.models import Backfill
 from tests.activity.tables import contents
 from tests.fake_github.faults import Fault, graphql, slow
@@ -60,7 +60,7 @@ def kill_at_random(worker: RealWorker, row: Backfill, *, chance: random.Random) 
 
 def has_come(row: Backfill, *, claim_number: int, pages: int) -> bool:
     """Whether somebody has claimed it since this claim, and has come so far; beat rings meanwhile."""
-    bell.ring_for(None)
+    wakeups.ring_for(None)
     row.refresh_from_db()
     assert row.state in {"waiting", "running"}, f"{row.state} before it was killed often enough"
     return row.claim_number > claim_number and row.pages >= pages

@@ -12,8 +12,8 @@ from django.utils import timezone
 from apps.activity.models import Contributor, Installation, Repository
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import shared_memory
-from apps.integrations import listing, listing_errand
-from apps.integrations.listing import list_installation
+from apps.integrations import installations
+from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.integrations.story.shapes.accounts import user
 from apps.teams.models import Team
@@ -170,7 +170,7 @@ def test_a_long_list_goes_on_in_the_next_task(
 ) -> None:
     many(fake, 230)
     installed(fake)
-    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
+    monkeypatch.setattr(installations, "RUN_S", -1.0)
     seen = []
     while is_due():
         row = list_installation(ACME, access=worker)
@@ -185,7 +185,7 @@ def test_a_list_begun_too_long_ago_begins_again(
 ) -> None:
     many(fake, 230)
     installed(fake)
-    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
+    monkeypatch.setattr(installations, "RUN_S", -1.0)
     list_installation(ACME, access=worker)
     Listing.objects.update(began_at=timezone.now() - timedelta(minutes=11))
     row = list_installation(ACME, access=worker)
@@ -302,9 +302,9 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
 def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
     row = claimed()
-    errand = listing_errand.Errand.of(row, claim_number=row.claim_number, access=worker)
+    errand = installations.Errand.of(row, claim_number=row.claim_number, access=worker)
     claimed()
-    with pytest.raises(listing_errand.LostListing):
+    with pytest.raises(installations.LostListing):
         errand.run()
     assert accesses() == {API: (True, False)}
     assert Backfill.objects.count() == 0
@@ -317,13 +317,15 @@ def claimed() -> Listing:
 
 
 def test_workers_are_told_of_what_is_due(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
-    assert listing.ring_for_due() == 0, "without credentials nobody can be asked"
+    assert installations.ring_for_due() == 0, "without credentials nobody can be asked"
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
-    assert messages(listing.ring_for_due) == [(listing.FIND_TASK, "()")], "no webhook told of any installation"
+    assert messages(installations.ring_for_due) == [(installations.FIND_TASK, "()")], (
+        "no webhook told of any installation"
+    )
     installed(fake)
-    assert messages(listing.ring_for_due) == [(listing.LIST_TASK, f"[{ACME}]")]
+    assert messages(installations.ring_for_due) == [(installations.LIST_TASK, f"[{ACME}]")]
     list_installation(ACME, access=worker)
-    assert messages(listing.ring_for_due) == []
+    assert messages(installations.ring_for_due) == []
 
 
 def test_a_long_list_rings_for_the_task_that_goes_on(
@@ -331,9 +333,9 @@ def test_a_long_list_rings_for_the_task_that_goes_on(
 ) -> None:
     many(fake, 130)
     installed(fake)
-    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
-    go_on = partial(listing.list_or_go_on, ACME, access=worker)
-    assert messages(go_on) == [(listing.LIST_TASK, f"[{ACME}]")]
+    monkeypatch.setattr(installations, "RUN_S", -1.0)
+    go_on = partial(installations.list_or_go_on, ACME, access=worker)
+    assert messages(go_on) == [(installations.LIST_TASK, f"[{ACME}]")]
     assert messages(go_on) == []
     assert len(accesses()) == 131
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from apps.github.auth import GitHubAccess
-from apps.integrations import listing_errand
-from apps.integrations.listing import list_installation
+from apps.integrations import installations
+from apps.integrations.installations import list_installation
 from apps.integrations.models import Listing
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -131,7 +131,7 @@ def test_a_second_reading_goes_on_in_the_next_task(
     many(fake, 130)
     installed(fake)
     take(fake, 101)
-    monkeypatch.setattr(listing_errand, "RUN_S", -1.0)
+    monkeypatch.setattr(installations, "RUN_S", -1.0)
     pages = 0
     while not lost():
         list_installation(ACME, access=worker)

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
 from apps.github.auth import GitHubAccess
-from apps.integrations import listing_errand
-from apps.integrations.listing import list_installation
+from apps.integrations import installations
+from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.integrations.story.shapes.accounts import user
 from tests.fake_github.generated import acme
@@ -203,7 +203,7 @@ def test_a_kill_between_the_list_and_its_walks_leaves_neither(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killing:
-        killing.setattr(listing_errand, "read_history_of", die)
+        killing.setattr(installations, "read_history_of", die)
         with pytest.raises(KeyboardInterrupt):
             list_installation(ACME, access=worker)
     assert accesses() == {API: (True, False)}

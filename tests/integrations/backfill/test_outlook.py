@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations.backfill import outcomes
-from apps.integrations.backfill.outlook import FAILS, WAITS, Outlook, outlook_of, percent_of
+from apps.integrations.backfill.status import FAILS, WAITS, Outlook, outlook_of, percent_of
 from apps.integrations.models import Backfill
 
 CODE = Path(outcomes.__file__).parent

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import Repository
-from apps.integrations.backfill.progress import Progress, progress_of
+from apps.integrations.backfill.status import Progress, progress_of
 from apps.integrations.models import Backfill
 from tests.integrations.backfill.installed import backfill, install, reach
 

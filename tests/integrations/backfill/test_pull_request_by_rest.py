@@ -5,8 +5,8 @@ import pytest
 from apps.activity.models import Contributor, PullRequest, PullRequestCommit
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Skipped, Unanswered
-from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
+from apps.integrations.reader import Skipped, Unanswered
+from apps.integrations.streams.pull_requests import PullRequestWalk
 from tests.activity.tables import clear
 from tests.fake_github import faults, rest_api
 from tests.fake_github.faults import Fault

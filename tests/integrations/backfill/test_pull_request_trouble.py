@@ -13,8 +13,8 @@ from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Lease
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Skipped, Unanswered
-from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
+from apps.integrations.reader import Skipped, Unanswered
+from apps.integrations.streams.pull_requests import PullRequestWalk
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Generated

@@ -12,8 +12,8 @@ import pytest
 from apps.activity.models import PullRequest, Review
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill.walks.pull_request_place import Owed, Place, read_place
 from apps.integrations.story.telling import Sent
+from apps.integrations.streams.pull_request_parts import Owed, Place, read_place
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview
 from apps.metrics.recalculation import drain
 from tests.activity.tables import clear

@@ -5,7 +5,7 @@ import pytest
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Parked, Priority, Purpose
 from apps.github.responses import GRAPHQL, Kind
-from apps.integrations.backfill.walking import Reader, Unanswered
+from apps.integrations.reader import Reader, Unanswered
 from tests.fake_github.faults import Fault, graphql, status
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BACKFILL

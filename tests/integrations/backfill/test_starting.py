@@ -9,12 +9,12 @@ import pytest
 from django.db import connection, transaction
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
-from apps.integrations.backfill.bell import AT_ONCE
-from apps.integrations.backfill.pace import PACES
-from apps.integrations.backfill.starting import NothingToStart, Scope, chosen, retry, start
-from apps.integrations.backfill.walks import WALKS
+from apps.integrations.access import installation_reaching
+from apps.integrations.backfill.cost_model import PACES
+from apps.integrations.backfill.start import NothingToStart, Scope, chosen, retry, start
+from apps.integrations.backfill.wakeups import AT_ONCE
 from apps.integrations.models import Backfill
-from apps.integrations.reaching import installation_reaching
+from apps.integrations.streams import WALKS
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach

@@ -10,9 +10,9 @@ import pytest
 from apps.activity.models import WorkflowRun
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Unanswered
-from apps.integrations.backfill.walks.workflow_runs import WorkflowRuns
+from apps.integrations.reader import Unanswered
 from apps.integrations.story.shapes import moment
+from apps.integrations.streams.workflow_runs import WorkflowRuns
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault

@@ -12,8 +12,7 @@ import pytest
 from apps.activity.models import WorkflowRun
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill.walks.run_windows import RunPlace, RunWindow
-from apps.integrations.backfill.walks.workflow_runs import WorkflowRuns
+from apps.integrations.streams.workflow_runs import RunPlace, RunWindow, WorkflowRuns
 from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub

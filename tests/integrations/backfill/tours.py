@@ -9,8 +9,8 @@ from apps.activity.facts import Evidence, Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered
-from apps.integrations.backfill.walks import WALKS
+from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
+from apps.integrations.streams import WALKS
 from tests.activity.tables import clear
 from tests.fake_github.using import ACME, API, BACKFILL
 from tests.github.times import at

@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.activity.models import PullRequest
-from apps.integrations.backfill.walking import Errand
+from apps.integrations.reader import Errand
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault

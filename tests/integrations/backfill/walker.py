@@ -9,7 +9,7 @@ from django.db import transaction
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Walk
+from apps.integrations.reader import Errand, Page, Reader, Skipped, Walk
 from tests.fake_github.using import ACME, API, BACKFILL
 
 

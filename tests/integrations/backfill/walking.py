@@ -9,9 +9,9 @@ from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Errand, Page, Reader, Skipped, Unanswered, Walk
-from apps.integrations.backfill.walks.pull_request_place import read_place
-from apps.integrations.backfill.walks.pull_requests import PullRequestWalk
+from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered, Walk
+from apps.integrations.streams.pull_request_parts import read_place
+from apps.integrations.streams.pull_requests import PullRequestWalk
 from tests.fake_github.using import ACME, API, BACKFILL
 
 

@@ -12,8 +12,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.github.auth import GitHubAccess
-from apps.integrations.enrichment.enriching import enrich
 from apps.integrations.models import Enrichment, EnrichmentAttempt
+from apps.integrations.refresh.pull_requests import enrich
 from apps.integrations.story.pull_request_life import PullRequestLife
 from apps.integrations.story.repository_life import RepositoryLife
 from apps.integrations.story.telling import Sent, Story

@@ -8,7 +8,7 @@ import pytest
 from apps.activity.models import Provenance, PullRequest, PullRequestCommit
 from apps.github.auth import GitHubAccess, github
 from apps.integrations import tasks
-from apps.integrations.enrichment.finding import due_installations
+from apps.integrations.refresh.queries import due_installations
 from apps.metrics.models import DerivedPullRequest
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem

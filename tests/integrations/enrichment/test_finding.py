@@ -8,8 +8,8 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation, PullRequest, Repository, RepositoryAccess
-from apps.integrations.enrichment.finding import Wanted, due_installations, find_wanted
 from apps.integrations.models import EnrichmentAttempt
+from apps.integrations.refresh.queries import Wanted, due_installations, find_wanted
 from apps.teams.models import Team
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import ACCOUNT, backfill, install, reach

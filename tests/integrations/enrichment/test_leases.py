@@ -9,11 +9,11 @@ from django.db import DataError, OperationalError, connection
 
 from apps.activity.models import PullRequest
 from apps.github.auth import GitHubAccess
-from apps.integrations.enrichment import keeping
-from apps.integrations.enrichment.enriching import enrich
-from apps.integrations.enrichment.finding import due_installations
 from apps.integrations.models import Enrichment, EnrichmentAttempt
-from apps.integrations.models.leases import LEASE
+from apps.integrations.models.backfills import LEASE
+from apps.integrations.refresh import pull_requests
+from apps.integrations.refresh.pull_requests import enrich
+from apps.integrations.refresh.queries import due_installations
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
@@ -98,14 +98,14 @@ def test_whoever_lost_the_lease_gives_nothing_back(api: Told) -> None:
 
 def break_recording(monkeypatch: pytest.MonkeyPatch, error: Exception, *, above: int = 0) -> None:
     """Recording more pull requests than this at once breaks."""
-    real = keeping.record
+    real = pull_requests.record
 
     def record(evidence: Any) -> None:
         if len(evidence) > above:
             raise error
         real(evidence)
 
-    monkeypatch.setattr(keeping, "record", record)
+    monkeypatch.setattr(pull_requests, "record", record)
 
 
 @pytest.mark.parametrize("error", [DataError("out of range"), SoftTimeLimitExceeded()])

@@ -9,11 +9,11 @@ from apps.activity.models import PullRequest
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Lease, Parked
 from apps.github.responses import GRAPHQL, Kind, Verdict
-from apps.integrations import up_next
+from apps.integrations import waiters
 from apps.integrations.backfill.outcomes import BUSY
-from apps.integrations.enrichment.bell import subject_of
-from apps.integrations.enrichment.finding import due_installations
 from apps.integrations.models import EnrichmentAttempt
+from apps.integrations.refresh.queries import due_installations
+from apps.integrations.refresh.wakeups import subject_of
 from tests.fake_github import faults
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault
@@ -186,11 +186,11 @@ def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
     assert settle(worker, lease) == subject_of(ACME), "live work goes before the next page"
     busy = worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=BACKFILL)
     assert isinstance(busy, Parked)
-    assert up_next.ring_for_next(subject_of(ACME)) == 1
+    assert waiters.ring_for_next(subject_of(ACME)) == 1
     enriched(worker)
     assert all_are_listed()
-    assert up_next.ring_for_next(subject_of(ACME)) == 0
+    assert waiters.ring_for_next(subject_of(ACME)) == 0
 
 
 def test_a_row_without_installation_or_of_another_kind_is_told_nothing() -> None:
-    assert [up_next.ring_for_next(subject) for subject in (None, "", "enrichment 7", "listing 7")] == [0, 0, 0, 0]
+    assert [waiters.ring_for_next(subject) for subject in (None, "", "enrichment 7", "listing 7")] == [0, 0, 0, 0]

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from apps.activity.models import PullRequest
 from apps.github.auth import GitHubAccess
-from apps.integrations.enrichment.finding import find_wanted
-from apps.integrations.enrichment.keeping import MOST_TRIES, NOT_YET, PAUSES, prune, put_off
 from apps.integrations.models import EnrichmentAttempt
+from apps.integrations.refresh.pull_requests import MOST_TRIES, NOT_YET, PAUSES, prune, put_off
+from apps.integrations.refresh.queries import find_wanted
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault

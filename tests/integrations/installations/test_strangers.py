@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
 from apps.github.auth import GitHubAccess
-from apps.integrations import listing
-from apps.integrations.backfill.learning import Learning
-from apps.integrations.backfill.starting import Scope, start
+from apps.integrations import installations
+from apps.integrations.backfill.requests import Learning
+from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import look_for_installations
-from apps.integrations.enrichment import bell as enrichment_bell
-from apps.integrations.enrichment.enriching import enrich
-from apps.integrations.lacking import lacking_installations
+from apps.integrations.missing_permissions import lacking_installations
 from apps.integrations.models import Backfill
+from apps.integrations.refresh import wakeups as enrichment_bell
+from apps.integrations.refresh.pull_requests import enrich
 from apps.integrations.story.shapes.accounts import user
 from apps.metrics.recalculation import drain as recalculate
 from apps.monitoring.doctor.installations import examine_installations
@@ -61,8 +61,8 @@ def work_off() -> None:
 def do_everything(access: GitHubAccess) -> None:
     """All that could lead to GitHub, though nobody should be told to."""
     look_for_installations(access=access)
-    listing.ring_for_due()
-    listing.list_installation(BETA, access=access)
+    installations.ring_for_due()
+    installations.list_installation(BETA, access=access)
     enrichment_bell.ring_for_due()
     enrich(BETA, access=access)
     start(Repository.objects.filter(pk=SECRETS), scope=Scope())
@@ -123,8 +123,8 @@ def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, wo
     do_everything(worker)
     Team.objects.filter(slug="stranger").update(is_approved=True)
     make_due()
-    assert BETA in listing.due_installations(app_id=APP_ID).values_list("pk", flat=True)
-    listing.list_installation(BETA, access=worker)
+    assert BETA in installations.due_installations(app_id=APP_ID).values_list("pk", flat=True)
+    installations.list_installation(BETA, access=worker)
     assert accesses(BETA) == {SECRETS: (True, True)}
     assert Backfill.objects.filter(repository=SECRETS).count() == STREAMS
     forget_messages()
@@ -144,7 +144,7 @@ def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, wo
 @pytest.mark.usefixtures("stranger")
 def test_an_approval_that_is_taken_back_ends_the_reading(fake: FakeGitHub, worker: GitHubAccess) -> None:
     Team.objects.filter(slug="stranger").update(is_approved=True)
-    listing.list_installation(BETA, access=worker)
+    installations.list_installation(BETA, access=worker)
     Team.objects.filter(slug="stranger").update(is_approved=False)
     asked = len(fake.log)
     forget_messages()

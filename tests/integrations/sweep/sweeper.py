@@ -9,8 +9,8 @@ from django.db.models import F
 
 from apps.activity.models import Coverage
 from apps.github.auth import GitHubAccess
+from apps.integrations.delivery_log import run
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.sweep import sweeping
 from apps.webhooks.models import Delivery
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.using import Clock
@@ -27,9 +27,9 @@ class Sweeper:
     log: DeliveryLog
     clock: Clock
 
-    def turn(self, *, seconds: float = sweeping.TURN_S) -> DeliverySweep | None:
+    def turn(self, *, seconds: float = run.TURN_S) -> DeliverySweep | None:
         """One task."""
-        return sweeping.sweep(access=self.access, seconds=seconds)
+        return run.sweep(access=self.access, seconds=seconds)
 
     def sweep(self) -> DeliverySweep:
         """As many tasks as ring for one another; the row afterwards."""

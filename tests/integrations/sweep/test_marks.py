@@ -6,10 +6,10 @@ from itertools import count
 
 import pytest
 
+from apps.integrations.delivery_log import run, scan
+from apps.integrations.delivery_log.health import sweep_problems
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.story.telling import Sent
-from apps.integrations.sweep import sweeping, walking
-from apps.integrations.sweep.standing import sweep_problems
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.delivery_log import DeliveryLog
@@ -66,11 +66,11 @@ def test_a_walk_is_gone_on_with_by_the_next_task(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose(log, told[:250])
-    monkeypatch.setattr(sweeping, "why_not_now", lambda: "")
+    monkeypatch.setattr(run, "why_not_now", lambda: "")
     marks = []
     for _ in range(3):
         page = iter([False, True, True])
-        monkeypatch.setattr(walking.Turn, "is_over", property(lambda self, page=page: next(page, True)))
+        monkeypatch.setattr(scan.Turn, "is_over", property(lambda self, page=page: next(page, True)))
         row = sweeper.turn()
         assert row is not None
         marks.append(row.mark)
@@ -131,7 +131,7 @@ def test_a_cursor_that_is_refused_again_and_again_is_waited_for_and_begun_anew(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
     lose(log, told[:150])
-    fake.spoil(Fault(faults.status(422, {"message": "Invalid cursor"}), later_pages, times=walking.MOST_RESTARTS))
+    fake.spoil(Fault(faults.status(422, {"message": "Invalid cursor"}), later_pages, times=scan.MOST_RESTARTS))
     row = sweeper.turn()
     assert row is not None
     assert (row.reason, row.cursor, row.mark) == ("rejected", "", None)
@@ -309,4 +309,4 @@ def test_a_log_without_an_end_is_given_up_and_the_row_says_so(
     row = sweeper.turn()
     assert row is not None
     assert "goes on without another delivery" in row.error
-    assert next(numbers) <= walking.MOST_PAGES_WITHOUT_NEWS + 2
+    assert next(numbers) <= scan.MOST_PAGES_WITHOUT_NEWS + 2

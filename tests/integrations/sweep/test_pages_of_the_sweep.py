@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from apps.integrations.delivery_log.entries import read_entries
+from apps.integrations.delivery_log.health import MANY_GIVEN_UP, sweep_problems
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.sweep.log import read_entries
-from apps.integrations.sweep.standing import MANY_GIVEN_UP, sweep_problems
 from apps.users.models import CustomUser
 from apps.webhooks.errors import UnusablePayload
 

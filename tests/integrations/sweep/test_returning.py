@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from apps.integrations.delivery_log import entries as github_log
+from apps.integrations.delivery_log import recover
+from apps.integrations.delivery_log.recover import ASK_PAUSES, FETCH_PAUSES
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.story.telling import Sent
-from apps.integrations.sweep import log as github_log
-from apps.integrations.sweep import returning
-from apps.integrations.sweep.returning import ASK_PAUSES, FETCH_PAUSES
 from apps.webhooks.models import Delivery
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -74,7 +74,7 @@ def test_what_is_asked_for_in_vain_is_asked_for_later_each_time_and_then_fetched
 def test_a_door_that_is_still_shut_is_not_stormed(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(returning, "MOST_UNDER_WAY", 5)
+    monkeypatch.setattr(recover, "MOST_UNDER_WAY", 5)
     lose(log, told[:12])
     sweeper.sweep()
     assert len(calls(fake, "POST")) == 5
@@ -258,7 +258,7 @@ def test_where_github_does_not_answer_at_all_no_delivery_but_the_first_ones_bear
     row = sweeper.turn()
     assert row is not None
     assert (row.reason, row.attempts) == ("unanswered", 1)
-    assert MissedDelivery.objects.filter(attempts__gt=0).count() <= returning.MOST_SILENT
+    assert MissedDelivery.objects.filter(attempts__gt=0).count() <= recover.MOST_SILENT
 
 
 def test_an_attempt_is_spent_before_it_is_made(
@@ -274,7 +274,7 @@ def test_an_attempt_is_spent_before_it_is_made(
             raise Killed
 
     lose(log, told[:1])
-    monkeypatch.setattr(returning, "crash_point", die)
+    monkeypatch.setattr(recover, "crash_point", die)
     for pause in FETCH_PAUSES:
         with pytest.raises(Killed):
             sweeper.turn()

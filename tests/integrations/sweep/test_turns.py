@@ -11,11 +11,11 @@ from django.db import OperationalError, connection
 from django.test import override_settings
 from django.utils import timezone
 
+from apps.integrations.delivery_log import recover, run, scan
+from apps.integrations.delivery_log.scan import KEPT_FOR, prune
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.models.leases import LEASE
+from apps.integrations.models.backfills import LEASE
 from apps.integrations.story.telling import Sent
-from apps.integrations.sweep import bell, returning, sweeping, walking
-from apps.integrations.sweep.noting import KEPT_FOR, prune
 from apps.integrations.tasks import prune_missed_deliveries, resume_sweep
 from apps.webhooks.models import Delivery
 from tests.fake_github.delivery_log import DeliveryLog
@@ -37,7 +37,7 @@ def take_messages() -> int:
     with current_app.connection_for_read() as broker:
         queue: Any = current_app.amqp.queues[QUEUE](broker.default_channel)
         while (message := queue.get(no_ack=True)) is not None:
-            found += message.headers["task"] == bell.TASK
+            found += message.headers["task"] == run.TASK
     return found
 
 
@@ -53,7 +53,7 @@ def side_by_side(fake: FakeGitHub, *, hands: int) -> list[DeliverySweep | None]:
     def work() -> None:
         try:
             gate.wait()
-            rows.append(sweeping.sweep(access=access_to(fake)))
+            rows.append(run.sweep(access=access_to(fake)))
         except BaseException as error:
             errors.append(error)
         finally:
@@ -102,7 +102,7 @@ def test_who_was_taken_over_keeps_nothing(
     def taken_over(point: str) -> None:
         DeliverySweep.objects.update(claim_number=99)
 
-    monkeypatch.setattr(walking, "crash_point", taken_over)
+    monkeypatch.setattr(scan, "crash_point", taken_over)
     row = sweeper.turn()
     assert row is not None
     assert (row.cursor, row.mark, row.claim_number) == ("", None, 99)
@@ -118,7 +118,7 @@ def test_who_was_taken_over_while_it_fetched_puts_nothing_into_the_inbox(
     def taken_over(point: str) -> None:
         DeliverySweep.objects.update(claim_number=99)
 
-    monkeypatch.setattr(returning, "crash_point", taken_over)
+    monkeypatch.setattr(recover, "crash_point", taken_over)
     sweeper.turn()
     assert inbox() == set()
 
@@ -192,12 +192,12 @@ def test_a_task_that_was_not_enough_rings_for_the_next(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log.deliver(told[:1])
-    monkeypatch.setattr(sweeping, "TURN_S", 0.0)
-    monkeypatch.setattr(sweeping.sweep, "__kwdefaults__", {"seconds": 0.0})
-    bell.sweep_or_go_on(access=sweeper.access)
+    monkeypatch.setattr(run, "TURN_S", 0.0)
+    monkeypatch.setattr(run.sweep, "__kwdefaults__", {"seconds": 0.0})
+    run.sweep_or_go_on(access=sweeper.access)
     assert take_messages() == 1
     monkeypatch.undo()
-    bell.sweep_or_go_on(access=sweeper.access)
+    run.sweep_or_go_on(access=sweeper.access)
     assert take_messages() == 0
 
 
@@ -217,7 +217,7 @@ def test_a_database_that_goes_away_is_waited_for_a_moment_and_loses_nothing(
         raise OperationalError("the connection is closed")
 
     with monkeypatch.context() as away:
-        away.setattr(returning.inbox, "receive", gone)
+        away.setattr(recover.inbox, "receive", gone)
         with pytest.raises(OperationalError):
             sweeper.turn()
     row = DeliverySweep.objects.get()

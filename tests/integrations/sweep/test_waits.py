@@ -6,10 +6,10 @@ import pytest
 from django.utils import timezone
 
 from apps.github.credentials import NoCredentials
+from apps.integrations.delivery_log.health import sweep_problems
+from apps.integrations.delivery_log.waits import LONGEST_WAIT_S, wait_after_failure
 from apps.integrations.models import DeliverySweep
 from apps.integrations.story.telling import Sent
-from apps.integrations.sweep.standing import sweep_problems
-from apps.integrations.sweep.waiting import LONGEST_WAIT_S, wait_after_failure
 from apps.webhooks.models import Delivery
 from tests.api.conftest import make_delivery
 from tests.fake_github import faults

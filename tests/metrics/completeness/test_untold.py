@@ -4,7 +4,7 @@ import pytest
 
 from apps.activity.models import Installation, RepositoryAccess
 from apps.github.permissions import needed_events
-from apps.integrations.drift.streams import STREAM_OF_EVENT
+from apps.integrations.drift import STREAM_OF_EVENT
 from apps.metrics.completeness import EVERY_STREAM, Stream
 from apps.metrics.completeness.streams import TOLD_BY
 from tests.metrics.completeness.known import API, APP, log_walked, reached, read, told, until

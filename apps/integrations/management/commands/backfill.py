@@ -14,20 +14,27 @@ from apps.activity.models import Repository
 from apps.encryption import Undecryptable
 from apps.github.auth import github
 from apps.github.credentials import NoCredentials, app_credentials
-from apps.integrations.backfill.asking import EXAMPLES, STREAMS, Help, add_arguments
-from apps.integrations.backfill.counting import Effort
+from apps.integrations.backfill.console import (
+    EXAMPLES,
+    STREAMS,
+    Help,
+    add_arguments,
+    forecast_view,
+    unreachable_lines,
+    walk_table,
+    watch,
+)
+from apps.integrations.backfill.estimate import Effort
 from apps.integrations.backfill.forecast import forecast
-from apps.integrations.backfill.learning import Learning
-from apps.integrations.backfill.requested import (
+from apps.integrations.backfill.requests import (
+    Learning,
     cancel_asked,
     others_first,
     pause_asked,
     resume_asked,
     retry_asked,
 )
-from apps.integrations.backfill.showing import forecast_view, unreachable_lines, walk_table
-from apps.integrations.backfill.starting import CannotBeReadError, NothingToStart, Scope, Started, chosen, start
-from apps.integrations.backfill.watching import watch
+from apps.integrations.backfill.start import CannotBeReadError, NothingToStart, Scope, Started, chosen, start
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.models import Team

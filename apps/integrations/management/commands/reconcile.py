@@ -8,21 +8,24 @@ from rich.console import Console
 
 from apps.encryption import Undecryptable
 from apps.github.credentials import NoCredentials, app_credentials, has_credentials
-from apps.integrations.backfill.asking import Help
-from apps.integrations.backfill.starting import CannotBeReadError, NothingToStart
+from apps.integrations.backfill.console import Help
+from apps.integrations.backfill.start import CannotBeReadError, NothingToStart
 from apps.integrations.models import RepositorySync, SyncLog
-from apps.integrations.reconciliation.runs import bell
-from apps.integrations.reconciliation.runs.asking import EXAMPLES, add_arguments, choices_in, scope_of
-from apps.integrations.reconciliation.runs.progress import found_in, progress_of
-from apps.integrations.reconciliation.runs.showing import (
+from apps.integrations.reconciliation import schedule
+from apps.integrations.reconciliation.console import (
+    EXAMPLES,
     NOT_LOOKED_AT,
+    add_arguments,
     as_document,
+    choices_in,
     found_table,
     outcome_lines,
     run_table,
+    scope_of,
+    watch,
 )
-from apps.integrations.reconciliation.runs.starting import start
-from apps.integrations.reconciliation.runs.watching import watch
+from apps.integrations.reconciliation.schedule import start
+from apps.integrations.reconciliation.status import found_in, progress_of
 
 USAGE, INTERRUPTED = 2, 130
 MOST_LISTED = 20
@@ -72,7 +75,7 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
         self.say(f"Run {name} started." if started.is_new else f"Run {name} compares this already.")
         if not (options["quick"] or started.sync.is_thorough):
             self.say("It began as a quick run. For a look at everything start this again when it is over.")
-        if not bell.ring_for_run(started.sync):
+        if not schedule.ring_for_run(started.sync):
             self.say("The broker is away. The run is kept, and begins within a minute of its return.")
         if options["wait"]:
             self._wait(started.sync)

@@ -14,10 +14,10 @@ from apps.database_errors import words_of
 from apps.encryption import Undecryptable
 from apps.github.auth import github
 from apps.github.credentials import NoCredentials, app_credentials
-from apps.integrations.backfill.asking import Help
+from apps.integrations.backfill.console import Help
+from apps.integrations.delivery_log.health import Found, found_since, why
+from apps.integrations.delivery_log.run import sweep
 from apps.integrations.models import DeliverySweep
-from apps.integrations.sweep.standing import Found, found_since, why
-from apps.integrations.sweep.sweeping import sweep
 
 INTERRUPTED = 130
 TURN_S, LOOK_EVERY_S = 5.0, 1.0

@@ -6,8 +6,8 @@ from typing import Any
 from apps.activity.models import Issue, IssueComment, Release, Repository, ReviewComment
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import RepositorySync, StreamCount
-from apps.integrations.reconciliation.deletions.finding import Found, find_deleted
-from apps.integrations.reconciliation.repositories.asking import reader_of
+from apps.integrations.reconciliation.deletions.search import Found, find_deleted
+from apps.integrations.reconciliation.probe import reader_of
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME
 from tests.fake_github.vanishing import issue_comments_of, review_comments_of

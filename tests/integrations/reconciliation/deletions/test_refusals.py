@@ -7,9 +7,9 @@ import pytest
 from apps.activity.models import Installation, Issue, IssueComment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.backfill.walking import Unanswered
 from apps.integrations.models import Drift, RepositorySync
-from apps.integrations.reconciliation.deletions.finding import unbelieved
+from apps.integrations.reader import Unanswered
+from apps.integrations.reconciliation.deletions.search import unbelieved
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Change, Fault, Matches, status
 from tests.fake_github.server import FakeGitHub

@@ -8,9 +8,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository
-from apps.integrations.backfill import keeping
-from apps.integrations.drift.roads import count_recovered
-from apps.integrations.drift.streams import STREAM_OF_EVENT
+from apps.integrations.backfill import pages
+from apps.integrations.drift import STREAM_OF_EVENT, count_recovered
 from apps.integrations.models import Backfill, Drift, MissedDelivery
 from apps.webhooks.registry import Unrouted, route
 from tests.emptying import empty
@@ -59,7 +58,7 @@ def test_a_page_that_is_read_again_after_a_failure_counts_once(
             deaths.pop()
             raise DatabaseError("the worker is gone")
 
-    monkeypatch.setattr(keeping, "crash_point", die)
+    monkeypatch.setattr(pages, "crash_point", die)
     sync = begin_sync(api)
     row = Backfill.objects.create(repository=api, stream="pull_requests", sync=sync, page_size=25)
     while row.state != "done":

@@ -11,10 +11,10 @@ from django.utils import timezone
 from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Coverage, Repository
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill.starting import Scope, start
+from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark, SyncLog
-from apps.integrations.reconciliation.repositories.counting import count as count_repository
-from apps.integrations.reconciliation.repositories.probing import probe
+from apps.integrations.reconciliation.probe import probe
+from apps.integrations.reconciliation.verify import count as count_repository
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, Clock

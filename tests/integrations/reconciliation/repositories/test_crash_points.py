@@ -8,9 +8,9 @@ import pytest
 
 from apps.activity.models import Coverage
 from apps.crash_points import SYNC_POINTS
-from apps.integrations.backfill import bell as backfill_bell
+from apps.integrations.backfill import wakeups as backfill_bell
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
-from apps.integrations.reconciliation.repositories import bell
+from apps.integrations.reconciliation import wakeups
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -32,7 +32,7 @@ def ring_until_over(crash: Path) -> None:
         if not crash.exists():
             RepositorySync.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z", rung_at=None)
             let_a_minute_pass()
-        bell.ring_for_due()
+        wakeups.ring_for_due()
         backfill_bell.ring_for(None)
         return not RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED).exists()
 

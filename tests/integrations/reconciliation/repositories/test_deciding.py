@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apps.github.probes import COMMITS, DEPLOYMENTS, ISSUES, PULL_REQUESTS, WORKFLOW_RUNS, Told
-from apps.integrations.reconciliation.repositories.deciding import (
+from apps.integrations.reconciliation.decide import (
     Decision,
     Follow,
     Here,

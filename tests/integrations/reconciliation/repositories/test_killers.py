@@ -10,8 +10,8 @@ from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.models import RepositorySync
-from apps.integrations.reconciliation.repositories.claiming import claim_walked
-from apps.integrations.reconciliation.repositories.counting import count
+from apps.integrations.reconciliation.claims import claim_walked
+from apps.integrations.reconciliation.verify import count
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API
 from tests.integrations.backfill.installed import reach

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.activity.models import Repository
 from apps.integrations.models import RepositorySync
-from apps.integrations.reconciliation.repositories.claiming import claim_batch
+from apps.integrations.reconciliation.claims import claim_batch
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault, graphql, secondary, status, too_heavy
 from tests.fake_github.server import FakeGitHub

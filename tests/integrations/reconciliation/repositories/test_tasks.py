@@ -8,11 +8,11 @@ from apps.activity.models import Installation, PullRequest, Repository, Reposito
 from apps.github.auth import github
 from apps.github.rate_limit import IN_FLIGHT_OTHERWISE, Lease, Priority, Purpose
 from apps.github.responses import CORE, Kind, Verdict
-from apps.integrations import tasks, up_next
-from apps.integrations.backfill.starting import Scope, start
+from apps.integrations import tasks, waiters
+from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
-from apps.integrations.reconciliation.repositories import bell
-from apps.integrations.reconciliation.repositories.counting import count
+from apps.integrations.reconciliation import wakeups
+from apps.integrations.reconciliation.verify import count
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -91,9 +91,9 @@ def test_beat_rings_once_a_minute_for_what_was_walked_and_the_last_walk_rings_it
 def test_whoever_waits_for_its_turn_at_github_is_told_when_it_comes(api: Told, nights: Nights) -> None:
     nights.begin()
     RepositorySync.objects.update(reason="busy", not_before="2099-01-01T00:00:00Z")
-    assert up_next.ring_for_next(bell.subject_of(ACME)) == 1
+    assert waiters.ring_for_next(wakeups.subject_of(ACME)) == 1
     assert RepositorySync.objects.get().reason == ""
-    assert up_next.ring_for_next(bell.subject_of(ACME)) == 0
+    assert waiters.ring_for_next(wakeups.subject_of(ACME)) == 0
 
 
 def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) -> None:
@@ -113,7 +113,7 @@ def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) 
     assert (row.state, row.reason) == ("walking", "busy")
     RepositorySync.objects.update(not_before="2099-01-01T00:00:00Z")
     told = budget.settle(held[0], verdict=Verdict(kind=Kind.OK), limit=None)
-    assert up_next.ring_for_next(told) == 1
+    assert waiters.ring_for_next(told) == 1
     count(row.pk, access=nights.access)
     row.refresh_from_db()
     assert row.state == "done"

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation.runs import bell, concluding, opening
+from apps.integrations.reconciliation import results, schedule
 
 QUEUES = ("live", "maintenance", "backfill")
 REPOSITORIES = "resume_syncs"
@@ -24,17 +24,17 @@ class Crew:
 
     def beat(self, now: datetime | None = None) -> int:
         """What beat does every minute, at this time; and what the workers make of it."""
-        opened = opening.open_due(now=now or opening.database_time())
-        bell.ring_for_due()
+        opened = schedule.open_due(now=now or schedule.database_time())
+        schedule.ring_for_due()
         self.work()
         return opened
 
     def conclude(self) -> int:
         """What beat does every 15 s, twice: the verdicts of parts, then the ends of runs."""
         before = SyncLog.objects.unfinished().count()
-        concluding.conclude()
+        results.conclude()
         self.work()
-        concluding.conclude()
+        results.conclude()
         return before - SyncLog.objects.unfinished().count()
 
     def work(self) -> None:

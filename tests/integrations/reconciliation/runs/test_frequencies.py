@@ -8,10 +8,9 @@ from django.db import connection
 
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation.runs import opening
-from apps.integrations.reconciliation.runs.periods import is_of_night, next_hour
-from apps.integrations.reconciliation.runs.spreading import spread
-from apps.integrations.reconciliation.runs.starting import start_for_team
+from apps.integrations.reconciliation import schedule
+from apps.integrations.reconciliation.fan_out import spread
+from apps.integrations.reconciliation.schedule import is_of_night, next_hour, start_for_team
 from apps.teams.models import Team
 from tests.fake_github.using import API, WEB
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, ZOO
@@ -28,7 +27,7 @@ def set_frequency(team: Team, frequency: str) -> None:
 
 def now_or_soon() -> datetime:
     """The database's time; an hour later if the night begins with the next hour, which then has no run of its own."""
-    now = opening.database_time()
+    now = schedule.database_time()
     return now + HOUR if is_of_night(next_hour(now)) else now
 
 
@@ -86,7 +85,7 @@ def test_hours_that_were_missed_are_made_up_once(acme: Team, after_the_night: Cr
 def test_a_run_waits_for_its_hour(acme: Team, crew: Crew) -> None:
     set_frequency(acme, "hourly")
     now = now_or_soon()
-    sync_id = opening.schedule_team(acme.pk, now=now)
+    sync_id = schedule.schedule_team(acme.pk, now=now)
     crew.beat()
     run = SyncLog.objects.get(sync_id=sync_id)
     assert (run.status, run.cause, run.team) == ("waiting", "scheduled", acme)
@@ -108,7 +107,7 @@ def test_a_night_that_is_made_up_stands_for_the_hour(acme: Team, zoo: Team, crew
 def test_the_hour_in_which_the_night_begins_has_no_run_of_its_own(acme: Team, after_the_night: Crew) -> None:
     set_frequency(acme, "hourly")
     assert after_the_night.beat(MONDAY_NIGHT + 23 * HOUR + 10 * MINUTE) == 0
-    assert opening.schedule_team(acme.pk, now=MONDAY_NIGHT + 23 * HOUR) == "nightly:2026-03-03"
+    assert schedule.schedule_team(acme.pk, now=MONDAY_NIGHT + 23 * HOUR) == "nightly:2026-03-03"
 
 
 @pytest.mark.parametrize(
@@ -124,13 +123,13 @@ def test_a_team_is_scheduled_as_often_as_its_frequency_says(
     acme: Team, frequency: str, is_approved: bool, next_run: str | None
 ) -> None:
     Team.objects.filter(pk=acme.pk).update(sync_frequency=frequency, is_approved=is_approved)
-    assert [opening.schedule_team(acme.pk, now=AFTERNOON) for _ in range(2)] == [next_run] * 2
+    assert [schedule.schedule_team(acme.pk, now=AFTERNOON) for _ in range(2)] == [next_run] * 2
     assert names() == ([next_run] if next_run and next_run.startswith("team") else [])
 
 
 def test_a_team_that_is_switched_off_before_its_hour_is_not_compared(acme: Team, crew: Crew) -> None:
     set_frequency(acme, "hourly")
-    opening.schedule_team(acme.pk, now=AFTERNOON)
+    schedule.schedule_team(acme.pk, now=AFTERNOON)
     set_frequency(acme, "off")
     crew.beat(AFTERNOON + HOUR)
     crew.conclude()
@@ -140,7 +139,7 @@ def test_a_team_that_is_switched_off_before_its_hour_is_not_compared(acme: Team,
 
 def test_somebody_who_does_not_wait_for_the_hour_has_its_run_begin_now(acme: Team, crew: Crew) -> None:
     set_frequency(acme, "hourly")
-    sync_id = opening.schedule_team(acme.pk, now=now_or_soon())
+    sync_id = schedule.schedule_team(acme.pk, now=now_or_soon())
     set_frequency(acme, "off")
     started = start_for_team(acme.pk)
     assert (started.sync.sync_id, started.sync.cause, started.is_new) == (sync_id, "manual", True)

@@ -10,9 +10,8 @@ from django.db import connection
 from apps.activity.models import Installation
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation.runs import concluding, opening
-from apps.integrations.reconciliation.runs.claiming import claim
-from apps.integrations.reconciliation.runs.spreading import spread, spread_to
+from apps.integrations.reconciliation import results, schedule
+from apps.integrations.reconciliation.fan_out import claim, spread, spread_to
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import reach
@@ -61,7 +60,7 @@ def test_three_beats_make_one_run(acme: Team, crew: Crew) -> None:
 def test_beats_and_workers_at_the_very_same_time_make_one_run(acme: Team, crew: Crew) -> None:
     def beat(_: int) -> bool:
         try:
-            opening.open_due(now=MONDAY_NIGHT)
+            schedule.open_due(now=MONDAY_NIGHT)
             return spread("nightly:2026-03-02")
         finally:
             connection.close()
@@ -123,7 +122,7 @@ def test_a_night_waits_for_the_one_before_it(acme: Team, crew: Crew) -> None:
 
 
 def test_a_worker_that_died_after_its_claim_does_not_lose_the_night(acme: Team, crew: Crew) -> None:
-    opening.open_due(now=MONDAY_NIGHT)
+    schedule.open_due(now=MONDAY_NIGHT)
     assert claim("nightly:2026-03-02") is not None  # and is never heard of again
     crew.beat(MONDAY_NIGHT + MINUTE)
     assert rows() == [], "its lease holds"
@@ -134,7 +133,7 @@ def test_a_worker_that_died_after_its_claim_does_not_lose_the_night(acme: Team, 
 
 
 def test_whoever_lost_the_claim_spreads_nothing(acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    opening.open_due(now=MONDAY_NIGHT)
+    schedule.open_due(now=MONDAY_NIGHT)
 
     def taken_over(sync_id: str) -> SyncLog | None:
         slow = claim(sync_id)
@@ -142,14 +141,14 @@ def test_whoever_lost_the_claim_spreads_nothing(acme: Team, crew: Crew, monkeypa
         assert claim(sync_id) is not None
         return slow
 
-    monkeypatch.setattr("apps.integrations.reconciliation.runs.spreading.claim", taken_over)
+    monkeypatch.setattr("apps.integrations.reconciliation.fan_out.claim", taken_over)
     assert spread("nightly:2026-03-02") is False
     assert not TeamSync.objects.exists()
     assert SyncLog.objects.get().lease_until is not None, "the other's lease stands"
 
 
 def test_a_part_whose_message_was_lost_is_told_of_again(acme: Team, zoo: Team, crew: Crew) -> None:
-    opening.open_due(now=MONDAY_NIGHT)
+    schedule.open_due(now=MONDAY_NIGHT)
     spread("nightly:2026-03-02")
     spread_to(zoo.pk, sync_id="nightly:2026-03-02")
     forget_messages()
@@ -207,30 +206,30 @@ def test_the_night_can_be_begun_by_its_name(acme: Team, crew: Crew) -> None:
     assert tasks.sync_all_github_data() is True
     assert tasks.sync_all_github_data() is False
     crew.work()
-    assert SyncLog.objects.get().sync_id == f"nightly:{opening.due_night(opening.database_time()).key}"
+    assert SyncLog.objects.get().sync_id == f"nightly:{schedule.due_night(schedule.database_time()).key}"
     assert len(rows()) == 2
 
 
 def test_a_night_that_takes_a_day_gives_up_so_that_the_next_may_begin(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     compare("acme/api")
-    SyncLog.objects.update(not_before=opening.database_time() - 23 * HOUR)
-    assert concluding.give_up_old() == 0
-    SyncLog.objects.update(not_before=opening.database_time() - 25 * HOUR)
+    SyncLog.objects.update(not_before=schedule.database_time() - 23 * HOUR)
+    assert results.give_up_old() == 0
+    SyncLog.objects.update(not_before=schedule.database_time() - 25 * HOUR)
     assert crew.conclude() == 1
     night = SyncLog.objects.get()
     assert (night.status, night.error) == ("failed", "1 of 2 repositories could not be compared.")
     acme.refresh_from_db()
     assert "acme/web (It was not compared within 24 hours" in acme.last_sync_error
-    assert concluding.give_up_old() == 0
+    assert results.give_up_old() == 0
 
 
 def test_a_run_that_nobody_ever_spread_gives_up_too(acme: Team, crew: Crew) -> None:
-    opening.open_due(now=MONDAY_NIGHT)
-    SyncLog.objects.update(not_before=opening.database_time() - 25 * HOUR)
+    schedule.open_due(now=MONDAY_NIGHT)
+    SyncLog.objects.update(not_before=schedule.database_time() - 25 * HOUR)
     assert crew.conclude() == 1
     run = SyncLog.objects.get()
-    assert (run.status, run.error) == ("failed", concluding.TOO_LONG)
+    assert (run.status, run.error) == ("failed", results.TOO_LONG)
 
 
 def test_a_team_that_tracks_nothing_yet_hinders_no_night(acme: Team, crew: Crew) -> None:

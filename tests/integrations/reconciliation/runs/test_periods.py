@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from apps.integrations.reconciliation.runs.periods import due_hour, due_night, is_of_night
+from apps.integrations.reconciliation.schedule import due_hour, due_night, is_of_night
 
 
 def at(text: str) -> datetime:

@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation.runs import bell, concluding, opening
+from apps.integrations.reconciliation import results, schedule
 from apps.teams.models import Team
 from tests.fake_github.using import API
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
@@ -32,16 +32,16 @@ def past(acme: Team) -> None:
     RepositorySync.objects.bulk_create(
         RepositorySync(sync=run, repository_id=API, state="done", finished_at=at) for run in runs
     )
-    opening.open_due(now=MONDAY_NIGHT)
+    schedule.open_due(now=MONDAY_NIGHT)
 
 
 @pytest.mark.proof
 def test_the_ticks_read_no_table_through(past: None) -> None:
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)):
-        bell.ring_for_due()
-        concluding.conclude()
-        opening.open_due(now=MONDAY_NIGHT)
+        schedule.ring_for_due()
+        results.conclude()
+        schedule.open_due(now=MONDAY_NIGHT)
     assert plans
     read_through = [plan for plan in plans for table in TABLES if f"Seq Scan on {table}" in plan]
     assert read_through == []

@@ -8,7 +8,7 @@ import pytest
 
 from apps.crash_points import RUN_POINTS
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation.runs import bell, concluding, opening
+from apps.integrations.reconciliation import results, schedule
 from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
@@ -27,9 +27,9 @@ MOST_BEATS, PACE_S = 40, 2.0
 def beat() -> None:
     """What beat does, a minute and a quarter later each time."""
     let_leases_lapse()
-    opening.open_due(now=MONDAY_NIGHT)
-    bell.ring_for_due()
-    concluding.conclude()
+    schedule.open_due(now=MONDAY_NIGHT)
+    schedule.ring_for_due()
+    results.conclude()
 
 
 def is_spread() -> bool:

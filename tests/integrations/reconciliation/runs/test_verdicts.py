@@ -9,8 +9,8 @@ from django.core import mail
 from apps.activity.models import Change, RepositoryAccess
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation.runs import concluding, verdicts
-from apps.integrations.reconciliation.runs.verdicts import TeamSyncFailed, require_success
+from apps.integrations.reconciliation import results
+from apps.integrations.reconciliation.results import TeamSyncFailed, require_success
 from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
@@ -121,9 +121,9 @@ def test_a_recovery_ends_the_streak(acme: Team, admin: CustomUser, crew: Crew) -
 def test_a_message_or_callback_that_was_lost_is_sent_again(acme: Team, admin: CustomUser, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     compare(error="502")
-    concluding.conclude()
+    results.conclude()
     forget_messages()
-    concluding.conclude()
+    results.conclude()
     crew.work()
     assert TeamSync.objects.get().status == "running", "it was told of a moment ago"
     let_leases_lapse()
@@ -150,7 +150,7 @@ def test_a_callback_that_comes_twice_or_for_another_reason_changes_nothing(
 def test_a_verdict_goes_by_its_link_to_one_of_two_callbacks(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     compare()
-    concluding.conclude()
+    results.conclude()
     with current_app.connection_for_read() as broker:
         message = current_app.amqp.queues["maintenance"](broker.default_channel).get(no_ack=True)
     assert message is not None
@@ -193,7 +193,7 @@ def test_dying_before_a_verdict_is_kept_leaves_it_to_the_next(
     def die(name: str) -> None:
         raise SystemExit(name)
 
-    monkeypatch.setattr(verdicts, "crash_point", die)
+    monkeypatch.setattr(results, "crash_point", die)
     with pytest.raises(SystemExit):
         tasks.on_failure(TeamSync.objects.get().pk)
     monkeypatch.undo()

@@ -1,0 +1,167 @@
+"""Keeping a page: its facts and the cursor that follows it in one transaction, fenced by the claim."""
+
+import logging
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, JSONField, Value
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
+
+from apps import watchdog
+from apps.activity.coverage import cover
+from apps.activity.facts import Source, evidence
+from apps.activity.models import Repository
+from apps.activity.record import record
+from apps.crash_points import crash_point
+from apps.github.payload import EPOCH
+from apps.integrations.backfill.claims import Claimed, LostClaim
+from apps.integrations.backfill.outcomes import (
+    BUSY,
+    FOR_ALL,
+    SPENT,
+    Fail,
+    GoOn,
+    Progress,
+    Settled,
+    StartOver,
+    TryAgain,
+    Wait,
+)
+from apps.integrations.drift import count_drift
+from apps.integrations.models import Backfill
+from apps.integrations.models.backfills import LEASE
+from apps.integrations.reader import Page, Reader, Skipped, storable
+
+LONGEST_WAIT_S = 12.0
+
+
+def keep(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> Claimed:
+    """Record the page's facts and move the cursor behind it, or end the walk; the claim as it is then.
+
+    A walk that is part of a reconciliation first has it counted how far our tables are off.
+    LostClaim if the walk is somebody else's by now: then nothing is kept. TimeIsUp after 12 s.
+    """
+    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+        source = Source(kind="api", key=f"backfill {claimed.id}")
+        if claimed.sync_id is not None:
+            count_drift(page.facts, repository_sync_id=claimed.sync_id, source=source)
+        record([evidence(source, page.facts)])
+        if page.cursor is None:
+            _end(page, claimed, progress=progress, reader=reader)
+        else:
+            _move(page, claimed, progress=progress, reader=reader)
+        crash_point("backfill.before_commit")
+    crash_point("backfill.after_commit")
+    return replace(claimed, cursor=claimed.cursor if page.cursor is None else page.cursor, progress=progress)
+
+
+def learned(progress: Progress, *, reader: Reader) -> dict[str, Any]:
+    """How the walk fares and what it has cost, as columns."""
+    return {**asdict(progress), "calls": F("calls") + reader.calls, "points": F("points") + reader.points}
+
+
+def _move(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
+    changes = _counted(page, progress=progress, reader=reader)
+    if not claimed.row.update(cursor=page.cursor, lease_until=Now() + LEASE, error="", **changes):
+        raise LostClaim
+
+
+def _end(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
+    """Where nothing was skipped, the walk has seen all there was when it began: the stream is covered up to then."""
+    if not claimed.row.end(Backfill.State.DONE, **_counted(page, progress=progress, reader=reader)):
+        raise LostClaim
+    if Backfill.objects.filter(pk=claimed.id, skipped=[]).exists():
+        _cover(claimed)
+
+
+def _cover(claimed: Claimed) -> None:
+    to_at = min(claimed.started_at, claimed.until or claimed.started_at)
+    from_at = claimed.since or _beginning(claimed.repository_id)
+    cover(claimed.stream, repository_id=claimed.repository_id, from_at=min(from_at, to_at), to_at=to_at)
+
+
+def _beginning(repository_id: int) -> datetime:
+    created_at = Repository.objects.values_list("created_at", flat=True).get(pk=repository_id)
+    return created_at or EPOCH
+
+
+def _counted(page: Page, *, progress: Progress, reader: Reader) -> dict[str, Any]:
+    counts: dict[str, Any] = {"items": F("items") + page.items, "pages": F("pages") + 1, "advanced_at": Now()}
+    if page.total is not None:
+        counts["total"] = page.total
+    if page.skipped:
+        named = Value([_named(one) for one in page.skipped], output_field=JSONField())
+        counts["skipped"] = CombinedExpression(F("skipped"), "||", named, output_field=JSONField())
+    return counts | learned(progress, reader=reader)
+
+
+def _named(one: Skipped) -> dict[str, str]:
+    return {"what": storable(one.what), "why": storable(one.why)}
+
+
+LONGEST_UPDATE_S = 6.0
+logger = logging.getLogger(__name__)
+
+# What GitHub told one walk holds for others: those of the same stream ask for the same, a secondary limit
+# and a refused token are for all.
+_PUT_OFF_ALIKE = """
+UPDATE integrations_backfill
+SET not_before = statement_timestamp() + make_interval(secs => %(seconds)s), reason = %(reason)s
+WHERE id IN (
+    SELECT id FROM integrations_backfill
+    WHERE installation_id = %(installation)s AND state = 'waiting' AND (stream = %(stream)s OR %(is_for_all)s)
+      AND not_before < statement_timestamp() + make_interval(secs => %(seconds)s)
+    FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+def follow(outcome: Settled, claimed: Claimed, *, reader: Reader, words: str) -> Claimed | None:
+    """Do what the outcome says; the claim to go on with at once, None where it is given up. LostClaim if it is lost."""
+    cost = learned(claimed.progress, reader=reader)
+    with watchdog.limit(seconds=LONGEST_UPDATE_S):
+        match outcome:
+            case GoOn(progress):
+                changed = claimed.row.update(**learned(progress, reader=reader))
+            case Wait(seconds, reason):
+                changed = _wait(claimed, seconds=seconds, reason=reason, words=words, cost=cost)
+            case TryAgain(seconds, reason, progress):
+                told = {**learned(progress, reader=reader), "error": storable(words)}
+                changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **told)
+            case StartOver(progress):
+                changed = claimed.row.put_off(
+                    after=timedelta(), reason="", **learned(progress, reader=reader), **_AT_THE_TOP
+                )
+            case Fail(reason, is_cursor_void):
+                void = {"cursor": ""} if is_cursor_void else {}
+                changed = claimed.row.end(Backfill.State.FAILED, reason=reason, error=storable(words), **cost, **void)
+    if not changed:
+        raise LostClaim
+    _tell(outcome, claimed)
+    return replace(claimed, progress=outcome.progress) if isinstance(outcome, GoOn) else None
+
+
+_AT_THE_TOP: dict[str, Any] = {"cursor": "", "started_at": None, "items": 0, "pages": 0, "total": None, "skipped": []}
+
+
+def _wait(claimed: Claimed, *, seconds: float, reason: str, words: str, cost: dict[str, Any]) -> int:
+    error = {} if reason in {"", BUSY, SPENT, *FOR_ALL} else {"error": storable(words)}
+    changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **cost, **error)
+    if changed and reason in {SPENT, *FOR_ALL} and not claimed.progress.steps_over:
+        _put_off_alike(claimed, {"seconds": seconds, "reason": reason, "is_for_all": reason in FOR_ALL})
+    return changed
+
+
+def _put_off_alike(claimed: Claimed, told: dict[str, Any]) -> None:
+    with connection.cursor() as cursor:
+        about = {"stream": claimed.stream, "installation": claimed.installation_id}
+        cursor.execute(_PUT_OFF_ALIKE, told | about)
+
+
+def _tell(outcome: Settled, claimed: Claimed) -> None:
+    told = {"backfill": claimed.id, "outcome": type(outcome).__name__, "reason": getattr(outcome, "reason", "")}
+    level = logging.WARNING if isinstance(outcome, Fail) else logging.INFO
+    logger.log(level, "backfill_page_not_kept", extra=told)

@@ -1,0 +1,227 @@
+"""What people ask for: refused in words, and, in a request, done before the request is given up."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar, TypeVar
+
+from django.conf import settings
+from django.db import OperationalError, transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
+
+from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.database_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
+from apps.encryption import Undecryptable
+from apps.github.auth import GitHubAccess, github
+from apps.github.credentials import NoCredentials, app_credentials
+from apps.integrations.access import readable_installations
+from apps.integrations.backfill.estimate import Effort
+from apps.integrations.backfill.forecast import Forecast, forecast
+from apps.integrations.backfill.start import MOST_NAMED, CannotBeReadError, NothingToStart, Scope, Started, retry, start
+from apps.integrations.discovery import find_installations
+from apps.integrations.installations import list_installation
+from apps.integrations.models import Backfill
+from apps.integrations.models.backfills import BackfillQuerySet
+from apps.integrations.reader import Unanswered
+from apps.webhooks.errors import UnusablePayload
+
+MOST_COUNTED = 100
+"""Counting more repositories than that takes longer than a request may."""
+LONGEST_S = 15.0
+MOST_BY_REST = 5
+"""A forecast within a request asks for no more lists than that of a kind, and for nothing more after so long."""
+PATIENCE_S = 3.0
+"""So long it waits for walks that ask at the moment: they come first as often as it does."""
+MOST_SHOWN = 500
+AT_A_TIME = 500
+Done = TypeVar("Done")
+
+
+class Refused(NothingToStart):
+    """Nothing is started for now; `code` says why, for programs."""
+
+    code: ClassVar[str]
+
+
+class NoGitHub(Refused):
+    """GitHub cannot be asked for anything."""
+
+    code = "no_credentials"
+
+
+class TooMuchToCount(Refused):
+    """It would take too long."""
+
+    code = "too_much_to_count"
+
+
+class Busy(Refused):
+    """Somebody else's start takes longer than a request waits."""
+
+    code = "busy"
+
+
+@dataclass(slots=True)
+class Begun:
+    """What a start in a request has set in motion; `shown` are the first of its walks."""
+
+    new: int = 0
+    count: int = 0
+    paused: int = 0
+    shown: list[Backfill] = field(default_factory=list)
+    unreachable: list[Repository] = field(default_factory=list)
+
+    def add(self, started: Started) -> None:
+        self.new += started.new
+        self.count += len(started.backfills)
+        self.paused += sum(row.state == Backfill.State.PAUSED for row in started.backfills)
+        self.shown += started.backfills[: MOST_SHOWN - len(self.shown)]
+        self.unreachable += started.unreachable
+
+
+def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
+    """Start what was asked for; NothingToStart where no installation reaches any of it, or without credentials.
+
+    Many repositories are started some at a time: in a request, no statement may take longer than seconds.
+    """
+    _require_credentials()
+    begun = Begun()
+    ids = list(repositories.values_list("pk", flat=True))
+    for first in range(0, len(ids), AT_A_TIME):
+        some = Repository.objects.filter(pk__in=ids[first : first + AT_A_TIME]).order_by("full_name", "pk")
+        begun.add(others_first(partial(start, some, scope=scope)))
+    if not begun.count:
+        names = ", ".join(str(repository) for repository in begun.unreachable[:MOST_NAMED]) or "any of it"
+        raise NothingToStart(
+            f"No installation of the App reaches {names}: give it access on GitHub, then start this again."
+        )
+    return begun
+
+
+def pause_asked(backfills: BackfillQuerySet) -> int:
+    """Stop those where they are until somebody resumes them; how many. Busy while others start backfills."""
+    return others_first(backfills.pause)
+
+
+def resume_asked(backfills: BackfillQuerySet) -> int:
+    """Let those go on where they were paused; how many. Busy while others start backfills."""
+    return others_first(backfills.resume)
+
+
+def cancel_asked(backfills: BackfillQuerySet) -> int:
+    """End those for good; how many. Busy while others start backfills."""
+    return others_first(backfills.cancel)
+
+
+def retry_asked(backfills: BackfillQuerySet) -> int:
+    """Let those that failed go on where they stopped; how many. Busy while others start backfills."""
+    return others_first(lambda: retry(backfills))
+
+
+def others_first(act: Callable[[], Done]) -> Done:
+    """What the act returns; Busy instead of the database's error where others hold its rows for too long.
+
+    Of two that wait for each other the database breaks one off, and the other ends: that one is begun once more.
+    """
+    try:
+        try:
+            return _whole(act)
+        except OperationalError as error:
+            if sqlstate_of(error) != DEADLOCK_DETECTED:
+                raise
+        return _whole(act)
+    except OperationalError as error:
+        if sqlstate_of(error) not in {LOCK_NOT_AVAILABLE, QUERY_CANCELED, DEADLOCK_DETECTED}:
+            raise
+        raise Busy("Others start backfills at the moment. Ask again in a minute: two starts are one.") from error
+
+
+def _whole(act: Callable[[], Done]) -> Done:
+    """What the act returns; where it fails, a transaction around it goes on."""
+    with transaction.atomic():
+        return act()
+
+
+def forecast_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Forecast:
+    """Say what a start would take; NothingToStart where that is too much to count, or without credentials.
+
+    What could not be counted in time is `uncounted`.
+    """
+    _require_credentials()
+    if repositories.count() > MOST_COUNTED:
+        raise TooMuchToCount(
+            f"Counting more than {MOST_COUNTED} repositories takes longer than a request may: ask"
+            " `manage.py backfill --dry-run`, or for fewer at once."
+        )
+    effort = Effort(patience_s=PATIENCE_S, most_by_rest=MOST_BY_REST, deadline_s=time.monotonic() + LONGEST_S)
+    return forecast(repositories, scope=scope, access=github(), effort=effort)
+
+
+def _require_credentials() -> None:
+    """Or something would be started that could never be read."""
+    try:
+        app_credentials()
+    except (NoCredentials, Undecryptable) as error:
+        raise NoGitHub(f"GitHub cannot be asked: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """Asks GitHub about what is named; `say` is told what comes of it.
+
+    NothingToStart where GitHub refuses to say, NoCredentials where it cannot be asked.
+    """
+
+    access: GitHubAccess
+    say: Callable[[str], None]
+
+    def about(self, *, full_names: Sequence[str], installation_id: int | None, everything: bool) -> None:
+        """Find the installations that are meant, and list those whose repositories are not known yet."""
+        owners = _owners(_unknown(full_names))
+        is_meant = Q(owner__in=owners) | Q(pk=installation_id, listed_at=None)
+        if everything:
+            is_meant |= Q(listed_at=None)
+        is_known = not owners and (installation_id is None or Installation.objects.filter(pk=installation_id).exists())
+        if not is_known or (everything and not Installation.objects.exists()):
+            self._find()
+        for installation in _readable().filter(is_meant).select_related("account").order_by("pk"):
+            self._list(installation)
+
+    def _find(self) -> None:
+        try:
+            found = find_installations(access=self.access)
+        except (Unanswered, UnusablePayload) as error:
+            raise CannotBeReadError(f"GitHub does not tell where the App is installed: {error}.") from error
+        self.say(f"GitHub names {found} {'installation' if found == 1 else 'installations'} of the App.")
+
+    def _list(self, installation: Installation) -> None:
+        """List it, task after task."""
+        self.say(f"Listing what installation {installation.pk} on {installation.account} reaches …")
+        row = list_installation(installation.pk, access=self.access)
+        while row is not None and row.goes_on:
+            row = list_installation(installation.pk, access=self.access)
+        if row is None:
+            self.say("It is being listed already, or waits for a limit: try again in a minute.")
+        elif row.error or row.cursor:
+            self.say(f"It could not be listed: {row.error or 'a limit is spent'}. It is tried again by itself.")
+        else:
+            reached = RepositoryAccess.objects.filter(installation=installation, has_access=True).count()
+            days = settings.BACKFILL_DAYS
+            self.say(f"It reaches {reached:,}; of those that are new, the last {days} days are read by themselves.")
+
+
+def _readable() -> QuerySet[Installation]:
+    return readable_installations().alias(owner=Lower("account__login"))
+
+
+def _unknown(full_names: Sequence[str]) -> list[str]:
+    """Those of which no repository is known, deleted ones aside."""
+    known = Repository.objects.filter(deleted_at__isnull=True).annotate(name=Lower("full_name"))
+    found = set(known.filter(name__in=[name.lower() for name in full_names]).values_list("name", flat=True))
+    return [name for name in full_names if name.lower() not in found]
+
+
+def _owners(full_names: Sequence[str]) -> set[str]:
+    return {name.partition("/")[0].lower() for name in full_names}

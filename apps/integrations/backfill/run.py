@@ -1,0 +1,279 @@
+"""Walking on, page by page. A page is read outside any transaction, and kept or not kept at all."""
+
+import logging
+import random
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, connection, transaction
+from django.utils import timezone
+
+from apps import watchdog
+from apps.activity.facts import Source, evidence
+from apps.activity.record import record
+from apps.crash_points import crash_point
+from apps.database_errors import blames_the_server
+from apps.encryption import Undecryptable
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import NoCredentials
+from apps.github.objects.repositories import repository_facts
+from apps.github.payload import Reading
+from apps.github.rate_limit import Priority, Purpose
+from apps.integrations import waiters
+from apps.integrations.access import installation_reaching
+from apps.integrations.backfill import wakeups
+from apps.integrations.backfill.claims import Claimed, LostClaim, claim
+from apps.integrations.backfill.outcomes import (
+    BUSY,
+    REFUSED_S,
+    Fail,
+    FindAgain,
+    GoOn,
+    Outcome,
+    Settled,
+    Wait,
+    decide,
+    isolate,
+    lighten,
+    run_out_of_time,
+    try_again,
+)
+from apps.integrations.backfill.pages import follow, keep
+from apps.integrations.models import Backfill
+from apps.integrations.reader import Errand, Page, Reader, Unanswered, Walk
+from apps.integrations.streams import WALKS
+from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
+from apps.webhooks.processing.retry import blames_the_payload
+from apps.webhooks.processing.verdicts import describe
+
+LONGEST_WAIT_S = 6.0
+
+
+def find_again(claimed: Claimed, *, reader: Reader) -> Claimed:
+    """The claim with the name that the repository has now, which is recorded; the same one if it has not changed.
+
+    Unanswered, of kind GONE, if there is no such repository any more, or not for this installation.
+    """
+    answer = reader.get(f"/repositories/{claimed.repository_id}")
+    repository = Reading(answer.data, path="repository", arrived_at=timezone.now(), observed_at=answer.observed_at)
+    full_name, facts = repository.text("full_name"), tuple(repository_facts(repository))
+    if full_name == claimed.full_name:
+        return claimed
+    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+        record([evidence(Source(kind="api", key=f"backfill {claimed.id}"), facts)])
+    return replace(claimed, full_name=full_name)
+
+
+TURN_S = 20.0
+"""A task walks this long at most; then it is another walk's turn."""
+GIVE_BACK_S = 3.0
+FEWEST_PAGES = 20
+MOST_PAGES, MOST_ITEMS, SPARE_ITEMS = 100_000, 5_000_000, 5_000
+"""Where a list must have ended: far beyond the largest repository, and beyond twice what GitHub counts in it."""
+AWAY = timedelta(seconds=5)
+DIED = "Every worker that read on from here died, or was never heard of again."
+OUT_OF_TIME = (SoftTimeLimitExceeded, watchdog.TimeIsUp)
+FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, Error)
+logger = logging.getLogger(__name__)
+
+
+def advance(
+    backfill_id: int,
+    *,
+    task_id: str,
+    is_redelivered: bool,
+    access: GitHubAccess,
+    walks: Mapping[str, Walk] = WALKS,
+    seconds: float = TURN_S,
+) -> None:
+    """Walk on until the time is over, the walk is at its end or GitHub says no; then ring for whose turn it is next.
+
+    Does nothing if the walk is not due, or somebody else's. Raises the Error of a database that is away.
+    """
+    deadline_s = time.monotonic() + seconds
+    try:
+        claimed = claim(backfill_id, task_id=task_id, is_redelivered=is_redelivered)
+        if claimed is None:
+            return
+        crash_point("backfill.after_claim")
+        walk = walks.get(claimed.stream)
+        if walk is None:
+            _give_up_unknown(claimed)
+        else:
+            Turn(claimed=claimed, access=access, walk=walk, deadline_s=deadline_s).take()
+    except Error:
+        connection.close()
+        _give_back(backfill_id, task_id=task_id)
+        raise
+    wakeups.ring_for(claimed.installation_id)
+    if claimed.sync_id is not None:
+        waiters.ring_if_walked(claimed.sync_id)
+
+
+def _give_up_unknown(claimed: Claimed) -> None:
+    """A later version knew the stream."""
+    words = f"This version has no walk through {claimed.stream}."
+    with watchdog.limit(seconds=GIVE_BACK_S):
+        claimed.row.end(Backfill.State.FAILED, reason="unknown_stream", error=words)
+
+
+def _give_back(backfill_id: int, *, task_id: str) -> None:
+    """Let another worker have it soon, if the database answers again; else when the lease has run out."""
+    held = Backfill.objects.filter(pk=backfill_id, state=Backfill.State.RUNNING, leased_by=task_id)
+    with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
+        held.put_off(after=AWAY, reason="database")
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """What one task walks of one backfill."""
+
+    claimed: Claimed
+    access: GitHubAccess
+    walk: Walk
+    deadline_s: float
+    pages: int = 0
+    visited: set[str] = field(default_factory=set)
+    """The cursors that this task read pages at."""
+
+    def take(self) -> None:
+        """Walk until there is a reason to stop, and leave the row as the next worker needs it."""
+        try:
+            self._walk_on()
+        except LostClaim:
+            logger.warning("backfill_claim_lost", extra={"backfill": self.claimed.id})
+
+    def _walk_on(self) -> None:
+        if self.claimed.was_dropped and not self._follow(lighten(self.claimed.progress), self._reader(), words=DIED):
+            return
+        while self._step():
+            if time.monotonic() >= self.deadline_s:
+                self._follow(Wait(0.0, ""), self._reader(), words="")
+                return
+
+    def _step(self) -> bool:
+        """Read a page and keep it; whether there is more to be read now."""
+        reader = self._reader()
+        try:
+            page = self._read(reader)
+            waiters.ring_for_next(reader.up_next)
+            crash_point("backfill.after_page")
+            progress = self.claimed.progress.after_page(most=self.walk.most)
+            self.claimed = keep(page, self.claimed, progress=progress, reader=reader)
+        except OUT_OF_TIME as error:
+            return self._run_out_of_time(error, reader)
+        except FAILURES as error:
+            return self._recover(error, reader)
+        self.pages += 1
+        logger.info("backfill_page_kept", extra={"backfill": self.claimed.id, "items": page.items})
+        return page.cursor is not None
+
+    def _reader(self) -> Reader:
+        priority = Priority.BACKFILL if self.claimed.sync_id is None else Priority.RECONCILIATION
+        purpose = Purpose(priority=priority, subject=wakeups.subject_of(self.claimed.id))
+        return Reader(access=self.access, installation_id=self.claimed.installation_id, purpose=purpose)
+
+    def _read(self, reader: Reader) -> Page:
+        claimed = self.claimed
+        errand = Errand(
+            repository_id=claimed.repository_id,
+            full_name=claimed.full_name,
+            since=claimed.since,
+            until=claimed.until,
+            started_at=claimed.started_at,
+            cursor=claimed.cursor,
+            page_size=min(claimed.progress.page_size, self.walk.most),
+        )
+        read = self.walk.step_over if claimed.progress.steps_over else self.walk.read
+        try:
+            page = read(errand, reader)
+        except WRONG_SHAPE as error:
+            raise UnusablePayload("shape_mismatch", describe(error)) from error
+        self._expect_end(page)
+        return page
+
+    def _expect_end(self, page: Page) -> None:
+        """Refuse a page that leads to where this task was, or that goes on long after all that GitHub counts."""
+        self.visited.add(self.claimed.cursor)
+        if page.cursor is None:
+            return
+        if page.cursor in self.visited:
+            raise UnusablePayload("endless_list", "GitHub's list goes on where it was")
+        row = Backfill.objects.filter(pk=self.claimed.id).values("pages", "items", "total").first()
+        if row is None or row["pages"] < FEWEST_PAGES:
+            return
+        most = MOST_ITEMS if row["total"] is None else 2 * row["total"] + SPARE_ITEMS
+        if row["pages"] > MOST_PAGES or row["items"] > most:
+            raise UnusablePayload("endless_list", f"GitHub's list goes on after {row['items']:,} items")
+
+    def _recover(self, error: Exception, reader: Reader) -> bool:
+        """Do what follows on what went wrong; an Error that blames the database goes up."""
+        outcome = self._judge(error)
+        if isinstance(outcome, FindAgain):
+            return self._find_again(error, reader)
+        if isinstance(outcome, Wait) and outcome.reason == BUSY and self.pages:
+            outcome = Wait(0.0, "")  # it has had its turn; those that wait for longer come first
+        return self._follow(outcome, reader, words=_words_of(error))
+
+    def _judge(self, error: Exception) -> Outcome:
+        progress, chance = self.claimed.progress, _chance()
+        if isinstance(error, Unanswered):
+            return decide(error.answer, progress=progress, now=self.access.client.clock(), chance=chance)
+        if isinstance(error, NoCredentials | Undecryptable):
+            return Wait(REFUSED_S, "no_credentials")
+        if not isinstance(error, Error) or blames_the_payload(error):
+            return isolate(progress, reason="unusable")
+        if blames_the_server(error):
+            raise error
+        return try_again(progress, chance=chance, reason="not_recorded")
+
+    def _find_again(self, error: Exception, reader: Reader) -> bool:
+        try:
+            found = find_again(self.claimed, reader=reader)
+        except OUT_OF_TIME as late:
+            return self._run_out_of_time(late, reader)
+        except FAILURES as failure:
+            return self._follow(self._judge_unfound(failure), reader, words=_words_of(failure))
+        outcome: Settled = GoOn(found.progress)
+        if found == self.claimed:
+            outcome = try_again(found.progress, chance=_chance(), reason="gone")
+        self.claimed = found
+        return self._follow(outcome, reader, words=_words_of(error))
+
+    def _judge_unfound(self, error: Exception) -> Settled:
+        """What cannot be used here is the repository itself: no smaller page helps."""
+        if isinstance(error, UnusablePayload) or blames_the_payload(error):
+            return try_again(self.claimed.progress, chance=_chance(), reason="not_recorded")
+        outcome = self._judge(error)
+        return self._follow_its_installation() if isinstance(outcome, FindAgain) else outcome
+
+    def _follow_its_installation(self) -> Settled:
+        """Where it was transferred to an account with an installation of ours, that one goes on; else it is gone."""
+        reached_by = installation_reaching([self.claimed.repository_id]).get(self.claimed.repository_id)
+        return Fail("gone") if reached_by in {None, self.claimed.installation_id} else Wait(0.0, "")
+
+    def _run_out_of_time(self, error: Exception, reader: Reader) -> bool:
+        """What was begun is broken off; less of it is for the next task."""
+        connection.close()
+        self.deadline_s = 0.0
+        outcome = run_out_of_time(self.claimed.progress, chance=_chance())
+        return self._follow(outcome, reader, words=_words_of(error))
+
+    def _follow(self, outcome: Settled, reader: Reader, *, words: str) -> bool:
+        claimed = follow(outcome, self.claimed, reader=reader, words=words)
+        if claimed is None:
+            return False
+        self.claimed = claimed
+        return True
+
+
+def _words_of(error: Exception) -> str:
+    return error.answer.verdict.message if isinstance(error, Unanswered) else describe(error)
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311  spreads waits, guards nothing

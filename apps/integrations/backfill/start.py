@@ -1,0 +1,274 @@
+"""Starting walks through history: one statement for any number of repositories, and two starts of one thing are one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower, Now
+
+from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.integrations.access import installation_reaching, readable_installations
+from apps.integrations.backfill.wakeups import ring_for
+from apps.integrations.models import Backfill, RepositorySync
+from apps.integrations.streams import WALKS
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_of
+
+MOST_NAMED = 8
+_ONE_AT_A_TIME = 0x62_61_63_6B_66_69_6C_6C
+"""The advisory lock under which rows become unfinished: a start and a retry of one stream never meet."""
+
+
+class NothingToStart(ValueError):  # noqa: N818  says what it is
+    """What was asked for is not there to be walked; the message says what to do about it."""
+
+
+class CannotBeReadError(NothingToStart):
+    """What was asked for is there and cannot be read now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What of each repository: what was updated `since`, nothing that was created after `until`; None is no bound.
+
+    NothingToStart for streams that do not exist and bounds with nothing between them.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    streams: tuple[str, ...] = tuple(Backfill.Stream.values)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.streams if name not in Backfill.Stream.values]
+        if unknown or not self.streams:
+            problem = f"There is no stream {', '.join(unknown)}" if unknown else "No stream is named"
+            raise NothingToStart(f"{problem}; there are {', '.join(Backfill.Stream.values)}.")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise NothingToStart("Nothing lies between: since must be earlier than until.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The walks of a start, one per repository and stream: new, or the unfinished one that was there already.
+
+    `new` counts those that are new or had to be widened; `unreachable` are repositories that no installation of ours
+    reaches.
+    """
+
+    backfills: tuple[Backfill, ...]
+    new: int
+    unreachable: tuple[Repository, ...]
+
+
+def chosen(
+    *,
+    full_names: Sequence[str] = (),
+    installation_id: int | None = None,
+    team: Team | None = None,
+    everything: bool = False,
+) -> QuerySet[Repository]:
+    """The repositories that any part of the choice names, without those deleted on GitHub. NothingToStart if none."""
+    known = Repository.objects.filter(deleted_at__isnull=True)
+    found = Repository.objects.none()
+    if full_names:
+        found |= _named(known, full_names)
+    if installation_id is not None:
+        found |= _of_installation(known, installation_id)
+    if team is not None:
+        found |= _of_team(known, team)
+    if everything:
+        found |= _reached(known)
+    return found.order_by("full_name", "pk")
+
+
+def start(
+    repositories: QuerySet[Repository],
+    *,
+    scope: Scope,
+    lost_at: datetime | None = None,
+    sync: RepositorySync | None = None,
+) -> Started:
+    """Have the history of the repositories read. What is being read already goes on; where this asks for more of it,
+    or it was begun before the repository was `lost_at`, it begins again with the wider bounds.
+
+    Archived repositories are read too, deleted ones are not. New walks are part of the reconciliation `sync`, if one
+    is named; what is being read already stays whose it was.
+    """
+    wanted = list(repositories.filter(deleted_at__isnull=True))
+    reached = installation_reaching([repository.pk for repository in wanted])
+    streams = tuple(dict.fromkeys(scope.streams))
+    with transaction.atomic():
+        _lock()
+        new = _insert_or_widen(reached, scope=scope, streams=streams, lost_at=lost_at, sync=sync)
+        backfills = Backfill.objects.filter(repository__in=reached, stream__in=streams).unfinished()
+        started = tuple(backfills.select_related("repository").order_by("repository__full_name", "pk"))
+        if new:
+            _ring_after_commit(set(reached.values()))
+    return Started(
+        backfills=started,
+        new=new,
+        unreachable=tuple(repository for repository in wanted if repository.pk not in reached),
+    )
+
+
+def retry(backfills: QuerySet[Backfill]) -> int:
+    """Let those that failed go on where they stopped; how many. What was started anew since is left as it is."""
+    with transaction.atomic():
+        _lock()
+        later = Backfill.objects.filter(
+            repository=OuterRef("repository"), stream=OuterRef("stream"), pk__gt=OuterRef("pk")
+        )
+        failed = Backfill.objects.filter(
+            ~Exists(later), pk__in=backfills.order_by().values("pk"), state=Backfill.State.FAILED
+        )
+        _ring_after_commit(set(failed.values_list("installation_id", flat=True)))
+        return failed.update(
+            state=Backfill.State.WAITING,
+            reason="",
+            error="",
+            attempts=0,
+            restarts=0,
+            not_before=Now(),
+            rung_at=None,
+            finished_at=None,
+        )
+
+
+def _named(known: QuerySet[Repository], full_names: Sequence[str]) -> QuerySet[Repository]:
+    wanted = {name.strip().lower(): name.strip() for name in full_names}
+    named = known.alias(lower_name=Lower("full_name")).filter(lower_name__in=wanted)
+    found = {name.lower() for name in named.values_list("full_name", flat=True)}
+    if missing := [name for lowered, name in wanted.items() if lowered not in found]:
+        raise NothingToStart(
+            f"Nothing is known of {', '.join(missing)}{_known_beside(known, missing)}. A repository becomes known when"
+            " an installation that reaches it is listed: give the App access to it on GitHub, then try again."
+        )
+    return Repository.objects.filter(pk__in=named.values("pk"))
+
+
+def _known_beside(known: QuerySet[Repository], missing: Sequence[str]) -> str:
+    """What is known of the same owners, in case a name was mistyped."""
+    owners = {name.partition("/")[0].lower() for name in missing}
+    beside = Q()
+    for owner in owners:
+        beside |= Q(full_name__istartswith=f"{owner}/")
+    names = ", ".join(known.filter(beside).order_by("full_name").values_list("full_name", flat=True)[:MOST_NAMED])
+    return f"; there are {names}" if names else ""
+
+
+def _of_installation(known: QuerySet[Repository], installation_id: int) -> QuerySet[Repository]:
+    installation = Installation.objects.filter(pk=installation_id).first()
+    if installation is None:
+        ids = ", ".join(map(str, readable_installations().order_by("pk").values_list("pk", flat=True)[:MOST_NAMED]))
+        there = f"there are {ids}" if ids else "there are none yet: install the App on an account"
+        raise NothingToStart(f"There is no installation {installation_id}; {there}.")
+    if not readable_installations().filter(pk=installation_id).exists():
+        raise CannotBeReadError(f"Installation {installation_id} cannot be read: {_why_unreadable(installation)}.")
+    return _at_least_one(
+        known.filter(accesses__installation=installation_id, accesses__has_access=True),
+        problem=f"Installation {installation_id} reaches no repository: give it one on GitHub.",
+    )
+
+
+def _why_unreadable(installation: Installation) -> str:
+    if installation.deleted_at is not None:
+        return "the App was removed from its account"
+    if installation.suspended_at is not None:
+        return "it is suspended; unsuspend it on GitHub"
+    return "its account was not accepted; name it in ALLOWED_ACCOUNTS, or approve its team in the admin"
+
+
+def _of_team(known: QuerySet[Repository], team: Team) -> QuerySet[Repository]:
+    of_team = repositories_of(Team.objects.filter(pk=team.pk)).order_by()
+    return _at_least_one(
+        known.filter(pk__in=of_team.values("pk")),
+        problem=f"Team {team.slug} tracks no repository: install the App on its account, or add one in the admin.",
+    )
+
+
+def _reached(known: QuerySet[Repository]) -> QuerySet[Repository]:
+    reached = RepositoryAccess.objects.filter(has_access=True, installation__in=readable_installations().values("pk"))
+    return _at_least_one(
+        known.filter(pk__in=reached.values("repository")),
+        problem="No installation reaches any repository yet: install the App on an account.",
+    )
+
+
+def _at_least_one(found: QuerySet[Repository], *, problem: str) -> QuerySet[Repository]:
+    if not found.exists():
+        raise NothingToStart(problem)
+    return Repository.objects.filter(pk__in=found.order_by().values("pk"))
+
+
+def _ring_after_commit(installation_ids: Iterable[int | None]) -> None:
+    """Whoever is not told now is found by `resume_backfills` within seconds."""
+    for installation_id in installation_ids:
+        transaction.on_commit(partial(ring_for, installation_id), robust=True)
+
+
+def _lock() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
+
+
+def _insert_or_widen(
+    reached: dict[int, int],
+    *,
+    scope: Scope,
+    streams: Sequence[str],
+    lost_at: datetime | None,
+    sync: RepositorySync | None,
+) -> int:
+    """One statement; how many rows are new or begin again."""
+    if not reached:
+        return 0
+    asked: dict[str, Any] = {
+        "repositories": list(reached),
+        "installations": list(reached.values()),
+        "streams": list(streams),
+        "page_sizes": [WALKS[stream].page_size for stream in streams],
+        "since": scope.since,
+        "until": scope.until,
+        "lost_at": lost_at,
+        "sync": sync.pk if sync else None,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_OR_WIDEN, asked)
+        return int(cursor.rowcount)
+
+
+# What an earlier walk of the stream learned of page sizes is where this one begins. The bounds of a row that is widened
+# become those that hold both; its walk begins again, as cursors of other bounds mean other places. So does one that is
+# behind what changed while nobody told us of it.
+_INSERT_OR_WIDEN = """
+INSERT INTO integrations_backfill AS kept
+    (repository_id, stream, installation_id, sync_id, since, until, page_size, skipped)
+SELECT reached.repository_id, walked.stream, reached.installation_id, %(sync)s::bigint,
+    %(since)s::timestamptz, %(until)s::timestamptz, coalesce(learned.page_size, walked.page_size), '[]'
+FROM unnest(%(repositories)s::bigint[], %(installations)s::bigint[]) AS reached (repository_id, installation_id)
+CROSS JOIN unnest(%(streams)s::text[], %(page_sizes)s::smallint[]) AS walked (stream, page_size)
+LEFT JOIN LATERAL (
+    SELECT earlier.page_size FROM integrations_backfill AS earlier
+    WHERE earlier.repository_id = reached.repository_id AND earlier.stream = walked.stream
+    ORDER BY earlier.id DESC LIMIT 1
+) AS learned ON true
+ORDER BY reached.repository_id, walked.stream
+ON CONFLICT (repository_id, stream) WHERE state IN ('waiting', 'running', 'paused') DO UPDATE SET
+    since = CASE WHEN excluded.since IS NOT NULL AND kept.since IS NOT NULL
+        THEN least(excluded.since, kept.since) END,
+    until = CASE WHEN excluded.until IS NOT NULL AND kept.until IS NOT NULL
+        THEN greatest(excluded.until, kept.until) END,
+    installation_id = excluded.installation_id,
+    state = CASE WHEN kept.state = 'running' THEN 'waiting' ELSE kept.state END,
+    not_before = CASE WHEN kept.state = 'running' THEN statement_timestamp() ELSE kept.not_before END,
+    claim_number = kept.claim_number + 1, lease_until = NULL, leased_by = '', rung_at = NULL,
+    cursor = '', started_at = NULL, attempts = 0, steps_over = false, restarts = 0,
+    total = NULL, items = 0, pages = 0, skipped = '[]'
+WHERE (kept.since IS NOT NULL AND (excluded.since IS NULL OR excluded.since < kept.since))
+    OR (kept.until IS NOT NULL AND (excluded.until IS NULL OR excluded.until > kept.until))
+    OR kept.started_at <= %(lost_at)s::timestamptz
+"""

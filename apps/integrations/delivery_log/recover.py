@@ -1,0 +1,135 @@
+"""Bringing back what was missed, one by one: read from GitHub's log into the inbox, or asked for at the door.
+
+`SWEEP_REDELIVERS` says which way comes first; the other is tried where that one fails for good. An attempt is spent
+before it is made, so that one that kills its workers is in no other's way.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+
+from apps.crash_points import crash_point
+from apps.github.responses import Kind
+from apps.integrations.delivery_log.claim import Turn
+from apps.integrations.delivery_log.entries import NoLetter, address_of, letter_of
+from apps.integrations.models import MissedDelivery
+from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
+from apps.integrations.reader import Unanswered, storable
+from apps.webhooks.door import inbox
+from apps.webhooks.models import Delivery
+
+FETCH_PAUSES = [timedelta(minutes=minutes) for minutes in (1, 4, 15, 60, 180, 360, 720, 1440)]
+ASK_PAUSES = [timedelta(minutes=minutes) for minutes in (2, 10, 60)]
+"""It comes within seconds, or the door could not be reached once more."""
+MOST_UNDER_WAY = 100
+"""So many are asked for and not here yet at the most: a door that is still shut is not stormed."""
+MOST_SILENT = 3
+"""So many in a row without an answer are not the fault of single deliveries."""
+BATCH = 100
+FINAL = {Kind.GONE, Kind.REJECTED}
+"""GitHub's last word on one delivery; what it forbids, it forbids for all."""
+State, Road = MissedDelivery.State, MissedDelivery.Road
+logger = logging.getLogger(__name__)
+
+
+def bring_back(turn: Turn) -> None:
+    """Bring back what is due, until the turn is over. Unanswered where GitHub says no to all of it."""
+    silent = 0
+    while not turn.is_over:
+        batch = list(_due()[:BATCH])
+        if not batch:
+            return
+        silent = _bring_back(batch, turn=turn, silent=silent)
+
+
+def _bring_back(batch: Sequence[MissedDelivery], *, turn: Turn, silent: int) -> int:
+    for row in batch:
+        if turn.is_over or (is_asked_for(row) and not room_at_the_door()):
+            break
+        try:
+            _try(row, turn=turn)
+        except Unanswered as refusal:
+            silent += 1
+            if refusal.answer.kind is not Kind.TRANSIENT or silent >= MOST_SILENT:
+                raise
+        else:
+            silent = 0
+    return silent
+
+
+def _due() -> MissedDeliveryQuerySet:
+    due = MissedDelivery.objects.due()
+    return due if room_at_the_door() else due.filter(is_other_way=settings.SWEEP_REDELIVERS)
+
+
+def is_asked_for(row: MissedDelivery) -> bool:
+    """Whether GitHub is to deliver it again, rather than that we read it."""
+    return bool(settings.SWEEP_REDELIVERS) != row.is_other_way
+
+
+def room_at_the_door() -> bool:
+    """Whether more may be asked for: what was, is here by now, or had the time to be."""
+    return MissedDelivery.objects.filter(state=State.ASKED, not_before__gt=Now()).count() < MOST_UNDER_WAY
+
+
+def _try(row: MissedDelivery, *, turn: Turn) -> None:
+    """Bring back one, if nobody else does; Unanswered where GitHub does not say what it is about."""
+    pauses = ASK_PAUSES if is_asked_for(row) else FETCH_PAUSES
+    own = MissedDelivery.objects.filter(pk=row.pk)
+    if row.attempts >= len(pauses):
+        _turn_away(row, reason="not_delivered" if is_asked_for(row) else row.reason or "crashed", words=row.error)
+        return
+    if not own.begin(attempts=row.attempts, again_after=pauses[row.attempts]):
+        return
+    try:
+        if is_asked_for(row):
+            _ask(row, turn=turn)
+        else:
+            _fetch(row, turn=turn)
+    except NoLetter as error:
+        _turn_away(row, reason=error.reason, words=str(error))
+    except Unanswered as refusal:
+        words = storable(refusal.answer.verdict.message)
+        if refusal.answer.kind in FINAL:
+            _turn_away(row, reason=refusal.answer.kind.name.lower(), words=words)
+            return
+        if refusal.answer.kind is Kind.TRANSIENT:
+            own.update(reason="unanswered", error=words)
+        else:
+            own.take_back()
+        raise
+
+
+def _fetch(row: MissedDelivery, *, turn: Turn) -> None:
+    detail = turn.get(address_of(row.log_id)).data
+    letter = letter_of(detail, guid=row.guid, event=row.event, hook_id=row.hook_id)
+    crash_point("sweep.after_fetch")
+    turn.hold()
+    receipt = inbox.receive(letter.hook, letter.content, source=Delivery.Source.API, received_at=row.delivered_at)
+    crash_point("sweep.after_receipt")
+    road = Road.FETCHED if receipt.outcome is inbox.Outcome.STORED else Road.CAME
+    MissedDelivery.objects.filter(pk=row.pk).keep(delivery=receipt.id, road=road)
+    logger.info("missed_delivery_fetched", extra={"delivery": receipt.key, "outcome": receipt.outcome.value})
+
+
+def _ask(row: MissedDelivery, *, turn: Turn) -> None:
+    turn.post(f"{address_of(row.log_id)}/attempts")
+    crash_point("sweep.after_asking")
+    own = MissedDelivery.objects.filter(pk=row.pk).open()
+    own.update(state=State.ASKED, asks=F("asks") + 1)
+    logger.info("missed_delivery_asked_for", extra={"delivery": f"{row.hook_id}:{row.guid}"})
+
+
+def _turn_away(row: MissedDelivery, *, reason: str, words: str) -> None:
+    """This way does not bring it back: the other one, or none."""
+    own = MissedDelivery.objects.filter(pk=row.pk)
+    if not row.is_other_way:
+        own.go_the_other_way(reason=reason, error=words)
+        return
+    own.give_up(reason=reason, error=words)
+    told = {"delivery": f"{row.hook_id}:{row.guid}", "event": row.event, "reason": reason}
+    logger.warning("missed_delivery_given_up", extra=told)

@@ -1,0 +1,156 @@
+"""Counting drift: what a page of a walk shows, compared with our tables before it is recorded."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps import prepared
+from apps.activity.drift import Entity, measure
+from apps.activity.facts import Fact, Source
+from apps.integrations.models import Backfill, Drift, DriftedEntity, MissedDelivery
+
+Stream = Backfill.Stream
+STREAM_OF_ENTITY: Mapping[str, str] = {
+    "pull_request": Stream.PULL_REQUESTS.value,
+    "review": Stream.PULL_REQUESTS.value,
+    "review_comment": Stream.REVIEW_COMMENTS.value,
+    "issue": Stream.ISSUES.value,
+    "issue_comment": Stream.ISSUE_COMMENTS.value,
+    "commit": Stream.COMMITS.value,
+    "release": Stream.RELEASES.value,
+    "deployment": Stream.DEPLOYMENTS.value,
+    "deployment_status": Stream.DEPLOYMENTS.value,
+    "workflow_run": Stream.WORKFLOW_RUNS.value,
+}
+"""By the kind of an entity, as its provenance names it. An entity counts where it belongs, whichever walk met it."""
+
+STREAM_OF_EVENT: Mapping[str, str] = {
+    "pull_request": Stream.PULL_REQUESTS.value,
+    "pull_request_review": Stream.PULL_REQUESTS.value,
+    "pull_request_review_thread": Stream.PULL_REQUESTS.value,
+    "pull_request_review_comment": Stream.REVIEW_COMMENTS.value,
+    "issues": Stream.ISSUES.value,
+    "issue_comment": Stream.ISSUE_COMMENTS.value,
+    "push": Stream.COMMITS.value,
+    "release": Stream.RELEASES.value,
+    "deployment": Stream.DEPLOYMENTS.value,
+    "deployment_status": Stream.DEPLOYMENTS.value,
+    "workflow_run": Stream.WORKFLOW_RUNS.value,
+}
+"""By the name of an event; those that are missing here tell of no stream."""
+
+ON_ITS_WAY = timedelta(minutes=5)
+"""So young, something may be here before its webhook was: what is missing or stale of it is no drift yet."""
+RECONCILIATION = "reconciliation"
+"""The road by which a walk brings what was missing."""
+Finding = DriftedEntity.Finding
+Counts = Mapping[str, Mapping[str, int]]
+"""By stream: how much is added to each column of its Drift."""
+
+_SEEN_BEFORE = """
+SELECT seen.entity, seen.key FROM unnest(%s::text[], %s::text[]) AS seen (entity, key)
+JOIN activity_provenance AS told USING (entity, key)
+WHERE told.source = %s AND told.source_key = %s
+"""
+_FIND = """
+INSERT INTO integrations_driftedentity (repository_sync_id, stream, entity, key, finding)
+SELECT %s, found.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS found (stream, entity, key, finding)
+ORDER BY found.entity, found.key
+ON CONFLICT (repository_sync_id, entity, key) DO NOTHING
+RETURNING stream, finding
+"""
+_ADD = """
+INSERT INTO integrations_drift AS kept (repository_sync_id, stream, checked, missing, stale, repaired, deleted, roads)
+SELECT %s, found.stream, found.checked, found.missing, found.stale, found.repaired, found.deleted,
+    CASE WHEN found.missing > 0 THEN jsonb_build_object('reconciliation', found.missing) ELSE '{}' END
+FROM unnest(%s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
+    AS found (stream, checked, missing, stale, repaired, deleted)
+ORDER BY found.stream
+ON CONFLICT (repository_sync_id, stream) DO UPDATE SET
+    checked = kept.checked + excluded.checked, missing = kept.missing + excluded.missing,
+    stale = kept.stale + excluded.stale, repaired = kept.repaired + excluded.repaired,
+    deleted = kept.deleted + excluded.deleted,
+    roads = CASE WHEN excluded.missing > 0 THEN kept.roads || jsonb_build_object('reconciliation',
+        coalesce((kept.roads->>'reconciliation')::int, 0) + excluded.missing) ELSE kept.roads END
+"""
+
+
+def count_drift(facts: Iterable[Fact], *, repository_sync_id: int, source: Source) -> None:
+    """Add to the run's drift what the facts show, in the transaction that records them afterwards.
+
+    An entity that the walk met before, told by its provenance, is not checked again; one that is off counts once in
+    the run. Whatever is off is right once the facts are recorded: it counts as repaired.
+    """
+    measured = measure(facts, settled_before=timezone.now() - ON_ITS_WAY)
+    counts: dict[str, Counter[str]] = {}
+    for entity in measured.seen - _seen_before(measured.seen, source=source):
+        counts.setdefault(STREAM_OF_ENTITY[entity.kind], Counter())["checked"] += 1
+    findings = dict.fromkeys(measured.missing, Finding.MISSING) | dict.fromkeys(measured.stale, Finding.STALE)
+    for stream, finding in find(findings, repository_sync_id=repository_sync_id):
+        counts.setdefault(stream, Counter()).update((finding, "repaired"))
+    add(counts, repository_sync_id=repository_sync_id)
+
+
+def find(findings: Mapping[Entity, DriftedEntity.Finding], *, repository_sync_id: int) -> list[tuple[str, str]]:
+    """Keep which entities are off; stream and finding of those that the run did not know of yet."""
+    if not findings:
+        return []
+    streams = [STREAM_OF_ENTITY[entity.kind] for entity in findings]
+    kinds, keys = [entity.kind for entity in findings], [entity.key for entity in findings]
+    values = [finding.value for finding in findings.values()]
+    return [
+        (stream, finding) for stream, finding in prepared.run(_FIND, [repository_sync_id, streams, kinds, keys, values])
+    ]
+
+
+def add(counts: Counts, *, repository_sync_id: int) -> None:
+    """Add to the Drift of each stream, which is there from then on."""
+    if counts:
+        columns = [[counts[stream].get(name, 0) for stream in counts] for name in Drift.COUNTS]
+        prepared.run(_ADD, [repository_sync_id, list(counts), *columns])
+
+
+def _seen_before(entities: frozenset[Entity], *, source: Source) -> set[Entity]:
+    if not entities:
+        return set()
+    kinds, keys = zip(*entities, strict=True)
+    found = prepared.run(_SEEN_BEFORE, [list(kinds), list(keys), source.kind, source.key])
+    return {Entity(kind, key) for kind, key in found}
+
+
+ROADS: Mapping[str, str] = {
+    MissedDelivery.Road.FETCHED: "sweep",
+    MissedDelivery.Road.REDELIVERED: "redelivery",
+}
+"""What came by itself, late, was not missed for good."""
+
+
+def count_recovered(syncs: Mapping[int, int]) -> None:
+    """Count what a sweep brought back of repositories since they were compared the last time: each delivery once.
+
+    `syncs` leads from each repository's id to the RepositorySync in which it is counted, in the caller's transaction.
+    """
+    came = MissedDelivery.objects.filter(
+        repository_id__in=list(syncs), state=MissedDelivery.State.KEPT, is_counted=False
+    )
+    with transaction.atomic():
+        rows = list(came.order_by("pk").select_for_update().values_list("pk", "repository_id", "event", "road"))
+        if not rows:
+            return
+        MissedDelivery.objects.filter(pk__in=[row[0] for row in rows]).update(is_counted=True)
+        roads: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+        for _, repository_id, event, road in rows:
+            if repository_id is not None and event in STREAM_OF_EVENT and road in ROADS:
+                roads[syncs[repository_id], STREAM_OF_EVENT[event]][ROADS[road]] += 1
+        for (sync_id, stream), counted in sorted(roads.items()):
+            _add(sync_id, stream, counted)
+
+
+def _add(repository_sync_id: int, stream: str, counted: Mapping[str, int]) -> None:
+    Drift.objects.get_or_create(repository_sync_id=repository_sync_id, stream=stream)
+    row = Drift.objects.select_for_update().get(repository_sync=repository_sync_id, stream=stream)
+    row.roads = dict(Counter(row.roads) + Counter(counted))
+    row.save(update_fields=["roads"])

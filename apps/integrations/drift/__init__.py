@@ -1,1 +1,0 @@
-"""How far off our tables were, stream by stream, before a run repaired them."""

@@ -1,0 +1,147 @@
+"""What every walk through a stream is given, and what it hands back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
+from apps.github.graphql import document
+from apps.github.rate_limit import Purpose
+from apps.github.responses import Kind
+
+
+class Unanswered(Exception):  # noqa: N818  says what happened
+    """GitHub did not give what was asked for; `answer` says why, and when to ask again."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.verdict.message)
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Where a walk is and what it is to bring.
+
+    `since` bounds what was updated, `until` what was created; None is no bound. `started_at` is when the walk began.
+    `cursor` is the walk's own, empty at its start; `page_size` is how many items to ask for at once.
+    """
+
+    repository_id: int
+    full_name: str
+    since: datetime | None
+    until: datetime | None
+    started_at: datetime
+    cursor: str
+    page_size: int
+
+    @property
+    def owner(self) -> str:
+        return self.full_name.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.full_name.partition("/")[2]
+
+    @property
+    def address(self) -> str:
+        """The repository's path in REST: by its id, for another may have its name by now."""
+        return f"/repositories/{self.repository_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Something that GitHub could not show; the walk went on without it."""
+
+    what: str
+    """Such as `pull request 17`."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one request or a few brought, and where the walk goes on: None at its end.
+
+    What a page leaves unfinished of an item is in its cursor.
+
+    `items` counts what the page brought, `total` what there is in all as far as GitHub says.
+    """
+
+    facts: tuple[Fact, ...]
+    cursor: str | None
+    items: int
+    total: int | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Reader:
+    """GitHub as one errand may read it; counts what it cost. Everything but an answer with data is Unanswered."""
+
+    access: GitHubAccess
+    installation_id: int
+    purpose: Purpose
+    calls: int = 0
+    points: int = 0
+    up_next: str | None = None
+    """The subject that waited for its turn when the latest answer came."""
+
+    def graphql(self, name: str, variables: Mapping[str, Any]) -> Answer:
+        """Run the document of this name; OK or PARTIAL, with data."""
+        return self.query(document(name), variables)
+
+    def query(self, text: str, variables: Mapping[str, Any]) -> Answer:
+        """Run a document that was made for the occasion."""
+        answer = self.access.graphql(text, variables, installation_id=self.installation_id, purpose=self._purpose_now())
+        return self._counted(answer, cost=_cost(answer))
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+        """Read a path below the API's address."""
+        answer = self.access.get(
+            path, installation_id=self.installation_id, purpose=self._purpose_now(), parameters=parameters
+        )
+        return self._counted(answer, cost=1)
+
+    def _purpose_now(self) -> Purpose:
+        """What follows the first request belongs to its turn: a page that another's turn broke off is read twice."""
+        return replace(self.purpose, goes_on=self.calls > 0)
+
+    def _counted(self, answer: Answer, *, cost: int) -> Answer:
+        if answer.kind is not Kind.PARKED:
+            self.calls += 1
+            self.points += cost
+        if answer.kind not in {Kind.OK, Kind.PARTIAL}:
+            raise Unanswered(answer)
+        self.up_next = answer.up_next
+        return answer
+
+
+def _cost(answer: Answer) -> int:
+    told = answer.data.get("rateLimit") if isinstance(answer.data, Mapping) else None
+    cost = told.get("cost") if isinstance(told, Mapping) else None
+    return cost if isinstance(cost, int) else 1
+
+
+class Walk(Protocol):
+    """The way through one stream."""
+
+    page_size: int
+    """How many items to ask for at first."""
+    most: int
+    """How many at the most, once GitHub has shown that it can."""
+
+    def read(self, errand: Errand, reader: Reader) -> Page:
+        """The page at the cursor; Unanswered where GitHub does not give it."""
+
+    def step_over(self, errand: Errand, reader: Reader) -> Page:
+        """The one item at the cursor that is too much for a page of one: by another road, else skipped and named."""
+
+
+LONGEST = 500
+
+
+def storable(words: str) -> str:
+    """The beginning of a text of GitHub's, in characters that PostgreSQL takes."""
+    return words[:LONGEST].replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")

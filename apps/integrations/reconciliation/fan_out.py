@@ -1,0 +1,178 @@
+"""Spreading a run: each team gets its part, each part its repositories. Whatever is done twice is done once."""
+
+import logging
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from apps.activity.facts import ListingNeeded, Source, evidence
+from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.activity.record import record
+from apps.crash_points import crash_point
+from apps.integrations.access import installation_reaching, readable_installations
+from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.reconciliation import schedule
+from apps.integrations.reconciliation.schedule import (
+    EVERYTHING,
+    INSTALLATION,
+    NIGHTLY,
+    REPOSITORIES,
+    TEAM,
+    Scope,
+    database_time,
+    parse_scope,
+    synced_teams,
+)
+from apps.teams.accounts import accepted_accounts
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_of
+
+
+def claim(sync_id: str) -> SyncLog | None:
+    """The run, if it was to be claimed and is ours now until its lease runs out.
+
+    Whoever dies after this loses nothing: the run is due again when the lease has run out.
+    """
+    before = SyncLog.objects.due().filter(sync_id=sync_id).first()
+    if before is None:
+        return None
+    if not SyncLog.objects.filter(pk=before.pk, claim_number=before.claim_number).claim():
+        return None
+    crash_point("run.after_claim")
+    before.claim_number += 1
+    return before
+
+
+SOURCE = Source(kind="api", key="reconciliation")
+AT_A_TIME = 1000
+UNREACHED = (
+    "No installation of the App reaches any of its {} repositories: give the App access to them on GitHub and see that"
+    " it is not suspended there, or switch the team's reconciliation off."
+)
+logger = logging.getLogger(__name__)
+
+
+def spread(sync_id: str) -> bool:
+    """Give each team its part in the run, and each repository that belongs to no part its row; whether we did."""
+    sync = claim(sync_id)
+    if sync is None:
+        return False
+    scope = parse_scope(sync.scope)
+    with transaction.atomic():
+        if not SyncLog.objects.filter(pk=sync.pk).held(claim_number=sync.claim_number).update(lease_until=None):
+            return False
+        teams = _teams_in(scope, cause=sync.cause)
+        TeamSync.objects.bulk_create(
+            [TeamSync(sync=sync, team_id=pk) for pk in teams.values_list("pk", flat=True)], ignore_conflicts=True
+        )
+        crash_point("run.before_commit")
+        _insert(sync.pk, _reached(_repositories_in(scope)))
+        _have_listed(_installations_in(scope))
+    logger.info("sync_spread", extra={"sync": sync_id, "attempts": sync.attempts + 1})
+    note_spread(sync.pk)
+    schedule.ring_for_parts(sync.pk)
+    schedule.ring_for_repositories()
+    return True
+
+
+def spread_to(team_id: int, *, sync_id: str) -> bool:
+    """Give the repositories that the team tracks their rows in the run; whether we did.
+
+    What no installation reaches has none: nobody could compare it. A team of which nothing is reached has failed.
+    """
+    with transaction.atomic():
+        parts = TeamSync.objects.filter(team=team_id, sync__sync_id=sync_id, status=TeamSync.Status.WAITING)
+        part = parts.select_for_update(skip_locked=True, of=("self",)).first()
+        if part is None:
+            return False
+        tracked = _known(repositories_of(Team.objects.filter(pk=team_id)))
+        reached = _reached(tracked)
+        _insert(part.sync_id, reached)
+        crash_point("run.before_part")
+        TeamSync.objects.filter(pk=part.pk).update(
+            status=TeamSync.Status.RUNNING,
+            repository_ids=sorted(reached),
+            error=UNREACHED.format(f"{len(tracked):,}") if tracked and not reached else "",
+            rung_at=None,
+        )
+        Team.objects.filter(pk=team_id).note_sync(last_sync_status=Team.SyncStatus.RUNNING)
+    note_spread(part.sync_id)
+    schedule.ring_for_repositories()
+    return True
+
+
+def note_spread(*sync_ids: int) -> None:
+    """Note of runs whose parts are all spread that they are; of every run, if none is named."""
+    waiting = TeamSync.objects.filter(sync=OuterRef("pk"), status=TeamSync.Status.WAITING)
+    SyncLog.objects.filter(
+        ~Exists(waiting),
+        Q(pk__in=sync_ids) if sync_ids else Q(),
+        status=SyncLog.Status.RUNNING,
+        lease_until=None,
+        is_spread=False,
+    ).update(is_spread=True)
+
+
+def _teams_in(scope: Scope, *, cause: str) -> QuerySet[Team]:
+    """Return the teams that take part: of a run that was scheduled, only while the team still wants it."""
+    if scope.kind == NIGHTLY:
+        return synced_teams()
+    if scope.kind == EVERYTHING:
+        approved: QuerySet[Team] = Team.objects.filter(is_approved=True)
+        return approved
+    teams = synced_teams() if cause == SyncLog.Cause.SCHEDULED else Team.objects.all()
+    named: QuerySet[Team] = teams.filter(pk__in=scope.ids if scope.kind == TEAM else ())
+    return named
+
+
+def _repositories_in(scope: Scope) -> list[int]:
+    """Those that are compared whether or not they are in a team's part."""
+    if scope.kind == REPOSITORIES:
+        return _known(Repository.objects.filter(pk__in=scope.ids))
+    accesses = RepositoryAccess.objects.filter(has_access=True)
+    if scope.kind == INSTALLATION:
+        return _known(
+            Repository.objects.filter(pk__in=accesses.filter(installation=scope.only_id).values("repository"))
+        )
+    if scope.kind == EVERYTHING:
+        readable = accesses.filter(installation__in=readable_installations().values("pk"))
+        return _known(Repository.objects.filter(pk__in=readable.values("repository")))
+    return []
+
+
+def _installations_in(scope: Scope) -> QuerySet[Installation]:
+    """Those whose access, names and suspension are settled beside the run: a lost webhook may have told of them."""
+    ours = Installation.objects.filter(deleted_at=None, account__in=accepted_accounts().values("pk"))
+    if scope.kind in {NIGHTLY, EVERYTHING}:
+        return ours
+    if scope.kind == INSTALLATION:
+        return ours.filter(pk=scope.only_id)
+    if scope.kind == REPOSITORIES:
+        return ours.filter(accesses__repository__in=scope.ids, accesses__has_access=True).distinct()
+    tracked = repositories_of(Team.objects.filter(pk__in=scope.ids)).order_by()
+    accesses = RepositoryAccess.objects.filter(has_access=True, repository__in=tracked.values("pk"))
+    accounts = Team.objects.filter(pk__in=scope.ids, account__isnull=False).order_by().values("account")
+    return ours.filter(Q(account__in=accounts) | Q(pk__in=accesses.values("installation")))
+
+
+def _have_listed(installations: QuerySet[Installation]) -> None:
+    now = database_time()
+    wanted = [ListingNeeded(github_id=pk, needs_listing_at=now) for pk in installations.values_list("pk", flat=True)]
+    record([evidence(SOURCE, wanted)])
+
+
+def _known(repositories: QuerySet[Repository]) -> list[int]:
+    return list(repositories.filter(deleted_at=None).order_by().values_list("pk", flat=True))
+
+
+def _reached(repository_ids: list[int]) -> dict[int, int]:
+    return installation_reaching(repository_ids) if repository_ids else {}
+
+
+def _insert(sync_id: int, reached: dict[int, int]) -> None:
+    rows: Iterable[RepositorySync] = (
+        RepositorySync(sync_id=sync_id, repository_id=repository_id, installation_id=installation_id)
+        for repository_id, installation_id in sorted(reached.items())
+    )
+    RepositorySync.objects.bulk_create(rows, batch_size=AT_A_TIME, ignore_conflicts=True)

@@ -1,0 +1,230 @@
+"""Probing the repositories of an installation, batch by batch: what one task does. No worker waits in here."""
+
+import logging
+import random
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, connection, transaction
+from django.utils import timezone
+
+from apps import watchdog
+from apps.activity.facts import Fact, ListingNeeded, evidence
+from apps.activity.models import Repository
+from apps.activity.record import record
+from apps.crash_points import crash_point
+from apps.encryption import Undecryptable
+from apps.github.answers import Answer
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import NoCredentials
+from apps.github.objects.repositories import repository_facts
+from apps.github.payload import Reading
+from apps.github.probes import MOST_AT_ONCE, probe_query
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import Kind
+from apps.integrations import waiters
+from apps.integrations.access import installation_reaching, readable_installations
+from apps.integrations.backfill.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
+from apps.integrations.reader import Reader, Unanswered
+from apps.integrations.reconciliation import probe_outcomes, wakeups
+from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, claim_batch, end, hand_over, put_back
+from apps.integrations.reconciliation.compare import Look, keep
+from apps.integrations.reconciliation.provenance import source_of
+from apps.integrations.reconciliation.readings import look_at, read_on, take_in
+from apps.integrations.reconciliation.wakeups import subject_of
+from apps.webhooks.errors import UnusablePayload
+
+LONGEST_WAIT_S = 6.0
+AGAIN_S = 60.0
+MOST_LISTED = 100
+GONE = "GitHub shows no such repository to the installation any more; what the App reaches is being listed."
+CONTRADICTORY = "GitHub shows the repository by its number, and not by its name."
+
+
+def find_again(claimed: Claimed, *, repository: Repository, reader: Reader) -> None:
+    """Record what it is called now, and let it be probed again; where it is gone, say so and have it listed.
+
+    Unanswered where GitHub does not tell.
+    """
+    try:
+        answer = reader.get(f"/repositories/{repository.pk}")
+    except Unanswered as unanswered:
+        if unanswered.answer.kind not in {Kind.GONE, Kind.FORBIDDEN}:
+            raise
+        _let_go(claimed, reader=reader)
+        return
+    found = Reading(answer.data, path="repository", arrived_at=timezone.now(), observed_at=answer.observed_at)
+    facts = tuple(repository_facts(found))
+    owner = found.child("owner").id()
+    is_renamed, is_moved = found.text("full_name") != repository.full_name, owner != repository.owner_id
+    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+        _record(claimed, [*facts, *(_listings_needed() if is_moved else ())])
+        if claimed.attempts + 1 >= MOST_ATTEMPTS:
+            end([claimed], reason="not_shown", error=CONTRADICTORY)
+        else:
+            wait_s = 0.0 if is_renamed else AGAIN_S
+            put_back([claimed], seconds=wait_s, reason="renamed", attempts=claimed.attempts + 1)
+
+
+def _let_go(claimed: Claimed, *, reader: Reader) -> None:
+    """Another installation of ours may reach it by now; a listing tells, and takes our access back."""
+    reached_by = installation_reaching([claimed.repository_id]).get(claimed.repository_id)
+    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+        if reached_by is not None and reached_by != reader.installation_id:
+            hand_over(claimed, installation_id=reached_by)
+            return
+        _record(claimed, _listings_needed())
+        end([claimed], reason="gone", error=GONE)
+
+
+def _listings_needed() -> list[Fact]:
+    """Whom it went to, no webhook may have told: whoever was listed longest ago comes first."""
+    now = timezone.now()
+    installations = readable_installations().order_by("listed_at", "pk").values_list("pk", flat=True)
+    return [ListingNeeded(github_id=one, needs_listing_at=now) for one in installations[:MOST_LISTED]]
+
+
+def _record(claimed: Claimed, facts: Iterable[Fact]) -> None:
+    record([evidence(source_of(claimed.id), facts)])
+
+
+def reader_of(installation_id: int, *, access: GitHubAccess) -> Reader:
+    """Behind what happens now and before backfills; the bell rings for whatever waits for a turn under this name."""
+    purpose = Purpose(priority=Priority.RECONCILIATION, subject=subject_of(installation_id))
+    return Reader(access=access, installation_id=installation_id, purpose=purpose)
+
+
+TURN_S = 15.0
+"""A task begins no batch after so long: a request takes 30 s at the most, and a task 45 s."""
+READ_S = 25.0
+"""What a batch finds to be read whole is begun no later."""
+GIVE_BACK_S = 3.0
+DELETED = "GitHub has the repository no more."
+FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, Error)
+logger = logging.getLogger(__name__)
+
+
+def probe(installation_id: int, *, access: GitHubAccess, first: int = 0, seconds: float = TURN_S) -> None:
+    """Probe what is due of the installation, until nothing is, GitHub says no, or the time is over; then ring again.
+
+    `first`, a row's id, comes before all others. Does nothing while another worker probes there. Raises the Error of a
+    database that is away.
+    """
+    turn = Turn(installation_id=installation_id, access=access, first=first, deadline_s=time.monotonic() + seconds)
+    if turn.take():
+        wakeups.ring_for_installations([installation_id])
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """What one task probes for one installation."""
+
+    installation_id: int
+    access: GitHubAccess
+    first: int
+    deadline_s: float
+    most: int = MOST_AT_ONCE
+    read_by_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.read_by_s = self.deadline_s - TURN_S + READ_S
+
+    def take(self) -> bool:
+        """Whether there may be more for another task at once."""
+        while batch := claim_batch(self.installation_id, most=self.most, first=self.first):
+            crash_point("sync.after_claim")
+            few = self._few_enough(batch)
+            if few and not self._goes_on(few):
+                return False
+            if time.monotonic() >= self.deadline_s:
+                return True
+        return False
+
+    def _few_enough(self, batch: list[Claimed]) -> list[Claimed]:
+        """What failed again and again together is asked for in smaller parts: one of them may be to blame.
+
+        Those that failed most often come first, so that the others do not wait for them for ever. One that its workers
+        do not survive even alone is given up.
+        """
+        suspects = sorted(batch, key=lambda one: -one.attempts)
+        attempts = suspects[0].attempts
+        most = max(1, MOST_AT_ONCE >> max(0, attempts - SUSPECT_ATTEMPTS + 1))
+        few, others = suspects[:most], suspects[most:]
+        put_back(others)
+        if attempts >= MOST_ATTEMPTS:
+            end(few, reason="crashed", error=CRASHED)
+            return []
+        return few
+
+    def _goes_on(self, batch: list[Claimed]) -> bool:
+        """Probe a batch and keep what it tells; whether another may follow at once."""
+        reader = reader_of(self.installation_id, access=self.access)
+        try:
+            self._probe(batch, reader=reader)
+        except FAILURES as error:
+            waiters.ring_for_next(error.answer.up_next if isinstance(error, Unanswered) else None)
+            return self._recover(error, batch)
+        waiters.ring_for_next(reader.up_next)
+        told = {"installation": self.installation_id, "probed": len(batch), "points": reader.points}
+        logger.info("repositories_probed", extra=told)
+        return True
+
+    def _probe(self, batch: Sequence[Claimed], *, reader: Reader) -> None:
+        looks = look_at(self._reached(batch))
+        if not looks:
+            return
+        answer = _ask(looks, reader=reader)
+        if answer is not None:
+            take_in(looks, answer)
+            read_on(looks, reader=reader, read_by_s=self.read_by_s)
+            crash_point("sync.after_probe")
+            keep(looks, probed_at=answer.observed_at or timezone.now())
+        for look in looks:
+            if look.probe is None and not look.untold:
+                find_again(look.claimed, repository=look.repository, reader=reader)
+
+    def _reached(self, batch: Sequence[Claimed]) -> list[tuple[Claimed, Repository]]:
+        """Those that this installation reads; the others are somebody else's, or nobody's."""
+        repositories = Repository.objects.in_bulk([one.repository_id for one in batch])
+        reached = installation_reaching(repositories)
+        mine = []
+        for one in batch:
+            by = reached.get(one.repository_id)
+            if repositories[one.repository_id].deleted_at is not None:
+                end([one], reason="gone", error=DELETED)
+            elif by is None:
+                end([one], reason="no_installation", error=NOT_REACHED)
+            elif by != self.installation_id:
+                hand_over(one, installation_id=by)
+            else:
+                mine.append((one, repositories[one.repository_id]))
+        return mine
+
+    def _recover(self, error: Exception, batch: Sequence[Claimed]) -> bool:
+        """Let the batch wait for what went wrong; an Error that blames the database goes up."""
+        chance = random.random()  # noqa: S311  spreads waits, guards nothing
+        is_broken = isinstance(error, Error | SoftTimeLimitExceeded)
+        if is_broken:
+            connection.close()
+        try:
+            follows = probe_outcomes.judge(error, batch=batch, now=self.access.client.clock(), chance=chance)
+        except Error:
+            with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
+                put_back(batch, seconds=probe_outcomes.AWAY_S, reason="database")
+            raise
+        self.most = follows.most
+        probe_outcomes.follow(follows, batch=batch, installation_id=self.installation_id)
+        return follows.goes_on
+
+
+def _ask(looks: Sequence[Look], *, reader: Reader) -> Answer | None:
+    """The probe of all of these; None where GitHub shows none of them."""
+    try:
+        return reader.query(*probe_query([look.asked for look in looks]))
+    except Unanswered as unanswered:
+        if unanswered.answer.kind is not Kind.GONE:
+            raise
+        return None

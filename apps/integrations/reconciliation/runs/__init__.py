@@ -1,1 +1,0 @@
-"""Runs of reconciliation: when one is due, who is in it, how it ends, and who is told."""

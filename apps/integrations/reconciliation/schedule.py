@@ -1,0 +1,328 @@
+"""Open the runs of periods: one row per period, however many beats ask for it.
+
+The night is opened when it has begun, and the run of an hourly team while the hour before it passes. A row that is due
+stays due until a worker claims it, so a period that everybody missed is made up once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from celery import current_app
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+
+from apps.github.credentials import has_credentials
+from apps.integrations.models import SyncLog, TeamSync
+from apps.teams.models import Team
+from apps.webhooks.bell import ring
+
+NIGHT_BEGINS = timedelta(hours=2)
+"""After midnight, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time at which something was to be compared; `key` names it for good."""
+
+    key: str
+    due_at: datetime
+
+
+def due_night(now: datetime) -> Period:
+    """The last night that has begun: at 02:00 UTC."""
+    now = now.astimezone(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    due_at = midnight + NIGHT_BEGINS
+    if due_at > now:
+        due_at -= timedelta(days=1)
+    return Period(f"{due_at:%Y-%m-%d}", due_at)
+
+
+def due_hour(now: datetime) -> Period:
+    """The last full hour, UTC."""
+    due_at = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return Period(f"{due_at:%Y-%m-%dT%H}", due_at)
+
+
+def next_night(now: datetime) -> Period:
+    """The next night that begins."""
+    return due_night(now + timedelta(days=1))
+
+
+def next_hour(now: datetime) -> Period:
+    """The next full hour, UTC."""
+    return due_hour(now + timedelta(hours=1))
+
+
+def is_of_night(hour: Period) -> bool:
+    """Whether the night begins in this hour: it compares whatever the hour would."""
+    return due_night(hour.due_at).due_at == hour.due_at
+
+
+NIGHTLY, EVERYTHING, TEAM, INSTALLATION, REPOSITORIES = "nightly", "everything", "team", "installation", "repositories"
+MOST_REPOSITORIES = 100
+"""So many ids fit into what is unique."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A kind of choice, and the ids it names."""
+
+    kind: str
+    ids: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{','.join(map(str, self.ids))}" if self.ids else self.kind
+
+    @property
+    def only_id(self) -> int:
+        """Its one id."""
+        (found,) = self.ids
+        return found
+
+
+def parse_scope(text: str) -> Scope:
+    """The scope that was written like this."""
+    kind, _, ids = text.partition(":")
+    return Scope(kind, tuple(int(one) for one in ids.split(",") if one))
+
+
+def of_team(team_id: int) -> Scope:
+    """What the team tracks."""
+    return Scope(TEAM, (team_id,))
+
+
+def of_installation(installation_id: int) -> Scope:
+    """What the installation reaches."""
+    return Scope(INSTALLATION, (installation_id,))
+
+
+def of_repositories(repository_ids: Iterable[int]) -> Scope:
+    """These repositories. ValueError for none, and for more than fit."""
+    ids = tuple(sorted(set(repository_ids)))
+    if not 0 < len(ids) <= MOST_REPOSITORIES:
+        raise ValueError(f"Name one to {MOST_REPOSITORIES} repositories.")
+    return Scope(REPOSITORIES, ids)
+
+
+def database_time() -> datetime:
+    """Now, by the one clock that all beats and workers share."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def open_due(*, now: datetime) -> int:
+    """Create the run of the night that is due and the next run of each hourly team; return how many are new.
+
+    Creates none without credentials, no night while an earlier one is unfinished, and none for a team that takes part
+    in an unfinished run.
+    """
+    if not has_credentials():
+        return 0
+    return _insert(_night(due_night(now))) + _insert(_next_runs_of_hourly_teams(now))
+
+
+def schedule_team(team_id: int, *, now: datetime) -> str | None:
+    """Have a team compared as often as its frequency says; return the sync_id of its next run.
+
+    Hourly: the next full hour, whose run is created here, or the night where that begins in this hour. Daily: the next
+    night, which is opened when it begins. None for a team that is off or not approved. Team.DoesNotExist if there is
+    no such team.
+    """
+    run = _next_run(Team.objects.get(pk=team_id), now=now)
+    if run is not None and run.cause == SyncLog.Cause.SCHEDULED and has_credentials():
+        _insert([run])
+    return run.sync_id if run is not None else None
+
+
+def open_night(*, now: datetime) -> str:
+    """The run of the night that has begun last, opened if it was not; whoever asks for it by name need not wait."""
+    row = _row_of(due_night(now))
+    SyncLog.objects.bulk_create([row], ignore_conflicts=True)
+    return row.sync_id
+
+
+def synced_teams() -> QuerySet[Team]:
+    """The teams whose repositories are compared by themselves: approved, and not switched off."""
+    teams: QuerySet[Team] = Team.objects.filter(is_approved=True).exclude(sync_frequency=Team.SyncFrequency.OFF)
+    return teams
+
+
+def _night(night: Period) -> Iterator[SyncLog]:
+    """Nothing has to be made up for of nights before there was anybody to compare for."""
+    if synced_teams().filter(created_at__lte=night.due_at).exists():
+        yield _row_of(night)
+
+
+def _row_of(night: Period) -> SyncLog:
+    return SyncLog(sync_id=f"nightly:{night.key}", cause=SyncLog.Cause.NIGHTLY, scope=NIGHTLY)
+
+
+def _next_runs_of_hourly_teams(now: datetime) -> Iterator[SyncLog]:
+    being_spread = SyncLog.objects.unfinished().filter(scope=NIGHTLY, is_spread=False)
+    if being_spread.exists():
+        return
+    taking_part = TeamSync.objects.filter(team=OuterRef("pk"), status__in=TeamSync.UNFINISHED)
+    for team in synced_teams().filter(~Exists(taking_part), sync_frequency=Team.SyncFrequency.HOURLY):
+        run = _next_run(team, now=now)
+        if run is not None and run.cause == SyncLog.Cause.SCHEDULED:
+            yield run
+
+
+def _next_run(team: Team, *, now: datetime) -> SyncLog | None:
+    """Return the next run that the team takes part in by itself, not stored; None while there is none."""
+    if not team.is_approved or team.sync_frequency == Team.SyncFrequency.OFF:
+        return None
+    hour = next_hour(now)
+    if team.sync_frequency == Team.SyncFrequency.DAILY or is_of_night(hour):
+        return _row_of(next_night(now))
+    return SyncLog(
+        sync_id=f"team:{team.slug}:{hour.key}",
+        cause=SyncLog.Cause.SCHEDULED,
+        scope=str(of_team(team.pk)),
+        team_id=team.pk,
+        not_before=hour.due_at,
+    )
+
+
+def _insert(rows: Iterable[SyncLog]) -> int:
+    wanted = list(rows)
+    found = SyncLog.objects.filter(sync_id__in=[row.sync_id for row in wanted])
+    before = found.count()
+    SyncLog.objects.bulk_create(wanted, ignore_conflicts=True)
+    return found.count() - before
+
+
+MOST_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run that compares what was asked for; `is_new` unless it was under way already."""
+
+    sync: SyncLog
+    is_new: bool
+
+
+def start(scope: Scope, *, is_thorough: bool, believes_deletions: bool = False) -> Started:
+    """Have this compared now: an equal run that is unfinished is joined, one that waits for its hour begins at once.
+
+    `is_thorough`: what changes without a trace is looked at in every repository, not only in those whose turn it is.
+    A run that was joined is thorough only if none of its repositories may have been compared already.
+    `believes_deletions`: what GitHub has no more counts as deleted, however much it is.
+    """
+    for _ in range(MOST_TRIES):
+        [row] = SyncLog.objects.bulk_create([_manual(scope, is_thorough=is_thorough)], ignore_conflicts=True)
+        unfinished = SyncLog.objects.unfinished().filter(scope=str(scope))
+        if believes_deletions:
+            unfinished.update(believes_deletions=True)
+        if is_thorough:
+            unfinished.filter(status=SyncLog.Status.WAITING, is_spread=False).update(is_thorough=True)
+        is_brought_forward = bool(
+            unfinished.filter(status=SyncLog.Status.WAITING, not_before__gt=Now()).update(
+                not_before=Now(), cause=SyncLog.Cause.MANUAL
+            )
+        )
+        found = unfinished.first()
+        if found is not None:
+            return Started(found, is_new=is_brought_forward or found.sync_id == row.sync_id)
+    raise RuntimeError(f"{scope} was finished by others as often as it was started.")
+
+
+def start_for_team(team_id: int) -> Started:
+    """Have all that the team tracks compared now, whatever its frequency says. Team.DoesNotExist if there is none."""
+    return start(of_team(Team.objects.get(pk=team_id).pk), is_thorough=True)
+
+
+def _manual(scope: Scope, *, is_thorough: bool) -> SyncLog:
+    return SyncLog(
+        sync_id=f"manual:{uuid4()}",
+        cause=SyncLog.Cause.MANUAL,
+        scope=str(scope),
+        team_id=scope.only_id if scope.kind == TEAM else None,
+        is_thorough=is_thorough,
+    )
+
+
+ALL_TASK = "apps.integrations.tasks.sync_all_github_data"
+TEAM_TASK = "apps.integrations.tasks.sync_github_data"
+REPOSITORIES_TASK = "apps.integrations.tasks.resume_syncs"
+CONCLUDE_TASK = "apps.integrations.tasks.conclude_team_sync"
+SUCCESS_TASK = "apps.integrations.tasks.on_success"
+FAILURE_TASK = "apps.integrations.tasks.on_failure"
+EXPIRES_S = 60
+"""After a minute the next message is there."""
+AGAIN = timedelta(seconds=EXPIRES_S)
+MOST_AT_ONCE = 500
+Message = Callable[..., object]
+
+
+def ring_for_due() -> int:
+    """Tell the workers of the runs that are to be claimed, and of parts that are to be spread; how many messages."""
+    if not has_credentials():
+        return 0
+    messages: list[Message] = [_of_run(sync) for sync in SyncLog.objects.due().order_by("not_before")[:MOST_AT_ONCE]]
+    return ring.send([*messages, *_of_parts(TeamSync.objects.all())])
+
+
+def ring_for_run(sync: SyncLog) -> int:
+    """Tell the workers of a run that was started just now."""
+    return ring.send([_of_run(sync)])
+
+
+def ring_for_parts(sync_id: int) -> int:
+    """Tell the workers of the parts of a run that are to be spread."""
+    return ring.send(_of_parts(TeamSync.objects.filter(sync=sync_id)))
+
+
+def ring_for_repositories() -> int:
+    """Tell the workers that there are repositories to be compared."""
+    return ring.send([_message(REPOSITORIES_TASK)])
+
+
+def ring_for_verdicts(part_ids: list[int]) -> int:
+    """Have the workers say how these parts ended: what they say is told to the team by one of two callbacks."""
+    return ring.send(
+        _message(
+            CONCLUDE_TASK,
+            part_id,
+            link=current_app.signature(SUCCESS_TASK, args=(part_id,), immutable=True),
+            link_error=current_app.signature(FAILURE_TASK, args=(part_id,), immutable=True),
+        )
+        for part_id in part_ids
+    )
+
+
+def _of_run(sync: SyncLog) -> Message:
+    scope = parse_scope(sync.scope)
+    if scope.kind == TEAM:
+        return _message(TEAM_TASK, scope.only_id, sync.sync_id)
+    return _message(ALL_TASK, sync.sync_id)
+
+
+def _of_parts(parts: QuerySet[TeamSync]) -> Iterator[Message]:
+    """Those that wait and were not told of a moment ago; the oldest first."""
+    due = parts.filter(Q(rung_at=None) | Q(rung_at__lt=Now() - AGAIN), status=TeamSync.Status.WAITING)
+    told = list(due.order_by("pk").values_list("pk", "team_id", "sync__sync_id")[:MOST_AT_ONCE])
+    TeamSync.objects.filter(pk__in=[pk for pk, _, _ in told]).update(rung_at=Now())
+    for _, team_id, sync_id in told:
+        yield _message(TEAM_TASK, team_id, sync_id)
+
+
+def _message(task: str, *arguments: object, **options: Any) -> Message:
+    return partial(
+        current_app.send_task,
+        task,
+        args=list(arguments),
+        expires=EXPIRES_S,
+        retry=False,
+        ignore_result=True,
+        **options,
+    )

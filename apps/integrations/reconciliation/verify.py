@@ -1,0 +1,224 @@
+"""The end of a repository in a run: its walks are over, deletions are looked for, and counts are compared once more."""
+
+import logging
+import random
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, connection, transaction
+
+from apps import watchdog
+from apps.activity.coverage import Stretch, cover_together
+from apps.activity.models import Repository
+from apps.crash_points import crash_point
+from apps.encryption import Undecryptable
+from apps.github.auth import GitHubAccess
+from apps.github.credentials import NoCredentials
+from apps.github.probes import COMMITS
+from apps.integrations import waiters
+from apps.integrations.access import installation_reaching
+from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
+from apps.integrations.backfill.start import Scope, start
+from apps.integrations.models import Backfill, RepositorySync
+from apps.integrations.reader import Reader, Unanswered, storable
+from apps.integrations.reconciliation import probe_outcomes, wakeups
+from apps.integrations.reconciliation.claims import CRASHED, Claimed, change, claim_walked, end, put_back
+from apps.integrations.reconciliation.compare import REREAD, UNTOLD, reread_at
+from apps.integrations.reconciliation.decide import Here, is_missing
+from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, unbelieved
+from apps.integrations.reconciliation.local_state import Mark, keep_marks, what_is_here, with_heads
+from apps.integrations.reconciliation.probe import probe, reader_of
+from apps.webhooks.errors import UnusablePayload
+
+TURN_S, LONGEST_WAIT_S, GIVE_BACK_S = 15.0, 12.0, 3.0
+FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, Error)
+logger = logging.getLogger(__name__)
+
+
+def count(repository_sync_id: int, *, access: GitHubAccess, seconds: float = TURN_S) -> None:
+    """Bring the repository to its end in the run, if all of its walks are over; what is missing is walked first.
+
+    Raises the Error of a database that is away.
+    """
+    claimed = claim_walked(repository_sync_id)
+    if claimed is None:
+        return
+    crash_point("sync.after_walks")
+    if claimed.attempts >= MOST_ATTEMPTS:
+        end([claimed], reason="crashed", error=CRASHED)
+        return
+    row = RepositorySync.objects.select_related("repository", "sync").get(pk=claimed.id)
+    Counting(claimed=claimed, row=row, access=access, deadline_s=time.monotonic() + seconds).finish()
+
+
+@dataclass(slots=True, kw_only=True)
+class Counting:
+    """One task's part of a repository's end."""
+
+    claimed: Claimed
+    row: RepositorySync
+    access: GitHubAccess
+    deadline_s: float
+    walks: Mapping[str, Backfill] = field(init=False)
+    """The last of this run's own walks through each stream that differed; one that followed another's has none."""
+
+    def __post_init__(self) -> None:
+        own = Backfill.objects.filter(sync=self.row).order_by("stream", "-pk").distinct("stream")
+        self.walks = {walk.stream: walk for walk in own}
+
+    def finish(self) -> None:
+        """Find what was deleted, then settle the row; or leave it to the next task, and say why."""
+        try:
+            reader = self._reader()
+            believes_mass = self.row.sync.believes_deletions
+            found = find_deleted(self.row, reader=reader, deadline_s=self.deadline_s, believes_mass=believes_mass)
+            waiters.ring_for_next(reader.up_next)
+            if not found.is_complete:
+                self._wait(probe_outcomes.Follows())
+                wakeups.ring_if_walked(self.claimed.id)
+                return
+            with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+                self._settle(short=found.short)
+                crash_point("sync.before_commit")
+        except FAILURES as error:
+            waiters.ring_for_next(error.answer.up_next if isinstance(error, Unanswered) else None)
+            self._recover(error)
+
+    def _reader(self) -> Reader:
+        assert self.row.installation_id is not None, "nobody reads it"  # noqa: S101
+        return reader_of(self.row.installation_id, access=self.access)
+
+    def _settle(self, *, short: Collection[str]) -> None:
+        here = self._here()
+        if missing := list(self._missing(here, short=short)):
+            self._read_all(missing, here=here)
+            return
+        keep_marks([self._mark(stream, here[stream]) for stream in self._whole()])
+        cover_together(list(self._covered(here)))
+        followed = [stream for stream in self.row.differs if stream not in self.walks]
+        failures = list(self._failures())
+        if failures:
+            end([self.claimed], reason="not_read", error=storable("; ".join(failures)))
+        elif followed:
+            put_back([self.claimed], reason="followed")
+        else:
+            end([self.claimed])
+        told = {"repository": self.row.repository_id, "failures": len(failures), "followed": len(followed)}
+        logger.info("repository_counted", extra=told)
+
+    def _here(self) -> Mapping[str, Here]:
+        repository = self.row.repository
+        heads = {repository.pk: self.row.marks.get(COMMITS, {}).get("head")}
+        return with_heads(what_is_here([repository]), heads)[repository.pk]
+
+    def _whole(self) -> list[str]:
+        """The streams whose walk came to its end and left nothing out."""
+        done = Backfill.State.DONE
+        return [stream for stream, walk in self.walks.items() if walk.state == done and not walk.skipped]
+
+    def _missing(self, here: Mapping[str, Here], *, short: Collection[str]) -> Iterator[str]:
+        """What GitHub has more of than there is here, though all that changed was read: unless all of it was."""
+        for stream in self._whole():
+            walk, about = self.walks[stream], here[stream]
+            is_all = walk.since is None or (about.covered is not None and walk.since <= about.covered[0])
+            if not is_all and (stream in short or is_missing(self.row.marks[stream].get("count"), here=about)):
+                yield stream
+
+    def _read_all(self, streams: Sequence[str], *, here: Mapping[str, Here]) -> None:
+        """Walk all of the history that we have of these; then it is counted again."""
+        change(
+            [self.claimed],
+            "state = 'walking', differs = %(differs)s, not_before = statement_timestamp()",
+            differs=sorted({*self.row.differs, *streams}),
+        )
+        count_again(self.row, streams=streams)
+        for stream in streams:
+            about = here[stream]
+            since = None if about.is_whole or about.covered is None else about.covered[0]
+            repository = Repository.objects.filter(pk=self.row.repository_id)
+            start(repository, scope=Scope(since=since, streams=(stream,)), sync=self.row)
+
+    def _mark(self, stream: str, here: Here) -> Mark:
+        probed_at = self.row.probed_at or self.row.created_at
+        return Mark(
+            repository_id=self.row.repository_id,
+            stream=stream,
+            told=self.row.marks[stream],
+            passed_at=probed_at,
+            reread_at=reread_at(here, fresh=stream in self.row.marks.get(REREAD, ()), at=probed_at),
+            ours=here.ours,
+            counted=here.kept.counted if here.kept else None,
+        )
+
+    def _covered(self, here: Mapping[str, Here]) -> Iterator[Stretch]:
+        """A walk began after the probe, but is dated by our clock, and not by GitHub's: no gap is left between them."""
+        for stream in self._whole():
+            covered, at = here[stream].covered, self.row.probed_at
+            if covered is not None and at is not None:
+                pk = self.row.repository_id
+                yield Stretch(repository_id=pk, stream=stream, from_at=min(covered[1], at), to_at=at)
+
+    def _failures(self) -> Iterator[str]:
+        if untold := self.row.marks.get(UNTOLD):
+            yield str(untold)
+        whole = self._whole()
+        for stream, walk in sorted(self.walks.items()):
+            if stream not in whole:
+                yield f"{stream}: {_words_of(walk)}"
+        yield from unbelieved(self.row)
+
+    def _recover(self, error: Exception) -> None:
+        chance = random.random()  # noqa: S311  spreads waits, guards nothing
+        if isinstance(error, Error | SoftTimeLimitExceeded):
+            connection.close()
+        try:
+            follows = probe_outcomes.judge(error, batch=[self.claimed], now=self.access.client.clock(), chance=chance)
+        except Error:
+            with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
+                self._wait(probe_outcomes.Follows(reason="database", seconds=probe_outcomes.AWAY_S))
+            raise
+        if follows.is_failure:
+            end([self.claimed], reason=follows.reason, error=storable(follows.words))
+        else:
+            self._wait(follows)
+
+    def _wait(self, follows: probe_outcomes.Follows) -> None:
+        """Its walks are over: it waits to be counted, not to be probed."""
+        change(
+            [self.claimed],
+            "state = 'walking', reason = %(reason)s, error = %(error)s,"
+            " not_before = statement_timestamp() + make_interval(secs => %(seconds)s),"
+            " attempts = coalesce(%(attempts)s::smallint, s.attempts)",
+            reason=follows.reason,
+            error=storable(follows.words),
+            seconds=follows.seconds,
+            attempts=follows.attempts,
+        )
+
+
+def _words_of(walk: Backfill) -> str:
+    if walk.state == Backfill.State.DONE:
+        left_out: list[Any] = walk.skipped
+        return f"left out {', '.join(str(one['what']) for one in left_out)}"
+    return walk.error or walk.reason or walk.state
+
+
+State = RepositorySync.State
+
+
+def advance(repository_id: int, *, sync_id: str, access: GitHubAccess) -> None:
+    """Probe it, or count it once its walks are over; does nothing where it is not due, or somebody else's."""
+    row = RepositorySync.objects.filter(repository=repository_id, sync__sync_id=sync_id).first()
+    if row is None or row.finished_at is not None:
+        return
+    if row.probed_at is not None:
+        count(row.pk, access=access)
+        return
+    installation_id = row.installation_id or installation_reaching([repository_id]).get(repository_id)
+    if installation_id is not None:
+        RepositorySync.objects.filter(pk=row.pk, installation=None).update(installation=installation_id)
+        probe(installation_id, access=access, first=row.pk)

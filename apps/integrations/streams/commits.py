@@ -1,0 +1,115 @@
+"""The walk through the commits of the default branch, newest first: the history of what was its head at the start."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects.commits import history_facts, rest_commit
+from apps.github.objects.graphql import commit
+from apps.github.payload import Reading, write_time
+from apps.github.responses import Kind
+from apps.integrations.reader import Errand, Page, Reader, Unanswered
+from apps.integrations.streams.paging import Gathered, Listed, gather, gather_alone, listed, repository
+
+HEAD = "HEAD"
+EMPTY = Page(facts=(), cursor=None, items=0, total=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """A page of the history of one commit."""
+
+    answer: Answer
+    head: str
+    page: Listed
+
+
+class Commits:
+    """Its cursor is the head whose history is read, and GitHub's own: what is pushed meanwhile moves nothing.
+
+    A history has no dates but its commits' own: `since` and `until` go by the committer's.
+    """
+
+    page_size = 100
+    most = 100
+
+    def read(self, errand: Errand, reader: Reader) -> Page:
+        history = _ask("commit_page", errand, reader, first=errand.page_size)
+        if history is None:
+            return EMPTY
+        gathered = gather(
+            history.page.nodes,
+            answer=history.answer,
+            noun="commit",
+            key="oid",
+            facts_of=lambda found: history_facts(found, repository_id=errand.repository_id),
+            shape=commit,
+        )
+        return _page(history, gathered)
+
+    def step_over(self, errand: Errand, reader: Reader) -> Page:
+        history = _ask("commit_place", errand, reader, first=1)
+        if history is None or not history.page.nodes:
+            return _page(history, Gathered()) if history else EMPTY
+        sha = history.page.nodes[0]["oid"]
+        gathered = gather_alone(
+            f"/commits/{sha}",
+            what=f"commit {sha}",
+            errand=errand,
+            reader=reader,
+            facts_of=lambda found: _rest_facts(found, errand),
+        )
+        return _page(history, gathered)
+
+
+def _ask(document: str, errand: Errand, reader: Reader, *, first: int) -> History | None:
+    """The page at the cursor; from the new head on where the old one is no more. None of an empty repository."""
+    head, _, after = errand.cursor.partition(" ")
+    if head:
+        history = _read(document, errand, reader, first=first, expression=head, after=after)
+        if history is not None:
+            return history
+    return _read(document, errand, reader, first=first, expression=HEAD, after=None)
+
+
+def _read(
+    document: str, errand: Errand, reader: Reader, *, first: int, expression: str, after: str | None
+) -> History | None:
+    variables = {
+        "owner": errand.owner,
+        "name": errand.name,
+        "expression": expression,
+        "first": first,
+        "after": after,
+        "since": write_time(errand.since) if errand.since else None,
+        "until": write_time(errand.until) if errand.until else None,
+    }
+    answer = reader.graphql(document, variables)
+    found = repository(answer, errand).child_or_none("object")
+    if found is None:
+        _refuse_silence(answer)
+        return None
+    return History(answer=answer, head=found.sha("oid"), page=listed(found.child("history")))
+
+
+def _refuse_silence(answer: Answer) -> None:
+    """Unanswered where there may be commits that we are not shown: that is no empty repository."""
+    if answer.verdict.errors:
+        raise Unanswered(replace(answer, verdict=replace(answer.verdict, kind=Kind.FORBIDDEN), data=None))
+
+
+def _page(history: History, gathered: Gathered) -> Page:
+    page = history.page
+    return Page(
+        facts=gathered.facts,
+        cursor=None if page.after is None else f"{history.head} {page.after}",
+        items=len(page.nodes),
+        total=page.total,
+        skipped=gathered.skipped,
+    )
+
+
+def _rest_facts(found: Reading, errand: Errand) -> Iterable[Fact]:
+    shaped = found.alike(rest_commit(found), path=found.path)
+    return history_facts(shaped, repository_id=errand.repository_id)

@@ -1,0 +1,367 @@
+"""A deployment as GitHub showed it, whichever road it came by."""
+
+import enum
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects import graphql
+from apps.github.objects.deployments import deployment_facts, reported
+from apps.github.payload import Reading, parse_time
+from apps.github.responses import REFUSALS, Kind
+from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
+from apps.integrations.streams.paging import opened, refuse_stranger
+from apps.webhooks.errors import UnusablePayload
+
+
+class Phase(enum.StrEnum):
+    """A walk goes through these in their order."""
+
+    PAGES = "pages"  # the deployments with their statuses, newest first
+    DETAILS = "details"  # what REST alone tells of them
+    BASELINES = "baselines"  # the last success before `since` of each environment that the pages did not come to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentPlace:
+    """The cursor: `after` is GraphQL's in the first phase and the last, `seen` tells how far the second is.
+
+    `reached` is when the oldest deployment of the pages was made, as GitHub wrote it; None where there is none older.
+    `at_most` bounds a page whose statuses have to be read deployment by deployment. `environments` are still to be
+    looked at, the first of them now, none until they are chosen; `in_vain` counts its pages without a success.
+    """
+
+    phase: Phase = Phase.PAGES
+    after: str | None = None
+    at_most: int = 100
+    seen: int = 0
+    reached: str | None = None
+    environments: tuple[str, ...] = ()
+    in_vain: int = 0
+
+    def as_text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, cursor: str) -> "DeploymentPlace":
+        told = json.loads(cursor) if cursor else {}
+        if not told:
+            return cls()
+        return cls(**told | {"phase": Phase(told["phase"]), "environments": tuple(told["environments"])})
+
+    def details(self, *, reached: str | None) -> "DeploymentPlace":
+        return DeploymentPlace(phase=Phase.DETAILS, at_most=self.at_most, reached=reached)
+
+    def seeing(self, seen: int) -> "DeploymentPlace":
+        """The same so far down REST's listing."""
+        return replace(self, seen=seen)
+
+    def baselines(self) -> "DeploymentPlace":
+        return DeploymentPlace(phase=Phase.BASELINES, at_most=self.at_most, reached=self.reached)
+
+    def at(self, environments: Sequence[str]) -> "DeploymentPlace | None":
+        """At the start of the first of these environments; None where there is none."""
+        if not environments:
+            return None
+        return replace(self, environments=tuple(environments), after=None, in_vain=0)
+
+    def next_environment(self) -> "DeploymentPlace | None":
+        return self.at(self.environments[1:])
+
+    def further(self, *, after: str, at_most: int, in_vain: int = 0) -> "DeploymentPlace":
+        return replace(self, after=after, at_most=at_most, in_vain=in_vain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One deployment with all its statuses, in REST's shape."""
+
+    deployment: Reading
+    statuses: tuple[Reading, ...]
+    created_at: datetime
+    updated_at: datetime
+    environment: str
+
+    @classmethod
+    def of(cls, deployment: Reading, statuses: Iterable[Reading]) -> "Shown":
+        """The deployment, if it tells at least which one it is, when, and where to; else UnusablePayload."""
+        deployment.id()
+        return cls(
+            deployment=deployment,
+            statuses=tuple(statuses),
+            created_at=deployment.time("created_at"),
+            updated_at=deployment.time("updated_at"),
+            environment=deployment.text("environment"),
+        )
+
+    def has_succeeded_before(self, since: datetime) -> bool:
+        """Whether a status of success was reported before."""
+        return any(_is_success_before(status, since) for status in self.statuses)
+
+    def facts(self, *, repository_id: int) -> tuple[list[Fact], list[Skipped]]:
+        """What the deployment and its statuses say; a status that cannot be used is named, and leaves the others."""
+        number, skipped = self.deployment.id(), list[Skipped]()
+        try:
+            facts = list(deployment_facts(self.deployment, repository_id=repository_id))
+        except UnusablePayload as error:
+            return [], [Skipped(what=f"deployment {number}", why=str(error))]
+        for status in self.statuses:
+            try:
+                facts += tuple(reported(status, deployment=self.deployment, repository_id=repository_id))
+            except UnusablePayload as error:
+                skipped.append(Skipped(what=f"a status of deployment {number}", why=str(error)))
+        return facts, skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentPage:
+    """A page of deployments, newest first: those that were wanted of it.
+
+    `after` is where the list goes on, None at its end; `last_made` is when the last of the page was made, as GitHub
+    wrote it, wanted or not; `at_most` bounds the pages that follow.
+    """
+
+    shown: tuple[Shown, ...]
+    after: str | None
+    last_made: str | None
+    at_most: int
+    total: int
+    skipped: tuple[Skipped, ...] = ()
+
+
+def page_of(
+    kept: Iterable[Shown],
+    *,
+    errand: Errand,
+    then: DeploymentPlace | None,
+    total: int | None = None,
+    facts: Iterable[Fact] = (),
+    skipped: Iterable[Skipped] = (),
+) -> Page:
+    """These deployments with their statuses, beside other facts, and where the walk goes on."""
+    said, unusable, items = list(facts), list(skipped), 0
+    for shown in kept:
+        more, unsaid = shown.facts(repository_id=errand.repository_id)
+        said, unusable, items = said + more, unusable + unsaid, items + 1
+    cursor = then.as_text() if then else None
+    return Page(facts=tuple(said), cursor=cursor, items=items, total=total, skipped=tuple(unusable))
+
+
+def _is_success_before(status: Reading, since: datetime) -> bool:
+    try:
+        return status.word("state") == "success" and status.time("created_at") < since
+    except UnusablePayload:
+        return False
+
+
+Node = Mapping[str, Any]
+A_PAGE = 100
+MOST_STATUSES = 2_000
+"""No deployment has more statuses; a list that goes on beyond them has no end."""
+AT_ONCE = 25
+"""Deployments whose long lists of statuses are asked for together."""
+FEW = 20
+"""Deployments of one page whose statuses are read by REST, each with a request of its own."""
+TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
+
+IsWanted = Callable[[Node], bool]
+
+
+def read_page(errand: Errand, reader: Reader, place: DeploymentPlace, *, is_wanted: IsWanted) -> DeploymentPage:
+    """The page at the place; a smaller one if too many of its deployments had to be read one by one."""
+    answer, listed = _list(errand, reader, place, document="deployment_page", first=_size(errand, place))
+    nodes = [node for node in listed["nodes"] if node is not None and is_wanted(node)]
+    if place.at_most > FEW and sum(not _tells_numbers(node, errand) for node in nodes) > FEW:
+        return read_page(errand, reader, replace(place, at_most=FEW), is_wanted=is_wanted)
+    skipped, shown = list(_holes(answer, listed)), list[Shown]()
+    for node in _with_all_statuses(nodes, reader):
+        what = f"deployment {node.get('databaseId') or node.get('id')}"
+        try:
+            shown.append(_shown(node, answer, errand=errand, reader=reader))
+        except UnusablePayload as error:
+            skipped.append(Skipped(what=what, why=str(error)))
+        except Unanswered as unanswered:
+            if unanswered.answer.kind not in REFUSALS:
+                raise
+            skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
+    return _page(listed, place, shown=shown, skipped=skipped)
+
+
+def read_alone(errand: Errand, reader: Reader, place: DeploymentPlace) -> DeploymentPage:
+    """The one deployment at the place by REST, without a page of GraphQL; named if that does not come either."""
+    _, listed = _list(errand, reader, place, document="deployment_ids", first=1)
+    shown, skipped = list[Shown](), list[Skipped]()
+    for node in listed["nodes"]:
+        number = graphql.deployment_number(node or {}, repository_id=errand.repository_id)
+        what = f"deployment {number or (node or {}).get('id')}"
+        try:
+            shown.append(_shown_by_rest(number, errand=errand, reader=reader))
+        except UnusablePayload as error:
+            skipped.append(Skipped(what=what, why=str(error)))
+        except Unanswered as unanswered:
+            if unanswered.answer.kind not in REFUSALS | TOO_MUCH:
+                raise
+            skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
+    return _page(listed, place, shown=shown, skipped=skipped)
+
+
+def address_of(number: int | None, errand: Errand) -> str:
+    """Where REST shows a deployment."""
+    return f"{errand.address}/deployments/{number}"
+
+
+def _size(errand: Errand, place: DeploymentPlace) -> int:
+    return min(errand.page_size, place.at_most)
+
+
+def _list(
+    errand: Errand, reader: Reader, place: DeploymentPlace, *, document: str, first: int
+) -> tuple[Answer, dict[str, Any]]:
+    variables = {"owner": errand.owner, "name": errand.name, "first": first, "after": place.after}
+    if place.environments:
+        variables["environments"] = list(place.environments[:1])
+    answer = reader.graphql(document, variables)
+    repository = answer.data["repository"]
+    refuse_stranger(answer, repository_id=repository["databaseId"], errand=errand)
+    return answer, repository["deployments"]
+
+
+def _page(
+    listed: dict[str, Any], place: DeploymentPlace, *, shown: Sequence[Shown], skipped: Sequence[Skipped]
+) -> DeploymentPage:
+    about, made = listed["pageInfo"], [node["createdAt"] for node in listed["nodes"] if node and "createdAt" in node]
+    return DeploymentPage(
+        shown=tuple(shown),
+        after=about["endCursor"] if about["hasNextPage"] else None,
+        at_most=place.at_most,
+        total=listed["totalCount"],
+        last_made=made[-1] if made else None,
+        skipped=tuple(skipped),
+    )
+
+
+def _tells_numbers(node: Node, errand: Errand) -> bool:
+    return graphql.tells_status_numbers(node, repository_id=errand.repository_id)
+
+
+def _holes(answer: Answer, listed: Mapping[str, Any]) -> Iterable[Skipped]:
+    """What GitHub shows as nothing, with the error that says why."""
+    why = answer.verdict.message or "GitHub shows nothing in its place"
+    for place, node in enumerate(listed["nodes"], start=1):
+        if node is None:
+            yield Skipped(what=f"deployment {place} of a page of {len(listed['nodes'])}", why=why)
+
+
+def _with_all_statuses(nodes: Sequence[Node], reader: Reader) -> Iterable[Node]:
+    """The nodes in their order, each list of statuses read to its end."""
+    unfinished = [node["id"] for node in nodes if graphql.has_more_statuses(node)]
+    longer: dict[str, Node] = {}
+    for start in range(0, len(unfinished), AT_ONCE):
+        longer |= _statuses_of(unfinished[start : start + AT_ONCE], reader)
+    for node in nodes:
+        found = longer.get(node["id"])
+        yield {**node, "statuses": _finished(found, reader)["statuses"]} if found else node
+
+
+def _statuses_of(ids: Sequence[str], reader: Reader, *, after: str | None = None) -> dict[str, Node]:
+    answer = reader.graphql("deployment_statuses", {"ids": list(ids), "after": after})
+    return {node["id"]: node for node in answer.data["nodes"] if node is not None}
+
+
+def _finished(node: Node, reader: Reader) -> Node:
+    before = None
+    while graphql.has_more_statuses(node):
+        after = node["statuses"]["pageInfo"]["endCursor"]
+        if after == before or len(node["statuses"]["nodes"]) > MOST_STATUSES:
+            raise UnusablePayload("endless_list", f"the statuses of {node['id']} have no end")
+        before = after
+        more = _statuses_of([node["id"]], reader, after=after).get(node["id"])
+        if more is None:
+            return node  # deleted while it was read
+        nodes = [*node["statuses"]["nodes"], *more["statuses"]["nodes"]]
+        node = {**more, "statuses": {**more["statuses"], "nodes": nodes}}
+    return node
+
+
+def _shown(node: Node, answer: Answer, *, errand: Errand, reader: Reader) -> Shown:
+    repository_id = errand.repository_id
+    deployment = opened(graphql.deployment(node, repository_id=repository_id), path="deployment", answer=answer)
+    if not _tells_numbers(node, errand):
+        return Shown.of(deployment, _statuses_by_rest(deployment.id(), errand=errand, reader=reader))
+    shaped = (graphql.deployment_status(status, repository_id=repository_id) for status in graphql.statuses(node))
+    return Shown.of(deployment, [opened(status, path="deployment.status", answer=answer) for status in shaped])
+
+
+def _shown_by_rest(number: int | None, *, errand: Errand, reader: Reader) -> Shown:
+    answer = reader.get(address_of(number, errand))
+    return Shown.of(
+        opened(answer.data, path="deployment", answer=answer), _statuses_by_rest(number, errand=errand, reader=reader)
+    )
+
+
+def _statuses_by_rest(number: int | None, *, errand: Errand, reader: Reader) -> list[Reading]:
+    found = list[Reading]()
+    path: str | None = f"{address_of(number, errand)}/statuses?per_page={A_PAGE}"
+    while path:
+        answer = reader.get(path)
+        found += [opened(status, path="deployment.status", answer=answer) for status in answer.data]
+        if answer.next_path and (answer.next_path == path or not answer.data or len(found) > MOST_STATUSES):
+            raise UnusablePayload("endless_list", f"the statuses of deployment {number} have no end")
+        path = answer.next_path
+    return found
+
+
+def read(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
+    """The page at the place."""
+    page = read_page(errand, reader, place, is_wanted=lambda node: _is_wanted(node, errand))
+    return _go_on(page, errand, place)
+
+
+def step_over(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
+    """The one deployment at the place, by REST."""
+    return _go_on(read_alone(errand, reader, place), errand, place)
+
+
+def _is_wanted(node: Node, errand: Errand) -> bool:
+    """Everything but what was made later than is asked for."""
+    made_at = parse_time(node.get("createdAt"))
+    return errand.until is None or made_at is None or made_at <= errand.until
+
+
+def _go_on(page: DeploymentPage, errand: Errand, place: DeploymentPlace) -> Page:
+    """What is kept of the page; the page that passes `since` is the last, and shows baselines for nothing."""
+    kept = [shown for shown in page.shown if _is_asked_for(shown, errand)]
+    kept += [shown for shown in _baselines(page.shown, since=errand.since) if shown not in kept]
+    if page.after is None:
+        then = place.details(reached=None)
+    elif _has_passed(page.last_made, errand.since):
+        then = place.details(reached=page.last_made)
+    else:
+        then = place.further(after=page.after, at_most=page.at_most)
+    total = page.total if errand.since is None and errand.until is None else None
+    return page_of(kept, errand=errand, then=then, total=total, skipped=page.skipped)
+
+
+def _is_asked_for(shown: Shown, errand: Errand) -> bool:
+    """`since` bounds what was updated, `until` what was made."""
+    is_old = errand.since is not None and max(shown.created_at, shown.updated_at) < errand.since
+    is_new = errand.until is not None and shown.created_at > errand.until
+    return not is_old and not is_new
+
+
+def _baselines(page: Iterable[Shown], *, since: datetime | None) -> list[Shown]:
+    """Of each environment, the last that was made before `since` and had succeeded by then."""
+    found: dict[str, Shown] = {}
+    for shown in page:
+        if since is not None and shown.created_at < since and shown.has_succeeded_before(since):
+            found.setdefault(shown.environment, shown)
+    return list(found.values())
+
+
+def _has_passed(last_made: str | None, since: datetime | None) -> bool:
+    made_at = parse_time(last_made)
+    return since is not None and made_at is not None and made_at < since

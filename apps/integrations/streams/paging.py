@@ -1,0 +1,142 @@
+"""A page of one of GitHub's lists: what is on it, where the list goes on, and its items as facts, each by itself."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.utils import timezone
+
+from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.payload import Reading
+from apps.github.responses import REFUSALS, Kind, Verdict
+from apps.integrations.reader import Errand, Reader, Skipped, Unanswered
+from apps.webhooks.errors import UnusablePayload
+
+
+def refuse_stranger(answer: Answer, *, repository_id: object, errand: Errand) -> None:
+    """Unanswered, as if it were gone, if the answer is about another repository than the errand's."""
+    if repository_id != errand.repository_id:
+        message = f"{errand.full_name} is another repository by now"
+        raise Unanswered(replace(answer, verdict=Verdict(kind=Kind.GONE, message=message), data=None))
+
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of a GraphQL list: its nodes, how many there are in all, and the cursor to go on from, if it goes on."""
+
+    nodes: tuple[Any, ...]
+    total: int | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What items came to."""
+
+    facts: tuple[Fact, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+def repository(answer: Answer, errand: Errand) -> Reading:
+    """The repository of a GraphQL answer; Unanswered where another one has the errand's name by now."""
+    found = opened(answer.data, path="data", answer=answer).child("repository")
+    refuse_stranger(answer, repository_id=found.id("databaseId"), errand=errand)
+    return found
+
+
+def listed(connection: Reading) -> Listed:
+    """The page of a GraphQL list."""
+    place = connection.child("pageInfo")
+    return Listed(
+        nodes=connection.members("nodes"),
+        total=connection.count("totalCount"),
+        after=place.text("endCursor") if place.flag("hasNextPage") else None,
+    )
+
+
+def rows(answer: Answer) -> tuple[Any, ...]:
+    """The objects of a REST listing."""
+    if not isinstance(answer.data, list):
+        raise UnusablePayload("shape_mismatch", f"the listing is {type(answer.data).__name__}, not a list")
+    return tuple(answer.data)
+
+
+def opened(shaped: object, *, path: str, answer: Answer) -> Reading:
+    """An object of REST's shape, as it was when GitHub answered."""
+    return Reading(shaped, path=path, arrived_at=answer.observed_at or timezone.now(), observed_at=answer.observed_at)
+
+
+def is_wanted(item: Reading, errand: Errand) -> bool:
+    """Whether it was created no later than the errand goes."""
+    return errand.until is None or item.time("created_at") <= errand.until
+
+
+def gather(
+    items: Iterable[Any],
+    *,
+    answer: Answer,
+    noun: str,
+    key: str,
+    facts_of: Callable[[Reading], Iterable[Fact]],
+    shape: Callable[[Item], Item] = dict,
+) -> Gathered:
+    """The facts of all items, once `shape` has given them REST's shape.
+
+    One that cannot be used is named by its `key` and left out, its neighbours are kept.
+    """
+    facts, skipped = list[Fact](), list[Skipped]()
+    for item in items:
+        try:
+            shaped = shape(_object(item, answer=answer))
+            facts += list(facts_of(opened(shaped, path=noun.replace(" ", "_"), answer=answer)))
+        except UnusablePayload as error:
+            name = item.get(key) if isinstance(item, Mapping) else f"of unknown {key}"
+            skipped.append(Skipped(what=f"{noun} {name}", why=str(error)))
+    return Gathered(facts=tuple(facts), skipped=tuple(skipped))
+
+
+def _object(item: Any, *, answer: Answer) -> Item:
+    """Null is what GitHub left out, with its words beside the data."""
+    if not isinstance(item, Mapping):
+        raise UnusablePayload("not_shown", answer.verdict.message or f"it is {type(item).__name__}, not an object")
+    return item
+
+
+FAILING = {Kind.TRANSIENT, Kind.SHRINK}
+
+
+def read_alone(
+    path: str, *, what: str, errand: Errand, reader: Reader, parameters: Mapping[str, Any] | None = None
+) -> Answer | Skipped:
+    """What is below the repository's path, or why GitHub does not show it.
+
+    Unanswered while we must wait, or where GitHub shows nothing of the repository: nothing is skipped for that.
+    """
+    try:
+        return reader.get(f"{errand.address}{path}", parameters)
+    except Unanswered as refusal:
+        answer = refusal.answer
+    if answer.kind not in REFUSALS | FAILING:
+        raise Unanswered(answer)
+    reader.get(errand.address)
+    return Skipped(what=what, why=answer.verdict.message)
+
+
+def gather_alone(
+    path: str,
+    *,
+    what: str,
+    errand: Errand,
+    reader: Reader,
+    facts_of: Callable[[Reading], Iterable[Fact]],
+) -> Gathered:
+    """The facts of the one item below the repository's path, else its name as skipped."""
+    answer = read_alone(path, what=what, errand=errand, reader=reader)
+    if isinstance(answer, Skipped):
+        return Gathered(skipped=(answer,))
+    gathered = gather([answer.data], answer=answer, noun=what.partition(" ")[0], key="id", facts_of=facts_of)
+    return replace(gathered, skipped=tuple(replace(each, what=what) for each in gathered.skipped))

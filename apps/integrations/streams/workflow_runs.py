@@ -1,0 +1,241 @@
+"""The walk through workflow runs: REST alone has them, and lists a thousand of any search."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apps.activity.facts import Fact
+from apps.github.answers import Answer
+from apps.github.objects.deployments import workflow_run_facts
+from apps.github.payload import Reading, parse_time
+from apps.github.responses import Kind
+from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
+from apps.integrations.streams.paging import refuse_stranger
+from apps.webhooks.errors import UnusablePayload
+
+MOST_LISTED = 1000
+"""GitHub lists no more of a filtered search, however many it counts."""
+AIM = 800
+"""How many runs the later part of a window is to hold, if they came as evenly as those on its first page."""
+FEW = 10
+"""Too few to tell how evenly."""
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWindow:
+    """From one second to another, both in it."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def created(self) -> str:
+        """The filter of GitHub's listing."""
+        return f"{_text(self.start)}..{_text(self.end)}"
+
+    @property
+    def is_a_second(self) -> bool:
+        return self.start == self.end
+
+    def cut(self, page: Sequence[datetime]) -> tuple["RunWindow", "RunWindow"]:
+        """The later part and the earlier part; `page` is when the runs of its first page were created.
+
+        The later reaches back half of the way at the most, so that however runs came, a few cuts are enough.
+        """
+        newest = max(page, default=self.end)
+        later = self.start + (newest - self.start) // 2
+        if len(page) >= FEW:
+            later = max(later, newest - AIM * (newest - min(page)) // len(page))
+        later = min(max(later.replace(microsecond=0), self.start + SECOND), self.end)
+        return RunWindow(start=later, end=self.end), RunWindow(start=self.start, end=later - SECOND)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlace:
+    """Where a walk through runs is: windows still to be read, the latest first, and how many of it were `seen`."""
+
+    windows: tuple[RunWindow, ...]
+    seen: int = 0
+    total: int | None = None
+    """How many runs there are in all windows together, once GitHub said."""
+
+    def as_text(self) -> str:
+        windows = [[_text(window.start), _text(window.end)] for window in self.windows]
+        return json.dumps({"windows": windows, "seen": self.seen, "total": self.total})
+
+    @classmethod
+    def from_text(cls, cursor: str) -> "RunPlace":
+        told = json.loads(cursor)
+        windows = tuple(
+            RunWindow(start=datetime.fromisoformat(start), end=datetime.fromisoformat(end))
+            for start, end in told["windows"]
+        )
+        return cls(windows=windows, seen=told["seen"], total=told["total"])
+
+    def page(self, size: int) -> int:
+        """The page to ask for; its first runs were seen already where the size was changed."""
+        return self.seen // size + 1
+
+    def counting(self, total: int) -> "RunPlace":
+        """The same, once GitHub said how many there are: what it says first is of all windows together."""
+        return self if self.total is not None else replace(self, total=total)
+
+    def instead(self, *windows: RunWindow) -> "RunPlace":
+        """The same with other windows in the place of the first, or none."""
+        return replace(self, windows=(*windows, *self.windows[1:]), seen=0)
+
+    def further(self, seen: int) -> "RunPlace":
+        return replace(self, seen=seen)
+
+
+def whole_seconds(at: datetime) -> datetime:
+    """GitHub's times have none but whole seconds."""
+    return at.astimezone(UTC).replace(microsecond=0)
+
+
+def _text(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+A_PAGE = 100
+BEFORE_ACTIONS = datetime(2018, 10, 1, tzinfo=UTC)
+"""No run is older, whatever the age of its repository: GitHub Actions was first shown in October 2018."""
+
+NOT_HERE = {Kind.FORBIDDEN, Kind.GONE}
+TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
+NO_PERMISSION = "not accessible"
+"""In GitHub's words to an App that was not given a permission: somebody has to look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Runs of one page, and how many there are in its window."""
+
+    runs: tuple[Mapping[str, Any], ...]
+    total: int
+    answer: Answer
+
+    @property
+    def created(self) -> list[datetime]:
+        return [at for run in self.runs if (at := parse_time(run.get("created_at")))]
+
+
+class WorkflowRuns:
+    """Newest first, in windows of creation whose ends stand still: what is created meanwhile moves no page.
+
+    A run shows its last attempt only. `since` is about creation here, as GitHub has no order by update: what is run
+    again later is found by its webhook or by reconciliation.
+    """
+
+    page_size = A_PAGE
+    most = A_PAGE
+
+    def read(self, errand: Errand, reader: Reader) -> Page:
+        """A page of the latest window; a window of too many is cut instead, which brings no runs yet."""
+        place = place_of(errand)
+        if not place.windows:
+            return _page(place)
+        try:
+            listed = _ask(errand, reader, place, size=errand.page_size)
+        except Unanswered as unanswered:
+            return _without(unanswered, errand, reader, place)
+        return _go_on(listed, errand, place, size=errand.page_size)
+
+    def step_over(self, errand: Errand, reader: Reader) -> Page:
+        """The one run at the cursor, which is named where it does not come."""
+        place = place_of(errand)
+        try:
+            listed = _ask(errand, reader, place, size=1)
+        except Unanswered as unanswered:
+            if unanswered.answer.kind not in TOO_MUCH:
+                raise
+            return _page(place.further(place.seen + 1), skipped=(_missing(unanswered, place),))
+        return _go_on(listed, errand, place, size=1)
+
+
+def place_of(errand: Errand) -> RunPlace:
+    """Where the errand is; at its start, one window of all that is asked for."""
+    if errand.cursor:
+        return RunPlace.from_text(errand.cursor)
+    start, end = whole_seconds(errand.since or BEFORE_ACTIONS), whole_seconds(errand.until or errand.started_at)
+    return RunPlace(windows=(RunWindow(start=start, end=end),) if start <= end else ())
+
+
+def _ask(errand: Errand, reader: Reader, place: RunPlace, *, size: int) -> Listed:
+    parameters = {"created": place.windows[0].created, "per_page": size, "page": place.page(size)}
+    answer = reader.get(f"{errand.address}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
+    listing = Reading(answer.data, path="runs", arrived_at=_told_at(answer))
+    runs = tuple(run if isinstance(run, Mapping) else {} for run in answer.data.get("workflow_runs") or ())
+    for known in [run["repository"] for run in runs if run.get("repository")][:1]:
+        refuse_stranger(answer, repository_id=known.get("id"), errand=errand)
+    return Listed(runs=runs, total=listing.count("total_count"), answer=answer)
+
+
+def _go_on(listed: Listed, errand: Errand, place: RunPlace, *, size: int) -> Page:
+    place, window = place.counting(listed.total), place.windows[0]
+    if listed.total >= MOST_LISTED and not window.is_a_second:
+        return _page(place.instead(*window.cut(listed.created)))
+    facts, skipped = list[Fact](), list[Skipped]()
+    for run in listed.runs:
+        try:
+            facts += tuple(workflow_run_facts(_reading(run, listed.answer), repository_id=errand.repository_id))
+        except UnusablePayload as error:
+            skipped.append(Skipped(what=f"workflow run {run.get('id')}", why=str(error)))
+    seen = place.page(size) * size
+    is_last = not listed.runs or seen >= min(listed.total, MOST_LISTED)
+    if is_last and listed.total >= MOST_LISTED:
+        skipped.append(_unreachable(window, total=listed.total))
+    items = max(0, len(listed.runs) - place.seen % size)
+    then = place.instead() if is_last else place.further(seen)
+    return _page(then, facts=tuple(facts), items=items, skipped=tuple(skipped))
+
+
+def _page(place: RunPlace, *, facts: tuple[Fact, ...] = (), items: int = 0, skipped: tuple[Skipped, ...] = ()) -> Page:
+    cursor = place.as_text() if place.windows else None
+    return Page(facts=facts, cursor=cursor, items=items, total=place.total, skipped=skipped)
+
+
+def _reading(run: Mapping[str, Any], answer: Answer) -> Reading:
+    return Reading(run, path="workflow_run", arrived_at=_told_at(answer), observed_at=answer.observed_at)
+
+
+def _told_at(answer: Answer) -> datetime:
+    return answer.observed_at or datetime.now(UTC)
+
+
+def _unreachable(window: RunWindow, *, total: int) -> Skipped:
+    return Skipped(
+        what=f"workflow runs created in {window.created} beyond the first {MOST_LISTED:,}",
+        why=f"GitHub counts {total:,} of them and lists no more",
+    )
+
+
+def _missing(unanswered: Unanswered, place: RunPlace) -> Skipped:
+    what = f"workflow run {place.seen + 1} of those created in {place.windows[0].created}"
+    return Skipped(what=what, why=unanswered.answer.verdict.message)
+
+
+def _without(unanswered: Unanswered, errand: Errand, reader: Reader, place: RunPlace) -> Page:
+    """Where the listing ends: beyond a cap the window's rest is named, without Actions there is nothing to walk."""
+    answer = unanswered.answer
+    if answer.kind is Kind.REJECTED and place.seen:
+        what = f"workflow runs created in {place.windows[0].created} beyond the first {place.seen:,}"
+        return _page(place.instead(), skipped=(Skipped(what=what, why=answer.verdict.message),))
+    if answer.kind in NOT_HERE and NO_PERMISSION not in answer.verdict.message.lower() and _is_there(errand, reader):
+        skipped = Skipped(what="workflow runs", why=f"GitHub Actions shows none: {answer.verdict.message}")
+        return Page(facts=(), cursor=None, items=0, skipped=(skipped,))
+    raise unanswered
+
+
+def _is_there(errand: Errand, reader: Reader) -> bool:
+    """Whether it is the runs that are not there, and not the repository."""
+    try:
+        answer = reader.get(errand.address)
+    except Unanswered as unanswered:
+        if unanswered.answer.kind in NOT_HERE:
+            return False
+        raise
+    return bool(answer.data.get("id") == errand.repository_id)
