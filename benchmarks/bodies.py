@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from apps.integrations.story.posting import body_of
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.shapes.accounts import Account
-from apps.integrations.story.telling import Sent, Story
+from apps.demo.deliveries import body_of
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes import Json
+from apps.demo.shapes.accounts import Account
 from benchmarks.load import Body, signed
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from apps.integrations.story.posting import sign
+from apps.demo.deliveries import sign
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ app.conf.beat_schedule = SCHEDULE
 app.steps["consumer"].add(Heartbeat)
 app.steps["consumer"].add(Hearing)
 app.steps["consumer"].add(StuckWorker)
-app.steps["consumer"].add("apps.webhooks.bell.looking:Looking")
+app.steps["consumer"].add("apps.webhooks.dispatch:Looking")
 app.steps["consumer"].add("apps.monitoring.presence:Presence")
 app.autodiscover_tasks()
 
@@ -42,7 +42,7 @@ def load_the_settings(**unused: Any) -> None:
 def refuse_unfit_pooler(**_: Any) -> None:
     """End the process where its sessions would have no bounds, or run another connection's statements."""
     with settings_errors_in_one_line():
-        import_string("apps.pooler.refuse_unfit_pooler")()
+        import_string("apps.common.pooler.refuse_unfit_pooler")()
 
 
 @worker_init.connect

@@ -32,7 +32,7 @@ def connection(address: dict[str, Any], *, role: str) -> dict[str, Any]:
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {
             **network,
-            "prepare_threshold": 1,  # for the statements of ours that ask for it: apps/prepared.py
+            "prepare_threshold": 1,  # for the statements of ours that ask for it: apps/common/db.py
             "application_name": f"tformance {role}",
             **given,
             "options": " ".join(

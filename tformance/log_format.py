@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from apps.redaction import HIDDEN, redact
+from apps.common.redaction import HIDDEN, redact
 from tformance.log_exceptions import PlainFailures, render
 
 SECRET_NAMES = re.compile(

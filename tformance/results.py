@@ -5,7 +5,7 @@ from typing import Any
 from celery import states
 from django_celery_results.backends.database import DatabaseBackend  # type: ignore[import-untyped]
 
-from apps.redaction import redact
+from apps.common.redaction import redact
 from tformance.log_format import redact_value
 
 

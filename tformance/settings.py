@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from environs import EnvError, validate
 
-from apps.github_host import GitHubHost
+from apps.common.github_host import GitHubHost
 from tformance import __version__, admin_settings, broker, database
 from tformance.api import settings as api_settings
 from tformance.embedded.errors import EmbeddedError
@@ -171,10 +171,10 @@ STORAGES = {
     "staticfiles": {"BACKEND": "tformance.static_files.StaticFiles"},
 }
 
-# The webhook path reads up to its own limit (apps/webhooks/door/framing.py);
+# The webhook path reads up to its own limit (apps/webhooks/request_body.py);
 # every other path has no use for large bodies.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-# What large bodies may take of this process at the same time (apps/webhooks/door/body_budget.py).
+# What large bodies may take of this process at the same time (apps/webhooks/request_body.py).
 LARGE_BODY_BYTES_PER_PROCESS = programs.LARGE_BODY_BYTES // programs.WEB_PROCESSES
 
 EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]

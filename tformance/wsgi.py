@@ -13,6 +13,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tformance.settings")
 
 with settings_errors_in_one_line():
     pages = get_wsgi_application()
-DoorFirst = import_string("apps.webhooks.door.wsgi.DoorFirst")  # there is no importing it before Django is set up
+DoorFirst = import_string("apps.webhooks.middleware.DoorFirst")  # there is no importing it before Django is set up
 application = SlowBodiesCut(DoorFirst(pages))
 gc.freeze()  # what is there now stays: no collection need look through it again

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from apps import prepared
 from apps.activity import facts
 from apps.activity.merging import MergeRule, Row
 from apps.activity.models import Contributor, PullRequest, PullRequestEvent
 from apps.activity.record import SNAPSHOT_RULES
 from apps.activity.recordset import as_json, listed, quoted
 from apps.activity.rules import RULES
+from apps.common import db
 
 UNTOLD: Mapping[type[facts.Fact], frozenset[str]] = {
     # A comment moves `updated_at`, and its webhook shows an issue. Who is a member changes without a word.
@@ -60,7 +60,7 @@ class Comparison:
 
     def run(self, rows: Sequence[Row]) -> list[tuple[tuple[Any, ...], bool]]:
         """What is off: the first two columns of its key at the most, and whether it is missing."""
-        return [(row[:-1], row[-1]) for row in prepared.run(self.statement, [as_json(rows)])]
+        return [(row[:-1], row[-1]) for row in db.run(self.statement, [as_json(rows)])]
 
     @property
     def statement(self) -> str:

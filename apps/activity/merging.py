@@ -15,8 +15,8 @@ from typing import Any
 
 from django.db import models
 
-from apps import prepared
 from apps.activity.recordset import as_json, listed, matches, quoted, typed_columns
+from apps.common import db
 
 Row = Mapping[str, Any]
 
@@ -48,7 +48,7 @@ class MergeRule:
 
     def apply(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
         """Merge the rows; answer the key columns of the Change for each row that really changed."""
-        return prepared.run(self.statement, [as_json(rows)])
+        return db.run(self.statement, [as_json(rows)])
 
     @property
     def statement(self) -> str:

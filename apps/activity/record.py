@@ -6,13 +6,13 @@ from hashlib import blake2b
 
 from django.db import models as django_models
 
-from apps import prepared
 from apps.activity import facts
 from apps.activity.facts import Evidence, Fact, Snapshot
 from apps.activity.merging import DIGEST_LENGTH, MergeRule, Row, SnapshotRule, UnionRule
 from apps.activity.models import Contributor, Installation, Provenance, PullRequest, Repository
 from apps.activity.rules import NUMBERED, RULES
-from apps.crash_points import crash_point
+from apps.common import db
+from apps.common.failpoints import crash_point
 
 Model = type[django_models.Model]
 STUBS: dict[Model, UnionRule] = {
@@ -85,7 +85,7 @@ def append(changes: Iterable[tuple[str, str]]) -> None:
     """Append a Change for each kind and key."""
     if pairs := list(changes):
         kinds, keys = zip(*pairs, strict=True)
-        prepared.run(APPEND, [list(kinds), list(keys)])
+        db.run(APPEND, [list(kinds), list(keys)])
 
 
 def applied(rule: MergeRule, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:

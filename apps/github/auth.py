@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import LockError, RedisError
 
 from apps.activity.models import Repository
-from apps.encryption import Undecryptable, can_encrypt, decrypt, encrypt
+from apps.common.encryption import Undecryptable, can_encrypt, decrypt, encrypt
 from apps.github.answers import Answer, Standing
 from apps.github.client import GitHubClient, Request
 from apps.github.payload import parse_time

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.utils import timezone
 
-from apps.encryption import decrypt, encrypt
+from apps.common.encryption import decrypt, encrypt
 from apps.integrations.models import AppPrivateKey
 
 

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from apps.redaction import redact
+from apps.common.redaction import redact
 
 Path = tuple[str | int, ...]
 

@@ -11,7 +11,7 @@ class IntegrationsConfig(AppConfig):
         from apps.integrations.backfill import wakeups as backfill_bell  # noqa: PLC0415  models must be loaded first
         from apps.integrations.reconciliation import wakeups as sync_bell  # noqa: PLC0415  as above
         from apps.integrations.refresh import wakeups as enrichment_bell  # noqa: PLC0415  models must be loaded first
-        from apps.metrics.told_from_above import can_read_history  # noqa: PLC0415  models must be loaded first
+        from apps.metrics.completeness.providers import can_read_history  # noqa: PLC0415  models must be loaded first
 
         can_read_history(has_credentials)
         for bell in (backfill_bell, enrichment_bell, sync_bell):

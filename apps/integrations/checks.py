@@ -7,9 +7,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
 from django.db import DatabaseError
 
-from apps.encryption import Undecryptable, can_encrypt, decrypt
+from apps.common.encryption import Undecryptable, can_encrypt, decrypt
+from apps.common.github_host import GitHubHost, Kind
 from apps.github.credentials import is_signing_key
-from apps.github_host import GitHubHost, Kind
 from apps.integrations.models import AppPrivateKey
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from apps import prepared
 from apps.activity.drift import Entity, measure
 from apps.activity.facts import Fact, Source
+from apps.common import db
 from apps.integrations.models import Backfill, Drift, DriftedEntity, MissedDelivery
 
 Stream = Backfill.Stream
@@ -101,23 +101,21 @@ def find(findings: Mapping[Entity, DriftedEntity.Finding], *, repository_sync_id
     streams = [STREAM_OF_ENTITY[entity.kind] for entity in findings]
     kinds, keys = [entity.kind for entity in findings], [entity.key for entity in findings]
     values = [finding.value for finding in findings.values()]
-    return [
-        (stream, finding) for stream, finding in prepared.run(_FIND, [repository_sync_id, streams, kinds, keys, values])
-    ]
+    return [(stream, finding) for stream, finding in db.run(_FIND, [repository_sync_id, streams, kinds, keys, values])]
 
 
 def add(counts: Counts, *, repository_sync_id: int) -> None:
     """Add to the Drift of each stream, which is there from then on."""
     if counts:
         columns = [[counts[stream].get(name, 0) for stream in counts] for name in Drift.COUNTS]
-        prepared.run(_ADD, [repository_sync_id, list(counts), *columns])
+        db.run(_ADD, [repository_sync_id, list(counts), *columns])
 
 
 def _seen_before(entities: frozenset[Entity], *, source: Source) -> set[Entity]:
     if not entities:
         return set()
     kinds, keys = zip(*entities, strict=True)
-    found = prepared.run(_SEEN_BEFORE, [list(kinds), list(keys), source.kind, source.key])
+    found = db.run(_SEEN_BEFORE, [list(kinds), list(keys), source.kind, source.key])
     return {Entity(kind, key) for kind, key in found}
 
 

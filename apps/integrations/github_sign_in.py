@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.shortcuts import render
 
 from apps.activity.models import Contributor, Installation
-from apps.encryption import Undecryptable
+from apps.common.encryption import Undecryptable
 from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentials
 from apps.github.rate_limit import Priority, Purpose

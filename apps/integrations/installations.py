@@ -34,7 +34,7 @@ from apps.integrations.auto_backfill import last_reached, read_history_of
 from apps.integrations.models import Listing
 from apps.integrations.reader import Unanswered, storable
 from apps.teams.accounts import accepted_accounts
-from apps.webhooks.bell import ring
+from apps.webhooks import wakeups
 from apps.webhooks.errors import UnusablePayload
 
 FIRST_PAGE = "/installation/repositories?per_page=100"
@@ -286,7 +286,7 @@ def ring_for_due() -> int:
     if not has_credentials():
         return 0
     if not Installation.objects.exists():
-        return ring.send(
+        return wakeups.send(
             [partial(current_app.send_task, FIND_TASK, expires=EXPIRES_S, retry=False, ignore_result=True)]
         )
     due = due_installations(app_id=app_credentials().app_id).order_by(F("listed_at").asc(nulls_first=True))
@@ -295,7 +295,7 @@ def ring_for_due() -> int:
 
 def ring_for(installation_ids: Iterable[int]) -> int:
     """Tell the workers to list these; how many messages the broker took."""
-    return ring.send(
+    return wakeups.send(
         partial(
             current_app.send_task,
             LIST_TASK,

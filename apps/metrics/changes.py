@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from apps import prepared
 from apps.activity.models import Change
+from apps.common import db
 from apps.metrics.storing import Scope, as_json
 
 Kind = Change.Kind
@@ -116,24 +116,24 @@ class ChangeAtHand:
 
 def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
     """Take the oldest changes that nobody else holds out of the table, in the caller's transaction."""
-    rows = prepared.run(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
+    rows = db.run(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
     return [ChangeAtHand(*row) for row in rows]
 
 
 def oldest(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
     """The oldest changes, left where they are."""
-    rows = prepared.run(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
+    rows = db.run(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
     return [ChangeAtHand(*row) for row in rows]
 
 
 def set_aside(change_id: int) -> None:
     """Leave this one change alone for a while."""
-    prepared.run(SET_ASIDE, [SET_ASIDE_MINUTES, change_id])
+    db.run(SET_ASIDE, [SET_ASIDE_MINUTES, change_id])
 
 
 def claim_one(change_id: int) -> list[ChangeAtHand]:
     """Take this one change out of the table, if it is still there."""
-    return [ChangeAtHand(*row) for row in prepared.run(CLAIM_ONE, [change_id])]
+    return [ChangeAtHand(*row) for row in db.run(CLAIM_ONE, [change_id])]
 
 
 def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
@@ -176,7 +176,7 @@ def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
 
 def hand_on(pull_requests: Collection[Scope]) -> None:
     """Have the pull requests derived in batches to come."""
-    prepared.run(HAND_ON, [ALONE, as_json(("repository_id", "number"), sorted(pull_requests))])
+    db.run(HAND_ON, [ALONE, as_json(("repository_id", "number"), sorted(pull_requests))])
 
 
 def spread_contributors(found: Stale) -> None:
@@ -187,7 +187,7 @@ def spread_contributors(found: Stale) -> None:
         "commits": [f"{repository_id}:{sha}" for repository_id, sha in found.commits],
         "installations": sorted(found.installations),
     }
-    prepared.run(SPREAD_CONTRIBUTORS, known)
+    db.run(SPREAD_CONTRIBUTORS, known)
 
 
 def split(key: str) -> tuple[int, str]:
@@ -201,10 +201,10 @@ def _pull_requests_of(commits: Collection[Scope]) -> list[Scope]:
     if not commits:
         return []
     repositories, shas = zip(*commits, strict=True)
-    return prepared.run(PULL_REQUESTS_OF_COMMITS, {"repositories": list(set(repositories)), "shas": list(set(shas))})
+    return db.run(PULL_REQUESTS_OF_COMMITS, {"repositories": list(set(repositories)), "shas": list(set(shas))})
 
 
 def _found(statement: str, names: tuple[str, ...], scopes: Collection[Scope]) -> list[Scope]:
     if not scopes:
         return []
-    return prepared.run(statement, [as_json(names, scopes)])
+    return db.run(statement, [as_json(names, scopes)])

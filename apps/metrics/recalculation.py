@@ -15,12 +15,12 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from apps import prepared
 from apps.activity.models import Change
-from apps.crash_points import crash_point
-from apps.metrics.blame import will_pass
+from apps.common import db
+from apps.common.failpoints import crash_point
 from apps.metrics.changes import Stale, claim, claim_one, hand_on, oldest, set_aside, spread_contributors, stale
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
+from apps.metrics.errors import will_pass
 from apps.metrics.models import TeamFreshness
 from apps.teams.accounts import ensure_account_team
 from apps.teams.models import Team
@@ -122,7 +122,7 @@ def lock(names: Iterable[str]) -> None:
     """
     keys = sorted({int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True) for name in names})
     if keys:
-        prepared.run(LOCK, [keys])
+        db.run(LOCK, [keys])
 
 
 def note_team_changes(team_ids: Collection[int]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import models
 
-from apps import prepared
 from apps.activity import recordset
 from apps.activity.recordset import listed, matches, quoted, typed_columns
+from apps.common import db
 
 Scope = tuple[Any, ...]
 Row = tuple[Any, ...]
@@ -42,11 +42,11 @@ class DerivedTable:
 
     def replace(self, scopes: Sequence[Scope], rows: Sequence[Row]) -> None:
         """Let the table hold exactly `rows` within `scopes`, whose locks the caller holds; equal rows stay."""
-        prepared.run(self.replacing, [as_json(self.scope, scopes), as_json(self.columns, rows)])
+        db.run(self.replacing, [as_json(self.scope, scopes), as_json(self.columns, rows)])
 
     def stored(self, scopes: Sequence[Scope]) -> set[Row]:
         """The rows that the table holds within `scopes`, in the shape of derived ones."""
-        rows = prepared.run(self.reading, [as_json(self.scope, scopes)])
+        rows = db.run(self.reading, [as_json(self.scope, scopes)])
         return {tuple(map(hashable, row)) for row in rows}
 
     def scopes_of(self, repository_id: int) -> set[Scope]:

@@ -13,8 +13,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from apps import watchdog
 from apps.activity.models import Change
+from apps.common import db
 from apps.integrations.models import DeliverySweep, Drift, SyncLog
 from apps.monitoring.models import StatusCheck
 from apps.webhooks import overview, retention
@@ -29,7 +29,7 @@ class Tables(Collector):
     def collect(self) -> Iterator[Metric]:
         """The gauges; only `tformance_database_up` 0 when the database does not answer in time."""
         try:
-            with watchdog.limit(seconds=LONGEST_S):
+            with db.limit(seconds=LONGEST_S):
                 gauges = [*letterbox(), *recalculation(), *drift(), *looking_after()]
         except DatabaseError:
             gauges = []

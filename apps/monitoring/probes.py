@@ -12,9 +12,9 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps import watchdog
-from apps.webhooks.door import recent_posts
-from apps.webhooks.door.secret_slots import active_slots
+from apps.common import db
+from apps.webhooks import conflicts
+from apps.webhooks.signature import active_slots
 
 LONGEST_S = 2.0
 SHOWN_MIGRATIONS = 5
@@ -33,7 +33,7 @@ class Finding:
 def probe_database() -> Finding:
     """PostgreSQL answers, takes writes, and has not just refused what was posted."""
     try:
-        with watchdog.limit(seconds=LONGEST_S), connection.cursor() as cursor:
+        with db.limit(seconds=LONGEST_S), connection.cursor() as cursor:
             cursor.execute("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool")
             (is_read_only,) = cursor.fetchone()
     except DatabaseError as error:
@@ -41,7 +41,7 @@ def probe_database() -> Finding:
     if is_read_only:
         words = "It takes no writes: a standby, or set so. Point DATABASE_URL at the primary."
         return Finding("database", is_good=False, word="read-only", explanation=words)
-    if recent_posts.are_failing():
+    if conflicts.are_failing():
         words = "Posts of the last seconds could not be kept: the log's delivery_not_kept, and `manage.py doctor`."
         return Finding("database", is_good=False, word="failing", explanation=words)
     return Finding("database", is_good=True, word="up")
@@ -50,7 +50,7 @@ def probe_database() -> Finding:
 def probe_migrations() -> Finding:
     """Every migration of this version is applied."""
     try:
-        with watchdog.limit(seconds=LONGEST_S):
+        with db.limit(seconds=LONGEST_S):
             pending = known_migrations() - set(MigrationRecorder(connection).applied_migrations())
     except DatabaseError as error:
         return Finding("migrations", is_good=False, word="unknown", explanation=type(error).__name__)
@@ -64,7 +64,7 @@ def probe_migrations() -> Finding:
 def probe_secret() -> Finding:
     """There is a secret that a delivery could be signed with."""
     try:
-        with watchdog.limit(seconds=LONGEST_S):
+        with db.limit(seconds=LONGEST_S):
             count = len(active_slots())
     except DatabaseError as error:
         return Finding("secret", is_good=False, word="unknown", explanation=type(error).__name__)

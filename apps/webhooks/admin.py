@@ -13,10 +13,10 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.identity import is_id
 from apps.activity.models import Repository
-from apps.encryption import encrypt
+from apps.common.encryption import encrypt
 from apps.webhooks import bodies, overview, replay
-from apps.webhooks.door.signature import is_strong, slot_of
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
+from apps.webhooks.signature import is_strong, slot_of
 
 COLOURS = {
     "processed": "success",

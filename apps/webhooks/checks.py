@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
 
-from apps.webhooks.door.signature import SHORTEST_SECRET, is_strong
+from apps.webhooks.signature import SHORTEST_SECRET, is_strong
 
 
 @register(Tags.security)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from apps.webhooks.bell import ring
+from apps.webhooks import wakeups
 from apps.webhooks.models import Delivery, DeliveryQuerySet
 
 BATCH = 500
@@ -50,7 +50,7 @@ def replay(deliveries: DeliveryQuerySet, *, progress: Callable[[int], None] = la
     total = 0
     for ids in _slices(deliveries.replayable()):
         total += Delivery.objects.filter(id__in=ids).replay()
-        ring.ring_for(ids)
+        wakeups.ring_for(ids)
         progress(total)
     return total
 

@@ -4,10 +4,8 @@ from typing import Any
 
 from celery import shared_task
 
-from apps.webhooks import retention
-from apps.webhooks.bell import dispatch as dispatching
-from apps.webhooks.door import conflicts
-from apps.webhooks.processing import draining
+from apps.webhooks import conflicts, retention, worker
+from apps.webhooks import dispatch as dispatching
 
 
 @shared_task(
@@ -20,13 +18,13 @@ from apps.webhooks.processing import draining
 def process_deliveries(self: Any, ids: list[int]) -> int:
     """Process the named deliveries and whatever else is due."""
     is_redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
-    return draining.drain(ids, task_id=self.request.id, is_redelivered=is_redelivered)
+    return worker.drain(ids, task_id=self.request.id, is_redelivered=is_redelivered)
 
 
 @shared_task(bind=True, name="apps.webhooks.tasks.process_slow_deliveries", ignore_result=True)
 def process_slow_deliveries(self: Any) -> int:
     """Process the slow deliveries that are due: alone, after all others, and one at a time among all workers."""
-    return draining.drain_slow(task_id=self.request.id)
+    return worker.drain_slow(task_id=self.request.id)
 
 
 @shared_task(name="apps.webhooks.tasks.dispatch", ignore_result=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.webhooks.door.views import DeliveryView
+from apps.webhooks.views import DeliveryView
 
 app_name = "webhooks"
 urlpatterns = [

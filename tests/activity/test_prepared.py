@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from apps import prepared
+from apps.common import db
 
 ONES = "SELECT %s::int + 1 FROM activity_repository"
 
@@ -11,7 +11,7 @@ ONES = "SELECT %s::int + 1 FROM activity_repository"
 @pytest.mark.django_db
 def test_the_server_plans_a_statement_once_for_a_connection() -> None:
     for number in range(3):
-        prepared.run(ONES, [number])
+        db.run(ONES, [number])
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE '%%+ 1 FROM%%'"

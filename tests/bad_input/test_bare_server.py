@@ -7,8 +7,8 @@ from socket import socket
 
 import pytest
 
-from apps.webhooks.door.framing import LARGEST_BODY
 from apps.webhooks.models import Delivery
+from apps.webhooks.request_body import LARGEST_BODY
 from tests.bad_input.server import Server, head, read_answer, status_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]

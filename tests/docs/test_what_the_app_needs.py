@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from apps.demo.shapes import accounts
 from apps.github.permissions import (
     OF_ORGANIZATIONS,
     PERMISSIONS,
@@ -12,7 +13,6 @@ from apps.github.permissions import (
     listed,
     needed_events,
 )
-from apps.integrations.story.shapes import accounts
 
 README = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text().split())
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.integrations.story.shapes import Json, moment
-from apps.integrations.story.shapes.accounts import APP_SLUG, EVENTS, PERMISSIONS, Account, user
+from apps.demo.shapes import Json, moment
+from apps.demo.shapes.accounts import APP_SLUG, EVENTS, PERMISSIONS, Account, user
 from tests.fake_github.answering import Answered, Asked, Refusal
 from tests.fake_github.identities import Identities
 from tests.fake_github.world import INSTALLED_AT, World

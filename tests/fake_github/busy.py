@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from apps.integrations.story.issue_life import IssueLife
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes.git import Commit, fake_sha
-from apps.integrations.story.telling import Sent, Story
+from apps.demo.issue_life import IssueLife
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes.git import Commit, fake_sha
 from tests.fake_github.generated import BLOCK, PEOPLE, acme, live, script
 from tests.fake_github.truth import Folding, RepositoryTruth
 from tests.fake_github.using import ACME

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from apps.integrations.story.shapes import Json, moment
-from apps.integrations.story.telling import Sent
+from apps.demo.organisation import Sent
+from apps.demo.shapes import Json, moment
 from tests.fake_github.answering import Answered, Asked, Refusal
 from tests.fake_github.server import FakeGitHub
 

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
-from apps.integrations.story.sending import Sender
-from apps.integrations.story.shapes.repositories import RepositoryIdentity
-from apps.integrations.story.telling import Story
+from apps.demo.deliveries import Sender
+from apps.demo.organisation import Story
+from apps.demo.shapes.repositories import RepositoryIdentity
 from benchmarks.end_to_end import wait_until_fresh
 from benchmarks.stack import Stack, stack
 from tests.fake_github.faults import Fault, Matches, graphql, secondary, slow, too_heavy

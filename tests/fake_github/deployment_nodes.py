@@ -4,7 +4,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
 
-from apps.integrations.story.shapes import Json
+from apps.demo.shapes import Json
 from tests.fake_github.answering import Asked, Refusal
 from tests.fake_github.connections import Node, connection, keyed_connection
 from tests.fake_github.truth import DeploymentTruth, RepositoryTruth

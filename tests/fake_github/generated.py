@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
 
-from apps.integrations.story.issue_life import IssueLife
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes import moment
-from apps.integrations.story.shapes.accounts import Account, person
-from apps.integrations.story.telling import Sent, Story
+from apps.demo.issue_life import IssueLife
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes import moment
+from apps.demo.shapes.accounts import Account, person
 from tests.fake_github.truth import Folding, PullRequestTruth, RepositoryTruth
 
 BEGINNING = datetime(2025, 1, 6, 8, tzinfo=UTC)

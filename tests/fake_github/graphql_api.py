@@ -16,7 +16,7 @@ from graphql import (
     validate,
 )
 
-from apps.integrations.story.shapes import Json
+from apps.demo.shapes import Json
 from tests.fake_github.connections import Node, github_error
 from tests.fake_github.deployment_nodes import deployment_of
 from tests.fake_github.nodes import actor, issue, pull_request

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import jwt
 
-from apps.integrations.story.shapes import Json, moment
+from apps.demo.shapes import Json, moment
 from tests.fake_github.answering import Answered, Asked, Refusal
 from tests.fake_github.keys import app_key
 from tests.fake_github.world import InstallationTruth, World

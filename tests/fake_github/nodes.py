@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from apps.integrations.story.shapes import Json, accounts, moment
+from apps.demo.shapes import Json, accounts, moment
 from tests.fake_github.connections import Node, connection
 from tests.fake_github.truth import Happening, PullRequestTruth
 

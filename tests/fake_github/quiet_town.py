@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.telling import Story
+from apps.demo.organisation import Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes import Json
 from tests.fake_github.generated import BEGINNING, BLOCK, PEOPLE, Size, acme
 from tests.fake_github.truth import FoldedPullRequests, Folding, PullRequestTruth
 from tests.fake_github.world import World

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from apps.integrations.story.shapes import Json, node_id
+from apps.demo.shapes import Json, node_id
 from tests.fake_github.connections import Node, connection, github_error, keyed_connection
 from tests.fake_github.deployment_nodes import deployments
 from tests.fake_github.nodes import actor, bare_commit, commit, issue, pull_request, release

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from apps.integrations.story.shapes import Json
+from apps.demo.shapes import Json
 from tests.fake_github import rest_shapes, rest_texts
 from tests.fake_github.answering import Answered, Asked, Refusal
 from tests.fake_github.deployment_nodes import deployment_by_rest, runs_by_rest

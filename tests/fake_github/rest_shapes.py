@@ -2,7 +2,7 @@
 
 from zlib import crc32
 
-from apps.integrations.story.shapes import Json, moment
+from apps.demo.shapes import Json, moment
 from tests.fake_github.nodes import signer
 from tests.fake_github.truth import Happening, PullRequestTruth, RepositoryTruth
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from apps.integrations.story.shapes import Json
+from apps.demo.shapes import Json
 from tests.fake_github import rest_shapes
 from tests.fake_github.answering import Asked, Refusal
 from tests.fake_github.truth import PullRequestTruth, RepositoryTruth

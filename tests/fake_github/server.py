@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from apps.integrations.story.shapes import Json
+from apps.demo.shapes import Json
 from tests.fake_github import graphql_api
 from tests.fake_github.answering import Answered, Asked, Refusal
 from tests.fake_github.app_api import AppApi

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zlib import crc32
 
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.shapes.git import NO_COMMIT
-from apps.integrations.story.telling import Sent
+from apps.demo.organisation import Sent
+from apps.demo.shapes import Json
+from apps.demo.shapes.git import NO_COMMIT
 
 LATEST_S = 4
 

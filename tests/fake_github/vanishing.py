@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from apps.integrations.story.shapes import Json, node_id
+from apps.demo.shapes import Json, node_id
 from tests.fake_github.generated import Generated
 from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.shapes.accounts import EVENTS, PERMISSIONS, Account, installation
-from apps.integrations.story.telling import Sent
+from apps.demo.organisation import Sent
+from apps.demo.shapes import Json
+from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, Account, installation
 from tests.fake_github.generated import Generated, Size, acme, generate
 from tests.fake_github.truth import Folding, RepositoryTruth
 

@@ -25,16 +25,14 @@ from hypothesis.stateful import (
 from apps.activity import facts
 from apps.activity.facts import Fact
 from apps.activity.models import Contributor
-from apps.webhooks import registry, replay, retention
-from apps.webhooks.bell import ring
-from apps.webhooks.door import inbox
-from apps.webhooks.door.hook import GitHubHook
+from apps.webhooks import claims, intake, registry, replay, retention, wakeups
+from apps.webhooks import worker as deliveries
+from apps.webhooks.claims import MOST_CRASHES, Claimed
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing import batches, claiming
-from apps.webhooks.processing.claiming import MOST_CRASHES, Claimed
-from apps.webhooks.processing.retry import MOST_ATTEMPTS
+from apps.webhooks.origin import GitHubHook
 from apps.webhooks.registry import Event
+from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.ageing import set_received_at
 from tests.rig.engines import WITNESS
 
@@ -135,7 +133,7 @@ class Letterbox(RuleBasedStateMachine):
 
     def _deliver(self, key: int) -> None:
         hook = GitHubHook(hook_id=1, guid=UUID(int=key), event="machine", headers={"content-type": "application/json"})
-        receipt = inbox.receive(hook, json.dumps({"number": key, "kind": KINDS[key]}).encode())
+        receipt = intake.receive(hook, json.dumps({"number": key, "kind": KINDS[key]}).encode())
         self.ids[receipt.id] = key
         known = self.known.get(key)
         if known is None:
@@ -145,7 +143,7 @@ class Letterbox(RuleBasedStateMachine):
 
     def claim(self, worker: str) -> None:
         """A worker takes whatever is due, whatever it held before."""
-        batch = claiming.claim_batch([], task_id=worker)
+        batch = claims.claim_batch([], task_id=worker)
         due = self._due()
         assert {self.ids[claimed.id] for claimed in batch} == due
         for key in due:
@@ -168,7 +166,7 @@ class Letterbox(RuleBasedStateMachine):
             if (known := self.known[key]).state == "running"
             and (known.has_lapsed or (is_redelivered and known.leased_by == worker))
         ]
-        claimed = claiming.claim_suspect(task_id=worker, is_redelivered=is_redelivered)
+        claimed = claims.claim_suspect(task_id=worker, is_redelivered=is_redelivered)
         assert (claimed is None) == (not suspects)
         if claimed is None:
             return
@@ -186,7 +184,7 @@ class Letterbox(RuleBasedStateMachine):
     def finish(self, worker: str) -> None:
         """A worker gives its verdicts, however late; only those of claims that are still its own count."""
         held = self.held.pop(worker, [])
-        batches.process(held)
+        deliveries.process(held)
         for claimed in held:
             known = self.known[self.ids[claimed.id]]
             if (known.state, known.claim) == ("running", claimed.claim_number):
@@ -266,8 +264,8 @@ class Letterbox(RuleBasedStateMachine):
 @pytest.mark.proof
 @pytest.mark.django_db
 def test_no_interleaving_loses_or_doubles_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring, "tell", lambda post: None)  # the machine's workers need no bell
-    monkeypatch.setattr(ring, "ring_for", lambda ids: 0)
+    monkeypatch.setattr(wakeups, "tell", lambda post: None)  # the machine's workers need no bell
+    monkeypatch.setattr(wakeups, "ring_for", lambda ids: 0)
     with connection.cursor() as cursor, registry.scoped_registration():
         cursor.execute(WITNESS)
         registry.translates("machine")(translate)

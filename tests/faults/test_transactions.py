@@ -11,12 +11,11 @@ from apps.activity.facts import Evidence, Source
 from apps.activity.models import Change, Contributor
 from apps.activity.record import record
 from apps.metrics.recalculation import drain
-from apps.webhooks import registry
-from apps.webhooks.door import inbox
-from apps.webhooks.door.hook import GitHubHook
+from apps.webhooks import intake, registry
+from apps.webhooks.claims import claim_batch, claim_suspect
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing.batches import process
-from apps.webhooks.processing.claiming import claim_batch, claim_suspect
+from apps.webhooks.origin import GitHubHook
+from apps.webhooks.worker import process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,7 +64,7 @@ def test_a_worker_that_lost_its_claim_leaves_no_fact() -> None:
     with registry.scoped_registration():
         registry.translates("told")(lambda event: (profile(),))
         hook = GitHubHook(hook_id=1, guid=uuid4(), event="told", headers={"content-type": "application/json"})
-        inbox.receive(hook, b"{}")
+        intake.receive(hook, b"{}")
         late = claim_batch([], task_id="late")
         Delivery.objects.update(lease_until="2020-01-01T00:00:00Z")
         taken_over = claim_suspect(task_id="other", is_redelivered=False)

@@ -7,9 +7,9 @@ from uuid import uuid4
 from django.conf import settings
 from django.test import Client
 
-from apps.integrations.story.posting import HOOK_ID, body_of, signed_headers
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.telling import Sent
+from apps.demo.deliveries import HOOK_ID, body_of, signed_headers
+from apps.demo.organisation import Sent
+from apps.demo.shapes import Json
 
 PATH = "/webhooks/github/"
 

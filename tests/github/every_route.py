@@ -2,15 +2,9 @@
 
 from collections.abc import Callable
 
-from apps.integrations.story.shapes import API, Json, moment, node_id
-from apps.integrations.story.shapes.accounts import (
-    installation,
-    organization,
-    short_installation,
-    team,
-    user,
-)
-from apps.integrations.story.shapes.deployments import (
+from apps.demo.shapes import API, Json, moment, node_id
+from apps.demo.shapes.accounts import installation, organization, short_installation, team, user
+from apps.demo.shapes.deployments import (
     DeploymentMade,
     RunNow,
     deployment,
@@ -20,9 +14,9 @@ from apps.integrations.story.shapes.deployments import (
     workflow,
     workflow_run,
 )
-from apps.integrations.story.shapes.git import Commit, fake_sha, push
-from apps.integrations.story.shapes.issues import IssueNow, issue, issue_comment, label
-from apps.integrations.story.shapes.pull_requests import (
+from apps.demo.shapes.git import Commit, fake_sha, push
+from apps.demo.shapes.issues import IssueNow, issue, issue_comment, label
+from apps.demo.shapes.pull_requests import (
     PullRequestNow,
     pull_request,
     review,
@@ -30,12 +24,7 @@ from apps.integrations.story.shapes.pull_requests import (
     short_pull_request,
     thread,
 )
-from apps.integrations.story.shapes.repositories import (
-    RepositoryIdentity,
-    release,
-    repository,
-    shortened_repository,
-)
+from apps.demo.shapes.repositories import RepositoryIdentity, release, repository, shortened_repository
 from tests.github.fixture_a import ACME, ANA, BEN
 from tests.github.times import at
 

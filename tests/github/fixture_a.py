@@ -1,10 +1,10 @@
 """Fixture A of METRICS.md: one week of acme/api, with its branch pushes, as deliveries."""
 
-from apps.integrations.story.issue_life import IssueLife
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes.accounts import Account, person
-from apps.integrations.story.telling import Sent, Story
+from apps.demo.issue_life import IssueLife
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes.accounts import Account, person
 from tests.github.times import at
 
 REPOSITORY_ID = 7_001

@@ -1,8 +1,8 @@
 """Fixture E of METRICS.md: a pull request that goes back to draft."""
 
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.telling import Sent, Story
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
 from tests.github.fixture_a import ACME, ANA, BEN
 from tests.github.times import at
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from apps.activity.facts import Source, evidence
 from apps.activity.models import Provenance
 from apps.activity.record import record
-from apps.integrations.story.issue_life import IssueLife
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.telling import Story
+from apps.demo.issue_life import IssueLife
+from apps.demo.organisation import Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
 from apps.webhooks.registry import routes
 from tests.activity.tables import clear, contents
 from tests.github.every_route import payload_of

@@ -9,11 +9,11 @@ import pytest
 from apps.activity.facts import Evidence, Fact, PullRequestCommitList, PullRequestLabels, Source, evidence
 from apps.activity.models import Contributor, PullRequest, PullRequestCommit, PullRequestEvent, Review
 from apps.activity.record import record
+from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
 from apps.github.graphql import document
 from apps.github.objects.graphql import extended, pull_request_node_facts, unfinished
 from apps.github.responses import Kind
-from apps.integrations.story.telling import Sent
 from apps.metrics.rebuilding import rebuild
 from apps.webhooks.errors import UnusablePayload
 from tests.activity.tables import clear

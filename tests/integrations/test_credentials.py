@@ -9,11 +9,11 @@ from cryptography.fernet import Fernet
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
-from apps.encryption import Undecryptable, encrypted_fields, is_current
+from apps.common.encryption import Undecryptable, encrypted_fields, is_current
 from apps.github.credentials import AppCredentials, NoCredentials, app_credentials, has_credentials, store_private_key
 from apps.integrations.models import AppPrivateKey
-from apps.webhooks.door.secret_slots import store_secret
 from apps.webhooks.models import WebhookSecret
+from apps.webhooks.signature import store_secret
 from tests.fake_github.keys import app_pem, elliptic_pem
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +97,7 @@ def test_what_no_key_opens_is_left_alone_and_fails_the_rotation(settings: Any) -
 
 
 def test_a_rotation_finds_more_than_one_batch(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.encryption.AT_A_TIME", 2)
+    monkeypatch.setattr("apps.common.encryption.AT_A_TIME", 2)
     for number in range(5):
         store_secret(f"a-strong-secret-of-{number}", label=str(number))
     settings.FERNET_KEYS = [new_key(), *settings.FERNET_KEYS]

@@ -8,10 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.activity.models import Installation
-from apps.integrations.management.commands.demo import story_start
-from apps.integrations.story.demo import SPAN, tell_demo
-from apps.integrations.story.demo_cast import COMPANIES
-from apps.integrations.story.sending import Sender
+from apps.demo.deliveries import Sender
+from apps.demo.management.commands.demo import story_start
+from apps.demo.sample_data import COMPANIES, SPAN, tell_demo
 from apps.webhooks.models import Delivery
 from tests.github.door import Door
 from tests.github.every_route import payload_of

@@ -14,10 +14,10 @@ from githubkit_schemas.latest import models
 from pydantic import TypeAdapter
 
 from apps.activity.models import Contributor, Installation
+from apps.demo.shapes import Json
+from apps.demo.shapes.accounts import Account, organization, person, user
 from apps.github.auth import GitHubAccess
 from apps.integrations import github_sign_in
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.shapes.accounts import Account, organization, person, user
 from apps.users.models import CustomUser
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault

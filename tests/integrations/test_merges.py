@@ -9,12 +9,12 @@ import pytest
 from apps.activity.facts import CommitParents, CommitParentsPresumed, Source, evidence
 from apps.activity.models import Commit
 from apps.activity.record import record
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes.git import NO_COMMIT
+from apps.demo.shapes.git import Commit as Made
 from apps.github.auth import GitHubAccess
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes.git import NO_COMMIT
-from apps.integrations.story.shapes.git import Commit as Made
-from apps.integrations.story.telling import Sent, Story
 from apps.integrations.streams.commits import Commits
 from apps.metrics.models import DerivedCommit
 from apps.metrics.recalculation import drain

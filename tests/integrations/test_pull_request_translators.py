@@ -8,10 +8,10 @@ from apps.activity import facts
 from apps.activity.facts import Source, evidence
 from apps.activity.models import PullRequest
 from apps.activity.record import record
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes.pull_requests import pull_request, short_pull_request
-from apps.integrations.story.telling import Story
+from apps.demo.organisation import Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes.pull_requests import pull_request, short_pull_request
 from tests.github.every_route import PULL_REQUEST, payload_of
 from tests.github.fixture_a import ACME, ANA, BEN, CODERABBIT
 from tests.github.times import at

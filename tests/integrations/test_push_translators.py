@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from apps.activity import facts
+from apps.demo.shapes.git import NO_COMMIT
 from apps.github.payload import EPOCH
-from apps.integrations.story.shapes.git import NO_COMMIT
 from apps.webhooks.errors import UnusablePayload
 from tests.github.every_route import COMMIT, INSTALLATION_ID, NOW, payload_of
 from tests.integrations.translating import ARRIVAL, of, only, translate

@@ -9,11 +9,11 @@ import pytest
 
 from apps.activity.models import PullRequestCommit, Review
 from apps.activity.record import record
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes.accounts import WEB_FLOW, Account
 from apps.github.auth import GitHubAccess
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes.accounts import WEB_FLOW, Account
-from apps.integrations.story.telling import Sent, Story
 from apps.metrics.derivation.review_rounds import Pushes, Seen, review_rounds
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.models import DerivedPullRequest

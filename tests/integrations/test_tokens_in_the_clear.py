@@ -10,11 +10,11 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from apps.common.redaction import HIDDEN
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import shared_memory
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
-from apps.redaction import HIDDEN
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.registry import Event, scoped_registration, translates

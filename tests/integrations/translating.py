@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.activity.facts import Evidence, Fact, Source, evidence
-from apps.integrations.story.telling import Sent
+from apps.demo.organisation import Sent
 from apps.webhooks.registry import Event, Unrouted, route
 from tests.github.times import at
 

@@ -8,13 +8,13 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 
-from apps.integrations.story.telling import Sent
+from apps.demo.organisation import Sent
 from apps.metrics.figures import FigureQuery, read_figure
 from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import drain as recalculate
 from apps.teams.models import Team, TeamMember
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing.draining import drain as process
+from apps.webhooks.worker import drain as process
 from tests.activity.tables import contents
 from tests.emptying import empty
 from tests.github import fixture_a

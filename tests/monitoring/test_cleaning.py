@@ -12,8 +12,8 @@ from apps.github.rate_limit import PREFIX, shared_memory
 from apps.monitoring import presence
 from apps.monitoring.tasks import clean_up
 from apps.users.models import ApiToken, CustomUser
-from apps.webhooks.door.secret_slots import store_secret
 from apps.webhooks.models import WebhookSecret
+from apps.webhooks.signature import store_secret
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import good, query, read
 

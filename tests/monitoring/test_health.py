@@ -11,18 +11,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 
 from apps.users.models import CustomUser
-from apps.webhooks.door import recent_posts, secret_slots
+from apps.webhooks import conflicts, signature
 
 READY = {"status": "ready", "database": "up", "migrations": "applied", "secret": "present", "broker": "up"}
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
-    secret_slots.forget_slots()
-    recent_posts.forget()
+    signature.forget_slots()
+    conflicts.forget()
     yield
-    recent_posts.forget()
-    secret_slots.forget_slots()
+    conflicts.forget()
+    signature.forget_slots()
 
 
 @pytest.fixture
@@ -97,9 +97,9 @@ def test_on_a_server_that_takes_no_writes_it_is_not_ready() -> None:
 @pytest.mark.parametrize(("kept", "failed", "status"), [(0, 3, 503), (9, 3, 503), (10, 3, 200), (0, 2, 200)])
 def test_while_posts_fail_it_is_not_ready(kept: int, failed: int, status: int) -> None:
     for is_kept in [*[True] * kept, *[False] * failed]:
-        recent_posts.note(is_kept=is_kept)
+        conflicts.note(is_kept=is_kept)
     assert ask()[0] == status
-    recent_posts.forget()
+    conflicts.forget()
     assert ask() == (200, READY)
 
 
@@ -109,6 +109,6 @@ def test_explanations_are_for_operators(client: Client) -> None:
     for user, is_told in ((CustomUser.objects.create_user("viewer"), False), (operator, True)):
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         with override_settings(GITHUB_WEBHOOK_SECRETS=[]):
-            secret_slots.forget_slots()
+            signature.forget_slots()
             _, told = ask(client)
         assert ("GITHUB_WEBHOOK_SECRETS" in str(told)) is is_told

@@ -14,7 +14,7 @@ from apps.monitoring.models import StatusCheck
 from apps.monitoring.tasks import check_status
 from apps.notifications.models import Notification
 from apps.users.models import CustomUser
-from apps.webhooks.door import secret_slots
+from apps.webhooks import signature
 from apps.webhooks.models import Delivery
 from tests.api.conftest import API, make_delivery, make_drift
 from tests.integrations.backfill.installed import backfill
@@ -121,7 +121,7 @@ def test_nothing_is_said_of_accounts_that_wait_went_or_told_nothing(settings: An
 
 
 def test_missing_secrets_and_a_dead_broker_are_found() -> None:
-    secret_slots.forget_slots()
+    signature.forget_slots()
     with override_settings(GITHUB_WEBHOOK_SECRETS=[], REDIS_URL="redis://127.0.0.1:1/0"):
         assert check_status() == ["broker_down", "no_webhook_secret"]
 

@@ -132,7 +132,7 @@ IN_READING_GITHUB: tuple[Mutation, ...] = (
     ),
     mutation(
         "a token is hidden beyond its first dot",
-        "apps/redaction.py",
+        "apps/common/redaction.py",
         r"gh[a-z]_[A-Za-z0-9_.\-]{8,}",
         r"gh[a-z]_[A-Za-z0-9_]{8,}",
         test="tests/runtime/test_logs.py::test_no_part_of_a_token_of_the_new_form_is_left_wherever_it_stands",
@@ -146,7 +146,7 @@ IN_READING_GITHUB: tuple[Mutation, ...] = (
     ),
     mutation(
         "errors of deliveries are kept without tokens",
-        "apps/webhooks/processing/verdicts.py",
+        "apps/webhooks/translate.py",
         'text = redact(f"{type(error).__name__}: {message}")[:LONGEST_ERROR]',
         'text = f"{type(error).__name__}: {message}"[:LONGEST_ERROR]',
         test=IN_THE_CLEAR,
@@ -160,7 +160,7 @@ IN_READING_GITHUB: tuple[Mutation, ...] = (
     ),
     mutation(
         "a tenant of GHE.com is told from another",
-        "apps/webhooks/door/hook.py",
+        "apps/webhooks/origin.py",
         'environ.get("HTTP_X_GITHUB_TENANT", "").lower()) ==',
         "tenant) ==",
         test="tests/webhooks/test_door.py::test_only_deliveries_of_the_configured_github_host_are_taken",

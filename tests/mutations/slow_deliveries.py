@@ -2,8 +2,8 @@
 
 from tests.mutations.edits import Mutation, mutation
 
-CLAIMING = "apps/webhooks/processing/claiming.py"
-BATCHES = "apps/webhooks/processing/batches.py"
+CLAIMING = "apps/webhooks/claims.py"
+BATCHES = "apps/webhooks/worker.py"
 SLOW = "tests/webhooks/test_slow_deliveries.py"
 LOCKS = "tests/webhooks/test_locks.py"
 LARGE = "tests/webhooks/test_large_deliveries.py"
@@ -46,14 +46,14 @@ IN_SLOW_DELIVERIES: tuple[Mutation, ...] = (
     ),
     mutation(
         "the dispatcher has slow deliveries processed",
-        "apps/webhooks/bell/dispatch.py",
+        "apps/webhooks/dispatch.py",
         "        messages += ring.ring_for_slow()\n",
         "        pass\n",
         test=f"{SLOW}::test_the_dispatcher_has_the_next_slow_one_processed_unless_one_is",
     ),
     mutation(
         "a lost lock is no delivery's fault",
-        "apps/webhooks/processing/retry.py",
+        "apps/webhooks/retry.py",
         "    return sqlstate_of(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)\n",
         "    return False\n",
         test=f"{LOCKS}::test_whoever_needs_a_row_that_is_held_waits_and_the_others_take_effect",

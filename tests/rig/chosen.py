@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from apps.crash_points import POINTS
+from apps.common.failpoints import POINTS
 from tests.rig.faults import Fault
 from tests.rig.machine import WEB, WORKERS, Rig
 from tests.rig.proxy import Proxy

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from apps.crash_points import POINTS
+from apps.common.failpoints import POINTS
 from tests.rig.machine import BEATS, ENGINES, PROCESSES, WEB, WORKERS, Rig
 from tests.rig.proxy import Proxy
 

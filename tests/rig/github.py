@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from apps.integrations.story.posting import HOOK_ID, body_of, signed_headers
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.telling import Sent
+from apps.demo.deliveries import HOOK_ID, body_of, signed_headers
+from apps.demo.organisation import Sent
+from apps.demo.shapes import Json
 
 PATH = "/webhooks/github/"
 PATIENCE_S = 10.0  # GitHub's own

@@ -4,11 +4,11 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from apps.integrations.story.issue_life import IssueLife
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes.accounts import Account, person
-from apps.integrations.story.telling import Sent, Story
+from apps.demo.issue_life import IssueLife
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes.accounts import Account, person
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 OWNER = Account(80_001, "rig-org", "Organization")

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict
 
-from apps.redaction import HIDDEN, redact
+from apps.common.redaction import HIDDEN, redact
 from tests.fake_github.identities import stateless_token
 from tformance.log_format import escape_control_characters, hide_secrets, logging_configuration
 

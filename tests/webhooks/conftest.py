@@ -13,13 +13,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.test import Client
 
 from apps.activity.facts import Fact
-from apps.integrations.story import posting
-from apps.webhooks import registry
-from apps.webhooks.bell import ring
-from apps.webhooks.door import refusals, secret_slots
+from apps.demo import deliveries
+from apps.webhooks import refusals, registry, signature, wakeups, worker
 from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing import draining
 from apps.webhooks.registry import Event
 from tests.engines import WEBHOOK_SECRET
 
@@ -28,7 +25,7 @@ HOOK_ID = 292430182
 
 
 def sign(body: bytes, *, secret: str = WEBHOOK_SECRET) -> str:
-    return posting.sign(body, secret=secret)
+    return deliveries.sign(body, secret=secret)
 
 
 PATIENCE_S = 100.0
@@ -86,9 +83,9 @@ class GitHub:
 @pytest.fixture(autouse=True)
 def _remember_nothing_of_the_last_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(refusals, "_log", refusals.RefusalLog())
-    secret_slots.forget_slots()
+    signature.forget_slots()
     yield
-    assert ring._ring.finish(), "the ring must not ring into the next test"
+    assert wakeups._ring.finish(), "the ring must not ring into the next test"
 
 
 @pytest.fixture
@@ -136,12 +133,12 @@ def made_up_event() -> Iterator[MadeUpEvent]:
 
 def drain(*ids: int, task_id: str = "a task", is_redelivered: bool = False) -> int:
     """What a worker does when a message comes."""
-    return draining.drain(ids, task_id=task_id, is_redelivered=is_redelivered)
+    return worker.drain(ids, task_id=task_id, is_redelivered=is_redelivered)
 
 
 def drain_slow() -> int:
     """What a worker does when the message for slow deliveries comes."""
-    return draining.drain_slow(task_id="a slow task")
+    return worker.drain_slow(task_id="a slow task")
 
 
 def only() -> Delivery:

@@ -7,8 +7,8 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 
-from apps.webhooks.door.signature import slot_of
 from apps.webhooks.models import Delivery, DeliveryBody, WebhookSecret
+from apps.webhooks.signature import slot_of
 from tests.metrics.tales import repository, tell
 from tests.webhooks.conftest import GitHub, drain, only
 from tests.webhooks.test_claiming import keep

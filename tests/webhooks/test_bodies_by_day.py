@@ -6,8 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from apps.webhooks.claims import claim_batch
 from apps.webhooks.models import KEPT_DAY, Delivery, DeliveryBody
-from apps.webhooks.processing.claiming import claim_batch
 from tests.webhooks.test_claiming import keep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]

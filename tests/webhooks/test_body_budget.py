@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from apps.webhooks.door import views
-from apps.webhooks.door.body_budget import SMALL, BodyBudget, TooManyBytesError
+from apps.webhooks import views
 from apps.webhooks.models import Delivery, Refusal
+from apps.webhooks.request_body import SMALL, BodyBudget, TooManyBytesError
 from tests.webhooks.conftest import GitHub, eventually, sign
 
 LARGE = b" " * (SMALL + 1)

@@ -12,20 +12,13 @@ import pytest
 from django.db import connection
 
 from apps.webhooks import registry
+from apps.webhooks.claims import FAIR_SHARE, MOST_CLAIMED, MOST_CRASHES, claim_batch, claim_suspect, is_full
 from apps.webhooks.errors import LostClaim
+from apps.webhooks.finish import finish
 from apps.webhooks.models import Delivery, DeliveryBody, days_of_body
-from apps.webhooks.processing.batches import process
-from apps.webhooks.processing.claiming import (
-    FAIR_SHARE,
-    MOST_CLAIMED,
-    MOST_CRASHES,
-    claim_batch,
-    claim_suspect,
-    is_full,
-)
-from apps.webhooks.processing.finishing import finish
-from apps.webhooks.processing.verdicts import judge
 from apps.webhooks.registry import Event
+from apps.webhooks.translate import judge
+from apps.webhooks.worker import process
 from tests.plans import explaining
 from tests.webhooks.conftest import HOOK_ID, MadeUpEvent, drain, lapse_leases, make_due
 

@@ -9,10 +9,10 @@ from django.conf import settings
 from django.db import connection
 
 from apps.activity.models import Change
-from apps.webhooks.bell import ring
-from apps.webhooks.bell.dispatch import dispatch
+from apps.webhooks import wakeups
+from apps.webhooks.claims import claim_batch
+from apps.webhooks.dispatch import dispatch
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing.claiming import claim_batch
 from tests.plans import explaining
 from tests.webhooks.conftest import lapse_leases
 from tests.webhooks.proxies import refused_port
@@ -34,7 +34,7 @@ def queue() -> Iterator[redis.Redis]:
 def named(broker: redis.Redis) -> list[list[int]]:
     """The ids in each message to the workers, as they were sent; a worker of the suite may share the broker."""
     known = set(Delivery.objects.values_list("id", flat=True))
-    sent = [json.loads(one["argsrepr"])[0] for one in headers(broker, "live") if one["task"] == ring.PROCESS_TASK]
+    sent = [json.loads(one["argsrepr"])[0] for one in headers(broker, "live") if one["task"] == wakeups.PROCESS_TASK]
     return [ids for ids in sent if known.intersection(ids)]
 
 
@@ -90,7 +90,7 @@ def test_only_changes_that_waited_are_rung_for(queue: redis.Redis) -> None:
     assert not dispatch().has_changes
     Change.objects.update(recorded_at=LONG_AGO)
     assert dispatch().has_changes
-    assert ring.RECALCULATE_TASK in {one["task"] for one in headers(queue, "figures")}
+    assert wakeups.RECALCULATE_TASK in {one["task"] for one in headers(queue, "figures")}
 
 
 def test_a_dead_broker_leaves_the_deliveries_for_the_next_look(
@@ -101,7 +101,7 @@ def test_a_dead_broker_leaves_the_deliveries_for_the_next_look(
     def publish(ids: object, **_: object) -> None:
         raise ConnectionRefusedError(refused_port())
 
-    monkeypatch.setattr(ring, "publish", publish)
+    monkeypatch.setattr(wakeups, "publish", publish)
     assert dispatch().messages == 0
     monkeypatch.undo()
     Delivery.objects.update(rung_at=LONG_AGO)

@@ -6,9 +6,9 @@ import uuid
 import pytest
 from django.test import Client
 
-from apps.webhooks.door.framing import LARGEST_BODY
-from apps.webhooks.door.signature import slot_of
 from apps.webhooks.models import Delivery, DeliveryBody, Refusal
+from apps.webhooks.request_body import LARGEST_BODY
+from apps.webhooks.signature import slot_of
 from tests.webhooks.conftest import DOOR, HOOK_ID, GitHub, only, sign
 
 pytestmark = pytest.mark.django_db

@@ -9,11 +9,10 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection
 
-from apps.webhooks.door import inbox, keeping
-from apps.webhooks.door.hook import GitHubHook
-from apps.webhooks.door.keeping import Kept, Line, Parcel
-from apps.webhooks.door.routing import Routing
+from apps.webhooks import group_commit, intake
+from apps.webhooks.group_commit import Kept, Line, Parcel
 from apps.webhooks.models import Delivery
+from apps.webhooks.origin import GitHubHook, Routing
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,8 +22,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     """The door's line, in which nobody loses patience."""
     line = Line()
-    monkeypatch.setattr(inbox, "_line", line)
-    monkeypatch.setattr(keeping, "OVERDUE_S", 60)
+    monkeypatch.setattr(intake, "_line", line)
+    monkeypatch.setattr(group_commit, "OVERDUE_S", 60)
     return line
 
 
@@ -76,8 +75,8 @@ def test_content_that_is_not_what_was_posted_is_never_stored(
     github: GitHub, monkeypatch: pytest.MonkeyPatch, swapped: bytes | list[bytes]
 ) -> None:
     """A pooler that mixes prepared statements runs one with the parameters of another."""
-    prepare = keeping._parameters
-    monkeypatch.setattr(keeping, "_parameters", lambda parcels: prepare(parcels) | {"contents": swapped})
+    prepare = group_commit._parameters
+    monkeypatch.setattr(group_commit, "_parameters", lambda parcels: prepare(parcels) | {"contents": swapped})
     assert github.deliver().status_code == 503
     assert not Delivery.objects.exists()
     monkeypatch.undo()
@@ -87,8 +86,8 @@ def test_content_that_is_not_what_was_posted_is_never_stored(
 def test_a_delivery_of_which_another_was_written_is_not_acknowledged(
     github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare = keeping._parameters
-    monkeypatch.setattr(keeping, "_parameters", lambda _: prepare([parcel()]))
+    prepare = group_commit._parameters
+    monkeypatch.setattr(group_commit, "_parameters", lambda _: prepare([parcel()]))
     assert github.deliver().status_code == 503
 
 
@@ -157,7 +156,7 @@ def test_a_row_that_somebody_holds_costs_none_beside_it_its_answer(
 
 
 def test_large_bodies_are_not_gathered(line: Line, threads: ThreadPoolExecutor) -> None:
-    large = b" " * (keeping.MOST_BYTES_TOGETHER // 2 + 1)
+    large = b" " * (group_commit.MOST_BYTES_TOGETHER // 2 + 1)
     with nobody_can_write():
         first = threads.submit(disconnecting(lambda: line.keep(parcel())))
         eventually(lambda: line._writers)
@@ -172,26 +171,26 @@ def test_the_database_may_take_longer_over_a_large_body(
 ) -> None:
     options = connection.settings_dict["OPTIONS"]
     monkeypatch.setitem(options, "options", f"{options.get('options', '')} -c statement_timeout=300")
-    large = b" " * (keeping.MOST_BYTES_TOGETHER + 1)
+    large = b" " * (group_commit.MOST_BYTES_TOGETHER + 1)
     with nobody_can_write():
-        patient = threads.submit(disconnecting(lambda: keeping.write([parcel(content=large)])))
-        hurried = threads.submit(disconnecting(lambda: keeping.write([parcel()])))
+        patient = threads.submit(disconnecting(lambda: group_commit.write([parcel(content=large)])))
+        hurried = threads.submit(disconnecting(lambda: group_commit.write([parcel()])))
         assert isinstance(hurried.exception(), DatabaseError)
         assert not patient.done()
     assert patient.result()
-    assert keeping.longest_wait_s(25 * 2**20) > 10
-    assert keeping.longest_wait_s(keeping.MOST_BYTES_TOGETHER) == keeping.LONGEST_WAIT_S
+    assert group_commit.longest_wait_s(25 * 2**20) > 10
+    assert group_commit.longest_wait_s(group_commit.MOST_BYTES_TOGETHER) == group_commit.LONGEST_WAIT_S
 
 
 def test_the_buffer_of_a_large_body_goes_with_its_connection() -> None:
-    keeping.write([parcel()])
+    group_commit.write([parcel()])
     assert connection.connection is not None
-    keeping.write([parcel(content=b" " * (keeping.MOST_BYTES_TOGETHER + 1))])
+    group_commit.write([parcel(content=b" " * (group_commit.MOST_BYTES_TOGETHER + 1))])
     assert connection.connection is None
 
 
 def test_a_slow_write_holds_up_nobody(line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "OVERDUE_S", 0.01)
+    monkeypatch.setattr(group_commit, "OVERDUE_S", 0.01)
     with nobody_can_write():
         slow = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(5)]
         eventually(lambda: not line._turns)  # nobody waits for anybody else
@@ -201,7 +200,7 @@ def test_a_slow_write_holds_up_nobody(line: Line, threads: ThreadPoolExecutor, m
 def test_every_one_of_a_write_that_fails_is_told(
     line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr(group_commit, "LONGEST_WAIT_S", 0.5)
     with nobody_can_write():
         first = threads.submit(disconnecting(lambda: line.keep(parcel())))
         eventually(lambda: line._writers)

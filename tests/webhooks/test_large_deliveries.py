@@ -9,11 +9,11 @@ import pytest
 
 from apps.activity.facts import Evidence, RepositoryName, Stamp
 from apps.activity.models import Commit, CommitTrailer, Repository, RepositoryAccess
-from apps.integrations.story.shapes import accounts, git, repositories
-from apps.integrations.story.shapes.accounts import Account
-from apps.integrations.story.shapes.repositories import RepositoryIdentity
+from apps.demo.shapes import accounts, git, repositories
+from apps.demo.shapes.accounts import Account
+from apps.demo.shapes.repositories import RepositoryIdentity
+from apps.webhooks import worker
 from apps.webhooks.models import Delivery, DeliveryBody
-from apps.webhooks.processing import batches
 from apps.webhooks.registry import Event
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due, only
 from tests.webhooks.test_claiming import keep
@@ -34,15 +34,15 @@ def named_repositories(event: Event) -> tuple[RepositoryName, ...]:
 def recorded(made_up_event: MadeUpEvent, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many facts each transaction recorded, where ten are many."""
     counts: list[int] = []
-    record = batches.record
+    record = worker.record
 
     def note(evidence: Sequence[Evidence]) -> None:
         counts.append(sum(len(piece.facts) for piece in evidence))
         record(evidence)
 
     made_up_event.make_facts = named_repositories
-    monkeypatch.setattr(batches, "MOST_FACTS", 10)
-    monkeypatch.setattr(batches, "record", note)
+    monkeypatch.setattr(worker, "MOST_FACTS", 10)
+    monkeypatch.setattr(worker, "record", note)
     return counts
 
 
@@ -70,7 +70,7 @@ def test_an_attempt_that_fails_half_way_is_made_good_by_the_next(
 ) -> None:
     deliver(github, first=1, count=25)
     with monkeypatch.context() as broken:
-        broken.setattr(batches, "record", fails_after(2, batches.record))
+        broken.setattr(worker, "record", fails_after(2, worker.record))
         drain()
     assert (only().state, Repository.objects.count()) == ("failed", 20)
     Delivery.objects.update(is_slow=False)
@@ -82,14 +82,14 @@ def test_an_attempt_that_fails_half_way_is_made_good_by_the_next(
 def test_a_worker_that_lost_its_claim_records_no_further_part(
     github: GitHub, recorded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = batches.record
+    record = worker.record
 
     def lose_the_claim(evidence: Sequence[Evidence]) -> None:
         record(evidence)
         if len(recorded) == 2:
             Delivery.objects.update(claim_number=7)
 
-    monkeypatch.setattr(batches, "record", lose_the_claim)
+    monkeypatch.setattr(worker, "record", lose_the_claim)
     deliver(github, first=1, count=25)
     drain()
     assert recorded == [10, 10]

@@ -13,8 +13,8 @@ from django.db import connection
 
 from apps.activity.facts import RepositoryName, Stamp
 from apps.activity.models import Repository
+from apps.webhooks import worker
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing import batches
 from apps.webhooks.registry import Event
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due
 
@@ -78,7 +78,7 @@ def test_one_alone_that_needs_a_row_that_is_held_spends_no_attempt(github: GitHu
 def limit_is_near(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A limit that is reached while the lock is still waited for."""
     if request.param == "the bound of the transaction":
-        monkeypatch.setattr(batches, "LONGEST_WAIT_S", 0.5)
+        monkeypatch.setattr(worker, "LONGEST_WAIT_S", 0.5)
         yield
         return
 

@@ -9,11 +9,11 @@ import pytest
 from django.db import DataError, OperationalError, connection, transaction
 
 from apps.activity.facts import Evidence, Fact
+from apps.webhooks import claims, worker
+from apps.webhooks.claims import claim_batch
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing import batches, leftovers
-from apps.webhooks.processing.claiming import claim_batch
-from apps.webhooks.processing.retry import MOST_ATTEMPTS
 from apps.webhooks.registry import Event
+from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, drain_slow, lapse_leases, make_due, only
 from tests.webhooks.proxies import refused_port
 
@@ -152,7 +152,7 @@ def records(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             if fact.fails_as is not None:
                 raise FAILURES[fact.fails_as]("on purpose")
 
-    monkeypatch.setattr(batches, "record", record)
+    monkeypatch.setattr(worker, "record", record)
     return calls
 
 
@@ -245,7 +245,7 @@ def test_neither_the_row_nor_the_log_tells_what_a_refused_row_contains(
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO webhooks_refusal (status, headers, reason) VALUES (401, '{}', 'so private')")
 
-    monkeypatch.setattr(batches, "record", record)
+    monkeypatch.setattr(worker, "record", record)
     github.deliver()
     drain()
     assert only().state == "failed"
@@ -258,7 +258,7 @@ def test_neither_the_row_nor_the_log_tells_what_a_refused_row_contains(
 def test_claims_that_could_not_be_released_are_released_later(github: GitHub) -> None:
     github.deliver()
     (claimed,) = claim_batch([], task_id="t")
-    leftovers._held[claimed.id] = claimed.claim_number
+    claims._held[claimed.id] = claimed.claim_number
     assert drain() == 0
     assert (only().state, only().claim_number) == ("received", 1)
     make_due()
@@ -269,8 +269,8 @@ def test_a_claim_taken_over_meanwhile_is_not_released(github: GitHub) -> None:
     github.deliver()
     (claimed,) = claim_batch([], task_id="t")
     lapse_leases()
-    leftovers._held[claimed.id] = 0
-    leftovers.release_leftovers()
+    claims._held[claimed.id] = 0
+    claims.release_leftovers()
     assert only().state == "running"
 
 
@@ -302,8 +302,8 @@ def test_facts_and_states_commit_together(
         raise RuntimeError("on purpose")
 
     made_up_event.make_facts = made_up_fact
-    monkeypatch.setattr(batches, "record", record)
-    monkeypatch.setattr(batches, "finish", lose)
+    monkeypatch.setattr(worker, "record", record)
+    monkeypatch.setattr(worker, "finish", lose)
     github.deliver()
     drain()
     assert inside == [True]

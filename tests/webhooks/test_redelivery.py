@@ -11,12 +11,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.test import Client
 
-from apps.webhooks import parsing
-from apps.webhooks.bell import dispatch, ring
+from apps.webhooks import conflicts, dispatch, parsing, wakeups
 from apps.webhooks.counters import ANSWERS
-from apps.webhooks.door import conflicts
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
-from apps.webhooks.processing.retry import MOST_ATTEMPTS
+from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due, only
 
 GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
@@ -178,7 +176,7 @@ def test_the_dispatcher_asks_for_a_comparison_while_there_is_one(
     github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(ring, "_ask_for", lambda task: asked.append(task) or True)
+    monkeypatch.setattr(wakeups, "_ask_for", lambda task: asked.append(task) or True)
     github.deliver(guid=GUID)
     github.deliver({"action": "other"}, guid=GUID)
     dispatch.dispatch()

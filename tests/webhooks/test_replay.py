@@ -15,9 +15,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
 from apps.webhooks import partitions
+from apps.webhooks.claims import claim_batch
 from apps.webhooks.models import Delivery, DeliveryBody
 from apps.webhooks.partitions import create_days
-from apps.webhooks.processing.claiming import claim_batch
 from apps.webhooks.replay import Filter, find, replay
 from apps.webhooks.retention import prune_bodies
 from tests.webhooks.conftest import HOOK_ID, GitHub, MadeUpEvent, drain, eventually, make_due, only

@@ -7,8 +7,8 @@ import pytest
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from psycopg import errors
 
-from apps.watchdog import TimeIsUp
-from apps.webhooks.processing.retry import MOST_ATTEMPTS, GiveUp, TryAgain, blames_the_environment, decide
+from apps.common.db import TimeIsUp
+from apps.webhooks.retry import MOST_ATTEMPTS, GiveUp, TryAgain, blames_the_environment, decide
 
 WAITS_S = {1: 10, 2: 30, 3: 90, 4: 270, 5: 810, 6: 2430}
 

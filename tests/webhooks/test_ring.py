@@ -9,9 +9,9 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
-from apps.webhooks.bell import ring
-from apps.webhooks.bell.ring import Post, Ring
+from apps.webhooks import wakeups
 from apps.webhooks.counters import RINGS
+from apps.webhooks.wakeups import Post, Ring
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually, only
 from tests.webhooks.proxies import refused_port, silent_server
 
@@ -37,7 +37,7 @@ def messages(broker: redis.Redis) -> list[dict[str, Any]]:
 def test_a_delivery_rings_under_its_own_key(
     github: GitHub, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ring, "_ring", Ring())
+    monkeypatch.setattr(wakeups, "_ring", Ring())
     guid = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
     github.deliver(guid=guid)
     eventually(lambda: queue.llen("live") == 1)
@@ -49,7 +49,7 @@ def test_a_delivery_rings_under_its_own_key(
 
 @pytest.mark.django_db
 def test_a_duplicate_rings_for_nobody(github: GitHub, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring, "_ring", Ring())
+    monkeypatch.setattr(wakeups, "_ring", Ring())
     for guid in ["72d3162e-cc78-11e3-81ab-4c9367dc0958"] * 3 + ["82d3162e-cc78-11e3-81ab-4c9367dc0958"]:
         github.deliver(guid=guid)
     eventually(lambda: sum(len(json.loads(m["headers"]["argsrepr"])[0]) for m in messages(queue)) == 2)
@@ -98,7 +98,7 @@ def test_the_ring_recovers_with_the_broker(queue: redis.Redis) -> None:
 def test_a_broken_broker_changes_no_answer(github: GitHub, monkeypatch: pytest.MonkeyPatch, is_silent: bool) -> None:
     with silent_server() as port:
         bell = Ring(broker_url=f"redis://127.0.0.1:{port if is_silent else refused_port()}/0")
-        monkeypatch.setattr(ring, "_ring", bell)
+        monkeypatch.setattr(wakeups, "_ring", bell)
         failed = rings("failed")
         assert {github.deliver().status_code for _ in range(20)} == {202}
         eventually(lambda: rings("failed") > failed)

@@ -8,10 +8,9 @@ from cryptography.fernet import Fernet
 from django.core.checks import run_checks
 from django.utils import timezone
 
-from apps.webhooks.door import secret_slots
-from apps.webhooks.door.secret_slots import store_secret
-from apps.webhooks.door.signature import is_strong, signing_slot, slot_of
+from apps.webhooks import signature
 from apps.webhooks.models import Delivery, WebhookSecret
+from apps.webhooks.signature import is_strong, signing_slot, slot_of, store_secret
 from tests.webhooks.conftest import GitHub, only
 
 pytestmark = pytest.mark.django_db
@@ -57,9 +56,9 @@ def test_the_store_is_read_again_within_5_seconds(monkeypatch: pytest.MonkeyPatc
     assert GitHub(secret=STORED).deliver().status_code == 401
     store_secret(STORED, label="late")
     assert GitHub(secret=STORED).deliver().status_code == 401
-    assert secret_slots.REREAD_AFTER_S <= 5
-    later_s = secret_slots._reading.expires_at_s
-    monkeypatch.setattr(secret_slots.time, "monotonic", lambda: later_s)
+    assert signature.REREAD_AFTER_S <= 5
+    later_s = signature._reading.expires_at_s
+    monkeypatch.setattr(signature.time, "monotonic", lambda: later_s)
     assert GitHub(secret=STORED).deliver().status_code == 202
 
 

@@ -9,11 +9,10 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
-from apps.webhooks.bell import ring
-from apps.webhooks.bell.dispatch import dispatch
+from apps.webhooks import claims, wakeups
+from apps.webhooks.claims import SLOW_MAY_WAIT_S, claim_batch, claim_slow, claim_suspect
+from apps.webhooks.dispatch import dispatch
 from apps.webhooks.models import Delivery, DeliveryBody
-from apps.webhooks.processing import claiming
-from apps.webhooks.processing.claiming import SLOW_MAY_WAIT_S, claim_batch, claim_slow, claim_suspect
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, drain_slow, eventually, lapse_leases, make_due, only
 from tests.webhooks.test_claiming import claimed_ids, keep
 from tests.webhooks.test_dispatch import LONG_AGO, headers
@@ -89,7 +88,7 @@ def test_one_at_a_time_is_processed_among_all_workers() -> None:
 def test_of_two_workers_that_look_at_once_one_claims(other_connection: Callable[..., None]) -> None:
     keep_slow(2)
     other_connection("BEGIN")
-    other_connection(claiming._MAY_LOOK)
+    other_connection(claims._MAY_LOOK)
     assert claim_slow(task_id="t") is None
     other_connection("ROLLBACK")
     assert claim_slow(task_id="t") is not None
@@ -133,7 +132,7 @@ def test_others_that_are_due_go_first_but_for_a_minute_at_most() -> None:
 
 
 def test_slow_ones_take_no_place_from_others() -> None:
-    keep_slow(3 * claiming.MOST_CLAIMED, installation_id=1)
+    keep_slow(3 * claims.MOST_CLAIMED, installation_id=1)
     others = keep(3, installation_id=1)
     assert claimed_ids(claim_batch([], task_id="t")) == others
 
@@ -150,7 +149,7 @@ def queue() -> Iterator[redis.Redis]:
 def test_the_dispatcher_has_the_next_slow_one_processed_unless_one_is(queue: redis.Redis) -> None:
     keep_slow(2, rung_at=LONG_AGO)
     assert dispatch().messages == 1
-    assert [message["task"] for message in headers(queue, "maintenance")] == [ring.SLOW_TASK]
+    assert [message["task"] for message in headers(queue, "maintenance")] == [wakeups.SLOW_TASK]
     assert headers(queue, "live") == []
     assert claim_slow(task_id="t") is not None
     Delivery.objects.update(rung_at=LONG_AGO)
@@ -165,7 +164,7 @@ def test_claims_read_an_index_that_has_nothing_but_what_is_due() -> None:
     parameters = {"ids": [], "most": 100, "share": 40, "bytes": 10**6, "task_id": "t", "lease": 60, "patience": 60}
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE webhooks_delivery")
-        for statement in (claiming._CLAIM_BATCH, claiming._CLAIM_SLOW):
+        for statement in (claims._CLAIM_BATCH, claims._CLAIM_SLOW):
             cursor.execute(f"EXPLAIN {statement}", parameters)
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "delivery_due" in plan
@@ -192,7 +191,7 @@ def test_while_a_slow_one_is_processed_its_neighbours_are_too(
     eventually(running.exists, within_s=120)
     for _ in range(50):
         github.post(b"{}", event="good")
-    ring.ring_for([*slow, *Delivery.objects.filter(event="good").values_list("id", flat=True)])
+    wakeups.ring_for([*slow, *Delivery.objects.filter(event="good").values_list("id", flat=True)])
     eventually(lambda: not Delivery.objects.filter(event="good").unfinished().exists(), within_s=120)
     assert running.get().claim_number == 1
     assert Delivery.objects.get(id__in=slow, state="failed").claim_number == 0

@@ -9,10 +9,9 @@ import psycopg
 import pytest
 from django.db import connection
 
-from apps import watchdog
-from apps.webhooks.door import keeping, secret_slots
+from apps.common import db
+from apps.webhooks import claims, group_commit, signature, worker
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing import batches, claiming
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
 from tests.webhooks.proxies import FreezingProxy, refused_port
 
@@ -47,7 +46,7 @@ def patient_client(github: GitHub) -> GitHub:
 def test_a_connection_frozen_in_mid_flight_is_answered_503(
     proxy: FreezingProxy, patient_client: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr(group_commit, "LONGEST_WAIT_S", 0.5)
     proxy.freeze()
     assert patient_client.deliver().status_code == 503
     proxy.thaw()
@@ -57,8 +56,8 @@ def test_a_connection_frozen_in_mid_flight_is_answered_503(
 def test_secrets_are_not_waited_for_on_a_frozen_connection(
     proxy: FreezingProxy, patient_client: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secret_slots, "LONGEST_WAIT_S", 0.5)
-    secret_slots.forget_slots()
+    monkeypatch.setattr(signature, "LONGEST_WAIT_S", 0.5)
+    signature.forget_slots()
     proxy.freeze()
     assert patient_client.deliver().status_code == 503
 
@@ -89,7 +88,7 @@ def test_a_dead_database_is_answered_503(github: GitHub) -> None:
 def test_a_frozen_worker_leaves_its_deliveries_to_the_next_claim(
     proxy: FreezingProxy, github: GitHub, made_up_event: MadeUpEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr(worker, "LONGEST_WAIT_S", 0.5)
     github.deliver()
 
     def freeze_once(event: object) -> tuple[()]:
@@ -107,11 +106,11 @@ def test_a_claim_whose_answer_is_lost_costs_no_lease(
     proxy: FreezingProxy, github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drain()  # the server has planned the claim: the next one is a single message
-    monkeypatch.setattr(claiming, "LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr(claims, "LONGEST_WAIT_S", 0.5)
     github.deliver()
     proxy.swallow_answers()
     threading.Timer(1.0, proxy.thaw).start()  # for the next connection
-    with pytest.raises(watchdog.TimeIsUp):
+    with pytest.raises(db.TimeIsUp):
         drain()
     assert (only().state, only().claim_number, only().leased_by) == ("received", 1, "")
     assert drain() == 1
@@ -119,7 +118,7 @@ def test_a_claim_whose_answer_is_lost_costs_no_lease(
 
 
 def test_the_watchdog_spares_those_in_time() -> None:
-    with watchdog.limit(seconds=30), connection.cursor() as cursor:
+    with db.limit(seconds=30), connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(0.3)")
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
@@ -128,15 +127,15 @@ def test_the_watchdog_spares_those_in_time() -> None:
 def test_an_error_of_ones_own_is_not_the_watchdogs() -> None:
     from django.db import ProgrammingError  # noqa: PLC0415
 
-    with pytest.raises(ProgrammingError), watchdog.limit(seconds=30), connection.cursor() as cursor:
+    with pytest.raises(ProgrammingError), db.limit(seconds=30), connection.cursor() as cursor:
         cursor.execute("SELECT nonsense")
 
 
 def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
-    with watchdog.limit(seconds=30):
+    with db.limit(seconds=30):
         pass
-    before = watchdog._watchdog
+    before = db._watchdog
     child = os.fork()
     if child == 0:
-        os._exit(0 if watchdog._watchdog is not before and watchdog._watchdog._thread is None else 1)
+        os._exit(0 if db._watchdog is not before and db._watchdog._thread is None else 1)
     assert os.waitpid(child, 0)[1] == 0

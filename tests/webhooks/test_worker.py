@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import connection
 
 from apps.monitoring.presence import present
-from apps.webhooks.bell.ring import ring_for
 from apps.webhooks.models import Delivery
+from apps.webhooks.wakeups import ring_for
 from tests.webhooks.conftest import GitHub, eventually
 from tests.webhooks.test_claiming import keep
 

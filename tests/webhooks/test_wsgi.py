@@ -11,9 +11,9 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 
-from apps.integrations.story.posting import HOOK_ID, body_of, signed_headers
-from apps.webhooks.door import inbox, secret_slots
-from apps.webhooks.door.wsgi import DoorFirst
+from apps.demo.deliveries import HOOK_ID, body_of, signed_headers
+from apps.webhooks import intake, signature
+from apps.webhooks.middleware import DoorFirst
 from apps.webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,7 +66,7 @@ def test_what_goes_wrong_is_an_answer_too(door: DoorFirst, monkeypatch: pytest.M
     def break_down(*_: object, **__: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr(inbox, "receive", break_down)
+    monkeypatch.setattr(intake, "receive", break_down)
     assert knock(door)[0] == "500 Internal Server Error"
 
 
@@ -80,7 +80,7 @@ def test_a_connection_that_ended_between_two_deliveries_costs_none_of_them(door:
     def of_one_thread() -> None:
         try:
             for number in range(4):
-                secret_slots.forget_slots()  # a while has passed: the stored secrets are read again first
+                signature.forget_slots()  # a while has passed: the stored secrets are read again first
                 answers.append(knock(door)[0])
                 if number == 1:
                     end_this_connection()

@@ -84,7 +84,7 @@ def main() -> int:
         if options.command == "only":
             program = chosen_program(options)
             check_settings()
-            import_string("apps.pooler.refuse_unfit_pooler")()  # an app of ours is named in a string
+            import_string("apps.common.pooler.refuse_unfit_pooler")()  # an app of ours is named in a string
             become(program)
         with stoppable():
             if options.end_with_parent:

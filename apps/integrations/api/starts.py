@@ -10,11 +10,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.activity.identity import LARGEST_ID
+from apps.common.api import OnlyKnownFields
 from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer, SkippedSerializer
 from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
 from apps.integrations.backfill.start import NothingToStart, Scope
 from apps.integrations.models import Backfill
-from apps.rest.fields import OnlyKnownFields
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_NAME = 200

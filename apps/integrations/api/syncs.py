@@ -9,11 +9,11 @@ from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.common.api import NewestFirst
+from apps.common.parameters import OnlyKnownParameters
 from apps.integrations.api.filters import RepositorySyncFilter, SyncFilter
 from apps.integrations.api.sync_serializers import RepositorySyncSerializer, SyncSerializer, sync_documents
 from apps.integrations.models import RepositorySync, SyncLog
-from apps.rest.pages import NewestFirst
-from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.visibility import repositories_visible_to
 
 

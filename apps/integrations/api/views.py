@@ -10,6 +10,8 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.common.api import NewestFirst
+from apps.common.parameters import OnlyKnownParameters
 from apps.integrations.api.choosing import chosen_by
 from apps.integrations.api.filters import BackfillFilter
 from apps.integrations.api.permissions import ChangedByAdmins
@@ -27,8 +29,6 @@ from apps.integrations.backfill.requests import (
 from apps.integrations.backfill.start import NothingToStart, Scope
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
-from apps.rest.pages import NewestFirst
-from apps.rest.parameters import OnlyKnownParameters
 
 
 class NothingStarted(exceptions.APIException):

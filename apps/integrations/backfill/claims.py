@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps import watchdog
 from apps.activity.models import RepositoryAccess
+from apps.common import db
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.outcomes import SUSPENDED_S, Progress
 from apps.integrations.models import Backfill
@@ -77,7 +77,7 @@ def claim(backfill_id: int, *, task_id: str, is_redelivered: bool) -> Claimed | 
     on the row; where none does the walk fails, where one is suspended it waits.
     """
     asked = {"id": backfill_id, "task_id": task_id, "is_redelivered": is_redelivered, "lease": LEASE}
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_WAIT_S):
         for row in Backfill.objects.raw(_CLAIM, asked):
             return _with_installation(row)
     return None

@@ -10,12 +10,12 @@ from django.db.models import F, JSONField, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
-from apps import watchdog
 from apps.activity.coverage import cover
 from apps.activity.facts import Source, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
-from apps.crash_points import crash_point
+from apps.common import db
+from apps.common.failpoints import crash_point
 from apps.github.payload import EPOCH
 from apps.integrations.backfill.claims import Claimed, LostClaim
 from apps.integrations.backfill.outcomes import (
@@ -44,7 +44,7 @@ def keep(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) ->
     A walk that is part of a reconciliation first has it counted how far our tables are off.
     LostClaim if the walk is somebody else's by now: then nothing is kept. TimeIsUp after 12 s.
     """
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         source = Source(kind="api", key=f"backfill {claimed.id}")
         if claimed.sync_id is not None:
             count_drift(page.facts, repository_sync_id=claimed.sync_id, source=source)
@@ -122,7 +122,7 @@ WHERE id IN (
 def follow(outcome: Settled, claimed: Claimed, *, reader: Reader, words: str) -> Claimed | None:
     """Do what the outcome says; the claim to go on with at once, None where it is given up. LostClaim if it is lost."""
     cost = learned(claimed.progress, reader=reader)
-    with watchdog.limit(seconds=LONGEST_UPDATE_S):
+    with db.limit(seconds=LONGEST_UPDATE_S):
         match outcome:
             case GoOn(progress):
                 changed = claimed.row.update(**learned(progress, reader=reader))

@@ -12,8 +12,8 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
-from apps.database_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
-from apps.encryption import Undecryptable
+from apps.common.database_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
+from apps.common.encryption import Undecryptable
 from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.access import readable_installations

@@ -12,12 +12,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection, transaction
 from django.utils import timezone
 
-from apps import watchdog
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
-from apps.crash_points import crash_point
-from apps.database_errors import blames_the_server
-from apps.encryption import Undecryptable
+from apps.common import db
+from apps.common.database_errors import blames_the_server
+from apps.common.encryption import Undecryptable
+from apps.common.failpoints import crash_point
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentials
 from apps.github.objects.repositories import repository_facts
@@ -47,8 +47,8 @@ from apps.integrations.models import Backfill
 from apps.integrations.reader import Errand, Page, Reader, Unanswered, Walk
 from apps.integrations.streams import WALKS
 from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
-from apps.webhooks.processing.retry import blames_the_payload
-from apps.webhooks.processing.verdicts import describe
+from apps.webhooks.retry import blames_the_payload
+from apps.webhooks.translate import describe
 
 LONGEST_WAIT_S = 6.0
 
@@ -63,7 +63,7 @@ def find_again(claimed: Claimed, *, reader: Reader) -> Claimed:
     full_name, facts = repository.text("full_name"), tuple(repository_facts(repository))
     if full_name == claimed.full_name:
         return claimed
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         record([evidence(Source(kind="api", key=f"backfill {claimed.id}"), facts)])
     return replace(claimed, full_name=full_name)
 
@@ -76,7 +76,7 @@ MOST_PAGES, MOST_ITEMS, SPARE_ITEMS = 100_000, 5_000_000, 5_000
 """Where a list must have ended: far beyond the largest repository, and beyond twice what GitHub counts in it."""
 AWAY = timedelta(seconds=5)
 DIED = "Every worker that read on from here died, or was never heard of again."
-OUT_OF_TIME = (SoftTimeLimitExceeded, watchdog.TimeIsUp)
+OUT_OF_TIME = (SoftTimeLimitExceeded, db.TimeIsUp)
 FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, Error)
 logger = logging.getLogger(__name__)
 
@@ -117,14 +117,14 @@ def advance(
 def _give_up_unknown(claimed: Claimed) -> None:
     """A later version knew the stream."""
     words = f"This version has no walk through {claimed.stream}."
-    with watchdog.limit(seconds=GIVE_BACK_S):
+    with db.limit(seconds=GIVE_BACK_S):
         claimed.row.end(Backfill.State.FAILED, reason="unknown_stream", error=words)
 
 
 def _give_back(backfill_id: int, *, task_id: str) -> None:
     """Let another worker have it soon, if the database answers again; else when the lease has run out."""
     held = Backfill.objects.filter(pk=backfill_id, state=Backfill.State.RUNNING, leased_by=task_id)
-    with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
+    with suppress(Error), db.limit(seconds=GIVE_BACK_S):
         held.put_off(after=AWAY, reason="database")
 
 

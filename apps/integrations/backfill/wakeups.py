@@ -13,8 +13,8 @@ from functools import partial
 from celery import current_app
 from django.db import connection, transaction
 
-from apps import watchdog
-from apps.webhooks.bell import ring
+from apps.common import db
+from apps.webhooks import wakeups
 
 ADVANCE_TASK = "apps.integrations.tasks.advance_backfill"
 AT_ONCE = 2
@@ -88,7 +88,7 @@ def ring_for(installation_id: int | None) -> int:
     """
     asked = {"installation": installation_id, "again": RING_AGAIN_AFTER_S, "at_once": AT_ONCE}
     statement = _TELL_EVERY if installation_id is None else _TELL_ONE
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic(), connection.cursor() as cursor:
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
         cursor.execute(statement, asked)
         told = [row[0] for row in cursor.fetchall()]
@@ -100,7 +100,7 @@ def ring_for_next(subject: str | None) -> int:
     named = _SUBJECT.fullmatch(subject or "")
     if named is None:
         return 0
-    with watchdog.limit(seconds=LONGEST_WAIT_S), connection.cursor() as cursor:
+    with db.limit(seconds=LONGEST_WAIT_S), connection.cursor() as cursor:
         cursor.execute(_TELL_THE_NEXT, {"backfill": int(named[1])})
         told = [row[0] for row in cursor.fetchall()]
     return _send(told)
@@ -114,7 +114,7 @@ def subject_of(backfill_id: int) -> str:
 def _send(backfill_ids: Sequence[int]) -> int:
     if not backfill_ids:
         return 0
-    return ring.send(
+    return wakeups.send(
         partial(current_app.send_task, ADVANCE_TASK, args=[backfill_id], retry=False, ignore_result=True)
         for backfill_id in backfill_ids
     )

@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from apps.github.payload import Reading
-from apps.webhooks.door.framing import JSON, LARGEST_BODY
-from apps.webhooks.door.hook import GitHubHook, MalformedHeader
 from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.origin import GitHubHook, MalformedHeader
+from apps.webhooks.request_body import JSON, LARGEST_BODY
 
 FIRST_PAGE = "/app/hook/deliveries?per_page=100"
 HOOK_ID = "x-github-hook-id"

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.webhooks import overview
-from apps.webhooks.door.secret_slots import active_slots
+from apps.webhooks.signature import active_slots
 
 LONGEST_LAG_S = 60.0
 LETTERBOX_LAGS, NO_SECRET = "letterbox_lags", "no_webhook_secret"

@@ -12,14 +12,14 @@ from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
-from apps.crash_points import crash_point
+from apps.common.failpoints import crash_point
 from apps.github.responses import Kind
 from apps.integrations.delivery_log.claim import Turn
 from apps.integrations.delivery_log.entries import NoLetter, address_of, letter_of
 from apps.integrations.models import MissedDelivery
 from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
 from apps.integrations.reader import Unanswered, storable
-from apps.webhooks.door import inbox
+from apps.webhooks import intake
 from apps.webhooks.models import Delivery
 
 FETCH_PAUSES = [timedelta(minutes=minutes) for minutes in (1, 4, 15, 60, 180, 360, 720, 1440)]
@@ -109,9 +109,9 @@ def _fetch(row: MissedDelivery, *, turn: Turn) -> None:
     letter = letter_of(detail, guid=row.guid, event=row.event, hook_id=row.hook_id)
     crash_point("sweep.after_fetch")
     turn.hold()
-    receipt = inbox.receive(letter.hook, letter.content, source=Delivery.Source.API, received_at=row.delivered_at)
+    receipt = intake.receive(letter.hook, letter.content, source=Delivery.Source.API, received_at=row.delivered_at)
     crash_point("sweep.after_receipt")
-    road = Road.FETCHED if receipt.outcome is inbox.Outcome.STORED else Road.CAME
+    road = Road.FETCHED if receipt.outcome is intake.Outcome.STORED else Road.CAME
     MissedDelivery.objects.filter(pk=row.pk).keep(delivery=receipt.id, road=road)
     logger.info("missed_delivery_fetched", extra={"delivery": receipt.key, "outcome": receipt.outcome.value})
 

@@ -15,9 +15,9 @@ from django.db.models import Min
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps import watchdog
-from apps.crash_points import crash_point
-from apps.encryption import Undecryptable
+from apps.common import db
+from apps.common.encryption import Undecryptable
+from apps.common.failpoints import crash_point
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentials, app_credentials, has_credentials
 from apps.integrations.backfill.outcomes import REFUSED_S
@@ -28,7 +28,7 @@ from apps.integrations.delivery_log.scan import cover_what_is_here, walk_on
 from apps.integrations.delivery_log.waits import Wait, wait_after, wait_after_failure
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.reader import Unanswered, storable
-from apps.webhooks.bell import ring
+from apps.webhooks import wakeups
 from apps.webhooks.errors import UnusablePayload
 
 TURN_S = 15.0
@@ -37,7 +37,7 @@ UNHEALTHY_S, FULL_DOOR_S = 60.0, 30.0
 GIVE_BACK_S = 3.0
 AWAY_S = 5.0
 MOST_ATTEMPTS = 100  # what is counted; the waits stop growing long before
-FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, watchdog.TimeIsUp)
+FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, db.TimeIsUp)
 logger = logging.getLogger(__name__)
 
 
@@ -58,7 +58,7 @@ def sweep(*, access: GitHubAccess, seconds: float = TURN_S) -> DeliverySweep | N
         logger.warning("sweep_lost", extra={"app": app_id})
     except Error:
         connection.close()
-        with suppress(Error, LostSweep), watchdog.limit(seconds=GIVE_BACK_S):
+        with suppress(Error, LostSweep), db.limit(seconds=GIVE_BACK_S):
             _rest(Turn(row=row, access=access, deadline_s=0.0), Wait(AWAY_S, "database"))
         raise
     return DeliverySweep.objects.get(pk=app_id)
@@ -155,7 +155,7 @@ def ring_for_due(*, at_start: bool = False) -> int:
 
 def ring_for_sweep() -> int:
     """Tell a worker to sweep; how many messages the broker took."""
-    return ring.send([partial(current_app.send_task, TASK, expires=EXPIRES_S, retry=False, ignore_result=True)])
+    return wakeups.send([partial(current_app.send_task, TASK, expires=EXPIRES_S, retry=False, ignore_result=True)])
 
 
 def sweep_or_go_on(*, access: GitHubAccess) -> None:

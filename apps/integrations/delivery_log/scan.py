@@ -16,10 +16,10 @@ from django.utils import timezone
 
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage
-from apps.crash_points import crash_point
+from apps.common.failpoints import crash_point
+from apps.common.github_host import GitHubHost
 from apps.github.answers import Answer
 from apps.github.responses import REFUSALS
-from apps.github_host import GitHubHost
 from apps.integrations.delivery_log.claim import Turn
 from apps.integrations.delivery_log.entries import (
     FIRST_PAGE,

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps import watchdog
+from apps.common import db
 from apps.integrations.models.backfills import LEASE
 
 
@@ -119,7 +119,7 @@ def claim_batch(installation_id: int, *, most: int, first: int = 0) -> list[Clai
 
     Nothing while another worker probes for the installation.
     """
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         [(is_ours,)] = rows(_TAKE_TURN, installation=installation_id, turn=_TURN)
         found = rows(_CLAIM, installation=installation_id, most=most, first=first, lease=LEASE) if is_ours else []
     return sorted(_claimed(found), key=lambda one: one.repository_id)
@@ -127,7 +127,7 @@ def claim_batch(installation_id: int, *, most: int, first: int = 0) -> list[Clai
 
 def claim_walked(repository_sync_id: int) -> Claimed | None:
     """Claim it if all of its walks are over, or if whoever counted it is dead."""
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_WAIT_S):
         return next(iter(_claimed(rows(_CLAIM_WALKED, id=repository_sync_id, lease=LEASE))), None)
 
 

@@ -8,12 +8,12 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from apps import watchdog
 from apps.activity.coverage import Stretch, cover_together
 from apps.activity.facts import Fact, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
-from apps.crash_points import crash_point
+from apps.common import db
+from apps.common.failpoints import crash_point
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import Reading, parse_time
 from apps.github.probes import ISSUE_COMMENTS, PULL_REQUESTS, REVIEW_COMMENTS, Place, Probe
@@ -126,7 +126,7 @@ class Look:
 
 def keep(looks: Iterable[Look], *, probed_at: datetime) -> None:
     """Settle the rows, and keep marks and coverage of what is quiet, of those still held; have the rest walked."""
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         by_id = {look.claimed.id: look for look in looks if look.probe is not None}
         counted = _to_be_counted(look.claimed.sync_id for look in by_id.values())
         settled = [_settled(look, is_counted=look.claimed.sync_id in counted) for look in by_id.values()]

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from apps.activity.facts import ListingNeeded, Source, evidence
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.activity.record import record
-from apps.crash_points import crash_point
+from apps.common.failpoints import crash_point
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import schedule

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 
-from apps import watchdog
 from apps.activity.facts import evidence
 from apps.activity.record import record
+from apps.common import db
 from apps.github.payload import parse_time
 from apps.github.probes import MOST_PULL_REQUESTS, Place, probe_query, read_probe
 from apps.github.responses import REFUSALS, Kind
@@ -26,7 +26,7 @@ from apps.integrations.refresh.queries import MOST, Read, Wanted, read_by_number
 from apps.integrations.streams.pull_request_parts import Place as WalkPlace
 from apps.integrations.streams.pull_requests import go_around, pay
 from apps.webhooks.errors import WRONG_SHAPE
-from apps.webhooks.processing.verdicts import describe
+from apps.webhooks.translate import describe
 
 Item = TypeVar("Item")
 Json = Mapping[str, Any]
@@ -123,7 +123,7 @@ def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> s
 
 def _record(read: Read, *, sync_id: int) -> None:
     source = source_of(sync_id)
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         count_drift(read.found.facts, repository_sync_id=sync_id, source=source)
         record([evidence(source, read.found.facts)])
 

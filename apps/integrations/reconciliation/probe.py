@@ -11,12 +11,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection, transaction
 from django.utils import timezone
 
-from apps import watchdog
 from apps.activity.facts import Fact, ListingNeeded, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
-from apps.crash_points import crash_point
-from apps.encryption import Undecryptable
+from apps.common import db
+from apps.common.encryption import Undecryptable
+from apps.common.failpoints import crash_point
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentials
@@ -60,7 +60,7 @@ def find_again(claimed: Claimed, *, repository: Repository, reader: Reader) -> N
     facts = tuple(repository_facts(found))
     owner = found.child("owner").id()
     is_renamed, is_moved = found.text("full_name") != repository.full_name, owner != repository.owner_id
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         _record(claimed, [*facts, *(_listings_needed() if is_moved else ())])
         if claimed.attempts + 1 >= MOST_ATTEMPTS:
             end([claimed], reason="not_shown", error=CONTRADICTORY)
@@ -72,7 +72,7 @@ def find_again(claimed: Claimed, *, repository: Repository, reader: Reader) -> N
 def _let_go(claimed: Claimed, *, reader: Reader) -> None:
     """Another installation of ours may reach it by now; a listing tells, and takes our access back."""
     reached_by = installation_reaching([claimed.repository_id]).get(claimed.repository_id)
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         if reached_by is not None and reached_by != reader.installation_id:
             hand_over(claimed, installation_id=reached_by)
             return
@@ -212,7 +212,7 @@ class Turn:
         try:
             follows = probe_outcomes.judge(error, batch=batch, now=self.access.client.clock(), chance=chance)
         except Error:
-            with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
+            with suppress(Error), db.limit(seconds=GIVE_BACK_S):
                 put_back(batch, seconds=probe_outcomes.AWAY_S, reason="database")
             raise
         self.most = follows.most

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error
 
-from apps import watchdog
-from apps.database_errors import blames_the_server
+from apps.common import db
+from apps.common.database_errors import blames_the_server
 from apps.github.probes import MOST_AT_ONCE
 from apps.integrations.backfill.outcomes import (
     FOR_ALL,
@@ -25,8 +25,8 @@ from apps.integrations.backfill.outcomes import (
 from apps.integrations.reader import Unanswered, storable
 from apps.integrations.reconciliation.claims import Claimed, end, put_back, run
 from apps.webhooks.errors import UnusablePayload
-from apps.webhooks.processing.retry import blames_the_payload
-from apps.webhooks.processing.verdicts import describe
+from apps.webhooks.retry import blames_the_payload
+from apps.webhooks.translate import describe
 
 AWAY_S = 5.0
 LONGEST_WAIT_S = 6.0
@@ -68,7 +68,7 @@ def judge(error: Exception, *, batch: Sequence[Claimed], now: float, chance: flo
         outcome = decide(error.answer, progress=progress, now=now, chance=chance)
         return _of(outcome, words=error.answer.verdict.message)
     words = describe(error)
-    if isinstance(error, SoftTimeLimitExceeded | watchdog.TimeIsUp):
+    if isinstance(error, SoftTimeLimitExceeded | db.TimeIsUp):
         return _of(try_again(progress, chance=chance, reason="timed_out"), words=words)
     if isinstance(error, UnusablePayload):
         return _of(try_again(progress, chance=chance, reason="unusable"), words=words)
@@ -83,7 +83,7 @@ def judge(error: Exception, *, batch: Sequence[Claimed], now: float, chance: flo
 
 def follow(follows: Follows, *, batch: Sequence[Claimed], installation_id: int) -> None:
     """Let the batch wait, or end it."""
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_WAIT_S):
         if follows.is_failure:
             end(batch, reason=follows.reason, error=storable(follows.words))
         else:

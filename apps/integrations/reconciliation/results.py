@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.crash_points import crash_point
+from apps.common.failpoints import crash_point
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reader import storable
 from apps.integrations.reconciliation import schedule
@@ -19,7 +19,7 @@ from apps.integrations.reconciliation.fan_out import note_spread
 from apps.notifications.tasks import send_notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
-from apps.webhooks.bell import ring
+from apps.webhooks import wakeups
 
 LONGEST = timedelta(hours=24)
 """By then the next night is due. What a run has not compared it gives up; walks that it began go on."""
@@ -157,7 +157,7 @@ def tell_admins(team: Team, *, words: str) -> None:
 
 
 def _send_email(user_id: int, context: dict[str, str]) -> None:
-    ring.send([partial(current_app.send_task, EMAIL_TASK, args=[user_id, TEMPLATE, context], retry=False)])
+    wakeups.send([partial(current_app.send_task, EMAIL_TASK, args=[user_id, TEMPLATE, context], retry=False)])
 
 
 MOST_NAMED = 5

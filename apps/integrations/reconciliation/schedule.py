@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from apps.github.credentials import has_credentials
 from apps.integrations.models import SyncLog, TeamSync
 from apps.teams.models import Team
-from apps.webhooks.bell import ring
+from apps.webhooks import wakeups
 
 NIGHT_BEGINS = timedelta(hours=2)
 """After midnight, UTC."""
@@ -269,27 +269,27 @@ def ring_for_due() -> int:
     if not has_credentials():
         return 0
     messages: list[Message] = [_of_run(sync) for sync in SyncLog.objects.due().order_by("not_before")[:MOST_AT_ONCE]]
-    return ring.send([*messages, *_of_parts(TeamSync.objects.all())])
+    return wakeups.send([*messages, *_of_parts(TeamSync.objects.all())])
 
 
 def ring_for_run(sync: SyncLog) -> int:
     """Tell the workers of a run that was started just now."""
-    return ring.send([_of_run(sync)])
+    return wakeups.send([_of_run(sync)])
 
 
 def ring_for_parts(sync_id: int) -> int:
     """Tell the workers of the parts of a run that are to be spread."""
-    return ring.send(_of_parts(TeamSync.objects.filter(sync=sync_id)))
+    return wakeups.send(_of_parts(TeamSync.objects.filter(sync=sync_id)))
 
 
 def ring_for_repositories() -> int:
     """Tell the workers that there are repositories to be compared."""
-    return ring.send([_message(REPOSITORIES_TASK)])
+    return wakeups.send([_message(REPOSITORIES_TASK)])
 
 
 def ring_for_verdicts(part_ids: list[int]) -> int:
     """Have the workers say how these parts ended: what they say is told to the team by one of two callbacks."""
-    return ring.send(
+    return wakeups.send(
         _message(
             CONCLUDE_TASK,
             part_id,

@@ -11,11 +11,11 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection, transaction
 
-from apps import watchdog
 from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Repository
-from apps.crash_points import crash_point
-from apps.encryption import Undecryptable
+from apps.common import db
+from apps.common.encryption import Undecryptable
+from apps.common.failpoints import crash_point
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentials
 from apps.github.probes import COMMITS
@@ -81,7 +81,7 @@ class Counting:
                 self._wait(probe_outcomes.Follows())
                 wakeups.ring_if_walked(self.claimed.id)
                 return
-            with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+            with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
                 self._settle(short=found.short)
                 crash_point("sync.before_commit")
         except FAILURES as error:
@@ -178,7 +178,7 @@ class Counting:
         try:
             follows = probe_outcomes.judge(error, batch=[self.claimed], now=self.access.client.clock(), chance=chance)
         except Error:
-            with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
+            with suppress(Error), db.limit(seconds=GIVE_BACK_S):
                 self._wait(probe_outcomes.Follows(reason="database", seconds=probe_outcomes.AWAY_S))
             raise
         if follows.is_failure:

@@ -7,13 +7,13 @@ from functools import partial
 from celery import current_app
 from django.db.models.functions import Now
 
-from apps import watchdog
+from apps.common import db
 from apps.github.credentials import has_credentials
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.models import RepositorySync
 from apps.integrations.reconciliation.claims import IS_DUE, IS_WALKED, NOT_REACHED, rows, run
-from apps.webhooks.bell import ring
+from apps.webhooks import wakeups
 
 PROBE_TASK = "apps.integrations.tasks.probe_repositories"
 SYNC_TASK = "apps.integrations.tasks.sync_repository"
@@ -66,7 +66,7 @@ def ring_for_due() -> int:
     """
     if not has_credentials():
         return 0
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_WAIT_S):
         _find_installations()
         installations = [row[0] for row in rows(_DUE_INSTALLATIONS)]
         walked = _walked(None)
@@ -75,7 +75,7 @@ def ring_for_due() -> int:
 
 def ring_for_installations(installation_ids: Iterable[int]) -> int:
     """Tell the workers that repositories of these are to be probed."""
-    return ring.send(
+    return wakeups.send(
         [
             partial(current_app.send_task, PROBE_TASK, args=[one], expires=EXPIRES_S, retry=False, ignore_result=True)
             for one in installation_ids
@@ -85,7 +85,7 @@ def ring_for_installations(installation_ids: Iterable[int]) -> int:
 
 def ring_if_walked(repository_sync_id: int) -> int:
     """Tell the workers of this one, if all of its walks are over."""
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_WAIT_S):
         walked = _walked(repository_sync_id)
     return _send_walked(walked)
 
@@ -101,7 +101,7 @@ def ring_for_next(subject: str | None) -> int:
         reason=BUSY,
         state__in=[RepositorySync.State.WAITING, RepositorySync.State.WALKING],
     )
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_WAIT_S):
         counted = list(waiting.filter(state=RepositorySync.State.WALKING).values_list("repository", "sync__sync_id"))
         is_told = waiting.update(not_before=Now(), reason="")
     if not is_told:
@@ -129,6 +129,6 @@ def _walked(repository_sync_id: int | None) -> list[tuple[int, str]]:
 
 
 def _send_walked(walked: Sequence[tuple[int, str]]) -> int:
-    return ring.send(
+    return wakeups.send(
         [partial(current_app.send_task, SYNC_TASK, args=list(one), retry=False, ignore_result=True) for one in walked]
     )

@@ -18,10 +18,10 @@ from django.db import Error, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from apps import watchdog
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
-from apps.encryption import Undecryptable
+from apps.common import db
+from apps.common.encryption import Undecryptable
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentials
 from apps.github.rate_limit import Priority, Purpose
@@ -34,8 +34,8 @@ from apps.integrations.refresh.queries import MOST, Read, Wanted, find_wanted, r
 from apps.integrations.refresh.wakeups import subject_of
 from apps.integrations.streams.pull_request_parts import Found, Owed, Place, by_rest
 from apps.integrations.streams.pull_requests import pay
-from apps.webhooks.processing.retry import blames_the_payload
-from apps.webhooks.processing.verdicts import describe
+from apps.webhooks.retry import blames_the_payload
+from apps.webhooks.translate import describe
 
 SOURCE = Source(kind="api", key="enrichment")
 LONGEST_WAIT_S = 12.0
@@ -47,7 +47,7 @@ NOT_YET = "GitHub does not show the commits of this head."
 def keep(reads: Collection[Read]) -> None:
     """Record what was found. What is not listed even so, and owes nothing more, is tried later, or given up."""
     settled = {read.wanted: read.why or NOT_YET for read in reads if not read.found.owed}
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         record([evidence(SOURCE, read.found.facts) for read in reads])
         missing = still_unlisted(settled)
         _forget(settled.keys() - missing)
@@ -56,7 +56,7 @@ def keep(reads: Collection[Read]) -> None:
 
 def put_off(wanted: Wanted, *, why: str, at_least: timedelta = timedelta()) -> None:
     """Try this one later. It is not given up: nobody said that it cannot be shown."""
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         _remember({wanted: why}, is_final=False, at_least=at_least)
 
 
@@ -131,7 +131,7 @@ def enrich(installation_id: int, *, access: GitHubAccess, seconds: float = TURN_
         Turn.of(row, access=access, deadline_s=time.monotonic() + seconds).take()
     except Error:
         connection.close()
-        with suppress(Error), watchdog.limit(seconds=GIVE_BACK_S):
+        with suppress(Error), db.limit(seconds=GIVE_BACK_S):
             Enrichment.objects.filter(pk=row.pk).release(claim_number=row.claim_number, after=AWAY)
         raise
 
@@ -251,7 +251,7 @@ class Turn:
         self.error = describe(error)
         if isinstance(error, NoCredentials | Undecryptable):
             return Wait(REFUSED_S, "no_credentials")
-        if isinstance(error, SoftTimeLimitExceeded | watchdog.TimeIsUp):
+        if isinstance(error, SoftTimeLimitExceeded | db.TimeIsUp):
             connection.close()
             self.deadline_s = 0.0
         elif not blames_the_payload(error):

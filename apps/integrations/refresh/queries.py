@@ -18,7 +18,7 @@ from apps.integrations.models import Backfill, Enrichment, EnrichmentAttempt
 from apps.integrations.reader import Errand, Reader, Unanswered
 from apps.integrations.streams.pull_request_parts import Found, errors_below, node_found
 from apps.webhooks.errors import WRONG_SHAPE
-from apps.webhooks.processing.verdicts import describe
+from apps.webhooks.translate import describe
 
 SETTLED = timedelta(seconds=3)
 """A pull request that changed a moment ago changes again: a push and an opening come together. A read two seconds

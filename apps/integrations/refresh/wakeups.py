@@ -7,12 +7,12 @@ from functools import partial
 from celery import current_app
 from django.db.models.functions import Now
 
-from apps import watchdog
+from apps.common import db
 from apps.github.credentials import has_credentials
 from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.models import Enrichment
 from apps.integrations.refresh.queries import due_installations
-from apps.webhooks.bell import ring
+from apps.webhooks import wakeups
 
 TASK = "apps.integrations.tasks.enrich_pull_requests"
 EXPIRES_S = 10
@@ -25,7 +25,7 @@ def ring_for_due() -> int:
     """Tell the workers of every installation that is to be asked; how many messages the broker took."""
     if not has_credentials():
         return 0
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_WAIT_S):
         due = due_installations()
     return _send(due)
 
@@ -36,7 +36,7 @@ def ring_for_next(subject: str | None) -> int:
     if named is None:
         return 0
     installation_id = int(named[1])
-    with watchdog.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_WAIT_S):
         waiting = Enrichment.objects.filter(pk=installation_id, reason=BUSY, lease_until=None)
         is_told = waiting.update(not_before=Now(), reason="")
     return _send([installation_id] if is_told else [])
@@ -51,7 +51,7 @@ def _send(installation_ids: Iterable[int]) -> int:
     ids = list(installation_ids)
     if not ids:
         return 0
-    return ring.send(
+    return wakeups.send(
         partial(current_app.send_task, TASK, args=[one], expires=EXPIRES_S, retry=False, ignore_result=True)
         for one in ids
     )

@@ -11,6 +11,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.common.api import Pages
+from apps.common.parameters import truth_in
 from apps.metrics.api.asking import FIGURE, FORMAT, KEY, PREVIOUS, WINDOW, names
 from apps.metrics.api.csv import CSVRenderer, stream
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
@@ -18,8 +20,6 @@ from apps.metrics.figures import FIGURES, FigureQuery, list_entities
 from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import count_entities
 from apps.metrics.parameters import figures_in, query_of
-from apps.rest.pages import Pages
-from apps.rest.parameters import truth_in
 from apps.teams.api.access import OfTeam
 
 

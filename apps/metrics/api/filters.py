@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from apps.activity.identity import is_id
 from apps.activity.models import PullRequest
-from apps.rest.filters import InstantFilter, TruthFilter
+from apps.common.api import InstantFilter, TruthFilter
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 

@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, serializers
 
+from apps.common.api import InstantFilter
 from apps.metrics.models import HourlyFigures
-from apps.rest.filters import InstantFilter
 from apps.teams.api.access import OfTeam
 
 

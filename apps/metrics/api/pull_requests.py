@@ -7,9 +7,9 @@ from rest_framework import generics
 
 from apps.activity.api.serializers import PullRequestSerializer
 from apps.activity.models import PullRequest
+from apps.common.parameters import OnlyKnownParameters
 from apps.metrics.api.filters import PullRequestFilter
 from apps.metrics.api.serializers import PullRequestDetailSerializer
-from apps.rest.parameters import OnlyKnownParameters
 from apps.teams.visibility import repositories_visible_to
 
 

@@ -9,10 +9,10 @@ from django.db.models import Q
 
 from apps.activity.facts import Stamp
 from apps.activity.models import Coverage, Repository
+from apps.metrics.completeness.providers import doubted, held_back
 from apps.metrics.completeness.streams import EVERY_STREAM, Stream, untold
 from apps.metrics.completeness.stretches import Stretch, united
 from apps.metrics.completeness.tracked import Tracked
-from apps.metrics.told_from_above import doubted, held_back
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ACCESS = (

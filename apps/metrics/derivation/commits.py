@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from apps import prepared
+from apps.common import db
 from apps.metrics.models import RULES_VERSION, DerivedCommit
 from apps.metrics.storing import DerivedTable, Row, Scope, as_json
 
@@ -35,4 +35,4 @@ READ = """
 
 def derive(scopes: Sequence[Scope]) -> list[Row]:
     """The rows of those commits that have landed, their columns in the order of the model."""
-    return [(*row, RULES_VERSION) for row in prepared.run(READ, [as_json(SCOPE, scopes)])]
+    return [(*row, RULES_VERSION) for row in db.run(READ, [as_json(SCOPE, scopes)])]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps import prepared
+from apps.common import db
 from apps.metrics.models import RULES_VERSION, DerivedDeployment
 from apps.metrics.storing import DerivedTable, Row, Scope
 
@@ -64,14 +64,14 @@ class Attempt:
 
 def repositories_of(deployment_ids: Sequence[int]) -> list[int]:
     """The repositories that the deployments belong to."""
-    return [row[0] for row in prepared.run(REPOSITORIES, [list(deployment_ids)])]
+    return [row[0] for row in db.run(REPOSITORIES, [list(deployment_ids)])]
 
 
 def derive(deployment_ids: Sequence[int]) -> tuple[list[Scope], list[Row]]:
     """The groups that hold the deployments or held them before, and the rows of those that there are now."""
-    old = prepared.run(READ_OLD_GROUPS, [list(deployment_ids)])
+    old = db.run(READ_OLD_GROUPS, [list(deployment_ids)])
     members = {each for _, _, group in old for each in group}
-    attempts = [Attempt(*row) for row in prepared.run(READ_FACTS, {"ids": sorted(members.union(deployment_ids))})]
+    attempts = [Attempt(*row) for row in db.run(READ_FACTS, {"ids": sorted(members.union(deployment_ids))})]
     groups: dict[Scope, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         groups[attempt.group].append(attempt)

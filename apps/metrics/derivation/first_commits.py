@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from apps import prepared
+from apps.common import db
 from apps.metrics.storing import Scope, as_json
 
 OLDEST_BELIEVED = timedelta(days=365)
@@ -86,7 +86,7 @@ READING = """
 def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
     """What the commits of each pull request say, in one statement."""
     asked = {"scopes": as_json(("repository_id", "number"), scopes), "days": OLDEST_BELIEVED.days}
-    return {(row[0], row[1]): Commits(*row[2:]) for row in prepared.run(READING, asked)}
+    return {(row[0], row[1]): Commits(*row[2:]) for row in db.run(READING, asked)}
 
 
 @dataclass(frozen=True, slots=True)

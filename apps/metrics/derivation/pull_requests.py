@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from apps import prepared
 from apps.activity.models import Review
+from apps.common import db
 from apps.metrics.bots import joined_bot_flag
 from apps.metrics.derivation import timeline
 from apps.metrics.derivation.first_commits import Commits, FirstCommit, first_commit, read_commits
@@ -265,7 +265,7 @@ def _review_row(scope: Scope, review: SubmittedReview) -> Row:
 
 
 def _read(statement: str, scopes: Sequence[Scope]) -> list[tuple[Any, ...]]:
-    return prepared.run(statement, [as_json(SCOPE, scopes)])
+    return db.run(statement, [as_json(SCOPE, scopes)])
 
 
 def _grouped(rows: Iterable[Row]) -> dict[Scope, list[Row]]:

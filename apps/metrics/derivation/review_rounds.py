@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps import prepared
 from apps.activity.models import PullRequestEvent
+from apps.common import db
 from apps.metrics.derivation.timeline import SAME_EVENT, Happening
 from apps.metrics.storing import Scope, as_json
 
@@ -75,7 +75,7 @@ class Pushes:
 def read_listed(scopes: Sequence[Scope]) -> dict[Scope, list[Move]]:
     """The commits of the heads of these pull requests, in order; none where they are not all known."""
     listed: dict[Scope, list[Move]] = defaultdict(list)
-    for repository_id, number, sha, committed_at, is_by_author in prepared.run(
+    for repository_id, number, sha, committed_at, is_by_author in db.run(
         READ_LISTED, [as_json(("repository_id", "number"), scopes)]
     ):
         listed[repository_id, number].append(Move(committed_at, sha, is_by_author))

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.urls import reverse
 
+from apps.common.github_host import LOOPBACK
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import AppCredentials
 from apps.github.permissions import PERMISSIONS, lack_of, listed, needed_events
 from apps.github.responses import Kind
-from apps.github_host import LOOPBACK
 from apps.monitoring.doctor.asking import LIMITED, Told, ask_as_app, document_of, known_credentials, why_not
 from apps.monitoring.doctor.checks import Check, Stopped, Verdict, unchecked, warning, well, wrong
 from apps.monitoring.doctor.database import judge_clock

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError
 
-from apps.encryption import Undecryptable
+from apps.common.encryption import Undecryptable
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess, TokenCache
 from apps.github.client import GitHubClient, Patience

@@ -10,7 +10,7 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.database_errors import words_of
+from apps.common.database_errors import words_of
 from apps.monitoring.doctor.checks import Check, Stopped, warning, well, wrong
 from apps.monitoring.presence import BEAT, present
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import ERROR, CheckMessage, Error, Tags, run_checks
 from django.core.checks.security.base import check_secret_key
 
-from apps.github_host import LOOPBACK
+from apps.common.github_host import LOOPBACK
 from apps.monitoring.doctor.checks import Check, Verdict, unchecked, warning, well, wrong
 
 NAMES = ("secret key", "encryption keys", "settings", "public address", "engines", "disk")

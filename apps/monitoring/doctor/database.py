@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection, transaction
 
-from apps import pooler, watchdog
-from apps.database_errors import words_of
-from apps.encryption import Undecryptable, decrypt, encrypted_fields
+from apps.common import db, pooler
+from apps.common.database_errors import words_of
+from apps.common.encryption import Undecryptable, decrypt, encrypted_fields
 from apps.monitoring.doctor.checks import Check, Stopped, warning, well, wrong
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.probes import probe_migrations, probe_secret
@@ -63,7 +63,7 @@ def examine_database() -> Iterator[Check]:
     """Everything about the database; nothing more once it does not answer."""
     asked_at_s = time.time()
     try:
-        with watchdog.limit(seconds=LONGEST_S):
+        with db.limit(seconds=LONGEST_S):
             server = ask()
     except DatabaseError as error:
         advice = "`make run` starts the embedded one; else start yours, or correct DATABASE_URL."
@@ -152,7 +152,7 @@ def try_to_write(server: Server) -> Check:
     if server.is_read_only:
         return wrong("writing", "The server is read-only: a replica, or set so.", "Point DATABASE_URL at the primary.")
     try:
-        with watchdog.limit(seconds=LONGEST_S), transaction.atomic():
+        with db.limit(seconds=LONGEST_S), transaction.atomic():
             StatusCheck.objects.create()
             transaction.set_rollback(True)
     except DatabaseError as error:

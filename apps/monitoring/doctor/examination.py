@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from redis import RedisError
 
-from apps.database_errors import words_of
+from apps.common.database_errors import words_of
 from apps.monitoring.doctor.checks import Check, Family, Stopped, Verdict, unchecked, wrong
 
 LONGEST_S = 18.0

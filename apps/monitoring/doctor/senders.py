@@ -8,8 +8,8 @@ from apps.github.responses import Kind
 from apps.integrations.access import readable_installations
 from apps.monitoring.doctor.asking import PURPOSE, why_not
 from apps.monitoring.doctor.checks import Check, unchecked, warning, well
-from apps.webhooks.door.hook import SENDER_ADDRESS
 from apps.webhooks.models import Delivery, DeliveryBody
+from apps.webhooks.origin import SENDER_ADDRESS
 
 NAME = "senders"
 LOOKED_AT = 100

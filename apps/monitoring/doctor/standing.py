@@ -7,7 +7,7 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps import watchdog
+from apps.common import db
 from apps.github.credentials import has_credentials
 from apps.integrations.delivery_log.health import late_sweep, truncated_log
 from apps.integrations.health import count_lapsed_leases, count_overdue_listings, count_overdue_walks
@@ -17,8 +17,8 @@ from apps.monitoring.doctor.checks import Check, unchecked, warning, well, wrong
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.status import letterbox_problems, recalculation_problems
 from apps.webhooks import overview
-from apps.webhooks.door.secret_slots import active_slots
 from apps.webhooks.models import Delivery, Refusal
+from apps.webhooks.signature import active_slots
 
 NAMES = ("deliveries", "signatures", "figures", "history", "waiting work", "the watch", "sweep", "nightly run")
 LONGEST_S = 4.0
@@ -31,7 +31,7 @@ RECENTLY = timedelta(hours=1)
 
 def examine_standing() -> Iterator[Check]:
     """What the tables tell."""
-    with watchdog.limit(seconds=LONGEST_S):
+    with db.limit(seconds=LONGEST_S):
         yield look_at_deliveries()
         yield look_at_signatures()
         yield look_at_figures()

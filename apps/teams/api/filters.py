@@ -4,7 +4,7 @@ import django_filters
 from django.db.models import QuerySet
 
 from apps.activity.models import Contributor, Repository
-from apps.rest.filters import TruthFilter
+from apps.common.api import TruthFilter
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.activity.api.serializers import ContributorSerializer, RepositoryLabelSerializer, RepositorySerializer
 from apps.activity.models import Contributor, Repository
-from apps.rest.fields import OnlyKnownFields
+from apps.common.api import OnlyKnownFields
 from apps.teams.contributors import contributors_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_addable_to

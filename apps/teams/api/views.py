@@ -10,7 +10,7 @@ from rest_framework.serializers import BaseSerializer
 
 from apps.activity.api.serializers import ContributorSerializer
 from apps.activity.models import Contributor, Repository
-from apps.rest.parameters import OnlyKnownParameters
+from apps.common.parameters import OnlyKnownParameters
 from apps.teams.api.access import ChangesOnlyByAdmins, OfTeam, teams_of
 from apps.teams.api.filters import ContributorFilter, TeamRepositoryFilter
 from apps.teams.api.serializers import (

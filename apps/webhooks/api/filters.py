@@ -2,7 +2,7 @@
 
 import django_filters
 
-from apps.rest.filters import InstantFilter
+from apps.common.api import InstantFilter
 from apps.webhooks.models import Delivery
 
 

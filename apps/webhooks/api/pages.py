@@ -9,7 +9,7 @@ from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
-from apps.rest.pages import NewestFirst
+from apps.common.api import NewestFirst
 from apps.webhooks.models import Delivery
 
 FEW = 50_000

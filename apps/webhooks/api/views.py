@@ -10,7 +10,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.rest.parameters import OnlyKnownParameters
+from apps.common.parameters import OnlyKnownParameters
 from apps.users.operators import is_operator
 from apps.users.permissions import OnlyOperators
 from apps.webhooks import replay

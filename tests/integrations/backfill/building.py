@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.activity.models import WorkflowRun
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.shapes import moment
-from apps.integrations.story.telling import Sent, Story
+from apps.demo.organisation import Sent, Story
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes import moment
 from tests.fake_github.generated import BEGINNING, acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from apps.activity.models import Repository
+from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
-from apps.integrations.story.telling import Sent
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import WEB

@@ -8,10 +8,10 @@ from django.utils import timezone
 from apps.activity.facts import Source, evidence
 from apps.activity.models import Installation, RepositoryAccess
 from apps.activity.record import record
+from apps.demo.shapes import Json
+from apps.demo.shapes.accounts import Account, user
 from apps.integrations.installations import due_installations
 from apps.integrations.models import Backfill, Listing
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.shapes.accounts import Account, user
 from tests.fake_github.generated import Size, acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.server import FakeGitHub

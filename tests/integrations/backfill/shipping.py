@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.activity.models import Deployment, DeploymentStatus
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.telling import Sent, Story
+from apps.demo.organisation import Sent, Story
+from apps.demo.repository_life import RepositoryLife
 from apps.metrics.models import DerivedDeployment
 from apps.metrics.rebuilding import rebuild
 from tests.fake_github.generated import BEGINNING, acme

@@ -12,14 +12,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository, RepositoryAccess
-from apps.encryption import Undecryptable
+from apps.common.db import TimeIsUp
+from apps.common.encryption import Undecryptable
 from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.backfill import run
 from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.models import Backfill
 from apps.integrations.reader import Errand, Page, Reader
 from apps.integrations.streams import WALKS
-from apps.watchdog import TimeIsUp
 from apps.webhooks.errors import UnusablePayload
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault, graphql, graphql_errors, larger_than, poison, status, too_heavy

@@ -8,10 +8,10 @@ import pytest
 
 from apps.activity.models import Commit, CommitTrailer, Contributor
 from apps.activity.record import record
+from apps.demo.shapes import Json, moment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.reader import Unanswered
-from apps.integrations.story.shapes import Json, moment
 from apps.metrics.models import DerivedCommit
 from apps.metrics.recalculation import drain
 from tests.activity.tables import clear, contents

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from apps.activity.models import Coverage, PullRequest, Repository
-from apps.crash_points import READING_POINTS
+from apps.common.failpoints import READING_POINTS
 from apps.integrations.models import Backfill
 from tests.activity.tables import contents
 from tests.emptying import empty

@@ -7,11 +7,11 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation
+from apps.demo.shapes.accounts import Account
 from apps.github.auth import GitHubAccess
 from apps.integrations import discovery
 from apps.integrations.discovery import find_installations, look_for_installations
 from apps.integrations.installations import due_installations
-from apps.integrations.story.shapes.accounts import Account
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.identities import APP_ID

@@ -10,9 +10,9 @@ import pytest
 
 from apps.activity.models import Contributor, IssueComment
 from apps.activity.record import record
+from apps.demo.shapes import Json, moment
 from apps.github.auth import GitHubAccess
 from apps.integrations.reader import Page, Unanswered
-from apps.integrations.story.shapes import Json, moment
 from apps.integrations.streams.keyset import MOST_PAGES
 from tests.activity.tables import clear, contents
 from tests.fake_github import faults

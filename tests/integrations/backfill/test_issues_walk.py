@@ -8,10 +8,10 @@ import pytest
 
 from apps.activity.models import Contributor, Issue
 from apps.activity.record import record
+from apps.demo.shapes import Json, moment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.reader import Unanswered
-from apps.integrations.story.shapes import Json, moment
 from apps.integrations.streams.issues import CURSOR_REFUSED
 from tests.activity.tables import clear, contents
 from tests.fake_github import faults

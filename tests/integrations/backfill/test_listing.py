@@ -10,12 +10,12 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation, Repository
+from apps.demo.shapes.accounts import user
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import shared_memory
 from apps.integrations import installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
-from apps.integrations.story.shapes.accounts import user
 from apps.teams.models import Team
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked

@@ -7,11 +7,11 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
+from apps.demo.shapes.accounts import user
 from apps.github.auth import GitHubAccess
 from apps.integrations import installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
-from apps.integrations.story.shapes.accounts import user
 from tests.fake_github.generated import acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB

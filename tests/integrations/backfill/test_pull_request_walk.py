@@ -11,8 +11,8 @@ import pytest
 
 from apps.activity.models import PullRequest, Review
 from apps.activity.record import record
+from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
-from apps.integrations.story.telling import Sent
 from apps.integrations.streams.pull_request_parts import Owed, Place, read_place
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview
 from apps.metrics.recalculation import drain

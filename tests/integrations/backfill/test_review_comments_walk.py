@@ -9,8 +9,8 @@ import pytest
 
 from apps.activity.models import Contributor, PullRequest, ReviewComment
 from apps.activity.record import record
+from apps.demo.shapes import Json, moment
 from apps.github.auth import GitHubAccess
-from apps.integrations.story.shapes import Json, moment
 from tests.activity.tables import clear, contents
 from tests.fake_github.generated import REVIEW_BOT
 from tests.fake_github.server import FakeGitHub

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from apps.activity.models import WorkflowRun
+from apps.demo.shapes import moment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.reader import Unanswered
-from apps.integrations.story.shapes import moment
 from apps.integrations.streams.workflow_runs import WorkflowRuns
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked

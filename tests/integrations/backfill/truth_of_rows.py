@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.activity.models import PullRequest, PullRequestCommit, PullRequestEvent, Review
-from apps.integrations.story.shapes import Json
+from apps.demo.shapes import Json
 from tests.fake_github.truth import Happening, PullRequestTruth, RepositoryTruth
 
 Rows = dict[Any, dict[str, Any]]

@@ -11,14 +11,14 @@ from uuid import uuid4
 from django.db.models import F
 from django.utils import timezone
 
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import Enrichment, EnrichmentAttempt
 from apps.integrations.refresh.pull_requests import enrich
-from apps.integrations.story.pull_request_life import PullRequestLife
-from apps.integrations.story.repository_life import RepositoryLife
-from apps.integrations.story.telling import Sent, Story
 from apps.metrics.recalculation import drain as recalculate
-from apps.webhooks.processing.draining import drain as process
+from apps.webhooks.worker import drain as process
 from tests.fake_github.generated import BLOCK, IDS_EACH, PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import PullRequestTruth

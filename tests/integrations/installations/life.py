@@ -4,17 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from apps.integrations.story.shapes import Json
-from apps.integrations.story.shapes.accounts import (
-    EVENTS,
-    PERMISSIONS,
-    Account,
-    installation,
-    organization,
-    short_installation,
-    user,
-)
-from apps.integrations.story.shapes.repositories import RepositoryIdentity, repository, shortened_repository
+from apps.demo.shapes import Json
+from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, Account, installation, organization, short_installation, user
+from apps.demo.shapes.repositories import RepositoryIdentity, repository, shortened_repository
 from tests.fake_github.generated import acme
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, BETA

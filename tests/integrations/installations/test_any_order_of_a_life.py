@@ -18,7 +18,7 @@ from apps.integrations.installations import due_installations, list_installation
 from apps.integrations.models import Listing
 from apps.metrics.recalculation import drain as recalculate
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing.draining import drain
+from apps.webhooks.worker import drain
 from tests.ageing import set_received_at
 from tests.emptying import empty
 from tests.fake_github.identities import APP_ID

@@ -8,12 +8,12 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation, Repository
+from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, short_installation, user
 from apps.github.auth import GitHubAccess
 from apps.integrations.discovery import find_installations
 from apps.integrations.health import count_overdue_listings
 from apps.integrations.installations import due_installations, list_installation
 from apps.integrations.models import Listing
-from apps.integrations.story.shapes.accounts import EVENTS, PERMISSIONS, short_installation, user
 from tests.fake_github.generated import acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem

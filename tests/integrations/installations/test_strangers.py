@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.activity.models import Installation, Repository
+from apps.demo.shapes.accounts import user
 from apps.github.auth import GitHubAccess
 from apps.integrations import installations
 from apps.integrations.backfill.requests import Learning
@@ -16,13 +17,12 @@ from apps.integrations.missing_permissions import lacking_installations
 from apps.integrations.models import Backfill
 from apps.integrations.refresh import wakeups as enrichment_bell
 from apps.integrations.refresh.pull_requests import enrich
-from apps.integrations.story.shapes.accounts import user
 from apps.metrics.recalculation import drain as recalculate
 from apps.monitoring.doctor.installations import examine_installations
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery
-from apps.webhooks.processing.draining import drain
+from apps.webhooks.worker import drain
 from tests.fake_github.generated import Size
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem

@@ -6,8 +6,8 @@ from typing import Any
 
 from apps.activity.models import Repository
 from apps.activity.record import record
+from apps.demo.organisation import Sent
 from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
-from apps.integrations.story.telling import Sent
 from apps.integrations.streams import WALKS
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME

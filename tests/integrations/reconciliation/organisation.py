@@ -8,10 +8,10 @@ from django.core.management import call_command
 from django.db.models.functions import Least, Now
 
 from apps.activity.models import Coverage
+from apps.demo.deliveries import body_of
+from apps.demo.organisation import Sent
 from apps.integrations.models import Backfill, Enrichment, SyncLog
-from apps.integrations.story.posting import body_of
-from apps.integrations.story.telling import Sent
-from apps.webhooks.door import secret_slots
+from apps.webhooks import signature
 from tests.fake_github.busy import Busy, Pace
 from tests.fake_github.delivery_log import DeliveryLog, keep_log
 from tests.fake_github.server import FakeGitHub
@@ -41,7 +41,7 @@ class Organisation:
         def post(sent: Sent) -> int:
             return int(github.post(body_of(sent.payload), event=sent.event, guid=sent.guid).status_code)
 
-        secret_slots.forget_slots()
+        signature.forget_slots()
         log = keep_log(hub, post=post)
         busy, now = Busy(hub.world), datetime.now(UTC).replace(microsecond=0)
         start, end = now - timedelta(hours=22), now - timedelta(hours=12)

@@ -13,7 +13,7 @@ from apps.activity.models import (
     ReviewComment,
     WorkflowRun,
 )
-from apps.integrations.story.shapes import Json
+from apps.demo.shapes import Json
 from tests.fake_github.truth import RepositoryTruth
 from tests.integrations.backfill.truth_of_rows import differences as differences_of_pull_requests
 

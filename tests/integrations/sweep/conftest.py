@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from apps.demo.deliveries import body_of
+from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
-from apps.integrations.story.posting import body_of
-from apps.integrations.story.telling import Sent
-from apps.webhooks.bell import ring
-from apps.webhooks.door import secret_slots
+from apps.webhooks import signature, wakeups
 from tests.fake_github.delivery_log import DeliveryLog, keep_log
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import Clock
@@ -18,9 +17,9 @@ from tests.webhooks.conftest import GitHub
 
 @pytest.fixture(autouse=True)
 def _remember_nothing_of_the_last_test() -> Iterator[None]:
-    secret_slots.forget_slots()
+    signature.forget_slots()
     yield
-    assert ring._ring.finish(), "the ring must not ring into the next test"
+    assert wakeups._ring.finish(), "the ring must not ring into the next test"
 
 
 @pytest.fixture

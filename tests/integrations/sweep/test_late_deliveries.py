@@ -7,10 +7,10 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import GitReference
-from apps.integrations.story.telling import Sent
-from apps.webhooks.door import inbox as door
-from apps.webhooks.door.hook import GitHubHook
+from apps.demo.organisation import Sent
+from apps.webhooks import intake as door
 from apps.webhooks.models import Delivery
+from apps.webhooks.origin import GitHubHook
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.integrations.sweep.sweeper import Sweeper
 from tests.webhooks.conftest import drain

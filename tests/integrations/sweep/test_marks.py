@@ -6,10 +6,10 @@ from itertools import count
 
 import pytest
 
+from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import run, scan
 from apps.integrations.delivery_log.health import sweep_problems
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.story.telling import Sent
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.delivery_log import DeliveryLog

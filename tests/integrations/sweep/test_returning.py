@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import entries as github_log
 from apps.integrations.delivery_log import recover
 from apps.integrations.delivery_log.recover import ASK_PAUSES, FETCH_PAUSES
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.story.telling import Sent
 from apps.webhooks.models import Delivery
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked

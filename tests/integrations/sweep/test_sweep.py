@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from apps.demo.organisation import Sent
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.story.telling import Sent
 from apps.webhooks.models import Delivery
 from tests.activity.tables import clear, contents
 from tests.emptying import empty

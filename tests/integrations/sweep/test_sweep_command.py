@@ -14,10 +14,10 @@ from django.db import connection
 from django.test import override_settings
 
 from apps.activity.models import Coverage
-from apps.crash_points import EXIT_CODE, SWEEPING_POINTS
+from apps.common.failpoints import EXIT_CODE, SWEEPING_POINTS
+from apps.demo.organisation import Sent
 from apps.integrations.management.commands import sweep_deliveries
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.story.telling import Sent
 from apps.webhooks.models import Delivery
 from tests.emptying import empty
 from tests.fake_github import faults

@@ -11,11 +11,11 @@ from django.db import OperationalError, connection
 from django.test import override_settings
 from django.utils import timezone
 
+from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import recover, run, scan
 from apps.integrations.delivery_log.scan import KEPT_FOR, prune
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.models.backfills import LEASE
-from apps.integrations.story.telling import Sent
 from apps.integrations.tasks import prune_missed_deliveries, resume_sweep
 from apps.webhooks.models import Delivery
 from tests.fake_github.delivery_log import DeliveryLog

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.demo.organisation import Sent
 from apps.github.credentials import NoCredentials
 from apps.integrations.delivery_log.health import sweep_problems
 from apps.integrations.delivery_log.waits import LONGEST_WAIT_S, wait_after_failure
 from apps.integrations.models import DeliverySweep
-from apps.integrations.story.telling import Sent
 from apps.webhooks.models import Delivery
 from tests.api.conftest import make_delivery
 from tests.fake_github import faults

@@ -12,7 +12,7 @@ from apps.activity.models import Installation
 from apps.metrics.completeness import EVERY_STREAM, report_of
 from apps.metrics.figures import FigureQuery, Window
 from apps.metrics.figures.completing import completeness_by_figure, completeness_of
-from apps.webhooks import without_effect
+from apps.webhooks import pending
 from tests.metrics.completeness.known import hour, log_walked, team_of
 from tests.plans import explaining
 
@@ -67,8 +67,8 @@ def test_a_team_of_500_repositories_costs_four_statements_by_index(many: range) 
 def test_the_oldest_of_a_long_backlog_is_found_by_its_own_index(many: range) -> None:
     plans = []
     for statement, parameters in (
-        (without_effect._OF_REPOSITORIES, [list(many)]),
-        (without_effect._OF_NO_REPOSITORY, []),
+        (pending._OF_REPOSITORIES, [list(many)]),
+        (pending._OF_NO_REPOSITORY, []),
     ):
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN {statement}", parameters)

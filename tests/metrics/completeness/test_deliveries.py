@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.metrics import told_from_above
+from apps.metrics.completeness import providers
 from apps.webhooks import registry
 from apps.webhooks.models import Delivery
 from apps.webhooks.replay import replay
@@ -90,9 +90,9 @@ def test_a_lost_repository_that_a_delivery_holds_has_a_gap_from_then_on_and_hold
 
 
 def test_whoever_is_above_may_hold_back_too() -> None:
-    with told_from_above.scoped_registration():
-        told_from_above.holds_back(lambda ids: {API: hour(20)})
-        told_from_above.casts_doubt(lambda ids: {WEB: (hour(50), hour(55))})
+    with providers.scoped_registration():
+        providers.holds_back(lambda ids: {API: hour(20)})
+        providers.casts_doubt(lambda ids: {WEB: (hour(50), hour(55))})
         assert (until(told(API)), until(told(WEB))) == (20, 50)
     assert until(told(API, WEB)) == 100
 

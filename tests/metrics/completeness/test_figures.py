@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.metrics import told_from_above
-from apps.metrics.completeness import EVERY_STREAM, OF_FIGURES, Stream
+from apps.metrics.completeness import EVERY_STREAM, OF_FIGURES, Stream, providers
 from apps.metrics.completeness.wording import in_words
 from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.figures.completing import completeness_by_figure, completeness_of
@@ -93,8 +92,8 @@ def test_what_is_fresh_reads_differently_from_what_is_old(team: Team) -> None:
 
 def test_without_the_apps_key_it_says_what_to_set(team: Team) -> None:
     assert words(asked(team)).startswith("Cannot be checked without the App's private key: set GITHUB_APP_ID")
-    with told_from_above.scoped_registration():
-        told_from_above.can_read_history(lambda: True)
+    with providers.scoped_registration():
+        providers.can_read_history(lambda: True)
         assert words(asked(team)).startswith(
             "Not complete yet: the history of acme/102, acme/api was not read to its end"
         )

@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.utils import timezone
 
+from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
-from apps.integrations.story.telling import Sent
 from apps.monitoring.doctor.app import examine_app
 from apps.monitoring.doctor.asking import hasty_access
 from tests.fake_github import faults

@@ -17,7 +17,7 @@ from django.core.management import call_command
 from apps.monitoring.doctor.asking import hasty_access
 from apps.monitoring.doctor.families import all_families
 from apps.monitoring.doctor.showing import safe
-from apps.webhooks.door import secret_slots
+from apps.webhooks import signature
 from tests.fake_github.server import FakeGitHub
 from tformance.embedded.remembered import CHECKOUT
 
@@ -34,7 +34,7 @@ def silence() -> Iterator[int]:
 
 
 def doctor(*arguments: str) -> tuple[int, str]:
-    secret_slots.forget_slots()
+    signature.forget_slots()
     out = io.StringIO()
     try:
         call_command("doctor", *arguments, stdout=out)

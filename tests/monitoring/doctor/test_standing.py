@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.encryption import encrypt
+from apps.common.encryption import encrypt
 from apps.integrations.models import AppPrivateKey, Backfill
 from apps.monitoring import presence
 from apps.monitoring.doctor import broker, configuration, database, standing
-from apps.webhooks.door import secret_slots
-from apps.webhooks.door.secret_slots import active_slots
+from apps.webhooks import signature
 from apps.webhooks.models import Delivery, Refusal
+from apps.webhooks.signature import active_slots
 from tests.api.conftest import make_delivery
 from tests.integrations.backfill.installed import backfill, install, reach
 from tests.monitoring.doctor.conftest import found_by
@@ -39,7 +39,7 @@ def test_deliveries_that_wait_or_need_somebody() -> None:
 
 
 def test_what_signed_the_last_delivery() -> None:
-    secret_slots.forget_slots()
+    signature.forget_slots()
     Refusal.objects.create(status=401, reason="bad_signature", count=3, headers={})
     assert look()["signatures"].verdict == "wrong", "none was ever accepted"
     make_delivery(1, signed_by=active_slots()[0].name, state="processed", finished_at=timezone.now())
@@ -77,7 +77,7 @@ def test_walks_that_failed_are_told_until_they_are_read() -> None:
 
 
 def test_the_database_of_the_tests_is_well() -> None:
-    secret_slots.forget_slots()
+    signature.forget_slots()
     found = found_by(database.examine_database)
     assert tuple(found) == database.NAMES
     wrong = {name for name, check in found.items() if check.verdict not in {"ok", "warning"}}

@@ -11,7 +11,7 @@ from django.utils import timezone
 from rich.console import Console
 
 from apps.activity.models import Repository
-from apps.encryption import Undecryptable
+from apps.common.encryption import Undecryptable
 from apps.github.auth import github
 from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.backfill.console import (

@@ -6,7 +6,7 @@ from typing import IO, Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from apps.encryption import Undecryptable
+from apps.common.encryption import Undecryptable
 from apps.github.credentials import NoCredentials, app_credentials, has_credentials
 from apps.integrations.backfill.console import Help
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStart

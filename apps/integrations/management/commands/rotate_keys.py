@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.encryption import Rotation, can_encrypt, encrypted_fields, rotate
+from apps.common.encryption import Rotation, can_encrypt, encrypted_fields, rotate
 
 
 class Command(BaseCommand):

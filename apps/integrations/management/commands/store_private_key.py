@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.encryption import can_encrypt
+from apps.common.encryption import can_encrypt
 from apps.github.credentials import store_private_key
 
 

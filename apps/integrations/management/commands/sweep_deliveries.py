@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 from django.utils import timezone
 
-from apps.database_errors import words_of
-from apps.encryption import Undecryptable
+from apps.common.database_errors import words_of
+from apps.common.encryption import Undecryptable
 from apps.github.auth import github
 from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.backfill.console import Help

@@ -9,11 +9,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Model, QuerySet
 
-from apps import watchdog
 from apps.activity.drift import Entity
 from apps.activity.facts import Fact, IssueCommentDeleted, IssueDeleted, ReleaseDeleted, ReviewCommentDeleted, evidence
 from apps.activity.models import Installation, Issue, IssueComment, Release, ReviewComment
 from apps.activity.record import entity_key, record
+from apps.common import db
 from apps.integrations.drift import add, find
 from apps.integrations.models import Backfill, DriftedEntity, StreamCount
 from apps.integrations.reconciliation.deletions.lookup import Looking
@@ -151,7 +151,7 @@ def confirm_some(count: StreamCount, of: Countable, *, looking: Looking, deadlin
             break
     at = looking.confirm_repository() if gone else None
     then = {**count.place, "suspects": suspects[len(asked) :]}
-    with watchdog.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         if at is not None:
             _mark(count, of, gone, at=at)
         StreamCount.objects.filter(pk=count.pk).update(place=then)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apps.activity.models import Issue, IssueComment, Provenance, Release, ReviewComment
+from apps.demo.shapes import moment
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import Drift, StreamCount
-from apps.integrations.story.shapes import moment
 from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth

@@ -17,7 +17,7 @@ from apps.activity.models import (
     ReviewComment,
     WorkflowRun,
 )
-from apps.integrations.story.shapes import Json
+from apps.demo.shapes import Json
 from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
 from tests.integrations.backfill.truth_of_rows import rows_of_truth
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from apps.demo.issue_life import IssueLife
 from apps.github.auth import GitHubAccess
-from apps.integrations.story.issue_life import IssueLife
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, Clock, forget_everything

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apps.activity.models import Coverage
-from apps.crash_points import SYNC_POINTS
+from apps.common.failpoints import SYNC_POINTS
 from apps.integrations.backfill import wakeups as backfill_bell
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.reconciliation import wakeups

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from apps.activity.models import Issue, IssueComment, Repository
+from apps.demo.issue_life import IssueLife
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.reconciliation.deletions.search import STREAMS
-from apps.integrations.story.issue_life import IssueLife
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from apps.activity.models import Installation, Issue, PullRequest, Repository
+from apps.demo.shapes.accounts import Account, user
 from apps.integrations.models import RepositorySync
-from apps.integrations.story.shapes.accounts import Account, user
 from apps.teams.models import Team
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked

@@ -16,10 +16,10 @@ from apps.activity.models import (
     ReviewComment,
     WorkflowRun,
 )
+from apps.demo.issue_life import IssueLife
+from apps.demo.shapes.git import Commit as Made
+from apps.demo.shapes.git import fake_sha
 from apps.integrations.models import Backfill, StreamMark
-from apps.integrations.story.issue_life import IssueLife
-from apps.integrations.story.shapes.git import Commit as Made
-from apps.integrations.story.shapes.git import fake_sha
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API

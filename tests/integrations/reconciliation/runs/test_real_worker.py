@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.crash_points import RUN_POINTS
+from apps.common.failpoints import RUN_POINTS
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import results, schedule
 from apps.notifications.models import Notification

@@ -1,0 +1,28 @@
+"""A worker keeps its database connection from task to task, and looks at it before each.
+
+By itself Celery closes it around every task; opening one anew costs the server more than the task. Celery imports this
+module in its workers (`imports` in tformance/broker.py), where `db_reuse_max` keeps it from closing.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+from celery.signals import task_prerun
+from django.db import DatabaseError, close_old_connections, connection
+
+from apps.common import db
+
+LONGEST_LOOK_S = 3.0
+
+
+@task_prerun.connect(dispatch_uid="look at the connection")
+def look_at_the_connection(**_: Any) -> None:
+    """Give up a connection that is too old, broken or frozen; the task then opens its own, or meets the trouble.
+
+    A task that is applied inside a transaction keeps the connection of that transaction.
+    """
+    if connection.in_atomic_block:
+        return
+    with suppress(DatabaseError), db.limit(seconds=LONGEST_LOOK_S):
+        close_old_connections()
+        connection.close_if_health_check_failed()

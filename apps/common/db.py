@@ -1,0 +1,126 @@
+"""Statements that workers run again and again: prepared on the server, for planning one costs more than running it."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import Error as PsycopgError
+
+
+class PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
+    """A cursor that sends parameters beside the statement, which the server plans once for a connection.
+
+    Django's own writes them into the text, so that each one is new to the server.
+    """
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        return super().execute(query, params, **{"prepare": True, **options})
+
+
+def run(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    """The rows of a statement, in the transaction at hand if there is one; errors are Django's."""
+    connection.close_if_health_check_failed()  # as Django's own cursors do, outside a transaction
+    connection.ensure_connection()
+    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    with wrap(PreparedCursor(connection.connection)) as cursor:  # type: ignore[arg-type]  # any cursor of the driver
+        cursor.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+LOOK_EVERY_S = 0.1
+
+
+class TimeIsUp(OperationalError):  # noqa: N818  says what it is
+    """The database took longer than somebody was ready to wait."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """One thread's wait; once `is_cut`, whatever fails next fails because of that."""
+
+    deadline_s: float  # of time.monotonic
+    wrapper: BaseDatabaseWrapper
+    is_cut: bool = False
+
+
+class Watchdog:
+    """One thread per process that cuts the connections of those who have waited too long."""
+
+    def __init__(self) -> None:
+        self._watched: dict[int, Watched] = {}
+        self._busy = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def limit(self, *, seconds: float) -> Iterator[Watched]:
+        """Inside, the default connection of this thread is cut once the time is over; TimeIsUp tells of it."""
+        if self._thread is None:
+            self._start()
+        watched = Watched(deadline_s=time.monotonic() + seconds, wrapper=connections[DEFAULT_DB_ALIAS])
+        self._watched[id(watched)] = watched
+        if not self._busy.is_set():
+            self._busy.set()
+        try:
+            yield watched
+        except Error as error:
+            if watched.is_cut:
+                watched.wrapper.close()
+                raise TimeIsUp(f"The database did not answer within {seconds} s.") from error
+            raise
+        finally:
+            del self._watched[id(watched)]
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look_for_ever, name="database-watchdog", daemon=True)
+                self._thread.start()
+
+    def _look_for_ever(self) -> None:
+        while True:
+            self._busy.wait()
+            time.sleep(LOOK_EVERY_S)
+            now = time.monotonic()
+            for watched in list(self._watched.values()):
+                if now >= watched.deadline_s:
+                    watched.is_cut = True
+                    _cut(watched.wrapper)
+            self._busy.clear()
+            if self._watched:  # after the clear: who registers in between is seen
+                self._busy.set()
+
+
+def _cut(wrapper: BaseDatabaseWrapper) -> None:
+    established = wrapper.connection
+    if established is None:
+        return  # connecting is bounded by connect_timeout
+    try:
+        with socket.socket(fileno=os.dup(established.fileno())) as ours:
+            ours.shutdown(socket.SHUT_RDWR)
+    except (OSError, PsycopgError):
+        return  # it is closed already, which is what we want
+
+
+_watchdog = Watchdog()
+
+
+def limit(*, seconds: float) -> AbstractContextManager[Watched]:
+    """Bound how long this thread waits for its default database connection inside the block."""
+    return _watchdog.limit(seconds=seconds)
+
+
+def _forget_the_parents_thread() -> None:
+    global _watchdog  # noqa: PLW0603  threads do not survive a fork
+    _watchdog = Watchdog()
+
+
+os.register_at_fork(after_in_child=_forget_the_parents_thread)

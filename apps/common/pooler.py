@@ -1,0 +1,122 @@
+"""Finding out whether a pooler between us and PostgreSQL leaves a session as it is, by what it does.
+
+tformance needs two things that some poolers take away. The bounds of a session (statement_timeout and the like), which
+are asked for as it begins: without them one slow statement holds a web thread for ever. And that a prepared statement
+stays with the connection that prepared it: otherwise a statement fails, or another connection's runs in its place.
+"""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from apps.common import db
+from apps.common.database_errors import blames_the_server, words_of
+
+LONGEST_S = 10.0
+ROUNDS = 4
+WHAT_TO_DO = (
+    "Point DATABASE_URL at PostgreSQL itself, or at a pooler in session mode that passes `options` on "
+    "(docs/operations.md, Poolers)."
+)
+_ASKED = re.compile(r"(?:-c ?|--)(\w+[_-]timeout)=(\w+)")
+_REFUSED = re.compile(r"startup parameter", re.IGNORECASE)
+
+
+class BoundsError(OperationalError):
+    """A session does not have the bounds that it asked for."""
+
+
+def refuse_unfit_pooler() -> None:
+    """Raise ImproperlyConfigured where sessions are not what web needs; a database that is away is no reason."""
+    if fault := find_fault():
+        raise ImproperlyConfigured(f"{fault} {WHAT_TO_DO}")
+
+
+def find_fault() -> str:
+    """Return what a pooler does to connections like those of web; "" where nothing is wrong, or nobody answers."""
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:  # a thread has a connection of its own
+        threads = (first, second)
+        try:
+            for thread in threads:
+                thread.submit(_open).result()
+            return _find_mixed_statements(threads)
+        except BoundsError as error:
+            return str(error)
+        except Error as error:
+            if is_refusal(error):
+                return f"The server at DATABASE_URL refuses how a session begins ({words_of(error)})."
+            if blames_the_server(error):
+                return ""  # it is down: every process finds out by itself, and tries again
+            return f"A prepared statement does not stay with its connection ({words_of(error)})."
+        finally:
+            for thread in threads:
+                thread.submit(lambda: connection.close()).result()  # noqa: PLW0108  of that thread, not of this one
+
+
+def is_refusal(error: Error) -> bool:
+    """Whether a pooler says that it does not take what a session of ours asks for as it begins."""
+    return _REFUSED.search(str(error)) is not None or isinstance(error, BoundsError)
+
+
+def _find_mixed_statements(threads: "tuple[ThreadPoolExecutor, ThreadPoolExecutor]") -> str:
+    """Let two connections, each in a transaction, change places at the server, if anything lets them."""
+    for number in range(ROUNDS):
+        for name, thread in zip(("first", "second"), threads, strict=True):
+            if (found := thread.submit(_begin, name, number).result()) != (name, number):
+                return f"A connection got the answer to another's statement ({found!r} for {(name, number)!r})."
+        for thread in threads if number % 2 else reversed(threads):
+            thread.submit(_commit).result()
+    return ""
+
+
+def _open() -> None:
+    connection.settings_dict = {**connection.settings_dict, **settings.WEB_DATABASE}
+    with db.limit(seconds=LONGEST_S):
+        connection.ensure_connection()
+
+
+def _begin(name: str, number: int) -> tuple[Any, ...]:
+    """Begin a transaction and run a statement of this connection's own, prepared under a name that both use."""
+    with db.limit(seconds=LONGEST_S), connection.wrap_database_errors, psycopg.Cursor(_driver()) as cursor:
+        cursor.execute("BEGIN")
+        statement = f"SELECT '{name}', %s::int".encode()
+        return tuple(cursor.execute(statement, (number,), prepare=True).fetchone() or ())
+
+
+def _commit() -> None:
+    with db.limit(seconds=LONGEST_S), connection.wrap_database_errors:
+        _driver().execute("COMMIT")
+
+
+def _driver() -> "psycopg.Connection[Any]":
+    made: psycopg.Connection[Any] | None = connection.connection
+    assert made is not None  # noqa: S101  for the type checker: _open made it
+    return made
+
+
+def check_bounds(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Close a connection that has just been made, and raise, where the bounds that it asked for are not in force."""
+    options = connection.settings_dict["OPTIONS"].get("options", "")
+    # PostgreSQL takes the last of several values for one name, and so does this.
+    asked = {name.replace("-", "_"): value for name, value in _ASKED.findall(options)}
+    if not asked or connection.connection is None:
+        return
+    intervals = {name: f"{value} ms" if value.isdecimal() else value for name, value in asked.items()}
+    columns = ", ".join(
+        f"current_setting('{name}')::interval = '{value}'::interval" for name, value in intervals.items()
+    )
+    (found,) = connection.connection.execute(f"SELECT {columns}").fetchall()
+    lost = [name for name, is_in_force in zip(asked, found, strict=True) if not is_in_force]
+    if lost:
+        connection.close()
+        raise BoundsError(f"The bounds that a session asked for are not in force: {', '.join(lost)}.")
+
+
+connection_created.connect(check_bounds, dispatch_uid="bounds of a session")

@@ -1,0 +1,309 @@
+"""The demo's story: eight weeks of two companies, the same every time, ending when it is told."""
+
+import heapq
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+
+from apps.demo.issue_life import IssueLife
+from apps.demo.organisation import Sent, Story
+from apps.demo.pull_request_life import PullRequestLife
+from apps.demo.repository_life import RepositoryLife
+from apps.demo.shapes.accounts import Account, person
+
+DEPENDABOT = person(810_001, "dependabot[bot]")
+REVIEW_BOT = person(810_002, "second-look[bot]")
+ACTIONS = person(810_003, "github-actions[bot]")
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """An account that installed the App, and how its people work."""
+
+    account: Account
+    installation_id: int
+    first_id: int
+    repositories: tuple[tuple[int, str], ...]
+    people: tuple[Account, ...]
+    hours_to_review: float
+    draft_share: float
+    has_review_bot: bool
+
+
+def people(first_id: int, *logins: str) -> tuple[Account, ...]:
+    return tuple(person(first_id + number, login) for number, login in enumerate(logins))
+
+
+COMPANIES: Sequence[Company] = (
+    Company(
+        account=Account(820_000, "harbor-works", "Organization"),
+        installation_id=830_001,
+        first_id=1_100_000_000,
+        repositories=((840_001, "quay"), (840_002, "beacon")),
+        people=people(820_010, "ines-vidal", "tomasz-w", "oyelaran", "junko-h", "petra-n"),
+        hours_to_review=5.0,
+        draft_share=0.3,
+        has_review_bot=True,
+    ),
+    Company(
+        account=Account(820_100, "lantern-labs", "Organization"),
+        installation_id=830_002,
+        first_id=1_200_000_000,
+        repositories=((840_003, "wick"), (840_004, "flint")),
+        people=people(820_110, "marisol-k", "dag-e", "wanjiru", "bruno-s"),
+        hours_to_review=14.0,
+        draft_share=0.15,
+        has_review_bot=False,
+    ),
+)
+
+VERBS = ("Add", "Fix", "Simplify", "Cache", "Remove", "Speed up", "Rename", "Test", "Document", "Split")
+THINGS = (
+    "the export",
+    "the login page",
+    "retries of the mailer",
+    "the search index",
+    "paging of the list",
+    "the rate limiter",
+    "old feature flags",
+    "the invoice template",
+    "the health check",
+    "the upload form",
+    "time zones in reports",
+    "the session store",
+)
+PACKAGES = ("requests", "urllib3", "cryptography", "django", "redis", "certifi", "pillow")
+
+SPAN = timedelta(weeks=8)
+SETTING_UP = timedelta(days=3)
+OPENS_AT, CLOSES_AT, FRIDAY = 8, 18, 4
+PULL_REQUESTS_A_DAY = (0, 0, 1, 1, 1)
+ENDINGS = {
+    "approved": 25,
+    "another round": 31,
+    "remark": 15,
+    "comment": 10,
+    "dismissed": 5,
+    "unreviewed": 8,
+    "abandoned": 6,
+}
+"""How pull requests of people end, and how many of a hundred."""
+
+Opening = Callable[[int], None]
+
+
+def tell_demo(*, start: datetime) -> list[Sent]:
+    """Every delivery of the eight weeks from `start`, in the order of their times."""
+    sent = [each for company in COMPANIES for each in tell_company(company, start=start)]
+    return sorted((each for each in sent if each.at <= start + SPAN), key=lambda each: each.at)
+
+
+def tell_company(company: Company, *, start: datetime) -> list[Sent]:
+    story = Story(
+        f"demo of {company.account.login}",
+        owner=company.account,
+        installation_id=company.installation_id,
+        first_id=company.first_id,
+    )
+    chance = random.Random(company.installation_id)  # noqa: S311  the same story every time
+    lives = [
+        RepositoryLife(story, identity=identity, name=name, created_at=start - SETTING_UP)
+        for identity, name in company.repositories
+    ]
+    story.install(start, *(life.now for life in lives))
+    for life in lives:
+        life.create(start, by=company.people[0])
+        Plot(life, company=company, chance=chance).unfold(start + timedelta(hours=1))
+    return story.tell()
+
+
+def at_work(moment: datetime) -> datetime:
+    """The moment itself in working hours (UTC), else the same minute of the next morning that has some."""
+    if moment.hour >= CLOSES_AT:
+        moment = moment.replace(hour=OPENS_AT) + timedelta(days=1)
+    elif moment.hour < OPENS_AT:
+        moment = moment.replace(hour=OPENS_AT)
+    while moment.weekday() > FRIDAY:
+        moment += timedelta(days=1)
+    return moment
+
+
+class Plot:
+    """What becomes of one repository. Openings take their number in the order of their times, as on GitHub."""
+
+    def __init__(self, repository: RepositoryLife, *, company: Company, chance: random.Random) -> None:
+        self.repository = repository
+        self.company = company
+        self.chance = chance
+        self._openings: list[tuple[datetime, int, Opening]] = []
+        self._order = count()
+        self._runs = count(company.first_id + repository.now.id * 10)
+
+    def unfold(self, start: datetime) -> None:
+        """Plan every working day, and all that follows from it."""
+        for day in range(1, SPAN.days):
+            morning = start + timedelta(days=day)
+            if morning.weekday() <= FRIDAY:
+                self._plan_day(morning.replace(hour=OPENS_AT))
+        for number in count(1):
+            if not self._openings:
+                break
+            _, _, opening = heapq.heappop(self._openings)
+            opening(number)
+
+    def _plan_day(self, morning: datetime) -> None:
+        for _ in range(self.chance.choice(PULL_REQUESTS_A_DAY)):
+            at = morning + timedelta(minutes=self.chance.randint(20, 500))
+            self._later(at, partial(self._work, at))
+        if morning.weekday() == 0 and self._happens(0.6):
+            self._later(morning, partial(self._bump, morning))
+
+    def _later(self, at: datetime, opening: Opening) -> None:
+        heapq.heappush(self._openings, (at, next(self._order), opening))
+
+    def _after(self, moment: datetime, hours: float) -> datetime:
+        """About so many hours later, skewed as waiting is: most are short, some are very long."""
+        waited = timedelta(hours=hours * self.chance.lognormvariate(-0.3, 0.8))
+        return at_work(moment + waited).replace(second=self.chance.randint(0, 59))
+
+    def _work(self, at: datetime, number: int) -> None:
+        """A person's pull request, from its first commit on."""
+        author = self.chance.choice(self.company.people)
+        title = f"{self.chance.choice(VERBS)} {self.chance.choice(THINGS)}"
+        work = PullRequestLife(
+            self.repository, number=number, author=author, title=title, branch=f"{author.login}/{number}"
+        )
+        begun = at - timedelta(hours=self.chance.uniform(0.5, 9))
+        work.push(begun)
+        if self._happens(0.5):
+            work.push(begun + (at - begun) * 0.7)
+        is_draft = self._happens(self.company.draft_share)
+        size = int(self.chance.lognormvariate(4, 1.1)) + 1
+        work.open(at, is_draft=is_draft, additions=size, deletions=size // 3)
+        self._test(work, at)
+        if self.company.has_review_bot:
+            work.review(at + timedelta(minutes=3), by=REVIEW_BOT, state="commented")
+        ready = self._after(at, 6) if is_draft else at
+        if is_draft:
+            work.ready(ready)
+        self._review(work, ready, reviewer=self._someone_but(author))
+
+    def _review(self, work: PullRequestLife, ready: datetime, *, reviewer: Account) -> None:
+        (ending,) = self.chance.choices(list(ENDINGS), weights=list(ENDINGS.values()))
+        if ending == "abandoned":
+            work.close(self._after(ready, 30))
+        elif ending == "unreviewed":
+            self._merge(work, self._after(ready, 2))
+        else:
+            self._merge(work, self._approve(work, ready, reviewer=reviewer, ending=ending))
+
+    def _approve(self, work: PullRequestLife, ready: datetime, *, reviewer: Account, ending: str) -> datetime:
+        """What comes before the approval and after it; when it can be merged."""
+        work.request_review(ready + timedelta(minutes=1), of=reviewer)
+        seen = self._after(ready + timedelta(minutes=10), self.company.hours_to_review)
+        if ending == "another round":
+            seen = self._another_round(work, seen, reviewer=reviewer)
+        elif ending == "remark":
+            work.remark(seen - timedelta(minutes=4), by=reviewer)
+        elif ending == "comment":
+            work.comment(seen - timedelta(minutes=4), by=self._someone_but(work.author))
+        work.review(seen, by=reviewer, state="approved")
+        if ending == "dismissed":
+            work.dismiss_review(seen + timedelta(minutes=20), of=reviewer, by=work.author)
+            work.review(seen + timedelta(minutes=50), by=reviewer, state="approved")
+        return self._after(seen + timedelta(hours=1), 2)
+
+    def _another_round(self, work: PullRequestLife, seen: datetime, *, reviewer: Account) -> datetime:
+        work.review(seen, by=reviewer, state="changes_requested")
+        answered = self._after(seen, 4)
+        if self._happens(0.4):
+            work.force_push(answered - timedelta(minutes=15))
+        work.push(answered)
+        return self._after(answered + timedelta(minutes=5), self.company.hours_to_review / 2)
+
+    def _merge(self, work: PullRequestLife, at: datetime) -> None:
+        work.merge(at, by=work.author)
+        self._deploy("staging", at + timedelta(minutes=8))
+        if self._happens(0.6):
+            shipped = self._deploy("production", self._after(at + timedelta(minutes=30), 1.5))
+            if self._happens(0.12):
+                self._later(shipped + timedelta(minutes=40), partial(self._incident, work, shipped))
+
+    def _deploy(self, environment: str, at: datetime) -> datetime:
+        """Deploy what is on the main branch; now and then the first attempt of the run fails. When it is out."""
+        run_id, done = next(self._runs), at + timedelta(minutes=self.chance.randint(3, 9))
+        if self._happens(0.12):
+            self.repository.deploy(at, to=environment, by=ACTIONS, finished_at=done, state="failure", run_id=run_id)
+            at, done = done + timedelta(minutes=10), done + timedelta(minutes=16)
+        self.repository.deploy(at, to=environment, by=ACTIONS, finished_at=done, run_id=run_id)
+        return done
+
+    def _incident(self, cause: PullRequestLife, shipped: datetime, number: int) -> None:
+        """An issue labelled as an incident, and the revert that ends it."""
+        noticed = shipped + timedelta(minutes=40)
+        reporter = self._someone_but(cause.author)
+        incident = IssueLife(
+            self.repository,
+            number=number,
+            author=reporter,
+            title="Errors in production",
+            body=f"Caused by #{cause.number}",
+        )
+        incident.open(noticed, "incident")
+        incident.comment(noticed + timedelta(minutes=5), by=cause.author)
+        self._later(noticed + timedelta(minutes=20), partial(self._revert, cause, incident, noticed))
+
+    def _revert(self, cause: PullRequestLife, incident: IssueLife, noticed: datetime, number: int) -> None:
+        revert = PullRequestLife(
+            self.repository,
+            number=number,
+            author=cause.author,
+            title=f"Revert #{cause.number}",
+            branch=f"revert-{cause.number}",
+            body=f"Reverts #{cause.number}",
+        )
+        opened = noticed + timedelta(minutes=20)
+        revert.push(opened - timedelta(minutes=2))
+        revert.open(opened)
+        revert.review(opened + timedelta(minutes=6), by=incident.author, state="approved")
+        revert.merge(opened + timedelta(minutes=10), by=cause.author)
+        done = self._deploy("production", opened + timedelta(minutes=14))
+        incident.close(done + timedelta(minutes=5))
+
+    def _bump(self, at: datetime, number: int) -> None:
+        """A dependency bot's pull request; a person approves it, or nobody looks and it is closed."""
+        package = self.chance.choice(PACKAGES)
+        bump = PullRequestLife(
+            self.repository,
+            number=number,
+            author=DEPENDABOT,
+            title=f"Bump {package}",
+            branch=f"dependabot/pip/{package}-{number}",
+        )
+        bump.push(at - timedelta(minutes=1))
+        bump.open(at, additions=2, deletions=2)
+        bump.label(at, "dependencies")
+        self._test(bump, at)
+        seen = self._after(at, 20)
+        if self._happens(0.2):
+            bump.close(seen)
+            return
+        reviewer = self.chance.choice(self.company.people)
+        bump.review(seen, by=reviewer, state="approved")
+        bump.merge(seen + timedelta(minutes=5), by=reviewer)
+
+    def _test(self, work: PullRequestLife, at: datetime) -> None:
+        finished_at = at + timedelta(minutes=self.chance.randint(4, 15))
+        conclusion = "failure" if self._happens(0.1) else "success"
+        self.repository.run(
+            at, run_id=next(self._runs), by=work.author, finished_at=finished_at, conclusion=conclusion, of=work
+        )
+
+    def _happens(self, share: float) -> bool:
+        return self.chance.random() < share
+
+    def _someone_but(self, author: Account) -> Account:
+        return self.chance.choice([each for each in self.company.people if each != author])

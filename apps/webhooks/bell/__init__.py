@@ -1,1 +1,0 @@
-"""The doorbell: telling workers that there is post."""

@@ -1,1 +1,0 @@
-"""The door: what becomes of a post until it is answered."""

@@ -1,0 +1,48 @@
+"""Since when repositories wait for deliveries that have no effect: until they have, nobody can say that all is here."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from apps.activity.models import RepositoryAccess
+from apps.common import db
+
+# The index `delivery_without_effect` has the oldest of a repository first; a backlog of any length costs the same.
+_OF_REPOSITORIES = """
+SELECT asked.id, oldest.received_at
+FROM unnest(%s::bigint[]) AS asked (id)
+CROSS JOIN LATERAL (
+    SELECT received_at FROM webhooks_delivery
+    WHERE repository_id = asked.id AND NOT state IN ('processed', 'ignored')
+    ORDER BY received_at LIMIT 1
+) AS oldest
+"""
+_OF_NO_REPOSITORY = """
+SELECT installation_id, min(received_at), max(received_at) FROM webhooks_delivery
+WHERE repository_id IS NULL AND NOT state IN ('processed', 'ignored') GROUP BY installation_id
+"""
+
+Between = tuple[datetime, datetime]
+
+
+def oldest_of_repositories(repository_ids: Collection[int]) -> dict[int, datetime]:
+    """When the oldest delivery of each of the repositories came that has no effect; of most there is none."""
+    return dict(db.run(_OF_REPOSITORIES, [list(repository_ids)]))
+
+
+def between_nameless_ones(repository_ids: Collection[int]) -> dict[int, Between]:
+    """When the first and the last delivery came that names no repository, has no effect, and may concern each of them.
+
+    One of an installation may concern whatever that ever reached: it could be the news that a repository was lost. One
+    that names no installation either may concern any repository at all. Nobody may ever be able to use such a delivery,
+    so it is for the reader to say when what it may have told is known from elsewhere.
+    """
+    found: dict[int | None, Between] = {key: (first, last) for key, first, last in db.run(_OF_NO_REPOSITORY)}
+    if not found:
+        return {}
+    concerned = dict.fromkeys(repository_ids, found.pop(None)) if None in found else {}
+    accesses = RepositoryAccess.objects.filter(repository__in=repository_ids, installation__in=found)
+    for repository_id, installation_id in accesses.values_list("repository_id", "installation_id"):
+        first, last = found[installation_id]
+        known = concerned.get(repository_id, (first, last))
+        concerned[repository_id] = min(first, known[0]), max(last, known[1])
+    return concerned

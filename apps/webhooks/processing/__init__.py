@@ -1,1 +1,0 @@
-"""From a claimed delivery to its verdict."""

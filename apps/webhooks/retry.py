@@ -1,0 +1,66 @@
+"""When a delivery that failed is tried again, as a value; and whether it was the delivery that failed at all. Pure."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import DataError
+
+from apps.common.database_errors import (
+    DEADLOCK_DETECTED,
+    DISK_FULL,
+    LOCK_NOT_AVAILABLE,
+    QUERY_CANCELED,
+    READ_ONLY,
+    blames_the_server,
+    sqlstate_of,
+)
+
+FIRST_WAIT_S = 10
+GROWTH = 3
+MOST_ATTEMPTS = 7  # the last one comes about an hour after the first
+JITTER = 0.2
+ENVIRONMENT_WAIT = timedelta(seconds=5)
+_PROGRAM_LIMIT_EXCEEDED = "54000"  # such as a value too long for the index that its column has
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Due again after this while."""
+
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No attempts are left."""
+
+
+def decide(*, attempts: int, chance: float) -> TryAgain | GiveUp:
+    """What follows on the attempt of this number (1 is the first); `chance` in 0…1 spreads the waits."""
+    if attempts >= MOST_ATTEMPTS:
+        return GiveUp()
+    wait_s = FIRST_WAIT_S * GROWTH ** (attempts - 1)
+    return TryAgain(after=timedelta(seconds=wait_s * (1 + JITTER * (2 * chance - 1))))
+
+
+def blames_the_environment(error: BaseException) -> bool:
+    """Whether an error would have met any delivery; a statement that takes too long may well be this one's doing."""
+    return blames_the_server(error, but_for={QUERY_CANCELED})
+
+
+def lost_a_lock(error: BaseException) -> bool:
+    """Whether somebody else held a row for too long: no fault of a delivery, and over as soon as they are through."""
+    return sqlstate_of(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)
+
+
+def may_be_provoked(error: BaseException) -> bool:
+    """Whether an error of the environment may be one delivery's doing all the same, if the database answers others.
+
+    One statement can want more memory than there is, or take its server process down. None fills a disk.
+    """
+    return sqlstate_of(error) not in (READ_ONLY, DISK_FULL)
+
+
+def blames_the_payload(error: BaseException) -> bool:
+    """Whether no repetition can help: a value that no column or index can hold."""
+    return isinstance(error, DataError) or sqlstate_of(error) == _PROGRAM_LIMIT_EXCEEDED

@@ -1,0 +1,152 @@
+"""What a delivery says and where it belongs: one delivery, judged by itself and without any effect."""
+
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+
+from apps.activity.facts import Fact
+from apps.common.database_errors import is_of_database, words_of
+from apps.common.redaction import redact
+from apps.webhooks.claims import Claimed
+from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
+from apps.webhooks.models import Delivery
+from apps.webhooks.origin import Routing
+from apps.webhooks.parsing import Document, read_document
+from apps.webhooks.registry import Event, Unrouted, route
+
+LONGEST_ERROR = 500
+DEEPEST_PLACE = 5
+_BIGGEST_ID = 2**63 - 1
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is to become of a claimed delivery, and its facts; `routing` is None where nothing could be parsed."""
+
+    claimed: Claimed
+    state: Delivery.State
+    reason: str = ""
+    error: str = ""
+    routing: Routing | None = None
+    is_sanitised: bool = False
+    facts: tuple[Fact, ...] = field(default=(), repr=False)
+
+
+def judge(claimed: Claimed) -> Verdict:
+    """Read and translate one delivery; whatever is wrong with it becomes its verdict. Only the time limit is raised."""
+    if claimed.content is None:
+        return Verdict(claimed=claimed, state=Delivery.State.QUARANTINED, reason="body_expired")
+    try:
+        document = read_document(claimed.content, content_type=claimed.content_type or "")
+    except UnusablePayload as error:
+        return _quarantined(claimed, error)
+    try:
+        return _translate(claimed, document)
+    except UnusablePayload as error:
+        return _quarantined(claimed, error, document=document)
+
+
+def describe(error: BaseException) -> str:
+    """An error as a row keeps it: its class and the start of its message, in characters that can be stored.
+
+    Of what the server says only the main line, or less: its details show the contents of rows.
+    """
+    message = words_of(error) if is_of_database(error) else str(error)
+    text = redact(f"{type(error).__name__}: {message}")[:LONGEST_ERROR]
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def place_of(error: BaseException) -> list[str]:
+    """Where an exception came from, the innermost last: file, line and function, which hold nothing of a payload."""
+    frames = traceback.extract_tb(error.__traceback__)[-DEEPEST_PLACE:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def _translate(claimed: Claimed, document: Document) -> Verdict:
+    routing = read_routing(document.payload)
+    event = Event(
+        name=claimed.event,
+        action=_action(document.payload),
+        payload=document.payload,
+        hook_id=claimed.hook_id,
+        guid=str(claimed.guid),
+        received_at=claimed.received_at,
+    )
+    translator = route(event.name, event.action)
+    if isinstance(translator, Unrouted):
+        return Verdict(claimed=claimed, state=Delivery.State.IGNORED, reason=translator.value, routing=routing)
+    try:
+        facts = tuple(translator(event))
+    except (SoftTimeLimitExceeded, UnusablePayload):
+        raise
+    except WRONG_SHAPE as error:
+        raise UnusablePayload("shape_mismatch", describe(error)) from error
+    except Exception as error:  # a translator with a bug costs this delivery an attempt, not the batch
+        return _failed(claimed, error, routing=routing)
+    return Verdict(
+        claimed=claimed,
+        state=Delivery.State.PROCESSED,
+        routing=routing,
+        is_sanitised=document.is_sanitised,
+        facts=facts,
+    )
+
+
+def _failed(claimed: Claimed, error: Exception, *, routing: Routing) -> Verdict:
+    """The log has no trace: the exception's own words may be the payload's."""
+    logger.error(
+        "translator_failed",
+        extra={
+            "delivery": claimed.id,
+            "github_event": claimed.event,
+            "error": type(error).__name__,
+            "where": place_of(error),
+        },
+    )
+    return Verdict(
+        claimed=claimed,
+        state=Delivery.State.FAILED,
+        reason="translator_failed",
+        error=describe(error),
+        routing=routing,
+    )
+
+
+def _quarantined(claimed: Claimed, error: UnusablePayload, *, document: Document | None = None) -> Verdict:
+    return Verdict(
+        claimed=claimed,
+        state=Delivery.State.QUARANTINED,
+        reason=error.reason,
+        error=redact(error.detail)[:LONGEST_ERROR],
+        routing=read_routing(document.payload) if document else None,
+        is_sanitised=document.is_sanitised if document else False,
+    )
+
+
+def _action(payload: Mapping[str, Any]) -> str | None:
+    action = payload.get("action")
+    if action is not None and not isinstance(action, str):
+        raise UnusablePayload("shape_mismatch", "action is not a text")
+    return action
+
+
+def read_routing(payload: Mapping[str, Any]) -> Routing:
+    """The routing columns of a payload, whatever its shape."""
+    action = payload.get("action")
+    return Routing(
+        action=action[:64] if isinstance(action, str) else "",
+        installation_id=_id_of(payload.get("installation")),
+        repository_id=_id_of(payload.get("repository")),
+    )
+
+
+def _id_of(value: Any) -> int | None:
+    identity = value.get("id") if isinstance(value, dict) else None
+    is_id = isinstance(identity, int) and not isinstance(identity, bool) and 0 <= identity <= _BIGGEST_ID
+    return identity if is_id else None

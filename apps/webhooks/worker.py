@@ -1,0 +1,318 @@
+"""Carrying out claimed deliveries: each is judged by itself, then all take effect in one transaction."""
+
+import logging
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, connection, transaction
+
+from apps.activity.facts import Evidence, Fact, Source
+from apps.activity.record import record
+from apps.common import db
+from apps.common.database_errors import sqlstate_of
+from apps.common.failpoints import crash_point
+from apps.webhooks import claims, wakeups
+from apps.webhooks.claims import Claimed
+from apps.webhooks.counters import LOST_CLAIMS, VERDICTS
+from apps.webhooks.errors import LostClaim
+from apps.webhooks.finish import finish, hold
+from apps.webhooks.models import Delivery
+from apps.webhooks.retry import GiveUp, blames_the_environment, blames_the_payload, decide, lost_a_lock, may_be_provoked
+from apps.webhooks.translate import Verdict, describe, judge, place_of
+
+LONGEST_WAIT_S = 12.0
+LONGEST_KNOCK_S = 2.0  # a database that takes longer to say anything is away
+BRIEF_LOCK_WAIT_S = 0.1  # for those of a batch that lost a lock: nearly all of them need another one
+MOST_FACTS = 20_000  # of one transaction, which takes about two seconds and holds its locks for as long
+logger = logging.getLogger(__name__)
+
+
+def process(batch: Sequence[Claimed]) -> None:
+    """Give every claimed delivery its verdict; an Error of the database if it is away: then none spends an attempt."""
+    try:
+        _process_in_time(batch)
+    except Error as error:
+        if not blames_the_environment(error):
+            raise
+        connection.close()
+        if not (may_be_provoked(error) and _suspect(batch, error)):
+            claims.release(batch)
+            raise
+
+
+def _suspect(batch: Sequence[Claimed], error: Error) -> bool:
+    """Where a new connection works, one of the batch may have provoked it: each is claimed alone next.
+
+    One that was alone spends an attempt, or it would come back for ever. False if the database is really away.
+    """
+    code = sqlstate_of(error)
+    logger.warning("environment_failed", extra={"deliveries": [claimed.id for claimed in batch], "sqlstate": code})
+    try:
+        with db.limit(seconds=LONGEST_KNOCK_S), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if len(batch) == 1:
+            put_off(batch[0], reason="recording_failed", error=describe(error))
+        else:
+            _lapse(batch)
+    except Error:
+        connection.close()
+        return False
+    return True
+
+
+def _process_in_time(batch: Sequence[Claimed]) -> None:
+    backend_pid = connection.connection.info.backend_pid if connection.connection else None
+    try:
+        verdicts = [judge(claimed) for claimed in batch]
+        _put_off_the_failed(verdicts)
+        for group in _grouped(verdict for verdict in verdicts if verdict.state != Delivery.State.FAILED):
+            _conclude(group)
+    except (SoftTimeLimitExceeded, db.TimeIsUp):
+        _run_out_of_time(batch, backend_pid=backend_pid)
+
+
+def _grouped(verdicts: Iterable[Verdict]) -> Iterator[list[Verdict]]:
+    """Yield, in their order, the verdicts that take effect together: MOST_FACTS facts at most, or a single verdict."""
+    group: list[Verdict] = []
+    facts = 0
+    for verdict in verdicts:
+        if group and facts + len(verdict.facts) > MOST_FACTS:
+            yield group
+            group, facts = [], 0
+        group.append(verdict)
+        facts += len(verdict.facts)
+    if group:
+        yield group
+
+
+def _conclude(verdicts: Sequence[Verdict], *, lock_wait_s: float | None = None) -> None:
+    """Take effect together; if that fails, one by one, so that the one at fault bears it alone.
+
+    Where a lock was lost nobody is at fault: whoever needs it is released, and the others take effect.
+    """
+    try:
+        _take_effect(verdicts, lock_wait_s=lock_wait_s)
+    except (SoftTimeLimitExceeded, db.TimeIsUp):
+        raise
+    except Exception as error:
+        if blames_the_environment(error):
+            raise
+        is_locked = lost_a_lock(error)
+        if len(verdicts) > 1:
+            logger.warning("batch_failed", extra={"deliveries": len(verdicts), "error": type(error).__name__})
+            for verdict in verdicts:
+                _conclude([verdict], lock_wait_s=BRIEF_LOCK_WAIT_S if is_locked else None)
+        elif is_locked:
+            _release_locked([verdicts[0].claimed])
+        else:
+            _bear(verdicts[0], error)
+
+
+def _release_locked(batch: Sequence[Claimed]) -> None:
+    """Let deliveries whose rows somebody else holds wait until that is over; it spends no attempt."""
+    logger.warning("rows_are_locked", extra={"deliveries": [claimed.id for claimed in batch]})
+    claims.release(batch)
+
+
+def _take_effect(verdicts: Sequence[Verdict], *, lock_wait_s: float | None) -> None:
+    """Record the facts and finish the deliveries in one transaction, without those another worker took over.
+
+    A delivery of very many facts is alone here, and records most of them in transactions before that: they merge in
+    any order and any number of times, so that an attempt which ends in between has done no harm, and a part.
+    """
+    remaining = list(verdicts)
+    while remaining:
+        try:
+            crash_point("process.before_transaction")
+            *early, last = _parts(remaining)
+            for part in early:
+                with _bounded_transaction(lock_wait_s):
+                    record(part)
+                    hold(remaining[0])
+            with _bounded_transaction(lock_wait_s):
+                record(last)
+                crash_point("process.before_finish")
+                finish(remaining)
+                crash_point("process.before_commit")
+            crash_point("process.after_commit")
+        except LostClaim as lost:
+            LOST_CLAIMS.inc(len(lost.ids))
+            logger.warning("claims_lost", extra={"deliveries": sorted(lost.ids)})
+            remaining = [verdict for verdict in remaining if verdict.claimed.id not in lost.ids]
+        else:
+            _report(remaining)
+            return
+
+
+@contextmanager
+def _bounded_transaction(lock_wait_s: float | None) -> Iterator[None]:
+    """A transaction that waits for the database, and for each lock, no longer than this."""
+    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
+        if lock_wait_s is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{lock_wait_s * 1000:.0f}ms"])
+        yield
+
+
+def _parts(verdicts: Sequence[Verdict]) -> list[list[Evidence]]:
+    """Return what each transaction records: all of it in one, unless a single delivery has too many facts."""
+    if len(verdicts) > 1 or len(verdicts[0].facts) <= MOST_FACTS:
+        return [[_evidence(verdict, verdict.facts) for verdict in verdicts if verdict.facts]]
+    [verdict] = verdicts
+    starts = range(0, len(verdict.facts), MOST_FACTS)
+    return [[_evidence(verdict, verdict.facts[start : start + MOST_FACTS])] for start in starts]
+
+
+def _evidence(verdict: Verdict, facts: tuple[Fact, ...]) -> Evidence:
+    return Evidence(source=Source(kind="delivery", key=str(verdict.claimed.id)), facts=facts)
+
+
+def _report(verdicts: Iterable[Verdict]) -> None:
+    """Each outcome once, with all deliveries that came to it."""
+    alike: dict[tuple[str, str], list[Claimed]] = defaultdict(list)
+    for verdict in verdicts:
+        alike[verdict.state.value, verdict.reason].append(verdict.claimed)
+    for (state, reason), finished in alike.items():
+        VERDICTS.labels(state, reason).inc(len(finished))
+        told = {"deliveries": [claimed.id for claimed in finished], "state": state, "reason": reason}
+        logger.info("deliveries_finished", extra=told | {"github_events": Counter(one.event for one in finished)})
+
+
+def _put_off_the_failed(verdicts: Iterable[Verdict]) -> None:
+    for verdict in verdicts:
+        if verdict.state == Delivery.State.FAILED:
+            put_off(verdict.claimed, reason=verdict.reason, error=verdict.error)
+
+
+def _bear(verdict: Verdict, error: Exception) -> None:
+    """The verdict of a delivery whose facts could not be recorded."""
+    logger.error(
+        "recording_failed",
+        extra={
+            "delivery": verdict.claimed.id,
+            "github_event": verdict.claimed.event,
+            "error": type(error).__name__,
+            "sqlstate": sqlstate_of(error),
+            "where": place_of(error),
+        },
+    )
+    if blames_the_payload(error):
+        _settle(verdict.claimed, Delivery.State.QUARANTINED, reason="unrecordable", error=describe(error))
+    else:
+        put_off(verdict.claimed, reason="recording_failed", error=describe(error))
+
+
+def put_off(claimed: Claimed, *, reason: str, error: str) -> None:
+    """Spend an attempt: the delivery is due again later, or dead if that was the last."""
+    step = decide(attempts=claimed.attempts + 1, chance=random.random())  # noqa: S311  spreads waits, guards nothing
+    if isinstance(step, GiveUp):
+        _settle(claimed, Delivery.State.DEAD, reason=reason, error=error)
+        return
+    VERDICTS.labels(Delivery.State.FAILED.value, reason).inc()
+    Delivery.objects.filter(id=claimed.id).fail(
+        claim_number=claimed.claim_number, after=step.after, reason=reason, error=error
+    )
+
+
+def _settle(claimed: Claimed, state: Delivery.State, *, reason: str, error: str) -> None:
+    VERDICTS.labels(state.value, reason).inc()
+    Delivery.objects.filter(id=claimed.id).settle(state, claim_number=claimed.claim_number, reason=reason, error=error)
+
+
+def _run_out_of_time(batch: Sequence[Claimed], *, backend_pid: int | None) -> None:
+    """Nobody knows which of many took so long: each is claimed alone next. One alone took too long itself.
+
+    Unless the time went by in waiting for a lock, which is nobody's fault.
+    """
+    connection.close()  # whatever it was in the middle of
+    if _is_waiting_for_a_lock(backend_pid):
+        _release_locked(batch)
+    elif len(batch) == 1:
+        put_off(batch[0], reason="timed_out", error="")
+    else:
+        logger.warning("batch_timed_out", extra={"deliveries": [claimed.id for claimed in batch]})
+        _lapse(batch)
+
+
+def _is_waiting_for_a_lock(backend_pid: int | None) -> bool:
+    """Whether the server's side of a connection that was closed in the middle of a statement still waits for a lock."""
+    with db.limit(seconds=LONGEST_KNOCK_S), connection.cursor() as cursor:
+        cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [backend_pid])
+        return bool(cursor.fetchone()[0])
+
+
+def _lapse(batch: Iterable[Claimed]) -> None:
+    for claimed in batch:
+        Delivery.objects.filter(id=claimed.id).lapse(claim_number=claimed.claim_number)
+
+
+BUDGET_S = 8.0  # then somebody else's turn, and the figures'
+BUDGET_OF_THE_SLOW_S = 2.0  # each may need nearly all of the time that a task has
+
+
+def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
+    """Process the named deliveries and whatever else is due; how many were claimed. Rings again if more is due."""
+    claims.release_leftovers()
+    started_s = time.monotonic()
+    claimed_count = 0
+    named = ids
+    while True:
+        with _heard(task_id):
+            batch = claims.claim_batch(named, task_id=task_id)
+        if batch:
+            crash_point("claim.after_commit")
+        named = ()
+        process(batch)
+        claimed_count += len(batch)
+        if time.monotonic() - started_s > BUDGET_S:
+            wakeups.ring_for_more()  # a suspect may need more than what is left of this task's time
+            return claimed_count
+        with _heard(task_id):
+            suspect = claims.claim_suspect(task_id=task_id, is_redelivered=is_redelivered)
+        if suspect is not None:
+            crash_point("suspect.after_commit")
+            _examine(suspect)
+            claimed_count += 1
+        elif not claims.is_full(batch):
+            return claimed_count
+
+
+def drain_slow(*, task_id: str) -> int:
+    """Process slow deliveries that are due, one at a time; how many. Asks for another task if more may be due."""
+    claims.release_leftovers()
+    started_s = time.monotonic()
+    claimed_count = 0
+    while time.monotonic() - started_s < BUDGET_OF_THE_SLOW_S:
+        with _heard(task_id):
+            slow = claims.claim_slow(task_id=task_id)
+        if slow is None:
+            return claimed_count
+        process([slow])
+        claimed_count += 1
+    wakeups.ring_for_slow()
+    return claimed_count
+
+
+@contextmanager
+def _heard(task_id: str) -> Iterator[None]:
+    """A claim whose answer is lost is taken back, and somebody else is asked to claim."""
+    try:
+        yield
+    except Error:
+        connection.close()
+        if claims.release_unheard(task_id):
+            wakeups.ring_for_more()
+        raise
+
+
+def _examine(suspect: claims.Claimed) -> None:
+    """Process a delivery whose last worker died, unless it has killed too many already."""
+    if suspect.state == Delivery.State.RUNNING:
+        process([suspect])
+        return
+    VERDICTS.labels(Delivery.State.DEAD.value, "crashed").inc()
+    logger.error("delivery_crashes_its_workers", extra={"delivery": suspect.id, "github_event": suspect.event})
