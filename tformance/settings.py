@@ -117,8 +117,10 @@ INSTALLED_APPS = [
     "apps.teams",
     "apps.metrics",
     "apps.webhooks",
+    "apps.github",
     "apps.integrations",
     "apps.monitoring",
+    "apps.demo",
 ]
 
 MIDDLEWARE = [

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.common.encryption import decrypt, encrypt
-from apps.integrations.models import AppPrivateKey
+from apps.github.models import AppPrivateKey
 
 
 class NoCredentials(Exception):  # noqa: N818  says what it is

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from apps.common.encryption import Undecryptable, can_encrypt, decrypt
 from apps.common.github_host import GitHubHost, Kind
 from apps.github.credentials import is_signing_key
-from apps.integrations.models import AppPrivateKey
+from apps.github.models import AppPrivateKey
 
 
 @register(Tags.security)

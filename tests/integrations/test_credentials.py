@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from apps.common.encryption import Undecryptable, encrypted_fields, is_current
 from apps.github.credentials import AppCredentials, NoCredentials, app_credentials, has_credentials, store_private_key
-from apps.integrations.models import AppPrivateKey
+from apps.github.models import AppPrivateKey
 from apps.webhooks.models import WebhookSecret
 from apps.webhooks.signature import store_secret
 from tests.fake_github.keys import app_pem, elliptic_pem

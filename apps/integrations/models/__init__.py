@@ -1,7 +1,6 @@
-"""What we keep to speak with GitHub: the App's key, and how far each walk through its history has come."""
+"""How far the reading of GitHub's history has come."""
 
 from apps.integrations.models.backfills import Backfill
-from apps.integrations.models.credentials import AppPrivateKey
 from apps.integrations.models.delivery_log import DeliverySweep, MissedDelivery
 from apps.integrations.models.drifts import DriftedEntity, StreamCount
 from apps.integrations.models.enrichments import Enrichment, EnrichmentAttempt
@@ -9,7 +8,6 @@ from apps.integrations.models.listings import Listing
 from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog, TeamSync
 
 __all__ = [
-    "AppPrivateKey",
     "Backfill",
     "DeliverySweep",
     "Drift",

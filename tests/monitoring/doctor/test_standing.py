@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 
 from apps.common.encryption import encrypt
-from apps.integrations.models import AppPrivateKey, Backfill
+from apps.github.models import AppPrivateKey
+from apps.integrations.models import Backfill
 from apps.monitoring import presence
 from apps.monitoring.doctor import broker, configuration, database, standing
 from apps.webhooks import signature
