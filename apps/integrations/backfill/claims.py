@@ -7,9 +7,9 @@ from typing import Any
 from apps.activity.models import RepositoryAccess
 from apps.common import db
 from apps.integrations.access import installation_reaching
-from apps.integrations.backfill.outcomes import SUSPENDED_S, Progress
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import LEASE, BackfillQuerySet
+from apps.integrations.outcomes import SUSPENDED_S, Progress
 
 LONGEST_WAIT_S = 6.0
 UNREACHED = (

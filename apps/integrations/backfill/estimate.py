@@ -15,9 +15,9 @@ from apps.github.graphql import completed
 from apps.github.payload import parse_time, write_time
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind, Verdict
-from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.backfill.start import Scope
 from apps.integrations.models import Backfill
+from apps.integrations.outcomes import BUSY
 
 MOST_AT_ONCE = 20
 """Six counts each: with so many repositories it is still a point, by GitHub's formula (150 requests would be two)."""

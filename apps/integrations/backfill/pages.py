@@ -18,21 +18,10 @@ from apps.common import db
 from apps.common.failpoints import crash_point
 from apps.github.payload import EPOCH
 from apps.integrations.backfill.claims import Claimed, LostClaim
-from apps.integrations.backfill.outcomes import (
-    BUSY,
-    FOR_ALL,
-    SPENT,
-    Fail,
-    GoOn,
-    Progress,
-    Settled,
-    StartOver,
-    TryAgain,
-    Wait,
-)
 from apps.integrations.drift import count_drift
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import LEASE
+from apps.integrations.outcomes import BUSY, FOR_ALL, SPENT, Fail, GoOn, Progress, Settled, StartOver, TryAgain, Wait
 from apps.integrations.reader import Page, Reader, Skipped, storable
 
 LONGEST_WAIT_S = 12.0

@@ -27,7 +27,9 @@ from apps.integrations import waiters
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill import wakeups
 from apps.integrations.backfill.claims import Claimed, LostClaim, claim
-from apps.integrations.backfill.outcomes import (
+from apps.integrations.backfill.pages import follow, keep
+from apps.integrations.models import Backfill
+from apps.integrations.outcomes import (
     BUSY,
     REFUSED_S,
     Fail,
@@ -42,8 +44,6 @@ from apps.integrations.backfill.outcomes import (
     run_out_of_time,
     try_again,
 )
-from apps.integrations.backfill.pages import follow, keep
-from apps.integrations.models import Backfill
 from apps.integrations.reader import Errand, Page, Reader, Unanswered, Walk
 from apps.integrations.streams import WALKS
 from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload

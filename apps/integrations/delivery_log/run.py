@@ -20,13 +20,13 @@ from apps.common.encryption import Undecryptable
 from apps.common.failpoints import crash_point
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentials, app_credentials, has_credentials
-from apps.integrations.backfill.outcomes import REFUSED_S
 from apps.integrations.delivery_log.claim import LostSweep, Turn
 from apps.integrations.delivery_log.health import why_not_now
 from apps.integrations.delivery_log.recover import bring_back, room_at_the_door
 from apps.integrations.delivery_log.scan import cover_what_is_here, walk_on
 from apps.integrations.delivery_log.waits import Wait, wait_after, wait_after_failure
 from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.outcomes import REFUSED_S
 from apps.integrations.reader import Unanswered, storable
 from apps.webhooks import wakeups
 from apps.webhooks.errors import UnusablePayload

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from apps.github.answers import Answer
 from apps.github.responses import SECONDARY_S, Kind
-from apps.integrations.backfill.outcomes import BLOCKED, JITTER, REFUSED_S, SHORTEST_WAIT_S, SPENT
+from apps.integrations.outcomes import BLOCKED, JITTER, REFUSED_S, SHORTEST_WAIT_S, SPENT
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 900.0
 LIMITS = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}

@@ -27,7 +27,7 @@ from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations import waiters
 from apps.integrations.access import installation_reaching, readable_installations
-from apps.integrations.backfill.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
+from apps.integrations.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
 from apps.integrations.reader import Reader, Unanswered
 from apps.integrations.reconciliation import probe_outcomes, wakeups
 from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, claim_batch, end, hand_over, put_back

@@ -10,7 +10,7 @@ from django.db import Error
 from apps.common import db
 from apps.common.database_errors import blames_the_server
 from apps.github.probes import MOST_AT_ONCE
-from apps.integrations.backfill.outcomes import (
+from apps.integrations.outcomes import (
     FOR_ALL,
     REFUSED_S,
     SPENT,

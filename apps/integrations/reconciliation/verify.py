@@ -21,9 +21,9 @@ from apps.github.credentials import NoCredentials
 from apps.github.probes import COMMITS
 from apps.integrations import waiters
 from apps.integrations.access import installation_reaching
-from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync
+from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Reader, Unanswered, storable
 from apps.integrations.reconciliation import probe_outcomes, wakeups
 from apps.integrations.reconciliation.claims import CRASHED, Claimed, change, claim_walked, end, put_back

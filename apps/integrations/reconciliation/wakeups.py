@@ -10,8 +10,8 @@ from django.db.models.functions import Now
 from apps.common import db
 from apps.github.credentials import has_credentials
 from apps.integrations.access import installation_reaching
-from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.models import RepositorySync
+from apps.integrations.outcomes import BUSY
 from apps.integrations.reconciliation.claims import IS_DUE, IS_WALKED, NOT_REACHED, rows, run
 from apps.webhooks import wakeups
 

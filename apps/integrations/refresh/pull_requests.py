@@ -27,8 +27,8 @@ from apps.github.credentials import NoCredentials
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import REFUSALS, Kind
 from apps.integrations import waiters
-from apps.integrations.backfill.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
 from apps.integrations.models import Enrichment, EnrichmentAttempt
+from apps.integrations.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
 from apps.integrations.reader import Reader, Unanswered, storable
 from apps.integrations.refresh.queries import MOST, Read, Wanted, find_wanted, read_by_number, still_unlisted, unlisted
 from apps.integrations.refresh.wakeups import subject_of

@@ -9,8 +9,8 @@ from django.db.models.functions import Now
 
 from apps.common import db
 from apps.github.credentials import has_credentials
-from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.models import Enrichment
+from apps.integrations.outcomes import BUSY
 from apps.integrations.refresh.queries import due_installations
 from apps.webhooks import wakeups
 

@@ -16,8 +16,8 @@ from apps.common.db import TimeIsUp
 from apps.common.encryption import Undecryptable
 from apps.github.credentials import NoCredentials, app_credentials
 from apps.integrations.backfill import run
-from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.models import Backfill
+from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Errand, Page, Reader
 from apps.integrations.streams import WALKS
 from apps.webhooks.errors import UnusablePayload

@@ -6,7 +6,7 @@ import pytest
 
 from apps.github.answers import Answer, Standing
 from apps.github.responses import GraphQLError, Kind, Verdict
-from apps.integrations.backfill.outcomes import (
+from apps.integrations.outcomes import (
     BLOCKED,
     BUSY,
     CLEAN_PAGES,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.integrations.backfill import outcomes
+from apps.integrations import outcomes
 from apps.integrations.backfill.status import FAILS, WAITS, Outlook, outlook_of, percent_of
 from apps.integrations.models import Backfill
 

@@ -10,8 +10,8 @@ from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Lease, Parked
 from apps.github.responses import GRAPHQL, Kind, Verdict
 from apps.integrations import waiters
-from apps.integrations.backfill.outcomes import BUSY
 from apps.integrations.models import EnrichmentAttempt
+from apps.integrations.outcomes import BUSY
 from apps.integrations.refresh.queries import due_installations
 from apps.integrations.refresh.wakeups import subject_of
 from tests.fake_github import faults

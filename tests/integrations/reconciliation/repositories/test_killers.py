@@ -8,8 +8,8 @@ import pytest
 from apps.activity.models import Repository
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill.outcomes import MOST_ATTEMPTS
 from apps.integrations.models import RepositorySync
+from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reconciliation.claims import claim_walked
 from apps.integrations.reconciliation.verify import count
 from tests.fake_github.server import FakeGitHub
