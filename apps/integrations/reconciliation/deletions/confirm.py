@@ -1,67 +1,23 @@
 """Confirming suspects: GitHub is asked for each by itself, and what it has no more is marked as deleted."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model, QuerySet
 
 from apps.activity.drift import Entity
 from apps.activity.facts import Fact, IssueCommentDeleted, IssueDeleted, ReleaseDeleted, ReviewCommentDeleted, evidence
-from apps.activity.models import Installation, Issue, IssueComment, Release, ReviewComment
+from apps.activity.models import Issue, IssueComment, Release, ReviewComment
 from apps.activity.record import entity_key, record
 from apps.common import db
 from apps.integrations.drift import add, find
 from apps.integrations.models import Backfill, DriftedEntity, StreamCount
-from apps.integrations.reconciliation.deletions.lookup import Looking
+from apps.integrations.reconciliation.deletions.lookup import Countable, Looking
 from apps.integrations.reconciliation.provenance import source_of
 
 Stream = Backfill.Stream
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Countable:
-    """A stream that can be counted.
-
-    `key` is the column by which GitHub is asked for one of it at `path`, `made` the one that says since when it shows.
-    """
-
-    noun: str
-    entity: str
-    model: type[Model]
-    path: str
-    permission: str
-    """Without it GitHub says of each one that it is not there."""
-    tombstone: Callable[[Any, datetime], Fact]
-    key: str = "github_id"
-    made: str = "created_at"
-    excluded: Mapping[str, Any] = field(default_factory=dict)
-    order: Mapping[str, str] = field(default_factory=dict)
-    most_pages: int = 300
-    needs_issues: bool = False
-    """GitHub shows none of it while the repository has its issues switched off."""
-
-    def is_shown_to(self, installation: Installation | None) -> bool:
-        """Whether GitHub shows it to the installation, as far as we know what that was permitted."""
-        permissions = installation.permissions if installation else None
-        return permissions is None or self.permission in permissions
-
-    def here(self, repository_id: int) -> QuerySet[Any]:
-        """Our rows that somebody described and nobody deleted."""
-        rows = self.model._default_manager.filter(repository=repository_id, deleted_at__isnull=True)
-        return rows.exclude(stamp="")
-
-    def countable(self, repository_id: int, *, until: datetime) -> QuerySet[Any]:
-        """Those of them that GitHub must have counted."""
-        rows = self.here(repository_id).filter(**{f"{self.made}__lte": until})
-        return rows.exclude(**self.excluded) if self.excluded else rows
-
-    def known(self, repository_id: int, keys: Collection[int]) -> QuerySet[Any]:
-        """Our rows of these keys, deleted or not."""
-        return self.model._default_manager.filter(repository=repository_id, **{f"{self.key}__in": keys})
 
 
 def _issue_deleted(row: Issue, at: datetime) -> Fact:

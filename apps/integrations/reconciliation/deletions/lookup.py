@@ -1,17 +1,19 @@
 """Looking at a repository's streams on GitHub: how many there are of one, a page of its list, one of it alone."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
+from apps.activity.facts import Fact
+from apps.activity.models import Installation
 from apps.github.answers import Answer
 from apps.github.payload import parse_time
 from apps.github.responses import Kind
 from apps.integrations.reader import Errand, Reader, Unanswered
-from apps.integrations.reconciliation.deletions.confirm import Countable
 from apps.integrations.streams.paging import listed, repository, rows
 from apps.integrations.streams.pull_request_parts import errors_below
 from apps.webhooks.errors import UnusablePayload
@@ -23,6 +25,48 @@ YOUNG = timedelta(minutes=1)
 
 class TooLong(Exception):  # noqa: N818  says what happened
     """GitHub does not list all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Countable:
+    """A stream that can be counted.
+
+    `key` is the column by which GitHub is asked for one of it at `path`, `made` the one that says since when it shows.
+    """
+
+    noun: str
+    entity: str
+    model: type[Model]
+    path: str
+    permission: str
+    """Without it GitHub says of each one that it is not there."""
+    tombstone: Callable[[Any, datetime], Fact]
+    key: str = "github_id"
+    made: str = "created_at"
+    excluded: Mapping[str, Any] = field(default_factory=dict)
+    order: Mapping[str, str] = field(default_factory=dict)
+    most_pages: int = 300
+    needs_issues: bool = False
+    """GitHub shows none of it while the repository has its issues switched off."""
+
+    def is_shown_to(self, installation: Installation | None) -> bool:
+        """Whether GitHub shows it to the installation, as far as we know what that was permitted."""
+        permissions = installation.permissions if installation else None
+        return permissions is None or self.permission in permissions
+
+    def here(self, repository_id: int) -> QuerySet[Any]:
+        """Our rows that somebody described and nobody deleted."""
+        rows = self.model._default_manager.filter(repository=repository_id, deleted_at__isnull=True)
+        return rows.exclude(stamp="")
+
+    def countable(self, repository_id: int, *, until: datetime) -> QuerySet[Any]:
+        """Those of them that GitHub must have counted."""
+        rows = self.here(repository_id).filter(**{f"{self.made}__lte": until})
+        return rows.exclude(**self.excluded) if self.excluded else rows
+
+    def known(self, repository_id: int, keys: Collection[int]) -> QuerySet[Any]:
+        """Our rows of these keys, deleted or not."""
+        return self.model._default_manager.filter(repository=repository_id, **{f"{self.key}__in": keys})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,16 @@ from django.utils import timezone
 from apps.activity.models import Coverage
 from apps.integrations.models import Backfill, RepositorySync, StreamCount
 from apps.integrations.reader import Reader, Unanswered
-from apps.integrations.reconciliation.deletions.confirm import COUNTABLES, Countable, confirm_some
-from apps.integrations.reconciliation.deletions.lookup import AT_ONCE, YOUNG, Counted, Looking, TooLong, look_at
+from apps.integrations.reconciliation.deletions.confirm import COUNTABLES, confirm_some
+from apps.integrations.reconciliation.deletions.lookup import (
+    AT_ONCE,
+    YOUNG,
+    Countable,
+    Counted,
+    Looking,
+    TooLong,
+    look_at,
+)
 
 Outcome = StreamCount.Outcome
 RIGHT = (Outcome.AGREES, Outcome.SETTLED)
