@@ -1,12 +1,22 @@
 """What `make mutations` removes is still there to be removed."""
 
+import ast
+
 import pytest
 
-from tests.mutations.catalogue import MUTATIONS
-from tests.mutations.edits import Mutation
+from tests.mutations import MUTATIONS
+from tests.mutations.mutation import Mutation
 from tformance.embedded.remembered import CHECKOUT
 
 
 @pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.safety)
-def test_a_safety_is_where_the_catalogue_looks_for_it(one: Mutation) -> None:
-    assert [edit.path for edit in one.edits if (CHECKOUT / edit.path).read_text().count(edit.old) != 1] == []
+def test_a_safety_is_in_the_code_once_and_so_is_its_test(one: Mutation) -> None:
+    for path, text in one.changed_files(CHECKOUT).items():
+        assert text != (CHECKOUT / path).read_text()
+        if path.endswith(".py"):
+            ast.parse(text)
+    assert one.test_id(CHECKOUT)
+
+
+def test_no_two_safeties_have_the_same_name() -> None:
+    assert len({one.safety for one in MUTATIONS}) == len(MUTATIONS)

@@ -1,1 +1,33 @@
 """Safety by safety: remove one, and show that a test fails."""
+
+from tests.mutations import (
+    accounts,
+    backfill,
+    delivery_log,
+    figures,
+    github,
+    local,
+    monitoring,
+    reconciliation,
+    refresh,
+    webhooks,
+    workers,
+)
+
+MUTATIONS = tuple(
+    one
+    for safeties in (
+        webhooks,
+        workers,
+        figures,
+        github,
+        backfill,
+        reconciliation,
+        delivery_log,
+        refresh,
+        accounts,
+        monitoring,
+        local,
+    )
+    for one in safeties.MUTATIONS
+)

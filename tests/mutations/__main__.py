@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.mutations.catalogue import MUTATIONS
-from tests.mutations.edits import Edit, Mutation
+from tests.mutations import MUTATIONS
+from tests.mutations.mutation import Mutation
 from tformance.embedded.engines import Engines
 from tformance.embedded.remembered import CHECKOUT, var_folder
 
@@ -76,7 +76,7 @@ def trees(count: int) -> Iterator["queue.Queue[Path]"]:
 
 
 def _trouble_without_mutations(chosen: Sequence[Mutation]) -> str:
-    code, output = _pytest(CHECKOUT, sorted({one.test for one in chosen}))
+    code, output = _pytest(CHECKOUT, sorted({one.test_id(CHECKOUT) for one in chosen}))
     return "" if code == PASSED else f"A test fails, or there is none, before anything was removed:\n{output}"
 
 
@@ -84,13 +84,13 @@ def _try(one: Mutation, free: "queue.Queue[Path]") -> bool:
     tree = free.get()
     started = time.monotonic()
     try:
-        with mutated(tree, one.edits):
+        with mutated(tree, one):
             limits = ("-o", f"timeout={WITHOUT_A_SAFETY_S}", "-o", "timeout_func_only=true")
-            code, output = _pytest(tree, [one.test], *limits)
+            code, output = _pytest(tree, [one.test_id(tree)], *limits)
     finally:
         free.put(tree)
     verdict = _verdict(one, code=code, output=output)
-    say(f"{verdict:<12} {time.monotonic() - started:5.0f} s  {one.safety:<66} {one.test.rpartition('::')[2]}")
+    say(f"{verdict:<12} {time.monotonic() - started:5.0f} s  {one.safety:<66} {one.test}")
     if verdict.startswith("BROKEN"):
         say(output)
     return verdict == NOTICED
@@ -101,21 +101,19 @@ def _verdict(one: Mutation, *, code: int, output: str) -> str:
     if code == PASSED:
         return "NOT NOTICED"
     has_failed = code == FAILED and " failed" in output and " error" not in output.rstrip().rpartition("\n")[2]
-    if has_failed and (one.waits_for_ever or WAITED_TOO_LONG not in output):
+    if has_failed and (one.hangs or WAITED_TOO_LONG not in output):
         return NOTICED
     return f"BROKEN ({code})"
 
 
 @contextmanager
-def mutated(tree: Path, edits: Sequence[Edit]) -> Iterator[None]:
-    """The tree with the edits made, until the block ends."""
-    originals = {edit.path: (tree / edit.path).read_text() for edit in edits}
+def mutated(tree: Path, one: Mutation) -> Iterator[None]:
+    """Keep the safety out of the tree until the block ends."""
+    changed = one.changed_files(tree)
+    originals = {path: (tree / path).read_text() for path in changed}
     try:
-        for edit in edits:
-            text = (tree / edit.path).read_text()
-            if text.count(edit.old) != 1:
-                raise SystemExit(f"error: {edit.path} holds {text.count(edit.old)} times {edit.old!r}, not once.")
-            (tree / edit.path).write_text(text.replace(edit.old, edit.new))
+        for path, text in changed.items():
+            (tree / path).write_text(text)
         yield
     finally:
         for path, text in originals.items():

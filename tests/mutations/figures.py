@@ -1,0 +1,103 @@
+"""Safeties of figures."""
+
+from tests.mutations.mutation import Change, Mutation, mutation
+
+MUTATIONS: tuple[Mutation, ...] = (
+    mutation(
+        "a snapshot that is not newer takes no lock",
+        "SnapshotRule.statement",
+        'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
+        "WHERE true",
+        test="test_two_transactions_recording_the_same_unchanged_repository_do_not_wait_for_each_other",
+    ),
+    Mutation(
+        "an older snapshot never overwrites a newer one",
+        (
+            Change(
+                "SnapshotRule.statement",
+                'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
+                "WHERE true",
+            ),
+            Change("SnapshotRule.statement", 'WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"', "WHERE true"),
+        ),
+        test="test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables",
+    ),
+    mutation(
+        "changes are marked in the transaction of their facts",
+        "record",
+        "append(changes)",
+        "from django.db import transaction\ntransaction.on_commit(lambda: append(changes))",
+        test="test_a_fact_and_its_change_are_there_together_or_not_at_all",
+    ),
+    mutation(
+        "a change goes only when what follows from it is stored",
+        "recalculate_batch",
+        "with transaction.atomic(): changes = claim(KNOWN, limit=BATCH, skipped=skipped)",
+        "changes = claim(KNOWN, limit=BATCH, skipped=skipped)\nwith transaction.atomic():",
+        test="test_a_change_is_gone_only_when_what_follows_from_it_is_stored",
+    ),
+    mutation(
+        "facts are read only under the lock",
+        "recalculate",
+        "lock(name for noun, keys in wanted for name in noun.locks(keys))",
+        "",
+        test="test_a_fact_that_arrives_between_the_read_and_the_write_is_not_lost",
+        hangs=True,
+    ),
+    mutation(
+        "the log proves nothing of the time after a loss",
+        "Tracked._unheard",
+        "for lost_at in self.losses:",
+        "for lost_at in ():",
+        test="test_what_comes_back_has_a_gap_until_it_is_read_since_the_loss",
+    ),
+    mutation(
+        "a loss is believed to be older than the news of it",
+        "Tracked._unheard",
+        "yield Stretch(lost_at - MARGIN,",
+        "yield Stretch(lost_at,",
+        test="test_what_comes_back_has_a_gap_until_it_is_read_since_the_loss",
+    ),
+    mutation(
+        "the log proves nothing of webhooks that are not sent",
+        "Tracked.covered",
+        "if log and stream not in self.untold else ()",
+        "if log else ()",
+        test="test_a_stream_is_complete_by_the_log_only_where_its_webhooks_are_sent",
+    ),
+    mutation(
+        "the log counts only from where reading began",
+        "Tracked.covered",
+        "passes = self.passes.get(stream) if not passes: return []",
+        "passes = self.passes.get(stream) or [log[0]]",
+        test="test_what_was_never_read_is_not_provable_and_has_no_gaps",
+    ),
+    mutation(
+        "a delivery without effect holds its repository back",
+        "Tracked.complete_until",
+        "return covered[-1].to_at if self.held_at is None else min(covered[-1].to_at, self.held_at)",
+        "return covered[-1].to_at",
+        test="test_a_quarantined_delivery_is_freed_by_a_replay_that_can_use_it",
+    ),
+    mutation(
+        "a delivery that names no repository is not taken for one about none",
+        "WebhooksConfig.ready",
+        "casts_doubt(between_nameless_ones)",
+        "",
+        test="test_one_that_names_nothing_puts_everything_in_doubt_and_nothing_for_ever",
+    ),
+    mutation(
+        "one repository that is not provable keeps its team from being provable",
+        "Report.of_team",
+        "if not known or (holding and len(known) < len(ends)):",
+        "if not known:",
+        test="test_one_repository_that_was_never_read_keeps_all_from_being_provable",
+    ),
+    mutation(
+        "what was lost for good holds nobody back",
+        "Report.of_team",
+        "holding = [one for one in repositories if one.lost_at is None]",
+        "holding = list(repositories)",
+        test="test_one_that_is_lost_for_good_holds_the_others_back_no_more",
+    ),
+)

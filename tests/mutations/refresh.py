@@ -1,0 +1,62 @@
+"""Safeties of refresh."""
+
+from tests.mutations.mutation import Mutation, mutation
+
+MUTATIONS: tuple[Mutation, ...] = (
+    mutation(
+        "while one worker asks for an installation no other does",
+        "EnrichmentQuerySet.claim",
+        "free = self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), not_before__lte=Now())",
+        "free = self.filter(not_before__lte=Now())",
+        test="test_while_one_asks_nobody_else_is_told",
+    ),
+    mutation(
+        "whoever lost the lease gives nothing back",
+        "EnrichmentQuerySet.release",
+        "held = self.filter(claim_number=claim_number, lease_until__isnull=False)",
+        "held = self.filter(lease_until__isnull=False)",
+        test="test_whoever_lost_the_lease_gives_nothing_back",
+    ),
+    mutation(
+        "where an installation is suspended or a stranger's nothing is asked",
+        "integrations: due_installations",
+        ', has_access=True, installation__in=readable_installations().values("pk")',
+        ", has_access=True",
+        test="test_nothing_is_asked_where_we_may_not_read",
+    ),
+    mutation(
+        "what an unfinished walk will read is left to it",
+        "due_pull_requests",
+        "~Exists(walking),",
+        "",
+        test="test_what_an_unfinished_walk_through_history_will_read_is_left_to_it",
+    ),
+    mutation(
+        "nothing of a repository that took another one's name is refreshed",
+        "integrations: _read",
+        'if repository.get("databaseId") not in {None, wanted.repository_id}:',
+        "if False:",
+        test="test_a_repository_that_took_another_ones_name_is_not_taken_for_it",
+    ),
+    mutation(
+        "what is never shown is given up",
+        "integrations: _remember",
+        "is_given_up = is_final and row.attempts == MOST_TRIES",
+        "is_given_up = False",
+        test="test_it_is_tried_again_each_time_later_and_then_given_up",
+    ),
+    mutation(
+        "what merely failed is not given up",
+        "integrations: _remember",
+        "is_given_up = is_final and row.attempts == MOST_TRIES",
+        "is_given_up = row.attempts == MOST_TRIES",
+        test="test_what_merely_failed_is_never_given_up",
+    ),
+    mutation(
+        "whoever waits for a turn at GitHub is told of it",
+        "IntegrationsConfig.ready",
+        "(backfill_bell, enrichment_bell, sync_bell)",
+        "(backfill_bell, sync_bell)",
+        test="test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told",
+    ),
+)
