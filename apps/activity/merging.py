@@ -1,11 +1,11 @@
-"""The merge itself, in SQL alone: commutative, associative and idempotent, many rows a statement.
+"""The merge in SQL: commutative, associative and idempotent, many rows in one statement.
 
-A rule says how facts of one class enter their table. `SnapshotRule`: the greater stamp wins the whole field group.
-`UnionRule`: rows are a set, and each column of a row moves one way only.
+`SnapshotMerge`: the greater stamp wins the whole field group. `UnionMerge`: rows are a set, and each column of a row
+moves one way only.
 
-Both first look at the rows that are already there and leave out what would change nothing, so a fact that everybody
-repeats (every payload carries its repository and its sender) takes no row lock. What is left is locked, or inserted, in
-the order of its key: two transactions never wait for each other in a circle.
+Both first look at the rows that exist and leave out what would change nothing, so a fact that is in every payload (its
+repository, its sender) takes no row lock. The other rows are locked, or inserted, in the order of their key: two
+transactions never wait for each other in a circle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from typing import Any
 
 from django.db import models
 
-from apps.activity.recordset import as_json, listed, matches, quoted, typed_columns
 from apps.common import db
+from apps.common.db import as_json, listed, matches, quoted, typed_columns
 
 Row = Mapping[str, Any]
 
@@ -24,30 +24,40 @@ DIGEST_LENGTH = 16
 
 
 @dataclass(frozen=True)
-class ChangeRule:
-    """Which Change a changed row calls for: its kind, and the columns that make up the key."""
+class ChangeKey:
+    """The Change that follows when a row changed: its kind, and the columns that make up its key."""
 
     kind: str
     columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeRule:
-    """How the facts of one class enter `model`. `fixed` columns say where a row belongs."""
+class Merge:
+    """How the facts of one class enter `model`. The columns `within` say where a row belongs."""
 
     model: type[models.Model]
     key: tuple[str, ...]
-    fixed: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    change: ChangeRule | None = None
+    change: ChangeKey | None = None
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """The columns that are attributes of the fact."""
+        return (*self.key, *self.content)
+
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        """The attributes that are not the key."""
+        return (*self.within, *self.columns)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that a row brings, in the order of the statement."""
-        return (*self.key, *self.fixed, *self.columns)
+        """The columns of a row, in the order of the statement."""
+        return self.attributes
 
     def apply(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-        """Merge the rows; answer the key columns of the Change for each row that really changed."""
+        """Merge the rows; return the columns of the Change's key for each row that really changed."""
         return db.run(self.statement, [as_json(rows)])
 
     @property
@@ -71,24 +81,19 @@ class MergeRule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SnapshotRule(MergeRule):
+class SnapshotMerge(Merge):
     """The greater stamp wins the field group whole; `stamp` names its column."""
 
     stamp: str = "stamp"
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*super().names, self.stamp)
-
-    @property
-    def carried(self) -> tuple[str, ...]:
-        """What the greater stamp brings; where the row belongs too, so that it does not matter who came first."""
-        return (*self.fixed, *self.columns, self.stamp)
+        return (*self.attributes, self.stamp)
 
     @cached_property
     def statement(self) -> str:
         stamp = quoted(self.stamp)
-        updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in self.carried)
+        updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in (*self.content, self.stamp))
         return f"""
             WITH incoming AS MATERIALIZED (
                 SELECT DISTINCT ON ({listed(self.key)}) *
@@ -119,14 +124,14 @@ class SnapshotRule(MergeRule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnionRule(MergeRule):
-    """A set of rows whose values move one way: the latest of `columns`, the earliest of `earliest`; null is nothing."""
+class UnionMerge(Merge):
+    """The union of rows whose values move one way: `columns` up, `earliest` down; null is no value."""
 
     earliest: tuple[str, ...] = ()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*super().names, *self.earliest)
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        return (*self.within, *self.moving)
 
     @property
     def moving(self) -> tuple[str, ...]:
@@ -157,14 +162,14 @@ class UnionRule(MergeRule):
 
     @property
     def gathered(self) -> str:
-        """One row a key: what several facts of one batch say, already merged."""
+        """The select list that merges the facts of one batch into one row a key."""
         aggregates = {"least": "min", "greatest": "max"}
         picked = (f"{aggregates[self.pick(name)]}({quoted(name)}) AS {quoted(name)}" for name in self.moving)
-        fixed = (f"max({quoted(name)}) AS {quoted(name)}" for name in self.fixed)
-        return ", ".join((listed(self.key), *fixed, *picked))
+        within = (f"max({quoted(name)}) AS {quoted(name)}" for name in self.within)
+        return ", ".join((listed(self.key), *within, *picked))
 
     def moves(self, source: str) -> str:
-        """Whether a row from `source` would move any column of the row that is kept."""
+        """The condition that a row of `source` would move any column of the existing row."""
         if not self.moving:
             return "false"
         return " OR ".join(

@@ -1,81 +1,90 @@
-"""The one door into the facts."""
+"""The one way into the tables of facts: record()."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
-from django.db import models as django_models
+from django.db.models import Model
 
-from apps.activity import facts
-from apps.activity.facts import Evidence, Fact, Snapshot
-from apps.activity.merging import DIGEST_LENGTH, MergeRule, Row, SnapshotRule, UnionRule
-from apps.activity.models import Contributor, Installation, Provenance, PullRequest, Repository
-from apps.activity.rules import NUMBERED, RULES
+from apps.activity import models
+from apps.activity.facts import FACTS, Evidence, Fact, Snapshot
+from apps.activity.merging import DIGEST_LENGTH, Merge, Row, UnionMerge
 from apps.common import db
 from apps.common.failpoints import crash_point
 
-Model = type[django_models.Model]
-STUBS: dict[Model, UnionRule] = {
-    Contributor: UnionRule(model=Contributor, key=("github_id",)),
-    Repository: UnionRule(model=Repository, key=("github_id",)),
-    Installation: UnionRule(model=Installation, key=("github_id",)),
-    PullRequest: UnionRule(model=PullRequest, key=NUMBERED),
-}
-DESCRIBED_BY: dict[type[Fact], Model] = {
-    facts.ContributorProfile: Contributor,
-    facts.RepositoryName: Repository,
-    facts.RepositoryState: Repository,
-    facts.InstallationState: Installation,
-    facts.PullRequestCore: PullRequest,
-}
-CHILDREN_OF_PULL_REQUESTS = frozenset(
-    {facts.PullRequestHappened, facts.PullRequestCommitted, facts.ReviewSubmitted, facts.ReviewCommentState}
+Table = type[Model]
+TABLES: tuple[Table, ...] = (
+    models.Contributor,
+    models.Repository,
+    models.Installation,
+    models.RepositoryAccess,
+    models.GitHubTeam,
+    models.GitHubMembership,
+    models.GitReference,
+    models.Push,
+    models.Commit,
+    models.CommitTrailer,
+    models.PullRequest,
+    models.PullRequestEvent,
+    models.PullRequestCommit,
+    models.Review,
+    models.ReviewComment,
+    models.Issue,
+    models.IssueComment,
+    models.Deployment,
+    models.DeploymentStatus,
+    models.WorkflowRun,
+    models.Release,
 )
-PROVENANCE = UnionRule(model=Provenance, key=("entity", "key", "source", "source_key"))
-APPEND = "INSERT INTO activity_change (kind, key) SELECT * FROM unnest(%s::text[], %s::text[])"
-SNAPSHOT_RULES = {kind: rule for kind, rule in RULES.items() if isinstance(rule, SnapshotRule)}
-NAMES = {
-    kind: tuple(name for name in rule.names if name != getattr(rule, "stamp", None)) for kind, rule in RULES.items()
+"""The order in which every transaction locks rows: parents before children."""
+NUMBERED = ("repository_id", "number")
+STUBS: dict[Table, UnionMerge] = {
+    models.Contributor: UnionMerge(model=models.Contributor, key=("github_id",)),
+    models.Repository: UnionMerge(model=models.Repository, key=("github_id",)),
+    models.Installation: UnionMerge(model=models.Installation, key=("github_id",)),
+    models.PullRequest: UnionMerge(model=models.PullRequest, key=NUMBERED),
 }
+"""How a row is made that has only its key: for a parent that a fact names and no fact has described yet."""
+PROVENANCE = UnionMerge(model=models.Provenance, key=("entity", "key", "source", "source_key"))
+APPEND = "INSERT INTO activity_change (kind, key) SELECT * FROM unnest(%s::text[], %s::text[])"
 
 
-def parents_of(kind: type[Fact]) -> tuple[tuple[tuple[str, ...], Model], ...]:
-    """The columns of a row that name a row of another table, and that table."""
-    rule = RULES[kind]
-    pointers = tuple(
-        ((field.column,), field.remote_field.model)
-        for field in rule.model._meta.concrete_fields
-        if field.column in rule.names and field.remote_field is not None
-    )
-    return (*pointers, (NUMBERED, PullRequest)) if kind in CHILDREN_OF_PULL_REQUESTS else pointers
-
-
-def rules_by_model() -> dict[Model, dict[type[Fact], MergeRule]]:
-    """The rules of each table, tables in the one order in which everybody locks them."""
-    grouped: dict[Model, dict[type[Fact], MergeRule]] = defaultdict(dict)
-    for kind, rule in RULES.items():
-        grouped[rule.model][kind] = rule
+def facts_by_table() -> dict[Table, list[type[Fact]]]:
+    """Return the classes of facts of each table, tables in the order of TABLES."""
+    grouped: dict[Table, list[type[Fact]]] = {table: [] for table in TABLES}
+    for kind in FACTS:
+        grouped[kind.merge.model].append(kind)
     return grouped
 
 
-PARENTS = {kind: parents_of(kind) for kind in RULES}
-RULES_BY_MODEL = rules_by_model()
+def parents_of(kind: type[Fact]) -> tuple[tuple[tuple[str, ...], Table], ...]:
+    """Return the columns of a row that name a row of another table, with that table."""
+    pointers = tuple(
+        ((field.column,), field.remote_field.model)
+        for field in kind.merge.model._meta.concrete_fields
+        if field.column in kind.merge.attributes and field.remote_field is not None
+    )
+    return (*pointers, (NUMBERED, models.PullRequest)) if kind.needs_pull_request else pointers
+
+
+FACTS_BY_TABLE = facts_by_table()
+PARENTS = {kind: parents_of(kind) for kind in FACTS}
 
 
 def record(evidence: Sequence[Evidence]) -> None:
     """Merge the facts into the tables and append a Change for each entity that changed, in the caller's transaction.
 
-    Any order, any repetition and any mixture of sources ends in the same rows. A parent that a fact names and nobody
-    described yet gets a row of its own that holds only its key.
+    Any order, any repetition and any mixture of sources ends in the same rows. A parent that a fact names and no fact
+    has described yet gets a row that has only its key.
     """
-    rows = gathered(evidence)
+    rows = rows_by_kind(evidence)
     stubs = missing_parents(rows)
     changes: dict[tuple[str, str], None] = {}
-    for model, rules in RULES_BY_MODEL.items():
-        if model in stubs:
-            STUBS[model].apply(stubs[model])
-        for kind, rule in rules.items():
-            changes |= dict.fromkeys(applied(rule, rows.get(kind, ())))
+    for table, kinds in FACTS_BY_TABLE.items():
+        if table in stubs:
+            STUBS[table].apply(stubs[table])
+        for kind in kinds:
+            changes |= dict.fromkeys(apply(kind.merge, rows.get(kind, ())))
     crash_point("record.half_way")
     insert_provenance(evidence)
     append(changes)
@@ -88,17 +97,17 @@ def append(changes: Iterable[tuple[str, str]]) -> None:
         db.run(APPEND, [list(kinds), list(keys)])
 
 
-def applied(rule: MergeRule, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
-    """Apply the rule and name what changed by it: kind and key of a Change."""
+def apply(merge: Merge, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    """Merge the rows and yield the kind and key of a Change for each row that changed."""
     if not rows:
         return
-    for returned in rule.apply(rows):
-        if rule.change:
-            yield rule.change.kind, ":".join(map(str, returned))
+    for returned in merge.apply(rows):
+        if merge.change:
+            yield merge.change.kind, ":".join(map(str, returned))
 
 
-def gathered(evidence: Iterable[Evidence]) -> dict[type[Fact], list[Row]]:
-    """The rows that the facts call for, by class of fact; what several pieces say alike is said once."""
+def rows_by_kind(evidence: Iterable[Evidence]) -> dict[type[Fact], list[Row]]:
+    """Return the rows of the facts by class of fact; equal facts of several sources give one row."""
     rows: dict[type[Fact], list[Row]] = defaultdict(list)
     for fact in {fact: None for piece in evidence for fact in piece.facts}:
         rows[type(fact)].append(as_row(fact))
@@ -106,32 +115,34 @@ def gathered(evidence: Iterable[Evidence]) -> dict[type[Fact], list[Row]]:
 
 
 def as_row(fact: Fact) -> Row:
-    """The fact as columns; a snapshot's stamp becomes text, ended by the digest of what it says."""
-    row = {name: getattr(fact, name) for name in NAMES[type(fact)]}
+    """Return the fact as columns; the stamp of a snapshot becomes text, ended by the digest of its content."""
+    row = {name: getattr(fact, name) for name in fact.merge.attributes}
     if isinstance(fact, Snapshot):
-        rule = SNAPSHOT_RULES[type(fact)]
-        said = repr([row[name] for name in (*rule.fixed, *rule.columns)])
-        digest = blake2b(said.encode(errors="replace"), digest_size=DIGEST_LENGTH // 2).hexdigest()
-        row[rule.stamp] = fact.stamp.as_text(digest)
+        content = repr([row[name] for name in fact.merge.content])
+        digest = blake2b(content.encode(errors="replace"), digest_size=DIGEST_LENGTH // 2).hexdigest()
+        row[fact.merge.stamp] = fact.stamp.as_text(digest)
     return row
 
 
-def missing_parents(rows: dict[type[Fact], list[Row]]) -> dict[Model, list[Row]]:
-    """Parents travel with children: the keys of those that no fact of this call describes, by table."""
-    wanted: dict[Model, set[tuple[int, ...]]] = {model: set() for model in STUBS}
+def missing_parents(rows: dict[type[Fact], list[Row]]) -> dict[Table, list[Row]]:
+    """Return the keys of the parents that no fact of this call describes, by table."""
+    named: dict[Table, set[tuple[int, ...]]] = {table: set() for table in STUBS}
     for kind, of_kind in rows.items():
-        for columns, model in PARENTS[kind]:
-            wanted[model].update(tuple(row[name] for name in columns) for row in of_kind)
-    for kind, model in DESCRIBED_BY.items():
-        wanted[model].difference_update(tuple(row[name] for name in STUBS[model].key) for row in rows.get(kind, ()))
+        for columns, table in PARENTS[kind]:
+            named[table].update(tuple(row[name] for name in columns) for row in of_kind)
+    for kind, of_kind in rows.items():
+        if kind.describes:
+            table = kind.merge.model
+            named[table].difference_update(tuple(row[name] for name in STUBS[table].key) for row in of_kind)
     return {
-        model: [dict(zip(STUBS[model].key, key, strict=True)) for key in sorted(keys)]
-        for model, found in wanted.items()
+        table: [dict(zip(STUBS[table].key, key, strict=True)) for key in sorted(keys)]
+        for table, found in named.items()
         if (keys := {key for key in found if None not in key})
     }
 
 
 def insert_provenance(evidence: Iterable[Evidence]) -> None:
+    """Record which source contained a fact about which entity."""
     rows = {
         (fact.entity, entity_key(fact), piece.source.kind, piece.source.key)
         for piece in evidence
@@ -143,4 +154,5 @@ def insert_provenance(evidence: Iterable[Evidence]) -> None:
 
 
 def entity_key(fact: Fact) -> str:
-    return ":".join(str(getattr(fact, name)) for name in RULES[type(fact)].key[:2])
+    """Return the key of the fact's entity, as provenance has it."""
+    return ":".join(str(getattr(fact, name)) for name in fact.merge.key[:2])

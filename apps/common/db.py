@@ -1,17 +1,20 @@
 """Statements that workers run again and again: prepared on the server, for planning one costs more than running it."""
 
+import json
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 from psycopg import Error as PsycopgError
 
 
@@ -33,6 +36,47 @@ def run(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> l
     with wrap(PreparedCursor(connection.connection)) as cursor:  # type: ignore[arg-type]  # any cursor of the driver
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the rows as one parameter, which json_to_recordset turns into typed columns, arrays included."""
+    return json.dumps(list(rows), default=_as_text, ensure_ascii=False)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"A {type(value).__name__} has no place in a row.")
+
+
+def typed_columns(model: type[Model], names: Sequence[str]) -> str:
+    """Return the column list of json_to_recordset, typed as the table is."""
+    types = {field.column: field.db_type(connection) for field in model._meta.concrete_fields}
+    return ", ".join(f"{quoted(name)} {types[name]}" for name in names)
+
+
+def listed(names: Sequence[str], *, of: str = "") -> str:
+    """Return the columns, separated by commas; `of` is the name of a table with its full stop."""
+    return ", ".join(f"{of}{quoted(name)}" for name in names)
+
+
+def matches(names: Sequence[str], left: str, right: str) -> str:
+    """Return the condition that two tables agree in all of the columns."""
+    return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in names)
+
+
+def quoted(name: str) -> str:
+    """Return the name of a column or a table as SQL writes it."""
+    return connection.ops.quote_name(name)
+
+
+LARGEST_ID = 2**63 - 1
+LONGEST_ID = len(str(LARGEST_ID))  # Python refuses to read a number of thousands of digits
+
+
+def is_id(text: str) -> bool:
+    """Return whether the text is a number that a column of ids can hold."""
+    return len(text) <= LONGEST_ID and text.isascii() and text.isdigit() and int(text) <= LARGEST_ID
 
 
 LOOK_EVERY_S = 0.1

@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.activity.identity import is_id
 from apps.activity.models import Repository
+from apps.common.db import is_id
 from apps.dashboard.history import failing, histories_of, is_nobody_walking, limits_of, repositories_with_history
 from apps.integrations.backfill.requests import Busy, cancel_asked, pause_asked, resume_asked, retry_asked
 from apps.integrations.models import Backfill

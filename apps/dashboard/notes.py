@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.activity.identity import is_id
+from apps.common.db import is_id
 from apps.notifications.models import Notification
 
 NOTES_PER_PAGE = 50

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from apps.activity.drift import Entity, measure
+from apps.activity.comparison import Entity, measure
 from apps.activity.facts import Fact, Source
 from apps.common import db
 from apps.integrations.models import Backfill, Drift, DriftedEntity, MissedDelivery

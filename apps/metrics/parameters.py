@@ -8,7 +8,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 
-from apps.activity.identity import is_called
+from apps.activity.models import Repository
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
@@ -110,7 +110,9 @@ def narrowed(parameters: QueryDict, *, team: Team) -> QueryDict | None:
 
 
 def repositories_named(tracked: Any, name: str) -> Any:
-    return tracked.none() if "\0" in name else tracked.filter(is_called(name))  # PostgreSQL has no text with a NUL
+    if "\0" in name:  # PostgreSQL has no text with a NUL
+        return tracked.none()
+    return tracked.filter(Repository.with_id_or_name(name))
 
 
 def find_repository(tracked: Any, name: str) -> int:

@@ -7,9 +7,8 @@ from typing import Any
 
 from django.db import models
 
-from apps.activity import recordset
-from apps.activity.recordset import listed, matches, quoted, typed_columns
 from apps.common import db
+from apps.common.db import listed, matches, quoted, typed_columns
 
 Scope = tuple[Any, ...]
 Row = tuple[Any, ...]
@@ -98,4 +97,4 @@ def hashable(value: Any) -> Any:
 
 def as_json(names: Sequence[str], rows: Iterable[Row]) -> str:
     """The rows as one parameter, each with its columns named."""
-    return recordset.as_json(dict(zip(names, row, strict=True)) for row in rows)
+    return db.as_json(dict(zip(names, row, strict=True)) for row in rows)

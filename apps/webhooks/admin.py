@@ -11,8 +11,8 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from apps.activity.admin.reading import ReadOnlyAdmin
-from apps.activity.identity import is_id
 from apps.activity.models import Repository
+from apps.common.db import is_id
 from apps.common.encryption import encrypt
 from apps.webhooks import bodies, overview, replay
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apps.activity import facts, models
-from apps.activity.drift import Entity, measure
+from apps.activity.comparison import Entity, measure
 from tests.activity.statements import (
     MONDAY,
     REPOSITORY_ID,

@@ -10,7 +10,6 @@ from django.db import connection, transaction
 
 from apps.activity import facts, models
 from apps.activity.models import Change
-from apps.activity.rules import RULES
 from tests.activity.statements import (
     PULL_REQUEST,
     REPOSITORY_ID,
@@ -84,15 +83,12 @@ STORY = (
 )
 
 
-@pytest.mark.django_db
-def test_every_class_of_facts_has_one_rule_and_every_rule_a_table_that_holds_its_columns():
-    fact_classes = {kind for kind in vars(facts).values() if isinstance(kind, type) and issubclass(kind, facts.Fact)}
-    assert set(RULES) == fact_classes - {facts.Fact, facts.Snapshot}
-    for kind, rule in RULES.items():
-        columns = {field.column for field in rule.model._meta.concrete_fields}
-        assert set(rule.names) <= columns, kind
-        given = {field.name for field in fields(kind)} - {"stamp"}
-        assert given == set(rule.names) - {getattr(rule, "stamp", "")}, kind
+@pytest.mark.parametrize("kind", facts.FACTS, ids=lambda kind: kind.__name__)
+def test_the_fields_of_a_fact_are_columns_of_its_table(kind):
+    columns = {field.column for field in kind.merge.model._meta.concrete_fields}
+    assert set(kind.merge.names) <= columns
+    assert set(kind.merge.attributes) == {field.name for field in fields(kind)} - {"stamp"}
+    assert kind.merge.key
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
-from apps.activity.identity import is_id
+from apps.common.db import is_id
 
 COUNTED_EXACTLY = 10_000
 

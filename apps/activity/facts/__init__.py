@@ -17,6 +17,7 @@ from apps.activity.facts.accounts import (
     RepositoryAccessLost,
     RepositoryAccessState,
 )
+from apps.activity.facts.declaration import FACTS, Evidence, Fact, Snapshot, Source, Stamp, evidence
 from apps.activity.facts.deployments import (
     DeploymentFlags,
     DeploymentRef,
@@ -25,7 +26,6 @@ from apps.activity.facts.deployments import (
     DeploymentStatusState,
     WorkflowRunState,
 )
-from apps.activity.facts.evidence import Evidence, Fact, Snapshot, Source, Stamp, evidence
 from apps.activity.facts.issues import IssueCommentDeleted, IssueCommentState, IssueDeleted, IssueState
 from apps.activity.facts.pull_requests import (
     PullRequestCommitList,
@@ -60,6 +60,7 @@ from apps.activity.facts.repositories import (
 )
 
 __all__ = [
+    "FACTS",
     "CommitContent",
     "CommitInHistory",
     "CommitLanded",

@@ -1,123 +1,117 @@
 """Accounts, the App's installations on them, and who belongs where."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
-from typing import ClassVar
 
-from apps.activity.facts.evidence import Fact, Snapshot
+from apps.activity.facts.declaration import Earliest, Fact, Key, Snapshot, fact
+from apps.activity.merging import ChangeKey
+from apps.activity.models import (
+    Change,
+    Contributor,
+    GitHubMembership,
+    GitHubTeam,
+    Installation,
+    RepositoryAccess,
+)
+
+CONTRIBUTOR = ChangeKey(Change.Kind.CONTRIBUTOR, ("github_id",))
+INSTALLATION = ChangeKey(Change.Kind.INSTALLATION, ("github_id",))
+INSTALLATION_OF_ACCESS = ChangeKey(Change.Kind.INSTALLATION, ("installation_id",))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Contributor, change=CONTRIBUTOR, describes=True)
 class ContributorProfile(Snapshot):
     """A GitHub account as some payload showed it. Its stamp is the payload's time cut to the hour: see record."""
 
-    github_id: int
+    github_id: Key[int]
     login: str
     kind: str
     """`user`, `bot`, `organization` or `mannequin`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Installation, entity="installation", change=INSTALLATION, describes=True)
 class InstallationState(Snapshot):
     """The App on an account: what it may do and where."""
 
-    entity: ClassVar[str] = "installation"
-
-    github_id: int
+    github_id: Key[int]
     account_id: int | None
     app_id: int | None
     repository_selection: str | None
     permissions: Mapping[str, str] = field(hash=False)
-    """Sorted by name, so that equal permissions read alike."""
+    """Sorted by name, so that equal permissions are equal text."""
     events: tuple[str, ...]
     created_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Installation, entity="installation", stamp="suspension_stamp", change=INSTALLATION)
 class InstallationSuspension(Snapshot):
     """Whether the installation is suspended. From a webhook it is unverified and stamped with its arrival."""
 
-    entity: ClassVar[str] = "installation"
-
-    github_id: int
+    github_id: Key[int]
     suspended_at: datetime | None
     is_suspension_verified: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Installation, entity="installation")
 class InstallationSuspended(Fact):
-    """GitHub told nothing of the installation's repositories from here until it was unsuspended; the latest counts."""
+    """The start of a suspension, during which GitHub sends nothing of the installation; the latest counts."""
 
-    entity: ClassVar[str] = "installation"
-
-    github_id: int
+    github_id: Key[int]
     last_suspended_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Installation, entity="installation", change=INSTALLATION)
 class InstallationDeleted(Fact):
-    """The App was removed from the account: final for this installation id."""
+    """The removal of the App from the account: final for this installation id."""
 
-    entity: ClassVar[str] = "installation"
-
-    github_id: int
-    deleted_at: datetime
+    github_id: Key[int]
+    deleted_at: Earliest[datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Installation, entity="installation")
 class ListingNeeded(Fact):
-    """An event without a time of its own happened: ask the API what is true now. The time is the arrival."""
+    """The arrival of an event without a time of its own: the API has to be asked for what is true now."""
 
-    entity: ClassVar[str] = "installation"
-
-    github_id: int
+    github_id: Key[int]
     needs_listing_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Installation, entity="installation")
 class ListingDone(Fact):
-    """The installation was listed through the API: signals that arrived before `listed_at` are settled.
+    """The listing of the installation through the API: events that arrived before `listed_at` are settled.
 
-    Signals are stamped with their arrival, by the database's clock, and so is this: no two clocks must agree.
+    Both times are the database's, so no two clocks have to agree.
     """
 
-    entity: ClassVar[str] = "installation"
-
-    github_id: int
+    github_id: Key[int]
     listed_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(RepositoryAccess, entity="repository_access", change=INSTALLATION_OF_ACCESS)
 class RepositoryAccessState(Snapshot):
-    """Whether an installation reaches a repository. Access is not existence: losing it deletes nothing."""
+    """Whether an installation has access to a repository. Access is not existence: its loss deletes nothing."""
 
-    entity: ClassVar[str] = "repository_access"
-
-    installation_id: int
-    repository_id: int
+    installation_id: Key[int]
+    repository_id: Key[int]
     has_access: bool
     is_verified: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(RepositoryAccess, entity="repository_access")
 class RepositoryAccessLost(Fact):
-    """GitHub told nothing of the repository from here until the installation reached it again; the latest counts."""
+    """The start of a time without access, during which GitHub sends nothing of the repository; the latest counts."""
 
-    entity: ClassVar[str] = "repository_access"
-
-    installation_id: int
-    repository_id: int
+    installation_id: Key[int]
+    repository_id: Key[int]
     lost_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(GitHubTeam, entity="github_team")
 class GitHubTeamState(Snapshot):
-    """A team of an organisation on GitHub; stamped with the arrival, as its events carry no time."""
+    """A team of an organisation on GitHub; stamped with the arrival, as its events have no time."""
 
-    entity: ClassVar[str] = "github_team"
-
-    github_id: int
+    github_id: Key[int]
     organization_id: int | None
     slug: str
     name: str
@@ -125,15 +119,13 @@ class GitHubTeamState(Snapshot):
     is_verified: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(GitHubMembership, entity="github_membership")
 class GitHubMembershipState(Snapshot):
     """Whether an account belongs to an `organization`, a `team` or (as collaborator) a `repository` on GitHub."""
 
-    entity: ClassVar[str] = "github_membership"
-
-    scope: str
-    scope_id: int
-    contributor_id: int
+    scope: Key[str]
+    scope_id: Key[int]
+    contributor_id: Key[int]
     is_member: bool
     role: str | None
     is_verified: bool

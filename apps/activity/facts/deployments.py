@@ -1,20 +1,21 @@
-"""What was built and shipped: workflow runs, deployments and their statuses."""
+"""Workflow runs, deployments and their statuses."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
-from apps.activity.facts.evidence import Snapshot
+from apps.activity.facts.declaration import Key, Snapshot, Within, fact
+from apps.activity.merging import ChangeKey
+from apps.activity.models import Change, Deployment, DeploymentStatus, WorkflowRun
+
+DEPLOYMENT = ChangeKey(Change.Kind.DEPLOYMENT, ("github_id",))
+DEPLOYMENT_OF_STATUS = ChangeKey(Change.Kind.DEPLOYMENT, ("deployment_id",))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Deployment, entity="deployment", change=DEPLOYMENT)
 class DeploymentState(Snapshot):
     """A request to deploy a commit to an environment."""
 
-    entity: ClassVar[str] = "deployment"
-
-    github_id: int
-    repository_id: int
+    github_id: Key[int]
+    repository_id: Within[int]
     sha: str
     environment: str
     task: str
@@ -22,64 +23,54 @@ class DeploymentState(Snapshot):
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Deployment, entity="deployment", stamp="ref_stamp")
 class DeploymentRef(Snapshot):
-    """What was asked for: a branch, a tag or a SHA. GraphQL knows it only while it is a branch or a tag that exists."""
+    """The branch, tag or SHA that was to be deployed. GraphQL knows it only while such a branch or tag exists."""
 
-    entity: ClassVar[str] = "deployment"
-
-    github_id: int
-    repository_id: int
+    github_id: Key[int]
+    repository_id: Within[int]
     ref: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Deployment, entity="deployment", stamp="flags_stamp", change=DEPLOYMENT)
 class DeploymentFlags(Snapshot):
-    """What kind of environment it was made to; GraphQL and older servers do not say."""
+    """The kind of environment that was deployed to; GraphQL and older servers do not show it."""
 
-    entity: ClassVar[str] = "deployment"
-
-    github_id: int
-    repository_id: int
+    github_id: Key[int]
+    repository_id: Within[int]
     is_production: bool | None
     is_transient: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Deployment, entity="deployment", stamp="run_stamp", change=DEPLOYMENT)
 class DeploymentRun(Snapshot):
     """The workflow run that made a deployment: a re-run makes a new deployment of the same run."""
 
-    entity: ClassVar[str] = "deployment"
-
-    github_id: int
-    repository_id: int
+    github_id: Key[int]
+    repository_id: Within[int]
     run_id: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(DeploymentStatus, entity="deployment_status", change=DEPLOYMENT_OF_STATUS)
 class DeploymentStatusState(Snapshot):
     """One report on a deployment; `inactive` never undoes a success."""
 
-    entity: ClassVar[str] = "deployment_status"
-
-    github_id: int
-    repository_id: int
-    deployment_id: int
+    github_id: Key[int]
+    repository_id: Within[int]
+    deployment_id: Within[int]
     state: str
     environment: str
     creator_id: int | None
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(WorkflowRun, entity="workflow_run")
 class WorkflowRunState(Snapshot):
-    """One attempt of a workflow run; its stamp's rank is the order of its status."""
+    """One attempt of a workflow run; the rank of its stamp is the order of its status."""
 
-    entity: ClassVar[str] = "workflow_run"
-
-    run_id: int
-    attempt: int
-    repository_id: int
+    run_id: Key[int]
+    attempt: Key[int]
+    repository_id: Within[int]
     workflow_id: int
     name: str
     event: str

@@ -1,20 +1,17 @@
 """Issues and the comments on issues and pull requests."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
-from apps.activity.facts.evidence import Fact, Snapshot
+from apps.activity.facts.declaration import Earliest, Fact, Key, Snapshot, Within, fact
+from apps.activity.models import Issue, IssueComment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Issue, entity="issue")
 class IssueState(Snapshot):
     """An issue; never a pull request, though both share their numbers."""
 
-    entity: ClassVar[str] = "issue"
-
-    repository_id: int
-    number: int
+    repository_id: Key[int]
+    number: Key[int]
     github_id: int
     title: str
     state: str
@@ -26,38 +23,32 @@ class IssueState(Snapshot):
     closed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Issue, entity="issue")
 class IssueDeleted(Fact):
-    """The issue was deleted, or transferred away (it has a new id there): final here."""
+    """The deletion of an issue, or its transfer (it has a new id in the other repository): final here."""
 
-    entity: ClassVar[str] = "issue"
-
-    repository_id: int
-    number: int
-    deleted_at: datetime
+    repository_id: Key[int]
+    number: Key[int]
+    deleted_at: Earliest[datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(IssueComment, entity="issue_comment")
 class IssueCommentState(Snapshot):
     """A comment on an issue or, outside any diff, on a pull request."""
 
-    entity: ClassVar[str] = "issue_comment"
-
-    github_id: int
-    repository_id: int
-    number: int
+    github_id: Key[int]
+    repository_id: Within[int]
+    number: Within[int]
     is_on_pull_request: bool
     author_id: int | None
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(IssueComment, entity="issue_comment")
 class IssueCommentDeleted(Fact):
-    """The comment was deleted: final."""
+    """The deletion of a comment: final."""
 
-    entity: ClassVar[str] = "issue_comment"
-
-    github_id: int
-    repository_id: int
-    number: int
-    deleted_at: datetime
+    github_id: Key[int]
+    repository_id: Within[int]
+    number: Within[int]
+    deleted_at: Earliest[datetime]

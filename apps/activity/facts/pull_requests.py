@@ -1,20 +1,27 @@
 """Pull requests: field groups, history, commit lists, reviews and their comments."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
-from apps.activity.facts.evidence import Fact, Snapshot
+from apps.activity.facts.declaration import Earliest, Fact, Key, Snapshot, Within, fact
+from apps.activity.merging import ChangeKey
+from apps.activity.models import (
+    Change,
+    PullRequest,
+    PullRequestCommit,
+    PullRequestEvent,
+    Review,
+    ReviewComment,
+)
+
+PULL_REQUEST = ChangeKey(Change.Kind.PULL_REQUEST, ("repository_id", "number"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(PullRequest, entity="pull_request", stamp="core_stamp", change=PULL_REQUEST, describes=True)
 class PullRequestCore(Snapshot):
-    """What every representation of a pull request carries."""
+    """The field group that every representation of a pull request has."""
 
-    entity: ClassVar[str] = "pull_request"
-
-    repository_id: int
-    number: int
+    repository_id: Key[int]
+    number: Key[int]
     github_id: int
     title: str
     state: str
@@ -34,14 +41,12 @@ class PullRequestCore(Snapshot):
     is_cross_repository: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(PullRequest, entity="pull_request", stamp="sizes_stamp", change=PULL_REQUEST)
 class PullRequestSizes(Snapshot):
-    """What only the full representation carries."""
+    """The field group that only the full representation has."""
 
-    entity: ClassVar[str] = "pull_request"
-
-    repository_id: int
-    number: int
+    repository_id: Key[int]
+    number: Key[int]
     additions: int
     deletions: int
     changed_files: int
@@ -49,36 +54,30 @@ class PullRequestSizes(Snapshot):
     merged_by_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(PullRequest, entity="pull_request", stamp="labels_stamp", change=PULL_REQUEST)
 class PullRequestLabels(Snapshot):
     """The complete set of labels, sorted."""
 
-    entity: ClassVar[str] = "pull_request"
-
-    repository_id: int
-    number: int
+    repository_id: Key[int]
+    number: Key[int]
     labels: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(PullRequest, entity="pull_request", stamp="text_stamp", change=PULL_REQUEST)
 class PullRequestText(Snapshot):
-    """The description, kept as the evidence of AI assistance it may hold."""
+    """The description, stored for the signs of AI assistance in it."""
 
-    entity: ClassVar[str] = "pull_request"
-
-    repository_id: int
-    number: int
+    repository_id: Key[int]
+    number: Key[int]
     body: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(PullRequest, entity="pull_request", stamp="stack_stamp", change=PULL_REQUEST)
 class PullRequestStack(Snapshot):
-    """The place in a stack of pull requests, counted from the bottom; all None for one that is in none."""
+    """The position in a stack of pull requests, counted from the bottom; all None for one that is in no stack."""
 
-    entity: ClassVar[str] = "pull_request"
-
-    repository_id: int
-    number: int
+    repository_id: Key[int]
+    number: Key[int]
     stack_id: int | None
     stack_number: int | None
     stack_size: int | None
@@ -87,130 +86,112 @@ class PullRequestStack(Snapshot):
     stack_base_sha: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(PullRequest, entity="pull_request", stamp="commit_list_stamp", change=PULL_REQUEST)
 class PullRequestCommitList(Snapshot):
     """Whether the commits of `listed_head_sha` are all recorded (as PullRequestCommitted)."""
 
-    entity: ClassVar[str] = "pull_request"
-
-    repository_id: int
-    number: int
+    repository_id: Key[int]
+    number: Key[int]
     listed_head_sha: str
     listed_commit_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(PullRequestEvent, entity="pull_request", change=PULL_REQUEST, needs_pull_request=True)
 class PullRequestHappened(Fact):
-    """Something happened to a pull request: a member of its history.
+    """An event in the history of a pull request.
 
     `kind` is one of PullRequestEvent.Kind; `subject` is whom or what it concerns (a reviewer's id, `team:` and an id,
     a label, a head SHA), else empty. `source` is `webhook` when `at` is only the pull request's `updated_at`, and
     `api` when it is the event's own time.
     """
 
-    entity: ClassVar[str] = "pull_request"
-
-    repository_id: int
-    number: int
-    kind: str
-    subject: str
-    at: datetime
-    source: str
+    repository_id: Key[int]
+    number: Key[int]
+    kind: Key[str]
+    subject: Key[str]
+    at: Key[datetime]
+    source: Key[str]
     actor_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(PullRequestCommit, entity="pull_request", change=PULL_REQUEST, needs_pull_request=True)
 class PullRequestCommitted(Fact):
-    """A commit belonged to the pull request while `head_sha` was its head, at this place of GitHub's list of commits.
+    """A commit of the pull request while `head_sha` was its head, with its position in GitHub's list of commits.
 
-    `is_by_author`: nobody but the author of the pull request is known to have made and pushed it (1, else 0).
+    `is_by_author`: only the author of the pull request is known to have made and pushed it (1, else 0).
     """
 
-    entity: ClassVar[str] = "pull_request"
-
-    repository_id: int
-    number: int
-    head_sha: str
-    sha: str
-    authored_at: datetime | None
+    repository_id: Key[int]
+    number: Key[int]
+    head_sha: Key[str]
+    sha: Key[str]
+    authored_at: Earliest[datetime | None]
     committed_at: datetime | None
     author_id: int | None
     position: int
     is_by_author: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Review, entity="review", change=PULL_REQUEST, needs_pull_request=True)
 class ReviewSubmitted(Snapshot):
-    """That somebody reviewed, when and at which commit."""
+    """The submission of a review: by whom, when and at which commit."""
 
-    entity: ClassVar[str] = "review"
-
-    github_id: int
-    repository_id: int
-    number: int
+    github_id: Key[int]
+    repository_id: Within[int]
+    number: Within[int]
     author_id: int | None
     submitted_at: datetime
     commit_sha: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Review, entity="review", stamp="verdict_stamp", change=PULL_REQUEST)
 class ReviewVerdict(Snapshot):
-    """What the review said when it was submitted; a dismissal stands beside it and never overwrites it."""
+    """The verdict of a review when it was submitted; a dismissal has a column of its own and never overwrites it."""
 
-    entity: ClassVar[str] = "review"
-
-    github_id: int
-    repository_id: int
-    number: int
+    github_id: Key[int]
+    repository_id: Within[int]
+    number: Within[int]
     verdict: str
     """`approved`, `changes_requested` or `commented`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Review, entity="review", change=PULL_REQUEST)
 class ReviewDismissed(Fact):
-    """The review was dismissed; the earliest time known counts."""
+    """The dismissal of a review; the earliest known time counts."""
 
-    entity: ClassVar[str] = "review"
-
-    github_id: int
-    repository_id: int
-    number: int
-    dismissed_at: datetime
+    github_id: Key[int]
+    repository_id: Within[int]
+    number: Within[int]
+    dismissed_at: Earliest[datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Review, entity="review", change=PULL_REQUEST)
 class ReviewDeleted(Fact):
-    """The review is gone: final."""
+    """The deletion of a review: final."""
 
-    entity: ClassVar[str] = "review"
-
-    github_id: int
-    repository_id: int
-    number: int
-    deleted_at: datetime
+    github_id: Key[int]
+    repository_id: Within[int]
+    number: Within[int]
+    deleted_at: Earliest[datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(ReviewComment, entity="review_comment", change=PULL_REQUEST, needs_pull_request=True)
 class ReviewCommentState(Snapshot):
     """A comment on a line of the diff."""
 
-    entity: ClassVar[str] = "review_comment"
-
-    github_id: int
-    repository_id: int
-    number: int
+    github_id: Key[int]
+    repository_id: Within[int]
+    number: Within[int]
     review_id: int | None
     author_id: int | None
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(ReviewComment, entity="review_comment", change=PULL_REQUEST)
 class ReviewCommentDeleted(Fact):
-    """The comment was deleted: final."""
+    """The deletion of a comment: final."""
 
-    entity: ClassVar[str] = "review_comment"
-
-    github_id: int
-    repository_id: int
-    number: int
-    deleted_at: datetime
+    github_id: Key[int]
+    repository_id: Within[int]
+    number: Within[int]
+    deleted_at: Earliest[datetime]

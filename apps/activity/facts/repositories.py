@@ -1,26 +1,30 @@
 """Repositories, their branches and tags, pushes, commits and releases."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
-from apps.activity.facts.evidence import Fact, Snapshot
+from apps.activity import models
+from apps.activity.facts.declaration import Earliest, Fact, Key, Snapshot, Within, fact
+from apps.activity.merging import ChangeKey
+from apps.activity.models import Change, Commit, GitReference, Push, Release, Repository
+
+BRANCH = ChangeKey(Change.Kind.BRANCH, ("repository_id", "ref"))
+COMMIT = ChangeKey(Change.Kind.COMMIT, ("repository_id", "sha"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Repository, describes=True)
 class RepositoryName(Snapshot):
-    """All that a shortened repository shows; stamped with the epoch, so any full snapshot outweighs it."""
+    """The name of a repository in a shortened payload; stamped with the epoch, so any full snapshot is newer."""
 
-    github_id: int
+    github_id: Key[int]
     full_name: str
     is_private: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Repository, describes=True)
 class RepositoryState(Snapshot):
     """A repository as a full payload shows it; `full_name` is a label, the id is its identity."""
 
-    github_id: int
+    github_id: Key[int]
     full_name: str
     owner_id: int | None
     default_branch: str | None
@@ -31,41 +35,35 @@ class RepositoryState(Snapshot):
     pushed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Repository, entity="repository")
 class RepositoryDeleted(Fact):
-    """The repository is gone from GitHub; what happened in it stays."""
+    """The deletion of a repository on GitHub; what happened in it stays."""
 
-    entity: ClassVar[str] = "repository"
-
-    github_id: int
-    deleted_at: datetime
+    github_id: Key[int]
+    deleted_at: Earliest[datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(GitReference, entity="git_reference")
 class GitReferenceState(Snapshot):
-    """Whether a branch or tag exists; stamped with the arrival, as create and delete carry no time."""
+    """Whether a branch or tag exists; stamped with the arrival, as create and delete have no time."""
 
-    entity: ClassVar[str] = "git_reference"
-
-    repository_id: int
-    kind: str
+    repository_id: Key[int]
+    kind: Key[str]
     """`branch` or `tag`."""
-    name: str
+    name: Key[str]
     is_deleted: bool
     is_verified: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Push, entity="push", change=BRANCH)
 class PushMade(Fact):
-    """A ref moved from one commit to another. GitHub gives pushes no id: the two ends are its key."""
+    """The move of a ref from one commit to another. GitHub gives pushes no id: the two commits are the key."""
 
-    entity: ClassVar[str] = "push"
-
-    repository_id: int
-    ref: str
-    before_sha: str
-    after_sha: str
-    pushed_at: datetime
+    repository_id: Key[int]
+    ref: Key[str]
+    before_sha: Key[str]
+    after_sha: Key[str]
+    pushed_at: Earliest[datetime]
     commit_shas: tuple[str, ...]
     distinct_shas: tuple[str, ...]
     is_default_branch: int
@@ -74,12 +72,12 @@ class PushMade(Fact):
     """1 when GitHub capped the commit list."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Commit, change=COMMIT)
 class CommitContent(Snapshot):
-    """What a commit says of itself. Content never changes: the stamp is the epoch, an API read outweighs a push."""
+    """The content of a commit. It never changes: the stamp is the epoch, and an API read is newer than a push."""
 
-    repository_id: int
-    sha: str
+    repository_id: Key[int]
+    sha: Key[str]
     headline: str
     authored_at: datetime | None
     committed_at: datetime | None
@@ -89,72 +87,66 @@ class CommitContent(Snapshot):
     is_date_clamped: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Commit, change=COMMIT)
 class CommitParents(Fact):
-    """How many parents a commit has, as the API shows it."""
+    """The number of a commit's parents and its author's account, as the API shows them."""
 
-    repository_id: int
-    sha: str
+    repository_id: Key[int]
+    sha: Key[str]
     parent_count: int
     author_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Commit, change=COMMIT)
 class CommitParentsPresumed(Fact):
-    """How many parents a commit seems to have, judged by the push that brought it.
+    """The number of parents that a commit seems to have, by the push that brought it.
 
-    A guess, which counts only until the API shows the parents: CommitParents stands beside it.
+    A guess, which counts only until the API shows the parents: CommitParents has a column of its own.
     """
 
-    repository_id: int
-    sha: str
+    repository_id: Key[int]
+    sha: Key[str]
     presumed_parent_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(models.CommitTrailer, change=COMMIT)
 class CommitTrailer(Fact):
-    """A line of a commit's message that names who or what took part in it."""
+    """A line of a commit's message that names a person or a tool that took part in it."""
 
-    repository_id: int
-    sha: str
-    token: str
+    repository_id: Key[int]
+    sha: Key[str]
+    token: Key[str]
     """Lower case: `co-authored-by`, `reviewed-by`, …; `generated-with` for a footer like "Generated with …"."""
-    value: str
+    value: Key[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Commit, entity="commit", change=COMMIT)
 class CommitLanded(Fact):
-    """The commit arrived on the default branch; the earliest arrival counts."""
+    """The arrival of a commit on the default branch; the earliest counts."""
 
-    entity: ClassVar[str] = "commit"
-
-    repository_id: int
-    sha: str
-    landed_at: datetime
+    repository_id: Key[int]
+    sha: Key[str]
+    landed_at: Earliest[datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Commit, entity="commit", change=COMMIT)
 class CommitInHistory(Fact):
-    """The commit is on the default branch, and nobody told when it arrived: by its committer's date, never later.
+    """The presence of a commit on the default branch, dated by its committer: the time of its arrival is not known.
 
-    A guess, which counts only while no push is known: CommitLanded stands beside it.
+    A guess, which counts only while no push is known: CommitLanded has a column of its own.
     """
 
-    entity: ClassVar[str] = "commit"
-
-    repository_id: int
-    sha: str
-    presumed_landed_at: datetime
+    repository_id: Key[int]
+    sha: Key[str]
+    presumed_landed_at: Earliest[datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Release, entity="release")
 class ReleaseState(Snapshot):
     """A release; drafts have no `published_at`."""
 
-    entity: ClassVar[str] = "release"
-
-    github_id: int
-    repository_id: int
+    github_id: Key[int]
+    repository_id: Within[int]
     tag_name: str
     name: str
     is_draft: bool
@@ -164,12 +156,10 @@ class ReleaseState(Snapshot):
     published_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(Release, entity="release")
 class ReleaseDeleted(Fact):
-    """The release was deleted: final."""
+    """The deletion of a release: final."""
 
-    entity: ClassVar[str] = "release"
-
-    github_id: int
-    repository_id: int
-    deleted_at: datetime
+    github_id: Key[int]
+    repository_id: Within[int]
+    deleted_at: Earliest[datetime]

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from apps.activity.models.accounts import Contributor, stamp_field
+from apps.common.db import is_id
 
 
 class Repository(models.Model):
@@ -29,6 +30,11 @@ class Repository(models.Model):
 
     def __str__(self) -> str:
         return self.full_name or f"repository {self.github_id}"
+
+    @staticmethod
+    def with_id_or_name(text: str) -> models.Q:
+        """Return the condition that a repository has this id, or this name in any case."""
+        return models.Q(pk=int(text)) if is_id(text) else models.Q(full_name__iexact=text)
 
 
 class GitReference(models.Model):

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from apps.activity.identity import is_id
+from apps.common.db import is_id
 from apps.integrations.admin.forms import MOST_CHOSEN, BackfillForm
 from apps.integrations.backfill.console import forecast_lines
 from apps.integrations.backfill.requests import Begun, forecast_asked, start_asked

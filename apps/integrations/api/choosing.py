@@ -6,8 +6,8 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 from rest_framework.exceptions import NotFound, PermissionDenied
 
-from apps.activity.identity import is_id
 from apps.activity.models import Installation, Repository
+from apps.common.db import is_id
 from apps.integrations.api.permissions import ONLY_ADMINS
 from apps.integrations.backfill.start import NothingToStart, chosen
 from apps.teams.models import Team

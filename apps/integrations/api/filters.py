@@ -5,7 +5,7 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
-from apps.activity.identity import is_id
+from apps.common.db import is_id
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of

@@ -9,8 +9,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.activity.identity import LARGEST_ID
 from apps.common.api import OnlyKnownFields
+from apps.common.db import LARGEST_ID
 from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer, SkippedSerializer
 from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
 from apps.integrations.backfill.start import NothingToStart, Scope

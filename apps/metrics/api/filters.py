@@ -5,9 +5,9 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
-from apps.activity.identity import is_id
 from apps.activity.models import PullRequest
 from apps.common.api import InstantFilter, TruthFilter
+from apps.common.db import is_id
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.activity.drift import Entity
+from apps.activity.comparison import Entity
 from apps.activity.facts import Fact, IssueCommentDeleted, IssueDeleted, ReleaseDeleted, ReviewCommentDeleted, evidence
 from apps.activity.models import Issue, IssueComment, Release, ReviewComment
 from apps.activity.record import entity_key, record

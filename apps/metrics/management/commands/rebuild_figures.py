@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.activity.identity import is_called
 from apps.activity.models import Repository
 from apps.metrics.management.commands.figures import find_team
 from apps.metrics.rebuilding import differences, rebuild
@@ -66,7 +65,7 @@ def chosen_repositories(options: dict[str, Any]) -> Any:
     if options["team"]:
         rows = repositories_of(Team.objects.filter(pk=find_team(options["team"]).pk))
     if name := options["repository"]:
-        rows = rows.filter(is_called(name))
+        rows = rows.filter(Repository.with_id_or_name(name))
         if not rows.exists():
             raise CommandError(
                 f"There is no repository {name!r} here; name it like owner/name, or by its id.", returncode=2

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.activity.identity import is_called, is_id
 from apps.activity.models import Repository
+from apps.common.db import is_id
 from apps.webhooks.models import Delivery
 from apps.webhooks.replay import Filter, find, replay
 
@@ -23,7 +23,8 @@ def repository_id(name: str | None) -> int | None:
     """Return GitHub's id of a repository that is named by it or by OWNER/REPO."""
     if name is None or is_id(name):  # also one that is not known here: its deliveries may be
         return None if name is None else int(name)
-    found = Repository.objects.filter(is_called(name)).order_by("-pk").values_list("pk", flat=True).first()
+    rows = Repository.objects.filter(Repository.with_id_or_name(name)).order_by("-pk")
+    found = rows.values_list("pk", flat=True).first()
     if found is None:
         raise CommandError(
             f"There is no repository {name!r} here; name it like owner/name, or by its id.", returncode=USAGE
