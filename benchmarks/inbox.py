@@ -93,7 +93,7 @@ def measure() -> Iterator[Measurement]:
 
 
 def fill(connection: psycopg.Connection[Any]) -> None:
-    from apps.webhooks.partitions import create_days  # noqa: PLC0415  the settings come first
+    from apps.webhooks.retention import create_days  # noqa: PLC0415  the settings come first
 
     for ago in (32, 24, 16, 8):
         create_days(today=datetime.now(UTC).date() - timedelta(days=ago))

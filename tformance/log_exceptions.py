@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
-from apps.common.database_errors import is_of_database, words_of
+from apps.common.db import is_of_database, words_of
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 LONGEST_CHAIN = 10

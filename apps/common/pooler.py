@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from apps.common import db
-from apps.common.database_errors import blames_the_server, words_of
+from apps.common.db import blames_the_server, words_of
 
 LONGEST_S = 10.0
 ROUNDS = 4

@@ -21,7 +21,7 @@ from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
-from apps.users.operators import is_operator
+from apps.users.permissions import is_operator
 
 REPOSITORIES_PER_PAGE = 20
 WATCHED_EVERY_S = 10

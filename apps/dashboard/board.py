@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from apps.activity.models import Change, Installation
 from apps.metrics.completeness import Completeness, Reason, Report
-from apps.metrics.completeness.wording import advice, gap_briefly, gap_in_words, in_words, moment
+from apps.metrics.completeness.descriptions import advice, gap_briefly, gap_in_words, in_words, moment
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, read_figures
-from apps.metrics.figures.completing import completeness_by_figure, completeness_of
 from apps.metrics.figures.registry import Measure
+from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery

@@ -8,13 +8,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 from django.views.defaults import server_error
 
-from apps.common.database_errors import (
-    DEADLOCK_DETECTED,
-    LOCK_NOT_AVAILABLE,
-    QUERY_CANCELED,
-    blames_the_server,
-    sqlstate_of,
-)
+from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, blames_the_server, sqlstate_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,10 @@ from rest_framework.exceptions import ValidationError
 
 from apps.dashboard.board import board_of
 from apps.dashboard.described_api import operations_by_tag
-from apps.metrics.completeness.wording import advice, gap_in_words
+from apps.metrics.completeness.descriptions import advice, gap_in_words
 from apps.metrics.figures import FIGURES, FigureQuery, list_entities, read_figure
-from apps.metrics.figures.completing import completeness_by_figure
 from apps.metrics.figures.entities import count_entities
+from apps.metrics.figures.values import completeness_by_figure
 from apps.metrics.parameters import narrowed, query_of
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.activity.facts import Stamp
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 
 @dataclass(frozen=True, slots=True)

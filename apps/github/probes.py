@@ -11,7 +11,7 @@ from typing import Any
 
 from apps.github.objects.graphql import account
 from apps.github.payload import parse_time
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 Json = dict[str, Any]
 MOST_AT_ONCE = 35

@@ -1,10 +1,13 @@
 """Which installation reads a repository. Nothing of a stranger's account is ever fetched: it is decided here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import Case, F, IntegerField, QuerySet, Value, When
 
-from apps.activity.models import Installation, RepositoryAccess
+from apps.activity.models import Contributor, Installation, RepositoryAccess
+from apps.github.permissions import Lack, lack_of
 from apps.teams.accounts import accepted_accounts
 
 
@@ -32,3 +35,47 @@ def installation_reaching(repository_ids: Collection[int]) -> dict[int, int]:
         .distinct("repository")
     )
     return dict(accesses.values_list("repository_id", "installation_id"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """An installation that lacks something, and where its owner can give it."""
+
+    installation_id: int
+    login: str
+    lack: Lack
+    address: str
+
+
+def lacking_installations() -> list[Lacking]:
+    """Those of accepted accounts that lack something, by login; those whose permissions nobody told are left out."""
+    return sorted(_lacking(readable_installations().select_related("account")), key=lambda one: one.login.lower())
+
+
+def _lacking(installations: QuerySet[Installation]) -> Iterator[Lacking]:
+    for installation in installations.filter(permissions__isnull=False):
+        account = installation.account
+        if account is None:  # readable ones have one
+            continue
+        is_person = account.kind == Contributor.Kind.USER
+        lack = lack_of(installation.permissions or {}, installation.events or (), is_person=is_person)
+        if lack:
+            yield Lacking(
+                installation_id=installation.pk,
+                login=account.login,
+                lack=lack,
+                address=settings_page(account.login, installation_id=installation.pk, is_person=is_person),
+            )
+
+
+def settings_page(login: str, *, installation_id: int, is_person: bool) -> str:
+    """Where the owner of an account says what the App may do on it."""
+    below = "settings" if is_person else f"organizations/{login}/settings"
+    return f"{settings.GITHUB_URL}/{below}/installations/{installation_id}"
+
+
+def describe(lacking: Iterable[Lacking], *, most: int = 3) -> str:
+    """In words: on whom what is missing, and where it is given."""
+    found = list(lacking)
+    words = [f"On {one.login} the App lacks {one.lack}: {one.address}" for one in found[:most]]
+    return ". ".join([*words, *([f"{len(found) - most} more accounts lack something"] if len(found) > most else [])])

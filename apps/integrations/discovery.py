@@ -18,7 +18,7 @@ from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations.installations import SETTLED, SOURCE
 from apps.integrations.reader import Unanswered
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 FIRST_PAGE = "/app/installations?per_page=100"
 PURPOSE = Purpose(priority=Priority.LIVE, subject="installations")

@@ -35,7 +35,7 @@ from apps.integrations.models import Listing
 from apps.integrations.reader import Unanswered, storable
 from apps.teams.accounts import accepted_accounts
 from apps.webhooks import wakeups
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 FIRST_PAGE = "/installation/repositories?per_page=100"
 SETTLED = timedelta(seconds=10)

@@ -11,7 +11,7 @@ from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.admin.repositories import RepositoryAdmin
 from apps.activity.models import Repository
 from apps.metrics.completeness import Completeness, Report, report_of
-from apps.metrics.completeness.wording import advice, gap_in_words, in_words
+from apps.metrics.completeness.descriptions import advice, gap_in_words, in_words
 from apps.metrics.models import (
     DerivedClosing,
     DerivedCommit,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from apps.activity.models import Change
 from apps.common import db
-from apps.metrics.storing import Scope, as_json
+from apps.metrics.derived_tables import Scope, as_json
 
 Kind = Change.Kind
 

@@ -17,13 +17,25 @@ from django.utils import timezone
 
 from apps.activity.models import Change
 from apps.common import db
+from apps.common.db import OUT_OF_MEMORY, QUERY_CANCELED, blames_the_server, is_of_database, sqlstate_of
 from apps.common.failpoints import crash_point
 from apps.metrics.changes import Stale, claim, claim_one, hand_on, oldest, set_aside, spread_contributors, stale
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
-from apps.metrics.errors import will_pass
 from apps.metrics.models import TeamFreshness
 from apps.teams.accounts import ensure_account_team
 from apps.teams.models import Team
+
+_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT = "40001", "40P01", "55P03"
+_BUSY_WITH_OTHERS = frozenset({_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT})
+# Memory and time run out when one change makes too much stale.
+_OWN_FAULT = frozenset({OUT_OF_MEMORY, QUERY_CANCELED})
+
+
+def will_pass(error: BaseException) -> bool:
+    """Whether the same changes may well succeed later: the database is away, read-only or busy with others."""
+    is_busy = is_of_database(error) and sqlstate_of(error) in _BUSY_WITH_OTHERS
+    return is_busy or blames_the_server(error, but_for=_OWN_FAULT)
+
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from apps.metrics.figures import FigureQuery, Window
 from apps.metrics.hourly import keep_figures, thin_out
-from apps.metrics.rebuilding import mark_outdated
+from apps.metrics.rebuild import mark_outdated
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
 

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from apps.common import db
-from apps.webhooks import conflicts
+from apps.webhooks import intake
 from apps.webhooks.signature import active_slots
 
 LONGEST_S = 2.0
@@ -41,7 +41,7 @@ def probe_database() -> Finding:
     if is_read_only:
         words = "It takes no writes: a standby, or set so. Point DATABASE_URL at the primary."
         return Finding("database", is_good=False, word="read-only", explanation=words)
-    if conflicts.are_failing():
+    if intake.are_failing():
         words = "Posts of the last seconds could not be kept: the log's delivery_not_kept, and `manage.py doctor`."
         return Finding("database", is_good=False, word="failing", explanation=words)
     return Finding("database", is_good=True, word="up")

@@ -7,9 +7,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Change
+from apps.integrations.access import describe, lacking_installations
 from apps.integrations.delivery_log.health import sweep_problems
 from apps.integrations.health import count_lapsed_leases, count_overdue_listings, count_overdue_walks
-from apps.integrations.missing_permissions import describe, lacking_installations
 from apps.integrations.models import StreamCount
 from apps.integrations.reconciliation.status import reconciliation_problems
 from apps.monitoring.models import StatusCheck

@@ -10,8 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from apps.monitoring import exposition, probes
-from apps.users.operators import is_operator
+from apps.monitoring import probes, prometheus
+from apps.users.permissions import is_operator
 
 
 @require_safe
@@ -49,7 +49,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    return HttpResponse(exposition.expose(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(prometheus.expose(), content_type=CONTENT_TYPE_LATEST)
 
 
 def may_scrape(request: HttpRequest) -> bool:

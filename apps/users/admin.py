@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from apps.users.models import ApiToken, CustomUser
-from apps.users.operators import is_operator
+from apps.users.permissions import is_operator
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 

@@ -5,7 +5,10 @@ from typing import Any
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from apps.users.operators import is_operator
+
+def is_operator(user: Any) -> bool:
+    """Whether the user is an operator: a superuser who may still sign in."""
+    return bool(user.is_authenticated and user.is_active and user.is_superuser)
 
 
 class OnlyOperators(BasePermission):

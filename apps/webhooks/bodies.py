@@ -6,9 +6,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
-from apps.webhooks.parsing import read_document
+from apps.webhooks.parsing import UnusablePayload, read_document
 
 LONGEST_SHOWN = 200_000
 

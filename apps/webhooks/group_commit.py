@@ -23,7 +23,7 @@ from psycopg.postgres import types as postgres_types
 from psycopg.pq import Format
 
 from apps.common import db
-from apps.common.database_errors import blames_the_server
+from apps.common.db import blames_the_server
 from apps.common.failpoints import crash_point
 from apps.webhooks.origin import GitHubHook, Routing
 

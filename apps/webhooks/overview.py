@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from prometheus_client import Counter
 
 from apps.webhooks.models import Delivery
 
@@ -95,3 +96,11 @@ def estimate_rows() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_ROWS)
         return int(cursor.fetchone()[0])
+
+
+ANSWERS = Counter("tformance_door_answers", "Posts at the door by what became of them", ["outcome"])
+RINGS = Counter("tformance_rings", "Messages to the workers by what became of them", ["outcome"])
+VERDICTS = Counter(
+    "tformance_deliveries", "Deliveries that workers finished or put off, by state and reason", ["state", "reason"]
+)
+LOST_CLAIMS = Counter("tformance_lost_claims", "Deliveries that another worker had taken over before the verdict")

@@ -9,17 +9,101 @@ committed before, so that its body is moved, or waits, and then sees that the bo
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
+from psycopg import errors as postgres
+from psycopg import sql
 
-from apps.webhooks import partitions
+DAYS_AHEAD = 7
+MOST_TRIES = 10
+PAUSE_S = 0.5
+ONE_DAY = timedelta(days=1)
+
+_DAYS = """
+SELECT right(relname, 8) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'webhooks_deliverybody'::regclass AND relname ~ '_[0-9]{8}$' ORDER BY 1
+"""
+_HAS_ROWS_ELSEWHERE = "SELECT EXISTS (SELECT FROM webhooks_deliverybody_default WHERE day = %s)"
+# A table that is made apart and then attached does not hold up inserts; only `_default` is locked, for an instant.
+_CREATE = "CREATE TABLE {} (LIKE webhooks_deliverybody INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION)"
+_ATTACH = "ALTER TABLE webhooks_deliverybody ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})"
+_LOCK = "LOCK TABLE ONLY webhooks_deliverybody IN ACCESS EXCLUSIVE MODE"
+
+
+def find_days() -> list[date]:
+    """Return the days that have a partition, the oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DAYS)
+        return [datetime.strptime(name, "%Y%m%d").date() for (name,) in cursor.fetchall()]  # noqa: DTZ007  a day only
+
+
+def create_days(*, today: date) -> list[date]:
+    """Make the missing partitions for today and the days ahead; return their days.
+
+    A day whose bodies already lie in `_default` gets no partition: those bodies expire one by one.
+    """
+    wanted = {today + ahead * ONE_DAY for ahead in range(DAYS_AHEAD + 1)} - set(find_days())
+    return [day for day in sorted(wanted) if _create_day(day)]
+
+
+def drop_day(day: date, *, save_needed: Callable[[CursorWrapper], bool]) -> bool:
+    """Drop a day with all its bodies, while nobody else can read or write any body; False if that was not possible.
+
+    `save_needed` runs in the same transaction, under the lock, and says whether the rest may be dropped.
+    """
+
+    def drop(cursor: CursorWrapper) -> bool:
+        cursor.execute(_LOCK)
+        if not save_needed(cursor):
+            return False
+        cursor.execute(sql.SQL("DROP TABLE {}").format(_name(day)))
+        return True
+
+    return _with_short_wait(drop)
+
+
+def _create_day(day: date) -> bool:
+    try:
+        return _with_short_wait(partial(_create, day=day))
+    except IntegrityError:  # a body of that day came into `_default` after _create had looked there
+        return False
+
+
+def _create(cursor: CursorWrapper, *, day: date) -> bool:
+    cursor.execute(_HAS_ROWS_ELSEWHERE, [day])
+    if cursor.fetchone() == (True,):
+        return False
+    cursor.execute(sql.SQL(_CREATE).format(_name(day)))
+    cursor.execute(sql.SQL(_ATTACH).format(_name(day), sql.Literal(day), sql.Literal(day + ONE_DAY)))
+    return True
+
+
+def _with_short_wait(change: Callable[[CursorWrapper], bool]) -> bool:
+    """Run a change in one transaction, several times until its locks are free; False if they never were."""
+    for number in range(MOST_TRIES):
+        if number:
+            time.sleep(PAUSE_S)
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '100ms'")
+                return change(cursor)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, postgres.LockNotAvailable):
+                raise
+    return False
+
+
+def _name(day: date) -> sql.Identifier:
+    return sql.Identifier(f"webhooks_deliverybody_{day:%Y%m%d}")
+
 
 logger = logging.getLogger(__name__)
 
@@ -83,13 +167,13 @@ def prune_bodies() -> Expired:
 
     Only bodies of deliveries that took effect expire.
     """
-    partitions.create_days(today=timezone.now().astimezone(UTC).date())
+    create_days(today=timezone.now().astimezone(UTC).date())
     expired = Expired()
     if settings.BODY_RETENTION_DAYS <= 0:
         return expired
     before = timezone.now() - _retention()
     ends_s = time.monotonic() + LONGEST_RUN_S
-    for day in partitions.find_days():
+    for day in find_days():
         if _end_of(day) > before or not _expire_day(day, expired, ends_s=ends_s):
             break
     for table in ("webhooks_deliverybody_kept", "webhooks_deliverybody_default"):
@@ -104,7 +188,7 @@ def measure_delay_s() -> float:
     """Return for how many seconds the oldest body that ought to be gone has been due to go."""
     if settings.BODY_RETENTION_DAYS <= 0:
         return 0.0
-    due_at = [_end_of(day) + _retention() for day in partitions.find_days()[:1]]
+    due_at = [_end_of(day) + _retention() for day in find_days()[:1]]
     with connection.cursor() as cursor:
         cursor.execute(_OLDEST_ROW_DUE_AT, {"days": settings.BODY_RETENTION_DAYS})
         due_at += [at for (at,) in cursor.fetchall() if at is not None]
@@ -126,7 +210,7 @@ def _expire_day(day: date, expired: Expired, *, ends_s: float) -> bool:
                 if time.monotonic() >= ends_s:
                     return False
                 expired.saved += _save(cursor, day, batch)
-    if time.monotonic() >= ends_s or not partitions.drop_day(day, save_needed=save_the_rest):
+    if time.monotonic() >= ends_s or not drop_day(day, save_needed=save_the_rest):
         return False
     expired.days.append(day)
     return True
@@ -134,7 +218,7 @@ def _expire_day(day: date, expired: Expired, *, ends_s: float) -> bool:
 
 def _find_needed(cursor: CursorWrapper, day: date) -> Iterator[list[int]]:
     """Yield batches of the deliveries of a day whose bodies somebody may need, as far as one search finds them."""
-    start = _end_of(day) - partitions.ONE_DAY
+    start = _end_of(day) - ONE_DAY
     cursor.execute(_FIND_NEEDED, {"day": day, "from": start, "to": _end_of(day), "most": MOST_FOUND})
     batch: list[int] = []
     bytes_of_batch = 0
@@ -177,4 +261,4 @@ def _retention() -> timedelta:
 
 
 def _end_of(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + partitions.ONE_DAY
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + ONE_DAY

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.db import DataError
 
-from apps.common.database_errors import (
+from apps.common.db import (
     DEADLOCK_DETECTED,
     DISK_FULL,
     LOCK_NOT_AVAILABLE,

@@ -4,8 +4,8 @@ from typing import Any
 
 from celery import shared_task
 
-from apps.webhooks import conflicts, retention, worker
 from apps.webhooks import dispatch as dispatching
+from apps.webhooks import intake, retention, worker
 
 
 @shared_task(
@@ -42,4 +42,4 @@ def prune_bodies() -> None:
 @shared_task(name="apps.webhooks.tasks.compare_bodies", ignore_result=True)
 def compare_bodies() -> int:
     """Compare what came again under a known key with other bytes; `dispatch` sends this while there is any."""
-    return conflicts.compare_other_bodies()
+    return intake.compare_other_bodies()

@@ -10,13 +10,12 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 
 from apps.activity.facts import Fact
-from apps.common.database_errors import is_of_database, words_of
+from apps.common.db import is_of_database, words_of
 from apps.common.redaction import redact
 from apps.webhooks.claims import Claimed
-from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.origin import Routing
-from apps.webhooks.parsing import Document, read_document
+from apps.webhooks.parsing import WRONG_SHAPE, Document, UnusablePayload, read_document
 from apps.webhooks.registry import Event, Unrouted, route
 
 LONGEST_ERROR = 500

@@ -1,7 +1,10 @@
 """The door: what GitHub posts is checked, kept and answered."""
 
+import hashlib
 import logging
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,13 +21,90 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.webhooks import conflicts, intake, refusals
+from apps.common import db
+from apps.webhooks import intake
+from apps.webhooks.models import Refusal
 from apps.webhooks.origin import GitHubHook, MalformedHeader, is_of_host, kept_headers
+from apps.webhooks.overview import ANSWERS
 from apps.webhooks.request_body import budget, check_framing, read_content
 from apps.webhooks.signature import SecretSlot, active_slots, is_signature, signing_slot
 
-TAKEN = "tformance.body_bytes_taken"
+ROWS_KEPT = 1000
+STORE_EVERY_S = 1.0  # a row for each reason and process, at most
+QUIET_AFTER_FAILURE_S = 10.0
+LONGEST_WAIT_S = 1.0
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """One refused post."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    size: int | None
+    body: bytes | None = field(repr=False)
+
+
+class RefusalLog:
+    """Decides which refusals of this process become rows; the others are counted by the next row of their reason."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._uncounted: dict[str, int] = {}
+        self._next_row_s: dict[str, float] = {}
+        self._quiet_until_s = 0.0
+
+    def note(self, refused: Refused) -> None:
+        """Count a refusal and store it if it is its reason's turn; never fails, never waits long."""
+        ANSWERS.labels(refused.reason).inc()
+        count = self._take_turn(refused.reason, now_s=time.monotonic())
+        if count:
+            self._store(refused, count=count)
+
+    def _take_turn(self, reason: str, *, now_s: float) -> int:
+        with self._turn:
+            count = self._uncounted.get(reason, 0) + 1
+            if now_s < max(self._next_row_s.get(reason, 0.0), self._quiet_until_s):
+                self._uncounted[reason] = count
+                return 0
+            self._uncounted[reason] = 0
+            self._next_row_s[reason] = now_s + STORE_EVERY_S
+            return count
+
+    def _store(self, refused: Refused, *, count: int) -> None:
+        try:
+            with db.limit(seconds=LONGEST_WAIT_S):
+                store(refused, count=count)
+        except DatabaseError:
+            self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
+            ANSWERS.labels("refusal_not_stored").inc(count)
+            logger.warning("refusal_not_stored")
+
+
+def store(refused: Refused, *, count: int) -> None:
+    """Write a row that stands for so many refusals, and drop the oldest beyond those kept."""
+    row = Refusal.objects.create(
+        status=refused.status,
+        reason=refused.reason,
+        count=count,
+        headers=dict(refused.headers),
+        size=refused.size,
+        body_sha256=hashlib.sha256(refused.body).digest() if refused.body is not None else None,
+    )
+    Refusal.objects.filter(id__lte=row.pk - ROWS_KEPT).delete()
+
+
+_log = RefusalLog()
+
+
+def note(refused: Refused) -> None:
+    """Count a refusal, and keep a sample of its reason once a second; never fails, never waits long."""
+    _log.note(refused)
+
+
+TAKEN = "tformance.body_bytes_taken"
 
 
 class NotKept(exceptions.APIException):
@@ -117,13 +197,13 @@ class DeliveryView(APIView):
     def post(self, request: Request) -> Response:
         hook, signed = cast(GitHubHook, request.user), cast(SignedBody, request.auth)
         receipt = intake.receive(hook, signed.content, signed_by=signed.slot.name)
-        conflicts.note(is_kept=True)
+        intake.note(is_kept=True)
         return Response({"delivery": receipt.key, "outcome": receipt.outcome.value}, status=status.HTTP_202_ACCEPTED)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, DatabaseError):
             logger.error("delivery_not_kept", extra={"error": type(exc).__name__})
-            conflicts.note(is_kept=False)
+            intake.note(is_kept=False)
             exc = NotKept()
         response = super().handle_exception(exc)
         if not isinstance(exc, NotKept):
@@ -134,8 +214,8 @@ class DeliveryView(APIView):
         environ = self.request.META
         length = environ.get("CONTENT_LENGTH", "")
         reason = str(error.get_codes()) if isinstance(error, exceptions.APIException) else type(error).__name__
-        refusals.note(
-            refusals.Refused(
+        note(
+            Refused(
                 status=status_code,
                 reason=reason,
                 headers=kept_headers(environ),

@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
 from apps.common.failpoints import crash_point
-from apps.webhooks.counters import RINGS
+from apps.webhooks.overview import RINGS
 
 Item = TypeVar("Item")
 logger = logging.getLogger(__name__)

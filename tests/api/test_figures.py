@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.activity.models import Change, Deployment, PullRequest
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window, read_figure
-from apps.metrics.rebuilding import rebuild
+from apps.metrics.rebuild import rebuild
 from apps.teams.models import Team
 from tests.api.conftest import API, Cast
 

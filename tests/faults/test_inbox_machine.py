@@ -28,9 +28,9 @@ from apps.activity.models import Contributor
 from apps.webhooks import claims, intake, registry, replay, retention, wakeups
 from apps.webhooks import worker as deliveries
 from apps.webhooks.claims import MOST_CRASHES, Claimed
-from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.origin import GitHubHook
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.registry import Event
 from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.ageing import set_received_at

@@ -9,7 +9,7 @@ from apps.activity.facts import Source, evidence
 from apps.activity.models import Contributor, Installation
 from apps.activity.record import record
 from apps.github.payload import EPOCH
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 from tests.github.every_route import CREATED, INSTALLATION_ID, NOW, payload_of
 from tests.github.fixture_a import ACME, ANA, BEN
 from tests.integrations.translating import ARRIVAL, of, only, translate

@@ -14,8 +14,8 @@ from apps.github.auth import GitHubAccess
 from apps.github.graphql import document
 from apps.github.objects.graphql import extended, pull_request_node_facts, unfinished
 from apps.github.responses import Kind
-from apps.metrics.rebuilding import rebuild
-from apps.webhooks.errors import UnusablePayload
+from apps.metrics.rebuild import rebuild
+from apps.webhooks.parsing import UnusablePayload
 from tests.activity.tables import clear
 from tests.fake_github.generated import MANY, Generated, Size
 from tests.fake_github.server import FakeGitHub

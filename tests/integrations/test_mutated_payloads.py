@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.registry import routes
 from tests.github.every_route import payload_of
 from tests.integrations.translating import translate

@@ -7,7 +7,7 @@ import pytest
 from apps.activity import facts
 from apps.demo.shapes.git import NO_COMMIT
 from apps.github.payload import EPOCH
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 from tests.github.every_route import COMMIT, INSTALLATION_ID, NOW, payload_of
 from tests.integrations.translating import ARRIVAL, of, only, translate
 

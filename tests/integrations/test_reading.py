@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from apps.github.payload import EPOCH, Reading
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 from tests.github.every_route import payload_of
 from tests.github.times import at
 from tests.integrations.translating import ARRIVAL, translate

@@ -4,7 +4,7 @@ import pytest
 
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.registry import routes
 from tests.github.every_route import payload_of
 from tests.github.fixture_a import fixture_a

@@ -15,8 +15,8 @@ from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import shared_memory
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
-from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.registry import Event, scoped_registration, translates
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault

@@ -6,7 +6,7 @@ from apps.activity.models import Repository
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
-from apps.metrics.rebuilding import rebuild
+from apps.metrics.rebuild import rebuild
 
 TABLES = {
     "pull_requests": PULL_REQUESTS,

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from apps.metrics import tasks
 from apps.metrics.figures import FIGURES
-from apps.metrics.figures.wording import NO_VALUE
+from apps.metrics.figures.formatting import NO_VALUE
 from apps.metrics.models import DerivedPullRequest
 from apps.teams.models import Team
 from tests.metrics import fixture_a

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from apps.activity.models import Change
 from apps.metrics.models import DerivedClosing, DerivedCommit, DerivedDeployment, DerivedPullRequest, DerivedReview
-from apps.metrics.rebuilding import mark_outdated
+from apps.metrics.rebuild import mark_outdated
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
 from tests.metrics import fixture_a

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 
 from apps.users.models import CustomUser
-from apps.webhooks import conflicts, signature
+from apps.webhooks import intake, signature
 
 READY = {"status": "ready", "database": "up", "migrations": "applied", "secret": "present", "broker": "up"}
 
@@ -19,9 +19,9 @@ READY = {"status": "ready", "database": "up", "migrations": "applied", "secret":
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
     signature.forget_slots()
-    conflicts.forget()
+    intake.forget()
     yield
-    conflicts.forget()
+    intake.forget()
     signature.forget_slots()
 
 
@@ -97,9 +97,9 @@ def test_on_a_server_that_takes_no_writes_it_is_not_ready() -> None:
 @pytest.mark.parametrize(("kept", "failed", "status"), [(0, 3, 503), (9, 3, 503), (10, 3, 200), (0, 2, 200)])
 def test_while_posts_fail_it_is_not_ready(kept: int, failed: int, status: int) -> None:
     for is_kept in [*[True] * kept, *[False] * failed]:
-        conflicts.note(is_kept=is_kept)
+        intake.note(is_kept=is_kept)
     assert ask()[0] == status
-    conflicts.forget()
+    intake.forget()
     assert ask() == (200, READY)
 
 

@@ -14,9 +14,9 @@ from django.test import Client
 
 from apps.activity.facts import Fact
 from apps.demo import deliveries
-from apps.webhooks import refusals, registry, signature, wakeups, worker
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks import registry, signature, views, wakeups, worker
 from apps.webhooks.models import Delivery
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.registry import Event
 from tests.engines import WEBHOOK_SECRET
 
@@ -82,7 +82,7 @@ class GitHub:
 
 @pytest.fixture(autouse=True)
 def _remember_nothing_of_the_last_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(refusals, "_log", refusals.RefusalLog())
+    monkeypatch.setattr(views, "_log", views.RefusalLog())
     signature.forget_slots()
     yield
     assert wakeups._ring.finish(), "the ring must not ring into the next test"

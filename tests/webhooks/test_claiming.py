@@ -13,12 +13,11 @@ from django.db import connection
 
 from apps.webhooks import registry
 from apps.webhooks.claims import FAIR_SHARE, MOST_CLAIMED, MOST_CRASHES, claim_batch, claim_suspect, is_full
-from apps.webhooks.errors import LostClaim
-from apps.webhooks.finish import finish
 from apps.webhooks.models import Delivery, DeliveryBody, days_of_body
+from apps.webhooks.parsing import LostClaim
 from apps.webhooks.registry import Event
 from apps.webhooks.translate import judge
-from apps.webhooks.worker import process
+from apps.webhooks.worker import finish, process
 from tests.plans import explaining
 from tests.webhooks.conftest import HOOK_ID, MadeUpEvent, drain, lapse_leases, make_due
 

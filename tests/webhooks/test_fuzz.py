@@ -8,10 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
 from apps.webhooks.origin import find_routing
-from apps.webhooks.parsing import FORM, is_form, read_document
+from apps.webhooks.parsing import FORM, UnusablePayload, is_form, read_document
 from apps.webhooks.request_body import LARGEST_BODY
 from tests.webhooks.conftest import GitHub, drain
 

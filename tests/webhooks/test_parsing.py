@@ -6,9 +6,8 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.origin import find_routing
-from apps.webhooks.parsing import FORM, MAX_DEPTH, is_form, read_document
+from apps.webhooks.parsing import FORM, MAX_DEPTH, UnusablePayload, is_form, read_document
 from tests.webhooks.conftest import GitHub, drain, only
 
 JSON = "application/json"

@@ -11,9 +11,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.test import Client
 
-from apps.webhooks import conflicts, dispatch, parsing, wakeups
-from apps.webhooks.counters import ANSWERS
+from apps.webhooks import dispatch, intake, parsing, wakeups
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
+from apps.webhooks.overview import ANSWERS
 from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due, only
 
@@ -76,7 +76,7 @@ def test_two_hooks_with_one_guid_are_two_deliveries(github: GitHub) -> None:
 def test_other_content_under_the_same_key_is_a_conflict_and_the_first_is_kept(github: GitHub) -> None:
     github.deliver({"action": "happened", "number": 1}, guid=GUID)
     assert github.deliver({"action": "happened", "number": 2}, guid=GUID).json()["outcome"] == "other_bytes"
-    assert conflicts.compare_other_bodies() == 1
+    assert intake.compare_other_bodies() == 1
     assert (only().is_conflict, only().duplicates) == (True, 1)
     assert json.loads(bytes(DeliveryBody.objects.get().content))["number"] == 1
 
@@ -87,7 +87,7 @@ def test_the_same_document_in_other_bytes_is_no_conflict(github: GitHub, again: 
     github.deliver({"action": "happened", "b": 2}, guid=GUID)
     assert github.post(again, guid=GUID).json()["outcome"] == "other_bytes"
     assert github.deliver_form({"action": "happened", "b": 2}, guid=GUID).json()["outcome"] == "other_bytes"
-    assert conflicts.compare_other_bodies() == 2
+    assert intake.compare_other_bodies() == 2
     assert not OtherBody.objects.exists()
     assert (only().is_conflict, only().duplicates) == (False, 2)
 
@@ -100,7 +100,7 @@ def test_the_same_document_in_other_bytes_is_no_conflict(github: GitHub, again: 
 def test_numbers_are_compared_by_value(github: GitHub, first: str, again: str, is_conflict: bool) -> None:
     for number in (first, again):
         github.post(f'{{"action": "happened", "b": {number}}}'.encode(), guid=GUID)
-    assert conflicts.compare_other_bodies() == 1
+    assert intake.compare_other_bodies() == 1
     assert only().is_conflict is is_conflict
 
 
@@ -108,7 +108,7 @@ def test_numbers_are_compared_by_value(github: GitHub, first: str, again: str, i
 def test_garbage_under_a_known_key_is_a_conflict_and_202(github: GitHub) -> None:
     github.deliver(guid=GUID)
     assert github.post(b"[" * 100_000, guid=GUID).status_code == 202
-    conflicts.compare_other_bodies()
+    intake.compare_other_bodies()
     assert only().is_conflict
 
 
@@ -118,7 +118,7 @@ def test_content_that_expired_cannot_conflict(github: GitHub) -> None:
     drain()
     DeliveryBody.objects.all().delete()
     assert github.deliver({"action": "happened", "number": 2}, guid=GUID).status_code == 202
-    conflicts.compare_other_bodies()
+    intake.compare_other_bodies()
     assert not only().is_conflict
 
 
@@ -128,7 +128,7 @@ def test_a_large_body_under_a_known_key_is_compared_too(github: GitHub) -> None:
     for number in (1, 2):
         payload = {"action": "happened", "number": number, "text": "x" * 2**21}
         assert github.deliver(payload, guid=GUID).status_code == 202
-    assert conflicts.compare_other_bodies() == 1
+    assert intake.compare_other_bodies() == 1
     assert only().is_conflict
 
 
@@ -140,7 +140,7 @@ def test_the_receiver_reads_no_document(github: GitHub, monkeypatch: pytest.Monk
     monkeypatch.setattr(parsing, "_DECODER", SimpleNamespace(decode=lambda text: read.append(text) or decode(text)))
     assert github.deliver({"action": "other"}, guid=GUID).status_code == 202
     assert not read
-    conflicts.compare_other_bodies()
+    intake.compare_other_bodies()
     assert len(read) == 2
 
 
@@ -149,7 +149,7 @@ def test_other_bytes_that_came_twice_are_compared_once(github: GitHub) -> None:
     github.deliver(guid=GUID)
     for _ in range(2):
         github.deliver({"action": "other"}, guid=GUID)
-    assert conflicts.compare_other_bodies() == 1
+    assert intake.compare_other_bodies() == 1
 
 
 @pytest.mark.django_db
@@ -159,13 +159,13 @@ def test_a_comparison_that_never_ends_is_given_up_and_no_conflict(
     github.deliver({"action": "happened", "b": 2}, guid=GUID)
     github.post(b'{ "b": 2, "action": "happened" }', guid=GUID)
     with monkeypatch.context() as broken:
-        broken.setattr(conflicts, "_is_conflict", Mock(side_effect=SoftTimeLimitExceeded))
-        for _ in range(conflicts.MOST_ATTEMPTS):
+        broken.setattr(intake, "_is_conflict", Mock(side_effect=SoftTimeLimitExceeded))
+        for _ in range(intake.MOST_ATTEMPTS):
             with pytest.raises(SoftTimeLimitExceeded):
-                conflicts.compare_other_bodies()
-            assert conflicts.compare_other_bodies() == 0, "it is not due again yet"
+                intake.compare_other_bodies()
+            assert intake.compare_other_bodies() == 0, "it is not due again yet"
             OtherBody.objects.update(not_before="2020-01-01T00:00:00Z")
-    assert conflicts.compare_other_bodies() == 1
+    assert intake.compare_other_bodies() == 1
     assert "conflict_not_checked" in caplog.messages
     assert not OtherBody.objects.exists()
     assert not only().is_conflict
@@ -181,7 +181,7 @@ def test_the_dispatcher_asks_for_a_comparison_while_there_is_one(
     github.deliver({"action": "other"}, guid=GUID)
     dispatch.dispatch()
     assert asked == ["apps.webhooks.tasks.compare_bodies"]
-    conflicts.compare_other_bodies()
+    intake.compare_other_bodies()
     dispatch.dispatch()
     assert len(asked) == 1
 

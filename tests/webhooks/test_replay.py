@@ -14,12 +14,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
-from apps.webhooks import partitions
+from apps.webhooks import retention
 from apps.webhooks.claims import claim_batch
 from apps.webhooks.models import Delivery, DeliveryBody
-from apps.webhooks.partitions import create_days
 from apps.webhooks.replay import Filter, find, replay
-from apps.webhooks.retention import prune_bodies
+from apps.webhooks.retention import create_days, prune_bodies
 from tests.webhooks.conftest import HOOK_ID, GitHub, MadeUpEvent, drain, eventually, make_due, only
 from tests.webhooks.test_claiming import keep
 
@@ -126,7 +125,7 @@ def test_a_replay_that_meets_retention_leaves_alone_what_lost_its_body() -> None
 def test_retention_that_meets_a_replay_drops_nothing_that_it_needs(
     monkeypatch: pytest.MonkeyPatch, made_up_event: MadeUpEvent
 ) -> None:
-    monkeypatch.setattr(partitions, "MOST_TRIES", 1)
+    monkeypatch.setattr(retention, "MOST_TRIES", 1)
     create_days(today=date(2020, 1, 1))
     keep(state="processed", received_at=OLD, finished_at=OLD)
     with transaction.atomic():

@@ -12,10 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.monitoring.status import retention_problems
-from apps.webhooks import partitions, retention
+from apps.webhooks import retention
 from apps.webhooks.models import KEPT_DAY, Delivery, DeliveryBody
-from apps.webhooks.partitions import DAYS_AHEAD, create_days, find_days
-from apps.webhooks.retention import BATCH, measure_delay_s, prune_bodies
+from apps.webhooks.retention import BATCH, DAYS_AHEAD, create_days, find_days, measure_delay_s, prune_bodies
 from tests.plans import explaining
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
 from tests.webhooks.test_claiming import keep
@@ -174,14 +173,14 @@ def test_a_body_that_comes_while_its_day_is_made_stops_no_run(github: GitHub, se
 @pytest.mark.django_db(transaction=True)
 def test_no_delivery_waits_behind_retention_that_waits(github: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backup reads the bodies for hours: retention gives up each time, and goes on when the backup is over."""
-    monkeypatch.setattr(partitions, "MOST_TRIES", 3)
+    monkeypatch.setattr(retention, "MOST_TRIES", 3)
     create_days(today=OLD_DAY)
     keep_old()
     with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}) as backup:
         backup.execute("SELECT count(*) FROM webhooks_deliverybody")
         answers: list[int] = []
         pause = SimpleNamespace(sleep=lambda _: answers.append(github.deliver().status_code))
-        monkeypatch.setattr(partitions, "time", pause)
+        monkeypatch.setattr(retention, "time", pause)
         assert meanwhile(prune_bodies).days == []
     assert answers == [202, 202]
     assert OLD_DAY in prune_bodies().days

@@ -10,7 +10,7 @@ import redis
 from django.conf import settings as django_settings
 
 from apps.webhooks import wakeups
-from apps.webhooks.counters import RINGS
+from apps.webhooks.overview import RINGS
 from apps.webhooks.wakeups import Post, Ring
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually, only
 from tests.webhooks.proxies import refused_port, silent_server

@@ -7,8 +7,8 @@ from django.utils.formats import date_format
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
-from apps.metrics.figures import Entity, Window, wording
-from apps.metrics.links import github_url
+from apps.metrics.figures import Entity, Window, formatting
+from apps.metrics.figures.entities import github_url
 
 register = template.Library()
 BACKTICKED = re.compile(r"`([^`]+)`")
@@ -17,13 +17,13 @@ BACKTICKED = re.compile(r"`([^`]+)`")
 @register.filter
 def words(value: float | None, unit: str) -> str:
     """A value in words, without its unit where that is not part of it."""
-    return wording.as_words(value, unit=unit)
+    return formatting.as_words(value, unit=unit)
 
 
 @register.filter
 def unit_beside(unit: str) -> str:
     """The unit as it stands beside a value; empty where the value says it."""
-    return wording.unit_beside(unit)
+    return formatting.unit_beside(unit)
 
 
 @register.filter

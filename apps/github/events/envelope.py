@@ -7,7 +7,7 @@ from apps.activity.facts import Fact, ListingNeeded
 from apps.github.objects.accounts import profile, profiles
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import Reading
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.registry import Event
 
 NOUNS: Mapping[str, frozenset[str]] = {

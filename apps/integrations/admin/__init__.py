@@ -1,5 +1,5 @@
 """In the admin: walks through history, runs of reconciliation, what was missed, and how far the tables were off."""
 
-from apps.integrations.admin import backfills, drift, sweeps, syncs, targets
+from apps.integrations.admin import backfills, delivery_log, drift, start_backfill, syncs
 
-__all__ = ["backfills", "drift", "sweeps", "syncs", "targets"]
+__all__ = ["backfills", "delivery_log", "drift", "start_backfill", "syncs"]

@@ -12,12 +12,12 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
-from apps.integrations.admin.starting import start_page
+from apps.integrations.admin.start_backfill import start_page
 from apps.integrations.backfill.requests import Busy, cancel_asked, pause_asked, resume_asked, retry_asked
 from apps.integrations.backfill.status import Outlook, outlook_of, percent_of, waits_until_of
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
-from apps.metrics.figures.wording import NO_VALUE, duration
+from apps.metrics.figures.formatting import NO_VALUE, duration
 
 BAR = "unfold/components/progress.html"
 COLOURS = {

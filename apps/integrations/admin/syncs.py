@@ -10,7 +10,7 @@ from unfold.decorators import display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.metrics.figures.wording import NO_VALUE
+from apps.metrics.figures.formatting import NO_VALUE
 
 COLOURS = {
     "waiting": "info",

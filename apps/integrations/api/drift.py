@@ -8,10 +8,9 @@ from rest_framework import generics, serializers
 
 from apps.activity.api.serializers import RepositoryLabelSerializer
 from apps.activity.models import Repository
-from apps.common.api import NewestFirst
-from apps.common.parameters import OnlyKnownParameters
+from apps.common.api import NewestFirst, OnlyKnownParameters
 from apps.integrations.api.filters import DriftFilter
-from apps.integrations.api.sync_serializers import StreamDriftSerializer
+from apps.integrations.api.serializers import StreamDriftSerializer
 from apps.integrations.models import Drift, DriftedEntity
 from apps.metrics.api.repositories import CompleteRepositoryDetailSerializer, OfRepositories
 

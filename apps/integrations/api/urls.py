@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.integrations.api import drift, syncs, views
+from apps.integrations.api import drift, views
 
 urlpatterns = [
     path("backfills/", views.BackfillsView.as_view(), name="backfill-list"),
@@ -15,7 +15,7 @@ urlpatterns = [
     path("drift/<int:pk>/", drift.DriftView.as_view(), name="drift-detail"),
     # What is known of a repository beside its facts is known here, above the apps that keep them.
     path("repositories/<int:github_id>/", drift.RepositoryView.as_view(), name="repository-detail"),
-    path("syncs/", syncs.SyncsView.as_view(), name="sync-list"),
-    path("syncs/<int:pk>/", syncs.SyncView.as_view(), name="sync-detail"),
-    path("syncs/<int:pk>/repositories/", syncs.SyncRepositoriesView.as_view(), name="sync-repositories"),
+    path("syncs/", views.SyncsView.as_view(), name="sync-list"),
+    path("syncs/<int:pk>/", views.SyncView.as_view(), name="sync-detail"),
+    path("syncs/<int:pk>/repositories/", views.SyncRepositoriesView.as_view(), name="sync-repositories"),
 ]

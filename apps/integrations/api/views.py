@@ -4,18 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import exceptions, generics, status
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.api import NewestFirst
-from apps.common.parameters import OnlyKnownParameters
-from apps.integrations.api.choosing import chosen_by
-from apps.integrations.api.filters import BackfillFilter
-from apps.integrations.api.permissions import ChangedByAdmins
-from apps.integrations.api.serializers import BackfillSerializer, backfill_documents
+from apps.common.api import NewestFirst, OnlyKnownParameters
+from apps.integrations.api.filters import BackfillFilter, RepositorySyncFilter, SyncFilter, chosen_by
+from apps.integrations.api.serializers import (
+    BackfillSerializer,
+    RepositorySyncSerializer,
+    SyncSerializer,
+    backfill_documents,
+    sync_documents,
+)
 from apps.integrations.api.starts import ForecastSerializer, StartedSerializer, StartSerializer
 from apps.integrations.backfill.requests import (
     Refused,
@@ -27,8 +31,23 @@ from apps.integrations.backfill.requests import (
     start_asked,
 )
 from apps.integrations.backfill.start import NothingToStart, Scope
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, RepositorySync, SyncLog
 from apps.integrations.models.backfills import BackfillQuerySet
+from apps.teams.visibility import repositories_administered_by, repositories_visible_to
+
+ONLY_ADMINS = "Only operators, and admins of a team that tracks the repository, may do this."
+
+
+class ChangedByAdmins(BasePermission):
+    """Whoever sees a backfill may look at it; admins of a team that tracks its repository and operators may change it.
+
+    Asked of the object, so that what is not the user's to see is 404 before anything is said of permissions.
+    """
+
+    message = ONLY_ADMINS
+
+    def has_object_permission(self, request: Request, view: Any, obj: Backfill) -> bool:
+        return repositories_administered_by(request.user).filter(pk=obj.repository_id).exists()
 
 
 class NothingStarted(exceptions.APIException):
@@ -189,3 +208,49 @@ def begin(user: Any, *, choice: dict[str, Any], scope: Scope, dry_run: bool) -> 
         "unreachable": [str(repository) for repository in begun.unreachable],
     }
     return Response(document, status=status.HTTP_202_ACCEPTED)
+
+
+class OfSyncs(OnlyKnownParameters, generics.GenericAPIView[Any]):
+    """Runs that the user may see; another's is not there."""
+
+    queryset = SyncLog.objects.none()
+    serializer_class = SyncSerializer
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return SyncLog.objects.visible_to(self.request.user)
+
+
+@extend_schema_view(get=extend_schema(tags=["reconciliation"], summary="Runs of reconciliation, newest first"))
+class SyncsView(OfSyncs, generics.ListAPIView[Any]):
+    """The runs in which your teams or repositories take part: the nights, those of hourly teams, those by hand."""
+
+    filterset_class = SyncFilter
+    pagination_class = NewestFirst
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(sync_documents(rows or [], user=request.user))
+
+
+@extend_schema_view(get=extend_schema(tags=["reconciliation"], summary="A run of reconciliation"))
+class SyncView(OfSyncs, generics.RetrieveAPIView[Any]):
+    """One run: how your teams fared in it, and how many of your repositories are at what."""
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(sync_documents([self.get_object()], user=request.user)[0])
+
+
+@extend_schema_view(get=extend_schema(tags=["reconciliation"], summary="Repositories in a run"))
+class SyncRepositoriesView(OnlyKnownParameters, generics.ListAPIView[RepositorySync]):
+    """How each repository fared in the run, and what was off in it; those that you may see."""
+
+    queryset = RepositorySync.objects.none()
+    serializer_class = RepositorySyncSerializer
+    filterset_class = RepositorySyncFilter
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> QuerySet[RepositorySync]:
+        sync = get_object_or_404(SyncLog.objects.visible_to(self.request.user), pk=self.kwargs["pk"])
+        theirs = repositories_visible_to(self.request.user).order_by().values("pk")
+        rows = RepositorySync.objects.filter(sync=sync, repository__in=theirs)
+        return rows.select_related("repository").prefetch_related("drifts")

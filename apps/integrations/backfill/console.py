@@ -21,7 +21,7 @@ from apps.integrations.backfill.estimate import Uncounted
 from apps.integrations.backfill.forecast import Forecast
 from apps.integrations.backfill.status import Progress, progress_of, size_of
 from apps.integrations.models import Backfill
-from apps.metrics.figures.wording import NO_VALUE, duration
+from apps.metrics.figures.formatting import NO_VALUE, duration
 
 State = Backfill.State
 FEWEST_ROWS = 5

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
-from apps.common.database_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
+from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
 from apps.common.encryption import Undecryptable
 from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentials, app_credentials
@@ -25,7 +25,7 @@ from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.integrations.reader import Unanswered
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 MOST_COUNTED = 100
 """Counting more repositories than that takes longer than a request may."""

@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.common import db
-from apps.common.database_errors import blames_the_server
+from apps.common.db import blames_the_server
 from apps.common.encryption import Undecryptable
 from apps.common.failpoints import crash_point
 from apps.github.auth import GitHubAccess
@@ -46,7 +46,7 @@ from apps.integrations.outcomes import (
 )
 from apps.integrations.reader import Errand, Page, Reader, Unanswered, Walk
 from apps.integrations.streams import WALKS
-from apps.webhooks.errors import WRONG_SHAPE, UnusablePayload
+from apps.webhooks.parsing import WRONG_SHAPE, UnusablePayload
 from apps.webhooks.retry import blames_the_payload
 from apps.webhooks.translate import describe
 

@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from apps.github.payload import Reading
-from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.origin import GitHubHook, MalformedHeader
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.request_body import JSON, LARGEST_BODY
 
 FIRST_PAGE = "/app/hook/deliveries?per_page=100"

@@ -29,7 +29,7 @@ from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.outcomes import REFUSED_S
 from apps.integrations.reader import Unanswered, storable
 from apps.webhooks import wakeups
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 TURN_S = 15.0
 """A task begins no request after so long: one takes 30 s at the most, and a task 45 s."""

@@ -33,8 +33,8 @@ from apps.integrations.delivery_log.entries import (
 from apps.integrations.models import MissedDelivery
 from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
 from apps.integrations.reader import Unanswered
-from apps.webhooks.errors import UnusablePayload
 from apps.webhooks.models import Delivery
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.registry import Unrouted, route
 
 KEPT_FOR = timedelta(days=90)

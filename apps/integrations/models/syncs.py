@@ -11,7 +11,7 @@ from apps.activity.models import Installation, Repository
 from apps.integrations.models.backfills import LEASE
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
-from apps.users.operators import is_operator
+from apps.users.permissions import is_operator
 
 
 class TeamSync(models.Model):

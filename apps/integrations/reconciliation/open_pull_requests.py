@@ -25,7 +25,7 @@ from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.refresh.queries import MOST, Read, Wanted, read_by_number
 from apps.integrations.streams.pull_request_parts import Place as WalkPlace
 from apps.integrations.streams.pull_requests import go_around, pay
-from apps.webhooks.errors import WRONG_SHAPE
+from apps.webhooks.parsing import WRONG_SHAPE
 from apps.webhooks.translate import describe
 
 Item = TypeVar("Item")

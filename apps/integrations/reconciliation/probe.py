@@ -35,7 +35,7 @@ from apps.integrations.reconciliation.compare import Look, keep
 from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.readings import look_at, read_on, take_in
 from apps.integrations.reconciliation.wakeups import subject_of
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 LONGEST_WAIT_S = 6.0
 AGAIN_S = 60.0

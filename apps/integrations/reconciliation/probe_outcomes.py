@@ -8,7 +8,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error
 
 from apps.common import db
-from apps.common.database_errors import blames_the_server
+from apps.common.db import blames_the_server
 from apps.github.probes import MOST_AT_ONCE
 from apps.integrations.outcomes import (
     FOR_ALL,
@@ -24,7 +24,7 @@ from apps.integrations.outcomes import (
 )
 from apps.integrations.reader import Unanswered, storable
 from apps.integrations.reconciliation.claims import Claimed, end, put_back, run
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 from apps.webhooks.retry import blames_the_payload
 from apps.webhooks.translate import describe
 

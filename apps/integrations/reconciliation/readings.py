@@ -24,7 +24,7 @@ from apps.integrations.reconciliation.local_state import (
     with_heads,
 )
 from apps.integrations.reconciliation.open_pull_requests import read_whole, shown_as, those_stale
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 
 def look_at(batch: Sequence[tuple[Claimed, Repository]]) -> list[Look]:

@@ -32,7 +32,7 @@ from apps.integrations.reconciliation.decide import Here, is_missing
 from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, unbelieved
 from apps.integrations.reconciliation.local_state import Mark, keep_marks, what_is_here, with_heads
 from apps.integrations.reconciliation.probe import probe, reader_of
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 TURN_S, LONGEST_WAIT_S, GIVE_BACK_S = 15.0, 12.0, 3.0
 FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, Error)

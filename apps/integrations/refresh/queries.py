@@ -17,7 +17,7 @@ from apps.integrations.access import installation_reaching, readable_installatio
 from apps.integrations.models import Backfill, Enrichment, EnrichmentAttempt
 from apps.integrations.reader import Errand, Reader, Unanswered
 from apps.integrations.streams.pull_request_parts import Found, errors_below, node_found
-from apps.webhooks.errors import WRONG_SHAPE
+from apps.webhooks.parsing import WRONG_SHAPE
 from apps.webhooks.translate import describe
 
 SETTLED = timedelta(seconds=3)

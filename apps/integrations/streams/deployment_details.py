@@ -12,7 +12,7 @@ from apps.github.responses import Kind
 from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.streams.deployment_pages import TOO_MUCH, DeploymentPlace, page_of
 from apps.integrations.streams.paging import opened
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 WHAT = "the refs and flags of older deployments"
 

@@ -15,7 +15,7 @@ from apps.github.payload import Reading, parse_time
 from apps.github.responses import REFUSALS, Kind
 from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.streams.paging import opened, refuse_stranger
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 
 class Phase(enum.StrEnum):

@@ -12,7 +12,7 @@ from apps.github.payload import Reading, parse_time, write_time
 from apps.integrations.outcomes import INVALID_CURSOR as CURSOR_REFUSED
 from apps.integrations.reader import Errand, Page, Reader, Unanswered
 from apps.integrations.streams.paging import Gathered, Item, Listed, gather, gather_alone, is_wanted, listed, repository
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 
 class Issues:

@@ -11,7 +11,7 @@ from apps.github.answers import Answer
 from apps.github.payload import Reading
 from apps.github.responses import REFUSALS, Kind, Verdict
 from apps.integrations.reader import Errand, Reader, Skipped, Unanswered
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 
 def refuse_stranger(answer: Answer, *, repository_id: object, errand: Errand) -> None:

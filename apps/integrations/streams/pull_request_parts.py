@@ -12,7 +12,7 @@ from apps.github.answers import Answer
 from apps.github.objects.graphql import LISTS, pull_request_node_facts, pull_request_overflow_facts, unfinished, without
 from apps.github.responses import GraphQLError, Path
 from apps.integrations.reader import Skipped
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

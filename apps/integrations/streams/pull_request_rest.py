@@ -19,7 +19,7 @@ from apps.github.responses import REFUSALS
 from apps.integrations.reader import Errand, Reader, Skipped, Unanswered
 from apps.integrations.streams.paging import opened
 from apps.integrations.streams.pull_request_parts import Found, Owed
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 MOST_TRIES = 3
 MOST_COMMITS = 250

@@ -13,7 +13,7 @@ from apps.github.payload import Reading, parse_time
 from apps.github.responses import Kind
 from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
 from apps.integrations.streams.paging import refuse_stranger
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 MOST_LISTED = 1000
 """GitHub lists no more of a filtered search, however many it counts."""

@@ -7,8 +7,8 @@ from rest_framework import generics
 
 from apps.activity.api.serializers import PullRequestSerializer
 from apps.activity.models import PullRequest
-from apps.common.parameters import OnlyKnownParameters
-from apps.metrics.api.filters import PullRequestFilter
+from apps.common.api import OnlyKnownParameters
+from apps.metrics.api.parameters import PullRequestFilter
 from apps.metrics.api.serializers import PullRequestDetailSerializer
 from apps.teams.visibility import repositories_visible_to
 

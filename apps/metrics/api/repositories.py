@@ -10,10 +10,10 @@ from rest_framework import generics
 
 from apps.activity.api.serializers import RepositoryDetailSerializer, RepositorySerializer
 from apps.activity.models import Repository
-from apps.common.parameters import OnlyKnownParameters
-from apps.metrics.api.completeness import CompleteFields
+from apps.common.api import OnlyKnownParameters
+from apps.metrics.api.teams import CompleteFields
 from apps.metrics.completeness import report_of
-from apps.metrics.completeness.describing import describe_in_words
+from apps.metrics.completeness.descriptions import describe_in_words
 from apps.teams.api.filters import RepositoryFilter
 from apps.teams.visibility import repositories_visible_to
 

@@ -14,10 +14,10 @@ from apps.activity.api.serializers import (
 )
 from apps.activity.models import PullRequest, Review
 from apps.metrics import evidence
-from apps.metrics.api.completeness import SENTENCE, CompleteSerializer
+from apps.metrics.api.teams import SENTENCE, CompleteSerializer
 from apps.metrics.figures import Entity
+from apps.metrics.figures.entities import github_url
 from apps.metrics.figures.registry import Measure
-from apps.metrics.links import github_url
 from apps.metrics.models import DerivedPullRequest
 
 NULL_IS_NONE = "Null is no value, which is not 0."

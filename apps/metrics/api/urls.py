@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from apps.metrics.api import figures, hourly, pull_requests, repositories, teams
+from apps.metrics.api import figures, pull_requests, repositories, teams
 
 urlpatterns = [
     path("teams/<slug:slug>/figures/", figures.FiguresView.as_view(), name="figures"),
-    path("teams/<slug:slug>/hourly-figures/", hourly.HourlyFiguresView.as_view(), name="hourly-figures"),
+    path("teams/<slug:slug>/hourly-figures/", figures.HourlyFiguresView.as_view(), name="hourly-figures"),
     path("teams/<slug:slug>/figures/<slug:key>/", figures.FigureView.as_view(), name="figure"),
     path("teams/<slug:slug>/figures/<slug:key>/entities/", figures.EntitiesView.as_view(), name="figure-entities"),
     path("teams/<slug:slug>/", teams.CompleteTeamView.as_view(), name="team-detail"),

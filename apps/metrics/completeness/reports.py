@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from apps.metrics.completeness.gaps import Gap, Piece, Reason, gathered
-from apps.metrics.completeness.knowledge import Knowledge
+from apps.metrics.completeness.gaps import Gap, Piece, Reason, Stretch, gathered, left_of
+from apps.metrics.completeness.knowledge import Knowledge, Tracked
 from apps.metrics.completeness.providers import is_history_readable
 from apps.metrics.completeness.streams import EVERY_STREAM, Stream, in_order
-from apps.metrics.completeness.stretches import Stretch, left_of
-from apps.metrics.completeness.tracked import Tracked
 
 STALE_AFTER = timedelta(days=1)
 

@@ -1,10 +1,12 @@
 """Commits that landed on the default branch, each with its author."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from apps.common import db
+from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import RULES_VERSION, DerivedCommit
-from apps.metrics.storing import DerivedTable, Row, Scope, as_json
 
 SCOPE = ("repository_id", "sha")
 COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
@@ -36,3 +38,99 @@ READ = """
 def derive(scopes: Sequence[Scope]) -> list[Row]:
     """The rows of those commits that have landed, their columns in the order of the model."""
     return [(*row, RULES_VERSION) for row in db.run(READ, [as_json(SCOPE, scopes)])]
+
+
+OLDEST_BELIEVED = timedelta(days=365)
+"""An author date further back from the opening is an accident (a wrong clock, a cherry-pick), or says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """What the commits of a pull request say."""
+
+    first_authored_at: datetime | None = None
+    has_clamped_date: bool = False
+    is_force_pushed: bool = False
+
+
+READING = """
+    WITH RECURSIVE scopes AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%(scopes)s) AS row (repository_id bigint, number integer)
+    ), pull_requests AS MATERIALIZED (
+        SELECT repository_id, number, head_ref, 'refs/heads/' || head_ref AS ref, head_sha, created_at, merged_at
+        FROM scopes JOIN activity_pullrequest USING (repository_id, number)
+        WHERE is_cross_repository IS NOT TRUE AND head_ref <> ''
+    ), heads AS (
+        SELECT repository_id, number, ref, created_at, merged_at, head_sha AS sha FROM pull_requests
+        UNION
+        SELECT repository_id, number, ref, created_at, merged_at, subject
+        FROM pull_requests JOIN activity_pullrequestevent USING (repository_id, number)
+        WHERE kind IN ('head_moved', 'force_pushed')
+    ), ends AS MATERIALIZED (
+        SELECT one.repository_id, one.number, earlier.head_sha AS sha
+        FROM pull_requests AS one JOIN activity_pullrequest AS earlier USING (repository_id, head_ref)
+        WHERE earlier.is_cross_repository IS NOT TRUE AND earlier.number < one.number
+          AND earlier.merged_at IS NOT NULL
+    ), walk AS (
+        SELECT repository_id, number, ref, created_at, merged_at, sha, NULL::bigint AS push_id
+        FROM heads WHERE sha <> ''
+        UNION
+        SELECT repository_id, number, ref, created_at, merged_at, push.before_sha, push.id
+        FROM walk CROSS JOIN LATERAL (
+            SELECT id, before_sha FROM activity_push
+            WHERE (repository_id, ref, after_sha) = (walk.repository_id, walk.ref, walk.sha)
+              AND is_default_branch = 0 AND pushed_at > walk.created_at - make_interval(days => %(days)s)
+            OFFSET 0  -- one look into the index for each step, whatever the planner thinks of the rest
+        ) AS push
+        WHERE (repository_id, number, sha) NOT IN (SELECT repository_id, number, sha FROM ends)
+    ), pushes AS MATERIALIZED (
+        SELECT walk.repository_id, number, pushed_at,
+               CASE WHEN cardinality(distinct_shas) > 0 THEN distinct_shas ELSE commit_shas END AS shas,
+               is_forced = 1 AND pushed_at BETWEEN walk.created_at AND coalesce(walk.merged_at, 'infinity') AS is_forced
+        FROM walk JOIN activity_push ON id = push_id
+    ), commits AS (
+        SELECT repository_id, number, authored_at, false AS is_clamped
+        FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)
+        UNION ALL
+        SELECT repository_id, number, kept.authored_at, kept.is_date_clamped
+        FROM pushes CROSS JOIN LATERAL unnest(shas) AS pushed (sha) CROSS JOIN LATERAL (
+            SELECT authored_at, is_date_clamped, landed_at FROM activity_commit
+            WHERE (repository_id, sha) = (pushes.repository_id, pushed.sha)
+            OFFSET 0  -- as above
+        ) AS kept
+        WHERE kept.landed_at IS NULL OR kept.landed_at >= pushes.pushed_at
+    ), forced AS (
+        SELECT repository_id, number, bool_or(is_forced) AS is_forced FROM pushes GROUP BY repository_id, number
+    )
+    SELECT repository_id, number, min(authored_at) FILTER (WHERE NOT is_clamped), coalesce(bool_or(is_clamped), false),
+           coalesce(bool_or(forced.is_forced), false)
+    FROM scopes
+    LEFT JOIN commits USING (repository_id, number)
+    LEFT JOIN forced USING (repository_id, number)
+    GROUP BY repository_id, number
+"""
+
+
+def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
+    """What the commits of each pull request say, in one statement."""
+    asked = {"scopes": as_json(("repository_id", "number"), scopes), "days": OLDEST_BELIEVED.days}
+    return {(row[0], row[1]): Commits(*row[2:]) for row in db.run(READING, asked)}
+
+
+@dataclass(frozen=True, slots=True)
+class FirstCommit:
+    """When the work began, and whether the dates had to be bent to be believed."""
+
+    at: datetime | None
+    is_adjusted: bool
+
+
+def first_commit(commits: Commits, *, opened_at: datetime, ready_at: datetime | None) -> FirstCommit:
+    """The earliest author date: not after `ready_at`, and not absurdly long before the opening."""
+    at = commits.first_authored_at
+    if at is None:
+        return FirstCommit(None, commits.has_clamped_date)
+    bent = max(at, opened_at - OLDEST_BELIEVED)
+    if ready_at is not None:
+        bent = min(bent, ready_at)
+    return FirstCommit(bent, bent != at or commits.has_clamped_date)

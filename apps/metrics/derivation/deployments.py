@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apps.common import db
+from apps.metrics.derived_tables import DerivedTable, Row, Scope
 from apps.metrics.models import RULES_VERSION, DerivedDeployment
-from apps.metrics.storing import DerivedTable, Row, Scope
 
 SCOPE = ("repository_id", "group_key")
 DEPLOYMENTS = DerivedTable(model=DerivedDeployment, key=SCOPE, scope=SCOPE)

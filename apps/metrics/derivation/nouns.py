@@ -11,7 +11,7 @@ from apps.metrics.derivation import commits, deployments, pull_requests
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
-from apps.metrics.storing import DerivedTable, Row, Scope
+from apps.metrics.derived_tables import DerivedTable, Row, Scope
 
 Keys = Sequence[Any]
 

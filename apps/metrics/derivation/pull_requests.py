@@ -10,11 +10,11 @@ from apps.activity.models import Review
 from apps.common import db
 from apps.metrics.bots import joined_bot_flag
 from apps.metrics.derivation import timeline
-from apps.metrics.derivation.first_commits import Commits, FirstCommit, first_commit, read_commits
+from apps.metrics.derivation.commits import Commits, FirstCommit, first_commit, read_commits
 from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_listed, review_rounds
 from apps.metrics.derivation.timeline import Happening
+from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
-from apps.metrics.storing import DerivedTable, Row, Scope, as_json
 
 SCOPE = ("repository_id", "number")
 PULL_REQUESTS = DerivedTable(model=DerivedPullRequest, key=SCOPE, scope=SCOPE)

@@ -7,8 +7,8 @@ list_entities("cycle_time", query, limit=50)
 
 from apps.metrics.figures.entities import Entity, list_entities
 from apps.metrics.figures.query import Bots, FigureQuery
-from apps.metrics.figures.reading import FigureReading, read_figure, read_figures
 from apps.metrics.figures.registry import FIGURES, Figure, UnknownFigure, figure_of
+from apps.metrics.figures.values import FigureReading, read_figure, read_figures
 from apps.metrics.figures.windows import Window
 
 __all__ = [

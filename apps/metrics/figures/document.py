@@ -5,11 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from apps.activity.models import Change
-from apps.metrics.completeness.describing import describe_completeness, describe_in_words, instant
-from apps.metrics.figures.completing import completeness_by_figure, completeness_of
+from apps.metrics.completeness.descriptions import describe_completeness, describe_in_words, instant
 from apps.metrics.figures.query import FigureQuery
-from apps.metrics.figures.reading import FigureReading, read_figures
 from apps.metrics.figures.registry import FIGURES
+from apps.metrics.figures.values import FigureReading, completeness_by_figure, completeness_of, read_figures
 
 
 def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:

@@ -5,13 +5,16 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from redis import RedisError
 
-from apps.common.database_errors import words_of
+from apps.common.db import words_of
+from apps.github.auth import GitHubAccess
+from apps.monitoring.doctor import configuration, github, services, work
 from apps.monitoring.doctor.checks import Check, Family, Stopped, Verdict, unchecked, wrong
 
 LONGEST_S = 18.0
@@ -93,3 +96,64 @@ def _run(family: Family, found: _Findings) -> None:
 def _place(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(last.filename).name}, line {last.lineno}"
+
+
+OF_GITHUB = ("GITHUB_API_URL", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY_FILE")
+TABLES = ("database", "migrations")
+
+
+def all_families(access: GitHubAccess) -> tuple[Family, ...]:
+    """The whole examination."""
+    return (*of_this_instance(), *of_github(access))
+
+
+def of_this_instance() -> tuple[Family, ...]:
+    """What runs here, and how its work stands."""
+    return (
+        Family(title="settings", names=configuration.NAMES, examine=configuration.examine_configuration, longest_s=5.0),
+        Family(
+            title="database",
+            names=services.DATABASE_NAMES,
+            examine=services.examine_database,
+            longest_s=5.0,
+            asks_somebody=True,
+            rests_on=("DATABASE_URL",),
+        ),
+        Family(
+            title="redis",
+            names=services.REDIS_NAMES,
+            examine=services.examine_redis,
+            longest_s=3.0,
+            asks_somebody=True,
+            rests_on=("REDIS_URL",),
+        ),
+        Family(
+            title="workers and beat",
+            names=services.PRESENCE_NAMES,
+            examine=services.examine_presence,
+            longest_s=2.0,
+            needs=("redis",),
+        ),
+        Family(title="work", names=work.NAMES, examine=work.examine_standing, longest_s=4.0, needs=TABLES),
+    )
+
+
+def of_github(access: GitHubAccess) -> tuple[Family, ...]:
+    """The App there, and the accounts that it is on."""
+    return (
+        Family(
+            title="github",
+            names=github.APP_NAMES,
+            examine=partial(github.examine_app, access),
+            longest_s=8.0,
+            asks_somebody=True,
+            rests_on=OF_GITHUB,
+        ),
+        Family(
+            title="installations",
+            names=github.INSTALLATION_NAMES,
+            examine=partial(github.examine_installations, access),
+            longest_s=8.0,
+            needs=(*TABLES, "github credentials"),
+        ),
+    )

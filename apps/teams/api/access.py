@@ -9,10 +9,9 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from apps.common.parameters import OnlyKnownParameters
-from apps.teams.models import Team, TeamAccess
-from apps.teams.models.teams import TeamQuerySet
-from apps.users.operators import is_operator
+from apps.common.api import OnlyKnownParameters
+from apps.teams.models import Team, TeamAccess, TeamQuerySet
+from apps.users.permissions import is_operator
 
 
 class ChangesOnlyByAdmins(BasePermission):

@@ -9,10 +9,10 @@ from rest_framework import serializers
 from apps.activity.api.serializers import ContributorSerializer, RepositoryLabelSerializer, RepositorySerializer
 from apps.activity.models import Contributor, Repository
 from apps.common.api import OnlyKnownFields
-from apps.teams.contributors import contributors_of
+from apps.teams.accounts import contributors_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_addable_to
-from apps.users.operators import is_operator
+from apps.users.permissions import is_operator
 
 
 class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):

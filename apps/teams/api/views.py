@@ -10,7 +10,8 @@ from rest_framework.serializers import BaseSerializer
 
 from apps.activity.api.serializers import ContributorSerializer
 from apps.activity.models import Contributor, Repository
-from apps.common.parameters import OnlyKnownParameters
+from apps.common.api import OnlyKnownParameters
+from apps.teams.accounts import contributors_of
 from apps.teams.api.access import ChangesOnlyByAdmins, OfTeam, teams_of
 from apps.teams.api.filters import ContributorFilter, TeamRepositoryFilter
 from apps.teams.api.serializers import (
@@ -19,7 +20,6 @@ from apps.teams.api.serializers import (
     TeamRepositorySerializer,
     TeamSerializer,
 )
-from apps.teams.contributors import contributors_of
 from apps.teams.models import Team, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_of
 

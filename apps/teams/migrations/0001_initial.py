@@ -5,7 +5,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import apps.teams.models.teams
+import apps.teams.models
 
 
 class Migration(migrations.Migration):
@@ -48,14 +48,12 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "time_zone",
-                    models.CharField(
-                        default="UTC", max_length=64, validators=[apps.teams.models.teams.validate_time_zone]
-                    ),
+                    models.CharField(default="UTC", max_length=64, validators=[apps.teams.models.validate_time_zone]),
                 ),
                 (
                     "production_environments",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.TextField(), blank=True, default=apps.teams.models.teams.production, size=None
+                        base_field=models.TextField(), blank=True, default=apps.teams.models.production, size=None
                     ),
                 ),
                 (

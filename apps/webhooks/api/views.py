@@ -10,12 +10,10 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.parameters import OnlyKnownParameters
-from apps.users.operators import is_operator
-from apps.users.permissions import OnlyOperators
+from apps.common.api import OnlyKnownParameters
+from apps.users.permissions import OnlyOperators, is_operator
 from apps.webhooks import replay
-from apps.webhooks.api.filters import DeliveryFilter
-from apps.webhooks.api.pages import NewestDeliveriesFirst, is_by_time, with_place
+from apps.webhooks.api.filters import DeliveryFilter, NewestDeliveriesFirst, is_by_time, with_place
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer
 from apps.webhooks.models import Delivery
 

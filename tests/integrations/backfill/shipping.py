@@ -8,7 +8,7 @@ from apps.activity.models import Deployment, DeploymentStatus
 from apps.demo.organisation import Sent, Story
 from apps.demo.repository_life import RepositoryLife
 from apps.metrics.models import DerivedDeployment
-from apps.metrics.rebuilding import rebuild
+from apps.metrics.rebuild import rebuild
 from tests.fake_github.generated import BEGINNING, acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import DeploymentTruth, RepositoryTruth

@@ -20,7 +20,7 @@ from apps.integrations.models import Backfill
 from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Errand, Page, Reader
 from apps.integrations.streams import WALKS
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault, graphql, graphql_errors, larger_than, poison, status, too_heavy
 from tests.fake_github.keys import strange_pem

@@ -20,7 +20,7 @@ from apps.integrations.backfill import console
 from apps.integrations.backfill.console import progress_line, progress_view
 from apps.integrations.backfill.status import progress_of
 from apps.integrations.models import Backfill
-from apps.metrics.figures.wording import NO_VALUE
+from apps.metrics.figures.formatting import NO_VALUE
 from apps.teams.models import Team
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault

@@ -14,7 +14,7 @@ from apps.integrations.streams import deployment_baselines
 from apps.integrations.streams.deployments import Deployments
 from apps.metrics.figures import FigureQuery, read_figure
 from apps.metrics.models import DerivedDeployment
-from apps.metrics.rebuilding import rebuild
+from apps.metrics.rebuild import rebuild
 from apps.teams.models import Team
 from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING

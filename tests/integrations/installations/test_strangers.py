@@ -10,15 +10,15 @@ from apps.activity.models import Installation, Repository
 from apps.demo.shapes.accounts import user
 from apps.github.auth import GitHubAccess
 from apps.integrations import installations
+from apps.integrations.access import lacking_installations
 from apps.integrations.backfill.requests import Learning
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import look_for_installations
-from apps.integrations.missing_permissions import lacking_installations
 from apps.integrations.models import Backfill
 from apps.integrations.refresh import wakeups as enrichment_bell
 from apps.integrations.refresh.pull_requests import enrich
 from apps.metrics.recalculation import drain as recalculate
-from apps.monitoring.doctor.installations import examine_installations
+from apps.monitoring.doctor.github import examine_installations
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery

@@ -13,7 +13,7 @@ from apps.integrations.delivery_log.entries import read_entries
 from apps.integrations.delivery_log.health import MANY_GIVEN_UP, sweep_problems
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.users.models import CustomUser
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/integrations/misseddelivery/"

@@ -7,7 +7,7 @@ from typing import Any
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage, Installation, Repository, RepositoryAccess
 from apps.metrics.completeness import EVERY_STREAM, Completeness, Stream, report_of
-from apps.metrics.completeness.stretches import Stretch
+from apps.metrics.completeness.gaps import Stretch
 from apps.teams.models import Team
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.activity.models import Installation
 from apps.metrics.completeness import EVERY_STREAM, report_of
 from apps.metrics.figures import FigureQuery, Window
-from apps.metrics.figures.completing import completeness_by_figure, completeness_of
+from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.webhooks import pending
 from tests.metrics.completeness.known import hour, log_walked, team_of
 from tests.plans import explaining

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from apps.metrics.completeness import EVERY_STREAM, OF_FIGURES, Stream, providers
-from apps.metrics.completeness.wording import in_words
+from apps.metrics.completeness.descriptions import in_words
 from apps.metrics.figures import FIGURES, FigureQuery, Window
-from apps.metrics.figures.completing import completeness_by_figure, completeness_of
+from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.teams.models import Team
 from tests.metrics.completeness.known import API, WEB, gaps, hour, log_walked, reached, read, team_of, told, until
 

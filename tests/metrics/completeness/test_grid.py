@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.metrics.completeness import Completeness, Reason, Report, Stream
-from apps.metrics.completeness.knowledge import Knowledge
-from apps.metrics.completeness.stretches import Stretch, united
-from apps.metrics.completeness.tracked import Tracked
+from apps.metrics.completeness.gaps import Stretch, united
+from apps.metrics.completeness.knowledge import Knowledge, Tracked
 from tests.metrics.completeness.known import hour, hours
 
 STREAMS = (Stream.PULL_REQUESTS, Stream.ISSUES)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.metrics.completeness.stretches import Stretch, common, cut_off, left_of, united
+from apps.metrics.completeness.gaps import Stretch, common, cut_off, left_of, united
 from tests.metrics.completeness.known import minute, stretches
 
 Pairs = list[tuple[int, int]]

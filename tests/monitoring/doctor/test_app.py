@@ -9,8 +9,7 @@ from django.utils import timezone
 
 from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
-from apps.monitoring.doctor.app import examine_app
-from apps.monitoring.doctor.asking import hasty_access
+from apps.monitoring.doctor.github import examine_app, hasty_access
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Fault

@@ -14,9 +14,9 @@ import pytest
 from django.conf import settings as known
 from django.core.management import call_command
 
-from apps.monitoring.doctor.asking import hasty_access
-from apps.monitoring.doctor.families import all_families
-from apps.monitoring.doctor.showing import safe
+from apps.monitoring.doctor.checks import safe
+from apps.monitoring.doctor.examination import all_families
+from apps.monitoring.doctor.github import hasty_access
 from apps.webhooks import signature
 from tests.fake_github.server import FakeGitHub
 from tformance.embedded.remembered import CHECKOUT

@@ -8,11 +8,11 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations.models import SyncLog
-from apps.monitoring.doctor import broker, configuration, database, showing, standing
+from apps.monitoring.doctor import checks, configuration, services, work
 from apps.monitoring.doctor.checks import Check
 from apps.monitoring.models import StatusCheck
 
-SERVER = database.Server(
+SERVER = services.Server(
     version_number=160004,
     version="16.4 (Debian 16.4-1)",
     fsync="on",
@@ -30,7 +30,7 @@ NOW = timezone.now()
     ("number", "verdict"), [(140012, "wrong"), (150000, "ok"), (180001, "ok"), (190000, "warning")]
 )
 def test_versions_of_postgresql(number: int, verdict: str) -> None:
-    check = database.judge_version(replace(SERVER, version_number=number), took_s=0.004)
+    check = services.judge_postgres_version(replace(SERVER, version_number=number), took_s=0.004)
     assert (check.verdict, check.found) == (verdict, "PostgreSQL 16.4 answers in 4 ms.")
 
 
@@ -45,12 +45,12 @@ def test_versions_of_postgresql(number: int, verdict: str) -> None:
     ],
 )
 def test_what_is_committed_must_last(about: dict[str, Any], verdict: str) -> None:
-    assert database.judge_durability(replace(SERVER, **about)).verdict == verdict
+    assert services.judge_durability(replace(SERVER, **about)).verdict == verdict
 
 
 @pytest.mark.parametrize(("most", "used", "verdict"), [(197, 12, "ok"), (197, 180, "wrong"), (80, 5, "warning")])
 def test_connections_run_out(most: int, used: int, verdict: str) -> None:
-    check = database.judge_connections(replace(SERVER, most_connections=most, used_connections=used))
+    check = services.judge_connections(replace(SERVER, most_connections=most, used_connections=used))
     assert check.verdict == verdict
 
 
@@ -65,7 +65,7 @@ def test_connections_run_out(most: int, used: int, verdict: str) -> None:
     ],
 )
 def test_clocks_that_differ(ahead_s: float, verdict: str, words: str) -> None:
-    check = database.judge_clock("github clock", ahead_s, whose="GitHub's")
+    check = services.judge_clock("github clock", ahead_s, whose="GitHub's")
     assert check.verdict == verdict
     assert words in check.found
 
@@ -97,24 +97,24 @@ def redis(**told: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("check", "verdict"),
     [
-        (broker.judge_version(redis()), "ok"),
-        (broker.judge_version(redis(redis_version="6.0.16")), "wrong"),
-        (broker.judge_version(redis(redis_version="10.0")), "ok"),
-        (broker.judge_version(redis(loading=1)), "wrong"),
-        (broker.judge_eviction(redis()), "ok"),
-        (broker.judge_eviction(redis(maxmemory_policy="allkeys-lru")), "wrong"),
-        (broker.judge_memory(redis()), "ok"),
-        (broker.judge_memory(redis(used_memory=90, maxmemory=100)), "wrong"),
+        (services.judge_redis_version(redis()), "ok"),
+        (services.judge_redis_version(redis(redis_version="6.0.16")), "wrong"),
+        (services.judge_redis_version(redis(redis_version="10.0")), "ok"),
+        (services.judge_redis_version(redis(loading=1)), "wrong"),
+        (services.judge_eviction(redis()), "ok"),
+        (services.judge_eviction(redis(maxmemory_policy="allkeys-lru")), "wrong"),
+        (services.judge_memory(redis()), "ok"),
+        (services.judge_memory(redis(used_memory=90, maxmemory=100)), "wrong"),
         (
-            broker.judge_keys(["live", "unacked_index", "_kombu.binding.live", "tformance:github:{7}:token"], size=4),
+            services.judge_keys(["live", "unacked_index", "_kombu.binding.live", "tformance:github:{7}:token"], size=4),
             "ok",
         ),
-        (broker.judge_keys(["live", "bull:mail:wait"], size=2), "warning"),
-        (broker.judge_queue("live", ["worker@a"], waiting=3), "ok"),
-        (broker.judge_queue("live", ["worker@a"], waiting=5_000), "warning"),
-        (broker.judge_queue("live", [], waiting=0), "wrong"),
-        (broker.judge_beat(["a:1"]), "ok"),
-        (broker.judge_beat([]), "wrong"),
+        (services.judge_keys(["live", "bull:mail:wait"], size=2), "warning"),
+        (services.judge_queue("live", ["worker@a"], waiting=3), "ok"),
+        (services.judge_queue("live", ["worker@a"], waiting=5_000), "warning"),
+        (services.judge_queue("live", [], waiting=0), "wrong"),
+        (services.judge_beat(["a:1"]), "ok"),
+        (services.judge_beat([]), "wrong"),
     ],
 )
 def test_redis_and_those_who_listen(check: Check, verdict: str) -> None:
@@ -130,7 +130,7 @@ def test_redis_and_those_who_listen(check: Check, verdict: str) -> None:
     ],
 )
 def test_the_watch(about: dict[str, Any], verdict: str) -> None:
-    assert standing.judge_watch(StatusCheck(**about), now=NOW).verdict == verdict
+    assert work.judge_watch(StatusCheck(**about), now=NOW).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_the_watch(about: dict[str, Any], verdict: str) -> None:
 )
 def test_the_nightly_run(status: str, hours: int, verdict: str) -> None:
     run = SyncLog(sync_id="nightly:2026-03-02", status=status, created_at=NOW - timedelta(hours=hours))
-    assert standing.judge_night(run, now=NOW).verdict == verdict
+    assert work.judge_night(run, now=NOW).verdict == verdict
 
 
 def test_what_was_not_there_yet_is_not_called_wrong() -> None:
-    assert standing.judge_watch(None, now=NOW).verdict == "not checked"
-    assert standing.judge_night(None, now=NOW).verdict == "not checked"
+    assert work.judge_watch(None, now=NOW).verdict == "not checked"
+    assert work.judge_night(None, now=NOW).verdict == "not checked"
 
 
 @pytest.mark.parametrize(
@@ -157,5 +157,5 @@ def test_what_was_not_there_yet_is_not_called_wrong() -> None:
 )
 def test_no_part_of_a_password_of_redis_is_shown(address: str, settings: Any) -> None:
     settings.REDIS_URL = address
-    assert broker.settings_host() == "redis://localhost:1/0"
-    assert showing.safe("refused: open@sesame-now") == f"refused: {showing.HIDDEN}"
+    assert services.settings_host() == "redis://localhost:1/0"
+    assert checks.safe("refused: open@sesame-now") == f"refused: {checks.HIDDEN}"

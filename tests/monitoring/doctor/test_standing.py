@@ -10,7 +10,7 @@ from apps.common.encryption import encrypt
 from apps.github.models import AppPrivateKey
 from apps.integrations.models import Backfill
 from apps.monitoring import presence
-from apps.monitoring.doctor import broker, configuration, database, standing
+from apps.monitoring.doctor import configuration, services, work
 from apps.webhooks import signature
 from apps.webhooks.models import Delivery, Refusal
 from apps.webhooks.signature import active_slots
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.django_db
 
 
 def look() -> dict[str, Any]:
-    return found_by(standing.examine_standing)
+    return found_by(work.examine_standing)
 
 
 def test_a_quiet_house() -> None:
     found = look()
-    assert tuple(found) == standing.NAMES
+    assert tuple(found) == work.NAMES
     assert {check.verdict for check in found.values()} == {"ok", "not checked"}
 
 
@@ -79,29 +79,29 @@ def test_walks_that_failed_are_told_until_they_are_read() -> None:
 
 def test_the_database_of_the_tests_is_well() -> None:
     signature.forget_slots()
-    found = found_by(database.examine_database)
-    assert tuple(found) == database.NAMES
+    found = found_by(services.examine_database)
+    assert tuple(found) == services.DATABASE_NAMES
     wrong = {name for name, check in found.items() if check.verdict not in {"ok", "warning"}}
     assert wrong <= {"durability"}, "the engines of the tests flush nothing"
 
 
 def test_a_stored_secret_whose_key_was_lost(settings: Any) -> None:
     AppPrivateKey.objects.create(app_id=1, encrypted_pem=encrypt("pem"), stored_at=timezone.now())
-    assert database.look_at_stored_secrets().verdict == "ok"
+    assert services.look_at_stored_secrets().verdict == "ok"
     settings.FERNET_KEYS = ["0" * 43 + "="]
-    assert database.look_at_stored_secrets().verdict == "wrong"
+    assert services.look_at_stored_secrets().verdict == "wrong"
 
 
 def test_a_replica_is_not_written_to() -> None:
-    server = database.Server(160000, "16", "on", "on", "on", True, 100, 1, 0.0)
-    assert database.try_to_write(server).verdict == "wrong"
+    server = services.Server(160000, "16", "on", "on", "on", True, 100, 1, 0.0)
+    assert services.try_to_write(server).verdict == "wrong"
 
 
 def test_redis_and_who_listens() -> None:
-    with broker.redis() as client:
+    with services.redis() as client:
         client.delete(presence.KEY)
         presence.say(["live worker@here", "beat there:1"])
-        found = found_by(broker.examine_presence)
+        found = found_by(services.examine_presence)
         client.delete(presence.KEY)
     verdicts = {name: check.verdict for name, check in found.items()}
     assert verdicts == {
@@ -111,12 +111,12 @@ def test_redis_and_who_listens() -> None:
         "queue maintenance": "wrong",
         "beat": "ok",
     }
-    assert tuple(found_by(broker.examine_redis)) == broker.NAMES
+    assert tuple(found_by(services.examine_redis)) == services.REDIS_NAMES
 
 
 def test_redis_away(settings: Any) -> None:
     settings.REDIS_URL = "redis://:hunter2hunter2@127.0.0.1:1/0"
-    found = found_by(broker.examine_redis)
+    found = found_by(services.examine_redis)
     assert found["redis"].verdict == "wrong"
     assert "redis://127.0.0.1:1/0" in found["redis"].found
     assert "hunter2" not in str(found)

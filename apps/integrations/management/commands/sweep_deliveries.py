@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 from django.utils import timezone
 
-from apps.common.database_errors import words_of
+from apps.common.db import words_of
 from apps.common.encryption import Undecryptable
 from apps.github.auth import github
 from apps.github.credentials import NoCredentials, app_credentials

@@ -16,7 +16,7 @@ from apps.github.responses import Kind
 from apps.integrations.reader import Errand, Reader, Unanswered
 from apps.integrations.streams.paging import listed, repository, rows
 from apps.integrations.streams.pull_request_parts import errors_below
-from apps.webhooks.errors import UnusablePayload
+from apps.webhooks.parsing import UnusablePayload
 
 AT_ONCE = 100
 YOUNG = timedelta(minutes=1)

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.metrics.completeness.wording import advice, gap_in_words, in_words
+from apps.metrics.completeness.descriptions import advice, gap_in_words, in_words
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, FigureReading, UnknownFigure, Window, read_figures
-from apps.metrics.figures.completing import completeness_by_figure, completeness_of
 from apps.metrics.figures.document import as_document
-from apps.metrics.figures.wording import as_words, unit_beside
+from apps.metrics.figures.formatting import as_words, unit_beside
+from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.teams.models import Team
 
 ROW = "{:<30} {:>14} {:<13} {:>6} {:>12} {:>12} {:>12}"

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.activity.models import Repository
 from apps.metrics.management.commands.figures import find_team
-from apps.metrics.rebuilding import differences, rebuild
+from apps.metrics.rebuild import differences, rebuild
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 

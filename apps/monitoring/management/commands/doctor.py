@@ -9,11 +9,9 @@ from typing import IO, Any, cast
 from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 
-from apps.monitoring.doctor.asking import hasty_access
-from apps.monitoring.doctor.checks import Check, Family, Verdict
-from apps.monitoring.doctor.examination import examine
-from apps.monitoring.doctor.families import all_families
-from apps.monitoring.doctor.showing import document_of, summary_of, table_of
+from apps.monitoring.doctor.checks import Check, Family, Verdict, document_of, summary_of, table_of
+from apps.monitoring.doctor.examination import all_families, examine
+from apps.monitoring.doctor.github import hasty_access
 
 INTERRUPTED = 130
 EXAMPLES = """\

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from apps.metrics.figures.wording import duration
+from apps.metrics.figures.formatting import duration
 from apps.webhooks.models import Delivery
 from apps.webhooks.overview import Overview, count_with_effect, look
 

@@ -4,17 +4,20 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 
 from apps.activity.models import PullRequest
 from apps.common.api import InstantFilter, TruthFilter
 from apps.common.db import is_id
+from apps.metrics.figures import FIGURES
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
 STATES = (("open", "open"), ("merged", "merged"), ("closed", "closed, not merged"))
 
 
-class PullRequestFilter(django_filters.FilterSet):
+class PullRequestFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes without types
     """Pull requests by where they are, who wrote them, how they stand, and when."""
 
     team = django_filters.CharFilter(method="of_team", help_text="Slug: only in the team's repositories.")
@@ -54,3 +57,26 @@ class PullRequestFilter(django_filters.FilterSet):
 
     def with_label(self, rows: QuerySet[PullRequest], name: str, value: str) -> QuerySet[PullRequest]:
         return rows.filter(labels__contains=[value])
+
+
+WINDOW = [
+    OpenApiParameter("window", str, description="The last days, today included: `7d`, `30d` (default), `90d`, …"),
+    OpenApiParameter("from", OpenApiTypes.DATE, description="Instead of `window`: the first day, in the team's zone."),
+    OpenApiParameter("to", OpenApiTypes.DATE, description="With `from`: the first day that no longer counts."),
+    OpenApiParameter("bots", str, enum=["exclude", "include", "only"], description="Whether bots' work counts."),
+    OpenApiParameter(
+        "repository", str, many=True, description="Only these: GitHub's id or the full name; repeat it for several."
+    ),
+    OpenApiParameter(
+        "as_of", OpenApiTypes.DATETIME, description="Seen from this instant, with its zone; now unless given."
+    ),
+]
+FIGURE = OpenApiParameter("figure", str, many=True, enum=list(FIGURES), description="Only these; all unless given.")
+KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, enum=list(FIGURES), description="Which figure.")
+PREVIOUS = OpenApiParameter("previous", bool, description="Also read as many days just before the window.")
+FORMAT = OpenApiParameter("format", str, enum=["json", "csv"], description="CSV holds the whole list, not a page.")
+
+
+def names(*parameters: OpenApiParameter) -> tuple[str, ...]:
+    """What the parameters are called in an address."""
+    return tuple(parameter.name for parameter in parameters)

@@ -10,7 +10,7 @@ from unfold.decorators import display
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.integrations.delivery_log.health import why
 from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.metrics.figures.wording import NO_VALUE
+from apps.metrics.figures.formatting import NO_VALUE
 from apps.webhooks import replay
 
 COLOURS = {"waiting": "info", "asked": "info", "kept": "success", "given_up": "danger"}

@@ -12,7 +12,7 @@ from apps.github.credentials import has_credentials
 from apps.integrations.delivery_log.health import late_sweep, truncated_log
 from apps.integrations.health import count_lapsed_leases, count_overdue_listings, count_overdue_walks
 from apps.integrations.models import Backfill, DeliverySweep, SyncLog
-from apps.metrics.figures.wording import duration
+from apps.metrics.figures.formatting import duration
 from apps.monitoring.doctor.checks import Check, unchecked, warning, well, wrong
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.status import letterbox_problems, recalculation_problems

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Avg, Sum
 
+from apps.metrics.completeness import Completeness
 from apps.metrics.figures.expressions import Quantiles, count_rows
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.registry import FIGURES, Figure, Measure, figure_of
@@ -101,3 +102,28 @@ def _values(figure: Figure, found: Mapping[str, Any], *, query: FigureQuery) -> 
 def _quotient(numerator: int, denominator: int) -> dict[str, Any]:
     value = numerator / denominator if denominator else None
     return {"value": value, "numerator": numerator, "denominator": denominator}
+
+
+def completeness_of(query: FigureQuery, *, keys: Iterable[str] | None = None) -> Completeness:
+    """Of all the figures together, or those named, in the window."""
+    figures = [figure_of(key) for key in (FIGURES if keys is None else keys)]
+    streams = dict.fromkeys(stream for figure in figures for stream in figure.streams)
+    return query.report.of_team(start_at=query.window.start_at, end_at=query.end_at, streams=tuple(streams))
+
+
+def completeness_by_figure(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Completeness]:
+    """Of each figure by itself, or of those named: a hole in what it is not read from is none of its own."""
+    found: dict[tuple[Any, ...], Completeness] = {}
+    told: dict[str, Completeness] = {}
+    for key in FIGURES if keys is None else keys:
+        figure = figure_of(key)
+        alike = figure.streams, figure.looks_back
+        if alike not in found:
+            found[alike] = _of_figure(figure, query=query)
+        told[key] = found[alike]
+    return told
+
+
+def _of_figure(figure: Figure, *, query: FigureQuery) -> Completeness:
+    start_at = None if figure.looks_back else query.window.start_at
+    return query.report.of_team(start_at=start_at, end_at=query.end_at, streams=figure.streams)

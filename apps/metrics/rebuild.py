@@ -7,9 +7,9 @@ from typing import Any
 from django.db import connection, transaction
 
 from apps.metrics.derivation.nouns import NOUNS, Derivation, Keys, Noun
+from apps.metrics.derived_tables import Row
 from apps.metrics.models import RULES_VERSION
 from apps.metrics.recalculation import drain, lock
-from apps.metrics.storing import Row
 
 BATCH = 500
 SETTLING_S = 30.0
