@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api import NewestFirst, OnlyKnownParameters
-from apps.integrations.api.filters import BackfillFilter, RepositorySyncFilter, SyncFilter, chosen_by
+from apps.integrations.api.filters import ONLY_ADMINS, BackfillFilter, RepositorySyncFilter, SyncFilter, chosen_by
 from apps.integrations.api.serializers import (
     BackfillSerializer,
     RepositorySyncSerializer,
@@ -34,8 +34,6 @@ from apps.integrations.backfill.start import NothingToStart, Scope
 from apps.integrations.models import Backfill, RepositorySync, SyncLog
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
-
-ONLY_ADMINS = "Only operators, and admins of a team that tracks the repository, may do this."
 
 
 class ChangedByAdmins(BasePermission):
