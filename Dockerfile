@@ -30,4 +30,4 @@ RUN install --directory --owner=tformance --group=tformance --mode=0700 /var/lib
 USER tformance
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-CMD ["python", "-m", "tformance.processes", "only", "web", "--host", "0.0.0.0"]
+CMD ["python", "-m", "tformance.local", "only", "web", "--host", "0.0.0.0"]

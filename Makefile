@@ -40,44 +40,44 @@ help:  ## List the targets
 # --- Running -------------------------------------------------------------------------------------------------------
 
 demo: $(VENV)/run.stamp  ## Run everything with a sample story; prints the address, the sign-in and the figures
-	@$(BIN)/python -m tformance.processes --end-with-parent demo
+	@$(BIN)/python -m tformance.local --end-with-parent demo
 
 run: $(VENV)/run.stamp  ## Run everything on this machine until Ctrl-C: PostgreSQL, Redis, web, workers, beat
-	@$(BIN)/python -m tformance.processes --end-with-parent run
+	@$(BIN)/python -m tformance.local --end-with-parent run
 
 stop: $(VENV)/run.stamp  ## Stop whatever runs in this checkout, wherever it was started
-	@$(BIN)/python -m tformance.processes stop
+	@$(BIN)/python -m tformance.local stop
 
 status: $(VENV)/run.stamp  ## Say what runs: PostgreSQL, Redis, web and its address, workers, beat
-	@$(BIN)/python -m tformance.processes status || true
+	@$(BIN)/python -m tformance.local status || true
 
 celery-worker: $(VENV)/run.stamp  ## Run the Celery workers alone, in the foreground
-	@$(BIN)/python -m tformance.processes --end-with-parent worker
+	@$(BIN)/python -m tformance.local --end-with-parent worker
 
 celery-beat: $(VENV)/run.stamp  ## Run Celery's beat alone, in the foreground
-	@$(BIN)/python -m tformance.processes --end-with-parent beat
+	@$(BIN)/python -m tformance.local --end-with-parent beat
 
 celery-dev: $(VENV)/run.stamp  ## Run workers and beat together, in the foreground
-	@$(BIN)/python -m tformance.processes --end-with-parent dev
+	@$(BIN)/python -m tformance.local --end-with-parent dev
 
 # --- The database --------------------------------------------------------------------------------------------------
 
 migrate: $(VENV)/run.stamp  ## Bring the database to the current schema
-	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python manage.py migrate
+	@$(BIN)/python -m tformance.local with -- $(BIN)/python manage.py migrate
 
 shell: $(VENV)/run.stamp  ## Open a Python shell with the models
-	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python manage.py shell
+	@$(BIN)/python -m tformance.local with -- $(BIN)/python manage.py shell
 
 backup: $(VENV)/run.stamp  ## Write the database to var/backups/ (or FILE=)
-	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m tformance.backup backup $(FILE)
+	@$(BIN)/python -m tformance.local with -- $(BIN)/python -m tformance.backup backup $(FILE)
 
 restore: $(VENV)/run.stamp  ## Replace the database by a backup: make restore FILE=…
 	@test -n "$(FILE)" || { echo "error: which backup? make restore FILE=var/backups/…"; exit 2; }
-	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m tformance.backup restore "$(FILE)"
+	@$(BIN)/python -m tformance.local with -- $(BIN)/python -m tformance.backup restore "$(FILE)"
 
 upgrade: $(VENV)/run.stamp  ## After `git pull`: install what is new, back up, migrate
 	@$(MAKE) --no-print-directory backup
-	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python manage.py prepare
+	@$(BIN)/python -m tformance.local with -- $(BIN)/python manage.py prepare
 	@echo "Upgraded. Start it with: make run"
 
 # --- Working on it -------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ audit: $(VENV)/dev.stamp  ## Look the locked packages up among known vulnerabili
 	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.lock
 
 bench: $(VENV)/dev.stamp  ## Measure (NAMES= some only); prints a table and writes var/bench.json
-	@$(BIN)/python -m tformance.embedded with -- $(BIN)/python -m benchmarks $(NAMES)
+	@$(BIN)/python -m tformance.local with -- $(BIN)/python -m benchmarks $(NAMES)
 
 bench-document: $(VENV)/dev.stamp  ## Write the figures of var/bench.json into docs/performance.md
 	@$(BIN)/python -m benchmarks --document
@@ -142,7 +142,7 @@ lock: $(VENV)/dev.stamp  ## Resolve the dependencies again (needs uv)
 	uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
 
 clean:  ## Delete what can be made again: .venv, caches, the tests' engines. Never your data
-	@if [ -x $(BIN)/python ] && [ -d var/test ]; then TFORMANCE_VAR=var/test $(BIN)/python -m tformance.embedded remove --yes; fi
+	@if [ -x $(BIN)/python ] && [ -d var/test ]; then TFORMANCE_VAR=var/test $(BIN)/python -m tformance.local engines remove --yes; fi
 	rm -rf $(VENV) var/test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find apps tformance tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 

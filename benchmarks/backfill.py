@@ -22,7 +22,7 @@ from tests.fake_github.generated import Size
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
-from tformance.processes import programs
+from tformance.local import programs
 
 INSTALLATION = 7
 FEW, MANY = 1_000, int(os.environ.get("BACKFILL_BENCH_MANY", "50000"))

@@ -14,8 +14,8 @@ from benchmarks.end_to_end import wait_until_fresh
 from benchmarks.load import Answers, Body, post
 from benchmarks.results import Measurement, median_of
 from benchmarks.stack import Stack, stack
-from tformance.embedded.binaries import client_program
-from tformance.processes import programs
+from tformance.local import programs
+from tformance.local.engine_process import client_program
 
 CONNECTIONS = 32
 COUNT = 6000

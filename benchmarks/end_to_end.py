@@ -18,9 +18,9 @@ from benchmarks.costs import PARTS, Costs, costs_of
 from benchmarks.load import post
 from benchmarks.results import Measurement, median_of
 from benchmarks.stack import Stack, stack
-from tformance.embedded.remembered import CHECKOUT
-from tformance.processes import programs
-from tformance.processes.programs import Program
+from tformance.local import programs
+from tformance.local.home import CHECKOUT
+from tformance.local.programs import Program
 
 COUNT, WARM_UP, ROUNDS = 5000, 500, 5
 UNFINISHED = "SELECT count(*) FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed')"

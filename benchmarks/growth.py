@@ -15,7 +15,7 @@ from benchmarks.end_to_end import wait_until_fresh
 from benchmarks.load import Body, post
 from benchmarks.results import Measurement
 from benchmarks.stack import Stack, live_workers, stack
-from tformance.processes import programs
+from tformance.local import programs
 
 WAITING = "SELECT FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed')"
 SMALL, LARGE = 10_000, 1_000_000

@@ -10,9 +10,9 @@ from benchmarks.end_to_end import through_everything, wait_until_fresh
 from benchmarks.load import post, signed
 from benchmarks.results import Measurement
 from benchmarks.stack import Stack, live_workers, stack
-from tformance.embedded.home import free_port
-from tformance.processes import programs
-from tformance.processes.address import wait_until_ready
+from tformance.local import programs
+from tformance.local.home import free_port
+from tformance.local.programs import wait_until_ready
 
 MEGABYTE = 1024 * 1024
 LARGEST = 25 * MEGABYTE - 2000

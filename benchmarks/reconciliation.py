@@ -19,7 +19,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.quiet_town import QuietTown, quiet_town
 from tests.fake_github.server import FakeGitHub
-from tformance.processes import programs
+from tformance.local import programs
 
 COUNT, NIGHTS = 500, 7
 LONGEST_S = 300

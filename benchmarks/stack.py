@@ -10,13 +10,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tformance.embedded.engines import Engines
-from tformance.embedded.home import free_port
-from tformance.embedded.logs import last_lines
-from tformance.embedded.remembered import CHECKOUT, ensure_secrets, remembered
-from tformance.processes import programs
-from tformance.processes.address import wait_until_ready
-from tformance.processes.programs import Program
+from tformance.local import programs
+from tformance.local.engines import Engines
+from tformance.local.home import CHECKOUT, ensure_secrets, free_port, last_lines, remembered
+from tformance.local.programs import Program, wait_until_ready
 
 
 @dataclass(frozen=True, kw_only=True)

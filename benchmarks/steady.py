@@ -10,7 +10,7 @@ from benchmarks.end_to_end import wait_until_fresh
 from benchmarks.load import Answers, Body, post
 from benchmarks.results import Measurement, median_of
 from benchmarks.stack import stack
-from tformance.processes import programs
+from tformance.local import programs
 
 RATE_PER_S = 50
 SECONDS, ROUNDS = 12, 5

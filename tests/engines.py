@@ -10,10 +10,9 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from tformance.embedded.engines import Engines, needs_postgres, needs_redis
-from tformance.embedded.locks import take_free_slot
-from tformance.embedded.redis_server import DATABASES
-from tformance.embedded.remembered import ensure_secrets, remembered, var_folder
+from tformance.local.engines import Engines, needs_postgres, needs_redis
+from tformance.local.home import ensure_secrets, remembered, take_free_slot, var_folder
+from tformance.local.redis_server import DATABASES
 
 WEBHOOK_SECRET = "a-webhook-secret-for-tests-only-0123456789"
 ORIGIN = "TFORMANCE_TEST_ORIGIN"

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import psycopg
 
-from tformance.embedded.binaries import client_program
-from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.locks import try_exclusive
-from tformance.embedded.remembered import CHECKOUT, remembered, var_folder
-from tformance.processes.runs import LOCK_FILE
+from tformance.local.console import EmbeddedError
+from tformance.local.engine_process import client_program
+from tformance.local.home import CHECKOUT, remembered, try_exclusive, var_folder
+from tformance.local.runs import LOCK_FILE
 from tformance.settings_files import load_settings_files
 
 EMPTY_SCHEMA = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 
+from tformance.celery_reconnect import Hearing
 from tformance.environment import settings_errors_in_one_line
-from tformance.hearing import Hearing
 from tformance.heartbeat import Heartbeat
 from tformance.schedule import SCHEDULE
 from tformance.stuck_worker import StuckWorker

@@ -13,8 +13,6 @@ from environs import EnvError, validate
 from apps.common.github_host import GitHubHost
 from tformance import __version__, admin_settings, broker, database
 from tformance.api import settings as api_settings
-from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.remembered import remembered, var_folder
 from tformance.environment import (
     MISTAKES,
     Environment,
@@ -30,8 +28,10 @@ from tformance.environment import (
     strong_key,
     webhook_secrets,
 )
+from tformance.local import programs
+from tformance.local.console import EmbeddedError
+from tformance.local.home import remembered, var_folder
 from tformance.log_format import logging_configuration
-from tformance.processes import programs
 from tformance.settings_files import load_settings_files
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -124,10 +124,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "tformance.proxies.TrustedProxyMiddleware",
+    "tformance.middleware.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "tformance.content_security.ContentSecurityMiddleware",
+    "tformance.middleware.ContentSecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
     "django.middleware.common.CommonMiddleware",

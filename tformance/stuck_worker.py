@@ -27,7 +27,7 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tformance.processes.programs import STOP_SECONDS
+from tformance.local.programs import STOP_SECONDS
 
 LOOK_EVERY_S = 2
 LOOKS = 6

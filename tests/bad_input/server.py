@@ -14,10 +14,8 @@ import psutil
 from django.conf import settings
 
 from tests.webhooks.conftest import DOOR, HOOK_ID, sign
-from tformance.embedded.home import free_port
-from tformance.embedded.remembered import CHECKOUT
-from tformance.processes.address import wait_until_ready
-from tformance.processes.programs import web
+from tformance.local.home import CHECKOUT, free_port
+from tformance.local.programs import wait_until_ready, web
 
 PATIENCE_S = 60
 

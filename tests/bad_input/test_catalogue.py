@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from tests.bad_input.catalogue import ROWS
-from tformance.embedded.remembered import CHECKOUT
+from tformance.local.home import CHECKOUT
 
 LAST_ROW = 64
 HERE = CHECKOUT / "tests" / "bad_input"

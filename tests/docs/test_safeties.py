@@ -6,7 +6,7 @@ import pytest
 
 from tests.mutations import MUTATIONS
 from tests.mutations.mutation import Mutation
-from tformance.embedded.remembered import CHECKOUT
+from tformance.local.home import CHECKOUT
 
 
 @pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.safety)

@@ -19,11 +19,9 @@ from tests.fake_github.generated import BEGINNING, Size, acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
-from tformance.embedded.private_files import read_private_json
-from tformance.embedded.remembered import CHECKOUT
-from tformance.embedded.telling import fact, say, step
-from tformance.processes import programs
-from tformance.processes.stopping import StopRequestedError, stoppable
+from tformance.local import programs
+from tformance.local.console import StopRequestedError, fact, say, step, stoppable
+from tformance.local.home import CHECKOUT, read_private_json
 
 REPOSITORIES = {"api": 400, "web": 250, "docs": 40}
 INSTALLATION, FIRST_REPOSITORY = 7, 11

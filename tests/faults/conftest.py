@@ -6,8 +6,7 @@ import pytest
 
 from tests.rig.machine import Rig
 from tests.rig.machine import rig as make_rig
-from tformance.embedded.locks import exclusive
-from tformance.embedded.remembered import var_folder
+from tformance.local.home import exclusive, var_folder
 
 
 @pytest.fixture

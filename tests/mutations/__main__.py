@@ -18,8 +18,8 @@ from pathlib import Path
 
 from tests.mutations import MUTATIONS
 from tests.mutations.mutation import Mutation
-from tformance.embedded.engines import Engines
-from tformance.embedded.remembered import CHECKOUT, var_folder
+from tformance.local.engines import Engines
+from tformance.local.home import CHECKOUT, var_folder
 
 LONGEST_S = 300
 WITHOUT_A_SAFETY_S = 60  # for the test alone, without what it stands on

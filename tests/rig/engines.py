@@ -13,12 +13,11 @@ import psycopg
 import redis
 from psycopg import sql
 
-from tformance.embedded.binaries import locate
-from tformance.embedded.home import NAME, Home
-from tformance.embedded.occupants import end_now, occupants, wait_until
-from tformance.embedded.postgres import Postgres
-from tformance.embedded.redis_server import Redis
-from tformance.embedded.remembered import CHECKOUT, ensure_secrets, remembered
+from tformance.local.engine_process import locate
+from tformance.local.home import CHECKOUT, NAME, Home, ensure_secrets, remembered
+from tformance.local.postgres import Postgres
+from tformance.local.processes import end_now, occupants, wait_until
+from tformance.local.redis_server import Redis
 
 REFERENCE = "reference"
 EMPTY = "empty"

@@ -17,15 +17,11 @@ import psutil
 from tests.rig.clocks import Clocks
 from tests.rig.engines import Engines
 from tests.rig.proxy import Proxy
-from tformance.embedded.home import free_port
-from tformance.embedded.marks import VARIABLE, clear, mark_of, marked
-from tformance.embedded.occupants import wait_until
-from tformance.embedded.private_files import write_private
-from tformance.embedded.remembered import CHECKOUT
-from tformance.processes import programs
-from tformance.processes.programs import STOP_SECONDS, Program
-from tformance.processes.stopping import follow_parent
-from tformance.processes.supervision import configuration
+from tformance.local import programs
+from tformance.local.console import follow_parent
+from tformance.local.home import CHECKOUT, free_port, write_private
+from tformance.local.processes import VARIABLE, clear, mark_of, marked, wait_until
+from tformance.local.programs import STOP_SECONDS, Program, configuration
 
 WEB = "web"
 WORKERS = ("worker-a", "worker-b")

@@ -15,10 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.runtime.running import Checkout
-from tformance.embedded.occupants import wait_until
-from tformance.embedded.telling import say
-from tformance.processes.stopping import stoppable
+from tests.runtime.checkout import Checkout
+from tformance.local.console import say, stoppable
+from tformance.local.processes import wait_until
 
 LEAST_LOAD = 15
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.running import Checkout
-from tformance.embedded.engines import Engines
+from tests.runtime.checkout import Checkout
+from tformance.local.engines import Engines
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tformance.backup import backup, new_file, restore
-from tformance.embedded.errors import EmbeddedError
+from tformance.local.console import EmbeddedError
 
 pytestmark = pytest.mark.proof
 

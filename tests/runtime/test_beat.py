@@ -35,7 +35,7 @@ from tests.webhooks.conftest import eventually
 from tests.webhooks.test_claiming import keep
 from tformance.broker import QUEUES
 from tformance.celery import app
-from tformance.processes import programs
+from tformance.local import programs
 from tformance.schedule import SCHEDULE
 
 pytestmark = pytest.mark.django_db

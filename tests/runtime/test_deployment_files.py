@@ -13,8 +13,8 @@ from django.core.management import get_commands
 
 from tests.runtime.test_settings import DOCUMENTED, VARIABLES
 from tformance.broker import QUEUES
-from tformance.processes.__main__ import arguments, chosen_program
-from tformance.processes.programs import STOP_SECONDS
+from tformance.local.__main__ import arguments, chosen_program
+from tformance.local.programs import STOP_SECONDS
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -49,7 +49,7 @@ units = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 
 def accept(command: list[str]) -> None:
     """Fail unless this is a command of ours that its own parser takes."""
-    if command[1:3] == ["-m", "tformance.processes"]:
+    if command[1:3] == ["-m", "tformance.local"]:
         assert chosen_program(arguments(command[3:])).command
     else:
         assert command[1] == "manage.py"

@@ -7,11 +7,9 @@ from contextlib import suppress
 import pytest
 
 from tests.runtime.test_engines import kill_engine, postgres_of, query, redis_of
-from tformance.embedded import engine_watch
-from tformance.embedded.engine_watch import EngineWatch
-from tformance.embedded.engines import Engines
-from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.occupants import wait_until
+from tformance.local.console import EmbeddedError
+from tformance.local.engines import Engines, EngineWatch
+from tformance.local.processes import wait_until
 
 pytestmark = [pytest.mark.usefixtures("no_servers"), pytest.mark.proof]
 
@@ -55,7 +53,7 @@ def test_an_engine_that_was_killed_runs_again_at_its_address_and_both_are_said(
 def test_an_engine_that_lives_is_left_alone(
     engines: Engines, watched: EngineWatch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engine_watch, "LOOK_EVERY_S", 0)
+    monkeypatch.setattr("tformance.local.engines.LOOK_EVERY_S", 0)
     before = postgres_of(engines).postmaster()
     for _ in range(3):
         watched.look()
@@ -88,14 +86,14 @@ def taken(port: int) -> socket.socket:
 def test_an_engine_that_cannot_start_is_tried_with_pauses_and_given_up_with_an_error(
     engines: Engines, watched: EngineWatch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engine_watch, "LONGEST_PAUSE_S", 0.01)
-    monkeypatch.setattr(engine_watch, "LOOK_EVERY_S", 0)
+    monkeypatch.setattr("tformance.local.engines.LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr("tformance.local.engines.LOOK_EVERY_S", 0)
     port = redis_of(engines).home.redis_port
     kill_engine(engines, "Redis")
     with taken(port), pytest.raises(EmbeddedError) as given_up:
         wait_until(lambda: bool(watched.look()), seconds=LONGEST_S)
     assert f"Port {port} of Redis is taken by another program." in str(given_up.value)
-    assert f"started again {engine_watch.MOST_FAILURES} times and is given up" in str(given_up.value)
+    assert f"started again {engines.MOST_FAILURES} times and is given up" in str(given_up.value)
     said = capsys.readouterr().err
-    assert said.count("It is started again in ") == engine_watch.MOST_FAILURES - 1
+    assert said.count("It is started again in ") == engines.MOST_FAILURES - 1
     assert redis_of(engines).home.redis_port == port

@@ -16,13 +16,13 @@ import psycopg
 import pytest
 import redis
 
-from tformance.embedded.binaries import locate
-from tformance.embedded.engines import Engines
-from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import LONGEST_SOCKET_PATH, Home, abandoned_folders
-from tformance.embedded.occupants import end_now, occupants
-from tformance.embedded.postgres import SETTINGS, Postgres
-from tformance.embedded.redis_server import Redis
+from tformance.local.console import EmbeddedError
+from tformance.local.engine_process import locate
+from tformance.local.engines import Engines
+from tformance.local.home import LONGEST_SOCKET_PATH, Home, abandoned_folders
+from tformance.local.postgres import SETTINGS, Postgres
+from tformance.local.processes import end_now, occupants
+from tformance.local.redis_server import Redis
 
 pytestmark = [pytest.mark.usefixtures("no_servers"), pytest.mark.proof]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="about running as root")
@@ -291,7 +291,7 @@ def test_engines_of_a_shared_user_are_left_alone_while_somebody_uses_them(
     before = {process.pid for process in living(fresh_engines)}
     with (fresh_engines.var / "engines.lease").open("a"):  # as an earlier run has it open
         answer = subprocess.run(
-            [sys.executable, "-m", "tformance.embedded", "start"],
+            [sys.executable, "-m", "tformance.local", "engines", "start"],
             env=os.environ | {"TFORMANCE_VAR": str(fresh_engines.var)},
             capture_output=True,
             text=True,
@@ -374,7 +374,7 @@ def test_a_folder_whose_engines_still_run_is_named_with_them_and_never_advised_t
 
 def told_of(folder: Path, *, var: Path) -> str:
     """Return the line of `status` about a folder of engines, as the user of another checkout reads it."""
-    command = [sys.executable, "-m", "tformance.embedded", "status"]
+    command = [sys.executable, "-m", "tformance.local", "status"]
     answer = subprocess.run(command, env=os.environ | {"TFORMANCE_VAR": str(var)}, capture_output=True, check=False)
     (line,) = (line for line in answer.stdout.decode().splitlines() if str(folder) in line)
     return line

@@ -16,8 +16,7 @@ from django.db import DatabaseError, Error, connection, transaction
 from django.test import RequestFactory
 
 from tformance.celery import app
-from tformance.log_exceptions import PlainFailures
-from tformance.log_format import logging_configuration
+from tformance.log_format import PlainFailures, logging_configuration
 
 PRIVATE = "a title that only the team may read"
 STATEMENTS = {

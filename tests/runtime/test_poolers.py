@@ -18,11 +18,10 @@ import pytest
 
 from tests.rig.github import ACCEPTED, delivery, post
 from tformance.database import SESSION_TIMEOUTS
-from tformance.embedded.engines import Engines
-from tformance.embedded.home import Home, free_port, is_port_free
-from tformance.embedded.occupants import wait_until
-from tformance.embedded.remembered import ensure_secrets, remembered
-from tformance.processes.address import ask_readiness
+from tformance.local.engines import Engines
+from tformance.local.home import Home, ensure_secrets, free_port, is_port_free, remembered
+from tformance.local.processes import wait_until
+from tformance.local.programs import ask_readiness
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -40,9 +39,9 @@ IGNORING = {"ignore_startup_parameters": "options"}
 OF_TRANSACTIONS = {"ignore_startup_parameters": "options", "pool_mode": "transaction"}
 ENTRIES = {
     "prepare": ("manage.py", "prepare"),
-    "web": ("-m", "tformance.processes", "only", "web"),
-    "worker": ("-m", "tformance.processes", "only", "worker", "--queues", "live"),
-    "beat": ("-m", "tformance.processes", "only", "beat"),
+    "web": ("-m", "tformance.local", "only", "web"),
+    "worker": ("-m", "tformance.local", "only", "worker", "--queues", "live"),
+    "beat": ("-m", "tformance.local", "only", "beat"),
 }
 
 

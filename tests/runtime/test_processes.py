@@ -14,17 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.runtime.running import Checkout, Started
+from tests.runtime.checkout import Checkout, Started
 from tests.runtime.test_engines import kill_engine
-from tformance.embedded.engines import Engines
-from tformance.embedded.home import Home, is_port_free
-from tformance.embedded.locks import try_exclusive
-from tformance.embedded.marks import marked_in
-from tformance.embedded.occupants import wait_until
-from tformance.processes.address import reserved_port
-from tformance.processes.programs import beat, web, worker
-from tformance.processes.runs import LOCK_FILE
-from tformance.processes.supervision import MOST_ENDINGS, configuration
+from tformance.local.engines import Engines
+from tformance.local.home import Home, is_port_free, try_exclusive
+from tformance.local.processes import marked_in, wait_until
+from tformance.local.programs import MOST_ENDINGS, beat, configuration, reserved_port, web, worker
+from tformance.local.runs import LOCK_FILE
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]
 proof = pytest.mark.proof
@@ -140,7 +136,7 @@ def test_a_run_changes_nothing_while_another_one_starts(checkout: Checkout) -> N
 def test_a_status_that_nobody_reads_to_its_end_ends_without_a_word(checkout: Checkout) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "tformance.processes", "status"]
+    command = [sys.executable, "-m", "tformance.local", "status"]
     answer = subprocess.run(
         command, env=checkout.environment(), stdout=writer, stderr=subprocess.PIPE, text=True, check=False
     )

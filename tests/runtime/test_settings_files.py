@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tformance.embedded.errors import EmbeddedError
+from tformance.local.console import EmbeddedError
 from tformance.settings_files import load_settings_files, read_settings_file
 
 pytestmark = pytest.mark.proof
@@ -34,9 +34,9 @@ MISTAKES = [
 ]
 ENTRY_POINTS = {
     "manage.py": ("manage.py", "check"),
-    "make run": ("-m", "tformance.processes", "run"),
-    "make celery-dev": ("-m", "tformance.processes", "dev"),
-    "web alone": ("-m", "tformance.processes", "only", "web"),
+    "make run": ("-m", "tformance.local", "run"),
+    "make celery-dev": ("-m", "tformance.local", "dev"),
+    "web alone": ("-m", "tformance.local", "only", "web"),
     "celery worker": ("-m", "celery", "--app", "tformance", "worker"),
     "celery beat": ("-m", "celery", "--app", "tformance", "beat"),
 }
@@ -87,7 +87,7 @@ def test_the_environment_counts_before_dotenv_and_that_before_the_file_in_var(va
 
 
 def test_a_file_counts_before_what_make_run_generated(var: Path) -> None:
-    run(("-m", "tformance.embedded", "secrets"), var=var)
+    run(("-m", "tformance.local", "engines", "env"), var=var)
     (var / "settings.env").write_text(f"DATABASE_URL=postgres://a/b\nREDIS_URL={COMPLETE['REDIS_URL']}\n")
     assert len(setting("GITHUB_WEBHOOK_SECRETS", var=var)) > 60
     with (var / "settings.env").open("a") as file:
@@ -97,7 +97,7 @@ def test_a_file_counts_before_what_make_run_generated(var: Path) -> None:
 
 def test_the_variables_for_other_programs_are_those_that_count(var: Path) -> None:
     (var / "settings.env").write_text("DATABASE_URL=postgres://mine/one\nGITHUB_APP_ID=12\n")
-    answer = run(("-m", "tformance.embedded", "env"), var=var, GITHUB_APP_ID="13")
+    answer = run(("-m", "tformance.local", "engines", "env"), var=var, GITHUB_APP_ID="13")
     lines = answer.stdout.splitlines()
     assert "export DATABASE_URL=postgres://mine/one" in lines
     assert "export GITHUB_APP_ID=13" in lines

@@ -8,11 +8,10 @@ from collections import Counter
 import psutil
 import pytest
 
-from tests.runtime.running import Checkout, target
-from tformance.embedded.engines import Engines
-from tformance.embedded.marks import marked_in
-from tformance.embedded.occupants import wait_until
-from tformance.processes.runs import count_by_role
+from tests.runtime.checkout import Checkout, target
+from tformance.local.engines import Engines
+from tformance.local.processes import marked_in, wait_until
+from tformance.local.runs import count_by_role
 
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]
 
@@ -58,7 +57,7 @@ def test_a_target_runs_the_programs_that_it_is_named_after_and_no_others(name: s
 
 def test_a_stop_ends_every_process_of_the_checkout_and_says_what_it_was(checkout: Checkout) -> None:
     dev, beat, killed = (checkout.start(*target(f"celery-{name}")) for name in ("dev", "beat", "beat"))
-    shell = checkout.start(sys.executable, "-m", "tformance.embedded", "with", "--", "sleep", "600")
+    shell = checkout.start(sys.executable, "-m", "tformance.local", "with", "--", "sleep", "600")
     dev.wait_for(*TARGETS["celery-dev"][1])
     for one in (beat, killed):
         one.wait_for(*BEAT_IS_READY)

@@ -14,7 +14,7 @@ from tests.api.conftest import make_delivery
 pytestmark = [pytest.mark.django_db, pytest.mark.proof]
 USAGE = 2
 OUR_COMMANDS = {name: str(app) for name, app in get_commands().items() if str(app).startswith(("apps.", "tformance"))}
-PROGRAMS = ("tformance.processes", "tformance.embedded", "tformance.backup")
+PROGRAMS = ("tformance.local", "tformance.local engines", "tformance.backup")
 
 
 def exit_code(name: str, *arguments: str) -> int:
@@ -71,11 +71,11 @@ def test_a_mistake_in_what_a_command_is_asked_is_one_of_usage(line: str) -> None
     "line",
     [
         *(f"{program}{rest}" for program in PROGRAMS for rest in ("", " nonsense", " --nonsense")),
-        "tformance.processes only worker --queues nonsense",
-        "tformance.processes only worker --queues live --concurrency 0",
-        "tformance.processes only web --port nonsense",
-        "tformance.embedded with",
-        "tformance.embedded remove",
+        "tformance.local only worker --queues nonsense",
+        "tformance.local only worker --queues live --concurrency 0",
+        "tformance.local only web --port nonsense",
+        "tformance.local with",
+        "tformance.local engines remove",
         "tformance.backup restore /nonsense.dump",
     ],
 )

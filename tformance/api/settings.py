@@ -9,7 +9,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["tformance.api.bodies.BodyParser"],
+    "DEFAULT_PARSER_CLASSES": ["tformance.api.parsers.BodyParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "apps.common.api.Pages",
     "PAGE_SIZE": 50,
@@ -22,7 +22,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     # Counted in each process by itself: so many times that as there are web processes.
     "DEFAULT_THROTTLE_RATES": {"user": "600/min", "replay": "30/min", "body": "60/min", "backfill": "30/min"},
-    "NUM_PROXIES": 0,  # tformance.proxies has settled who the client is
+    "NUM_PROXIES": 0,  # tformance.middleware has settled who the client is
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 

@@ -1,10 +1,24 @@
 """Version 1 of the API: each app brings its own addresses."""
 
+from typing import Any
+
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
 from rest_framework.routers import APIRootView
+from rest_framework.views import APIView
 
-from tformance.api.nowhere import NothingThere
+
+class NothingThere(APIView):
+    """404 for every method at every address that no view of the API answers."""
+
+    schema = None
+    permission_classes = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise NotFound("There is nothing at this address. The addresses are listed at /api/v1/docs/.")
+
 
 LISTS = {  # an address each, for whoever asks for /api/v1/ itself
     "teams": "team-list",

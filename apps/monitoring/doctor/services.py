@@ -307,7 +307,7 @@ def judge_queue(queue: str, people: Sequence[str], *, waiting: int) -> Check:
         return wrong(
             name,
             f"No worker listens, so {DOES[queue]}; {words}.",
-            f"`make run`, or `python -m tformance.processes only worker --queues {queue} --concurrency 2`.",
+            f"`make run`, or `python -m tformance.local only worker --queues {queue} --concurrency 2`.",
         )
     found = f"{', '.join(people[:3])}{' …' if len(people) > 3 else ''}; {words}."  # noqa: PLR2004
     if waiting > MANY_WAITING:
@@ -320,6 +320,6 @@ def judge_beat(people: Sequence[str]) -> Check:
         return wrong(
             "beat",
             "Nobody beats: nothing begins by itself, and what waits in the database waits on.",
-            "`make run`, or `python -m tformance.processes only beat`. A second one does no harm.",
+            "`make run`, or `python -m tformance.local only beat`. A second one does no harm.",
         )
     return well("beat", f"{', '.join(people)}.")

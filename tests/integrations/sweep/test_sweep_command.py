@@ -29,7 +29,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import forget_everything
 from tests.integrations.sweep.sweeper import LIST, Sweeper, inbox
 from tests.webhooks.conftest import drain
-from tformance.embedded.remembered import CHECKOUT
+from tformance.local.home import CHECKOUT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,7 +19,7 @@ from apps.monitoring.doctor.examination import all_families
 from apps.monitoring.doctor.github import hasty_access
 from apps.webhooks import signature
 from tests.fake_github.server import FakeGitHub
-from tformance.embedded.remembered import CHECKOUT
+from tformance.local.home import CHECKOUT
 
 pytestmark = pytest.mark.proof
 

@@ -12,7 +12,7 @@ from tests.rig.github import ACCEPTED, GitHub, delivery, post
 from tests.rig.machine import WORKERS, Rig
 from tests.rig.mischief.apps import DAWDLE, PROBE
 from tests.rig.proxy import Proxy
-from tformance.embedded.occupants import wait_until
+from tformance.local.processes import wait_until
 
 LONGEST_S = 180
 WARMING = 24  # so many that every worker child has its connections

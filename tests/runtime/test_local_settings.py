@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import Home
-from tformance.embedded.private_files import read_private_json
-from tformance.embedded.remembered import ensure_secrets, remembered
+from tformance.local.console import EmbeddedError
+from tformance.local.home import Home, ensure_secrets, read_private_json, remembered
 
 
 def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from tformance.embedded.engines import Engines
-from tformance.embedded.marks import marked_in
-from tformance.embedded.occupants import end_now, wait_until
-from tformance.processes.runs import find_runners
+from tformance.local.engines import Engines
+from tformance.local.processes import end_now, marked_in, wait_until
+from tformance.local.runs import find_runners
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 240
@@ -59,7 +58,7 @@ class Checkout:
         output = self.var.with_name(f"output-{len(self.started)}.txt")
         with output.open("wb") as file:
             process = subprocess.Popen(
-                command or [sys.executable, "-m", "tformance.processes", "run"],
+                command or [sys.executable, "-m", "tformance.local", "run"],
                 cwd=PROJECT,
                 env=self.environment(**more),
                 stdin=subprocess.DEVNULL,
@@ -77,9 +76,9 @@ class Checkout:
         return run
 
     def call(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        """The answer of a command of tformance.processes."""
+        """The answer of a command of tformance.local."""
         return subprocess.run(
-            [sys.executable, "-m", "tformance.processes", *arguments],
+            [sys.executable, "-m", "tformance.local", *arguments],
             cwd=PROJECT,
             env=self.environment(**more),
             capture_output=True,

@@ -11,13 +11,20 @@ from typing import ClassVar
 
 import psycopg
 
-from tformance.embedded.account import Account, give, identity, with_name
-from tformance.embedded.binaries import Binaries
-from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import NAME, Home, free_port, is_port_free
-from tformance.embedded.launching import ENVIRONMENT, becomes_ready, launch, reap
-from tformance.embedded.logs import last_lines, log_for_append
-from tformance.embedded.occupants import evict, is_occupant
+from tformance.local.console import EmbeddedError
+from tformance.local.engine_process import (
+    ENVIRONMENT,
+    Account,
+    Binaries,
+    becomes_ready,
+    give,
+    identity,
+    launch,
+    reap,
+    with_name,
+)
+from tformance.local.home import NAME, Home, free_port, is_port_free, last_lines, log_for_append
+from tformance.local.processes import evict, is_occupant
 
 STOP_S = 30
 CONNECT_S = 60

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tformance.accepted_connections import _seconds_since_sent, end_quiet
-from tformance.embedded.occupants import wait_until
-from tformance.slow_bodies import SlowBodiesCut, TimedInput
+from tformance.local.processes import wait_until
+from tformance.slow_request_guard import SlowBodiesCut, TimedInput, _seconds_since_sent, end_quiet
 
 LATE, OTHER = "127.0.0.2", "127.0.0.3"
 

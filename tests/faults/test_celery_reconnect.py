@@ -1,4 +1,4 @@
-"""A worker whose acknowledgements were lost must not stay deaf (tformance/hearing.py)."""
+"""A worker whose acknowledgements were lost must not stay deaf (tformance/celery_reconnect.py)."""
 
 import uuid
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from celery import current_app
 from kombu import Consumer, Queue
 
-from tformance.hearing import MOST_LOOKS, DeafWorkerError, Hearing
+from tformance.celery_reconnect import MOST_LOOKS, DeafWorkerError, Hearing
 
 WINDOW = 2
 
@@ -55,7 +55,7 @@ def test_an_acknowledgement_under_way_is_waited_for(consumer: Consumer) -> None:
 
 def test_messages_whose_tasks_still_run_are_left_alone(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = {tag: SimpleNamespace(message=SimpleNamespace(delivery_tag=tag)) for tag in consumer.channel.qos._delivered}
-    monkeypatch.setattr("tformance.hearing.requests", tasks)
+    monkeypatch.setattr("tformance.celery_reconnect.requests", tasks)
     look(Hearing(None), consumer, times=MOST_LOOKS * 2)
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from tformance.embedded import telling
-from tformance.embedded.occupants import wait_until
-from tformance.embedded.telling import step
+from tformance.local import console
+from tformance.local.console import step
+from tformance.local.processes import wait_until
 
 
 def test_a_step_that_takes_long_says_what_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(telling, "SAY_EVERY_S", 0.05)
+    monkeypatch.setattr(console, "SAY_EVERY_S", 0.05)
     said: list[str] = []
 
     def has_said_it_twice() -> bool:

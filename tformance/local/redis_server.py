@@ -9,13 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from tformance.embedded.binaries import Binaries
-from tformance.embedded.errors import EmbeddedError
-from tformance.embedded.home import Home, free_port, is_port_free
-from tformance.embedded.launching import becomes_ready, launch, reap
-from tformance.embedded.logs import last_lines, log_for_append
-from tformance.embedded.occupants import evict, is_occupant
-from tformance.embedded.private_files import write_private
+from tformance.local.console import EmbeddedError
+from tformance.local.engine_process import Binaries, becomes_ready, launch, reap
+from tformance.local.home import Home, free_port, is_port_free, last_lines, log_for_append, write_private
+from tformance.local.processes import evict, is_occupant
 
 STOP_S = 10
 PID_FILE = "redis.pid"

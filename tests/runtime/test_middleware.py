@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from tformance.proxies import TrustedProxyMiddleware
+from tformance.middleware import TrustedProxyMiddleware
 
 
 @pytest.fixture(autouse=True)

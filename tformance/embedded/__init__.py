@@ -1,1 +1,0 @@
-"""PostgreSQL and Redis for one machine: the real engines, started from pip-installed binaries under TFORMANCE_VAR."""

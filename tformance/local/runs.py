@@ -1,0 +1,376 @@
+"""`make run` and `make demo`: everything on this machine, in the foreground, until Ctrl-C."""
+
+import http.client
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from django.conf import settings
+
+from tformance import __version__
+from tformance.local import programs
+from tformance.local.console import EmbeddedError, fact, say, step
+from tformance.local.engines import Engines, EngineWatch, needs_postgres, needs_redis
+from tformance.local.home import (
+    CHECKOUT,
+    WEB_FILE,
+    Home,
+    abandoned_folders,
+    ensure_secrets,
+    holders,
+    last_lines,
+    read_private_json,
+    try_exclusive,
+    write_private_json,
+)
+from tformance.local.processes import (
+    VARIABLE,
+    clear,
+    clear_all,
+    end_politely,
+    mark_of,
+    marked_in,
+    parent_of,
+    processes_under,
+    wait_until,
+)
+from tformance.local.programs import (
+    STOP_SECONDS,
+    Program,
+    Supervision,
+    ask_readiness,
+    reserved_port,
+    run_in_foreground,
+    supervised,
+    wait_until_ready,
+)
+from tformance.settings_files import warnings_of_settings_files
+
+LOCK_FILE = "run.lock"  # held by the one `make run` of a checkout
+TARGETS = {
+    "run": "make run",
+    "demo": "make demo",
+    "worker": "make celery-worker",
+    "beat": "make celery-beat",
+    "dev": "make celery-dev",
+    "with": "a command",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run: what started it, the processes that look after it, and those that do its work, by role."""
+
+    name: str
+    runner: psutil.Process | None  # None when it was killed
+    counts: Counter[str]
+
+    def __str__(self) -> str:
+        who = f"{self.name} (process {self.runner.pid})" if self.runner else f"what a killed {self.name} left"
+        roles = ("web", "worker", "beat", "command")
+        programs = ", ".join(_in_words(role, self.counts[role]) for role in roles if self.counts[role])
+        return f"{who}: {programs or 'no programs'}"
+
+
+def find_runners(var: Path) -> list[psutil.Process]:
+    """Every process that looks after a run: it holds the lock of the one `make run`, or borrows the engines."""
+    found = {process.pid: process for process in (*holders(var / LOCK_FILE), *Engines(var=var).borrowers())}
+    return list(found.values())
+
+
+def find_runs(var: Path) -> list[Run]:
+    """Every run of which a process lives, and every runner that has started nothing yet."""
+    processes = marked_in(var)
+    runners = {runner.pid: runner for runner in find_runners(var)}
+    runs = []
+    for name in sorted({run for _, run, _ in processes}):
+        kind, _, number = name.partition("-")
+        runner = runners.pop(int(number), None) if number.isdigit() else _pop_main_runner(runners)
+        counts = count_by_role((process, role) for process, run, role in processes if run == name)
+        runs.append(Run(name=_name_of(runner) or TARGETS.get(kind, kind), runner=runner, counts=counts))
+    rest = [Run(name=_name_of(runner), runner=runner, counts=Counter()) for runner in runners.values()]
+    return [*runs, *(run for run in rest if run.name)]
+
+
+def count_by_role(processes: Iterable[tuple[psutil.Process, str]]) -> Counter[str]:
+    """Return how many main processes each role has; a main process is one whose parent has another role."""
+    found = [(process, role) for process, role in processes if role]
+    roles = {process.pid: role for process, role in found}
+    return Counter(role for process, role in found if roles.get(parent_of(process)) != role)
+
+
+def _pop_main_runner(runners: dict[int, psutil.Process]) -> psutil.Process | None:
+    names = {TARGETS["run"], TARGETS["demo"]}
+    found = next((pid for pid, runner in runners.items() if _name_of(runner) in names), None)
+    return runners.pop(found) if found else None
+
+
+def _name_of(runner: psutil.Process | None) -> str:
+    """Return what a person typed to start it; "" when it has ended."""
+    try:
+        command = runner.cmdline() if runner else []
+    except psutil.Error:
+        return ""
+    if "tformance.local" in command:
+        return TARGETS.get(command[-1], command[-1])
+    return shlex.join(command[command.index("--") + 1 :] if "--" in command else command)
+
+
+def _in_words(role: str, count: int) -> str:
+    return role if count == 1 else f"{count} {role}s"
+
+
+RUN_FILE = "run.json"
+LOOK_EVERY_S = 0.2
+
+
+def run_everything(var: Path, *, with_demo: bool) -> int:
+    """Start engines, web, workers and beat; stay until asked to stop, or until the supervisor ends."""
+    with ExitStack() as stack:
+        _be_the_only_one(var, stack=stack)
+        with _announced_end(var):
+            _make_what_settings_need(var)
+            check_settings()
+            say(f"tformance {__version__}")
+            _clean_up(var)
+            port = stack.enter_context(reserved_port(var))
+            watch = _prepare(var, stack=stack)
+            supervision = _start(var, port=port, stack=stack, watch=watch)
+            if with_demo and (code := _manage("demo", var=var, watch=watch)):
+                return code
+            say("Ctrl-C stops everything.")
+            return _stay(supervision, watch=watch)
+
+
+def run_some(var: Path, *, name: str, chosen: Sequence[Program]) -> int:
+    """Run some programs in the foreground against the engines of this checkout."""
+    _make_what_settings_need(var)
+    check_settings()
+    mark = mark_of(var, run=f"{name}-{os.getpid()}")
+    engines = Engines(var=var)
+    with engines.borrowed():
+        return run_in_foreground(chosen, var=var, mark=mark, watch=EngineWatch(engines))
+
+
+def run_command(var: Path, program: Sequence[str]) -> int:
+    """Run a command of the user's while the engines run; return its exit code."""
+    command = program[1:] if program[:1] == ["--"] else program
+    if not command:
+        say("error: which command? python -m tformance.local with -- COMMAND …", error=True)
+        return 2
+    ensure_secrets(var)
+    with Engines(var=var).borrowed():
+        mark = {VARIABLE: mark_of(var, run=f"with-{os.getpid()}"), "TFORMANCE_ROLE": "command"}
+        child = subprocess.Popen(command, env=os.environ | {"TFORMANCE_VAR": str(var)} | mark)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child gets it as well
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        return child.wait()
+
+
+def check_settings() -> None:
+    """Load the settings before anything is started: SettingsError in words, instead of a traceback of each process."""
+    for words in warnings_of_settings_files(settings.KNOWN_SETTINGS):
+        say(f"warning: {words}", error=True)
+
+
+def _make_what_settings_need(var: Path) -> None:
+    """Generate the secrets and choose where the engines listen, which no settings can do without."""
+    ensure_secrets(var)
+    if needs_postgres() or needs_redis():
+        Engines(var=var).settle()
+
+
+def _be_the_only_one(var: Path, *, stack: ExitStack) -> None:
+    if not _is_mine(var, stack=stack):
+        running = read_private_json(var / RUN_FILE)
+        port = running.get("port")
+        state = f"runs already, at http://127.0.0.1:{port}/" if port else "is starting already"
+        raise EmbeddedError(f"tformance {state} (process {running.get('pid', '?')}). `make stop` stops it.")
+    _remember(var)
+
+
+@contextmanager
+def _announced_end(var: Path) -> Iterator[None]:
+    """Leave word that this run is about to end, before the ending, which takes its time."""
+    try:
+        yield
+    finally:
+        _remember(var, is_stopping=True)
+
+
+def _is_mine(var: Path, *, stack: ExitStack) -> bool:
+    """Take the place of the one run of this checkout; a run that is about to end is worth waiting for."""
+
+    def taken() -> bool:
+        return try_exclusive(var / LOCK_FILE, stack=stack)
+
+    if taken():
+        return True
+    if not read_private_json(var / RUN_FILE).get("is_stopping"):
+        return False
+    say("Waiting for the previous run to end …")
+    return wait_until(taken, seconds=STOP_SECONDS * 2)
+
+
+def _remember(var: Path, **facts: object) -> None:
+    write_private_json(var / RUN_FILE, {"pid": os.getpid(), **facts})
+
+
+def _clean_up(var: Path) -> None:
+    if left := clear(mark_of(var, run="run"), patience=STOP_SECONDS):
+        fact("cleaned up", f"{left} processes of a run that was killed")
+
+
+def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
+    (var / "log").mkdir(mode=0o700, exist_ok=True)
+    engines = Engines(var=var)
+    with step("PostgreSQL and Redis", meanwhile="a first start copies them and makes their data folders"):
+        stack.enter_context(engines.borrowed())
+    watch = EngineWatch(engines)
+    with step("database and static files", meanwhile="tables are made or changed, and files are gathered"):
+        if code := _manage("prepare", "--verbosity", "0", var=var, watch=watch):
+            raise EmbeddedError(f"`manage.py prepare` failed with exit code {code}; its message is above.")
+    return watch
+
+
+def _start(var: Path, *, port: int, stack: ExitStack, watch: EngineWatch) -> Supervision:
+    os.environ["PORT"] = str(port)  # for everything we start
+    everything = (
+        programs.web(port=port, counters=var / "counters" / str(port)),
+        *programs.workers(),
+        programs.beat_of(var),
+    )
+    supervision = stack.enter_context(supervised(everything, var=var, mark=mark_of(var, run="run")))
+    with step("web, workers and beat"):
+        _await_web(port, var=var, supervision=supervision, watch=watch)
+    _remember(var, port=port)
+    _tell(var, port=port)
+    return supervision
+
+
+def _manage(*arguments: str, var: Path, watch: EngineWatch) -> int:
+    """Run a management command while the engines are watched; its exit code."""
+    own = {"TFORMANCE_VAR": str(var), "TFORMANCE_ROLE": "command", VARIABLE: mark_of(var, run="run")}
+    command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
+    process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | own)
+    try:
+        while process.poll() is None:
+            watch.look()
+            time.sleep(LOOK_EVERY_S)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode
+
+
+def _await_web(port: int, *, var: Path, supervision: Supervision, watch: EngineWatch) -> None:
+    log = var / "log" / "web.log"
+
+    def is_alive() -> bool:
+        watch.look()
+        return supervision.keeps_up("web")
+
+    if not wait_until_ready(port, is_alive=is_alive, log=log):
+        raise EmbeddedError(f"The web process ends again and again. The end of its log, {log}:\n{last_lines(log)}")
+
+
+def _tell(var: Path, *, port: int) -> None:
+    admin = read_private_json(var / "admin.json")
+    fact("address", f"http://127.0.0.1:{port}/")
+    if admin:
+        fact("sign in", f"{admin['username']} / {admin['password']}")
+    fact("webhooks", f"http://127.0.0.1:{port}/webhooks/github/")
+    fact("kept in", str(var))
+    fact("logs", str(var / "log"))
+
+
+def _stay(supervision: Supervision, *, watch: EngineWatch) -> int:
+    while (code := supervision.process.poll()) is None:
+        watch.look()
+        time.sleep(LOOK_EVERY_S)
+    raise EmbeddedError(f"The supervisor ended by itself (exit code {code}). Everything is stopped; start it again.")
+
+
+def stop_everything(var: Path) -> int:
+    """Stop the runs, then what killed runs left behind, then the engines; the exit code."""
+    engines = Engines(var=var)
+    runs, running = find_runs(var), engines.running()
+    with ExitStack() as stack:
+        end_politely(find_runners(var), patience=2 * STOP_SECONDS)  # each stops its own programs, warm
+        try_exclusive(var / LOCK_FILE, stack=stack)  # nothing starts meanwhile
+        clear_all(var, patience=STOP_SECONDS)
+        if not engines.stop_unborrowed(patience=1) or find_runs(var):
+            left = "\n".join(f"  {run}" for run in find_runs(var))
+            raise EmbeddedError(f"Not everything has stopped; look at {var / 'log'}. Still running:\n{left}")
+    for run in runs:
+        say(f"Stopped {run}.")
+    if running:
+        say(f"Stopped {' and '.join(running)}.")
+    say("Nothing of this checkout is left running." if runs or running else "Nothing was running.")
+    return 0
+
+
+def tell_engines(var: Path) -> Iterator[tuple[str, bool]]:
+    """A line for each engine, and whether it answers; one that runs elsewhere is not ours to ask."""
+    status = Engines(var=var).status()
+    home = Home.existing(var)
+    ports = (home.postgres_port, home.redis_port) if home else (0, 0)
+    answers = (status.postgres, status.redis)
+    names = (("PostgreSQL", "DATABASE_URL"), ("Redis", "REDIS_URL"))
+    for (name, variable), is_ready, port in zip(names, answers, ports, strict=True):
+        if os.environ.get(variable):
+            yield f"{name:<11} elsewhere: {variable} is set", True
+        else:
+            yield f"{name:<11} {f'ready on 127.0.0.1:{port}' if is_ready else 'not running'}", is_ready
+
+
+def tell_abandoned() -> Iterator[str]:
+    """Yield a line for each folder of engines whose checkout is gone; only one in which nothing runs may be deleted."""
+    for folder in abandoned_folders():
+        if processes := processes_under(folder):
+            numbers = " ".join(str(process.pid) for process in processes)
+            yield f"note: {folder} holds the data of a checkout that is gone, and is still in use: process {numbers}"
+        else:
+            yield f"note: {folder} holds the data of a checkout that is gone; delete it if nobody wants it"
+
+
+NOT_RUNNING = 3
+"""The exit code of a service manager's status command for what does not run."""
+
+
+def report_everything(var: Path) -> int:
+    """Say of engines, web, workers and beat whether they run; 0 when all do, else 3."""
+    lines = [*tell_engines(var), *tell_processes(var)]
+    for line, _ in lines:
+        say(line)
+    for run in find_runs(var):
+        say(f"{'run':<11} {run}")
+    for note in tell_abandoned():
+        say(note)
+    return 0 if all(is_running for _, is_running in lines) else NOT_RUNNING
+
+
+def tell_processes(var: Path) -> Iterator[tuple[str, bool]]:
+    """A line for each kind of process, and whether one runs, be it of `make run` or of `make celery-dev`."""
+    running = count_by_role((process, role) for process, _, role in marked_in(var))
+    yield tell_web(var) if running["web"] else (f"{'web':<11} not running", False)
+    for name, role in (("workers", "worker"), ("beat", "beat")):
+        count = running[role]
+        words = f"{count} running" if role == "worker" and count else "running"
+        yield f"{name:<11} {words if count else 'not running'}", bool(count)
+
+
+def tell_web(var: Path) -> tuple[str, bool]:
+    port = read_private_json(var / WEB_FILE).get("PORT")
+    status, words = ask_readiness(int(port)) if port else (0, "does not answer yet")
+    is_ready = status == http.client.OK
+    return f"{'web':<11} {'ready' if is_ready else words}, at http://127.0.0.1:{port}/", is_ready
