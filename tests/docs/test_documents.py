@@ -25,6 +25,11 @@ WATCHED = (
 )
 WORD = re.compile(r'(?:(?:problems|found)\[|return \{)"(\w+)"|"(\w+)": probe_')
 TEST_NAME = re.compile(r"`(test_\w+)`")
+CODE = re.compile(r"^```.*?^```|`[^`]*`", re.DOTALL | re.MULTILINE)
+METAPHOR = re.compile(
+    r"\b(letterbox|doorbell|bells?|rings?|rung|walk(?:s|ed|ing)?|tells?|told|mend(?:s|ed)?|knock|errand|in vain"
+    r"|sweep(?:s|ing)?|doors?)\b"
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -33,6 +38,11 @@ def test_what_a_document_points_at_exists(document):
     missing = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
     missing += [place for place in PLACE.findall(text) if not list(ROOT.glob(place.rstrip("/")))]
     assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_has_no_metaphors_outside_of_code(document):
+    assert METAPHOR.findall(CODE.sub("", document.read_text())) == []
 
 
 def test_every_test_that_a_guarantee_names_exists():

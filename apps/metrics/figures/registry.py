@@ -75,9 +75,9 @@ DEFINED = (
         definition="Distinct commits that arrived on the default branch, dated by their arrival.",
         rules=(
             BY_AUTHOR,
-            "Merges do not count. A push of several commits does not always tell which of them are merges: until the "
+            "Merges do not count. A push of several commits does not always say which of them are merges: until the "
             "history is read those count, and are shown beside the figure.",
-            "A commit of the branch's history whose push nobody told, as from before the App came, is dated by its "
+            "A commit of the branch's history without a known push, as from before the App came, is dated by its "
             "committer's date.",
         ),
         population=populations.commits,
