@@ -45,6 +45,15 @@ def test_a_document_has_no_metaphors_outside_of_code(document):
     assert METAPHOR.findall(CODE.sub("", document.read_text())) == []
 
 
+def test_each_worked_example_counts_the_files_it_names():
+    text = (ROOT / "docs" / "contributing.md").read_text().partition("## Worked examples")[2]
+    examples = [section for section in re.split(r"^###? ", text, flags=re.MULTILINE) if re.search(r"\d files", section)]
+    assert len(examples) == 5
+    for section in examples:
+        named = "".join(item.partition(":")[0] for item in re.findall(r"^\d+\. .*", section, re.MULTILINE))
+        assert f" {named.count('`') // 2} files" in section
+
+
 def test_every_test_that_a_guarantee_names_exists():
     source = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     named = {name for document in DOCUMENTS for name in TEST_NAME.findall(document.read_text())}
