@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from apps.common.db import is_of_database, words_of
+from apps.common.db import error_message, is_of_database
 from apps.common.redaction import HIDDEN, redact
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -35,7 +35,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _one(error: BaseException) -> str:
-    words = words_of(error) if is_of_database(error) else str(error)
+    words = error_message(error) if is_of_database(error) else str(error)
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"{frames}{name}: {words}".rstrip(": ")

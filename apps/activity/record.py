@@ -10,7 +10,7 @@ from apps.activity import models
 from apps.activity.facts import FACTS, Evidence, Fact, Snapshot
 from apps.activity.merging import DIGEST_LENGTH, Merge, Row, UnionMerge
 from apps.common import db
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 
 Table = type[Model]
 TABLES: tuple[Table, ...] = (
@@ -85,7 +85,7 @@ def record(evidence: Sequence[Evidence]) -> None:
             STUBS[table].apply(stubs[table])
         for kind in kinds:
             changes |= dict.fromkeys(apply(kind.merge, rows.get(kind, ())))
-    crash_point("record.half_way")
+    failpoint("record.half_way")
     insert_provenance(evidence)
     append(changes)
 

@@ -16,7 +16,7 @@ LONGEST_LOOK_S = 3.0
 
 
 @task_prerun.connect(dispatch_uid="look at the connection")
-def look_at_the_connection(**_: Any) -> None:
+def check_connection(**_: Any) -> None:
     """Give up a connection that is too old, broken or frozen; the task then opens its own, or meets the trouble.
 
     A task that is applied inside a transaction keeps the connection of that transaction.

@@ -82,12 +82,12 @@ def is_id(text: str) -> bool:
 LOOK_EVERY_S = 0.1
 
 
-class TimeIsUp(OperationalError):  # noqa: N818  says what it is
+class DatabaseTimeoutError(OperationalError):
     """The database took longer than somebody was ready to wait."""
 
 
 @dataclass(slots=True)
-class Watched:
+class Deadline:
     """One thread's wait; once `is_cut`, whatever fails next fails because of that."""
 
     deadline_s: float  # of time.monotonic
@@ -99,17 +99,17 @@ class Watchdog:
     """One thread per process that cuts the connections of those who have waited too long."""
 
     def __init__(self) -> None:
-        self._watched: dict[int, Watched] = {}
+        self._watched: dict[int, Deadline] = {}
         self._busy = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def limit(self, *, seconds: float) -> Iterator[Watched]:
-        """Inside, the default connection of this thread is cut once the time is over; TimeIsUp tells of it."""
+    def limit(self, *, seconds: float) -> Iterator[Deadline]:
+        """Cut this thread's default connection once the time is over, which raises DatabaseTimeoutError."""
         if self._thread is None:
             self._start()
-        watched = Watched(deadline_s=time.monotonic() + seconds, wrapper=connections[DEFAULT_DB_ALIAS])
+        watched = Deadline(deadline_s=time.monotonic() + seconds, wrapper=connections[DEFAULT_DB_ALIAS])
         self._watched[id(watched)] = watched
         if not self._busy.is_set():
             self._busy.set()
@@ -118,7 +118,7 @@ class Watchdog:
         except Error as error:
             if watched.is_cut:
                 watched.wrapper.close()
-                raise TimeIsUp(f"The database did not answer within {seconds} s.") from error
+                raise DatabaseTimeoutError(f"The database did not answer within {seconds} s.") from error
             raise
         finally:
             del self._watched[id(watched)]
@@ -157,7 +157,7 @@ def _cut(wrapper: BaseDatabaseWrapper) -> None:
 _watchdog = Watchdog()
 
 
-def limit(*, seconds: float) -> AbstractContextManager[Watched]:
+def limit(*, seconds: float) -> AbstractContextManager[Deadline]:
     """Bound how long this thread waits for its default database connection inside the block."""
     return _watchdog.limit(seconds=seconds)
 
@@ -189,7 +189,7 @@ def sqlstate_of(error: BaseException) -> str | None:
     return code
 
 
-def blames_the_server(error: BaseException, *, but_for: Collection[str] = ()) -> bool:
+def is_database_unavailable(error: BaseException, *, but_for: Collection[str] = ()) -> bool:
     """Whether any statement would have met this: the database is away, read-only or out of something.
 
     `but_for` names codes that the caller rather takes for the fault of what it asked.
@@ -202,7 +202,7 @@ def blames_the_server(error: BaseException, *, but_for: Collection[str] = ()) ->
     return code == READ_ONLY or (code.startswith(_CLASSES_OF_THE_SERVER) and code not in but_for)
 
 
-def words_of(error: BaseException) -> str:
+def error_message(error: BaseException) -> str:
     """The server's code and, where it quotes no value, its main line; never details, hints and contexts."""
     told = error if isinstance(error, psycopg.Error) else error.__cause__
     if not isinstance(told, psycopg.Error) or not told.sqlstate:

@@ -15,7 +15,7 @@ PREFIX = "encrypted_"
 AT_A_TIME = 500
 
 
-class Undecryptable(Exception):  # noqa: N818  says what it is
+class UndecryptableError(Exception):
     """None of FERNET_KEYS opens this: its key was lost or taken out too early."""
 
 
@@ -40,11 +40,11 @@ def encrypt(value: str) -> bytes:
 
 
 def decrypt(kept: bytes | memoryview) -> str:
-    """What was encrypted; Undecryptable if no key opens it."""
+    """What was encrypted; UndecryptableError if no key opens it."""
     try:
         return _fernet().decrypt(bytes(kept)).decode()
     except (InvalidToken, ValueError) as error:
-        raise Undecryptable from error
+        raise UndecryptableError from error
 
 
 def is_current(kept: bytes | memoryview) -> bool:

@@ -1,6 +1,6 @@
 """Named places at which a test lets a process die, to show that whatever it leaves behind is recovered.
 
-In production CRASH_AT is unset and `crash_point` does nothing. A name in it kills every process that comes to that
+In production CRASH_AT is unset and `failpoint` does nothing. A name in it kills every process that comes to that
 point. A folder in it (an absolute path) kills, once, whoever first comes to a point that has a file of its name there.
 """
 
@@ -80,4 +80,4 @@ def _go_on(name: str) -> None:
     return
 
 
-crash_point = _die_if_chosen if CHOSEN else _go_on
+failpoint = _die_if_chosen if CHOSEN else _go_on

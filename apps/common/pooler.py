@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from apps.common import db
-from apps.common.db import blames_the_server, words_of
+from apps.common.db import error_message, is_database_unavailable
 
 LONGEST_S = 10.0
 ROUNDS = 4
@@ -51,10 +51,10 @@ def find_fault() -> str:
             return str(error)
         except Error as error:
             if is_refusal(error):
-                return f"The server at DATABASE_URL refuses how a session begins ({words_of(error)})."
-            if blames_the_server(error):
+                return f"The server at DATABASE_URL refuses how a session begins ({error_message(error)})."
+            if is_database_unavailable(error):
                 return ""  # it is down: every process finds out by itself, and tries again
-            return f"A prepared statement does not stay with its connection ({words_of(error)})."
+            return f"A prepared statement does not stay with its connection ({error_message(error)})."
         finally:
             for thread in threads:
                 thread.submit(lambda: connection.close()).result()  # noqa: PLW0108  of that thread, not of this one

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.activity.models import Repository
 from apps.common.db import is_id
 from apps.dashboard.history import failing, histories_of, is_nobody_walking, limits_of, repositories_with_history
-from apps.integrations.backfill.requests import Busy, cancel_asked, pause_asked, resume_asked, retry_asked
+from apps.integrations.backfill.requests import CountingBusyError, cancel_asked, pause_asked, resume_asked, retry_asked
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.models import Team
@@ -77,7 +77,7 @@ def change(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     try:
         apply_change(request, repository, verb=verb)
-    except Busy as error:
+    except CountingBusyError as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('backfills')}?{request.GET.urlencode()}")
 

@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 from django.views.defaults import server_error
 
-from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, blames_the_server, sqlstate_of
+from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, is_database_unavailable, sqlstate_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def reason_of(error: BaseException | None) -> Unavailable | None:
         code = sqlstate_of(error)
         if code == QUERY_CANCELED:
             return TOOK_TOO_LONG
-        if code in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED) or blames_the_server(error):
+        if code in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED) or is_database_unavailable(error):
             return AWAY
         error = error.__cause__
     return None

@@ -34,7 +34,7 @@ class EndlessListError(ValueError):
     """GitHub's list goes on further than any list can be."""
 
 
-class Elsewhere(ValueError):  # noqa: N818  says where it points
+class OtherHostError(ValueError):
     """A link of GitHub's answer leads to another host: it is not followed."""
 
 
@@ -95,6 +95,6 @@ def path_below(url: str, *, api_url: str) -> str:
     prefix = home.path.rstrip("/")
     same_host = (there.scheme, there.netloc.lower()) == (home.scheme, home.netloc.lower())
     if not same_host or not there.path.startswith(f"{prefix}/") or "/../" in f"{there.path}/":
-        raise Elsewhere(f"{there.scheme}://{there.hostname} is not {home.scheme}://{home.hostname}{prefix}")
+        raise OtherHostError(f"{there.scheme}://{there.hostname} is not {home.scheme}://{home.hostname}{prefix}")
     below = there.path[len(prefix) :]
     return f"{below}?{there.query}" if there.query else below

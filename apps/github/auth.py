@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import LockError, RedisError
 
 from apps.activity.models import Repository
-from apps.common.encryption import Undecryptable, can_encrypt, decrypt, encrypt
+from apps.common.encryption import UndecryptableError, can_encrypt, decrypt, encrypt
 from apps.github.answers import Answer, Standing
 from apps.github.client import GitHubClient, Request
 from apps.github.payload import parse_time
@@ -104,7 +104,7 @@ class TokenCache:
         try:
             kept = self.redis.get(_name(installation_id))
             value, minted_at, expires_at = json.loads(decrypt(str(kept).encode())) if kept else (None, 0, 0)
-        except (RedisError, Undecryptable):
+        except (RedisError, UndecryptableError):
             return None
         if value is None:
             return None

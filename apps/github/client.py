@@ -23,7 +23,7 @@ from github import Auth, GithubException
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
 from urllib3.exceptions import NameResolutionError
 
-from apps.github.answers import Answer, Elsewhere, EndlessListError, last_page, next_path, path_below
+from apps.github.answers import Answer, EndlessListError, OtherHostError, last_page, next_path, path_below
 from apps.github.credentials import AppCredentials, app_credentials
 from apps.github.rate_limit import THE_APP, Lease, Parked, Purpose, RateBudget
 from apps.github.responses import (
@@ -162,7 +162,7 @@ class GitHubClient:
     _signed: "_Signed | None" = None
 
     def exchange_as_app(self, request: Request, *, purpose: Purpose) -> Answer:
-        """One request in the App's own name; NoCredentials where there is none."""
+        """One request in the App's own name; NoCredentialsError where there is none."""
         return self.exchange(request, bearer=self._sign(), payer=THE_APP, purpose=purpose)
 
     def exchange(self, request: Request, *, bearer: str, payer: int, purpose: Purpose) -> Answer:
@@ -177,7 +177,7 @@ class GitHubClient:
                 return answer
             try:
                 path = path_below(moved_to, api_url=self.api_url)
-            except Elsewhere as error:
+            except OtherHostError as error:
                 return _rejected(answer, f"redirected: {error}")
             request = replace(request, path=path, parameters={})
         return _rejected(answer, "redirected too often")
@@ -222,7 +222,7 @@ class GitHubClient:
     def _with_next_page(self, answer: Answer, *, headers: Mapping[str, str]) -> Answer:
         try:
             return replace(answer, next_path=next_path(headers, api_url=self.api_url), last_page=last_page(headers))
-        except (Elsewhere, EndlessListError) as error:
+        except (OtherHostError, EndlessListError) as error:
             return _rejected(answer, f"next page: {error}")
 
     def _send(self, request: Request, *, bearer: str) -> Received | Silence:

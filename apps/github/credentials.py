@@ -12,7 +12,7 @@ from apps.common.encryption import decrypt, encrypt
 from apps.github.models import AppPrivateKey
 
 
-class NoCredentials(Exception):  # noqa: N818  says what it is
+class NoCredentialsError(Exception):
     """Nobody told us the App's id and private key: nothing can be read from GitHub."""
 
 
@@ -25,12 +25,17 @@ class AppCredentials:
 
 
 def app_credentials() -> AppCredentials:
-    """The environment's, else the key stored last. NoCredentials without, Undecryptable if its Fernet key is lost."""
+    """Return the App's id and key from the environment, else those stored last.
+
+    NoCredentialsError if there are none, UndecryptableError if the Fernet key is lost.
+    """
     if settings.GITHUB_APP_ID and settings.GITHUB_APP_PRIVATE_KEY:
         return AppCredentials(settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY)
     stored = AppPrivateKey.objects.first()
     if stored is None:
-        raise NoCredentials("Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, or run `manage.py store_private_key`.")
+        raise NoCredentialsError(
+            "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, or run `manage.py store_private_key`."
+        )
     return AppCredentials(stored.app_id, decrypt(stored.encrypted_pem))
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.activity.facts import Stamp
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\
 _SHA = re.compile(r"[0-9a-f]{40,64}")
 
 
-class Reading:
+class PayloadReader:
     """One object of a payload or of a REST answer, with the path to it for messages.
 
     `arrived_at` bounds every time in it. `observed_at` is GitHub's `Date` when it was read through the API.
@@ -97,7 +97,7 @@ class Reading:
         self, members: object, *, path: str, arrived_at: datetime, observed_at: datetime | None = None
     ) -> None:
         if not isinstance(members, Mapping):
-            raise UnusablePayload("shape_mismatch", f"{path} is {_type_of(members)}, not an object")
+            raise UnusablePayloadError("shape_mismatch", f"{path} is {_type_of(members)}, not an object")
         self._members: Mapping[str, Any] = members
         self.path = path
         self.arrived_at = arrived_at
@@ -111,19 +111,19 @@ class Reading:
         """The names of all members."""
         return frozenset(self._members)
 
-    def mismatch(self, name: str, problem: str) -> UnusablePayload:
-        return UnusablePayload("shape_mismatch", f"{self.path}.{name} {problem}")
+    def mismatch(self, name: str, problem: str) -> UnusablePayloadError:
+        return UnusablePayloadError("shape_mismatch", f"{self.path}.{name} {problem}")
 
-    def child(self, name: str) -> "Reading":
+    def child(self, name: str) -> "PayloadReader":
         """The object under this name."""
         return self._read(self._required(name), path=f"{self.path}.{name}")
 
-    def child_or_none(self, name: str) -> "Reading | None":
+    def child_or_none(self, name: str) -> "PayloadReader | None":
         """The object under this name, None where it is missing or null."""
         member = self._members.get(name)
         return None if member is None else self._read(member, path=f"{self.path}.{name}")
 
-    def children(self, name: str) -> tuple["Reading", ...]:
+    def children(self, name: str) -> tuple["PayloadReader", ...]:
         """The objects of the list under this name; a missing or null list has none."""
         return tuple(
             self._read(member, path=f"{self.path}.{name}[{index}]") for index, member in enumerate(self._list(name))
@@ -137,7 +137,7 @@ class Reading:
         """The strings of the list under this name; a missing or null list has none."""
         return tuple(self._text(member, name, LONGEST_NAME) for member in self._list(name))
 
-    def alike(self, members: object, *, path: str) -> "Reading":
+    def alike(self, members: object, *, path: str) -> "PayloadReader":
         """Another object that came with this one."""
         return self._read(members, path=path)
 
@@ -234,8 +234,8 @@ class Reading:
             rank=rank,
         )
 
-    def _read(self, member: object, *, path: str) -> "Reading":
-        return Reading(member, path=path, arrived_at=self.arrived_at, observed_at=self.observed_at)
+    def _read(self, member: object, *, path: str) -> "PayloadReader":
+        return PayloadReader(member, path=path, arrived_at=self.arrived_at, observed_at=self.observed_at)
 
     def _required(self, name: str) -> Any:
         member = self._members.get(name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from apps.github.objects.graphql import account
 from apps.github.payload import parse_time
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 Json = dict[str, Any]
 MOST_AT_ONCE = 35
@@ -76,7 +76,7 @@ def probe_query(places: Sequence[Place]) -> tuple[str, dict[str, Any]]:
 def read_probe(data: Mapping[str, Any], at: int, *, place: Place) -> Probe | None:
     """What the answer says of this place; None where the repository is not there, or another has its name.
 
-    UnusablePayload where it is not shaped as asked for.
+    UnusablePayloadError where it is not shaped as asked for.
     """
     found = data.get(_name(at))
     if not isinstance(found, Mapping) or found.get("databaseId") != place.repository_id:
@@ -88,7 +88,7 @@ def read_probe(data: Mapping[str, Any], at: int, *, place: Place) -> Probe | Non
     try:
         return Probe(described=_described(found), streams=dict(_streams(found)), pull_requests=pull_requests)
     except (KeyError, TypeError, AttributeError) as error:
-        raise UnusablePayload("shape_mismatch", f"the probe of {place.full_name} has no {error}") from error
+        raise UnusablePayloadError("shape_mismatch", f"the probe of {place.full_name} has no {error}") from error
 
 
 def _name(at: int) -> str:

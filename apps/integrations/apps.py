@@ -11,9 +11,9 @@ class IntegrationsConfig(AppConfig):
         from apps.integrations.backfill import wakeups as backfill_bell  # noqa: PLC0415  models must be loaded first
         from apps.integrations.reconciliation import wakeups as sync_bell  # noqa: PLC0415  as above
         from apps.integrations.refresh import wakeups as enrichment_bell  # noqa: PLC0415  models must be loaded first
-        from apps.metrics.completeness.providers import can_read_history  # noqa: PLC0415  models must be loaded first
+        from apps.metrics.completeness.providers import register_credentials_check  # noqa: PLC0415  models must be loaded first
 
-        can_read_history(has_credentials)
+        register_credentials_check(has_credentials)
         for bell in (backfill_bell, enrichment_bell, sync_bell):
-            waiters.waits_for_turns(bell.ring_for_next)
-        waiters.waits_for_walks(sync_bell.ring_if_walked)
+            waiters.register_waiter(bell.ring_for_next)
+        waiters.register_verification(sync_bell.ring_if_walked)

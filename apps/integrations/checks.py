@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  Django's name
 from django.db import DatabaseError
 
-from apps.common.encryption import Undecryptable, can_encrypt, decrypt
+from apps.common.encryption import UndecryptableError, can_encrypt, decrypt
 from apps.common.github_host import GitHubHost, Kind
 from apps.github.credentials import is_signing_key
 from apps.github.models import AppPrivateKey
@@ -62,7 +62,7 @@ def check_stored_key(app_configs: Any, databases: Sequence[str] | None = None, *
         return
     try:
         decrypt(stored.encrypted_pem)
-    except Undecryptable:
+    except UndecryptableError:
         yield Error(
             f"The stored {stored} is under none of FERNET_KEYS.",
             hint="Put the key it was stored under back into FERNET_KEYS, or run `manage.py store_private_key` again.",

@@ -13,12 +13,12 @@ from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import app_credentials, has_credentials
 from apps.github.objects.installations import standing_facts
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations.installations import SETTLED, SOURCE
-from apps.integrations.reader import Unanswered
-from apps.webhooks.parsing import UnusablePayload
+from apps.integrations.reader import RequestFailedError
+from apps.webhooks.parsing import UnusablePayloadError
 
 FIRST_PAGE = "/app/installations?per_page=100"
 PURPOSE = Purpose(priority=Priority.LIVE, subject="installations")
@@ -31,18 +31,18 @@ def look_for_installations(*, access: GitHubAccess) -> int | None:
         return None
     try:
         return find_installations(access=access)
-    except Unanswered as refusal:
+    except RequestFailedError as refusal:
         logger.warning("installations_not_told", extra={"verdict": refusal.answer.kind.name.lower()})
-    except UnusablePayload as error:
+    except UnusablePayloadError as error:
         logger.warning("installations_not_told", extra={"words": str(error)})
     return None
 
 
 def find_installations(*, access: GitHubAccess) -> int:
-    """Record every installation that GitHub knows of the App; how many. Unanswered or UnusablePayload otherwise.
+    """Record every installation that GitHub knows of the App and return how many there are.
 
-    Those that we know and GitHub does not name are to be listed, which tells what became of them. NoCredentials where
-    GitHub cannot be asked at all.
+    Known installations that GitHub does not name are marked for listing, which finds out what became of them.
+    RequestFailedError or UnusablePayloadError if GitHub does not say, NoCredentialsError without credentials.
     """
     as_of = _database_time() - SETTLED
     found = list(_read(access))
@@ -53,23 +53,27 @@ def find_installations(*, access: GitHubAccess) -> int:
     return len(found)
 
 
-def _read(access: GitHubAccess) -> Iterator[Reading]:
+def _read(access: GitHubAccess) -> Iterator[PayloadReader]:
     path: str | None = FIRST_PAGE
     seen = set[int]()
     while path is not None:
         answer = access.get_as_app(path, purpose=PURPOSE)
         if answer.kind is not Kind.OK:
-            raise Unanswered(answer)
+            raise RequestFailedError(answer)
         if not isinstance(answer.data, list):
-            raise UnusablePayload("shape_mismatch", "the installations are no list")
+            raise UnusablePayloadError("shape_mismatch", "the installations are no list")
         now, before = timezone.now(), len(seen)
         for place, described in enumerate(answer.data):
-            found = Reading(described, path=f"installations[{place}]", arrived_at=now, observed_at=answer.observed_at)
+            found = PayloadReader(
+                described, path=f"installations[{place}]", arrived_at=now, observed_at=answer.observed_at
+            )
             seen.add(found.id())
             yield found
         path = answer.next_path
         if path is not None and len(seen) == before:
-            raise UnusablePayload("endless_list", f"GitHub's list goes on after {before} installations without another")
+            raise UnusablePayloadError(
+                "endless_list", f"GitHub's list goes on after {before} installations without another"
+            )
 
 
 def _database_time() -> datetime:

@@ -18,9 +18,9 @@ from django.http import HttpRequest
 from django.shortcuts import render
 
 from apps.activity.models import Contributor, Installation
-from apps.common.encryption import Undecryptable
+from apps.common.encryption import UndecryptableError
 from apps.github.auth import GitHubAccess, github
-from apps.github.credentials import NoCredentials
+from apps.github.credentials import NoCredentialsError
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations.access import readable_installations
@@ -67,7 +67,7 @@ def membership_of(person: Mapping[str, Any]) -> Membership:
         return Membership.YES
     try:
         return ask_about(person, access=github())
-    except (NoCredentials, Undecryptable):
+    except (NoCredentialsError, UndecryptableError):
         return Membership.UNKNOWN
 
 

@@ -26,16 +26,16 @@ from apps.github.auth import GitHubAccess
 from apps.github.credentials import app_credentials, has_credentials
 from apps.github.objects.installations import access_facts, listing_done, removal, standing_facts
 from apps.github.objects.repositories import repository_facts
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations.access import readable_installations
 from apps.integrations.auto_backfill import last_reached, read_history_of
 from apps.integrations.models import Listing
-from apps.integrations.reader import Unanswered, storable
+from apps.integrations.reader import RequestFailedError, storable
 from apps.teams.accounts import accepted_accounts
 from apps.webhooks import wakeups
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 FIRST_PAGE = "/installation/repositories?per_page=100"
 SETTLED = timedelta(seconds=10)
@@ -54,12 +54,12 @@ SOURCE = Source(kind="api", key="listing")
 logger = logging.getLogger(__name__)
 
 
-class LostListing(Exception):  # noqa: N818  says what happened
+class ClaimLostError(Exception):
     """Another worker lists the installation meanwhile; nothing of this one's may be kept."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Errand:
+class InstallationListing:
     """One task's part of a listing."""
 
     installation_id: int
@@ -74,14 +74,14 @@ class Errand:
     facts: list[Fact] = field(default_factory=list)
 
     @classmethod
-    def of(cls, row: Listing, *, claim_number: int, access: GitHubAccess) -> "Errand":
+    def of(cls, row: Listing, *, claim_number: int, access: GitHubAccess) -> "InstallationListing":
         """Go on where the last task stopped, unless that was too long ago."""
         if not row.cursor or row.began_at < timezone.now() - LONGEST:
             held = Listing.objects.filter(pk=row.pk).held(claim_number=claim_number)
             held.update(began_at=Now() - SETTLED, cursor="", seen=[], total=None)
             begun = held.first()
             if begun is None:
-                raise LostListing
+                raise ClaimLostError
             row = begun
         return cls(
             installation_id=row.pk,
@@ -96,12 +96,12 @@ class Errand:
         )
 
     def run(self) -> None:
-        """Read as much as one task may, and keep it; or what it waits for. LostListing where the claim is lost."""
+        """Read as much as one task may, and keep it; or what it waits for. ClaimLostError where the claim is lost."""
         try:
             self.read()
-        except Unanswered as refusal:
+        except RequestFailedError as refusal:
             self.put_off(refusal.answer)
-        except UnusablePayload as error:
+        except UnusablePayloadError as error:
             self.fail(str(error))
 
     def read(self) -> None:
@@ -122,7 +122,7 @@ class Errand:
             self.end([removal(self.installation_id, as_of=self.as_of)])
             return False
         if answer.kind is not Kind.OK:
-            raise Unanswered(answer)
+            raise RequestFailedError(answer)
         told = list(standing_facts(self.reading(answer, path="installation"), as_of=self.as_of))
         with transaction.atomic():
             self.hold()
@@ -149,14 +149,16 @@ class Errand:
             self.end([listing_done(self.installation_id, as_of=self.as_of)] if is_settled else [])
 
     def read_page(self) -> bool:
-        """Take in a page; whether it was the last one. UnusablePayload where the list changed since the first."""
+        """Take in a page; whether it was the last one. UnusablePayloadError where the list changed since the first."""
         answer = self.access.get(self.path, installation_id=self.installation_id, purpose=self.purpose)
         if answer.kind is not Kind.OK:
-            raise Unanswered(answer)
+            raise RequestFailedError(answer)
         page = self.reading(answer, path="listing")
         total = page.count("total_count")
         if self.total not in {None, total}:
-            raise UnusablePayload(f"GitHub listed {self.total} repositories, then {total}: the list changed meanwhile.")
+            raise UnusablePayloadError(
+                f"GitHub listed {self.total} repositories, then {total}: the list changed meanwhile."
+            )
         self.total = total
         before = len(self.seen)
         for repository in page.children("repositories"):
@@ -170,7 +172,7 @@ class Errand:
     def expect_more(self, *, before: int) -> None:
         """Refuse a list that goes on although all was listed, or that brought nothing: it might never end."""
         if len(self.seen) == before or len(self.seen) >= (self.total or 0):
-            raise UnusablePayload(
+            raise UnusablePayloadError(
                 "endless_list", f"GitHub's list goes on after {len(self.seen)} of {self.total} repositories."
             )
 
@@ -210,7 +212,7 @@ class Errand:
             f"/repositories/{repository_id}", installation_id=self.installation_id, purpose=self.purpose
         )
         if answer.kind not in NOT_REACHED | {Kind.OK}:
-            raise Unanswered(answer)
+            raise RequestFailedError(answer)
         return answer.kind in NOT_REACHED
 
     def end(self, facts: Iterable[Fact]) -> None:
@@ -254,13 +256,13 @@ class Errand:
         )
 
     def hold(self, **changes: Any) -> None:
-        """Change the row under the claim. LostListing if somebody else has it now."""
+        """Change the row under the claim. ClaimLostError if somebody else has it now."""
         own = Listing.objects.filter(pk=self.installation_id).held(claim_number=self.claim_number)
         if not own.update(**(changes or {"claim_number": self.claim_number})):
-            raise LostListing
+            raise ClaimLostError
 
-    def reading(self, answer: Answer, *, path: str) -> Reading:
-        return Reading(answer.data, path=path, arrived_at=timezone.now(), observed_at=answer.observed_at)
+    def reading(self, answer: Answer, *, path: str) -> PayloadReader:
+        return PayloadReader(answer.data, path=path, arrived_at=timezone.now(), observed_at=answer.observed_at)
 
     @property
     def purpose(self) -> Purpose:
@@ -343,7 +345,7 @@ def list_or_go_on(installation_id: int, *, access: GitHubAccess) -> None:
 def list_installation(installation_id: int, *, access: GitHubAccess) -> Listing | None:
     """List the installation, as far as one task may; the row afterwards, None where somebody else holds it or it waits.
 
-    A row that `goes_on` wants another task. NoCredentials where GitHub cannot be asked at all.
+    A row that `goes_on` wants another task. NoCredentialsError where GitHub cannot be asked at all.
     """
     Listing.objects.bulk_create([Listing(installation_id=installation_id)], ignore_conflicts=True)
     own = Listing.objects.filter(pk=installation_id)
@@ -351,7 +353,7 @@ def list_installation(installation_id: int, *, access: GitHubAccess) -> Listing 
     if not own.filter(claim_number=row.claim_number).claim():
         return None
     try:
-        Errand.of(row, claim_number=row.claim_number + 1, access=access).run()
-    except LostListing:
+        InstallationListing.of(row, claim_number=row.claim_number + 1, access=access).run()
+    except ClaimLostError:
         logger.warning("listing_lost", extra={"installation": installation_id})
     return own.get()

@@ -13,7 +13,7 @@ from apps.github.rate_limit import Purpose
 from apps.github.responses import Kind
 
 
-class Unanswered(Exception):  # noqa: N818  says what happened
+class RequestFailedError(Exception):
     """GitHub did not give what was asked for; `answer` says why, and when to ask again."""
 
     def __init__(self, answer: Answer) -> None:
@@ -22,7 +22,7 @@ class Unanswered(Exception):  # noqa: N818  says what happened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class PageRequest:
     """Where a walk is and what it is to bring.
 
     `since` bounds what was updated, `until` what was created; None is no bound. `started_at` is when the walk began.
@@ -78,7 +78,7 @@ class Page:
 
 @dataclass(slots=True, kw_only=True)
 class Reader:
-    """GitHub as one errand may read it; counts what it cost. Everything but an answer with data is Unanswered."""
+    """Reads GitHub for one job and counts the cost; any answer without data raises RequestFailedError."""
 
     access: GitHubAccess
     installation_id: int
@@ -113,7 +113,7 @@ class Reader:
             self.calls += 1
             self.points += cost
         if answer.kind not in {Kind.OK, Kind.PARTIAL}:
-            raise Unanswered(answer)
+            raise RequestFailedError(answer)
         self.up_next = answer.up_next
         return answer
 
@@ -132,10 +132,10 @@ class Walk(Protocol):
     most: int
     """How many at the most, once GitHub has shown that it can."""
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
-        """The page at the cursor; Unanswered where GitHub does not give it."""
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
+        """The page at the cursor; RequestFailedError where GitHub does not give it."""
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         """The one item at the cursor that is too much for a page of one: by another road, else skipped and named."""
 
 

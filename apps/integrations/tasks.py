@@ -14,7 +14,7 @@ from apps.integrations.delivery_log import scan
 from apps.integrations.reconciliation import fan_out, probe, results, retention, schedule, verify
 from apps.integrations.reconciliation import schedule as runs_bell
 from apps.integrations.reconciliation import wakeups as sync_bell
-from apps.integrations.reconciliation.results import TeamSyncFailed
+from apps.integrations.reconciliation.results import TeamSyncError
 from apps.integrations.refresh import pull_requests
 from apps.integrations.refresh import wakeups as enrichment_bell
 
@@ -166,7 +166,7 @@ def schedule_team_sync(team_id: int) -> str | None:
     return schedule.schedule_team(team_id, now=schedule.database_time())
 
 
-@shared_task(name="apps.integrations.tasks.conclude_team_sync", ignore_result=True, throws=(TeamSyncFailed,))
+@shared_task(name="apps.integrations.tasks.conclude_team_sync", ignore_result=True, throws=(TeamSyncError,))
 def conclude_team_sync(team_sync_id: int) -> None:
     """Succeed or fail as the team's part in a run did: one of the two callbacks writes it into the team's row."""
     results.require_success(team_sync_id)

@@ -12,12 +12,12 @@ _for_turns: list[RingForNext] = []
 _for_walks: list[RingIfWalked] = []
 
 
-def waits_for_turns(ring: RingForNext) -> None:
+def register_waiter(ring: RingForNext) -> None:
     """Register who waits for turns at GitHub, under subjects of their own: 0 for a subject that is none of theirs."""
     _for_turns.append(ring)
 
 
-def waits_for_walks(ring: RingIfWalked) -> None:
+def register_verification(ring: RingIfWalked) -> None:
     """Register who waits, by the id of a RepositorySync, for all of its walks to be over."""
     _for_walks.append(ring)
 

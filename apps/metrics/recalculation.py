@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from apps.activity.models import Change
 from apps.common import db
-from apps.common.db import OUT_OF_MEMORY, QUERY_CANCELED, blames_the_server, is_of_database, sqlstate_of
-from apps.common.failpoints import crash_point
+from apps.common.db import OUT_OF_MEMORY, QUERY_CANCELED, is_database_unavailable, is_of_database, sqlstate_of
+from apps.common.failpoints import failpoint
 from apps.metrics.changes import Stale, claim, claim_one, hand_on, oldest, set_aside, spread_contributors, stale
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
 from apps.metrics.models import TeamFreshness
@@ -31,10 +31,10 @@ _BUSY_WITH_OTHERS = frozenset({_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT}
 _OWN_FAULT = frozenset({OUT_OF_MEMORY, QUERY_CANCELED})
 
 
-def will_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same changes may well succeed later: the database is away, read-only or busy with others."""
     is_busy = is_of_database(error) and sqlstate_of(error) in _BUSY_WITH_OTHERS
-    return is_busy or blames_the_server(error, but_for=_OWN_FAULT)
+    return is_busy or is_database_unavailable(error, but_for=_OWN_FAULT)
 
 
 logger = logging.getLogger(__name__)
@@ -75,14 +75,14 @@ def recalculate_batch(*, skipped: set[int], deadline: float = math.inf) -> bool:
         with transaction.atomic():
             changes = claim(KNOWN, limit=BATCH, skipped=skipped)
             if changes:
-                crash_point("recalculate.after_claim")
+                failpoint("recalculate.after_claim")
                 recalculate(stale(changes, most=BATCH))
-                crash_point("recalculate.before_commit")
+                failpoint("recalculate.before_commit")
         if changes:
-            crash_point("recalculate.after_commit")
+            failpoint("recalculate.after_commit")
         return bool(changes)
     except Exception as error:
-        if will_pass(error):
+        if is_transient(error):
             raise
         logger.exception("recalculation_failed")
         _one_by_one(skipped=skipped, deadline=deadline)
@@ -96,7 +96,7 @@ def _one_by_one(*, skipped: set[int], deadline: float) -> None:
             with transaction.atomic():
                 recalculate(stale(claim_one(change.id), most=BATCH))
         except Exception as error:
-            if will_pass(error):
+            if is_transient(error):
                 raise
             logger.exception("change_failed", extra={"kind": change.kind, "key": change.key})
             skipped.add(change.id)

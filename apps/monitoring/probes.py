@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from apps.common import db
 from apps.webhooks import intake
-from apps.webhooks.signature import active_slots
+from apps.webhooks.signature import active_secrets
 
 LONGEST_S = 2.0
 SHOWN_MIGRATIONS = 5
@@ -65,7 +65,7 @@ def probe_secret() -> Finding:
     """There is a secret that a delivery could be signed with."""
     try:
         with db.limit(seconds=LONGEST_S):
-            count = len(active_slots())
+            count = len(active_secrets())
     except DatabaseError as error:
         return Finding("secret", is_good=False, word="unknown", explanation=type(error).__name__)
     if not count:

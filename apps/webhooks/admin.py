@@ -16,7 +16,7 @@ from apps.common.db import is_id
 from apps.common.encryption import encrypt
 from apps.webhooks import bodies, overview, replay
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
-from apps.webhooks.signature import is_strong, slot_of
+from apps.webhooks.signature import fingerprint_of, is_strong
 
 COLOURS = {
     "processed": "success",
@@ -150,7 +150,7 @@ class WebhookSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not gener
         value: str = self.cleaned_data["value"]
         if not is_strong(value):
             raise forms.ValidationError("Too weak: use 16 random characters or more.")
-        if WebhookSecret.objects.filter(slot=slot_of(value).name).exists():
+        if WebhookSecret.objects.filter(slot=fingerprint_of(value).name).exists():
             raise forms.ValidationError("This secret is stored already.")
         return value
 
@@ -180,6 +180,6 @@ class WebhookSecretAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typ
     def save_model(self, request: HttpRequest, obj: WebhookSecret, form: Any, change: bool) -> None:
         if not change:
             value = form.cleaned_data["value"]
-            obj.slot = slot_of(value).name
+            obj.slot = fingerprint_of(value).name
             obj.encrypted_value = encrypt(value)
         super().save_model(request, obj, form, change)

@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.webhooks.models import Delivery
-from apps.webhooks.parsing import UnusablePayload, read_document
+from apps.webhooks.parsing import UnusablePayloadError, read_document
 
 LONGEST_SHOWN = 200_000
 
@@ -20,7 +20,7 @@ def readable_body(delivery: Delivery) -> str | None:
     content = bytes(body.content)
     try:
         document = read_document(content, content_type=body.headers.get("content-type", ""))
-    except UnusablePayload:
+    except UnusablePayloadError:
         return content.decode("utf-8", "backslashreplace")[:LONGEST_SHOWN]
     return json.dumps(document.payload, indent=2, ensure_ascii=False)[:LONGEST_SHOWN]
 

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from apps.activity.models import Change
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.webhooks import wakeups
 from apps.webhooks.models import OtherBody
 
@@ -61,7 +61,7 @@ def dispatch() -> Dispatched:
         cursor.execute(_MARK, {"again": RING_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
         marked = sorted(cursor.fetchall())
     if marked:
-        crash_point("dispatch.after_mark")
+        failpoint("dispatch.after_mark")
     ids = [row_id for row_id, waits_alone in marked if not waits_alone]
     messages = wakeups.ring_for(ids)
     if len(ids) < len(marked):
@@ -80,7 +80,7 @@ LOOK_EVERY_S = 5
 QUEUE = "live"
 
 
-class Looking(bootsteps.StartStopStep):
+class DispatchTimer(bootsteps.StartStopStep):
     """Ring for the dispatcher while this worker listens to the queue that its message goes to.
 
     Beat's messages expire, by the clock of whoever takes them: a worker whose clock is a few seconds ahead of beat's,

@@ -23,8 +23,8 @@ from psycopg.postgres import types as postgres_types
 from psycopg.pq import Format
 
 from apps.common import db
-from apps.common.db import blames_the_server
-from apps.common.failpoints import crash_point
+from apps.common.db import is_database_unavailable
+from apps.common.failpoints import failpoint
 from apps.webhooks.origin import GitHubHook, Routing
 
 LONGEST_WAIT_S = 4.0
@@ -76,11 +76,11 @@ SELECT hook_id, guid, arrived.id, arrived.duplicates = 0, arrived.rung_at = stat
 FROM arrived JOIN posted USING (hook_id, guid)
 """
 
-# The driver copies the elements of an array, and a single body may have 25 MB: then see AsItIs.
+# The driver copies the elements of an array, and a single body may have 25 MB: then see RawBytesDumper.
 _KEEP_ONE = _KEEP.replace("%(contents)b::bytea[]", "ARRAY[%(contents)b::bytea]")
 
 
-class AsItIs(Dumper):
+class RawBytesDumper(Dumper):
     """A body for the database: read where it lies. The driver's own way to send bytes copies them first."""
 
     format = Format.BINARY
@@ -91,7 +91,7 @@ class AsItIs(Dumper):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class NewDelivery:
     """What is written of one post."""
 
     hook: GitHubHook
@@ -127,14 +127,14 @@ def _taken_lock() -> threading.Lock:
 class _Turn:
     """One thread in line: once it is called, its parcel is written, or could not be, or it leads."""
 
-    parcel: Parcel
+    parcel: NewDelivery
     call: threading.Lock = field(default_factory=_taken_lock)  # released by who calls; an Event costs ten times as much
     leads: "list[_Turn]" = field(default_factory=list)  # for whom it has to write, itself the first
     kept: Kept | None = None
     error: Exception | None = None
 
 
-class Line:
+class GroupCommitter:
     """The threads of a process that have something to write."""
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class Line:
         self._turns: deque[_Turn] = deque()
         self._writers = 0
 
-    def keep(self, parcel: Parcel) -> Kept:
+    def keep(self, parcel: NewDelivery) -> Kept:
         """Write a parcel, alone or with others; DatabaseError in `longest_wait_s` if nothing is known to be written."""
         mine = _Turn(parcel)
         with self._lock:
@@ -206,7 +206,7 @@ def _write_for(turns: Sequence[_Turn]) -> bool:
     try:
         found = write([turn.parcel for turn in turns])
     except Error as error:
-        if len(turns) > 1 and not blames_the_server(error):  # one's row is held, or its content refused
+        if len(turns) > 1 and not is_database_unavailable(error):  # one's row is held, or its content refused
             return False
         for turn in turns:
             turn.error = error
@@ -216,13 +216,13 @@ def _write_for(turns: Sequence[_Turn]) -> bool:
     return True
 
 
-def write(parcels: Sequence[Parcel]) -> dict[tuple[int, UUID], Kept]:
+def write(parcels: Sequence[NewDelivery]) -> dict[tuple[int, UUID], Kept]:
     """One statement, one commit; DatabaseError within `longest_wait_s` when nothing is known to be written."""
     parameters = _parameters(parcels)
     with db.limit(seconds=longest_wait_s(sum(len(one.content) for one in parcels))) as wait:
-        crash_point("door.before_insert")
+        failpoint("door.before_insert")
         rows = _execute_on_a_live_connection(parameters, wait)
-        crash_point("door.after_commit")
+        failpoint("door.after_commit")
     return {(hook_id, guid): Kept(*found) for hook_id, guid, *found in rows}
 
 
@@ -231,14 +231,14 @@ def longest_wait_s(size: int) -> float:
     return LONGEST_WAIT_S + (size / BYTES_A_SECOND if size > MOST_BYTES_TOGETHER else 0)
 
 
-def _parameters(parcels: Sequence[Parcel]) -> dict[str, Any]:
+def _parameters(parcels: Sequence[NewDelivery]) -> dict[str, Any]:
     """One JSON document for all the short columns: the driver takes longer over a dozen arrays than all else does."""
     rows = [_row(one, place=place) for place, one in enumerate(parcels, start=1)]
     contents = [one.content for one in parcels]
     return {"rows": json.dumps(rows), "contents": contents[0] if len(contents) == 1 else contents}
 
 
-def _row(parcel: Parcel, *, place: int) -> dict[str, Any]:
+def _row(parcel: NewDelivery, *, place: int) -> dict[str, Any]:
     return {
         "place": place,
         "hook_id": parcel.hook.hook_id,
@@ -256,7 +256,7 @@ def _row(parcel: Parcel, *, place: int) -> dict[str, Any]:
     }
 
 
-def _execute_on_a_live_connection(parameters: dict[str, Any], wait: db.Watched) -> list[tuple[Any, ...]]:
+def _execute_on_a_live_connection(parameters: dict[str, Any], wait: db.Deadline) -> list[tuple[Any, ...]]:
     """Run the statement; once more on a new connection if this one turns out to be stale."""
     was_connected = connection.connection is not None
     try:
@@ -274,7 +274,7 @@ def _execute(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         # The driver's own cursor binds on the server: the bytes travel as they are and the plan is kept.
         if isinstance(parameters["contents"], list):
             return cursor.execute(_KEEP, parameters, prepare=True).fetchall()
-        cursor.adapters.register_dumper(bytes, AsItIs)
+        cursor.adapters.register_dumper(bytes, RawBytesDumper)
         with time_for(len(parameters["contents"])):
             return cursor.execute(_KEEP_ONE, parameters, prepare=True).fetchall()
 

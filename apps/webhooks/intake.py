@@ -17,11 +17,11 @@ from psycopg.types.json import Jsonb
 
 from apps.common import db
 from apps.webhooks import group_commit, wakeups
-from apps.webhooks.group_commit import Kept, Line, Parcel
+from apps.webhooks.group_commit import GroupCommitter, Kept, NewDelivery
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
 from apps.webhooks.origin import GitHubHook, find_routing
 from apps.webhooks.overview import ANSWERS
-from apps.webhooks.parsing import UnusablePayload, is_form, read_document
+from apps.webhooks.parsing import UnusablePayloadError, is_form, read_document
 
 MOST_ATTEMPTS = 3
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def _document_digest(body: DeliveryBody | OtherBody) -> bytes | None:
     """Return a digest of what a body says, whatever its order and form; None if nothing can be made of it."""
     try:
         document = read_document(bytes(body.content), content_type=body.headers.get("content-type", ""))
-    except UnusablePayload:
+    except UnusablePayloadError:
         return None
     return hashlib.sha256(json.dumps(_with_plain_numbers(document.payload), sort_keys=True).encode()).digest()
 
@@ -133,7 +133,7 @@ def forget() -> None:
         _posts.clear()
 
 
-_line = Line()
+_line = GroupCommitter()
 
 
 class Outcome(StrEnum):
@@ -168,7 +168,7 @@ def receive(
     """
     content_type = hook.headers.get("content-type", "")
     routing = find_routing(content, is_form=is_form(content_type))
-    parcel = Parcel(
+    parcel = NewDelivery(
         hook=hook,
         content=content,
         routing=routing,
@@ -181,7 +181,7 @@ def receive(
         store_other_body(kept.id, content=content, headers=hook.headers)
     receipt = Receipt(id=kept.id, key=f"{hook.hook_id}:{hook.guid}", outcome=_outcome(kept))
     if kept.is_due:
-        wakeups.tell(wakeups.Post(id=receipt.id, key=receipt.key))
+        wakeups.tell(wakeups.Wakeup(id=receipt.id, key=receipt.key))
     ANSWERS.labels(receipt.outcome.value).inc()
     return receipt
 

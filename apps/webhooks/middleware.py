@@ -17,7 +17,7 @@ StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
-class DoorFirst:
+class WebhookMiddleware:
     """The WSGI application, with the door before it: GitHub has no session, no form, no frame, no use for a redirect.
 
     The middleware meant for people, and Django's signals around each request, cost a delivery more than checking its

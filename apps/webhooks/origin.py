@@ -35,7 +35,7 @@ _HOOK_ID = re.compile(r"[0-9]{1,18}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
-class MalformedHeader(ValueError):  # noqa: N818  says what it is
+class MalformedHeaderError(ValueError):
     """A header that names the delivery is missing or is not what GitHub sends."""
 
 
@@ -52,7 +52,7 @@ class GitHubHook:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "GitHubHook":
-        """Read the headers of a WSGI request; MalformedHeader names the first that is not as it must be."""
+        """Read the headers of a WSGI request; MalformedHeaderError names the first that is not as it must be."""
         event = _matching(environ, "HTTP_X_GITHUB_EVENT", _EVENT)
         guid = _matching(environ, "HTTP_X_GITHUB_DELIVERY", _GUID)
         hook_id = _matching(environ, "HTTP_X_GITHUB_HOOK_ID", _HOOK_ID)
@@ -85,7 +85,7 @@ def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str]) -
     value = environ.get(name, "")
     if pattern.fullmatch(value) is None:
         header = name.removeprefix("HTTP_").replace("_", "-").lower()
-        raise MalformedHeader(f"The header {header} is missing or malformed.")
+        raise MalformedHeaderError(f"The header {header} is missing or malformed.")
     return value
 
 

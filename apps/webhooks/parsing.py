@@ -18,7 +18,7 @@ class WebhookError(Exception):
     """Something about a delivery is not as it must be."""
 
 
-class UnusablePayload(WebhookError):  # noqa: N818  says what it is
+class UnusablePayloadError(WebhookError):
     """The delivery is authentic, but nothing can be made of its payload; it is quarantined and shown."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -27,7 +27,7 @@ class UnusablePayload(WebhookError):  # noqa: N818  says what it is
         self.detail = detail
 
 
-class LostClaim(WebhookError):  # noqa: N818  says what happened
+class ClaimLostError(WebhookError):
     """Another worker claimed some of these deliveries meanwhile; what this one did for them must not be kept."""
 
     def __init__(self, ids: frozenset[int]) -> None:
@@ -69,13 +69,13 @@ def is_form(content_type: str) -> bool:
 
 
 def read_document(content: bytes, *, content_type: str) -> Document:
-    """The JSON object that a body carries; UnusablePayload with the reason for anything else."""
+    """The JSON object that a body carries; UnusablePayloadError with the reason for anything else."""
     raw = _form_payload(content) if is_form(content_type) else content
     _refuse_excess(raw)
     text = _decode(raw)
     payload = _parse(text)
     if not isinstance(payload, dict):
-        raise UnusablePayload("not_object", f"the top level is {type(payload).__name__}")
+        raise UnusablePayloadError("not_object", f"the top level is {type(payload).__name__}")
     clean = storable(payload, written=text)
     return Document(payload=clean, is_sanitised=clean is not payload and clean != payload)
 
@@ -88,7 +88,7 @@ def storable(document: Any, *, written: str) -> Any:
 def _form_payload(content: bytes) -> bytes:
     fields = [found.end() for found in islice(_PAYLOAD_FIELD.finditer(content), 2)]
     if len(fields) != 1:
-        raise UnusablePayload("no_payload_field", f"{'several' if fields else 'no'} fields are named payload")
+        raise UnusablePayloadError("no_payload_field", f"{'several' if fields else 'no'} fields are named payload")
     end = content.find(b"&", fields[0])
     return _unquoted(content[fields[0] : end if end >= 0 else len(content)])
 
@@ -110,7 +110,7 @@ def _decode(raw: bytes) -> str:
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise UnusablePayload("not_utf8", f"byte {error.start}") from error
+        raise UnusablePayloadError("not_utf8", f"byte {error.start}") from error
 
 
 def _refuse_excess(raw: bytes) -> None:
@@ -124,46 +124,46 @@ def _refuse_excess(raw: bytes) -> None:
         return
     skeleton = _STRING.sub(b"", raw)
     if skeleton.count(b",") + skeleton.count(b"[") + skeleton.count(b"{") > MAX_NODES:
-        raise UnusablePayload("too_many_nodes", f"more than {MAX_NODES}")
+        raise UnusablePayloadError("too_many_nodes", f"more than {MAX_NODES}")
     brackets = _NOT_A_BRACKET.sub(b"", skeleton)
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b".").replace(b"{}", b".").replace(b".", b"")  # one level of both kinds
     # What is left is deeper still, or never closed: then a parser would go as deep as there are openings.
     if b"[]" in brackets or b"{}" in brackets or brackets.count(b"[") + brackets.count(b"{") > MAX_DEPTH:
-        raise UnusablePayload("too_deep", f"more than {MAX_DEPTH} levels")
+        raise UnusablePayloadError("too_deep", f"more than {MAX_DEPTH} levels")
 
 
 def _parse(text: str) -> Any:
     try:
         return _DECODER.decode(text)
     except RecursionError as error:
-        raise UnusablePayload("too_deep") from error
+        raise UnusablePayloadError("too_deep") from error
     except ValueError as error:
-        raise UnusablePayload("not_json", str(error)[:200]) from error
+        raise UnusablePayloadError("not_json", str(error)[:200]) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = dict(pairs)
     if len(keys) != len(pairs):
-        raise UnusablePayload("duplicate_key")
+        raise UnusablePayloadError("duplicate_key")
     return keys
 
 
 def _integer(digits: str) -> int:
     if len(digits) > 20 or not -BIGGEST_INTEGER <= (number := int(digits)) <= BIGGEST_INTEGER:  # noqa: PLR2004  2**63 has 19 digits and a sign
-        raise UnusablePayload("number_out_of_range", f"an integer of {len(digits)} characters")
+        raise UnusablePayloadError("number_out_of_range", f"an integer of {len(digits)} characters")
     return number
 
 
 def _float(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise UnusablePayload("number_out_of_range", "a number that is not finite")
+        raise UnusablePayloadError("number_out_of_range", "a number that is not finite")
     return number
 
 
 def _constant(name: str) -> None:
-    raise UnusablePayload("not_json", f"{name} is not JSON")
+    raise UnusablePayloadError("not_json", f"{name} is not JSON")
 
 
 def _sanitise(value: Any) -> Any:

@@ -29,7 +29,7 @@ def oldest_of_repositories(repository_ids: Collection[int]) -> dict[int, datetim
     return dict(db.run(_OF_REPOSITORIES, [list(repository_ids)]))
 
 
-def between_nameless_ones(repository_ids: Collection[int]) -> dict[int, Between]:
+def pending_without_repository(repository_ids: Collection[int]) -> dict[int, Between]:
     """When the first and the last delivery came that names no repository, has no effect, and may concern each of them.
 
     One of an installation may concern whatever that ever reached: it could be the news that a repository was lost. One

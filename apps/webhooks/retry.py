@@ -11,7 +11,7 @@ from apps.common.db import (
     LOCK_NOT_AVAILABLE,
     QUERY_CANCELED,
     READ_ONLY,
-    blames_the_server,
+    is_database_unavailable,
     sqlstate_of,
 )
 
@@ -43,9 +43,9 @@ def decide(*, attempts: int, chance: float) -> TryAgain | GiveUp:
     return TryAgain(after=timedelta(seconds=wait_s * (1 + JITTER * (2 * chance - 1))))
 
 
-def blames_the_environment(error: BaseException) -> bool:
+def is_infrastructure_error(error: BaseException) -> bool:
     """Whether an error would have met any delivery; a statement that takes too long may well be this one's doing."""
-    return blames_the_server(error, but_for={QUERY_CANCELED})
+    return is_database_unavailable(error, but_for={QUERY_CANCELED})
 
 
 def lost_a_lock(error: BaseException) -> bool:
@@ -61,6 +61,6 @@ def may_be_provoked(error: BaseException) -> bool:
     return sqlstate_of(error) not in (READ_ONLY, DISK_FULL)
 
 
-def blames_the_payload(error: BaseException) -> bool:
+def is_data_error(error: BaseException) -> bool:
     """Whether no repetition can help: a value that no column or index can hold."""
     return isinstance(error, DataError) or sqlstate_of(error) == _PROGRAM_LIMIT_EXCEEDED

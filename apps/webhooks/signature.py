@@ -15,7 +15,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from apps.common import db
-from apps.common.encryption import Undecryptable, decrypt, encrypt
+from apps.common.encryption import UndecryptableError, decrypt, encrypt
 from apps.webhooks.models import WebhookSecret
 
 SHORTEST_SECRET = 16
@@ -23,17 +23,17 @@ _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
-class SecretSlot:
+class SigningSecret:
     """One live secret; its name is a fingerprint, so that it does not change when a newer secret comes before it."""
 
     name: str
     value: bytes = field(repr=False)
 
 
-def slot_of(value: str) -> SecretSlot:
+def fingerprint_of(value: str) -> SigningSecret:
     """The slot of a secret."""
     encoded = value.encode()
-    return SecretSlot(name=hmac.new(encoded, b"name of the slot", hashlib.sha256).hexdigest()[:8], value=encoded)
+    return SigningSecret(name=hmac.new(encoded, b"name of the slot", hashlib.sha256).hexdigest()[:8], value=encoded)
 
 
 def is_strong(value: str) -> bool:
@@ -46,7 +46,7 @@ def is_signature(header: str) -> bool:
     return _SIGNATURE.fullmatch(header) is not None
 
 
-def signing_slot(body: bytes, *, header: str, slots: Sequence[SecretSlot]) -> SecretSlot | None:
+def find_signing_secret(body: bytes, *, header: str, slots: Sequence[SigningSecret]) -> SigningSecret | None:
     """The slot whose secret signed the body, or None. Every slot is tried: the time tells nothing."""
     match = _SIGNATURE.fullmatch(header)
     if match is None:
@@ -66,7 +66,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    slots: tuple[SecretSlot, ...]
+    slots: tuple[SigningSecret, ...]
     expires_at_s: float  # of time.monotonic
 
 
@@ -75,7 +75,7 @@ _reading = _NEVER_READ
 _rereading = threading.Lock()
 
 
-def active_slots() -> Sequence[SecretSlot]:
+def active_secrets() -> Sequence[SigningSecret]:
     """Every secret that may sign a delivery now, at most 5 s old; DatabaseError if the store cannot be asked."""
     if time.monotonic() >= _reading.expires_at_s:
         _reread_once()
@@ -93,7 +93,7 @@ def store_secret(value: str, *, label: str) -> WebhookSecret:
     if not is_strong(value):
         raise ValueError("The secret is weak: use 16 random characters or more.")
     secret, _ = WebhookSecret.objects.update_or_create(
-        slot=slot_of(value).name, defaults={"label": label, "encrypted_value": encrypt(value)}
+        slot=fingerprint_of(value).name, defaults={"label": label, "encrypted_value": encrypt(value)}
     )
     return secret
 
@@ -120,16 +120,16 @@ def _reread() -> None:
     _reading = _Reading(slots=slots, expires_at_s=time.monotonic() + REREAD_AFTER_S)
 
 
-def _decrypt(secret: WebhookSecret) -> SecretSlot | None:
+def _decrypt(secret: WebhookSecret) -> SigningSecret | None:
     if not secret.is_live(now=timezone.now()):
         return None
     try:
-        return slot_of(decrypt(secret.encrypted_value))
-    except Undecryptable:
+        return fingerprint_of(decrypt(secret.encrypted_value))
+    except UndecryptableError:
         logger.error("webhook_secret_undecryptable", extra={"slot": secret.slot})  # noqa: TRY400  the trace tells nothing
         return None
 
 
 @lru_cache(maxsize=8)
-def _environment_slots(values: tuple[str, ...]) -> tuple[SecretSlot, ...]:
-    return tuple(slot_of(value) for value in values if is_strong(value))
+def _environment_slots(values: tuple[str, ...]) -> tuple[SigningSecret, ...]:
+    return tuple(fingerprint_of(value) for value in values if is_strong(value))

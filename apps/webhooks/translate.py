@@ -10,12 +10,12 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 
 from apps.activity.facts import Fact
-from apps.common.db import is_of_database, words_of
+from apps.common.db import error_message, is_of_database
 from apps.common.redaction import redact
 from apps.webhooks.claims import Claimed
 from apps.webhooks.models import Delivery
 from apps.webhooks.origin import Routing
-from apps.webhooks.parsing import WRONG_SHAPE, Document, UnusablePayload, read_document
+from apps.webhooks.parsing import WRONG_SHAPE, Document, UnusablePayloadError, read_document
 from apps.webhooks.registry import Event, Unrouted, route
 
 LONGEST_ERROR = 500
@@ -43,11 +43,11 @@ def judge(claimed: Claimed) -> Verdict:
         return Verdict(claimed=claimed, state=Delivery.State.QUARANTINED, reason="body_expired")
     try:
         document = read_document(claimed.content, content_type=claimed.content_type or "")
-    except UnusablePayload as error:
+    except UnusablePayloadError as error:
         return _quarantined(claimed, error)
     try:
         return _translate(claimed, document)
-    except UnusablePayload as error:
+    except UnusablePayloadError as error:
         return _quarantined(claimed, error, document=document)
 
 
@@ -56,7 +56,7 @@ def describe(error: BaseException) -> str:
 
     Of what the server says only the main line, or less: its details show the contents of rows.
     """
-    message = words_of(error) if is_of_database(error) else str(error)
+    message = error_message(error) if is_of_database(error) else str(error)
     text = redact(f"{type(error).__name__}: {message}")[:LONGEST_ERROR]
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
@@ -82,10 +82,10 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
         return Verdict(claimed=claimed, state=Delivery.State.IGNORED, reason=translator.value, routing=routing)
     try:
         facts = tuple(translator(event))
-    except (SoftTimeLimitExceeded, UnusablePayload):
+    except (SoftTimeLimitExceeded, UnusablePayloadError):
         raise
     except WRONG_SHAPE as error:
-        raise UnusablePayload("shape_mismatch", describe(error)) from error
+        raise UnusablePayloadError("shape_mismatch", describe(error)) from error
     except Exception as error:  # a translator with a bug costs this delivery an attempt, not the batch
         return _failed(claimed, error, routing=routing)
     return Verdict(
@@ -117,7 +117,7 @@ def _failed(claimed: Claimed, error: Exception, *, routing: Routing) -> Verdict:
     )
 
 
-def _quarantined(claimed: Claimed, error: UnusablePayload, *, document: Document | None = None) -> Verdict:
+def _quarantined(claimed: Claimed, error: UnusablePayloadError, *, document: Document | None = None) -> Verdict:
     return Verdict(
         claimed=claimed,
         state=Delivery.State.QUARANTINED,
@@ -131,7 +131,7 @@ def _quarantined(claimed: Claimed, error: UnusablePayload, *, document: Document
 def _action(payload: Mapping[str, Any]) -> str | None:
     action = payload.get("action")
     if action is not None and not isinstance(action, str):
-        raise UnusablePayload("shape_mismatch", "action is not a text")
+        raise UnusablePayloadError("shape_mismatch", "action is not a text")
     return action
 
 

@@ -24,10 +24,10 @@ from rest_framework.views import APIView
 from apps.common import db
 from apps.webhooks import intake
 from apps.webhooks.models import Refusal
-from apps.webhooks.origin import GitHubHook, MalformedHeader, is_of_host, kept_headers
+from apps.webhooks.origin import GitHubHook, MalformedHeaderError, is_of_host, kept_headers
 from apps.webhooks.overview import ANSWERS
 from apps.webhooks.request_body import budget, check_framing, read_content
-from apps.webhooks.signature import SecretSlot, active_slots, is_signature, signing_slot
+from apps.webhooks.signature import SigningSecret, active_secrets, find_signing_secret, is_signature
 
 ROWS_KEPT = 1000
 STORE_EVERY_S = 1.0  # a row for each reason and process, at most
@@ -119,7 +119,7 @@ class NotKept(exceptions.APIException):
 class SignedBody:
     """The bytes that GitHub signed, and with which secret."""
 
-    slot: SecretSlot
+    slot: SigningSecret
     content: bytes = field(repr=False)
 
 
@@ -128,7 +128,7 @@ class SignedByGitHub(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[GitHubHook, SignedBody]:
         environ = request.META
-        slots = active_slots()
+        slots = active_secrets()
         if not slots:
             raise NotKept("There is no active webhook secret.", code="no_secret")
         length = check_framing(environ)
@@ -137,7 +137,7 @@ class SignedByGitHub(BaseAuthentication):
             raise exceptions.AuthenticationFailed("X-Hub-Signature-256 is missing or malformed.", code="no_signature")
         environ[TAKEN] = budget.take(length)
         content = read_content(request._request, length=length)  # DRF's request has no bounded read
-        slot = signing_slot(content, header=header, slots=slots)
+        slot = find_signing_secret(content, header=header, slots=slots)
         if slot is None:
             raise SignatureMismatch(content)
         return _hook(environ), SignedBody(slot=slot, content=content)
@@ -230,5 +230,5 @@ def _hook(environ: dict[str, str]) -> GitHubHook:
         raise exceptions.ParseError("The delivery comes from another GitHub host.", code="other_host")
     try:
         return GitHubHook.from_environ(environ)
-    except MalformedHeader as error:
+    except MalformedHeaderError as error:
         raise exceptions.ParseError(str(error), code="malformed_header") from error

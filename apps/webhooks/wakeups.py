@@ -18,14 +18,14 @@ from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.webhooks.overview import RINGS
 
 Item = TypeVar("Item")
 logger = logging.getLogger(__name__)
 
 
-class Gatherer(Generic[Item]):
+class BatchingPublisher(Generic[Item]):
     """One daemon thread per process, started by the first item; after a fork the child starts its own.
 
     After rest an item is handed over at once. Then comes a pause, so that whatever comes in quickly goes together: the
@@ -91,7 +91,7 @@ class Gatherer(Generic[Item]):
             time.sleep(min(self._pause_s * len(gathered), self._longest_pause_s))
 
 
-_gatherers: "weakref.WeakSet[Gatherer[Any]]" = weakref.WeakSet()
+_gatherers: "weakref.WeakSet[BatchingPublisher[Any]]" = weakref.WeakSet()
 
 
 def _forget_all() -> None:
@@ -111,14 +111,14 @@ MOST_PER_MESSAGE = 50
 PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.25
 QUIET_AFTER_FAILURE_S = 2.0
-LAST_WORDS_S = 1.0
+SHUTDOWN_FLUSH_S = 1.0
 # One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
 BOUNDED = {"max_retries": 0, "socket_timeout": 1.0, "socket_connect_timeout": 0.5, "retry_on_timeout": False}
 BROKER_ERRORS = (BrokerError, KombuError, RedisError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class Wakeup:
     """A delivery to tell of; its key becomes the id of a task that tells of it alone."""
 
     id: int
@@ -195,7 +195,7 @@ def send(messages: Iterable[Callable[..., object]]) -> int:
     return sent
 
 
-KNOCK = Post(id=0, key="")
+FLUSH_PENDING = Wakeup(id=0, key="")
 """Not a delivery: the ring's own wish to make up for what it could not send."""
 
 
@@ -211,7 +211,7 @@ class Ring:
         self._connection: Connection | None = None
         self._quiet_until_s = 0.0
         self._owes = False
-        self._gatherer: Gatherer[Post] = Gatherer(
+        self._gatherer: BatchingPublisher[Wakeup] = BatchingPublisher(
             name="ring",
             hand_over=self.ring,
             pause_s=PAUSE_S,
@@ -219,18 +219,18 @@ class Ring:
             capacity=MOST_PER_MESSAGE * 100,
         )
 
-    def tell(self, post: Post) -> None:
+    def tell(self, post: Wakeup) -> None:
         """Have the delivery rung for, at once after rest and within a moment under load; never waits for the broker."""
         if not self._gatherer.put(post):
             RINGS.labels("dropped").inc()
 
     def finish(self) -> bool:
         """Wait a moment for what was told already, as a process that stops should; whether it was all rung for."""
-        return self._gatherer.finish(within_s=LAST_WORDS_S)
+        return self._gatherer.finish(within_s=SHUTDOWN_FLUSH_S)
 
-    def ring(self, posts: Sequence[Post]) -> None:
+    def ring(self, posts: Sequence[Wakeup]) -> None:
         """Send the messages for these deliveries now, unless the broker failed a moment ago."""
-        told = [post for post in posts if post is not KNOCK]
+        told = [post for post in posts if post is not FLUSH_PENDING]
         for start in range(0, len(told), MOST_PER_MESSAGE):
             outcome = self._try(told[start : start + MOST_PER_MESSAGE])
             RINGS.labels(outcome).inc()
@@ -239,14 +239,14 @@ class Ring:
         if len(told) < len(posts):
             self._make_up()
 
-    def _try(self, posts: Sequence[Post]) -> str:
+    def _try(self, posts: Sequence[Wakeup]) -> str:
         if time.monotonic() < self._quiet_until_s:
             return "skipped"
         try:
             task_id = posts[0].key if len(posts) == 1 else None
-            crash_point("ring.before_publish")
+            failpoint("ring.before_publish")
             publish([post.id for post in posts], task_id=task_id, producer=self._producer())
-            crash_point("ring.after_publish")
+            failpoint("ring.after_publish")
         except BROKER_ERRORS as error:
             self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
             self._hang_up()
@@ -259,7 +259,7 @@ class Ring:
         """Knock after the quiet, once for however much was missed."""
         if not self._owes:
             self._owes = True
-            timer = threading.Timer(QUIET_AFTER_FAILURE_S, self._gatherer.put, (KNOCK,))
+            timer = threading.Timer(QUIET_AFTER_FAILURE_S, self._gatherer.put, (FLUSH_PENDING,))
             timer.daemon = True
             timer.start()
 
@@ -283,6 +283,6 @@ _ring = Ring()
 Finalize(None, _ring.finish, exitpriority=0)  # atexit's are not called in the server's processes: they were forked
 
 
-def tell(post: Post) -> None:
+def tell(post: Wakeup) -> None:
     """Tell the workers of a delivery that is committed; returns at once and never fails."""
     _ring.tell(post)

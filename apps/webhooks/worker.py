@@ -14,13 +14,13 @@ from apps.activity.facts import Evidence, Fact, Source
 from apps.activity.record import record
 from apps.common import db
 from apps.common.db import sqlstate_of
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.webhooks import claims, wakeups
 from apps.webhooks.claims import Claimed
 from apps.webhooks.models import Delivery
 from apps.webhooks.overview import LOST_CLAIMS, VERDICTS
-from apps.webhooks.parsing import LostClaim
-from apps.webhooks.retry import GiveUp, blames_the_environment, blames_the_payload, decide, lost_a_lock, may_be_provoked
+from apps.webhooks.parsing import ClaimLostError
+from apps.webhooks.retry import GiveUp, decide, is_data_error, is_infrastructure_error, lost_a_lock, may_be_provoked
 from apps.webhooks.translate import Verdict, describe, judge, place_of
 
 _FINISH = """
@@ -47,21 +47,21 @@ RETURNING d.id
 
 
 def hold(verdict: Verdict) -> None:
-    """Make sure, until the caller's transaction ends, that the claim of a delivery holds; else raise LostClaim."""
+    """Make sure, until the caller's transaction ends, that the claim of a delivery holds; else raise ClaimLostError."""
     claimed = verdict.claimed
     held = Delivery.objects.filter(id=claimed.id).held(claim_number=claimed.claim_number)
     if not held.select_for_update(no_key=True).exists():
-        raise LostClaim(frozenset({claimed.id}))
+        raise ClaimLostError(frozenset({claimed.id}))
 
 
 def finish(verdicts: Sequence[Verdict]) -> None:
-    """Give deliveries their last states in the caller's transaction, or raise LostClaim, which must undo it."""
+    """Give deliveries their last states in the caller's transaction, or raise ClaimLostError, which must undo it."""
     ordered = sorted(verdicts, key=lambda verdict: verdict.claimed.id)  # one order of locks for everybody
     columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
     finished = {row[0] for row in db.run(_FINISH, columns)}
     lost = {verdict.claimed.id for verdict in verdicts} - finished
     if lost:
-        raise LostClaim(frozenset(lost))
+        raise ClaimLostError(frozenset(lost))
 
 
 def _row(verdict: Verdict) -> tuple[object, ...]:
@@ -92,7 +92,7 @@ def process(batch: Sequence[Claimed]) -> None:
     try:
         _process_in_time(batch)
     except Error as error:
-        if not blames_the_environment(error):
+        if not is_infrastructure_error(error):
             raise
         connection.close()
         if not (may_be_provoked(error) and _suspect(batch, error)):
@@ -127,7 +127,7 @@ def _process_in_time(batch: Sequence[Claimed]) -> None:
         _put_off_the_failed(verdicts)
         for group in _grouped(verdict for verdict in verdicts if verdict.state != Delivery.State.FAILED):
             _conclude(group)
-    except (SoftTimeLimitExceeded, db.TimeIsUp):
+    except (SoftTimeLimitExceeded, db.DatabaseTimeoutError):
         _run_out_of_time(batch, backend_pid=backend_pid)
 
 
@@ -152,10 +152,10 @@ def _conclude(verdicts: Sequence[Verdict], *, lock_wait_s: float | None = None) 
     """
     try:
         _take_effect(verdicts, lock_wait_s=lock_wait_s)
-    except (SoftTimeLimitExceeded, db.TimeIsUp):
+    except (SoftTimeLimitExceeded, db.DatabaseTimeoutError):
         raise
     except Exception as error:
-        if blames_the_environment(error):
+        if is_infrastructure_error(error):
             raise
         is_locked = lost_a_lock(error)
         if len(verdicts) > 1:
@@ -183,7 +183,7 @@ def _take_effect(verdicts: Sequence[Verdict], *, lock_wait_s: float | None) -> N
     remaining = list(verdicts)
     while remaining:
         try:
-            crash_point("process.before_transaction")
+            failpoint("process.before_transaction")
             *early, last = _parts(remaining)
             for part in early:
                 with _bounded_transaction(lock_wait_s):
@@ -191,11 +191,11 @@ def _take_effect(verdicts: Sequence[Verdict], *, lock_wait_s: float | None) -> N
                     hold(remaining[0])
             with _bounded_transaction(lock_wait_s):
                 record(last)
-                crash_point("process.before_finish")
+                failpoint("process.before_finish")
                 finish(remaining)
-                crash_point("process.before_commit")
-            crash_point("process.after_commit")
-        except LostClaim as lost:
+                failpoint("process.before_commit")
+            failpoint("process.after_commit")
+        except ClaimLostError as lost:
             LOST_CLAIMS.inc(len(lost.ids))
             logger.warning("claims_lost", extra={"deliveries": sorted(lost.ids)})
             remaining = [verdict for verdict in remaining if verdict.claimed.id not in lost.ids]
@@ -256,7 +256,7 @@ def _bear(verdict: Verdict, error: Exception) -> None:
             "where": place_of(error),
         },
     )
-    if blames_the_payload(error):
+    if is_data_error(error):
         _settle(verdict.claimed, Delivery.State.QUARANTINED, reason="unrecordable", error=describe(error))
     else:
         put_off(verdict.claimed, reason="recording_failed", error=describe(error))
@@ -320,7 +320,7 @@ def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
         with _heard(task_id):
             batch = claims.claim_batch(named, task_id=task_id)
         if batch:
-            crash_point("claim.after_commit")
+            failpoint("claim.after_commit")
         named = ()
         process(batch)
         claimed_count += len(batch)
@@ -330,7 +330,7 @@ def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
         with _heard(task_id):
             suspect = claims.claim_suspect(task_id=task_id, is_redelivered=is_redelivered)
         if suspect is not None:
-            crash_point("suspect.after_commit")
+            failpoint("suspect.after_commit")
             _examine(suspect)
             claimed_count += 1
         elif not claims.is_full(batch):

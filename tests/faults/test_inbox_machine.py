@@ -30,7 +30,7 @@ from apps.webhooks import worker as deliveries
 from apps.webhooks.claims import MOST_CRASHES, Claimed
 from apps.webhooks.models import Delivery
 from apps.webhooks.origin import GitHubHook
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event
 from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.ageing import set_received_at
@@ -85,7 +85,7 @@ class Known:
 def translate(event: Event) -> tuple[Fact, ...]:
     match event.payload["kind"]:
         case "unusable":
-            raise UnusablePayload("made_up_reason")
+            raise UnusablePayloadError("made_up_reason")
         case "broken":
             raise RuntimeError("a bug in the translator")
     number = event.payload["number"]

@@ -9,7 +9,7 @@ from apps.activity.facts import Source, evidence
 from apps.activity.models import Contributor, Installation
 from apps.activity.record import record
 from apps.github.payload import EPOCH
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from tests.github.every_route import CREATED, INSTALLATION_ID, NOW, payload_of
 from tests.github.fixture_a import ACME, ANA, BEN
 from tests.integrations.translating import ARRIVAL, of, only, translate
@@ -164,5 +164,5 @@ def test_an_invitation_makes_nobody_a_member():
 
 def test_the_end_of_another_thing_is_not_the_end_of_the_installation_that_saw_it():
     """The installation of an ordinary payload has nothing but its id."""
-    with pytest.raises(UnusablePayload, match="account is missing"):
+    with pytest.raises(UnusablePayloadError, match="account is missing"):
         translate("installation", {**payload_of("repository", "deleted")})

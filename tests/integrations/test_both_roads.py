@@ -15,7 +15,7 @@ from apps.github.graphql import document
 from apps.github.objects.graphql import extended, pull_request_node_facts, unfinished
 from apps.github.responses import Kind
 from apps.metrics.rebuild import rebuild
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from tests.activity.tables import clear
 from tests.fake_github.generated import MANY, Generated, Size
 from tests.fake_github.server import FakeGitHub
@@ -261,7 +261,7 @@ def test_ghosts_and_lost_forks_are_nobody_and_nowhere(worker: GitHubAccess) -> N
 def test_a_node_that_is_not_a_pull_request_is_refused_with_its_place(
     worker: GitHubAccess, change: dict[str, Any]
 ) -> None:
-    with pytest.raises(UnusablePayload, match="pullRequest"):
+    with pytest.raises(UnusablePayloadError, match="pullRequest"):
         facts_of({**next(nodes(worker)), **change})
 
 

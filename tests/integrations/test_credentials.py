@@ -9,8 +9,14 @@ from cryptography.fernet import Fernet
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
-from apps.common.encryption import Undecryptable, encrypted_fields, is_current
-from apps.github.credentials import AppCredentials, NoCredentials, app_credentials, has_credentials, store_private_key
+from apps.common.encryption import UndecryptableError, encrypted_fields, is_current
+from apps.github.credentials import (
+    AppCredentials,
+    NoCredentialsError,
+    app_credentials,
+    has_credentials,
+    store_private_key,
+)
 from apps.github.models import AppPrivateKey
 from apps.webhooks.models import WebhookSecret
 from apps.webhooks.signature import store_secret
@@ -35,7 +41,7 @@ def rotated() -> str:
 
 def test_without_credentials_it_says_what_to_set() -> None:
     assert not has_credentials()
-    with pytest.raises(NoCredentials, match="GITHUB_APP_ID"):
+    with pytest.raises(NoCredentialsError, match="GITHUB_APP_ID"):
         app_credentials()
 
 
@@ -91,7 +97,7 @@ def test_what_no_key_opens_is_left_alone_and_fails_the_rotation(settings: Any) -
     with pytest.raises(CommandError, match="1 could not be read"):
         rotated()
     assert bytes(AppPrivateKey.objects.get().encrypted_pem) == before
-    with pytest.raises(Undecryptable):
+    with pytest.raises(UndecryptableError):
         app_credentials()
     assert "integrations.E002" in complaints()
 

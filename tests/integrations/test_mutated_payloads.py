@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import routes
 from tests.github.every_route import payload_of
 from tests.integrations.translating import translate
@@ -63,7 +63,7 @@ def test_a_payload_with_any_member_changed_is_recorded_or_refused(data):
         payload = replaced(payload, path, data.draw(st.just(...) | VALUES))
     try:
         facts = translate(event, payload)
-    except (UnusablePayload, KeyError, TypeError, ValueError, AttributeError):
+    except (UnusablePayloadError, KeyError, TypeError, ValueError, AttributeError):
         return
     with transaction.atomic():
         record([evidence(Source(kind="delivery", key="mutated"), facts)])

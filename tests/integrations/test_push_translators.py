@@ -7,7 +7,7 @@ import pytest
 from apps.activity import facts
 from apps.demo.shapes.git import NO_COMMIT
 from apps.github.payload import EPOCH
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from tests.github.every_route import COMMIT, INSTALLATION_ID, NOW, payload_of
 from tests.integrations.translating import ARRIVAL, of, only, translate
 
@@ -30,12 +30,12 @@ def test_a_push_to_the_default_branch_lands_its_commits():
 
 @pytest.mark.parametrize("name", ["before", "after"])
 def test_a_push_between_no_commits_is_unusable(name):
-    with pytest.raises(UnusablePayload, match=f"{name} is not a SHA"):
+    with pytest.raises(UnusablePayloadError, match=f"{name} is not a SHA"):
         translate("push", pushed(**{name: "\U00010001" * 500}))
 
 
 def test_a_commit_of_a_push_has_a_sha():
-    with pytest.raises(UnusablePayload, match="id is not a SHA"):
+    with pytest.raises(UnusablePayloadError, match="id is not a SHA"):
         translate("push", with_commit(id="\U00010001" * 500))
 
 

@@ -4,26 +4,26 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.github.payload import EPOCH, Reading
-from apps.webhooks.parsing import UnusablePayload
+from apps.github.payload import EPOCH, PayloadReader
+from apps.webhooks.parsing import UnusablePayloadError
 from tests.github.every_route import payload_of
 from tests.github.times import at
 from tests.integrations.translating import ARRIVAL, translate
 
 
 def reading(**members):
-    return Reading(members, path="thing", arrived_at=ARRIVAL)
+    return PayloadReader(members, path="thing", arrived_at=ARRIVAL)
 
 
 @pytest.mark.parametrize("value", [True, -1, 2**63, 1.0, "1", None, [1], {}])
 def test_an_id_is_an_integer_that_a_column_holds(value):
-    with pytest.raises(UnusablePayload, match=r"thing\.id"):
+    with pytest.raises(UnusablePayloadError, match=r"thing\.id"):
         reading(id=value).id()
 
 
 @pytest.mark.parametrize("value", [2**31, -1, False, "3", None])
 def test_a_count_is_an_integer_that_a_column_holds(value):
-    with pytest.raises(UnusablePayload, match=r"thing\.additions"):
+    with pytest.raises(UnusablePayloadError, match=r"thing\.additions"):
         reading(additions=value).count("additions")
 
 
@@ -44,7 +44,7 @@ def test_a_count_is_an_integer_that_a_column_holds(value):
     ],
 )
 def test_a_time_is_an_instant_and_at_most_a_day_after_the_arrival(value):
-    with pytest.raises(UnusablePayload, match=r"thing\.updated_at"):
+    with pytest.raises(UnusablePayloadError, match=r"thing\.updated_at"):
         reading(updated_at=value).time("updated_at")
 
 
@@ -74,7 +74,7 @@ def test_a_time_is_read_in_every_spelling_that_github_uses(value):
     "value", ["a" * 39, "a" * 65, "A" * 40, "g" * 40, "a" * 40 + "\n", "\U00010000" * 40, "", 1, None]
 )
 def test_a_sha_is_40_to_64_lower_case_hexadecimal_digits(value):
-    with pytest.raises(UnusablePayload, match=r"thing\.after"):
+    with pytest.raises(UnusablePayloadError, match=r"thing\.after"):
         reading(after=value).sha("after")
     assert reading(after="0" * 40).sha("after") == "0" * 40
     assert reading(after="a1" * 32).sha("after") == "a1" * 32
@@ -85,32 +85,32 @@ def test_missing_is_not_null_and_neither_is_a_value():
     assert "gone" in empty
     assert "lost" not in empty
     for name, problem in (("gone", "is null"), ("lost", "is missing")):
-        with pytest.raises(UnusablePayload, match=problem):
+        with pytest.raises(UnusablePayloadError, match=problem):
             empty.text(name)
 
 
 def test_a_name_that_is_too_long_to_be_one_is_refused_and_prose_is_cut():
     assert reading(title="x" * 900).prose("title", limit=500) == "x" * 500
-    with pytest.raises(UnusablePayload, match="501 characters"):
+    with pytest.raises(UnusablePayloadError, match="501 characters"):
         reading(ref="x" * 501).text("ref")
 
 
 @pytest.mark.parametrize("value", [[], "text", 1, True])
 def test_an_object_is_an_object(value):
-    with pytest.raises(UnusablePayload, match=r"thing\.user"):
+    with pytest.raises(UnusablePayloadError, match=r"thing\.user"):
         reading(user=value).child("user")
 
 
 def test_a_settled_api_read_is_stamped_with_when_it_was_made_and_a_hasty_one_is_not():
     for second, expected in ((1, None), (2, at("03-02", "09:00").replace(second=2))):
         observed_at = at("03-02", "09:00").replace(second=second)
-        read = Reading({}, path="thing", arrived_at=ARRIVAL, observed_at=observed_at)
+        read = PayloadReader({}, path="thing", arrived_at=ARRIVAL, observed_at=observed_at)
         assert read.stamp(at("03-02", "09:00")).observed_at == expected
 
 
 def test_a_message_names_the_place_in_the_payload():
     payload = payload_of("pull_request", "opened")
     payload["pull_request"]["head"]["sha"] = 5
-    with pytest.raises(UnusablePayload, match=r"pull_request\.pull_request\.head\.sha is int, not text") as caught:
+    with pytest.raises(UnusablePayloadError, match=r"pull_request\.pull_request\.head\.sha is int, not text") as caught:
         translate("pull_request", payload)
     assert caught.value.reason == "shape_mismatch"

@@ -4,7 +4,7 @@ import pytest
 
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import routes
 from tests.github.every_route import payload_of
 from tests.github.fixture_a import fixture_a
@@ -68,5 +68,5 @@ def test_no_body_is_taken_for_another_event_than_its_own():
 def is_usable(name, body):
     try:
         return bool(translate(name, body, received_at=ARRIVAL.replace(year=2027)))
-    except UnusablePayload:
+    except UnusablePayloadError:
         return False

@@ -16,7 +16,7 @@ from apps.github.rate_limit import shared_memory
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
 from apps.webhooks.models import Delivery
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event, scoped_registration, translates
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
@@ -56,7 +56,7 @@ def fail_deliveries(token: str) -> None:
 
         @translates("quotes", "is_unusable")
         def refuse_with_token(event: Event) -> tuple[()]:
-            raise UnusablePayload("made_up_reason", " ".join(QUOTES).format(token=token))
+            raise UnusablePayloadError("made_up_reason", " ".join(QUOTES).format(token=token))
 
         for action in ("breaks", "is_unusable"):
             GitHub().deliver({"action": action}, event="quotes")

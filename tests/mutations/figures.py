@@ -5,7 +5,7 @@ from tests.mutations.mutation import Change, Mutation, mutation
 MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a snapshot that is not newer takes no lock",
-        "SnapshotRule.statement",
+        "SnapshotMerge.statement",
         'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
         "WHERE true",
         test="test_two_transactions_recording_the_same_unchanged_repository_do_not_wait_for_each_other",
@@ -14,11 +14,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         "an older snapshot never overwrites a newer one",
         (
             Change(
-                "SnapshotRule.statement",
+                "SnapshotMerge.statement",
                 'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
                 "WHERE true",
             ),
-            Change("SnapshotRule.statement", 'WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"', "WHERE true"),
+            Change("SnapshotMerge.statement", 'WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"', "WHERE true"),
         ),
         test="test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables",
     ),
@@ -82,7 +82,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a delivery that names no repository is not taken for one about none",
         "WebhooksConfig.ready",
-        "casts_doubt(between_nameless_ones)",
+        "register_uncertain_periods(pending_without_repository)",
         "",
         test="test_one_that_names_nothing_puts_everything_in_doubt_and_nothing_for_ever",
     ),

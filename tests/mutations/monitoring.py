@@ -55,7 +55,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "tokens that are still of use stay",
-        "monitoring: clean_up",
+        "monitoring: delete_expired",
         "ApiToken.objects.filter(expires_at__lt=ended)",
         "ApiToken.objects.exclude(expires_at__gt=ended)",
         test="test_tokens_go_a_month_after_their_end_and_lasting_ones_stay",

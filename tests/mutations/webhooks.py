@@ -5,7 +5,7 @@ from tests.mutations.mutation import Change, Mutation, mutation
 MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "the signature is compared",
-        "signing_slot",
+        "find_signing_secret",
         'hmac.compare_digest(hmac.digest(slot.value, body, "sha256"), claimed)',
         "True",
         test="test_a_body_changed_after_signing_is_401",
@@ -162,7 +162,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a delivery that cannot be written spoils none beside it",
         "_write_for",
-        "if len(turns) > 1 and not blames_the_server(error):",
+        "if len(turns) > 1 and not is_database_unavailable(error):",
         "if not turns:",
         test="test_one_that_cannot_be_written_spoils_none_beside_it",
     ),

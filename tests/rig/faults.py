@@ -71,14 +71,14 @@ def _process_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]
 
 
 def _crash_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]]:
-    def crash_point() -> Fault:
+    def failpoint() -> Fault:
         point = chance.choice(sorted(POINTS))
         return Fault(name=f"crash at {point}", begin=lambda: rig.crash_at(point), lasts_s=4)
 
     def beats() -> Fault:
         return Fault(name="kill -9 both beats", begin=lambda: [rig.kill(rig.group(beat)) for beat in BEATS])
 
-    return [beats, crash_point, crash_point, crash_point]
+    return [beats, failpoint, failpoint, failpoint]
 
 
 def _engine_faults(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]]:

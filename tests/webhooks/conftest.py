@@ -16,7 +16,7 @@ from apps.activity.facts import Fact
 from apps.demo import deliveries
 from apps.webhooks import registry, signature, views, wakeups, worker
 from apps.webhooks.models import Delivery
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event
 from tests.engines import WEBHOOK_SECRET
 
@@ -108,7 +108,7 @@ class MadeUpEvent:
         return event.payload["what"]["is"]["not there"]
 
     def is_unusable(self, event: Event) -> tuple[Fact, ...]:
-        raise UnusablePayload("made_up_reason", "and its detail")
+        raise UnusablePayloadError("made_up_reason", "and its detail")
 
     def breaks(self, event: Event) -> tuple[Fact, ...]:
         raise RuntimeError("a bug in the translator")

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.webhooks.models import Delivery, DeliveryBody, WebhookSecret
-from apps.webhooks.signature import slot_of
+from apps.webhooks.signature import fingerprint_of
 from tests.metrics.tales import repository, tell
 from tests.webhooks.conftest import GitHub, drain, only
 from tests.webhooks.test_claiming import keep
@@ -99,7 +99,7 @@ def test_a_secret_goes_in_and_never_comes_out(operator: Client) -> None:
     )
     assert answer.status_code == 302
     stored = WebhookSecret.objects.get()
-    assert stored.slot == slot_of(value).name
+    assert stored.slot == fingerprint_of(value).name
     assert GitHub(secret=value).deliver().status_code == 202
     page = operator.get(reverse("admin:webhooks_webhooksecret_change", args=[stored.pk])).content.decode()
     assert value not in page

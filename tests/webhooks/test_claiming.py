@@ -14,7 +14,7 @@ from django.db import connection
 from apps.webhooks import registry
 from apps.webhooks.claims import FAIR_SHARE, MOST_CLAIMED, MOST_CRASHES, claim_batch, claim_suspect, is_full
 from apps.webhooks.models import Delivery, DeliveryBody, days_of_body
-from apps.webhooks.parsing import LostClaim
+from apps.webhooks.parsing import ClaimLostError
 from apps.webhooks.registry import Event
 from apps.webhooks.translate import judge
 from apps.webhooks.worker import finish, process
@@ -185,7 +185,7 @@ def test_a_worker_that_lost_its_claim_writes_nothing(made_up_event: MadeUpEvent)
     lapse_leases()
     stolen = claim_suspect(task_id="u", is_redelivered=False)
     assert stolen is not None
-    with pytest.raises(LostClaim) as lost:
+    with pytest.raises(ClaimLostError) as lost:
         finish([judge(claimed) for claimed in batch])
     assert lost.value.ids == {stolen.id}
 

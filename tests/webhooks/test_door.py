@@ -8,7 +8,7 @@ from django.test import Client
 
 from apps.webhooks.models import Delivery, DeliveryBody, Refusal
 from apps.webhooks.request_body import LARGEST_BODY
-from apps.webhooks.signature import slot_of
+from apps.webhooks.signature import fingerprint_of
 from tests.webhooks.conftest import DOOR, HOOK_ID, GitHub, only, sign
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def test_a_signed_delivery_is_kept_as_it_came(github: GitHub) -> None:
     assert (kept.state, kept.event, kept.action) == ("received", "made_up", "happened")
     assert (kept.installation_id, kept.repository_id, kept.size) == (11, 7, len(body))
     assert bytes(kept.body_sha256) == hashlib.sha256(body).digest()
-    assert kept.signed_by == slot_of(github.secret).name
+    assert kept.signed_by == fingerprint_of(github.secret).name
     assert bytes(DeliveryBody.objects.get().content) == body
 
 

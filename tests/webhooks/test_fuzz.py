@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from apps.webhooks.models import Delivery
 from apps.webhooks.origin import find_routing
-from apps.webhooks.parsing import FORM, UnusablePayload, is_form, read_document
+from apps.webhooks.parsing import FORM, UnusablePayloadError, is_form, read_document
 from apps.webhooks.request_body import LARGEST_BODY
 from tests.webhooks.conftest import GitHub, drain
 
@@ -86,7 +86,7 @@ def test_any_headers_are_answered(
 @given(body=BODIES, content_type=st.sampled_from(["application/json", FORM]))
 def test_reading_ends_in_a_document_or_in_a_reason(body: bytes, content_type: str) -> None:
     find_routing(body, is_form=is_form(content_type))
-    with suppress(UnusablePayload):
+    with suppress(UnusablePayloadError):
         document = read_document(body, content_type=content_type)
         json.dumps(dict(document.payload), ensure_ascii=False).encode("utf-8")
 
@@ -96,6 +96,6 @@ def test_reading_ends_in_a_document_or_in_a_reason(body: bytes, content_type: st
 @given(payload=st.dictionaries(st.text(max_size=8), VALUES))
 def test_a_proper_payload_is_read_as_it_is_or_only_sanitised(payload: dict[str, Any]) -> None:
     text = json.dumps(payload)
-    with suppress(UnusablePayload):  # numbers may be out of range
+    with suppress(UnusablePayloadError):  # numbers may be out of range
         document = read_document(text.encode(), content_type="application/json")
         assert document.is_sanitised or document.payload == json.loads(text)

@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, connection
 
 from apps.webhooks import group_commit, intake
-from apps.webhooks.group_commit import Kept, Line, Parcel
+from apps.webhooks.group_commit import GroupCommitter, Kept, NewDelivery
 from apps.webhooks.models import Delivery
 from apps.webhooks.origin import GitHubHook, Routing
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+def line(monkeypatch: pytest.MonkeyPatch) -> GroupCommitter:
     """The door's line, in which nobody loses patience."""
-    line = Line()
+    line = GroupCommitter()
     monkeypatch.setattr(intake, "_line", line)
     monkeypatch.setattr(group_commit, "OVERDUE_S", 60)
     return line
@@ -64,10 +64,10 @@ def disconnecting(act: Callable[[], object]) -> Callable[[], object]:
     return run
 
 
-def parcel(*, signed_by: str = "", guid: uuid.UUID | None = None, content: bytes = b"{}") -> Parcel:
+def parcel(*, signed_by: str = "", guid: uuid.UUID | None = None, content: bytes = b"{}") -> NewDelivery:
     hook = GitHubHook(hook_id=HOOK_ID, guid=guid or uuid.uuid4(), event="made_up", headers={})
     routing = Routing(action="", installation_id=None, repository_id=None)
-    return Parcel(hook=hook, content=content, routing=routing, source=1, signed_by=signed_by)
+    return NewDelivery(hook=hook, content=content, routing=routing, source=1, signed_by=signed_by)
 
 
 @pytest.mark.parametrize("swapped", [b'{"of": "another statement"}', [b'{"of": "another statement"}']])
@@ -98,7 +98,7 @@ def transactions() -> int:
 
 
 def test_those_who_come_while_one_is_written_are_written_together(
-    github: GitHub, line: Line, threads: ThreadPoolExecutor
+    github: GitHub, line: GroupCommitter, threads: ThreadPoolExecutor
 ) -> None:
     with nobody_can_write():
         first = threads.submit(disconnecting(lambda: GitHub().deliver().status_code))
@@ -110,7 +110,7 @@ def test_those_who_come_while_one_is_written_are_written_together(
     assert transactions() == 2
 
 
-def test_a_key_that_comes_twice_at_once_is_one_row(line: Line, threads: ThreadPoolExecutor) -> None:
+def test_a_key_that_comes_twice_at_once_is_one_row(line: GroupCommitter, threads: ThreadPoolExecutor) -> None:
     guid = uuid.uuid4()
     with nobody_can_write():
         first = threads.submit(disconnecting(lambda: line.keep(parcel())))
@@ -123,7 +123,7 @@ def test_a_key_that_comes_twice_at_once_is_one_row(line: Line, threads: ThreadPo
     assert Delivery.objects.count() == 2
 
 
-def test_one_that_cannot_be_written_spoils_none_beside_it(line: Line, threads: ThreadPoolExecutor) -> None:
+def test_one_that_cannot_be_written_spoils_none_beside_it(line: GroupCommitter, threads: ThreadPoolExecutor) -> None:
     with nobody_can_write():
         first = threads.submit(disconnecting(lambda: line.keep(parcel())))
         eventually(lambda: line._writers)
@@ -136,7 +136,7 @@ def test_one_that_cannot_be_written_spoils_none_beside_it(line: Line, threads: T
 
 
 def test_a_row_that_somebody_holds_costs_none_beside_it_its_answer(
-    line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    line: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guid = uuid.uuid4()
     line.keep(parcel(guid=guid))
@@ -155,7 +155,7 @@ def test_a_row_that_somebody_holds_costs_none_beside_it_its_answer(
     assert line._writers == 0
 
 
-def test_large_bodies_are_not_gathered(line: Line, threads: ThreadPoolExecutor) -> None:
+def test_large_bodies_are_not_gathered(line: GroupCommitter, threads: ThreadPoolExecutor) -> None:
     large = b" " * (group_commit.MOST_BYTES_TOGETHER // 2 + 1)
     with nobody_can_write():
         first = threads.submit(disconnecting(lambda: line.keep(parcel())))
@@ -167,7 +167,7 @@ def test_large_bodies_are_not_gathered(line: Line, threads: ThreadPoolExecutor) 
 
 
 def test_the_database_may_take_longer_over_a_large_body(
-    line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    line: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = connection.settings_dict["OPTIONS"]
     monkeypatch.setitem(options, "options", f"{options.get('options', '')} -c statement_timeout=300")
@@ -189,7 +189,9 @@ def test_the_buffer_of_a_large_body_goes_with_its_connection() -> None:
     assert connection.connection is None
 
 
-def test_a_slow_write_holds_up_nobody(line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_write_holds_up_nobody(
+    line: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(group_commit, "OVERDUE_S", 0.01)
     with nobody_can_write():
         slow = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(5)]
@@ -198,7 +200,7 @@ def test_a_slow_write_holds_up_nobody(line: Line, threads: ThreadPoolExecutor, m
 
 
 def test_every_one_of_a_write_that_fails_is_told(
-    line: Line, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    line: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_commit, "LONGEST_WAIT_S", 0.5)
     with nobody_can_write():

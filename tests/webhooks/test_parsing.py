@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from apps.webhooks.origin import find_routing
-from apps.webhooks.parsing import FORM, MAX_DEPTH, UnusablePayload, is_form, read_document
+from apps.webhooks.parsing import FORM, MAX_DEPTH, UnusablePayloadError, is_form, read_document
 from tests.webhooks.conftest import GitHub, drain, only
 
 JSON = "application/json"
@@ -45,7 +45,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize(("content", "reason"), UNUSABLE.values(), ids=UNUSABLE)
 def test_an_unusable_body_is_named(content: bytes, reason: str) -> None:
-    with pytest.raises(UnusablePayload) as unusable:
+    with pytest.raises(UnusablePayloadError) as unusable:
         read_document(content, content_type=JSON)
     assert unusable.value.reason == reason
 
@@ -104,7 +104,7 @@ def test_a_sanitised_delivery_is_processed_and_flagged(github: GitHub) -> None:
 
 
 def test_eight_million_nodes_are_refused_unparsed() -> None:
-    with pytest.raises(UnusablePayload, match="too_many_nodes"):
+    with pytest.raises(UnusablePayloadError, match="too_many_nodes"):
         read_document(b'{"a":[' + b"{}," * 8_000_000 + b"{}]}", content_type=JSON)
 
 
@@ -115,7 +115,7 @@ def test_commas_in_a_text_are_no_nodes() -> None:
 
 @pytest.mark.parametrize("content", [b'"' * 2_000_001, b'{"a":"' + b'\\"[' * 1_000_000, b'{"' + b"\\" * 3_000_001])
 def test_no_body_makes_the_scan_slow(content: bytes) -> None:
-    with pytest.raises(UnusablePayload):  # within the test's time limit; a quadratic scan takes hours
+    with pytest.raises(UnusablePayloadError):  # within the test's time limit; a quadratic scan takes hours
         read_document(content, content_type=JSON)
 
 
@@ -139,7 +139,7 @@ def test_a_form_body_is_decoded() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"other=1", b"payload=%7B%7D&payload=%7B%7D", b"{}"])
 def test_a_form_without_exactly_one_payload_is_unusable(content: bytes) -> None:
-    with pytest.raises(UnusablePayload, match="no_payload_field"):
+    with pytest.raises(UnusablePayloadError, match="no_payload_field"):
         read_document(content, content_type=FORM)
 
 
@@ -173,7 +173,7 @@ def test_a_form_is_decoded_in_memory_of_its_own_size(piece: bytes) -> None:
     content = b"payload=" + piece * (3 * 2**18 // len(piece))
     tracemalloc.start()
     try:
-        with pytest.raises(UnusablePayload):
+        with pytest.raises(UnusablePayloadError):
             read_document(content, content_type=FORM)
         assert tracemalloc.get_traced_memory()[1] < 8 * len(content)
     finally:

@@ -7,8 +7,8 @@ import pytest
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from psycopg import errors
 
-from apps.common.db import TimeIsUp
-from apps.webhooks.retry import MOST_ATTEMPTS, GiveUp, TryAgain, blames_the_environment, decide
+from apps.common.db import DatabaseTimeoutError
+from apps.webhooks.retry import MOST_ATTEMPTS, GiveUp, TryAgain, decide, is_infrastructure_error
 
 WAITS_S = {1: 10, 2: 30, 3: 90, 4: 270, 5: 810, 6: 2430}
 
@@ -47,11 +47,11 @@ BLAME = {
     "deadlock": (caused(OperationalError(), errors.DeadlockDetected()), False),
     "serialization": (caused(OperationalError(), errors.SerializationFailure()), False),
     "value": (caused(DataError(), errors.NumericValueOutOfRange()), False),
-    "own time limit, without a cause": (TimeIsUp(), True),
+    "own time limit, without a cause": (DatabaseTimeoutError(), True),
     "a bug": (RuntimeError(), False),
 }
 
 
 @pytest.mark.parametrize(("error", "is_environment"), BLAME.values(), ids=BLAME)
 def test_only_what_would_meet_any_delivery_is_the_environment(error: Exception, is_environment: bool) -> None:
-    assert blames_the_environment(error) is is_environment
+    assert is_infrastructure_error(error) is is_environment

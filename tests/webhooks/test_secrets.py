@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.webhooks import signature
 from apps.webhooks.models import Delivery, WebhookSecret
-from apps.webhooks.signature import is_strong, signing_slot, slot_of, store_secret
+from apps.webhooks.signature import find_signing_secret, fingerprint_of, is_strong, store_secret
 from tests.webhooks.conftest import GitHub, only
 
 pytestmark = pytest.mark.django_db
@@ -18,10 +18,10 @@ NEW, OLD, STORED = "the-newest-secret-of-two", "an-older-secret-in-rotation", "a
 
 
 def test_githubs_own_example_is_accepted() -> None:
-    slot = slot_of("It's a Secret to Everybody")
+    slot = fingerprint_of("It's a Secret to Everybody")
     header = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-    assert signing_slot(b"Hello, World!", header=header, slots=[slot]) == slot
-    assert signing_slot(b"Hello, World?", header=header, slots=[slot]) is None
+    assert find_signing_secret(b"Hello, World!", header=header, slots=[slot]) == slot
+    assert find_signing_secret(b"Hello, World?", header=header, slots=[slot]) is None
 
 
 def test_both_secrets_of_a_rotation_sign_and_each_delivery_tells_which(settings: Any) -> None:
@@ -29,8 +29,8 @@ def test_both_secrets_of_a_rotation_sign_and_each_delivery_tells_which(settings:
     for secret in (NEW, OLD):
         assert GitHub(secret=secret).deliver().status_code == 202
     assert list(Delivery.objects.order_by("id").values_list("signed_by", flat=True)) == [
-        slot_of(NEW).name,
-        slot_of(OLD).name,
+        fingerprint_of(NEW).name,
+        fingerprint_of(OLD).name,
     ]
 
 
@@ -40,8 +40,8 @@ def test_a_secret_that_left_the_rotation_signs_nothing(settings: Any) -> None:
 
 
 def test_a_slot_keeps_its_name_when_a_newer_secret_comes_before_it() -> None:
-    assert slot_of(OLD).name == slot_of(OLD).name != slot_of(NEW).name
-    assert OLD not in repr(slot_of(OLD))
+    assert fingerprint_of(OLD).name == fingerprint_of(OLD).name != fingerprint_of(NEW).name
+    assert OLD not in repr(fingerprint_of(OLD))
 
 
 def test_a_stored_secret_signs_and_is_encrypted(settings: Any) -> None:

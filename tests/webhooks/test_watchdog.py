@@ -110,7 +110,7 @@ def test_a_claim_whose_answer_is_lost_costs_no_lease(
     github.deliver()
     proxy.swallow_answers()
     threading.Timer(1.0, proxy.thaw).start()  # for the next connection
-    with pytest.raises(db.TimeIsUp):
+    with pytest.raises(db.DatabaseTimeoutError):
         drain()
     assert (only().state, only().claim_number, only().leased_by) == ("received", 1, "")
     assert drain() == 1

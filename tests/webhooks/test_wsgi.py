@@ -13,7 +13,7 @@ from django.db import connection
 
 from apps.demo.deliveries import HOOK_ID, body_of, signed_headers
 from apps.webhooks import intake, signature
-from apps.webhooks.middleware import DoorFirst
+from apps.webhooks.middleware import WebhookMiddleware
 from apps.webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,11 +21,11 @@ BODY = body_of({"zen": "Keep it simple.", "hook_id": HOOK_ID})
 
 
 @pytest.fixture
-def door() -> DoorFirst:
-    return DoorFirst(get_wsgi_application())
+def door() -> WebhookMiddleware:
+    return WebhookMiddleware(get_wsgi_application())
 
 
-def knock(door: DoorFirst, **changes: Any) -> tuple[str, bytes]:
+def knock(door: WebhookMiddleware, **changes: Any) -> tuple[str, bytes]:
     """Post a delivery; the status line and the body of the answer."""
     secret = settings.GITHUB_WEBHOOK_SECRETS[0]
     headers = signed_headers(BODY, secret=secret, event="ping", guid=str(uuid4()), hook_id=HOOK_ID)
@@ -47,22 +47,22 @@ def knock(door: DoorFirst, **changes: Any) -> tuple[str, bytes]:
     return status[0], body
 
 
-def test_a_delivery_is_kept_and_answered(door: DoorFirst) -> None:
+def test_a_delivery_is_kept_and_answered(door: WebhookMiddleware) -> None:
     status, body = knock(door)
     assert (status, b'"outcome":"stored"' in body) == ("202 Accepted", True)
     assert Delivery.objects.count() == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT"])
-def test_nothing_but_a_post_is_taken(door: DoorFirst, method: str) -> None:
+def test_nothing_but_a_post_is_taken(door: WebhookMiddleware, method: str) -> None:
     assert knock(door, REQUEST_METHOD=method)[0] == "405 Method Not Allowed"
 
 
-def test_a_host_that_is_not_ours_is_refused(door: DoorFirst) -> None:
+def test_a_host_that_is_not_ours_is_refused(door: WebhookMiddleware) -> None:
     assert knock(door, HTTP_HOST="evil.example")[0] == "400 Bad Request"
 
 
-def test_what_goes_wrong_is_an_answer_too(door: DoorFirst, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_is_an_answer_too(door: WebhookMiddleware, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down(*_: object, **__: object) -> None:
         raise ValueError
 
@@ -70,11 +70,11 @@ def test_what_goes_wrong_is_an_answer_too(door: DoorFirst, monkeypatch: pytest.M
     assert knock(door)[0] == "500 Internal Server Error"
 
 
-def test_every_other_page_is_djangos(door: DoorFirst) -> None:
+def test_every_other_page_is_djangos(door: WebhookMiddleware) -> None:
     assert knock(door, PATH_INFO="/livez", REQUEST_METHOD="GET")[0] == "200 OK"
 
 
-def test_a_connection_that_ended_between_two_deliveries_costs_none_of_them(door: DoorFirst) -> None:
+def test_a_connection_that_ended_between_two_deliveries_costs_none_of_them(door: WebhookMiddleware) -> None:
     answers: list[str] = []
 
     def of_one_thread() -> None:

@@ -11,7 +11,7 @@ from apps.github.objects.deployments import (
     reported,
     workflow_run_facts,
 )
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
 
 
@@ -34,7 +34,7 @@ def deployment_status(event: Event) -> Iterator[Fact]:
     yield from run_of_payload(payload)
 
 
-def run_of_payload(payload: Reading) -> Iterator[Fact]:
+def run_of_payload(payload: PayloadReader) -> Iterator[Fact]:
     """The run that made the deployment, where GitHub Actions did."""
     run = payload.child_or_none("workflow_run")
     if run is not None:

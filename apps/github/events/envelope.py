@@ -6,8 +6,8 @@ from datetime import datetime
 from apps.activity.facts import Fact, ListingNeeded
 from apps.github.objects.accounts import profile, profiles
 from apps.github.objects.repositories import repository_facts
-from apps.github.payload import Reading
-from apps.webhooks.parsing import UnusablePayload
+from apps.github.payload import PayloadReader
+from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event
 
 NOUNS: Mapping[str, frozenset[str]] = {
@@ -95,19 +95,19 @@ REQUIRED: Mapping[str, str] = {
 }
 
 
-def open_payload(event: Event) -> Reading:
+def open_payload(event: Event) -> PayloadReader:
     """The payload, when it has the shape of the event that its delivery names."""
-    payload = Reading(event.payload, path=event.name, arrived_at=event.received_at)
+    payload = PayloadReader(event.payload, path=event.name, arrived_at=event.received_at)
     strange = payload.names() & (FOREIGN - NOUNS[event.name])
     if strange:
-        raise UnusablePayload("shape_mismatch", f"a {event.name} has no {', '.join(sorted(strange))}")
+        raise UnusablePayloadError("shape_mismatch", f"a {event.name} has no {', '.join(sorted(strange))}")
     required = REQUIRED.get(event.name)
     if required is not None and required not in payload:
         raise payload.mismatch(required, "is missing")
     return payload
 
 
-def surroundings(payload: Reading, *, at: datetime) -> Iterator[Fact]:
+def surroundings(payload: PayloadReader, *, at: datetime) -> Iterator[Fact]:
     """The repository, the organisation and the sender, as every payload carries them along."""
     repository = payload.child_or_none("repository")
     if repository is not None:
@@ -116,11 +116,11 @@ def surroundings(payload: Reading, *, at: datetime) -> Iterator[Fact]:
     yield from profiles(payload, "sender", at=at)
 
 
-def repository_id(payload: Reading) -> int:
+def repository_id(payload: PayloadReader) -> int:
     return payload.child("repository").id()
 
 
-def listing_needed(payload: Reading) -> Iterator[ListingNeeded]:
+def listing_needed(payload: PayloadReader) -> Iterator[ListingNeeded]:
     """Ask what is true now, where an event has no time of its own and the installation is known."""
     installation = payload.child_or_none("installation")
     if installation is not None:

@@ -14,7 +14,7 @@ from apps.activity.facts import (
 from apps.github.events.envelope import listing_needed, open_payload, surroundings
 from apps.github.objects.accounts import installation_state, profile, renamed_profile
 from apps.github.objects.repositories import repository_name
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
 
 
@@ -75,7 +75,7 @@ def installation_target(event: Event) -> Iterator[Fact]:
     yield from listing_needed(payload)
 
 
-def open_installation(event: Event) -> tuple[Reading, Reading]:
+def open_installation(event: Event) -> tuple[PayloadReader, PayloadReader]:
     """The payload and its full installation; ordinary payloads carry one too, with nothing but its id."""
     payload = open_payload(event)
     described = payload.child("installation")
@@ -84,14 +84,14 @@ def open_installation(event: Event) -> tuple[Reading, Reading]:
     return payload, described
 
 
-def installation_facts(payload: Reading, described: Reading) -> Iterator[Fact]:
+def installation_facts(payload: PayloadReader, described: PayloadReader) -> Iterator[Fact]:
     yield from surroundings(payload, at=payload.arrived_at)
     yield from profile(described.child_or_none("account"), at=payload.arrived_at)
     yield installation_state(described)
     yield from listing_needed(payload)
 
 
-def access_facts(repository: Reading, *, installation_id: int, has_access: bool, at: datetime) -> Iterator[Fact]:
+def access_facts(repository: PayloadReader, *, installation_id: int, has_access: bool, at: datetime) -> Iterator[Fact]:
     yield repository_name(repository)
     yield RepositoryAccessState(
         stamp=repository.stamp(at),

@@ -6,7 +6,7 @@ from apps.activity.facts import Fact, GitHubMembershipState
 from apps.activity.models import GitHubMembership
 from apps.github.events.envelope import listing_needed, open_payload, repository_id, surroundings
 from apps.github.objects.accounts import account_id, profile, renamed_profile, team_state
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
 
 Scope = GitHubMembership.Scope
@@ -79,7 +79,7 @@ def organization(event: Event) -> Iterator[Fact]:
     yield from signal_facts(open_organization(event))
 
 
-def open_organization(event: Event) -> Reading:
+def open_organization(event: Event) -> PayloadReader:
     """The payload of an organisation's own event, which is about none of its repositories."""
     payload = open_payload(event)
     if "repository" in payload:
@@ -87,12 +87,12 @@ def open_organization(event: Event) -> Reading:
     return payload
 
 
-def signal_facts(payload: Reading) -> Iterator[Fact]:
+def signal_facts(payload: PayloadReader) -> Iterator[Fact]:
     yield from surroundings(payload, at=payload.arrived_at)
     yield from listing_needed(payload)
 
 
-def team_facts(payload: Reading, *, is_deleted: bool) -> Iterator[Fact]:
+def team_facts(payload: PayloadReader, *, is_deleted: bool) -> Iterator[Fact]:
     yield team_state(
         payload.child("team"),
         organization_id=account_id(payload.child_or_none("organization")),
@@ -103,8 +103,8 @@ def team_facts(payload: Reading, *, is_deleted: bool) -> Iterator[Fact]:
 
 
 def membership_facts(
-    payload: Reading,
-    account: Reading | None,
+    payload: PayloadReader,
+    account: PayloadReader | None,
     *,
     scope: GitHubMembership.Scope,
     scope_id: int,
@@ -127,7 +127,7 @@ def membership_facts(
     )
 
 
-def changed_permission(payload: Reading) -> str | None:
+def changed_permission(payload: PayloadReader) -> str | None:
     """The collaborator's new role: `role_name` has the custom ones, `permission` the five that always were."""
     changes = payload.child_or_none("changes")
     for name in ("role_name", "permission"):

@@ -9,7 +9,7 @@ from apps.activity.models import PullRequestEvent
 from apps.github.events.envelope import open_payload, repository_id, surroundings
 from apps.github.objects.accounts import account_id, profiles
 from apps.github.objects.pull_requests import pull_request_facts, review_comment_facts, review_facts
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
 
 Kind = PullRequestEvent.Kind
@@ -24,10 +24,10 @@ class Moment:
     at: datetime
 
 
-Moments = Callable[[Reading, Reading], Iterator[Moment]]
+Moments = Callable[[PayloadReader, PayloadReader], Iterator[Moment]]
 
 
-def pull_request_history(payload: Reading, *, action: str) -> Iterator[PullRequestHappened]:
+def pull_request_history(payload: PayloadReader, *, action: str) -> Iterator[PullRequestHappened]:
     """The history that this payload adds; most actions add none."""
     moments = MOMENTS.get(action)
     if moments is None:
@@ -48,14 +48,14 @@ def pull_request_history(payload: Reading, *, action: str) -> Iterator[PullReque
 def simply(kind: PullRequestEvent.Kind) -> Moments:
     """Something that happened to the pull request as a whole."""
 
-    def moments(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+    def moments(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
         yield Moment(kind, "", pull_request.time("updated_at"))
 
     return moments
 
 
 def about_label(kind: PullRequestEvent.Kind) -> Moments:
-    def moments(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+    def moments(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
         label = payload.child_or_none("label")
         if label is not None:
             yield Moment(kind, label.text("name"), pull_request.time("updated_at"))
@@ -66,7 +66,7 @@ def about_label(kind: PullRequestEvent.Kind) -> Moments:
 def about_reviewer(kind: PullRequestEvent.Kind) -> Moments:
     """One payload speaks of one reviewer, a person or a team; a ghost is nobody."""
 
-    def moments(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+    def moments(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
         reviewer, team = payload.child_or_none("requested_reviewer"), payload.child_or_none("requested_team")
         if reviewer is not None:
             yield Moment(kind, str(reviewer.id()), pull_request.time("updated_at"))
@@ -76,17 +76,17 @@ def about_reviewer(kind: PullRequestEvent.Kind) -> Moments:
     return moments
 
 
-def opened(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+def opened(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
     """The first head: every head that was ever seen is in the history."""
     yield Moment(Kind.HEAD_MOVED, pull_request.child("head").text("sha"), pull_request.time("created_at"))
 
 
-def synchronized(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+def synchronized(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
     after = payload.text_or_none("after") or pull_request.child("head").text("sha")
     yield Moment(Kind.HEAD_MOVED, after, pull_request.time("updated_at"))
 
 
-def closed(payload: Reading, pull_request: Reading) -> Iterator[Moment]:
+def closed(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
     closed_at = pull_request.time_or_none("closed_at") or pull_request.time("updated_at")
     merged_at = pull_request.time_or_none("merged_at")
     yield Moment(Kind.CLOSED, "", closed_at)
@@ -198,7 +198,7 @@ def pull_request_review_thread(event: Event) -> Iterator[Fact]:
         yield from review_comment_facts(comment, repository_id=repository_id(payload), number=parent.count("number"))
 
 
-def pull_request_and_surroundings(payload: Reading) -> Iterator[Fact]:
+def pull_request_and_surroundings(payload: PayloadReader) -> Iterator[Fact]:
     """The pull request travels with everything that happens on it."""
     parent = payload.child("pull_request")
     updated_at = parent.time("updated_at")

@@ -8,7 +8,7 @@ from apps.github.events.envelope import listing_needed, open_payload, repository
 from apps.github.objects.accounts import WEB_FLOW
 from apps.github.objects.commits import commit_trailers
 from apps.github.objects.repositories import commit_content
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
 
 MOST_COMMITS = 2048
@@ -34,7 +34,7 @@ def push(event: Event) -> Iterator[Fact]:
             yield CommitLanded(repository_id=made.repository_id, sha=sha, landed_at=pushed_at)
 
 
-def push_made(payload: Reading, *, pushed_at: datetime) -> PushMade:
+def push_made(payload: PayloadReader, *, pushed_at: datetime) -> PushMade:
     """The movement of the ref; the deletion of a branch has an end of zeros and no commits."""
     commits = payload.children("commits")
     ref, repository = payload.text("ref"), payload.child("repository")
@@ -52,7 +52,7 @@ def push_made(payload: Reading, *, pushed_at: datetime) -> PushMade:
     )
 
 
-def pushed_commits(payload: Reading) -> Iterator[Reading]:
+def pushed_commits(payload: PayloadReader) -> Iterator[PayloadReader]:
     """Each commit listed, and the head, which a new tag or branch shows without listing it."""
     commits = payload.children("commits")
     yield from commits
@@ -61,7 +61,7 @@ def pushed_commits(payload: Reading) -> Iterator[Reading]:
         yield head
 
 
-def presumed_parents(payload: Reading, *, made: PushMade) -> CommitParentsPresumed | None:
+def presumed_parents(payload: PayloadReader, *, made: PushMade) -> CommitParentsPresumed | None:
     """Return how many parents the new head of a branch seems to have; None where the push does not let presume it.
 
     A push names no parents, but lists all commits that the branch did not have. One alone has no other parent than the

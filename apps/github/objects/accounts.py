@@ -4,20 +4,20 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from apps.activity.facts import ContributorProfile, GitHubTeamState, InstallationState
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 
 WEB_FLOW = "web-flow"
 """The committer of what was committed on GitHub's pages: it says nothing of who did that."""
 
 
-def account_id(account: Reading | None) -> int | None:
+def account_id(account: PayloadReader | None) -> int | None:
     """The id of an account; a ghost has none, and an enterprise is not an account."""
     if account is None or "login" not in account:
         return None
     return account.id_or_none("id")
 
 
-def profile(account: Reading | None, *, at: datetime, kind: str = "user") -> Iterator[ContributorProfile]:
+def profile(account: PayloadReader | None, *, at: datetime, kind: str = "user") -> Iterator[ContributorProfile]:
     """The account as it looked at `at`, cut to the hour: a busy sender is not rewritten by each of its payloads.
 
     `kind` stands where the object does not say, as organisations do not.
@@ -32,19 +32,19 @@ def profile(account: Reading | None, *, at: datetime, kind: str = "user") -> Ite
     )
 
 
-def profiles(parent: Reading, *names: str, at: datetime) -> Iterator[ContributorProfile]:
+def profiles(parent: PayloadReader, *names: str, at: datetime) -> Iterator[ContributorProfile]:
     """The accounts under these names of `parent`, leaving out the ghosts."""
     for name in names:
         yield from profile(parent.child_or_none(name), at=at)
 
 
-def renamed_profile(account: Reading, *, at: datetime, kind: str) -> Iterator[ContributorProfile]:
+def renamed_profile(account: PayloadReader, *, at: datetime, kind: str) -> Iterator[ContributorProfile]:
     """An account whose event says that it was renamed: not cut to the hour, so it outweighs its earlier minutes."""
     for found in profile(account, at=at, kind=kind):
         yield ContributorProfile(stamp=account.stamp(at), github_id=found.github_id, login=found.login, kind=found.kind)
 
 
-def installation_state(installation: Reading) -> InstallationState:
+def installation_state(installation: PayloadReader) -> InstallationState:
     """A full installation; the one inside ordinary payloads has only its id and says nothing."""
     permissions = installation.child_or_none("permissions")
     names = sorted(permissions.names()) if permissions else ()
@@ -61,7 +61,7 @@ def installation_state(installation: Reading) -> InstallationState:
 
 
 def team_state(
-    team: Reading, *, organization_id: int | None, at: datetime, is_deleted: bool, is_verified: bool
+    team: PayloadReader, *, organization_id: int | None, at: datetime, is_deleted: bool, is_verified: bool
 ) -> GitHubTeamState:
     """A team of an organisation as somebody saw it at `at`."""
     return GitHubTeamState(

@@ -8,7 +8,7 @@ from typing import Any
 from apps.activity.facts import CommitInHistory, CommitParents, CommitTrailer, Fact
 from apps.github.objects.accounts import account_id, profile
 from apps.github.objects.repositories import commit_content
-from apps.github.payload import EPOCH, Reading
+from apps.github.payload import EPOCH, PayloadReader
 
 LONGEST_TOKEN, LONGEST_VALUE = 64, 300
 MOST_TRAILERS = 100
@@ -19,7 +19,7 @@ FOOTER = re.compile(r"\W*generated[ \t](?:with|by)[ \t]+(\S.*)", re.IGNORECASE)
 GENERATED_WITH = "generated-with"
 
 
-def commit_trailers(commit: Reading, *, repository_id: int) -> Iterator[CommitTrailer]:
+def commit_trailers(commit: PayloadReader, *, repository_id: int) -> Iterator[CommitTrailer]:
     """Each line like `Co-authored-by: …` or `Generated with …` below the headline, once."""
     sha = commit.sha("id")
     lines = commit.prose("message").splitlines()[1:]
@@ -36,7 +36,7 @@ def _read_line(line: str) -> tuple[str, str] | None:
     return None
 
 
-def rest_commit(commit: Reading) -> dict[str, Any]:
+def rest_commit(commit: PayloadReader) -> dict[str, Any]:
     """A commit of REST in the shape of graphql_dialect.commit."""
     inner, account = commit.child("commit"), commit.child_or_none("author")
     author, committer = inner.child_or_none("author"), inner.child_or_none("committer")
@@ -52,7 +52,7 @@ def rest_commit(commit: Reading) -> dict[str, Any]:
     }
 
 
-def presumed_landing(commit: Reading) -> datetime:
+def presumed_landing(commit: PayloadReader) -> datetime:
     """When a commit may have arrived on the branch: its committer's date, where no push told; never in the future."""
     for role in ("committer", "author"):
         at, _ = commit.child(role).git_time("date", before=commit.arrived_at)
@@ -61,7 +61,7 @@ def presumed_landing(commit: Reading) -> datetime:
     return EPOCH
 
 
-def history_facts(commit: Reading, *, repository_id: int) -> Iterator[Fact]:
+def history_facts(commit: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
     """A commit in the shape of graphql_dialect.commit: what it says, its trailers, parents and author, and its landing.
 
     When it landed is a guess, kept apart from what pushes tell: theirs is the time that counts.

@@ -13,7 +13,7 @@ from apps.activity.facts import (
     WorkflowRunState,
 )
 from apps.github.objects.accounts import account_id, profiles
-from apps.github.payload import BIGGEST_ID, LONGEST_PROSE, Reading
+from apps.github.payload import BIGGEST_ID, LONGEST_PROSE, PayloadReader
 
 RUN_OF_PAYLOAD = 2
 RUN_OF_LINK = 1
@@ -23,7 +23,7 @@ STATUS_ORDER = {"requested": 0, "queued": 0, "waiting": 0, "pending": 0, "in_pro
 _RUN_LINK = re.compile(r"https://[^/\s]+/[^/\s]+/[^/\s]+/actions/runs/([0-9]{1,19})(?:[/?#]|\Z)")
 
 
-def deployment_facts(deployment: Reading, *, repository_id: int) -> Iterator[Fact]:
+def deployment_facts(deployment: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
     """A request to deploy in the field groups that this representation carries, and who made it."""
     updated_at = deployment.time("updated_at")
     yield DeploymentState(
@@ -40,7 +40,7 @@ def deployment_facts(deployment: Reading, *, repository_id: int) -> Iterator[Fac
     yield from deployment_details(deployment, repository_id=repository_id)
 
 
-def deployment_details(deployment: Reading, *, repository_id: int) -> Iterator[Fact]:
+def deployment_details(deployment: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
     """What REST and webhooks tell of a deployment and GraphQL does not, so that no snapshot without it empties it."""
     stamp, github_id = deployment.stamp(deployment.time("updated_at")), deployment.id()
     ref = deployment.text_or_none("ref")
@@ -58,7 +58,7 @@ def deployment_details(deployment: Reading, *, repository_id: int) -> Iterator[F
         )
 
 
-def deployment_status_facts(status: Reading, *, deployment: Reading, repository_id: int) -> Iterator[Fact]:
+def deployment_status_facts(status: PayloadReader, *, deployment: PayloadReader, repository_id: int) -> Iterator[Fact]:
     """One report on a deployment, and who made it."""
     updated_at = status.time("updated_at")
     yield DeploymentStatusState(
@@ -74,7 +74,7 @@ def deployment_status_facts(status: Reading, *, deployment: Reading, repository_
     yield from profiles(status, "creator", at=updated_at)
 
 
-def reported(status: Reading, *, deployment: Reading, repository_id: int) -> Iterator[Fact]:
+def reported(status: PayloadReader, *, deployment: PayloadReader, repository_id: int) -> Iterator[Fact]:
     """One report on a deployment, who made it, and the run that a link of it names."""
     yield from deployment_status_facts(status, deployment=deployment, repository_id=repository_id)
     run_id = run_id_of_links(status)
@@ -82,7 +82,7 @@ def reported(status: Reading, *, deployment: Reading, repository_id: int) -> Ite
         yield deployment_run(deployment, repository_id=repository_id, run_id=run_id, rank=RUN_OF_LINK)
 
 
-def deployment_run(deployment: Reading, *, repository_id: int, run_id: int, rank: int) -> DeploymentRun:
+def deployment_run(deployment: PayloadReader, *, repository_id: int, run_id: int, rank: int) -> DeploymentRun:
     """Which run made the deployment: it never changes, so the surer source wins and not the later one."""
     return DeploymentRun(
         stamp=deployment.stamp(deployment.time("created_at"), rank=rank),
@@ -92,7 +92,7 @@ def deployment_run(deployment: Reading, *, repository_id: int, run_id: int, rank
     )
 
 
-def run_id_of_links(status: Reading) -> int | None:
+def run_id_of_links(status: PayloadReader) -> int | None:
     """The run id in a status's links; they are parsed and never followed."""
     for name in ("log_url", "target_url"):
         link = _RUN_LINK.match(status.prose(name, limit=LONGEST_PROSE))
@@ -101,7 +101,7 @@ def run_id_of_links(status: Reading) -> int | None:
     return None
 
 
-def workflow_run_facts(run: Reading, *, repository_id: int) -> Iterator[Fact]:
+def workflow_run_facts(run: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
     """One attempt of a workflow run; the order of its status decides, as its deliveries arrive in any order."""
     updated_at, status = run.time("updated_at"), run.word("status")
     yield WorkflowRunState(

@@ -17,7 +17,7 @@ from apps.github.objects.pull_requests import (
     review_facts,
     timeline_facts,
 )
-from apps.github.payload import DEPLOYMENT, DEPLOYMENT_STATUS, Reading, number_in
+from apps.github.payload import DEPLOYMENT, DEPLOYMENT_STATUS, PayloadReader, number_in
 
 Node = Mapping[str, Any]
 
@@ -222,7 +222,7 @@ def _shortened(listed: Node, lost: Set[int]) -> dict[str, Any]:
 
 
 def pull_request_node_facts(node: Node, *, repository_id: int, observed_at: datetime) -> Iterator[Fact]:
-    """Everything that a node of `fragment PullRequest` says, read at GitHub's `Date`; UnusablePayload if it cannot be.
+    """Yield the facts of a node of `fragment PullRequest`, read at GitHub's `Date`; else UnusablePayloadError.
 
     Lists that go on are taken as far as they go; whether all commits are there, and labels as a whole, is said only of
     a complete list: what goes on is finished by `pull_request_overflow_facts`, or by `extended` first.
@@ -248,7 +248,7 @@ def pull_request_overflow_facts(
 
 
 def _list_facts(
-    node: Node, *, parent: Reading, repository_id: int, listed: int = 0, has_lost: bool = False
+    node: Node, *, parent: PayloadReader, repository_id: int, listed: int = 0, has_lost: bool = False
 ) -> Iterator[Fact]:
     for member in _members(node, "reviews"):
         shaped = parent.alike(review(member), path="pullRequest.review")
@@ -268,9 +268,9 @@ def _members(node: Node, name: str) -> list[Node]:
     return (node.get(name) or {}).get("nodes") or []
 
 
-def _parent(node: Node, *, repository_id: int, observed_at: datetime) -> Reading:
+def _parent(node: Node, *, repository_id: int, observed_at: datetime) -> PayloadReader:
     shaped = pull_request(node, repository_id=repository_id)
-    return Reading(shaped, path="pullRequest", arrived_at=observed_at, observed_at=observed_at)
+    return PayloadReader(shaped, path="pullRequest", arrived_at=observed_at, observed_at=observed_at)
 
 
 def deployment(node: Node, *, repository_id: int) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from apps.activity.facts import (
     Stamp,
 )
 from apps.github.objects.accounts import installation_state, renamed_profile
-from apps.github.payload import TRANSLATOR_VERSION, Reading
+from apps.github.payload import TRANSLATOR_VERSION, PayloadReader
 
 
-def standing_facts(installation: Reading, *, as_of: datetime) -> Iterator[Fact]:
+def standing_facts(installation: PayloadReader, *, as_of: datetime) -> Iterator[Fact]:
     """The App on an account, and whether it is suspended there."""
     suspended_at = installation.time_or_none("suspended_at")
     account = installation.child_or_none("account")

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from apps.activity.facts import Fact, IssueCommentState, IssueState
 from apps.github.objects.accounts import account_id, profiles
 from apps.github.objects.pull_requests import TITLE, label_names
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 
 
-def is_pull_request(issue: Reading) -> bool:
+def is_pull_request(issue: PayloadReader) -> bool:
     """Whether GitHub shows a pull request in the shape of an issue."""
     return issue.child_or_none("pull_request") is not None
 
 
-def issue_facts(issue: Reading, *, repository_id: int) -> Iterator[Fact]:
+def issue_facts(issue: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
     """An issue and its author; a pull request in the shape of an issue says too little to be either."""
     updated_at, closed_at = issue.time("updated_at"), issue.time_or_none("closed_at")
     if not is_pull_request(issue):
@@ -34,7 +34,7 @@ def issue_facts(issue: Reading, *, repository_id: int) -> Iterator[Fact]:
     yield from profiles(issue, "user", at=updated_at)
 
 
-def issue_comment_facts(comment: Reading, *, issue: Reading, repository_id: int) -> Iterator[Fact]:
+def issue_comment_facts(comment: PayloadReader, *, issue: PayloadReader, repository_id: int) -> Iterator[Fact]:
     """A comment on an issue or a pull request, and its author."""
     updated_at = comment.time("updated_at")
     yield IssueCommentState(

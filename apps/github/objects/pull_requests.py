@@ -22,13 +22,13 @@ from apps.activity.facts import (
 from apps.activity.models import PullRequestEvent, Review
 from apps.github.objects.accounts import WEB_FLOW, account_id, profile, profiles
 from apps.github.objects.repositories import CLOCK_SKEW, git_date
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 
 TITLE = 1000
 VERDICTS = frozenset(Review.Verdict.values)
 
 
-def pull_request_facts(pull_request: Reading, *, repository_id: int) -> Iterator[Fact]:
+def pull_request_facts(pull_request: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
     """Every field group that this representation carries: the full one has sizes, the shorter ones have not."""
     updated_at = pull_request.time("updated_at")
     stamp = pull_request.stamp(updated_at, is_merged=pull_request.time_or_none("merged_at") is not None)
@@ -44,7 +44,7 @@ def pull_request_facts(pull_request: Reading, *, repository_id: int) -> Iterator
     yield from profiles(pull_request, "user", "merged_by", at=updated_at)
 
 
-def core(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestCore:
+def core(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> PullRequestCore:
     head, merged_at = pull_request.child("head"), pull_request.time_or_none("merged_at")
     return PullRequestCore(
         stamp=stamp,
@@ -68,13 +68,13 @@ def core(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequ
     )
 
 
-def is_cross_repository(head: Reading, *, repository_id: int) -> bool:
+def is_cross_repository(head: PayloadReader, *, repository_id: int) -> bool:
     """Whether the head is in another repository; only a fork can be gone while the pull request is there."""
     repository = head.child_or_none("repo")
     return repository is None or repository.id() != repository_id
 
 
-def sizes(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestSizes:
+def sizes(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> PullRequestSizes:
     return PullRequestSizes(
         stamp=stamp,
         repository_id=repository_id,
@@ -87,7 +87,7 @@ def sizes(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullReq
     )
 
 
-def labels(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestLabels:
+def labels(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> PullRequestLabels:
     return PullRequestLabels(
         stamp=stamp,
         repository_id=repository_id,
@@ -96,12 +96,12 @@ def labels(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRe
     )
 
 
-def label_names(parent: Reading) -> tuple[str, ...]:
+def label_names(parent: PayloadReader) -> tuple[str, ...]:
     """The labels of an issue or pull request, sorted."""
     return tuple(sorted(label.text("name") for label in parent.children("labels")))
 
 
-def text(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestText:
+def text(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> PullRequestText:
     return PullRequestText(
         stamp=stamp,
         repository_id=repository_id,
@@ -110,7 +110,7 @@ def text(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequ
     )
 
 
-def stack(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullRequestStack:
+def stack(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> PullRequestStack:
     """The stack of pull requests that this one is in: null is none, and a missing one says nothing."""
     found = pull_request.child_or_none("stack")
     base = found.child_or_none("base") if found else None
@@ -127,7 +127,7 @@ def stack(pull_request: Reading, *, repository_id: int, stamp: Stamp) -> PullReq
     )
 
 
-def review_facts(review: Reading, *, pull_request: Reading, repository_id: int) -> Iterator[Fact]:
+def review_facts(review: PayloadReader, *, pull_request: PayloadReader, repository_id: int) -> Iterator[Fact]:
     """A submitted review, what it said, and its dismissal; a pending one is nobody's business yet.
 
     A dismissed review does not tell what it had said, so it brings no verdict and overwrites none.
@@ -156,7 +156,7 @@ def review_facts(review: Reading, *, pull_request: Reading, repository_id: int) 
         )
 
 
-def review_comment_facts(comment: Reading, *, repository_id: int, number: int) -> Iterator[Fact]:
+def review_comment_facts(comment: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
     """A comment on a line of the diff, and its author."""
     updated_at = comment.time("updated_at")
     yield ReviewCommentState(
@@ -183,7 +183,9 @@ KINDS: Mapping[str, PullRequestEvent.Kind] = {
 }
 
 
-def commit_facts(commit: Reading, *, pull_request: Reading, repository_id: int, position: int) -> Iterator[Fact]:
+def commit_facts(
+    commit: PayloadReader, *, pull_request: PayloadReader, repository_id: int, position: int
+) -> Iterator[Fact]:
     """A commit of the pull request's current head. A person's account is known there by number, a bot's is not."""
     author, signed = commit.child_or_none("author"), commit.child("commit")
     if author is not None and author.text_or_none("type") != "User":
@@ -203,7 +205,7 @@ def commit_facts(commit: Reading, *, pull_request: Reading, repository_id: int, 
     )
 
 
-def _is_by_author(commit: Reading, *, pull_request: Reading) -> bool:
+def _is_by_author(commit: PayloadReader, *, pull_request: PayloadReader) -> bool:
     """Whether the author of the pull request pushed the commit, as far as its accounts tell.
 
     Nobody tells who pushed a commit. Its committer made it in the clone that it was pushed from, unless GitHub did.
@@ -212,12 +214,12 @@ def _is_by_author(commit: Reading, *, pull_request: Reading) -> bool:
     return not pushers or pushers[0] == _login(pull_request, "user")
 
 
-def _login(parent: Reading, role: str) -> str | None:
+def _login(parent: PayloadReader, role: str) -> str | None:
     account = parent.child_or_none(role)
     return account.text_or_none("login") if account else None
 
 
-def commit_list(pull_request: Reading, *, repository_id: int, count: int) -> PullRequestCommitList:
+def commit_list(pull_request: PayloadReader, *, repository_id: int, count: int) -> PullRequestCommitList:
     """That all commits of the current head were told, and how many they are."""
     return PullRequestCommitList(
         stamp=pull_request.stamp(pull_request.time("updated_at")),
@@ -228,7 +230,7 @@ def commit_list(pull_request: Reading, *, repository_id: int, count: int) -> Pul
     )
 
 
-def merging_facts(pull_request: Reading, *, repository_id: int) -> Iterator[Fact]:
+def merging_facts(pull_request: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
     """The merge, which a merged pull request tells of itself."""
     merged_at = pull_request.time_or_none("merged_at")
     if merged_at is not None:
@@ -237,7 +239,7 @@ def merging_facts(pull_request: Reading, *, repository_id: int) -> Iterator[Fact
         yield _happened(Kind.MERGED, at=merged_at, actor_id=merger, repository_id=repository_id, number=number)
 
 
-def timeline_facts(item: Reading, *, repository_id: int, number: int) -> Iterator[Fact]:
+def timeline_facts(item: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
     """An item of the timeline by its own time; most kinds of items say nothing that we keep."""
     event = item.word_or_none("event") or ""
     if event == "review_dismissed":
@@ -246,7 +248,7 @@ def timeline_facts(item: Reading, *, repository_id: int, number: int) -> Iterato
         yield from _happening(KINDS[event], item, repository_id=repository_id, number=number)
 
 
-def _happening(kind: PullRequestEvent.Kind, item: Reading, *, repository_id: int, number: int) -> Iterator[Fact]:
+def _happening(kind: PullRequestEvent.Kind, item: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
     at, subject = item.time("created_at"), _subject(kind, item)
     if subject is None:
         return  # a ghost is nobody, as in a webhook
@@ -255,7 +257,7 @@ def _happening(kind: PullRequestEvent.Kind, item: Reading, *, repository_id: int
     yield _happened(kind, at=at, actor_id=actor_id, subject=subject, repository_id=repository_id, number=number)
 
 
-def _subject(kind: PullRequestEvent.Kind, item: Reading) -> str | None:
+def _subject(kind: PullRequestEvent.Kind, item: PayloadReader) -> str | None:
     """Whom or what it concerns."""
     if kind is Kind.FORCE_PUSHED:
         return "" if item.text_or_none("commit_id") is None else item.sha("commit_id")
@@ -267,7 +269,7 @@ def _subject(kind: PullRequestEvent.Kind, item: Reading) -> str | None:
     return None if reviewer is None else str(reviewer.id())
 
 
-def _dismissal(item: Reading, *, repository_id: int, number: int) -> Iterator[Fact]:
+def _dismissal(item: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
     """What the review had said before, which nothing else tells any more."""
     reviewed, at = item.child("dismissed_review"), item.time("created_at")
     review_id = reviewed.id_or_none("review_id")

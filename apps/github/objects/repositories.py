@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 
 from apps.activity.facts import CommitContent, Fact, ReleaseState, RepositoryName, RepositoryState
 from apps.github.objects.accounts import account_id, profile, profiles
-from apps.github.payload import EPOCH, Reading
+from apps.github.payload import EPOCH, PayloadReader
 
 HEADLINE = 500
 CLOCK_SKEW = timedelta(days=1)
 """How far ahead of the push a committer's clock may be before its date is clamped."""
 
 
-def repository_facts(repository: Reading) -> Iterator[Fact]:
+def repository_facts(repository: PayloadReader) -> Iterator[Fact]:
     """A repository and its owner; the shortened one, which has no times, says only its name."""
     if "updated_at" not in repository:
         yield repository_name(repository)
@@ -22,7 +22,7 @@ def repository_facts(repository: Reading) -> Iterator[Fact]:
     yield from profile(repository.child_or_none("owner"), at=state.stamp.source_updated_at)
 
 
-def repository_name(repository: Reading) -> RepositoryName:
+def repository_name(repository: PayloadReader) -> RepositoryName:
     return RepositoryName(
         stamp=repository.stamp(EPOCH),
         github_id=repository.id(),
@@ -31,7 +31,7 @@ def repository_name(repository: Reading) -> RepositoryName:
     )
 
 
-def repository_state(repository: Reading) -> RepositoryState:
+def repository_state(repository: PayloadReader) -> RepositoryState:
     return RepositoryState(
         stamp=repository.stamp(repository.time("updated_at")),
         github_id=repository.id(),
@@ -46,7 +46,7 @@ def repository_state(repository: Reading) -> RepositoryState:
     )
 
 
-def commit_content(commit: Reading, *, repository_id: int, pushed_at: datetime) -> CommitContent:
+def commit_content(commit: PayloadReader, *, repository_id: int, pushed_at: datetime) -> CommitContent:
     """A commit as a push shows it: by name, e-mail and login of the author, without parents."""
     author, committer = commit.child("author"), commit.child_or_none("committer")
     before = pushed_at + CLOCK_SKEW
@@ -66,14 +66,16 @@ def commit_content(commit: Reading, *, repository_id: int, pushed_at: datetime) 
     )
 
 
-def git_date(signature: Reading | None, commit: Reading, *, before: datetime) -> tuple[datetime | None, bool]:
+def git_date(
+    signature: PayloadReader | None, commit: PayloadReader, *, before: datetime
+) -> tuple[datetime | None, bool]:
     """The date beside the name, else the commit's own timestamp, and whether it had to be clamped."""
     if signature is not None and "date" in signature:
         return signature.git_time("date", before=before)
     return commit.git_time("timestamp", before=before)
 
 
-def release_facts(release: Reading, *, repository_id: int, at: datetime | None = None) -> Iterator[Fact]:
+def release_facts(release: PayloadReader, *, repository_id: int, at: datetime | None = None) -> Iterator[Fact]:
     """A release and its author. Older payloads have no `updated_at`: `at` says when, else the latest time they have."""
     created_at, published_at = release.time_or_none("created_at"), release.time_or_none("published_at")
     updated_at = release.time_or_none("updated_at") or at or published_at or created_at or EPOCH

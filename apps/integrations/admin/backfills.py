@@ -13,7 +13,7 @@ from unfold.decorators import action, display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.integrations.admin.start_backfill import start_page
-from apps.integrations.backfill.requests import Busy, cancel_asked, pause_asked, resume_asked, retry_asked
+from apps.integrations.backfill.requests import CountingBusyError, cancel_asked, pause_asked, resume_asked, retry_asked
 from apps.integrations.backfill.status import Outlook, outlook_of, percent_of, waits_until_of
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
@@ -100,7 +100,7 @@ class BackfillAdmin(ReadOnlyAdmin):
         ids = list(queryset.values_list("pk", flat=True))
         try:
             changed = change(Backfill.objects.filter(pk__in=ids))
-        except Busy as error:
+        except CountingBusyError as error:
             self.message_user(request, str(error), messages.ERROR)
             return
         self.message_user(request, f"{changed} of {len(ids)} backfills {done}.", messages.SUCCESS)

@@ -26,7 +26,7 @@ from apps.common.db import is_id
 from apps.github.credentials import has_credentials
 from apps.integrations.backfill.console import forecast_lines
 from apps.integrations.backfill.requests import Begun, forecast_asked, start_asked
-from apps.integrations.backfill.start import MOST_NAMED, NothingToStart, Scope, chosen
+from apps.integrations.backfill.start import MOST_NAMED, NothingToStartError, Scope, chosen
 from apps.integrations.models import Backfill
 from apps.integrations.reconciliation.schedule import database_time, ring_for_run, schedule_team, start_for_team
 from apps.metrics.admin import CompleteRepositoryAdmin, CompleteTeamAdmin
@@ -98,7 +98,7 @@ class BackfillForm(forms.Form):
         try:
             self.chosen = chosen_in(data)
             self.scope = Scope(since=data["since"], until=data["until"], streams=tuple(data["streams"]))
-        except NothingToStart as error:
+        except NothingToStartError as error:
             raise forms.ValidationError(str(error)) from error
         if self.scope.since and self.scope.since > timezone.now():
             raise forms.ValidationError({"since": "Nothing was updated since a day to come."})
@@ -106,7 +106,7 @@ class BackfillForm(forms.Form):
 
 
 def chosen_in(data: dict[str, Any]) -> QuerySet[Repository]:
-    """The repositories of all the choices together; NothingToStart for none, and where one of them has none."""
+    """The repositories of all the choices together; NothingToStartError for none, and where one of them has none."""
     parts = [
         *([data["repositories"]] if data["repositories"] else []),
         *(chosen(installation_id=installation.pk) for installation in data["installations"]),
@@ -114,7 +114,7 @@ def chosen_in(data: dict[str, Any]) -> QuerySet[Repository]:
         *([chosen(everything=True)] if data["everything"] else []),
     ]
     if not parts:
-        raise NothingToStart("Choose repositories, installations, teams, or everything.")
+        raise NothingToStartError("Choose repositories, installations, teams, or everything.")
     is_chosen = Q()
     for part in parts:
         is_chosen |= Q(pk__in=part.order_by().values("pk"))
@@ -138,7 +138,7 @@ def start_page(request: HttpRequest, *, page: Any) -> HttpResponse:
             tell(request, start_asked(form.chosen, scope=form.scope))
             return redirect(CHANGELIST)
         forecast = forecast_asked(form.chosen, scope=form.scope)
-    except NothingToStart as error:
+    except NothingToStartError as error:
         form.add_error(None, str(error))
         return _show(request, page=page, form=form)
     return _show(request, page=page, form=form, forecast=forecast, lines=forecast_lines(forecast))

@@ -9,7 +9,7 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 
 from apps.activity.models import Installation, Repository
 from apps.common.db import is_id
-from apps.integrations.backfill.start import NothingToStart, chosen
+from apps.integrations.backfill.start import NothingToStartError, chosen
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_of, repositories_visible_to
@@ -106,8 +106,8 @@ def chosen_by(
 ) -> QuerySet[Repository]:
     """The repositories that the one choice names.
 
-    NotFound for what the person does not see, PermissionDenied for what they may only look at, NothingToStart where
-    there is nothing to be read.
+    NotFound for what the person does not see, PermissionDenied for what they may only look at,
+    NothingToStartError if there is nothing to read.
     """
     if repository:
         return _named(repository, user=user)
@@ -135,7 +135,7 @@ def _named(named: str, *, user: Any) -> QuerySet[Repository]:
     if not found.exists():
         raise PermissionDenied(ONLY_ADMINS)
     if not found.filter(deleted_at__isnull=True).exists():
-        raise NothingToStart(f"{named} was deleted on GitHub: its history is gone.")
+        raise NothingToStartError(f"{named} was deleted on GitHub: its history is gone.")
     return found
 
 

@@ -13,7 +13,7 @@ from apps.common.api import OnlyKnownFields
 from apps.common.db import LARGEST_ID
 from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer, SkippedSerializer
 from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
-from apps.integrations.backfill.start import NothingToStart, Scope
+from apps.integrations.backfill.start import NothingToStartError, Scope
 from apps.integrations.models import Backfill
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +65,7 @@ class StartSerializer(OnlyKnownFields, serializers.Serializer[Any]):
             raise serializers.ValidationError(f"Name which repositories by exactly one of {', '.join(CHOICES)}.")
         try:
             scope = scope_in(attributes)
-        except NothingToStart as error:
+        except NothingToStartError as error:
             raise serializers.ValidationError({"until": str(error)}) from error
         return {"choice": named, "scope": scope, "dry_run": attributes.get("dry_run", False)}
 

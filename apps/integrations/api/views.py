@@ -22,7 +22,7 @@ from apps.integrations.api.serializers import (
 )
 from apps.integrations.api.starts import ForecastSerializer, StartedSerializer, StartSerializer
 from apps.integrations.backfill.requests import (
-    Refused,
+    StartRefusedError,
     cancel_asked,
     forecast_asked,
     pause_asked,
@@ -30,7 +30,7 @@ from apps.integrations.backfill.requests import (
     retry_asked,
     start_asked,
 )
-from apps.integrations.backfill.start import NothingToStart, Scope
+from apps.integrations.backfill.start import NothingToStartError, Scope
 from apps.integrations.models import Backfill, RepositorySync, SyncLog
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
@@ -110,9 +110,9 @@ class BackfillsView(OfBackfill, generics.ListAPIView[Backfill]):
         asked.is_valid(raise_exception=True)
         try:
             return begin(request.user, **asked.validated_data)
-        except Refused as error:
+        except StartRefusedError as error:
             raise NothingStarted(str(error), code=error.code) from error
-        except NothingToStart as error:
+        except NothingToStartError as error:
             raise NothingStarted(str(error)) from error
 
 
@@ -135,7 +135,7 @@ class ChangeView(OfBackfill):
         backfill = self.get_object()
         try:
             changed = change(Backfill.objects.filter(pk=backfill.pk))
-        except Refused as error:
+        except StartRefusedError as error:
             raise NothingStarted(str(error), code=error.code) from error
         if not changed:
             raise NotInThisState(refusal)

@@ -18,7 +18,7 @@ UNREACHED = (
 )
 
 
-class LostClaim(Exception):  # noqa: N818  says what happened
+class ClaimLostError(Exception):
     """Somebody claimed, paused, cancelled or widened the walk meanwhile; what was read for it must not be kept."""
 
 

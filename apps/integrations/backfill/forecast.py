@@ -63,7 +63,7 @@ class Forecast:
 def forecast(repositories: QuerySet[Repository], *, scope: Scope, access: GitHubAccess, effort: Effort) -> Forecast:
     """Ask GitHub how much there is, for about a point per 20 repositories, and say what reading it takes.
 
-    NoCredentials where GitHub cannot be asked.
+    NoCredentialsError where GitHub cannot be asked.
     """
     wanted = list(repositories.filter(deleted_at__isnull=True))
     reached = installation_reaching([repository.pk for repository in wanted])

@@ -15,9 +15,9 @@ from apps.activity.facts import Source, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.common import db
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.github.payload import EPOCH
-from apps.integrations.backfill.claims import Claimed, LostClaim
+from apps.integrations.backfill.claims import Claimed, ClaimLostError
 from apps.integrations.drift import count_drift
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import LEASE
@@ -31,7 +31,7 @@ def keep(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) ->
     """Record the page's facts and move the cursor behind it, or end the walk; the claim as it is then.
 
     A walk that is part of a reconciliation first has it counted how far our tables are off.
-    LostClaim if the walk is somebody else's by now: then nothing is kept. TimeIsUp after 12 s.
+    ClaimLostError if the walk is somebody else's by now: then nothing is kept. DatabaseTimeoutError after 12 s.
     """
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         source = Source(kind="api", key=f"backfill {claimed.id}")
@@ -42,8 +42,8 @@ def keep(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) ->
             _end(page, claimed, progress=progress, reader=reader)
         else:
             _move(page, claimed, progress=progress, reader=reader)
-        crash_point("backfill.before_commit")
-    crash_point("backfill.after_commit")
+        failpoint("backfill.before_commit")
+    failpoint("backfill.after_commit")
     return replace(claimed, cursor=claimed.cursor if page.cursor is None else page.cursor, progress=progress)
 
 
@@ -55,13 +55,13 @@ def learned(progress: Progress, *, reader: Reader) -> dict[str, Any]:
 def _move(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
     changes = _counted(page, progress=progress, reader=reader)
     if not claimed.row.update(cursor=page.cursor, lease_until=Now() + LEASE, error="", **changes):
-        raise LostClaim
+        raise ClaimLostError
 
 
 def _end(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
     """Where nothing was skipped, the walk has seen all there was when it began: the stream is covered up to then."""
     if not claimed.row.end(Backfill.State.DONE, **_counted(page, progress=progress, reader=reader)):
-        raise LostClaim
+        raise ClaimLostError
     if Backfill.objects.filter(pk=claimed.id, skipped=[]).exists():
         _cover(claimed)
 
@@ -109,7 +109,7 @@ WHERE id IN (
 
 
 def follow(outcome: Settled, claimed: Claimed, *, reader: Reader, words: str) -> Claimed | None:
-    """Do what the outcome says; the claim to go on with at once, None where it is given up. LostClaim if it is lost."""
+    """Apply the outcome and return the claim to go on with, None if it was released; ClaimLostError if it was lost."""
     cost = learned(claimed.progress, reader=reader)
     with db.limit(seconds=LONGEST_UPDATE_S):
         match outcome:
@@ -128,7 +128,7 @@ def follow(outcome: Settled, claimed: Claimed, *, reader: Reader, words: str) ->
                 void = {"cursor": ""} if is_cursor_void else {}
                 changed = claimed.row.end(Backfill.State.FAILED, reason=reason, error=storable(words), **cost, **void)
     if not changed:
-        raise LostClaim
+        raise ClaimLostError
     _tell(outcome, claimed)
     return replace(claimed, progress=outcome.progress) if isinstance(outcome, GoOn) else None
 

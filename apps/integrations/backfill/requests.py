@@ -13,19 +13,27 @@ from django.db.models.functions import Lower
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
-from apps.common.encryption import Undecryptable
+from apps.common.encryption import UndecryptableError
 from apps.github.auth import GitHubAccess, github
-from apps.github.credentials import NoCredentials, app_credentials
+from apps.github.credentials import NoCredentialsError, app_credentials
 from apps.integrations.access import readable_installations
 from apps.integrations.backfill.estimate import Effort
 from apps.integrations.backfill.forecast import Forecast, forecast
-from apps.integrations.backfill.start import MOST_NAMED, CannotBeReadError, NothingToStart, Scope, Started, retry, start
+from apps.integrations.backfill.start import (
+    MOST_NAMED,
+    CannotBeReadError,
+    NothingToStartError,
+    Scope,
+    Started,
+    retry,
+    start,
+)
 from apps.integrations.discovery import find_installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
-from apps.integrations.reader import Unanswered
-from apps.webhooks.parsing import UnusablePayload
+from apps.integrations.reader import RequestFailedError
+from apps.webhooks.parsing import UnusablePayloadError
 
 MOST_COUNTED = 100
 """Counting more repositories than that takes longer than a request may."""
@@ -39,25 +47,25 @@ AT_A_TIME = 500
 Done = TypeVar("Done")
 
 
-class Refused(NothingToStart):
+class StartRefusedError(NothingToStartError):
     """Nothing is started for now; `code` says why, for programs."""
 
     code: ClassVar[str]
 
 
-class NoGitHub(Refused):
+class GitHubUnreachableError(StartRefusedError):
     """GitHub cannot be asked for anything."""
 
     code = "no_credentials"
 
 
-class TooMuchToCount(Refused):
+class TooMuchToCountError(StartRefusedError):
     """It would take too long."""
 
     code = "too_much_to_count"
 
 
-class Busy(Refused):
+class CountingBusyError(StartRefusedError):
     """Somebody else's start takes longer than a request waits."""
 
     code = "busy"
@@ -82,7 +90,7 @@ class Begun:
 
 
 def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
-    """Start what was asked for; NothingToStart where no installation reaches any of it, or without credentials.
+    """Start what was asked for; NothingToStartError where no installation reaches any of it, or without credentials.
 
     Many repositories are started some at a time: in a request, no statement may take longer than seconds.
     """
@@ -94,34 +102,34 @@ def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
         begun.add(others_first(partial(start, some, scope=scope)))
     if not begun.count:
         names = ", ".join(str(repository) for repository in begun.unreachable[:MOST_NAMED]) or "any of it"
-        raise NothingToStart(
+        raise NothingToStartError(
             f"No installation of the App reaches {names}: give it access on GitHub, then start this again."
         )
     return begun
 
 
 def pause_asked(backfills: BackfillQuerySet) -> int:
-    """Stop those where they are until somebody resumes them; how many. Busy while others start backfills."""
+    """Pause them until somebody resumes them; return how many. CountingBusyError while others start backfills."""
     return others_first(backfills.pause)
 
 
 def resume_asked(backfills: BackfillQuerySet) -> int:
-    """Let those go on where they were paused; how many. Busy while others start backfills."""
+    """Let those go on where they were paused; how many. CountingBusyError while others start backfills."""
     return others_first(backfills.resume)
 
 
 def cancel_asked(backfills: BackfillQuerySet) -> int:
-    """End those for good; how many. Busy while others start backfills."""
+    """End those for good; how many. CountingBusyError while others start backfills."""
     return others_first(backfills.cancel)
 
 
 def retry_asked(backfills: BackfillQuerySet) -> int:
-    """Let those that failed go on where they stopped; how many. Busy while others start backfills."""
+    """Let those that failed go on where they stopped; how many. CountingBusyError while others start backfills."""
     return others_first(lambda: retry(backfills))
 
 
 def others_first(act: Callable[[], Done]) -> Done:
-    """What the act returns; Busy instead of the database's error where others hold its rows for too long.
+    """What the act returns; CountingBusyError instead of the database's error where others hold its rows for too long.
 
     Of two that wait for each other the database breaks one off, and the other ends: that one is begun once more.
     """
@@ -135,7 +143,9 @@ def others_first(act: Callable[[], Done]) -> Done:
     except OperationalError as error:
         if sqlstate_of(error) not in {LOCK_NOT_AVAILABLE, QUERY_CANCELED, DEADLOCK_DETECTED}:
             raise
-        raise Busy("Others start backfills at the moment. Ask again in a minute: two starts are one.") from error
+        raise CountingBusyError(
+            "Others start backfills at the moment. Ask again in a minute: two starts are one."
+        ) from error
 
 
 def _whole(act: Callable[[], Done]) -> Done:
@@ -145,13 +155,13 @@ def _whole(act: Callable[[], Done]) -> Done:
 
 
 def forecast_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Forecast:
-    """Say what a start would take; NothingToStart where that is too much to count, or without credentials.
+    """Say what a start would take; NothingToStartError where that is too much to count, or without credentials.
 
     What could not be counted in time is `uncounted`.
     """
     _require_credentials()
     if repositories.count() > MOST_COUNTED:
-        raise TooMuchToCount(
+        raise TooMuchToCountError(
             f"Counting more than {MOST_COUNTED} repositories takes longer than a request may: ask"
             " `manage.py backfill --dry-run`, or for fewer at once."
         )
@@ -163,15 +173,15 @@ def _require_credentials() -> None:
     """Or something would be started that could never be read."""
     try:
         app_credentials()
-    except (NoCredentials, Undecryptable) as error:
-        raise NoGitHub(f"GitHub cannot be asked: {error}") from error
+    except (NoCredentialsError, UndecryptableError) as error:
+        raise GitHubUnreachableError(f"GitHub cannot be asked: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
     """Asks GitHub about what is named; `say` is told what comes of it.
 
-    NothingToStart where GitHub refuses to say, NoCredentials where it cannot be asked.
+    NothingToStartError where GitHub refuses to say, NoCredentialsError where it cannot be asked.
     """
 
     access: GitHubAccess
@@ -192,7 +202,7 @@ class Learning:
     def _find(self) -> None:
         try:
             found = find_installations(access=self.access)
-        except (Unanswered, UnusablePayload) as error:
+        except (RequestFailedError, UnusablePayloadError) as error:
             raise CannotBeReadError(f"GitHub does not tell where the App is installed: {error}.") from error
         self.say(f"GitHub names {found} {'installation' if found == 1 else 'installations'} of the App.")
 

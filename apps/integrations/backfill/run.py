@@ -15,18 +15,18 @@ from django.utils import timezone
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.common import db
-from apps.common.db import blames_the_server
-from apps.common.encryption import Undecryptable
-from apps.common.failpoints import crash_point
+from apps.common.db import is_database_unavailable
+from apps.common.encryption import UndecryptableError
+from apps.common.failpoints import failpoint
 from apps.github.auth import GitHubAccess
-from apps.github.credentials import NoCredentials
+from apps.github.credentials import NoCredentialsError
 from apps.github.objects.repositories import repository_facts
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.integrations import waiters
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill import wakeups
-from apps.integrations.backfill.claims import Claimed, LostClaim, claim
+from apps.integrations.backfill.claims import Claimed, ClaimLostError, claim
 from apps.integrations.backfill.pages import follow, keep
 from apps.integrations.models import Backfill
 from apps.integrations.outcomes import (
@@ -44,10 +44,10 @@ from apps.integrations.outcomes import (
     run_out_of_time,
     try_again,
 )
-from apps.integrations.reader import Errand, Page, Reader, Unanswered, Walk
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Walk
 from apps.integrations.streams import WALKS
-from apps.webhooks.parsing import WRONG_SHAPE, UnusablePayload
-from apps.webhooks.retry import blames_the_payload
+from apps.webhooks.parsing import WRONG_SHAPE, UnusablePayloadError
+from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
 
 LONGEST_WAIT_S = 6.0
@@ -56,10 +56,12 @@ LONGEST_WAIT_S = 6.0
 def find_again(claimed: Claimed, *, reader: Reader) -> Claimed:
     """The claim with the name that the repository has now, which is recorded; the same one if it has not changed.
 
-    Unanswered, of kind GONE, if there is no such repository any more, or not for this installation.
+    RequestFailedError, of kind GONE, if there is no such repository any more, or not for this installation.
     """
     answer = reader.get(f"/repositories/{claimed.repository_id}")
-    repository = Reading(answer.data, path="repository", arrived_at=timezone.now(), observed_at=answer.observed_at)
+    repository = PayloadReader(
+        answer.data, path="repository", arrived_at=timezone.now(), observed_at=answer.observed_at
+    )
     full_name, facts = repository.text("full_name"), tuple(repository_facts(repository))
     if full_name == claimed.full_name:
         return claimed
@@ -76,8 +78,8 @@ MOST_PAGES, MOST_ITEMS, SPARE_ITEMS = 100_000, 5_000_000, 5_000
 """Where a list must have ended: far beyond the largest repository, and beyond twice what GitHub counts in it."""
 AWAY = timedelta(seconds=5)
 DIED = "Every worker that read on from here died, or was never heard of again."
-OUT_OF_TIME = (SoftTimeLimitExceeded, db.TimeIsUp)
-FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, Error)
+OUT_OF_TIME = (SoftTimeLimitExceeded, db.DatabaseTimeoutError)
+FAILURES = (RequestFailedError, UnusablePayloadError, NoCredentialsError, UndecryptableError, Error)
 logger = logging.getLogger(__name__)
 
 
@@ -99,7 +101,7 @@ def advance(
         claimed = claim(backfill_id, task_id=task_id, is_redelivered=is_redelivered)
         if claimed is None:
             return
-        crash_point("backfill.after_claim")
+        failpoint("backfill.after_claim")
         walk = walks.get(claimed.stream)
         if walk is None:
             _give_up_unknown(claimed)
@@ -144,7 +146,7 @@ class Turn:
         """Walk until there is a reason to stop, and leave the row as the next worker needs it."""
         try:
             self._walk_on()
-        except LostClaim:
+        except ClaimLostError:
             logger.warning("backfill_claim_lost", extra={"backfill": self.claimed.id})
 
     def _walk_on(self) -> None:
@@ -161,7 +163,7 @@ class Turn:
         try:
             page = self._read(reader)
             waiters.ring_for_next(reader.up_next)
-            crash_point("backfill.after_page")
+            failpoint("backfill.after_page")
             progress = self.claimed.progress.after_page(most=self.walk.most)
             self.claimed = keep(page, self.claimed, progress=progress, reader=reader)
         except OUT_OF_TIME as error:
@@ -179,7 +181,7 @@ class Turn:
 
     def _read(self, reader: Reader) -> Page:
         claimed = self.claimed
-        errand = Errand(
+        errand = PageRequest(
             repository_id=claimed.repository_id,
             full_name=claimed.full_name,
             since=claimed.since,
@@ -192,7 +194,7 @@ class Turn:
         try:
             page = read(errand, reader)
         except WRONG_SHAPE as error:
-            raise UnusablePayload("shape_mismatch", describe(error)) from error
+            raise UnusablePayloadError("shape_mismatch", describe(error)) from error
         self._expect_end(page)
         return page
 
@@ -202,13 +204,13 @@ class Turn:
         if page.cursor is None:
             return
         if page.cursor in self.visited:
-            raise UnusablePayload("endless_list", "GitHub's list goes on where it was")
+            raise UnusablePayloadError("endless_list", "GitHub's list goes on where it was")
         row = Backfill.objects.filter(pk=self.claimed.id).values("pages", "items", "total").first()
         if row is None or row["pages"] < FEWEST_PAGES:
             return
         most = MOST_ITEMS if row["total"] is None else 2 * row["total"] + SPARE_ITEMS
         if row["pages"] > MOST_PAGES or row["items"] > most:
-            raise UnusablePayload("endless_list", f"GitHub's list goes on after {row['items']:,} items")
+            raise UnusablePayloadError("endless_list", f"GitHub's list goes on after {row['items']:,} items")
 
     def _recover(self, error: Exception, reader: Reader) -> bool:
         """Do what follows on what went wrong; an Error that blames the database goes up."""
@@ -221,13 +223,13 @@ class Turn:
 
     def _judge(self, error: Exception) -> Outcome:
         progress, chance = self.claimed.progress, _chance()
-        if isinstance(error, Unanswered):
+        if isinstance(error, RequestFailedError):
             return decide(error.answer, progress=progress, now=self.access.client.clock(), chance=chance)
-        if isinstance(error, NoCredentials | Undecryptable):
+        if isinstance(error, NoCredentialsError | UndecryptableError):
             return Wait(REFUSED_S, "no_credentials")
-        if not isinstance(error, Error) or blames_the_payload(error):
+        if not isinstance(error, Error) or is_data_error(error):
             return isolate(progress, reason="unusable")
-        if blames_the_server(error):
+        if is_database_unavailable(error):
             raise error
         return try_again(progress, chance=chance, reason="not_recorded")
 
@@ -246,7 +248,7 @@ class Turn:
 
     def _judge_unfound(self, error: Exception) -> Settled:
         """What cannot be used here is the repository itself: no smaller page helps."""
-        if isinstance(error, UnusablePayload) or blames_the_payload(error):
+        if isinstance(error, UnusablePayloadError) or is_data_error(error):
             return try_again(self.claimed.progress, chance=_chance(), reason="not_recorded")
         outcome = self._judge(error)
         return self._follow_its_installation() if isinstance(outcome, FindAgain) else outcome
@@ -272,7 +274,7 @@ class Turn:
 
 
 def _words_of(error: Exception) -> str:
-    return error.answer.verdict.message if isinstance(error, Unanswered) else describe(error)
+    return error.answer.verdict.message if isinstance(error, RequestFailedError) else describe(error)
 
 
 def _chance() -> float:

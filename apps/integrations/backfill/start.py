@@ -23,11 +23,11 @@ _ONE_AT_A_TIME = 0x62_61_63_6B_66_69_6C_6C
 """The advisory lock under which rows become unfinished: a start and a retry of one stream never meet."""
 
 
-class NothingToStart(ValueError):  # noqa: N818  says what it is
+class NothingToStartError(ValueError):
     """What was asked for is not there to be walked; the message says what to do about it."""
 
 
-class CannotBeReadError(NothingToStart):
+class CannotBeReadError(NothingToStartError):
     """What was asked for is there and cannot be read now."""
 
 
@@ -35,7 +35,7 @@ class CannotBeReadError(NothingToStart):
 class Scope:
     """What of each repository: what was updated `since`, nothing that was created after `until`; None is no bound.
 
-    NothingToStart for streams that do not exist and bounds with nothing between them.
+    NothingToStartError for streams that do not exist and bounds with nothing between them.
     """
 
     since: datetime | None = None
@@ -46,9 +46,9 @@ class Scope:
         unknown = [name for name in self.streams if name not in Backfill.Stream.values]
         if unknown or not self.streams:
             problem = f"There is no stream {', '.join(unknown)}" if unknown else "No stream is named"
-            raise NothingToStart(f"{problem}; there are {', '.join(Backfill.Stream.values)}.")
+            raise NothingToStartError(f"{problem}; there are {', '.join(Backfill.Stream.values)}.")
         if self.since is not None and self.until is not None and self.since >= self.until:
-            raise NothingToStart("Nothing lies between: since must be earlier than until.")
+            raise NothingToStartError("Nothing lies between: since must be earlier than until.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def chosen(
     team: Team | None = None,
     everything: bool = False,
 ) -> QuerySet[Repository]:
-    """The repositories that any part of the choice names, without those deleted on GitHub. NothingToStart if none."""
+    """Return the chosen repositories without those deleted on GitHub; NothingToStartError if there are none."""
     known = Repository.objects.filter(deleted_at__isnull=True)
     found = Repository.objects.none()
     if full_names:
@@ -143,7 +143,7 @@ def _named(known: QuerySet[Repository], full_names: Sequence[str]) -> QuerySet[R
     named = known.alias(lower_name=Lower("full_name")).filter(lower_name__in=wanted)
     found = {name.lower() for name in named.values_list("full_name", flat=True)}
     if missing := [name for lowered, name in wanted.items() if lowered not in found]:
-        raise NothingToStart(
+        raise NothingToStartError(
             f"Nothing is known of {', '.join(missing)}{_known_beside(known, missing)}. A repository becomes known when"
             " an installation that reaches it is listed: give the App access to it on GitHub, then try again."
         )
@@ -165,7 +165,7 @@ def _of_installation(known: QuerySet[Repository], installation_id: int) -> Query
     if installation is None:
         ids = ", ".join(map(str, readable_installations().order_by("pk").values_list("pk", flat=True)[:MOST_NAMED]))
         there = f"there are {ids}" if ids else "there are none yet: install the App on an account"
-        raise NothingToStart(f"There is no installation {installation_id}; {there}.")
+        raise NothingToStartError(f"There is no installation {installation_id}; {there}.")
     if not readable_installations().filter(pk=installation_id).exists():
         raise CannotBeReadError(f"Installation {installation_id} cannot be read: {_why_unreadable(installation)}.")
     return _at_least_one(
@@ -200,7 +200,7 @@ def _reached(known: QuerySet[Repository]) -> QuerySet[Repository]:
 
 def _at_least_one(found: QuerySet[Repository], *, problem: str) -> QuerySet[Repository]:
     if not found.exists():
-        raise NothingToStart(problem)
+        raise NothingToStartError(problem)
     return Repository.objects.filter(pk__in=found.order_by().values("pk"))
 
 

@@ -9,10 +9,10 @@ from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations.models import DeliverySweep
-from apps.integrations.reader import Unanswered
+from apps.integrations.reader import RequestFailedError
 
 
-class LostSweep(Exception):  # noqa: N818  says what happened
+class ClaimLostError(Exception):
     """Another worker sweeps meanwhile; nothing of this one's may be kept."""
 
 
@@ -31,19 +31,19 @@ class Turn:
         return time.monotonic() >= self.deadline_s
 
     def hold(self, **changes: Any) -> None:
-        """Change the row under the claim, and lock it for the rest of the transaction. LostSweep if it is lost."""
+        """Change the row under the claim, and lock it for the rest of the transaction. ClaimLostError if it is lost."""
         own = DeliverySweep.objects.filter(pk=self.row.pk).held(claim_number=self.row.claim_number)
         if not own.update(**(changes or {"claim_number": self.row.claim_number})):
-            raise LostSweep
+            raise ClaimLostError
         for name, value in changes.items():
             setattr(self.row, name, value)
 
     def get(self, path: str) -> Answer:
-        """Read what GitHub keeps of the App; Unanswered where it does not give it."""
+        """Read what GitHub keeps of the App; RequestFailedError where it does not give it."""
         return self._counted(self.access.get_as_app(path, purpose=self._purpose()))
 
     def post(self, path: str) -> Answer:
-        """Ask GitHub for something; Unanswered where it does not do it."""
+        """Ask GitHub for something; RequestFailedError where it does not do it."""
         return self._counted(self.access.post_as_app(path, purpose=self._purpose()))
 
     def _purpose(self) -> Purpose:
@@ -53,5 +53,5 @@ class Turn:
         if answer.kind is not Kind.PARKED:
             self.calls += 1
         if answer.kind is not Kind.OK:
-            raise Unanswered(answer)
+            raise RequestFailedError(answer)
         return answer

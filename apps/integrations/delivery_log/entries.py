@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from apps.github.payload import Reading
-from apps.webhooks.origin import GitHubHook, MalformedHeader
-from apps.webhooks.parsing import UnusablePayload
+from apps.github.payload import PayloadReader
+from apps.webhooks.origin import GitHubHook, MalformedHeaderError
+from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.request_body import JSON, LARGEST_BODY
 
 FIRST_PAGE = "/app/hook/deliveries?per_page=100"
@@ -35,14 +35,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class FetchedDelivery:
     """A delivery as it would have come through the door; the bytes are ours, what they say is GitHub's."""
 
     hook: GitHubHook
     content: bytes = field(repr=False)
 
 
-class NoLetter(Exception):  # noqa: N818  says what there is
+class NotRecoverableError(Exception):
     """GitHub tells of the delivery, and nothing can be put into the inbox; `reason` is one word."""
 
     def __init__(self, reason: str, words: str) -> None:
@@ -56,16 +56,16 @@ def address_of(log_id: int) -> str:
 
 
 def read_entries(listed: object, *, as_of: datetime) -> list[Entry]:
-    """The attempts on a page, as GitHub told them at `as_of`. UnusablePayload for anything else."""
+    """The attempts on a page, as GitHub told them at `as_of`. UnusablePayloadError for anything else."""
     if not isinstance(listed, list):
-        raise UnusablePayload("shape_mismatch", "the log of deliveries is no list")
+        raise UnusablePayloadError("shape_mismatch", "the log of deliveries is no list")
     return [
-        _read_entry(Reading(described, path=f"deliveries[{place}]", arrived_at=as_of))
+        _read_entry(PayloadReader(described, path=f"deliveries[{place}]", arrived_at=as_of))
         for place, described in enumerate(listed)
     ]
 
 
-def _read_entry(entry: Reading) -> Entry:
+def _read_entry(entry: PayloadReader) -> Entry:
     return Entry(
         log_id=entry.id(),
         guid=_guid(entry),
@@ -78,14 +78,14 @@ def _read_entry(entry: Reading) -> Entry:
     )
 
 
-def _guid(entry: Reading) -> UUID:
+def _guid(entry: PayloadReader) -> UUID:
     try:
         return UUID(entry.text("guid"))
     except ValueError as error:
         raise entry.mismatch("guid", "is not a GUID") from error
 
 
-def _status_code(entry: Reading) -> int:
+def _status_code(entry: PayloadReader) -> int:
     """0 where nobody answered."""
     code = entry.id_or_none("status_code") or 0
     return code if code < 1000 else 0  # noqa: PLR2004  HTTP has three digits
@@ -110,23 +110,23 @@ def hook_id_of(detail: object) -> int | None:
     return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else None  # noqa: PLR2004  bigint
 
 
-def letter_of(detail: object, *, guid: UUID, event: str, hook_id: int) -> Letter:
-    """What would have come through the door, NoLetter where that cannot be told.
+def letter_of(detail: object, *, guid: UUID, event: str, hook_id: int) -> FetchedDelivery:
+    """What would have come through the door, NotRecoverableError where that cannot be told.
 
     Where GitHub shows no headers, those of the list's entry stand for them.
     """
     payload = _request(detail).get("payload")
     if not isinstance(payload, Mapping) or not payload:
-        raise NoLetter("no_payload", "GitHub shows no payload.")
+        raise NotRecoverableError("no_payload", "GitHub shows no payload.")
     listed = {"x-github-delivery": str(guid), "x-github-event": event, HOOK_ID: str(hook_id)}
     told = {**listed, **_headers(detail), "content-type": JSON}
     try:
         hook = GitHubHook.from_environ({_environ_name(name): value for name, value in told.items()})
-    except MalformedHeader as error:
-        raise NoLetter("malformed_header", str(error)) from error
+    except MalformedHeaderError as error:
+        raise NotRecoverableError("malformed_header", str(error)) from error
     if hook.guid != guid:
-        raise NoLetter("other_delivery", f"GitHub shows {hook.guid} instead.")
-    return Letter(hook=hook, content=_written(payload))
+        raise NotRecoverableError("other_delivery", f"GitHub shows {hook.guid} instead.")
+    return FetchedDelivery(hook=hook, content=_written(payload))
 
 
 def _written(payload: Mapping[str, Any]) -> bytes:
@@ -134,10 +134,10 @@ def _written(payload: Mapping[str, Any]) -> bytes:
     try:
         text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError as error:
-        raise NoLetter("not_json", str(error)) from error
+        raise NotRecoverableError("not_json", str(error)) from error
     content = text.encode()
     if len(content) > LARGEST_BODY:
-        raise NoLetter("too_large", f"It has {len(content)} bytes.")
+        raise NotRecoverableError("too_large", f"It has {len(content)} bytes.")
     return content
 
 

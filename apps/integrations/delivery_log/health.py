@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.webhooks import overview
-from apps.webhooks.signature import active_slots
+from apps.webhooks.signature import active_secrets
 
 LONGEST_LAG_S = 60.0
 LETTERBOX_LAGS, NO_SECRET = "letterbox_lags", "no_webhook_secret"
@@ -20,7 +20,7 @@ def why_not_now() -> str:
     """Why the sweep has to wait, as one word; empty where nothing speaks against it."""
     if overview.look().lag_s > LONGEST_LAG_S:
         return LETTERBOX_LAGS
-    if settings.SWEEP_REDELIVERS and not active_slots():
+    if settings.SWEEP_REDELIVERS and not active_secrets():
         return NO_SECRET  # the door would refuse what we ask for
     return ""
 

@@ -12,13 +12,13 @@ from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.github.responses import Kind
 from apps.integrations.delivery_log.claim import Turn
-from apps.integrations.delivery_log.entries import NoLetter, address_of, letter_of
+from apps.integrations.delivery_log.entries import NotRecoverableError, address_of, letter_of
 from apps.integrations.models import MissedDelivery
 from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
-from apps.integrations.reader import Unanswered, storable
+from apps.integrations.reader import RequestFailedError, storable
 from apps.webhooks import intake
 from apps.webhooks.models import Delivery
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 def bring_back(turn: Turn) -> None:
-    """Bring back what is due, until the turn is over. Unanswered where GitHub says no to all of it."""
+    """Bring back what is due, until the turn is over. RequestFailedError where GitHub says no to all of it."""
     silent = 0
     while not turn.is_over:
         batch = list(_due()[:BATCH])
@@ -52,7 +52,7 @@ def _bring_back(batch: Sequence[MissedDelivery], *, turn: Turn, silent: int) -> 
             break
         try:
             _try(row, turn=turn)
-        except Unanswered as refusal:
+        except RequestFailedError as refusal:
             silent += 1
             if refusal.answer.kind is not Kind.TRANSIENT or silent >= MOST_SILENT:
                 raise
@@ -77,7 +77,7 @@ def room_at_the_door() -> bool:
 
 
 def _try(row: MissedDelivery, *, turn: Turn) -> None:
-    """Bring back one, if nobody else does; Unanswered where GitHub does not say what it is about."""
+    """Bring back one, if nobody else does; RequestFailedError where GitHub does not say what it is about."""
     pauses = ASK_PAUSES if is_asked_for(row) else FETCH_PAUSES
     own = MissedDelivery.objects.filter(pk=row.pk)
     if row.attempts >= len(pauses):
@@ -90,9 +90,9 @@ def _try(row: MissedDelivery, *, turn: Turn) -> None:
             _ask(row, turn=turn)
         else:
             _fetch(row, turn=turn)
-    except NoLetter as error:
+    except NotRecoverableError as error:
         _turn_away(row, reason=error.reason, words=str(error))
-    except Unanswered as refusal:
+    except RequestFailedError as refusal:
         words = storable(refusal.answer.verdict.message)
         if refusal.answer.kind in FINAL:
             _turn_away(row, reason=refusal.answer.kind.name.lower(), words=words)
@@ -107,10 +107,10 @@ def _try(row: MissedDelivery, *, turn: Turn) -> None:
 def _fetch(row: MissedDelivery, *, turn: Turn) -> None:
     detail = turn.get(address_of(row.log_id)).data
     letter = letter_of(detail, guid=row.guid, event=row.event, hook_id=row.hook_id)
-    crash_point("sweep.after_fetch")
+    failpoint("sweep.after_fetch")
     turn.hold()
     receipt = intake.receive(letter.hook, letter.content, source=Delivery.Source.API, received_at=row.delivered_at)
-    crash_point("sweep.after_receipt")
+    failpoint("sweep.after_receipt")
     road = Road.FETCHED if receipt.outcome is intake.Outcome.STORED else Road.CAME
     MissedDelivery.objects.filter(pk=row.pk).keep(delivery=receipt.id, road=road)
     logger.info("missed_delivery_fetched", extra={"delivery": receipt.key, "outcome": receipt.outcome.value})
@@ -118,7 +118,7 @@ def _fetch(row: MissedDelivery, *, turn: Turn) -> None:
 
 def _ask(row: MissedDelivery, *, turn: Turn) -> None:
     turn.post(f"{address_of(row.log_id)}/attempts")
-    crash_point("sweep.after_asking")
+    failpoint("sweep.after_asking")
     own = MissedDelivery.objects.filter(pk=row.pk).open()
     own.update(state=State.ASKED, asks=F("asks") + 1)
     logger.info("missed_delivery_asked_for", extra={"delivery": f"{row.hook_id}:{row.guid}"})

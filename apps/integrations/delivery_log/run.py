@@ -16,20 +16,20 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.common import db
-from apps.common.encryption import Undecryptable
-from apps.common.failpoints import crash_point
+from apps.common.encryption import UndecryptableError
+from apps.common.failpoints import failpoint
 from apps.github.auth import GitHubAccess
-from apps.github.credentials import NoCredentials, app_credentials, has_credentials
-from apps.integrations.delivery_log.claim import LostSweep, Turn
+from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
+from apps.integrations.delivery_log.claim import ClaimLostError, Turn
 from apps.integrations.delivery_log.health import why_not_now
 from apps.integrations.delivery_log.recover import bring_back, room_at_the_door
 from apps.integrations.delivery_log.scan import cover_what_is_here, walk_on
 from apps.integrations.delivery_log.waits import Wait, wait_after, wait_after_failure
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.outcomes import REFUSED_S
-from apps.integrations.reader import Unanswered, storable
+from apps.integrations.reader import RequestFailedError, storable
 from apps.webhooks import wakeups
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 TURN_S = 15.0
 """A task begins no request after so long: one takes 30 s at the most, and a task 45 s."""
@@ -37,28 +37,34 @@ UNHEALTHY_S, FULL_DOOR_S = 60.0, 30.0
 GIVE_BACK_S = 3.0
 AWAY_S = 5.0
 MOST_ATTEMPTS = 100  # what is counted; the waits stop growing long before
-FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, db.TimeIsUp)
+FAILURES = (
+    RequestFailedError,
+    UnusablePayloadError,
+    NoCredentialsError,
+    UndecryptableError,
+    SoftTimeLimitExceeded,
+    db.DatabaseTimeoutError,
+)
 logger = logging.getLogger(__name__)
 
 
 def sweep(*, access: GitHubAccess, seconds: float = TURN_S) -> DeliverySweep | None:
     """Sweep as far as one task may; the row afterwards, None where somebody else holds it or it waits.
 
-    A row that `is_due` wants another task. NoCredentials where GitHub cannot be asked, the Error of a database that is
-    away.
+    A row that `is_due` wants another task. NoCredentialsError without credentials, DatabaseError without a database.
     """
     app_id = access.client.credentials().app_id
     row = _claim(app_id)
     if row is None:
         return None
     try:
-        crash_point("sweep.after_claim")
+        failpoint("sweep.after_claim")
         _take(Turn(row=row, access=access, deadline_s=time.monotonic() + seconds))
-    except LostSweep:
+    except ClaimLostError:
         logger.warning("sweep_lost", extra={"app": app_id})
     except Error:
         connection.close()
-        with suppress(Error, LostSweep), db.limit(seconds=GIVE_BACK_S):
+        with suppress(Error, ClaimLostError), db.limit(seconds=GIVE_BACK_S):
             _rest(Turn(row=row, access=access, deadline_s=0.0), Wait(AWAY_S, "database"))
         raise
     return DeliverySweep.objects.get(pk=app_id)
@@ -96,12 +102,12 @@ def _take(turn: Turn) -> None:
 def _follow(turn: Turn, error: Exception) -> None:
     """Wait as what went wrong demands."""
     row, chance = turn.row, random.random()  # noqa: S311  spreads waits, guards nothing
-    if isinstance(error, Unanswered):
+    if isinstance(error, RequestFailedError):
         wait = wait_after(error.answer, attempts=row.attempts, now=turn.access.client.clock(), chance=chance)
         words = error.answer.verdict.message
-    elif isinstance(error, NoCredentials | Undecryptable):
+    elif isinstance(error, NoCredentialsError | UndecryptableError):
         wait, words = Wait(REFUSED_S, "no_credentials"), str(error)
-    elif isinstance(error, UnusablePayload):
+    elif isinstance(error, UnusablePayloadError):
         wait, words = wait_after_failure(error.reason, attempts=row.attempts, chance=chance), str(error)
     else:
         connection.close()

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.common.github_host import GitHubHost
 from apps.github.answers import Answer
 from apps.github.responses import REFUSALS
@@ -32,9 +32,9 @@ from apps.integrations.delivery_log.entries import (
 )
 from apps.integrations.models import MissedDelivery
 from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
-from apps.integrations.reader import Unanswered
+from apps.integrations.reader import RequestFailedError
 from apps.webhooks.models import Delivery
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Unrouted, route
 
 KEPT_FOR = timedelta(days=90)
@@ -111,13 +111,13 @@ logger = logging.getLogger(__name__)
 
 
 def walk_on(turn: Turn) -> bool:
-    """Walk until the log is walked whole or the turn is over; whether it is whole. Unanswered, UnusablePayload."""
+    """Read the log until its end or the end of the time slice; return whether it was read whole."""
     seen = set[int]()
     stuck = 0
     while not turn.is_over:
         try:
             is_whole, ids = _read_page(turn)
-        except Unanswered as refusal:
+        except RequestFailedError as refusal:
             if not _begins_again(turn, refusal.answer):
                 raise
             continue
@@ -125,7 +125,7 @@ def walk_on(turn: Turn) -> bool:
             return True
         stuck = stuck + 1 if ids <= seen else 0
         if stuck == MOST_PAGES_WITHOUT_NEWS:
-            raise UnusablePayload("endless_list", "the log of deliveries goes on without another delivery")
+            raise UnusablePayloadError("endless_list", "the log of deliveries goes on without another delivery")
         seen |= ids
     return False
 
@@ -147,10 +147,10 @@ def _read_page(turn: Turn) -> tuple[bool, set[int]]:
     as_of = answer.observed_at or timezone.now()
     entries = read_entries(answer.data, as_of=as_of)
     if answer.next_path == path:
-        raise UnusablePayload("shape_mismatch", "the log of deliveries goes on where it was")
+        raise UnusablePayloadError("shape_mismatch", "the log of deliveries goes on where it was")
     if not turn.row.cursor:
         _begin(turn, entries, as_of=as_of)
-    crash_point("sweep.after_page")
+    failpoint("sweep.after_page")
     with transaction.atomic():
         turn.hold(
             cursor=answer.next_path or "",
@@ -162,7 +162,7 @@ def _read_page(turn: Turn) -> tuple[bool, set[int]]:
         is_whole = answer.next_path is None or _is_behind_the_mark(turn, entries)
         if is_whole:
             _finish(turn, as_of=as_of)
-        crash_point("sweep.before_commit")
+        failpoint("sweep.before_commit")
     return is_whole, {entry.log_id for entry in entries}
 
 
@@ -185,14 +185,14 @@ def _learn_hook(turn: Turn, entries: Sequence[Entry]) -> int | None:
     for entry in entries[:MOST_ASKED_FOR_THE_HOOK]:
         try:
             told = hook_id_of(turn.get(address_of(entry.log_id)).data)
-        except Unanswered as refusal:
+        except RequestFailedError as refusal:
             if refusal.answer.kind not in REFUSALS:
                 raise
             continue  # this one GitHub has no more
         if told is not None:
             return told
     if entries and turn.row.hook_id is None:
-        raise UnusablePayload("hook_unknown", "GitHub does not tell to which hook it delivered")
+        raise UnusablePayloadError("hook_unknown", "GitHub does not tell to which hook it delivered")
     return turn.row.hook_id
 
 

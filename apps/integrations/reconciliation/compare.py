@@ -13,15 +13,15 @@ from apps.activity.facts import Fact, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.common import db
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.github.objects.repositories import repository_facts
-from apps.github.payload import Reading, parse_time
+from apps.github.payload import PayloadReader, parse_time
 from apps.github.probes import ISSUE_COMMENTS, PULL_REQUESTS, REVIEW_COMMENTS, Place, Probe
 from apps.github.responses import REFUSALS
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.drift import count_recovered
 from apps.integrations.models import RepositorySync, SyncLog
-from apps.integrations.reader import Reader, Unanswered
+from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation.claims import Claimed, Settled, settle
 from apps.integrations.reconciliation.decide import Decision, Follow, Here, Quiet, Walk
 from apps.integrations.reconciliation.local_state import Mark, OpenPullRequest, Streams, keep_marks
@@ -43,7 +43,7 @@ def count_comments(stream: str, *, repository_id: int, reader: Reader) -> int | 
     """How many GitHub lists: with one on a page, the number of the last page. None where it refuses to list them."""
     try:
         answer = reader.get(f"/repositories/{repository_id}/{PATHS[stream]}", {"per_page": 1})
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         if unanswered.answer.kind not in REFUSALS:
             raise
         return None
@@ -59,7 +59,7 @@ def count_runs(repository_id: int, *, since: datetime, reader: Reader) -> int | 
     asked = {"per_page": 1, "created": window.created}
     try:
         answer = reader.get(f"/repositories/{repository_id}/actions/runs", asked)
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         if unanswered.answer.kind not in REFUSALS:
             raise
         return None
@@ -152,8 +152,8 @@ def keep(looks: Iterable[Look], *, probed_at: datetime) -> None:
         count_recovered({look.repository.pk: look.claimed.id for look in kept})
         for look in kept:
             _start_walks(look)
-        crash_point("sync.before_commit")
-    crash_point("sync.after_commit")
+        failpoint("sync.before_commit")
+    failpoint("sync.after_commit")
 
 
 def reread_at(here: Here, *, fresh: bool, at: datetime) -> datetime | None:
@@ -177,7 +177,7 @@ def changed(look: Look, *, probed_at: datetime) -> tuple[Fact, ...]:
     }
     if all(getattr(ours, name) == value for name, value in told.items()):
         return ()
-    reading = Reading(described, path="repository", arrived_at=probed_at, observed_at=probed_at)
+    reading = PayloadReader(described, path="repository", arrived_at=probed_at, observed_at=probed_at)
     return tuple(repository_facts(reading))
 
 

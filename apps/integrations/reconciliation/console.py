@@ -17,7 +17,7 @@ from rich.text import Text
 from apps.activity.models import Repository
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.console import full_name
-from apps.integrations.backfill.start import CannotBeReadError, NothingToStart, chosen
+from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, chosen
 from apps.integrations.models import Drift, RepositorySync, SyncLog
 from apps.integrations.reconciliation.schedule import (
     EVERYTHING,
@@ -248,7 +248,7 @@ def choices_in(options: dict[str, Any]) -> int:
 
 
 def scope_of(options: dict[str, Any]) -> Scope:
-    """What was named; NothingToStart where it cannot be compared."""
+    """What was named; NothingToStartError where it cannot be compared."""
     if options["team"]:
         return of_team(_team(options["team"]).pk)
     if options["full_names"]:
@@ -264,7 +264,7 @@ def _team(slug: str) -> Team:
     team: Team | None = Team.objects.filter(slug=slug).first()
     if team is None:
         slugs = ", ".join(Team.objects.order_by("slug").values_list("slug", flat=True))
-        raise NothingToStart(f"There is no team {slug!r}; there are {slugs or 'none yet'}.")
+        raise NothingToStartError(f"There is no team {slug!r}; there are {slugs or 'none yet'}.")
     if not team.is_approved:
         raise CannotBeReadError(
             f"Team {slug} waits for approval: approve it in the admin, or name it in ALLOWED_ACCOUNTS."
@@ -276,7 +276,7 @@ def _team(slug: str) -> Team:
 def _repositories(full_names: list[str]) -> list[int]:
     ids = [repository.pk for repository in chosen(full_names=full_names)]
     if len(ids) > MOST_REPOSITORIES:
-        raise NothingToStart(f"Name at most {MOST_REPOSITORIES} repositories, or a team, or an installation.")
+        raise NothingToStartError(f"Name at most {MOST_REPOSITORIES} repositories, or a team, or an installation.")
     reached = installation_reaching(ids)
     lost = Repository.objects.filter(pk__in=set(ids) - set(reached)).order_by("full_name")
     if lost:

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from apps.activity.facts import ListingNeeded, Source, evidence
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.activity.record import record
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import schedule
@@ -39,7 +39,7 @@ def claim(sync_id: str) -> SyncLog | None:
         return None
     if not SyncLog.objects.filter(pk=before.pk, claim_number=before.claim_number).claim():
         return None
-    crash_point("run.after_claim")
+    failpoint("run.after_claim")
     before.claim_number += 1
     return before
 
@@ -66,7 +66,7 @@ def spread(sync_id: str) -> bool:
         TeamSync.objects.bulk_create(
             [TeamSync(sync=sync, team_id=pk) for pk in teams.values_list("pk", flat=True)], ignore_conflicts=True
         )
-        crash_point("run.before_commit")
+        failpoint("run.before_commit")
         _insert(sync.pk, _reached(_repositories_in(scope)))
         _have_listed(_installations_in(scope))
     logger.info("sync_spread", extra={"sync": sync_id, "attempts": sync.attempts + 1})
@@ -89,7 +89,7 @@ def spread_to(team_id: int, *, sync_id: str) -> bool:
         tracked = _known(repositories_of(Team.objects.filter(pk=team_id)))
         reached = _reached(tracked)
         _insert(part.sync_id, reached)
-        crash_point("run.before_part")
+        failpoint("run.before_part")
         TeamSync.objects.filter(pk=part.pk).update(
             status=TeamSync.Status.RUNNING,
             repository_ids=sorted(reached),

@@ -19,7 +19,7 @@ from apps.github.payload import parse_time
 from apps.github.probes import MOST_PULL_REQUESTS, Place, probe_query, read_probe
 from apps.github.responses import REFUSALS, Kind
 from apps.integrations.drift import count_drift
-from apps.integrations.reader import Reader, Unanswered
+from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation.local_state import OpenPullRequest
 from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.refresh.queries import MOST, Read, Wanted, read_by_number
@@ -67,7 +67,7 @@ def shown_as(places: Sequence[Place], *, reader: Reader) -> dict[int, dict[int, 
         ]
         try:
             answer = reader.query(*probe_query(asked))
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind is not Kind.GONE:
                 raise
             continue
@@ -111,7 +111,7 @@ def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> s
             found = pay(owed[0], place=WalkPlace(), errand=read.wanted.errand(), reader=reader)
         except WRONG_SHAPE as error:
             return describe(error)
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind not in {*REFUSALS, Kind.SHRINK}:
                 raise
             found = go_around(owed[0])

@@ -15,27 +15,27 @@ from apps.activity.facts import Fact, ListingNeeded, evidence
 from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.common import db
-from apps.common.encryption import Undecryptable
-from apps.common.failpoints import crash_point
+from apps.common.encryption import UndecryptableError
+from apps.common.failpoints import failpoint
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
-from apps.github.credentials import NoCredentials
+from apps.github.credentials import NoCredentialsError
 from apps.github.objects.repositories import repository_facts
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.github.probes import MOST_AT_ONCE, probe_query
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations import waiters
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
-from apps.integrations.reader import Reader, Unanswered
+from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation import probe_outcomes, wakeups
 from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, claim_batch, end, hand_over, put_back
 from apps.integrations.reconciliation.compare import Look, keep
 from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.readings import look_at, read_on, take_in
 from apps.integrations.reconciliation.wakeups import subject_of
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 LONGEST_WAIT_S = 6.0
 AGAIN_S = 60.0
@@ -47,16 +47,16 @@ CONTRADICTORY = "GitHub shows the repository by its number, and not by its name.
 def find_again(claimed: Claimed, *, repository: Repository, reader: Reader) -> None:
     """Record what it is called now, and let it be probed again; where it is gone, say so and have it listed.
 
-    Unanswered where GitHub does not tell.
+    RequestFailedError where GitHub does not tell.
     """
     try:
         answer = reader.get(f"/repositories/{repository.pk}")
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         if unanswered.answer.kind not in {Kind.GONE, Kind.FORBIDDEN}:
             raise
         _let_go(claimed, reader=reader)
         return
-    found = Reading(answer.data, path="repository", arrived_at=timezone.now(), observed_at=answer.observed_at)
+    found = PayloadReader(answer.data, path="repository", arrived_at=timezone.now(), observed_at=answer.observed_at)
     facts = tuple(repository_facts(found))
     owner = found.child("owner").id()
     is_renamed, is_moved = found.text("full_name") != repository.full_name, owner != repository.owner_id
@@ -103,7 +103,14 @@ READ_S = 25.0
 """What a batch finds to be read whole is begun no later."""
 GIVE_BACK_S = 3.0
 DELETED = "GitHub has the repository no more."
-FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, Error)
+FAILURES = (
+    RequestFailedError,
+    UnusablePayloadError,
+    NoCredentialsError,
+    UndecryptableError,
+    SoftTimeLimitExceeded,
+    Error,
+)
 logger = logging.getLogger(__name__)
 
 
@@ -135,7 +142,7 @@ class Turn:
     def take(self) -> bool:
         """Whether there may be more for another task at once."""
         while batch := claim_batch(self.installation_id, most=self.most, first=self.first):
-            crash_point("sync.after_claim")
+            failpoint("sync.after_claim")
             few = self._few_enough(batch)
             if few and not self._goes_on(few):
                 return False
@@ -165,7 +172,7 @@ class Turn:
         try:
             self._probe(batch, reader=reader)
         except FAILURES as error:
-            waiters.ring_for_next(error.answer.up_next if isinstance(error, Unanswered) else None)
+            waiters.ring_for_next(error.answer.up_next if isinstance(error, RequestFailedError) else None)
             return self._recover(error, batch)
         waiters.ring_for_next(reader.up_next)
         told = {"installation": self.installation_id, "probed": len(batch), "points": reader.points}
@@ -180,7 +187,7 @@ class Turn:
         if answer is not None:
             take_in(looks, answer)
             read_on(looks, reader=reader, read_by_s=self.read_by_s)
-            crash_point("sync.after_probe")
+            failpoint("sync.after_probe")
             keep(looks, probed_at=answer.observed_at or timezone.now())
         for look in looks:
             if look.probe is None and not look.untold:
@@ -224,7 +231,7 @@ def _ask(looks: Sequence[Look], *, reader: Reader) -> Answer | None:
     """The probe of all of these; None where GitHub shows none of them."""
     try:
         return reader.query(*probe_query([look.asked for look in looks]))
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         if unanswered.answer.kind is not Kind.GONE:
             raise
         return None

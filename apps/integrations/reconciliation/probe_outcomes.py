@@ -8,7 +8,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error
 
 from apps.common import db
-from apps.common.db import blames_the_server
+from apps.common.db import is_database_unavailable
 from apps.github.probes import MOST_AT_ONCE
 from apps.integrations.outcomes import (
     FOR_ALL,
@@ -22,10 +22,10 @@ from apps.integrations.outcomes import (
     decide,
     try_again,
 )
-from apps.integrations.reader import Unanswered, storable
+from apps.integrations.reader import RequestFailedError, storable
 from apps.integrations.reconciliation.claims import Claimed, end, put_back, run
-from apps.webhooks.parsing import UnusablePayload
-from apps.webhooks.retry import blames_the_payload
+from apps.webhooks.parsing import UnusablePayloadError
+from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
 
 AWAY_S = 5.0
@@ -64,17 +64,17 @@ class Follows:
 def judge(error: Exception, *, batch: Sequence[Claimed], now: float, chance: float) -> Follows:
     """What follows on what went wrong with these; an Error that blames the database is raised again."""
     progress = Progress(page_size=len(batch), attempts=max(one.attempts for one in batch))
-    if isinstance(error, Unanswered):
+    if isinstance(error, RequestFailedError):
         outcome = decide(error.answer, progress=progress, now=now, chance=chance)
         return _of(outcome, words=error.answer.verdict.message)
     words = describe(error)
-    if isinstance(error, SoftTimeLimitExceeded | db.TimeIsUp):
+    if isinstance(error, SoftTimeLimitExceeded | db.DatabaseTimeoutError):
         return _of(try_again(progress, chance=chance, reason="timed_out"), words=words)
-    if isinstance(error, UnusablePayload):
+    if isinstance(error, UnusablePayloadError):
         return _of(try_again(progress, chance=chance, reason="unusable"), words=words)
     if not isinstance(error, Error):
         return Follows(reason="no_credentials", words=words, seconds=REFUSED_S)
-    if blames_the_server(error) or not blames_the_payload(error):
+    if is_database_unavailable(error) or not is_data_error(error):
         raise error
     if len(batch) == 1:
         return Follows(reason="not_recorded", words=words, is_failure=True, goes_on=True)

@@ -24,7 +24,7 @@ from apps.integrations.reconciliation.local_state import (
     with_heads,
 )
 from apps.integrations.reconciliation.open_pull_requests import read_whole, shown_as, those_stale
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 
 def look_at(batch: Sequence[tuple[Claimed, Repository]]) -> list[Look]:
@@ -49,13 +49,13 @@ def take_in(looks: Sequence[Look], answer: Answer) -> None:
     for at, look in enumerate(looks):
         try:
             look.probe = read_probe(answer.data, at, place=look.asked)
-        except UnusablePayload as error:
+        except UnusablePayloadError as error:
             look.untold = str(error)
             end([look.claimed], reason="unusable", error=look.untold)
 
 
 def read_on(looks: Iterable[Look], *, reader: Reader, read_by_s: float) -> None:
-    """Decide about those that GitHub shows, and read what that needs; Unanswered where GitHub does not tell."""
+    """Decide about those that GitHub shows, and read what that needs; RequestFailedError where GitHub does not tell."""
     there = [look for look in looks if look.probe is not None]
     _decide(there)
     _count_comments(there, reader=reader)

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.common.failpoints import crash_point
+from apps.common.failpoints import failpoint
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reader import storable
 from apps.integrations.reconciliation import schedule
@@ -163,15 +163,15 @@ def _send_email(user_id: int, context: dict[str, str]) -> None:
 MOST_NAMED = 5
 
 
-class TeamSyncFailed(Exception):  # noqa: N818  says what happened
+class TeamSyncError(Exception):
     """Not everything that the team tracks could be compared with GitHub."""
 
 
 def require_success(part_id: int) -> None:
-    """Return where all of the part was compared; TeamSyncFailed, in words, where it was not."""
+    """Return where all of the part was compared; TeamSyncError, in words, where it was not."""
     part = TeamSync.objects.filter(pk=part_id).first()
     if part is not None and (words := _words_of_failure(part)):
-        raise TeamSyncFailed(words)
+        raise TeamSyncError(words)
 
 
 def tell_success(part_id: int) -> bool:
@@ -204,7 +204,7 @@ def _tell(part_id: int, *, status: TeamSync.Status) -> bool:
         if not running.update(status=status, error=words, finished_at=Now()):
             return False
         Team.objects.filter(pk=part.team_id).note_sync(**_told(part, words=words))
-        crash_point("run.before_verdict")
+        failpoint("run.before_verdict")
         if words and not had_failed:
             tell_admins(part.team, words=words)
     logger.info("team_sync_ended", extra={"sync": part.sync.sync_id, "team": part.team_id, "status": str(status)})

@@ -14,17 +14,17 @@ from django.db import Error, connection, transaction
 from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Repository
 from apps.common import db
-from apps.common.encryption import Undecryptable
-from apps.common.failpoints import crash_point
+from apps.common.encryption import UndecryptableError
+from apps.common.failpoints import failpoint
 from apps.github.auth import GitHubAccess
-from apps.github.credentials import NoCredentials
+from apps.github.credentials import NoCredentialsError
 from apps.github.probes import COMMITS
 from apps.integrations import waiters
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.outcomes import MOST_ATTEMPTS
-from apps.integrations.reader import Reader, Unanswered, storable
+from apps.integrations.reader import Reader, RequestFailedError, storable
 from apps.integrations.reconciliation import probe_outcomes, wakeups
 from apps.integrations.reconciliation.claims import CRASHED, Claimed, change, claim_walked, end, put_back
 from apps.integrations.reconciliation.compare import REREAD, UNTOLD, reread_at
@@ -32,10 +32,17 @@ from apps.integrations.reconciliation.decide import Here, is_missing
 from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, unbelieved
 from apps.integrations.reconciliation.local_state import Mark, keep_marks, what_is_here, with_heads
 from apps.integrations.reconciliation.probe import probe, reader_of
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 TURN_S, LONGEST_WAIT_S, GIVE_BACK_S = 15.0, 12.0, 3.0
-FAILURES = (Unanswered, UnusablePayload, NoCredentials, Undecryptable, SoftTimeLimitExceeded, Error)
+FAILURES = (
+    RequestFailedError,
+    UnusablePayloadError,
+    NoCredentialsError,
+    UndecryptableError,
+    SoftTimeLimitExceeded,
+    Error,
+)
 logger = logging.getLogger(__name__)
 
 
@@ -47,7 +54,7 @@ def count(repository_sync_id: int, *, access: GitHubAccess, seconds: float = TUR
     claimed = claim_walked(repository_sync_id)
     if claimed is None:
         return
-    crash_point("sync.after_walks")
+    failpoint("sync.after_walks")
     if claimed.attempts >= MOST_ATTEMPTS:
         end([claimed], reason="crashed", error=CRASHED)
         return
@@ -83,9 +90,9 @@ class Counting:
                 return
             with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
                 self._settle(short=found.short)
-                crash_point("sync.before_commit")
+                failpoint("sync.before_commit")
         except FAILURES as error:
-            waiters.ring_for_next(error.answer.up_next if isinstance(error, Unanswered) else None)
+            waiters.ring_for_next(error.answer.up_next if isinstance(error, RequestFailedError) else None)
             self._recover(error)
 
     def _reader(self) -> Reader:

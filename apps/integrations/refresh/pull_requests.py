@@ -21,20 +21,20 @@ from django.db.models.functions import Now
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.common import db
-from apps.common.encryption import Undecryptable
+from apps.common.encryption import UndecryptableError
 from apps.github.auth import GitHubAccess
-from apps.github.credentials import NoCredentials
+from apps.github.credentials import NoCredentialsError
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import REFUSALS, Kind
 from apps.integrations import waiters
 from apps.integrations.models import Enrichment, EnrichmentAttempt
 from apps.integrations.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
-from apps.integrations.reader import Reader, Unanswered, storable
+from apps.integrations.reader import Reader, RequestFailedError, storable
 from apps.integrations.refresh.queries import MOST, Read, Wanted, find_wanted, read_by_number, still_unlisted, unlisted
 from apps.integrations.refresh.wakeups import subject_of
-from apps.integrations.streams.pull_request_parts import Found, Owed, Place, by_rest
+from apps.integrations.streams.pull_request_parts import Found, PendingPart, Place, by_rest
 from apps.integrations.streams.pull_requests import pay
-from apps.webhooks.retry import blames_the_payload
+from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
 
 SOURCE = Source(kind="api", key="enrichment")
@@ -200,7 +200,7 @@ class Turn:
             return Wait(0.0, "")
         try:
             self._read(wanted)
-        except (Unanswered, NoCredentials, Undecryptable, SoftTimeLimitExceeded, Error) as error:
+        except (RequestFailedError, NoCredentialsError, UndecryptableError, SoftTimeLimitExceeded, Error) as error:
             return self._judge(error, wanted=wanted)
         self.error = ""
         self.progress = Progress(page_size=min(size + GROWTH, MOST))
@@ -229,7 +229,7 @@ class Turn:
                     return
                 read = self._pay(read, reader=reader)
                 keep([read])
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind in REFUSALS:
                 keep([Read(wanted=read.wanted, why=unanswered.answer.verdict.message)])
                 return
@@ -246,22 +246,22 @@ class Turn:
 
     def _judge(self, error: Exception, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
         """What follows on what went wrong; an Error that blames the database goes up."""
-        if isinstance(error, Unanswered):
+        if isinstance(error, RequestFailedError):
             return self._follow(error, wanted=wanted)
         self.error = describe(error)
-        if isinstance(error, NoCredentials | Undecryptable):
+        if isinstance(error, NoCredentialsError | UndecryptableError):
             return Wait(REFUSED_S, "no_credentials")
-        if isinstance(error, SoftTimeLimitExceeded | db.TimeIsUp):
+        if isinstance(error, SoftTimeLimitExceeded | db.DatabaseTimeoutError):
             connection.close()
             self.deadline_s = 0.0
-        elif not blames_the_payload(error):
+        elif not is_data_error(error):
             raise error
         if len(wanted) == 1:
             put_off(wanted[0], why=self.error)
             return GoOn(self.progress)
         return GoOn(replace(self.progress, page_size=len(wanted) // 2))
 
-    def _follow(self, unanswered: Unanswered, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
+    def _follow(self, unanswered: RequestFailedError, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
         answer = unanswered.answer
         waiters.ring_for_next(answer.up_next)
         self.error = answer.verdict.message
@@ -281,11 +281,11 @@ class Turn:
         return Wait(REJECTED_S, getattr(outcome, "reason", "gone"))
 
 
-def _paid(owed: Owed, *, wanted: Wanted, reader: Reader) -> Found:
+def _paid(owed: PendingPart, *, wanted: Wanted, reader: Reader) -> Found:
     """What was owed; by REST where it is too much for GraphQL."""
     try:
         return pay(owed, place=Place(), errand=wanted.errand(), reader=reader)
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         if unanswered.answer.kind is Kind.SHRINK and owed.part in {"lists", "whole"}:
             return Found(owed=(by_rest(owed.number),))
         raise

@@ -15,7 +15,7 @@ from apps.github.answers import Answer
 from apps.github.responses import REFUSALS
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import Backfill, Enrichment, EnrichmentAttempt
-from apps.integrations.reader import Errand, Reader, Unanswered
+from apps.integrations.reader import PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.pull_request_parts import Found, errors_below, node_found
 from apps.webhooks.parsing import WRONG_SHAPE
 from apps.webhooks.translate import describe
@@ -38,9 +38,9 @@ class Wanted:
     number: int
     head_sha: str
 
-    def errand(self) -> Errand:
+    def errand(self) -> PageRequest:
         """What its longer lists are finished with, as a walk finishes its own."""
-        return Errand(
+        return PageRequest(
             repository_id=self.repository_id,
             full_name=self.full_name,
             since=None,
@@ -136,10 +136,10 @@ class Read:
 
 
 def read_by_number(batch: Sequence[Wanted], *, reader: Reader) -> list[Read]:
-    """Each of the batch as GitHub shows it; Unanswered where it says no to something else than these pull requests."""
+    """Return each pull request of the batch as GitHub shows it; RequestFailedError if the whole request failed."""
     try:
         answer = reader.graphql("pull_requests_by_number", variables(batch))
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         refused = list(_refused(unanswered.answer, batch))
         if len(refused) < len(batch):
             raise

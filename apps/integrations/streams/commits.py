@@ -7,9 +7,9 @@ from apps.activity.facts import Fact
 from apps.github.answers import Answer
 from apps.github.objects.commits import history_facts, rest_commit
 from apps.github.objects.graphql import commit
-from apps.github.payload import Reading, write_time
+from apps.github.payload import PayloadReader, write_time
 from apps.github.responses import Kind
-from apps.integrations.reader import Errand, Page, Reader, Unanswered
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.paging import Gathered, Listed, gather, gather_alone, listed, repository
 
 HEAD = "HEAD"
@@ -34,7 +34,7 @@ class Commits:
     page_size = 100
     most = 100
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         history = _ask("commit_page", errand, reader, first=errand.page_size)
         if history is None:
             return EMPTY
@@ -48,7 +48,7 @@ class Commits:
         )
         return _page(history, gathered)
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         history = _ask("commit_place", errand, reader, first=1)
         if history is None or not history.page.nodes:
             return _page(history, Gathered()) if history else EMPTY
@@ -63,7 +63,7 @@ class Commits:
         return _page(history, gathered)
 
 
-def _ask(document: str, errand: Errand, reader: Reader, *, first: int) -> History | None:
+def _ask(document: str, errand: PageRequest, reader: Reader, *, first: int) -> History | None:
     """The page at the cursor; from the new head on where the old one is no more. None of an empty repository."""
     head, _, after = errand.cursor.partition(" ")
     if head:
@@ -74,7 +74,7 @@ def _ask(document: str, errand: Errand, reader: Reader, *, first: int) -> Histor
 
 
 def _read(
-    document: str, errand: Errand, reader: Reader, *, first: int, expression: str, after: str | None
+    document: str, errand: PageRequest, reader: Reader, *, first: int, expression: str, after: str | None
 ) -> History | None:
     variables = {
         "owner": errand.owner,
@@ -94,9 +94,9 @@ def _read(
 
 
 def _refuse_silence(answer: Answer) -> None:
-    """Unanswered where there may be commits that we are not shown: that is no empty repository."""
+    """RequestFailedError where there may be commits that we are not shown: that is no empty repository."""
     if answer.verdict.errors:
-        raise Unanswered(replace(answer, verdict=replace(answer.verdict, kind=Kind.FORBIDDEN), data=None))
+        raise RequestFailedError(replace(answer, verdict=replace(answer.verdict, kind=Kind.FORBIDDEN), data=None))
 
 
 def _page(history: History, gathered: Gathered) -> Page:
@@ -110,6 +110,6 @@ def _page(history: History, gathered: Gathered) -> Page:
     )
 
 
-def _rest_facts(found: Reading, errand: Errand) -> Iterable[Fact]:
+def _rest_facts(found: PayloadReader, errand: PageRequest) -> Iterable[Fact]:
     shaped = found.alike(rest_commit(found), path=found.path)
     return history_facts(shaped, repository_id=errand.repository_id)

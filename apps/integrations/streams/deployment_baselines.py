@@ -12,7 +12,7 @@ from apps.activity.models import Deployment, DeploymentStatus
 from apps.github.objects.deployments import deployment_details
 from apps.github.payload import parse_time
 from apps.github.responses import REFUSALS
-from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
 from apps.integrations.streams.deployment_pages import (
     DeploymentPage,
     DeploymentPlace,
@@ -32,7 +32,7 @@ MOST_IN_VAIN = 10
 """Pages of deployments before `since`, none of which had succeeded by then."""
 
 
-def read(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
+def read(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
     """The page at the place, which is one of the environment that it names first."""
     chosen, skipped = _choose(errand, place)
     if chosen is None:
@@ -41,7 +41,7 @@ def read(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
     return _go_on(page, errand, reader, chosen, skipped=[*skipped, *page.skipped])
 
 
-def step_over(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
+def step_over(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
     """The one deployment at the place, by REST."""
     chosen, skipped = _choose(errand, place)
     if chosen is None:
@@ -50,7 +50,7 @@ def step_over(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
     return _go_on(page, errand, reader, chosen, skipped=[*skipped, *page.skipped])
 
 
-def _choose(errand: Errand, place: DeploymentPlace) -> tuple[DeploymentPlace | None, list[Skipped]]:
+def _choose(errand: PageRequest, place: DeploymentPlace) -> tuple[DeploymentPlace | None, list[Skipped]]:
     """The place with its environments: those whose last success before the start is older than all that was read."""
     if place.environments:
         return place, []
@@ -92,14 +92,14 @@ def _production_of_teams() -> Iterator[str]:
         yield from names
 
 
-def _is_wanted(node: Node, errand: Errand) -> bool:
+def _is_wanted(node: Node, errand: PageRequest) -> bool:
     """Only what was made before `since`; the rest was read."""
     made_at = parse_time(node.get("createdAt"))
     return made_at is None or errand.since is None or made_at < errand.since
 
 
 def _go_on(
-    page: DeploymentPage, errand: Errand, reader: Reader, place: DeploymentPlace, *, skipped: list[Skipped]
+    page: DeploymentPage, errand: PageRequest, reader: Reader, place: DeploymentPlace, *, skipped: list[Skipped]
 ) -> Page:
     """The first of the page that had succeeded before `since`, or the page that follows, or the next environment."""
     found = [shown for shown in page.shown if _is_baseline(shown, errand)][:1]
@@ -116,15 +116,15 @@ def _go_on(
     return page_of((), errand=errand, then=then, skipped=skipped)
 
 
-def _is_baseline(shown: Shown, errand: Errand) -> bool:
+def _is_baseline(shown: Shown, errand: PageRequest) -> bool:
     return errand.since is not None and shown.created_at < errand.since and shown.has_succeeded_before(errand.since)
 
 
-def _details(shown: Shown, errand: Errand, reader: Reader) -> tuple[Fact, ...]:
+def _details(shown: Shown, errand: PageRequest, reader: Reader) -> tuple[Fact, ...]:
     """What REST alone tells of it, which the second phase did not come to."""
     try:
         answer = reader.get(address_of(shown.deployment.id(), errand))
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         if unanswered.answer.kind not in REFUSALS:
             raise
         return ()

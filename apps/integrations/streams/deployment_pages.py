@@ -11,11 +11,11 @@ from apps.activity.facts import Fact
 from apps.github.answers import Answer
 from apps.github.objects import graphql
 from apps.github.objects.deployments import deployment_facts, reported
-from apps.github.payload import Reading, parse_time
+from apps.github.payload import PayloadReader, parse_time
 from apps.github.responses import REFUSALS, Kind
-from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
 from apps.integrations.streams.paging import opened, refuse_stranger
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 
 class Phase(enum.StrEnum):
@@ -80,15 +80,15 @@ class DeploymentPlace:
 class Shown:
     """One deployment with all its statuses, in REST's shape."""
 
-    deployment: Reading
-    statuses: tuple[Reading, ...]
+    deployment: PayloadReader
+    statuses: tuple[PayloadReader, ...]
     created_at: datetime
     updated_at: datetime
     environment: str
 
     @classmethod
-    def of(cls, deployment: Reading, statuses: Iterable[Reading]) -> "Shown":
-        """The deployment, if it tells at least which one it is, when, and where to; else UnusablePayload."""
+    def of(cls, deployment: PayloadReader, statuses: Iterable[PayloadReader]) -> "Shown":
+        """The deployment, if it tells at least which one it is, when, and where to; else UnusablePayloadError."""
         deployment.id()
         return cls(
             deployment=deployment,
@@ -107,12 +107,12 @@ class Shown:
         number, skipped = self.deployment.id(), list[Skipped]()
         try:
             facts = list(deployment_facts(self.deployment, repository_id=repository_id))
-        except UnusablePayload as error:
+        except UnusablePayloadError as error:
             return [], [Skipped(what=f"deployment {number}", why=str(error))]
         for status in self.statuses:
             try:
                 facts += tuple(reported(status, deployment=self.deployment, repository_id=repository_id))
-            except UnusablePayload as error:
+            except UnusablePayloadError as error:
                 skipped.append(Skipped(what=f"a status of deployment {number}", why=str(error)))
         return facts, skipped
 
@@ -136,7 +136,7 @@ class DeploymentPage:
 def page_of(
     kept: Iterable[Shown],
     *,
-    errand: Errand,
+    errand: PageRequest,
     then: DeploymentPlace | None,
     total: int | None = None,
     facts: Iterable[Fact] = (),
@@ -151,10 +151,10 @@ def page_of(
     return Page(facts=tuple(said), cursor=cursor, items=items, total=total, skipped=tuple(unusable))
 
 
-def _is_success_before(status: Reading, since: datetime) -> bool:
+def _is_success_before(status: PayloadReader, since: datetime) -> bool:
     try:
         return status.word("state") == "success" and status.time("created_at") < since
-    except UnusablePayload:
+    except UnusablePayloadError:
         return False
 
 
@@ -171,7 +171,7 @@ TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
 IsWanted = Callable[[Node], bool]
 
 
-def read_page(errand: Errand, reader: Reader, place: DeploymentPlace, *, is_wanted: IsWanted) -> DeploymentPage:
+def read_page(errand: PageRequest, reader: Reader, place: DeploymentPlace, *, is_wanted: IsWanted) -> DeploymentPage:
     """The page at the place; a smaller one if too many of its deployments had to be read one by one."""
     answer, listed = _list(errand, reader, place, document="deployment_page", first=_size(errand, place))
     nodes = [node for node in listed["nodes"] if node is not None and is_wanted(node)]
@@ -182,16 +182,16 @@ def read_page(errand: Errand, reader: Reader, place: DeploymentPlace, *, is_want
         what = f"deployment {node.get('databaseId') or node.get('id')}"
         try:
             shown.append(_shown(node, answer, errand=errand, reader=reader))
-        except UnusablePayload as error:
+        except UnusablePayloadError as error:
             skipped.append(Skipped(what=what, why=str(error)))
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind not in REFUSALS:
                 raise
             skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
     return _page(listed, place, shown=shown, skipped=skipped)
 
 
-def read_alone(errand: Errand, reader: Reader, place: DeploymentPlace) -> DeploymentPage:
+def read_alone(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> DeploymentPage:
     """The one deployment at the place by REST, without a page of GraphQL; named if that does not come either."""
     _, listed = _list(errand, reader, place, document="deployment_ids", first=1)
     shown, skipped = list[Shown](), list[Skipped]()
@@ -200,26 +200,26 @@ def read_alone(errand: Errand, reader: Reader, place: DeploymentPlace) -> Deploy
         what = f"deployment {number or (node or {}).get('id')}"
         try:
             shown.append(_shown_by_rest(number, errand=errand, reader=reader))
-        except UnusablePayload as error:
+        except UnusablePayloadError as error:
             skipped.append(Skipped(what=what, why=str(error)))
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind not in REFUSALS | TOO_MUCH:
                 raise
             skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
     return _page(listed, place, shown=shown, skipped=skipped)
 
 
-def address_of(number: int | None, errand: Errand) -> str:
+def address_of(number: int | None, errand: PageRequest) -> str:
     """Where REST shows a deployment."""
     return f"{errand.address}/deployments/{number}"
 
 
-def _size(errand: Errand, place: DeploymentPlace) -> int:
+def _size(errand: PageRequest, place: DeploymentPlace) -> int:
     return min(errand.page_size, place.at_most)
 
 
 def _list(
-    errand: Errand, reader: Reader, place: DeploymentPlace, *, document: str, first: int
+    errand: PageRequest, reader: Reader, place: DeploymentPlace, *, document: str, first: int
 ) -> tuple[Answer, dict[str, Any]]:
     variables = {"owner": errand.owner, "name": errand.name, "first": first, "after": place.after}
     if place.environments:
@@ -244,7 +244,7 @@ def _page(
     )
 
 
-def _tells_numbers(node: Node, errand: Errand) -> bool:
+def _tells_numbers(node: Node, errand: PageRequest) -> bool:
     return graphql.tells_status_numbers(node, repository_id=errand.repository_id)
 
 
@@ -277,7 +277,7 @@ def _finished(node: Node, reader: Reader) -> Node:
     while graphql.has_more_statuses(node):
         after = node["statuses"]["pageInfo"]["endCursor"]
         if after == before or len(node["statuses"]["nodes"]) > MOST_STATUSES:
-            raise UnusablePayload("endless_list", f"the statuses of {node['id']} have no end")
+            raise UnusablePayloadError("endless_list", f"the statuses of {node['id']} have no end")
         before = after
         more = _statuses_of([node["id"]], reader, after=after).get(node["id"])
         if more is None:
@@ -287,7 +287,7 @@ def _finished(node: Node, reader: Reader) -> Node:
     return node
 
 
-def _shown(node: Node, answer: Answer, *, errand: Errand, reader: Reader) -> Shown:
+def _shown(node: Node, answer: Answer, *, errand: PageRequest, reader: Reader) -> Shown:
     repository_id = errand.repository_id
     deployment = opened(graphql.deployment(node, repository_id=repository_id), path="deployment", answer=answer)
     if not _tells_numbers(node, errand):
@@ -296,43 +296,43 @@ def _shown(node: Node, answer: Answer, *, errand: Errand, reader: Reader) -> Sho
     return Shown.of(deployment, [opened(status, path="deployment.status", answer=answer) for status in shaped])
 
 
-def _shown_by_rest(number: int | None, *, errand: Errand, reader: Reader) -> Shown:
+def _shown_by_rest(number: int | None, *, errand: PageRequest, reader: Reader) -> Shown:
     answer = reader.get(address_of(number, errand))
     return Shown.of(
         opened(answer.data, path="deployment", answer=answer), _statuses_by_rest(number, errand=errand, reader=reader)
     )
 
 
-def _statuses_by_rest(number: int | None, *, errand: Errand, reader: Reader) -> list[Reading]:
-    found = list[Reading]()
+def _statuses_by_rest(number: int | None, *, errand: PageRequest, reader: Reader) -> list[PayloadReader]:
+    found = list[PayloadReader]()
     path: str | None = f"{address_of(number, errand)}/statuses?per_page={A_PAGE}"
     while path:
         answer = reader.get(path)
         found += [opened(status, path="deployment.status", answer=answer) for status in answer.data]
         if answer.next_path and (answer.next_path == path or not answer.data or len(found) > MOST_STATUSES):
-            raise UnusablePayload("endless_list", f"the statuses of deployment {number} have no end")
+            raise UnusablePayloadError("endless_list", f"the statuses of deployment {number} have no end")
         path = answer.next_path
     return found
 
 
-def read(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
+def read(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
     """The page at the place."""
     page = read_page(errand, reader, place, is_wanted=lambda node: _is_wanted(node, errand))
     return _go_on(page, errand, place)
 
 
-def step_over(errand: Errand, reader: Reader, place: DeploymentPlace) -> Page:
+def step_over(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
     """The one deployment at the place, by REST."""
     return _go_on(read_alone(errand, reader, place), errand, place)
 
 
-def _is_wanted(node: Node, errand: Errand) -> bool:
+def _is_wanted(node: Node, errand: PageRequest) -> bool:
     """Everything but what was made later than is asked for."""
     made_at = parse_time(node.get("createdAt"))
     return errand.until is None or made_at is None or made_at <= errand.until
 
 
-def _go_on(page: DeploymentPage, errand: Errand, place: DeploymentPlace) -> Page:
+def _go_on(page: DeploymentPage, errand: PageRequest, place: DeploymentPlace) -> Page:
     """What is kept of the page; the page that passes `since` is the last, and shows baselines for nothing."""
     kept = [shown for shown in page.shown if _is_asked_for(shown, errand)]
     kept += [shown for shown in _baselines(page.shown, since=errand.since) if shown not in kept]
@@ -346,7 +346,7 @@ def _go_on(page: DeploymentPage, errand: Errand, place: DeploymentPlace) -> Page
     return page_of(kept, errand=errand, then=then, total=total, skipped=page.skipped)
 
 
-def _is_asked_for(shown: Shown, errand: Errand) -> bool:
+def _is_asked_for(shown: Shown, errand: PageRequest) -> bool:
     """`since` bounds what was updated, `until` what was made."""
     is_old = errand.since is not None and max(shown.created_at, shown.updated_at) < errand.since
     is_new = errand.until is not None and shown.created_at > errand.until

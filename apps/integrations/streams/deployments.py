@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from apps.integrations.reader import Errand, Page, Reader
+from apps.integrations.reader import Page, PageRequest, Reader
 from apps.integrations.streams import deployment_baselines, deployment_details, deployment_pages
 from apps.integrations.streams.deployment_pages import A_PAGE, DeploymentPlace, Phase
 
 __all__ = ["Deployments"]
 
-Step = Callable[[Errand, Reader, DeploymentPlace], Page]
+Step = Callable[[PageRequest, Reader, DeploymentPlace], Page]
 READ: Mapping[Phase, Step] = {
     Phase.PAGES: deployment_pages.read,
     Phase.DETAILS: deployment_details.read,
@@ -31,12 +31,12 @@ class Deployments:
     page_size = A_PAGE
     most = A_PAGE
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         """The page of the phase that the walk is in."""
         place = DeploymentPlace.from_text(errand.cursor)
         return READ[place.phase](errand, reader, place)
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         """The deployment at the cursor by REST, else named."""
         place = DeploymentPlace.from_text(errand.cursor)
         return STEP_OVER[place.phase](errand, reader, place)

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from apps.activity.facts import Fact
 from apps.github.objects.issues import issue_comment_facts
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.integrations.streams.keyset import Keyset
 
 ADDRESS = re.compile(r".*/(issues|pull)/(\d{1,10})(?:#[^/]*)?")
 
 
-def comment_facts(comment: Reading, repository_id: int) -> Iterator[Fact]:
+def comment_facts(comment: PayloadReader, repository_id: int) -> Iterator[Fact]:
     """A comment as it is listed, beside no issue: only its address says what it is on."""
     address = ADDRESS.fullmatch(comment.text("html_url"))
     if address is None:

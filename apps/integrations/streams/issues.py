@@ -8,11 +8,11 @@ from apps.activity.facts import Fact
 from apps.github.answers import Answer
 from apps.github.objects.graphql import is_complete, issue
 from apps.github.objects.issues import issue_facts
-from apps.github.payload import Reading, parse_time, write_time
+from apps.github.payload import PayloadReader, parse_time, write_time
 from apps.integrations.outcomes import INVALID_CURSOR as CURSOR_REFUSED
-from apps.integrations.reader import Errand, Page, Reader, Unanswered
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.paging import Gathered, Item, Listed, gather, gather_alone, is_wanted, listed, repository
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 
 class Issues:
@@ -21,7 +21,7 @@ class Issues:
     page_size = 100
     most = 100
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         answer, page = _ask("issue_page", errand, reader, first=errand.page_size)
         gathered = gather(
             _with_labels(page.nodes, reader),
@@ -33,7 +33,7 @@ class Issues:
         )
         return _page(page, errand, gathered)
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         _, page = _ask("issue_place", errand, reader, first=1)
         if not page.nodes:
             return _page(page, errand, Gathered())
@@ -48,14 +48,14 @@ class Issues:
         return _page(page, errand, gathered)
 
 
-def _ask(document: str, errand: Errand, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
+def _ask(document: str, errand: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
     """The page at the cursor; if GitHub does not take its own cursor any more, the page from the last time seen on."""
     read_until, _, after = errand.cursor.partition(" ")
     since = write_time(errand.since) if errand.since else None
     variables: dict[str, Any] = {"owner": errand.owner, "name": errand.name, "first": first}
     try:
         answer = reader.graphql(document, {**variables, "since": since, "after": after or None})
-    except Unanswered as refusal:
+    except RequestFailedError as refusal:
         if not read_until or not _is_cursor_refused(refusal.answer):
             raise
         answer = reader.graphql(document, {**variables, "since": read_until, "after": None})
@@ -63,7 +63,7 @@ def _ask(document: str, errand: Errand, reader: Reader, *, first: int) -> tuple[
     return answer, _listed(answer, errand)
 
 
-def _listed(answer: Answer, errand: Errand) -> Listed:
+def _listed(answer: Answer, errand: PageRequest) -> Listed:
     return listed(repository(answer, errand).child("issues"))
 
 
@@ -71,7 +71,7 @@ def _is_cursor_refused(answer: Answer) -> bool:
     return any(error.type == CURSOR_REFUSED for error in answer.verdict.errors)
 
 
-def _page(page: Listed, errand: Errand, gathered: Gathered) -> Page:
+def _page(page: Listed, errand: PageRequest, gathered: Gathered) -> Page:
     return Page(
         facts=gathered.facts,
         cursor=None if page.after is None else f"{_read_until(page, errand)} {page.after}",
@@ -81,7 +81,7 @@ def _page(page: Listed, errand: Errand, gathered: Gathered) -> Page:
     )
 
 
-def _read_until(page: Listed, errand: Errand) -> str:
+def _read_until(page: Listed, errand: PageRequest) -> str:
     """The last time on the page, as GitHub writes it; where it shows none, the one before."""
     times = (parse_time(node.get("updatedAt")) for node in page.nodes if isinstance(node, Mapping))
     latest = max((time for time in times if time), default=None)
@@ -100,9 +100,9 @@ def _with_labels(nodes: Sequence[Any], reader: Reader) -> list[Any]:
 
 def _shape(node: Item) -> Item:
     if not is_complete(node.get("labels")):
-        raise UnusablePayload("incomplete", "its labels do not end")
+        raise UnusablePayloadError("incomplete", "its labels do not end")
     return issue(node)
 
 
-def _facts(found: Reading, errand: Errand) -> Iterable[Fact]:
+def _facts(found: PayloadReader, errand: PageRequest) -> Iterable[Fact]:
     return issue_facts(found, repository_id=errand.repository_id) if is_wanted(found, errand) else ()

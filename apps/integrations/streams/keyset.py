@@ -15,8 +15,8 @@ from typing import Any
 
 from apps.activity.facts import Fact
 from apps.github.answers import Answer
-from apps.github.payload import Reading, parse_time, write_time
-from apps.integrations.reader import Errand, Page, Reader, Skipped
+from apps.github.payload import PayloadReader, parse_time, write_time
+from apps.integrations.reader import Page, PageRequest, Reader, Skipped
 from apps.integrations.streams.paging import gather, is_wanted, read_alone, rows
 
 MOST_PAGES = 300
@@ -49,7 +49,7 @@ class Place:
     is_around: bool = False
 
     @classmethod
-    def of(cls, errand: Errand) -> "Place":
+    def of(cls, errand: PageRequest) -> "Place":
         if not errand.cursor:
             return cls(since=errand.since)
         since, *numbers = errand.cursor.split(" ")
@@ -98,11 +98,11 @@ class Keyset:
 
     path: str
     noun: str
-    facts_of: Callable[[Reading, int], Iterable[Fact]]
+    facts_of: Callable[[PayloadReader, int], Iterable[Fact]]
     page_size: int = 100
     most: int = 100
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         place = Place.of(errand)
         asked = place.next(errand.page_size)
         if asked.page > MOST_PAGES:
@@ -110,7 +110,7 @@ class Keyset:
         answer = reader.get(f"{errand.address}{self.path}", place.parameters(asked))
         return self._page(answer, errand, place=place, asked=asked, reader=reader)
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         place = replace(Place.of(errand), is_around=True)
         asked = place.turned(1)
         what = f"{self.noun} {place.seen + 1} of those updated since {place.time or 'the beginning'}"
@@ -120,7 +120,7 @@ class Keyset:
             return Page(facts=(), cursor=behind.cursor, items=0, skipped=(answer,))
         return self._page(answer, errand, place=place, asked=asked, reader=reader)
 
-    def _page(self, answer: Answer, errand: Errand, *, place: Place, asked: Asked, reader: Reader) -> Page:
+    def _page(self, answer: Answer, errand: PageRequest, *, place: Place, asked: Asked, reader: Reader) -> Page:
         found = rows(answer)
         gathered = gather(
             found, answer=answer, noun=self.noun, key="id", facts_of=lambda comment: self._facts(comment, errand)
@@ -134,7 +134,7 @@ class Keyset:
         before = self._before(found, errand, place=place, asked=asked, reader=reader)
         return page if before == place.last else self._moved(page, place=place)
 
-    def _before(self, found: Sequence[Any], errand: Errand, *, place: Place, asked: Asked, reader: Reader) -> int:
+    def _before(self, found: Sequence[Any], errand: PageRequest, *, place: Place, asked: Asked, reader: Reader) -> int:
         """The id of the item before the new ones, asked for last: what is gone by then was not missed before."""
         if asked.page == 1 or not place.last:
             return place.last
@@ -151,7 +151,7 @@ class Keyset:
         skipped = Skipped(what=what, why=f"the listing changed during each of {MOST_RETURNS + 1} readings")
         return replace(page, skipped=(*page.skipped, skipped))
 
-    def _facts(self, item: Reading, errand: Errand) -> Iterable[Fact]:
+    def _facts(self, item: PayloadReader, errand: PageRequest) -> Iterable[Fact]:
         return self.facts_of(item, errand.repository_id) if is_wanted(item, errand) else ()
 
     def _beyond(self, place: Place) -> Page:

@@ -8,17 +8,17 @@ from django.utils import timezone
 
 from apps.activity.facts import Fact
 from apps.github.answers import Answer
-from apps.github.payload import Reading
+from apps.github.payload import PayloadReader
 from apps.github.responses import REFUSALS, Kind, Verdict
-from apps.integrations.reader import Errand, Reader, Skipped, Unanswered
-from apps.webhooks.parsing import UnusablePayload
+from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Skipped
+from apps.webhooks.parsing import UnusablePayloadError
 
 
-def refuse_stranger(answer: Answer, *, repository_id: object, errand: Errand) -> None:
-    """Unanswered, as if it were gone, if the answer is about another repository than the errand's."""
+def refuse_stranger(answer: Answer, *, repository_id: object, errand: PageRequest) -> None:
+    """RequestFailedError, as if it were gone, if the answer is about another repository than the errand's."""
     if repository_id != errand.repository_id:
         message = f"{errand.full_name} is another repository by now"
-        raise Unanswered(replace(answer, verdict=Verdict(kind=Kind.GONE, message=message), data=None))
+        raise RequestFailedError(replace(answer, verdict=Verdict(kind=Kind.GONE, message=message), data=None))
 
 
 Item = Mapping[str, Any]
@@ -41,14 +41,14 @@ class Gathered:
     skipped: tuple[Skipped, ...] = ()
 
 
-def repository(answer: Answer, errand: Errand) -> Reading:
-    """The repository of a GraphQL answer; Unanswered where another one has the errand's name by now."""
+def repository(answer: Answer, errand: PageRequest) -> PayloadReader:
+    """The repository of a GraphQL answer; RequestFailedError where another one has the errand's name by now."""
     found = opened(answer.data, path="data", answer=answer).child("repository")
     refuse_stranger(answer, repository_id=found.id("databaseId"), errand=errand)
     return found
 
 
-def listed(connection: Reading) -> Listed:
+def listed(connection: PayloadReader) -> Listed:
     """The page of a GraphQL list."""
     place = connection.child("pageInfo")
     return Listed(
@@ -61,16 +61,18 @@ def listed(connection: Reading) -> Listed:
 def rows(answer: Answer) -> tuple[Any, ...]:
     """The objects of a REST listing."""
     if not isinstance(answer.data, list):
-        raise UnusablePayload("shape_mismatch", f"the listing is {type(answer.data).__name__}, not a list")
+        raise UnusablePayloadError("shape_mismatch", f"the listing is {type(answer.data).__name__}, not a list")
     return tuple(answer.data)
 
 
-def opened(shaped: object, *, path: str, answer: Answer) -> Reading:
+def opened(shaped: object, *, path: str, answer: Answer) -> PayloadReader:
     """An object of REST's shape, as it was when GitHub answered."""
-    return Reading(shaped, path=path, arrived_at=answer.observed_at or timezone.now(), observed_at=answer.observed_at)
+    return PayloadReader(
+        shaped, path=path, arrived_at=answer.observed_at or timezone.now(), observed_at=answer.observed_at
+    )
 
 
-def is_wanted(item: Reading, errand: Errand) -> bool:
+def is_wanted(item: PayloadReader, errand: PageRequest) -> bool:
     """Whether it was created no later than the errand goes."""
     return errand.until is None or item.time("created_at") <= errand.until
 
@@ -81,7 +83,7 @@ def gather(
     answer: Answer,
     noun: str,
     key: str,
-    facts_of: Callable[[Reading], Iterable[Fact]],
+    facts_of: Callable[[PayloadReader], Iterable[Fact]],
     shape: Callable[[Item], Item] = dict,
 ) -> Gathered:
     """The facts of all items, once `shape` has given them REST's shape.
@@ -93,7 +95,7 @@ def gather(
         try:
             shaped = shape(_object(item, answer=answer))
             facts += list(facts_of(opened(shaped, path=noun.replace(" ", "_"), answer=answer)))
-        except UnusablePayload as error:
+        except UnusablePayloadError as error:
             name = item.get(key) if isinstance(item, Mapping) else f"of unknown {key}"
             skipped.append(Skipped(what=f"{noun} {name}", why=str(error)))
     return Gathered(facts=tuple(facts), skipped=tuple(skipped))
@@ -102,7 +104,7 @@ def gather(
 def _object(item: Any, *, answer: Answer) -> Item:
     """Null is what GitHub left out, with its words beside the data."""
     if not isinstance(item, Mapping):
-        raise UnusablePayload("not_shown", answer.verdict.message or f"it is {type(item).__name__}, not an object")
+        raise UnusablePayloadError("not_shown", answer.verdict.message or f"it is {type(item).__name__}, not an object")
     return item
 
 
@@ -110,18 +112,18 @@ FAILING = {Kind.TRANSIENT, Kind.SHRINK}
 
 
 def read_alone(
-    path: str, *, what: str, errand: Errand, reader: Reader, parameters: Mapping[str, Any] | None = None
+    path: str, *, what: str, errand: PageRequest, reader: Reader, parameters: Mapping[str, Any] | None = None
 ) -> Answer | Skipped:
     """What is below the repository's path, or why GitHub does not show it.
 
-    Unanswered while we must wait, or where GitHub shows nothing of the repository: nothing is skipped for that.
+    RequestFailedError while we must wait, or where GitHub shows nothing of the repository: nothing is skipped for that.
     """
     try:
         return reader.get(f"{errand.address}{path}", parameters)
-    except Unanswered as refusal:
+    except RequestFailedError as refusal:
         answer = refusal.answer
     if answer.kind not in REFUSALS | FAILING:
-        raise Unanswered(answer)
+        raise RequestFailedError(answer)
     reader.get(errand.address)
     return Skipped(what=what, why=answer.verdict.message)
 
@@ -130,9 +132,9 @@ def gather_alone(
     path: str,
     *,
     what: str,
-    errand: Errand,
+    errand: PageRequest,
     reader: Reader,
-    facts_of: Callable[[Reading], Iterable[Fact]],
+    facts_of: Callable[[PayloadReader], Iterable[Fact]],
 ) -> Gathered:
     """The facts of the one item below the repository's path, else its name as skipped."""
     answer = read_alone(path, what=what, errand=errand, reader=reader)

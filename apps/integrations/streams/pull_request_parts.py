@@ -12,11 +12,11 @@ from apps.github.answers import Answer
 from apps.github.objects.graphql import LISTS, pull_request_node_facts, pull_request_overflow_facts, unfinished, without
 from apps.github.responses import GraphQLError, Path
 from apps.integrations.reader import Skipped
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owed:
+class PendingPart:
     """What is still to be read of a pull request that the walk has passed. Paying for it takes one request.
 
     `part` says which: `lists` (the rest of them, each `after` a cursor), `whole` (by its node id), `missing` (which
@@ -60,9 +60,9 @@ class Place:
     left_top_at: datetime | None = None
     after: str | None = None
     is_over: bool = False
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[PendingPart, ...] = ()
 
-    def paid(self, *owed: Owed) -> "Place":
+    def paid(self, *owed: PendingPart) -> "Place":
         """The first of what is owed is replaced by what it led to."""
         return replace(self, owed=(*owed, *self.owed[1:]))
 
@@ -74,7 +74,7 @@ class Place:
         return json.dumps(told, default=datetime.isoformat, separators=(",", ":"))
 
 
-def _said(told: Place | Owed) -> dict[str, Any]:
+def _said(told: Place | PendingPart) -> dict[str, Any]:
     """What is worth writing down: every default is empty."""
     return {name: value for name, value in asdict(told).items() if value}
 
@@ -84,7 +84,7 @@ def read_place(cursor: str) -> Place:
     told = json.loads(cursor)
     for name in ("down_to", "left_top_at"):
         told[name] = datetime.fromisoformat(told[name]) if name in told else None
-    owed = tuple(Owed(**{**one, "seen": tuple(one.get("seen", ()))}) for one in told.pop("owed"))
+    owed = tuple(PendingPart(**{**one, "seen": tuple(one.get("seen", ()))}) for one in told.pop("owed"))
     return Place(**told, owed=owed)
 
 
@@ -97,7 +97,7 @@ class Found:
     """What came of reading: facts, what is owed now, and what is left out. `items` counts pull requests."""
 
     facts: tuple[Fact, ...] = ()
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[PendingPart, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     items: int = 0
 
@@ -119,9 +119,9 @@ def errors_below(answer: Answer, at: Path) -> list[GraphQLError]:
     return [replace(error, path=error.path[len(at) :]) for error in found]
 
 
-def by_rest(number: int, *, is_counted: bool = False) -> Owed:
+def by_rest(number: int, *, is_counted: bool = False) -> PendingPart:
     """GraphQL does not show this pull request: REST is asked."""
-    return Owed(part="pull", number=number, is_counted=is_counted)
+    return PendingPart(part="pull", number=number, is_counted=is_counted)
 
 
 def node_found(
@@ -134,13 +134,13 @@ def node_found(
     node = without(node, lost)
     try:
         facts = tuple(pull_request_node_facts(node, repository_id=repository_id, observed_at=observed_at))
-    except UnusablePayload as unusable:
+    except UnusablePayloadError as unusable:
         return Found(skipped=(Skipped(what=name_of(node), why=str(unusable)),))
     return Found(facts=facts, owed=_rest_of_lists(node, tries=tries), skipped=_left_out(node, errors), items=1)
 
 
 def overflow_found(
-    node: Node, owed: Owed, *, errors: Sequence[GraphQLError], repository_id: int, observed_at: datetime
+    node: Node, owed: PendingPart, *, errors: Sequence[GraphQLError], repository_id: int, observed_at: datetime
 ) -> Found:
     """What a page of overflow adds, and what is still owed after it."""
     lost = _lost_items(errors)
@@ -153,7 +153,7 @@ def overflow_found(
                 node, repository_id=repository_id, observed_at=observed_at, listed=owed.listed, has_lost=has_lost
             )
         )
-    except UnusablePayload as unusable:
+    except UnusablePayloadError as unusable:
         return Found(skipped=(Skipped(what=f"the longer lists of {name_of(node)}", why=str(unusable)),))
     listed = owed.listed + len((node.get("commits") or {}).get("nodes") or ())
     after = unfinished(node)
@@ -165,13 +165,13 @@ def name_of(node: Node) -> str:
     return f"pull request {node.get('number') or node.get('id')}"
 
 
-def _rest_of_lists(node: Node, *, tries: int) -> tuple[Owed, ...]:
+def _rest_of_lists(node: Node, *, tries: int) -> tuple[PendingPart, ...]:
     after: dict[str, str | None] = dict(unfinished(node))
     if not after:
         return ()
     if "labels" in after:
         after["labels"] = None  # told only as a whole; GitHub allows no more than one page of overflow holds
-    rest = Owed(
+    rest = PendingPart(
         part="lists",
         number=node["number"],
         id=node["id"],

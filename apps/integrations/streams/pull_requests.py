@@ -10,11 +10,11 @@ from django.utils import timezone
 from apps.github.answers import Answer
 from apps.github.payload import parse_time
 from apps.github.responses import REFUSALS, Kind
-from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
 from apps.integrations.streams.paging import refuse_stranger
 from apps.integrations.streams.pull_request_parts import (
     Found,
-    Owed,
+    PendingPart,
     Place,
     by_rest,
     errors_below,
@@ -33,11 +33,11 @@ OVERLAP = timedelta(seconds=30)
 AT = ("repository", "pullRequests", "nodes")
 
 
-def first_place(errand: Errand) -> Place:
+def first_place(errand: PageRequest) -> Place:
     return Place(down_to=errand.since)
 
 
-def read_nodes(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found, Place, int | None]:
+def read_nodes(place: Place, *, errand: PageRequest, reader: Reader) -> tuple[Found, Place, int | None]:
     """The page at the place, the place after it with all that it owes, and how many there are in all."""
     answer, listed = _ask_page("pull_request_page", place, errand=errand, reader=reader, first=errand.page_size)
     wanted, is_past = _wanted(listed["nodes"], place=place, errand=errand)
@@ -58,7 +58,7 @@ def read_nodes(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found, 
     return page, replace(after, owed=page.owed), None if is_bounded else listed["totalCount"]
 
 
-def read_numbers(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found, Place]:
+def read_numbers(place: Place, *, errand: PageRequest, reader: Reader) -> tuple[Found, Place]:
     """The one pull request at the place, left to REST, and the place after it."""
     answer, listed = _ask_page("pull_request_numbers", place, errand=errand, reader=reader, first=1)
     wanted, is_past = _wanted(listed["nodes"], place=place, errand=errand)
@@ -67,7 +67,7 @@ def read_numbers(place: Place, *, errand: Errand, reader: Reader) -> tuple[Found
     return found, replace(after, owed=found.owed)
 
 
-def find_missing(owed: Owed, *, place: Place, errand: Errand, reader: Reader) -> Found:
+def find_missing(owed: PendingPart, *, place: Place, errand: PageRequest, reader: Reader) -> Found:
     """Which pull requests were the holes of a page: each is left to REST. The sweep of the page may be over since."""
     there = replace(place, down_to=errand.since, after=owed.after["page"])
     answer, listed = _ask_page("pull_request_numbers", there, errand=errand, reader=reader, first=owed.count)
@@ -75,7 +75,7 @@ def find_missing(owed: Owed, *, place: Place, errand: Errand, reader: Reader) ->
     return together(_named(wanted, answer=answer, seen=owed.seen))
 
 
-def _passed(place: Place, *, listed: Node, is_past: bool, errand: Errand, answer: Answer) -> Place:
+def _passed(place: Place, *, listed: Node, is_past: bool, errand: PageRequest, answer: Answer) -> Place:
     """The place after a page: further on, at the top again, or at the end.
 
     What was updated during a sweep moved above it, so another follows, down to where the last one began; one that
@@ -90,8 +90,8 @@ def _passed(place: Place, *, listed: Node, is_past: bool, errand: Errand, answer
     return Place(sweep=place.sweep + 1, down_to=max(place.down_to, left_top_at - OVERLAP))
 
 
-def _ask_page(document: str, place: Place, *, errand: Errand, reader: Reader, first: int) -> tuple[Answer, Node]:
-    """The page at the place; Unanswered where another repository has the errand's name by now."""
+def _ask_page(document: str, place: Place, *, errand: PageRequest, reader: Reader, first: int) -> tuple[Answer, Node]:
+    """The page at the place; RequestFailedError where another repository has the errand's name by now."""
     by_creation = {"field": "CREATED_AT", "direction": "ASC"}
     order = by_creation if place.down_to is None else {"field": "UPDATED_AT", "direction": "DESC"}
     variables = {"owner": errand.owner, "name": errand.name, "first": first, "after": place.after, **order}
@@ -101,7 +101,9 @@ def _ask_page(document: str, place: Place, *, errand: Errand, reader: Reader, fi
     return answer, found["pullRequests"]
 
 
-def _wanted(nodes: list[Node | None], *, place: Place, errand: Errand) -> tuple[list[tuple[int, Node | None]], bool]:
+def _wanted(
+    nodes: list[Node | None], *, place: Place, errand: PageRequest
+) -> tuple[list[tuple[int, Node | None]], bool]:
     """The nodes within the bounds, each with its place on the page, and whether the page goes beyond them."""
     wanted: list[tuple[int, Node | None]] = []
     for at, node in enumerate(nodes):
@@ -118,7 +120,7 @@ def _holes(wanted: list[tuple[int, Node | None]], *, place: Place, count: int) -
     seen = tuple(node["number"] for _, node in wanted if node is not None)
     if len(seen) == len(wanted):
         return Found()
-    return Found(owed=(Owed(part="missing", after={"page": place.after}, count=count, seen=seen),))
+    return Found(owed=(PendingPart(part="missing", after={"page": place.after}, count=count, seen=seen),))
 
 
 def _named(wanted: list[tuple[int, Node | None]], *, answer: Answer, seen: tuple[int, ...]) -> Iterator[Found]:
@@ -148,8 +150,8 @@ CURSORS = {
 }
 
 
-def pay(owed: Owed, *, place: Place, errand: Errand, reader: Reader) -> Found:
-    """Read what is owed; Unanswered where GitHub does not give it now."""
+def pay(owed: PendingPart, *, place: Place, errand: PageRequest, reader: Reader) -> Found:
+    """Read what is owed; RequestFailedError where GitHub does not give it now."""
     match owed.part:
         case "lists":
             return _finish_lists(owed, errand=errand, reader=reader)
@@ -160,7 +162,7 @@ def pay(owed: Owed, *, place: Place, errand: Errand, reader: Reader) -> Found:
     return read_part(owed, errand=errand, reader=reader)
 
 
-def go_around(owed: Owed) -> Found:
+def go_around(owed: PendingPart) -> Found:
     """Do without what cannot be read or kept: without GraphQL, then without REST."""
     if owed.part in {"lists", "whole"}:
         return Found(owed=(by_rest(owed.number, is_counted=True),))
@@ -169,7 +171,7 @@ def go_around(owed: Owed) -> Found:
     return leave_out(owed, why="neither GraphQL nor REST can show it")
 
 
-def _finish_lists(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
+def _finish_lists(owed: PendingPart, *, errand: PageRequest, reader: Reader) -> Found:
     switches = {switch: name in owed.after for switch, name in SWITCHES.items()}
     cursors = {cursor: owed.after.get(name) for cursor, name in CURSORS.items()}
     answer = _ask("overflow", {"id": owed.id, **switches, **cursors}, reader=reader)
@@ -187,15 +189,15 @@ def _finish_lists(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
     )
 
 
-def _begin_again(owed: Owed) -> Found:
+def _begin_again(owed: PendingPart) -> Found:
     """It changed meanwhile: lists of two heads are no list."""
     if owed.tries == MOST_TRIES:
         what = f"the longer lists of pull request {owed.number}"
         return Found(skipped=(Skipped(what=what, why="it changed each time they were read"),))
-    return Found(owed=(Owed(part="whole", number=owed.number, id=owed.id, tries=owed.tries + 1),))
+    return Found(owed=(PendingPart(part="whole", number=owed.number, id=owed.id, tries=owed.tries + 1),))
 
 
-def _read_whole(owed: Owed, *, errand: Errand, reader: Reader) -> Found:
+def _read_whole(owed: PendingPart, *, errand: PageRequest, reader: Reader) -> Found:
     answer = _ask("pull_requests_by_id", {"ids": [owed.id]}, reader=reader)
     node = answer.data["nodes"][0] if answer else None
     if answer is None or not node:
@@ -214,7 +216,7 @@ def _ask(name: str, variables: dict[str, Any], *, reader: Reader) -> Answer | No
     """None where GraphQL does not show it, however small the question: REST may, or tells what is the matter."""
     try:
         return reader.graphql(name, variables)
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         if unanswered.answer.kind in {*REFUSALS, Kind.SHRINK}:
             return None
         raise
@@ -234,7 +236,7 @@ class PullRequestWalk:
     page_size = PAGE_SIZE
     most = PAGE_SIZE
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         """What is owed, else the next page."""
         place = read_place(errand.cursor) if errand.cursor else first_place(errand)
         if place.owed:
@@ -243,7 +245,7 @@ class PullRequestWalk:
         found, place, total = read_nodes(place, errand=errand, reader=reader)
         return _page(place, found, total=total)
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         """Leave the one pull request at the cursor to REST; where REST cannot be used either, leave it out."""
         place = read_place(errand.cursor) if errand.cursor else first_place(errand)
         if place.owed:

@@ -8,8 +8,8 @@ from apps.activity.facts import Fact
 from apps.github.answers import Answer
 from apps.github.objects.graphql import release
 from apps.github.objects.repositories import release_facts
-from apps.github.payload import Reading, parse_time
-from apps.integrations.reader import Errand, Page, Reader, Skipped
+from apps.github.payload import PayloadReader, parse_time
+from apps.integrations.reader import Page, PageRequest, Reader, Skipped
 from apps.integrations.streams.paging import Gathered, Listed, gather, gather_alone, is_wanted, listed, repository
 
 MOST_LISTED = 10_000
@@ -25,7 +25,7 @@ class Releases:
     page_size = 100
     most = 100
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         answer, page = _ask("release_page", errand, reader, first=min(errand.page_size, MOST_LISTED - _seen(errand)))
         gathered = gather(
             page.nodes,
@@ -37,7 +37,7 @@ class Releases:
         )
         return _page(page, errand, gathered, is_last=_is_older(page, errand.since))
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         _, page = _ask("release_place", errand, reader, first=1)
         if not page.nodes:
             return _page(page, errand, Gathered())
@@ -52,18 +52,18 @@ class Releases:
         return _page(page, errand, gathered)
 
 
-def _ask(document: str, errand: Errand, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
+def _ask(document: str, errand: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
     _, _, after = errand.cursor.partition(" ")
     variables = {"owner": errand.owner, "name": errand.name, "first": first, "after": after or None}
     answer = reader.graphql(document, variables)
     return answer, listed(repository(answer, errand).child("releases"))
 
 
-def _seen(errand: Errand) -> int:
+def _seen(errand: PageRequest) -> int:
     return int(errand.cursor.partition(" ")[0] or 0)
 
 
-def _page(page: Listed, errand: Errand, gathered: Gathered, *, is_last: bool = False) -> Page:
+def _page(page: Listed, errand: PageRequest, gathered: Gathered, *, is_last: bool = False) -> Page:
     seen = _seen(errand) + len(page.nodes)
     goes_on = page.after is not None and not is_last
     is_cut = goes_on and seen >= MOST_LISTED
@@ -87,5 +87,5 @@ def _is_before(node: Any, since: datetime) -> bool:
     return all(time is not None and time < since for time in times)
 
 
-def _facts(found: Reading, errand: Errand) -> Iterable[Fact]:
+def _facts(found: PayloadReader, errand: PageRequest) -> Iterable[Fact]:
     return release_facts(found, repository_id=errand.repository_id) if is_wanted(found, errand) else ()

@@ -9,11 +9,11 @@ from typing import Any
 from apps.activity.facts import Fact
 from apps.github.answers import Answer
 from apps.github.objects.deployments import workflow_run_facts
-from apps.github.payload import Reading, parse_time
+from apps.github.payload import PayloadReader, parse_time
 from apps.github.responses import Kind
-from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
 from apps.integrations.streams.paging import refuse_stranger
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 MOST_LISTED = 1000
 """GitHub lists no more of a filtered search, however many it counts."""
@@ -133,30 +133,30 @@ class WorkflowRuns:
     page_size = A_PAGE
     most = A_PAGE
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         """A page of the latest window; a window of too many is cut instead, which brings no runs yet."""
         place = place_of(errand)
         if not place.windows:
             return _page(place)
         try:
             listed = _ask(errand, reader, place, size=errand.page_size)
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             return _without(unanswered, errand, reader, place)
         return _go_on(listed, errand, place, size=errand.page_size)
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         """The one run at the cursor, which is named where it does not come."""
         place = place_of(errand)
         try:
             listed = _ask(errand, reader, place, size=1)
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind not in TOO_MUCH:
                 raise
             return _page(place.further(place.seen + 1), skipped=(_missing(unanswered, place),))
         return _go_on(listed, errand, place, size=1)
 
 
-def place_of(errand: Errand) -> RunPlace:
+def place_of(errand: PageRequest) -> RunPlace:
     """Where the errand is; at its start, one window of all that is asked for."""
     if errand.cursor:
         return RunPlace.from_text(errand.cursor)
@@ -164,17 +164,17 @@ def place_of(errand: Errand) -> RunPlace:
     return RunPlace(windows=(RunWindow(start=start, end=end),) if start <= end else ())
 
 
-def _ask(errand: Errand, reader: Reader, place: RunPlace, *, size: int) -> Listed:
+def _ask(errand: PageRequest, reader: Reader, place: RunPlace, *, size: int) -> Listed:
     parameters = {"created": place.windows[0].created, "per_page": size, "page": place.page(size)}
     answer = reader.get(f"{errand.address}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
-    listing = Reading(answer.data, path="runs", arrived_at=_told_at(answer))
+    listing = PayloadReader(answer.data, path="runs", arrived_at=_told_at(answer))
     runs = tuple(run if isinstance(run, Mapping) else {} for run in answer.data.get("workflow_runs") or ())
     for known in [run["repository"] for run in runs if run.get("repository")][:1]:
         refuse_stranger(answer, repository_id=known.get("id"), errand=errand)
     return Listed(runs=runs, total=listing.count("total_count"), answer=answer)
 
 
-def _go_on(listed: Listed, errand: Errand, place: RunPlace, *, size: int) -> Page:
+def _go_on(listed: Listed, errand: PageRequest, place: RunPlace, *, size: int) -> Page:
     place, window = place.counting(listed.total), place.windows[0]
     if listed.total >= MOST_LISTED and not window.is_a_second:
         return _page(place.instead(*window.cut(listed.created)))
@@ -182,7 +182,7 @@ def _go_on(listed: Listed, errand: Errand, place: RunPlace, *, size: int) -> Pag
     for run in listed.runs:
         try:
             facts += tuple(workflow_run_facts(_reading(run, listed.answer), repository_id=errand.repository_id))
-        except UnusablePayload as error:
+        except UnusablePayloadError as error:
             skipped.append(Skipped(what=f"workflow run {run.get('id')}", why=str(error)))
     seen = place.page(size) * size
     is_last = not listed.runs or seen >= min(listed.total, MOST_LISTED)
@@ -198,8 +198,8 @@ def _page(place: RunPlace, *, facts: tuple[Fact, ...] = (), items: int = 0, skip
     return Page(facts=facts, cursor=cursor, items=items, total=place.total, skipped=skipped)
 
 
-def _reading(run: Mapping[str, Any], answer: Answer) -> Reading:
-    return Reading(run, path="workflow_run", arrived_at=_told_at(answer), observed_at=answer.observed_at)
+def _reading(run: Mapping[str, Any], answer: Answer) -> PayloadReader:
+    return PayloadReader(run, path="workflow_run", arrived_at=_told_at(answer), observed_at=answer.observed_at)
 
 
 def _told_at(answer: Answer) -> datetime:
@@ -213,12 +213,12 @@ def _unreachable(window: RunWindow, *, total: int) -> Skipped:
     )
 
 
-def _missing(unanswered: Unanswered, place: RunPlace) -> Skipped:
+def _missing(unanswered: RequestFailedError, place: RunPlace) -> Skipped:
     what = f"workflow run {place.seen + 1} of those created in {place.windows[0].created}"
     return Skipped(what=what, why=unanswered.answer.verdict.message)
 
 
-def _without(unanswered: Unanswered, errand: Errand, reader: Reader, place: RunPlace) -> Page:
+def _without(unanswered: RequestFailedError, errand: PageRequest, reader: Reader, place: RunPlace) -> Page:
     """Where the listing ends: beyond a cap the window's rest is named, without Actions there is nothing to walk."""
     answer = unanswered.answer
     if answer.kind is Kind.REJECTED and place.seen:
@@ -230,11 +230,11 @@ def _without(unanswered: Unanswered, errand: Errand, reader: Reader, place: RunP
     raise unanswered
 
 
-def _is_there(errand: Errand, reader: Reader) -> bool:
+def _is_there(errand: PageRequest, reader: Reader) -> bool:
     """Whether it is the runs that are not there, and not the repository."""
     try:
         answer = reader.get(errand.address)
-    except Unanswered as unanswered:
+    except RequestFailedError as unanswered:
         if unanswered.answer.kind in NOT_HERE:
             return False
         raise

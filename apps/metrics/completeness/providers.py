@@ -13,13 +13,13 @@ _casting_doubt: list[CastsDoubt] = []
 _can_read: list[CanRead] = []
 
 
-def holds_back(told: HoldsBack) -> HoldsBack:
+def register_blocking_deliveries(told: HoldsBack) -> HoldsBack:
     """Register what keeps repositories from being complete: of those asked for, the earliest instant of each."""
     _holding_back.append(told)
     return told
 
 
-def casts_doubt(told: CastsDoubt) -> CastsDoubt:
+def register_uncertain_periods(told: CastsDoubt) -> CastsDoubt:
     """Register why deliveries may not have told everything: of those asked for, the first and last instant of each.
 
     It is over for a stream that was read since the last one.
@@ -28,7 +28,7 @@ def casts_doubt(told: CastsDoubt) -> CastsDoubt:
     return told
 
 
-def can_read_history(told: CanRead) -> CanRead:
+def register_credentials_check(told: CanRead) -> CanRead:
     """Register whether GitHub can be asked for history at all."""
     _can_read.append(told)
     return told

@@ -7,7 +7,7 @@ list_entities("cycle_time", query, limit=50)
 
 from apps.metrics.figures.entities import Entity, list_entities
 from apps.metrics.figures.query import Bots, FigureQuery
-from apps.metrics.figures.registry import FIGURES, Figure, UnknownFigure, figure_of
+from apps.metrics.figures.registry import FIGURES, Figure, UnknownFigureError, figure_of
 from apps.metrics.figures.values import FigureReading, read_figure, read_figures
 from apps.metrics.figures.windows import Window
 
@@ -18,7 +18,7 @@ __all__ = [
     "Figure",
     "FigureQuery",
     "FigureReading",
-    "UnknownFigure",
+    "UnknownFigureError",
     "Window",
     "figure_of",
     "list_entities",

@@ -27,7 +27,7 @@ class Measure(StrEnum):
     SHARE = "share"  # rows whose value is 1 over all rows
 
 
-class UnknownFigure(LookupError):  # noqa: N818  says what it is
+class UnknownFigureError(LookupError):
     """There is no figure of that name."""
 
 
@@ -245,4 +245,4 @@ def figure_of(key: str) -> Figure:
     try:
         return FIGURES[key]
     except KeyError:
-        raise UnknownFigure(f"There is no figure {key!r}; there are {', '.join(FIGURES)}.") from None
+        raise UnknownFigureError(f"There is no figure {key!r}; there are {', '.join(FIGURES)}.") from None

@@ -36,7 +36,7 @@ class Check:
     advice: str = ""
 
 
-class Stopped(Exception):  # noqa: N818  says what happened
+class CheckStoppedError(Exception):
     """The rest of a family cannot be looked at; the words say why."""
 
 

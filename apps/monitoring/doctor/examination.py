@@ -12,10 +12,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from redis import RedisError
 
-from apps.common.db import words_of
+from apps.common.db import error_message
 from apps.github.auth import GitHubAccess
 from apps.monitoring.doctor import configuration, github, services, work
-from apps.monitoring.doctor.checks import Check, Family, Stopped, Verdict, unchecked, wrong
+from apps.monitoring.doctor.checks import Check, CheckStoppedError, Family, Verdict, unchecked, wrong
 
 LONGEST_S = 18.0
 """All of it; the interpreter's start comes on top."""
@@ -79,10 +79,10 @@ def _run(family: Family, found: _Findings) -> None:
     try:
         for check in family.examine():
             found.checks.append(check)
-    except Stopped as why:
+    except CheckStoppedError as why:
         found.reason = str(why)
     except DatabaseError as error:
-        found.reason = f"The database did not answer: {words_of(error)}."
+        found.reason = f"The database did not answer: {error_message(error)}."
     except (RedisError, OSError) as error:
         found.reason = f"No answer: {type(error).__name__}."
     except Exception as error:  # a mistake in one check must not hide the others

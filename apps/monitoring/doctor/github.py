@@ -13,18 +13,18 @@ from django.db import DatabaseError
 from django.urls import reverse
 
 from apps.activity.models import Contributor, Installation
-from apps.common.encryption import Undecryptable
+from apps.common.encryption import UndecryptableError
 from apps.common.github_host import LOOPBACK
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess, TokenCache
 from apps.github.client import GitHubClient, Patience
-from apps.github.credentials import AppCredentials, NoCredentials, app_credentials, has_credentials, is_signing_key
+from apps.github.credentials import AppCredentials, NoCredentialsError, app_credentials, has_credentials, is_signing_key
 from apps.github.permissions import PERMISSIONS, lack_of, listed, needed_events
 from apps.github.rate_limit import Priority, Purpose, RateBudget, shared_memory
 from apps.github.responses import Kind
 from apps.github.token_refusals import TOKEN_REFUSED
 from apps.integrations.access import readable_installations, settings_page
-from apps.monitoring.doctor.checks import Check, Stopped, Verdict, unchecked, warning, well, wrong
+from apps.monitoring.doctor.checks import Check, CheckStoppedError, Verdict, unchecked, warning, well, wrong
 from apps.monitoring.doctor.services import judge_clock
 from apps.webhooks.models import Delivery, DeliveryBody
 from apps.webhooks.origin import SENDER_ADDRESS
@@ -87,17 +87,19 @@ def document_of(told: Told) -> Mapping[str, Any]:
     """The object that was asked for; Stopped without."""
     if told.answer.kind is Kind.OK and isinstance(told.answer.data, Mapping):
         return told.answer.data
-    raise Stopped(why_not(told.answer) if told.answer.kind is not Kind.OK else "GitHub's answer is no object.")
+    raise CheckStoppedError(
+        why_not(told.answer) if told.answer.kind is not Kind.OK else "GitHub's answer is no object."
+    )
 
 
 def known_credentials(name: str) -> AppCredentials | Check:
     """The App's id and key, or what is wrong with them under this name."""
     try:
         found = app_credentials()
-    except NoCredentials:
+    except NoCredentialsError:
         words = "There are none: webhooks work, and neither history nor repair does."
         return warning(name, words, HOW_TO_SET)
-    except Undecryptable:
+    except UndecryptableError:
         return wrong(
             name,
             "The stored private key cannot be read under any of FERNET_KEYS.",
@@ -128,7 +130,7 @@ def examine_app(access: GitHubAccess) -> Iterator[Check]:
     known = known_credentials("github credentials")
     if isinstance(known, Check):
         yield known
-        raise Stopped("There are no credentials to ask GitHub with.")
+        raise CheckStoppedError("There are no credentials to ask GitHub with.")
     told = ask_as_app(access, "/app")
     yield judge_credentials(told, known)
     if told.ahead_s is not None:
@@ -317,10 +319,10 @@ LITTLE_SHARE = 0.1
 def examine_installations(access: GitHubAccess) -> Iterator[Check]:
     """All installations in one request, and the limits of a few; never those of an account that waits for approval."""
     if not has_credentials():
-        raise Stopped("There are no credentials to ask GitHub with.")
+        raise CheckStoppedError("There are no credentials to ask GitHub with.")
     answer = ask_as_app(access, "/app/installations", per_page=100).answer
     if answer.kind is not Kind.OK or not isinstance(answer.data, list):
-        raise Stopped(why_not(answer))
+        raise CheckStoppedError(why_not(answer))
     described = [one for one in answer.data if isinstance(one, Mapping)]
     yield judge_installations(described, is_all=answer.next_path is None)
     yield look_at_limits(access)

@@ -15,9 +15,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from apps.common import db, pooler
-from apps.common.db import words_of
-from apps.common.encryption import Undecryptable, decrypt, encrypted_fields
-from apps.monitoring.doctor.checks import Check, Stopped, warning, well, wrong
+from apps.common.db import error_message
+from apps.common.encryption import UndecryptableError, decrypt, encrypted_fields
+from apps.monitoring.doctor.checks import Check, CheckStoppedError, warning, well, wrong
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.presence import BEAT, present
 from apps.monitoring.probes import probe_migrations, probe_secret
@@ -74,8 +74,10 @@ def examine_database() -> Iterator[Check]:
             server = ask()
     except DatabaseError as error:
         advice = "`make run` starts the embedded one; else start yours, or correct DATABASE_URL."
-        yield wrong("database", words_of(error), advice + (f" {pooler.WHAT_TO_DO}" if pooler.is_refusal(error) else ""))
-        raise Stopped("The database does not answer.") from error
+        yield wrong(
+            "database", error_message(error), advice + (f" {pooler.WHAT_TO_DO}" if pooler.is_refusal(error) else "")
+        )
+        raise CheckStoppedError("The database does not answer.") from error
     answered_at_s = time.time()
     yield judge_postgres_version(server, took_s=answered_at_s - asked_at_s)
     yield judge_clock("database clock", (asked_at_s + answered_at_s) / 2 - server.now_s, whose="the database's")
@@ -85,7 +87,7 @@ def examine_database() -> Iterator[Check]:
     migrations = probe_migrations()
     if not migrations.is_good:
         yield wrong("migrations", migrations.explanation or "They could not be asked for.", "")
-        raise Stopped("The tables are not those of this version.")
+        raise CheckStoppedError("The tables are not those of this version.")
     yield well("migrations", "All applied.")
     yield try_to_write(server)
     yield look_at_stored_secrets()
@@ -164,7 +166,7 @@ def try_to_write(server: Server) -> Check:
             StatusCheck.objects.create()
             transaction.set_rollback(True)
     except DatabaseError as error:
-        return wrong("writing", words_of(error), "Make room on its disk, and give our user the right to write.")
+        return wrong("writing", error_message(error), "Make room on its disk, and give our user the right to write.")
     return well("writing", "A row was written, and taken back.")
 
 
@@ -175,7 +177,7 @@ def look_at_stored_secrets() -> Check:
             kept += 1
             try:
                 decrypt(value)
-            except Undecryptable:
+            except UndecryptableError:
                 lost += 1
     if lost:
         return wrong(
@@ -234,10 +236,10 @@ def examine_redis() -> Iterator[Check]:
         except RedisError as error:
             yield wrong(
                 "redis",
-                f"{settings_host()} does not answer: {words_of(error)}",
+                f"{settings_host()} does not answer: {error_message(error)}",
                 "`make run` starts the embedded one; else start yours, or correct REDIS_URL. Deliveries wait.",
             )
-            raise Stopped("Redis does not answer.") from error
+            raise CheckStoppedError("Redis does not answer.") from error
         yield judge_redis_version(told)
         yield judge_eviction(told)
         yield judge_memory(told)

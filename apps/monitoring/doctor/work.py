@@ -18,7 +18,7 @@ from apps.monitoring.models import StatusCheck
 from apps.monitoring.status import letterbox_problems, recalculation_problems
 from apps.webhooks import overview
 from apps.webhooks.models import Delivery, Refusal
-from apps.webhooks.signature import active_slots
+from apps.webhooks.signature import active_secrets
 
 NAMES = ("deliveries", "signatures", "figures", "history", "waiting work", "the watch", "sweep", "nightly run")
 LONGEST_S = 4.0
@@ -72,7 +72,7 @@ def look_at_signatures() -> Check:
             return wrong(name, f"{count:,} refused in the last hour, and none was ever accepted.", advice)
         return unchecked(name, "No delivery has come yet.")
     ago = duration((timezone.now() - newest.received_at).total_seconds())
-    if newest.signed_by and newest.signed_by not in {slot.name for slot in active_slots()}:
+    if newest.signed_by and newest.signed_by not in {slot.name for slot in active_secrets()}:
         return warning(name, f"The last delivery, {ago} ago, was signed by a secret that is no more here.", advice)
     if count:
         return warning(name, f"{count:,} refused in the last hour; the last accepted came {ago} ago.", advice)

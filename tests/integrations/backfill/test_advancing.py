@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.activity.models import Coverage, Provenance, PullRequest, Repository
 from apps.integrations.models import Backfill
-from apps.integrations.reader import Errand, Page, Reader, Skipped
+from apps.integrations.reader import Page, PageRequest, Reader, Skipped
 from tests.activity.tables import contents
 from tests.fake_github.server import FakeGitHub
 from tests.integrations.backfill.crew import Crew, take_message
@@ -57,7 +57,7 @@ class Leaky:
     page_size: int = 25
     most: int = 25
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         left_out = (Skipped(what="pull request 7", why="HTTP 502"),) if errand.cursor == self.leaks_at else ()
         return Page(facts=(), cursor=None if errand.cursor else "second", items=0, skipped=left_out)
 

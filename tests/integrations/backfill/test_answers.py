@@ -12,15 +12,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository, RepositoryAccess
-from apps.common.db import TimeIsUp
-from apps.common.encryption import Undecryptable
-from apps.github.credentials import NoCredentials, app_credentials
+from apps.common.db import DatabaseTimeoutError
+from apps.common.encryption import UndecryptableError
+from apps.github.credentials import NoCredentialsError, app_credentials
 from apps.integrations.backfill import run
 from apps.integrations.models import Backfill
 from apps.integrations.outcomes import MOST_ATTEMPTS
-from apps.integrations.reader import Errand, Page, Reader
+from apps.integrations.reader import Page, PageRequest, Reader
 from apps.integrations.streams import WALKS
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault, graphql, graphql_errors, larger_than, poison, status, too_heavy
 from tests.fake_github.keys import strange_pem
@@ -92,13 +92,13 @@ class Fussy:
     page_size: int = 25
     most: int = 25
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         page = WALKS[PULLS].read(errand, reader)
         if any(getattr(fact, "number", None) == self.number for fact in page.facts):
-            raise UnusablePayload("shape_mismatch", f"pullRequest {self.number} is odd")
+            raise UnusablePayloadError("shape_mismatch", f"pullRequest {self.number} is odd")
         return page
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
         return WALKS[PULLS].step_over(errand, reader)
 
 
@@ -106,8 +106,8 @@ class Fussy:
 class Helpless(Fussy):
     """The same, but it cannot even go around it."""
 
-    def step_over(self, errand: Errand, reader: Reader) -> Page:
-        raise UnusablePayload("shape_mismatch", "odd\x00")
+    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
+        raise UnusablePayloadError("shape_mismatch", "odd\x00")
 
 
 @pytest.mark.proof
@@ -131,7 +131,7 @@ def test_a_walk_that_cannot_get_past_something_fails_and_says_why(api: Repositor
 class Broken(Fussy):
     """A walk that reads what is not there."""
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         return {}["nothing"]  # type: ignore[return-value]
 
     step_over = read
@@ -148,7 +148,7 @@ def test_a_walk_that_trips_over_a_shape_fails_and_says_where(api: Repository, cr
 class Endless(Fussy):
     """Pages of more than five take longer than a task may."""
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         if errand.page_size > 5:
             raise SoftTimeLimitExceeded
         return WALKS[PULLS].read(errand, reader)
@@ -286,12 +286,12 @@ def test_a_repository_that_is_deleted_in_the_middle_fails_its_walk_and_keeps_its
 @pytest.mark.parametrize(
     ("trouble", "left"),
     [
-        (NoCredentials("no key"), ("no_credentials", 0)),
-        (Undecryptable("another key"), ("no_credentials", 0)),
+        (NoCredentialsError("no key"), ("no_credentials", 0)),
+        (UndecryptableError("another key"), ("no_credentials", 0)),
         (SoftTimeLimitExceeded(), ("", 0)),
-        (TimeIsUp("frozen"), ("", 0)),
+        (DatabaseTimeoutError("frozen"), ("", 0)),
         (DataError("out of range"), ("not_recorded", 1)),
-        (UnusablePayload("shape_mismatch", "odd"), ("not_recorded", 1)),
+        (UnusablePayloadError("shape_mismatch", "odd"), ("not_recorded", 1)),
     ],
 )
 def test_what_goes_wrong_while_a_repository_is_looked_up_leaves_no_walk_behind_as_running(

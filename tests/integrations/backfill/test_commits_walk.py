@@ -11,7 +11,7 @@ from apps.activity.record import record
 from apps.demo.shapes import Json, moment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reader import Unanswered
+from apps.integrations.reader import RequestFailedError
 from apps.metrics.models import DerivedCommit
 from apps.metrics.recalculation import drain
 from tests.activity.tables import clear, contents
@@ -221,7 +221,7 @@ def test_commits_that_we_may_not_see_are_no_empty_repository(
     fake.spoil(
         Fault(faults.graphql_errors(error, data={"repository": {"databaseId": WEB, "object": None}}), faults.graphql)
     )
-    with pytest.raises(Unanswered) as refused:
+    with pytest.raises(RequestFailedError) as refused:
         tour(worker).read()
     assert refused.value.answer.kind is Kind.FORBIDDEN
 
@@ -262,6 +262,6 @@ def test_a_name_that_another_repository_has_by_now_is_not_read(
 ) -> None:
     fake.world.rename(web.truth, "acme/former")
     fake.world.add("web", installation_id=ACME, repository_id=13, size=Size(pull_requests=0))
-    with pytest.raises(Unanswered) as refused:
+    with pytest.raises(RequestFailedError) as refused:
         tour(worker).read()
     assert refused.value.answer.kind is Kind.GONE

@@ -11,7 +11,7 @@ from apps.activity.models import Deployment, DeploymentStatus
 from apps.github.auth import GitHubAccess
 from apps.github.payload import DEPLOYMENT_STATUS, number_in
 from apps.github.responses import Kind
-from apps.integrations.reader import Unanswered
+from apps.integrations.reader import RequestFailedError
 from apps.integrations.streams.deployments import Deployments
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -194,7 +194,7 @@ def go_stepping_over(walker: Walker) -> list[str]:
     while cursor is not None:
         try:
             page = walker.walk.read(walker.errand(cursor), walker.reader())
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind not in {Kind.SHRINK, Kind.TRANSIENT}:
                 raise
             page = walker.walk.step_over(walker.errand(cursor), walker.reader())
@@ -237,7 +237,7 @@ def test_a_name_that_belongs_to_another_repository_by_now_tells_nothing(
     fake: FakeGitHub, walker: Go, worker: GitHubAccess
 ) -> None:
     fake.world.add("ship", installation_id=ACME, repository_id=WEB)
-    with pytest.raises(Unanswered, match="another repository") as raised:
+    with pytest.raises(RequestFailedError, match="another repository") as raised:
         walker().go()
     assert raised.value.answer.kind is Kind.GONE
 
@@ -269,7 +269,7 @@ def test_a_limit_is_waited_for_and_nothing_is_stepped_over(fake: FakeGitHub, wal
     a_busy_month(5).happens_on(fake)
     mine = walker(page_size=1)
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(f"/repositories/{SHIP}/deployments"), times=None))
-    with pytest.raises(Unanswered) as raised:
+    with pytest.raises(RequestFailedError) as raised:
         mine.walk.step_over(mine.errand(), mine.reader())
     assert raised.value.answer.kind is Kind.SECONDARY
 

@@ -12,7 +12,7 @@ from apps.activity.models import Contributor, IssueComment
 from apps.activity.record import record
 from apps.demo.shapes import Json, moment
 from apps.github.auth import GitHubAccess
-from apps.integrations.reader import Page, Unanswered
+from apps.integrations.reader import Page, RequestFailedError
 from apps.integrations.streams.keyset import MOST_PAGES
 from tests.activity.tables import clear, contents
 from tests.fake_github import faults
@@ -259,7 +259,7 @@ def test_nothing_is_skipped_while_github_is_unwell_altogether(
     fake: FakeGitHub, web: Lively, worker: GitHubAccess
 ) -> None:
     fake.spoil(Fault(faults.status(502), faults.rest, times=None))
-    with pytest.raises(Unanswered):
+    with pytest.raises(RequestFailedError):
         tour(worker).step_over()
 
 

@@ -11,7 +11,7 @@ from apps.activity.record import record
 from apps.demo.shapes import Json, moment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reader import Unanswered
+from apps.integrations.reader import RequestFailedError
 from apps.integrations.streams.issues import CURSOR_REFUSED
 from tests.activity.tables import clear, contents
 from tests.fake_github import faults
@@ -178,7 +178,7 @@ def test_nothing_is_skipped_while_github_is_unwell_altogether(
     fake: FakeGitHub, web: Lively, worker: GitHubAccess
 ) -> None:
     fake.spoil(Fault(faults.status(502), faults.rest, times=None))
-    with pytest.raises(Unanswered):
+    with pytest.raises(RequestFailedError):
         tour(worker).step_over()
 
 
@@ -222,6 +222,6 @@ def test_a_name_that_another_repository_has_by_now_is_not_read(
 ) -> None:
     fake.world.rename(web.truth, "acme/former")
     fake.world.add("web", installation_id=ACME, repository_id=13, size=Size(pull_requests=0, issues=3))
-    with pytest.raises(Unanswered) as refused:
+    with pytest.raises(RequestFailedError) as refused:
         tour(worker).read()
     assert refused.value.answer.kind is Kind.GONE

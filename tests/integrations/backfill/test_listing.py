@@ -302,9 +302,9 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
 def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
     row = claimed()
-    errand = installations.Errand.of(row, claim_number=row.claim_number, access=worker)
+    errand = installations.PageRequest.of(row, claim_number=row.claim_number, access=worker)
     claimed()
-    with pytest.raises(installations.LostListing):
+    with pytest.raises(installations.ClaimLostError):
         errand.run()
     assert accesses() == {API: (True, False)}
     assert Backfill.objects.count() == 0

@@ -5,7 +5,7 @@ import pytest
 from apps.activity.models import Contributor, PullRequest, PullRequestCommit
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reader import Skipped, Unanswered
+from apps.integrations.reader import RequestFailedError, Skipped
 from apps.integrations.streams.pull_requests import PullRequestWalk
 from tests.activity.tables import clear
 from tests.fake_github import faults, rest_api
@@ -106,7 +106,7 @@ def test_nothing_is_left_out_while_the_repository_itself_is_refused(
 ) -> None:
     spoil(fake, faults.poison(7))
     fake.spoil(Fault(faults.status(code, {"message": message}), faults.below(f"/repositories/{WEB}"), times=None))
-    with pytest.raises(Unanswered) as caught:
+    with pytest.raises(RequestFailedError) as caught:
         walk_through(worker, web())
     assert caught.value.answer.kind is kind
 

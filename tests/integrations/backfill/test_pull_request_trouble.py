@@ -13,7 +13,7 @@ from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Lease
 from apps.github.responses import Kind
-from apps.integrations.reader import Skipped, Unanswered
+from apps.integrations.reader import RequestFailedError, Skipped
 from apps.integrations.streams.pull_requests import PullRequestWalk
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
@@ -191,7 +191,7 @@ def test_whoever_waits_for_a_turn_between_a_page_and_its_lists_has_lost_nothing(
     lease = budget.take(installation_id=ACME, resource="graphql", purpose=LIVE)
     assert isinstance(lease, Lease)
     owing = web(cursor=page.cursor)
-    with pytest.raises(Unanswered) as caught:
+    with pytest.raises(RequestFailedError) as caught:
         walk.read(owing, reader_of(worker))
     assert caught.value.answer.kind is Kind.PARKED
     budget.settle(lease, verdict=caught.value.answer.verdict, limit=None)
@@ -209,6 +209,6 @@ def test_nothing_of_a_repository_that_has_the_name_by_now_is_taken_for_this_ones
     for steps_over in (False, True):
         walk, stranger = PullRequestWalk(), replace(web(), repository_id=WEB + 1)
         read = walk.step_over if steps_over else walk.read
-        with pytest.raises(Unanswered) as caught:
+        with pytest.raises(RequestFailedError) as caught:
             read(stranger, reader_of(worker))
         assert caught.value.answer.kind is Kind.GONE

@@ -13,7 +13,7 @@ from apps.activity.models import PullRequest, Review
 from apps.activity.record import record
 from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
-from apps.integrations.streams.pull_request_parts import Owed, Place, read_place
+from apps.integrations.streams.pull_request_parts import PendingPart, Place, read_place
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview
 from apps.metrics.recalculation import drain
 from tests.activity.tables import clear
@@ -202,8 +202,10 @@ def test_an_empty_repository_is_done_after_a_page(fake: FakeGitHub, worker: GitH
 
 def test_a_cursor_tells_its_place_again() -> None:
     now = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
-    lists = Owed(part="lists", number=7, id="PR_7", after={"labels": None, "reviews": "x"}, has_lost=True, listed=50)
-    holes = Owed(part="missing", after={"page": None}, count=25, seen=(1, 2))
+    lists = PendingPart(
+        part="lists", number=7, id="PR_7", after={"labels": None, "reviews": "x"}, has_lost=True, listed=50
+    )
+    holes = PendingPart(part="missing", after={"page": None}, count=25, seen=(1, 2))
     for place in (
         Place(),
         Place(sweep=2, down_to=now, left_top_at=now + timedelta(hours=1), after="Y3Vyc29y", owed=(lists, holes)),

@@ -5,7 +5,7 @@ import pytest
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Parked, Priority, Purpose
 from apps.github.responses import GRAPHQL, Kind
-from apps.integrations.reader import Reader, Unanswered
+from apps.integrations.reader import Reader, RequestFailedError
 from tests.fake_github.faults import Fault, graphql, status
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BACKFILL
@@ -40,7 +40,7 @@ def test_a_page_of_several_requests_is_not_broken_off_by_whoever_waits(
 @pytest.mark.django_db
 def test_what_was_refused_is_counted_and_raised(fake: FakeGitHub, reader: Reader) -> None:
     fake.spoil(Fault(status(503), graphql))
-    with pytest.raises(Unanswered) as caught:
+    with pytest.raises(RequestFailedError) as caught:
         reader.graphql("release_place", WHERE)
     assert caught.value.answer.kind is Kind.TRANSIENT
     assert reader.calls == 1
@@ -50,7 +50,7 @@ def test_what_was_refused_is_counted_and_raised(fake: FakeGitHub, reader: Reader
 def test_what_was_never_sent_cost_nothing(fake: FakeGitHub, reader: Reader) -> None:
     fake.limits.leave(ACME, "graphql", remaining=100)
     reader.graphql("release_place", WHERE)
-    with pytest.raises(Unanswered) as caught:
+    with pytest.raises(RequestFailedError) as caught:
         reader.graphql("release_place", WHERE)
     assert caught.value.answer.kind is Kind.PARKED
     assert reader.calls == 1

@@ -11,7 +11,7 @@ from apps.activity.record import record
 from apps.demo.shapes import Json, moment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reader import Unanswered
+from apps.integrations.reader import RequestFailedError
 from apps.integrations.streams.releases import MOST_LISTED
 from tests.activity.tables import clear, contents
 from tests.fake_github import faults
@@ -204,6 +204,6 @@ def test_a_name_that_another_repository_has_by_now_is_not_read(
 ) -> None:
     fake.world.rename(web.truth, "acme/former")
     fake.world.add("web", installation_id=ACME, repository_id=13, size=Size(pull_requests=0, releases=3))
-    with pytest.raises(Unanswered) as refused:
+    with pytest.raises(RequestFailedError) as refused:
         tour(worker).read()
     assert refused.value.answer.kind is Kind.GONE

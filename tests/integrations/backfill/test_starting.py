@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.cost_model import PACES
-from apps.integrations.backfill.start import NothingToStart, Scope, chosen, retry, start
+from apps.integrations.backfill.start import NothingToStartError, Scope, chosen, retry, start
 from apps.integrations.backfill.wakeups import AT_ONCE
 from apps.integrations.models import Backfill
 from apps.integrations.streams import WALKS
@@ -248,19 +248,19 @@ def test_what_cannot_be_chosen_says_what_to_do(settings: Any) -> None:
         ({"installation_id": BETA}, "ALLOWED_ACCOUNTS, or approve its team"),
         ({"team": team}, "Team empty tracks no repository"),
     ):
-        with pytest.raises(NothingToStart, match=words):
+        with pytest.raises(NothingToStartError, match=words):
             chosen(**choice)
     settings.ALLOWED_ACCOUNTS = ["nobody"]
-    with pytest.raises(NothingToStart, match="install the App on an account"):
+    with pytest.raises(NothingToStartError, match="install the App on an account"):
         chosen(everything=True)
 
 
 def test_a_scope_that_holds_nothing_is_refused() -> None:
-    with pytest.raises(NothingToStart, match="no stream pulls; there are pull_requests, issues"):
+    with pytest.raises(NothingToStartError, match="no stream pulls; there are pull_requests, issues"):
         Scope(streams=("pulls",))
-    with pytest.raises(NothingToStart, match="No stream is named"):
+    with pytest.raises(NothingToStartError, match="No stream is named"):
         Scope(streams=())
-    with pytest.raises(NothingToStart, match="since must be earlier"):
+    with pytest.raises(NothingToStartError, match="since must be earlier"):
         Scope(since=MONDAY, until=MONDAY)
 
 

@@ -11,7 +11,7 @@ from apps.activity.models import WorkflowRun
 from apps.demo.shapes import moment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reader import Unanswered
+from apps.integrations.reader import RequestFailedError
 from apps.integrations.streams.workflow_runs import WorkflowRuns
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -88,7 +88,7 @@ def test_a_permission_that_is_missing_is_for_somebody_to_look_at(fake: FakeGitHu
     some_weeks(fake)
     refusal = faults.status(403, {"message": "Resource not accessible by integration"})
     fake.spoil(Fault(refusal, faults.below(RUNS), times=None))
-    with pytest.raises(Unanswered) as raised:
+    with pytest.raises(RequestFailedError) as raised:
         walker().go()
     assert raised.value.answer.kind is Kind.FORBIDDEN
 
@@ -96,7 +96,7 @@ def test_a_permission_that_is_missing_is_for_somebody_to_look_at(fake: FakeGitHu
 def test_a_repository_that_is_gone_is_not_one_without_actions(fake: FakeGitHub, walker: Go) -> None:
     truth, _ = some_weeks(fake)
     fake.world.delete(truth)
-    with pytest.raises(Unanswered) as raised:
+    with pytest.raises(RequestFailedError) as raised:
         walker().go()
     assert raised.value.answer.kind is Kind.GONE
 
@@ -129,7 +129,7 @@ def go_by_halves(walker: Walker) -> list[str]:
         errand = replace(walker.errand(cursor), page_size=max(size, 1))
         try:
             page = (walker.walk.read if size else walker.walk.step_over)(errand, walker.reader())
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind is not Kind.TRANSIENT or not size:
                 raise
             size //= 2
@@ -166,6 +166,6 @@ def test_a_limit_is_never_stepped_over(fake: FakeGitHub, walker: Go) -> None:
     some_weeks(fake)
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(RUNS), times=None))
     mine = walker()
-    with pytest.raises(Unanswered) as raised:
+    with pytest.raises(RequestFailedError) as raised:
         mine.walk.step_over(mine.errand(), mine.reader())
     assert raised.value.answer.kind is Kind.SECONDARY

@@ -9,7 +9,7 @@ from apps.activity.facts import Evidence, Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
 from apps.integrations.streams import WALKS
 from tests.activity.tables import clear
 from tests.fake_github.using import ACME, API, BACKFILL
@@ -31,8 +31,8 @@ class Tour:
     since: datetime | None = None
     until: datetime | None = None
 
-    def errand(self, cursor: str = "") -> Errand:
-        return Errand(
+    def errand(self, cursor: str = "") -> PageRequest:
+        return PageRequest(
             repository_id=self.repository_id,
             full_name=self.full_name,
             since=self.since,
@@ -72,7 +72,7 @@ class Tour:
         while size:
             try:
                 return replace(self, size=size).read(cursor)
-            except Unanswered as refusal:
+            except RequestFailedError as refusal:
                 if refusal.answer.kind not in UNWELL:
                     raise
                 size //= 2

@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.activity.models import PullRequest
-from apps.integrations.reader import Errand
+from apps.integrations.reader import PageRequest
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
@@ -26,7 +26,7 @@ def twelve(fake: FakeGitHub) -> RepositoryTruth:
     return fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=12))
 
 
-def web(**about: Any) -> Errand:
+def web(**about: Any) -> PageRequest:
     """A walk through the twelve."""
     return errand(repository_id=WEB, full_name="acme/web", **{"page_size": 9, **about})
 

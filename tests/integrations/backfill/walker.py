@@ -9,7 +9,7 @@ from django.db import transaction
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.reader import Errand, Page, Reader, Skipped, Walk
+from apps.integrations.reader import Page, PageRequest, Reader, Skipped, Walk
 from tests.fake_github.using import ACME, API, BACKFILL
 
 
@@ -46,8 +46,8 @@ class Walker:
     page_size: int | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def errand(self, cursor: str = "") -> Errand:
-        return Errand(
+    def errand(self, cursor: str = "") -> PageRequest:
+        return PageRequest(
             repository_id=self.repository_id,
             full_name=self.full_name,
             since=self.since,

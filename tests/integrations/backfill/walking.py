@@ -9,13 +9,13 @@ from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reader import Errand, Page, Reader, Skipped, Unanswered, Walk
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, Walk
 from apps.integrations.streams.pull_request_parts import read_place
 from apps.integrations.streams.pull_requests import PullRequestWalk
 from tests.fake_github.using import ACME, API, BACKFILL
 
 
-def errand(**about: Any) -> Errand:
+def errand(**about: Any) -> PageRequest:
     """A walk through everything in the repository of most tests."""
     usual: dict[str, Any] = {
         "repository_id": API,
@@ -26,7 +26,7 @@ def errand(**about: Any) -> Errand:
         "cursor": "",
         "page_size": 25,
     }
-    return Errand(**{**usual, **about})
+    return PageRequest(**{**usual, **about})
 
 
 @dataclass(slots=True)
@@ -48,14 +48,14 @@ def reader_of(worker: GitHubAccess) -> Reader:
 class OnlyStepsOver(PullRequestWalk):
     """As if GraphQL could not show a single one."""
 
-    def read(self, errand: Errand, reader: Reader) -> Page:
+    def read(self, errand: PageRequest, reader: Reader) -> Page:
         is_owed = bool(errand.cursor) and bool(read_place(errand.cursor).owed)
         return super().read(errand, reader) if is_owed else self.step_over(errand, reader)
 
 
 def walk_through(
     worker: GitHubAccess,
-    errand: Errand,
+    errand: PageRequest,
     *,
     by: Walk | None = None,
     between: Callable[[int], None] = lambda pages: None,
@@ -66,7 +66,7 @@ def walk_through(
         reader = reader_of(worker)
         try:
             page = walk.step_over(errand, reader) if steps_over else walk.read(errand, reader)
-        except Unanswered as unanswered:
+        except RequestFailedError as unanswered:
             if unanswered.answer.kind is not Kind.SHRINK or steps_over:
                 raise
             steps_over = errand.page_size == 1

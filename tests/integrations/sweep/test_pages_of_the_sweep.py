@@ -13,7 +13,7 @@ from apps.integrations.delivery_log.entries import read_entries
 from apps.integrations.delivery_log.health import MANY_GIVEN_UP, sweep_problems
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.users.models import CustomUser
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/integrations/misseddelivery/"
@@ -94,5 +94,5 @@ def test_an_entry_is_read_as_github_documents_it() -> None:
 
 @pytest.mark.parametrize("change", [{"id": None}, {"guid": "none"}, {"delivered_at": "never"}, {"event": 5}])
 def test_an_entry_that_cannot_be_read_is_no_entry_that_may_be_left_out(change: dict[str, Any]) -> None:
-    with pytest.raises(UnusablePayload):
+    with pytest.raises(UnusablePayloadError):
         read_entries([{**ENTRY, **change}], as_of=NOW)

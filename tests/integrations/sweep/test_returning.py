@@ -274,7 +274,7 @@ def test_an_attempt_is_spent_before_it_is_made(
             raise Killed
 
     lose(log, told[:1])
-    monkeypatch.setattr(recover, "crash_point", die)
+    monkeypatch.setattr(recover, "failpoint", die)
     for pause in FETCH_PAUSES:
         with pytest.raises(Killed):
             sweeper.turn()

@@ -102,7 +102,7 @@ def test_who_was_taken_over_keeps_nothing(
     def taken_over(point: str) -> None:
         DeliverySweep.objects.update(claim_number=99)
 
-    monkeypatch.setattr(scan, "crash_point", taken_over)
+    monkeypatch.setattr(scan, "failpoint", taken_over)
     row = sweeper.turn()
     assert row is not None
     assert (row.cursor, row.mark, row.claim_number) == ("", None, 99)
@@ -118,7 +118,7 @@ def test_who_was_taken_over_while_it_fetched_puts_nothing_into_the_inbox(
     def taken_over(point: str) -> None:
         DeliverySweep.objects.update(claim_number=99)
 
-    monkeypatch.setattr(recover, "crash_point", taken_over)
+    monkeypatch.setattr(recover, "failpoint", taken_over)
     sweeper.turn()
     assert inbox() == set()
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from apps.demo.organisation import Sent
-from apps.github.credentials import NoCredentials
+from apps.github.credentials import NoCredentialsError
 from apps.integrations.delivery_log.health import sweep_problems
 from apps.integrations.delivery_log.waits import LONGEST_WAIT_S, wait_after_failure
 from apps.integrations.models import DeliverySweep
@@ -153,9 +153,9 @@ def test_a_sweep_that_does_not_get_through_is_told_long_before_github_forgets(
 
 def test_without_credentials_it_says_so(sweeper: Sweeper) -> None:
     def none() -> None:
-        raise NoCredentials("Set GITHUB_APP_ID.")
+        raise NoCredentialsError("Set GITHUB_APP_ID.")
 
     sweeper.access.client.credentials = none  # type: ignore[assignment]
-    with pytest.raises(NoCredentials):
+    with pytest.raises(NoCredentialsError):
         sweeper.turn()
     assert not DeliverySweep.objects.filter(pk=APP_ID).exists()

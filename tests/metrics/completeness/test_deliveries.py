@@ -91,8 +91,8 @@ def test_a_lost_repository_that_a_delivery_holds_has_a_gap_from_then_on_and_hold
 
 def test_whoever_is_above_may_hold_back_too() -> None:
     with providers.scoped_registration():
-        providers.holds_back(lambda ids: {API: hour(20)})
-        providers.casts_doubt(lambda ids: {WEB: (hour(50), hour(55))})
+        providers.register_blocking_deliveries(lambda ids: {API: hour(20)})
+        providers.register_uncertain_periods(lambda ids: {WEB: (hour(50), hour(55))})
         assert (until(told(API)), until(told(WEB))) == (20, 50)
     assert until(told(API, WEB)) == 100
 

@@ -93,7 +93,7 @@ def test_what_is_fresh_reads_differently_from_what_is_old(team: Team) -> None:
 def test_without_the_apps_key_it_says_what_to_set(team: Team) -> None:
     assert words(asked(team)).startswith("Cannot be checked without the App's private key: set GITHUB_APP_ID")
     with providers.scoped_registration():
-        providers.can_read_history(lambda: True)
+        providers.register_credentials_check(lambda: True)
         assert words(asked(team)).startswith(
             "Not complete yet: the history of acme/102, acme/api was not read to its end"
         )

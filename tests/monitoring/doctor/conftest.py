@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.monitoring.doctor.checks import Check, Family, Stopped
+from apps.monitoring.doctor.checks import Check, CheckStoppedError, Family
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -25,7 +25,7 @@ def found_by(examine: Callable[..., Any], *args: Any) -> dict[str, Check]:
     try:
         for check in examine(*args):
             found[check.name] = check
-    except Stopped as why:
+    except CheckStoppedError as why:
         found["stopped"] = Check("stopped", "not checked", str(why))  # type: ignore[arg-type]
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from django.db import OperationalError
 from redis import RedisError
 
-from apps.monitoring.doctor.checks import Check, Stopped, well, wrong
+from apps.monitoring.doctor.checks import Check, CheckStoppedError, well, wrong
 from apps.monitoring.doctor.examination import examine
 from tests.monitoring.doctor.conftest import family
 
@@ -20,7 +20,7 @@ def fine() -> Iterator[Check]:
 
 def gone() -> Iterator[Check]:
     yield wrong("one", "It is away.", "Start it.")
-    raise Stopped("One is away.")
+    raise CheckStoppedError("One is away.")
 
 
 def hangs() -> Iterator[Check]:

@@ -13,7 +13,7 @@ from apps.monitoring import presence
 from apps.monitoring.doctor import configuration, services, work
 from apps.webhooks import signature
 from apps.webhooks.models import Delivery, Refusal
-from apps.webhooks.signature import active_slots
+from apps.webhooks.signature import active_secrets
 from tests.api.conftest import make_delivery
 from tests.integrations.backfill.installed import backfill, install, reach
 from tests.monitoring.doctor.conftest import found_by
@@ -43,7 +43,7 @@ def test_what_signed_the_last_delivery() -> None:
     signature.forget_slots()
     Refusal.objects.create(status=401, reason="bad_signature", count=3, headers={})
     assert look()["signatures"].verdict == "wrong", "none was ever accepted"
-    make_delivery(1, signed_by=active_slots()[0].name, state="processed", finished_at=timezone.now())
+    make_delivery(1, signed_by=active_secrets()[0].name, state="processed", finished_at=timezone.now())
     assert look()["signatures"].verdict == "warning", "some are refused"
     Refusal.objects.all().delete()
     assert look()["signatures"].verdict == "ok"

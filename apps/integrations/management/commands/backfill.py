@@ -11,9 +11,9 @@ from django.utils import timezone
 from rich.console import Console
 
 from apps.activity.models import Repository
-from apps.common.encryption import Undecryptable
+from apps.common.encryption import UndecryptableError
 from apps.github.auth import github
-from apps.github.credentials import NoCredentials, app_credentials
+from apps.github.credentials import NoCredentialsError, app_credentials
 from apps.integrations.backfill.console import (
     EXAMPLES,
     STREAMS,
@@ -34,7 +34,7 @@ from apps.integrations.backfill.requests import (
     resume_asked,
     retry_asked,
 )
-from apps.integrations.backfill.start import CannotBeReadError, NothingToStart, Scope, Started, chosen, start
+from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, Scope, Started, chosen, start
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.teams.models import Team
@@ -63,9 +63,9 @@ background. Two starts of one thing are one; what asks for more widens the first
             raise CommandError("--json goes with --list.", returncode=USAGE)
         try:
             self._do(options)
-        except NothingToStart as error:
+        except NothingToStartError as error:
             raise CommandError(str(error), returncode=1 if isinstance(error, CannotBeReadError) else USAGE) from error
-        except (NoCredentials, Undecryptable) as error:
+        except (NoCredentialsError, UndecryptableError) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
 
     def _do(self, options: dict[str, Any]) -> None:

@@ -6,10 +6,10 @@ from typing import IO, Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from apps.common.encryption import Undecryptable
-from apps.github.credentials import NoCredentials, app_credentials, has_credentials
+from apps.common.encryption import UndecryptableError
+from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
 from apps.integrations.backfill.console import Help
-from apps.integrations.backfill.start import CannotBeReadError, NothingToStart
+from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation import schedule
 from apps.integrations.reconciliation.console import (
@@ -51,9 +51,9 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
             return
         try:
             self._reconcile(options)
-        except NothingToStart as error:
+        except NothingToStartError as error:
             raise CommandError(str(error), returncode=1 if isinstance(error, CannotBeReadError) else USAGE) from error
-        except (NoCredentials, Undecryptable) as error:
+        except (NoCredentialsError, UndecryptableError) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
 
     def _check_usage(self, options: dict[str, Any]) -> None:

@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 from django.utils import timezone
 
-from apps.common.db import words_of
-from apps.common.encryption import Undecryptable
+from apps.common.db import error_message
+from apps.common.encryption import UndecryptableError
 from apps.github.auth import github
-from apps.github.credentials import NoCredentials, app_credentials
+from apps.github.credentials import NoCredentialsError, app_credentials
 from apps.integrations.backfill.console import Help
 from apps.integrations.delivery_log.health import Found, found_since, why
 from apps.integrations.delivery_log.run import sweep
@@ -51,10 +51,10 @@ minutes by themselves; whatever is begun here, they finish."""
         begun_at = timezone.now()
         try:
             row = self._sweep(app_credentials().app_id, begun_at=begun_at)
-        except (NoCredentials, Undecryptable) as error:
+        except (NoCredentialsError, UndecryptableError) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
         except Error as error:
-            raise CommandError(f"The database does not take it: {words_of(error)}") from error
+            raise CommandError(f"The database does not take it: {error_message(error)}") from error
         except KeyboardInterrupt:
             self.stderr.write("Interrupted. What was found is kept, and the workers go on.")
             raise SystemExit(INTERRUPTED) from None

@@ -14,7 +14,7 @@ from apps.activity.record import entity_key, record
 from apps.common import db
 from apps.integrations.drift import add, find
 from apps.integrations.models import Backfill, DriftedEntity, StreamCount
-from apps.integrations.reconciliation.deletions.lookup import Countable, Looking
+from apps.integrations.reconciliation.deletions.lookup import Countable, StreamLookup
 from apps.integrations.reconciliation.provenance import source_of
 
 Stream = Backfill.Stream
@@ -92,7 +92,7 @@ MOST_AT_ONCE = 10
 LONGEST_WAIT_S = 6.0
 
 
-def confirm_some(count: StreamCount, of: Countable, *, looking: Looking, deadline_s: float) -> None:
+def confirm_some(count: StreamCount, of: Countable, *, looking: StreamLookup, deadline_s: float) -> None:
     """Ask for the next suspects, one by one, and mark those as deleted that are gone; at least one of them.
 
     Only if GitHub still shows the repository afterwards. Marks and progress are kept in one transaction.

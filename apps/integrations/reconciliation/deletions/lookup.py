@@ -13,17 +13,17 @@ from apps.activity.models import Installation
 from apps.github.answers import Answer
 from apps.github.payload import parse_time
 from apps.github.responses import Kind
-from apps.integrations.reader import Errand, Reader, Unanswered
+from apps.integrations.reader import PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.paging import listed, repository, rows
 from apps.integrations.streams.pull_request_parts import errors_below
-from apps.webhooks.parsing import UnusablePayload
+from apps.webhooks.parsing import UnusablePayloadError
 
 AT_ONCE = 100
 YOUNG = timedelta(minutes=1)
 """What is younger may be in one list of GitHub's and not yet in another, and its webhook may be on its way."""
 
 
-class TooLong(Exception):  # noqa: N818  says what happened
+class ListTooLongError(Exception):
     """GitHub does not list all of it."""
 
 
@@ -91,8 +91,8 @@ class ListPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looking:
-    """GitHub as whoever looks for deletions sees it. Unanswered where it does not say; nothing follows from that."""
+class StreamLookup:
+    """Counts and lists a stream on GitHub to find deletions; RequestFailedError proves nothing about them."""
 
     repository_id: int
     full_name: str
@@ -100,9 +100,9 @@ class Looking:
     reader: Reader
 
     @property
-    def errand(self) -> Errand:
+    def errand(self) -> PageRequest:
         now = timezone.now()
-        return Errand(
+        return PageRequest(
             repository_id=self.repository_id,
             full_name=self.full_name,
             since=None,
@@ -119,21 +119,21 @@ class Looking:
         return Counted(total=(page.total or 0) - _young(page.nodes, "createdAt", at=at), at=at)
 
     def count(self, of: Countable) -> Counted:
-        """From the newest page and the length of the last one; TooLong where GitHub's list ends before it is over."""
+        """Count by the newest page and the length of the last one; ListTooLongError if GitHub's list is cut off."""
         newest = self._ask(of, page=1, direction="desc")
         found, at, last = rows(newest), _told_at(newest), newest.last_page
         young = _young(found, of.made, at=at)
         if last is None:
             return Counted(total=len(found) - young, at=at)
         if last >= of.most_pages:
-            raise TooLong
+            raise ListTooLongError
         final = rows(self._ask(of, page=last, direction="desc"))
         return Counted(total=(last - 1) * AT_ONCE + len(final) - young, at=at)
 
     def list_page(self, of: Countable, *, page: int, until: datetime) -> ListPage:
         """A page of the list, oldest first where GitHub can: what is new comes last."""
         if page > of.most_pages:
-            raise TooLong
+            raise ListTooLongError
         answer = self._ask(of, page=page, direction="asc")
         old = [item for item in rows(answer) if not _is_after(item.get(of.made), until)]
         ids = tuple(int(item["id"]) for item in old if not any(item.get("draft") for _ in of.excluded))
@@ -157,20 +157,20 @@ class Looking:
         return {error.type for error in errors_below(answer, ("repository", name))} == {"NOT_FOUND"}
 
     def is_gone(self, of: Countable, row: Any) -> bool:
-        """Whether GitHub says of this very one that it is not there; Unanswered where it says neither."""
+        """Whether GitHub says of this very one that it is not there; RequestFailedError where it says neither."""
         try:
             answer = self.reader.get(f"{self.errand.address}{of.path}/{getattr(row, of.key)}")
-        except Unanswered as refusal:
+        except RequestFailedError as refusal:
             if refusal.answer.kind is Kind.GONE:
                 return True
             raise
         if not isinstance(answer.data, Mapping):
-            raise UnusablePayload("shape_mismatch", f"a {of.noun} is {type(answer.data).__name__}, not an object")
+            raise UnusablePayloadError("shape_mismatch", f"a {of.noun} is {type(answer.data).__name__}, not an object")
         # An issue that was transferred is led to: it is another one there. What keeps its id is not deleted.
         return of.key == "number" and answer.data.get("id") != row.github_id
 
     def confirm_repository(self) -> datetime:
-        """That GitHub shows the repository now, and when; Unanswered where it does not: nothing in it is gone then."""
+        """Return when GitHub showed the repository; RequestFailedError if it does not, which proves no deletion."""
         return _told_at(self.reader.get(self.errand.address))
 
     def _ask(self, of: Countable, *, page: int, direction: str) -> Answer:
@@ -181,13 +181,13 @@ class Looking:
         return {"owner": self.errand.owner, "name": self.errand.name}
 
 
-def look_at(repository_id: int, *, reader: Reader) -> Looking:
-    """The repository as GitHub shows it now; Unanswered where it does not."""
+def look_at(repository_id: int, *, reader: Reader) -> StreamLookup:
+    """The repository as GitHub shows it now; RequestFailedError where it does not."""
     answer = reader.get(f"/repositories/{repository_id}")
     seen = answer.data if isinstance(answer.data, Mapping) else {}
     if seen.get("id") != repository_id:
-        raise UnusablePayload("shape_mismatch", f"GitHub shows no repository {repository_id} at its own address")
-    return Looking(
+        raise UnusablePayloadError("shape_mismatch", f"GitHub shows no repository {repository_id} at its own address")
+    return StreamLookup(
         repository_id=repository_id,
         full_name=str(seen["full_name"]),
         has_issues=seen.get("has_issues") is not False,

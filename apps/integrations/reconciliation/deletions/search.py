@@ -16,15 +16,15 @@ from django.utils import timezone
 
 from apps.activity.models import Coverage
 from apps.integrations.models import Backfill, RepositorySync, StreamCount
-from apps.integrations.reader import Reader, Unanswered
+from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation.deletions.confirm import COUNTABLES, confirm_some
 from apps.integrations.reconciliation.deletions.lookup import (
     AT_ONCE,
     YOUNG,
     Countable,
     Counted,
-    Looking,
-    TooLong,
+    ListTooLongError,
+    StreamLookup,
     look_at,
 )
 
@@ -85,7 +85,7 @@ def find_deleted(
 ) -> Found:
     """Count the streams and mark what is deleted, until `deadline_s` by time.monotonic(); then another task goes on.
 
-    Begin it when the walks of the run are over. Unanswered where GitHub does not say: call it again later, it goes on
+    Begin it when the reads of the run are over. RequestFailedError where GitHub does not say: called again, it goes on
     where it was. A stream that is `short` has to be walked again, after `count_again`.
     """
     shown = [stream for stream, of in COUNTABLES.items() if of.is_shown_to(repository_sync.installation)]
@@ -127,7 +127,7 @@ class Search:
     """The search in one stream, from wherever it is: counting, listing, then confirming what is suspected."""
 
     count: StreamCount
-    looking: Looking
+    looking: StreamLookup
     deadline_s: float
     believes_mass: bool
 
@@ -148,9 +148,9 @@ class Search:
                 self._step()
                 if time.monotonic() >= self.deadline_s:
                     break
-        except TooLong:
+        except ListTooLongError:
             self._end(Outcome.TOO_LONG)
-        except Unanswered:
+        except RequestFailedError:
             self.count.save()
             raise
         self.count.save()

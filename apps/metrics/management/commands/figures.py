@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.metrics.completeness.descriptions import advice, gap_in_words, in_words
-from apps.metrics.figures import FIGURES, Bots, FigureQuery, FigureReading, UnknownFigure, Window, read_figures
+from apps.metrics.figures import FIGURES, Bots, FigureQuery, FigureReading, UnknownFigureError, Window, read_figures
 from apps.metrics.figures.document import as_document
 from apps.metrics.figures.formatting import as_words, unit_beside
 from apps.metrics.figures.values import completeness_by_figure, completeness_of
@@ -38,7 +38,7 @@ class Command(BaseCommand):
                 self.stdout.write(json.dumps(as_document(query, keys=options["figure"])))
             else:
                 self.show(query, read_figures(query, keys=options["figure"]))
-        except UnknownFigure as error:
+        except UnknownFigureError as error:
             raise CommandError(str(error), returncode=2) from error
 
     def show(self, query: FigureQuery, readings: list[FigureReading]) -> None:

@@ -8,7 +8,7 @@ from apps.activity.models import Installation, Issue, IssueComment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.models import Drift, RepositorySync
-from apps.integrations.reader import Unanswered
+from apps.integrations.reader import RequestFailedError
 from apps.integrations.reconciliation.deletions.search import unbelieved
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Change, Fault, Matches, status
@@ -78,7 +78,7 @@ def test_a_list_that_fails_half_way_deletes_nothing_and_is_gone_on_with(
         delete_issue_comment(whole.truth, identity)
     sync = whole.sync()
     fake.spoil(Fault(status(502), of_page(2)))
-    with pytest.raises(Unanswered) as unanswered:
+    with pytest.raises(RequestFailedError) as unanswered:
         search(sync, worker, streams=["issue_comments"])
     assert unanswered.value.answer.kind is Kind.TRANSIENT
     assert deleted(whole) == set()
@@ -144,7 +144,7 @@ def test_a_suspect_of_which_github_says_nothing_stays(
 ) -> None:
     delete_issue_comment(whole.truth, issue_comments_of(whole.truth)[0]["id"])
     fake.spoil(Fault(status(code, {"message": "Resource not accessible by integration"}), of_one))
-    with pytest.raises(Unanswered):
+    with pytest.raises(RequestFailedError):
         search_comments(whole, worker)
     assert deleted(whole) == set()
 
@@ -163,7 +163,7 @@ def test_of_a_repository_out_of_reach_nothing_is_deleted(
 ) -> None:
     delete_issue_comment(whole.truth, issue_comments_of(whole.truth)[0]["id"])
     fake.spoil(Fault(status(404, NOTHING_THERE), what, times=None))
-    with pytest.raises(Unanswered) as unanswered:
+    with pytest.raises(RequestFailedError) as unanswered:
         search_comments(whole, worker)
     assert unanswered.value.answer.kind is Kind.GONE
     assert deleted(whole) == set()
@@ -192,7 +192,7 @@ def test_where_the_repository_goes_out_of_reach_meanwhile_nothing_is_deleted(
         return everything(asked) and bool(asked_of_one)
 
     fake.spoil(Fault(status(404, NOTHING_THERE), has_gone, times=None))
-    with pytest.raises(Unanswered):
+    with pytest.raises(RequestFailedError):
         search_comments(whole, worker)
     assert asked_of_one
     assert deleted(whole) == set()

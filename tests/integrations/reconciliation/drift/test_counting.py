@@ -58,7 +58,7 @@ def test_a_page_that_is_read_again_after_a_failure_counts_once(
             deaths.pop()
             raise DatabaseError("the worker is gone")
 
-    monkeypatch.setattr(pages, "crash_point", die)
+    monkeypatch.setattr(pages, "failpoint", die)
     sync = begin_sync(api)
     row = Backfill.objects.create(repository=api, stream="pull_requests", sync=sync, page_size=25)
     while row.state != "done":

@@ -10,7 +10,7 @@ from apps.activity.models import Change, RepositoryAccess
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import results
-from apps.integrations.reconciliation.results import TeamSyncFailed, require_success
+from apps.integrations.reconciliation.results import TeamSyncError, require_success
 from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
@@ -79,7 +79,7 @@ def test_very_many_that_failed_are_counted(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     part = TeamSync.objects.get()
     compare(error="x" * 2000)
-    with pytest.raises(TeamSyncFailed) as caught:
+    with pytest.raises(TeamSyncError) as caught:
         require_success(part.pk)
     assert len(str(caught.value)) <= 500
 
@@ -193,7 +193,7 @@ def test_dying_before_a_verdict_is_kept_leaves_it_to_the_next(
     def die(name: str) -> None:
         raise SystemExit(name)
 
-    monkeypatch.setattr(results, "crash_point", die)
+    monkeypatch.setattr(results, "failpoint", die)
     with pytest.raises(SystemExit):
         tasks.on_failure(TeamSync.objects.get().pk)
     monkeypatch.undo()
