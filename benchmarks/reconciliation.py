@@ -23,7 +23,7 @@ from tformance.local import programs
 
 COUNT, NIGHTS = 500, 7
 LONGEST_S = 300
-RING = "from apps.integrations.reconciliation.wakeups import ring_for_due; ring_for_due()"
+RING = "from apps.integrations.reconciliation.wakeups import enqueue_due; enqueue_due()"
 TURN = """
     UPDATE integrations_streammark
     SET reread_at = now() - CASE WHEN repository_id %% 7 = %s THEN interval '9 days' ELSE interval '1 minute' END

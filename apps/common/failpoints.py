@@ -36,7 +36,7 @@ READING_POINTS = frozenset(
     }
 )
 """Those that a walk through GitHub's history comes to."""
-SWEEPING_POINTS = frozenset(
+SCAN_POINTS = frozenset(
     {
         "sweep.after_claim",
         "sweep.after_page",

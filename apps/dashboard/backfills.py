@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import Repository
 from apps.common.db import is_id
-from apps.dashboard.history import failing, histories_of, is_nobody_walking, limits_of, repositories_with_history
+from apps.dashboard.history import failing, histories_of, is_nobody_reading, limits_of, repositories_with_history
 from apps.integrations.backfill.requests import CountingBusyError, cancel_asked, pause_asked, resume_asked, retry_asked
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
@@ -96,5 +96,5 @@ def about(user: Any) -> dict[str, Any]:
     return {
         "team": administered.first(),
         "has_team": Team.objects.visible_to(user).exists(),
-        "is_nobody_walking": is_operator(user) and is_nobody_walking(),
+        "is_nobody_reading": is_operator(user) and is_nobody_reading(),
     }

@@ -171,7 +171,7 @@ def limits_of(histories: Sequence[History]) -> list[Limit]:
     ]
 
 
-def is_nobody_walking() -> bool:
+def is_nobody_reading() -> bool:
     """Whether walks have been due for minutes and no worker took any."""
     since = timezone.now() - UNTOUCHED
     if not Backfill.objects.filter(state=State.WAITING, not_before__lt=since).exists():

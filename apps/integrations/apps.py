@@ -8,12 +8,12 @@ class IntegrationsConfig(AppConfig):
         """Register what we make of each event, for which importing a translator module is enough, and what we know."""
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
         from apps.integrations import checks, waiters  # noqa: F401, PLC0415  models must be loaded first
-        from apps.integrations.backfill import wakeups as backfill_bell  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.reconciliation import wakeups as sync_bell  # noqa: PLC0415  as above
-        from apps.integrations.refresh import wakeups as enrichment_bell  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.backfill import wakeups as backfill_wakeups  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.reconciliation import wakeups as sync_wakeups  # noqa: PLC0415  as above
+        from apps.integrations.refresh import wakeups as refresh_wakeups  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.providers import register_credentials_check  # noqa: PLC0415  models must be loaded first
 
         register_credentials_check(has_credentials)
-        for bell in (backfill_bell, enrichment_bell, sync_bell):
-            waiters.register_waiter(bell.ring_for_next)
-        waiters.register_verification(sync_bell.ring_if_walked)
+        for bell in (backfill_wakeups, refresh_wakeups, sync_wakeups):
+            waiters.register_waiter(bell.wake_next_waiter)
+        waiters.register_verification(sync_wakeups.enqueue_verification)

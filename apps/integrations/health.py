@@ -12,7 +12,7 @@ from apps.integrations.models import Backfill, Listing, RepositorySync
 LONG = timedelta(minutes=15)
 
 
-def count_overdue_walks() -> int:
+def count_overdue_backfills() -> int:
     """Walks that were due all this time, while no walk at all went on, ended or was put off."""
     stirred = Backfill.objects.filter(
         Q(advanced_at__gt=Now() - LONG)

@@ -280,7 +280,7 @@ EXPIRES_S = 60
 """After a minute the next message is there."""
 
 
-def ring_for_due() -> int:
+def enqueue_due() -> int:
     """Tell the workers of the installations that are due; how many messages the broker took.
 
     Where none is known at all, GitHub is asked whether there are any.
@@ -292,10 +292,10 @@ def ring_for_due() -> int:
             [partial(current_app.send_task, FIND_TASK, expires=EXPIRES_S, retry=False, ignore_result=True)]
         )
     due = due_installations(app_id=app_credentials().app_id).order_by(F("listed_at").asc(nulls_first=True))
-    return ring_for(due.values_list("pk", flat=True)[:MOST_AT_ONCE])
+    return enqueue_deliveries(due.values_list("pk", flat=True)[:MOST_AT_ONCE])
 
 
-def ring_for(installation_ids: Iterable[int]) -> int:
+def enqueue_deliveries(installation_ids: Iterable[int]) -> int:
     """Tell the workers to list these; how many messages the broker took."""
     return wakeups.send(
         partial(
@@ -339,7 +339,7 @@ def list_or_go_on(installation_id: int, *, access: GitHubAccess) -> None:
     """List the installation, and ring for another task where one was not enough."""
     row = list_installation(installation_id, access=access)
     if row is not None and row.goes_on:
-        ring_for([installation_id])
+        enqueue_deliveries([installation_id])
 
 
 def list_installation(installation_id: int, *, access: GitHubAccess) -> Listing | None:

@@ -132,10 +132,10 @@ class Walk(Protocol):
     most: int
     """How many at the most, once GitHub has shown that it can."""
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
+    def read(self, request: PageRequest, reader: Reader) -> Page:
         """The page at the cursor; RequestFailedError where GitHub does not give it."""
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
         """The one item at the cursor that is too much for a page of one: by another road, else skipped and named."""
 
 

@@ -9,14 +9,14 @@ from apps.github.credentials import has_credentials
 from apps.integrations import discovery, installations
 from apps.integrations.backfill import run as backfill_run
 from apps.integrations.backfill import wakeups
-from apps.integrations.delivery_log import run as sweep_bell
+from apps.integrations.delivery_log import run as scan_wakeups
 from apps.integrations.delivery_log import scan
 from apps.integrations.reconciliation import fan_out, probe, results, retention, schedule, verify
-from apps.integrations.reconciliation import schedule as runs_bell
-from apps.integrations.reconciliation import wakeups as sync_bell
+from apps.integrations.reconciliation import schedule as run_wakeups
+from apps.integrations.reconciliation import wakeups as sync_wakeups
 from apps.integrations.reconciliation.results import TeamSyncError
 from apps.integrations.refresh import pull_requests
-from apps.integrations.refresh import wakeups as enrichment_bell
+from apps.integrations.refresh import wakeups as refresh_wakeups
 
 
 @shared_task(
@@ -35,13 +35,13 @@ def advance_backfill(self: Any, backfill_id: int) -> None:
 @shared_task(name="apps.integrations.tasks.resume_backfills", ignore_result=True)
 def resume_backfills() -> int:
     """Ring for every walk that is due and whose turn it is; beat runs it every 5 s."""
-    return wakeups.ring_for(None)
+    return wakeups.enqueue_deliveries(None)
 
 
 @shared_task(name="apps.integrations.tasks.resume_listings", ignore_result=True)
 def resume_listings() -> int:
     """Ring for every installation that is to be listed; beat runs it every minute."""
-    return installations.ring_for_due()
+    return installations.enqueue_due()
 
 
 @shared_task(name="apps.integrations.tasks.list_installation", ignore_result=True)
@@ -59,7 +59,7 @@ def find_installations() -> int | None:
 @shared_task(name="apps.integrations.tasks.resume_enrichment", ignore_result=True)
 def resume_enrichment() -> int:
     """Ring for every installation with pull requests whose commits no webhook brought; beat runs it every 5 s."""
-    return enrichment_bell.ring_for_due()
+    return refresh_wakeups.enqueue_due()
 
 
 @shared_task(name="apps.integrations.tasks.enrich_pull_requests", ignore_result=True)
@@ -77,13 +77,13 @@ def prune_enrichment_attempts() -> int:
 @shared_task(name="apps.integrations.tasks.resume_sweep", ignore_result=True)
 def resume_sweep(*, at_start: bool = False) -> int:
     """Ring for the sweep of GitHub's log of deliveries where it is due; beat runs it every minute, and as it starts."""
-    return sweep_bell.ring_for_due(at_start=at_start)
+    return scan_wakeups.enqueue_due(at_start=at_start)
 
 
 @shared_task(name="apps.integrations.tasks.sweep_deliveries", ignore_result=True)
 def sweep_deliveries() -> None:
     """Find what GitHub delivered in vain and bring it into the inbox, as far as one task may."""
-    sweep_bell.sweep_or_go_on(access=github())
+    scan_wakeups.scan_or_go_on(access=github())
 
 
 @shared_task(name="apps.integrations.tasks.prune_missed_deliveries", ignore_result=True)
@@ -95,7 +95,7 @@ def prune_missed_deliveries() -> int:
 @shared_task(name="apps.integrations.tasks.resume_syncs", ignore_result=True)
 def resume_syncs() -> int:
     """Ring for every repository of a run of reconciliation that is due; beat runs it every 30 s."""
-    return sync_bell.ring_for_due()
+    return sync_wakeups.enqueue_due()
 
 
 @shared_task(name="apps.integrations.tasks.probe_repositories", ignore_result=True)
@@ -114,7 +114,7 @@ def sync_repository(repo_id: int, sync_id: str) -> None:
 def open_due_syncs() -> int:
     """Open the night that is due and the next run of each hourly team; beat runs it every minute."""
     schedule.open_due(now=schedule.database_time())
-    return runs_bell.ring_for_due()
+    return run_wakeups.enqueue_due()
 
 
 @shared_task(name="apps.integrations.tasks.conclude_syncs", ignore_result=True)

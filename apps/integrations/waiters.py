@@ -22,11 +22,11 @@ def register_verification(ring: RingIfWalked) -> None:
     _for_walks.append(ring)
 
 
-def ring_for_next(subject: str | None) -> int:
+def wake_next_waiter(subject: str | None) -> int:
     """Tell the workers of this subject, if it still waits for its turn; how many messages the broker took."""
     return next((told for ring in _for_turns if (told := ring(subject))), 0)
 
 
-def ring_if_walked(repository_sync_id: int) -> int:
+def enqueue_verification(repository_sync_id: int) -> int:
     """Tell the workers of this one, if all of its walks are over; how many messages the broker took."""
     return sum(ring(repository_sync_id) for ring in _for_walks)

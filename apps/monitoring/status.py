@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from apps.activity.models import Change
 from apps.integrations.access import describe, lacking_installations
-from apps.integrations.delivery_log.health import sweep_problems
-from apps.integrations.health import count_lapsed_leases, count_overdue_listings, count_overdue_walks
+from apps.integrations.delivery_log.health import scan_problems
+from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings
 from apps.integrations.models import StreamCount
 from apps.integrations.reconciliation.status import reconciliation_problems
 from apps.monitoring.models import StatusCheck
@@ -36,10 +36,10 @@ def check() -> tuple[StatusCheck, frozenset[str]]:
 def find_problems() -> dict[str, str]:
     """What is wrong, by a stable word, explained."""
     return {
-        **letterbox_problems(),
+        **inbox_problems(),
         **recalculation_problems(),
         **probe_problems(),
-        **sweep_problems(),
+        **scan_problems(),
         **unbelieved_deletions(),
         **reconciliation_problems(),
         **reading_problems(),
@@ -48,7 +48,7 @@ def find_problems() -> dict[str, str]:
     }
 
 
-def letterbox_problems() -> dict[str, str]:
+def inbox_problems() -> dict[str, str]:
     standing = overview.look()
     problems = {}
     if standing.lag_s > LONGEST_LAG_S:
@@ -101,7 +101,7 @@ def probe_problems() -> dict[str, str]:
 
 def reading_problems() -> dict[str, str]:
     """What is due at GitHub for long, and looked after by nobody."""
-    walks, listings, leases = count_overdue_walks(), count_overdue_listings(), count_lapsed_leases()
+    walks, listings, leases = count_overdue_backfills(), count_overdue_listings(), count_lapsed_leases()
     problems = {}
     if walks:
         words = f"Walks through history ({walks}) are due, and none goes on: does a worker serve the queue backfill?"

@@ -14,7 +14,7 @@ from apps.common.failpoints import failpoint
 from apps.webhooks import wakeups
 from apps.webhooks.models import OtherBody
 
-RING_AGAIN_AFTER_S = 5
+ENQUEUE_AGAIN_AFTER_S = 5
 CHANGES_MAY_WAIT = timedelta(seconds=5)
 MOST_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
@@ -58,19 +58,19 @@ class Dispatched:
 def dispatch() -> Dispatched:
     """Ring for due deliveries not rung for in 5 s, 50 a message, for a slow one, and for changes older than 5 s."""
     with connection.cursor() as cursor:
-        cursor.execute(_MARK, {"again": RING_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
+        cursor.execute(_MARK, {"again": ENQUEUE_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
         marked = sorted(cursor.fetchall())
     if marked:
         failpoint("dispatch.after_mark")
     ids = [row_id for row_id, waits_alone in marked if not waits_alone]
-    messages = wakeups.ring_for(ids)
+    messages = wakeups.enqueue_deliveries(ids)
     if len(ids) < len(marked):
-        messages += wakeups.ring_for_slow()
+        messages += wakeups.enqueue_slow_delivery()
     has_changes = Change.objects.filter(recorded_at__lt=Now() - CHANGES_MAY_WAIT).exists()
     if has_changes:
-        wakeups.ring_for_changes()
+        wakeups.enqueue_recalculation()
     if OtherBody.objects.filter(not_before__lte=Now()).exists():
-        wakeups.ask_for_comparison()
+        wakeups.enqueue_comparison()
     if marked:
         logger.info("dispatched", extra={"deliveries": len(marked), "messages": messages})
     return Dispatched(deliveries=len(marked), messages=messages, has_changes=has_changes)
@@ -96,7 +96,7 @@ class DispatchTimer(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Begin; called again after each reconnection to the broker."""
         if any(queue.name == QUEUE for queue in parent.task_consumer.queues):
-            self._timer = parent.timer.call_repeatedly(LOOK_EVERY_S, wakeups.ring_for_dispatch)
+            self._timer = parent.timer.call_repeatedly(LOOK_EVERY_S, wakeups.enqueue_dispatch)
 
     def stop(self, parent: Any) -> None:
         """End with the connection: who hears nothing need not ring."""

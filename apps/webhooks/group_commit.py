@@ -108,7 +108,7 @@ class NewDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredDelivery:
     """What is known of a key once the post is written."""
 
     id: int
@@ -124,13 +124,13 @@ def _taken_lock() -> threading.Lock:
 
 
 @dataclass(eq=False, slots=True)
-class _Turn:
+class _Waiter:
     """One thread in line: once it is called, its parcel is written, or could not be, or it leads."""
 
     parcel: NewDelivery
     call: threading.Lock = field(default_factory=_taken_lock)  # released by who calls; an Event costs ten times as much
-    leads: "list[_Turn]" = field(default_factory=list)  # for whom it has to write, itself the first
-    kept: Kept | None = None
+    leads: "list[_Waiter]" = field(default_factory=list)  # for whom it has to write, itself the first
+    kept: StoredDelivery | None = None
     error: Exception | None = None
 
 
@@ -139,33 +139,33 @@ class GroupCommitter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._turns: deque[_Turn] = deque()
+        self._turns: deque[_Waiter] = deque()
         self._writers = 0
 
-    def keep(self, parcel: NewDelivery) -> Kept:
+    def keep(self, parcel: NewDelivery) -> StoredDelivery:
         """Write a parcel, alone or with others; DatabaseError in `longest_wait_s` if nothing is known to be written."""
-        mine = _Turn(parcel)
+        mine = _Waiter(parcel)
         with self._lock:
             self._turns.append(mine)
             if not self._writers:
-                self._appoint()
+                self._elect_leader()
         while not mine.call.acquire(timeout=OVERDUE_S):
             with self._lock:
                 if mine in self._turns:
-                    self._appoint()
+                    self._elect_leader()
         if mine.leads:
-            self._lead(mine.leads)
+            self._write_batch(mine.leads)
         if mine.kept is None:
             raise OperationalError("The delivery could not be written.") from mine.error
         return mine.kept
 
-    def _appoint(self) -> None:
+    def _elect_leader(self) -> None:
         """Let the first in line write for as many as may go together; under the lock."""
         if not self._turns:
             return
         first = self._turns[0]
         keys: set[tuple[int, UUID]] = set()
-        left: deque[_Turn] = deque()
+        left: deque[_Waiter] = deque()
         size = 0
         while self._turns and len(first.leads) < MOST_TOGETHER:
             turn = self._turns.popleft()
@@ -179,7 +179,7 @@ class GroupCommitter:
         self._writers += 1
         first.call.release()
 
-    def _lead(self, turns: Sequence[_Turn]) -> None:
+    def _write_batch(self, turns: Sequence[_Waiter]) -> None:
         """Write for all of them, or, if one of them may be at fault, let each write for itself."""
         others = turns[1:]
         is_split = False
@@ -194,14 +194,14 @@ class GroupCommitter:
                 else:
                     self._writers -= 1
                     if not self._writers:
-                        self._appoint()
+                        self._elect_leader()
             for turn in others:
                 turn.call.release()
         if is_split:
-            self._lead(turns[:1])
+            self._write_batch(turns[:1])
 
 
-def _write_for(turns: Sequence[_Turn]) -> bool:
+def _write_for(turns: Sequence[_Waiter]) -> bool:
     """Tell all of them how it went; False, and nobody is told, if it failed for what may be the fault of one."""
     try:
         found = write([turn.parcel for turn in turns])
@@ -216,14 +216,14 @@ def _write_for(turns: Sequence[_Turn]) -> bool:
     return True
 
 
-def write(parcels: Sequence[NewDelivery]) -> dict[tuple[int, UUID], Kept]:
+def write(parcels: Sequence[NewDelivery]) -> dict[tuple[int, UUID], StoredDelivery]:
     """One statement, one commit; DatabaseError within `longest_wait_s` when nothing is known to be written."""
     parameters = _parameters(parcels)
     with db.limit(seconds=longest_wait_s(sum(len(one.content) for one in parcels))) as wait:
         failpoint("door.before_insert")
         rows = _execute_on_a_live_connection(parameters, wait)
         failpoint("door.after_commit")
-    return {(hook_id, guid): Kept(*found) for hook_id, guid, *found in rows}
+    return {(hook_id, guid): StoredDelivery(*found) for hook_id, guid, *found in rows}
 
 
 def longest_wait_s(size: int) -> float:

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from apps.common import db
 from apps.webhooks import group_commit, wakeups
-from apps.webhooks.group_commit import GroupCommitter, Kept, NewDelivery
+from apps.webhooks.group_commit import GroupCommitter, NewDelivery, StoredDelivery
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
 from apps.webhooks.origin import GitHubHook, find_routing
 from apps.webhooks.overview import ANSWERS
@@ -186,7 +186,7 @@ def receive(
     return receipt
 
 
-def _outcome(kept: Kept) -> Outcome:
+def _outcome(kept: StoredDelivery) -> Outcome:
     if kept.is_new:
         return Outcome.STORED
     if not kept.is_same_body:

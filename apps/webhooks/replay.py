@@ -50,7 +50,7 @@ def replay(deliveries: DeliveryQuerySet, *, progress: Callable[[int], None] = la
     total = 0
     for ids in _slices(deliveries.replayable()):
         total += Delivery.objects.filter(id__in=ids).replay()
-        wakeups.ring_for(ids)
+        wakeups.enqueue_deliveries(ids)
         progress(total)
     return total
 

@@ -139,34 +139,34 @@ def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Produce
     )
 
 
-def ring_for(ids: Sequence[int]) -> int:
+def enqueue_deliveries(ids: Sequence[int]) -> int:
     """Send as many messages as the deliveries need; how many were sent before the broker failed, if it did."""
     return send(
         partial(publish, ids[start : start + MOST_PER_MESSAGE]) for start in range(0, len(ids), MOST_PER_MESSAGE)
     )
 
 
-def ring_for_more() -> bool:
+def enqueue_next_batch() -> bool:
     """Tell the workers that there is post without naming any; whether the broker took the message."""
     return send([partial(publish, [])]) == 1
 
 
-def ring_for_slow() -> bool:
+def enqueue_slow_delivery() -> bool:
     """Ask for a slow delivery to be processed, followed by a recalculation; whether the broker took the message."""
     return _ask_for(SLOW_TASK, link=current_app.signature(RECALCULATE_TASK, immutable=True))
 
 
-def ring_for_changes() -> bool:
+def enqueue_recalculation() -> bool:
     """Ask for a recalculation alone; whether the broker took the message."""
     return _ask_for(RECALCULATE_TASK)
 
 
-def ring_for_dispatch() -> bool:
+def enqueue_dispatch() -> bool:
     """Ask for a look into the letterbox; whether the broker took the message."""
     return _ask_for(DISPATCH_TASK)
 
 
-def ask_for_comparison() -> bool:
+def enqueue_comparison() -> bool:
     """Ask for a comparison of bodies that came under a known key; whether the broker took the message."""
     return _ask_for(COMPARE_TASK)
 
@@ -235,7 +235,7 @@ class Ring:
             outcome = self._try(told[start : start + MOST_PER_MESSAGE])
             RINGS.labels(outcome).inc()
             if outcome != "sent":
-                self._owe()
+                self._schedule_retry()
         if len(told) < len(posts):
             self._make_up()
 
@@ -249,13 +249,13 @@ class Ring:
             failpoint("ring.after_publish")
         except BROKER_ERRORS as error:
             self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
-            self._hang_up()
+            self._close()
             if posts:  # of a failed knock there is nothing new to say
                 logger.warning("ring_failed", extra={"error": type(error).__name__})
             return "failed"
         return "sent"
 
-    def _owe(self) -> None:
+    def _schedule_retry(self) -> None:
         """Knock after the quiet, once for however much was missed."""
         if not self._owes:
             self._owes = True
@@ -266,14 +266,14 @@ class Ring:
     def _make_up(self) -> None:
         self._owes = False
         if self._try([]) != "sent":
-            self._owe()
+            self._schedule_retry()
 
     def _producer(self) -> Producer:
         if self._connection is None:
             self._connection = current_app.connection_for_write(url=self._broker_url, transport_options=BOUNDED)
         return current_app.amqp.Producer(self._connection, auto_declare=False)
 
-    def _hang_up(self) -> None:
+    def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.release()

@@ -81,7 +81,7 @@ def _row(verdict: Verdict) -> tuple[object, ...]:
 
 
 LONGEST_WAIT_S = 12.0
-LONGEST_KNOCK_S = 2.0  # a database that takes longer to say anything is away
+LONGEST_WAKEUP_S = 2.0  # a database that takes longer to say anything is away
 BRIEF_LOCK_WAIT_S = 0.1  # for those of a batch that lost a lock: nearly all of them need another one
 MOST_FACTS = 20_000  # of one transaction, which takes about two seconds and holds its locks for as long
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def _suspect(batch: Sequence[Claimed], error: Error) -> bool:
     code = sqlstate_of(error)
     logger.warning("environment_failed", extra={"deliveries": [claimed.id for claimed in batch], "sqlstate": code})
     try:
-        with db.limit(seconds=LONGEST_KNOCK_S), connection.cursor() as cursor:
+        with db.limit(seconds=LONGEST_WAKEUP_S), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         if len(batch) == 1:
             put_off(batch[0], reason="recording_failed", error=describe(error))
@@ -296,7 +296,7 @@ def _run_out_of_time(batch: Sequence[Claimed], *, backend_pid: int | None) -> No
 
 def _is_waiting_for_a_lock(backend_pid: int | None) -> bool:
     """Whether the server's side of a connection that was closed in the middle of a statement still waits for a lock."""
-    with db.limit(seconds=LONGEST_KNOCK_S), connection.cursor() as cursor:
+    with db.limit(seconds=LONGEST_WAKEUP_S), connection.cursor() as cursor:
         cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [backend_pid])
         return bool(cursor.fetchone()[0])
 
@@ -325,7 +325,7 @@ def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
         process(batch)
         claimed_count += len(batch)
         if time.monotonic() - started_s > BUDGET_S:
-            wakeups.ring_for_more()  # a suspect may need more than what is left of this task's time
+            wakeups.enqueue_next_batch()  # a suspect may need more than what is left of this task's time
             return claimed_count
         with _heard(task_id):
             suspect = claims.claim_suspect(task_id=task_id, is_redelivered=is_redelivered)
@@ -349,7 +349,7 @@ def drain_slow(*, task_id: str) -> int:
             return claimed_count
         process([slow])
         claimed_count += 1
-    wakeups.ring_for_slow()
+    wakeups.enqueue_slow_delivery()
     return claimed_count
 
 
@@ -361,7 +361,7 @@ def _heard(task_id: str) -> Iterator[None]:
     except Error:
         connection.close()
         if claims.release_unheard(task_id):
-            wakeups.ring_for_more()
+            wakeups.enqueue_next_batch()
         raise
 
 

@@ -93,7 +93,7 @@ def translate(event: Event) -> tuple[Fact, ...]:
     return (facts.ContributorProfile(stamp=stamp, github_id=number, login=f"somebody-{number}", kind="user"),)
 
 
-class Letterbox(RuleBasedStateMachine):
+class InboxMachine(RuleBasedStateMachine):
     """Rules are what can happen; the model is `self.known`."""
 
     def __init__(self) -> None:
@@ -265,12 +265,12 @@ class Letterbox(RuleBasedStateMachine):
 @pytest.mark.django_db
 def test_no_interleaving_loses_or_doubles_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wakeups, "tell", lambda post: None)  # the machine's workers need no bell
-    monkeypatch.setattr(wakeups, "ring_for", lambda ids: 0)
+    monkeypatch.setattr(wakeups, "enqueue_deliveries", lambda ids: 0)
     with connection.cursor() as cursor, registry.scoped_registration():
         cursor.execute(WITNESS)
         registry.translates("machine")(translate)
         run_state_machine_as_test(
-            Letterbox,
+            InboxMachine,
             settings=settings(
                 max_examples=25,
                 stateful_step_count=50,

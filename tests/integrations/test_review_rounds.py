@@ -22,7 +22,7 @@ from tests.activity.tables import clear
 from tests.fake_github.generated import BOT, PEOPLE, REVIEW_BOT, Generated, Size, acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
-from tests.integrations.backfill.walking import OnlyStepsOver, errand, walk_through
+from tests.integrations.backfill.walking import OnlyStepsOver, request, walk_through
 from tests.integrations.test_both_roads import by_webhook
 
 pytestmark = pytest.mark.django_db
@@ -101,7 +101,7 @@ def rounds() -> dict[int, int | None]:
 
 
 def read(worker: GitHubAccess, **about: Any) -> None:
-    assert walk_through(worker, errand(repository_id=WEB, full_name="acme/web"), **about).skipped == []
+    assert walk_through(worker, request(repository_id=WEB, full_name="acme/web"), **about).skipped == []
 
 
 def mixtures(deliveries: list[Sent], worker: GitHubAccess) -> Iterator[dict[int, int | None]]:

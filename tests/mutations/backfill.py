@@ -195,7 +195,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "nothing is left out while the repository itself is refused",
         "_insist_on_refusal",
-        "raise unanswered reader.get(errand.address)",
+        "raise unanswered reader.get(request.address)",
         "raise unanswered",
         test="test_nothing_is_left_out_while_the_repository_itself_is_refused",
     ),
@@ -258,14 +258,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a window of runs ends when the walk began",
         "integrations: place_of",
-        "whole_seconds(errand.until or errand.started_at)",
-        "whole_seconds(errand.until or datetime.now(UTC))",
+        "whole_seconds(request.until or request.started_at)",
+        "whole_seconds(request.until or datetime.now(UTC))",
         test="test_a_window_ends_when_the_walk_began",
     ),
     mutation(
         "a name that another repository has by now tells nothing",
         "refuse_stranger",
-        "if repository_id != errand.repository_id:",
+        "if repository_id != request.repository_id:",
         "if False:",
         test="test_a_name_that_belongs_to_another_repository_by_now_tells_nothing",
     ),

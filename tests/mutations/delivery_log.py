@@ -68,7 +68,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a door that is still shut is not stormed",
-        "room_at_the_door",
+        "inbox_has_room",
         "not_before__gt=Now()).count() < MOST_UNDER_WAY",
         "not_before__gt=Now()).count() >= 0",
         test="test_a_door_that_is_still_shut_is_not_stormed",

@@ -113,7 +113,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "the dispatcher has other bodies compared",
         "webhooks: dispatch",
-        "wakeups.ask_for_comparison()",
+        "wakeups.enqueue_comparison()",
         "pass",
         test="test_the_dispatcher_asks_for_a_comparison_while_there_is_one",
     ),
@@ -197,7 +197,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "the dispatcher rings for what nobody rang for",
         "webhooks: dispatch",
-        "messages = wakeups.ring_for(ids)",
+        "messages = wakeups.enqueue_deliveries(ids)",
         "messages = 0",
         test="test_due_deliveries_not_rung_for_are_rung_for_once",
     ),
@@ -296,7 +296,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "the dispatcher has slow deliveries processed",
         "webhooks: dispatch",
-        "messages += wakeups.ring_for_slow()",
+        "messages += wakeups.enqueue_slow_delivery()",
         "pass",
         test="test_the_dispatcher_has_the_next_slow_one_processed_unless_one_is",
     ),

@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, connection
 
 from apps.webhooks import group_commit, intake
-from apps.webhooks.group_commit import GroupCommitter, Kept, NewDelivery
+from apps.webhooks.group_commit import GroupCommitter, NewDelivery, StoredDelivery
 from apps.webhooks.models import Delivery
 from apps.webhooks.origin import GitHubHook, Routing
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually
@@ -119,7 +119,7 @@ def test_a_key_that_comes_twice_at_once_is_one_row(line: GroupCommitter, threads
         eventually(lambda: len(line._turns) == 2)
     first.result()
     kept = [one.result() for one in twice]
-    assert sorted(isinstance(one, Kept) and one.is_new for one in kept) == [False, True]
+    assert sorted(isinstance(one, StoredDelivery) and one.is_new for one in kept) == [False, True]
     assert Delivery.objects.count() == 2
 
 
@@ -130,7 +130,7 @@ def test_one_that_cannot_be_written_spoils_none_beside_it(line: GroupCommitter, 
         good = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(3)]
         bad = threads.submit(disconnecting(lambda: line.keep(parcel(signed_by="\x00"))))
         eventually(lambda: len(line._turns) == 4)
-    assert all(isinstance(one.result(), Kept) for one in (first, *good))
+    assert all(isinstance(one.result(), StoredDelivery) for one in (first, *good))
     assert isinstance(bad.exception(), DatabaseError)
     assert Delivery.objects.count() == 4
 
@@ -150,7 +150,7 @@ def test_a_row_that_somebody_holds_costs_none_beside_it_its_answer(
         with line._lock:
             line._writers = 0
             line._appoint()
-        assert all(isinstance(one.result(), Kept) for one in others)
+        assert all(isinstance(one.result(), StoredDelivery) for one in others)
         assert isinstance(repeated.exception(), DatabaseError)
     assert line._writers == 0
 
@@ -162,7 +162,7 @@ def test_large_bodies_are_not_gathered(line: GroupCommitter, threads: ThreadPool
         eventually(lambda: line._writers)
         others = [threads.submit(disconnecting(lambda: line.keep(parcel(content=large)))) for _ in range(3)]
         eventually(lambda: len(line._turns) == 3)
-    assert all(isinstance(one.result(), Kept) for one in (first, *others))
+    assert all(isinstance(one.result(), StoredDelivery) for one in (first, *others))
     assert transactions() == 4
 
 
@@ -196,7 +196,7 @@ def test_a_slow_write_holds_up_nobody(
     with nobody_can_write():
         slow = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(5)]
         eventually(lambda: not line._turns)  # nobody waits for anybody else
-    assert all(isinstance(one.result(), Kept) for one in slow)
+    assert all(isinstance(one.result(), StoredDelivery) for one in slow)
 
 
 def test_every_one_of_a_write_that_fails_is_told(

@@ -191,7 +191,7 @@ def test_while_a_slow_one_is_processed_its_neighbours_are_too(
     eventually(running.exists, within_s=120)
     for _ in range(50):
         github.post(b"{}", event="good")
-    wakeups.ring_for([*slow, *Delivery.objects.filter(event="good").values_list("id", flat=True)])
+    wakeups.enqueue_deliveries([*slow, *Delivery.objects.filter(event="good").values_list("id", flat=True)])
     eventually(lambda: not Delivery.objects.filter(event="good").unfinished().exists(), within_s=120)
     assert running.get().claim_number == 1
     assert Delivery.objects.get(id__in=slow, state="failed").claim_number == 0

@@ -14,7 +14,7 @@ from django.db import connection
 
 from apps.monitoring.presence import present
 from apps.webhooks.models import Delivery
-from apps.webhooks.wakeups import ring_for
+from apps.webhooks.wakeups import enqueue_deliveries
 from tests.webhooks.conftest import GitHub, eventually
 from tests.webhooks.test_claiming import keep
 
@@ -71,7 +71,7 @@ def stop_worker(process: subprocess.Popen[bytes]) -> None:
 def test_a_killed_child_costs_no_lease_and_no_neighbour(github: GitHub, worker: subprocess.Popen[bytes]) -> None:
     for number in range(50):
         github.post(b"{}", event="killer" if number == 20 else "good")
-    assert ring_for(Delivery.objects.values_list("id", flat=True)) == 1
+    assert enqueue_deliveries(Delivery.objects.values_list("id", flat=True)) == 1
     # If no redelivered message took its claims over, the killer's four leases alone would take longer.
     eventually(lambda: not Delivery.objects.unfinished().exists())
     assert Counter(Delivery.objects.values_list("event", "state")) == {("good", "processed"): 49, ("killer", "dead"): 1}
@@ -107,7 +107,7 @@ def test_a_worker_keeps_its_connection_from_task_to_task(github: GitHub, worker:
     connected = set()
     for count in range(1, 4):
         github.post(b"{}", event="good")
-        ring_for(Delivery.objects.values_list("id", flat=True))
+        enqueue_deliveries(Delivery.objects.values_list("id", flat=True))
         eventually(lambda count=count: Delivery.objects.filter(state="processed").count() == count)
         connected |= backends_of_workers()
     assert len(connected) == 1
@@ -118,7 +118,7 @@ def test_a_connection_that_ended_between_two_tasks_fails_no_delivery(
 ) -> None:
     for count in (1, 2):
         github.post(b"{}", event="good")
-        ring_for(Delivery.objects.values_list("id", flat=True))
+        enqueue_deliveries(Delivery.objects.values_list("id", flat=True))
         eventually(lambda count=count: Delivery.objects.filter(state="processed").count() == count)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) AS pid", [[*backends_of_workers()]])

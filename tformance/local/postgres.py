@@ -24,7 +24,7 @@ from tformance.local.engine_process import (
     with_name,
 )
 from tformance.local.home import NAME, Home, free_port, is_port_free, last_lines, log_for_append
-from tformance.local.processes import evict, is_occupant
+from tformance.local.processes import fail_unreachable, is_occupant
 
 STOP_S = 30
 CONNECT_S = 60
@@ -99,7 +99,7 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop it quickly and cleanly: connections are closed, nothing is left to recover."""
-        evict(self.data, first=signal.SIGINT, patience=STOP_S, leader=self.postmaster())
+        fail_unreachable(self.data, first=signal.SIGINT, patience=STOP_S, leader=self.postmaster())
         reap()
 
     def _pid_file_lines(self) -> list[str]:
@@ -160,7 +160,7 @@ class Postgres:
         """Wait for, then end, what a killed postmaster left behind; only then is its PID file a dead letter."""
         if self.is_alive() and becomes_ready(self):  # another start is under way, or a stop
             return
-        evict(self.data, first=signal.SIGQUIT, patience=10)
+        fail_unreachable(self.data, first=signal.SIGQUIT, patience=10)
         for dead_letter in (self.data / "postmaster.pid", *Path(self.home.sockets).glob(".s.PGSQL.*")):
             dead_letter.unlink(missing_ok=True)
 

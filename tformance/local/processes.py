@@ -57,7 +57,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
     return True
 
 
-def evict(folder: Path, *, first: signal.Signals, patience: float, leader: int | None = None) -> None:
+def fail_unreachable(folder: Path, *, first: signal.Signals, patience: float, leader: int | None = None) -> None:
     """End every occupant: first the signal, to the leader or to all, then SIGKILL for those who stay."""
     found = occupants(folder)
     for process in found:

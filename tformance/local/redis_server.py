@@ -12,7 +12,7 @@ from typing import ClassVar
 from tformance.local.console import EmbeddedError
 from tformance.local.engine_process import Binaries, becomes_ready, launch, reap
 from tformance.local.home import Home, free_port, is_port_free, last_lines, log_for_append, write_private
-from tformance.local.processes import evict, is_occupant
+from tformance.local.processes import fail_unreachable, is_occupant
 
 STOP_S = 10
 PID_FILE = "redis.pid"
@@ -56,7 +56,7 @@ class Redis:
             return self.home
         if self._is_loading() and becomes_ready(self):
             return self.home
-        evict(self.data, first=signal.SIGTERM, patience=STOP_S)
+        fail_unreachable(self.data, first=signal.SIGTERM, patience=STOP_S)
         here = self._with_free_port()
         process = here._launch()
         if process.poll() and process.returncode > 0:  # it ended by itself: nobody killed it
@@ -68,7 +68,7 @@ class Redis:
 
     def stop(self) -> None:
         """Stop it; it writes what it holds first."""
-        evict(self.data, first=signal.SIGTERM, patience=STOP_S)
+        fail_unreachable(self.data, first=signal.SIGTERM, patience=STOP_S)
         reap()
 
     def _ping(self) -> bytes:

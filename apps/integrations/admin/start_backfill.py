@@ -28,7 +28,7 @@ from apps.integrations.backfill.console import forecast_lines
 from apps.integrations.backfill.requests import Begun, forecast_asked, start_asked
 from apps.integrations.backfill.start import MOST_NAMED, NothingToStartError, Scope, chosen
 from apps.integrations.models import Backfill
-from apps.integrations.reconciliation.schedule import database_time, ring_for_run, schedule_team, start_for_team
+from apps.integrations.reconciliation.schedule import database_time, enqueue_run, schedule_team, start_for_team
 from apps.metrics.admin import CompleteRepositoryAdmin, CompleteTeamAdmin
 from apps.teams.models import Team, TeamRepository
 
@@ -248,7 +248,7 @@ class TeamWithHistoryAdmin(HasHistory, CompleteTeamAdmin):
         approved = queryset.filter(is_approved=True).order_by("pk").values_list("pk", flat=True)
         started = [start_for_team(team_id) for team_id in approved]
         for one in started:
-            ring_for_run(one.sync)
+            enqueue_run(one.sync)
         new = sum(one.is_new for one in started)
         messages.success(request, f"{new} of {queryset.count()} teams are compared with GitHub now.")
         if new < queryset.count():

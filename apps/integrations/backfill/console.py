@@ -42,7 +42,7 @@ WORDS = {
 def progress_view(rows: Sequence[Backfill], progress: Progress, *, now: datetime, height: int) -> RenderableType:
     """Walk by walk as far as the height allows, and all of them together below."""
     return Group(
-        walk_table(rows, now=now, most=max(FEWEST_ROWS, height - BESIDE_ROWS)),
+        backfill_table(rows, now=now, most=max(FEWEST_ROWS, height - BESIDE_ROWS)),
         Text(),
         _all_together(progress),
         *(Text(line, style="dim") for line in budget_lines(progress)),
@@ -50,7 +50,7 @@ def progress_view(rows: Sequence[Backfill], progress: Progress, *, now: datetime
     )
 
 
-def walk_table(rows: Sequence[Backfill], *, now: datetime, most: int) -> RenderableType:
+def backfill_table(rows: Sequence[Backfill], *, now: datetime, most: int) -> RenderableType:
     """Repository by repository, a line for each stream; those come first in which something happens."""
     by_repository: dict[int, list[Backfill]] = defaultdict(list)
     for row in rows:

@@ -14,7 +14,7 @@ from apps.integrations.backfill.cost_model import PACES, Cost, Duration, Window,
 from apps.integrations.backfill.estimate import Counting, Effort, Uncounted
 from apps.integrations.backfill.start import Scope
 from apps.integrations.models import Backfill
-from apps.integrations.streams import WALKS
+from apps.integrations.streams import STREAM_READERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ def _of_installation(counting: Counting, *, scope: Scope, access: GitHubAccess) 
 
 
 def _cost(stream: str, sizes: Iterable[int]) -> Cost:
-    page_size = WALKS[stream].page_size
+    page_size = STREAM_READERS[stream].page_size
     return sum((cost_of(stream, items=items, page_size=page_size) for items in sizes), Cost())
 
 

@@ -45,7 +45,7 @@ from apps.integrations.outcomes import (
     try_again,
 )
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Walk
-from apps.integrations.streams import WALKS
+from apps.integrations.streams import STREAM_READERS
 from apps.webhooks.parsing import WRONG_SHAPE, UnusablePayloadError
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
@@ -89,7 +89,7 @@ def advance(
     task_id: str,
     is_redelivered: bool,
     access: GitHubAccess,
-    walks: Mapping[str, Walk] = WALKS,
+    walks: Mapping[str, Walk] = STREAM_READERS,
     seconds: float = TURN_S,
 ) -> None:
     """Walk on until the time is over, the walk is at its end or GitHub says no; then ring for whose turn it is next.
@@ -111,9 +111,9 @@ def advance(
         connection.close()
         _give_back(backfill_id, task_id=task_id)
         raise
-    wakeups.ring_for(claimed.installation_id)
+    wakeups.enqueue_deliveries(claimed.installation_id)
     if claimed.sync_id is not None:
-        waiters.ring_if_walked(claimed.sync_id)
+        waiters.enqueue_verification(claimed.sync_id)
 
 
 def _give_up_unknown(claimed: Claimed) -> None:
@@ -162,7 +162,7 @@ class Turn:
         reader = self._reader()
         try:
             page = self._read(reader)
-            waiters.ring_for_next(reader.up_next)
+            waiters.wake_next_waiter(reader.up_next)
             failpoint("backfill.after_page")
             progress = self.claimed.progress.after_page(most=self.walk.most)
             self.claimed = keep(page, self.claimed, progress=progress, reader=reader)
@@ -181,7 +181,7 @@ class Turn:
 
     def _read(self, reader: Reader) -> Page:
         claimed = self.claimed
-        errand = PageRequest(
+        request = PageRequest(
             repository_id=claimed.repository_id,
             full_name=claimed.full_name,
             since=claimed.since,
@@ -192,7 +192,7 @@ class Turn:
         )
         read = self.walk.step_over if claimed.progress.steps_over else self.walk.read
         try:
-            page = read(errand, reader)
+            page = read(request, reader)
         except WRONG_SHAPE as error:
             raise UnusablePayloadError("shape_mismatch", describe(error)) from error
         self._expect_end(page)

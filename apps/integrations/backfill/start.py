@@ -12,9 +12,9 @@ from django.db.models.functions import Lower, Now
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.integrations.access import installation_reaching, readable_installations
-from apps.integrations.backfill.wakeups import ring_for
+from apps.integrations.backfill.wakeups import enqueue_deliveries
 from apps.integrations.models import Backfill, RepositorySync
-from apps.integrations.streams import WALKS
+from apps.integrations.streams import STREAM_READERS
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -107,7 +107,7 @@ def start(
         backfills = Backfill.objects.filter(repository__in=reached, stream__in=streams).unfinished()
         started = tuple(backfills.select_related("repository").order_by("repository__full_name", "pk"))
         if new:
-            _ring_after_commit(set(reached.values()))
+            _enqueue_after_commit(set(reached.values()))
     return Started(
         backfills=started,
         new=new,
@@ -125,7 +125,7 @@ def retry(backfills: QuerySet[Backfill]) -> int:
         failed = Backfill.objects.filter(
             ~Exists(later), pk__in=backfills.order_by().values("pk"), state=Backfill.State.FAILED
         )
-        _ring_after_commit(set(failed.values_list("installation_id", flat=True)))
+        _enqueue_after_commit(set(failed.values_list("installation_id", flat=True)))
         return failed.update(
             state=Backfill.State.WAITING,
             reason="",
@@ -204,10 +204,10 @@ def _at_least_one(found: QuerySet[Repository], *, problem: str) -> QuerySet[Repo
     return Repository.objects.filter(pk__in=found.order_by().values("pk"))
 
 
-def _ring_after_commit(installation_ids: Iterable[int | None]) -> None:
+def _enqueue_after_commit(installation_ids: Iterable[int | None]) -> None:
     """Whoever is not told now is found by `resume_backfills` within seconds."""
     for installation_id in installation_ids:
-        transaction.on_commit(partial(ring_for, installation_id), robust=True)
+        transaction.on_commit(partial(enqueue_deliveries, installation_id), robust=True)
 
 
 def _lock() -> None:
@@ -230,7 +230,7 @@ def _insert_or_widen(
         "repositories": list(reached),
         "installations": list(reached.values()),
         "streams": list(streams),
-        "page_sizes": [WALKS[stream].page_size for stream in streams],
+        "page_sizes": [STREAM_READERS[stream].page_size for stream in streams],
         "since": scope.since,
         "until": scope.until,
         "lost_at": lost_at,

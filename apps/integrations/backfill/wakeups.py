@@ -18,7 +18,7 @@ from apps.webhooks import wakeups
 
 ADVANCE_TASK = "apps.integrations.tasks.advance_backfill"
 AT_ONCE = 2
-RING_AGAIN_AFTER_S = 10
+ENQUEUE_AGAIN_AFTER_S = 10
 LONGEST_WAIT_S = 6.0
 _SUBJECT = re.compile(r"backfill (\d+)")
 _ONE_AT_A_TIME = 0x62_65_6C_6C
@@ -81,12 +81,12 @@ RETURNING b.id
 """
 
 
-def ring_for(installation_id: int | None) -> int:
+def enqueue_deliveries(installation_id: int | None) -> int:
     """Tell the workers of what is due there and whose turn it is; of every installation, if none is named.
 
     How many messages the broker took: none, without an error, if it is away. None is told of again within 10 s.
     """
-    asked = {"installation": installation_id, "again": RING_AGAIN_AFTER_S, "at_once": AT_ONCE}
+    asked = {"installation": installation_id, "again": ENQUEUE_AGAIN_AFTER_S, "at_once": AT_ONCE}
     statement = _TELL_EVERY if installation_id is None else _TELL_ONE
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
@@ -95,7 +95,7 @@ def ring_for(installation_id: int | None) -> int:
     return _send(told)
 
 
-def ring_for_next(subject: str | None) -> int:
+def wake_next_waiter(subject: str | None) -> int:
     """Tell the workers of the walk that GitHub's budget named as the next, if it is one, and it waits for that."""
     named = _SUBJECT.fullmatch(subject or "")
     if named is None:

@@ -13,23 +13,23 @@ from apps.webhooks import overview
 from apps.webhooks.signature import active_secrets
 
 LONGEST_LAG_S = 60.0
-LETTERBOX_LAGS, NO_SECRET = "letterbox_lags", "no_webhook_secret"
+INBOX_LAGS, NO_SECRET = "letterbox_lags", "no_webhook_secret"
 
 
 def why_not_now() -> str:
     """Why the sweep has to wait, as one word; empty where nothing speaks against it."""
     if overview.look().lag_s > LONGEST_LAG_S:
-        return LETTERBOX_LAGS
+        return INBOX_LAGS
     if settings.SWEEP_REDELIVERS and not active_secrets():
         return NO_SECRET  # the door would refuse what we ask for
     return ""
 
 
 LATE_AFTER = timedelta(hours=2)
-TOLD_FOR = timedelta(days=7)
+REPORTED_FOR = timedelta(days=7)
 MANY_GIVEN_UP = 10
 WORDS = {
-    LETTERBOX_LAGS: "the letterbox is behind: more would not help it",
+    INBOX_LAGS: "the letterbox is behind: more would not help it",
     NO_SECRET: "there is no webhook secret that a redelivery could be signed with",
     "blocked": "GitHub: slow down",
     "spent": "the hour's limit is spent",
@@ -86,14 +86,14 @@ def why(row: DeliverySweep) -> str:
     return f"{told} ({row.error})" if told and row.error else told or row.error
 
 
-def sweep_problems() -> dict[str, str]:
+def scan_problems() -> dict[str, str]:
     """What is wrong with the sweep, by a stable word, explained."""
     found = {}
     row = DeliverySweep.objects.order_by("-ticked_at").first()
     if row is not None:
-        found = {**late_sweep(row), **truncated_log(row)}
+        found = {**late_scan(row), **truncated_log(row)}
     given_up = MissedDelivery.objects.filter(
-        state=State.GIVEN_UP, has_effect=True, noted_at__gt=Now() - TOLD_FOR
+        state=State.GIVEN_UP, has_effect=True, noted_at__gt=Now() - REPORTED_FOR
     ).count()
     if given_up > MANY_GIVEN_UP:
         found["missed_deliveries_given_up"] = (
@@ -103,7 +103,7 @@ def sweep_problems() -> dict[str, str]:
     return found
 
 
-def late_sweep(row: DeliverySweep) -> dict[str, str]:
+def late_scan(row: DeliverySweep) -> dict[str, str]:
     """GitHub forgets its log after three days: a sweep that does not get through must be seen long before."""
     last_at = row.finished_at or row.created_at
     if last_at > timezone.now() - LATE_AFTER:
@@ -114,7 +114,7 @@ def late_sweep(row: DeliverySweep) -> dict[str, str]:
 
 
 def truncated_log(row: DeliverySweep) -> dict[str, str]:
-    if row.truncated_at is None or row.truncated_at < timezone.now() - TOLD_FOR:
+    if row.truncated_at is None or row.truncated_at < timezone.now() - REPORTED_FOR:
         return {}
     between = f"between {_shown(row.truncated_from)} and {_shown(row.truncated_to)}"
     words = (

@@ -48,7 +48,7 @@ def bring_back(turn: Turn) -> None:
 
 def _bring_back(batch: Sequence[MissedDelivery], *, turn: Turn, silent: int) -> int:
     for row in batch:
-        if turn.is_over or (is_asked_for(row) and not room_at_the_door()):
+        if turn.is_over or (is_asked_for(row) and not inbox_has_room()):
             break
         try:
             _try(row, turn=turn)
@@ -63,7 +63,7 @@ def _bring_back(batch: Sequence[MissedDelivery], *, turn: Turn, silent: int) -> 
 
 def _due() -> MissedDeliveryQuerySet:
     due = MissedDelivery.objects.due()
-    return due if room_at_the_door() else due.filter(is_other_way=settings.SWEEP_REDELIVERS)
+    return due if inbox_has_room() else due.filter(is_other_way=settings.SWEEP_REDELIVERS)
 
 
 def is_asked_for(row: MissedDelivery) -> bool:
@@ -71,7 +71,7 @@ def is_asked_for(row: MissedDelivery) -> bool:
     return bool(settings.SWEEP_REDELIVERS) != row.is_other_way
 
 
-def room_at_the_door() -> bool:
+def inbox_has_room() -> bool:
     """Whether more may be asked for: what was, is here by now, or had the time to be."""
     return MissedDelivery.objects.filter(state=State.ASKED, not_before__gt=Now()).count() < MOST_UNDER_WAY
 

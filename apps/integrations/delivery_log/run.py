@@ -22,8 +22,8 @@ from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
 from apps.integrations.delivery_log.claim import ClaimLostError, Turn
 from apps.integrations.delivery_log.health import why_not_now
-from apps.integrations.delivery_log.recover import bring_back, room_at_the_door
-from apps.integrations.delivery_log.scan import cover_what_is_here, walk_on
+from apps.integrations.delivery_log.recover import bring_back, inbox_has_room
+from apps.integrations.delivery_log.scan import cover_what_is_here, read_log
 from apps.integrations.delivery_log.waits import Wait, wait_after, wait_after_failure
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.integrations.outcomes import REFUSED_S
@@ -89,7 +89,7 @@ def _take(turn: Turn) -> None:
     try:
         MissedDelivery.objects.settle()
         if turn.row.cursor or turn.row.walk_due_at <= timezone.now():
-            walk_on(turn)
+            read_log(turn)
         bring_back(turn)
     except FAILURES as error:
         _follow(turn, error)
@@ -130,7 +130,7 @@ def _due_next(row: DeliverySweep) -> datetime:
     if row.cursor:
         return now
     missed = MissedDelivery.objects.open().aggregate(at=Min("not_before"))["at"]
-    if missed is not None and missed <= now and not room_at_the_door():
+    if missed is not None and missed <= now and not inbox_has_room():
         missed = now + timedelta(seconds=FULL_DOOR_S)
     return row.walk_due_at if missed is None else min(row.walk_due_at, missed)
 
@@ -143,7 +143,7 @@ AWAY = timedelta(minutes=3)
 APART = timedelta(minutes=1)
 
 
-def ring_for_due(*, at_start: bool = False) -> int:
+def enqueue_due(*, at_start: bool = False) -> int:
     """Tell a worker where a sweep is due; how many messages the broker took.
 
     It is due every 15 minutes, where nobody looked for some minutes, and where beat has just started.
@@ -156,16 +156,16 @@ def ring_for_due(*, at_start: bool = False) -> int:
     if at_start or own.filter(ticked_at__lt=Now() - AWAY).exists():
         own.hasten(apart=APART)
     own.update(ticked_at=Now())
-    return ring_for_sweep() if own.due().exists() else 0
+    return enqueue_scan() if own.due().exists() else 0
 
 
-def ring_for_sweep() -> int:
+def enqueue_scan() -> int:
     """Tell a worker to sweep; how many messages the broker took."""
     return wakeups.send([partial(current_app.send_task, TASK, expires=EXPIRES_S, retry=False, ignore_result=True)])
 
 
-def sweep_or_go_on(*, access: GitHubAccess) -> None:
+def scan_or_go_on(*, access: GitHubAccess) -> None:
     """Sweep, and ring for another task where one was not enough."""
     row = sweep(access=access)
     if row is not None and row.is_due:
-        ring_for_sweep()
+        enqueue_scan()

@@ -110,7 +110,7 @@ MOST_PAGES_WITHOUT_NEWS = 3
 logger = logging.getLogger(__name__)
 
 
-def walk_on(turn: Turn) -> bool:
+def read_log(turn: Turn) -> bool:
     """Read the log until its end or the end of the time slice; return whether it was read whole."""
     seen = set[int]()
     stuck = 0

@@ -71,8 +71,8 @@ def spread(sync_id: str) -> bool:
         _have_listed(_installations_in(scope))
     logger.info("sync_spread", extra={"sync": sync_id, "attempts": sync.attempts + 1})
     note_spread(sync.pk)
-    schedule.ring_for_parts(sync.pk)
-    schedule.ring_for_repositories()
+    schedule.enqueue_team_runs(sync.pk)
+    schedule.enqueue_repositories()
     return True
 
 
@@ -98,7 +98,7 @@ def spread_to(team_id: int, *, sync_id: str) -> bool:
         )
         Team.objects.filter(pk=team_id).note_sync(last_sync_status=Team.SyncStatus.RUNNING)
     note_spread(part.sync_id)
-    schedule.ring_for_repositories()
+    schedule.enqueue_repositories()
     return True
 
 

@@ -108,7 +108,7 @@ def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> s
         if time.monotonic() >= deadline_s:
             return TOO_LONG
         try:
-            found = pay(owed[0], place=WalkPlace(), errand=read.wanted.errand(), reader=reader)
+            found = pay(owed[0], place=WalkPlace(), request=read.wanted.request(), reader=reader)
         except WRONG_SHAPE as error:
             return describe(error)
         except RequestFailedError as unanswered:

@@ -122,7 +122,7 @@ def probe(installation_id: int, *, access: GitHubAccess, first: int = 0, seconds
     """
     turn = Turn(installation_id=installation_id, access=access, first=first, deadline_s=time.monotonic() + seconds)
     if turn.take():
-        wakeups.ring_for_installations([installation_id])
+        wakeups.enqueue_installations([installation_id])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,9 +172,9 @@ class Turn:
         try:
             self._probe(batch, reader=reader)
         except FAILURES as error:
-            waiters.ring_for_next(error.answer.up_next if isinstance(error, RequestFailedError) else None)
+            waiters.wake_next_waiter(error.answer.up_next if isinstance(error, RequestFailedError) else None)
             return self._recover(error, batch)
-        waiters.ring_for_next(reader.up_next)
+        waiters.wake_next_waiter(reader.up_next)
         told = {"installation": self.installation_id, "probed": len(batch), "points": reader.points}
         logger.info("repositories_probed", extra=told)
         return True

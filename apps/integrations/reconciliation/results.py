@@ -84,7 +84,7 @@ def tell_of_parts() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_TELL_OF_PARTS, {"again_s": schedule.EXPIRES_S, "most": schedule.MOST_AT_ONCE})
         over = [row[0] for row in cursor.fetchall()]
-    return schedule.ring_for_verdicts(over) if over else 0
+    return schedule.enqueue_results(over) if over else 0
 
 
 def end_runs() -> int:

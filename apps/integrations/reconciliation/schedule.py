@@ -264,7 +264,7 @@ MOST_AT_ONCE = 500
 Message = Callable[..., object]
 
 
-def ring_for_due() -> int:
+def enqueue_due() -> int:
     """Tell the workers of the runs that are to be claimed, and of parts that are to be spread; how many messages."""
     if not has_credentials():
         return 0
@@ -272,22 +272,22 @@ def ring_for_due() -> int:
     return wakeups.send([*messages, *_of_parts(TeamSync.objects.all())])
 
 
-def ring_for_run(sync: SyncLog) -> int:
+def enqueue_run(sync: SyncLog) -> int:
     """Tell the workers of a run that was started just now."""
     return wakeups.send([_of_run(sync)])
 
 
-def ring_for_parts(sync_id: int) -> int:
+def enqueue_team_runs(sync_id: int) -> int:
     """Tell the workers of the parts of a run that are to be spread."""
     return wakeups.send(_of_parts(TeamSync.objects.filter(sync=sync_id)))
 
 
-def ring_for_repositories() -> int:
+def enqueue_repositories() -> int:
     """Tell the workers that there are repositories to be compared."""
     return wakeups.send([_message(REPOSITORIES_TASK)])
 
 
-def ring_for_verdicts(part_ids: list[int]) -> int:
+def enqueue_results(part_ids: list[int]) -> int:
     """Have the workers say how these parts ended: what they say is told to the team by one of two callbacks."""
     return wakeups.send(
         _message(

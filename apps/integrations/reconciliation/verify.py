@@ -83,16 +83,16 @@ class Counting:
             reader = self._reader()
             believes_mass = self.row.sync.believes_deletions
             found = find_deleted(self.row, reader=reader, deadline_s=self.deadline_s, believes_mass=believes_mass)
-            waiters.ring_for_next(reader.up_next)
+            waiters.wake_next_waiter(reader.up_next)
             if not found.is_complete:
                 self._wait(probe_outcomes.Follows())
-                wakeups.ring_if_walked(self.claimed.id)
+                wakeups.enqueue_verification(self.claimed.id)
                 return
             with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
                 self._settle(short=found.short)
                 failpoint("sync.before_commit")
         except FAILURES as error:
-            waiters.ring_for_next(error.answer.up_next if isinstance(error, RequestFailedError) else None)
+            waiters.wake_next_waiter(error.answer.up_next if isinstance(error, RequestFailedError) else None)
             self._recover(error)
 
     def _reader(self) -> Reader:

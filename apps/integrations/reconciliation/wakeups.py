@@ -19,21 +19,21 @@ PROBE_TASK = "apps.integrations.tasks.probe_repositories"
 SYNC_TASK = "apps.integrations.tasks.sync_repository"
 EXPIRES_S = 30
 """By then the next message is there."""
-RING_AGAIN_AFTER_S = 60
-MOST_AT_ONCE, MOST_HOUSED = 500, 5000
+ENQUEUE_AGAIN_AFTER_S = 60
+MOST_AT_ONCE, MOST_ASSIGNED = 500, 5000
 LONGEST_WAIT_S = 6.0
 _SUBJECT = re.compile(r"sync (\d+)")
 
-_HOMELESS = f"""
+_UNASSIGNED = f"""
 SELECT s.id, s.repository_id FROM integrations_repositorysync s
 WHERE s.installation_id IS NULL AND {IS_DUE} LIMIT %(most)s
 """  # noqa: S608  put together of constants
-_HOUSE = """
+_ASSIGN_INSTALLATION = """
 UPDATE integrations_repositorysync s SET installation_id = found.installation_id
 FROM unnest(%(ids)s::bigint[], %(installations)s::bigint[]) AS found (id, installation_id)
 WHERE s.id = found.id AND s.installation_id IS NULL
 """
-_EVICT = """
+_FAIL_UNREACHABLE = """
 UPDATE integrations_repositorysync s
 SET state = 'failed', reason = 'no_installation', finished_at = statement_timestamp(), lease_until = NULL,
     error = %(words)s
@@ -59,7 +59,7 @@ SELECT told.repository_id, log.sync_id FROM told JOIN integrations_synclog log O
 """  # noqa: S608
 
 
-def ring_for_due() -> int:
+def enqueue_due() -> int:
     """Tell the workers of all that is due; how many messages the broker took.
 
     What waits for no installation yet gets the one that reaches it, or fails where none does.
@@ -70,10 +70,10 @@ def ring_for_due() -> int:
         _find_installations()
         installations = [row[0] for row in rows(_DUE_INSTALLATIONS)]
         walked = _walked(None)
-    return ring_for_installations(installations) + _send_walked(walked)
+    return enqueue_installations(installations) + _send_walked(walked)
 
 
-def ring_for_installations(installation_ids: Iterable[int]) -> int:
+def enqueue_installations(installation_ids: Iterable[int]) -> int:
     """Tell the workers that repositories of these are to be probed."""
     return wakeups.send(
         [
@@ -83,14 +83,14 @@ def ring_for_installations(installation_ids: Iterable[int]) -> int:
     )
 
 
-def ring_if_walked(repository_sync_id: int) -> int:
+def enqueue_verification(repository_sync_id: int) -> int:
     """Tell the workers of this one, if all of its walks are over."""
     with db.limit(seconds=LONGEST_WAIT_S):
         walked = _walked(repository_sync_id)
     return _send_walked(walked)
 
 
-def ring_for_next(subject: str | None) -> int:
+def wake_next_waiter(subject: str | None) -> int:
     """Tell them of the installation that GitHub's budget named as the next, if its repositories wait for that."""
     named = _SUBJECT.fullmatch(subject or "")
     if named is None:
@@ -106,7 +106,7 @@ def ring_for_next(subject: str | None) -> int:
         is_told = waiting.update(not_before=Now(), reason="")
     if not is_told:
         return 0
-    return _send_walked(counted) if counted else ring_for_installations([installation_id])
+    return _send_walked(counted) if counted else enqueue_installations([installation_id])
 
 
 def subject_of(installation_id: int) -> str:
@@ -115,17 +115,17 @@ def subject_of(installation_id: int) -> str:
 
 
 def _find_installations() -> None:
-    homeless = dict(rows(_HOMELESS, most=MOST_HOUSED))
-    if not homeless:
+    unassigned = dict(rows(_UNASSIGNED, most=MOST_ASSIGNED))
+    if not unassigned:
         return
-    reached = installation_reaching(set(homeless.values()))
-    housed = {row: reached[repository] for row, repository in homeless.items() if repository in reached}
-    run(_HOUSE, ids=list(housed), installations=list(housed.values()))
-    run(_EVICT, ids=[row for row in homeless if row not in housed], words=NOT_REACHED)
+    reached = installation_reaching(set(unassigned.values()))
+    assigned = {row: reached[repository] for row, repository in unassigned.items() if repository in reached}
+    run(_ASSIGN_INSTALLATION, ids=list(assigned), installations=list(assigned.values()))
+    run(_FAIL_UNREACHABLE, ids=[row for row in unassigned if row not in assigned], words=NOT_REACHED)
 
 
 def _walked(repository_sync_id: int | None) -> list[tuple[int, str]]:
-    return rows(_TELL_OF_WALKED, id=repository_sync_id, again=RING_AGAIN_AFTER_S, most=MOST_AT_ONCE)
+    return rows(_TELL_OF_WALKED, id=repository_sync_id, again=ENQUEUE_AGAIN_AFTER_S, most=MOST_AT_ONCE)
 
 
 def _send_walked(walked: Sequence[tuple[int, str]]) -> int:

@@ -216,7 +216,7 @@ class Turn:
         keep(reads)
         for read in reads:
             self._finish(read, reader=reader)
-        waiters.ring_for_next(reader.up_next)  # not before: whoever asks in between would break this off
+        waiters.wake_next_waiter(reader.up_next)  # not before: whoever asks in between would break this off
         told = {"installation": self.installation_id, "asked": len(wanted), "calls": reader.calls}
         logger.info("enrichment_read", extra=told)
 
@@ -263,7 +263,7 @@ class Turn:
 
     def _follow(self, unanswered: RequestFailedError, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
         answer = unanswered.answer
-        waiters.ring_for_next(answer.up_next)
+        waiters.wake_next_waiter(answer.up_next)
         self.error = answer.verdict.message
         chance = random.random()  # noqa: S311  spreads waits, guards nothing
         asked = replace(self.progress, page_size=len(wanted))
@@ -284,7 +284,7 @@ class Turn:
 def _paid(owed: PendingPart, *, wanted: Wanted, reader: Reader) -> Found:
     """What was owed; by REST where it is too much for GraphQL."""
     try:
-        return pay(owed, place=Place(), errand=wanted.errand(), reader=reader)
+        return pay(owed, place=Place(), request=wanted.request(), reader=reader)
     except RequestFailedError as unanswered:
         if unanswered.answer.kind is Kind.SHRINK and owed.part in {"lists", "whole"}:
             return Found(owed=(by_rest(owed.number),))

@@ -38,7 +38,7 @@ class Wanted:
     number: int
     head_sha: str
 
-    def errand(self) -> PageRequest:
+    def request(self) -> PageRequest:
         """What its longer lists are finished with, as a walk finishes its own."""
         return PageRequest(
             repository_id=self.repository_id,

@@ -21,7 +21,7 @@ LONGEST_WAIT_S = 6.0
 _SUBJECT = re.compile(r"enrichment (\d+)")
 
 
-def ring_for_due() -> int:
+def enqueue_due() -> int:
     """Tell the workers of every installation that is to be asked; how many messages the broker took."""
     if not has_credentials():
         return 0
@@ -30,7 +30,7 @@ def ring_for_due() -> int:
     return _send(due)
 
 
-def ring_for_next(subject: str | None) -> int:
+def wake_next_waiter(subject: str | None) -> int:
     """Tell them of the one that GitHub's budget named as the next, if it is one, and it waits for that."""
     named = _SUBJECT.fullmatch(subject or "")
     if named is None:

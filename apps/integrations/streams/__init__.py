@@ -13,7 +13,7 @@ from apps.integrations.streams.releases import Releases
 from apps.integrations.streams.review_comments import REVIEW_COMMENTS
 from apps.integrations.streams.workflow_runs import WorkflowRuns
 
-WALKS: Mapping[str, Walk] = {
+STREAM_READERS: Mapping[str, Walk] = {
     Backfill.Stream.PULL_REQUESTS: PullRequestWalk(),
     Backfill.Stream.ISSUES: Issues(),
     Backfill.Stream.ISSUE_COMMENTS: ISSUE_COMMENTS,

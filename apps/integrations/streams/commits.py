@@ -34,8 +34,8 @@ class Commits:
     page_size = 100
     most = 100
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
-        history = _ask("commit_page", errand, reader, first=errand.page_size)
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        history = _ask("commit_page", request, reader, first=request.page_size)
         if history is None:
             return EMPTY
         gathered = gather(
@@ -43,50 +43,50 @@ class Commits:
             answer=history.answer,
             noun="commit",
             key="oid",
-            facts_of=lambda found: history_facts(found, repository_id=errand.repository_id),
+            facts_of=lambda found: history_facts(found, repository_id=request.repository_id),
             shape=commit,
         )
         return _page(history, gathered)
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
-        history = _ask("commit_place", errand, reader, first=1)
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
+        history = _ask("commit_place", request, reader, first=1)
         if history is None or not history.page.nodes:
             return _page(history, Gathered()) if history else EMPTY
         sha = history.page.nodes[0]["oid"]
         gathered = gather_alone(
             f"/commits/{sha}",
             what=f"commit {sha}",
-            errand=errand,
+            request=request,
             reader=reader,
-            facts_of=lambda found: _rest_facts(found, errand),
+            facts_of=lambda found: _rest_facts(found, request),
         )
         return _page(history, gathered)
 
 
-def _ask(document: str, errand: PageRequest, reader: Reader, *, first: int) -> History | None:
+def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> History | None:
     """The page at the cursor; from the new head on where the old one is no more. None of an empty repository."""
-    head, _, after = errand.cursor.partition(" ")
+    head, _, after = request.cursor.partition(" ")
     if head:
-        history = _read(document, errand, reader, first=first, expression=head, after=after)
+        history = _read(document, request, reader, first=first, expression=head, after=after)
         if history is not None:
             return history
-    return _read(document, errand, reader, first=first, expression=HEAD, after=None)
+    return _read(document, request, reader, first=first, expression=HEAD, after=None)
 
 
 def _read(
-    document: str, errand: PageRequest, reader: Reader, *, first: int, expression: str, after: str | None
+    document: str, request: PageRequest, reader: Reader, *, first: int, expression: str, after: str | None
 ) -> History | None:
     variables = {
-        "owner": errand.owner,
-        "name": errand.name,
+        "owner": request.owner,
+        "name": request.name,
         "expression": expression,
         "first": first,
         "after": after,
-        "since": write_time(errand.since) if errand.since else None,
-        "until": write_time(errand.until) if errand.until else None,
+        "since": write_time(request.since) if request.since else None,
+        "until": write_time(request.until) if request.until else None,
     }
     answer = reader.graphql(document, variables)
-    found = repository(answer, errand).child_or_none("object")
+    found = repository(answer, request).child_or_none("object")
     if found is None:
         _refuse_silence(answer)
         return None
@@ -110,6 +110,6 @@ def _page(history: History, gathered: Gathered) -> Page:
     )
 
 
-def _rest_facts(found: PayloadReader, errand: PageRequest) -> Iterable[Fact]:
+def _rest_facts(found: PayloadReader, request: PageRequest) -> Iterable[Fact]:
     shaped = found.alike(rest_commit(found), path=found.path)
-    return history_facts(shaped, repository_id=errand.repository_id)
+    return history_facts(shaped, repository_id=request.repository_id)

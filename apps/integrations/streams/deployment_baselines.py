@@ -32,29 +32,29 @@ MOST_IN_VAIN = 10
 """Pages of deployments before `since`, none of which had succeeded by then."""
 
 
-def read(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
+def read(request: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
     """The page at the place, which is one of the environment that it names first."""
-    chosen, skipped = _choose(errand, place)
+    chosen, skipped = _choose(request, place)
     if chosen is None:
-        return page_of((), errand=errand, then=None)
-    page = read_page(errand, reader, chosen, is_wanted=lambda node: _is_wanted(node, errand))
-    return _go_on(page, errand, reader, chosen, skipped=[*skipped, *page.skipped])
+        return page_of((), request=request, then=None)
+    page = read_page(request, reader, chosen, is_wanted=lambda node: _is_wanted(node, request))
+    return _go_on(page, request, reader, chosen, skipped=[*skipped, *page.skipped])
 
 
-def step_over(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
+def step_over(request: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
     """The one deployment at the place, by REST."""
-    chosen, skipped = _choose(errand, place)
+    chosen, skipped = _choose(request, place)
     if chosen is None:
-        return page_of((), errand=errand, then=None)
-    page = read_alone(errand, reader, chosen)
-    return _go_on(page, errand, reader, chosen, skipped=[*skipped, *page.skipped])
+        return page_of((), request=request, then=None)
+    page = read_alone(request, reader, chosen)
+    return _go_on(page, request, reader, chosen, skipped=[*skipped, *page.skipped])
 
 
-def _choose(errand: PageRequest, place: DeploymentPlace) -> tuple[DeploymentPlace | None, list[Skipped]]:
+def _choose(request: PageRequest, place: DeploymentPlace) -> tuple[DeploymentPlace | None, list[Skipped]]:
     """The place with its environments: those whose last success before the start is older than all that was read."""
     if place.environments:
         return place, []
-    lacking = _environments(errand.repository_id, since=errand.since, reached=parse_time(place.reached))
+    lacking = _environments(request.repository_id, since=request.since, reached=parse_time(place.reached))
     left = len(lacking) - MOST_ENVIRONMENTS
     skipped = Skipped(
         what=f"the last success before the start of {left} environments",
@@ -92,44 +92,44 @@ def _production_of_teams() -> Iterator[str]:
         yield from names
 
 
-def _is_wanted(node: Node, errand: PageRequest) -> bool:
+def _is_wanted(node: Node, request: PageRequest) -> bool:
     """Only what was made before `since`; the rest was read."""
     made_at = parse_time(node.get("createdAt"))
-    return made_at is None or errand.since is None or made_at < errand.since
+    return made_at is None or request.since is None or made_at < request.since
 
 
 def _go_on(
-    page: DeploymentPage, errand: PageRequest, reader: Reader, place: DeploymentPlace, *, skipped: list[Skipped]
+    page: DeploymentPage, request: PageRequest, reader: Reader, place: DeploymentPlace, *, skipped: list[Skipped]
 ) -> Page:
     """The first of the page that had succeeded before `since`, or the page that follows, or the next environment."""
-    found = [shown for shown in page.shown if _is_baseline(shown, errand)][:1]
+    found = [shown for shown in page.shown if _is_baseline(shown, request)][:1]
     if found:
-        facts = _details(found[0], errand, reader)
-        return page_of(found, errand=errand, then=place.next_environment(), facts=facts, skipped=skipped)
+        facts = _details(found[0], request, reader)
+        return page_of(found, request=request, then=place.next_environment(), facts=facts, skipped=skipped)
     in_vain = place.in_vain + bool(page.shown)
     if page.after is None:
-        return page_of((), errand=errand, then=place.next_environment(), skipped=skipped)
+        return page_of((), request=request, then=place.next_environment(), skipped=skipped)
     if in_vain >= MOST_IN_VAIN:
         skipped = [*skipped, _given_up(place.environments[0], page)]
-        return page_of((), errand=errand, then=place.next_environment(), skipped=skipped)
+        return page_of((), request=request, then=place.next_environment(), skipped=skipped)
     then = place.further(after=page.after, at_most=page.at_most, in_vain=in_vain)
-    return page_of((), errand=errand, then=then, skipped=skipped)
+    return page_of((), request=request, then=then, skipped=skipped)
 
 
-def _is_baseline(shown: Shown, errand: PageRequest) -> bool:
-    return errand.since is not None and shown.created_at < errand.since and shown.has_succeeded_before(errand.since)
+def _is_baseline(shown: Shown, request: PageRequest) -> bool:
+    return request.since is not None and shown.created_at < request.since and shown.has_succeeded_before(request.since)
 
 
-def _details(shown: Shown, errand: PageRequest, reader: Reader) -> tuple[Fact, ...]:
+def _details(shown: Shown, request: PageRequest, reader: Reader) -> tuple[Fact, ...]:
     """What REST alone tells of it, which the second phase did not come to."""
     try:
-        answer = reader.get(address_of(shown.deployment.id(), errand))
+        answer = reader.get(address_of(shown.deployment.id(), request))
     except RequestFailedError as unanswered:
         if unanswered.answer.kind not in REFUSALS:
             raise
         return ()
     return tuple(
-        deployment_details(opened(answer.data, path="deployment", answer=answer), repository_id=errand.repository_id)
+        deployment_details(opened(answer.data, path="deployment", answer=answer), repository_id=request.repository_id)
     )
 
 

@@ -136,7 +136,7 @@ class DeploymentPage:
 def page_of(
     kept: Iterable[Shown],
     *,
-    errand: PageRequest,
+    request: PageRequest,
     then: DeploymentPlace | None,
     total: int | None = None,
     facts: Iterable[Fact] = (),
@@ -145,7 +145,7 @@ def page_of(
     """These deployments with their statuses, beside other facts, and where the walk goes on."""
     said, unusable, items = list(facts), list(skipped), 0
     for shown in kept:
-        more, unsaid = shown.facts(repository_id=errand.repository_id)
+        more, unsaid = shown.facts(repository_id=request.repository_id)
         said, unusable, items = said + more, unusable + unsaid, items + 1
     cursor = then.as_text() if then else None
     return Page(facts=tuple(said), cursor=cursor, items=items, total=total, skipped=tuple(unusable))
@@ -171,17 +171,17 @@ TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
 IsWanted = Callable[[Node], bool]
 
 
-def read_page(errand: PageRequest, reader: Reader, place: DeploymentPlace, *, is_wanted: IsWanted) -> DeploymentPage:
+def read_page(request: PageRequest, reader: Reader, place: DeploymentPlace, *, is_wanted: IsWanted) -> DeploymentPage:
     """The page at the place; a smaller one if too many of its deployments had to be read one by one."""
-    answer, listed = _list(errand, reader, place, document="deployment_page", first=_size(errand, place))
+    answer, listed = _list(request, reader, place, document="deployment_page", first=_size(request, place))
     nodes = [node for node in listed["nodes"] if node is not None and is_wanted(node)]
-    if place.at_most > FEW and sum(not _tells_numbers(node, errand) for node in nodes) > FEW:
-        return read_page(errand, reader, replace(place, at_most=FEW), is_wanted=is_wanted)
+    if place.at_most > FEW and sum(not _tells_numbers(node, request) for node in nodes) > FEW:
+        return read_page(request, reader, replace(place, at_most=FEW), is_wanted=is_wanted)
     skipped, shown = list(_holes(answer, listed)), list[Shown]()
     for node in _with_all_statuses(nodes, reader):
         what = f"deployment {node.get('databaseId') or node.get('id')}"
         try:
-            shown.append(_shown(node, answer, errand=errand, reader=reader))
+            shown.append(_shown(node, answer, request=request, reader=reader))
         except UnusablePayloadError as error:
             skipped.append(Skipped(what=what, why=str(error)))
         except RequestFailedError as unanswered:
@@ -191,15 +191,15 @@ def read_page(errand: PageRequest, reader: Reader, place: DeploymentPlace, *, is
     return _page(listed, place, shown=shown, skipped=skipped)
 
 
-def read_alone(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> DeploymentPage:
+def read_alone(request: PageRequest, reader: Reader, place: DeploymentPlace) -> DeploymentPage:
     """The one deployment at the place by REST, without a page of GraphQL; named if that does not come either."""
-    _, listed = _list(errand, reader, place, document="deployment_ids", first=1)
+    _, listed = _list(request, reader, place, document="deployment_ids", first=1)
     shown, skipped = list[Shown](), list[Skipped]()
     for node in listed["nodes"]:
-        number = graphql.deployment_number(node or {}, repository_id=errand.repository_id)
+        number = graphql.deployment_number(node or {}, repository_id=request.repository_id)
         what = f"deployment {number or (node or {}).get('id')}"
         try:
-            shown.append(_shown_by_rest(number, errand=errand, reader=reader))
+            shown.append(_shown_by_rest(number, request=request, reader=reader))
         except UnusablePayloadError as error:
             skipped.append(Skipped(what=what, why=str(error)))
         except RequestFailedError as unanswered:
@@ -209,24 +209,24 @@ def read_alone(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> D
     return _page(listed, place, shown=shown, skipped=skipped)
 
 
-def address_of(number: int | None, errand: PageRequest) -> str:
+def address_of(number: int | None, request: PageRequest) -> str:
     """Where REST shows a deployment."""
-    return f"{errand.address}/deployments/{number}"
+    return f"{request.address}/deployments/{number}"
 
 
-def _size(errand: PageRequest, place: DeploymentPlace) -> int:
-    return min(errand.page_size, place.at_most)
+def _size(request: PageRequest, place: DeploymentPlace) -> int:
+    return min(request.page_size, place.at_most)
 
 
 def _list(
-    errand: PageRequest, reader: Reader, place: DeploymentPlace, *, document: str, first: int
+    request: PageRequest, reader: Reader, place: DeploymentPlace, *, document: str, first: int
 ) -> tuple[Answer, dict[str, Any]]:
-    variables = {"owner": errand.owner, "name": errand.name, "first": first, "after": place.after}
+    variables = {"owner": request.owner, "name": request.name, "first": first, "after": place.after}
     if place.environments:
         variables["environments"] = list(place.environments[:1])
     answer = reader.graphql(document, variables)
     repository = answer.data["repository"]
-    refuse_stranger(answer, repository_id=repository["databaseId"], errand=errand)
+    refuse_stranger(answer, repository_id=repository["databaseId"], request=request)
     return answer, repository["deployments"]
 
 
@@ -244,8 +244,8 @@ def _page(
     )
 
 
-def _tells_numbers(node: Node, errand: PageRequest) -> bool:
-    return graphql.tells_status_numbers(node, repository_id=errand.repository_id)
+def _tells_numbers(node: Node, request: PageRequest) -> bool:
+    return graphql.tells_status_numbers(node, repository_id=request.repository_id)
 
 
 def _holes(answer: Answer, listed: Mapping[str, Any]) -> Iterable[Skipped]:
@@ -287,25 +287,25 @@ def _finished(node: Node, reader: Reader) -> Node:
     return node
 
 
-def _shown(node: Node, answer: Answer, *, errand: PageRequest, reader: Reader) -> Shown:
-    repository_id = errand.repository_id
+def _shown(node: Node, answer: Answer, *, request: PageRequest, reader: Reader) -> Shown:
+    repository_id = request.repository_id
     deployment = opened(graphql.deployment(node, repository_id=repository_id), path="deployment", answer=answer)
-    if not _tells_numbers(node, errand):
-        return Shown.of(deployment, _statuses_by_rest(deployment.id(), errand=errand, reader=reader))
+    if not _tells_numbers(node, request):
+        return Shown.of(deployment, _statuses_by_rest(deployment.id(), request=request, reader=reader))
     shaped = (graphql.deployment_status(status, repository_id=repository_id) for status in graphql.statuses(node))
     return Shown.of(deployment, [opened(status, path="deployment.status", answer=answer) for status in shaped])
 
 
-def _shown_by_rest(number: int | None, *, errand: PageRequest, reader: Reader) -> Shown:
-    answer = reader.get(address_of(number, errand))
+def _shown_by_rest(number: int | None, *, request: PageRequest, reader: Reader) -> Shown:
+    answer = reader.get(address_of(number, request))
     return Shown.of(
-        opened(answer.data, path="deployment", answer=answer), _statuses_by_rest(number, errand=errand, reader=reader)
+        opened(answer.data, path="deployment", answer=answer), _statuses_by_rest(number, request=request, reader=reader)
     )
 
 
-def _statuses_by_rest(number: int | None, *, errand: PageRequest, reader: Reader) -> list[PayloadReader]:
+def _statuses_by_rest(number: int | None, *, request: PageRequest, reader: Reader) -> list[PayloadReader]:
     found = list[PayloadReader]()
-    path: str | None = f"{address_of(number, errand)}/statuses?per_page={A_PAGE}"
+    path: str | None = f"{address_of(number, request)}/statuses?per_page={A_PAGE}"
     while path:
         answer = reader.get(path)
         found += [opened(status, path="deployment.status", answer=answer) for status in answer.data]
@@ -315,41 +315,41 @@ def _statuses_by_rest(number: int | None, *, errand: PageRequest, reader: Reader
     return found
 
 
-def read(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
+def read(request: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
     """The page at the place."""
-    page = read_page(errand, reader, place, is_wanted=lambda node: _is_wanted(node, errand))
-    return _go_on(page, errand, place)
+    page = read_page(request, reader, place, is_wanted=lambda node: _is_wanted(node, request))
+    return _go_on(page, request, place)
 
 
-def step_over(errand: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
+def step_over(request: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
     """The one deployment at the place, by REST."""
-    return _go_on(read_alone(errand, reader, place), errand, place)
+    return _go_on(read_alone(request, reader, place), request, place)
 
 
-def _is_wanted(node: Node, errand: PageRequest) -> bool:
+def _is_wanted(node: Node, request: PageRequest) -> bool:
     """Everything but what was made later than is asked for."""
     made_at = parse_time(node.get("createdAt"))
-    return errand.until is None or made_at is None or made_at <= errand.until
+    return request.until is None or made_at is None or made_at <= request.until
 
 
-def _go_on(page: DeploymentPage, errand: PageRequest, place: DeploymentPlace) -> Page:
+def _go_on(page: DeploymentPage, request: PageRequest, place: DeploymentPlace) -> Page:
     """What is kept of the page; the page that passes `since` is the last, and shows baselines for nothing."""
-    kept = [shown for shown in page.shown if _is_asked_for(shown, errand)]
-    kept += [shown for shown in _baselines(page.shown, since=errand.since) if shown not in kept]
+    kept = [shown for shown in page.shown if _is_asked_for(shown, request)]
+    kept += [shown for shown in _baselines(page.shown, since=request.since) if shown not in kept]
     if page.after is None:
         then = place.details(reached=None)
-    elif _has_passed(page.last_made, errand.since):
+    elif _has_passed(page.last_made, request.since):
         then = place.details(reached=page.last_made)
     else:
         then = place.further(after=page.after, at_most=page.at_most)
-    total = page.total if errand.since is None and errand.until is None else None
-    return page_of(kept, errand=errand, then=then, total=total, skipped=page.skipped)
+    total = page.total if request.since is None and request.until is None else None
+    return page_of(kept, request=request, then=then, total=total, skipped=page.skipped)
 
 
-def _is_asked_for(shown: Shown, errand: PageRequest) -> bool:
+def _is_asked_for(shown: Shown, request: PageRequest) -> bool:
     """`since` bounds what was updated, `until` what was made."""
-    is_old = errand.since is not None and max(shown.created_at, shown.updated_at) < errand.since
-    is_new = errand.until is not None and shown.created_at > errand.until
+    is_old = request.since is not None and max(shown.created_at, shown.updated_at) < request.since
+    is_new = request.until is not None and shown.created_at > request.until
     return not is_old and not is_new
 
 

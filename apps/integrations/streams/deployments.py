@@ -31,12 +31,12 @@ class Deployments:
     page_size = A_PAGE
     most = A_PAGE
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
+    def read(self, request: PageRequest, reader: Reader) -> Page:
         """The page of the phase that the walk is in."""
-        place = DeploymentPlace.from_text(errand.cursor)
-        return READ[place.phase](errand, reader, place)
+        place = DeploymentPlace.from_text(request.cursor)
+        return READ[place.phase](request, reader, place)
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
         """The deployment at the cursor by REST, else named."""
-        place = DeploymentPlace.from_text(errand.cursor)
-        return STEP_OVER[place.phase](errand, reader, place)
+        place = DeploymentPlace.from_text(request.cursor)
+        return STEP_OVER[place.phase](request, reader, place)

@@ -21,71 +21,71 @@ class Issues:
     page_size = 100
     most = 100
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
-        answer, page = _ask("issue_page", errand, reader, first=errand.page_size)
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        answer, page = _ask("issue_page", request, reader, first=request.page_size)
         gathered = gather(
             _with_labels(page.nodes, reader),
             answer=answer,
             noun="issue",
             key="number",
-            facts_of=lambda found: _facts(found, errand),
+            facts_of=lambda found: _facts(found, request),
             shape=_shape,
         )
-        return _page(page, errand, gathered)
+        return _page(page, request, gathered)
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
-        _, page = _ask("issue_place", errand, reader, first=1)
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
+        _, page = _ask("issue_place", request, reader, first=1)
         if not page.nodes:
-            return _page(page, errand, Gathered())
+            return _page(page, request, Gathered())
         number = page.nodes[0]["number"]
         gathered = gather_alone(
             f"/issues/{number}",
             what=f"issue {number}",
-            errand=errand,
+            request=request,
             reader=reader,
-            facts_of=lambda found: _facts(found, errand),
+            facts_of=lambda found: _facts(found, request),
         )
-        return _page(page, errand, gathered)
+        return _page(page, request, gathered)
 
 
-def _ask(document: str, errand: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
+def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
     """The page at the cursor; if GitHub does not take its own cursor any more, the page from the last time seen on."""
-    read_until, _, after = errand.cursor.partition(" ")
-    since = write_time(errand.since) if errand.since else None
-    variables: dict[str, Any] = {"owner": errand.owner, "name": errand.name, "first": first}
+    read_until, _, after = request.cursor.partition(" ")
+    since = write_time(request.since) if request.since else None
+    variables: dict[str, Any] = {"owner": request.owner, "name": request.name, "first": first}
     try:
         answer = reader.graphql(document, {**variables, "since": since, "after": after or None})
     except RequestFailedError as refusal:
         if not read_until or not _is_cursor_refused(refusal.answer):
             raise
         answer = reader.graphql(document, {**variables, "since": read_until, "after": None})
-        return answer, replace(_listed(answer, errand), total=None)
-    return answer, _listed(answer, errand)
+        return answer, replace(_listed(answer, request), total=None)
+    return answer, _listed(answer, request)
 
 
-def _listed(answer: Answer, errand: PageRequest) -> Listed:
-    return listed(repository(answer, errand).child("issues"))
+def _listed(answer: Answer, request: PageRequest) -> Listed:
+    return listed(repository(answer, request).child("issues"))
 
 
 def _is_cursor_refused(answer: Answer) -> bool:
     return any(error.type == CURSOR_REFUSED for error in answer.verdict.errors)
 
 
-def _page(page: Listed, errand: PageRequest, gathered: Gathered) -> Page:
+def _page(page: Listed, request: PageRequest, gathered: Gathered) -> Page:
     return Page(
         facts=gathered.facts,
-        cursor=None if page.after is None else f"{_read_until(page, errand)} {page.after}",
+        cursor=None if page.after is None else f"{_read_until(page, request)} {page.after}",
         items=len(page.nodes),
         total=page.total,
         skipped=gathered.skipped,
     )
 
 
-def _read_until(page: Listed, errand: PageRequest) -> str:
+def _read_until(page: Listed, request: PageRequest) -> str:
     """The last time on the page, as GitHub writes it; where it shows none, the one before."""
     times = (parse_time(node.get("updatedAt")) for node in page.nodes if isinstance(node, Mapping))
     latest = max((time for time in times if time), default=None)
-    return write_time(latest) if latest else errand.cursor.partition(" ")[0]
+    return write_time(latest) if latest else request.cursor.partition(" ")[0]
 
 
 def _with_labels(nodes: Sequence[Any], reader: Reader) -> list[Any]:
@@ -104,5 +104,5 @@ def _shape(node: Item) -> Item:
     return issue(node)
 
 
-def _facts(found: PayloadReader, errand: PageRequest) -> Iterable[Fact]:
-    return issue_facts(found, repository_id=errand.repository_id) if is_wanted(found, errand) else ()
+def _facts(found: PayloadReader, request: PageRequest) -> Iterable[Fact]:
+    return issue_facts(found, repository_id=request.repository_id) if is_wanted(found, request) else ()

@@ -49,10 +49,10 @@ class Place:
     is_around: bool = False
 
     @classmethod
-    def of(cls, errand: PageRequest) -> "Place":
-        if not errand.cursor:
-            return cls(since=errand.since)
-        since, *numbers = errand.cursor.split(" ")
+    def of(cls, request: PageRequest) -> "Place":
+        if not request.cursor:
+            return cls(since=request.since)
+        since, *numbers = request.cursor.split(" ")
         seen, last, returns, is_around = (*map(int, numbers), 0, 0, 0)[:4]
         return cls(since=parse_time(since), seen=seen, last=last, returns=returns, is_around=bool(is_around))
 
@@ -102,28 +102,28 @@ class Keyset:
     page_size: int = 100
     most: int = 100
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
-        place = Place.of(errand)
-        asked = place.next(errand.page_size)
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        place = Place.of(request)
+        asked = place.next(request.page_size)
         if asked.page > MOST_PAGES:
             return self._beyond(place)
-        answer = reader.get(f"{errand.address}{self.path}", place.parameters(asked))
-        return self._page(answer, errand, place=place, asked=asked, reader=reader)
+        answer = reader.get(f"{request.address}{self.path}", place.parameters(asked))
+        return self._page(answer, request, place=place, asked=asked, reader=reader)
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
-        place = replace(Place.of(errand), is_around=True)
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
+        place = replace(Place.of(request), is_around=True)
         asked = place.turned(1)
         what = f"{self.noun} {place.seen + 1} of those updated since {place.time or 'the beginning'}"
-        answer = read_alone(self.path, what=what, errand=errand, reader=reader, parameters=place.parameters(asked))
+        answer = read_alone(self.path, what=what, request=request, reader=reader, parameters=place.parameters(asked))
         if isinstance(answer, Skipped):
             behind = place.after(asked, found=())
             return Page(facts=(), cursor=behind.cursor, items=0, skipped=(answer,))
-        return self._page(answer, errand, place=place, asked=asked, reader=reader)
+        return self._page(answer, request, place=place, asked=asked, reader=reader)
 
-    def _page(self, answer: Answer, errand: PageRequest, *, place: Place, asked: Asked, reader: Reader) -> Page:
+    def _page(self, answer: Answer, request: PageRequest, *, place: Place, asked: Asked, reader: Reader) -> Page:
         found = rows(answer)
         gathered = gather(
-            found, answer=answer, noun=self.noun, key="id", facts_of=lambda comment: self._facts(comment, errand)
+            found, answer=answer, noun=self.noun, key="id", facts_of=lambda comment: self._facts(comment, request)
         )
         page = Page(
             facts=gathered.facts,
@@ -131,17 +131,17 @@ class Keyset:
             items=max(0, len(found) - asked.known),
             skipped=gathered.skipped,
         )
-        before = self._before(found, errand, place=place, asked=asked, reader=reader)
+        before = self._before(found, request, place=place, asked=asked, reader=reader)
         return page if before == place.last else self._moved(page, place=place)
 
-    def _before(self, found: Sequence[Any], errand: PageRequest, *, place: Place, asked: Asked, reader: Reader) -> int:
+    def _before(self, found: Sequence[Any], request: PageRequest, *, place: Place, asked: Asked, reader: Reader) -> int:
         """The id of the item before the new ones, asked for last: what is gone by then was not missed before."""
         if asked.page == 1 or not place.last:
             return place.last
         if asked.known:
             return _last_of(found[: asked.known])
         before = replace(asked, page=asked.page - 1)
-        return _last_of(rows(reader.get(f"{errand.address}{self.path}", place.parameters(before))))
+        return _last_of(rows(reader.get(f"{request.address}{self.path}", place.parameters(before))))
 
     def _moved(self, page: Page, *, place: Place) -> Page:
         """Items that were seen are gone from the listing, and others slipped by: it is walked again from its first."""
@@ -151,8 +151,8 @@ class Keyset:
         skipped = Skipped(what=what, why=f"the listing changed during each of {MOST_RETURNS + 1} readings")
         return replace(page, skipped=(*page.skipped, skipped))
 
-    def _facts(self, item: PayloadReader, errand: PageRequest) -> Iterable[Fact]:
-        return self.facts_of(item, errand.repository_id) if is_wanted(item, errand) else ()
+    def _facts(self, item: PayloadReader, request: PageRequest) -> Iterable[Fact]:
+        return self.facts_of(item, request.repository_id) if is_wanted(item, request) else ()
 
     def _beyond(self, place: Place) -> Page:
         """More was updated within a second than GitHub lists: on to the next one."""

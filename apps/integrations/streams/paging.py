@@ -14,10 +14,10 @@ from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Sk
 from apps.webhooks.parsing import UnusablePayloadError
 
 
-def refuse_stranger(answer: Answer, *, repository_id: object, errand: PageRequest) -> None:
-    """RequestFailedError, as if it were gone, if the answer is about another repository than the errand's."""
-    if repository_id != errand.repository_id:
-        message = f"{errand.full_name} is another repository by now"
+def refuse_stranger(answer: Answer, *, repository_id: object, request: PageRequest) -> None:
+    """RequestFailedError, as if it were gone, if the answer is about another repository than the request's."""
+    if repository_id != request.repository_id:
+        message = f"{request.full_name} is another repository by now"
         raise RequestFailedError(replace(answer, verdict=Verdict(kind=Kind.GONE, message=message), data=None))
 
 
@@ -41,10 +41,10 @@ class Gathered:
     skipped: tuple[Skipped, ...] = ()
 
 
-def repository(answer: Answer, errand: PageRequest) -> PayloadReader:
-    """The repository of a GraphQL answer; RequestFailedError where another one has the errand's name by now."""
+def repository(answer: Answer, request: PageRequest) -> PayloadReader:
+    """The repository of a GraphQL answer; RequestFailedError where another one has the request's name by now."""
     found = opened(answer.data, path="data", answer=answer).child("repository")
-    refuse_stranger(answer, repository_id=found.id("databaseId"), errand=errand)
+    refuse_stranger(answer, repository_id=found.id("databaseId"), request=request)
     return found
 
 
@@ -72,9 +72,9 @@ def opened(shaped: object, *, path: str, answer: Answer) -> PayloadReader:
     )
 
 
-def is_wanted(item: PayloadReader, errand: PageRequest) -> bool:
-    """Whether it was created no later than the errand goes."""
-    return errand.until is None or item.time("created_at") <= errand.until
+def is_wanted(item: PayloadReader, request: PageRequest) -> bool:
+    """Whether it was created no later than the request goes."""
+    return request.until is None or item.time("created_at") <= request.until
 
 
 def gather(
@@ -112,19 +112,19 @@ FAILING = {Kind.TRANSIENT, Kind.SHRINK}
 
 
 def read_alone(
-    path: str, *, what: str, errand: PageRequest, reader: Reader, parameters: Mapping[str, Any] | None = None
+    path: str, *, what: str, request: PageRequest, reader: Reader, parameters: Mapping[str, Any] | None = None
 ) -> Answer | Skipped:
     """What is below the repository's path, or why GitHub does not show it.
 
     RequestFailedError while we must wait, or where GitHub shows nothing of the repository: nothing is skipped for that.
     """
     try:
-        return reader.get(f"{errand.address}{path}", parameters)
+        return reader.get(f"{request.address}{path}", parameters)
     except RequestFailedError as refusal:
         answer = refusal.answer
     if answer.kind not in REFUSALS | FAILING:
         raise RequestFailedError(answer)
-    reader.get(errand.address)
+    reader.get(request.address)
     return Skipped(what=what, why=answer.verdict.message)
 
 
@@ -132,12 +132,12 @@ def gather_alone(
     path: str,
     *,
     what: str,
-    errand: PageRequest,
+    request: PageRequest,
     reader: Reader,
     facts_of: Callable[[PayloadReader], Iterable[Fact]],
 ) -> Gathered:
     """The facts of the one item below the repository's path, else its name as skipped."""
-    answer = read_alone(path, what=what, errand=errand, reader=reader)
+    answer = read_alone(path, what=what, request=request, reader=reader)
     if isinstance(answer, Skipped):
         return Gathered(skipped=(answer,))
     gathered = gather([answer.data], answer=answer, noun=what.partition(" ")[0], key="id", facts_of=facts_of)

@@ -34,18 +34,18 @@ PARTS = tuple(PATHS)
 Facts = Callable[[PayloadReader, PayloadReader, int, int], Iterator[Fact]]
 
 
-def read_part(owed: PendingPart, *, errand: PageRequest, reader: Reader) -> Found:
+def read_part(owed: PendingPart, *, request: PageRequest, reader: Reader) -> Found:
     """One request, and what is owed after it; a part that GitHub refuses is left out and named."""
-    path = owed.path or f"{errand.address}{PATHS[owed.part].format(number=owed.number)}"
+    path = owed.path or f"{request.address}{PATHS[owed.part].format(number=owed.number)}"
     parameters = None if owed.path or owed.part == "pull" else {"per_page": 100}
     try:
         answer = reader.get(path, parameters)
     except RequestFailedError as unanswered:
-        _insist_on_refusal(unanswered, errand=errand, reader=reader)
+        _insist_on_refusal(unanswered, request=request, reader=reader)
         return leave_out(owed, why=unanswered.answer.verdict.message)
     if owed.part == "pull":
-        return _pull_found(answer, owed, repository_id=errand.repository_id)
-    return _members_found(answer, owed, repository_id=errand.repository_id)
+        return _pull_found(answer, owed, repository_id=request.repository_id)
+    return _members_found(answer, owed, repository_id=request.repository_id)
 
 
 def leave_out(owed: PendingPart, *, why: str) -> Found:
@@ -54,11 +54,11 @@ def leave_out(owed: PendingPart, *, why: str) -> Found:
     return Found(skipped=skipped) if owed.part == "pull" else Found(owed=_next_part(owed), skipped=skipped)
 
 
-def _insist_on_refusal(unanswered: RequestFailedError, *, errand: PageRequest, reader: Reader) -> None:
+def _insist_on_refusal(unanswered: RequestFailedError, *, request: PageRequest, reader: Reader) -> None:
     """Raise whatever is not about this pull request alone: where the repository is refused too, nothing is skipped."""
     if unanswered.answer.kind not in REFUSALS:
         raise unanswered
-    reader.get(errand.address)
+    reader.get(request.address)
 
 
 def _pull_found(answer: Answer, owed: PendingPart, *, repository_id: int) -> Found:

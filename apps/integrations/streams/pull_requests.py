@@ -26,89 +26,89 @@ from apps.integrations.streams.pull_request_parts import (
 from apps.integrations.streams.pull_request_rest import MOST_TRIES, leave_out, read_part
 
 Node = Mapping[str, Any]
-MOST_SWEEPS = 4
+MAX_PASSES = 4
 """What is touched faster than a sweep goes is left to its webhooks."""
 OVERLAP = timedelta(seconds=30)
 """A list may not show the latest updates yet: the next sweep goes down by so much more than it must."""
 AT = ("repository", "pullRequests", "nodes")
 
 
-def first_place(errand: PageRequest) -> Place:
-    return Place(down_to=errand.since)
+def first_place(request: PageRequest) -> Place:
+    return Place(down_to=request.since)
 
 
-def read_nodes(place: Place, *, errand: PageRequest, reader: Reader) -> tuple[Found, Place, int | None]:
+def read_nodes(place: Place, *, request: PageRequest, reader: Reader) -> tuple[Found, Place, int | None]:
     """The page at the place, the place after it with all that it owes, and how many there are in all."""
-    answer, listed = _ask_page("pull_request_page", place, errand=errand, reader=reader, first=errand.page_size)
-    wanted, is_past = _wanted(listed["nodes"], place=place, errand=errand)
+    answer, listed = _ask_page("pull_request_page", place, request=request, reader=reader, first=request.page_size)
+    wanted, is_past = _wanted(listed["nodes"], place=place, request=request)
     found = [
         node_found(
             node,
             errors=errors_below(answer, (*AT, at)),
-            repository_id=errand.repository_id,
+            repository_id=request.repository_id,
             observed_at=answer.observed_at or timezone.now(),
         )
         for at, node in wanted
         if node is not None
     ]
-    found += [_holes(wanted, place=place, count=errand.page_size), _errors_elsewhere(answer)]
+    found += [_holes(wanted, place=place, count=request.page_size), _errors_elsewhere(answer)]
     page = together(found)
-    is_bounded = errand.since is not None or errand.until is not None
-    after = _passed(place, listed=listed, is_past=is_past, errand=errand, answer=answer)
+    is_bounded = request.since is not None or request.until is not None
+    after = _passed(place, listed=listed, is_past=is_past, request=request, answer=answer)
     return page, replace(after, owed=page.owed), None if is_bounded else listed["totalCount"]
 
 
-def read_numbers(place: Place, *, errand: PageRequest, reader: Reader) -> tuple[Found, Place]:
+def read_numbers(place: Place, *, request: PageRequest, reader: Reader) -> tuple[Found, Place]:
     """The one pull request at the place, left to REST, and the place after it."""
-    answer, listed = _ask_page("pull_request_numbers", place, errand=errand, reader=reader, first=1)
-    wanted, is_past = _wanted(listed["nodes"], place=place, errand=errand)
+    answer, listed = _ask_page("pull_request_numbers", place, request=request, reader=reader, first=1)
+    wanted, is_past = _wanted(listed["nodes"], place=place, request=request)
     found = together(_named(wanted, answer=answer, seen=()))
-    after = _passed(place, listed=listed, is_past=is_past, errand=errand, answer=answer)
+    after = _passed(place, listed=listed, is_past=is_past, request=request, answer=answer)
     return found, replace(after, owed=found.owed)
 
 
-def find_missing(owed: PendingPart, *, place: Place, errand: PageRequest, reader: Reader) -> Found:
+def find_missing(owed: PendingPart, *, place: Place, request: PageRequest, reader: Reader) -> Found:
     """Which pull requests were the holes of a page: each is left to REST. The sweep of the page may be over since."""
-    there = replace(place, down_to=errand.since, after=owed.after["page"])
-    answer, listed = _ask_page("pull_request_numbers", there, errand=errand, reader=reader, first=owed.count)
-    wanted, _ = _wanted(listed["nodes"], place=there, errand=errand)
+    there = replace(place, down_to=request.since, after=owed.after["page"])
+    answer, listed = _ask_page("pull_request_numbers", there, request=request, reader=reader, first=owed.count)
+    wanted, _ = _wanted(listed["nodes"], place=there, request=request)
     return together(_named(wanted, answer=answer, seen=owed.seen))
 
 
-def _passed(place: Place, *, listed: Node, is_past: bool, errand: PageRequest, answer: Answer) -> Place:
+def _passed(place: Place, *, listed: Node, is_past: bool, request: PageRequest, answer: Answer) -> Place:
     """The place after a page: further on, at the top again, or at the end.
 
     What was updated during a sweep moved above it, so another follows, down to where the last one began; one that
     is a single page cannot have missed anything.
     """
-    left_top_at = place.left_top_at or answer.observed_at or errand.started_at
+    left_top_at = place.left_top_at or answer.observed_at or request.started_at
     if listed["pageInfo"]["hasNextPage"] and not is_past:
         return replace(place, after=listed["pageInfo"]["endCursor"], left_top_at=left_top_at, owed=())
     is_single_page = place.after is None
-    if place.down_to is None or is_single_page or place.sweep == MOST_SWEEPS:
+    if place.down_to is None or is_single_page or place.sweep == MAX_PASSES:
         return replace(place, is_over=True, owed=())
     return Place(sweep=place.sweep + 1, down_to=max(place.down_to, left_top_at - OVERLAP))
 
 
-def _ask_page(document: str, place: Place, *, errand: PageRequest, reader: Reader, first: int) -> tuple[Answer, Node]:
-    """The page at the place; RequestFailedError where another repository has the errand's name by now."""
+def _ask_page(document: str, place: Place, *, request: PageRequest, reader: Reader, first: int) -> tuple[Answer, Node]:
+    """The page at the place; RequestFailedError where another repository has the request's name by now."""
     by_creation = {"field": "CREATED_AT", "direction": "ASC"}
     order = by_creation if place.down_to is None else {"field": "UPDATED_AT", "direction": "DESC"}
-    variables = {"owner": errand.owner, "name": errand.name, "first": first, "after": place.after, **order}
+    variables = {"owner": request.owner, "name": request.name, "first": first, "after": place.after, **order}
     answer = reader.graphql(document, variables)
     found = answer.data["repository"]
-    refuse_stranger(answer, repository_id=found["databaseId"], errand=errand)
+    refuse_stranger(answer, repository_id=found["databaseId"], request=request)
     return answer, found["pullRequests"]
 
 
 def _wanted(
-    nodes: list[Node | None], *, place: Place, errand: PageRequest
+    nodes: list[Node | None], *, place: Place, request: PageRequest
 ) -> tuple[list[tuple[int, Node | None]], bool]:
     """The nodes within the bounds, each with its place on the page, and whether the page goes beyond them."""
     wanted: list[tuple[int, Node | None]] = []
     for at, node in enumerate(nodes):
         created_at, updated_at = (parse_time((node or {}).get(name)) for name in ("createdAt", "updatedAt"))
-        is_too_young = created_at and errand.until and created_at > errand.until
+        is_too_young = created_at and request.until and created_at > request.until
         if is_too_young if place.down_to is None else updated_at and updated_at < place.down_to:
             return wanted, True
         if not is_too_young:
@@ -150,16 +150,16 @@ CURSORS = {
 }
 
 
-def pay(owed: PendingPart, *, place: Place, errand: PageRequest, reader: Reader) -> Found:
+def pay(owed: PendingPart, *, place: Place, request: PageRequest, reader: Reader) -> Found:
     """Read what is owed; RequestFailedError where GitHub does not give it now."""
     match owed.part:
         case "lists":
-            return _finish_lists(owed, errand=errand, reader=reader)
+            return _finish_lists(owed, request=request, reader=reader)
         case "whole":
-            return _read_whole(owed, errand=errand, reader=reader)
+            return _read_whole(owed, request=request, reader=reader)
         case "missing":
-            return find_missing(owed, place=place, errand=errand, reader=reader)
-    return read_part(owed, errand=errand, reader=reader)
+            return find_missing(owed, place=place, request=request, reader=reader)
+    return read_part(owed, request=request, reader=reader)
 
 
 def go_around(owed: PendingPart) -> Found:
@@ -171,7 +171,7 @@ def go_around(owed: PendingPart) -> Found:
     return leave_out(owed, why="neither GraphQL nor REST can show it")
 
 
-def _finish_lists(owed: PendingPart, *, errand: PageRequest, reader: Reader) -> Found:
+def _finish_lists(owed: PendingPart, *, request: PageRequest, reader: Reader) -> Found:
     switches = {switch: name in owed.after for switch, name in SWITCHES.items()}
     cursors = {cursor: owed.after.get(name) for cursor, name in CURSORS.items()}
     answer = _ask("overflow", {"id": owed.id, **switches, **cursors}, reader=reader)
@@ -184,7 +184,7 @@ def _finish_lists(owed: PendingPart, *, errand: PageRequest, reader: Reader) -> 
         node,
         owed,
         errors=errors_below(answer, ("node",)),
-        repository_id=errand.repository_id,
+        repository_id=request.repository_id,
         observed_at=answer.observed_at or timezone.now(),
     )
 
@@ -197,7 +197,7 @@ def _begin_again(owed: PendingPart) -> Found:
     return Found(owed=(PendingPart(part="whole", number=owed.number, id=owed.id, tries=owed.tries + 1),))
 
 
-def _read_whole(owed: PendingPart, *, errand: PageRequest, reader: Reader) -> Found:
+def _read_whole(owed: PendingPart, *, request: PageRequest, reader: Reader) -> Found:
     answer = _ask("pull_requests_by_id", {"ids": [owed.id]}, reader=reader)
     node = answer.data["nodes"][0] if answer else None
     if answer is None or not node:
@@ -205,7 +205,7 @@ def _read_whole(owed: PendingPart, *, errand: PageRequest, reader: Reader) -> Fo
     found = node_found(
         node,
         errors=errors_below(answer, ("nodes", 0)),
-        repository_id=errand.repository_id,
+        repository_id=request.repository_id,
         observed_at=answer.observed_at or timezone.now(),
         tries=owed.tries,
     )
@@ -236,22 +236,22 @@ class PullRequestWalk:
     page_size = PAGE_SIZE
     most = PAGE_SIZE
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
+    def read(self, request: PageRequest, reader: Reader) -> Page:
         """What is owed, else the next page."""
-        place = read_place(errand.cursor) if errand.cursor else first_place(errand)
+        place = read_place(request.cursor) if request.cursor else first_place(request)
         if place.owed:
-            found = pay(place.owed[0], place=place, errand=errand, reader=reader)
+            found = pay(place.owed[0], place=place, request=request, reader=reader)
             return _page(place.paid(*found.owed), found)
-        found, place, total = read_nodes(place, errand=errand, reader=reader)
+        found, place, total = read_nodes(place, request=request, reader=reader)
         return _page(place, found, total=total)
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
         """Leave the one pull request at the cursor to REST; where REST cannot be used either, leave it out."""
-        place = read_place(errand.cursor) if errand.cursor else first_place(errand)
+        place = read_place(request.cursor) if request.cursor else first_place(request)
         if place.owed:
             found = go_around(place.owed[0])
             return _page(place.paid(*found.owed), found)
-        found, place = read_numbers(place, errand=errand, reader=reader)
+        found, place = read_numbers(place, request=request, reader=reader)
         return _page(place, found)
 
 

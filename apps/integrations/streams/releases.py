@@ -25,46 +25,46 @@ class Releases:
     page_size = 100
     most = 100
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
-        answer, page = _ask("release_page", errand, reader, first=min(errand.page_size, MOST_LISTED - _seen(errand)))
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        answer, page = _ask("release_page", request, reader, first=min(request.page_size, MOST_LISTED - _seen(request)))
         gathered = gather(
             page.nodes,
             answer=answer,
             noun="release",
             key="databaseId",
-            facts_of=lambda found: _facts(found, errand),
+            facts_of=lambda found: _facts(found, request),
             shape=release,
         )
-        return _page(page, errand, gathered, is_last=_is_older(page, errand.since))
+        return _page(page, request, gathered, is_last=_is_older(page, request.since))
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
-        _, page = _ask("release_place", errand, reader, first=1)
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
+        _, page = _ask("release_place", request, reader, first=1)
         if not page.nodes:
-            return _page(page, errand, Gathered())
+            return _page(page, request, Gathered())
         identity = page.nodes[0]["databaseId"]
         gathered = gather_alone(
             f"/releases/{identity}",
             what=f"release {identity}",
-            errand=errand,
+            request=request,
             reader=reader,
-            facts_of=lambda found: _facts(found, errand),
+            facts_of=lambda found: _facts(found, request),
         )
-        return _page(page, errand, gathered)
+        return _page(page, request, gathered)
 
 
-def _ask(document: str, errand: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
-    _, _, after = errand.cursor.partition(" ")
-    variables = {"owner": errand.owner, "name": errand.name, "first": first, "after": after or None}
+def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
+    _, _, after = request.cursor.partition(" ")
+    variables = {"owner": request.owner, "name": request.name, "first": first, "after": after or None}
     answer = reader.graphql(document, variables)
-    return answer, listed(repository(answer, errand).child("releases"))
+    return answer, listed(repository(answer, request).child("releases"))
 
 
-def _seen(errand: PageRequest) -> int:
-    return int(errand.cursor.partition(" ")[0] or 0)
+def _seen(request: PageRequest) -> int:
+    return int(request.cursor.partition(" ")[0] or 0)
 
 
-def _page(page: Listed, errand: PageRequest, gathered: Gathered, *, is_last: bool = False) -> Page:
-    seen = _seen(errand) + len(page.nodes)
+def _page(page: Listed, request: PageRequest, gathered: Gathered, *, is_last: bool = False) -> Page:
+    seen = _seen(request) + len(page.nodes)
     goes_on = page.after is not None and not is_last
     is_cut = goes_on and seen >= MOST_LISTED
     cut = (Skipped(what=f"releases before the newest {MOST_LISTED}", why="GitHub lists no more"),) if is_cut else ()
@@ -87,5 +87,5 @@ def _is_before(node: Any, since: datetime) -> bool:
     return all(time is not None and time < since for time in times)
 
 
-def _facts(found: PayloadReader, errand: PageRequest) -> Iterable[Fact]:
-    return release_facts(found, repository_id=errand.repository_id) if is_wanted(found, errand) else ()
+def _facts(found: PayloadReader, request: PageRequest) -> Iterable[Fact]:
+    return release_facts(found, repository_id=request.repository_id) if is_wanted(found, request) else ()

@@ -133,55 +133,55 @@ class WorkflowRuns:
     page_size = A_PAGE
     most = A_PAGE
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
+    def read(self, request: PageRequest, reader: Reader) -> Page:
         """A page of the latest window; a window of too many is cut instead, which brings no runs yet."""
-        place = place_of(errand)
+        place = place_of(request)
         if not place.windows:
             return _page(place)
         try:
-            listed = _ask(errand, reader, place, size=errand.page_size)
+            listed = _ask(request, reader, place, size=request.page_size)
         except RequestFailedError as unanswered:
-            return _without(unanswered, errand, reader, place)
-        return _go_on(listed, errand, place, size=errand.page_size)
+            return _without(unanswered, request, reader, place)
+        return _go_on(listed, request, place, size=request.page_size)
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
         """The one run at the cursor, which is named where it does not come."""
-        place = place_of(errand)
+        place = place_of(request)
         try:
-            listed = _ask(errand, reader, place, size=1)
+            listed = _ask(request, reader, place, size=1)
         except RequestFailedError as unanswered:
             if unanswered.answer.kind not in TOO_MUCH:
                 raise
             return _page(place.further(place.seen + 1), skipped=(_missing(unanswered, place),))
-        return _go_on(listed, errand, place, size=1)
+        return _go_on(listed, request, place, size=1)
 
 
-def place_of(errand: PageRequest) -> RunPlace:
-    """Where the errand is; at its start, one window of all that is asked for."""
-    if errand.cursor:
-        return RunPlace.from_text(errand.cursor)
-    start, end = whole_seconds(errand.since or BEFORE_ACTIONS), whole_seconds(errand.until or errand.started_at)
+def place_of(request: PageRequest) -> RunPlace:
+    """Where the request is; at its start, one window of all that is asked for."""
+    if request.cursor:
+        return RunPlace.from_text(request.cursor)
+    start, end = whole_seconds(request.since or BEFORE_ACTIONS), whole_seconds(request.until or request.started_at)
     return RunPlace(windows=(RunWindow(start=start, end=end),) if start <= end else ())
 
 
-def _ask(errand: PageRequest, reader: Reader, place: RunPlace, *, size: int) -> Listed:
+def _ask(request: PageRequest, reader: Reader, place: RunPlace, *, size: int) -> Listed:
     parameters = {"created": place.windows[0].created, "per_page": size, "page": place.page(size)}
-    answer = reader.get(f"{errand.address}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
+    answer = reader.get(f"{request.address}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
     listing = PayloadReader(answer.data, path="runs", arrived_at=_told_at(answer))
     runs = tuple(run if isinstance(run, Mapping) else {} for run in answer.data.get("workflow_runs") or ())
     for known in [run["repository"] for run in runs if run.get("repository")][:1]:
-        refuse_stranger(answer, repository_id=known.get("id"), errand=errand)
+        refuse_stranger(answer, repository_id=known.get("id"), request=request)
     return Listed(runs=runs, total=listing.count("total_count"), answer=answer)
 
 
-def _go_on(listed: Listed, errand: PageRequest, place: RunPlace, *, size: int) -> Page:
+def _go_on(listed: Listed, request: PageRequest, place: RunPlace, *, size: int) -> Page:
     place, window = place.counting(listed.total), place.windows[0]
     if listed.total >= MOST_LISTED and not window.is_a_second:
         return _page(place.instead(*window.cut(listed.created)))
     facts, skipped = list[Fact](), list[Skipped]()
     for run in listed.runs:
         try:
-            facts += tuple(workflow_run_facts(_reading(run, listed.answer), repository_id=errand.repository_id))
+            facts += tuple(workflow_run_facts(_reading(run, listed.answer), repository_id=request.repository_id))
         except UnusablePayloadError as error:
             skipped.append(Skipped(what=f"workflow run {run.get('id')}", why=str(error)))
     seen = place.page(size) * size
@@ -218,24 +218,24 @@ def _missing(unanswered: RequestFailedError, place: RunPlace) -> Skipped:
     return Skipped(what=what, why=unanswered.answer.verdict.message)
 
 
-def _without(unanswered: RequestFailedError, errand: PageRequest, reader: Reader, place: RunPlace) -> Page:
+def _without(unanswered: RequestFailedError, request: PageRequest, reader: Reader, place: RunPlace) -> Page:
     """Where the listing ends: beyond a cap the window's rest is named, without Actions there is nothing to walk."""
     answer = unanswered.answer
     if answer.kind is Kind.REJECTED and place.seen:
         what = f"workflow runs created in {place.windows[0].created} beyond the first {place.seen:,}"
         return _page(place.instead(), skipped=(Skipped(what=what, why=answer.verdict.message),))
-    if answer.kind in NOT_HERE and NO_PERMISSION not in answer.verdict.message.lower() and _is_there(errand, reader):
+    if answer.kind in NOT_HERE and NO_PERMISSION not in answer.verdict.message.lower() and _is_there(request, reader):
         skipped = Skipped(what="workflow runs", why=f"GitHub Actions shows none: {answer.verdict.message}")
         return Page(facts=(), cursor=None, items=0, skipped=(skipped,))
     raise unanswered
 
 
-def _is_there(errand: PageRequest, reader: Reader) -> bool:
+def _is_there(request: PageRequest, reader: Reader) -> bool:
     """Whether it is the runs that are not there, and not the repository."""
     try:
-        answer = reader.get(errand.address)
+        answer = reader.get(request.address)
     except RequestFailedError as unanswered:
         if unanswered.answer.kind in NOT_HERE:
             return False
         raise
-    return bool(answer.data.get("id") == errand.repository_id)
+    return bool(answer.data.get("id") == request.repository_id)

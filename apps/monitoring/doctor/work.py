@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from apps.common import db
 from apps.github.credentials import has_credentials
-from apps.integrations.delivery_log.health import late_sweep, truncated_log
-from apps.integrations.health import count_lapsed_leases, count_overdue_listings, count_overdue_walks
+from apps.integrations.delivery_log.health import late_scan, truncated_log
+from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings
 from apps.integrations.models import Backfill, DeliverySweep, SyncLog
 from apps.metrics.figures.formatting import duration
 from apps.monitoring.doctor.checks import Check, unchecked, warning, well, wrong
 from apps.monitoring.models import StatusCheck
-from apps.monitoring.status import letterbox_problems, recalculation_problems
+from apps.monitoring.status import inbox_problems, recalculation_problems
 from apps.webhooks import overview
 from apps.webhooks.models import Delivery, Refusal
 from apps.webhooks.signature import active_secrets
@@ -42,13 +42,13 @@ def examine_standing() -> Iterator[Check]:
             yield unchecked("sweep", KEYLESS)
             yield unchecked("nightly run", KEYLESS)
             return
-        yield judge_sweep(DeliverySweep.objects.order_by("-ticked_at").first())
+        yield judge_scan(DeliverySweep.objects.order_by("-ticked_at").first())
         yield judge_night(SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY).first(), now=timezone.now())
 
 
 def look_at_deliveries() -> Check:
     """What waits too long, and what needs somebody."""
-    problems = letterbox_problems()
+    problems = inbox_problems()
     standing = overview.look()
     unfinished = sum(standing.states[state] for state in Delivery.UNFINISHED)
     found = f"{unfinished:,} unfinished; the longest due for {duration(standing.lag_s)}."
@@ -100,7 +100,7 @@ def look_at_history() -> Check:
 def look_at_waiting_work() -> Check:
     """What is due for long and taken by nobody."""
     counts = {
-        "walks through history": count_overdue_walks(),
+        "walks through history": count_overdue_backfills(),
         "installations to be listed": count_overdue_listings(),
         "what dead workers held": count_lapsed_leases(),
     }
@@ -123,11 +123,11 @@ def judge_watch(last: StatusCheck | None, *, now: datetime) -> Check:
     return well("the watch", f"{words} and found nothing.")
 
 
-def judge_sweep(row: DeliverySweep | None) -> Check:
+def judge_scan(row: DeliverySweep | None) -> Check:
     """The walk through GitHub's log of deliveries, which brings back what was missed."""
     if row is None:
         return unchecked("sweep", "GitHub's log of deliveries was not looked at yet; beat has it done within a minute.")
-    if found := late_sweep(row):
+    if found := late_scan(row):
         return wrong("sweep", " ".join(found.values()), "`manage.py sweep_deliveries` does it now and says how.")
     if found := truncated_log(row):
         return warning("sweep", " ".join(found.values()), "`manage.py reconcile --all` compares everything now.")

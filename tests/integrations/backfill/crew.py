@@ -13,7 +13,7 @@ from apps.integrations.backfill import wakeups
 from apps.integrations.backfill.run import TURN_S, advance
 from apps.integrations.models import Backfill
 from apps.integrations.reader import Walk
-from apps.integrations.streams import WALKS
+from apps.integrations.streams import STREAM_READERS
 
 QUEUE = "backfill"
 
@@ -31,7 +31,7 @@ class Crew:
     """Those who walk; `tasks` is what they were told of so far."""
 
     access: GitHubAccess
-    walks: Mapping[str, Walk] = field(default_factory=lambda: WALKS)
+    walks: Mapping[str, Walk] = field(default_factory=lambda: STREAM_READERS)
     seconds: float = TURN_S
     tasks: list[Message] = field(default_factory=list)
 
@@ -43,7 +43,7 @@ class Crew:
 
     def ring(self) -> int:
         """What beat does every five seconds."""
-        return wakeups.ring_for(None)
+        return wakeups.enqueue_deliveries(None)
 
     def work(self, *, hands: int = 1) -> int:
         """Work off messages until there is none; how many there were."""

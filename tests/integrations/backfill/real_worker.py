@@ -117,11 +117,11 @@ def let_a_minute_pass() -> None:
     shared_memory().delete(key(ACME, "leases"))
 
 
-def ring_until_over(*, within_s: float = PATIENCE_S) -> None:
+def enqueue_until_finished(*, within_s: float = PATIENCE_S) -> None:
     """Beat goes on ringing until every walk is through."""
 
     def is_over() -> bool:
-        wakeups.ring_for(None)
+        wakeups.enqueue_deliveries(None)
         return not Backfill.objects.unfinished().exists()
 
     eventually(is_over, within_s=within_s)

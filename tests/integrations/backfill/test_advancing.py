@@ -57,9 +57,9 @@ class Leaky:
     page_size: int = 25
     most: int = 25
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
-        left_out = (Skipped(what="pull request 7", why="HTTP 502"),) if errand.cursor == self.leaks_at else ()
-        return Page(facts=(), cursor=None if errand.cursor else "second", items=0, skipped=left_out)
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        left_out = (Skipped(what="pull request 7", why="HTTP 502"),) if request.cursor == self.leaks_at else ()
+        return Page(facts=(), cursor=None if request.cursor else "second", items=0, skipped=left_out)
 
     step_over = read
 

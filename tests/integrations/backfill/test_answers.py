@@ -19,7 +19,7 @@ from apps.integrations.backfill import run
 from apps.integrations.models import Backfill
 from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Page, PageRequest, Reader
-from apps.integrations.streams import WALKS
+from apps.integrations.streams import STREAM_READERS
 from apps.webhooks.parsing import UnusablePayloadError
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault, graphql, graphql_errors, larger_than, poison, status, too_heavy
@@ -92,21 +92,21 @@ class Fussy:
     page_size: int = 25
     most: int = 25
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
-        page = WALKS[PULLS].read(errand, reader)
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        page = STREAM_READERS[PULLS].read(request, reader)
         if any(getattr(fact, "number", None) == self.number for fact in page.facts):
             raise UnusablePayloadError("shape_mismatch", f"pullRequest {self.number} is odd")
         return page
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
-        return WALKS[PULLS].step_over(errand, reader)
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
+        return STREAM_READERS[PULLS].step_over(request, reader)
 
 
 @dataclass(frozen=True, slots=True)
 class Helpless(Fussy):
     """The same, but it cannot even go around it."""
 
-    def step_over(self, errand: PageRequest, reader: Reader) -> Page:
+    def step_over(self, request: PageRequest, reader: Reader) -> Page:
         raise UnusablePayloadError("shape_mismatch", "odd\x00")
 
 
@@ -131,7 +131,7 @@ def test_a_walk_that_cannot_get_past_something_fails_and_says_why(api: Repositor
 class Broken(Fussy):
     """A walk that reads what is not there."""
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
+    def read(self, request: PageRequest, reader: Reader) -> Page:
         return {}["nothing"]  # type: ignore[return-value]
 
     step_over = read
@@ -148,10 +148,10 @@ def test_a_walk_that_trips_over_a_shape_fails_and_says_where(api: Repository, cr
 class Endless(Fussy):
     """Pages of more than five take longer than a task may."""
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
-        if errand.page_size > 5:
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        if request.page_size > 5:
             raise SoftTimeLimitExceeded
-        return WALKS[PULLS].read(errand, reader)
+        return STREAM_READERS[PULLS].read(request, reader)
 
 
 @pytest.mark.proof

@@ -72,30 +72,30 @@ def test_two_of_each_installation_are_told_of_those_first_that_advanced_longest_
     repositories: list[Repository],
 ) -> None:
     rows = walks(repositories)
-    assert wakeups.ring_for(None) == 3
+    assert wakeups.enqueue_deliveries(None) == 3
     assert heard() == ids(rows[0], rows[1], rows[6])
 
 
 def test_what_never_advanced_comes_before_all_others(repositories: list[Repository]) -> None:
     rows = walks(repositories)
     change(rows[4], advanced_at=None)
-    wakeups.ring_for(ACME)
+    wakeups.enqueue_deliveries(ACME)
     assert heard() == ids(rows[4], rows[0])
 
 
 def test_one_installation_is_rung_for_alone(repositories: list[Repository]) -> None:
     rows = walks(repositories)
-    assert wakeups.ring_for(BETA) == 1
+    assert wakeups.enqueue_deliveries(BETA) == 1
     assert heard() == ids(rows[6])
 
 
 def test_nothing_is_told_of_again_within_ten_seconds_and_all_of_it_after(repositories: list[Repository]) -> None:
     rows = walks(repositories)
-    wakeups.ring_for(ACME)
-    assert wakeups.ring_for(ACME) == 0, "both places are taken by those told of"
+    wakeups.enqueue_deliveries(ACME)
+    assert wakeups.enqueue_deliveries(ACME) == 0, "both places are taken by those told of"
     assert heard() == ids(*rows[:2])
     Backfill.objects.update(rung_at=timezone.now() - timedelta(seconds=11))
-    assert wakeups.ring_for(ACME) == 2
+    assert wakeups.enqueue_deliveries(ACME) == 2
     assert heard() == ids(*rows[:2]), "the message was lost"
 
 
@@ -113,27 +113,27 @@ def test_a_place_is_taken_by_what_runs_waits_for_its_turn_or_was_told_of(
 ) -> None:
     rows = walks(repositories)
     change(rows[3], **about)
-    wakeups.ring_for(ACME)
+    wakeups.enqueue_deliveries(ACME)
     assert heard() == ids(rows[0])
     change(rows[0], state="running", lease_until=timezone.now() + MINUTE, rung_at=None)
-    assert wakeups.ring_for(ACME) == 0
+    assert wakeups.enqueue_deliveries(ACME) == 0
 
 
 def test_what_waits_is_not_told_of_before_its_time(repositories: list[Repository]) -> None:
     walks(repositories, not_before=timezone.now() + MINUTE)
-    assert wakeups.ring_for(None) == 0
+    assert wakeups.enqueue_deliveries(None) == 0
 
 
 @pytest.mark.parametrize("state", ["paused", "done", "cancelled", "failed"])
 def test_what_is_not_to_be_walked_is_not_told_of(repositories: list[Repository], state: str) -> None:
     walks(repositories, state=state)
-    assert wakeups.ring_for(None) == 0
+    assert wakeups.enqueue_deliveries(None) == 0
 
 
 def test_a_walk_whose_worker_died_is_told_of_in_its_turn(repositories: list[Repository]) -> None:
     rows = walks(repositories)
     change(rows[0], state="running", lease_until=timezone.now() - timedelta(seconds=1))
-    wakeups.ring_for(ACME)
+    wakeups.enqueue_deliveries(ACME)
     assert heard() == ids(rows[0], rows[1])
 
 
@@ -143,20 +143,20 @@ def test_who_waited_for_a_turn_at_github_keeps_its_place_and_is_told_when_it_is_
     rows = walks(repositories)
     change(rows[4], reason="busy")
     change(rows[5], reason="busy", not_before=timezone.now() + MINUTE)
-    wakeups.ring_for(ACME)
+    wakeups.enqueue_deliveries(ACME)
     assert heard() == ids(rows[4])
 
 
 def test_a_walk_without_an_installation_is_told_of_too(repositories: list[Repository]) -> None:
     row = backfill(repositories[0])
-    assert wakeups.ring_for(None) == 1
+    assert wakeups.enqueue_deliveries(None) == 1
     assert heard() == ids(row)
 
 
 def test_whoever_the_budget_names_next_is_told_at_once(repositories: list[Repository]) -> None:
     row = walks(repositories)[2]
     change(row, reason="busy", not_before=timezone.now() + timedelta(seconds=1), rung_at=timezone.now())
-    assert wakeups.ring_for_next(wakeups.subject_of(row.pk)) == 1
+    assert wakeups.wake_next_waiter(wakeups.subject_of(row.pk)) == 1
     assert heard() == ids(row)
     row.refresh_from_db()
     assert row.not_before <= timezone.now()
@@ -166,13 +166,13 @@ def test_whoever_the_budget_names_next_is_told_at_once(repositories: list[Reposi
 def test_only_who_waits_for_a_turn_is_told_of_it(repositories: list[Repository], reason: str) -> None:
     row = walks(repositories)[2]
     change(row, reason=reason, not_before=timezone.now() + MINUTE)
-    assert wakeups.ring_for_next(wakeups.subject_of(row.pk)) == 0
+    assert wakeups.wake_next_waiter(wakeups.subject_of(row.pk)) == 0
 
 
 @pytest.mark.parametrize("subject", [None, "", "11", "listing 7", "backfill x", "backfill 0"])
 def test_others_are_not_ours_to_tell(repositories: list[Repository], subject: str | None) -> None:
     walks(repositories, reason="busy")
-    assert wakeups.ring_for_next(subject) == 0
+    assert wakeups.wake_next_waiter(subject) == 0
 
 
 def test_a_dead_broker_raises_nothing_and_costs_ten_seconds(
@@ -181,17 +181,17 @@ def test_a_dead_broker_raises_nothing_and_costs_ten_seconds(
     rows = walks(repositories)
     with monkeypatch.context() as away:
         away.setattr(current_app.conf, "broker_write_url", f"redis://127.0.0.1:{refused_port()}/0")
-        assert wakeups.ring_for(ACME) == 0
+        assert wakeups.enqueue_deliveries(ACME) == 0
     assert heard() == []
     Backfill.objects.update(rung_at=timezone.now() - timedelta(seconds=11))
-    assert wakeups.ring_for(ACME) == 2
+    assert wakeups.enqueue_deliveries(ACME) == 2
     assert heard() == ids(*rows[:2])
 
 
 @pytest.mark.django_db(transaction=True)
 def test_many_bells_at_once_give_no_place_away_twice(repositories: list[Repository]) -> None:
     rows = walks(repositories)
-    side_by_side(*[lambda: wakeups.ring_for(ACME)] * 8)
+    side_by_side(*[lambda: wakeups.enqueue_deliveries(ACME)] * 8)
     assert heard() == ids(*rows[:2])
 
 
@@ -221,7 +221,7 @@ def test_a_ring_reads_by_index_however_many_wait(many: None, installation_id: in
     assert Backfill.objects.unfinished().count() == 5000
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)):
-        assert wakeups.ring_for(installation_id) == 2
+        assert wakeups.enqueue_deliveries(installation_id) == 2
     (plan,) = [found for found in plans if "backfill_unfinished" in found]
     assert "backfill_at_work" in plan
     assert "Seq Scan on integrations_backfill" not in plan
@@ -238,7 +238,7 @@ def test_a_walk_that_somebody_changes_just_now_is_not_waited_for(repositories: l
         changing.execute("SELECT id FROM integrations_backfill WHERE id = %s FOR UPDATE", [rows[0].pk])
         impatient.execute("SET lock_timeout = '500ms'")
         try:
-            assert wakeups.ring_for(ACME) == 1
+            assert wakeups.enqueue_deliveries(ACME) == 1
         finally:
             impatient.execute("RESET lock_timeout")
             other.close()

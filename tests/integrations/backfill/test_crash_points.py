@@ -13,7 +13,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, forget_everything
 from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill
-from tests.integrations.backfill.real_worker import ring_until_over, working
+from tests.integrations.backfill.real_worker import enqueue_until_finished, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FACTS = ("activity_pullrequest", "activity_pullrequestevent", "activity_pullrequestcommit", "activity_review")
@@ -42,7 +42,7 @@ def test_a_death_at_any_point_repeats_one_page_and_doubles_nothing(
             row, asked = begin(api), len(fake.calls("graphql"))
             forget_everything()
             (tmp_path / point).touch()
-            ring_until_over()
+            enqueue_until_finished()
             row.refresh_from_db()
             assert not (tmp_path / point).exists(), f"nobody came to {point}"
             assert (row.state, row.items, row.pages) == ("done", 30, pages), point

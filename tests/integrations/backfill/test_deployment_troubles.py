@@ -193,11 +193,11 @@ def go_stepping_over(walker: Walker) -> list[str]:
     skipped = list[str]()
     while cursor is not None:
         try:
-            page = walker.walk.read(walker.errand(cursor), walker.reader())
+            page = walker.walk.read(walker.request(cursor), walker.reader())
         except RequestFailedError as unanswered:
             if unanswered.answer.kind not in {Kind.SHRINK, Kind.TRANSIENT}:
                 raise
-            page = walker.walk.step_over(walker.errand(cursor), walker.reader())
+            page = walker.walk.step_over(walker.request(cursor), walker.reader())
         keep(page)
         skipped += [one.what for one in page.skipped]
         cursor = page.cursor
@@ -270,7 +270,7 @@ def test_a_limit_is_waited_for_and_nothing_is_stepped_over(fake: FakeGitHub, wal
     mine = walker(page_size=1)
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(f"/repositories/{SHIP}/deployments"), times=None))
     with pytest.raises(RequestFailedError) as raised:
-        mine.walk.step_over(mine.errand(), mine.reader())
+        mine.walk.step_over(mine.request(), mine.reader())
     assert raised.value.answer.kind is Kind.SECONDARY
 
 

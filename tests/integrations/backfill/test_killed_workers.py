@@ -17,7 +17,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
 from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, reach
-from tests.integrations.backfill.real_worker import RealWorker, let_a_minute_pass, ring_until_over, working
+from tests.integrations.backfill.real_worker import RealWorker, enqueue_until_finished, let_a_minute_pass, working
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,7 +60,7 @@ def kill_at_random(worker: RealWorker, row: Backfill, *, chance: random.Random) 
 
 def has_come(row: Backfill, *, claim_number: int, pages: int) -> bool:
     """Whether somebody has claimed it since this claim, and has come so far; beat rings meanwhile."""
-    wakeups.ring_for(None)
+    wakeups.enqueue_deliveries(None)
     row.refresh_from_db()
     assert row.state in {"waiting", "running"}, f"{row.state} before it was killed often enough"
     return row.claim_number > claim_number and row.pages >= pages
@@ -80,7 +80,7 @@ def test_a_walk_whose_workers_are_killed_again_and_again_ends_whole(fake: FakeGi
     seed = int(os.environ.get("SEED", random.randrange(10**6)))  # noqa: S311  a run can be repeated by it
     with working(fake) as worker:
         carnage = kill_at_random(worker, row, chance=random.Random(seed))  # noqa: S311
-        ring_until_over(within_s=600)
+        enqueue_until_finished(within_s=600)
     row.refresh_from_db()
     asked = len(fake.calls("graphql"))
     told = f"seed {seed}: {carnage}, {row.pages} pages kept, {asked - row.pages} read again, {row.claim_number} claims"

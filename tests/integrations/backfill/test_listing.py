@@ -302,10 +302,10 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
 def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
     row = claimed()
-    errand = installations.PageRequest.of(row, claim_number=row.claim_number, access=worker)
+    request = installations.PageRequest.of(row, claim_number=row.claim_number, access=worker)
     claimed()
     with pytest.raises(installations.ClaimLostError):
-        errand.run()
+        request.run()
     assert accesses() == {API: (True, False)}
     assert Backfill.objects.count() == 0
 
@@ -317,15 +317,15 @@ def claimed() -> Listing:
 
 
 def test_workers_are_told_of_what_is_due(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
-    assert installations.ring_for_due() == 0, "without credentials nobody can be asked"
+    assert installations.enqueue_due() == 0, "without credentials nobody can be asked"
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
-    assert messages(installations.ring_for_due) == [(installations.FIND_TASK, "()")], (
+    assert messages(installations.enqueue_due) == [(installations.FIND_TASK, "()")], (
         "no webhook told of any installation"
     )
     installed(fake)
-    assert messages(installations.ring_for_due) == [(installations.LIST_TASK, f"[{ACME}]")]
+    assert messages(installations.enqueue_due) == [(installations.LIST_TASK, f"[{ACME}]")]
     list_installation(ACME, access=worker)
-    assert messages(installations.ring_for_due) == []
+    assert messages(installations.enqueue_due) == []
 
 
 def test_a_long_list_rings_for_the_task_that_goes_on(

@@ -14,7 +14,7 @@ from apps.integrations.backfill.cost_model import PACES
 from apps.integrations.backfill.start import NothingToStartError, Scope, chosen, retry, start
 from apps.integrations.backfill.wakeups import AT_ONCE
 from apps.integrations.models import Backfill
-from apps.integrations.streams import WALKS
+from apps.integrations.streams import STREAM_READERS
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
@@ -332,4 +332,4 @@ def test_a_retry_and_a_start_at_the_same_time_are_one() -> None:
 
 
 def test_each_stream_can_be_walked_and_forecast() -> None:
-    assert set(WALKS) == set(PACES) == set(Backfill.Stream.values)
+    assert set(STREAM_READERS) == set(PACES) == set(Backfill.Stream.values)

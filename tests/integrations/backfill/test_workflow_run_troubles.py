@@ -126,9 +126,9 @@ def go_by_halves(walker: Walker) -> list[str]:
     cursor: str | None = ""
     size, skipped = 100, list[str]()
     while cursor is not None:
-        errand = replace(walker.errand(cursor), page_size=max(size, 1))
+        request = replace(walker.request(cursor), page_size=max(size, 1))
         try:
-            page = (walker.walk.read if size else walker.walk.step_over)(errand, walker.reader())
+            page = (walker.walk.read if size else walker.walk.step_over)(request, walker.reader())
         except RequestFailedError as unanswered:
             if unanswered.answer.kind is not Kind.TRANSIENT or not size:
                 raise
@@ -167,5 +167,5 @@ def test_a_limit_is_never_stepped_over(fake: FakeGitHub, walker: Go) -> None:
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(RUNS), times=None))
     mine = walker()
     with pytest.raises(RequestFailedError) as raised:
-        mine.walk.step_over(mine.errand(), mine.reader())
+        mine.walk.step_over(mine.request(), mine.reader())
     assert raised.value.answer.kind is Kind.SECONDARY

@@ -158,7 +158,7 @@ def test_a_size_that_changes_on_the_way_loses_no_run(fake: FakeGitHub, walker: G
     mine, items = walker(), 0
     cursor: str | None = ""
     for size in cycle(sizes):
-        page = mine.walk.read(replace(mine.errand(cursor), page_size=size), mine.reader())
+        page = mine.walk.read(replace(mine.request(cursor), page_size=size), mine.reader())
         keep(page)
         cursor, items = page.cursor, items + page.items
         if cursor is None:

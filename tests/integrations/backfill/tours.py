@@ -10,7 +10,7 @@ from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
-from apps.integrations.streams import WALKS
+from apps.integrations.streams import STREAM_READERS
 from tests.activity.tables import clear
 from tests.fake_github.using import ACME, API, BACKFILL
 from tests.github.times import at
@@ -31,7 +31,7 @@ class Tour:
     since: datetime | None = None
     until: datetime | None = None
 
-    def errand(self, cursor: str = "") -> PageRequest:
+    def request(self, cursor: str = "") -> PageRequest:
         return PageRequest(
             repository_id=self.repository_id,
             full_name=self.full_name,
@@ -39,17 +39,17 @@ class Tour:
             until=self.until,
             started_at=BEGINNING,
             cursor=cursor,
-            page_size=self.size or WALKS[self.stream].page_size,
+            page_size=self.size or STREAM_READERS[self.stream].page_size,
         )
 
     def reader(self) -> Reader:
         return Reader(access=self.worker, installation_id=ACME, purpose=BACKFILL)
 
     def read(self, cursor: str = "") -> Page:
-        return WALKS[self.stream].read(self.errand(cursor), self.reader())
+        return STREAM_READERS[self.stream].read(self.request(cursor), self.reader())
 
     def step_over(self, cursor: str = "") -> Page:
-        return WALKS[self.stream].step_over(replace(self.errand(cursor), page_size=1), self.reader())
+        return STREAM_READERS[self.stream].step_over(replace(self.request(cursor), page_size=1), self.reader())
 
     def pages(self, cursor: str | None = "") -> Iterator[Page]:
         """Every page from the cursor on."""
@@ -68,7 +68,7 @@ class Tour:
             cursor = page.cursor
 
     def _patient_page(self, cursor: str) -> Page:
-        size = self.errand().page_size
+        size = self.request().page_size
         while size:
             try:
                 return replace(self, size=size).read(cursor)

@@ -12,7 +12,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, WEB
 from tests.integrations.backfill.truth_of_rows import differences
-from tests.integrations.backfill.walking import errand
+from tests.integrations.backfill.walking import request
 
 ALL = range(1, 13)
 SEVENTH = f"/repositories/{WEB}/pulls/7"
@@ -28,7 +28,7 @@ def twelve(fake: FakeGitHub) -> RepositoryTruth:
 
 def web(**about: Any) -> PageRequest:
     """A walk through the twelve."""
-    return errand(repository_id=WEB, full_name="acme/web", **{"page_size": 9, **about})
+    return request(repository_id=WEB, full_name="acme/web", **{"page_size": 9, **about})
 
 
 def named(*documents: str) -> faults.Matches:

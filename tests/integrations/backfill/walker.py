@@ -46,7 +46,7 @@ class Walker:
     page_size: int | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def errand(self, cursor: str = "") -> PageRequest:
+    def request(self, cursor: str = "") -> PageRequest:
         return PageRequest(
             repository_id=self.repository_id,
             full_name=self.full_name,
@@ -65,7 +65,7 @@ class Walker:
         then: str | None = cursor
         while then is not None:
             reader = self.reader()
-            page = self.walk.read(self.errand(then), reader)
+            page = self.walk.read(self.request(then), reader)
             keep(page)
             yield then, page, reader
             then = page.cursor

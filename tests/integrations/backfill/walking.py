@@ -15,7 +15,7 @@ from apps.integrations.streams.pull_requests import PullRequestWalk
 from tests.fake_github.using import ACME, API, BACKFILL
 
 
-def errand(**about: Any) -> PageRequest:
+def request(**about: Any) -> PageRequest:
     """A walk through everything in the repository of most tests."""
     usual: dict[str, Any] = {
         "repository_id": API,
@@ -48,36 +48,36 @@ def reader_of(worker: GitHubAccess) -> Reader:
 class OnlyStepsOver(PullRequestWalk):
     """As if GraphQL could not show a single one."""
 
-    def read(self, errand: PageRequest, reader: Reader) -> Page:
-        is_owed = bool(errand.cursor) and bool(read_place(errand.cursor).owed)
-        return super().read(errand, reader) if is_owed else self.step_over(errand, reader)
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        is_owed = bool(request.cursor) and bool(read_place(request.cursor).owed)
+        return super().read(request, reader) if is_owed else self.step_over(request, reader)
 
 
 def walk_through(
     worker: GitHubAccess,
-    errand: PageRequest,
+    request: PageRequest,
     *,
     by: Walk | None = None,
     between: Callable[[int], None] = lambda pages: None,
 ) -> Walked:
     """Every page to the end; where GitHub cannot, half as much is asked for, and one alone is stepped over."""
-    walk, walked, steps_over, usual = by or PullRequestWalk(), Walked(), False, errand.page_size
+    walk, walked, steps_over, usual = by or PullRequestWalk(), Walked(), False, request.page_size
     while True:
         reader = reader_of(worker)
         try:
-            page = walk.step_over(errand, reader) if steps_over else walk.read(errand, reader)
+            page = walk.step_over(request, reader) if steps_over else walk.read(request, reader)
         except RequestFailedError as unanswered:
             if unanswered.answer.kind is not Kind.SHRINK or steps_over:
                 raise
-            steps_over = errand.page_size == 1
-            errand = replace(errand, page_size=max(1, errand.page_size // 2))
+            steps_over = request.page_size == 1
+            request = replace(request, page_size=max(1, request.page_size // 2))
             continue
         if steps_over:
-            steps_over, errand = False, replace(errand, page_size=usual)
+            steps_over, request = False, replace(request, page_size=usual)
         record([evidence(Source(kind="api", key="backfill"), page.facts)])
         walked.pages.append(page)
         walked.skipped += page.skipped
         between(len(walked.pages))
         if page.cursor is None:
             return walked
-        errand = replace(errand, cursor=page.cursor)
+        request = replace(request, cursor=page.cursor)

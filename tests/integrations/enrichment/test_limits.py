@@ -186,11 +186,11 @@ def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
     assert settle(worker, lease) == subject_of(ACME), "live work goes before the next page"
     busy = worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=BACKFILL)
     assert isinstance(busy, Parked)
-    assert waiters.ring_for_next(subject_of(ACME)) == 1
+    assert waiters.wake_next_waiter(subject_of(ACME)) == 1
     enriched(worker)
     assert all_are_listed()
-    assert waiters.ring_for_next(subject_of(ACME)) == 0
+    assert waiters.wake_next_waiter(subject_of(ACME)) == 0
 
 
 def test_a_row_without_installation_or_of_another_kind_is_told_nothing() -> None:
-    assert [waiters.ring_for_next(subject) for subject in (None, "", "enrichment 7", "listing 7")] == [0, 0, 0, 0]
+    assert [waiters.wake_next_waiter(subject) for subject in (None, "", "enrichment 7", "listing 7")] == [0, 0, 0, 0]

@@ -15,7 +15,7 @@ from apps.integrations.backfill.requests import Learning
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import look_for_installations
 from apps.integrations.models import Backfill
-from apps.integrations.refresh import wakeups as enrichment_bell
+from apps.integrations.refresh import wakeups as refresh_wakeups
 from apps.integrations.refresh.pull_requests import enrich
 from apps.metrics.recalculation import drain as recalculate
 from apps.monitoring.doctor.github import examine_installations
@@ -61,9 +61,9 @@ def work_off() -> None:
 def do_everything(access: GitHubAccess) -> None:
     """All that could lead to GitHub, though nobody should be told to."""
     look_for_installations(access=access)
-    installations.ring_for_due()
+    installations.enqueue_due()
     installations.list_installation(BETA, access=access)
-    enrichment_bell.ring_for_due()
+    refresh_wakeups.enqueue_due()
     enrich(BETA, access=access)
     start(Repository.objects.filter(pk=SECRETS), scope=Scope())
     Learning(access=access, say=lambda words: None).about(

@@ -8,7 +8,7 @@ from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.demo.organisation import Sent
 from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
-from apps.integrations.streams import WALKS
+from apps.integrations.streams import STREAM_READERS
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.integrations.backfill.crew import Crew
@@ -46,7 +46,7 @@ def walk(crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAMS, 
                 repository=sync.repository,
                 stream=stream,
                 sync=sync,
-                **{"page_size": WALKS[stream].page_size, **about},
+                **{"page_size": STREAM_READERS[stream].page_size, **about},
             )
         )
         for stream in streams

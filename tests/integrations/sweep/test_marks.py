@@ -8,7 +8,7 @@ import pytest
 
 from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import run, scan
-from apps.integrations.delivery_log.health import sweep_problems
+from apps.integrations.delivery_log.health import scan_problems
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -239,7 +239,7 @@ def test_where_the_log_no_longer_reaches_down_to_the_mark_somebody_is_told_and_t
     assert is_about(row.truncated_to, sweeper.now() - timedelta(days=3) + HOUR)
     (_, before), (after, to_at) = covered()
     assert (before, after, to_at) == (mark, row.truncated_to, row.mark)
-    assert "no longer in its log" in sweep_problems()["delivery_log_truncated"]
+    assert "no longer in its log" in scan_problems()["delivery_log_truncated"]
 
 
 def test_a_quiet_log_that_is_young_enough_is_not_truncated(
@@ -260,7 +260,7 @@ def test_the_first_walk_ever_covers_from_the_oldest_entry_on(
     log.deliver(told[:1])
     sweeper.wait(days=1)
     row = sweeper.sweep()
-    assert (row.truncated_at, sweep_problems()) == (None, {})
+    assert (row.truncated_at, scan_problems()) == (None, {})
     [(from_at, _)] = covered()
     assert is_about(from_at, sweeper.now() - timedelta(days=1))
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.integrations.delivery_log.entries import read_entries
-from apps.integrations.delivery_log.health import MANY_GIVEN_UP, sweep_problems
+from apps.integrations.delivery_log.health import MANY_GIVEN_UP, scan_problems
 from apps.integrations.models import DeliverySweep, MissedDelivery
 from apps.users.models import CustomUser
 from apps.webhooks.parsing import UnusablePayloadError
@@ -55,16 +55,16 @@ def test_the_page_of_the_sweep_says_what_it_waits_for(operator: Client) -> None:
 def test_many_that_were_given_up_are_told_of_and_ignored_events_are_not() -> None:
     for number in range(MANY_GIVEN_UP + 1):
         miss(state="given_up", log_id=number, has_effect=number > 0)
-    assert sweep_problems() == {}
+    assert scan_problems() == {}
     miss(state="given_up")
-    assert "11 deliveries" in sweep_problems()["missed_deliveries_given_up"]
+    assert "11 deliveries" in scan_problems()["missed_deliveries_given_up"]
 
 
 def test_a_sweep_that_never_was_whole_is_told_of_after_a_while() -> None:
     DeliverySweep.objects.create(app_id=7, created_at=NOW - timedelta(hours=1))
-    assert sweep_problems() == {}
+    assert scan_problems() == {}
     DeliverySweep.objects.update(created_at=NOW - timedelta(hours=3))
-    assert sweep_problems()["delivery_sweep_is_late"].endswith("was never walked whole: do beat and a worker run?")
+    assert scan_problems()["delivery_sweep_is_late"].endswith("was never walked whole: do beat and a worker run?")
 
 
 ENTRY: Mapping[str, Any] = {

@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import override_settings
 
 from apps.activity.models import Coverage
-from apps.common.failpoints import EXIT_CODE, SWEEPING_POINTS
+from apps.common.failpoints import EXIT_CODE, SCAN_POINTS
 from apps.demo.organisation import Sent
 from apps.integrations.management.commands import sweep_deliveries
 from apps.integrations.models import DeliverySweep, MissedDelivery
@@ -165,7 +165,7 @@ def start(fake: FakeGitHub, *, crash_at: str, **environment: str) -> int:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("point", sorted(SWEEPING_POINTS))
+@pytest.mark.parametrize("point", sorted(SCAN_POINTS))
 def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, *, point: str
 ) -> None:

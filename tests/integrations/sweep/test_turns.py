@@ -194,10 +194,10 @@ def test_a_task_that_was_not_enough_rings_for_the_next(
     log.deliver(told[:1])
     monkeypatch.setattr(run, "TURN_S", 0.0)
     monkeypatch.setattr(run.sweep, "__kwdefaults__", {"seconds": 0.0})
-    run.sweep_or_go_on(access=sweeper.access)
+    run.scan_or_go_on(access=sweeper.access)
     assert take_messages() == 1
     monkeypatch.undo()
-    run.sweep_or_go_on(access=sweeper.access)
+    run.scan_or_go_on(access=sweeper.access)
     assert take_messages() == 0
 
 

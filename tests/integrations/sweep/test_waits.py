@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from apps.demo.organisation import Sent
 from apps.github.credentials import NoCredentialsError
-from apps.integrations.delivery_log.health import sweep_problems
+from apps.integrations.delivery_log.health import scan_problems
 from apps.integrations.delivery_log.waits import LONGEST_WAIT_S, wait_after_failure
 from apps.integrations.models import DeliverySweep
 from apps.webhooks.models import Delivery
@@ -140,13 +140,13 @@ def test_a_sweep_that_does_not_get_through_is_told_long_before_github_forgets(
     log: DeliveryLog, sweeper: Sweeper, fake: FakeGitHub
 ) -> None:
     sweeper.sweep()
-    assert sweep_problems() == {}
+    assert scan_problems() == {}
     fake.spoil(Fault(faults.status(500), faults.below(LIST), times=None))
     sweeper.wait(hours=1)
     sweeper.turn()
-    assert sweep_problems() == {}
+    assert scan_problems() == {}
     sweeper.wait(hours=2)
-    words = sweep_problems()["delivery_sweep_is_late"]
+    words = scan_problems()["delivery_sweep_is_late"]
     assert "last walked whole" in words
     assert "GitHub does not answer (HTTP 500)" in words
 

@@ -19,9 +19,9 @@ from apps.integrations.backfill.console import (
     STREAMS,
     Help,
     add_arguments,
+    backfill_table,
     forecast_view,
     unreachable_lines,
-    walk_table,
     watch,
 )
 from apps.integrations.backfill.estimate import Effort
@@ -175,7 +175,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         if options["json"]:
             self.say(json.dumps([as_document(row) for row in rows]))
         elif rows:
-            self.console.print(walk_table(rows, now=timezone.now(), most=MOST_LISTED))
+            self.console.print(backfill_table(rows, now=timezone.now(), most=MOST_LISTED))
         else:
             self.say("Nothing was ever started there.")
 

@@ -75,7 +75,7 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
         self.say(f"Run {name} started." if started.is_new else f"Run {name} compares this already.")
         if not (options["quick"] or started.sync.is_thorough):
             self.say("It began as a quick run. For a look at everything start this again when it is over.")
-        if not schedule.ring_for_run(started.sync):
+        if not schedule.enqueue_run(started.sync):
             self.say("The broker is away. The run is kept, and begins within a minute of its return.")
         if options["wait"]:
             self._wait(started.sync)

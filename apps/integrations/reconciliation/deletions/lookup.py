@@ -100,7 +100,7 @@ class StreamLookup:
     reader: Reader
 
     @property
-    def errand(self) -> PageRequest:
+    def request(self) -> PageRequest:
         now = timezone.now()
         return PageRequest(
             repository_id=self.repository_id,
@@ -115,7 +115,7 @@ class StreamLookup:
     def count_issues(self) -> Counted:
         """GraphQL alone tells issues from pull requests."""
         answer = self.reader.graphql("issue_count", self._named())
-        page, at = listed(repository(answer, self.errand).child("issues")), _told_at(answer)
+        page, at = listed(repository(answer, self.request).child("issues")), _told_at(answer)
         return Counted(total=(page.total or 0) - _young(page.nodes, "createdAt", at=at), at=at)
 
     def count(self, of: Countable) -> Counted:
@@ -145,7 +145,7 @@ class StreamLookup:
         for place, number in enumerate(numbers):
             asked |= {f"has{place}": True, f"number{place}": number}
         answer = self.reader.graphql("issues_by_number", asked)
-        repository(answer, self.errand)
+        repository(answer, self.request)
         shown = answer.data["repository"]
         return [number for place, number in enumerate(numbers) if self._is_elsewhere(answer, shown, f"at{place}")]
 
@@ -159,7 +159,7 @@ class StreamLookup:
     def is_gone(self, of: Countable, row: Any) -> bool:
         """Whether GitHub says of this very one that it is not there; RequestFailedError where it says neither."""
         try:
-            answer = self.reader.get(f"{self.errand.address}{of.path}/{getattr(row, of.key)}")
+            answer = self.reader.get(f"{self.request.address}{of.path}/{getattr(row, of.key)}")
         except RequestFailedError as refusal:
             if refusal.answer.kind is Kind.GONE:
                 return True
@@ -171,14 +171,14 @@ class StreamLookup:
 
     def confirm_repository(self) -> datetime:
         """Return when GitHub showed the repository; RequestFailedError if it does not, which proves no deletion."""
-        return _told_at(self.reader.get(self.errand.address))
+        return _told_at(self.reader.get(self.request.address))
 
     def _ask(self, of: Countable, *, page: int, direction: str) -> Answer:
         order = {**of.order, "direction": direction} if of.order else {}
-        return self.reader.get(f"{self.errand.address}{of.path}", {"per_page": AT_ONCE, "page": page, **order})
+        return self.reader.get(f"{self.request.address}{of.path}", {"per_page": AT_ONCE, "page": page, **order})
 
     def _named(self) -> dict[str, str]:
-        return {"owner": self.errand.owner, "name": self.errand.name}
+        return {"owner": self.request.owner, "name": self.request.name}
 
 
 def look_at(repository_id: int, *, reader: Reader) -> StreamLookup:

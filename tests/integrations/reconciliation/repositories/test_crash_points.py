@@ -8,7 +8,7 @@ import pytest
 
 from apps.activity.models import Coverage
 from apps.common.failpoints import SYNC_POINTS
-from apps.integrations.backfill import wakeups as backfill_bell
+from apps.integrations.backfill import wakeups as backfill_wakeups
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.reconciliation import wakeups
 from tests.fake_github.identities import APP_ID
@@ -25,15 +25,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 QUEUES = "backfill,maintenance"
 
 
-def ring_until_over(crash: Path) -> None:
+def enqueue_until_finished(crash: Path) -> None:
     """Beat goes on ringing; what the dead still hold is free as soon as they are dead."""
 
     def is_over() -> bool:
         if not crash.exists():
             RepositorySync.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z", rung_at=None)
             let_a_minute_pass()
-        wakeups.ring_for_due()
-        backfill_bell.ring_for(None)
+        wakeups.enqueue_due()
+        backfill_wakeups.enqueue_deliveries(None)
         return not RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED).exists()
 
     eventually(is_over)
@@ -52,7 +52,7 @@ def test_a_death_at_any_point_repeats_work_and_doubles_nothing(
             api.happen()
             (tmp_path / point).touch()
             [row] = nights.begin()
-            ring_until_over(tmp_path / point)
+            enqueue_until_finished(tmp_path / point)
             row.refresh_from_db()
             assert not (tmp_path / point).exists(), f"nobody came to {point}"
             assert (row.state, row.error) == ("done", ""), point

@@ -91,9 +91,9 @@ def test_beat_rings_once_a_minute_for_what_was_walked_and_the_last_walk_rings_it
 def test_whoever_waits_for_its_turn_at_github_is_told_when_it_comes(api: Told, nights: Nights) -> None:
     nights.begin()
     RepositorySync.objects.update(reason="busy", not_before="2099-01-01T00:00:00Z")
-    assert waiters.ring_for_next(wakeups.subject_of(ACME)) == 1
+    assert waiters.wake_next_waiter(wakeups.subject_of(ACME)) == 1
     assert RepositorySync.objects.get().reason == ""
-    assert waiters.ring_for_next(wakeups.subject_of(ACME)) == 0
+    assert waiters.wake_next_waiter(wakeups.subject_of(ACME)) == 0
 
 
 def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) -> None:
@@ -113,7 +113,7 @@ def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) 
     assert (row.state, row.reason) == ("walking", "busy")
     RepositorySync.objects.update(not_before="2099-01-01T00:00:00Z")
     told = budget.settle(held[0], verdict=Verdict(kind=Kind.OK), limit=None)
-    assert waiters.ring_for_next(told) == 1
+    assert waiters.wake_next_waiter(told) == 1
     count(row.pk, access=nights.access)
     row.refresh_from_db()
     assert row.state == "done"

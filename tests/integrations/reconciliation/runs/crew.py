@@ -25,7 +25,7 @@ class Crew:
     def beat(self, now: datetime | None = None) -> int:
         """What beat does every minute, at this time; and what the workers make of it."""
         opened = schedule.open_due(now=now or schedule.database_time())
-        schedule.ring_for_due()
+        schedule.enqueue_due()
         self.work()
         return opened
 

@@ -39,7 +39,7 @@ def past(acme: Team) -> None:
 def test_the_ticks_read_no_table_through(past: None) -> None:
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)):
-        schedule.ring_for_due()
+        schedule.enqueue_due()
         results.conclude()
         schedule.open_due(now=MONDAY_NIGHT)
     assert plans

@@ -28,7 +28,7 @@ def beat() -> None:
     """What beat does, a minute and a quarter later each time."""
     let_leases_lapse()
     schedule.open_due(now=MONDAY_NIGHT)
-    schedule.ring_for_due()
+    schedule.enqueue_due()
     results.conclude()
 
 
