@@ -180,7 +180,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a list of repositories that brings nothing more is no list",
-        "PageRequest.read_page",
+        "InstallationListing.read_page",
         "if answer.next_path is not None: self.expect_more(before=before)",
         "",
         test="test_repositories_of_an_installation_without_end_are_a_failure_with_words",

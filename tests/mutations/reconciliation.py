@@ -250,7 +250,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "null for any other reason than that it was not found is no suspect",
-        "DispatchTimer._is_elsewhere",
+        "StreamLookup._is_elsewhere",
         'errors_below(answer, ("repository", name))} == {"NOT_FOUND"}',
         'errors_below(answer, ("repository", name))} != set()',
         test="test_an_issue_that_github_withholds_is_no_suspect",

@@ -1,5 +1,6 @@
 """Bodies expire by whole days and rows stay; what somebody may still need outlives its day."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -179,8 +180,8 @@ def test_no_delivery_waits_behind_retention_that_waits(github: GitHub, monkeypat
     with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}) as backup:
         backup.execute("SELECT count(*) FROM webhooks_deliverybody")
         answers: list[int] = []
-        pause = SimpleNamespace(sleep=lambda _: answers.append(github.deliver().status_code))
-        monkeypatch.setattr(retention, "time", pause)
+        paused = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: answers.append(github.deliver().status_code))
+        monkeypatch.setattr(retention, "time", paused)
         assert meanwhile(prune_bodies).days == []
     assert answers == [202, 202]
     assert OLD_DAY in prune_bodies().days

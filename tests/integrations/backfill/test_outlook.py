@@ -9,10 +9,11 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations import outcomes
+from apps.integrations.backfill import claims, pages, run
 from apps.integrations.backfill.status import FAILS, WAITS, Outlook, outlook_of, percent_of
 from apps.integrations.models import Backfill
 
-CODE = Path(outcomes.__file__).parent
+CODE = [Path(module.__file__).read_text() for module in (outcomes, run, claims, pages)]
 REASON = re.compile(r"""(?:reason=|Fail\(|Wait\([\w.]+, )"(\w+)\"""")
 NOW = timezone.now()
 
@@ -22,8 +23,7 @@ def outlook(**about: Any) -> Outlook:
 
 
 def test_every_reason_for_a_wait_or_an_end_has_words() -> None:
-    names = ("outcomes", "advancing", "claiming", "following")
-    found = {reason for name in names for reason in REASON.findall((CODE / f"{name}.py").read_text())}
+    found = {reason for text in CODE for reason in REASON.findall(text)}
     assert {"suspended", "forbidden", "no_installation", "unusable", "database"} <= found
     constants = {outcomes.BUSY, outcomes.BLOCKED, outcomes.SPENT}
     assert {reason for reason in found | constants if reason and reason not in {**WAITS, **FAILS}} == set()

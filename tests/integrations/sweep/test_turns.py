@@ -217,7 +217,7 @@ def test_a_database_that_goes_away_is_waited_for_a_moment_and_loses_nothing(
         raise OperationalError("the connection is closed")
 
     with monkeypatch.context() as away:
-        away.setattr(recover.inbox, "receive", gone)
+        away.setattr(recover.intake, "receive", gone)
         with pytest.raises(OperationalError):
             sweeper.turn()
     row = DeliverySweep.objects.get()

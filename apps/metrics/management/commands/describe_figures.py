@@ -17,12 +17,12 @@ and a bot rule overrules it. Work counts for the teams whose member its author w
 somebody in two teams counts in both, so teams may add up to more than the organisation. `as_of` asks what was true at
 an instant.
 
-Each figure has `complete_until`, up to when everything that GitHub had is here, and `gaps`, periods of the window before
-then in which something may be missing. Complete is what was read from GitHub, and what deliveries said while GitHub's
-delivery log was scanned whole and the App reached the repository; never beyond the oldest delivery without effect. A
-figure has only the gaps of its streams. Nothing after `complete_until` is a gap: it is not known yet. Null means
-unverified: something that the figure reads was never read to its end, as without the App's key. A repository that the
-App lost delays nothing: it counts up to its loss, and a window that includes the loss says so.
+Each figure has `complete_until`, up to when everything that GitHub had is here, and `gaps`, periods of the window
+before then in which something may be missing. Complete is what was read from GitHub, and what deliveries said while
+GitHub's delivery log was scanned whole and the App reached the repository; never beyond the oldest delivery without
+effect. A figure has only the gaps of its streams. Nothing after `complete_until` is a gap: it is not known yet. Null
+means unverified: something that the figure reads was never read to its end, as without the App's key. A repository
+that the App lost delays nothing: it counts up to its loss, and a window that includes the loss says so.
 """
 
 
