@@ -33,7 +33,7 @@ NAVIGATION = [
         page("Bot rules", "smart_toy", "teams.botrule"),
     ),
     group(
-        "Letterbox",
+        "Inbox",
         page("Deliveries", "inbox", "webhooks.delivery"),
         page("Missed deliveries", "mark_email_unread", "integrations.misseddelivery"),
         page("Delivery sweep", "manage_search", "integrations.deliverysweep"),

@@ -1,4 +1,4 @@
-"""Celery as a doorbell: it may lose a message and must never lose, repeat or hold up work because of one.
+"""Celery wakes workers: it may lose a message and must never lose, repeat or hold up work because of one.
 
 Each value has its reason in the failure it prevents; tests/runtime/test_celery_settings.py holds them.
 """
@@ -52,7 +52,7 @@ PATIENT = {
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
 }
-# Nobody waits for a doorbell: a web process tries once, briefly, and leaves the rest to the dispatcher.
+# Nobody waits for a wake-up: a web process tries once, briefly, and leaves the rest to the dispatcher.
 HASTY = PATIENT | {"max_retries": 0, "socket_timeout": 1, "socket_connect_timeout": 0.5}
 
 

@@ -1,4 +1,4 @@
-"""The Celery application: the doorbell. It carries ids and never payloads."""
+"""The Celery application, which wakes workers. It carries ids and never payloads."""
 
 import gc
 import os
@@ -25,7 +25,7 @@ app.conf.beat_schedule = SCHEDULE
 app.steps["consumer"].add(Heartbeat)
 app.steps["consumer"].add(Hearing)
 app.steps["consumer"].add(StuckWorker)
-app.steps["consumer"].add("apps.webhooks.dispatch:Looking")
+app.steps["consumer"].add("apps.webhooks.dispatch:DispatchTimer")
 app.steps["consumer"].add("apps.monitoring.presence:Presence")
 app.autodiscover_tasks()
 
@@ -53,7 +53,7 @@ def keep_what_was_imported(**_: Any) -> None:
 
 @beat_init.connect
 def sweep_at_start(**_: Any) -> None:
-    """What GitHub delivered in vain while we were down is looked for at once; a broker that is down has its tick."""
+    """Look at once for deliveries that failed at GitHub while we were down; a broker that is down has its tick."""
     with suppress(OperationalError):
         app.send_task("apps.integrations.tasks.resume_sweep", kwargs={"at_start": True}, retry=False)
 

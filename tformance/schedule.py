@@ -40,7 +40,7 @@ def _entry(task: str, *, when: BaseSchedule, seconds: int, soft_limit_s: int) ->
 
 
 SCHEDULE: dict[str, dict[str, Any]] = {
-    # The doorbell is a hint: this look into the letterbox is what makes a lost message cost seconds.
+    # A wake-up is a hint: because this looks into the inbox, a lost message costs only seconds.
     "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch", soft_limit_s=MOMENT_S),
     # Walks wait in the database, for a limit, a recovery or their turn: this is what ends each wait.
     "resume-backfills": every(5 * SECOND, "apps.integrations.tasks.resume_backfills", soft_limit_s=MOMENT_S),

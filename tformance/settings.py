@@ -263,7 +263,7 @@ REST_FRAMEWORK = api_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = {**api_settings.SPECTACULAR_SETTINGS, "VERSION": __version__}
 UNFOLD = admin_settings.UNFOLD
 
-# --- Celery: the doorbell (tformance/broker.py says why each of these is as it is) ---------------------------------
+# --- Celery: wake-ups only (tformance/broker.py says why each of these is as it is) ---------------------------------
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = "tformance.results.RedactedResults"  # of the one task that keeps its result

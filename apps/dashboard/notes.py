@@ -1,4 +1,4 @@
-"""The notes of who is signed in: a count beside the bell of each page, and the list."""
+"""The notes of who is signed in: a count in the header of each page, and the list."""
 
 from typing import Any
 

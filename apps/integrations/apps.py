@@ -14,6 +14,6 @@ class IntegrationsConfig(AppConfig):
         from apps.metrics.completeness.providers import register_credentials_check  # noqa: PLC0415  models must be loaded first
 
         register_credentials_check(has_credentials)
-        for bell in (backfill_wakeups, refresh_wakeups, sync_wakeups):
-            waiters.register_waiter(bell.wake_next_waiter)
+        for wakeups in (backfill_wakeups, refresh_wakeups, sync_wakeups):
+            waiters.register_waiter(wakeups.wake_next_waiter)
         waiters.register_verification(sync_wakeups.enqueue_verification)

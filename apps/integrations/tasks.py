@@ -82,7 +82,7 @@ def resume_sweep(*, at_start: bool = False) -> int:
 
 @shared_task(name="apps.integrations.tasks.sweep_deliveries", ignore_result=True)
 def sweep_deliveries() -> None:
-    """Find what GitHub delivered in vain and bring it into the inbox, as far as one task may."""
+    """Find the deliveries that failed at GitHub and bring them into the inbox, as far as one task may."""
     scan_wakeups.scan_or_go_on(access=github())
 
 

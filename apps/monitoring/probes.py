@@ -102,7 +102,7 @@ def look() -> list[Finding]:
 
 
 def is_ready(findings: list[Finding]) -> bool:
-    """A delivery would be kept: PostgreSQL is the letterbox, and the broker only a doorbell."""
+    """A delivery would be stored: the inbox is PostgreSQL, and the broker only wakes workers."""
     return all(finding.is_good for finding in findings if finding.name != "broker")
 
 

@@ -24,13 +24,13 @@ DRIFT = ("checked", "missing", "stale", "deleted")
 
 
 class Tables(Collector):
-    """How the letterbox and the recalculation stand, asked when scraped."""
+    """How the inbox and the recalculation stand, asked when scraped."""
 
     def collect(self) -> Iterator[Metric]:
         """The gauges; only `tformance_database_up` 0 when the database does not answer in time."""
         try:
             with db.limit(seconds=LONGEST_S):
-                gauges = [*letterbox(), *recalculation(), *drift(), *looking_after()]
+                gauges = [*inbox(), *recalculation(), *drift(), *looking_after()]
         except DatabaseError:
             gauges = []
         yield gauge("tformance_database_up", "Whether the database answered this scrape", float(bool(gauges)))
@@ -69,7 +69,7 @@ def _latest(rows: QuerySet[Any]) -> datetime | None:
     return found
 
 
-def letterbox() -> Iterator[Metric]:
+def inbox() -> Iterator[Metric]:
     standing = overview.look()
     by_state = GaugeMetricFamily("tformance_deliveries_by_state", "Deliveries without effect yet", labels=["state"])
     for state, count in standing.states.items():
@@ -79,7 +79,7 @@ def letterbox() -> Iterator[Metric]:
     yield gauge("tformance_oldest_waiting_seconds", "Age of the oldest unfinished delivery", age)
     lag = "For how long the delivery that is longest due has been due"
     yield gauge("tformance_delivery_lag_seconds", lag, standing.lag_s)
-    rows = "Rows of the letterbox, by PostgreSQL's estimate"
+    rows = "Rows of the inbox, by PostgreSQL's estimate"
     yield gauge("tformance_delivery_rows", rows, overview.estimate_rows())
     behind = "For how long the oldest body that ought to have expired has been due to go"
     yield gauge("tformance_retention_behind_seconds", behind, retention.measure_delay_s())

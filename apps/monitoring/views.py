@@ -26,7 +26,7 @@ def livez(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when a delivery would be kept, else 503. A broker that is down is said and does not count.
 
-    The letterbox is PostgreSQL: without the broker a delivery waits for the dispatcher and nothing is lost. Taking the
+    The inbox is PostgreSQL: without the broker a delivery waits for the dispatcher and nothing is lost. Taking the
     process out of service for it would turn a delay into a loss, for GitHub does not deliver again by itself.
     """
     findings = probes.look()

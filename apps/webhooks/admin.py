@@ -1,4 +1,4 @@
-"""The letterbox for operators: look, search, replay; bodies are shown on demand, secrets never."""
+"""The inbox for operators: look, search, replay; bodies are shown on demand, secrets never."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The letterbox."""
+"""The inbox."""
 
 from django.apps import AppConfig
 

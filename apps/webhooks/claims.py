@@ -1,4 +1,4 @@
-"""Taking deliveries out of the letterbox: one statement that claims and commits before any work is done."""
+"""Taking deliveries out of the inbox: one statement that claims and commits before any work is done."""
 
 import logging
 from collections.abc import Iterable, Sequence

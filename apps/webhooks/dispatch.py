@@ -1,4 +1,4 @@
-"""The look into the letterbox that makes the doorbell a mere hint: what is due and not rung for is rung for again."""
+"""Enqueue due deliveries whose wake-up was lost: each message is only a hint, the inbox says what is due."""
 
 import logging
 from dataclasses import dataclass

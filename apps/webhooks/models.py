@@ -1,4 +1,4 @@
-"""The letterbox: what GitHub posted, what became of it, and the secrets that prove where it came from."""
+"""The inbox: what GitHub posted, what became of it, and the secrets that prove where it came from."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""How the letterbox stands, for commands, health and numbers; without a look at what took effect long ago."""
+"""How the inbox stands, for commands, health and numbers; without a look at what took effect long ago."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def look() -> Overview:
 
 
 def count_with_effect() -> dict[str, int]:
-    """How many took effect, by state: reads the whole letterbox."""
+    """How many took effect, by state: reads the whole inbox."""
     counts = {str(state): 0 for state in TOOK_EFFECT}
     with connection.cursor() as cursor:
         cursor.execute(_FINISHED)
@@ -92,7 +92,7 @@ def count_with_effect() -> dict[str, int]:
 
 
 def estimate_rows() -> int:
-    """How many rows the letterbox has, by PostgreSQL's own estimate."""
+    """How many rows the inbox has, by PostgreSQL's own estimate."""
     with connection.cursor() as cursor:
         cursor.execute(_ROWS)
         return int(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""The doorbell: tells the workers that there is post. A hint that may fail; the dispatcher looks by itself."""
+"""Wake the workers for new deliveries. A wake-up is a hint that may fail; the dispatcher finds what is due anyway."""
 
 import logging
 import os
@@ -162,7 +162,7 @@ def enqueue_recalculation() -> bool:
 
 
 def enqueue_dispatch() -> bool:
-    """Ask for a look into the letterbox; whether the broker took the message."""
+    """Ask for a look into the inbox; whether the broker took the message."""
     return _ask_for(DISPATCH_TASK)
 
 
@@ -250,13 +250,13 @@ class Ring:
         except BROKER_ERRORS as error:
             self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
             self._close()
-            if posts:  # of a failed knock there is nothing new to say
+            if posts:  # a failed flush has nothing new to say
                 logger.warning("ring_failed", extra={"error": type(error).__name__})
             return "failed"
         return "sent"
 
     def _schedule_retry(self) -> None:
-        """Knock after the quiet, once for however much was missed."""
+        """Send one wake-up after a failure, however many were lost."""
         if not self._owes:
             self._owes = True
             timer = threading.Timer(QUIET_AFTER_FAILURE_S, self._gatherer.put, (FLUSH_PENDING,))

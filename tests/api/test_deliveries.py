@@ -1,4 +1,4 @@
-"""The letterbox over the API."""
+"""The inbox over the API."""
 
 from base64 import b64encode
 from datetime import timedelta

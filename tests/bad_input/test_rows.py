@@ -61,7 +61,7 @@ def test_row_18_the_signature_counts_and_not_the_address() -> None:
     assert GitHub().deliver(environ={"REMOTE_ADDR": "203.0.113.7"}).status_code == 202
 
 
-def test_rows_41_and_42_no_column_of_the_letterbox_reads_the_body() -> None:
+def test_rows_41_and_42_no_column_of_the_inbox_reads_the_body() -> None:
     """As jsonb, 1e4301 cannot be read again and 200 of 1e131000 become 26 MB."""
     GitHub().post(b'{"a":1e4301,"b":[' + b",".join([b"1e131000"] * 200) + b"]}")
     with connection.cursor() as cursor:

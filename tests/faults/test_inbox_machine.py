@@ -1,4 +1,4 @@
-"""The letterbox under every interleaving Hypothesis can think of, beside a model of a few lines.
+"""The inbox under every interleaving Hypothesis can think of, beside a model of a few lines.
 
 Several workers claim, finish too late, die before or after their commit; leases run out, GitHub delivers again,
 operators replay, bodies expire. After each step the rows, the facts and what PostgreSQL's own witness saw must be what

@@ -202,9 +202,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_due_deliveries_not_rung_for_are_rung_for_once",
     ),
     mutation(
-        "each worker has the letterbox looked into by itself",
+        "each worker has the inbox looked into by itself",
         "tformance/celery.py",
-        'app.steps["consumer"].add("apps.webhooks.dispatch:Looking")',
+        'app.steps["consumer"].add("apps.webhooks.dispatch:DispatchTimer")',
         "",
         test="test_a_worker_without_any_beat_finds_what_nobody_rang_for",
     ),

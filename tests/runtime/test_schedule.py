@@ -39,7 +39,7 @@ def test_every_task_of_ours_has_a_limit_and_a_soft_limit_however_it_is_rung_for(
         assert 0 < soft < hard <= 60, name
 
 
-def test_the_letterbox_is_looked_into_every_few_seconds() -> None:
+def test_the_inbox_is_looked_into_every_few_seconds() -> None:
     dispatch = next(entry for entry in SCHEDULE.values() if entry["task"] == "apps.webhooks.tasks.dispatch")
     assert dispatch["schedule"].run_every.total_seconds() == 5
 

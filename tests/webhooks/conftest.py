@@ -1,4 +1,4 @@
-"""The cast of the letterbox's tests: GitHub, who delivers, and an event that only these tests know."""
+"""The cast of the inbox's tests: GitHub, who delivers, and an event that only these tests know."""
 
 import json
 import time

@@ -28,7 +28,7 @@ MOMENTS = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second) for seco
 
 
 def keep(count: int = 1, **columns: object) -> list[int]:
-    """Put deliveries into the letterbox without a door."""
+    """Put deliveries into the inbox without a door."""
     content = b'{"action":"happened"}'
     values = {"hook_id": HOOK_ID, "event": "made_up", "size": len(content), "body_sha256": bytes(32), **columns}
     rows = Delivery.objects.bulk_create(

@@ -1,4 +1,4 @@
-"""The look into the letterbox that replaces lost messages."""
+"""The look into the inbox that replaces lost messages."""
 
 import json
 from collections.abc import Iterator

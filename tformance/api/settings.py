@@ -54,7 +54,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "figures", "description": "What is derived, per team and window, and the entities behind it."},
         {"name": "teams", "description": "Teams, their members and what they track."},
         {"name": "activity", "description": "What happened: repositories and pull requests."},
-        {"name": "deliveries", "description": "The letterbox: what GitHub posted and what became of it."},
+        {"name": "deliveries", "description": "The inbox: what GitHub posted and what became of it."},
         {
             "name": "backfills",
             "description": "History: what is read of GitHub's past, how far it is, what it waits for.",

@@ -54,7 +54,7 @@ class Provenance(models.Model):
 class Coverage(models.Model):
     """Between two instants, everything GitHub had of a stream in a repository is here.
 
-    Without a repository: whatever GitHub's log of deliveries held of that time is in the letterbox.
+    Without a repository: whatever GitHub's log of deliveries held of that time is in the inbox.
     """
 
     DELIVERIES: ClassVar = "deliveries"

@@ -13,7 +13,7 @@ from apps.webhooks import overview
 from apps.webhooks.signature import active_secrets
 
 LONGEST_LAG_S = 60.0
-INBOX_LAGS, NO_SECRET = "letterbox_lags", "no_webhook_secret"
+INBOX_LAGS, NO_SECRET = "inbox_lags", "no_webhook_secret"
 
 
 def why_not_now() -> str:
@@ -29,7 +29,7 @@ LATE_AFTER = timedelta(hours=2)
 REPORTED_FOR = timedelta(days=7)
 MANY_GIVEN_UP = 10
 WORDS = {
-    INBOX_LAGS: "the letterbox is behind: more would not help it",
+    INBOX_LAGS: "the inbox is behind: more would not help it",
     NO_SECRET: "there is no webhook secret that a redelivery could be signed with",
     "blocked": "GitHub: slow down",
     "spent": "the hour's limit is spent",
@@ -97,7 +97,7 @@ def scan_problems() -> dict[str, str]:
     ).count()
     if given_up > MANY_GIVEN_UP:
         found["missed_deliveries_given_up"] = (
-            f"{given_up} deliveries that GitHub made in vain could not be brought back: the admin's Missed deliveries "
+            f"{given_up} deliveries that failed at GitHub could not be recovered: the admin's Missed deliveries "
             "says why. Reconciliation repairs what they told of."
         )
     return found

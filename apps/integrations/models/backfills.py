@@ -145,7 +145,7 @@ class Backfill(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # backfill.bell: whose turn is it, installation by installation
+            # backfill.wakeups: whose turn is it, installation by installation
             models.Index(
                 "installation",
                 F("advanced_at").asc(nulls_first=True),
@@ -153,7 +153,7 @@ class Backfill(models.Model):
                 name="backfill_unfinished",
                 condition=Q(state__in=["waiting", "running"]),
             ),
-            # backfill.bell: how many of an installation are at work, or were told to be
+            # backfill.wakeups: how many of an installation are at work, or were told to be
             models.Index(
                 fields=["installation"],
                 name="backfill_at_work",

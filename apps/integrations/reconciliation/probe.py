@@ -92,7 +92,7 @@ def _record(claimed: Claimed, facts: Iterable[Fact]) -> None:
 
 
 def reader_of(installation_id: int, *, access: GitHubAccess) -> Reader:
-    """Behind what happens now and before backfills; the bell rings for whatever waits for a turn under this name."""
+    """Behind what happens now and before backfills; the wake-up of what waits for its turn has this name."""
     purpose = Purpose(priority=Priority.RECONCILIATION, subject=subject_of(installation_id))
     return Reader(access=access, installation_id=installation_id, purpose=purpose)
 

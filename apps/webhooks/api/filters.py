@@ -1,4 +1,4 @@
-"""What the letterbox can be narrowed by."""
+"""What the inbox can be narrowed by."""
 
 from collections.abc import Collection
 from datetime import timedelta

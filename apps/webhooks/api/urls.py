@@ -1,4 +1,4 @@
-"""Addresses of the letterbox."""
+"""Addresses of the inbox."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The letterbox over the API: look, find, read a body, replay."""
+"""The inbox over the API: look, find, read a body, replay."""
 
 import base64
 from typing import Any

@@ -36,7 +36,7 @@ def lose(log: DeliveryLog, sents: list[Sent]) -> None:
         log.deliver(sents)
 
 
-def test_while_the_letterbox_is_behind_nothing_is_asked(
+def test_while_the_inbox_is_behind_nothing_is_asked(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
     lose(log, told[:1])
@@ -44,7 +44,7 @@ def test_while_the_letterbox_is_behind_nothing_is_asked(
     Delivery.objects.update(not_before=timezone.now() - timedelta(minutes=5))
     row = sweeper.turn()
     assert row is not None
-    assert (row.reason, row.attempts, fake.log) == ("letterbox_lags", 0, [])
+    assert (row.reason, row.attempts, fake.log) == ("inbox_lags", 0, [])
     assert 30 < waits_s(row) <= 60
     Delivery.objects.all().delete()
     sweeper.wait(minutes=1)

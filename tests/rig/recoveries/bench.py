@@ -109,7 +109,7 @@ class Bench:
         return time.monotonic()
 
     def longest_wait_s(self, guids: list[str]) -> float:
-        """How long the one that waited longest was in the letterbox, once all are processed."""
+        """How long the one that waited longest was in the inbox, once all are processed."""
         return self.wait_percentile_s(guids, share=1)
 
     def wait_percentile_s(self, guids: list[str], *, share: float) -> float:

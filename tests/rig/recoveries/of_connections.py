@@ -38,7 +38,7 @@ def _half_open(bench: Bench, *, name: str, links: list[Proxy]) -> None:
         time.sleep(IN_FULL_SWING_S)
         freeze(links)
         time.sleep(FROZEN_S)
-    bench.note(f"half-open connections, {name}: longest in the letterbox", bench.longest_wait_s(posted), limit_s=15)
+    bench.note(f"half-open connections, {name}: longest in the inbox", bench.longest_wait_s(posted), limit_s=15)
 
 
 def beats_half_open(bench: Bench) -> None:

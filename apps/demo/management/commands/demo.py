@@ -87,7 +87,7 @@ class Command(BaseCommand):
             if time.monotonic() - began > patience_s:
                 raise CommandError(
                     f"After {patience_s:.0f} s, {unfinished} deliveries are not processed or figures are stale. "
-                    "Does a worker run? `make celery-worker` starts one; `manage.py inbox` shows the letterbox."
+                    "Does a worker run? `make celery-worker` starts one; `manage.py inbox` shows the inbox."
                 )
             time.sleep(LOOK_EVERY_S)
         if lost := {str(state): states[state] for state in Delivery.NEEDS_SOMEBODY if states.get(state)}:

@@ -1,4 +1,4 @@
-"""Find what GitHub delivered in vain and bring it into the inbox, now."""
+"""Find the deliveries that failed at GitHub and bring them into the inbox, now."""
 
 import json
 import time

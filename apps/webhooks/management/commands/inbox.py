@@ -1,4 +1,4 @@
-"""How the letterbox stands."""
+"""How the inbox stands."""
 
 import json
 from dataclasses import asdict
