@@ -149,7 +149,7 @@ def test_a_row_that_somebody_holds_costs_none_beside_it_its_answer(
     with somebody_holds(guid):
         with line._lock:
             line._writers = 0
-            line._appoint()
+            line._elect_leader()
         assert all(isinstance(one.result(), StoredDelivery) for one in others)
         assert isinstance(repeated.exception(), DatabaseError)
     assert line._writers == 0

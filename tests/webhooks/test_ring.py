@@ -11,7 +11,7 @@ from django.conf import settings as django_settings
 
 from apps.webhooks import wakeups
 from apps.webhooks.overview import RINGS
-from apps.webhooks.wakeups import Post, Ring
+from apps.webhooks.wakeups import Ring, Wakeup
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually, only
 from tests.webhooks.proxies import refused_port, silent_server
 
@@ -56,7 +56,7 @@ def test_a_duplicate_rings_for_nobody(github: GitHub, queue: redis.Redis, monkey
 
 
 def test_a_message_is_followed_by_a_recalculation(queue: redis.Redis) -> None:
-    Ring().ring([Post(id=1, key="a"), Post(id=2, key="b")])
+    Ring().ring([Wakeup(id=1, key="a"), Wakeup(id=2, key="b")])
     (message,) = messages(queue)
     assert message["headers"]["argsrepr"] == "[[1, 2]]"
     _, _, embedded = json.loads(b64decode(message["body"]))
@@ -65,7 +65,7 @@ def test_a_message_is_followed_by_a_recalculation(queue: redis.Redis) -> None:
 
 
 def test_a_message_names_50_deliveries_at_most(queue: redis.Redis) -> None:
-    Ring().ring([Post(id=number, key=str(number)) for number in range(120)])
+    Ring().ring([Wakeup(id=number, key=str(number)) for number in range(120)])
     assert sorted(len(json.loads(m["headers"]["argsrepr"])[0]) for m in messages(queue)) == [20, 50, 50]
 
 
@@ -73,7 +73,7 @@ def test_a_dead_broker_is_asked_once_and_then_left_alone() -> None:
     bell = Ring(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
     failed, skipped = rings("failed"), rings("skipped")
     for number in range(5):
-        bell.ring([Post(id=number, key=str(number))])
+        bell.ring([Wakeup(id=number, key=str(number))])
     assert (rings("failed"), rings("skipped")) == (failed + 1, skipped + 4)
 
 
@@ -81,15 +81,15 @@ def test_a_silent_broker_is_given_up() -> None:
     with silent_server() as port:
         bell = Ring(broker_url=f"redis://127.0.0.1:{port}/0")
         failed = rings("failed")
-        bell.ring([Post(id=1, key="a")])
+        bell.ring([Wakeup(id=1, key="a")])
         assert rings("failed") == failed + 1
 
 
 def test_the_ring_recovers_with_the_broker(queue: redis.Redis) -> None:
     bell = Ring(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
-    bell.ring([Post(id=1, key="a")])
+    bell.ring([Wakeup(id=1, key="a")])
     bell._broker_url, bell._quiet_until_s = None, 0.0  # the broker is back, and the quiet is over
-    bell.ring([Post(id=2, key="b")])
+    bell.ring([Wakeup(id=2, key="b")])
     assert [m["headers"]["argsrepr"] for m in messages(queue)] == ["[[2]]"]
 
 

@@ -302,7 +302,7 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
 def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
     row = claimed()
-    request = installations.PageRequest.of(row, claim_number=row.claim_number, access=worker)
+    request = installations.InstallationListing.of(row, claim_number=row.claim_number, access=worker)
     claimed()
     with pytest.raises(installations.ClaimLostError):
         request.run()
