@@ -8,7 +8,7 @@ import pytest
 
 from tests.runtime.test_engines import kill_engine, postgres_of, query, redis_of
 from tformance.local.console import EmbeddedError
-from tformance.local.engines import Engines, EngineWatch
+from tformance.local.engines import MOST_FAILURES, Engines, EngineWatch
 from tformance.local.processes import wait_until
 
 pytestmark = [pytest.mark.usefixtures("no_servers"), pytest.mark.proof]
@@ -93,7 +93,7 @@ def test_an_engine_that_cannot_start_is_tried_with_pauses_and_given_up_with_an_e
     with taken(port), pytest.raises(EmbeddedError) as given_up:
         wait_until(lambda: bool(watched.look()), seconds=LONGEST_S)
     assert f"Port {port} of Redis is taken by another program." in str(given_up.value)
-    assert f"started again {engines.MOST_FAILURES} times and is given up" in str(given_up.value)
+    assert f"started again {MOST_FAILURES} times and is given up" in str(given_up.value)
     said = capsys.readouterr().err
-    assert said.count("It is started again in ") == engines.MOST_FAILURES - 1
+    assert said.count("It is started again in ") == MOST_FAILURES - 1
     assert redis_of(engines).home.redis_port == port

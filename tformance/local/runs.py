@@ -120,9 +120,9 @@ def _name_of(runner: psutil.Process | None) -> str:
         command = runner.cmdline() if runner else []
     except psutil.Error:
         return ""
-    if "tformance.local" in command:
-        return TARGETS.get(command[-1], command[-1])
-    return shlex.join(command[command.index("--") + 1 :] if "--" in command else command)
+    if "--" in command:  # of `with`
+        return shlex.join(command[command.index("--") + 1 :])
+    return TARGETS.get(command[-1], command[-1]) if "tformance.local" in command else shlex.join(command)
 
 
 def _in_words(role: str, count: int) -> str:

@@ -5,12 +5,14 @@ import signal
 import struct
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from billiard import current_process
 from django.apps import AppConfig
 
-from apps.activity.facts import Fact
-from apps.webhooks.registry import Event, translates
+if TYPE_CHECKING:  # facts name their tables, which Django must have loaded
+    from apps.activity.facts import Fact
+    from apps.webhooks.registry import Event
 
 POISON = "rig_poison"
 DAWDLE = "rig_dawdle"
@@ -22,24 +24,24 @@ UNREADABLE = struct.pack(">i", 5) + b"hello"
 ENDLESS = struct.pack(">i", 2**28)
 
 
-def poison(event: Event) -> Iterable[Fact]:
+def poison(event: "Event") -> "Iterable[Fact]":
     """Kill the worker, as running out of memory would."""
     os.kill(os.getpid(), signal.SIGKILL)
     return ()
 
 
-def dawdle(event: Event) -> Iterable[Fact]:
+def dawdle(event: "Event") -> "Iterable[Fact]":
     """Take as long as the payload says."""
     time.sleep(float(event.payload["seconds"]))
     return ()
 
 
-def probe(event: Event) -> Iterable[Fact]:
+def probe(event: "Event") -> "Iterable[Fact]":
     """Be processed, and nothing else."""
     return ()
 
 
-def garble(event: Event) -> Iterable[Fact]:
+def garble(event: "Event") -> "Iterable[Fact]":
     """Leave the pipe of results in the state of one whose reader lost its place: the main process is told nonsense."""
     pipe = current_process().outq._writer.fileno()
     os.write(pipe, ENDLESS if event.payload["is_endless"] else UNREADABLE)
@@ -51,6 +53,8 @@ class MischiefConfig(AppConfig):
     label = "mischief"
 
     def ready(self) -> None:
+        from apps.webhooks.registry import translates  # noqa: PLC0415
+
         translates(POISON)(poison)
         translates(DAWDLE)(dawdle)
         translates(PROBE)(probe)
