@@ -8,6 +8,8 @@ READING = "tests/integrations/test_reading.py::"
 BARE = "tests/bad_input/test_bare_server.py::"
 EDGE = "tests/bad_input/test_edge.py::"
 HERE = "tests/bad_input/test_rows.py::"
+PAYLOADS = "tests/payloads/"
+"""What becomes of a payload there is shown by the expectation beside it."""
 
 FORGED = DOOR + "test_a_bad_signature_is_401_and_leaves_no_row"
 MALFORMED = DOOR + "test_a_signed_delivery_with_a_malformed_header_is_400"
@@ -140,16 +142,18 @@ ROWS: dict[int, tuple[str, ...]] = {
         HERE + "test_row_56_a_delivery_of_an_unknown_installation_is_kept_and_seen_by_operators_alone",
         "tests/api/test_tenancy.py::test_a_repository_that_was_transferred_away_is_its_new_accounts",
         "tests/api/test_tenancy.py::test_access_ends_with_the_installation",
-        "tests/integrations/test_account_translators.py::test_an_installation_without_an_account_or_on_an_enterprise_has_none",
+        PAYLOADS + "installation.created.without_an_account.json",
+        PAYLOADS + "installation.created.on_an_enterprise.json",
     ),
     57: (
-        "tests/integrations/test_pull_request_translators.py::test_a_ghost_s_pull_request_from_a_deleted_fork_is_ordinary",
-        "tests/integrations/test_account_translators.py::test_the_removal_of_a_ghost_or_from_a_deleted_team_is_ordinary",
+        PAYLOADS + "pull_request.edited.ghost_and_deleted_fork.json",
+        PAYLOADS + "membership.removed.ghost.json",
+        PAYLOADS + "membership.removed.of_a_deleted_team.json",
         HERE + "test_row_57_null_people_and_forks_are_ordinary",
     ),
     58: (
         HERE + "test_row_58_events_about_the_app_itself_are_kept",
-        "tests/integrations/test_account_translators.py::test_a_removed_app_is_final",
+        PAYLOADS + "installation.deleted.json",
     ),
     59: (AGAIN + "test_other_content_under_the_same_key_is_a_conflict_and_the_first_is_kept",),
     60: (AGAIN + "test_200_concurrent_posts_of_one_guid_make_one_row",),

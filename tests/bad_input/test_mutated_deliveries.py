@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from apps.activity.models import Change
 from apps.metrics import recalculation
 from apps.webhooks.models import Delivery
-from apps.webhooks.registry import routes
-from tests.github.every_route import payload_of
+from tests.github.payloads import names, read
 from tests.integrations.published import examples
 from tests.integrations.test_mutated_payloads import VALUES, places, replaced
 from tests.webhooks.conftest import GitHub, drain, make_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]
-ROUTES = sorted(routes(), key=str)
-SAMPLES: list[tuple[str, Any]] = [(event, payload_of(event, action)) for event, action in ROUTES]
+SAMPLES: list[tuple[str, Any]] = [(sample.event, sample.payload) for sample in map(read, names())]
 SAMPLES += [(example.event, example.payload) for example in examples()]
 EVENTS = sorted({event for event, _ in SAMPLES})
 PATIENT = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -16,7 +16,7 @@ from apps.activity.models import Contributor, Installation, Issue, PullRequest, 
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery
-from tests.github.every_route import payload_of
+from tests.github.payloads import payload_of
 from tests.integrations.test_mutated_payloads import replaced
 from tests.webhooks.conftest import GitHub, drain, only
 from tformance.celery import app

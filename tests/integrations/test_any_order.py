@@ -15,8 +15,8 @@ from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
 from apps.webhooks.registry import routes
 from tests.activity.tables import clear, contents
-from tests.github.every_route import payload_of
 from tests.github.fixture_a import ACME, ACTIONS, ANA, BEN, CODERABBIT, CY
+from tests.github.payloads import payload_of
 from tests.github.times import at
 from tests.integrations.translating import ARRIVAL, told, translate
 

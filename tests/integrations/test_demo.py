@@ -13,7 +13,7 @@ from apps.demo.management.commands.demo import story_start
 from apps.demo.sample_data import COMPANIES, SPAN, tell_demo
 from apps.webhooks.models import Delivery
 from tests.github.door import Door
-from tests.github.every_route import payload_of
+from tests.github.payloads import payload_of
 from tests.github.times import at
 from tests.integrations.published import models_of
 from tests.integrations.translating import translate

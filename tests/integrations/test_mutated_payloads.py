@@ -11,7 +11,7 @@ from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import routes
-from tests.github.every_route import payload_of
+from tests.github.payloads import payload_of
 from tests.integrations.translating import translate
 
 ROUTES = sorted(routes(), key=str)

@@ -6,7 +6,7 @@ import pytest
 
 from apps.github.payload import EPOCH, PayloadReader
 from apps.webhooks.parsing import UnusablePayloadError
-from tests.github.every_route import payload_of
+from tests.github.payloads import payload_of
 from tests.github.times import at
 from tests.integrations.translating import ARRIVAL, translate
 
