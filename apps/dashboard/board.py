@@ -1,4 +1,4 @@
-"""What the front page shows of a team: its figures in groups, beside the period before, and what is missing."""
+"""The board of a team on the front page: its figures in groups, the previous period, and their completeness."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 
 from apps.activity.models import Change, Installation
 from apps.metrics.completeness import Completeness, Reason, Report
-from apps.metrics.completeness.descriptions import advice, gap_briefly, gap_in_words, in_words, moment
+from apps.metrics.completeness.descriptions import (
+    advise,
+    explain_completeness,
+    explain_gap,
+    explain_gap_briefly,
+    format_moment,
+)
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, read_figures
 from apps.metrics.figures.registry import Measure
 from apps.metrics.figures.values import completeness_by_figure, completeness_of
@@ -27,12 +33,12 @@ SHOWN_ENVIRONMENTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A figure in the window, and in as many days before."""
+    """A figure in the window and in the previous period."""
 
     figure: Figure
     now: FigureReading
     before: FigureReading
-    doubt: str
+    warning: str
     is_before_known: bool = True
 
     @property
@@ -40,32 +46,36 @@ class Card:
         return self.now.p75 is not None
 
     @property
-    def direction(self) -> str:
-        """up, down or same; empty where there is nothing to compare."""
+    def values(self) -> tuple[float, float] | None:
+        """Return the values now and before, if both are known."""
         if self.now.value is None or self.before.value is None or not self.is_before_known:
+            return None
+        return self.now.value, self.before.value
+
+    @property
+    def direction(self) -> str:
+        """Return up, down or same; empty if there is nothing to compare."""
+        if self.values is None:
             return ""
-        if self.now.value == self.before.value:
-            return "same"
-        return "up" if self.now.value > self.before.value else "down"
+        now, before = self.values
+        return "same" if now == before else "up" if now > before else "down"
 
     @property
     def change(self) -> str:
-        """How it grew since the period before: shares in points, all else in percents; empty where nothing can be said.
-
-        A sign is never left out.
-        """
-        if self.now.value is None or self.before.value is None or not self.is_before_known:
+        """Return the signed change since the previous period: shares in points, all else in percent; may be empty."""
+        if self.values is None:
             return ""
+        now, before = self.values
         if self.figure.measure is Measure.SHARE:
-            return f"{(self.now.value - self.before.value) * 100:+.0f} points"
-        if not self.before.value:
+            return f"{(now - before) * 100:+.0f} points"
+        if not before:
             return f"{self.now.n - self.before.n:+d}" if self.figure.measure is Measure.COUNT and self.now.n else ""
-        return f"{self.now.value / self.before.value - 1:+.0%}"
+        return f"{now / before - 1:+.0%}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Cards that are read together."""
+    """Cards under one title."""
 
     title: str
     cards: tuple[Card, ...]
@@ -73,20 +83,20 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """One team's figures in one window."""
+    """A team's figures in a window."""
 
     team: Team
     query: FigureQuery
     groups: tuple[Group, ...]
     hints: tuple[str, ...]
-    complete: Completeness
+    overall: Completeness
     is_partly_complete: bool
     last_received_at: datetime | None
     is_recalculating: bool
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing happened in the window, nor in the one before."""
+        """Return whether nothing happened in the window nor in the previous one."""
         return not any(card.now.n or card.before.n for card in self.cards)
 
     @property
@@ -94,20 +104,20 @@ class Board:
         return (card for group in self.groups for card in group.cards)
 
     @property
-    def standing(self) -> str:
-        """fresh, old, partly (of some figures it is not known) or unknown: up to when all is known to be here."""
-        return standing_of(self.complete, is_partly=self.is_partly_complete)
+    def status(self) -> str:
+        """Return complete, outdated, partial (some figures are unverified) or unverified."""
+        return status_of(self.overall, is_partly=self.is_partly_complete)
 
     @property
     def completeness(self) -> str:
-        """The same in a sentence, with what keeps it from being so."""
-        return in_words(self.complete, report=self.query.report, now=datetime.now(UTC))
+        """Return a sentence about the completeness."""
+        return explain_completeness(self.overall, report=self.query.report, now=datetime.now(UTC))
 
     @property
     def gaps(self) -> list[tuple[str, str]]:
-        """Where something may be missing, and what to do about it."""
+        """Return a sentence and an advice for each gap."""
         names = self.query.report.names
-        return [(gap_in_words(gap, names=names), advice(gap)) for gap in self.complete.gaps]
+        return [(explain_gap(gap, names=names), advise(gap)) for gap in self.overall.gaps]
 
 
 def board_of(query: FigureQuery) -> Board:
@@ -116,15 +126,15 @@ def board_of(query: FigureQuery) -> Board:
     earlier = replace(query, window=query.window.previous())
     before = {reading.figure: reading for reading in read_figures(earlier)}
     complete = completeness_by_figure(query)
-    doubts = doubts_about(complete, query=query)
+    warnings = warnings_for(complete, query=query)
     has_before = any(reading.n for reading in before.values())
     cards = {
         key: Card(
             figure=FIGURES[key],
             now=now[key],
             before=before[key],
-            doubt=doubts[key],
-            is_before_known=was_read(FIGURES[key], earlier=earlier, report=query.report, has_any=has_before),
+            warning=warnings[key],
+            is_before_known=was_loaded(FIGURES[key], earlier=earlier, report=query.report, has_any=has_before),
         )
         for key in FIGURES
     }
@@ -133,15 +143,15 @@ def board_of(query: FigureQuery) -> Board:
         query=query,
         groups=tuple(grouped(cards)),
         hints=tuple(hints_for(query, now)),
-        complete=completeness_of(query),
-        is_partly_complete=any(told.complete_until for told in complete.values()),
+        overall=completeness_of(query),
+        is_partly_complete=any(found.complete_until for found in complete.values()),
         last_received_at=latest_received_at(query.repositories) or last_of_installation(query.team),
         is_recalculating=Change.objects.exists(),
     )
 
 
-def was_read(figure: Figure, *, earlier: FigureQuery, report: Report, has_any: bool) -> bool:
-    """Return whether the period before was read; where that is not provable, whether anything of it is here."""
+def was_loaded(figure: Figure, *, earlier: FigureQuery, report: Report, has_any: bool) -> bool:
+    """Return whether the previous period was loaded; if unverified, whether it has any data."""
     start_at, end_at = earlier.window.start_at, earlier.end_at
     found = report.of_team(start_at=start_at, end_at=end_at, streams=figure.streams)
     if found.complete_until is None:
@@ -149,33 +159,34 @@ def was_read(figure: Figure, *, earlier: FigureQuery, report: Report, has_any: b
     return not any(gap.reason is Reason.HISTORY for gap in found.gaps)
 
 
-def standing_of(complete: Completeness, *, is_partly: bool = False) -> str:
-    if complete.complete_until is None:
-        return "partly" if is_partly else "unknown"
-    return "old" if complete.is_stale(now=datetime.now(UTC)) else "fresh"
+def status_of(found: Completeness, *, is_partly: bool = False) -> str:
+    if found.complete_until is None:
+        return "partial" if is_partly else "unverified"
+    return "outdated" if found.is_stale(now=datetime.now(UTC)) else "complete"
 
 
-def doubts_about(complete: Mapping[str, Completeness], *, query: FigureQuery) -> dict[str, str]:
-    """What may be wrong with each figure, in few words; empty where nothing is, or the board says it of all of them."""
-    names = query.report.names
-    standings = {key: standing_of(told) for key, told in complete.items()}
-    are_alike = len(set(standings.values())) == 1
-    return {key: doubt_about(told, names=names, is_told=are_alike) for key, told in complete.items()}
+def warnings_for(complete: Mapping[str, Completeness], *, query: FigureQuery) -> dict[str, str]:
+    """Return a short warning for each figure; empty if it is complete, or the board says the same of all figures."""
+    are_alike = len({status_of(found) for found in complete.values()}) == 1
+    return {
+        key: warning_for(found, names=query.report.names, is_said_by_board=are_alike) for key, found in complete.items()
+    }
 
 
-def doubt_about(told: Completeness, *, names: Mapping[int, str], is_told: bool) -> str:
-    """In few words; whether it is complete at all is left out where the board told."""
-    if told.complete_until is None:
-        return "" if is_told else "Not complete: not everything was read."
-    if len(told.gaps) > 1:
-        return f"Something may be missing: {len(told.gaps)} gaps."
-    if told.gaps:
-        return gap_briefly(told.gaps[0], names=names)
-    return "" if is_told or standing_of(told) != "old" else f"Complete only until {moment(told.complete_until)}."
+def warning_for(found: Completeness, *, names: Mapping[int, str], is_said_by_board: bool) -> str:
+    if found.complete_until is None:
+        return "" if is_said_by_board else "Unverified: its history is not fully loaded."
+    if len(found.gaps) > 1:
+        return f"Data may be missing: {len(found.gaps)} gaps."
+    if found.gaps:
+        return explain_gap_briefly(found.gaps[0], names=names)
+    if is_said_by_board or status_of(found) != "outdated":
+        return ""
+    return f"Complete only until {format_moment(found.complete_until)}."
 
 
 def grouped(cards: Mapping[str, Card]) -> Iterator[Group]:
-    """Every card once, in the order of the groups; a figure that no group names comes last."""
+    """Yield the groups with their cards; figures that no group names come last."""
     named = {key for keys in GROUPS.values() for key in keys}
     groups = {**GROUPS, OTHERS: tuple(key for key in cards if key not in named)}
     for title, keys in groups.items():
@@ -185,9 +196,9 @@ def grouped(cards: Mapping[str, Card]) -> Iterator[Group]:
 
 
 def hints_for(query: FigureQuery, readings: Mapping[str, FigureReading]) -> Iterator[str]:
-    """What is missing, by name, and what to do."""
+    """Yield what is missing and what to do."""
     if not query.repositories:
-        yield "No repository yet: add one to the team, or install the GitHub App on its account."
+        yield "No repositories yet: add one to the team, or install the GitHub App on its account."
     elif not readings["deployments"].n:
         yield deployments_hint(query)
 
@@ -197,13 +208,11 @@ def deployments_hint(query: FigureQuery) -> str:
     rows = DerivedDeployment.objects.filter(repository_id__in=query.repositories)
     names = rows.order_by("environment").values_list("environment", flat=True).distinct()[:SHOWN_ENVIRONMENTS]
     seen = ", ".join(name for name in names if name) or "none"
-    return (
-        f"No production deployments in this window. Environments that count as production: {production}; seen: {seen}."
-    )
+    return f"No production deployments in this period. Production environments: {production}; seen: {seen}."
 
 
 def last_of_installation(team: Team) -> datetime | None:
-    """Return when GitHub last posted something about the App on the team's account."""
+    """Return when GitHub last sent a delivery about the App on the team's account."""
     if team.account_id is None:
         return None
     own = Installation.objects.filter(account=team.account_id).order_by("-pk").first()

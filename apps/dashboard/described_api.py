@@ -10,7 +10,7 @@ MOST_DEEP = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """A line in the shape of what is sent or answered; `depth` is how far it is nested."""
+    """A property of a request or response body; `depth` is its nesting."""
 
     name: str
     kind: str
@@ -19,8 +19,8 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A status, what it means, and the shape of what comes with it."""
+class Response:
+    """A response: its status, meaning and properties."""
 
     status: str
     description: str
@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A method on a path."""
+    """A method of a path."""
 
     method: str
     path: str
@@ -37,12 +37,12 @@ class Operation:
     description: str
     parameters: tuple[Mapping[str, Any], ...]
     body: tuple[Property, ...]
-    answers: tuple[Answer, ...]
+    responses: tuple[Response, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """Operations that belong together."""
+    """A group of operations."""
 
     name: str
     description: str
@@ -50,7 +50,7 @@ class Tag:
 
 
 def operations_by_tag(schema: Mapping[str, Any]) -> list[Tag]:
-    """Every operation of the description, by its first tag, in the order of the tags."""
+    """Return the operations by their first tag, in the order of the tags."""
     found = list(operations(schema))
     return [
         Tag(
@@ -66,25 +66,25 @@ def operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, Operation]]:
     for path, methods in schema["paths"].items():
         for method in METHODS:
             if method in methods:
-                told = methods[method]
-                yield told["tags"][0], operation_of(method, path=path, told=told, schema=schema)
+                described = methods[method]
+                yield described["tags"][0], operation_of(method, path=path, described=described, schema=schema)
 
 
-def operation_of(method: str, *, path: str, told: Mapping[str, Any], schema: Mapping[str, Any]) -> Operation:
+def operation_of(method: str, *, path: str, described: Mapping[str, Any], schema: Mapping[str, Any]) -> Operation:
     return Operation(
         method=method.upper(),
         path=path,
-        summary=told.get("summary", ""),
-        description=told.get("description", ""),
-        parameters=tuple(told.get("parameters", ())),
-        body=tuple(properties_in(told.get("requestBody", {}), schema=schema)),
-        answers=tuple(
-            Answer(
+        summary=described.get("summary", ""),
+        description=described.get("description", ""),
+        parameters=tuple(described.get("parameters", ())),
+        body=tuple(properties_in(described.get("requestBody", {}), schema=schema)),
+        responses=tuple(
+            Response(
                 status=status,
-                description=answer.get("description", ""),
-                properties=tuple(properties_in(answer, schema=schema)) if status.startswith("2") else (),
+                description=response.get("description", ""),
+                properties=tuple(properties_in(response, schema=schema)) if status.startswith("2") else (),
             )
-            for status, answer in told["responses"].items()
+            for status, response in described["responses"].items()
         ),
     )
 
@@ -95,7 +95,7 @@ def properties_in(content: Mapping[str, Any], *, schema: Mapping[str, Any]) -> I
 
 
 def properties_of(shape: Mapping[str, Any], *, schema: Mapping[str, Any], depth: int) -> Iterator[Property]:
-    """The properties of a shape and, indented, of the shapes inside."""
+    """Yield the properties of a shape and, deeper, of the shapes inside."""
     if depth > MOST_DEEP:
         return
     resolved = resolve(shape, schema=schema)
@@ -108,7 +108,7 @@ def properties_of(shape: Mapping[str, Any], *, schema: Mapping[str, Any], depth:
 
 
 def resolve(shape: Mapping[str, Any], *, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The shape that a reference points at, with what was said beside the reference."""
+    """Return the referenced shape, with what is declared next to the reference."""
     inner = next((part for part in (*shape.get("allOf", ()), *shape.get("oneOf", ()), shape) if "$ref" in part), None)
     if inner is None:
         return shape
@@ -117,7 +117,7 @@ def resolve(shape: Mapping[str, Any], *, schema: Mapping[str, Any]) -> Mapping[s
 
 
 def kind_of(shape: Mapping[str, Any]) -> str:
-    """The type in a word or two."""
+    """Return the type in a word or two."""
     if "enum" in shape:
         return " | ".join(str(value) for value in shape["enum"] if value not in (None, ""))
     kind = shape.get("type", "object")

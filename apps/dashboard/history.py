@@ -1,4 +1,4 @@
-"""What the page of backfills shows: repository by repository, how the walk through each stream stands."""
+"""The state of backfills by repository and stream, for the page of backfills."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,53 +21,53 @@ UNTOUCHED = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
-    """The newest walk through one stream."""
+class StreamBackfill:
+    """The newest backfill of a stream."""
 
     row: Backfill
     outlook: Outlook
 
     @property
     def is_queued(self) -> bool:
-        """Whether there is no more to tell than that its turn will come."""
+        """Return whether it only waits to be started."""
         return self.row.state == State.WAITING and not (self.row.started_at or self.outlook.why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """One repository's walks, as one person may see them and change them."""
+    """The newest backfills of a repository, as a user may see and change them."""
 
     repository: Repository
-    walks: tuple[Walk, ...]
+    streams: tuple[StreamBackfill, ...]
     eta_s: float | None
     may_change: bool
 
     @property
-    def told(self) -> list[Walk]:
-        return [walk for walk in self.walks if not walk.is_queued]
+    def begun(self) -> list[StreamBackfill]:
+        return [each for each in self.streams if not each.is_queued]
 
     @property
-    def queued(self) -> list[Walk]:
-        return [walk for walk in self.walks if walk.is_queued]
+    def queued(self) -> list[StreamBackfill]:
+        return [each for each in self.streams if each.is_queued]
 
     @property
     def bounds(self) -> Backfill | None:
-        """A row that speaks for the bounds of all of them, if they have the same."""
+        """Return a row with the bounds of all rows, if they are the same."""
         return self.rows[0] if len({(row.since, row.until) for row in self.rows}) == 1 else None
 
     @property
     def rows(self) -> list[Backfill]:
-        return [walk.row for walk in self.walks]
+        return [each.row for each in self.streams]
 
     @property
     def states(self) -> Mapping[str, int]:
-        """How many walks are in each state, in the order of the states; those without any are left out."""
+        """Return the number of backfills by state, in the order of the states; empty states are left out."""
         counted = Counter(row.state for row in self.rows)
         return {state: counted[state] for state in State.values if counted[state]}
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody may want to see more than that all is done."""
+        """Return whether any backfill is not done."""
         return set(self.states) != {State.DONE}
 
     @property
@@ -76,7 +76,7 @@ class History:
 
     @property
     def total(self) -> int | None:
-        """How many there are in all; None while that is not known of every stream."""
+        """Return the number of items of all streams; None while one is unknown."""
         sizes = [size_of(row) for row in self.rows]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
@@ -94,7 +94,7 @@ class History:
 
     @property
     def changes(self) -> Iterator[str]:
-        """What may be done about the walks as they stand."""
+        """Yield the actions that the states allow."""
         if State.FAILED in self.states:
             yield "retry"
         if State.PAUSED in self.states:
@@ -107,7 +107,7 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """One of GitHub's hourly limits, as it stands for the App on an account."""
+    """An hourly rate limit of the App on an account."""
 
     account: str
     resource: str
@@ -117,37 +117,37 @@ class Limit:
 
 
 def repositories_with_history(user: Any) -> QuerySet[Repository]:
-    """The person's repositories that were ever walked: those that are now come first, then the newest start."""
-    walks = Backfill.objects.filter(repository=OuterRef("pk"))
+    """Return the user's repositories with backfills: unfinished ones first, then by the newest start."""
+    rows = Backfill.objects.filter(repository=OuterRef("pk"))
     return (
         repositories_visible_to(user)
-        .annotate(newest=Subquery(walks.order_by("-id").values("id")[:1]), is_walked=Exists(walks.unfinished()))
+        .annotate(newest=Subquery(rows.order_by("-id").values("id")[:1]), is_unfinished=Exists(rows.unfinished()))
         .filter(newest__isnull=False)
-        .order_by("-is_walked", "-newest")
+        .order_by("-is_unfinished", "-newest")
     )
 
 
 def failing(repositories: QuerySet[Repository]) -> QuerySet[Repository]:
-    """Those of which something failed and was not started anew."""
+    """Return the repositories with a failed backfill that was not started again."""
     later = Backfill.objects.filter(repository=OuterRef("repository"), stream=OuterRef("stream"), pk__gt=OuterRef("pk"))
     failed = Backfill.objects.filter(~Exists(later), repository=OuterRef("pk"), state=State.FAILED)
     return repositories.filter(Exists(failed))
 
 
 def histories_of(repositories: Sequence[Repository], *, user: Any) -> list[History]:
-    """The newest walk of each stream of the repositories, in their order."""
+    """Return the newest backfill of each stream of the repositories, in their order."""
     now = timezone.now()
     ids = [repository.pk for repository in repositories]
     newest = Backfill.objects.filter(repository__in=ids).order_by("repository", "stream", "-pk")
-    walks = defaultdict(list)
+    streams = defaultdict(list)
     for row in newest.distinct("repository", "stream"):
-        walks[row.repository_id].append(Walk(row=row, outlook=outlook_of(row, now=now)))
+        streams[row.repository_id].append(StreamBackfill(row=row, outlook=outlook_of(row, now=now)))
     administered = set(repositories_administered_by(user).filter(pk__in=ids).values_list("pk", flat=True))
     return [
         History(
             repository=repository,
-            walks=tuple(sorted(walks[repository.pk], key=lambda walk: ORDER[walk.row.stream])),
-            eta_s=eta_s_of([walk.row for walk in walks[repository.pk]], now=now),
+            streams=tuple(sorted(streams[repository.pk], key=lambda each: ORDER[each.row.stream])),
+            eta_s=eta_s_of([each.row for each in streams[repository.pk]], now=now),
             may_change=repository.pk in administered,
         )
         for repository in repositories
@@ -155,7 +155,7 @@ def histories_of(repositories: Sequence[Repository], *, user: Any) -> list[Histo
 
 
 def limits_of(histories: Sequence[History]) -> list[Limit]:
-    """What is left of the limits of the installations that have something to read."""
+    """Return the rate limits of the installations with unfinished backfills."""
     known = budgets_of([row for history in histories for row in history.rows if row.state in Backfill.UNFINISHED])
     installations = Installation.objects.filter(pk__in=known).select_related("account").order_by("pk")
     return [
@@ -171,8 +171,8 @@ def limits_of(histories: Sequence[History]) -> list[Limit]:
     ]
 
 
-def is_nobody_reading() -> bool:
-    """Whether walks have been due for minutes and no worker took any."""
+def are_backfills_stuck() -> bool:
+    """Return whether backfills have been due for minutes and no worker runs any."""
     since = timezone.now() - UNTOUCHED
     if not Backfill.objects.filter(state=State.WAITING, not_before__lt=since).exists():
         return False

@@ -1,4 +1,4 @@
-"""The notes of who is signed in: a count in the header of each page, and the list."""
+"""Notes to the signed-in user: the count in the header of each page, and the list."""
 
 from typing import Any
 
@@ -18,27 +18,26 @@ NOTES_PER_PAGE = 50
 @require_safe
 @login_required
 def notes(request: HttpRequest) -> HttpResponse:
-    """What the person was told, the latest first."""
-    told = Notification.objects.visible_to(request.user)
-    return render(
-        request, "dashboard/notes.html", {"page": Paginator(told, NOTES_PER_PAGE).get_page(request.GET.get("page"))}
-    )
+    """Show the notes of the user, the latest first."""
+    own = Notification.objects.visible_to(request.user)
+    page = Paginator(own, NOTES_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "dashboard/notes.html", {"page": page})
 
 
 @require_POST
 @login_required
 def mark_read(request: HttpRequest) -> HttpResponse:
-    """Mark one note as read, or all of them when none is named; other people's are not there."""
-    told = Notification.objects.visible_to(request.user)
+    """Mark one of the user's notes as read, or all of them when none is named."""
+    own = Notification.objects.visible_to(request.user)
     named = request.POST.get("note", "")
     if named:
-        told = told.filter(pk=int(named)) if is_id(named) else told.none()
-    told.mark_read()
+        own = own.filter(pk=int(named)) if is_id(named) else own.none()
+    own.mark_read()
     return redirect("notes")
 
 
 def unread_count(request: HttpRequest) -> dict[str, Any]:
-    """A context processor: `unread_notes`, counted only by a page that shows it."""
+    """Context processor for `unread_notes`, counted only by pages that show it."""
 
     def count() -> int:
         user = getattr(request, "user", None)

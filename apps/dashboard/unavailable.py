@@ -1,4 +1,4 @@
-"""The answer to a request for which the database was away, or took too long: 503 with what to do, never a bare 500."""
+"""The response when the database is away or too slow: 503 with what to do instead of a bare 500."""
 
 import sys
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
-    """Why a request cannot be answered now, in words and for programs, and when to ask again."""
+    """Why a request cannot be answered now, for people and for programs, and when to retry."""
 
     code: str
     title: str
@@ -24,16 +24,13 @@ class Unavailable:
 TOOK_TOO_LONG = Unavailable(
     code="took_too_long",
     title="This took too long",
-    detail=(
-        "The database needed too long for this and was stopped. Ask for less: a shorter window, fewer repositories, "
-        "or a narrower filter."
-    ),
+    detail=("The query took too long and was stopped. Try a shorter period, fewer repositories, or a narrower filter."),
     retry_after_s=30,
 )
 AWAY = Unavailable(
     code="database_unavailable",
     title="The database does not answer",
-    detail="The database is away or busy just now. Nothing that was stored is lost. Please try again in a moment.",
+    detail="The database is unavailable or busy. No stored data is lost. Please try again in a moment.",
     retry_after_s=10,
 )
 

@@ -1,4 +1,4 @@
-"""Addresses of pages for people."""
+"""URLs of the dashboard."""
 
 from django.urls import path
 

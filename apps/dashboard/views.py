@@ -15,7 +15,7 @@ from rest_framework.exceptions import ValidationError
 
 from apps.dashboard.board import board_of
 from apps.dashboard.described_api import operations_by_tag
-from apps.metrics.completeness.descriptions import advice, gap_in_words
+from apps.metrics.completeness.descriptions import advise, explain_gap
 from apps.metrics.figures import FIGURES, FigureQuery, list_entities, read_figure
 from apps.metrics.figures.entities import count_entities
 from apps.metrics.figures.values import completeness_by_figure
@@ -31,7 +31,7 @@ WINDOWS = ("7d", "30d", "90d")
 @require_safe
 @login_required
 def front(request: HttpRequest) -> HttpResponse:
-    """Every team the person may see, with its figures in the window of the address."""
+    """Show each team that the user may see, with its figures in the window of the URL."""
     visible = _visible_teams(request)
     teams: Any = visible
     if "repository" in request.GET:  # where no team tracks any of them, the first one says so
@@ -40,7 +40,7 @@ def front(request: HttpRequest) -> HttpResponse:
     try:
         boards = [board_of(query_of(team, narrowed(request.GET, team=team) or request.GET)) for team in page]
     except ValidationError as error:
-        return cannot_read(request, error)
+        return invalid_filter(request, error)
     context = {"boards": boards, "page": page, **chosen(request), **set_up()}
     return render(request, "dashboard/front.html", context)
 
@@ -63,21 +63,21 @@ def _visible_teams(request: HttpRequest) -> QuerySet[Team]:
 @require_safe
 @login_required
 def entities(request: HttpRequest, slug: str, key: str) -> HttpResponse:
-    """What a figure counts, one by one."""
+    """Show the entities that a figure counts."""
     team = get_object_or_404(Team.objects.visible_to(request.user), slug=slug)
     if key not in FIGURES:
         raise Http404(f"There is no figure {key!r}.")
     try:
         query = query_of(team, request.GET)
     except ValidationError as error:
-        return cannot_read(request, error)
+        return invalid_filter(request, error)
     return render(request, "dashboard/entities.html", {**listing(request, key=key, query=query), **chosen(request)})
 
 
 @require_safe
 @login_required
 def api_description(request: HttpRequest) -> HttpResponse:
-    """The API, as its own description tells it."""
+    """Show the OpenAPI description as a page."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
     context = {"info": schema["info"], "tags": operations_by_tag(schema), "public_url": settings.PUBLIC_URL}
     return render(request, "dashboard/api.html", context)
@@ -100,20 +100,20 @@ def listing(request: HttpRequest, *, key: str, query: FigureQuery) -> dict[str, 
 
 
 def gaps_of(key: str, *, query: FigureQuery) -> list[tuple[str, str]]:
-    """Where something of the figure may be missing, and what to do about it."""
+    """Return a sentence and an advice for each gap of the figure."""
     names = query.report.names
-    told = completeness_by_figure(query, keys=[key])[key]
-    return [(gap_in_words(gap, names=names), advice(gap)) for gap in told.gaps]
+    gaps = completeness_by_figure(query, keys=[key])[key].gaps
+    return [(explain_gap(gap, names=names), advise(gap)) for gap in gaps]
 
 
-def cannot_read(request: HttpRequest, error: ValidationError) -> HttpResponse:
+def invalid_filter(request: HttpRequest, error: ValidationError) -> HttpResponse:
     found = error.detail if isinstance(error.detail, dict) else {"address": error.detail}
-    problems = [f"{name}: {message}" for name, messages in found.items() for message in messages]
-    return render(request, "dashboard/cannot_read.html", {"problems": problems, **chosen(request)}, status=400)
+    problems = [message for messages in found.values() for message in messages]
+    return render(request, "dashboard/invalid_filter.html", {"problems": problems, **chosen(request)}, status=400)
 
 
 def chosen(request: HttpRequest) -> dict[str, Any]:
-    """The window in the address, and links to the others that keep the rest of it."""
+    """Return the window of the URL, and links to the others that keep the rest of the URL."""
     is_custom = "from" in request.GET or "to" in request.GET
     window = "" if is_custom else request.GET.get("window") or "30d"
     return {
@@ -127,7 +127,7 @@ def chosen(request: HttpRequest) -> dict[str, Any]:
 
 
 def parameters(request: HttpRequest, **changed: str) -> str:
-    """The address's parameters, some of them changed, without its page."""
+    """Return the query string of the URL with some parameters changed, without the page."""
     kept = request.GET.copy()
     kept.pop("page", None)
     if "window" in changed:
@@ -139,6 +139,6 @@ def parameters(request: HttpRequest, **changed: str) -> str:
 
 
 def set_up() -> dict[str, Any]:
-    """What a new instance is missing; only operators can do something about it."""
+    """Return what the page of a new instance shows to operators."""
     has_received = Delivery.objects.exists()
     return {"has_received": has_received, "webhook_url": f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"}

@@ -1,4 +1,4 @@
-"""What is derived, to be read: rows are written by the recalculation alone and can be rebuilt at any time."""
+"""Read-only pages of derived rows: only the recalculation writes them, and they can be rebuilt at any time."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.admin.repositories import RepositoryAdmin
 from apps.activity.models import Repository
 from apps.metrics.completeness import Completeness, Report, report_of
-from apps.metrics.completeness.descriptions import advice, gap_in_words, in_words
+from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
 from apps.metrics.models import (
     DerivedClosing,
     DerivedCommit,
@@ -28,35 +28,35 @@ from apps.teams.visibility import repositories_of
 COMPLETE = ("complete_until", "gaps")
 
 
-class TellingWhatIsComplete:
-    """Two fields of a row's page that nobody edits: up to when all is here, and where something may be missing."""
+class CompletenessFields:
+    """Two read-only fields of a row's page: up to when it is complete, and its gaps."""
 
     @admin.display(description="Complete until")
     def complete_until(self, row: Any) -> str:
-        told, report = self.complete(row)
-        return in_words(told, report=report, now=datetime.now(UTC))
+        found, report = self.complete(row)
+        return explain_completeness(found, report=report, now=datetime.now(UTC))
 
     @admin.display(description="Gaps")
     def gaps(self, row: Any) -> SafeString:
-        told, report = self.complete(row)
-        lines = ((f"{gap_in_words(gap, names=report.names)} {advice(gap)}",) for gap in told.gaps)
+        found, report = self.complete(row)
+        lines = ((f"{explain_gap(gap, names=report.names)} {advise(gap)}",) for gap in found.gaps)
         return format_html_join(mark_safe("<br>"), "{}", lines) or mark_safe("&ndash;")
 
     def complete(self, row: Any) -> tuple[Completeness, Report]:
-        """What is complete of the row, and the report that says so."""
+        """Return the completeness of the row, and the report it is from."""
         if not hasattr(row, "_complete"):
             report = self.report(row)
             row._complete = report.of_team(end_at=datetime.now(UTC)), report
-        told: tuple[Completeness, Report] = row._complete
-        return told
+        found: tuple[Completeness, Report] = row._complete
+        return found
 
     def report(self, row: Any) -> Report:
-        """The report about the row's repositories."""
+        """Return the report on the row's repositories."""
         raise NotImplementedError
 
 
-class CompleteRepositoryAdmin(TellingWhatIsComplete, RepositoryAdmin):
-    """Repositories, and what is complete of them."""
+class CompleteRepositoryAdmin(CompletenessFields, RepositoryAdmin):
+    """Repositories and their completeness."""
 
     readonly_fields = COMPLETE
 
@@ -64,8 +64,8 @@ class CompleteRepositoryAdmin(TellingWhatIsComplete, RepositoryAdmin):
         return report_of([row.pk])
 
 
-class CompleteTeamAdmin(TellingWhatIsComplete, TeamAdmin):
-    """Teams, and what is complete of their repositories."""
+class CompleteTeamAdmin(CompletenessFields, TeamAdmin):
+    """Teams and the completeness of their repositories."""
 
     readonly_fields: tuple[str, ...] = (*TeamAdmin.readonly_fields, *COMPLETE)  # type: ignore[assignment]
 
@@ -80,7 +80,7 @@ admin.site.register(Team, CompleteTeamAdmin)
 
 @admin.register(DerivedPullRequest)
 class DerivedPullRequestAdmin(ReadOnlyAdmin):
-    """The clocks of pull requests; search by owner/name#12, #12, a number or a login."""
+    """Times and durations of pull requests; search by owner/name#12, #12, a number or a login."""
 
     list_display = ("__str__", "repository", "author", "opened_at", "ready_at", "merged_at", "cycle_seconds", "size")
     list_select_related = ("repository", "author")
@@ -93,7 +93,7 @@ class DerivedPullRequestAdmin(ReadOnlyAdmin):
 
 @admin.register(DerivedClosing)
 class DerivedClosingAdmin(ReadOnlyAdmin):
-    """Stretches in which a pull request was closed without being merged."""
+    """Periods in which a pull request was closed without being merged."""
 
     list_display = ("__str__", "repository", "author", "closed_at", "reopened_at")
     list_select_related = ("repository", "author")
@@ -106,7 +106,7 @@ class DerivedClosingAdmin(ReadOnlyAdmin):
 
 @admin.register(DerivedReview)
 class DerivedReviewAdmin(ReadOnlyAdmin):
-    """Reviews, and whether they qualify."""
+    """Reviews and whether they count."""
 
     list_display = ("review_id", "repository", "number", "reviewer", "verdict", "submitted_at", "is_by_bot")
     list_select_related = ("repository", "reviewer")
@@ -119,7 +119,7 @@ class DerivedReviewAdmin(ReadOnlyAdmin):
 
 @admin.register(DerivedDeployment)
 class DerivedDeploymentAdmin(ReadOnlyAdmin):
-    """What one run, or a deployment outside any run, did to one environment."""
+    """Deployments to an environment by one workflow run, or outside of any."""
 
     list_display = ("__str__", "repository", "environment", "is_production", "sha", "succeeded_at", "failed_at")
     list_select_related = ("repository",)
@@ -142,7 +142,7 @@ class DerivedCommitAdmin(ReadOnlyAdmin):
 
 @admin.register(HourlyFigures)
 class HourlyFiguresAdmin(ReadOnlyAdmin):
-    """The figures of teams as they stood, hour by hour."""
+    """Figures of teams as they were in each hour."""
 
     list_display = ("team", "hour", "computed_at", "complete_until")
     list_select_related = ("team",)
@@ -152,7 +152,7 @@ class HourlyFiguresAdmin(ReadOnlyAdmin):
 
 @admin.register(TeamFreshness)
 class TeamFreshnessAdmin(ReadOnlyAdmin):
-    """When something that a team's figures are read with was last changed."""
+    """The last change of the team settings that its figures depend on."""
 
     list_display = ("team", "changed_at")
     list_select_related = ("team",)

@@ -1,4 +1,4 @@
-"""Reading the parameters of a figure from an address; what is wrong with one says what is accepted."""
+"""Parsing the parameters of figures from a URL; each error says what is accepted."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -19,7 +19,7 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # where Git's own time begins
 
 
 def query_of(team: Team, parameters: QueryDict) -> FigureQuery:
-    """The query that an address asks for; ValidationError names the parameter and what it accepts."""
+    """Return the query of a URL's parameters; ValidationError names the parameter and what it accepts."""
     as_of = as_of_in(parameters)
     chosen: dict[str, Any] = {"as_of": as_of} if as_of else {}
     return FigureQuery(
@@ -37,16 +37,14 @@ def window_in(parameters: QueryDict, *, time_zone: str, now: datetime | None) ->
         try:
             return Window.named(name, time_zone=time_zone, now=now)
         except ValueError as error:
-            raise ValidationError({"window": [f"{error} Or give from=2026-03-02&to=2026-03-09."]}) from error
+            raise ValidationError({"window": [f"{error} Or use from=2026-03-02&to=2026-03-09."]}) from error
     if parameters.get("window"):
-        raise ValidationError({"window": ["Give window or from and to, not both."]})
+        raise ValidationError({"window": ["Use either window, or from and to, not both."]})
     start, end = day_in(parameters, "from"), day_in(parameters, "to")
     if start >= end:
-        raise ValidationError(
-            {"to": [f"The first day that no longer counts comes after {start}, the first that does."]}
-        )
+        raise ValidationError({"to": [f"'to' must be after 'from' ({start})."]})
     if (end - start).days > LONGEST_DAYS:
-        raise ValidationError({"from": [f"A window has at most {LONGEST_DAYS} days."]})
+        raise ValidationError({"from": [f"A period can have at most {LONGEST_DAYS} days."]})
     return Window(start=start, end=end, time_zone=time_zone)
 
 
@@ -55,10 +53,10 @@ def day_in(parameters: QueryDict, name: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        words = f"{text!r} is not a day." if text else "from and to go together."
-        raise ValidationError({name: [f"{words} Write it like 2026-03-02."]}) from error
+        words = f"{text!r} is not a date." if text else "from and to must be used together."
+        raise ValidationError({name: [f"{words} Use the format 2026-03-02."]}) from error
     if not EARLIEST.year <= day.year < date.max.year:  # time zones reach into the neighbouring year
-        raise ValidationError({name: [f"{text} is too far away: the first day there is, is {EARLIEST:%Y-%m-%d}."]})
+        raise ValidationError({name: [f"{text} is out of range: use a date from {EARLIEST:%Y-%m-%d} on."]})
     return day
 
 
@@ -71,12 +69,12 @@ def as_of_in(parameters: QueryDict) -> datetime | None:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        accepted = "Write an instant with its zone, like 2026-03-04T23:00:00Z."
-        raise ValidationError({"as_of": [f"{text!r} is not an instant. {accepted}"]})
+        accepted = "Use a date and time with a time zone, like 2026-03-04T23:00:00Z."
+        raise ValidationError({"as_of": [f"{text!r} is not a date and time. {accepted}"]})
     if instant > datetime.now(UTC):
-        raise ValidationError({"as_of": ["It lies in the future."]})
+        raise ValidationError({"as_of": ["It must not be in the future."]})
     if instant < EARLIEST:
-        raise ValidationError({"as_of": [f"{text} is too far away: the first day there is, is {EARLIEST:%Y-%m-%d}."]})
+        raise ValidationError({"as_of": [f"{text} is out of range: use {EARLIEST:%Y-%m-%d} or later."]})
     return instant
 
 
@@ -85,12 +83,12 @@ def bots_in(parameters: QueryDict) -> Bots:
     try:
         return Bots(text)
     except ValueError as error:
-        raise ValidationError({"bots": [f"{text!r} is none of {', '.join(Bots)}."]}) from error
+        raise ValidationError({"bots": [f"{text!r} is not one of {', '.join(Bots)}."]}) from error
 
 
 def repositories_in(parameters: QueryDict, *, team: Team) -> tuple[int, ...] | None:
-    """The ids of the repositories named by id or full name; None when none is named."""
-    names = listed(parameters.getlist("repository"))
+    """Return the ids of the repositories named by id or full name; None when none is named."""
+    names = split_values(parameters.getlist("repository"))
     if not names:
         return None
     tracked = repositories_of(Team.objects.filter(pk=team.pk))
@@ -98,8 +96,8 @@ def repositories_in(parameters: QueryDict, *, team: Team) -> tuple[int, ...] | N
 
 
 def narrowed(parameters: QueryDict, *, team: Team) -> QueryDict | None:
-    """Return the parameters with those repositories only that the team tracks; None where it tracks none of them."""
-    names = listed(parameters.getlist("repository"))
+    """Return the parameters with only the repositories that the team tracks; None if it tracks none of them."""
+    names = split_values(parameters.getlist("repository"))
     if not names:
         return parameters
     tracked = repositories_of(Team.objects.filter(pk=team.pk))
@@ -118,20 +116,20 @@ def repositories_named(tracked: Any, name: str) -> Any:
 def find_repository(tracked: Any, name: str) -> int:
     found: int | None = repositories_named(tracked, name).values_list("pk", flat=True).first()
     if found is None:
-        words = f"The team tracks no repository {name!r}. Give GitHub's id, or a name like acme/api."
+        words = f"The team does not track the repository {name!r}. Use GitHub's id, or a name like acme/api."
         raise ValidationError({"repository": [words]})
     return found
 
 
 def figures_in(parameters: QueryDict) -> Sequence[str]:
-    """The keys asked for, each one of the registry; all of them when none is named."""
-    keys = listed(parameters.getlist("figure"))
+    """Return the requested keys, each of the registry; all of them when none is named."""
+    keys = split_values(parameters.getlist("figure"))
     for key in keys:
         if key not in FIGURES:
-            raise ValidationError({"figure": [f"There is no figure {key!r}; there are {', '.join(FIGURES)}."]})
+            raise ValidationError({"figure": [f"There is no figure {key!r}. Figures: {', '.join(FIGURES)}."]})
     return list(dict.fromkeys(keys)) or list(FIGURES)
 
 
-def listed(values: list[str]) -> list[str]:
-    """Repeated parameters and commas come to the same."""
+def split_values(values: list[str]) -> list[str]:
+    """Return the values of a parameter that may be repeated or separated by commas."""
     return [part for value in values for text in value.split(",") if (part := text.strip())]

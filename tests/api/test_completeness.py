@@ -53,9 +53,7 @@ def test_figures_stand_beside_up_to_when_they_are_complete_and_where_not(covered
     assert without_words(gap) == GAP
     assert (gap["streams"], gap["repository_count"]) == (["deployments"], 1)
     assert gap["repositories"] == [{"github_id": API, "full_name": "acme/api"}]
-    assert gap["explanation"].startswith(
-        "From 4 Mar 2026, 00:00 UTC to 5 Mar 2026, 00:00 UTC, something may be missing"
-    )
+    assert gap["explanation"].startswith("Data may be missing from 4 Mar 2026, 00:00 UTC to 5 Mar 2026, 00:00 UTC")
     by_key = {figure["figure"]: figure for figure in told["figures"]}
     assert {key for key, figure in by_key.items() if figure["gaps"]} == {"deployments", "deployment_frequency"}
     assert {figure["complete_until"] for figure in by_key.values()} == {UNTIL}
@@ -82,11 +80,11 @@ def test_repositories_and_teams_tell_it_of_every_stream(covered: Cast, address: 
     make_delivery(1, state="quarantined", finished_at=timezone.now(), received_at=at("03-02", "00:00"))
     told = asked(covered, address)
     assert told["complete_until"] == "2026-03-02T00:00:00Z"
-    assert told["completeness"].endswith("a delivery about acme/api has no effect since; an operator can replay it.")
+    assert told["completeness"].endswith("a delivery of acme/api could not be processed. An operator can replay it.")
     Coverage.objects.filter(stream="releases").delete()
     told = asked(covered, address)
     assert (told["complete_until"], told["gaps"]) == (None, [])
-    assert told["completeness"].startswith("Cannot be checked without the App's private key: set GITHUB_APP_ID")
+    assert told["completeness"].startswith("Live from webhooks only. Connect the App")
 
 
 def test_a_repository_that_was_deleted_says_so(covered: Cast) -> None:

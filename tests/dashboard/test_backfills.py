@@ -41,7 +41,7 @@ def begin(repository_id: int = API, *streams: str, **scope: Any) -> list[Backfil
     return list(start(Repository.objects.filter(pk=repository_id), scope=chosen).backfills)
 
 
-def walk(stream: str) -> BackfillQuerySet:
+def rows_of(stream: str) -> BackfillQuerySet:
     return Backfill.objects.filter(repository=API, stream=stream)
 
 
@@ -54,12 +54,12 @@ def test_the_navigation_leads_there(cast: Cast) -> None:
     assert '<a href="/backfills/">Backfills</a>' in read(signed_in(cast.viewer), "/")
 
 
-def test_each_stream_tells_how_far_it_is_and_what_it_waits_for(reached: Cast) -> None:
+def test_each_stream_shows_its_progress_and_what_it_waits_for(reached: Cast) -> None:
     begin(API, since=timezone.now() - timedelta(days=90))
     now = timezone.now()
     read_so_far = {"total": 4000, "items": 1000, "calls": 40, "points": 41, "started_at": now}
-    walk("pull_requests").update(state="running", lease_until=now, **read_so_far)
-    walk("issues").put_off(after=timedelta(minutes=30), reason="spent", started_at=now, total=10, items=5)
+    rows_of("pull_requests").update(state="running", lease_until=now, **read_so_far)
+    rows_of("issues").put_off(after=timedelta(minutes=30), reason="spent", started_at=now, total=10, items=5)
     page = read(signed_in(reached.viewer), PAGE)
     assert 'max="100" value="25" aria-label="Pull requests">25%</progress>' in page
     assert "1,000 of 4,000" in page
@@ -67,31 +67,31 @@ def test_each_stream_tells_how_far_it_is_and_what_it_waits_for(reached: Cast) ->
     assert "41 points in 40 calls" in page
     assert "GitHub&#x27;s hourly limit is spent" in page
     assert f"{now + timedelta(minutes=30):%H:%M} UTC" in page
-    assert "Waiting for their turn: issue comments, review comments" in page
+    assert "Queued: issue comments, review comments" in page
     assert "7 waiting" in page
 
 
-def test_what_failed_says_why_and_what_to_do_and_what_was_left_out_is_named(reached: Cast) -> None:
+def test_a_failed_stream_says_why_and_what_to_do_and_names_skipped_items(reached: Cast) -> None:
     begin(API, "deployments", "releases")
-    walk("deployments").end(State.FAILED, reason="forbidden", error="Resource not <accessible>")
-    walk("releases").end(State.DONE, skipped=[{"what": "release 17", "why": "It is too <large>."}])
+    rows_of("deployments").end(State.FAILED, reason="forbidden", error="Resource not <accessible>")
+    rows_of("releases").end(State.DONE, skipped=[{"what": "release 17", "why": "It is too <large>."}])
     page = read(signed_in(reached.viewer), PAGE)
     assert "GitHub does not let the App read this. <q>Resource not &lt;accessible&gt;</q>" in page
     assert "<strong>Give the App the permission" in page
     assert "release 17: It is too &lt;large&gt;." in page
 
 
-def test_only_the_newest_walk_of_a_stream_is_shown(reached: Cast) -> None:
+def test_only_the_newest_backfill_of_a_stream_is_shown(reached: Cast) -> None:
     begin(API, "issues")
-    walk("issues").end(State.FAILED, reason="crashed")
+    rows_of("issues").end(State.FAILED, reason="crashed")
     begin(API, "issues")
     page = read(signed_in(reached.viewer), PAGE)
     assert "Its worker died" not in page
     assert "1 waiting" in page
-    assert "Nothing is failed" in read(signed_in(reached.viewer), f"{PAGE}?show=failed")
+    assert "No failed backfills" in read(signed_in(reached.viewer), f"{PAGE}?show=failed")
 
 
-def test_what_is_unfinished_comes_first_then_the_newest(reached: Cast) -> None:
+def test_unfinished_backfills_come_first_then_the_newest(reached: Cast) -> None:
     begin(API, "issues")
     begin(WEB, "issues")
     client = signed_in(reached.viewer)
@@ -104,7 +104,7 @@ def test_what_is_unfinished_comes_first_then_the_newest(reached: Cast) -> None:
     read(client, f"{PAGE}?show=nonsense", status=404)
 
 
-def test_nobody_sees_the_history_of_others(reached: Cast) -> None:
+def test_a_user_sees_only_backfills_of_their_teams(reached: Cast) -> None:
     begin(API)
     begin(SECRETS)
     assert "umbrella" not in read(signed_in(reached.viewer), PAGE)
@@ -114,11 +114,11 @@ def test_nobody_sees_the_history_of_others(reached: Cast) -> None:
     assert "umbrella/secrets" in everything
 
 
-def test_who_may_start_one_is_told_how_and_nobody_else(cast: Cast) -> None:
+def test_only_users_who_may_start_a_backfill_see_how(cast: Cast) -> None:
     assert "manage.py backfill OWNER/REPO" in read(signed_in(cast.operator), PAGE)
     assert '{"team": "acme"}' in read(signed_in(cast.admin), PAGE)
     viewer = read(signed_in(cast.viewer), PAGE)
-    assert "An admin of your team can have more of it read." in viewer
+    assert "An admin of your team can load more." in viewer
     assert "manage.py" not in viewer
     assert "You have no access to a team yet" in read(signed_in(CustomUser.objects.create_user("new")), PAGE)
 
@@ -138,7 +138,7 @@ def test_an_admin_pauses_resumes_and_cancels_from_the_page(reached: Cast) -> Non
 
 def test_what_failed_is_retried_from_the_page(reached: Cast) -> None:
     begin(API, "issues")
-    walk("issues").end(State.FAILED, reason="unanswered", cursor="there")
+    rows_of("issues").end(State.FAILED, reason="unanswered", cursor="there")
     signed_in(reached.admin).post(CHANGE, {"repository": API, "change": "retry"})
     row = Backfill.objects.get()
     assert (row.state, row.cursor) == ("waiting", "there")
@@ -155,14 +155,14 @@ def test_what_failed_is_retried_from_the_page(reached: Cast) -> None:
         ("admin", {}, 404),
     ],
 )
-def test_only_those_whose_it_is_change_anything(reached: Cast, who: str, sent: dict[str, Any], status: int) -> None:
+def test_only_admins_change_backfills(reached: Cast, who: str, sent: dict[str, Any], status: int) -> None:
     begin(API)
     begin(SECRETS)
     assert signed_in(getattr(reached, who)).post(CHANGE, sent).status_code == status
     assert set(Backfill.objects.values_list("state", flat=True)) == {"waiting"}
 
 
-def test_changing_takes_a_person_and_a_token_of_the_page(reached: Cast) -> None:
+def test_a_change_needs_a_signed_in_user_and_a_csrf_token(reached: Cast) -> None:
     begin(API)
     sent = {"repository": API, "change": "cancel"}
     assert Client().post(CHANGE, sent).headers["Location"].startswith("/accounts/login/")
@@ -172,26 +172,26 @@ def test_changing_takes_a_person_and_a_token_of_the_page(reached: Cast) -> None:
     assert strict.get(CHANGE).status_code == 405
 
 
-def test_who_only_looks_gets_no_buttons(reached: Cast) -> None:
+def test_a_viewer_gets_no_buttons(reached: Cast) -> None:
     begin(API)
     assert 'name="change"' not in read(signed_in(reached.viewer), PAGE)
 
 
-def test_the_page_refreshes_itself_only_when_somebody_watches(reached: Cast) -> None:
+def test_the_page_refreshes_itself_only_on_request(reached: Cast) -> None:
     begin(API)
     client = signed_in(reached.viewer)
     assert "Refresh" not in client.get(PAGE).headers
     assert client.get(f"{PAGE}?watch=on").headers["Refresh"] == "10"
 
 
-def test_an_operator_is_told_that_no_worker_takes_anything(reached: Cast) -> None:
+def test_an_operator_sees_that_no_worker_runs_backfills(reached: Cast) -> None:
     begin(API)
-    words = "no worker takes any"
+    words = "no worker runs them"
     assert words not in read(signed_in(reached.operator), PAGE)
     Backfill.objects.update(not_before=timezone.now() - timedelta(minutes=10))
     assert words in read(signed_in(reached.operator), PAGE)
     assert words not in read(signed_in(reached.viewer), PAGE)
-    walk("issues").update(advanced_at=timezone.now())
+    rows_of("issues").update(advanced_at=timezone.now())
     assert words not in read(signed_in(reached.operator), PAGE)
 
 

@@ -34,7 +34,7 @@ def covered(from_at: datetime = LONG_AGO, *, days_ago: float, but_for: str = "")
             cover(stream, repository_id=API, from_at=from_at, to_at=timezone.now() - timedelta(days=days_ago))
 
 
-def test_what_is_complete_says_until_when_and_nothing_else(installed: Cast) -> None:
+def test_a_complete_board_says_until_when_without_warnings(installed: Cast) -> None:
     covered(days_ago=0.1)
     page = read(signed_in(installed.viewer), "/")
     assert '<span class="badge done">complete until <time' in page
@@ -42,33 +42,36 @@ def test_what_is_complete_says_until_when_and_nothing_else(installed: Cast) -> N
     assert 'class="doubt"' not in page
 
 
-def test_what_is_old_stands_out_and_says_why(installed: Cast) -> None:
+def test_an_outdated_board_stands_out_and_says_why(installed: Cast) -> None:
     covered(days_ago=3)
     page = read(signed_in(installed.viewer), "/")
     assert '<span class="badge paused">complete only until <time' in page
-    assert "which is more than a day ago" in page
+    assert "later data has not been verified yet" in page
 
 
-def test_what_is_not_provable_says_what_to_set(installed: Cast) -> None:
+def test_an_unverified_board_says_what_to_configure(installed: Cast) -> None:
     page = read(signed_in(installed.viewer), "/")
-    assert "not provably complete" in page
-    assert "Cannot be checked without the App&#x27;s private key: set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY" in page
+    assert ">unverified</span>" in page
+    assert (
+        "Live from webhooks only. Connect the App&#x27;s private key (GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE"
+        in page
+    )
     assert 'class="doubt"' not in page
 
 
-def test_cards_with_a_hole_say_so_and_lead_to_backfills(installed: Cast) -> None:
+def test_a_board_and_its_lists_name_gaps_and_link_to_backfills(installed: Cast) -> None:
     covered(days_ago=20)
     covered(timezone.now() - timedelta(days=10), days_ago=0.1, but_for="commits")
     cover("commits", repository_id=API, from_at=LONG_AGO, to_at=timezone.now())
     page = read(signed_in(installed.viewer), "/?window=30d")
-    assert "Something may be missing in this window" in page
-    assert '<a href="/backfills/">Backfills</a> show what is read and what waits.' in page
+    assert "Data may be missing in this period" in page
+    assert 'See <a href="/backfills/">Backfills</a> for the progress.' in page
     shown = read(signed_in(installed.viewer), "/teams/acme/figures/prs_merged/?window=30d")
-    assert "something may be missing: pull requests of acme/api. The nightly reconciliation" in shown
+    assert "UTC: pull requests of acme/api. The nightly reconciliation" in shown
     assert "may be missing" not in read(signed_in(installed.viewer), "/teams/acme/figures/commits/?window=30d")
 
 
-def test_each_card_says_what_concerns_it(installed: Cast) -> None:
+def test_each_card_warns_of_the_gaps_of_its_own_streams(installed: Cast) -> None:
     for stream in EVERY_STREAM:
         cover(stream, repository_id=API, from_at=at("02-01", "00:00"), to_at=at("02-10", "00:00"))
         read_again = at("03-04", "08:00") if stream == "commits" else at("02-11", "00:00")
@@ -76,20 +79,19 @@ def test_each_card_says_what_concerns_it(installed: Cast) -> None:
     page = read(signed_in(installed.viewer), "/?from=2026-03-02&to=2026-03-09")
     doubts = re.findall(r'<p class="doubt">(.*?) <a href="/backfills/"', page)
     assert doubts == [
-        "Something may be missing from 2 Mar, 00:00 to 4 Mar, 08:00.",  # commits
-        *["Something may be missing from 10 Feb, 00:00 to 11 Feb, 00:00."]
-        * 2,  # work in progress and its age look back
+        "Data may be missing from 2 Mar, 00:00 to 4 Mar, 08:00.",  # commits
+        *["Data may be missing from 10 Feb, 00:00 to 11 Feb, 00:00."] * 2,  # work in progress and its age look back
     ]
 
 
-def test_figures_that_are_not_provable_are_told_from_those_that_are(installed: Cast) -> None:
+def test_unverified_figures_are_marked_when_others_are_verified(installed: Cast) -> None:
     covered(days_ago=0.1, but_for="deployments")
     page = read(signed_in(installed.viewer), "/?from=2026-03-02&to=2026-03-09")
-    assert "complete in part" in page
-    assert page.count("Not complete: not everything was read.") == 2
+    assert "partly verified" in page
+    assert page.count("Unverified: its history is not fully loaded.") == 2
 
 
-def test_a_repository_that_was_lost_is_named(installed: Cast) -> None:
+def test_a_board_names_a_repository_that_the_app_lost(installed: Cast) -> None:
     covered(days_ago=0.1)
     other = Repository.objects.create(github_id=5, full_name="acme/lost", owner=installed.teams["acme"].account)
     RepositoryAccess.objects.create(
@@ -97,30 +99,30 @@ def test_a_repository_that_was_lost_is_named(installed: Cast) -> None:
     )
     page = read(signed_in(installed.viewer), "/?window=30d")
     assert '<span class="badge done">complete until' in page
-    assert "the App reaches acme/lost no more: what happens there does not count." in page
+    assert "The App lost access to acme/lost at" in page
 
 
 @pytest.mark.parametrize(("page", "key"), [("activity_repository", API), ("teams_team", None)])
-def test_the_admin_shows_it_and_lets_nobody_edit_it(installed: Cast, page: str, key: int | None) -> None:
+def test_the_admin_shows_completeness_as_read_only(installed: Cast, page: str, key: int | None) -> None:
     covered(days_ago=20)
     covered(timezone.now() - timedelta(days=10), days_ago=3)
     row = key or installed.teams["acme"].pk
     shown = read(signed_in(installed.operator), reverse(f"admin:{page}_change", args=[row]))
-    assert "which is more than a day ago" in shown
-    assert "something may be missing: everything of acme/api." in shown
+    assert "later data has not been verified yet" in shown
+    assert "UTC: all streams of acme/api." in shown
     assert 'name="complete_until"' not in shown
 
 
-def test_a_period_before_that_was_never_read_is_not_compared_with(installed: Cast) -> None:
+def test_a_previous_period_that_was_not_loaded_is_not_compared(installed: Cast) -> None:
     client = signed_in(installed.viewer)
     address = "/?from=2026-03-02&to=2026-03-09"
     page = read(client, "/?from=2026-01-08&to=2026-03-09")
-    assert "before 0" not in page
+    assert "vs 0" not in page
     assert "▲" not in page
-    assert "the period before was not read" in page
+    assert "previous period not loaded" in page
     covered(at("03-02", "00:00"), days_ago=0.1)
-    assert "before 0" not in read(client, address)
+    assert "vs 0" not in read(client, address)
     covered(at("02-01", "00:00"), days_ago=0.1)
     page = read(client, address)
-    assert "before 0" in page
-    assert "the period before was not read" not in page
+    assert "vs 0" in page
+    assert "previous period not loaded" not in page

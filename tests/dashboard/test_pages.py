@@ -33,12 +33,12 @@ def read(client: Client, address: str, *, status: int = 200) -> str:
 
 
 @pytest.mark.parametrize("address", ["/", "/teams/acme/figures/commits/", "/api/v1/docs/", "/notes/"])
-def test_who_has_not_signed_in_is_asked_to(cast: Cast, address: str) -> None:
+def test_anonymous_users_are_sent_to_sign_in(cast: Cast, address: str) -> None:
     answer = Client().get(address)
     assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={address}")
 
 
-def test_the_address_of_a_team_leads_to_it_on_the_front_page(cast: Cast) -> None:
+def test_the_url_of_a_team_redirects_to_it_on_the_front_page(cast: Cast) -> None:
     for number in range(TEAMS_PER_PAGE):
         Team.objects.create(name=f"A{number}", slug=f"a{number}")
     answer = signed_in(cast.operator).get("/teams/acme/")
@@ -50,24 +50,24 @@ def test_the_address_of_a_team_leads_to_it_on_the_front_page(cast: Cast) -> None
     assert signed_in(cast.stranger).get("/teams/acme/").status_code == 404
 
 
-def test_a_window_of_more_than_a_year_names_both(week: Cast) -> None:
+def test_a_window_over_two_years_shows_both_years(week: Cast) -> None:
     assert "9 Mar 2025 \N{EN DASH} 8 Mar 2026" in read(signed_in(week.viewer), "/?from=2025-03-09&to=2026-03-09")
 
 
 def test_the_front_page_shows_the_figures_of_the_window(week: Cast) -> None:
     page = read(signed_in(week.viewer), f"/?{WEEK}")
     assert "2 Mar \N{EN DASH} 8 Mar 2026" in page
-    for shown in ("7 h 00 m", "p75 20 h 00 m", "p90 23 h 36 m", "4 of 5", "0.57", "4 of 7 days", "80%"):
+    for shown in ("7 h 00 m", "p75 20 h 00 m", "p90 23 h 36 m", "4 of 5", "0.57", "4 deployments in 7 days", "80%"):
         assert shown in page, shown
     for figure in FIGURES.values():
         assert figure.title in page
         assert figure.definition in page
 
 
-def test_the_period_before_stands_beside_it(week: Cast) -> None:
+def test_a_card_compares_with_the_previous_period(week: Cast) -> None:
     page = read(signed_in(week.viewer), "/?from=2026-03-09&to=2026-03-16")
     assert "-100%" in page
-    assert "before 7 h 00 m · n 5" in page
+    assert "vs 7 h 00 m in previous 7 days (5 PRs)" in page
 
 
 def test_only_visible_teams_are_shown(week: Cast) -> None:
@@ -76,7 +76,7 @@ def test_only_visible_teams_are_shown(week: Cast) -> None:
     assert "acme" not in read(signed_in(week.stranger), "/")
 
 
-def test_a_number_leads_to_what_it_counts(week: Cast) -> None:
+def test_a_number_links_to_the_list_of_what_it_counts(week: Cast) -> None:
     PullRequest.objects.filter(number=5).update(title="<script>alert(1)</script>")
     client = signed_in(week.viewer)
     link = f"/teams/acme/figures/cycle_time/?{WEEK}"
@@ -87,39 +87,39 @@ def test_a_number_leads_to_what_it_counts(week: Cast) -> None:
     assert "/acme/api/pull/5" in page
 
 
-def test_production_that_nobody_deploys_to_is_named(week: Cast) -> None:
+def test_a_board_without_production_deployments_names_the_environments(week: Cast) -> None:
     Team.objects.filter(slug="acme").update(production_environments=["live"])
     page = read(signed_in(week.viewer), f"/?{WEEK}")
-    assert "Environments that count as production: live; seen: production, staging." in page
+    assert "Production environments: live; seen: production, staging." in page
 
 
 @override_settings(PUBLIC_URL="https://figures.example.com")
-def test_a_new_instance_says_where_github_must_post() -> None:
+def test_a_new_instance_shows_the_webhook_url_to_operators() -> None:
     operator = CustomUser.objects.create_superuser("operator")
     assert "https://figures.example.com/webhooks/github/" in read(signed_in(operator), "/")
     make_delivery(1)
     assert "No team yet" in read(signed_in(operator), "/")
 
 
-def test_somebody_in_no_team_is_told_whom_to_ask() -> None:
+def test_a_user_without_a_team_sees_whom_to_ask() -> None:
     page = read(signed_in(CustomUser.objects.create_user("new")), "/")
     assert "You have no access to a team yet" in page
     assert "webhooks/github" not in page
 
 
 def test_a_bad_window_says_what_is_accepted(week: Cast) -> None:
-    assert "7d, 30d or 90d" in read(signed_in(week.viewer), "/?window=year", status=400)
+    assert "7d or 90d" in read(signed_in(week.viewer), "/?window=year", status=400)
 
 
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ("repository=%00", "tracks no repository"),
+        ("repository=%00", "does not track the repository"),
         ("as_of=0001-01-01T00:00:00%2B14:00", "1970-01-01"),
         ("from=0002-01-01&to=0003-01-01", "1970-01-01"),
     ],
 )
-def test_what_cannot_be_is_told(week: Cast, parameters: str, words: str) -> None:
+def test_an_invalid_filter_says_what_is_wrong(week: Cast, parameters: str, words: str) -> None:
     assert words in read(signed_in(week.viewer), f"/?{parameters}", status=400)
 
 
@@ -144,7 +144,7 @@ def test_teams_come_in_pages_and_each_costs_the_same(cast: Cast) -> None:
     assert "?window=7d&amp;page=2" in page
 
 
-def test_the_api_page_tells_every_operation(cast: Cast) -> None:
+def test_the_api_page_lists_every_operation(cast: Cast) -> None:
     page = read(signed_in(cast.viewer), "/api/v1/docs/")
     assert page.count('class="operation"') == 36
     assert "/api/v1/teams/{slug}/figures/{key}/entities/" in page
@@ -174,8 +174,8 @@ class TestSigningIn:
         CustomUser.objects.create_user("ana", password="a right password")
         answer = self.sign_in("ana", "a right password")
         assert (answer.status_code, answer["Location"]) == (302, "/")
-        told = answer.client.get("/").content.decode()
-        assert '<p class="note success" role="status">Successfully signed in as ana.</p>' in told
+        page = answer.client.get("/").content.decode()
+        assert '<p class="note success" role="status">Successfully signed in as ana.</p>' in page
 
     def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(self) -> None:
         CustomUser.objects.create_user("ana", password="a right password")
@@ -185,14 +185,14 @@ class TestSigningIn:
         assert pages[0] == pages[1]
         assert "not correct" in pages[0]
 
-    def test_nobody_opens_an_account_by_themselves(self) -> None:
+    def test_users_cannot_sign_up_by_themselves(self) -> None:
         page = Client().get("/accounts/signup/").content.decode()
         assert "<form" not in page
 
-    def test_github_is_offered_only_where_it_is_set_up(self) -> None:
+    def test_github_sign_in_is_offered_only_when_configured(self) -> None:
         assert "GitHub" not in Client().get("/accounts/login/").content.decode()
 
-    def test_guessing_is_stopped(self) -> None:
+    def test_repeated_wrong_passwords_are_blocked(self) -> None:
         CustomUser.objects.create_user("ana", password="a right password")
         statuses = [self.sign_in("ana", "wrong").status_code for _ in range(5)]
         assert statuses[-1] == 429
@@ -206,10 +206,10 @@ def test_a_repository_in_the_address_shows_the_teams_that_track_it(week: Cast) -
     page = read(client, f"/?{WEEK}&repository=acme/api")
     assert page.count('class="board"') == 1
     assert "Umbrella" not in page
-    assert "tracks no repository" in read(client, f"/?{WEEK}&repository=acme/nothing", status=400)
+    assert "does not track the repository" in read(client, f"/?{WEEK}&repository=acme/nothing", status=400)
 
 
-def test_the_installation_is_a_delivery_too(cast: Cast) -> None:
+def test_a_delivery_of_the_installation_counts_as_the_last_delivery(cast: Cast) -> None:
     app = Installation.objects.create(github_id=7, account=cast.teams["acme"].account)
     client = signed_in(cast.viewer)
     assert "no delivery yet" in read(client, "/")

@@ -31,9 +31,9 @@ def account_team(teams: dict[str, Team]) -> Team:
     return teams["acme"]
 
 
-def test_without_a_team_it_says_which_there_are(teams: dict[str, Team]) -> None:
+def test_without_a_team_the_command_lists_the_teams(teams: dict[str, Team]) -> None:
     slugs = ", ".join(sorted(team.slug for team in teams.values()))
-    with pytest.raises(CommandError, match=f"^Which team. There are {slugs}[.]$") as refusal:
+    with pytest.raises(CommandError, match=f"^Which team. Teams: {slugs}[.]$") as refusal:
         figures()
     assert refusal.value.returncode == 2
 
@@ -41,7 +41,7 @@ def test_without_a_team_it_says_which_there_are(teams: dict[str, Team]) -> None:
 def test_a_table_for_people(account_team: Team) -> None:
     lines = figures(account_team.slug, *WEEK).splitlines()
     assert lines[0] == "acme: 2026-03-02 up to 2026-03-09, UTC"
-    assert lines[1].startswith("Cannot be checked without the App's private key: set GITHUB_APP_ID")
+    assert lines[1].startswith("Live from webhooks only. Connect the App's private key (GITHUB_APP_ID")
     assert len(lines) == 3 + len(FIGURES)
     [cycle_time] = [line for line in lines if line.startswith("Cycle time")]
     assert " ".join(cycle_time.split()) == "Cycle time 7 h 00 m 5 11 h 03 m 20 h 00 m 23 h 36 m"
@@ -60,9 +60,9 @@ def test_a_document_for_machines(account_team: Team) -> None:
         "2026-03-02",
         "2026-03-09",
     )
-    told = {figure["figure"]: figure for figure in document["figures"]}
-    assert list(told) == list(FIGURES)
-    assert told["prs_merged"]["value"] == 6
+    by_key = {figure["figure"]: figure for figure in document["figures"]}
+    assert list(by_key) == list(FIGURES)
+    assert by_key["prs_merged"]["value"] == 6
 
 
 def test_figures_are_chosen_by_name(account_team: Team) -> None:
@@ -73,23 +73,23 @@ def test_figures_are_chosen_by_name(account_team: Team) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nobody",), "There is no team 'nobody'. There are acme, alpha, beta, platform."),
-        (("acme", "--figure", "velocity"), "no figure 'velocity'; there are commits, prs_opened"),
-        (("acme", "--window", "a week"), "named like 7d, 30d or 90d"),
-        (("acme", "--from", "2026-03-02"), "go together"),
-        (("acme", "--from", "2026-03-02", "--to", "2026-03-02"), "ends after it starts"),
-        (("acme", "--from", "Monday", "--to", "2026-03-02"), "not a day like 2026-03-02"),
+        (("nobody",), "There is no team 'nobody'. Teams: acme, alpha, beta, platform."),
+        (("acme", "--figure", "velocity"), "no figure 'velocity'. Figures: commits, prs_opened"),
+        (("acme", "--window", "a week"), "a number of days like 7d or 90d"),
+        (("acme", "--from", "2026-03-02"), "must be used together"),
+        (("acme", "--from", "2026-03-02", "--to", "2026-03-02"), "must end after it starts"),
+        (("acme", "--from", "Monday", "--to", "2026-03-02"), "not a date like 2026-03-02"),
     ],
 )
-def test_what_cannot_be_answered_says_what_can(
+def test_a_wrong_argument_says_what_is_accepted(
     teams: dict[str, Team], arguments: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(CommandError, match=message):
         figures(*arguments)
 
 
-def test_without_any_team_it_says_where_teams_come_from() -> None:
-    with pytest.raises(CommandError, match="one is made when the App is installed"):
+def test_without_any_team_the_command_says_where_teams_come_from() -> None:
+    with pytest.raises(CommandError, match="one is created when the App is installed"):
         figures("acme")
 
 
@@ -107,7 +107,7 @@ def test_the_task_recalculates_what_has_changed() -> None:
 
 
 @pytest.mark.parametrize("key", list(FIGURES))
-def test_every_figure_says_what_it_is(key: str) -> None:
+def test_every_figure_has_a_definition_and_rules(key: str) -> None:
     figure = FIGURES[key]
     assert figure.key == key
     assert figure.definition.endswith(".")

@@ -172,7 +172,7 @@ def test_a_page_of_allauth_that_nobody_is_led_to_is_not_found(name: str, ana: Cu
     for _ in range(2):
         answer = client.get(reverse(name, kwargs=arguments.get(name)))
         assert answer.status_code == 404
-        assert "There is no such page" in answer.content.decode()
+        assert "This page does not exist" in answer.content.decode()
         assert client.post(reverse(name, kwargs=arguments.get(name))).status_code == 404
         client.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
 
@@ -201,11 +201,11 @@ class TestForbidden:
     def test_of_the_admin(self, ana: CustomUser) -> None:
         client = Client()
         client.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
-        assert "Your account may not do this" in self.read(client.get("/admin/", follow=True))
+        assert "Your account does not have permission" in self.read(client.get("/admin/", follow=True))
 
     def test_of_a_form_that_does_not_come_from_here(self) -> None:
         answer = Client(enforce_csrf_checks=True).post("/accounts/login/", {"login": "ana", "password": RIGHT})
-        assert "load the page again" in self.read(answer)
+        assert "reload the page" in self.read(answer)
 
 
 def test_the_first_password_does_not_begin_with_a_dash(

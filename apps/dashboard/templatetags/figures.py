@@ -1,4 +1,4 @@
-"""Values as the pages write them."""
+"""Template filters that format values."""
 
 import re
 
@@ -16,36 +16,36 @@ BACKTICKED = re.compile(r"`([^`]+)`")
 
 @register.filter
 def words(value: float | None, unit: str) -> str:
-    """A value in words, without its unit where that is not part of it."""
+    """Return a value as text; the unit is included only where it is part of the text."""
     return formatting.as_words(value, unit=unit)
 
 
 @register.filter
 def unit_beside(unit: str) -> str:
-    """The unit as it stands beside a value; empty where the value says it."""
+    """Return the unit to show after the value; empty where the value already has it."""
     return formatting.unit_beside(unit)
 
 
 @register.filter
 def as_days(window: Window) -> str:
-    """Its first and its last day; the year once, where it is the same."""
+    """Return the first and last day of a window; the year once if it is the same."""
     year = "" if window.start.year == window.last_day.year else " Y"
     return f"{date_format(window.start, f'j M{year}')} \N{EN DASH} {date_format(window.last_day, 'j M Y')}"
 
 
 @register.filter
 def spaced(key: str) -> str:
-    """A key as words."""
+    """Return a key with spaces."""
     return key.replace("_", " ")
 
 
 @register.filter
 def on_github(entity: Entity) -> str:
-    """The address of its page on GitHub."""
+    """Return the URL of the entity on GitHub."""
     return github_url(entity)
 
 
 @register.filter
 def with_code(text: str) -> SafeString:
-    """Text with what stands between backticks as code; everything is escaped first."""
+    """Return escaped text with backticked parts as code."""
     return mark_safe(BACKTICKED.sub(r"<code>\1</code>", conditional_escape(text)))  # noqa: S308  escaped just here

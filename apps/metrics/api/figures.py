@@ -196,7 +196,7 @@ class EntityList:
 def named_figure(key: str) -> str:
     """The key in an address; a figure that the registry does not have is not there."""
     if key not in FIGURES:
-        raise Http404(f"There is no figure {key!r}; there are {', '.join(FIGURES)}.")
+        raise Http404(f"There is no figure {key!r}. Figures: {', '.join(FIGURES)}.")
     return key
 
 

@@ -13,7 +13,7 @@ from apps.activity.models import Repository
 from apps.common.api import OnlyKnownParameters
 from apps.metrics.api.teams import CompleteFields
 from apps.metrics.completeness import report_of
-from apps.metrics.completeness.descriptions import describe_in_words
+from apps.metrics.completeness.descriptions import describe_with_sentence
 from apps.teams.api.filters import RepositoryFilter
 from apps.teams.visibility import repositories_visible_to
 
@@ -71,4 +71,4 @@ def complete(repositories: Sequence[Repository]) -> dict[int, dict[str, Any]]:
         return {}
     report = report_of([repository.pk for repository in repositories])
     told = report.of_each(now=datetime.now(UTC))
-    return {repository_id: describe_in_words(one, report=report) for repository_id, one in told.items()}
+    return {repository_id: describe_with_sentence(one, report=report) for repository_id, one in told.items()}

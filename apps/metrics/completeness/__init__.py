@@ -1,4 +1,4 @@
-"""Up to when figures are complete, and where they have holes: from the tables of `activity` alone.
+"""Completeness: up to when everything is stored, and the gaps before then.
 
 report = report_of(query.repositories)
 report.of_team(start_at=window.start_at, end_at=window.end_at, streams=figure.streams).complete_until
@@ -25,5 +25,5 @@ __all__ = [
 
 
 def report_of(repository_ids: Collection[int], *, streams: Collection[Stream] = EVERY_STREAM) -> Report:
-    """What can be said of these streams of the repositories; as many statements, however many there are."""
+    """Return a report on these streams of the repositories; the number of statements is constant."""
     return Report(read_knowledge(repository_ids, streams=streams))

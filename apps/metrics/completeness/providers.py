@@ -1,68 +1,68 @@
-"""What completeness depends on and only apps above this one know: they register it, nobody imports upwards."""
+"""What completeness needs from the apps above this one: they register providers, and no import goes upwards."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
-HoldsBack = Callable[[Collection[int]], Mapping[int, datetime]]
-CastsDoubt = Callable[[Collection[int]], Mapping[int, tuple[datetime, datetime]]]
-CanRead = Callable[[], bool]
+BlockingDeliveries = Callable[[Collection[int]], Mapping[int, datetime]]
+UncertainPeriods = Callable[[Collection[int]], Mapping[int, tuple[datetime, datetime]]]
+CredentialsCheck = Callable[[], bool]
 
-_holding_back: list[HoldsBack] = []
-_casting_doubt: list[CastsDoubt] = []
-_can_read: list[CanRead] = []
-
-
-def register_blocking_deliveries(told: HoldsBack) -> HoldsBack:
-    """Register what keeps repositories from being complete: of those asked for, the earliest instant of each."""
-    _holding_back.append(told)
-    return told
+_blocking_deliveries: list[BlockingDeliveries] = []
+_uncertain_periods: list[UncertainPeriods] = []
+_credentials_checks: list[CredentialsCheck] = []
 
 
-def register_uncertain_periods(told: CastsDoubt) -> CastsDoubt:
-    """Register why deliveries may not have told everything: of those asked for, the first and last instant of each.
+def register_blocking_deliveries(provider: BlockingDeliveries) -> BlockingDeliveries:
+    """Register a function from repository ids to the earliest instant after which each cannot be complete."""
+    _blocking_deliveries.append(provider)
+    return provider
 
-    It is over for a stream that was read since the last one.
+
+def register_uncertain_periods(provider: UncertainPeriods) -> UncertainPeriods:
+    """Register a function from repository ids to the first and last instant at which deliveries may be lacking.
+
+    The period is over for a stream that was read after its last instant.
     """
-    _casting_doubt.append(told)
-    return told
+    _uncertain_periods.append(provider)
+    return provider
 
 
-def register_credentials_check(told: CanRead) -> CanRead:
-    """Register whether GitHub can be asked for history at all."""
-    _can_read.append(told)
-    return told
+def register_credentials_check(provider: CredentialsCheck) -> CredentialsCheck:
+    """Register a function that returns whether GitHub can be read for history at all."""
+    _credentials_checks.append(provider)
+    return provider
 
 
-def held_back(repository_ids: Collection[int]) -> dict[int, datetime]:
-    """From when on each of the repositories cannot be complete, by its id; those that nothing holds are left out."""
+def find_blocked(repository_ids: Collection[int]) -> dict[int, datetime]:
+    """Return the instant after which each repository cannot be complete, by id; unblocked ones are left out."""
     earliest: dict[int, datetime] = {}
-    for told in _holding_back:
-        for repository_id, at in told(repository_ids).items():
+    for provider in _blocking_deliveries:
+        for repository_id, at in provider(repository_ids).items():
             earliest[repository_id] = min(at, earliest.get(repository_id, at))
     return earliest
 
 
-def doubted(repository_ids: Collection[int]) -> dict[int, tuple[datetime, datetime]]:
-    """Between which instants doubt came up of each of the repositories, by its id; of most there is none."""
+def find_uncertain(repository_ids: Collection[int]) -> dict[int, tuple[datetime, datetime]]:
+    """Return the first and last uncertain instant of each repository, by id; most have none."""
     found: dict[int, tuple[datetime, datetime]] = {}
-    for told in _casting_doubt:
-        for repository_id, (first_at, last_at) in told(repository_ids).items():
+    for provider in _uncertain_periods:
+        for repository_id, (first_at, last_at) in provider(repository_ids).items():
             known = found.get(repository_id, (first_at, last_at))
             found[repository_id] = min(first_at, known[0]), max(last_at, known[1])
     return found
 
 
 def is_history_readable() -> bool:
-    """Whether anybody says that history can be read."""
-    return any(told() for told in _can_read)
+    """Return whether any registered check says that history can be read."""
+    return any(check() for check in _credentials_checks)
 
 
 @contextmanager
 def scoped_registration() -> Iterator[None]:
-    """Undo on leaving whatever is registered inside; for tests."""
-    kept = [*_holding_back], [*_casting_doubt], [*_can_read]
+    """Undo on leaving whatever was registered inside; for tests."""
+    kept = [*_blocking_deliveries], [*_uncertain_periods], [*_credentials_checks]
     try:
         yield
     finally:
-        _holding_back[:], _casting_doubt[:], _can_read[:] = kept
+        _blocking_deliveries[:], _uncertain_periods[:], _credentials_checks[:] = kept

@@ -1,12 +1,12 @@
-"""Up to when everything is here of some repositories and streams, and where before then something may be missing."""
+"""Reports: up to when repositories and streams are complete, and the gaps before then."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from apps.metrics.completeness.gaps import Gap, Piece, Reason, Stretch, gathered, left_of
-from apps.metrics.completeness.knowledge import Knowledge, Tracked
+from apps.metrics.completeness.gaps import Gap, Missing, Period, Reason, gather_gaps, subtract
+from apps.metrics.completeness.knowledge import Knowledge, TrackedRepository
 from apps.metrics.completeness.providers import is_history_readable
 from apps.metrics.completeness.streams import EVERY_STREAM, Stream, in_order
 
@@ -15,65 +15,65 @@ STALE_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completeness:
-    """`complete_until` is None where it is not provable; then `unread` names what was not read to its end.
+    """`complete_until` is None where it is unverified; then `unread` names the streams that were not read to their end.
 
-    Later than `complete_until` nothing is a gap: it is not known yet. `held_repository_ids` are those of which a
-    delivery came just then that has no effect.
+    Nothing after `complete_until` is a gap: it is not known yet. `blocked_repository_ids` are the repositories whose
+    unprocessed delivery arrived just then.
     """
 
     complete_until: datetime | None
     gaps: tuple[Gap, ...]
-    held_repository_ids: tuple[int, ...] = ()
+    blocked_repository_ids: tuple[int, ...] = ()
     unread: tuple[Stream, ...] = ()
     unread_repository_ids: tuple[int, ...] = ()
     has_repositories: bool = True
 
     def is_stale(self, *, now: datetime) -> bool:
-        """Whether it is older than somebody who reads figures would think."""
+        """Return whether it ended longer ago than a reader of figures would expect."""
         return self.complete_until is not None and now - self.complete_until > STALE_AFTER
 
 
 @dataclass(frozen=True)
 class Report:
-    """Answers about the same repositories, for one choice of streams after the other."""
+    """The completeness of the same repositories for any choice of streams."""
 
     knowledge: Knowledge
-    _covered: dict[tuple[int, Stream], list[Stretch]] = field(default_factory=dict)
+    _covered: dict[tuple[int, Stream], list[Period]] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> dict[int, str]:
-        """What the repositories are called, by their ids."""
+        """Return the names of the repositories by id."""
         return {one.repository_id: one.full_name for one in self.knowledge.repositories}
 
     @cached_property
     def is_history_readable(self) -> bool:
-        """Whether GitHub can be asked for what is missing; asked once, and only if somebody wants to know."""
+        """Return whether GitHub can be read for what is missing; checked once, and only when needed."""
         return is_history_readable()
 
     def of_team(
         self, *, end_at: datetime, start_at: datetime | None = None, streams: Collection[Stream] = EVERY_STREAM
     ) -> Completeness:
-        """Of all the repositories together, between the two instants; without a start, from where reading began.
+        """Return the completeness of all the repositories together between two instants.
 
-        A repository that nobody reaches any more holds nothing back: it counts up to when it was lost, and that it
-        was is said in a gap. Only where nobody reaches any of them, the one that was complete for longest counts.
+        Without a start, it counts from where reading began. A repository that was lost does not hold the others back:
+        it counts up to its loss, and a gap says so. If all were lost, the one that was complete for longest counts.
         """
         repositories = self.knowledge.repositories
-        holding = [one for one in repositories if one.lost_at is None]
-        ends = [self.complete_until(one, streams=streams) for one in holding or repositories]
+        reached = [one for one in repositories if one.lost_at is None]
+        ends = [self.complete_until(one, streams=streams) for one in reached or repositories]
         known = [at for at in ends if at is not None]
-        if not known or (holding and len(known) < len(ends)):
-            return self._not_provable(holding or repositories, streams=streams)
-        until = min(known) if holding else max(known)
-        pieces: list[Piece] = []
+        if not known or (reached and len(known) < len(ends)):
+            return self._unverified(reached or repositories, streams=streams)
+        until = min(known) if reached else max(known)
+        missing: list[Missing] = []
         for one in repositories:
-            pieces += self._pieces(one, streams=streams, start_at=start_at, end_at=min(until, end_at))
-            pieces += _lost(one, streams=streams, start_at=start_at, end_at=end_at)
-        held = (one.repository_id for one in repositories if one.held_at == until)
-        return Completeness(complete_until=until, gaps=gathered(pieces), held_repository_ids=tuple(held))
+            missing += self._missing(one, streams=streams, start_at=start_at, end_at=min(until, end_at))
+            missing += _lost(one, streams=streams, start_at=start_at, end_at=end_at)
+        blocked = (one.repository_id for one in repositories if one.blocked_at == until)
+        return Completeness(complete_until=until, gaps=gather_gaps(missing), blocked_repository_ids=tuple(blocked))
 
     def of_each(self, *, now: datetime) -> dict[int, Completeness]:
-        """Of each repository by itself, from where reading began, by its id."""
+        """Return the completeness of each repository, from where reading began, by id."""
         return {
             one.repository_id: Report(Knowledge(log=self.knowledge.log, repositories=[one]), self._covered).of_team(
                 end_at=now
@@ -81,8 +81,8 @@ class Report:
             for one in self.knowledge.repositories
         }
 
-    def complete_until(self, repository: Tracked, *, streams: Collection[Stream]) -> datetime | None:
-        """The least over the streams; None if of one of them nothing is covered."""
+    def complete_until(self, repository: TrackedRepository, *, streams: Collection[Stream]) -> datetime | None:
+        """Return the earliest over the streams; None if nothing of one of them is covered."""
         least: datetime | None = None
         for stream in streams:
             until = repository.complete_until(stream, covered=self._cover(repository, stream))
@@ -91,29 +91,29 @@ class Report:
             least = until if least is None else min(least, until)
         return least
 
-    def _cover(self, repository: Tracked, stream: Stream) -> list[Stretch]:
+    def _cover(self, repository: TrackedRepository, stream: Stream) -> list[Period]:
         key = repository.repository_id, stream
         found = self._covered.get(key)
         if found is None:
             found = self._covered[key] = repository.covered(stream, log=self.knowledge.log)
         return found
 
-    def _pieces(
-        self, repository: Tracked, *, streams: Collection[Stream], start_at: datetime | None, end_at: datetime
-    ) -> Iterator[Piece]:
-        """What is missing of the repository up to then, or up to when it was lost."""
+    def _missing(
+        self, repository: TrackedRepository, *, streams: Collection[Stream], start_at: datetime | None, end_at: datetime
+    ) -> Iterator[Missing]:
+        """Yield what is missing of the repository up to the end, or up to its loss."""
         end_at = min(end_at, repository.ends_at)
         for stream in streams:
             read_from = repository.begins_at(stream)
             from_at = _later(start_at or read_from, repository.created_at)
             if from_at is None or from_at >= end_at:
                 continue
-            whole = Stretch(from_at, end_at)
-            for left in left_of(whole, repository.unhindered(self._cover(repository, stream))):
+            whole = Period(from_at, end_at)
+            for left in subtract(whole, repository.undisputed(self._cover(repository, stream))):
                 reason = Reason.UNREAD if read_from is not None and left.to_at > read_from else Reason.HISTORY
-                yield Piece(reason, left, stream, repository.repository_id)
+                yield Missing(reason, left, stream, repository.repository_id)
 
-    def _not_provable(self, repositories: Sequence[Tracked], *, streams: Collection[Stream]) -> Completeness:
+    def _unverified(self, repositories: Sequence[TrackedRepository], *, streams: Collection[Stream]) -> Completeness:
         unread = [(one, stream) for one in repositories for stream in streams if not self._cover(one, stream)]
         return Completeness(
             complete_until=None,
@@ -125,13 +125,13 @@ class Report:
 
 
 def _lost(
-    repository: Tracked, *, streams: Collection[Stream], start_at: datetime | None, end_at: datetime
-) -> Iterator[Piece]:
-    """That the repository was lost within the time; one lost before is none of those that are read in it."""
+    repository: TrackedRepository, *, streams: Collection[Stream], start_at: datetime | None, end_at: datetime
+) -> Iterator[Missing]:
+    """Yield the time after a loss, if the repository was lost within the period; an earlier loss does not count."""
     if repository.lost_at is None or not (start_at or repository.ends_at) <= repository.ends_at < end_at:
         return
-    stretch = Stretch(repository.ends_at, end_at)
-    yield from (Piece(Reason.OUT_OF_REACH, stretch, stream, repository.repository_id) for stream in streams)
+    period = Period(repository.ends_at, end_at)
+    yield from (Missing(Reason.OUT_OF_REACH, period, stream, repository.repository_id) for stream in streams)
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

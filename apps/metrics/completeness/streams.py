@@ -1,4 +1,4 @@
-"""What is read of a repository, each by itself; `Coverage` names them."""
+"""The streams of a repository's history; `Coverage` names them."""
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
@@ -19,10 +19,10 @@ class Stream(StrEnum):
 
 EVERY_STREAM = tuple(Stream)
 OF_FIGURES = (Stream.PULL_REQUESTS, Stream.COMMITS, Stream.DEPLOYMENTS)
-"""What any figure is read from."""
+"""The streams that figures are computed from."""
 
 
-TOLD_BY: Mapping[Stream, frozenset[str]] = {
+STREAM_EVENTS: Mapping[Stream, frozenset[str]] = {
     Stream.PULL_REQUESTS: frozenset({"pull_request", "pull_request_review", "pull_request_review_thread"}),
     Stream.ISSUES: frozenset({"issues"}),
     Stream.ISSUE_COMMENTS: frozenset({"issue_comment"}),
@@ -32,15 +32,15 @@ TOLD_BY: Mapping[Stream, frozenset[str]] = {
     Stream.DEPLOYMENTS: frozenset({"deployment", "deployment_status"}),
     Stream.WORKFLOW_RUNS: frozenset({"workflow_run"}),
 }
-"""The webhooks that tell of a stream: of one that an installation does not send, GitHub's log holds nothing."""
+"""The webhook events of each stream; GitHub's log has nothing of an event that an installation does not send."""
 
 
 def in_order(streams: frozenset[Stream]) -> tuple[Stream, ...]:
-    """The streams, always in the same order."""
+    """Return the streams in their fixed order."""
     return tuple(stream for stream in EVERY_STREAM if stream in streams)
 
 
-def untold(events: Collection[str]) -> frozenset[Stream]:
-    """The streams of which these webhooks do not tell everything."""
+def withheld(events: Collection[str]) -> frozenset[Stream]:
+    """Return the streams that these webhook events do not cover completely."""
     sent = frozenset(events)
-    return frozenset(stream for stream, needed in TOLD_BY.items() if not needed <= sent)
+    return frozenset(stream for stream, needed in STREAM_EVENTS.items() if not needed <= sent)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from apps.activity.models import Change
-from apps.metrics.completeness.descriptions import describe_completeness, describe_in_words, instant
+from apps.metrics.completeness.descriptions import describe_completeness, describe_with_sentence, format_instant
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.registry import FIGURES
 from apps.metrics.figures.values import FigureReading, completeness_by_figure, completeness_of, read_figures
@@ -31,9 +31,9 @@ def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> 
         },
         "bots": str(query.bots),
         "repositories": None if query.repository_ids is None else list(query.repository_ids),
-        "as_of": instant(query.as_of),
+        "as_of": format_instant(query.as_of),
         "is_recalculating": Change.objects.exists(),
-        **describe_in_words(told, report=query.report),
+        **describe_with_sentence(told, report=query.report),
     }
 
 

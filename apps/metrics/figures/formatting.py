@@ -1,4 +1,4 @@
-"""Values as people read them."""
+"""Formatting of values for people."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 NO_VALUE = "\N{EN DASH}"
@@ -6,7 +6,7 @@ PER_DAY = "deployments per day"
 
 
 def as_words(value: float | None, *, unit: str) -> str:
-    """A value in words: durations in days, hours and minutes, shares in percent; a dash where there is none."""
+    """Return a value as text: durations in days, hours and minutes, shares in percent, a dash for None."""
     if value is None:
         return NO_VALUE
     match unit:
@@ -21,7 +21,7 @@ def as_words(value: float | None, *, unit: str) -> str:
 
 
 def unit_beside(unit: str, *, value: float | None = None) -> str:
-    """The unit as it stands beside a value in words; empty where the words say it."""
+    """Return the unit to show after the value; empty where the value already has it."""
     match unit:
         case "seconds" | "share":
             return ""
@@ -32,7 +32,7 @@ def unit_beside(unit: str, *, value: float | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """The two greatest parts of it."""
+    """Return the two largest units of a duration."""
     whole = round(seconds)
     if whole < MINUTE:
         return f"{whole} s"

@@ -19,7 +19,7 @@ Remark = Callable[[FigureQuery], Aggregate]
 
 
 class Measure(StrEnum):
-    """How rows become a figure."""
+    """The way rows become a figure."""
 
     COUNT = "count"
     DISTRIBUTION = "distribution"  # the value is the median
@@ -33,10 +33,10 @@ class UnknownFigureError(LookupError):
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One definition: what counts, how, and the rules at its edges. `remarks` are counts that belong beside it.
+    """One definition: what counts, how, and the rules of edge cases. `remarks` are additional counts shown with it.
 
-    `streams`: what it is read from, so that it has a hole where one of them has. `looks_back`: it counts what is
-    left of the time before the window too, so that a hole back there is one of its own.
+    `streams`: what it is computed from; their gaps are its gaps. `looks_back`: it also counts what began before the
+    window, so an earlier gap is one of its own.
     """
 
     key: str
@@ -51,15 +51,15 @@ class Figure:
     looks_back: bool = False
 
 
-BY_AUTHOR = "Counts for the teams whose member the author was at that time; a team without members counts everybody."
-BY_REPOSITORY = "Counts for every team that tracks the repository, whoever deployed; bots are never left out."
-NO_VALUE = "Without any there is no value, which is not 0."
-PRODUCTION = "Production is what the team's list of environments says, in upper or lower case."
+BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
+BY_REPOSITORY = "Attributed to every team that tracks the repository, whoever deployed; bots are always included."
+NO_VALUE = "Shown as \N{EN DASH} when there are none."
+PRODUCTION = "Production environments are those in the team's list, in upper or lower case."
 ONE_PER_RUN = (
-    "One per workflow run and environment, however many attempts it took: the last attempt counts."
-    " Outside a run, one per deployment."
+    "One per workflow run and environment; of several attempts, the last counts."
+    " Outside a workflow run, each deployment counts."
 )
-SUCCESS = "It succeeded with its first `success` status; a later `inactive` does not undo it."
+SUCCESS = "Dated by its first `success` status; a later `inactive` does not undo it."
 
 
 def deployment_days(query: FigureQuery) -> Aggregate:
@@ -72,13 +72,13 @@ DEFINED = (
         title="Commits",
         unit="commits",
         measure=Measure.COUNT,
-        definition="Distinct commits that arrived on the default branch, dated by their arrival.",
+        definition="Distinct commits that reached the default branch, dated by when they reached it.",
         rules=(
             BY_AUTHOR,
-            "Merges do not count. A push of several commits does not always say which of them are merges: until the "
-            "history is read those count, and are shown beside the figure.",
-            "A commit of the branch's history without a known push, as from before the App came, is dated by its "
-            "committer's date.",
+            "Merge commits do not count. A push does not always say which of its commits are merges: merge commits not "
+            "yet identified count until the history is loaded.",
+            "A commit without a known push, such as one from before the App was installed, is dated by its committer "
+            "date.",
         ),
         population=populations.commits,
         streams=(Stream.COMMITS,),
@@ -89,8 +89,8 @@ DEFINED = (
         title="Pull requests opened",
         unit="pull requests",
         measure=Measure.COUNT,
-        definition="Pull requests opened in the window.",
-        rules=(BY_AUTHOR, "Drafts count as opened, and are shown beside it."),
+        definition="Pull requests opened in the period.",
+        rules=(BY_AUTHOR, "Drafts count as opened and are also shown separately."),
         population=populations.opened,
         streams=(Stream.PULL_REQUESTS,),
         remarks={"opened_as_draft": lambda _: count_rows(filter=Q(is_opened_as_draft=True))},
@@ -100,7 +100,7 @@ DEFINED = (
         title="Pull requests merged",
         unit="pull requests",
         measure=Measure.COUNT,
-        definition="Pull requests merged in the window.",
+        definition="Pull requests merged in the period.",
         rules=(BY_AUTHOR,),
         population=populations.merged,
         streams=(Stream.PULL_REQUESTS,),
@@ -110,8 +110,8 @@ DEFINED = (
         title="Pull requests closed unmerged",
         unit="pull requests",
         measure=Measure.COUNT,
-        definition="Pull requests closed in the window without being merged, and still closed at the time of asking.",
-        rules=(BY_AUTHOR, "Reopening one takes it out again, also in hindsight."),
+        definition="Pull requests closed in the period without being merged, and still closed now.",
+        rules=(BY_AUTHOR, "Reopening a pull request removes it again, also from past periods."),
         population=populations.closed_unmerged,
         streams=(Stream.PULL_REQUESTS,),
     ),
@@ -120,11 +120,11 @@ DEFINED = (
         title="Cycle time",
         unit="seconds",
         measure=Measure.DISTRIBUTION,
-        definition="From ready for review to merged, of the pull requests merged in the window.",
+        definition="Time from ready for review to merged, for pull requests merged in the period.",
         rules=(
             BY_AUTHOR,
-            "Ready is the opening, or the first time that a draft was marked ready.",
-            "Later drafts and closings are part of it.",
+            "Starts when the pull request is opened, or first marked ready if it was a draft.",
+            "Time spent back in draft or closed is included.",
             NO_VALUE,
         ),
         population=populations.cycle_times,
@@ -135,13 +135,13 @@ DEFINED = (
         title="Time to first review",
         unit="seconds",
         measure=Measure.DISTRIBUTION,
-        definition="From ready for review to the first review by a human other than the author, dated by that review.",
+        definition="Time from ready for review to the first review by a human other than the author.",
         rules=(
             BY_AUTHOR,
-            "A review while it still was a draft took no time, and is shown beside it; it is dated by the readiness.",
-            "Comments outside a review, reviews after the end and reviews that were deleted do not count;"
-            " a dismissed one does.",
-            "A pull request that nobody reviewed has no value, which is not 0.",
+            "A review given while still a draft counts as 0 on the day it became ready, and is listed separately.",
+            "Comments outside a review, reviews after the close or merge, and deleted reviews do not count; dismissed "
+            "reviews do.",
+            "Pull requests without a review are left out, not counted as 0.",
         ),
         population=populations.first_reviews,
         streams=(Stream.PULL_REQUESTS,),
@@ -152,8 +152,8 @@ DEFINED = (
         title="Time in draft",
         unit="seconds",
         measure=Measure.DISTRIBUTION,
-        definition="The time spent as a draft until the end or the time of asking, of those opened in the window.",
-        rules=(BY_AUTHOR, "Becoming a draft again counts. One that never was a draft is 0, which is a value."),
+        definition="Time spent as a draft up to the close, the merge or now, for pull requests opened in the period.",
+        rules=(BY_AUTHOR, "Time back in draft counts. A pull request that never was a draft counts as 0."),
         population=populations.draft_times,
         streams=(Stream.PULL_REQUESTS,),
     ),
@@ -162,8 +162,8 @@ DEFINED = (
         title="Pull request size",
         unit="lines",
         measure=Measure.DISTRIBUTION,
-        definition="Additions and deletions together, of the pull requests merged in the window.",
-        rules=(BY_AUTHOR, "One whose size is not known has no value; an empty one is 0, which is a value."),
+        definition="Lines added plus lines deleted, for pull requests merged in the period.",
+        rules=(BY_AUTHOR, "Pull requests of unknown size are left out; an empty one counts as 0."),
         population=populations.sizes,
         streams=(Stream.PULL_REQUESTS,),
     ),
@@ -172,7 +172,7 @@ DEFINED = (
         title="Review coverage",
         unit="share",
         measure=Measure.SHARE,
-        definition="The share of the pull requests merged in the window that a human other than the author reviewed.",
+        definition="Share of the pull requests merged in the period that a human other than the author reviewed.",
         rules=(BY_AUTHOR, NO_VALUE),
         population=populations.reviewed,
         streams=(Stream.PULL_REQUESTS,),
@@ -182,10 +182,10 @@ DEFINED = (
         title="Work in progress",
         unit="pull requests",
         measure=Measure.COUNT,
-        definition="Pull requests open and no draft at the end of the window, or now if that is earlier.",
+        definition="Pull requests that are open and not drafts at the end of the period, or now if that is earlier.",
         rules=(
-            "Counts for the teams whose member the author is then; a team without members counts everybody.",
-            "One that was last touched before what was read of the history begins is not known, and does not count.",
+            "Attributed to the team the author belongs to then. Teams with no members listed include everyone.",
+            "Pull requests last updated before the loaded history begins are not known and do not count.",
         ),
         population=populations.in_progress,
         streams=(Stream.PULL_REQUESTS,),
@@ -196,8 +196,8 @@ DEFINED = (
         title="Age of open pull requests",
         unit="seconds",
         measure=Measure.DISTRIBUTION,
-        definition="The time since they were ready for review, of the pull requests that are work in progress.",
-        rules=("Counts as work in progress does.", NO_VALUE),
+        definition="Time since ready for review, for the pull requests in progress.",
+        rules=("Counts the same pull requests as work in progress.", NO_VALUE),
         population=populations.in_progress,
         streams=(Stream.PULL_REQUESTS,),
         looks_back=True,
@@ -207,9 +207,9 @@ DEFINED = (
         title="Reviews",
         unit="reviews",
         measure=Measure.COUNT,
-        definition="Reviews submitted in the window by humans other than the author.",
+        definition="Reviews submitted in the period by humans other than the author.",
         rules=(
-            "Counts for the teams whose member the reviewer was at that time; a team without members counts everybody.",
+            BY_AUTHOR.replace("author", "reviewer"),
             "Dismissed reviews count, deleted ones do not.",
         ),
         population=populations.reviews,
@@ -220,7 +220,7 @@ DEFINED = (
         title="Deployments",
         unit="deployments",
         measure=Measure.COUNT,
-        definition="Successful deployments to production in the window, dated by their success.",
+        definition="Successful deployments to production in the period, dated by their success.",
         rules=(BY_REPOSITORY, PRODUCTION, ONE_PER_RUN, SUCCESS, "Deploying the same commit again counts."),
         population=populations.deployments,
         streams=(Stream.DEPLOYMENTS,),
@@ -230,8 +230,14 @@ DEFINED = (
         title="Deployment frequency",
         unit="deployments per day",
         measure=Measure.PER_DAY,
-        definition="Successful deployments to production per local day of the window that has begun.",
-        rules=(BY_REPOSITORY, PRODUCTION, ONE_PER_RUN, SUCCESS, "Never rounded down: count and days are shown."),
+        definition="Successful deployments to production per day of the period, counting the days that have begun.",
+        rules=(
+            BY_REPOSITORY,
+            PRODUCTION,
+            ONE_PER_RUN,
+            SUCCESS,
+            "Shown with the number of days.",
+        ),
         population=populations.deployments,
         streams=(Stream.DEPLOYMENTS,),
         remarks={"deployment_days": deployment_days},
@@ -241,8 +247,8 @@ FIGURES: Mapping[str, Figure] = MappingProxyType({figure.key: figure for figure 
 
 
 def figure_of(key: str) -> Figure:
-    """The figure of that name."""
+    """Return the figure of that key."""
     try:
         return FIGURES[key]
     except KeyError:
-        raise UnknownFigureError(f"There is no figure {key!r}; there are {', '.join(FIGURES)}.") from None
+        raise UnknownFigureError(f"There is no figure {key!r}. Figures: {', '.join(FIGURES)}.") from None

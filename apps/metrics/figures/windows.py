@@ -1,4 +1,4 @@
-"""Windows of whole local days, half-open: the first instant belongs to it, the last one to the next."""
+"""Half-open windows of whole local days."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.start >= self.end:
-            raise ValueError(f"A window ends after it starts, but {self.end} is not after {self.start}.")
+            raise ValueError(f"A period must end after it starts, but {self.end} is not after {self.start}.")
 
     @classmethod
     def last(cls, days: int, *, time_zone: str, now: datetime | None = None) -> "Window":
-        """The last so many days, today included, as the clocks of the zone show it."""
+        """Return the window of the last days in the time zone, today included."""
         today = (now or datetime.now(UTC)).astimezone(ZoneInfo(time_zone)).date()
         return cls(start=today - DAY * (days - 1), end=today + DAY, time_zone=time_zone)
 
     @classmethod
     def named(cls, name: str, *, time_zone: str, now: datetime | None = None) -> "Window":
-        """The window of a name such as `7d`, `30d` or `90d`: the last so many days, today included."""
+        """Return the window of a name such as `7d`, `30d` or `90d`: the last days, today included."""
         days = int(name[:-1]) if name.endswith("d") and name[:-1].isdecimal() else 0
         if not 1 <= days <= LONGEST_NAMED:
-            raise ValueError(f"A window is named like 7d, 30d or 90d, up to {LONGEST_NAMED}d; {name!r} is not.")
+            raise ValueError(f"{name!r} is not a period. Use a number of days like 7d or 90d, up to {LONGEST_NAMED}d.")
         return cls.last(days, time_zone=time_zone, now=now)
 
     @property
@@ -46,25 +46,25 @@ class Window:
 
     @property
     def last_day(self) -> date:
-        """The last day that counts."""
+        """Return the last day in the window."""
         return self.end - DAY
 
     @property
     def days(self) -> int:
-        """Local days, be they 23, 24 or 25 hours long."""
+        """Return the number of local days, whether they have 23, 24 or 25 hours."""
         return (self.end - self.start).days
 
     def days_begun(self, as_of: datetime) -> int:
-        """The days of the window that had begun at that instant."""
+        """Return how many days of the window had begun at the instant."""
         reached = as_of.astimezone(ZoneInfo(self.time_zone)).date() + DAY
         return max(0, (min(self.end, reached) - self.start).days)
 
     def midnight(self, day: date) -> datetime:
-        """The instant at which the local day begins, in UTC."""
+        """Return the start of the local day, in UTC."""
         return datetime.combine(day, time.min, ZoneInfo(self.time_zone)).astimezone(UTC)
 
     def weeks(self) -> Iterator["Window"]:
-        """The calendar weeks (from Monday) that it touches, cut at its own ends."""
+        """Yield the calendar weeks (from Monday) in the window, cut at its ends."""
         start = self.start
         while start < self.end:
             monday = start - DAY * start.weekday() + WEEK
@@ -72,11 +72,11 @@ class Window:
             start = monday
 
     def each_day(self) -> Iterator["Window"]:
-        """Its days, one by one."""
+        """Yield the days one by one."""
         for offset in range(self.days):
             day = self.start + DAY * offset
             yield Window(start=day, end=day + DAY, time_zone=self.time_zone)
 
     def previous(self) -> "Window":
-        """As many days, just before it."""
+        """Return the window of as many days just before this one."""
         return Window(start=self.start - DAY * self.days, end=self.start, time_zone=self.time_zone)

@@ -7,7 +7,7 @@ from typing import Any
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage, Installation, Repository, RepositoryAccess
 from apps.metrics.completeness import EVERY_STREAM, Completeness, Stream, report_of
-from apps.metrics.completeness.gaps import Stretch
+from apps.metrics.completeness.gaps import Period
 from apps.teams.models import Team
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -25,9 +25,9 @@ def hour(number: float) -> datetime:
     return MONDAY + timedelta(hours=number)
 
 
-def stretches(*pairs: tuple[int, int]) -> list[Stretch]:
+def periods(*pairs: tuple[int, int]) -> list[Period]:
     """Stretches of minutes."""
-    return [Stretch(minute(from_at), minute(to_at)) for from_at, to_at in pairs]
+    return [Period(minute(from_at), minute(to_at)) for from_at, to_at in pairs]
 
 
 def reached(repository_id: int = API, *, installation_id: int = APP, **about: Any) -> Repository:

@@ -1,4 +1,4 @@
-"""A delivery without effect holds back what it is about; one that names nothing puts the log in doubt until a pass."""
+"""Unprocessed deliveries: one blocks its repositories; one that names none makes a period uncertain until a pass."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def test_a_repository_is_never_complete_beyond_a_delivery_without_effect(state: 
     delivered(1, 40, state)
     delivered(2, 30, state)
     assert until(told(API)) == 30
-    assert told(API).held_repository_ids == (API,)
+    assert told(API).blocked_repository_ids == (API,)
     assert until(told(WEB)) == 100
     assert until(told(API, WEB)) == 30
 

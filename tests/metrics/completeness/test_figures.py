@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apps.metrics.completeness import EVERY_STREAM, OF_FIGURES, Stream, providers
-from apps.metrics.completeness.descriptions import in_words
+from apps.metrics.completeness.descriptions import explain_completeness
 from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.teams.models import Team
@@ -80,24 +80,22 @@ def test_what_is_seen_from_an_earlier_instant_has_no_later_holes(team: Team) -> 
 
 
 def words(query: FigureQuery, *, now: datetime = NOW) -> str:
-    return in_words(completeness_of(query), report=query.report, now=now)
+    return explain_completeness(completeness_of(query), report=query.report, now=now)
 
 
 def test_what_is_fresh_reads_differently_from_what_is_old(team: Team) -> None:
     read(0, 100)
     read(0, 100, WEB)
     assert words(asked(team), now=hour(110)) == "Complete until 6 Mar 2026, 04:00 UTC."
-    assert words(asked(team)).startswith("Complete only until 6 Mar 2026, 04:00 UTC, which is more than a day ago")
+    assert words(asked(team)).startswith("Complete only until 6 Mar 2026, 04:00 UTC: later data has not been verified")
 
 
 def test_without_the_apps_key_it_says_what_to_set(team: Team) -> None:
-    assert words(asked(team)).startswith("Cannot be checked without the App's private key: set GITHUB_APP_ID")
+    assert words(asked(team)).startswith("Live from webhooks only. Connect the App's private key (GITHUB_APP_ID")
     with providers.scoped_registration():
         providers.register_credentials_check(lambda: True)
-        assert words(asked(team)).startswith(
-            "Not complete yet: the history of acme/102, acme/api was not read to its end"
-        )
-    assert words(asked(team_of(slug="empty"))).startswith("Nothing to be complete")
+        assert words(asked(team)).startswith("Not verified yet: the history of acme/102, acme/api is not fully loaded")
+    assert words(asked(team_of(slug="empty"))).startswith("No repositories yet")
 
 
 def test_an_overlap_of_walks_and_log_is_no_gap(team: Team) -> None:

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.metrics.completeness import Completeness, Reason, Report, Stream
-from apps.metrics.completeness.gaps import Stretch, united
-from apps.metrics.completeness.knowledge import Knowledge, Tracked
+from apps.metrics.completeness.gaps import Period, merge_periods
+from apps.metrics.completeness.knowledge import Knowledge, TrackedRepository
 from tests.metrics.completeness.known import hour, hours
 
 STREAMS = (Stream.PULL_REQUESTS, Stream.ISSUES)
@@ -30,7 +30,7 @@ class Repository:
     is_reached: bool
     created: int | None
     held: int | None
-    doubt: Span | None
+    uncertain: Span | None
     passes: Mapping[Stream, list[Span]]
 
     @property
@@ -46,9 +46,9 @@ class Repository:
         return {each for each in range(DAY) if within(each, self.passes[stream]) or self.is_told(each, stream, log)}
 
     def is_told(self, each: int, stream: Stream, log: list[Span]) -> bool:
-        """In the log, after reading began, before the end, and every doubt before it is over: a pass ended since."""
+        """Return whether webhooks cover the hour: logged, after reading began, before the end, and no doubt is open."""
         passes = self.passes[stream]
-        doubts = [(lost - 1, lost) for lost in self.losses] + ([self.doubt] if self.doubt else [])
+        doubts = [(lost - 1, lost) for lost in self.losses] + ([self.uncertain] if self.uncertain else [])
         return (
             within(each, log)
             and any(first <= each for first, _ in passes)
@@ -66,17 +66,17 @@ class Repository:
         sure = {each for each in self.covered(stream, log=log) if self.held is None or each < self.held}
         return {each for each in range(*window) if (self.created or 0) <= each < self.end} - sure
 
-    def as_tracked(self, number: int) -> Tracked:
-        return Tracked(
+    def as_tracked(self, number: int) -> TrackedRepository:
+        return TrackedRepository(
             repository_id=number,
             full_name=f"acme/{number}",
             created_at=None if self.created is None else hour(self.created),
             is_reached=self.is_reached,
             lost_at=hour(max(self.losses)) if self.is_lost else None,
             losses=tuple(hour(each) for each in self.losses),
-            held_at=None if self.held is None else hour(self.held),
-            doubt=None if self.doubt is None else stretch(self.doubt),
-            passes={stream: united(map(stretch, found)) for stream, found in self.passes.items() if found},
+            blocked_at=None if self.held is None else hour(self.held),
+            uncertain=None if self.uncertain is None else period(self.uncertain),
+            passes={stream: merge_periods(map(period, found)) for stream, found in self.passes.items() if found},
         )
 
 
@@ -86,13 +86,13 @@ repositories = st.builds(
     is_reached=st.booleans(),
     created=st.none() | some_hour,
     held=st.none() | some_hour,
-    doubt=st.none() | span,
+    uncertain=st.none() | span,
     passes=st.fixed_dictionaries(dict.fromkeys(STREAMS, spans)),
 ).filter(lambda one: one.losses or one.is_reached)
 
 
-def stretch(one: Span) -> Stretch:
-    return Stretch(hour(one[0]), hour(one[1]))
+def period(one: Span) -> Period:
+    return Period(hour(one[0]), hour(one[1]))
 
 
 def within(each: int, found: Iterable[Span]) -> bool:
@@ -126,7 +126,7 @@ def hours_in(told: Completeness, *, lost: bool) -> Hours:
 def test_a_report_says_what_going_hour_by_hour_says(found: list[Repository], log: list[Span], window: Span) -> None:
     start, end = window
     tracked = [one.as_tracked(number) for number, one in enumerate(found)]
-    report = Report(Knowledge(log=united(map(stretch, log)), repositories=tracked))
+    report = Report(Knowledge(log=merge_periods(map(period, log)), repositories=tracked))
     told = report.of_team(start_at=hour(start), end_at=hour(end), streams=STREAMS)
     until = until_of(found, log=log)
     assert told.complete_until == (None if until is None else hour(until))

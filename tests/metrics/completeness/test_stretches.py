@@ -1,4 +1,4 @@
-"""Arithmetic with stretches of time: tables, and a grid of minutes to compare with."""
+"""Arithmetic with periods of time: tables, and a grid of minutes to compare with."""
 
 from itertools import pairwise
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.metrics.completeness.gaps import Stretch, common, cut_off, left_of, united
-from tests.metrics.completeness.known import minute, stretches
+from apps.metrics.completeness.gaps import Period, cut_at, intersect, merge_periods, subtract
+from tests.metrics.completeness.known import minute, periods
 
 Pairs = list[tuple[int, int]]
 DAY = 60
@@ -17,8 +17,8 @@ pairs = st.lists(
 )
 
 
-def minutes(found: list[Stretch]) -> set[int]:
-    """The minutes in any of the stretches, one by one."""
+def minutes(found: list[Period]) -> set[int]:
+    """The minutes in any of the periods, one by one."""
     return {each for each in range(DAY) if any(one.from_at <= minute(each) < one.to_at for one in found)}
 
 
@@ -36,7 +36,7 @@ def minutes(found: list[Stretch]) -> set[int]:
     ],
 )
 def test_what_overlaps_or_meets_becomes_one(given_pairs: Pairs, expected: Pairs) -> None:
-    assert united(stretches(*given_pairs)) == stretches(*expected)
+    assert merge_periods(periods(*given_pairs)) == periods(*expected)
 
 
 @pytest.mark.parametrize(
@@ -54,26 +54,26 @@ def test_what_overlaps_or_meets_becomes_one(given_pairs: Pairs, expected: Pairs)
     ],
 )
 def test_what_is_left_of_a_stretch(taken: Pairs, expected: Pairs) -> None:
-    assert list(left_of(Stretch(minute(10), minute(20)), stretches(*taken))) == stretches(*expected)
+    assert list(subtract(Period(minute(10), minute(20)), periods(*taken))) == periods(*expected)
 
 
 @given(pairs=pairs)
 def test_united_is_the_same_time_in_order_and_apart(pairs: Pairs) -> None:
-    found = united(stretches(*pairs))
-    assert minutes(found) == minutes(stretches(*pairs))
+    found = merge_periods(periods(*pairs))
+    assert minutes(found) == minutes(periods(*pairs))
     assert all(one.to_at < other.from_at for one, other in pairwise(found))
 
 
 @given(whole=st.tuples(st.integers(0, DAY), st.integers(0, DAY)).map(sorted), taken=pairs)
 def test_what_is_left_is_the_whole_without_what_is_taken(whole: list[int], taken: Pairs) -> None:
-    one = Stretch(minute(whole[0]), minute(whole[1]))
-    left = list(left_of(one, united(stretches(*taken))))
-    assert minutes(left) == minutes([one]) - minutes(stretches(*taken))
-    assert united(left) == left
+    one = Period(minute(whole[0]), minute(whole[1]))
+    left = list(subtract(one, merge_periods(periods(*taken))))
+    assert minutes(left) == minutes([one]) - minutes(periods(*taken))
+    assert merge_periods(left) == left
 
 
 @given(pairs=pairs, within=pairs, at=st.integers(0, DAY))
 def test_what_is_common_and_what_is_cut_off(pairs: Pairs, within: Pairs, at: int) -> None:
-    one, other = united(stretches(*pairs)), united(stretches(*within))
-    assert minutes(list(common(one, within=other))) == minutes(one) & minutes(other)
-    assert minutes(cut_off(one, at=minute(at))) == {each for each in minutes(one) if each < at}
+    one, other = merge_periods(periods(*pairs)), merge_periods(periods(*within))
+    assert minutes(list(intersect(one, within=other))) == minutes(one) & minutes(other)
+    assert minutes(cut_at(one, at=minute(at))) == {each for each in minutes(one) if each < at}

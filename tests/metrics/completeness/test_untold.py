@@ -6,7 +6,7 @@ from apps.activity.models import Installation, RepositoryAccess
 from apps.github.permissions import needed_events
 from apps.integrations.drift import STREAM_OF_EVENT
 from apps.metrics.completeness import EVERY_STREAM, Stream
-from apps.metrics.completeness.streams import TOLD_BY
+from apps.metrics.completeness.streams import STREAM_EVENTS
 from tests.metrics.completeness.known import API, APP, log_walked, reached, read, told, until
 
 pytestmark = pytest.mark.django_db
@@ -54,5 +54,5 @@ def test_every_stream_has_the_webhooks_that_reconciliation_knows_it_by() -> None
     by_stream = {
         stream: frozenset(event for event, told in STREAM_OF_EVENT.items() if told == stream) for stream in EVERY_STREAM
     }
-    assert by_stream == TOLD_BY
-    assert frozenset().union(*TOLD_BY.values()) <= needed_events()
+    assert by_stream == STREAM_EVENTS
+    assert frozenset().union(*STREAM_EVENTS.values()) <= needed_events()

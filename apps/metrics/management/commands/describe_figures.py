@@ -12,17 +12,16 @@ Written by `manage.py describe_figures` from the registry of `apps/metrics`, as 
 
 A figure is read for a team and a window `[start, end)` of local days in the team's time zone: an instant at midnight
 belongs to the next window only. Medians and quantiles interpolate (R-7); nothing is averaged from daily medians.
-Accounts that count as bots are left out unless asked for (`bots=include`, `bots=only`); GitHub's account type decides,
-and a bot rule overrules it. Work counts for the teams whose member its author was at that time (`at_event`):
-somebody in two teams counts in both, so teams may add up to more than the organisation. `as_of` asks what was true at
-an instant.
+Bots are left out unless requested (`bots=include`, `bots=only`); GitHub's account type decides, and a bot rule
+overrides it. Work is attributed to the teams its author belonged to at the time (`at_event`): a member of two teams
+counts in both, so teams may add up to more than the organisation. `as_of` asks what was true at an instant.
 
-Each figure has `complete_until`, up to when everything that GitHub had is here, and `gaps`, periods of the window
-before then in which something may be missing. Complete is what was read from GitHub, and what deliveries said while
-GitHub's delivery log was scanned whole and the App reached the repository; never beyond the oldest delivery without
-effect. A figure has only the gaps of its streams. Nothing after `complete_until` is a gap: it is not known yet. Null
-means unverified: something that the figure reads was never read to its end, as without the App's key. A repository
-that the App lost delays nothing: it counts up to its loss, and a window that includes the loss says so.
+Each figure has `complete_until`, up to when everything that GitHub had is stored, and `gaps`, periods of the window
+before then in which data may be missing. Complete is what was read from GitHub, and what deliveries reported while
+GitHub's delivery log was scanned completely and the App had access to the repository; never beyond the oldest
+unprocessed delivery. A figure has only the gaps of its streams. Nothing after `complete_until` is a gap: it is not
+known yet. Null means unverified: a stream of the figure was never read to its end, for example without the App's key.
+A repository that the App lost access to delays nothing: it counts up to the loss, which is a gap.
 """
 
 
@@ -36,14 +35,14 @@ class Command(BaseCommand):
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([HEAD, *(section(figure) for figure in DEFINED)])
 
 
 def section(figure: Figure) -> str:
-    """One figure: its definition, unit and the rules at its edges."""
+    """Return the section of a figure: its definition, unit and rules."""
     rules = "".join(f"- {rule}\n" for rule in figure.rules)
     streams = " and ".join(f"`{stream}`" for stream in figure.streams)
-    back = " Also what came before the window counts." if figure.looks_back else ""
+    back = " What began before the window counts too." if figure.looks_back else ""
     read = f"- Complete as far as {streams} of the team's repositories are.{back}\n"
     return f"## {figure.title}\n\n`{figure.key}`, in {figure.unit}. {figure.definition}\n\n{rules}{read}"

@@ -1,4 +1,4 @@
-"""A team's figures, for people and for machines."""
+"""The command `figures`: a team's figures as a table or as JSON."""
 
 import json
 from argparse import ArgumentTypeError
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.metrics.completeness.descriptions import advice, gap_in_words, in_words
+from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, FigureReading, UnknownFigureError, Window, read_figures
 from apps.metrics.figures.document import as_document
 from apps.metrics.figures.formatting import as_words, unit_beside
@@ -19,16 +19,16 @@ INCOMPLETE = "*"
 
 
 class Command(BaseCommand):
-    help = "Show a team's figures in a window of whole days in the team's time zone."
+    help = "Show a team's figures for a period of whole days in the team's time zone."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("team", nargs="?", help="slug or id")
-        parser.add_argument("--window", default="30d", help="the last days, today included: 7d, 30d (default), 90d, …")
+        parser.add_argument("--window", default="30d", help="the last days, including today: 7d, 30d (default), 90d, …")
         parser.add_argument("--from", dest="start", type=day, help="the first day, like 2026-03-02; needs --to")
-        parser.add_argument("--to", dest="end", type=day, help="the first day that no longer counts; needs --from")
+        parser.add_argument("--to", dest="end", type=day, help="the day after the last one; needs --from")
         parser.add_argument("--figure", action="append", metavar="KEY", help=f"one or more of {', '.join(FIGURES)}")
         parser.add_argument("--bots", choices=[str(each) for each in Bots], default="exclude", help="default: exclude")
-        parser.add_argument("--json", action="store_true", help="for machines; durations in seconds")
+        parser.add_argument("--json", action="store_true", help="print JSON; durations are in seconds")
 
     def handle(self, *args: Any, **options: Any) -> None:
         team = find_team(options["team"])
@@ -50,14 +50,14 @@ class Command(BaseCommand):
         for reading in readings:
             mark = f" {INCOMPLETE}" if complete[reading.figure].gaps else ""
             self.stdout.write(ROW.format(f"{FIGURES[reading.figure].title}{mark}", *columns(reading)))
-        if any(told.gaps for told in complete.values()):
-            self.stdout.write(f"{INCOMPLETE} something may be missing, as said above")
+        if any(found.gaps for found in complete.values()):
+            self.stdout.write(f"{INCOMPLETE} data may be missing, see above")
 
     def show_completeness(self, query: FigureQuery, *, keys: list[str]) -> None:
-        told, names = completeness_of(query, keys=keys), query.report.names
-        self.stdout.write(in_words(told, report=query.report, now=datetime.now(UTC)))
-        for gap in told.gaps:
-            self.stdout.write(f"{INCOMPLETE} {gap_in_words(gap, names=names)} {advice(gap)}")
+        found, names = completeness_of(query, keys=keys), query.report.names
+        self.stdout.write(explain_completeness(found, report=query.report, now=datetime.now(UTC)))
+        for gap in found.gaps:
+            self.stdout.write(f"{INCOMPLETE} {explain_gap(gap, names=names)} {advise(gap)}")
 
 
 def columns(reading: FigureReading) -> list[str]:
@@ -66,7 +66,7 @@ def columns(reading: FigureReading) -> list[str]:
 
 
 def find_team(name: str | None) -> Team:
-    """The team of that slug or id."""
+    """Return the team of that slug or id."""
     if name is None:
         raise CommandError(f"Which team? {known_teams()}", returncode=2)
     found = Team.objects.filter(slug=name).first()
@@ -80,13 +80,13 @@ def find_team(name: str | None) -> Team:
 def known_teams() -> str:
     """Return a sentence that names every team."""
     slugs = ", ".join(Team.objects.order_by("slug").values_list("slug", flat=True))
-    return f"There are {slugs}." if slugs else "There are none yet: one is made when the App is installed."
+    return f"Teams: {slugs}." if slugs else "There are no teams yet: one is created when the App is installed."
 
 
 def chosen_window(team: Team, options: dict[str, Any]) -> Window:
     start, end = options["start"], options["end"]
     if (start is None) != (end is None):
-        raise CommandError("--from and --to go together.", returncode=2)
+        raise CommandError("--from and --to must be used together.", returncode=2)
     try:
         if start is None:
             return Window.named(options["window"], time_zone=team.time_zone)
@@ -99,4 +99,4 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is not a day like 2026-03-02.") from error
+        raise ArgumentTypeError(f"{text!r} is not a date like 2026-03-02.") from error

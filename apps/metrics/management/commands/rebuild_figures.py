@@ -1,4 +1,4 @@
-"""Derived rows thrown away and made anew, or proved to be what that would make of them."""
+"""The command `rebuild_figures`: rebuild derived rows, or check that a rebuild would change nothing."""
 
 import sys
 from collections import Counter
@@ -16,10 +16,12 @@ SHOWN = 50
 
 
 class Command(BaseCommand):
-    help = "Derive everything anew from the facts. It can run beside everything else, and again after it was stopped."
+    help = "Rebuild the derived rows of figures from the facts. Safe while the system runs; can be repeated."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a rebuild would")
+        parser.add_argument(
+            "--check", action="store_true", help="only check; exit with 1 if a rebuild would change rows"
+        )
         parser.add_argument("--team", help="slug or id: only the repositories that it tracks")
         parser.add_argument("--repository", help="full name or id: only this repository")
 
@@ -44,7 +46,7 @@ class Command(BaseCommand):
         equal = "" if counts else " (the figures equal a full rebuild)"
         self.stdout.write(f"difference: {counts.total()}{equal}")
         if counts:
-            self.stderr.write("Derived rows are not what the facts make of them; `manage.py rebuild_figures` mends it.")
+            self.stderr.write("Derived rows differ from the facts. `manage.py rebuild_figures` fixes it.")
             sys.exit(1)
 
     def progress(self, noun: str, done: int, total: int) -> None:
@@ -52,7 +54,7 @@ class Command(BaseCommand):
 
 
 def named(counts: Counter[int]) -> list[tuple[str, int]]:
-    """The repositories by name, the one that differs most first."""
+    """Return the counts by repository name, the highest first."""
     names = dict(Repository.objects.filter(pk__in=counts).values_list("pk", "full_name"))
     return [
         (f"{names.get(repository_id) or 'repository'} ({repository_id})", n)
@@ -68,6 +70,6 @@ def chosen_repositories(options: dict[str, Any]) -> Any:
         rows = rows.filter(Repository.with_id_or_name(name))
         if not rows.exists():
             raise CommandError(
-                f"There is no repository {name!r} here; name it like owner/name, or by its id.", returncode=2
+                f"There is no repository {name!r}. Use a name like owner/name, or GitHub's id.", returncode=2
             )
     return rows
