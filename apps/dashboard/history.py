@@ -12,11 +12,12 @@ from django.utils import timezone
 from apps.activity.models import Installation, Repository
 from apps.integrations.backfill.status import Outlook, budgets_of, eta_s_of, outlook_of, size_of
 from apps.integrations.models import Backfill
+from apps.integrations.streams import STREAM_NAMES
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
 
 State = Backfill.State
 GOING = (State.WAITING, State.RUNNING)
-ORDER = {stream: place for place, stream in enumerate(Backfill.Stream.values)}
+ORDER = {stream: place for place, stream in enumerate(STREAM_NAMES)}
 UNTOUCHED = timedelta(minutes=3)
 
 

@@ -4,7 +4,7 @@ Four lists each: 35 repositories are 140 requests by GitHub's formula, a point. 
 number, without its lists, costs nothing beside them; a hundred of them alone are a point.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,10 @@ Json = dict[str, Any]
 MOST_AT_ONCE = 35
 MOST_PULL_REQUESTS = 100
 
-PULL_REQUESTS, ISSUES, RELEASES, DEPLOYMENTS = "pull_requests", "issues", "releases", "deployments"
-COMMITS, WORKFLOW_RUNS = "commits", "workflow_runs"
-ISSUE_COMMENTS, REVIEW_COMMENTS = "issue_comments", "review_comments"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What is asked of one repository: how its lists stand, and how these of its pull requests do."""
+class ProbeRequest:
+    """What is asked of one repository: the state of its streams, and of these of its pull requests."""
 
     repository_id: int
     full_name: str
@@ -33,8 +29,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a probe tells of a stream: a mark that is the same as long as nothing changed, and when something last did.
+class ProbedStream:
+    """What a probe shows of a stream: a mark that is the same as long as nothing changed, and when something last did.
 
     `count` is how many there are, where GitHub counts them; `moved_at` is None where there is nothing.
     """
@@ -45,81 +41,107 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamProbe:
+    """How a probe looks at a stream: what it asks of the repository in GraphQL, and what it makes of the answer.
+
+    `is_counted`: its mark has how many there are.
+    """
+
+    read: Callable[[Mapping[str, Any]], ProbedStream]
+    fields: str = ""
+    is_counted: bool = False
+
+
+def newest_of(name: str, *, order: str = "CREATED_AT", fields: str = "createdAt updatedAt") -> StreamProbe:
+    """Look at the length of this list of the repository and at its newest item."""
+
+    def read(found: Mapping[str, Any]) -> ProbedStream:
+        newest: Mapping[str, Any] = next(iter(found[name]["nodes"]), {})
+        times = [at for value in newest.values() if (at := parse_time(value))]
+        count = int(found[name]["totalCount"])
+        return ProbedStream(mark={"count": count, **newest}, moved_at=max(times, default=None), count=count)
+
+    newest = f"{name}(first: 1, orderBy: {{ field: {order}, direction: DESC }})"
+    return StreamProbe(read=read, fields=f"{newest} {{ totalCount nodes {{ {fields} }} }}", is_counted=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """A repository as a probe shows it. `pull_requests` are those asked for that GitHub shows, as they are."""
 
     described: Json
     """In REST's shape."""
-    streams: Mapping[str, Told]
+    streams: Mapping[str, ProbedStream]
     pull_requests: Mapping[int, Json]
 
 
-def probe_query(places: Sequence[Place]) -> tuple[str, dict[str, Any]]:
-    """The document that asks all of these, and its variables."""
-    declared = ", ".join(f"$owner{at}: String!, $name{at}: String!" for at in range(len(places)))
-    asked = "".join(_ask(at, place) for at, place in enumerate(places))
+def probe_query(requests: Sequence[ProbeRequest], *, streams: Mapping[str, StreamProbe]) -> tuple[str, dict[str, Any]]:
+    """The document that asks all of these about the streams, and its variables."""
+    declared = ", ".join(f"$owner{at}: String!, $name{at}: String!" for at in range(len(requests)))
+    asked = "".join(_ask(at, request) for at, request in enumerate(requests))
+    probed = _PROBED.format(streams="\n  ".join(stream.fields for stream in streams.values() if stream.fields))
     shared = "".join(
         text
         for text, is_used in (
-            (_PROBED, any(place.is_probed for place in places)),
-            (_PULL_REQUEST, any(place.numbers for place in places)),
+            (probed, any(request.is_probed for request in requests)),
+            (_PULL_REQUEST, any(request.numbers for request in requests)),
         )
         if is_used
     )
     variables: dict[str, Any] = {}
-    for at, place in enumerate(places):
-        owner, _, name = place.full_name.partition("/")
+    for at, request in enumerate(requests):
+        owner, _, name = request.full_name.partition("/")
         variables |= {f"owner{at}": owner, f"name{at}": name}
     return f"query Probe({declared}) {{ rateLimit {{ cost }}\n{asked}}}\n{shared}", variables
 
 
-def read_probe(data: Mapping[str, Any], at: int, *, place: Place) -> Probe | None:
-    """What the answer says of this place; None where the repository is not there, or another has its name.
+def read_probe(
+    data: Mapping[str, Any], at: int, *, request: ProbeRequest, streams: Mapping[str, StreamProbe]
+) -> Probe | None:
+    """What the answer says to this request; None where the repository is not there, or another has its name.
 
     UnusablePayloadError where it is not shaped as asked for.
     """
     found = data.get(_name(at))
-    if not isinstance(found, Mapping) or found.get("databaseId") != place.repository_id:
+    if not isinstance(found, Mapping) or found.get("databaseId") != request.repository_id:
         return None
-    seen = {number: found.get(f"pull{number}") for number in place.numbers}
+    seen = {number: found.get(f"pull{number}") for number in request.numbers}
     pull_requests = {number: dict(node) for number, node in seen.items() if isinstance(node, Mapping)}
-    if not place.is_probed:
+    if not request.is_probed:
         return Probe(described={}, streams={}, pull_requests=pull_requests)
     try:
-        return Probe(described=_described(found), streams=dict(_streams(found)), pull_requests=pull_requests)
+        probed = {name: stream.read(found) for name, stream in streams.items()}
+        return Probe(described=_described(found), streams=probed, pull_requests=pull_requests)
     except (KeyError, TypeError, AttributeError) as error:
-        raise UnusablePayloadError("shape_mismatch", f"the probe of {place.full_name} has no {error}") from error
+        raise UnusablePayloadError("shape_mismatch", f"the probe of {request.full_name} has no {error}") from error
 
 
 def _name(at: int) -> str:
     return f"repository{at}"
 
 
-def _ask(at: int, place: Place) -> str:
+def _ask(at: int, request: ProbeRequest) -> str:
     numbers = " ".join(
-        f"pull{number}: pullRequest(number: {number}) {{ ...ProbedPullRequest }}" for number in place.numbers
+        f"pull{number}: pullRequest(number: {number}) {{ ...ProbedPullRequest }}" for number in request.numbers
     )
-    shown = "...Probed" if place.is_probed else "databaseId"
+    shown = "...Probed" if request.is_probed else "databaseId"
     return f"{_name(at)}: repository(owner: $owner{at}, name: $name{at}) {{ {shown} {numbers} }}\n"
 
 
 _PROBED = """
-fragment Probed on Repository {
+fragment Probed on Repository {{
   databaseId
   nameWithOwner
-  owner { __typename id login ... on User { databaseId } ... on Organization { databaseId } }
+  owner {{ __typename id login ... on User {{ databaseId }} ... on Organization {{ databaseId }} }}
   isArchived
   isFork
   isPrivate
   createdAt
   updatedAt
   pushedAt
-  defaultBranchRef { name target { oid } }
-  pullRequests(first: 1, orderBy: { field: UPDATED_AT, direction: DESC }) { totalCount nodes { updatedAt } }
-  issues(first: 1, orderBy: { field: UPDATED_AT, direction: DESC }) { totalCount nodes { updatedAt } }
-  releases(first: 1, orderBy: { field: CREATED_AT, direction: DESC }) { totalCount nodes { createdAt updatedAt } }
-  deployments(first: 1, orderBy: { field: CREATED_AT, direction: DESC }) { totalCount nodes { createdAt updatedAt } }
-}
+  defaultBranchRef {{ name target {{ oid }} }}
+  {streams}
+}}
 """
 _PULL_REQUEST = """
 fragment ProbedPullRequest on PullRequest {
@@ -141,26 +163,3 @@ def _described(found: Mapping[str, Any]) -> Json:
         "updated_at": found["updatedAt"],
         "pushed_at": found["pushedAt"],
     }
-
-
-def _streams(found: Mapping[str, Any]) -> Iterator[tuple[str, Told]]:
-    """Comments have no list of their own in a probe: one moves its issue or pull request."""
-    pulls, issues = _listed(found["pullRequests"]), _listed(found["issues"])
-    yield PULL_REQUESTS, pulls
-    yield ISSUES, issues
-    yield RELEASES, _listed(found["releases"])
-    yield DEPLOYMENTS, _listed(found["deployments"])
-    pushed_at = parse_time(found["pushedAt"])
-    head = ((found["defaultBranchRef"] or {}).get("target") or {}).get("oid")
-    yield COMMITS, Told(mark={"head": head}, moved_at=pushed_at)
-    yield WORKFLOW_RUNS, Told(mark={"pushed_at": found["pushedAt"]}, moved_at=pushed_at)
-    yield REVIEW_COMMENTS, Told(mark={PULL_REQUESTS: pulls.mark}, moved_at=pulls.moved_at)
-    latest = max((at for at in (pulls.moved_at, issues.moved_at) if at), default=None)
-    yield ISSUE_COMMENTS, Told(mark={PULL_REQUESTS: pulls.mark, ISSUES: issues.mark}, moved_at=latest)
-
-
-def _listed(connection: Mapping[str, Any]) -> Told:
-    newest: Mapping[str, Any] = next(iter(connection["nodes"]), {})
-    times = [at for value in newest.values() if (at := parse_time(value))]
-    count = int(connection["totalCount"])
-    return Told(mark={"count": count, **newest}, moved_at=max(times, default=None), count=count)

@@ -11,9 +11,12 @@ class IntegrationsConfig(AppConfig):
         from apps.integrations.backfill import wakeups as backfill_wakeups  # noqa: PLC0415  models must be loaded first
         from apps.integrations.reconciliation import wakeups as sync_wakeups  # noqa: PLC0415  as above
         from apps.integrations.refresh import wakeups as refresh_wakeups  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.streams import STREAMS  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.providers import register_credentials_check  # noqa: PLC0415  models must be loaded first
+        from apps.metrics.completeness.streams import register_streams  # noqa: PLC0415  models must be loaded first
 
         register_credentials_check(has_credentials)
+        register_streams({name: stream.events for name, stream in STREAMS.items()})
         for wakeups in (backfill_wakeups, refresh_wakeups, sync_wakeups):
             waiters.register_waiter(wakeups.wake_next_waiter)
         waiters.register_verification(sync_wakeups.enqueue_verification)

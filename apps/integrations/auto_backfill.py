@@ -15,6 +15,7 @@ from apps.activity.models import Repository, RepositoryAccess
 from apps.github.payload import EPOCH
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync
+from apps.integrations.streams import STREAM_NAMES
 
 MARGIN = timedelta(hours=1)
 """A loss is dated by our clock, and by when we were told of it."""
@@ -105,7 +106,7 @@ def _returned(repositories: QuerySet[Repository]) -> dict[tuple[datetime, tuple[
     ).filter(Exists(Backfill.objects.filter(repository=OuterRef("pk"))), out_at__isnull=False)
     found: dict[tuple[datetime, tuple[str, ...]], list[int]] = defaultdict(list)
     for repository_id, out_at, covered in returned.values_list("pk", "out_at", "covered"):
-        if streams := tuple(stream for stream in Backfill.Stream.values if stream not in covered):
+        if streams := tuple(stream for stream in STREAM_NAMES if stream not in covered):
             found[out_at, streams].append(repository_id)
     return found
 

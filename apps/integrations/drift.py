@@ -1,4 +1,4 @@
-"""Counting drift: what a page of a walk shows, compared with our tables before it is recorded."""
+"""Counting drift: what a page shows, compared with our tables before it is recorded."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,42 +10,13 @@ from django.utils import timezone
 from apps.activity.comparison import Entity, measure
 from apps.activity.facts import Fact, Source
 from apps.common import db
-from apps.integrations.models import Backfill, Drift, DriftedEntity, MissedDelivery
-
-Stream = Backfill.Stream
-STREAM_OF_ENTITY: Mapping[str, str] = {
-    "pull_request": Stream.PULL_REQUESTS.value,
-    "review": Stream.PULL_REQUESTS.value,
-    "review_comment": Stream.REVIEW_COMMENTS.value,
-    "issue": Stream.ISSUES.value,
-    "issue_comment": Stream.ISSUE_COMMENTS.value,
-    "commit": Stream.COMMITS.value,
-    "release": Stream.RELEASES.value,
-    "deployment": Stream.DEPLOYMENTS.value,
-    "deployment_status": Stream.DEPLOYMENTS.value,
-    "workflow_run": Stream.WORKFLOW_RUNS.value,
-}
-"""By the kind of an entity, as its provenance names it. An entity counts where it belongs, whichever walk met it."""
-
-STREAM_OF_EVENT: Mapping[str, str] = {
-    "pull_request": Stream.PULL_REQUESTS.value,
-    "pull_request_review": Stream.PULL_REQUESTS.value,
-    "pull_request_review_thread": Stream.PULL_REQUESTS.value,
-    "pull_request_review_comment": Stream.REVIEW_COMMENTS.value,
-    "issues": Stream.ISSUES.value,
-    "issue_comment": Stream.ISSUE_COMMENTS.value,
-    "push": Stream.COMMITS.value,
-    "release": Stream.RELEASES.value,
-    "deployment": Stream.DEPLOYMENTS.value,
-    "deployment_status": Stream.DEPLOYMENTS.value,
-    "workflow_run": Stream.WORKFLOW_RUNS.value,
-}
-"""By the name of an event; those that are missing here tell of no stream."""
+from apps.integrations.models import Drift, DriftedEntity, MissedDelivery
+from apps.integrations.streams import STREAM_OF_ENTITY, STREAM_OF_EVENT
 
 ON_ITS_WAY = timedelta(minutes=5)
 """So young, something may be here before its webhook was: what is missing or stale of it is no drift yet."""
 RECONCILIATION = "reconciliation"
-"""The road by which a walk brings what was missing."""
+"""What brings what was missing, in a Drift's `roads`."""
 Finding = DriftedEntity.Finding
 Counts = Mapping[str, Mapping[str, int]]
 """By stream: how much is added to each column of its Drift."""
@@ -81,7 +52,7 @@ ON CONFLICT (repository_sync_id, stream) DO UPDATE SET
 def count_drift(facts: Iterable[Fact], *, repository_sync_id: int, source: Source) -> None:
     """Add to the run's drift what the facts show, in the transaction that records them afterwards.
 
-    An entity that the walk met before, told by its provenance, is not checked again; one that is off counts once in
+    An entity that this read met before, by its provenance, is not checked again; one that is off counts once in
     the run. Whatever is off is right once the facts are recorded: it counts as repaired.
     """
     measured = measure(facts, settled_before=timezone.now() - ON_ITS_WAY)

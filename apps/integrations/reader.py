@@ -1,6 +1,6 @@
-"""What every walk through a stream is given, and what it hands back."""
+"""What reading a stream takes, and what it returns: requests, pages, and a reader that counts the cost."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -23,10 +23,10 @@ class RequestFailedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """Where a walk is and what it is to bring.
+    """The next page of a stream, and what it is to contain.
 
-    `since` bounds what was updated, `until` what was created; None is no bound. `started_at` is when the walk began.
-    `cursor` is the walk's own, empty at its start; `page_size` is how many items to ask for at once.
+    `since` bounds what was updated, `until` what was created; None is no bound. `started_at` is when reading began.
+    `cursor` is the stream's own, empty at the start; `page_size` is how many items to ask for at once.
     """
 
     repository_id: int
@@ -53,7 +53,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """Something that GitHub could not show; the walk went on without it."""
+    """Something that GitHub could not show; reading went on without it."""
 
     what: str
     """Such as `pull request 17`."""
@@ -62,7 +62,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one request or a few brought, and where the walk goes on: None at its end.
+    """What one request or a few brought, and where reading goes on: None at the end.
 
     What a page leaves unfinished of an item is in its cursor.
 
@@ -93,7 +93,7 @@ class Reader:
         return self.query(document(name), variables)
 
     def query(self, text: str, variables: Mapping[str, Any]) -> Answer:
-        """Run a document that was made for the occasion."""
+        """Run a document that is put together for this request."""
         answer = self.access.graphql(text, variables, installation_id=self.installation_id, purpose=self._purpose_now())
         return self._counted(answer, cost=_cost(answer))
 
@@ -124,19 +124,24 @@ def _cost(answer: Answer) -> int:
     return cost if isinstance(cost, int) else 1
 
 
-class Walk(Protocol):
-    """The way through one stream."""
+class StreamReader(Protocol):
+    """What reads one stream page by page."""
 
-    page_size: int
-    """How many items to ask for at first."""
-    most: int
-    """How many at the most, once GitHub has shown that it can."""
+    @property
+    def page_size(self) -> int:
+        """How many items to ask for at first."""
 
-    def read(self, request: PageRequest, reader: Reader) -> Page:
+    @property
+    def most(self) -> int:
+        """How many at the most, once GitHub has shown that it can."""
+
+    @property
+    def read(self) -> Callable[[PageRequest, Reader], Page]:
         """The page at the cursor; RequestFailedError where GitHub does not give it."""
 
-    def step_over(self, request: PageRequest, reader: Reader) -> Page:
-        """The one item at the cursor that is too much for a page of one: by another road, else skipped and named."""
+    @property
+    def skip_item(self) -> Callable[[PageRequest, Reader], Page]:
+        """The one item at the cursor that is too much for a page of one: by another way, else skipped and named."""
 
 
 LONGEST = 500

@@ -5,10 +5,11 @@ from typing import Any
 from apps.activity.models import Repository
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
+from apps.integrations.streams import STREAM_NAMES
 from tests.api.conftest import API
 
 LIST = "/api/v1/backfills/"
-STREAMS = len(Backfill.Stream.values)
+STREAMS = len(STREAM_NAMES)
 PULLS = {"repository": "acme/api", "streams": ["pull_requests"]}
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage, Installation, Repository, RepositoryAccess
-from apps.metrics.completeness import EVERY_STREAM
+from apps.integrations.streams import STREAM_NAMES
 from tests.api.conftest import API, SECRETS, Cast, make_delivery
 from tests.github.times import at
 
@@ -27,7 +27,7 @@ def covered(week: Cast) -> Cast:
     Repository.objects.exclude(pk__in=(API, SECRETS)).update(deleted_at=timezone.now())
     app = Installation.objects.create(github_id=7, account=week.teams["acme"].account)
     RepositoryAccess.objects.create(installation=app, repository_id=API, has_access=True)
-    for stream in EVERY_STREAM:
+    for stream in STREAM_NAMES:
         days = [("03-01", "03-04"), ("03-05", "03-08")] if stream == "deployments" else [("03-01", "03-08")]
         for from_day, to_day in days:
             time = "12:00" if to_day == "03-08" else "00:00"

@@ -14,6 +14,7 @@ from apps.activity.models import Installation, Repository
 from apps.github.auth import github
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
+from apps.integrations.streams import STREAM_NAMES
 from apps.teams.models import Team
 from tests.api.conftest import API, Cast
 from tests.dashboard.test_pages import read, signed_in
@@ -28,7 +29,7 @@ from tests.metrics.tales import WEB, person
 pytestmark = pytest.mark.django_db
 LIST = "/admin/integrations/backfill/"
 START = "/admin/integrations/backfill/start/"
-ALL = {"streams": Backfill.Stream.values}
+ALL = {"streams": STREAM_NAMES}
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from apps.activity.models import Repository
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
+from apps.integrations.streams import STREAM_NAMES
 from apps.teams.models import TeamAccess
 from apps.users.models import CustomUser
 from tests.api.conftest import API, SECRETS, UMBRELLA, Cast
@@ -37,7 +38,7 @@ def reached(cast: Cast) -> Cast:
 
 
 def begin(repository_id: int = API, *streams: str, **scope: Any) -> list[Backfill]:
-    chosen = Scope(streams=streams or tuple(Backfill.Stream.values), **scope)
+    chosen = Scope(streams=streams or STREAM_NAMES, **scope)
     return list(start(Repository.objects.filter(pk=repository_id), scope=chosen).backfills)
 
 

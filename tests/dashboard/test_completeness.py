@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.activity.coverage import cover
 from apps.activity.models import Installation, Repository, RepositoryAccess
-from apps.metrics.completeness import EVERY_STREAM
+from apps.integrations.streams import STREAM_NAMES
 from tests.api.conftest import API, SECRETS, Cast
 from tests.dashboard.test_pages import read, signed_in
 from tests.github.times import at
@@ -29,7 +29,7 @@ def installed(week: Cast) -> Cast:
 
 def covered(from_at: datetime = LONG_AGO, *, days_ago: float, but_for: str = "") -> None:
     """All streams up to so many days ago, but for one."""
-    for stream in EVERY_STREAM:
+    for stream in STREAM_NAMES:
         if stream != but_for:
             cover(stream, repository_id=API, from_at=from_at, to_at=timezone.now() - timedelta(days=days_ago))
 
@@ -72,7 +72,7 @@ def test_a_board_and_its_lists_name_gaps_and_link_to_backfills(installed: Cast) 
 
 
 def test_each_card_warns_of_the_gaps_of_its_own_streams(installed: Cast) -> None:
-    for stream in EVERY_STREAM:
+    for stream in STREAM_NAMES:
         cover(stream, repository_id=API, from_at=at("02-01", "00:00"), to_at=at("02-10", "00:00"))
         read_again = at("03-04", "08:00") if stream == "commits" else at("02-11", "00:00")
         cover(stream, repository_id=API, from_at=read_again, to_at=timezone.now())

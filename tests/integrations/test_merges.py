@@ -15,7 +15,7 @@ from apps.demo.repository_life import RepositoryLife
 from apps.demo.shapes.git import NO_COMMIT
 from apps.demo.shapes.git import Commit as Made
 from apps.github.auth import GitHubAccess
-from apps.integrations.streams.commits import Commits
+from apps.integrations.streams.commits import COMMITS
 from apps.metrics.models import DerivedCommit
 from apps.metrics.recalculation import drain
 from tests.activity.tables import clear
@@ -75,7 +75,7 @@ def test_pushes_tell_most_and_the_history_all(fake: FakeGitHub, worker: GitHubAc
     }
     assert headlines(sha for sha, known in before.items() if known is None) >= {"Several"}
     assert before["a" * 40] is False
-    walk_through(worker, request(repository_id=WEB, full_name="acme/web"), by=Commits())
+    walk_through(worker, request(repository_id=WEB, full_name="acme/web"), by=COMMITS)
     after = merges()
     assert after == {sha: len(truth.parents[sha]) > 1 for sha in after}
     assert {sha: after[sha] for sha, known in before.items() if known is not None}.items() <= before.items()

@@ -5,7 +5,7 @@ import pytest
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.models import Backfill
+from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, LIVE, access_to, good
 from tests.integrations.backfill.crew import Crew
@@ -21,7 +21,7 @@ def walk(access: GitHubAccess, repository: Repository, stream: str) -> tuple[str
     return found
 
 
-@pytest.mark.parametrize("stream", Backfill.Stream.values)
+@pytest.mark.parametrize("stream", STREAM_NAMES)
 def test_a_stream_is_read_by_name_as_it_is_by_id(fake: FakeGitHub, stream: str) -> None:
     install()
     repository = reach()

@@ -167,14 +167,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "what is updated during a sweep is swept up by another",
         "_passed",
-        "if place.down_to is None or is_single_page or",
+        "if cursor.down_to is None or is_single_page or",
         "if True or",
         test="test_what_is_updated_during_the_walk_is_not_missed",
     ),
     mutation(
         "lists of two heads are no list",
         "_finish_lists",
-        'if (node["updatedAt"], node["headRefOid"]) != (owed.updated_at, owed.head_sha):',
+        'if (node["updatedAt"], node["headRefOid"]) != (pending.updated_at, pending.head_sha):',
         "if False:",
         test="test_what_changed_between_its_lists_is_read_whole_again",
     ),
@@ -223,7 +223,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "few deployments of a page are read one by one",
         "read_page",
-        "if place.at_most > FEW and",
+        "if cursor.at_most > FEW and",
         "if False and",
         test="test_no_page_reads_more_than_a_few_deployments_one_by_one",
     ),
@@ -236,8 +236,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "the search for a baseline is bounded",
-        "integrations: _go_on",
-        "if in_vain >= MOST_IN_VAIN:",
+        "_go_on_searching",
+        "if without_success >= MOST_WITHOUT_SUCCESS:",
         "if False:",
         test="test_the_search_is_bounded_and_what_it_leaves_open_is_named",
     ),
@@ -257,14 +257,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a window of runs ends when the walk began",
-        "integrations: place_of",
+        "integrations: cursor_of",
         "whole_seconds(request.until or request.started_at)",
         "whole_seconds(request.until or datetime.now(UTC))",
         test="test_a_window_ends_when_the_walk_began",
     ),
     mutation(
         "a name that another repository has by now tells nothing",
-        "refuse_stranger",
+        "ensure_same_repository",
         "if repository_id != request.repository_id:",
         "if False:",
         test="test_a_name_that_belongs_to_another_repository_by_now_tells_nothing",

@@ -167,7 +167,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a repository that took another one's name is not taken for it",
         "read_probe",
-        'or found.get("databaseId") != place.repository_id',
+        'or found.get("databaseId") != request.repository_id',
         "",
         test="test_where_another_repository_has_the_name_it_is_found_by_its_id",
     ),
@@ -181,14 +181,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "open pull requests are looked at wherever something differs",
         "_read_open",
-        "looked = [look for look in looks if look.walked_since is not None or PULL_REQUESTS in look.turns]",
-        "looked = [look for look in looks if PULL_REQUESTS in look.turns]",
+        "looked = [look for look in looks if look.walked_since is not None or PULL_REQUESTS.name in look.turns]",
+        "looked = [look for look in looks if PULL_REQUESTS.name in look.turns]",
         test="test_it_is_found_at_once_where_something_else_differs",
     ),
     mutation(
         "deployments that are not over are read again",
         "integrations: _begin",
-        "if stream == DEPLOYMENTS and here.open_since is not None:",
+        "if here.open_since is not None and not stream.is_run_again:",
         "if stream == DEPLOYMENTS and is_turn and here.open_since is not None:",
         test="test_deployments_that_are_not_over_are_read_every_night_for_a_week_and_weekly_for_a_month",
     ),

@@ -44,7 +44,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "DeliveryState": "apps.webhooks.models.Delivery.State",
         "PullRequestState": "apps.activity.models.PullRequest.State",
         "BackfillState": "apps.integrations.models.Backfill.State",
-        "BackfillStream": "apps.integrations.models.Backfill.Stream",
+        "BackfillStream": "apps.integrations.streams.STREAM_CHOICES",
         "SyncStatus": "apps.integrations.models.SyncLog.Status",
         "SyncCause": "apps.integrations.models.SyncLog.Cause",
         "RepositorySyncState": "apps.integrations.models.RepositorySync.State",

@@ -29,6 +29,7 @@ from apps.integrations.backfill.requests import Begun, forecast_asked, start_ask
 from apps.integrations.backfill.start import MOST_NAMED, NothingToStartError, Scope, chosen
 from apps.integrations.models import Backfill
 from apps.integrations.reconciliation.schedule import database_time, enqueue_run, schedule_team, start_for_team
+from apps.integrations.streams import STREAM_CHOICES, STREAM_NAMES
 from apps.metrics.admin import CompleteRepositoryAdmin, CompleteTeamAdmin
 from apps.teams.models import Team, TeamRepository
 
@@ -83,8 +84,8 @@ class BackfillForm(forms.Form):
     since = DayField(required=False, help_text="Only what was updated since that day (UTC); empty for all of it.")
     until = DayField(required=False, help_text="Nothing that was created from that day on (UTC).")
     streams = forms.MultipleChoiceField(
-        choices=[(name, name.replace("_", " ").capitalize()) for name in Backfill.Stream.values],
-        initial=Backfill.Stream.values,
+        choices=STREAM_CHOICES,
+        initial=STREAM_NAMES,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
 

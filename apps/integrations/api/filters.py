@@ -11,6 +11,7 @@ from apps.activity.models import Installation, Repository
 from apps.common.db import is_id
 from apps.integrations.backfill.start import NothingToStartError, chosen
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
+from apps.integrations.streams import STREAM_CHOICES
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_of, repositories_visible_to
 from apps.users.permissions import is_operator
@@ -22,7 +23,7 @@ class BackfillFilter(django_filters.FilterSet):
     """Backfills by what they read, how they stand, and who reads them."""
 
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
-    stream = django_filters.MultipleChoiceFilter(choices=Backfill.Stream.choices, help_text="Repeat it for several.")
+    stream = django_filters.MultipleChoiceFilter(choices=STREAM_CHOICES, help_text="Repeat it for several.")
     state = django_filters.MultipleChoiceFilter(choices=Backfill.State.choices, help_text="Repeat it for several.")
     installation = django_filters.NumberFilter(field_name="installation_id", help_text="GitHub's id.")
 
@@ -41,7 +42,7 @@ class DriftFilter(django_filters.FilterSet):
 
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
     team = django_filters.CharFilter(method="of_team", help_text="Slug: only repositories that the team tracks.")
-    stream = django_filters.MultipleChoiceFilter(choices=Backfill.Stream.choices, help_text="Repeat it for several.")
+    stream = django_filters.MultipleChoiceFilter(choices=STREAM_CHOICES, help_text="Repeat it for several.")
     latest = django_filters.BooleanFilter(method="only_latest", help_text="Only the last of each stream.")
 
     class Meta:

@@ -14,6 +14,7 @@ from apps.activity.api.serializers import RepositoryLabelSerializer
 from apps.github.rate_limit import BudgetNow
 from apps.integrations.backfill.status import Outlook, budgets_of, outlook_of
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog, TeamSync
+from apps.integrations.streams import STREAM_CHOICES
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
 
@@ -39,7 +40,9 @@ class BudgetSerializer(serializers.Serializer[BudgetNow]):
 
 
 class BackfillSerializer(serializers.ModelSerializer[Backfill]):
-    """The walk through one stream of a repository's history."""
+    """The read of one stream of a repository's history."""
+
+    stream = serializers.ChoiceField(choices=STREAM_CHOICES)
 
     repository = RepositoryLabelSerializer()
     percent = serializers.SerializerMethodField()

@@ -14,7 +14,7 @@ from apps.common.db import LARGEST_ID
 from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer, SkippedSerializer
 from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
 from apps.integrations.backfill.start import NothingToStartError, Scope
-from apps.integrations.models import Backfill
+from apps.integrations.streams import STREAM_CHOICES, STREAM_NAMES
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_NAME = 200
@@ -42,7 +42,7 @@ class StartSerializer(OnlyKnownFields, serializers.Serializer[Any]):
     )
     until = serializers.DateTimeField(required=False, allow_null=True, help_text="Nothing that was created later.")
     streams = serializers.MultipleChoiceField(
-        required=False, allow_empty=False, choices=Backfill.Stream.choices, help_text="Absent: all of them."
+        required=False, allow_empty=False, choices=STREAM_CHOICES, help_text="Absent: all of them."
     )
     dry_run = serializers.BooleanField(
         required=False, help_text="Start nothing; ask GitHub how much there is, and say what it takes."
@@ -81,11 +81,11 @@ class StartDescription(OpenApiSerializerExtension):  # type: ignore[no-untyped-c
 
 
 def scope_in(attributes: dict[str, Any]) -> Scope:
-    streams = attributes.get("streams", Backfill.Stream.values)
+    streams = attributes.get("streams", STREAM_NAMES)
     return Scope(
         since=attributes.get("since"),
         until=attributes.get("until"),
-        streams=tuple(stream for stream in Backfill.Stream.values if stream in streams),
+        streams=tuple(stream for stream in STREAM_NAMES if stream in streams),
     )
 
 
@@ -103,7 +103,7 @@ class StartedSerializer(serializers.Serializer[Any]):
 class StreamForecastSerializer(serializers.Serializer[StreamForecast]):
     """What one stream takes, over all the repositories."""
 
-    stream = serializers.ChoiceField(choices=Backfill.Stream.choices)
+    stream = serializers.ChoiceField(choices=STREAM_CHOICES)
     items = serializers.IntegerField()
     is_estimate = serializers.BooleanField(help_text="Judged by what was counted beside it.")
     calls = serializers.IntegerField(source="cost.calls")

@@ -21,6 +21,7 @@ from apps.integrations.backfill.estimate import Uncounted
 from apps.integrations.backfill.forecast import Forecast
 from apps.integrations.backfill.status import Progress, progress_of, size_of
 from apps.integrations.models import Backfill
+from apps.integrations.streams import STREAM_NAMES
 from apps.metrics.figures.formatting import NO_VALUE, duration
 
 State = Backfill.State
@@ -74,7 +75,7 @@ def _streams(group: Sequence[Backfill], now: datetime) -> Table:
     table.add_column(width=19, no_wrap=True, justify="right")
     table.add_column(width=8)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for row in sorted(group, key=lambda row: Backfill.Stream.values.index(row.stream)):
+    for row in sorted(group, key=lambda row: STREAM_NAMES.index(row.stream)):
         style = STYLES.get(State(row.state), "")
         table.add_row(f"  {row.stream}", _read(row), _bar(row), standing(row, now=now), style=style)
     return table
@@ -261,7 +262,6 @@ def _look(ids: Sequence[int], *, show: Show, every_s: float) -> list[Backfill]:
         time.sleep(max(every_s, LOOK_AT_MANY_EVERY_S) if len(rows) > MANY else every_s)
 
 
-STREAMS = tuple(Backfill.Stream.values)
 EXAMPLES = f"""\
 examples:
   manage.py backfill acme/api --since 90d --wait    the last 90 days, and watch
@@ -270,8 +270,8 @@ examples:
   manage.py backfill --list                         how it stands
   manage.py backfill --pause acme/api               until --resume acme/api
 
-streams: {", ".join(STREAMS[:4])},
-         {", ".join(STREAMS[4:])}
+streams: {", ".join(STREAM_NAMES[:4])},
+         {", ".join(STREAM_NAMES[4:])}
 
 Exit code: 0 done, 1 something failed or cannot be done, 2 usage,
 130 interrupted while watching."""
@@ -292,9 +292,11 @@ def moment(text: str) -> datetime:
 
 def streams(text: str) -> tuple[str, ...]:
     named = tuple(name.strip() for name in text.split(",") if name.strip())
-    unknown = [name for name in named if name not in STREAMS]
+    unknown = [name for name in named if name not in STREAM_NAMES]
     if unknown or not named:
-        raise ArgumentTypeError(f"there is no stream {', '.join(unknown) or text!r}; there are {', '.join(STREAMS)}")
+        raise ArgumentTypeError(
+            f"there is no stream {', '.join(unknown) or text!r}; there are {', '.join(STREAM_NAMES)}"
+        )
     return named
 
 

@@ -5,41 +5,14 @@ Those of the other lists are assumed. A connection counts once for each parent; 
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apps.github.responses import CORE, GRAPHQL
-from apps.integrations.models import Backfill
+from apps.integrations.streams import STREAMS
 
 WINDOW_S = 3600.0
 AT_ONCE = {GRAPHQL: 1, CORE: 3}
 """Requests in flight, as the budget allows them."""
-LONG_LISTS = 0.005
-"""How many pull requests have more reviews, commits or labels than their page shows, and cost another call."""
-
-Stream = Backfill.Stream
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How one stream is read. `nested` is how many lists each of its items carries along."""
-
-    resource: str
-    call_s: float
-    item_s: float
-    nested: int = 0
-
-
-PACES: Mapping[str, Pace] = {
-    Stream.PULL_REQUESTS: Pace(resource=GRAPHQL, call_s=0.9, item_s=0.08, nested=5),
-    Stream.ISSUES: Pace(resource=GRAPHQL, call_s=0.9, item_s=0.01, nested=2),
-    Stream.ISSUE_COMMENTS: Pace(resource=CORE, call_s=0.6, item_s=0.004),
-    Stream.REVIEW_COMMENTS: Pace(resource=CORE, call_s=0.6, item_s=0.004),
-    Stream.COMMITS: Pace(resource=GRAPHQL, call_s=0.9, item_s=0.01, nested=1),
-    Stream.RELEASES: Pace(resource=GRAPHQL, call_s=0.9, item_s=0.01),
-    Stream.DEPLOYMENTS: Pace(resource=GRAPHQL, call_s=0.9, item_s=0.01, nested=1),
-    Stream.WORKFLOW_RUNS: Pace(resource=CORE, call_s=0.6, item_s=0.01),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +31,14 @@ class Cost:
 
 def cost_of(stream: str, *, items: int, page_size: int) -> Cost:
     """The cost of reading so many items of a stream; that there are none costs a call as well."""
-    pace = PACES[stream]
+    cost = STREAMS[stream].cost
     pages = max(1, math.ceil(items / page_size))
-    longer = math.ceil(items * LONG_LISTS) if stream == Stream.PULL_REQUESTS else 0
-    page_points = max(1, round((1 + pace.nested * min(page_size, items)) / 100)) if pace.resource == GRAPHQL else 1
+    longer = math.ceil(items * cost.long_lists)
+    page_points = max(1, round((1 + cost.nested * min(page_size, items)) / 100)) if cost.resource == GRAPHQL else 1
     return Cost(
         calls=pages + longer,
         points=pages * page_points + longer,
-        seconds=(pages + longer) * pace.call_s + items * pace.item_s,
+        seconds=(pages + longer) * cost.call_s + items * cost.item_s,
     )
 
 

@@ -11,28 +11,30 @@ from django.utils import timezone
 from apps.activity.models import Repository
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
-from apps.github.graphql import completed
 from apps.github.payload import parse_time, write_time
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind, Verdict
 from apps.integrations.backfill.start import Scope
-from apps.integrations.models import Backfill
 from apps.integrations.outcomes import BUSY
+from apps.integrations.streams import STREAMS
+from apps.integrations.streams.issues import ISSUES
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
+from apps.integrations.streams.stream import Listing, Total
 
 MOST_AT_ONCE = 20
 """Six counts each: with so many repositories it is still a point, by GitHub's formula (150 requests would be two)."""
 
 
+COUNTED = {name: stream.total for name, stream in STREAMS.items() if isinstance(stream.total, Total)}
+LISTED = {name: stream.total for name, stream in STREAMS.items() if isinstance(stream.total, Listing)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """What GitHub counts in a repository: issues, commits and pull requests only those since, if a time was given."""
+    """What GitHub counts in a repository, by stream: of some only those since, if a time was given."""
 
     created_at: datetime
-    pull_requests: int
-    issues: int
-    commits: int
-    releases: int
-    deployments: int
+    items: Mapping[str, int]
 
 
 def totals_query(full_names: Sequence[str], *, since: datetime | None) -> tuple[str, dict[str, Any]]:
@@ -43,20 +45,28 @@ def totals_query(full_names: Sequence[str], *, since: datetime | None) -> tuple[
     places = range(len(full_names))
     declared = "".join(f", $owner{place}: String!, $name{place}: String!, $updated{place}: String!" for place in places)
     asked = "".join(_ASKED.format(place=place) for place in places)
-    text = f"query Totals({_SHARED}{declared}) {{ rateLimit {{ cost }} {asked} }}\n"
+    totals = _TOTALS.format(fields="\n  ".join(total.fields for total in COUNTED.values()))
+    text = f"query Totals({_SHARED}{declared}) {{ rateLimit {{ cost }} {asked} }}\n{totals}"
     bound = write_time(since) if since else None
     variables: dict[str, Any] = {"since": bound, "committedSince": bound, "isBounded": bound is not None}
     for place, full_name in enumerate(full_names):
         owner, _, name = full_name.partition("/")
         updated = f"repo:{full_name} is:pr updated:>={bound}" if bound else ""
         variables |= {f"owner{place}": owner, f"name{place}": name, f"updated{place}": updated}
-    return completed(text), variables
+    return text, variables
 
 
 _SHARED = "$since: DateTime, $committedSince: GitTimestamp, $isBounded: Boolean!"
 _ASKED = """
     repository{place}: repository(owner: $owner{place}, name: $name{place}) {{ ...RepositoryTotals }}
     updated{place}: search(query: $updated{place}, type: ISSUE) @include(if: $isBounded) {{ issueCount }}
+"""
+_TOTALS = """
+fragment RepositoryTotals on Repository {{
+  databaseId
+  createdAt
+  {fields}
+}}
 """
 
 
@@ -65,18 +75,10 @@ def read_totals(data: Mapping[str, Any], place: int, *, repository_id: int) -> T
     found = data.get(f"repository{place}")
     if not isinstance(found, Mapping) or found.get("databaseId") not in {None, repository_id}:
         return None
-    counts = {name: found[name]["totalCount"] for name in ("pullRequests", "issues", "releases", "deployments")}
-    updated = data.get(f"updated{place}")
-    branch = found.get("defaultBranchRef") or {}
-    history = (branch.get("target") or {}).get("history") or {}
-    return Totals(
-        created_at=parse_time(found["createdAt"]) or datetime.now(UTC),
-        pull_requests=updated["issueCount"] if updated else counts["pullRequests"],
-        issues=counts["issues"],
-        commits=history.get("totalCount", 0),
-        releases=counts["releases"],
-        deployments=counts["deployments"],
-    )
+    items = {name: total.read(found) for name, total in COUNTED.items()}
+    if updated := data.get(f"updated{place}"):
+        items[PULL_REQUESTS.name] = updated["issueCount"]
+    return Totals(created_at=parse_time(found["createdAt"]) or datetime.now(UTC), items=items)
 
 
 PURPOSE = Purpose(priority=Priority.BACKFILL, subject="forecast")
@@ -85,13 +87,6 @@ AGAIN_S = 0.5
 MOMENT = timedelta(seconds=1)
 TOO_LATE = "There was no time left to count it; `manage.py backfill --dry-run` takes as long as it needs."
 NOT_THERE = "GitHub shows no such repository to the installation."
-
-Stream = Backfill.Stream
-BY_REST: Mapping[str, str] = {
-    Stream.ISSUE_COMMENTS: "issues/comments",
-    Stream.REVIEW_COMMENTS: "pulls/comments",
-    Stream.WORKFLOW_RUNS: "actions/runs",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +136,7 @@ class Counting:
             (repository for repository in repositories if repository.pk in self.items),
             key=lambda repository: -self._weight(repository.pk),
         )
-        for stream in BY_REST:
+        for stream in LISTED:
             if stream in self.scope.streams:
                 self._count_by_rest(stream, largest)
 
@@ -166,23 +161,18 @@ class Counting:
 
     def _items(self, found: Totals) -> dict[str, int]:
         """What is listed by its creation has no count since a time: taken as even over the repository's life."""
-        share = 1.0
-        if self.scope.since is not None:
-            self.estimated |= {Stream.RELEASES, Stream.DEPLOYMENTS} & set(self.scope.streams)
-            now = timezone.now()
-            share = min(1.0, (now - self.scope.since) / max(now - found.created_at, MOMENT))
-        return {
-            Stream.PULL_REQUESTS: found.pull_requests,
-            Stream.ISSUES: found.issues,
-            Stream.COMMITS: found.commits,
-            Stream.RELEASES: round(found.releases * share),
-            Stream.DEPLOYMENTS: round(found.deployments * share),
-        }
+        if self.scope.since is None:
+            return dict(found.items)
+        now = timezone.now()
+        share = min(1.0, (now - self.scope.since) / max(now - found.created_at, MOMENT))
+        unbounded = {name for name, total in COUNTED.items() if not total.is_bounded} - {PULL_REQUESTS.name}
+        self.estimated |= unbounded & set(self.scope.streams)
+        return {name: round(count * share) if name in unbounded else count for name, count in found.items.items()}
 
     def _weight(self, repository_id: int) -> int:
         """What comments and runs go by."""
         items = self.items[repository_id]
-        return items[Stream.PULL_REQUESTS] + items[Stream.ISSUES] + 1
+        return items[PULL_REQUESTS.name] + items[ISSUES.name] + 1
 
     def _count_by_rest(self, stream: str, largest: Sequence[Repository]) -> None:
         counted = {}
@@ -201,21 +191,16 @@ class Counting:
 
     def _count_list(self, stream: str, repository: Repository) -> int | str:
         """How long a list is, else why that is not known: a page of one item says how many pages there are."""
-        since = self.scope.since
-        parameters: dict[str, Any] = {"per_page": 1}
-        if since is not None and stream == Stream.WORKFLOW_RUNS:
-            parameters["created"] = f"{write_time(since)}..{write_time(timezone.now())}"
-        elif since is not None:
-            parameters["since"] = write_time(since)
-        path = f"/repositories/{repository.pk}/{BY_REST[stream]}"
+        listing = LISTED[stream]
+        parameters = listing.parameters(self.scope.since)
+        path = f"/repositories/{repository.pk}{listing.path}"
         answer = self._ask(
             lambda: self.access.get(path, installation_id=self.installation_id, purpose=PURPOSE, parameters=parameters)
         )
         if answer.kind is not Kind.OK:
             return answer.verdict.message
-        if stream == Stream.WORKFLOW_RUNS:
-            return int(answer.data["total_count"])
-        return answer.last_page or len(answer.data)
+        length = listing.length(answer)
+        return "GitHub does not say how many there are." if length is None else length
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
         """Ask; once a limit was met, or the time is over, nothing more is asked, and every answer says so."""

@@ -10,11 +10,11 @@ from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import RESERVES, BudgetNow, Priority
 from apps.integrations.access import installation_reaching
-from apps.integrations.backfill.cost_model import PACES, Cost, Duration, Window, cost_of, duration_of
+from apps.integrations.backfill.cost_model import Cost, Duration, Window, cost_of, duration_of
 from apps.integrations.backfill.estimate import Counting, Effort, Uncounted
 from apps.integrations.backfill.start import Scope
 from apps.integrations.models import Backfill
-from apps.integrations.streams import STREAM_READERS
+from apps.integrations.streams import STREAMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Forecast:
     uncounted: tuple[Uncounted, ...]
     unreachable: tuple[Repository, ...]
     under_way: int
-    """How many walks of these streams and repositories are unfinished already: a start goes on with them."""
+    """How many backfills of these streams and repositories are unfinished already: a start goes on with them."""
 
     @property
     def cost(self) -> Cost:
@@ -112,7 +112,7 @@ def _of_installation(counting: Counting, *, scope: Scope, access: GitHubAccess) 
     """The resources are read side by side: the slower one counts."""
     costs: dict[str, Cost] = defaultdict(Cost)
     for stream in dict.fromkeys(scope.streams):
-        costs[PACES[stream].resource] += _cost(stream, [items[stream] for items in counting.items.values()])
+        costs[STREAMS[stream].cost.resource] += _cost(stream, [items[stream] for items in counting.items.values()])
     budgets = access.client.budget.read(counting.installation_id)
     durations = [
         duration_of(cost, resource=resource, window=_window(resource, budgets, now_s=access.client.clock()))
@@ -127,7 +127,7 @@ def _of_installation(counting: Counting, *, scope: Scope, access: GitHubAccess) 
 
 
 def _cost(stream: str, sizes: Iterable[int]) -> Cost:
-    page_size = STREAM_READERS[stream].page_size
+    page_size = STREAMS[stream].page_size
     return sum((cost_of(stream, items=items, page_size=page_size) for items in sizes), Cost())
 
 

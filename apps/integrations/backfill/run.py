@@ -44,8 +44,8 @@ from apps.integrations.outcomes import (
     run_out_of_time,
     try_again,
 )
-from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Walk
-from apps.integrations.streams import STREAM_READERS
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, StreamReader
+from apps.integrations.streams import STREAMS
 from apps.webhooks.parsing import WRONG_SHAPE, UnusablePayloadError
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
@@ -89,7 +89,7 @@ def advance(
     task_id: str,
     is_redelivered: bool,
     access: GitHubAccess,
-    walks: Mapping[str, Walk] = STREAM_READERS,
+    streams: Mapping[str, StreamReader] = STREAMS,
     seconds: float = TURN_S,
 ) -> None:
     """Walk on until the time is over, the walk is at its end or GitHub says no; then ring for whose turn it is next.
@@ -102,11 +102,11 @@ def advance(
         if claimed is None:
             return
         failpoint("backfill.after_claim")
-        walk = walks.get(claimed.stream)
-        if walk is None:
+        stream = streams.get(claimed.stream)
+        if stream is None:
             _give_up_unknown(claimed)
         else:
-            Turn(claimed=claimed, access=access, walk=walk, deadline_s=deadline_s).take()
+            Turn(claimed=claimed, access=access, stream=stream, deadline_s=deadline_s).take()
     except Error:
         connection.close()
         _give_back(backfill_id, task_id=task_id)
@@ -118,7 +118,7 @@ def advance(
 
 def _give_up_unknown(claimed: Claimed) -> None:
     """A later version knew the stream."""
-    words = f"This version has no walk through {claimed.stream}."
+    words = f"This version does not read {claimed.stream}."
     with db.limit(seconds=GIVE_BACK_S):
         claimed.row.end(Backfill.State.FAILED, reason="unknown_stream", error=words)
 
@@ -136,7 +136,7 @@ class Turn:
 
     claimed: Claimed
     access: GitHubAccess
-    walk: Walk
+    stream: StreamReader
     deadline_s: float
     pages: int = 0
     visited: set[str] = field(default_factory=set)
@@ -164,7 +164,7 @@ class Turn:
             page = self._read(reader)
             waiters.wake_next_waiter(reader.up_next)
             failpoint("backfill.after_page")
-            progress = self.claimed.progress.after_page(most=self.walk.most)
+            progress = self.claimed.progress.after_page(most=self.stream.most)
             self.claimed = keep(page, self.claimed, progress=progress, reader=reader)
         except OUT_OF_TIME as error:
             return self._run_out_of_time(error, reader)
@@ -188,9 +188,9 @@ class Turn:
             until=claimed.until,
             started_at=claimed.started_at,
             cursor=claimed.cursor,
-            page_size=min(claimed.progress.page_size, self.walk.most),
+            page_size=min(claimed.progress.page_size, self.stream.most),
         )
-        read = self.walk.step_over if claimed.progress.steps_over else self.walk.read
+        read = self.stream.skip_item if claimed.progress.steps_over else self.stream.read
         try:
             page = read(request, reader)
         except WRONG_SHAPE as error:

@@ -14,7 +14,7 @@ from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.backfill.wakeups import enqueue_deliveries
 from apps.integrations.models import Backfill, RepositorySync
-from apps.integrations.streams import STREAM_READERS
+from apps.integrations.streams import STREAM_NAMES, STREAMS
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -40,13 +40,13 @@ class Scope:
 
     since: datetime | None = None
     until: datetime | None = None
-    streams: tuple[str, ...] = tuple(Backfill.Stream.values)
+    streams: tuple[str, ...] = STREAM_NAMES
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.streams if name not in Backfill.Stream.values]
+        unknown = [name for name in self.streams if name not in STREAMS]
         if unknown or not self.streams:
             problem = f"There is no stream {', '.join(unknown)}" if unknown else "No stream is named"
-            raise NothingToStartError(f"{problem}; there are {', '.join(Backfill.Stream.values)}.")
+            raise NothingToStartError(f"{problem}; there are {', '.join(STREAM_NAMES)}.")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise NothingToStartError("Nothing lies between: since must be earlier than until.")
 
@@ -230,7 +230,7 @@ def _insert_or_widen(
         "repositories": list(reached),
         "installations": list(reached.values()),
         "streams": list(streams),
-        "page_sizes": [STREAM_READERS[stream].page_size for stream in streams],
+        "page_sizes": [STREAMS[stream].page_size for stream in streams],
         "since": scope.since,
         "until": scope.until,
         "lost_at": lost_at,

@@ -60,16 +60,6 @@ _NOBODY_WALKS: dict[str, Any] = {**_NOBODY_HOLDS, "claim_number": F("claim_numbe
 class Backfill(models.Model):
     """The walk through one stream of a repository's history. Its cursor and the facts of a page commit together."""
 
-    class Stream(models.TextChoices):
-        PULL_REQUESTS = "pull_requests"  # with reviews, commits, labels and timeline
-        ISSUES = "issues"
-        ISSUE_COMMENTS = "issue_comments"
-        REVIEW_COMMENTS = "review_comments"
-        COMMITS = "commits"  # of the default branch
-        RELEASES = "releases"
-        DEPLOYMENTS = "deployments"  # with their statuses
-        WORKFLOW_RUNS = "workflow_runs"
-
     class State(models.TextChoices):
         WAITING = "waiting"  # for its turn, for a rate limit, or for GitHub to recover: due at `not_before`
         RUNNING = "running"  # a worker holds its lease
@@ -81,7 +71,7 @@ class Backfill(models.Model):
     UNFINISHED: ClassVar = (State.WAITING, State.RUNNING, State.PAUSED)
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="backfills")
-    stream = models.TextField(choices=Stream.choices)
+    stream = models.TextField(help_text="as apps.integrations.streams names it")
     installation = models.ForeignKey(Installation, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     sync = models.ForeignKey(
         "RepositorySync",

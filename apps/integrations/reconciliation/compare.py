@@ -6,7 +6,6 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from apps.activity.coverage import Stretch, cover_together
 from apps.activity.facts import Fact, evidence
@@ -16,7 +15,7 @@ from apps.common import db
 from apps.common.failpoints import failpoint
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader, parse_time
-from apps.github.probes import ISSUE_COMMENTS, PULL_REQUESTS, REVIEW_COMMENTS, Place, Probe
+from apps.github.probes import Probe, ProbeRequest
 from apps.github.responses import REFUSALS
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.drift import count_recovered
@@ -26,9 +25,8 @@ from apps.integrations.reconciliation.claims import Claimed, Settled, settle
 from apps.integrations.reconciliation.decide import Decision, Follow, Here, Quiet, Walk
 from apps.integrations.reconciliation.local_state import Mark, OpenPullRequest, Streams, keep_marks
 from apps.integrations.reconciliation.provenance import source_of
-from apps.integrations.streams.workflow_runs import RunWindow, whole_seconds
-
-PATHS = {ISSUE_COMMENTS: "issues/comments", REVIEW_COMMENTS: "pulls/comments"}
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
+from apps.integrations.streams.stream import Listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,32 +37,15 @@ class CommentCount:
     ours: int
 
 
-def count_comments(stream: str, *, repository_id: int, reader: Reader) -> int | None:
-    """How many GitHub lists: with one on a page, the number of the last page. None where it refuses to list them."""
+def count_listed(listing: Listing, *, repository_id: int, since: datetime | None, reader: Reader) -> int | None:
+    """How many of a list GitHub has since then; None where it refuses to list them."""
     try:
-        answer = reader.get(f"/repositories/{repository_id}/{PATHS[stream]}", {"per_page": 1})
+        answer = reader.get(f"/repositories/{repository_id}{listing.path}", listing.parameters(since))
     except RequestFailedError as unanswered:
         if unanswered.answer.kind not in REFUSALS:
             raise
         return None
-    return answer.last_page or len(answer.data)
-
-
-def count_runs(repository_id: int, *, since: datetime, reader: Reader) -> int | None:
-    """How many workflow runs GitHub has that began since then; None where it refuses to list them.
-
-    A run that no push began moves nothing that a probe shows.
-    """
-    window = RunWindow(start=whole_seconds(since), end=whole_seconds(timezone.now()))
-    asked = {"per_page": 1, "created": window.created}
-    try:
-        answer = reader.get(f"/repositories/{repository_id}/actions/runs", asked)
-    except RequestFailedError as unanswered:
-        if unanswered.answer.kind not in REFUSALS:
-            raise
-        return None
-    total = answer.data.get("total_count") if isinstance(answer.data, Mapping) else None
-    return total if isinstance(total, int) else None
+    return listing.length(answer)
 
 
 def is_off(count: CommentCount, *, here: Here) -> bool:
@@ -90,7 +71,7 @@ class Look:
     here: Streams
     turns: frozenset[str]
     """The streams of which what changes without a trace is to be read again."""
-    asked: Place
+    asked: ProbeRequest
     open: Sequence[OpenPullRequest] = ()
     probe: Probe | None = None
     decisions: dict[str, Decision] = field(default_factory=dict)
@@ -109,7 +90,7 @@ class Look:
     @property
     def walked_since(self) -> datetime | None:
         """From when on the walk through its pull requests will read; None where there will be none."""
-        decision = self.decisions.get(PULL_REQUESTS)
+        decision = self.decisions.get(PULL_REQUESTS.name)
         return decision.since if isinstance(decision, Walk) else None
 
     @property
@@ -120,7 +101,7 @@ class Look:
     def reread(self) -> list[str]:
         """The streams of which what changes without a trace was read again, or will have been once it was walked."""
         walked = [stream for stream, one in self.decisions.items() if isinstance(one, Walk) and one.is_reread]
-        opened = [PULL_REQUESTS] if self.is_open_read and not self.untold else []
+        opened = [PULL_REQUESTS.name] if self.is_open_read and not self.untold else []
         return [*walked, *opened, *self.counts]
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.github.probes import COMMITS, DEPLOYMENTS, WORKFLOW_RUNS, Told
+from apps.github.probes import ProbedStream
+from apps.integrations.streams.stream import Stream
 
 Json = Mapping[str, Any]
 MARGIN = timedelta(hours=1)
 """What was changed so long before the last pass is read again: clocks differ, and lists lag."""
-LANDING = timedelta(days=14)
-"""A history goes by its commits' own dates, and a branch lands with commits of earlier days."""
 LATELY = timedelta(days=7)
 """What is not over is looked after every night while it is so young."""
 LONGEST_OPEN = timedelta(days=30)
@@ -83,7 +82,9 @@ class LeaveAlone:
 Decision = Quiet | Walk | Follow | LeaveAlone
 
 
-def decide(stream: str, *, told: Told, here: Here, is_turn: bool, now: datetime, history: timedelta) -> Decision:
+def decide(
+    stream: Stream, *, told: ProbedStream, here: Here, is_turn: bool, now: datetime, history: timedelta
+) -> Decision:
     """What to do about a stream; without any earlier reading, what was updated within `history` is read."""
     if here.is_paused:
         return LeaveAlone()
@@ -118,7 +119,7 @@ def is_missing(count: int | None, *, here: Here) -> bool:
     return here.is_whole and count > here.ours
 
 
-def _quiet_since(told: Told, *, here: Here) -> datetime | None:
+def _quiet_since(told: ProbedStream, *, here: Here) -> datetime | None:
     """Since when nothing changed, as far as it can be proved."""
     if here.kept is not None:
         is_same = told.mark == here.kept.mark and here.ours == here.kept.ours
@@ -131,20 +132,20 @@ def _quiet_since(told: Told, *, here: Here) -> datetime | None:
     return to_at if is_older and is_counted else None
 
 
-def _last_pass(stream: str, *, here: Here) -> datetime | None:
+def _last_pass(stream: Stream, *, here: Here) -> datetime | None:
     passed_at = here.kept.passed_at if here.kept else here.covered[1] if here.covered else None
     if passed_at is None:
         return None
-    return passed_at - (LANDING if stream == COMMITS else MARGIN)
+    return passed_at - stream.overlap
 
 
-def _begin(stream: str, *, here: Here, is_turn: bool, now: datetime) -> tuple[datetime | None, bool]:
+def _begin(stream: Stream, *, here: Here, is_turn: bool, now: datetime) -> tuple[datetime | None, bool]:
     """From when on it has to be read however quiet it seems, and whether that is this week's reading again."""
-    if stream == WORKFLOW_RUNS and here.has_any:
+    if stream.is_run_again and here.has_any:
         if is_turn:
             return now - LONGEST_OPEN, True
         return _young(here.open_since, now=now) or now, False
-    if stream == DEPLOYMENTS and here.open_since is not None:
+    if here.open_since is not None and not stream.is_run_again:
         if is_turn:
             return here.open_since, True
         return _young(here.open_since, now=now), False

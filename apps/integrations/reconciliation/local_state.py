@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,47 +11,20 @@ from django.utils import timezone
 
 from apps.activity.models import Coverage, Repository
 from apps.github.payload import EPOCH
-from apps.github.probes import (
-    COMMITS,
-    DEPLOYMENTS,
-    ISSUE_COMMENTS,
-    ISSUES,
-    PULL_REQUESTS,
-    RELEASES,
-    REVIEW_COMMENTS,
-    WORKFLOW_RUNS,
-)
 from apps.integrations.models import Backfill, StreamMark
 from apps.integrations.reconciliation.claims import rows, run
 from apps.integrations.reconciliation.decide import LONGEST_OPEN, Here, Kept, is_turn
+from apps.integrations.streams import STREAM_NAMES, STREAMS
+from apps.integrations.streams.commits import COMMITS
+from apps.integrations.streams.stream import Stream
+from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS
 
 OURS = "ours"
 """Beside what GitHub told, a mark keeps how many were here then."""
 COUNTED_AT = "counted"
 """And of comments, how many GitHub listed and how many were here when they were last counted."""
-TERMINAL = ("success", "failure", "error", "inactive")
-COUNTED = {
-    PULL_REQUESTS: "SELECT repository_id, count(*) FROM activity_pullrequest WHERE {here} GROUP BY 1",
-    ISSUES: "SELECT repository_id, count(*) FROM activity_issue WHERE {here} AND deleted_at IS NULL GROUP BY 1",
-    RELEASES: "SELECT repository_id, count(*) FROM activity_release WHERE {here} AND deleted_at IS NULL GROUP BY 1",
-    DEPLOYMENTS: "SELECT repository_id, count(*) FROM activity_deployment WHERE {here} GROUP BY 1",
-}
-COMMENTS = {
-    ISSUE_COMMENTS: "SELECT repository_id, count(*) FROM activity_issuecomment WHERE {here} AND deleted_at IS NULL"
-    " GROUP BY 1",
-    REVIEW_COMMENTS: "SELECT repository_id, count(*) FROM activity_reviewcomment WHERE {here} AND deleted_at IS NULL"
-    " GROUP BY 1",
-}
-_OPEN_DEPLOYMENTS = """
-SELECT d.repository_id, min(d.created_at) FROM activity_deployment d
-WHERE d.repository_id = ANY(%(ids)s) AND d.created_at > %(since)s AND NOT EXISTS (
-    SELECT FROM activity_deploymentstatus s WHERE s.deployment_id = d.github_id AND s.state = ANY(%(terminal)s)
-) GROUP BY 1
-"""
-_OPEN_RUNS = """
-SELECT r.repository_id, min(r.created_at) FROM activity_workflowrun r
-WHERE r.repository_id = ANY(%(ids)s) AND NOT r.status = 'completed' AND r.created_at > %(since)s GROUP BY 1
-"""
+COUNTED = tuple(stream for stream in STREAMS.values() if stream.probe.is_counted)
+COUNTED_WEEKLY = tuple(stream for stream in STREAMS.values() if stream.is_counted_weekly)
 _HAVE_RUNS = """
 SELECT asked.id FROM unnest(%(ids)s::bigint[]) AS asked (id)
 WHERE EXISTS (SELECT FROM activity_workflowrun r WHERE r.repository_id = asked.id)
@@ -88,26 +61,28 @@ def what_is_here(repositories: Collection[Repository]) -> dict[int, Streams]:
     here: dict[int, dict[str, dict[str, Any]]] = {pk: defaultdict(dict) for pk in ids}
     for mark in StreamMark.objects.filter(repository__in=ids):
         here[mark.repository_id][mark.stream]["kept"] = _kept(mark)
-    for pk, stream, from_at, to_at in _latest_stretches(ids):
-        here[pk][stream] |= {"covered": (from_at, to_at), "is_whole": from_at <= beginnings[pk]}
-    for pk, stream, state in _unfinished(ids):
-        here[pk][stream]["is_paused" if state == Backfill.State.PAUSED else "is_walked"] = True
-    for stream, counts in counts_of(ids, streams=COUNTED).items():
+    for pk, name, from_at, to_at in _latest_stretches(ids):
+        here[pk][name] |= {"covered": (from_at, to_at), "is_whole": from_at <= beginnings[pk]}
+    for pk, name, state in _unfinished(ids):
+        here[pk][name]["is_paused" if state == Backfill.State.PAUSED else "is_walked"] = True
+    for name, counts in counts_of(ids, streams=COUNTED).items():
         for pk in ids:
-            here[pk][stream]["ours"] = counts.get(pk, 0)
+            here[pk][name]["ours"] = counts.get(pk, 0)
     since = timezone.now() - LONGEST_OPEN
-    for stream, statement in ((DEPLOYMENTS, _OPEN_DEPLOYMENTS), (WORKFLOW_RUNS, _OPEN_RUNS)):
-        for pk, at in rows(statement, ids=ids, since=since, terminal=list(TERMINAL)):
-            here[pk][stream]["open_since"] = at
+    for stream in STREAMS.values():
+        for pk, at in rows(stream.unfinished, ids=ids, since=since) if stream.unfinished else ():
+            here[pk][stream.name]["open_since"] = at
     for (pk,) in rows(_HAVE_RUNS, ids=ids):
-        here[pk][WORKFLOW_RUNS]["has_any"] = True
-    return {pk: {stream: Here(**known[stream]) for stream in Backfill.Stream.values} for pk, known in here.items()}
+        here[pk][WORKFLOW_RUNS.name]["has_any"] = True
+    return {pk: {name: Here(**known[name]) for name in STREAM_NAMES} for pk, known in here.items()}
 
 
 def with_heads(streams: Mapping[int, Streams], heads: Mapping[int, str | None]) -> dict[int, Streams]:
     """The same, with the commits counted: one where the head that GitHub told is here."""
     held = heads_held(heads)
-    return {pk: {**here, COMMITS: replace(here[COMMITS], ours=int(pk in held))} for pk, here in streams.items()}
+    return {
+        pk: {**here, COMMITS.name: replace(here[COMMITS.name], ours=int(pk in held))} for pk, here in streams.items()
+    }
 
 
 def heads_held(heads: Mapping[int, str | None]) -> set[int]:
@@ -120,17 +95,12 @@ def heads_held(heads: Mapping[int, str | None]) -> set[int]:
     return {row[0] for row in rows(statement, ids=list(known), shas=list(known.values()))}
 
 
-def counts_of(repository_ids: Collection[int], *, streams: Mapping[str, str]) -> dict[str, dict[int, int]]:
+def counts_of(repository_ids: Collection[int], *, streams: Iterable[Stream]) -> dict[str, dict[int, int]]:
     """How many are here, by stream and repository, in one statement; deleted ones do not count."""
-    counts: dict[str, dict[int, int]] = {stream: {} for stream in streams}
-    statement = " UNION ALL ".join(
-        f"(SELECT '{stream}', counted.* FROM ({text}) AS counted (repository_id, count))".format(  # noqa: S608
-            here="repository_id = ANY(%(ids)s)"
-        )
-        for stream, text in streams.items()
-    )
-    for stream, pk, count in rows(statement, ids=list(repository_ids)):
-        counts[stream][pk] = count
+    counts: dict[str, dict[int, int]] = {stream.name: {} for stream in streams}
+    statement = " UNION ALL ".join(STREAMS[name].count_query for name in counts)
+    for name, pk, count in rows(statement, ids=list(repository_ids)):
+        counts[name][pk] = count
     return counts
 
 

@@ -16,15 +16,15 @@ from apps.activity.facts import evidence
 from apps.activity.record import record
 from apps.common import db
 from apps.github.payload import parse_time
-from apps.github.probes import MOST_PULL_REQUESTS, Place, probe_query, read_probe
+from apps.github.probes import MOST_PULL_REQUESTS, ProbeRequest, probe_query, read_probe
 from apps.github.responses import REFUSALS, Kind
 from apps.integrations.drift import count_drift
 from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation.local_state import OpenPullRequest
 from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.refresh.queries import MOST, Read, Wanted, read_by_number
-from apps.integrations.streams.pull_request_parts import Place as WalkPlace
-from apps.integrations.streams.pull_requests import go_around, pay
+from apps.integrations.streams.pull_request_parts import PullRequestCursor
+from apps.integrations.streams.pull_requests import fetch_part, skip_part
 from apps.webhooks.parsing import WRONG_SHAPE
 from apps.webhooks.translate import describe
 
@@ -52,28 +52,28 @@ def is_stale(ours: OpenPullRequest, shown: Json) -> bool:
     return any(getattr(ours, name) != value for name, value in told.items())
 
 
-def shown_as(places: Sequence[Place], *, reader: Reader) -> dict[int, dict[int, Json]]:
+def shown_as(requests: Sequence[ProbeRequest], *, reader: Reader) -> dict[int, dict[int, Json]]:
     """These pull requests as GitHub shows them now, by repository and number, a hundred in a request of one point."""
-    shown: dict[int, dict[int, Json]] = {place.repository_id: {} for place in places}
-    every = [(place, number) for place in places for number in place.numbers]
+    shown: dict[int, dict[int, Json]] = {request.repository_id: {} for request in requests}
+    every = [(request, number) for request in requests for number in request.numbers]
     for some in _some(every, MOST_PULL_REQUESTS):
         numbers: dict[int, list[int]] = {}
-        for place, number in some:
-            numbers.setdefault(place.repository_id, []).append(number)
+        for request, number in some:
+            numbers.setdefault(request.repository_id, []).append(number)
         asked = [
-            replace(place, numbers=tuple(numbers[place.repository_id]), is_probed=False)
-            for place in places
-            if place.repository_id in numbers
+            replace(request, numbers=tuple(numbers[request.repository_id]), is_probed=False)
+            for request in requests
+            if request.repository_id in numbers
         ]
         try:
-            answer = reader.query(*probe_query(asked))
+            answer = reader.query(*probe_query(asked, streams={}))
         except RequestFailedError as unanswered:
             if unanswered.answer.kind is not Kind.GONE:
                 raise
             continue
-        for at, place in enumerate(asked):
-            found = read_probe(answer.data, at, place=place)
-            shown[place.repository_id] |= found.pull_requests if found else {}
+        for at, request in enumerate(asked):
+            found = read_probe(answer.data, at, request=request, streams={})
+            shown[request.repository_id] |= found.pull_requests if found else {}
     return shown
 
 
@@ -103,21 +103,21 @@ def read_whole(
 def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> str:
     """Record it, and what its lists still owe; why it is not all there, if it is not."""
     _record(read, sync_id=sync_id)
-    owed, why = list(read.found.owed), [read.why] if read.why else []
-    while owed:
+    pending, why = list(read.found.pending), [read.why] if read.why else []
+    while pending:
         if time.monotonic() >= deadline_s:
             return TOO_LONG
         try:
-            found = pay(owed[0], place=WalkPlace(), request=read.wanted.request(), reader=reader)
+            found = fetch_part(pending[0], cursor=PullRequestCursor(), request=read.wanted.request(), reader=reader)
         except WRONG_SHAPE as error:
             return describe(error)
         except RequestFailedError as unanswered:
             if unanswered.answer.kind not in {*REFUSALS, Kind.SHRINK}:
                 raise
-            found = go_around(owed[0])
+            found = skip_part(pending[0])
         _record(replace(read, found=found), sync_id=sync_id)
         why += [skipped.why for skipped in found.skipped]
-        owed = [*found.owed, *owed[1:]]
+        pending = [*found.pending, *pending[1:]]
     return "; ".join(why)
 
 

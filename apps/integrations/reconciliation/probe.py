@@ -35,6 +35,7 @@ from apps.integrations.reconciliation.compare import Look, keep
 from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.reconciliation.readings import look_at, read_on, take_in
 from apps.integrations.reconciliation.wakeups import subject_of
+from apps.integrations.streams import PROBES
 from apps.webhooks.parsing import UnusablePayloadError
 
 LONGEST_WAIT_S = 6.0
@@ -230,7 +231,7 @@ class Turn:
 def _ask(looks: Sequence[Look], *, reader: Reader) -> Answer | None:
     """The probe of all of these; None where GitHub shows none of them."""
     try:
-        return reader.query(*probe_query([look.asked for look in looks]))
+        return reader.query(*probe_query([look.asked for look in looks], streams=PROBES))
     except RequestFailedError as unanswered:
         if unanswered.answer.kind is not Kind.GONE:
             raise

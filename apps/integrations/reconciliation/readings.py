@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from apps.activity.models import Repository
 from apps.github.answers import Answer
-from apps.github.probes import COMMITS, MOST_PULL_REQUESTS, PULL_REQUESTS, WORKFLOW_RUNS, Place, read_probe
+from apps.github.probes import MOST_PULL_REQUESTS, ProbeRequest, read_probe
 from apps.integrations.models import SyncLog
 from apps.integrations.reader import Reader
 from apps.integrations.reconciliation.claims import Claimed, end
-from apps.integrations.reconciliation.compare import CommentCount, Look, count_comments, count_runs, is_off, reread_at
+from apps.integrations.reconciliation.compare import CommentCount, Look, count_listed, is_off, reread_at
 from apps.integrations.reconciliation.decide import LONGEST_OPEN, MARGIN, Quiet, Walk, decide
 from apps.integrations.reconciliation.local_state import (
-    COMMENTS,
+    COUNTED_WEEKLY,
     Streams,
     counts_of,
     needs_rereading,
@@ -24,6 +24,11 @@ from apps.integrations.reconciliation.local_state import (
     with_heads,
 )
 from apps.integrations.reconciliation.open_pull_requests import read_whole, shown_as, those_stale
+from apps.integrations.streams import PROBES, STREAMS
+from apps.integrations.streams.commits import COMMITS
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
+from apps.integrations.streams.stream import Listing
+from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS
 from apps.webhooks.parsing import UnusablePayloadError
 
 
@@ -31,13 +36,13 @@ def look_at(batch: Sequence[tuple[Claimed, Repository]]) -> list[Look]:
     """What is here of each, and what is to be asked: open pull requests of those whose turn it is, as many as fit."""
     here = what_is_here([repository for _, repository in batch])
     turns = _turns([claimed for claimed, _ in batch], here=here)
-    opened = open_pull_requests([pk for pk, streams in turns.items() if PULL_REQUESTS in streams])
+    opened = open_pull_requests([pk for pk, streams in turns.items() if PULL_REQUESTS.name in streams])
     room, looks = MOST_PULL_REQUESTS, []
     for claimed, repository in batch:
         pk, of_it = repository.pk, opened.get(repository.pk, [])
         numbers = tuple(one.number for one in of_it[:room])
         room -= len(numbers)
-        asked = Place(repository_id=pk, full_name=repository.full_name, numbers=numbers)
+        asked = ProbeRequest(repository_id=pk, full_name=repository.full_name, numbers=numbers)
         looks.append(
             Look(claimed=claimed, repository=repository, here=here[pk], turns=turns[pk], asked=asked, open=of_it)
         )
@@ -48,7 +53,7 @@ def take_in(looks: Sequence[Look], answer: Answer) -> None:
     """Read what was told of each; one whose place cannot be used ends alone."""
     for at, look in enumerate(looks):
         try:
-            look.probe = read_probe(answer.data, at, place=look.asked)
+            look.probe = read_probe(answer.data, at, request=look.asked, streams=PROBES)
         except UnusablePayloadError as error:
             look.untold = str(error)
             end([look.claimed], reason="unusable", error=look.untold)
@@ -77,54 +82,55 @@ def _turns(batch: Sequence[Claimed], *, here: Mapping[int, Streams]) -> dict[int
 
 def _decide(looks: Sequence[Look]) -> None:
     now, history = timezone.now(), timedelta(days=settings.BACKFILL_DAYS)
-    heads = {look.repository.pk: look.told.streams[COMMITS].mark["head"] for look in looks}
+    heads = {look.repository.pk: look.told.streams[COMMITS.name].mark["head"] for look in looks}
     here = with_heads({look.repository.pk: look.here for look in looks}, heads)
     for look in looks:
         look.here = here[look.repository.pk]
         look.decisions = {
-            stream: decide(
-                stream, told=told, here=look.here[stream], is_turn=stream in look.turns, now=now, history=history
+            name: decide(
+                STREAMS[name], told=told, here=look.here[name], is_turn=name in look.turns, now=now, history=history
             )
-            for stream, told in look.told.streams.items()
+            for name, told in look.told.streams.items()
         }
 
 
 def _count_comments(looks: Sequence[Look], *, reader: Reader) -> None:
     """Once a week, where they are quiet; those whose count is off are walked since they were last counted."""
-    ours = counts_of([look.repository.pk for look in looks], streams=COMMENTS)
+    ours = counts_of([look.repository.pk for look in looks], streams=COUNTED_WEEKLY)
     for look in looks:
-        for stream in COMMENTS:
-            decision, here, pk = look.decisions[stream], look.here[stream], look.repository.pk
-            if stream not in look.turns or not isinstance(decision, Quiet):
+        for stream in COUNTED_WEEKLY:
+            name, pk = stream.name, look.repository.pk
+            decision, here = look.decisions[name], look.here[name]
+            if name not in look.turns or not isinstance(decision, Quiet) or not isinstance(stream.total, Listing):
                 continue
-            listed = count_comments(stream, repository_id=pk, reader=reader)
+            listed = count_listed(stream.total, repository_id=pk, since=None, reader=reader)
             if listed is None:
                 continue
-            look.counts[stream] = CommentCount(listed=listed, ours=ours[stream].get(pk, 0))
-            if is_off(look.counts[stream], here=here):
+            look.counts[name] = CommentCount(listed=listed, ours=ours[name].get(pk, 0))
+            if is_off(look.counts[name], here=here):
                 counted_at = reread_at(here, fresh=False, at=decision.since) or decision.since
-                look.decisions[stream] = Walk(since=counted_at - MARGIN)
+                look.decisions[name] = Walk(since=counted_at - MARGIN)
 
 
 def _look_for_runs(looks: Sequence[Look], *, reader: Reader) -> None:
     """Once a week, where we know of none: those that no push began may all have been lost."""
-    since = timezone.now() - LONGEST_OPEN
+    since, name, runs = timezone.now() - LONGEST_OPEN, WORKFLOW_RUNS.name, WORKFLOW_RUNS.total
+    assert isinstance(runs, Listing)  # noqa: S101  REST alone has runs
     for look in looks:
-        is_quiet = isinstance(look.decisions[WORKFLOW_RUNS], Quiet)
-        if not is_quiet or WORKFLOW_RUNS not in look.turns or look.here[WORKFLOW_RUNS].has_any:
+        if not isinstance(look.decisions[name], Quiet) or name not in look.turns or look.here[name].has_any:
             continue
-        listed = count_runs(look.repository.pk, since=since, reader=reader)
+        listed = count_listed(runs, repository_id=look.repository.pk, since=since, reader=reader)
         if listed:
-            look.decisions[WORKFLOW_RUNS] = Walk(since=since, is_reread=True)
+            look.decisions[name] = Walk(since=since, is_reread=True)
         elif listed is not None:
-            look.counts[WORKFLOW_RUNS] = CommentCount(listed=0, ours=0)
+            look.counts[name] = CommentCount(listed=0, ours=0)
 
 
 def _read_open(looks: Sequence[Look], *, reader: Reader, read_by_s: float) -> None:
     """Open pull requests, where it is their turn or something differs: what is stale of them is read whole."""
     differing = [look.repository.pk for look in looks if look.walked_since is not None and not look.open]
     opened = open_pull_requests(differing)
-    looked = [look for look in looks if look.walked_since is not None or PULL_REQUESTS in look.turns]
+    looked = [look for look in looks if look.walked_since is not None or PULL_REQUESTS.name in look.turns]
     for look in looked:
         look.open = look.open or opened.get(look.repository.pk, [])
     shown = shown_as([left for look in looked if (left := _left(look)).numbers], reader=reader)
@@ -139,7 +145,7 @@ def _read_open(looks: Sequence[Look], *, reader: Reader, read_by_s: float) -> No
         look.untold = untold.get(look.repository.pk, "")
 
 
-def _left(look: Look) -> Place:
+def _left(look: Look) -> ProbeRequest:
     """Its open pull requests that the probe had no room for."""
     numbers = tuple(one.number for one in look.open if one.number not in look.asked.numbers)
-    return Place(repository_id=look.repository.pk, full_name=look.repository.full_name, numbers=numbers)
+    return ProbeRequest(repository_id=look.repository.pk, full_name=look.repository.full_name, numbers=numbers)

@@ -18,7 +18,6 @@ from apps.common.encryption import UndecryptableError
 from apps.common.failpoints import failpoint
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError
-from apps.github.probes import COMMITS
 from apps.integrations import waiters
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.start import Scope, start
@@ -32,6 +31,7 @@ from apps.integrations.reconciliation.decide import Here, is_missing
 from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, unbelieved
 from apps.integrations.reconciliation.local_state import Mark, keep_marks, what_is_here, with_heads
 from apps.integrations.reconciliation.probe import probe, reader_of
+from apps.integrations.streams.commits import COMMITS
 from apps.webhooks.parsing import UnusablePayloadError
 
 TURN_S, LONGEST_WAIT_S, GIVE_BACK_S = 15.0, 12.0, 3.0
@@ -119,7 +119,7 @@ class Counting:
 
     def _here(self) -> Mapping[str, Here]:
         repository = self.row.repository
-        heads = {repository.pk: self.row.marks.get(COMMITS, {}).get("head")}
+        heads = {repository.pk: self.row.marks.get(COMMITS.name, {}).get("head")}
         return with_heads(what_is_here([repository]), heads)[repository.pk]
 
     def _whole(self) -> list[str]:

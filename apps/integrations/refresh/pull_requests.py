@@ -32,8 +32,8 @@ from apps.integrations.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAg
 from apps.integrations.reader import Reader, RequestFailedError, storable
 from apps.integrations.refresh.queries import MOST, Read, Wanted, find_wanted, read_by_number, still_unlisted, unlisted
 from apps.integrations.refresh.wakeups import subject_of
-from apps.integrations.streams.pull_request_parts import Found, PendingPart, Place, by_rest
-from apps.integrations.streams.pull_requests import pay
+from apps.integrations.streams.pull_request_parts import Found, PendingPart, PullRequestCursor, by_rest
+from apps.integrations.streams.pull_requests import fetch_part
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
 
@@ -46,7 +46,7 @@ NOT_YET = "GitHub does not show the commits of this head."
 
 def keep(reads: Collection[Read]) -> None:
     """Record what was found. What is not listed even so, and owes nothing more, is tried later, or given up."""
-    settled = {read.wanted: read.why or NOT_YET for read in reads if not read.found.owed}
+    settled = {read.wanted: read.why or NOT_YET for read in reads if not read.found.pending}
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         record([evidence(SOURCE, read.found.facts) for read in reads])
         missing = still_unlisted(settled)
@@ -210,7 +210,7 @@ class Turn:
         purpose = Purpose(priority=Priority.LIVE, subject=subject_of(self.installation_id))
         reader = Reader(access=self.access, installation_id=self.installation_id, purpose=purpose)
         if self.progress.steps_over:
-            reads = [Read(wanted=one, found=Found(owed=(by_rest(one.number),))) for one in wanted]
+            reads = [Read(wanted=one, found=Found(pending=(by_rest(one.number),))) for one in wanted]
         else:
             reads = read_by_number(wanted, reader=reader)
         keep(reads)
@@ -223,7 +223,7 @@ class Turn:
     def _finish(self, read: Read, *, reader: Reader) -> None:
         """Read what the pull request's lists still owe, each part kept as it comes."""
         try:
-            while read.found.owed:
+            while read.found.pending:
                 if time.monotonic() >= self.deadline_s:
                     put_off(read.wanted, why="Its lists take too long to read.")
                     return
@@ -238,11 +238,11 @@ class Turn:
             raise
 
     def _pay(self, read: Read, *, reader: Reader) -> Read:
-        """One request for the first that is owed."""
-        first, *others = read.found.owed
+        """One request for the first that is pending."""
+        first, *others = read.found.pending
         found = _paid(first, wanted=read.wanted, reader=reader)
         why = read.why or "; ".join(skipped.why for skipped in found.skipped)
-        return replace(read, found=replace(found, owed=(*found.owed, *others)), why=why)
+        return replace(read, found=replace(found, pending=(*found.pending, *others)), why=why)
 
     def _judge(self, error: Exception, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
         """What follows on what went wrong; an Error that blames the database goes up."""
@@ -281,11 +281,11 @@ class Turn:
         return Wait(REJECTED_S, getattr(outcome, "reason", "gone"))
 
 
-def _paid(owed: PendingPart, *, wanted: Wanted, reader: Reader) -> Found:
-    """What was owed; by REST where it is too much for GraphQL."""
+def _paid(pending: PendingPart, *, wanted: Wanted, reader: Reader) -> Found:
+    """What was pending; by REST where it is too much for GraphQL."""
     try:
-        return pay(owed, place=Place(), request=wanted.request(), reader=reader)
+        return fetch_part(pending, cursor=PullRequestCursor(), request=wanted.request(), reader=reader)
     except RequestFailedError as unanswered:
-        if unanswered.answer.kind is Kind.SHRINK and owed.part in {"lists", "whole"}:
-            return Found(owed=(by_rest(owed.number),))
+        if unanswered.answer.kind is Kind.SHRINK and pending.part in {"lists", "whole"}:
+            return Found(pending=(by_rest(pending.number),))
         raise

@@ -17,6 +17,7 @@ from apps.integrations.access import installation_reaching, readable_installatio
 from apps.integrations.models import Backfill, Enrichment, EnrichmentAttempt
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.pull_request_parts import Found, errors_below, node_found
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from apps.webhooks.parsing import WRONG_SHAPE
 from apps.webhooks.translate import describe
 
@@ -97,7 +98,7 @@ def due_pull_requests() -> QuerySet[PullRequest]:
         Q(since=None) | Q(since__lte=OuterRef("updated_at")),
         Q(until=None) | Q(until__gte=OuterRef("created_at")),
         repository=OuterRef("repository"),
-        stream=Backfill.Stream.PULL_REQUESTS,
+        stream=PULL_REQUESTS.name,
         created_at__gte=OuterRef("updated_at"),
     )
     resting = EnrichmentAttempt.objects.resting().filter(

@@ -1,16 +1,25 @@
-"""The walk through the commits of the default branch, newest first: the history of what was its head at the start."""
+"""Commits of the default branch, newest first: the history of what was its head at the start.
 
-from collections.abc import Iterable
+The cursor is the head whose history is read, and GitHub's own: what is pushed meanwhile moves nothing. A history has no
+dates but its commits' own: `since` and `until` go by the committer's.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
 
 from apps.activity.facts import Fact
+from apps.activity.models import Commit
 from apps.github.answers import Answer
 from apps.github.objects.commits import history_facts, rest_commit
 from apps.github.objects.graphql import commit
-from apps.github.payload import PayloadReader, write_time
+from apps.github.payload import PayloadReader, parse_time, write_time
+from apps.github.probes import ProbedStream, StreamProbe
 from apps.github.responses import Kind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError
-from apps.integrations.streams.paging import Gathered, Listed, gather, gather_alone, listed, repository
+from apps.integrations.streams.paging import Items, ListPage, read_item, read_items, read_list, read_repository
+from apps.integrations.streams.stream import ReadCost, Stream, Total
 
 HEAD = "HEAD"
 EMPTY = Page(facts=(), cursor=None, items=0, total=0)
@@ -22,45 +31,37 @@ class History:
 
     answer: Answer
     head: str
-    page: Listed
+    page: ListPage
 
 
-class Commits:
-    """Its cursor is the head whose history is read, and GitHub's own: what is pushed meanwhile moves nothing.
+def read(request: PageRequest, reader: Reader) -> Page:
+    history = _ask("commit_page", request, reader, first=request.page_size)
+    if history is None:
+        return EMPTY
+    items = read_items(
+        history.page.nodes,
+        answer=history.answer,
+        noun="commit",
+        key="oid",
+        facts_of=lambda found: history_facts(found, repository_id=request.repository_id),
+        shape=commit,
+    )
+    return _page(history, items)
 
-    A history has no dates but its commits' own: `since` and `until` go by the committer's.
-    """
 
-    page_size = 100
-    most = 100
-
-    def read(self, request: PageRequest, reader: Reader) -> Page:
-        history = _ask("commit_page", request, reader, first=request.page_size)
-        if history is None:
-            return EMPTY
-        gathered = gather(
-            history.page.nodes,
-            answer=history.answer,
-            noun="commit",
-            key="oid",
-            facts_of=lambda found: history_facts(found, repository_id=request.repository_id),
-            shape=commit,
-        )
-        return _page(history, gathered)
-
-    def step_over(self, request: PageRequest, reader: Reader) -> Page:
-        history = _ask("commit_place", request, reader, first=1)
-        if history is None or not history.page.nodes:
-            return _page(history, Gathered()) if history else EMPTY
-        sha = history.page.nodes[0]["oid"]
-        gathered = gather_alone(
-            f"/commits/{sha}",
-            what=f"commit {sha}",
-            request=request,
-            reader=reader,
-            facts_of=lambda found: _rest_facts(found, request),
-        )
-        return _page(history, gathered)
+def skip_item(request: PageRequest, reader: Reader) -> Page:
+    history = _ask("commit_place", request, reader, first=1)
+    if history is None or not history.page.nodes:
+        return _page(history, Items()) if history else EMPTY
+    sha = history.page.nodes[0]["oid"]
+    items = read_item(
+        f"/commits/{sha}",
+        what=f"commit {sha}",
+        request=request,
+        reader=reader,
+        facts_of=lambda found: _rest_facts(found, request),
+    )
+    return _page(history, items)
 
 
 def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> History | None:
@@ -86,11 +87,11 @@ def _read(
         "until": write_time(request.until) if request.until else None,
     }
     answer = reader.graphql(document, variables)
-    found = repository(answer, request).child_or_none("object")
+    found = read_repository(answer, request).child_or_none("object")
     if found is None:
         _refuse_silence(answer)
         return None
-    return History(answer=answer, head=found.sha("oid"), page=listed(found.child("history")))
+    return History(answer=answer, head=found.sha("oid"), page=read_list(found.child("history")))
 
 
 def _refuse_silence(answer: Answer) -> None:
@@ -99,17 +100,40 @@ def _refuse_silence(answer: Answer) -> None:
         raise RequestFailedError(replace(answer, verdict=replace(answer.verdict, kind=Kind.FORBIDDEN), data=None))
 
 
-def _page(history: History, gathered: Gathered) -> Page:
+def _page(history: History, items: Items) -> Page:
     page = history.page
     return Page(
-        facts=gathered.facts,
+        facts=items.facts,
         cursor=None if page.after is None else f"{history.head} {page.after}",
         items=len(page.nodes),
         total=page.total,
-        skipped=gathered.skipped,
+        skipped=items.skipped,
     )
 
 
 def _rest_facts(found: PayloadReader, request: PageRequest) -> Iterable[Fact]:
     shaped = found.alike(rest_commit(found), path=found.path)
     return history_facts(shaped, repository_id=request.repository_id)
+
+
+def _probed(found: Mapping[str, Any]) -> ProbedStream:
+    head = ((found["defaultBranchRef"] or {}).get("target") or {}).get("oid")
+    return ProbedStream(mark={"head": head}, moved_at=parse_time(found["pushedAt"]))
+
+
+COMMITS = Stream(
+    name="commits",
+    read=read,
+    skip_item=skip_item,
+    events=("push",),
+    entities=("commit",),
+    model=Commit,
+    probe=StreamProbe(read=_probed),
+    total=Total(
+        fields="defaultBranchRef { target { ... on Commit { history(since: $committedSince) { totalCount } } } }",
+        path=("defaultBranchRef", "target", "history", "totalCount"),
+        is_bounded=True,
+    ),
+    cost=ReadCost(nested=1),
+    overlap=timedelta(days=14),  # a history goes by its commits' own dates, and a branch lands with earlier ones
+)

@@ -14,12 +14,12 @@ from apps.github.objects.deployments import deployment_facts, reported
 from apps.github.payload import PayloadReader, parse_time
 from apps.github.responses import REFUSALS, Kind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
-from apps.integrations.streams.paging import opened, refuse_stranger
+from apps.integrations.streams.paging import ensure_same_repository, item_reader
 from apps.webhooks.parsing import UnusablePayloadError
 
 
 class Phase(enum.StrEnum):
-    """A walk goes through these in their order."""
+    """A read goes through these in their order."""
 
     PAGES = "pages"  # the deployments with their statuses, newest first
     DETAILS = "details"  # what REST alone tells of them
@@ -27,12 +27,12 @@ class Phase(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentPlace:
+class DeploymentCursor:
     """The cursor: `after` is GraphQL's in the first phase and the last, `seen` tells how far the second is.
 
     `reached` is when the oldest deployment of the pages was made, as GitHub wrote it; None where there is none older.
     `at_most` bounds a page whose statuses have to be read deployment by deployment. `environments` are still to be
-    looked at, the first of them now, none until they are chosen; `in_vain` counts its pages without a success.
+    looked at, the first of them now, none until they are chosen; `without_success` counts its pages without a success.
     """
 
     phase: Phase = Phase.PAGES
@@ -41,39 +41,39 @@ class DeploymentPlace:
     seen: int = 0
     reached: str | None = None
     environments: tuple[str, ...] = ()
-    in_vain: int = 0
+    without_success: int = 0
 
     def as_text(self) -> str:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_text(cls, cursor: str) -> "DeploymentPlace":
-        told = json.loads(cursor) if cursor else {}
-        if not told:
+    def from_text(cls, cursor: str) -> "DeploymentCursor":
+        read = json.loads(cursor) if cursor else {}
+        if not read:
             return cls()
-        return cls(**told | {"phase": Phase(told["phase"]), "environments": tuple(told["environments"])})
+        return cls(**read | {"phase": Phase(read["phase"]), "environments": tuple(read["environments"])})
 
-    def details(self, *, reached: str | None) -> "DeploymentPlace":
-        return DeploymentPlace(phase=Phase.DETAILS, at_most=self.at_most, reached=reached)
+    def details(self, *, reached: str | None) -> "DeploymentCursor":
+        return DeploymentCursor(phase=Phase.DETAILS, at_most=self.at_most, reached=reached)
 
-    def seeing(self, seen: int) -> "DeploymentPlace":
+    def seeing(self, seen: int) -> "DeploymentCursor":
         """The same so far down REST's listing."""
         return replace(self, seen=seen)
 
-    def baselines(self) -> "DeploymentPlace":
-        return DeploymentPlace(phase=Phase.BASELINES, at_most=self.at_most, reached=self.reached)
+    def baselines(self) -> "DeploymentCursor":
+        return DeploymentCursor(phase=Phase.BASELINES, at_most=self.at_most, reached=self.reached)
 
-    def at(self, environments: Sequence[str]) -> "DeploymentPlace | None":
+    def at(self, environments: Sequence[str]) -> "DeploymentCursor | None":
         """At the start of the first of these environments; None where there is none."""
         if not environments:
             return None
-        return replace(self, environments=tuple(environments), after=None, in_vain=0)
+        return replace(self, environments=tuple(environments), after=None, without_success=0)
 
-    def next_environment(self) -> "DeploymentPlace | None":
+    def next_environment(self) -> "DeploymentCursor | None":
         return self.at(self.environments[1:])
 
-    def further(self, *, after: str, at_most: int, in_vain: int = 0) -> "DeploymentPlace":
-        return replace(self, after=after, at_most=at_most, in_vain=in_vain)
+    def further(self, *, after: str, at_most: int, without_success: int = 0) -> "DeploymentCursor":
+        return replace(self, after=after, at_most=at_most, without_success=without_success)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +137,12 @@ def page_of(
     kept: Iterable[Shown],
     *,
     request: PageRequest,
-    then: DeploymentPlace | None,
+    then: DeploymentCursor | None,
     total: int | None = None,
     facts: Iterable[Fact] = (),
     skipped: Iterable[Skipped] = (),
 ) -> Page:
-    """These deployments with their statuses, beside other facts, and where the walk goes on."""
+    """These deployments with their statuses, beside other facts, and where reading goes on."""
     said, unusable, items = list(facts), list(skipped), 0
     for shown in kept:
         more, unsaid = shown.facts(repository_id=request.repository_id)
@@ -171,12 +171,12 @@ TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
 IsWanted = Callable[[Node], bool]
 
 
-def read_page(request: PageRequest, reader: Reader, place: DeploymentPlace, *, is_wanted: IsWanted) -> DeploymentPage:
-    """The page at the place; a smaller one if too many of its deployments had to be read one by one."""
-    answer, listed = _list(request, reader, place, document="deployment_page", first=_size(request, place))
+def read_page(request: PageRequest, reader: Reader, cursor: DeploymentCursor, *, is_wanted: IsWanted) -> DeploymentPage:
+    """The page at the cursor; a smaller one if too many of its deployments had to be read one by one."""
+    answer, listed = _list(request, reader, cursor, document="deployment_page", first=_size(request, cursor))
     nodes = [node for node in listed["nodes"] if node is not None and is_wanted(node)]
-    if place.at_most > FEW and sum(not _tells_numbers(node, request) for node in nodes) > FEW:
-        return read_page(request, reader, replace(place, at_most=FEW), is_wanted=is_wanted)
+    if cursor.at_most > FEW and sum(not _tells_numbers(node, request) for node in nodes) > FEW:
+        return read_page(request, reader, replace(cursor, at_most=FEW), is_wanted=is_wanted)
     skipped, shown = list(_holes(answer, listed)), list[Shown]()
     for node in _with_all_statuses(nodes, reader):
         what = f"deployment {node.get('databaseId') or node.get('id')}"
@@ -188,12 +188,12 @@ def read_page(request: PageRequest, reader: Reader, place: DeploymentPlace, *, i
             if unanswered.answer.kind not in REFUSALS:
                 raise
             skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
-    return _page(listed, place, shown=shown, skipped=skipped)
+    return _page(listed, cursor, shown=shown, skipped=skipped)
 
 
-def read_alone(request: PageRequest, reader: Reader, place: DeploymentPlace) -> DeploymentPage:
-    """The one deployment at the place by REST, without a page of GraphQL; named if that does not come either."""
-    _, listed = _list(request, reader, place, document="deployment_ids", first=1)
+def read_alone(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> DeploymentPage:
+    """The one deployment at the cursor by REST, without a page of GraphQL; named if that does not come either."""
+    _, listed = _list(request, reader, cursor, document="deployment_ids", first=1)
     shown, skipped = list[Shown](), list[Skipped]()
     for node in listed["nodes"]:
         number = graphql.deployment_number(node or {}, repository_id=request.repository_id)
@@ -206,7 +206,7 @@ def read_alone(request: PageRequest, reader: Reader, place: DeploymentPlace) -> 
             if unanswered.answer.kind not in REFUSALS | TOO_MUCH:
                 raise
             skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
-    return _page(listed, place, shown=shown, skipped=skipped)
+    return _page(listed, cursor, shown=shown, skipped=skipped)
 
 
 def address_of(number: int | None, request: PageRequest) -> str:
@@ -214,30 +214,30 @@ def address_of(number: int | None, request: PageRequest) -> str:
     return f"{request.address}/deployments/{number}"
 
 
-def _size(request: PageRequest, place: DeploymentPlace) -> int:
-    return min(request.page_size, place.at_most)
+def _size(request: PageRequest, cursor: DeploymentCursor) -> int:
+    return min(request.page_size, cursor.at_most)
 
 
 def _list(
-    request: PageRequest, reader: Reader, place: DeploymentPlace, *, document: str, first: int
+    request: PageRequest, reader: Reader, cursor: DeploymentCursor, *, document: str, first: int
 ) -> tuple[Answer, dict[str, Any]]:
-    variables = {"owner": request.owner, "name": request.name, "first": first, "after": place.after}
-    if place.environments:
-        variables["environments"] = list(place.environments[:1])
+    variables = {"owner": request.owner, "name": request.name, "first": first, "after": cursor.after}
+    if cursor.environments:
+        variables["environments"] = list(cursor.environments[:1])
     answer = reader.graphql(document, variables)
     repository = answer.data["repository"]
-    refuse_stranger(answer, repository_id=repository["databaseId"], request=request)
+    ensure_same_repository(answer, repository_id=repository["databaseId"], request=request)
     return answer, repository["deployments"]
 
 
 def _page(
-    listed: dict[str, Any], place: DeploymentPlace, *, shown: Sequence[Shown], skipped: Sequence[Skipped]
+    listed: dict[str, Any], cursor: DeploymentCursor, *, shown: Sequence[Shown], skipped: Sequence[Skipped]
 ) -> DeploymentPage:
     about, made = listed["pageInfo"], [node["createdAt"] for node in listed["nodes"] if node and "createdAt" in node]
     return DeploymentPage(
         shown=tuple(shown),
         after=about["endCursor"] if about["hasNextPage"] else None,
-        at_most=place.at_most,
+        at_most=cursor.at_most,
         total=listed["totalCount"],
         last_made=made[-1] if made else None,
         skipped=tuple(skipped),
@@ -250,10 +250,10 @@ def _tells_numbers(node: Node, request: PageRequest) -> bool:
 
 def _holes(answer: Answer, listed: Mapping[str, Any]) -> Iterable[Skipped]:
     """What GitHub shows as nothing, with the error that says why."""
-    why = answer.verdict.message or "GitHub shows nothing in its place"
-    for place, node in enumerate(listed["nodes"], start=1):
+    why = answer.verdict.message or "GitHub shows nothing in its position"
+    for position, node in enumerate(listed["nodes"], start=1):
         if node is None:
-            yield Skipped(what=f"deployment {place} of a page of {len(listed['nodes'])}", why=why)
+            yield Skipped(what=f"deployment {position} of a page of {len(listed['nodes'])}", why=why)
 
 
 def _with_all_statuses(nodes: Sequence[Node], reader: Reader) -> Iterable[Node]:
@@ -289,17 +289,18 @@ def _finished(node: Node, reader: Reader) -> Node:
 
 def _shown(node: Node, answer: Answer, *, request: PageRequest, reader: Reader) -> Shown:
     repository_id = request.repository_id
-    deployment = opened(graphql.deployment(node, repository_id=repository_id), path="deployment", answer=answer)
+    deployment = item_reader(graphql.deployment(node, repository_id=repository_id), path="deployment", answer=answer)
     if not _tells_numbers(node, request):
         return Shown.of(deployment, _statuses_by_rest(deployment.id(), request=request, reader=reader))
     shaped = (graphql.deployment_status(status, repository_id=repository_id) for status in graphql.statuses(node))
-    return Shown.of(deployment, [opened(status, path="deployment.status", answer=answer) for status in shaped])
+    return Shown.of(deployment, [item_reader(status, path="deployment.status", answer=answer) for status in shaped])
 
 
 def _shown_by_rest(number: int | None, *, request: PageRequest, reader: Reader) -> Shown:
     answer = reader.get(address_of(number, request))
     return Shown.of(
-        opened(answer.data, path="deployment", answer=answer), _statuses_by_rest(number, request=request, reader=reader)
+        item_reader(answer.data, path="deployment", answer=answer),
+        _statuses_by_rest(number, request=request, reader=reader),
     )
 
 
@@ -308,22 +309,22 @@ def _statuses_by_rest(number: int | None, *, request: PageRequest, reader: Reade
     path: str | None = f"{address_of(number, request)}/statuses?per_page={A_PAGE}"
     while path:
         answer = reader.get(path)
-        found += [opened(status, path="deployment.status", answer=answer) for status in answer.data]
+        found += [item_reader(status, path="deployment.status", answer=answer) for status in answer.data]
         if answer.next_path and (answer.next_path == path or not answer.data or len(found) > MOST_STATUSES):
             raise UnusablePayloadError("endless_list", f"the statuses of deployment {number} have no end")
         path = answer.next_path
     return found
 
 
-def read(request: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
-    """The page at the place."""
-    page = read_page(request, reader, place, is_wanted=lambda node: _is_wanted(node, request))
-    return _go_on(page, request, place)
+def read(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> Page:
+    """The page at the cursor."""
+    page = read_page(request, reader, cursor, is_wanted=lambda node: _is_wanted(node, request))
+    return _go_on(page, request, cursor)
 
 
-def step_over(request: PageRequest, reader: Reader, place: DeploymentPlace) -> Page:
-    """The one deployment at the place, by REST."""
-    return _go_on(read_alone(request, reader, place), request, place)
+def skip_item(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> Page:
+    """The one deployment at the cursor, by REST."""
+    return _go_on(read_alone(request, reader, cursor), request, cursor)
 
 
 def _is_wanted(node: Node, request: PageRequest) -> bool:
@@ -332,16 +333,16 @@ def _is_wanted(node: Node, request: PageRequest) -> bool:
     return request.until is None or made_at is None or made_at <= request.until
 
 
-def _go_on(page: DeploymentPage, request: PageRequest, place: DeploymentPlace) -> Page:
+def _go_on(page: DeploymentPage, request: PageRequest, cursor: DeploymentCursor) -> Page:
     """What is kept of the page; the page that passes `since` is the last, and shows baselines for nothing."""
     kept = [shown for shown in page.shown if _is_asked_for(shown, request)]
     kept += [shown for shown in _baselines(page.shown, since=request.since) if shown not in kept]
     if page.after is None:
-        then = place.details(reached=None)
+        then = cursor.details(reached=None)
     elif _has_passed(page.last_made, request.since):
-        then = place.details(reached=page.last_made)
+        then = cursor.details(reached=page.last_made)
     else:
-        then = place.further(after=page.after, at_most=page.at_most)
+        then = cursor.further(after=page.after, at_most=page.at_most)
     total = page.total if request.since is None and request.until is None else None
     return page_of(kept, request=request, then=then, total=total, skipped=page.skipped)
 

@@ -1,54 +1,65 @@
-"""The walk through issues, by what was updated last: one that is updated meanwhile comes again at the end."""
+"""Issues, by what was updated last: one that is updated meanwhile comes again at the end.
+
+The cursor is the time up to which issues were read, and GitHub's own, without which reading goes on by the time.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from apps.activity.facts import Fact
+from apps.activity.facts import Fact, IssueDeleted
+from apps.activity.models import Issue
 from apps.github.answers import Answer
 from apps.github.objects.graphql import is_complete, issue
 from apps.github.objects.issues import issue_facts
 from apps.github.payload import PayloadReader, parse_time, write_time
+from apps.github.probes import newest_of
 from apps.integrations.outcomes import INVALID_CURSOR as CURSOR_REFUSED
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError
-from apps.integrations.streams.paging import Gathered, Item, Listed, gather, gather_alone, is_wanted, listed, repository
+from apps.integrations.streams.paging import (
+    Item,
+    Items,
+    ListPage,
+    is_wanted,
+    read_item,
+    read_items,
+    read_list,
+    read_repository,
+)
+from apps.integrations.streams.stream import Deletable, ReadCost, Stream, Total
 from apps.webhooks.parsing import UnusablePayloadError
 
 
-class Issues:
-    """Its cursor is the time up to which issues were read, and GitHub's own, without which it goes on by the time."""
-
-    page_size = 100
-    most = 100
-
-    def read(self, request: PageRequest, reader: Reader) -> Page:
-        answer, page = _ask("issue_page", request, reader, first=request.page_size)
-        gathered = gather(
-            _with_labels(page.nodes, reader),
-            answer=answer,
-            noun="issue",
-            key="number",
-            facts_of=lambda found: _facts(found, request),
-            shape=_shape,
-        )
-        return _page(page, request, gathered)
-
-    def step_over(self, request: PageRequest, reader: Reader) -> Page:
-        _, page = _ask("issue_place", request, reader, first=1)
-        if not page.nodes:
-            return _page(page, request, Gathered())
-        number = page.nodes[0]["number"]
-        gathered = gather_alone(
-            f"/issues/{number}",
-            what=f"issue {number}",
-            request=request,
-            reader=reader,
-            facts_of=lambda found: _facts(found, request),
-        )
-        return _page(page, request, gathered)
+def read(request: PageRequest, reader: Reader) -> Page:
+    answer, page = _ask("issue_page", request, reader, first=request.page_size)
+    items = read_items(
+        _with_labels(page.nodes, reader),
+        answer=answer,
+        noun="issue",
+        key="number",
+        facts_of=lambda found: _facts(found, request),
+        shape=_shape,
+    )
+    return _page(page, request, items)
 
 
-def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, Listed]:
+def skip_item(request: PageRequest, reader: Reader) -> Page:
+    _, page = _ask("issue_place", request, reader, first=1)
+    if not page.nodes:
+        return _page(page, request, Items())
+    number = page.nodes[0]["number"]
+    items = read_item(
+        f"/issues/{number}",
+        what=f"issue {number}",
+        request=request,
+        reader=reader,
+        facts_of=lambda found: _facts(found, request),
+    )
+    return _page(page, request, items)
+
+
+def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, ListPage]:
     """The page at the cursor; if GitHub does not take its own cursor any more, the page from the last time seen on."""
     read_until, _, after = request.cursor.partition(" ")
     since = write_time(request.since) if request.since else None
@@ -63,25 +74,25 @@ def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> 
     return answer, _listed(answer, request)
 
 
-def _listed(answer: Answer, request: PageRequest) -> Listed:
-    return listed(repository(answer, request).child("issues"))
+def _listed(answer: Answer, request: PageRequest) -> ListPage:
+    return read_list(read_repository(answer, request).child("issues"))
 
 
 def _is_cursor_refused(answer: Answer) -> bool:
     return any(error.type == CURSOR_REFUSED for error in answer.verdict.errors)
 
 
-def _page(page: Listed, request: PageRequest, gathered: Gathered) -> Page:
+def _page(page: ListPage, request: PageRequest, items: Items) -> Page:
     return Page(
-        facts=gathered.facts,
+        facts=items.facts,
         cursor=None if page.after is None else f"{_read_until(page, request)} {page.after}",
         items=len(page.nodes),
         total=page.total,
-        skipped=gathered.skipped,
+        skipped=items.skipped,
     )
 
 
-def _read_until(page: Listed, request: PageRequest) -> str:
+def _read_until(page: ListPage, request: PageRequest) -> str:
     """The last time on the page, as GitHub writes it; where it shows none, the one before."""
     times = (parse_time(node.get("updatedAt")) for node in page.nodes if isinstance(node, Mapping))
     latest = max((time for time in times if time), default=None)
@@ -106,3 +117,29 @@ def _shape(node: Item) -> Item:
 
 def _facts(found: PayloadReader, request: PageRequest) -> Iterable[Fact]:
     return issue_facts(found, repository_id=request.repository_id) if is_wanted(found, request) else ()
+
+
+def _deleted(row: Issue, at: datetime) -> Fact:
+    return IssueDeleted(repository_id=row.repository_id, number=row.number, deleted_at=at)
+
+
+ISSUES = Stream(
+    name="issues",
+    read=read,
+    skip_item=skip_item,
+    events=("issues",),
+    entities=("issue",),
+    model=Issue,
+    probe=newest_of("issues", order="UPDATED_AT", fields="updatedAt"),
+    total=Total.of_list("issues", arguments="(filterBy: { since: $since })", is_bounded=True),
+    cost=ReadCost(nested=2),
+    deletable=Deletable(
+        noun="issue",
+        model=Issue,
+        path="/issues",
+        permission="issues",
+        deleted=_deleted,
+        key="number",
+        needs_issues=True,
+    ),
+)

@@ -14,8 +14,8 @@ from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Sk
 from apps.webhooks.parsing import UnusablePayloadError
 
 
-def refuse_stranger(answer: Answer, *, repository_id: object, request: PageRequest) -> None:
-    """RequestFailedError, as if it were gone, if the answer is about another repository than the request's."""
+def ensure_same_repository(answer: Answer, *, repository_id: object, request: PageRequest) -> None:
+    """Raise RequestFailedError, as if it were gone, if the answer is about another repository than the request's."""
     if repository_id != request.repository_id:
         message = f"{request.full_name} is another repository by now"
         raise RequestFailedError(replace(answer, verdict=Verdict(kind=Kind.GONE, message=message), data=None))
@@ -25,7 +25,7 @@ Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListPage:
     """A page of a GraphQL list: its nodes, how many there are in all, and the cursor to go on from, if it goes on."""
 
     nodes: tuple[Any, ...]
@@ -34,38 +34,38 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Items:
     """What items came to."""
 
     facts: tuple[Fact, ...] = ()
     skipped: tuple[Skipped, ...] = ()
 
 
-def repository(answer: Answer, request: PageRequest) -> PayloadReader:
+def read_repository(answer: Answer, request: PageRequest) -> PayloadReader:
     """The repository of a GraphQL answer; RequestFailedError where another one has the request's name by now."""
-    found = opened(answer.data, path="data", answer=answer).child("repository")
-    refuse_stranger(answer, repository_id=found.id("databaseId"), request=request)
+    found = item_reader(answer.data, path="data", answer=answer).child("repository")
+    ensure_same_repository(answer, repository_id=found.id("databaseId"), request=request)
     return found
 
 
-def listed(connection: PayloadReader) -> Listed:
+def read_list(connection: PayloadReader) -> ListPage:
     """The page of a GraphQL list."""
-    place = connection.child("pageInfo")
-    return Listed(
+    info = connection.child("pageInfo")
+    return ListPage(
         nodes=connection.members("nodes"),
         total=connection.count("totalCount"),
-        after=place.text("endCursor") if place.flag("hasNextPage") else None,
+        after=info.text("endCursor") if info.flag("hasNextPage") else None,
     )
 
 
-def rows(answer: Answer) -> tuple[Any, ...]:
+def read_rows(answer: Answer) -> tuple[Any, ...]:
     """The objects of a REST listing."""
     if not isinstance(answer.data, list):
         raise UnusablePayloadError("shape_mismatch", f"the listing is {type(answer.data).__name__}, not a list")
     return tuple(answer.data)
 
 
-def opened(shaped: object, *, path: str, answer: Answer) -> PayloadReader:
+def item_reader(shaped: object, *, path: str, answer: Answer) -> PayloadReader:
     """An object of REST's shape, as it was when GitHub answered."""
     return PayloadReader(
         shaped, path=path, arrived_at=answer.observed_at or timezone.now(), observed_at=answer.observed_at
@@ -77,7 +77,7 @@ def is_wanted(item: PayloadReader, request: PageRequest) -> bool:
     return request.until is None or item.time("created_at") <= request.until
 
 
-def gather(
+def read_items(
     items: Iterable[Any],
     *,
     answer: Answer,
@@ -85,7 +85,7 @@ def gather(
     key: str,
     facts_of: Callable[[PayloadReader], Iterable[Fact]],
     shape: Callable[[Item], Item] = dict,
-) -> Gathered:
+) -> Items:
     """The facts of all items, once `shape` has given them REST's shape.
 
     One that cannot be used is named by its `key` and left out, its neighbours are kept.
@@ -94,11 +94,11 @@ def gather(
     for item in items:
         try:
             shaped = shape(_object(item, answer=answer))
-            facts += list(facts_of(opened(shaped, path=noun.replace(" ", "_"), answer=answer)))
+            facts += list(facts_of(item_reader(shaped, path=noun.replace(" ", "_"), answer=answer)))
         except UnusablePayloadError as error:
             name = item.get(key) if isinstance(item, Mapping) else f"of unknown {key}"
             skipped.append(Skipped(what=f"{noun} {name}", why=str(error)))
-    return Gathered(facts=tuple(facts), skipped=tuple(skipped))
+    return Items(facts=tuple(facts), skipped=tuple(skipped))
 
 
 def _object(item: Any, *, answer: Answer) -> Item:
@@ -111,7 +111,7 @@ def _object(item: Any, *, answer: Answer) -> Item:
 FAILING = {Kind.TRANSIENT, Kind.SHRINK}
 
 
-def read_alone(
+def request_item(
     path: str, *, what: str, request: PageRequest, reader: Reader, parameters: Mapping[str, Any] | None = None
 ) -> Answer | Skipped:
     """What is below the repository's path, or why GitHub does not show it.
@@ -128,17 +128,17 @@ def read_alone(
     return Skipped(what=what, why=answer.verdict.message)
 
 
-def gather_alone(
+def read_item(
     path: str,
     *,
     what: str,
     request: PageRequest,
     reader: Reader,
     facts_of: Callable[[PayloadReader], Iterable[Fact]],
-) -> Gathered:
+) -> Items:
     """The facts of the one item below the repository's path, else its name as skipped."""
-    answer = read_alone(path, what=what, request=request, reader=reader)
+    answer = request_item(path, what=what, request=request, reader=reader)
     if isinstance(answer, Skipped):
-        return Gathered(skipped=(answer,))
-    gathered = gather([answer.data], answer=answer, noun=what.partition(" ")[0], key="id", facts_of=facts_of)
-    return replace(gathered, skipped=tuple(replace(each, what=what) for each in gathered.skipped))
+        return Items(skipped=(answer,))
+    items = read_items([answer.data], answer=answer, noun=what.partition(" ")[0], key="id", facts_of=facts_of)
+    return replace(items, skipped=tuple(replace(each, what=what) for each in items.skipped))

@@ -1,8 +1,8 @@
-"""What can be made of pull requests as GraphQL showed them, with or without parts of them. Pure."""
+"""The parts of a pull request: what GraphQL showed of it, what is pending then, and how REST shows it instead."""
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -10,14 +10,24 @@ from typing import Any
 from apps.activity.facts import Fact
 from apps.github.answers import Answer
 from apps.github.objects.graphql import LISTS, pull_request_node_facts, pull_request_overflow_facts, unfinished, without
-from apps.github.responses import GraphQLError, Path
-from apps.integrations.reader import Skipped
+from apps.github.objects.pull_requests import (
+    commit_facts,
+    commit_list,
+    merging_facts,
+    pull_request_facts,
+    review_facts,
+    timeline_facts,
+)
+from apps.github.payload import PayloadReader
+from apps.github.responses import REFUSALS, GraphQLError, Path
+from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Skipped
+from apps.integrations.streams.paging import item_reader
 from apps.webhooks.parsing import UnusablePayloadError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingPart:
-    """What is still to be read of a pull request that the walk has passed. Paying for it takes one request.
+    """What is still to be read of a pull request that a page showed. Fetching it takes one request.
 
     `part` says which: `lists` (the rest of them, each `after` a cursor), `whole` (by its node id), `missing` (which
     pull requests GitHub left out of a page), and by REST `pull`, `reviews`, `commits` and `timeline` in this order.
@@ -48,44 +58,47 @@ class PendingPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the walk stands in its sweep through the list, and what it owes.
+class PullRequestCursor:
+    """How far the passes through the list are, and what is pending.
 
-    A sweep goes by creation, or, with `down_to`, by update from the top down to that time. `after` is GitHub's cursor,
-    None at the start of a sweep; `left_top_at` is when its first page was read.
+    A pass goes by creation, or, with `down_to`, by update from the top down to that time. `after` is GitHub's cursor,
+    None at the start of a pass; `left_top_at` is when its first page was read.
     """
 
-    sweep: int = 1
+    number: int = 1
     down_to: datetime | None = None
     left_top_at: datetime | None = None
     after: str | None = None
     is_over: bool = False
-    owed: tuple[PendingPart, ...] = ()
+    pending: tuple[PendingPart, ...] = ()
 
-    def paid(self, *owed: PendingPart) -> "Place":
-        """The first of what is owed is replaced by what it led to."""
-        return replace(self, owed=(*owed, *self.owed[1:]))
+    @classmethod
+    def from_text(cls, text: str) -> "PullRequestCursor":
+        """The cursor of this text of ours."""
+        read = json.loads(text)
+        for name in ("down_to", "left_top_at"):
+            read[name] = datetime.fromisoformat(read[name]) if name in read else None
+        pending = (PendingPart(**{**one, "seen": tuple(one.get("seen", ()))}) for one in read.pop("pending"))
+        return cls(**read, pending=tuple(pending))
 
-    def cursor(self) -> str | None:
-        """Its text; None at the end of the walk."""
-        if self.is_over and not self.owed:
+    def replace_first(self, *pending: PendingPart) -> "PullRequestCursor":
+        """The same with these in place of the first that was pending."""
+        return replace(self, pending=(*pending, *self.pending[1:]))
+
+    def as_text(self) -> str | None:
+        """Its text; None at the end."""
+        if self.is_over and not self.pending:
             return None
-        told = {**_said(replace(self, owed=())), "owed": [_said(one) for one in self.owed]}
+        told = {
+            **_without_defaults(replace(self, pending=())),
+            "pending": [_without_defaults(one) for one in self.pending],
+        }
         return json.dumps(told, default=datetime.isoformat, separators=(",", ":"))
 
 
-def _said(told: Place | PendingPart) -> dict[str, Any]:
+def _without_defaults(told: PullRequestCursor | PendingPart) -> dict[str, Any]:
     """What is worth writing down: every default is empty."""
     return {name: value for name, value in asdict(told).items() if value}
-
-
-def read_place(cursor: str) -> Place:
-    """The place that this text of ours tells."""
-    told = json.loads(cursor)
-    for name in ("down_to", "left_top_at"):
-        told[name] = datetime.fromisoformat(told[name]) if name in told else None
-    owed = tuple(PendingPart(**{**one, "seen": tuple(one.get("seen", ()))}) for one in told.pop("owed"))
-    return Place(**told, owed=owed)
 
 
 Node = Mapping[str, Any]
@@ -94,10 +107,10 @@ WORDS = {"labels": "labels", "reviews": "reviews", "commits": "commits", "timeli
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What came of reading: facts, what is owed now, and what is left out. `items` counts pull requests."""
+    """What reading found: facts, what is pending now, and what is left out. `items` counts pull requests."""
 
     facts: tuple[Fact, ...] = ()
-    owed: tuple[PendingPart, ...] = ()
+    pending: tuple[PendingPart, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     items: int = 0
 
@@ -107,7 +120,7 @@ def together(found: Iterable[Found]) -> Found:
     pieces = list(found)
     return Found(
         facts=tuple(fact for piece in pieces for fact in piece.facts),
-        owed=tuple(owed for piece in pieces for owed in piece.owed),
+        pending=tuple(pending for piece in pieces for pending in piece.pending),
         skipped=tuple(skipped for piece in pieces for skipped in piece.skipped),
         items=sum(piece.items for piece in pieces),
     )
@@ -130,35 +143,35 @@ def node_found(
     """A pull request and what its lists still owe. Null is unknown: without a part of its own it is read by REST."""
     lost = _lost_items(errors)
     if lost is None:
-        return Found(owed=(by_rest(node["number"]),))
+        return Found(pending=(by_rest(node["number"]),))
     node = without(node, lost)
     try:
         facts = tuple(pull_request_node_facts(node, repository_id=repository_id, observed_at=observed_at))
     except UnusablePayloadError as unusable:
         return Found(skipped=(Skipped(what=name_of(node), why=str(unusable)),))
-    return Found(facts=facts, owed=_rest_of_lists(node, tries=tries), skipped=_left_out(node, errors), items=1)
+    return Found(facts=facts, pending=_rest_of_lists(node, tries=tries), skipped=_left_out(node, errors), items=1)
 
 
 def overflow_found(
-    node: Node, owed: PendingPart, *, errors: Sequence[GraphQLError], repository_id: int, observed_at: datetime
+    node: Node, pending: PendingPart, *, errors: Sequence[GraphQLError], repository_id: int, observed_at: datetime
 ) -> Found:
-    """What a page of overflow adds, and what is still owed after it."""
+    """What a page of overflow adds, and what is still pending after it."""
     lost = _lost_items(errors)
     if lost is None:
-        return Found(owed=(by_rest(owed.number, is_counted=True),))
-    node, has_lost = without(node, lost), owed.has_lost or "commits" in lost
+        return Found(pending=(by_rest(pending.number, is_counted=True),))
+    node, has_lost = without(node, lost), pending.has_lost or "commits" in lost
     try:
         facts = tuple(
             pull_request_overflow_facts(
-                node, repository_id=repository_id, observed_at=observed_at, listed=owed.listed, has_lost=has_lost
+                node, repository_id=repository_id, observed_at=observed_at, listed=pending.listed, has_lost=has_lost
             )
         )
     except UnusablePayloadError as unusable:
         return Found(skipped=(Skipped(what=f"the longer lists of {name_of(node)}", why=str(unusable)),))
-    listed = owed.listed + len((node.get("commits") or {}).get("nodes") or ())
+    listed = pending.listed + len((node.get("commits") or {}).get("nodes") or ())
     after = unfinished(node)
-    left = replace(owed, after=after, listed=listed, has_lost=has_lost)
-    return Found(facts=facts, owed=(left,) if after else (), skipped=_left_out(node, errors))
+    left = replace(pending, after=after, listed=listed, has_lost=has_lost)
+    return Found(facts=facts, pending=(left,) if after else (), skipped=_left_out(node, errors))
 
 
 def name_of(node: Node) -> str:
@@ -186,12 +199,12 @@ def _rest_of_lists(node: Node, *, tries: int) -> tuple[PendingPart, ...]:
 
 
 def _lost_items(errors: Iterable[GraphQLError]) -> dict[str, set[int]] | None:
-    """The items of its lists, by place, that errors name or name a part of; None where they name anything else."""
+    """The items of its lists, by position, that errors name or name a part of; None where they name anything else."""
     lost: dict[str, set[int]] = defaultdict(set)
     for error in errors:
         match error.path:
-            case (str(name), "nodes", int(place), *_) if name in LISTS:
-                lost[name].add(place)
+            case (str(name), "nodes", int(position), *_) if name in LISTS:
+                lost[name].add(position)
             case _:
                 return None
     return lost
@@ -200,3 +213,132 @@ def _lost_items(errors: Iterable[GraphQLError]) -> dict[str, set[int]] | None:
 def _left_out(node: Node, errors: Iterable[GraphQLError]) -> tuple[Skipped, ...]:
     said = {f"part of the {WORDS[str(error.path[0])]} of {name_of(node)}": error.message for error in errors}
     return tuple(Skipped(what=what, why=why) for what, why in said.items())
+
+
+MOST_TRIES = 3
+MOST_COMMITS = 250
+"""A list of commits is cut off there: https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request"""
+PATHS = {
+    "pull": "/pulls/{number}",
+    "reviews": "/pulls/{number}/reviews",
+    "commits": "/pulls/{number}/commits",
+    "timeline": "/issues/{number}/timeline",
+}
+PARTS = tuple(PATHS)
+Facts = Callable[[PayloadReader, PayloadReader, int, int], Iterator[Fact]]
+
+
+def read_part(pending: PendingPart, *, request: PageRequest, reader: Reader) -> Found:
+    """One request, and what is pending after it; a part that GitHub refuses is left out and named."""
+    path = pending.path or f"{request.address}{PATHS[pending.part].format(number=pending.number)}"
+    parameters = None if pending.path or pending.part == "pull" else {"per_page": 100}
+    try:
+        answer = reader.get(path, parameters)
+    except RequestFailedError as unanswered:
+        _insist_on_refusal(unanswered, request=request, reader=reader)
+        return leave_out(pending, why=unanswered.answer.verdict.message)
+    if pending.part == "pull":
+        return _pull_found(answer, pending, repository_id=request.repository_id)
+    return _members_found(answer, pending, repository_id=request.repository_id)
+
+
+def leave_out(pending: PendingPart, *, why: str) -> Found:
+    """Go on without this part; without the pull request itself there is nothing to go on with."""
+    skipped = (Skipped(what=_name_of_part(pending), why=why),)
+    return Found(skipped=skipped) if pending.part == "pull" else Found(pending=_next_part(pending), skipped=skipped)
+
+
+def _insist_on_refusal(unanswered: RequestFailedError, *, request: PageRequest, reader: Reader) -> None:
+    """Raise whatever is not about this pull request alone: where the repository is refused too, nothing is skipped."""
+    if unanswered.answer.kind not in REFUSALS:
+        raise unanswered
+    reader.get(request.address)
+
+
+def _pull_found(answer: Answer, pending: PendingPart, *, repository_id: int) -> Found:
+    try:
+        pull = item_reader(answer.data, path="pull_request", answer=answer)
+        facts = (
+            *pull_request_facts(pull, repository_id=repository_id),
+            *merging_facts(pull, repository_id=repository_id),
+        )
+        author = pull.child_or_none("user")
+        begun = replace(
+            pending,
+            head_sha=pull.child("head").sha("sha"),
+            updated_at=pull.text("updated_at"),
+            author=author.text("login") if author else "",
+            count=pull.count("commits"),
+        )
+    except UnusablePayloadError as unusable:
+        return leave_out(pending, why=str(unusable))
+    return Found(facts=facts, pending=_next_part(begun), items=int(not pending.is_counted))
+
+
+def _members_found(answer: Answer, pending: PendingPart, *, repository_id: int) -> Found:
+    author = {"login": pending.author} if pending.author else None
+    shaped = {
+        "number": pending.number,
+        "updated_at": pending.updated_at,
+        "head": {"sha": pending.head_sha},
+        "user": author,
+    }
+    pull, facts, skipped = item_reader(shaped, path="pull_request", answer=answer), list[Fact](), list[Skipped]()
+    members = answer.data if isinstance(answer.data, list) else [answer.data]
+    for position, member in enumerate(members, start=pending.listed):
+        try:
+            facts += FACTS[pending.part](
+                item_reader(member, path="pull_request", answer=answer), pull, repository_id, position
+            )
+        except UnusablePayloadError as unusable:
+            skipped.append(Skipped(what=_name_of_part(pending), why=str(unusable)))
+    found = Found(facts=tuple(facts), pending=_rest_of_part(answer, pending), skipped=tuple(skipped))
+    if pending.part != "commits":
+        return found
+    listed, has_lost = pending.listed + len(members), pending.has_lost or bool(skipped)
+    read = replace(pending, listed=listed, has_lost=has_lost, path=answer.next_path or "")
+    return _commits_found(found, read, last=members[-1] if members else None, pull=pull, repository_id=repository_id)
+
+
+def _commits_found(found: Found, read: PendingPart, *, last: Any, pull: PayloadReader, repository_id: int) -> Found:
+    """The list ends with the head that was read, or the head has moved meanwhile, or REST does not tell them all."""
+    if read.path:
+        return replace(found, pending=(read,))
+    is_of_head = isinstance(last, Mapping) and last.get("sha") == read.head_sha
+    if is_of_head and read.listed == read.count and not read.has_lost:
+        told = commit_list(pull, repository_id=repository_id, count=read.listed)
+        return replace(found, facts=(*found.facts, told))
+    if is_of_head or read.listed >= MOST_COMMITS or read.has_lost or read.tries == MOST_TRIES:
+        return found
+    return replace(
+        found, pending=(PendingPart(part="pull", number=read.number, tries=read.tries + 1, is_counted=True),)
+    )
+
+
+def _rest_of_part(answer: Answer, pending: PendingPart) -> tuple[PendingPart, ...]:
+    return (replace(pending, path=answer.next_path),) if answer.next_path else _next_part(pending)
+
+
+def _name_of_part(pending: PendingPart) -> str:
+    name = f"pull request {pending.number}"
+    return name if pending.part == "pull" else f"part of the {pending.part} of {name}"
+
+
+def _next_part(pending: PendingPart) -> tuple[PendingPart, ...]:
+    following = PARTS[PARTS.index(pending.part) + 1 :]
+    return (replace(pending, part=following[0], path=""),) if following else ()
+
+
+def _review(member: PayloadReader, pull: PayloadReader, repository_id: int, _: int) -> Iterator[Fact]:
+    return review_facts(member, pull_request=pull, repository_id=repository_id)
+
+
+def _commit(member: PayloadReader, pull: PayloadReader, repository_id: int, position: int) -> Iterator[Fact]:
+    return commit_facts(member, pull_request=pull, repository_id=repository_id, position=position)
+
+
+def _item(member: PayloadReader, pull: PayloadReader, repository_id: int, _: int) -> Iterator[Fact]:
+    return timeline_facts(member, repository_id=repository_id, number=pull.count("number"))
+
+
+FACTS: dict[str, Facts] = {"reviews": _review, "commits": _commit, "timeline": _item}

@@ -1,4 +1,9 @@
-"""The walk through workflow runs: REST alone has them, and lists a thousand of any search."""
+"""Workflow runs, newest first: REST alone has them, and lists a thousand of any search.
+
+They are read in windows of creation whose ends stand still: what is created meanwhile moves no page. A run shows its
+last attempt only. `since` is about creation here, as GitHub has no order by update: what is run again later is found by
+its webhook or by reconciliation.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,12 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.activity.facts import Fact
+from apps.activity.models import WorkflowRun
 from apps.github.answers import Answer
 from apps.github.objects.deployments import workflow_run_facts
-from apps.github.payload import PayloadReader, parse_time
-from apps.github.responses import Kind
+from apps.github.payload import PayloadReader, parse_time, write_time
+from apps.github.probes import ProbedStream, StreamProbe
+from apps.github.responses import CORE, Kind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
-from apps.integrations.streams.paging import refuse_stranger
+from apps.integrations.streams.paging import ensure_same_repository
+from apps.integrations.streams.stream import Listing, ReadCost, Stream
 from apps.webhooks.parsing import UnusablePayloadError
 
 MOST_LISTED = 1000
@@ -34,7 +42,7 @@ class RunWindow:
     @property
     def created(self) -> str:
         """The filter of GitHub's listing."""
-        return f"{_text(self.start)}..{_text(self.end)}"
+        return f"{write_time(self.start)}..{write_time(self.end)}"
 
     @property
     def is_a_second(self) -> bool:
@@ -54,8 +62,8 @@ class RunWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunPlace:
-    """Where a walk through runs is: windows still to be read, the latest first, and how many of it were `seen`."""
+class RunCursor:
+    """How far runs were read: windows still to be read, the latest first, and how many of it were `seen`."""
 
     windows: tuple[RunWindow, ...]
     seen: int = 0
@@ -63,31 +71,31 @@ class RunPlace:
     """How many runs there are in all windows together, once GitHub said."""
 
     def as_text(self) -> str:
-        windows = [[_text(window.start), _text(window.end)] for window in self.windows]
+        windows = [[write_time(window.start), write_time(window.end)] for window in self.windows]
         return json.dumps({"windows": windows, "seen": self.seen, "total": self.total})
 
     @classmethod
-    def from_text(cls, cursor: str) -> "RunPlace":
-        told = json.loads(cursor)
+    def from_text(cls, cursor: str) -> "RunCursor":
+        read = json.loads(cursor)
         windows = tuple(
             RunWindow(start=datetime.fromisoformat(start), end=datetime.fromisoformat(end))
-            for start, end in told["windows"]
+            for start, end in read["windows"]
         )
-        return cls(windows=windows, seen=told["seen"], total=told["total"])
+        return cls(windows=windows, seen=read["seen"], total=read["total"])
 
     def page(self, size: int) -> int:
         """The page to ask for; its first runs were seen already where the size was changed."""
         return self.seen // size + 1
 
-    def counting(self, total: int) -> "RunPlace":
+    def counting(self, total: int) -> "RunCursor":
         """The same, once GitHub said how many there are: what it says first is of all windows together."""
         return self if self.total is not None else replace(self, total=total)
 
-    def instead(self, *windows: RunWindow) -> "RunPlace":
-        """The same with other windows in the place of the first, or none."""
+    def instead(self, *windows: RunWindow) -> "RunCursor":
+        """The same with other windows in place of the first, or none."""
         return replace(self, windows=(*windows, *self.windows[1:]), seen=0)
 
-    def further(self, seen: int) -> "RunPlace":
+    def further(self, seen: int) -> "RunCursor":
         return replace(self, seen=seen)
 
 
@@ -96,11 +104,6 @@ def whole_seconds(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(microsecond=0)
 
 
-def _text(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-A_PAGE = 100
 BEFORE_ACTIONS = datetime(2018, 10, 1, tzinfo=UTC)
 """No run is older, whatever the age of its repository: GitHub Actions was first shown in October 2018."""
 
@@ -111,7 +114,7 @@ NO_PERMISSION = "not accessible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class RunPage:
     """Runs of one page, and how many there are in its window."""
 
     runs: tuple[Mapping[str, Any], ...]
@@ -123,79 +126,72 @@ class Listed:
         return [at for run in self.runs if (at := parse_time(run.get("created_at")))]
 
 
-class WorkflowRuns:
-    """Newest first, in windows of creation whose ends stand still: what is created meanwhile moves no page.
-
-    A run shows its last attempt only. `since` is about creation here, as GitHub has no order by update: what is run
-    again later is found by its webhook or by reconciliation.
-    """
-
-    page_size = A_PAGE
-    most = A_PAGE
-
-    def read(self, request: PageRequest, reader: Reader) -> Page:
-        """A page of the latest window; a window of too many is cut instead, which brings no runs yet."""
-        place = place_of(request)
-        if not place.windows:
-            return _page(place)
-        try:
-            listed = _ask(request, reader, place, size=request.page_size)
-        except RequestFailedError as unanswered:
-            return _without(unanswered, request, reader, place)
-        return _go_on(listed, request, place, size=request.page_size)
-
-    def step_over(self, request: PageRequest, reader: Reader) -> Page:
-        """The one run at the cursor, which is named where it does not come."""
-        place = place_of(request)
-        try:
-            listed = _ask(request, reader, place, size=1)
-        except RequestFailedError as unanswered:
-            if unanswered.answer.kind not in TOO_MUCH:
-                raise
-            return _page(place.further(place.seen + 1), skipped=(_missing(unanswered, place),))
-        return _go_on(listed, request, place, size=1)
+def read(request: PageRequest, reader: Reader) -> Page:
+    """A page of the latest window; a window of too many is cut instead, which brings no runs yet."""
+    cursor = cursor_of(request)
+    if not cursor.windows:
+        return _page(cursor)
+    try:
+        listed = _ask(request, reader, cursor, size=request.page_size)
+    except RequestFailedError as unanswered:
+        return _without(unanswered, request, reader, cursor)
+    return _go_on(listed, request, cursor, size=request.page_size)
 
 
-def place_of(request: PageRequest) -> RunPlace:
+def skip_item(request: PageRequest, reader: Reader) -> Page:
+    """The one run at the cursor, which is named where it does not come."""
+    cursor = cursor_of(request)
+    try:
+        listed = _ask(request, reader, cursor, size=1)
+    except RequestFailedError as unanswered:
+        if unanswered.answer.kind not in TOO_MUCH:
+            raise
+        return _page(cursor.further(cursor.seen + 1), skipped=(_missing(unanswered, cursor),))
+    return _go_on(listed, request, cursor, size=1)
+
+
+def cursor_of(request: PageRequest) -> RunCursor:
     """Where the request is; at its start, one window of all that is asked for."""
     if request.cursor:
-        return RunPlace.from_text(request.cursor)
+        return RunCursor.from_text(request.cursor)
     start, end = whole_seconds(request.since or BEFORE_ACTIONS), whole_seconds(request.until or request.started_at)
-    return RunPlace(windows=(RunWindow(start=start, end=end),) if start <= end else ())
+    return RunCursor(windows=(RunWindow(start=start, end=end),) if start <= end else ())
 
 
-def _ask(request: PageRequest, reader: Reader, place: RunPlace, *, size: int) -> Listed:
-    parameters = {"created": place.windows[0].created, "per_page": size, "page": place.page(size)}
+def _ask(request: PageRequest, reader: Reader, cursor: RunCursor, *, size: int) -> RunPage:
+    parameters = {"created": cursor.windows[0].created, "per_page": size, "page": cursor.page(size)}
     answer = reader.get(f"{request.address}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
     listing = PayloadReader(answer.data, path="runs", arrived_at=_told_at(answer))
     runs = tuple(run if isinstance(run, Mapping) else {} for run in answer.data.get("workflow_runs") or ())
     for known in [run["repository"] for run in runs if run.get("repository")][:1]:
-        refuse_stranger(answer, repository_id=known.get("id"), request=request)
-    return Listed(runs=runs, total=listing.count("total_count"), answer=answer)
+        ensure_same_repository(answer, repository_id=known.get("id"), request=request)
+    return RunPage(runs=runs, total=listing.count("total_count"), answer=answer)
 
 
-def _go_on(listed: Listed, request: PageRequest, place: RunPlace, *, size: int) -> Page:
-    place, window = place.counting(listed.total), place.windows[0]
+def _go_on(listed: RunPage, request: PageRequest, cursor: RunCursor, *, size: int) -> Page:
+    cursor, window = cursor.counting(listed.total), cursor.windows[0]
     if listed.total >= MOST_LISTED and not window.is_a_second:
-        return _page(place.instead(*window.cut(listed.created)))
+        return _page(cursor.instead(*window.cut(listed.created)))
     facts, skipped = list[Fact](), list[Skipped]()
     for run in listed.runs:
         try:
             facts += tuple(workflow_run_facts(_reading(run, listed.answer), repository_id=request.repository_id))
         except UnusablePayloadError as error:
             skipped.append(Skipped(what=f"workflow run {run.get('id')}", why=str(error)))
-    seen = place.page(size) * size
+    seen = cursor.page(size) * size
     is_last = not listed.runs or seen >= min(listed.total, MOST_LISTED)
     if is_last and listed.total >= MOST_LISTED:
         skipped.append(_unreachable(window, total=listed.total))
-    items = max(0, len(listed.runs) - place.seen % size)
-    then = place.instead() if is_last else place.further(seen)
+    items = max(0, len(listed.runs) - cursor.seen % size)
+    then = cursor.instead() if is_last else cursor.further(seen)
     return _page(then, facts=tuple(facts), items=items, skipped=tuple(skipped))
 
 
-def _page(place: RunPlace, *, facts: tuple[Fact, ...] = (), items: int = 0, skipped: tuple[Skipped, ...] = ()) -> Page:
-    cursor = place.as_text() if place.windows else None
-    return Page(facts=facts, cursor=cursor, items=items, total=place.total, skipped=skipped)
+def _page(
+    cursor: RunCursor, *, facts: tuple[Fact, ...] = (), items: int = 0, skipped: tuple[Skipped, ...] = ()
+) -> Page:
+    then = cursor.as_text() if cursor.windows else None
+    return Page(facts=facts, cursor=then, items=items, total=cursor.total, skipped=skipped)
 
 
 def _reading(run: Mapping[str, Any], answer: Answer) -> PayloadReader:
@@ -213,17 +209,17 @@ def _unreachable(window: RunWindow, *, total: int) -> Skipped:
     )
 
 
-def _missing(unanswered: RequestFailedError, place: RunPlace) -> Skipped:
-    what = f"workflow run {place.seen + 1} of those created in {place.windows[0].created}"
+def _missing(unanswered: RequestFailedError, cursor: RunCursor) -> Skipped:
+    what = f"workflow run {cursor.seen + 1} of those created in {cursor.windows[0].created}"
     return Skipped(what=what, why=unanswered.answer.verdict.message)
 
 
-def _without(unanswered: RequestFailedError, request: PageRequest, reader: Reader, place: RunPlace) -> Page:
-    """Where the listing ends: beyond a cap the window's rest is named, without Actions there is nothing to walk."""
+def _without(unanswered: RequestFailedError, request: PageRequest, reader: Reader, cursor: RunCursor) -> Page:
+    """Where the listing ends: beyond a cap the window's rest is named, without Actions there is nothing to read."""
     answer = unanswered.answer
-    if answer.kind is Kind.REJECTED and place.seen:
-        what = f"workflow runs created in {place.windows[0].created} beyond the first {place.seen:,}"
-        return _page(place.instead(), skipped=(Skipped(what=what, why=answer.verdict.message),))
+    if answer.kind is Kind.REJECTED and cursor.seen:
+        what = f"workflow runs created in {cursor.windows[0].created} beyond the first {cursor.seen:,}"
+        return _page(cursor.instead(), skipped=(Skipped(what=what, why=answer.verdict.message),))
     if answer.kind in NOT_HERE and NO_PERMISSION not in answer.verdict.message.lower() and _is_there(request, reader):
         skipped = Skipped(what="workflow runs", why=f"GitHub Actions shows none: {answer.verdict.message}")
         return Page(facts=(), cursor=None, items=0, skipped=(skipped,))
@@ -239,3 +235,41 @@ def _is_there(request: PageRequest, reader: Reader) -> bool:
             return False
         raise
     return bool(answer.data.get("id") == request.repository_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunListing(Listing):
+    """The list of runs, whose length GitHub writes beside it."""
+
+    def parameters(self, since: datetime | None) -> dict[str, Any]:
+        """What asks for those created since this time, one on a page."""
+        now = whole_seconds(datetime.now(UTC))
+        window = {"created": RunWindow(start=whole_seconds(since), end=now).created} if since else {}
+        return {"per_page": 1, **window}
+
+    def length(self, answer: Answer) -> int | None:
+        """How many the answer says there are; None if it does not say."""
+        total = answer.data.get("total_count") if isinstance(answer.data, Mapping) else None
+        return total if isinstance(total, int) else None
+
+
+def _probed(found: Mapping[str, Any]) -> ProbedStream:
+    return ProbedStream(mark={"pushed_at": found["pushedAt"]}, moved_at=parse_time(found["pushedAt"]))
+
+
+WORKFLOW_RUNS = Stream(
+    name="workflow_runs",
+    read=read,
+    skip_item=skip_item,
+    events=("workflow_run",),
+    entities=("workflow_run",),
+    model=WorkflowRun,
+    probe=StreamProbe(read=_probed),
+    total=RunListing(path="/actions/runs"),
+    cost=ReadCost(resource=CORE, call_s=0.6, item_s=0.01),
+    unfinished="""
+SELECT repository_id, min(created_at) FROM activity_workflowrun
+WHERE repository_id = ANY(%(ids)s) AND NOT status = 'completed' AND created_at > %(since)s GROUP BY 1
+""",
+    is_run_again=True,
+)

@@ -9,21 +9,20 @@ from collections.abc import Collection
 from apps.metrics.completeness.gaps import Gap, Reason
 from apps.metrics.completeness.knowledge import read_knowledge
 from apps.metrics.completeness.reports import STALE_AFTER, Completeness, Report
-from apps.metrics.completeness.streams import EVERY_STREAM, OF_FIGURES, Stream
+from apps.metrics.completeness.streams import OF_FIGURES, every_stream
 
 __all__ = [
-    "EVERY_STREAM",
     "OF_FIGURES",
     "STALE_AFTER",
     "Completeness",
     "Gap",
     "Reason",
     "Report",
-    "Stream",
+    "every_stream",
     "report_of",
 ]
 
 
-def report_of(repository_ids: Collection[int], *, streams: Collection[Stream] = EVERY_STREAM) -> Report:
-    """Return a report on these streams of the repositories; the number of statements is constant."""
-    return Report(read_knowledge(repository_ids, streams=streams))
+def report_of(repository_ids: Collection[int], *, streams: Collection[str] | None = None) -> Report:
+    """Return a report on these streams, or all, of the repositories; the number of statements is constant."""
+    return Report(read_knowledge(repository_ids, streams=every_stream() if streams is None else streams))

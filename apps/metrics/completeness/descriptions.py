@@ -7,7 +7,7 @@ from typing import Any
 from apps.metrics.completeness import report_of
 from apps.metrics.completeness.gaps import Gap, Reason
 from apps.metrics.completeness.reports import Completeness, Report
-from apps.metrics.completeness.streams import EVERY_STREAM, Stream
+from apps.metrics.completeness.streams import every_stream
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -77,8 +77,8 @@ def _format_briefly(at: datetime) -> str:
     return f"{at.astimezone(UTC):%-d %b, %H:%M}"
 
 
-def _name_streams(streams: Sequence[Stream]) -> str:
-    if len(streams) == len(EVERY_STREAM):
+def _name_streams(streams: Sequence[str]) -> str:
+    if len(streams) == len(every_stream()):
         return "all streams"
     return ", ".join(stream.replace("_", " ") for stream in streams)
 
@@ -131,7 +131,7 @@ def describe_gap(gap: Gap, *, names: Mapping[int, str]) -> dict[str, Any]:
         "to_at": format_instant(gap.to_at),
         "reason": str(gap.reason),
         "explanation": explain_gap(gap, names=names),
-        "streams": [str(stream) for stream in gap.streams],
+        "streams": list(gap.streams),
         "repository_count": len(gap.repository_ids),
         "repositories": [{"github_id": each, "full_name": names.get(each, "")} for each in named],
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from apps.metrics.completeness.streams import Stream, in_order
+from apps.metrics.completeness.streams import in_order
 
 
 class Period(NamedTuple):
@@ -72,7 +72,7 @@ class Missing:
 
     reason: Reason
     period: Period
-    stream: Stream
+    stream: str
     repository_id: int
 
 
@@ -83,7 +83,7 @@ class Gap:
     from_at: datetime
     to_at: datetime
     reason: Reason
-    streams: tuple[Stream, ...]
+    streams: tuple[str, ...]
     repository_ids: tuple[int, ...]
 
 

@@ -11,7 +11,7 @@ from apps.activity.facts import Stamp
 from apps.activity.models import Coverage, Repository
 from apps.metrics.completeness.gaps import Period, cut_at, intersect, merge_periods, subtract
 from apps.metrics.completeness.providers import find_blocked, find_uncertain
-from apps.metrics.completeness.streams import EVERY_STREAM, Stream, withheld
+from apps.metrics.completeness.streams import every_stream, withheld
 
 MARGIN = timedelta(hours=1)
 """The time of a loss is that of our clock when the news arrived; the loss may be this much earlier."""
@@ -37,20 +37,20 @@ class TrackedRepository:
     losses: tuple[datetime, ...]
     blocked_at: datetime | None
     uncertain: Period | None
-    passes: Mapping[Stream, Sequence[Period]]
-    withheld: frozenset[Stream] = frozenset()
+    passes: Mapping[str, Sequence[Period]]
+    withheld: frozenset[str] = frozenset()
 
     @property
     def ends_at(self) -> datetime:
         """Return when the last data of it may have arrived; the end of time while the App has access."""
         return EVER if self.lost_at is None else self.lost_at - MARGIN
 
-    def begins_at(self, stream: Stream) -> datetime | None:
+    def begins_at(self, stream: str) -> datetime | None:
         """Return the start of what was read of the stream; None if nothing was."""
         passes = self.passes.get(stream)
         return passes[0].from_at if passes else None
 
-    def covered(self, stream: Stream, *, log: Sequence[Period]) -> list[Period]:
+    def covered(self, stream: str, *, log: Sequence[Period]) -> list[Period]:
         """Return the periods of which the stream is stored completely: read, or covered by webhooks and scanned log.
 
         The log, merged, counts from the start of what was read, and only while the App had access; it proves nothing
@@ -63,7 +63,7 @@ class TrackedRepository:
             return list(passes)
         return merge_periods([*passes, *intersect(log, within=self._covered_by_webhooks(passes))])
 
-    def complete_until(self, stream: Stream, *, covered: Sequence[Period]) -> datetime | None:
+    def complete_until(self, stream: str, *, covered: Sequence[Period]) -> datetime | None:
         """Return the end of the covered time, at most the oldest unprocessed delivery; None if nothing is covered."""
         if not covered:
             return None
@@ -107,7 +107,7 @@ ACCESS = (
     "accesses__installation__events",
 )
 
-Passes = dict[int, dict[Stream, list[Period]]]
+Passes = dict[int, dict[str, list[Period]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ class Reach:
     has_rows: bool = False
     is_reached: bool = False
     losses: list[datetime] = field(default_factory=list)
-    withheld: frozenset[Stream] = frozenset(EVERY_STREAM)
+    withheld: frozenset[str] = field(default_factory=lambda: frozenset(every_stream()))
 
     def add(self, has_access: bool, stamp: str, lost_at: datetime | None, *rest: Any) -> None:
         """Add one installation: its access, when it lost it, when it was deleted or suspended, the events it sends.
@@ -149,7 +149,7 @@ class Reach:
             self.losses += [at for at in ends if at is not None]
 
 
-def read_knowledge(repository_ids: Collection[int], *, streams: Collection[Stream]) -> Knowledge:
+def read_knowledge(repository_ids: Collection[int], *, streams: Collection[str]) -> Knowledge:
     """Return what is known of these streams of the repositories; deleted ones are left out."""
     ids = list(repository_ids)
     log, passes = _coverage(ids, streams=streams)
@@ -174,17 +174,16 @@ def read_knowledge(repository_ids: Collection[int], *, streams: Collection[Strea
     )
 
 
-def _coverage(ids: Collection[int], *, streams: Collection[Stream]) -> tuple[list[Period], Passes]:
+def _coverage(ids: Collection[int], *, streams: Collection[str]) -> tuple[list[Period], Passes]:
     """Return the periods of the log, and those of each stream of each repository, all merged."""
-    named = {str(stream): stream for stream in streams}
-    rows = Coverage.objects.filter(Q(repository__in=ids, stream__in=named) | Q(repository=None))
+    rows = Coverage.objects.filter(Q(repository__in=ids, stream__in=list(streams)) | Q(repository=None))
     log: list[Period] = []
     passes: Passes = {}
     for repository_id, stream, *period in rows.values_list("repository_id", "stream", "from_at", "to_at"):
         if repository_id is None:
             log.append(Period(*period))
         else:
-            passes.setdefault(repository_id, {}).setdefault(named[stream], []).append(Period(*period))
+            passes.setdefault(repository_id, {}).setdefault(stream, []).append(Period(*period))
     for by_stream in passes.values():
         by_stream.update({stream: merge_periods(found) for stream, found in by_stream.items() if len(found) > 1})
     return merge_periods(log), passes

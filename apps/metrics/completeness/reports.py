@@ -8,7 +8,7 @@ from functools import cached_property
 from apps.metrics.completeness.gaps import Gap, Missing, Period, Reason, gather_gaps, subtract
 from apps.metrics.completeness.knowledge import Knowledge, TrackedRepository
 from apps.metrics.completeness.providers import is_history_readable
-from apps.metrics.completeness.streams import EVERY_STREAM, Stream, in_order
+from apps.metrics.completeness.streams import every_stream, in_order
 
 STALE_AFTER = timedelta(days=1)
 
@@ -24,7 +24,7 @@ class Completeness:
     complete_until: datetime | None
     gaps: tuple[Gap, ...]
     blocked_repository_ids: tuple[int, ...] = ()
-    unread: tuple[Stream, ...] = ()
+    unread: tuple[str, ...] = ()
     unread_repository_ids: tuple[int, ...] = ()
     has_repositories: bool = True
 
@@ -38,7 +38,7 @@ class Report:
     """The completeness of the same repositories for any choice of streams."""
 
     knowledge: Knowledge
-    _covered: dict[tuple[int, Stream], list[Period]] = field(default_factory=dict)
+    _covered: dict[tuple[int, str], list[Period]] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> dict[int, str]:
@@ -51,13 +51,14 @@ class Report:
         return is_history_readable()
 
     def of_team(
-        self, *, end_at: datetime, start_at: datetime | None = None, streams: Collection[Stream] = EVERY_STREAM
+        self, *, end_at: datetime, start_at: datetime | None = None, streams: Collection[str] | None = None
     ) -> Completeness:
         """Return the completeness of all the repositories together between two instants.
 
         Without a start, it counts from where reading began. A repository that was lost does not hold the others back:
         it counts up to its loss, and a gap says so. If all were lost, the one that was complete for longest counts.
         """
+        streams = every_stream() if streams is None else streams
         repositories = self.knowledge.repositories
         reached = [one for one in repositories if one.lost_at is None]
         ends = [self.complete_until(one, streams=streams) for one in reached or repositories]
@@ -81,7 +82,7 @@ class Report:
             for one in self.knowledge.repositories
         }
 
-    def complete_until(self, repository: TrackedRepository, *, streams: Collection[Stream]) -> datetime | None:
+    def complete_until(self, repository: TrackedRepository, *, streams: Collection[str]) -> datetime | None:
         """Return the earliest over the streams; None if nothing of one of them is covered."""
         least: datetime | None = None
         for stream in streams:
@@ -91,7 +92,7 @@ class Report:
             least = until if least is None else min(least, until)
         return least
 
-    def _cover(self, repository: TrackedRepository, stream: Stream) -> list[Period]:
+    def _cover(self, repository: TrackedRepository, stream: str) -> list[Period]:
         key = repository.repository_id, stream
         found = self._covered.get(key)
         if found is None:
@@ -99,7 +100,7 @@ class Report:
         return found
 
     def _missing(
-        self, repository: TrackedRepository, *, streams: Collection[Stream], start_at: datetime | None, end_at: datetime
+        self, repository: TrackedRepository, *, streams: Collection[str], start_at: datetime | None, end_at: datetime
     ) -> Iterator[Missing]:
         """Yield what is missing of the repository up to the end, or up to its loss."""
         end_at = min(end_at, repository.ends_at)
@@ -113,7 +114,7 @@ class Report:
                 reason = Reason.UNREAD if read_from is not None and left.to_at > read_from else Reason.HISTORY
                 yield Missing(reason, left, stream, repository.repository_id)
 
-    def _unverified(self, repositories: Sequence[TrackedRepository], *, streams: Collection[Stream]) -> Completeness:
+    def _unverified(self, repositories: Sequence[TrackedRepository], *, streams: Collection[str]) -> Completeness:
         unread = [(one, stream) for one in repositories for stream in streams if not self._cover(one, stream)]
         return Completeness(
             complete_until=None,
@@ -125,7 +126,7 @@ class Report:
 
 
 def _lost(
-    repository: TrackedRepository, *, streams: Collection[Stream], start_at: datetime | None, end_at: datetime
+    repository: TrackedRepository, *, streams: Collection[str], start_at: datetime | None, end_at: datetime
 ) -> Iterator[Missing]:
     """Yield the time after a loss, if the repository was lost within the period; an earlier loss does not count."""
     if repository.lost_at is None or not (start_at or repository.ends_at) <= repository.ends_at < end_at:

@@ -1,46 +1,33 @@
-"""The streams of a repository's history; `Coverage` names them."""
+"""The streams of a repository's history: `Coverage` names them, an app above registers them."""
 
 from collections.abc import Collection, Mapping
-from enum import StrEnum
 
-
-class Stream(StrEnum):
-    """A stream of a repository's history, as backfills name it."""
-
-    PULL_REQUESTS = "pull_requests"  # with reviews, commits and timeline
-    ISSUES = "issues"
-    ISSUE_COMMENTS = "issue_comments"
-    REVIEW_COMMENTS = "review_comments"
-    COMMITS = "commits"  # of the default branch
-    RELEASES = "releases"
-    DEPLOYMENTS = "deployments"  # with their statuses
-    WORKFLOW_RUNS = "workflow_runs"
-
-
-EVERY_STREAM = tuple(Stream)
-OF_FIGURES = (Stream.PULL_REQUESTS, Stream.COMMITS, Stream.DEPLOYMENTS)
+PULL_REQUESTS, COMMITS, DEPLOYMENTS = "pull_requests", "commits", "deployments"
+OF_FIGURES = (PULL_REQUESTS, COMMITS, DEPLOYMENTS)
 """The streams that figures are computed from."""
 
-
-STREAM_EVENTS: Mapping[Stream, frozenset[str]] = {
-    Stream.PULL_REQUESTS: frozenset({"pull_request", "pull_request_review", "pull_request_review_thread"}),
-    Stream.ISSUES: frozenset({"issues"}),
-    Stream.ISSUE_COMMENTS: frozenset({"issue_comment"}),
-    Stream.REVIEW_COMMENTS: frozenset({"pull_request_review_comment"}),
-    Stream.COMMITS: frozenset({"push"}),
-    Stream.RELEASES: frozenset({"release"}),
-    Stream.DEPLOYMENTS: frozenset({"deployment", "deployment_status"}),
-    Stream.WORKFLOW_RUNS: frozenset({"workflow_run"}),
-}
-"""The webhook events of each stream; GitHub's log has nothing of an event that an installation does not send."""
+_events: dict[str, frozenset[str]] = {}
 
 
-def in_order(streams: frozenset[Stream]) -> tuple[Stream, ...]:
+def register_streams(events: Mapping[str, Collection[str]]) -> None:
+    """Register every stream, in order, with its webhook events.
+
+    GitHub's log has nothing of an event that an installation does not send.
+    """
+    _events.update({name: frozenset(names) for name, names in events.items()})
+
+
+def every_stream() -> tuple[str, ...]:
     """Return the streams in their fixed order."""
-    return tuple(stream for stream in EVERY_STREAM if stream in streams)
+    return tuple(_events)
 
 
-def withheld(events: Collection[str]) -> frozenset[Stream]:
+def in_order(streams: frozenset[str]) -> tuple[str, ...]:
+    """Return these of the streams in their fixed order."""
+    return tuple(stream for stream in _events if stream in streams)
+
+
+def withheld(events: Collection[str]) -> frozenset[str]:
     """Return the streams that these webhook events do not cover completely."""
     sent = frozenset(events)
-    return frozenset(stream for stream, needed in STREAM_EVENTS.items() if not needed <= sent)
+    return frozenset(stream for stream, needed in _events.items() if not needed <= sent)

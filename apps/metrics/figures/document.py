@@ -62,7 +62,7 @@ def _described(reading: FigureReading, *, before: FigureReading | None) -> dict[
         "measure": str(figure.measure),
         "definition": figure.definition,
         "rules": list(figure.rules),
-        "streams": [str(stream) for stream in figure.streams],
+        "streams": list(figure.streams),
         **reading.as_dict(),
         "previous": None if before is None else {"value": before.value, "n": before.n},
     }

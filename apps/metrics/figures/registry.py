@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Aggregate, Count, Q
 from django.db.models.functions import TruncDate
 
-from apps.metrics.completeness.streams import Stream
+from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
 from apps.metrics.figures import populations
 from apps.metrics.figures.expressions import count_rows
 from apps.metrics.figures.populations import Population
@@ -46,7 +46,7 @@ class Figure:
     definition: str
     rules: tuple[str, ...]
     population: Population
-    streams: tuple[Stream, ...]
+    streams: tuple[str, ...]
     remarks: Mapping[str, Remark] = field(default_factory=dict)
     looks_back: bool = False
 
@@ -81,7 +81,7 @@ DEFINED = (
             "date.",
         ),
         population=populations.commits,
-        streams=(Stream.COMMITS,),
+        streams=(COMMITS,),
         remarks={"merges_not_known": lambda _: count_rows(filter=Q(is_merge__isnull=True))},
     ),
     Figure(
@@ -92,7 +92,7 @@ DEFINED = (
         definition="Pull requests opened in the period.",
         rules=(BY_AUTHOR, "Drafts count as opened and are also shown separately."),
         population=populations.opened,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
         remarks={"opened_as_draft": lambda _: count_rows(filter=Q(is_opened_as_draft=True))},
     ),
     Figure(
@@ -103,7 +103,7 @@ DEFINED = (
         definition="Pull requests merged in the period.",
         rules=(BY_AUTHOR,),
         population=populations.merged,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
     ),
     Figure(
         key="closed_unmerged",
@@ -113,7 +113,7 @@ DEFINED = (
         definition="Pull requests closed in the period without being merged, and still closed now.",
         rules=(BY_AUTHOR, "Reopening a pull request removes it again, also from past periods."),
         population=populations.closed_unmerged,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
     ),
     Figure(
         key="cycle_time",
@@ -128,7 +128,7 @@ DEFINED = (
             NO_VALUE,
         ),
         population=populations.cycle_times,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
     ),
     Figure(
         key="time_to_first_review",
@@ -144,7 +144,7 @@ DEFINED = (
             "Pull requests without a review are left out, not counted as 0.",
         ),
         population=populations.first_reviews,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
         remarks={"reviewed_in_draft": lambda _: count_rows(filter=Q(is_reviewed_in_draft=True))},
     ),
     Figure(
@@ -155,7 +155,7 @@ DEFINED = (
         definition="Time spent as a draft up to the close, the merge or now, for pull requests opened in the period.",
         rules=(BY_AUTHOR, "Time back in draft counts. A pull request that never was a draft counts as 0."),
         population=populations.draft_times,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
     ),
     Figure(
         key="pr_size",
@@ -165,7 +165,7 @@ DEFINED = (
         definition="Lines added plus lines deleted, for pull requests merged in the period.",
         rules=(BY_AUTHOR, "Pull requests of unknown size are left out; an empty one counts as 0."),
         population=populations.sizes,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
     ),
     Figure(
         key="review_coverage",
@@ -175,7 +175,7 @@ DEFINED = (
         definition="Share of the pull requests merged in the period that a human other than the author reviewed.",
         rules=(BY_AUTHOR, NO_VALUE),
         population=populations.reviewed,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
     ),
     Figure(
         key="wip",
@@ -188,7 +188,7 @@ DEFINED = (
             "Pull requests last updated before the loaded history begins are not known and do not count.",
         ),
         population=populations.in_progress,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
         looks_back=True,
     ),
     Figure(
@@ -199,7 +199,7 @@ DEFINED = (
         definition="Time since ready for review, for the pull requests in progress.",
         rules=("Counts the same pull requests as work in progress.", NO_VALUE),
         population=populations.in_progress,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
         looks_back=True,
     ),
     Figure(
@@ -213,7 +213,7 @@ DEFINED = (
             "Dismissed reviews count, deleted ones do not.",
         ),
         population=populations.reviews,
-        streams=(Stream.PULL_REQUESTS,),
+        streams=(PULL_REQUESTS,),
     ),
     Figure(
         key="deployments",
@@ -223,7 +223,7 @@ DEFINED = (
         definition="Successful deployments to production in the period, dated by their success.",
         rules=(BY_REPOSITORY, PRODUCTION, ONE_PER_RUN, SUCCESS, "Deploying the same commit again counts."),
         population=populations.deployments,
-        streams=(Stream.DEPLOYMENTS,),
+        streams=(DEPLOYMENTS,),
     ),
     Figure(
         key="deployment_frequency",
@@ -239,7 +239,7 @@ DEFINED = (
             "Shown with the number of days.",
         ),
         population=populations.deployments,
-        streams=(Stream.DEPLOYMENTS,),
+        streams=(DEPLOYMENTS,),
         remarks={"deployment_days": deployment_days},
     ),
 )

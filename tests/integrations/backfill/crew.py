@@ -12,8 +12,8 @@ from apps.github.auth import GitHubAccess
 from apps.integrations.backfill import wakeups
 from apps.integrations.backfill.run import TURN_S, advance
 from apps.integrations.models import Backfill
-from apps.integrations.reader import Walk
-from apps.integrations.streams import STREAM_READERS
+from apps.integrations.reader import StreamReader
+from apps.integrations.streams import STREAMS
 
 QUEUE = "backfill"
 
@@ -31,7 +31,7 @@ class Crew:
     """Those who walk; `tasks` is what they were told of so far."""
 
     access: GitHubAccess
-    walks: Mapping[str, Walk] = field(default_factory=lambda: STREAM_READERS)
+    walks: Mapping[str, StreamReader] = field(default_factory=lambda: STREAMS)
     seconds: float = TURN_S
     tasks: list[Message] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ class Crew:
             task_id=message.task_id,
             is_redelivered=is_redelivered,
             access=self.access,
-            walks=self.walks,
+            streams=self.walks,
             seconds=self.seconds,
         )
 

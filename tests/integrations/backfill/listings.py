@@ -11,7 +11,8 @@ from apps.activity.record import record
 from apps.demo.shapes import Json
 from apps.demo.shapes.accounts import Account, user
 from apps.integrations.installations import due_installations
-from apps.integrations.models import Backfill, Listing
+from apps.integrations.models import Listing
+from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.generated import Size, acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.server import FakeGitHub
@@ -19,7 +20,7 @@ from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API, WEB
 from tests.integrations.translating import translate
 
-STREAMS = len(Backfill.Stream.values)
+STREAMS = len(STREAM_NAMES)
 LIST = "/installation/repositories"
 STRANGER = Account(501, "stranger", "Organization")
 

@@ -61,7 +61,7 @@ class Leaky:
         left_out = (Skipped(what="pull request 7", why="HTTP 502"),) if request.cursor == self.leaks_at else ()
         return Page(facts=(), cursor=None if request.cursor else "second", items=0, skipped=left_out)
 
-    step_over = read
+    skip_item = read
 
 
 @pytest.mark.parametrize(("leaks_at", "covered"), [("", 0), ("second", 0), ("nowhere", 1)])

@@ -19,7 +19,7 @@ from apps.integrations.backfill import run
 from apps.integrations.models import Backfill
 from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Page, PageRequest, Reader
-from apps.integrations.streams import STREAM_READERS
+from apps.integrations.streams import STREAMS
 from apps.webhooks.parsing import UnusablePayloadError
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault, graphql, graphql_errors, larger_than, poison, status, too_heavy
@@ -93,20 +93,20 @@ class Fussy:
     most: int = 25
 
     def read(self, request: PageRequest, reader: Reader) -> Page:
-        page = STREAM_READERS[PULLS].read(request, reader)
+        page = STREAMS[PULLS].read(request, reader)
         if any(getattr(fact, "number", None) == self.number for fact in page.facts):
             raise UnusablePayloadError("shape_mismatch", f"pullRequest {self.number} is odd")
         return page
 
-    def step_over(self, request: PageRequest, reader: Reader) -> Page:
-        return STREAM_READERS[PULLS].step_over(request, reader)
+    def skip_item(self, request: PageRequest, reader: Reader) -> Page:
+        return STREAMS[PULLS].skip_item(request, reader)
 
 
 @dataclass(frozen=True, slots=True)
 class Helpless(Fussy):
     """The same, but it cannot even go around it."""
 
-    def step_over(self, request: PageRequest, reader: Reader) -> Page:
+    def skip_item(self, request: PageRequest, reader: Reader) -> Page:
         raise UnusablePayloadError("shape_mismatch", "odd\x00")
 
 
@@ -134,7 +134,7 @@ class Broken(Fussy):
     def read(self, request: PageRequest, reader: Reader) -> Page:
         return {}["nothing"]  # type: ignore[return-value]
 
-    step_over = read
+    skip_item = read
 
 
 def test_a_walk_that_trips_over_a_shape_fails_and_says_where(api: Repository, crew: Crew) -> None:
@@ -151,7 +151,7 @@ class Endless(Fussy):
     def read(self, request: PageRequest, reader: Reader) -> Page:
         if request.page_size > 5:
             raise SoftTimeLimitExceeded
-        return STREAM_READERS[PULLS].read(request, reader)
+        return STREAMS[PULLS].read(request, reader)
 
 
 @pytest.mark.proof

@@ -20,6 +20,7 @@ from apps.integrations.backfill import console
 from apps.integrations.backfill.console import progress_line, progress_view
 from apps.integrations.backfill.status import progress_of
 from apps.integrations.models import Backfill
+from apps.integrations.streams import STREAM_NAMES
 from apps.metrics.figures.formatting import NO_VALUE
 from apps.teams.models import Team
 from tests.fake_github import faults
@@ -32,7 +33,7 @@ from tests.integrations.backfill.crossing import breaking_off_a_start_of
 from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
 
 pytestmark = pytest.mark.django_db
-STREAMS = len(Backfill.Stream.values)
+STREAMS = len(STREAM_NAMES)
 
 
 @pytest.fixture

@@ -211,7 +211,7 @@ def test_an_empty_repository_has_no_commits(fake: FakeGitHub, web: Lively, worke
     web.truth.commits.clear()
     (page,) = tour(worker).walk()
     assert (page.items, page.total, page.facts) == (0, 0, ())
-    assert tour(worker).step_over() == page
+    assert tour(worker).skip_item() == page
 
 
 def test_commits_that_we_may_not_see_are_no_empty_repository(

@@ -10,8 +10,8 @@ import pytest
 from apps.activity.models import Deployment, DeploymentStatus
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.streams import deployment_baselines
-from apps.integrations.streams.deployments import Deployments
+from apps.integrations.streams import deployments
+from apps.integrations.streams.deployments import DEPLOYMENTS
 from apps.metrics.figures import FigureQuery, read_figure
 from apps.metrics.models import DerivedDeployment
 from apps.metrics.rebuild import rebuild
@@ -44,7 +44,7 @@ W_START, W_END = fixture_a.WINDOW
 def walker(worker: GitHubAccess) -> Go:
     def walker(**asked: Any) -> Walker:
         known = {"repository_id": SHIP, "full_name": "acme/ship", "since": START}
-        return Walker(worker=worker, walk=Deployments(), **{**known, **asked})
+        return Walker(worker=worker, walk=DEPLOYMENTS, **{**known, **asked})
 
     return walker
 
@@ -209,8 +209,8 @@ def test_a_team_s_production_has_its_baseline_though_nothing_was_deployed_to_it_
 def test_the_search_is_bounded_and_what_it_leaves_open_is_named(
     fake: FakeGitHub, walker: Go, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deployment_baselines, "MOST_IN_VAIN", 2)
-    monkeypatch.setattr(deployment_baselines, "MOST_ENVIRONMENTS", 2)
+    monkeypatch.setattr(deployments, "MOST_WITHOUT_SUCCESS", 2)
+    monkeypatch.setattr(deployments, "MOST_ENVIRONMENTS", 2)
     ship = Ship()
     quiet(ship, to="production", days=29)
     for hours in range(1, 40):

@@ -12,7 +12,7 @@ from apps.github.auth import GitHubAccess
 from apps.github.payload import DEPLOYMENT_STATUS, number_in
 from apps.github.responses import Kind
 from apps.integrations.reader import RequestFailedError
-from apps.integrations.streams.deployments import Deployments
+from apps.integrations.streams.deployments import DEPLOYMENTS
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.deployment_nodes import global_id
@@ -30,7 +30,7 @@ Node = dict[str, Any]
 @pytest.fixture
 def walker(worker: GitHubAccess) -> Go:
     def walker(**asked: Any) -> Walker:
-        return Walker(worker=worker, walk=Deployments(), repository_id=SHIP, full_name="acme/ship", **asked)
+        return Walker(worker=worker, walk=DEPLOYMENTS, repository_id=SHIP, full_name="acme/ship", **asked)
 
     return walker
 
@@ -197,7 +197,7 @@ def go_stepping_over(walker: Walker) -> list[str]:
         except RequestFailedError as unanswered:
             if unanswered.answer.kind not in {Kind.SHRINK, Kind.TRANSIENT}:
                 raise
-            page = walker.walk.step_over(walker.request(cursor), walker.reader())
+            page = walker.walk.skip_item(walker.request(cursor), walker.reader())
         keep(page)
         skipped += [one.what for one in page.skipped]
         cursor = page.cursor
@@ -270,7 +270,7 @@ def test_a_limit_is_waited_for_and_nothing_is_stepped_over(fake: FakeGitHub, wal
     mine = walker(page_size=1)
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(f"/repositories/{SHIP}/deployments"), times=None))
     with pytest.raises(RequestFailedError) as raised:
-        mine.walk.step_over(mine.request(), mine.reader())
+        mine.walk.skip_item(mine.request(), mine.reader())
     assert raised.value.answer.kind is Kind.SECONDARY
 
 

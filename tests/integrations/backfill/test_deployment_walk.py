@@ -10,7 +10,7 @@ import pytest
 from apps.activity.models import Deployment, DeploymentStatus
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.streams.deployments import Deployments
+from apps.integrations.streams.deployments import DEPLOYMENTS
 from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
@@ -34,7 +34,7 @@ Go = Callable[..., Walker]
 @pytest.fixture
 def walker(worker: GitHubAccess) -> Go:
     def walker(**asked: Any) -> Walker:
-        return Walker(worker=worker, walk=Deployments(), repository_id=SHIP, full_name="acme/ship", **asked)
+        return Walker(worker=worker, walk=DEPLOYMENTS, repository_id=SHIP, full_name="acme/ship", **asked)
 
     return walker
 

@@ -260,7 +260,7 @@ def test_nothing_is_skipped_while_github_is_unwell_altogether(
 ) -> None:
     fake.spoil(Fault(faults.status(502), faults.rest, times=None))
     with pytest.raises(RequestFailedError):
-        tour(worker).step_over()
+        tour(worker).skip_item()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from apps.github.auth import GitHubAccess
 from apps.integrations import installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill, Listing
+from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.generated import acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
@@ -29,7 +30,7 @@ def test_what_is_newly_reached_has_its_last_days_read_once(
     for _ in range(3):
         make_due()
         list_installation(ACME, access=worker)
-    assert sorted(Backfill.objects.values_list("stream", flat=True)) == sorted(Backfill.Stream.values)
+    assert sorted(Backfill.objects.values_list("stream", flat=True)) == sorted(STREAM_NAMES)
     since = Backfill.objects.values_list("since", flat=True).distinct().get()
     assert since is not None
     assert abs(timezone.now() - timedelta(days=30) - since) < timedelta(minutes=1)
@@ -82,7 +83,7 @@ def test_what_moved_to_another_installation_while_it_was_read_begins_again(
 ) -> None:
     installed(fake, ago=timedelta(days=40))
     begun = {"created_at": timezone.now() - timedelta(hours=2), "since": timezone.now() - timedelta(days=90)}
-    for stream in Backfill.Stream.values:
+    for stream in STREAM_NAMES:
         backfill(Repository.objects.get(), stream=stream, state="failed", reason="gone", cursor="there", **begun)
     told(fake, "removed", fake.world.repositories[API], ago=timedelta(hours=1))
     fake.world.install(BETA)
@@ -122,7 +123,7 @@ def suspended(fake: FakeGitHub, *, ago: timedelta) -> datetime:
 
 def every_stream_was_read(*, but: str) -> None:
     at = timezone.now() - timedelta(days=40)
-    for stream in Backfill.Stream.values:
+    for stream in STREAM_NAMES:
         if stream != but:
             backfill(Repository.objects.get(), stream=stream, state="done", created_at=at)
 
@@ -149,7 +150,7 @@ def test_one_stream_that_was_read_since_does_not_stand_for_the_others(
         make_due()
         list_installation(ACME, access=worker)
     read = Backfill.objects.filter(state="waiting").values_list("stream", flat=True)
-    assert sorted(read) == sorted({*Backfill.Stream.values} - ({done.stream} if not about else set()))
+    assert sorted(read) == sorted({*STREAM_NAMES} - ({done.stream} if not about else set()))
 
 
 @pytest.mark.parametrize("state", ["waiting", "paused"])

@@ -1,12 +1,14 @@
 """A pull request that GraphQL does not show is read by REST, to the same rows; what REST refuses too is named."""
 
+from dataclasses import replace
+
 import pytest
 
 from apps.activity.models import Contributor, PullRequest, PullRequestCommit
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.reader import RequestFailedError, Skipped
-from apps.integrations.streams.pull_requests import PullRequestWalk
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from tests.activity.tables import clear
 from tests.fake_github import faults, rest_api
 from tests.fake_github.faults import Fault
@@ -14,7 +16,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import WEB
 from tests.integrations.backfill.twelve import FORBIDDEN, ITS_TIMELINE, SEVENTH, assert_whole, paths, spoil, twelve, web
-from tests.integrations.backfill.walking import OnlyStepsOver, reader_of, walk_through
+from tests.integrations.backfill.walking import read_without_graphql, reader_of, walk_through
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +43,7 @@ def test_all_of_them_by_rest_come_to_the_same_rows(
     walk_through(worker, web())
     people = set(Contributor.objects.values_list("github_id", "login", "kind"))
     clear()
-    walked = walk_through(worker, web(page_size=1), by=OnlyStepsOver())
+    walked = walk_through(worker, web(page_size=1), by=replace(PULL_REQUESTS, read=read_without_graphql))
     assert (walked.items, walked.skipped) == (12, [])
     assert_whole(fake)
     assert set(Contributor.objects.values_list("github_id", "login", "kind")) == people
@@ -113,9 +115,9 @@ def test_nothing_is_left_out_while_the_repository_itself_is_refused(
 
 def test_what_cannot_be_kept_however_it_is_read_is_left_out(fake: FakeGitHub, worker: GitHubAccess) -> None:
     """A walk that is told to step over what REST brought as well goes on without it."""
-    walk = PullRequestWalk()
-    page = walk.step_over(web(page_size=1), reader_of(worker))
-    page = walk.step_over(web(page_size=1, cursor=page.cursor), reader_of(worker))
+    walk = PULL_REQUESTS
+    page = walk.skip_item(web(page_size=1), reader_of(worker))
+    page = walk.skip_item(web(page_size=1, cursor=page.cursor), reader_of(worker))
     assert [skipped.what for skipped in page.skipped] == ["pull request 1"]
     walk_through(worker, web(cursor=page.cursor))
     assert_whole(fake, but=frozenset({1}))

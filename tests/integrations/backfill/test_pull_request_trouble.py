@@ -14,7 +14,7 @@ from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Lease
 from apps.github.responses import Kind
 from apps.integrations.reader import RequestFailedError, Skipped
-from apps.integrations.streams.pull_requests import PullRequestWalk
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Generated
@@ -184,7 +184,7 @@ def test_lists_that_are_too_much_are_left_to_rest(fake: FakeGitHub, worker: GitH
 def test_whoever_waits_for_a_turn_between_a_page_and_its_lists_has_lost_nothing(
     fake: FakeGitHub, worker: GitHubAccess
 ) -> None:
-    walk = PullRequestWalk()
+    walk = PULL_REQUESTS
     page = walk.read(web(page_size=25), reader_of(worker))
     record([evidence(Source(kind="api", key="backfill"), page.facts)])
     budget = worker.client.budget
@@ -207,8 +207,8 @@ def test_nothing_of_a_repository_that_has_the_name_by_now_is_taken_for_this_ones
 ) -> None:
     twelve(fake)
     for steps_over in (False, True):
-        walk, stranger = PullRequestWalk(), replace(web(), repository_id=WEB + 1)
-        read = walk.step_over if steps_over else walk.read
+        walk, stranger = PULL_REQUESTS, replace(web(), repository_id=WEB + 1)
+        read = walk.skip_item if steps_over else walk.read
         with pytest.raises(RequestFailedError) as caught:
             read(stranger, reader_of(worker))
         assert caught.value.answer.kind is Kind.GONE

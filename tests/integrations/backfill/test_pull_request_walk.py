@@ -13,7 +13,7 @@ from apps.activity.models import PullRequest, Review
 from apps.activity.record import record
 from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
-from apps.integrations.streams.pull_request_parts import PendingPart, Place, read_place
+from apps.integrations.streams.pull_request_parts import PendingPart, PullRequestCursor
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview
 from apps.metrics.recalculation import drain
 from tests.activity.tables import clear
@@ -206,10 +206,12 @@ def test_a_cursor_tells_its_place_again() -> None:
         part="lists", number=7, id="PR_7", after={"labels": None, "reviews": "x"}, has_lost=True, listed=50
     )
     holes = PendingPart(part="missing", after={"page": None}, count=25, seen=(1, 2))
-    for place in (
-        Place(),
-        Place(sweep=2, down_to=now, left_top_at=now + timedelta(hours=1), after="Y3Vyc29y", owed=(lists, holes)),
-        Place(is_over=True, owed=(holes,)),
+    for cursor in (
+        PullRequestCursor(),
+        PullRequestCursor(
+            number=2, down_to=now, left_top_at=now + timedelta(hours=1), after="Y3Vyc29y", pending=(lists, holes)
+        ),
+        PullRequestCursor(is_over=True, pending=(holes,)),
     ):
-        assert read_place(place.cursor() or "") == place
-    assert Place(is_over=True).cursor() is None
+        assert PullRequestCursor.from_text(cursor.as_text() or "") == cursor
+    assert PullRequestCursor(is_over=True).as_text() is None

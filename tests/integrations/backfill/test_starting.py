@@ -10,11 +10,10 @@ from django.db import connection, transaction
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.integrations.access import installation_reaching
-from apps.integrations.backfill.cost_model import PACES
 from apps.integrations.backfill.start import NothingToStartError, Scope, chosen, retry, start
 from apps.integrations.backfill.wakeups import AT_ONCE
 from apps.integrations.models import Backfill
-from apps.integrations.streams import STREAM_READERS
+from apps.integrations.streams import STREAM_NAMES
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
@@ -55,8 +54,8 @@ def test_every_stream_of_a_repository_is_walked_by_the_installation_that_reaches
     install()
     reach()
     started = start(everything(), scope=Scope(since=MONDAY))
-    assert started.new == len(Backfill.Stream.values)
-    assert {row.stream for row in started.backfills} == set(Backfill.Stream.values)
+    assert started.new == len(STREAM_NAMES)
+    assert {row.stream for row in started.backfills} == set(STREAM_NAMES)
     assert {(row.installation_id, row.since, row.until, row.state) for row in started.backfills} == {
         (ACME, MONDAY, None, "waiting")
     }
@@ -131,7 +130,7 @@ def test_starts_at_the_same_time_are_one() -> None:
     for number in range(1, 13):
         reach(f"acme/r{number}", number)
     in_threads(*[lambda: start(everything(), scope=Scope())] * 3, lambda: start(everything(), scope=since(9)))
-    assert Backfill.objects.count() == 12 * len(Backfill.Stream.values)
+    assert Backfill.objects.count() == 12 * len(STREAM_NAMES)
 
 
 def test_a_walk_begins_with_the_page_size_that_the_one_before_learned() -> None:
@@ -329,7 +328,3 @@ def test_a_retry_and_a_start_at_the_same_time_are_one() -> None:
         lambda: retry(Backfill.objects.all()),
     )
     assert Backfill.objects.unfinished().count() == 1
-
-
-def test_each_stream_can_be_walked_and_forecast() -> None:
-    assert set(STREAM_READERS) == set(PACES) == set(Backfill.Stream.values)

@@ -12,7 +12,7 @@ from apps.demo.shapes import moment
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.reader import RequestFailedError
-from apps.integrations.streams.workflow_runs import WorkflowRuns
+from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
@@ -30,7 +30,7 @@ Go = Callable[..., Walker]
 @pytest.fixture
 def walker(worker: GitHubAccess) -> Go:
     def walker(**asked: Any) -> Walker:
-        return Walker(worker=worker, walk=WorkflowRuns(), repository_id=BUILD, full_name="acme/build", **asked)
+        return Walker(worker=worker, walk=WORKFLOW_RUNS, repository_id=BUILD, full_name="acme/build", **asked)
 
     return walker
 
@@ -128,7 +128,7 @@ def go_by_halves(walker: Walker) -> list[str]:
     while cursor is not None:
         request = replace(walker.request(cursor), page_size=max(size, 1))
         try:
-            page = (walker.walk.read if size else walker.walk.step_over)(request, walker.reader())
+            page = (walker.walk.read if size else walker.walk.skip_item)(request, walker.reader())
         except RequestFailedError as unanswered:
             if unanswered.answer.kind is not Kind.TRANSIENT or not size:
                 raise
@@ -167,5 +167,5 @@ def test_a_limit_is_never_stepped_over(fake: FakeGitHub, walker: Go) -> None:
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(RUNS), times=None))
     mine = walker()
     with pytest.raises(RequestFailedError) as raised:
-        mine.walk.step_over(mine.request(), mine.reader())
+        mine.walk.skip_item(mine.request(), mine.reader())
     assert raised.value.answer.kind is Kind.SECONDARY

@@ -12,7 +12,7 @@ import pytest
 from apps.activity.models import WorkflowRun
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.streams.workflow_runs import RunPlace, RunWindow, WorkflowRuns
+from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS, RunCursor, RunWindow
 from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
@@ -28,7 +28,7 @@ Go = Callable[..., Walker]
 @pytest.fixture
 def walker(worker: GitHubAccess) -> Go:
     def walker(**asked: Any) -> Walker:
-        return Walker(worker=worker, walk=WorkflowRuns(), repository_id=BUILD, full_name="acme/build", **asked)
+        return Walker(worker=worker, walk=WORKFLOW_RUNS, repository_id=BUILD, full_name="acme/build", **asked)
 
     return walker
 
@@ -190,5 +190,5 @@ def test_the_parts_of_a_window_are_the_window(seconds: int, oldest_s: int | None
 
 def test_a_place_is_text_and_back() -> None:
     window = RunWindow(start=BEGINNING, end=BEGINNING + timedelta(days=3))
-    place = RunPlace(windows=(*window.cut([]), window), seen=400, total=2_000)
-    assert RunPlace.from_text(place.as_text()) == place
+    cursor = RunCursor(windows=(*window.cut([]), window), seen=400, total=2_000)
+    assert RunCursor.from_text(cursor.as_text()) == cursor

@@ -10,7 +10,7 @@ from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
-from apps.integrations.streams import STREAM_READERS
+from apps.integrations.streams import STREAMS
 from tests.activity.tables import clear
 from tests.fake_github.using import ACME, API, BACKFILL
 from tests.github.times import at
@@ -39,17 +39,17 @@ class Tour:
             until=self.until,
             started_at=BEGINNING,
             cursor=cursor,
-            page_size=self.size or STREAM_READERS[self.stream].page_size,
+            page_size=self.size or STREAMS[self.stream].page_size,
         )
 
     def reader(self) -> Reader:
         return Reader(access=self.worker, installation_id=ACME, purpose=BACKFILL)
 
     def read(self, cursor: str = "") -> Page:
-        return STREAM_READERS[self.stream].read(self.request(cursor), self.reader())
+        return STREAMS[self.stream].read(self.request(cursor), self.reader())
 
-    def step_over(self, cursor: str = "") -> Page:
-        return STREAM_READERS[self.stream].step_over(replace(self.request(cursor), page_size=1), self.reader())
+    def skip_item(self, cursor: str = "") -> Page:
+        return STREAMS[self.stream].skip_item(replace(self.request(cursor), page_size=1), self.reader())
 
     def pages(self, cursor: str | None = "") -> Iterator[Page]:
         """Every page from the cursor on."""
@@ -76,7 +76,7 @@ class Tour:
                 if refusal.answer.kind not in UNWELL:
                     raise
                 size //= 2
-        return self.step_over(cursor)
+        return self.skip_item(cursor)
 
     def told(self, pages: Iterable[Page]) -> list[Evidence]:
         return [evidence(Source(kind="api", key=self.stream), page.facts) for page in pages]

@@ -9,7 +9,7 @@ from django.db import transaction
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.integrations.reader import Page, PageRequest, Reader, Skipped, Walk
+from apps.integrations.reader import Page, PageRequest, Reader, Skipped, StreamReader
 from tests.fake_github.using import ACME, API, BACKFILL
 
 
@@ -37,7 +37,7 @@ class Walker:
     """Somebody who goes a walk through one repository."""
 
     worker: GitHubAccess
-    walk: Walk
+    walk: StreamReader
     repository_id: int = API
     full_name: str = "acme/api"
     installation_id: int = ACME

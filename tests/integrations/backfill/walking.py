@@ -9,9 +9,9 @@ from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
-from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, Walk
-from apps.integrations.streams.pull_request_parts import read_place
-from apps.integrations.streams.pull_requests import PullRequestWalk
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, StreamReader
+from apps.integrations.streams.pull_request_parts import PullRequestCursor
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from tests.fake_github.using import ACME, API, BACKFILL
 
 
@@ -45,27 +45,25 @@ def reader_of(worker: GitHubAccess) -> Reader:
     return Reader(access=worker, installation_id=ACME, purpose=BACKFILL)
 
 
-class OnlyStepsOver(PullRequestWalk):
+def read_without_graphql(request: PageRequest, reader: Reader) -> Page:
     """As if GraphQL could not show a single one."""
-
-    def read(self, request: PageRequest, reader: Reader) -> Page:
-        is_owed = bool(request.cursor) and bool(read_place(request.cursor).owed)
-        return super().read(request, reader) if is_owed else self.step_over(request, reader)
+    is_pending = bool(request.cursor) and bool(PullRequestCursor.from_text(request.cursor).pending)
+    return PULL_REQUESTS.read(request, reader) if is_pending else PULL_REQUESTS.skip_item(request, reader)
 
 
 def walk_through(
     worker: GitHubAccess,
     request: PageRequest,
     *,
-    by: Walk | None = None,
+    by: StreamReader | None = None,
     between: Callable[[int], None] = lambda pages: None,
 ) -> Walked:
     """Every page to the end; where GitHub cannot, half as much is asked for, and one alone is stepped over."""
-    walk, walked, steps_over, usual = by or PullRequestWalk(), Walked(), False, request.page_size
+    walk, walked, steps_over, usual = by or PULL_REQUESTS, Walked(), False, request.page_size
     while True:
         reader = reader_of(worker)
         try:
-            page = walk.step_over(request, reader) if steps_over else walk.read(request, reader)
+            page = walk.skip_item(request, reader) if steps_over else walk.read(request, reader)
         except RequestFailedError as unanswered:
             if unanswered.answer.kind is not Kind.SHRINK or steps_over:
                 raise

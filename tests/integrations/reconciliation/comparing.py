@@ -8,14 +8,13 @@ from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.demo.organisation import Sent
 from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
-from apps.integrations.streams import STREAM_READERS
+from apps.integrations.streams import STREAM_NAMES, STREAMS
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.integrations.backfill.crew import Crew
 from tests.integrations.translating import told
 
 RUNS, TOGETHER = count(1), 20
-STREAMS: tuple[str, ...] = tuple(Backfill.Stream.values)
 
 
 def told_of(fake: FakeGitHub, repository_id: int) -> list[Sent]:
@@ -38,7 +37,7 @@ def begin_sync(repository: Repository) -> RepositorySync:
     )
 
 
-def walk(crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAMS, **about: Any) -> list[Backfill]:
+def walk(crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAM_NAMES, **about: Any) -> list[Backfill]:
     """Walk the streams for the run, each to its end."""
     return [
         crew.advance(
@@ -46,7 +45,7 @@ def walk(crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAMS, 
                 repository=sync.repository,
                 stream=stream,
                 sync=sync,
-                **{"page_size": STREAM_READERS[stream].page_size, **about},
+                **{"page_size": STREAMS[stream].page_size, **about},
             )
         )
         for stream in streams

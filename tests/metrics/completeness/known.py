@@ -6,7 +6,8 @@ from typing import Any
 
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage, Installation, Repository, RepositoryAccess
-from apps.metrics.completeness import EVERY_STREAM, Completeness, Stream, report_of
+from apps.integrations.streams import STREAM_NAMES
+from apps.metrics.completeness import Completeness, report_of
 from apps.metrics.completeness.gaps import Period
 from apps.teams.models import Team
 
@@ -43,7 +44,7 @@ def reached(repository_id: int = API, *, installation_id: int = APP, **about: An
     return repository
 
 
-def read(from_h: float, to_h: float, repository_id: int = API, *, streams: Sequence[Stream] = EVERY_STREAM) -> None:
+def read(from_h: float, to_h: float, repository_id: int = API, *, streams: Sequence[str] = STREAM_NAMES) -> None:
     """A pass over the streams that began at the second hour and reached back to the first."""
     for stream in streams:
         cover(str(stream), repository_id=repository_id, from_at=hour(from_h), to_at=hour(to_h))
@@ -65,7 +66,7 @@ def told(
     *repository_ids: int,
     start_h: float | None = None,
     end_h: float = 1000,
-    streams: Sequence[Stream] = EVERY_STREAM,
+    streams: Sequence[str] = STREAM_NAMES,
 ) -> Completeness:
     """What is complete of the repositories together, in a window of hours."""
     report = report_of(repository_ids or (API,))

@@ -3,12 +3,12 @@
 import pytest
 
 from apps.activity.models import Repository, RepositoryAccess
-from apps.integrations.models import Backfill
-from apps.metrics.completeness import EVERY_STREAM, Stream
+from apps.integrations.streams import STREAM_NAMES
+from apps.metrics.completeness import OF_FIGURES, every_stream
 from tests.metrics.completeness.known import API, WEB, gaps, hour, log_walked, reached, read, told, until
 
 pytestmark = pytest.mark.django_db
-OTHERS = tuple(stream for stream in EVERY_STREAM if stream is not Stream.WORKFLOW_RUNS)
+OTHERS = tuple(stream for stream in STREAM_NAMES if stream != "workflow_runs")
 
 
 @pytest.fixture(autouse=True)
@@ -16,20 +16,21 @@ def repository() -> Repository:
     return reached()
 
 
-def test_the_streams_are_those_that_backfills_walk() -> None:
-    assert [str(stream) for stream in Stream] == Backfill.Stream.values
+def test_figures_are_read_from_streams_that_are_registered() -> None:
+    assert every_stream() == STREAM_NAMES
+    assert set(OF_FIGURES) <= set(STREAM_NAMES)
 
 
 def test_what_was_never_read_is_not_provable_and_has_no_gaps() -> None:
     log_walked(0, 100)
     assert (until(told()), gaps(told(start_h=0))) == (None, [])
-    assert told().unread == EVERY_STREAM
+    assert told().unread == STREAM_NAMES
 
 
 def test_one_stream_that_was_never_read_is_enough_for_that() -> None:
     read(0, 10, streams=OTHERS)
     assert until(told()) is None
-    assert (told().unread, told().unread_repository_ids) == ((Stream.WORKFLOW_RUNS,), (API,))
+    assert (told().unread, told().unread_repository_ids) == (("workflow_runs",), (API,))
     assert until(told(streams=OTHERS)) == 10
 
 
@@ -81,7 +82,7 @@ def test_what_neither_was_read_nor_is_in_the_log_is_a_gap_until_it_is_read() -> 
     log_walked(50, 70)
     assert (until(told()), gaps(told(start_h=0))) == (70, [("unread", 20, 50)])
     read(19, 60, streams=OTHERS)
-    assert told(start_h=0).gaps[0].streams == (Stream.WORKFLOW_RUNS,)
+    assert told(start_h=0).gaps[0].streams == ("workflow_runs",)
     assert gaps(told(start_h=0, streams=OTHERS)) == []
     read(19, 60)
     assert (until(told()), gaps(told(start_h=0))) == (70, [])

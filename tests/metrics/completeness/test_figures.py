@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from apps.metrics.completeness import EVERY_STREAM, OF_FIGURES, Stream, providers
+from apps.integrations.streams import STREAM_NAMES
+from apps.metrics.completeness import OF_FIGURES, providers
 from apps.metrics.completeness.descriptions import explain_completeness
 from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.figures.values import completeness_by_figure, completeness_of
@@ -14,7 +15,7 @@ from tests.metrics.completeness.known import API, WEB, gaps, hour, log_walked, r
 
 pytestmark = pytest.mark.django_db
 DEPLOYED = ("deployments", "deployment_frequency")
-NOT_DEPLOYMENTS = tuple(stream for stream in EVERY_STREAM if stream is not Stream.DEPLOYMENTS)
+NOT_DEPLOYMENTS = tuple(stream for stream in STREAM_NAMES if stream != "deployments")
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 
 
@@ -44,15 +45,15 @@ def test_streams_that_no_figure_is_read_from_keep_none_from_being_complete(team:
 def test_a_hole_in_deployments_is_none_of_pull_requests(team: Team) -> None:
     read(0, 100)
     read(0, 100, WEB, streams=NOT_DEPLOYMENTS)
-    read(0, 40, WEB, streams=(Stream.DEPLOYMENTS,))
-    read(60, 90, WEB, streams=(Stream.DEPLOYMENTS,))
+    read(0, 40, WEB, streams=("deployments",))
+    read(60, 90, WEB, streams=("deployments",))
     found = completeness_by_figure(asked(team))
     for key, complete in found.items():
         expected = ([("unread", 40, 60)], 90) if key in DEPLOYED else ([], 100)
         assert (gaps(complete), until(complete)) == expected, key
     everything = completeness_of(asked(team))
     assert (gaps(everything), until(everything)) == ([("unread", 40, 60)], 90)
-    assert (everything.gaps[0].streams, everything.gaps[0].repository_ids) == ((Stream.DEPLOYMENTS,), (WEB,))
+    assert (everything.gaps[0].streams, everything.gaps[0].repository_ids) == (("deployments",), (WEB,))
     assert gaps(completeness_of(asked(team), keys=["reviews"])) == []
 
 

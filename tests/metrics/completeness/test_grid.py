@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.metrics.completeness import Completeness, Reason, Report, Stream
+from apps.metrics.completeness import Completeness, Reason, Report
 from apps.metrics.completeness.gaps import Period, merge_periods
 from apps.metrics.completeness.knowledge import Knowledge, TrackedRepository
 from tests.metrics.completeness.known import hour, hours
 
-STREAMS = (Stream.PULL_REQUESTS, Stream.ISSUES)
+STREAMS = ("pull_requests", "issues")
 DAY = 24
 Hours = set[int]
 Span = tuple[int, int]
@@ -31,7 +31,7 @@ class Repository:
     created: int | None
     held: int | None
     uncertain: Span | None
-    passes: Mapping[Stream, list[Span]]
+    passes: Mapping[str, list[Span]]
 
     @property
     def is_lost(self) -> bool:
@@ -42,10 +42,10 @@ class Repository:
         """A loss is believed to have happened an hour before it was told."""
         return max(self.losses) - 1 if self.is_lost else DAY + 1
 
-    def covered(self, stream: Stream, *, log: list[Span]) -> Hours:
+    def covered(self, stream: str, *, log: list[Span]) -> Hours:
         return {each for each in range(DAY) if within(each, self.passes[stream]) or self.is_told(each, stream, log)}
 
-    def is_told(self, each: int, stream: Stream, log: list[Span]) -> bool:
+    def is_told(self, each: int, stream: str, log: list[Span]) -> bool:
         """Return whether webhooks cover the hour: logged, after reading began, before the end, and no doubt is open."""
         passes = self.passes[stream]
         doubts = [(lost - 1, lost) for lost in self.losses] + ([self.uncertain] if self.uncertain else [])
@@ -56,13 +56,13 @@ class Repository:
             and all(each < first or any(last <= ended <= each for ended in ends_of(passes)) for first, last in doubts)
         )
 
-    def until(self, stream: Stream, *, log: list[Span]) -> int | None:
+    def until(self, stream: str, *, log: list[Span]) -> int | None:
         if not self.passes[stream]:
             return None
         end = max([last for _, last in self.passes[stream]] + [each + 1 for each in self.covered(stream, log=log)])
         return end if self.held is None else min(end, self.held)
 
-    def missing(self, stream: Stream, *, log: list[Span], window: Span) -> Hours:
+    def missing(self, stream: str, *, log: list[Span], window: Span) -> Hours:
         sure = {each for each in self.covered(stream, log=log) if self.held is None or each < self.held}
         return {each for each in range(*window) if (self.created or 0) <= each < self.end} - sure
 

@@ -4,9 +4,7 @@ import pytest
 
 from apps.activity.models import Installation, RepositoryAccess
 from apps.github.permissions import needed_events
-from apps.integrations.drift import STREAM_OF_EVENT
-from apps.metrics.completeness import EVERY_STREAM, Stream
-from apps.metrics.completeness.streams import STREAM_EVENTS
+from apps.integrations.streams import STREAMS
 from tests.metrics.completeness.known import API, APP, log_walked, reached, read, told, until
 
 pytestmark = pytest.mark.django_db
@@ -27,10 +25,10 @@ def sends(events: list[str] | None, *, installation_id: int = APP) -> None:
 
 def test_a_stream_is_complete_by_the_log_only_where_its_webhooks_are_sent() -> None:
     sends(WITHOUT_STATUSES)
-    assert until(told(API, streams=[Stream.DEPLOYMENTS])) == 10
-    assert until(told(API, streams=[Stream.PULL_REQUESTS])) == 100
+    assert until(told(API, streams=["deployments"])) == 10
+    assert until(told(API, streams=["pull_requests"])) == 100
     assert until(told(API)) == 10
-    read(5, 40, streams=[Stream.DEPLOYMENTS])
+    read(5, 40, streams=["deployments"])
     assert until(told(API)) == 40
     sends(sorted(needed_events()))
     assert until(told(API)) == 100
@@ -47,12 +45,9 @@ def test_another_installation_may_send_what_one_does_not() -> None:
     sends(sorted(needed_events()), installation_id=8)
     assert until(told(API)) == 100
     RepositoryAccess.objects.filter(installation=8).update(has_access=False, stamp="")
-    assert until(told(API, streams=[Stream.DEPLOYMENTS])) == 10
+    assert until(told(API, streams=["deployments"])) == 10
 
 
-def test_every_stream_has_the_webhooks_that_reconciliation_knows_it_by() -> None:
-    by_stream = {
-        stream: frozenset(event for event, told in STREAM_OF_EVENT.items() if told == stream) for stream in EVERY_STREAM
-    }
-    assert by_stream == STREAM_EVENTS
-    assert frozenset().union(*STREAM_EVENTS.values()) <= needed_events()
+def test_the_app_needs_the_webhooks_of_every_stream() -> None:
+    assert all(stream.events for stream in STREAMS.values())
+    assert {event for stream in STREAMS.values() for event in stream.events} <= needed_events()

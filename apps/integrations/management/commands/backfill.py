@@ -16,7 +16,6 @@ from apps.github.auth import github
 from apps.github.credentials import NoCredentialsError, app_credentials
 from apps.integrations.backfill.console import (
     EXAMPLES,
-    STREAMS,
     Help,
     add_arguments,
     backfill_table,
@@ -37,6 +36,7 @@ from apps.integrations.backfill.requests import (
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, Scope, Started, chosen, start
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
+from apps.integrations.streams import STREAM_NAMES
 from apps.teams.models import Team
 
 USAGE, INTERRUPTED = 2, 130
@@ -79,7 +79,7 @@ background. Two starts of one thing are one; what asks for more widens the first
     def _read(self, options: dict[str, Any]) -> None:
         self._require_choice(options)
         app_credentials()  # or nothing is started that could never be read
-        scope = Scope(since=options["since"], until=options["until"], streams=options["streams"] or STREAMS)
+        scope = Scope(since=options["since"], until=options["until"], streams=options["streams"] or STREAM_NAMES)
         Learning(access=github(), say=self.say).about(
             full_names=options["full_names"], installation_id=options["installation"], everything=options["all"]
         )
@@ -185,7 +185,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         if options["full_names"] or options["team"]:
             named = chosen(full_names=options["full_names"], team=self._team(options["team"]))
             is_chosen |= Q(repository__in=named.order_by().values("pk"))
-        found = Backfill.objects.filter(stream__in=options["streams"] or STREAMS)
+        found = Backfill.objects.filter(stream__in=options["streams"] or STREAM_NAMES)
         return found if options["all"] else found.filter(is_chosen)
 
     def say(self, line: str) -> None:

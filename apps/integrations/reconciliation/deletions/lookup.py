@@ -1,21 +1,19 @@
 """Looking at a repository's streams on GitHub: how many there are of one, a page of its list, one of it alone."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Model, QuerySet
 from django.utils import timezone
 
-from apps.activity.facts import Fact
-from apps.activity.models import Installation
 from apps.github.answers import Answer
 from apps.github.payload import parse_time
 from apps.github.responses import Kind
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError
-from apps.integrations.streams.paging import listed, repository, rows
+from apps.integrations.streams.paging import read_list, read_repository, read_rows
 from apps.integrations.streams.pull_request_parts import errors_below
+from apps.integrations.streams.stream import Deletable
 from apps.webhooks.parsing import UnusablePayloadError
 
 AT_ONCE = 100
@@ -25,48 +23,6 @@ YOUNG = timedelta(minutes=1)
 
 class ListTooLongError(Exception):
     """GitHub does not list all of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Countable:
-    """A stream that can be counted.
-
-    `key` is the column by which GitHub is asked for one of it at `path`, `made` the one that says since when it shows.
-    """
-
-    noun: str
-    entity: str
-    model: type[Model]
-    path: str
-    permission: str
-    """Without it GitHub says of each one that it is not there."""
-    tombstone: Callable[[Any, datetime], Fact]
-    key: str = "github_id"
-    made: str = "created_at"
-    excluded: Mapping[str, Any] = field(default_factory=dict)
-    order: Mapping[str, str] = field(default_factory=dict)
-    most_pages: int = 300
-    needs_issues: bool = False
-    """GitHub shows none of it while the repository has its issues switched off."""
-
-    def is_shown_to(self, installation: Installation | None) -> bool:
-        """Whether GitHub shows it to the installation, as far as we know what that was permitted."""
-        permissions = installation.permissions if installation else None
-        return permissions is None or self.permission in permissions
-
-    def here(self, repository_id: int) -> QuerySet[Any]:
-        """Our rows that somebody described and nobody deleted."""
-        rows = self.model._default_manager.filter(repository=repository_id, deleted_at__isnull=True)
-        return rows.exclude(stamp="")
-
-    def countable(self, repository_id: int, *, until: datetime) -> QuerySet[Any]:
-        """Those of them that GitHub must have counted."""
-        rows = self.here(repository_id).filter(**{f"{self.made}__lte": until})
-        return rows.exclude(**self.excluded) if self.excluded else rows
-
-    def known(self, repository_id: int, keys: Collection[int]) -> QuerySet[Any]:
-        """Our rows of these keys, deleted or not."""
-        return self.model._default_manager.filter(repository=repository_id, **{f"{self.key}__in": keys})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,27 +71,27 @@ class StreamLookup:
     def count_issues(self) -> Counted:
         """GraphQL alone tells issues from pull requests."""
         answer = self.reader.graphql("issue_count", self._named())
-        page, at = listed(repository(answer, self.request).child("issues")), _told_at(answer)
+        page, at = read_list(read_repository(answer, self.request).child("issues")), _told_at(answer)
         return Counted(total=(page.total or 0) - _young(page.nodes, "createdAt", at=at), at=at)
 
-    def count(self, of: Countable) -> Counted:
+    def count(self, of: Deletable) -> Counted:
         """Count by the newest page and the length of the last one; ListTooLongError if GitHub's list is cut off."""
         newest = self._ask(of, page=1, direction="desc")
-        found, at, last = rows(newest), _told_at(newest), newest.last_page
+        found, at, last = read_rows(newest), _told_at(newest), newest.last_page
         young = _young(found, of.made, at=at)
         if last is None:
             return Counted(total=len(found) - young, at=at)
         if last >= of.most_pages:
             raise ListTooLongError
-        final = rows(self._ask(of, page=last, direction="desc"))
+        final = read_rows(self._ask(of, page=last, direction="desc"))
         return Counted(total=(last - 1) * AT_ONCE + len(final) - young, at=at)
 
-    def list_page(self, of: Countable, *, page: int, until: datetime) -> ListPage:
+    def list_page(self, of: Deletable, *, page: int, until: datetime) -> ListPage:
         """A page of the list, oldest first where GitHub can: what is new comes last."""
         if page > of.most_pages:
             raise ListTooLongError
         answer = self._ask(of, page=page, direction="asc")
-        old = [item for item in rows(answer) if not _is_after(item.get(of.made), until)]
+        old = [item for item in read_rows(answer) if not _is_after(item.get(of.made), until)]
         ids = tuple(int(item["id"]) for item in old if not any(item.get("draft") for _ in of.excluded))
         return ListPage(count=len(old), ids=ids, goes_on=answer.next_path is not None)
 
@@ -145,7 +101,7 @@ class StreamLookup:
         for place, number in enumerate(numbers):
             asked |= {f"has{place}": True, f"number{place}": number}
         answer = self.reader.graphql("issues_by_number", asked)
-        repository(answer, self.request)
+        read_repository(answer, self.request)
         shown = answer.data["repository"]
         return [number for place, number in enumerate(numbers) if self._is_elsewhere(answer, shown, f"at{place}")]
 
@@ -156,7 +112,7 @@ class StreamLookup:
             return bool(found["repository"]["databaseId"] != self.repository_id)
         return {error.type for error in errors_below(answer, ("repository", name))} == {"NOT_FOUND"}
 
-    def is_gone(self, of: Countable, row: Any) -> bool:
+    def is_gone(self, of: Deletable, row: Any) -> bool:
         """Whether GitHub says of this very one that it is not there; RequestFailedError where it says neither."""
         try:
             answer = self.reader.get(f"{self.request.address}{of.path}/{getattr(row, of.key)}")
@@ -173,7 +129,7 @@ class StreamLookup:
         """Return when GitHub showed the repository; RequestFailedError if it does not, which proves no deletion."""
         return _told_at(self.reader.get(self.request.address))
 
-    def _ask(self, of: Countable, *, page: int, direction: str) -> Answer:
+    def _ask(self, of: Deletable, *, page: int, direction: str) -> Answer:
         order = {**of.order, "direction": direction} if of.order else {}
         return self.reader.get(f"{self.request.address}{of.path}", {"per_page": AT_ONCE, "page": page, **order})
 

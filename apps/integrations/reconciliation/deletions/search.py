@@ -17,16 +17,17 @@ from django.utils import timezone
 from apps.activity.models import Coverage
 from apps.integrations.models import Backfill, RepositorySync, StreamCount
 from apps.integrations.reader import Reader, RequestFailedError
-from apps.integrations.reconciliation.deletions.confirm import COUNTABLES, confirm_some
+from apps.integrations.reconciliation.deletions.confirm import confirm_some
 from apps.integrations.reconciliation.deletions.lookup import (
     AT_ONCE,
     YOUNG,
-    Countable,
     Counted,
     ListTooLongError,
     StreamLookup,
     look_at,
 )
+from apps.integrations.streams import STREAMS
+from apps.integrations.streams.stream import Deletable
 
 Outcome = StreamCount.Outcome
 RIGHT = (Outcome.AGREES, Outcome.SETTLED)
@@ -63,7 +64,7 @@ def _is_partly_read(sync: RepositorySync, *, stream: str) -> bool:
 MOST_BELIEVED, SHARE_BELIEVED = 10, 4
 """More at once than ten, and than a quarter of what is here, are not believed to be deleted."""
 MOST_READINGS = 3
-STREAMS = tuple(COUNTABLES)
+DELETABLE = {name: stream.deletable for name, stream in STREAMS.items() if stream.deletable}
 logger = logging.getLogger(__name__)
 
 
@@ -80,7 +81,7 @@ def find_deleted(
     *,
     reader: Reader,
     deadline_s: float,
-    streams: Sequence[str] = STREAMS,
+    streams: Sequence[str] = tuple(DELETABLE),
     believes_mass: bool = False,
 ) -> Found:
     """Count the streams and mark what is deleted, until `deadline_s` by time.monotonic(); then another task goes on.
@@ -88,7 +89,7 @@ def find_deleted(
     Begin it when the reads of the run are over. RequestFailedError where GitHub does not say: called again, it goes on
     where it was. A stream that is `short` has to be walked again, after `count_again`.
     """
-    shown = [stream for stream, of in COUNTABLES.items() if of.is_shown_to(repository_sync.installation)]
+    shown = [stream for stream, of in DELETABLE.items() if of.is_shown_to(repository_sync.installation)]
     counts = [_row(repository_sync, stream) for stream in shown if stream in streams]
     unfinished = [count for count in counts if not count.outcome]
     if unfinished:
@@ -132,8 +133,8 @@ class Search:
     believes_mass: bool
 
     @property
-    def of(self) -> Countable:
-        return COUNTABLES[self.count.stream]
+    def of(self) -> Deletable:
+        return DELETABLE[self.count.stream]
 
     @cached_property
     def left_out(self) -> int | None:

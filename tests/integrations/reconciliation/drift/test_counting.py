@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository
 from apps.integrations.backfill import pages
-from apps.integrations.drift import STREAM_OF_EVENT, count_recovered
+from apps.integrations.drift import count_recovered
 from apps.integrations.models import Backfill, Drift, MissedDelivery
+from apps.integrations.streams import STREAM_OF_EVENT
 from apps.webhooks.registry import Unrouted, route
 from tests.emptying import empty
 from tests.fake_github.generated import Generated

@@ -15,6 +15,7 @@ from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark, SyncLog
 from apps.integrations.reconciliation.probe import probe
 from apps.integrations.reconciliation.verify import count as count_repository
+from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, Clock
@@ -48,7 +49,7 @@ class Nights:
             [
                 Stretch(repository_id=repository.pk, stream=stream, from_at=BEGINNING, to_at=at)
                 for repository in repositories
-                for stream in Backfill.Stream.values
+                for stream in STREAM_NAMES
             ]
         )
 

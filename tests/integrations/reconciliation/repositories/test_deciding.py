@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apps.github.probes import COMMITS, DEPLOYMENTS, ISSUES, PULL_REQUESTS, WORKFLOW_RUNS, Told
+from apps.github.probes import ProbedStream
 from apps.integrations.reconciliation.decide import (
     Decision,
     Follow,
@@ -18,17 +18,25 @@ from apps.integrations.reconciliation.decide import (
     is_missing,
     is_turn,
 )
+from apps.integrations.streams.commits import COMMITS
+from apps.integrations.streams.deployments import DEPLOYMENTS
+from apps.integrations.streams.issues import ISSUES
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
+from apps.integrations.streams.stream import Stream
+from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS
 
 NOW = datetime(2026, 3, 4, 2, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LAST = NOW - DAY
 MARK = {"count": 7, "updatedAt": "2026-03-01T00:00:00Z"}
-TOLD = Told(mark=MARK, moved_at=NOW - 3 * DAY, count=7)
+TOLD = ProbedStream(mark=MARK, moved_at=NOW - 3 * DAY, count=7)
 KEPT = Here(kept=Kept(mark=MARK, passed_at=LAST, reread_at=LAST, ours=7), ours=7)
 READ = Here(covered=(NOW - 90 * DAY, LAST), ours=5)
 
 
-def decision(stream: str = PULL_REQUESTS, *, told: Told = TOLD, here: Here = KEPT, turn: bool = False) -> Decision:
+def decision(
+    stream: Stream = PULL_REQUESTS, *, told: ProbedStream = TOLD, here: Here = KEPT, turn: bool = False
+) -> Decision:
     return decide(stream, told=told, here=here, is_turn=turn, now=NOW, history=90 * DAY)
 
 
@@ -44,7 +52,7 @@ def test_the_same_mark_and_the_same_count_are_quiet_since_the_last_pass() -> Non
         replace(TOLD, mark={**MARK, "updatedAt": "2026-03-04T01:00:00Z"}),
     ],
 )
-def test_another_mark_is_walked_since_an_hour_before_the_last_pass(told: Told) -> None:
+def test_another_mark_is_walked_since_an_hour_before_the_last_pass(told: ProbedStream) -> None:
     assert decision(told=told) == Walk(since=LAST - HOUR)
 
 
@@ -53,14 +61,14 @@ def test_another_count_of_ours_is_walked() -> None:
 
 
 def test_commits_are_walked_since_two_weeks_before_as_branches_land_with_older_ones() -> None:
-    told = Told(mark={"head": "b"}, moved_at=NOW)
+    told = ProbedStream(mark={"head": "b"}, moved_at=NOW)
     here = Here(kept=Kept(mark={"head": "a"}, passed_at=LAST, reread_at=LAST))
     assert decision(COMMITS, told=told, here=here) == Walk(since=LAST - 14 * DAY)
 
 
 def test_without_a_mark_what_moved_before_the_history_was_read_is_quiet() -> None:
     assert decision(here=READ) == Quiet(since=LAST)
-    assert decision(here=READ, told=Told(mark={"count": 0}, moved_at=None, count=0)) == Quiet(since=LAST)
+    assert decision(here=READ, told=ProbedStream(mark={"count": 0}, moved_at=None, count=0)) == Quiet(since=LAST)
 
 
 def test_without_a_mark_what_moved_since_is_walked() -> None:
@@ -94,7 +102,7 @@ def test_deployments_that_are_not_over_are_read_every_night_for_a_week_and_weekl
 
 
 def test_runs_are_walked_wherever_there_are_any_and_those_of_a_month_every_week() -> None:
-    told = Told(mark={"pushed_at": None}, moved_at=None)
+    told = ProbedStream(mark={"pushed_at": None}, moved_at=None)
     none = Here(kept=Kept(mark={"pushed_at": None}, passed_at=LAST, reread_at=LAST))
     assert decision(WORKFLOW_RUNS, told=told, here=none, turn=True) == Quiet(since=LAST)
     some = replace(none, has_any=True)

@@ -9,8 +9,9 @@ from django.utils import timezone
 from graphql import parse, validate
 
 from apps.activity.models import Coverage, Deployment, PullRequest, Repository, WorkflowRun
-from apps.github.probes import MOST_AT_ONCE, MOST_PULL_REQUESTS, Place, probe_query
+from apps.github.probes import MOST_AT_ONCE, MOST_PULL_REQUESTS, ProbeRequest, probe_query
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
+from apps.integrations.streams import PROBES
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import points_of
@@ -24,28 +25,28 @@ from tests.plans import explaining
 
 COUNT = 70
 FULL = [
-    Place(repository_id=place, full_name=f"acme/r{place}", numbers=tuple(range(1, 1 + (place < 20) * 5)))
+    ProbeRequest(repository_id=place, full_name=f"acme/r{place}", numbers=tuple(range(1, 1 + (place < 20) * 5)))
     for place in range(MOST_AT_ONCE)
 ]
 
 
 def test_thirty_five_repositories_and_a_hundred_pull_requests_are_a_point() -> None:
-    text, variables = probe_query(FULL)
+    text, variables = probe_query(FULL, streams=PROBES)
     points = points_of(parse(text), schema=schema(), variables=variables)
     assert sum(len(place.numbers) for place in FULL) == MOST_PULL_REQUESTS
     assert (points.requests, points.cost) == (4 * MOST_AT_ONCE, 1)
 
 
 def test_a_hundred_pull_requests_alone_are_a_point() -> None:
-    places = [Place(repository_id=n, full_name=f"acme/r{n}", numbers=(1,), is_probed=False) for n in range(100)]
-    text, variables = probe_query(places)
+    places = [ProbeRequest(repository_id=n, full_name=f"acme/r{n}", numbers=(1,), is_probed=False) for n in range(100)]
+    text, variables = probe_query(places, streams=PROBES)
     assert points_of(parse(text), schema=schema(), variables=variables).cost == 1
     assert validate(schema(), parse(text)) == []
 
 
 @needs_published
 def test_the_document_is_valid_against_githubs_schema() -> None:
-    text, _ = probe_query(FULL)
+    text, _ = probe_query(FULL, streams=PROBES)
     assert validate(published(), parse(text)) == []
 
 

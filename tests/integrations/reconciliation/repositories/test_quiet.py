@@ -3,7 +3,8 @@
 import pytest
 
 from apps.activity.models import Coverage
-from apps.integrations.models import Backfill, StreamMark
+from apps.integrations.models import StreamMark
+from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.integrations.enrichment.telling import Told
@@ -22,7 +23,7 @@ def test_a_quiet_repository_costs_one_request_and_is_covered_up_to_the_probe(
     assert [(call.resource, call.cost) for call in fake.log[asked:] if call.resource != "app"] == [("graphql", 1)]
     assert row.probed_at is not None
     covered = Coverage.objects.filter(repository=API).values_list("stream", "to_at")
-    assert dict(covered) == dict.fromkeys(Backfill.Stream.values, row.probed_at)
+    assert dict(covered) == dict.fromkeys(STREAM_NAMES, row.probed_at)
     assert len(covered) == 8
     marks = StreamMark.objects.filter(repository=API)
     assert {mark.passed_at for mark in marks} == {row.probed_at}

@@ -20,6 +20,7 @@ from apps.demo.issue_life import IssueLife
 from apps.demo.shapes.git import Commit as Made
 from apps.demo.shapes.git import fake_sha
 from apps.integrations.models import Backfill, StreamMark
+from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
@@ -98,7 +99,7 @@ def test_each_stream_is_walked_that_lost_something_and_equals_the_truth(
     assert not Issue.objects.filter(number=52).exists()
     [row] = nights.run()
     assert (row.state, row.error) == ("done", "")
-    assert walks() == dict.fromkeys(Backfill.Stream.values, "done")
+    assert walks() == dict.fromkeys(STREAM_NAMES, "done")
     assert_equal(fake)
     nights.pass_time(DAY)
     Backfill.objects.all().delete()
