@@ -127,7 +127,7 @@ def made_up_event() -> Iterator[MadeUpEvent]:
         registry.translates("made_up", "breaks")(event.breaks)
         registry.translates("made_up", "takes_too_long")(event.takes_too_long)
         registry.translates("made_up_without_action")(event.translate)
-        registry.ignores("made_up_and_ignored")
+        registry.publishes("made_up_and_ignored")
         yield event
 
 

@@ -25,17 +25,16 @@ def test_two_translators_for_one_route_are_an_error(made_up_event: MadeUpEvent) 
         registry.translates("made_up", "happened")(nothing)
 
 
-def test_an_event_is_either_translated_or_ignored(made_up_event: MadeUpEvent) -> None:
-    with pytest.raises(ValueError, match="has a translator"):
-        registry.ignores("made_up")
-    with pytest.raises(ValueError, match="ignored list"):
-        registry.translates("made_up_and_ignored", "created")(nothing)
+def test_a_published_event_is_ignored_until_it_has_a_translator(made_up_event: MadeUpEvent) -> None:
+    registry.translates("made_up_and_ignored", "created")(nothing)
+    assert route("made_up_and_ignored", "created") is nothing
+    assert route("made_up_and_ignored", "deleted") is Unrouted.UNKNOWN_ACTION
 
 
 def test_a_scoped_registration_leaves_no_trace() -> None:
-    before = registry.routes(), registry.ignored_events()
+    before = registry.routes(), registry.published_events()
     with registry.scoped_registration():
         registry.translates("scoped", "created")(nothing)
-        registry.ignores("scoped_and_ignored")
+        registry.publishes("scoped_and_ignored")
         assert ("scoped", "created") in registry.routes()
-    assert (registry.routes(), registry.ignored_events()) == before
+    assert (registry.routes(), registry.published_events()) == before

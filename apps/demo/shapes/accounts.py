@@ -1,34 +1,24 @@
 """Accounts, organisations, teams and installations."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from apps.demo.shapes import API, HOST, Json, links, moment, moment_or_none, node_id
 
 APP_ID = 412233
 APP_SLUG = "tformance"
 PERMISSIONS = ("actions", "contents", "deployments", "issues", "members", "metadata", "pull_requests")
-EVENTS = (
-    "create",
-    "delete",
-    "deployment",
-    "deployment_status",
-    "issue_comment",
-    "issues",
-    "member",
-    "membership",
-    "organization",
-    "pull_request",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "pull_request_review_thread",
-    "push",
-    "release",
-    "repository",
-    "team",
-    "workflow_run",
+TRANSLATORS = Path(__file__).resolve().parents[2] / "github" / "events"
+EVENTS = tuple(
+    sorted(
+        {name for path in TRANSLATORS.glob("*.py") for name in re.findall(r'@translates\(\s*"(\w+)"', path.read_text())}
+        - {"ping", "installation", "installation_repositories", "installation_target"}
+    )
 )
+"""What the App subscribes to: all that has a translator, read from the text, as the fake GitHub runs without Django."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from apps.activity.facts import Fact
-from apps.github.events.envelope import open_payload, repository_id, surroundings
+from apps.github.events.envelope import common_facts, declare_shape, open_payload, repository_id
 from apps.github.objects.deployments import (
     RUN_OF_PAYLOAD,
     deployment_facts,
@@ -14,12 +14,16 @@ from apps.github.objects.deployments import (
 from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
 
+declare_shape("deployment", members="deployment workflow workflow_run")
+declare_shape("deployment_status", members="deployment deployment_status check_run workflow workflow_run")
+declare_shape("workflow_run", members="workflow workflow_run")
+
 
 @translates("deployment", "created")
 def deployment(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
     requested = payload.child("deployment")
-    yield from surroundings(payload, at=requested.time("updated_at"))
+    yield from common_facts(payload, at=requested.time("updated_at"))
     yield from deployment_facts(requested, repository_id=repository_id(payload))
     yield from run_of_payload(payload)
 
@@ -28,7 +32,7 @@ def deployment(event: Event) -> Iterator[Fact]:
 def deployment_status(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
     requested, status = payload.child("deployment"), payload.child("deployment_status")
-    yield from surroundings(payload, at=status.time("updated_at"))
+    yield from common_facts(payload, at=status.time("updated_at"))
     yield from deployment_facts(requested, repository_id=repository_id(payload))
     yield from reported(status, deployment=requested, repository_id=repository_id(payload))
     yield from run_of_payload(payload)
@@ -50,5 +54,5 @@ def run_of_payload(payload: PayloadReader) -> Iterator[Fact]:
 def workflow_run(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
     run = payload.child("workflow_run")
-    yield from surroundings(payload, at=run.time("updated_at"))
+    yield from common_facts(payload, at=run.time("updated_at"))
     yield from workflow_run_facts(run, repository_id=repository_id(payload))

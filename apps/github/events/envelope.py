@@ -1,7 +1,8 @@
-"""Opening a payload: is it what its event's name says, and what does every payload carry along?"""
+"""What all payloads have in common: a shape that must fit the event's name, and the facts in every payload."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
+from functools import cache
 
 from apps.activity.facts import Fact, ListingNeeded
 from apps.github.objects.accounts import profile, profiles
@@ -10,37 +11,7 @@ from apps.github.payload import PayloadReader
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event
 
-NOUNS: Mapping[str, frozenset[str]] = {
-    name: frozenset(nouns.split())
-    for name, nouns in {
-        "ping": "hook",
-        "installation": "repositories",
-        "installation_repositories": "repositories_added repositories_removed",
-        "installation_target": "account",
-        "repository": "",
-        "push": "ref pusher commits",
-        "create": "ref ref_type master_branch",
-        "delete": "ref ref_type",
-        "pull_request": "pull_request label milestone",
-        "pull_request_review": "pull_request review",
-        "pull_request_review_comment": "pull_request comment",
-        "pull_request_review_thread": "pull_request thread",
-        "issues": "issue label milestone",
-        "issue_comment": "issue comment",
-        "deployment": "deployment workflow workflow_run",
-        "deployment_status": "deployment deployment_status check_run workflow workflow_run",
-        "workflow_run": "workflow workflow_run",
-        "release": "release",
-        "member": "member",
-        "membership": "member team",
-        "team": "team",
-        "organization": "membership invitation",
-    }.items()
-}
-"""What each event's payload is about. The event's name is a header, which no signature covers: a body that was captured
-and sent again under another name must not be read as, say, the end of its repository."""
-
-FOREIGN = frozenset().union(*NOUNS.values()) | frozenset(
+MEMBERS_OF_OTHERS = frozenset(
     (
         "alert",
         "blocked_issue",
@@ -82,33 +53,43 @@ FOREIGN = frozenset().union(*NOUNS.values()) | frozenset(
         "workflow_job_run",
     )
 )
-"""The nouns of all other events; one that is new to us is not among them, as GitHub adds members without notice."""
+"""What the payloads of events without a translator are about, by the names of their members."""
 
-REQUIRED: Mapping[str, str] = {
-    "ping": "hook",
-    "create": "master_branch",  # all that tells it from `delete`
-    "delete": "ref_type",
-    "push": "after",
-    "member": "member",
-    "membership": "scope",
-    "organization": "organization",
-}
+_members: dict[str, frozenset[str]] = {}
+_required: dict[str, str] = {}
+
+
+def declare_shape(event_name: str, *, members: str, required: str | None = None) -> None:
+    """Name the members that the event's payload is about, and one that it never lacks.
+
+    The event's name is a header, which no signature covers: a body that was captured and sent again under another name
+    must not be read as, say, the end of its repository.
+    """
+    _members[event_name] = frozenset(members.split())
+    if required is not None:
+        _required[event_name] = required
+
+
+@cache
+def foreign_members(event_name: str) -> frozenset[str]:
+    """Return the members that only payloads of other events have. GitHub adds members, so unknown ones are no sign."""
+    return MEMBERS_OF_OTHERS.union(*_members.values()) - _members[event_name]
 
 
 def open_payload(event: Event) -> PayloadReader:
-    """The payload, when it has the shape of the event that its delivery names."""
+    """Return the payload, if it has the shape of the event that its delivery names."""
     payload = PayloadReader(event.payload, path=event.name, arrived_at=event.received_at)
-    strange = payload.names() & (FOREIGN - NOUNS[event.name])
-    if strange:
-        raise UnusablePayloadError("shape_mismatch", f"a {event.name} has no {', '.join(sorted(strange))}")
-    required = REQUIRED.get(event.name)
+    foreign = payload.names() & foreign_members(event.name)
+    if foreign:
+        raise UnusablePayloadError("shape_mismatch", f"a {event.name} has no {', '.join(sorted(foreign))}")
+    required = _required.get(event.name)
     if required is not None and required not in payload:
         raise payload.mismatch(required, "is missing")
     return payload
 
 
-def surroundings(payload: PayloadReader, *, at: datetime) -> Iterator[Fact]:
-    """The repository, the organisation and the sender, as every payload carries them along."""
+def common_facts(payload: PayloadReader, *, at: datetime) -> Iterator[Fact]:
+    """Yield the repository, the organisation and the sender, which every payload has."""
     repository = payload.child_or_none("repository")
     if repository is not None:
         yield from repository_facts(repository)
@@ -121,7 +102,7 @@ def repository_id(payload: PayloadReader) -> int:
 
 
 def listing_needed(payload: PayloadReader) -> Iterator[ListingNeeded]:
-    """Ask what is true now, where an event has no time of its own and the installation is known."""
+    """Yield that the installation is to be listed, for an event that has no time of its own."""
     installation = payload.child_or_none("installation")
     if installation is not None:
         yield ListingNeeded(github_id=installation.id(), needs_listing_at=payload.arrived_at)

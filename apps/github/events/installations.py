@@ -11,16 +11,21 @@ from apps.activity.facts import (
     RepositoryAccessLost,
     RepositoryAccessState,
 )
-from apps.github.events.envelope import listing_needed, open_payload, surroundings
+from apps.github.events.envelope import common_facts, declare_shape, listing_needed, open_payload
 from apps.github.objects.accounts import installation_state, profile, renamed_profile
 from apps.github.objects.repositories import repository_name
 from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
 
+declare_shape("ping", members="hook", required="hook")
+declare_shape("installation", members="repositories")
+declare_shape("installation_repositories", members="repositories_added repositories_removed")
+declare_shape("installation_target", members="account")
+
 
 @translates("ping")
 def ping(event: Event) -> Iterator[Fact]:
-    yield from surroundings(open_payload(event), at=event.received_at)
+    yield from common_facts(open_payload(event), at=event.received_at)
 
 
 @translates("installation", "created", "new_permissions_accepted")
@@ -69,7 +74,7 @@ def installation_repositories(event: Event) -> Iterator[Fact]:
 @translates("installation_target", "renamed")
 def installation_target(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
-    yield from surroundings(payload, at=event.received_at)
+    yield from common_facts(payload, at=event.received_at)
     kind = payload.word("target_type")
     yield from renamed_profile(payload.child("account"), at=event.received_at, kind=kind)
     yield from listing_needed(payload)
@@ -85,7 +90,7 @@ def open_installation(event: Event) -> tuple[PayloadReader, PayloadReader]:
 
 
 def installation_facts(payload: PayloadReader, described: PayloadReader) -> Iterator[Fact]:
-    yield from surroundings(payload, at=payload.arrived_at)
+    yield from common_facts(payload, at=payload.arrived_at)
     yield from profile(described.child_or_none("account"), at=payload.arrived_at)
     yield installation_state(described)
     yield from listing_needed(payload)

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 from apps.activity.facts import Fact, IssueCommentDeleted, IssueDeleted
-from apps.github.events.envelope import open_payload, repository_id, surroundings
+from apps.github.events.envelope import common_facts, declare_shape, open_payload, repository_id
 from apps.github.objects.issues import issue_comment_facts, issue_facts
 from apps.webhooks.registry import Event, translates
+
+declare_shape("issues", members="issue label milestone")
+declare_shape("issue_comment", members="issue comment")
 
 
 @translates(
@@ -32,7 +35,7 @@ from apps.webhooks.registry import Event, translates
 def issues(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
     issue = payload.child("issue")
-    yield from surroundings(payload, at=issue.time("updated_at"))
+    yield from common_facts(payload, at=issue.time("updated_at"))
     yield from issue_facts(issue, repository_id=repository_id(payload))
 
 
@@ -53,7 +56,7 @@ def issue_gone(event: Event) -> Iterator[Fact]:
 def issue_comment(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
     issue = payload.child("issue")
-    yield from surroundings(payload, at=issue.time("updated_at"))
+    yield from common_facts(payload, at=issue.time("updated_at"))
     yield from issue_facts(issue, repository_id=repository_id(payload))
     yield from issue_comment_facts(payload.child("comment"), issue=issue, repository_id=repository_id(payload))
 

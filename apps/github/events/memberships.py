@@ -4,10 +4,15 @@ from collections.abc import Iterator
 
 from apps.activity.facts import Fact, GitHubMembershipState
 from apps.activity.models import GitHubMembership
-from apps.github.events.envelope import listing_needed, open_payload, repository_id, surroundings
+from apps.github.events.envelope import common_facts, declare_shape, listing_needed, open_payload, repository_id
 from apps.github.objects.accounts import account_id, profile, renamed_profile, team_state
 from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
+
+declare_shape("member", members="member", required="member")
+declare_shape("membership", members="member team", required="scope")
+declare_shape("team", members="team")
+declare_shape("organization", members="membership invitation", required="organization")
 
 Scope = GitHubMembership.Scope
 
@@ -88,7 +93,7 @@ def open_organization(event: Event) -> PayloadReader:
 
 
 def signal_facts(payload: PayloadReader) -> Iterator[Fact]:
-    yield from surroundings(payload, at=payload.arrived_at)
+    yield from common_facts(payload, at=payload.arrived_at)
     yield from listing_needed(payload)
 
 

@@ -6,11 +6,16 @@ from datetime import datetime
 
 from apps.activity.facts import Fact, PullRequestHappened, ReviewCommentDeleted
 from apps.activity.models import PullRequestEvent
-from apps.github.events.envelope import open_payload, repository_id, surroundings
+from apps.github.events.envelope import common_facts, declare_shape, open_payload, repository_id
 from apps.github.objects.accounts import account_id, profiles
 from apps.github.objects.pull_requests import pull_request_facts, review_comment_facts, review_facts
 from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
+
+declare_shape("pull_request", members="pull_request label milestone")
+declare_shape("pull_request_review", members="pull_request review")
+declare_shape("pull_request_review_comment", members="pull_request comment")
+declare_shape("pull_request_review_thread", members="pull_request thread")
 
 Kind = PullRequestEvent.Kind
 
@@ -140,14 +145,14 @@ THREAD_KINDS = {
 )
 def pull_request(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
-    yield from pull_request_and_surroundings(payload)
+    yield from pull_request_and_common_facts(payload)
     yield from pull_request_history(payload, action=event.action or "")
 
 
 @translates("pull_request_review", "submitted", "edited", "dismissed")
 def pull_request_review(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
-    yield from pull_request_and_surroundings(payload)
+    yield from pull_request_and_common_facts(payload)
     yield from review_facts(
         payload.child("review"),
         pull_request=payload.child("pull_request"),
@@ -158,7 +163,7 @@ def pull_request_review(event: Event) -> Iterator[Fact]:
 @translates("pull_request_review_comment", "created", "edited")
 def pull_request_review_comment(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
-    yield from pull_request_and_surroundings(payload)
+    yield from pull_request_and_common_facts(payload)
     yield from review_comment_facts(
         payload.child("comment"),
         repository_id=repository_id(payload),
@@ -184,7 +189,7 @@ def pull_request_review_comment_deleted(event: Event) -> Iterator[Fact]:
 def pull_request_review_thread(event: Event) -> Iterator[Fact]:
     payload = open_payload(event)
     parent, thread = payload.child("pull_request"), payload.child("thread")
-    yield from pull_request_and_surroundings(payload)
+    yield from pull_request_and_common_facts(payload)
     yield PullRequestHappened(
         repository_id=repository_id(payload),
         number=parent.count("number"),
@@ -198,10 +203,10 @@ def pull_request_review_thread(event: Event) -> Iterator[Fact]:
         yield from review_comment_facts(comment, repository_id=repository_id(payload), number=parent.count("number"))
 
 
-def pull_request_and_surroundings(payload: PayloadReader) -> Iterator[Fact]:
+def pull_request_and_common_facts(payload: PayloadReader) -> Iterator[Fact]:
     """The pull request travels with everything that happens on it."""
     parent = payload.child("pull_request")
     updated_at = parent.time("updated_at")
-    yield from surroundings(payload, at=updated_at)
+    yield from common_facts(payload, at=updated_at)
     yield from pull_request_facts(parent, repository_id=repository_id(payload))
     yield from profiles(payload, "requested_reviewer", at=updated_at)

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from apps.activity.facts import CommitLanded, CommitParentsPresumed, Fact, GitReferenceState, PushMade
-from apps.github.events.envelope import listing_needed, open_payload, repository_id, surroundings
+from apps.github.events.envelope import common_facts, declare_shape, listing_needed, open_payload, repository_id
 from apps.github.objects.accounts import WEB_FLOW
 from apps.github.objects.commits import commit_trailers
 from apps.github.objects.repositories import commit_content
 from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
+
+declare_shape("push", members="ref pusher commits", required="after")
+declare_shape("create", members="ref ref_type master_branch", required="master_branch")  # `delete` has no such member
+declare_shape("delete", members="ref ref_type", required="ref_type")
 
 MOST_COMMITS = 2048
 """A push lists no more than this: https://docs.github.com/webhooks/webhook-events-and-payloads#push"""
@@ -22,7 +26,7 @@ def push(event: Event) -> Iterator[Fact]:
     repository = payload.child("repository")
     pushed_at = repository.time_or_none("pushed_at") or event.received_at
     made = push_made(payload, pushed_at=pushed_at)
-    yield from surroundings(payload, at=pushed_at)
+    yield from common_facts(payload, at=pushed_at)
     yield made
     for commit in pushed_commits(payload):
         yield commit_content(commit, repository_id=made.repository_id, pushed_at=pushed_at)
@@ -95,7 +99,7 @@ def delete(event: Event) -> Iterator[Fact]:
 def git_reference_facts(event: Event, *, is_deleted: bool) -> Iterator[Fact]:
     """A branch or tag came or went, GitHub does not say when."""
     payload = open_payload(event)
-    yield from surroundings(payload, at=event.received_at)
+    yield from common_facts(payload, at=event.received_at)
     yield GitReferenceState(
         stamp=payload.stamp(event.received_at),
         repository_id=repository_id(payload),

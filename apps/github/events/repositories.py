@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 from apps.activity.facts import Fact, ReleaseDeleted, RepositoryDeleted
-from apps.github.events.envelope import listing_needed, open_payload, repository_id, surroundings
+from apps.github.events.envelope import common_facts, declare_shape, listing_needed, open_payload, repository_id
 from apps.github.objects.repositories import release_facts
 from apps.webhooks.registry import Event, translates
+
+declare_shape("repository", members="")
+declare_shape("release", members="release")
 
 
 @translates(
@@ -23,7 +26,7 @@ def repository(event: Event) -> Iterator[Fact]:
     """Not every one of these moves the repository's `updated_at`, so a listing settles them."""
     payload = open_payload(event)
     payload.child("repository")
-    yield from surroundings(payload, at=event.received_at)
+    yield from common_facts(payload, at=event.received_at)
     yield from listing_needed(payload)
 
 
@@ -38,7 +41,7 @@ def release(event: Event) -> Iterator[Fact]:
     """An edit leaves the times of an older payload as they were: its arrival stands for `updated_at`."""
     payload = open_payload(event)
     is_change = event.action in {"edited", "unpublished"}
-    yield from surroundings(payload, at=event.received_at)
+    yield from common_facts(payload, at=event.received_at)
     yield from release_facts(
         payload.child("release"),
         repository_id=repository_id(payload),
