@@ -1,4 +1,4 @@
-"""What the watch found, in the admin."""
+"""Status checks and task results in the admin."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from unfold.decorators import display
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.monitoring.models import StatusCheck
 
-WELL, NOT_WELL = "all is well", "look into it"
+OK, PROBLEMS = "ok", "problems found"
 
 for model in (TaskResult, GroupResult):
     admin.site.unregister(model)
@@ -20,30 +20,30 @@ for model in (TaskResult, GroupResult):
 
 @admin.register(StatusCheck)
 class StatusCheckAdmin(ReadOnlyAdmin):
-    """The last days' looks at the instance."""
+    """The status checks of the last days."""
 
-    list_display = ("checked_at", "verdict", "findings")
+    list_display = ("checked_at", "result", "findings")
     ordering = ("-id",)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the checks, or say when the first one is due."""
         if not StatusCheck.objects.exists():
-            messages.info(request, "Beat checks this instance every 15 minutes; the first result will be here by then.")
+            messages.info(request, "The status is checked every 15 minutes. The first result will appear here.")
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response
 
-    @display(description="Verdict", label={WELL: "success", NOT_WELL: "danger"})  # type: ignore[untyped-decorator]
-    def verdict(self, look: StatusCheck) -> str:
-        return NOT_WELL if look.problems else WELL
+    @display(description="Result", label={OK: "success", PROBLEMS: "danger"})  # type: ignore[untyped-decorator]
+    def result(self, row: StatusCheck) -> str:
+        return PROBLEMS if row.problems else OK
 
-    @admin.display(description="What is wrong")
-    def findings(self, look: StatusCheck) -> str:
-        return format_html_join(mark_safe("<br>"), "{}", ((words,) for words in look.explanations.values()))
+    @admin.display(description="Problems")
+    def findings(self, row: StatusCheck) -> str:
+        return format_html_join(mark_safe("<br>"), "{}", ((words,) for words in row.explanations.values()))
 
 
 @admin.register(TaskResult)
 class TaskResultAdmin(ReadOnlyAdmin):
-    """The results of the few tasks that keep theirs."""
+    """The results of the few tasks that store theirs."""
 
     list_display = ("task_name", "status", "date_done", "task_id")
     list_filter = ("status",)

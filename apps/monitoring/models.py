@@ -1,4 +1,4 @@
-"""What the watch found, each time it looked."""
+"""The results of status checks."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 
 class StatusCheck(models.Model):
-    """One look at the instance: what is wrong, by stable words; nothing is an empty list."""
+    """One status check: the problems found, by stable names; an empty list if there are none."""
 
     checked_at = models.DateTimeField(db_default=Now(), db_index=True)
     problems = ArrayField(models.TextField(), default=list, blank=True)

@@ -1,4 +1,4 @@
-"""What must work so that a delivery would be kept, each asked within two seconds."""
+"""Probes of what storing a delivery needs, each within two seconds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ SHOWN_MIGRATIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a probe found: one word for everybody, an explanation for operators."""
+    """The result of a probe: one word for everybody, an explanation for operators."""
 
     name: str
     is_good: bool
@@ -31,7 +31,7 @@ class Finding:
 
 
 def probe_database() -> Finding:
-    """PostgreSQL answers, takes writes, and has not just refused what was posted."""
+    """Probe that PostgreSQL answers, accepts writes, and did not just fail to store deliveries."""
     try:
         with db.limit(seconds=LONGEST_S), connection.cursor() as cursor:
             cursor.execute("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool")
@@ -39,16 +39,16 @@ def probe_database() -> Finding:
     except DatabaseError as error:
         return Finding("database", is_good=False, word="down", explanation=type(error).__name__)
     if is_read_only:
-        words = "It takes no writes: a standby, or set so. Point DATABASE_URL at the primary."
+        words = "It is read-only: a standby, or configured so. Point DATABASE_URL at the primary."
         return Finding("database", is_good=False, word="read-only", explanation=words)
     if intake.are_failing():
-        words = "Posts of the last seconds could not be kept: the log's delivery_not_kept, and `manage.py doctor`."
+        words = "The latest deliveries could not be stored. See delivery_not_kept in the log, and `manage.py doctor`."
         return Finding("database", is_good=False, word="failing", explanation=words)
     return Finding("database", is_good=True, word="up")
 
 
 def probe_migrations() -> Finding:
-    """Every migration of this version is applied."""
+    """Probe that every migration of this version is applied."""
     try:
         with db.limit(seconds=LONGEST_S):
             pending = known_migrations() - set(MigrationRecorder(connection).applied_migrations())
@@ -62,20 +62,20 @@ def probe_migrations() -> Finding:
 
 
 def probe_secret() -> Finding:
-    """There is a secret that a delivery could be signed with."""
+    """Probe that there is an active webhook secret."""
     try:
         with db.limit(seconds=LONGEST_S):
             count = len(active_secrets())
     except DatabaseError as error:
         return Finding("secret", is_good=False, word="unknown", explanation=type(error).__name__)
     if not count:
-        words = "Set GITHUB_WEBHOOK_SECRETS, or store a secret in the admin."
+        words = "Set GITHUB_WEBHOOK_SECRETS, or add a webhook secret in the admin."
         return Finding("secret", is_good=False, word="missing", explanation=words)
     return Finding("secret", is_good=True, word="present", explanation=f"{count} active")
 
 
 def probe_broker() -> Finding:
-    """Redis answers; without it deliveries are kept all the same and processed later."""
+    """Probe Redis; without it deliveries are still stored, and processed later."""
     redis = Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=LONGEST_S / 2,
@@ -90,23 +90,23 @@ def probe_broker() -> Finding:
     return Finding("broker", is_good=True, word="up")
 
 
-KEEPING: tuple[Callable[[], Finding], ...] = (probe_database, probe_migrations, probe_secret)
+REQUIRED: tuple[Callable[[], Finding], ...] = (probe_database, probe_migrations, probe_secret)
 
 
 def look() -> list[Finding]:
-    """Every probe's finding. Behind a database that is down there is nothing more to ask of it."""
-    findings = [KEEPING[0]()]
+    """Return the findings of all probes; those that need the database are skipped if it is down."""
+    findings = [REQUIRED[0]()]
     if findings[0].is_good:
-        findings += [probe() for probe in KEEPING[1:]]
+        findings += [probe() for probe in REQUIRED[1:]]
     return [*findings, probe_broker()]
 
 
 def is_ready(findings: list[Finding]) -> bool:
-    """A delivery would be stored: the inbox is PostgreSQL, and the broker only wakes workers."""
+    """Return whether a delivery would be stored; the broker is not needed for that."""
     return all(finding.is_good for finding in findings if finding.name != "broker")
 
 
 @cache
 def known_migrations() -> frozenset[tuple[str, str]]:
-    """The migrations that this version's code brings."""
+    """Return the migrations of this version."""
     return frozenset(MigrationLoader(None).graph.nodes)

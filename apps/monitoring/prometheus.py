@@ -1,4 +1,4 @@
-"""The numbers for Prometheus: this process's counters, and how the tables stand."""
+"""Prometheus metrics: the counters of the processes, and gauges read from the tables."""
 
 import os
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ DRIFT = ("checked", "missing", "stale", "deleted")
 
 
 class Tables(Collector):
-    """How the inbox and the recalculation stand, asked when scraped."""
+    """Gauges of the inbox, the recalculation and scheduled work, read when scraped."""
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges; only `tformance_database_up` 0 when the database does not answer in time."""
+        """Yield the gauges; only `tformance_database_up` 0 when the database does not answer in time."""
         try:
             with db.limit(seconds=LONGEST_S):
-                gauges = [*inbox(), *recalculation(), *drift(), *looking_after()]
+                gauges = [*inbox(), *recalculation(), *drift(), *scheduled_work()]
         except DatabaseError:
             gauges = []
         yield gauge("tformance_database_up", "Whether the database answered this scrape", float(bool(gauges)))
@@ -38,7 +38,7 @@ class Tables(Collector):
 
 
 def expose() -> bytes:
-    """Everything in Prometheus' text format; of all processes on this machine where PROMETHEUS_MULTIPROC_DIR is set."""
+    """Return all metrics as text; of all processes on this machine if PROMETHEUS_MULTIPROC_DIR is set."""
     registry = CollectorRegistry()
     registry.register(Tables())
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
@@ -47,17 +47,21 @@ def expose() -> bytes:
     return generate_latest(registry)
 
 
-def looking_after() -> Iterator[Metric]:
-    """What somebody may want to be woken for: what the watch found, and how long ago all was compared and swept."""
+def scheduled_work() -> Iterator[Metric]:
+    """Yield what alerts are for: problems found, and the time since the last reconciliation and log scan."""
     last = StatusCheck.objects.first()
-    problems = GaugeMetricFamily("tformance_problem", "What the watch found when it last looked", labels=["problem"])
+    problems = GaugeMetricFamily("tformance_problem", "Problems found by the last status check", labels=["problem"])
     for problem in last.problems if last else ():
         problems.add_metric([problem], 1)
     yield problems
-    nights = SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY, status=SyncLog.Status.COMPLETED)
+    runs = SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY, status=SyncLog.Status.COMPLETED)
     for name, words, rows in (
-        ("tformance_night_age_seconds", "Since the last night that succeeded ended", nights),
-        ("tformance_sweep_age_seconds", "Since GitHub's log was last walked whole", DeliverySweep.objects.all()),
+        ("tformance_nightly_run_age_seconds", "Time since the last successful nightly reconciliation ended", runs),
+        (
+            "tformance_log_scan_age_seconds",
+            "Time since the last complete scan of GitHub's log",
+            DeliverySweep.objects.all(),
+        ),
     ):
         at = _latest(rows)
         if at is not None:
@@ -70,18 +74,20 @@ def _latest(rows: QuerySet[Any]) -> datetime | None:
 
 
 def inbox() -> Iterator[Metric]:
-    standing = overview.look()
-    by_state = GaugeMetricFamily("tformance_deliveries_by_state", "Deliveries without effect yet", labels=["state"])
-    for state, count in standing.states.items():
+    inbox_now = overview.look()
+    by_state = GaugeMetricFamily(
+        "tformance_deliveries_by_state", "Deliveries that are not processed or ignored", labels=["state"]
+    )
+    for state, count in inbox_now.states.items():
         by_state.add_metric([state], count)
     yield by_state
-    age = standing.oldest_waiting_s
+    age = inbox_now.oldest_waiting_s
     yield gauge("tformance_oldest_waiting_seconds", "Age of the oldest unfinished delivery", age)
-    lag = "For how long the delivery that is longest due has been due"
-    yield gauge("tformance_delivery_lag_seconds", lag, standing.lag_s)
-    rows = "Rows of the inbox, by PostgreSQL's estimate"
+    lag = "How long the oldest due delivery has been due"
+    yield gauge("tformance_delivery_lag_seconds", lag, inbox_now.lag_s)
+    rows = "Estimated rows of the inbox"
     yield gauge("tformance_delivery_rows", rows, overview.estimate_rows())
-    behind = "For how long the oldest body that ought to have expired has been due to go"
+    behind = "How long the oldest expired body has been due for deletion"
     yield gauge("tformance_retention_behind_seconds", behind, retention.measure_delay_s())
 
 
@@ -92,16 +98,16 @@ def recalculation() -> Iterator[Metric]:
             f"FROM {Change._meta.db_table}"
         )
         count, age = cursor.fetchone()
-    yield gauge("tformance_changes_waiting", "Changes that figures do not follow yet", count)
-    yield gauge("tformance_oldest_change_seconds", "Age of the oldest of them", age)
+    yield gauge("tformance_changes_waiting", "Changes whose figures are not recalculated yet", count)
+    yield gauge("tformance_oldest_change_seconds", "Age of the oldest such change", age)
 
 
 def drift() -> Iterator[Metric]:
-    """Of the last run that is over; nothing before there was one."""
+    """Yield the drift of the last finished run; nothing before the first."""
     run = SyncLog.objects.filter(finished_at__isnull=False).order_by("-id").values_list("pk", flat=True).first()
     rows = Drift.objects.filter(repository_sync__sync=run).order_by("stream")
     found: Any = rows.values_list("stream", *(Sum(name) for name in DRIFT)) if run else ()
-    text = "Entities that the last run of reconciliation looked at, and those that were off"
+    text = "Entities checked by the last reconciliation, and those that differed"
     family = GaugeMetricFamily("tformance_drift", text, labels=["stream", "count"])
     for stream, *counts in found:
         for name, count in zip(DRIFT, counts, strict=True):

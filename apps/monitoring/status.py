@@ -1,4 +1,4 @@
-"""Is anything wrong that somebody should know of?"""
+"""The status check: find problems that an operator should know of."""
 
 from datetime import timedelta
 
@@ -21,11 +21,11 @@ LONGEST_LAG_S = 120.0
 LONGEST_STALE_S = 300.0
 LONGEST_RETENTION_DELAY_S = 6 * 3600.0
 KEPT_FOR = timedelta(days=7)
-UNBELIEVED_FOR = timedelta(days=2)
+MASS_DELETION_FOR = timedelta(days=2)
 
 
-def check() -> tuple[StatusCheck, frozenset[str]]:
-    """Look, keep what was found, and return it with the problems that the look before had not found."""
+def run_check() -> tuple[StatusCheck, frozenset[str]]:
+    """Store a new check and return it with the problems that the previous check did not find."""
     before = StatusCheck.objects.first()
     found = find_problems()
     kept = StatusCheck.objects.create(problems=sorted(found), explanations=found)
@@ -34,13 +34,13 @@ def check() -> tuple[StatusCheck, frozenset[str]]:
 
 
 def find_problems() -> dict[str, str]:
-    """What is wrong, by a stable word, explained."""
+    """Return the problems by a stable name, each with an explanation."""
     return {
         **inbox_problems(),
         **recalculation_problems(),
         **probe_problems(),
         **scan_problems(),
-        **unbelieved_deletions(),
+        **mass_deletions(),
         **reconciliation_problems(),
         **reading_problems(),
         **permission_problems(),
@@ -49,13 +49,15 @@ def find_problems() -> dict[str, str]:
 
 
 def inbox_problems() -> dict[str, str]:
-    standing = overview.look()
+    inbox = overview.look()
     problems = {}
-    if standing.lag_s > LONGEST_LAG_S:
-        problems["deliveries_wait"] = f"A delivery has been due for {standing.lag_s:.0f} s: does a worker run?"
-    stuck = sum(standing.states[state] for state in Delivery.NEEDS_SOMEBODY)
+    if inbox.lag_s > LONGEST_LAG_S:
+        problems["deliveries_wait"] = f"A delivery has been due for {inbox.lag_s:.0f} s. Is a worker running?"
+    stuck = sum(inbox.states[state] for state in Delivery.NEEDS_SOMEBODY)
     if stuck:
-        problems["deliveries_need_somebody"] = f"{stuck} deliveries are dead or quarantined; look and replay them."
+        problems["deliveries_need_attention"] = (
+            f"{stuck} deliveries are dead or quarantined. Fix the cause, then replay."
+        )
     return problems
 
 
@@ -64,22 +66,22 @@ def recalculation_problems() -> dict[str, str]:
 
 
 def failing_changes() -> dict[str, str]:
-    """Changes set aside, as deriving anew what they name failed when they were alone."""
+    """Report changes whose recalculation failed even alone."""
     failing = Change.objects.filter(recorded_at__gt=Now()).count()
     if not failing:
         return {}
-    return {"changes_fail": f"{failing} changes fail again and again: the log's change_failed says why."}
+    return {"changes_fail": f"{failing} changes fail repeatedly; see change_failed in the log."}
 
 
-def unbelieved_deletions() -> dict[str, str]:
-    """Streams of which so much is gone from GitHub at once that nothing was marked as deleted."""
-    since = Now() - UNBELIEVED_FOR
+def mass_deletions() -> dict[str, str]:
+    """Report streams that lost so much at GitHub at once that nothing was marked as deleted."""
+    since = Now() - MASS_DELETION_FOR
     found = StreamCount.objects.filter(outcome=StreamCount.Outcome.MASS, repository_sync__created_at__gt=since)
     repositories = found.order_by().values("repository_sync__repository").distinct().count()
     if not repositories:
         return {}
-    words = f"Much of {repositories} repositories is gone from GitHub at once, and was not marked as deleted"
-    return {"deletions_not_believed": f"{words}: see Stream counts with the outcome mass in the admin."}
+    words = f"GitHub suddenly lacks much of the data of {repositories} repositories; nothing was marked as deleted"
+    return {"mass_deletions": f"{words}. See Stream counts with the outcome mass in the admin."}
 
 
 def stale_figures() -> dict[str, str]:
@@ -87,7 +89,7 @@ def stale_figures() -> dict[str, str]:
     age_s = (timezone.now() - oldest).total_seconds() if oldest else 0.0
     if age_s <= LONGEST_STALE_S:
         return {}
-    return {"figures_are_stale": f"A change has waited {age_s:.0f} s for its figures: does a worker run?"}
+    return {"figures_are_stale": f"A change has waited {age_s:.0f} s for its figures. Is a worker running?"}
 
 
 def probe_problems() -> dict[str, str]:
@@ -100,33 +102,36 @@ def probe_problems() -> dict[str, str]:
 
 
 def reading_problems() -> dict[str, str]:
-    """What is due at GitHub for long, and looked after by nobody."""
-    walks, listings, leases = count_overdue_backfills(), count_overdue_listings(), count_lapsed_leases()
+    """Report work at GitHub that has been due for long and that no worker runs."""
+    backfills, listings, leases = count_overdue_backfills(), count_overdue_listings(), count_lapsed_leases()
     problems = {}
-    if walks:
-        words = f"Walks through history ({walks}) are due, and none goes on: does a worker serve the queue backfill?"
-        problems["walks_wait"] = words
+    if backfills:
+        problems["backfills_wait"] = f"{backfills} backfills are due. Is a worker of the queue backfill running?"
     if listings:
-        words = f"Installations ({listings}) are due to be listed: does a worker serve the queue maintenance?"
+        words = f"{listings} installations are due to be listed. Is a worker of the queue maintenance running?"
         problems["listings_wait"] = words
     if leases:
-        problems["leases_lapsed"] = f"What dead workers held ({leases}) was taken over by nobody: do workers run?"
+        problems["leases_expired"] = f"{leases} leases expired and no worker picked them up. Are workers running?"
     return problems
 
 
 def permission_problems() -> dict[str, str]:
-    """Accounts that do not let the App see or hear all that we handle; what the listing of installations kept."""
+    """Report accounts that did not grant all permissions and events, by the last listing of installations."""
     lacking = lacking_installations()
     if not lacking:
         return {}
-    words = f"{describe(lacking)}. What is missing never arrives; README names all, `manage.py doctor` looks anew."
+    words = (
+        f"{describe(lacking)}. This data does not arrive. README lists what is needed; `manage.py doctor` checks again."
+    )
     return {"permissions_missing": words}
 
 
 def retention_problems() -> dict[str, str]:
-    """Bodies that ought to have expired long ago: the disk fills up."""
+    """Report bodies that should have expired long ago and fill the disk."""
     delay_s = retention.measure_delay_s()
     if delay_s <= LONGEST_RETENTION_DELAY_S:
         return {}
-    words = f"Bodies should have expired {delay_s / 3600:.0f} h ago and are still there: the disk fills up"
-    return {"retention_is_behind": f"{words}. Does a worker serve the queue maintenance, does a transaction stay open?"}
+    words = f"Delivery bodies should have expired {delay_s / 3600:.0f} h ago and fill up the disk"
+    return {
+        "retention_is_behind": f"{words}. Is a worker of the queue maintenance running? Is a transaction left open?"
+    }

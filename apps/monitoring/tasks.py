@@ -1,4 +1,4 @@
-"""Looking after the instance while nobody does."""
+"""Tasks that check and clean up the instance."""
 
 import logging
 from datetime import timedelta
@@ -14,12 +14,12 @@ from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import WebhookSecret
 
 KEPT_FOR = timedelta(days=30)
-"""Until then the admin still shows whose a token was, and which secret an old delivery was signed with."""
+"""The admin shows expired tokens and webhook secrets for this long."""
 SIGN_INS_KEPT_FOR = timedelta(days=90)
 
 
 def delete_expired() -> dict[str, int]:
-    """Delete what ended long enough ago; how many of each."""
+    """Delete what expired long enough ago; return the count of each."""
     ended, old = Now() - KEPT_FOR, Now() - SIGN_INS_KEPT_FOR
     leftovers = {
         "api_tokens": ApiToken.objects.filter(expires_at__lt=ended),
@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 @shared_task(ignore_result=True)
 def check_status() -> list[str]:
-    """Look for problems and tell every operator of those that are new; the problems there are, by their words."""
-    found, new = status.check()
+    """Run the status check and leave every operator a note on new problems; return all problems."""
+    found, new = status.run_check()
     for problem in found.problems:
         logger.warning("problem_found", extra={"problem": problem, "is_new": problem in new})
     operators = CustomUser.objects.filter(is_superuser=True, is_active=True) if new else []
@@ -52,5 +52,5 @@ def check_status() -> list[str]:
 
 @shared_task(ignore_result=True)
 def clean_up() -> dict[str, int]:
-    """Delete tokens, secrets, sessions and records of sign-ins that ended long ago; beat runs it every day."""
+    """Delete tokens, secrets, sessions and sign-in records that expired long ago; runs daily."""
     return delete_expired()

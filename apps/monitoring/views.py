@@ -1,4 +1,4 @@
-"""Health and numbers for machines."""
+"""Liveness, readiness and metrics."""
 
 import hmac
 from ipaddress import ip_address
@@ -17,17 +17,17 @@ from apps.users.permissions import is_operator
 @require_safe
 @never_cache
 def livez(request: HttpRequest) -> HttpResponse:
-    """200 as long as this process answers; it asks nobody else."""
+    """Return 200 as long as this process answers, without checking anything else."""
     return HttpResponse("alive\n", content_type="text/plain")
 
 
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when a delivery would be kept, else 503. A broker that is down is said and does not count.
+    """Return 200 if a delivery would be stored, else 503; a broker that is down is only reported.
 
-    The inbox is PostgreSQL: without the broker a delivery waits for the dispatcher and nothing is lost. Taking the
-    process out of service for it would turn a delay into a loss, for GitHub does not deliver again by itself.
+    Without the broker, deliveries wait in PostgreSQL for the dispatcher and none is lost. Taking the process out of
+    service would turn that delay into a loss, because GitHub does not redeliver automatically.
     """
     findings = probes.look()
     ready = probes.is_ready(findings)
@@ -41,10 +41,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format, for the bearer of METRICS_TOKEN; without such a setting, for loopback alone."""
+    """Return metrics in Prometheus' text format, for METRICS_TOKEN; without that setting, for loopback only."""
     if not may_scrape(request):
         return HttpResponse(
-            "Set METRICS_TOKEN and send it as `Authorization: Bearer …`, or ask from this machine.\n",
+            "Set METRICS_TOKEN and send it as `Authorization: Bearer …`, or request it from this machine.\n",
             status=401,
             content_type="text/plain; charset=utf-8",
             headers={"WWW-Authenticate": "Bearer"},
@@ -60,7 +60,7 @@ def may_scrape(request: HttpRequest) -> bool:
 
 
 def is_from_this_machine(request: HttpRequest) -> bool:
-    """A request that a proxy passed on comes from elsewhere, even where the proxy is on loopback."""
+    """Return whether the request comes from loopback and was not forwarded by a proxy."""
     if getattr(request, "is_forwarded", False):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What has ended goes; what is still of use stays, and what Redis holds ends by itself."""
+"""Expired rows are deleted, useful ones stay, and keys in Redis expire."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ NOW = timezone.now()
 LONG_AGO, LATELY, SOON = NOW - timedelta(days=31), NOW - timedelta(days=29), NOW + timedelta(days=1)
 
 
-def test_tokens_go_a_month_after_their_end_and_lasting_ones_stay() -> None:
+def test_tokens_are_deleted_a_month_after_they_expire() -> None:
     user = CustomUser.objects.create_user("ana")
     for label, expires_at in (("gone", LONG_AGO), ("lately", LATELY), ("valid", SOON), ("for ever", None)):
         ApiToken.objects.issue(user=user, label=label, expires_at=expires_at)
@@ -30,7 +30,7 @@ def test_tokens_go_a_month_after_their_end_and_lasting_ones_stay() -> None:
     assert set(ApiToken.objects.values_list("label", flat=True)) == {"lately", "valid", "for ever"}
 
 
-def test_webhook_secrets_go_a_month_after_they_last_signed() -> None:
+def test_webhook_secrets_are_deleted_a_month_after_they_expire() -> None:
     for label, not_after in (("gone", LONG_AGO), ("lately", LATELY), ("active", None)):
         secret = store_secret(f"a long and random secret: {label}", label=label)
         WebhookSecret.objects.filter(pk=secret.pk).update(not_after=not_after)
@@ -38,7 +38,7 @@ def test_webhook_secrets_go_a_month_after_they_last_signed() -> None:
     assert set(WebhookSecret.objects.values_list("label", flat=True)) == {"lately", "active"}
 
 
-def test_sessions_go_when_they_end_and_records_of_sign_ins_after_three_months() -> None:
+def test_sessions_are_deleted_when_they_expire_and_sign_in_records_after_three_months() -> None:
     for key, expire_date in (("ended", NOW - timedelta(minutes=1)), ("open", SOON)):
         Session.objects.create(session_key=key, session_data="", expire_date=expire_date)
     for days in (91, 89):
@@ -50,7 +50,7 @@ def test_sessions_go_when_they_end_and_records_of_sign_ins_after_three_months() 
     assert [row.username for row in AccessLog.objects.all()] == ["89"]
 
 
-def test_whatever_reading_github_leaves_in_redis_ends_by_itself(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_keys_in_redis_of_reading_github_expire(fake: FakeGitHub, worker: GitHubAccess) -> None:
     good(read(worker))
     good(query(worker))
     keys = list(shared_memory().scan_iter(f"{PREFIX}:*"))
@@ -58,13 +58,13 @@ def test_whatever_reading_github_leaves_in_redis_ends_by_itself(fake: FakeGitHub
     assert [key for key in keys if not 0 < shared_memory().ttl(key) <= 2 * 3600] == []
 
 
-def test_whoever_was_present_fades() -> None:
+def test_a_silent_process_is_no_longer_present() -> None:
     shared_memory().delete(presence.KEY)
-    presence.say(["live worker@here"])
+    presence.report(["live worker@here"])
     assert presence.present(shared_memory()) == {"live": ["worker@here"]}
     shared_memory().zincrby(presence.KEY, -presence.GONE_AFTER_S - 2, "live worker@here")
     assert presence.present(shared_memory()) == {}
-    presence.say(["live worker@here", "beat there"])
-    presence.take_back(["live worker@here"])
+    presence.report(["live worker@here", "beat there"])
+    presence.remove(["live worker@here"])
     assert presence.present(shared_memory()) == {"beat": ["there"]}
     shared_memory().delete(presence.KEY)

@@ -1,4 +1,4 @@
-"""Alive, ready, and what a stranger is told."""
+"""Liveness, readiness, and what they show to strangers."""
 
 import socket
 from collections.abc import Iterator
@@ -45,13 +45,13 @@ def ask(client: Client | None = None) -> tuple[int, dict[str, Any]]:
     return answer.status_code, answer.json()
 
 
-def test_alive_asks_nobody() -> None:
+def test_liveness_needs_no_database() -> None:
     answer = Client().get("/livez")  # without the database mark: a query would fail
     assert (answer.status_code, answer.content) == (200, b"alive\n")
 
 
 @pytest.mark.django_db
-def test_ready_when_a_delivery_would_be_kept() -> None:
+def test_an_instance_is_ready_when_a_delivery_would_be_stored() -> None:
     with CaptureQueriesContext(connection) as queries:
         assert ask() == (200, READY)
     assert len(queries) <= 5
@@ -87,7 +87,7 @@ def test_without_the_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.django_db
-def test_on_a_server_that_takes_no_writes_it_is_not_ready() -> None:
+def test_on_a_read_only_server_it_is_not_ready() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL transaction_read_only = on")
         assert ask() == (503, {"status": "not ready", "database": "read-only", "broker": "up"})
@@ -95,7 +95,7 @@ def test_on_a_server_that_takes_no_writes_it_is_not_ready() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("kept", "failed", "status"), [(0, 3, 503), (9, 3, 503), (10, 3, 200), (0, 2, 200)])
-def test_while_posts_fail_it_is_not_ready(kept: int, failed: int, status: int) -> None:
+def test_while_deliveries_cannot_be_stored_it_is_not_ready(kept: int, failed: int, status: int) -> None:
     for is_kept in [*[True] * kept, *[False] * failed]:
         intake.note(is_kept=is_kept)
     assert ask()[0] == status

@@ -1,4 +1,4 @@
-"""What Prometheus is told, and who may ask."""
+"""Metrics for Prometheus, and who may read them."""
 
 import re
 from datetime import timedelta
@@ -22,7 +22,7 @@ def value_of(text: str, name: str) -> float:
     return float(found[1])
 
 
-def test_the_tables_and_the_counters_of_the_door() -> None:
+def test_the_gauges_of_tables_and_the_counters_of_webhooks() -> None:
     Client().post("/webhooks/github/", data=b"{}", content_type="application/json")  # refused, and counted
     make_delivery(1)
     Change.objects.create(kind="team", key="1")
@@ -47,17 +47,17 @@ def test_the_drift_of_the_last_run_that_is_over() -> None:
     assert value_of(text, 'tformance_drift{count="checked",stream="pull_requests"}') == over.checked
 
 
-def test_what_somebody_may_want_to_be_woken_for() -> None:
+def test_problems_and_ages_for_alerts_are_exposed() -> None:
     StatusCheck.objects.create(problems=["deliveries_wait"])
     hour = timezone.now() - timedelta(hours=1)
     SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="completed", finished_at=hour)
     text = Client().get("/metrics").content.decode()
     assert value_of(text, 'tformance_problem{problem="deliveries_wait"}') == 1
-    assert 3600 <= value_of(text, "tformance_night_age_seconds") < 3700
-    assert "tformance_sweep_age_seconds " not in text, "it was never swept"
+    assert 3600 <= value_of(text, "tformance_nightly_run_age_seconds") < 3700
+    assert "tformance_log_scan_age_seconds " not in text, "it was never scanned"
 
 
-def test_a_database_that_is_down_is_a_number_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_down_is_a_metric_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise DatabaseError
 
@@ -76,13 +76,15 @@ def test_a_database_that_is_down_is_a_number_too(monkeypatch: pytest.MonkeyPatch
         ("127.0.0.1", {"HTTP_FORWARDED": "for=203.0.113.9"}, 401),
     ],
 )
-def test_without_a_token_only_this_machine_may_ask(address: str, headers: dict[str, str], expected: int) -> None:
+def test_without_a_token_only_this_machine_may_read_metrics(
+    address: str, headers: dict[str, str], expected: int
+) -> None:
     assert Client(REMOTE_ADDR=address).get("/metrics", **headers).status_code == expected
 
 
 @pytest.mark.parametrize(
     ("given", "expected"), [("Bearer correct horse", 200), ("Bearer wrong", 401), ("", 401), ("Bearer ü", 401)]
 )
-def test_with_a_token_only_its_bearer_may_ask(given: str, expected: int) -> None:
+def test_with_a_token_only_its_bearer_may_read_metrics(given: str, expected: int) -> None:
     with override_settings(METRICS_TOKEN="correct horse"):
         assert Client().get("/metrics", HTTP_AUTHORIZATION=given).status_code == expected

@@ -1,4 +1,4 @@
-"""A beat says that it beats, while the broker takes its messages."""
+"""A beat reports itself while the broker accepts its messages."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def broker() -> Iterator["redis.Redis"]:
         client.delete(presence.KEY, *QUEUES)
 
 
-def test_a_beat_says_that_it_beats(broker: "redis.Redis", tmp_path: Path) -> None:
+def test_a_beat_reports_itself(broker: "redis.Redis", tmp_path: Path) -> None:
     command = [sys.executable, "-m", "celery", "--app", "tformance", "beat", "--pidfile=", "--loglevel", "ERROR"]
     environment = {**os.environ, "TFORMANCE_ROLE": "beat", "DJANGO_SETTINGS_MODULE": "tformance.settings"}
     process = subprocess.Popen([*command, "--schedule", str(tmp_path / "schedule")], env=environment)
@@ -37,8 +37,8 @@ def test_a_beat_says_that_it_beats(broker: "redis.Redis", tmp_path: Path) -> Non
     assert presence.present(broker)[presence.BEAT][0].endswith(f":{process.pid}")
 
 
-def test_without_redis_nobody_waits_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_a_report_neither_blocks_nor_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     away = redis.Redis(port=1)
     monkeypatch.setattr(presence, "_redis", lambda: away)
-    presence.say(["live worker@here"])
-    presence.take_back(["live worker@here"])
+    presence.report(["live worker@here"])
+    presence.remove(["live worker@here"])

@@ -88,6 +88,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "probe_database",
         "if is_read_only:",
         "if is_read_only is None:",
-        test="test_on_a_server_that_takes_no_writes_it_is_not_ready",
+        test="test_on_a_read_only_server_it_is_not_ready",
     ),
 )

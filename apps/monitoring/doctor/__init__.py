@@ -1,5 +1,5 @@
-"""`manage.py doctor`: what must be right for tformance to work, looked at one by one, with what to do.
+"""`manage.py doctor`: checks of everything that tformance needs, each with its result and what to do.
 
-A family of checks is one module and one function that yields them; `families.py` names them in their order and
-`examination.py` runs them, each within its time. Verdicts are pure where there is something to judge.
+A family of checks is one function that yields them; `families.py` lists the families and runs each within its time
+limit. Functions that compute a result from what was read are pure.
 """

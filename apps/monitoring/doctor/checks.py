@@ -1,4 +1,4 @@
-"""What a check comes to, and what a family of checks is."""
+"""Checks, families of checks, and their output as a table or JSON."""
 
 import re
 from collections import Counter
@@ -17,125 +17,123 @@ from rich.table import Table
 from rich.text import Text
 
 
-class Verdict(StrEnum):
-    """How it stands, from well to unknown."""
+class Result(StrEnum):
+    """The result of a check."""
 
     OK = "ok"
-    WARNING = "warning"  # it works, and somebody should know
-    WRONG = "wrong"  # it does not work, or will lose something
-    UNCHECKED = "not checked"  # it could not be looked at, or there is nothing to look at
+    WARNING = "warning"  # it works, but needs attention
+    FAILED = "failed"  # it does not work, or may lose data
+    UNCHECKED = "not checked"  # it could not be checked, or there is nothing to check
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the table: what was looked at, how it stands, what was found, and what to do."""
+    """A line of the table: the name, the result, what was found, and what to do."""
 
     name: str
-    verdict: Verdict
+    result: Result
     found: str
     advice: str = ""
 
 
 class CheckStoppedError(Exception):
-    """The rest of a family cannot be looked at; the words say why."""
+    """The rest of a family cannot be checked; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Checks that are made one after the other, within so many seconds; not at all unless what it `needs` is there.
+    """Checks that run one after the other within `longest_s`, and only if the checks that it `needs` succeeded.
 
-    Where `asks_somebody`, silence means that whoever its first check is about is away. Where a setting that
-    it `rests_on` is mistaken, only that is said.
+    If it `is_remote`, a timeout means that its first check failed. If one of its `settings` is invalid, only that is
+    reported.
     """
 
     title: str
     names: tuple[str, ...]
-    examine: Callable[[], Iterator[Check]]
+    run: Callable[[], Iterator[Check]]
     longest_s: float
     needs: tuple[str, ...] = ()
-    asks_somebody: bool = False
-    rests_on: tuple[str, ...] = ()
+    is_remote: bool = False
+    settings: tuple[str, ...] = ()
 
 
-def well(name: str, found: str) -> Check:
-    return Check(name, Verdict.OK, found)
+def ok(name: str, found: str) -> Check:
+    return Check(name, Result.OK, found)
 
 
 def warning(name: str, found: str, advice: str) -> Check:
-    return Check(name, Verdict.WARNING, found, advice)
+    return Check(name, Result.WARNING, found, advice)
 
 
-def wrong(name: str, found: str, advice: str) -> Check:
-    return Check(name, Verdict.WRONG, found, advice)
+def failure(name: str, found: str, advice: str) -> Check:
+    return Check(name, Result.FAILED, found, advice)
 
 
 def unchecked(name: str, why: str) -> Check:
-    return Check(name, Verdict.UNCHECKED, why)
+    return Check(name, Result.UNCHECKED, why)
 
 
-STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.WRONG: "bold red", Verdict.UNCHECKED: "dim"}
+STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAILED: "bold red", Result.UNCHECKED: "dim"}
 HIDDEN = "[hidden]"
 SHORTEST_SECRET = 6
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Words of GitHub's and of drivers are shown, and steer no terminal."""
+"""Texts of GitHub and of drivers are shown; they must not control the terminal."""
 
 
 def table_of(checks: Iterable[Check]) -> RenderableType:
-    """A row for each, or for several of which the same is to be said."""
+    """Return a table with a row per check; consecutive checks with the same text share a row."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
     table.add_column("check", width=20)
-    table.add_column("verdict", width=11, no_wrap=True)
-    table.add_column("found, and what to do", ratio=1, overflow="fold")
-    for (verdict, found, advice), alike in groupby(checks, key=attrgetter("verdict", "found", "advice")):
-        words = Text(safe(found))
-        if advice and verdict is not Verdict.OK:
-            words.append(f"\n→ {safe(advice)}", style="bold")
+    table.add_column("result", width=11, no_wrap=True)
+    table.add_column("details and what to do", ratio=1, overflow="fold")
+    for (result, found, advice), alike in groupby(checks, key=attrgetter("result", "found", "advice")):
+        words = Text(redact(found))
+        if advice and result is not Result.OK:
+            words.append(f"\n→ {redact(advice)}", style="bold")
         names = ", ".join(check.name for check in alike)
-        table.add_row(names, Text(verdict, style=STYLES[verdict]), words)
+        table.add_row(names, Text(result, style=STYLES[result]), words)
     return table
 
 
 def summary_of(checks: Sequence[Check]) -> str:
-    """One line: how many there are of each verdict."""
-    counts = Counter(check.verdict for check in checks)
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    if counts[Verdict.WRONG]:
-        return f"Something is wrong: {told}."
-    return f"Nothing is wrong: {told}."
+    """Return one line with the number of checks by result."""
+    counts = Counter(check.result for check in checks)
+    text = ", ".join(f"{counts[result]} {result}" for result in Result if counts[result])
+    return f"{'Problems found' if counts[Result.FAILED] else 'No problems found'}: {text}."
 
 
 def document_of(checks: Sequence[Check]) -> dict[str, Any]:
-    """For machines: the verdicts are `ok`, `warning`, `wrong` and `not checked`."""
+    """Return the JSON output; results are `ok`, `warning`, `failed` and `not checked`."""
     return {
-        "is_well": not any(check.verdict is Verdict.WRONG for check in checks),
+        "is_ok": not any(check.result is Result.FAILED for check in checks),
         "checks": [
             {
                 "name": check.name,
-                "verdict": check.verdict.value,
-                "found": safe(check.found),
-                "advice": safe(check.advice),
+                "result": check.result.value,
+                "found": redact(check.found),
+                "advice": redact(check.advice),
             }
             for check in checks
         ],
     }
 
 
-def safe(words: str) -> str:
-    """The words without any secret of ours, and on one line."""
+def redact(text: str) -> str:
+    """Return the text on one line, without secrets and control characters."""
     for secret in secrets():
-        words = words.replace(secret, HIDDEN)
-    return CONTROL_CHARACTERS.sub(" ", words)
+        text = text.replace(secret, HIDDEN)
+    return CONTROL_CHARACTERS.sub(" ", text)
 
 
 def passwords_in(address: str) -> list[str]:
-    """What opens it, as it is written there and as it is meant."""
+    """Return the passwords of a URL, as written and percent-decoded."""
     parts = urlsplit(address)
     written = [parts.password or "", *(value for name, value in parse_qsl(parts.query) if name == "password")]
     return [one for password in written for one in (password, unquote(password))]
 
 
 def secrets() -> list[str]:
-    """Everything in the settings that opens something, the longest first."""
+    """Return all secrets of the settings, the longest first."""
     database = settings.DATABASES["default"]
     known = [
         settings.SECRET_KEY,

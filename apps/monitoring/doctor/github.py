@@ -1,4 +1,4 @@
-"""The App at GitHub: is its key ours, does it post to us, does it arrive, and is the App allowed and told enough?"""
+"""Checks of the App at GitHub: credentials, permissions, webhook, deliveries, installations and rate limits."""
 
 import ipaddress
 import time
@@ -24,8 +24,8 @@ from apps.github.rate_limit import Priority, Purpose, RateBudget, shared_memory
 from apps.github.responses import Kind
 from apps.github.token_refusals import TOKEN_REFUSED
 from apps.integrations.access import readable_installations, settings_page
-from apps.monitoring.doctor.checks import Check, CheckStoppedError, Verdict, unchecked, warning, well, wrong
-from apps.monitoring.doctor.services import judge_clock
+from apps.monitoring.doctor.checks import Check, CheckStoppedError, Result, failure, ok, unchecked, warning
+from apps.monitoring.doctor.services import check_clock
 from apps.webhooks.models import Delivery, DeliveryBody
 from apps.webhooks.origin import SENDER_ADDRESS
 
@@ -37,15 +37,15 @@ LIMITED = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
 HOW_TO_SET = "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, or run `manage.py store_private_key`."
 
 
-def hasty_access() -> GitHubAccess:
-    """GitHub as the settings say, for somebody who does not wait long."""
+def impatient_access() -> GitHubAccess:
+    """Return access to GitHub with short timeouts."""
     client = GitHubClient(api_url=settings.GITHUB_API_URL, budget=RateBudget(redis=shared_memory()), patience=PATIENCE)
     return GitHubAccess(client=client, tokens=TokenCache(redis=shared_memory()))
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """GitHub's answer and when, by our clock, it was asked for and came."""
+class TimedAnswer:
+    """GitHub's answer, and when the request was sent and answered by the local clock."""
 
     answer: Answer
     asked_at_s: float
@@ -53,62 +53,62 @@ class Told:
 
     @property
     def ahead_s(self) -> float | None:
-        """How far our clock is ahead of GitHub's, whose `Date` is whole seconds."""
+        """Return how far the local clock is ahead of GitHub's, whose `Date` has whole seconds."""
         if self.answer.observed_at is None:
             return None
         return (self.asked_at_s + self.answered_at_s) / 2 - (self.answer.observed_at.timestamp() + 0.5)
 
 
-def ask_as_app(access: GitHubAccess, path: str, **parameters: Any) -> Told:
-    """Read something in the App's own name; while all its places are taken, again for a moment."""
+def read_as_app(access: GitHubAccess, path: str, **parameters: Any) -> TimedAnswer:
+    """Read something as the App; retry for a moment while its rate limit is busy."""
     give_up_at_s = time.monotonic() + TRY_FOR_S
     while True:
         asked_at_s = access.client.clock()
         answer = access.get_as_app(path, purpose=PURPOSE, parameters=parameters)
         is_busy = answer.kind is Kind.PARKED and answer.verdict.message == "busy"
         if not is_busy or time.monotonic() > give_up_at_s:
-            return Told(answer, asked_at_s, access.client.clock())
+            return TimedAnswer(answer, asked_at_s, access.client.clock())
         time.sleep(PAUSE_S)
 
 
-def why_not(answer: Answer) -> str:
-    """Why there is no answer to go by, in words."""
+def explain_failure(answer: Answer) -> str:
+    """Return why there is no usable answer."""
     if answer.kind in LIMITED:
         until = f" until {datetime.fromtimestamp(answer.not_before, UTC):%H:%M} UTC" if answer.not_before else ""
         if answer.verdict.message == TOKEN_REFUSED:
-            return f"GitHub refuses the installation's token, or gives none; nobody asks again{until}."
-        return f"A rate limit holds us back{until}."
+            return f"GitHub rejects the installation's token, or returns none; no retry{until}."
+        return f"Rate limited{until}."
     if answer.kind in SILENT:
         return f"GitHub does not answer ({answer.verdict.message})."
-    return f"GitHub refuses: {answer.verdict.message}"
+    return f"GitHub refused: {answer.verdict.message}"
 
 
-def document_of(told: Told) -> Mapping[str, Any]:
-    """The object that was asked for; Stopped without."""
-    if told.answer.kind is Kind.OK and isinstance(told.answer.data, Mapping):
-        return told.answer.data
+def document_of(timed: TimedAnswer) -> Mapping[str, Any]:
+    """Return the object of the answer, or raise CheckStoppedError."""
+    if timed.answer.kind is Kind.OK and isinstance(timed.answer.data, Mapping):
+        return timed.answer.data
     raise CheckStoppedError(
-        why_not(told.answer) if told.answer.kind is not Kind.OK else "GitHub's answer is no object."
+        explain_failure(timed.answer) if timed.answer.kind is not Kind.OK else "GitHub's answer is not an object."
     )
 
 
-def known_credentials(name: str) -> AppCredentials | Check:
-    """The App's id and key, or what is wrong with them under this name."""
+def find_credentials(name: str) -> AppCredentials | Check:
+    """Return the App's id and key, or a check that says what is wrong."""
     try:
         found = app_credentials()
     except NoCredentialsError:
-        words = "There are none: webhooks work, and neither history nor repair does."
+        words = "Not configured. Webhooks work; history import and automatic repair are off."
         return warning(name, words, HOW_TO_SET)
     except UndecryptableError:
-        return wrong(
+        return failure(
             name,
-            "The stored private key cannot be read under any of FERNET_KEYS.",
-            "Put the key it was stored under back into FERNET_KEYS, or run `manage.py store_private_key` again.",
+            "The stored private key cannot be decrypted with any of FERNET_KEYS.",
+            "Put the old key back into FERNET_KEYS, or run `manage.py store_private_key` again.",
         )
     except DatabaseError:
-        return unchecked(name, "None are in the environment, and the database cannot be asked for stored ones.")
+        return unchecked(name, "Not in the environment, and the database with stored credentials does not answer.")
     if not is_signing_key(found.private_key):
-        return wrong(name, "What is set as the private key is no RSA key in PEM.", HOW_TO_SET)
+        return failure(name, "The private key is not an RSA key in PEM format.", HOW_TO_SET)
     return found
 
 
@@ -117,133 +117,137 @@ LOOKED_AT = 100
 CLOCK_MATTERS_S = 60.0
 GOOD = range(200, 300)
 OF_STATUS = {
-    401: "The secret at GitHub is none of ours: put it into GITHUB_WEBHOOK_SECRETS, or change it at GitHub.",
-    404: "The webhook's address leads elsewhere: see webhook, above.",
-    413: "A proxy refuses large bodies: let it take 25 MB.",
-    503: "The door could not keep them: see database and webhook secret, above.",
+    401: "The webhook secret at GitHub is unknown here: add it to GITHUB_WEBHOOK_SECRETS, or change it at GitHub.",
+    404: "The webhook's URL is wrong: see webhook above.",
+    413: "A proxy rejects large bodies: allow 25 MB.",
+    503: "They could not be stored: see database and webhook secret above.",
 }
-UNREACHED = "GitHub could not reach us, or had no answer in 10 s: see DNS, firewall, TLS and the proxy."
+UNREACHED = "GitHub could not connect, or got no answer in 10 s: check DNS, firewall, TLS and the proxy."
 
 
-def examine_app(access: GitHubAccess) -> Iterator[Check]:
-    """Everything that GitHub tells the App of itself."""
-    known = known_credentials("github credentials")
+def check_app(access: GitHubAccess) -> Iterator[Check]:
+    """Check what GitHub returns about the App."""
+    known = find_credentials("github credentials")
     if isinstance(known, Check):
         yield known
-        raise CheckStoppedError("There are no credentials to ask GitHub with.")
-    told = ask_as_app(access, "/app")
-    yield judge_credentials(told, known)
-    if told.ahead_s is not None:
-        yield judge_clock("github clock", told.ahead_s, whose="GitHub's")
-    app = document_of(told)
-    yield judge_permissions(app)
-    yield judge_hook(ask_as_app(access, "/app/hook/config"))
-    yield judge_log(ask_as_app(access, "/app/hook/deliveries", per_page=LOOKED_AT))
+        raise CheckStoppedError("There are no credentials for GitHub.")
+    timed = read_as_app(access, "/app")
+    yield check_credentials(timed, known)
+    if timed.ahead_s is not None:
+        yield check_clock("github clock", timed.ahead_s, whose="GitHub's")
+    app = document_of(timed)
+    yield check_permissions(app)
+    yield check_webhook(read_as_app(access, "/app/hook/config"))
+    yield check_delivery_attempts(read_as_app(access, "/app/hook/deliveries", per_page=LOOKED_AT))
 
 
-def judge_credentials(told: Told, known: AppCredentials) -> Check:
-    """Whether GitHub knows the App by its id, and takes its key."""
-    name, answer = "github credentials", told.answer
+def check_credentials(timed: TimedAnswer, known: AppCredentials) -> Check:
+    """Check that GitHub accepts the App's id and key."""
+    name, answer = "github credentials", timed.answer
     app = answer.data if isinstance(answer.data, Mapping) else {}
     if answer.kind is Kind.OK and app.get("id") == known.app_id:
         owner = app.get("owner") or {}
-        return well(name, f"App {app.get('slug')} ({known.app_id}) of {owner.get('login', 'somebody')}.")
+        return ok(name, f"App {app.get('slug')} ({known.app_id}) of {owner.get('login', 'somebody')}.")
     if answer.kind is Kind.OK:
-        return wrong(name, f"The key belongs to App {app.get('id')}, not to {known.app_id}.", "Mend GITHUB_APP_ID.")
+        return failure(name, f"The key belongs to App {app.get('id')}, not to {known.app_id}.", "Fix GITHUB_APP_ID.")
     if answer.kind in LIMITED:
-        return unchecked(name, why_not(answer))
-    return wrong(name, *of_refusal(told, known))
+        return unchecked(name, explain_failure(answer))
+    return failure(name, *of_refusal(timed, known))
 
 
-def of_refusal(told: Told, known: AppCredentials) -> tuple[str, str]:
-    """What went wrong with asking as the App, and what to do."""
-    answer = told.answer
+def of_refusal(timed: TimedAnswer, known: AppCredentials) -> tuple[str, str]:
+    """Return why GitHub refused the App, and what to do."""
+    answer = timed.answer
     if answer.kind is Kind.GONE:
         return (
-            f"{settings.GITHUB_API_URL} knows no App {known.app_id}: {answer.verdict.message}.",
-            "Mend GITHUB_APP_ID: the number under About on the App's page; or GITHUB_API_URL.",
+            f"{settings.GITHUB_API_URL} has no App {known.app_id}: {answer.verdict.message}.",
+            "Fix GITHUB_APP_ID (the number under About on the App's page) or GITHUB_API_URL.",
         )
     if answer.kind is not Kind.AUTH:
-        return why_not(answer), f"See whether this machine reaches {settings.GITHUB_API_URL}."
-    words = f"GitHub refuses the private key of App {known.app_id}: {answer.verdict.message}."
-    if abs(told.ahead_s or 0.0) > CLOCK_MATTERS_S:
-        return words, "Set this machine's clock (below)."
-    return words, "Make a new private key on the App's page at GitHub, set it, and restart."
+        return explain_failure(answer), f"Check that this machine can connect to {settings.GITHUB_API_URL}."
+    words = f"GitHub rejects the private key of App {known.app_id}: {answer.verdict.message}."
+    if abs(timed.ahead_s or 0.0) > CLOCK_MATTERS_S:
+        return words, "Set this machine's clock (see below)."
+    return words, "Generate a new private key on the App's page at GitHub, configure it, and restart."
 
 
-def judge_permissions(app: Mapping[str, Any]) -> Check:
-    """Whether the App asks for all that we read, and subscribes to all that we handle."""
+def check_permissions(app: Mapping[str, Any]) -> Check:
+    """Check that the App has all permissions and events that tformance needs."""
     name = "app permissions"
     permissions, events = dict(app.get("permissions") or {}), list(app.get("events") or ())
     lack = lack_of(permissions, events)
     if lack:
-        return wrong(
+        return failure(
             name,
-            f"The App lacks {lack}: nothing of that arrives.",
+            f"The App lacks {lack}: this data does not arrive.",
             "Add them on the App's page, under Permissions & events; each account then has to accept new permissions.",
         )
     more = sorted(
         {one for one, level in permissions.items() if level != PERMISSIONS.get(one)} | (set(events) - needed_events())
     )
     spare = f" More than needed: {listed(more)}." if more else ""
-    return well(name, f"{len(PERMISSIONS)} permissions and {len(needed_events())} events, as needed.{spare}")
+    return ok(name, f"{len(PERMISSIONS)} permissions and {len(needed_events())} events, as needed.{spare}")
 
 
-def judge_hook(told: Told) -> Check:
-    """Whether GitHub posts to us, signed, and over a connection that it checks. Its secret is never told."""
-    name, answer = "webhook", told.answer
-    is_told = answer.kind is Kind.OK and isinstance(answer.data, Mapping)
-    if not is_told and answer.kind is not Kind.GONE:
-        return unchecked(name, why_not(answer))
-    hook, wanted = answer.data if is_told else {}, wanted_address()
+def check_webhook(timed: TimedAnswer) -> Check:
+    """Check the webhook's URL, secret and TLS verification; GitHub never returns the secret itself."""
+    name, answer = "webhook", timed.answer
+    is_read = answer.kind is Kind.OK and isinstance(answer.data, Mapping)
+    if not is_read and answer.kind is not Kind.GONE:
+        return unchecked(name, explain_failure(answer))
+    hook, wanted = answer.data if is_read else {}, wanted_address()
     address = str(hook.get("url") or "")
     if not address:
-        return wrong(name, "The App has no webhook.", f"Set its URL to {wanted}, a secret, and make it active.")
+        return failure(name, "The App has no webhook.", f"Set its URL to {wanted} and a secret, and activate it.")
     if not hook.get("secret"):
-        return wrong(name, "It has no secret: nothing that it sends is accepted.", "Set one at GitHub, and here.")
+        return failure(
+            name, "It has no secret: its deliveries are rejected.", "Set the same secret at GitHub and here."
+        )
     if address.rstrip("/") != wanted.rstrip("/"):
         return of_another_address(name, address, wanted=wanted)
     if str(hook.get("insecure_ssl")) == "1":
         return warning(
-            name, f"GitHub posts to {address} without checking our certificate.", "Turn SSL verification on."
+            name, f"GitHub posts to {address} without verifying the certificate.", "Turn SSL verification on."
         )
-    return well(name, f"GitHub posts to {address} as {hook.get('content_type', 'json')}, signed.")
+    return ok(name, f"GitHub posts to {address} as {hook.get('content_type', 'json')}, signed.")
 
 
 def of_another_address(name: str, address: str, *, wanted: str) -> Check:
     if urlsplit(wanted).hostname in LOOPBACK:
         return warning(
             name,
-            f"GitHub posts to {address}; PUBLIC_URL names this machine alone.",
-            "Right if that is a tunnel to here; else set PUBLIC_URL and the webhook's URL.",
+            f"GitHub posts to {address}; PUBLIC_URL is this machine only.",
+            "Fine if that is a tunnel to this machine; otherwise set PUBLIC_URL and the webhook's URL.",
         )
-    return wrong(name, f"GitHub posts to {address}.", f"Set the webhook's URL to {wanted}, or mend PUBLIC_URL.")
+    return failure(name, f"GitHub posts to {address}.", f"Set the webhook's URL to {wanted}, or fix PUBLIC_URL.")
 
 
 def wanted_address() -> str:
     return f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"
 
 
-def judge_log(told: Told) -> Check:
-    """What became of the last deliveries, by GitHub's own log; of those sent again, the last attempt."""
-    name, answer = "deliveries at github", told.answer
+def check_delivery_attempts(timed: TimedAnswer) -> Check:
+    """Check the last deliveries in GitHub's log; of redelivered ones, the last attempt counts."""
+    name, answer = "deliveries at github", timed.answer
     if answer.kind is not Kind.OK or not isinstance(answer.data, list):
-        return unchecked(name, why_not(answer) if answer.kind is not Kind.OK else "GitHub's answer is no list.")
+        return unchecked(
+            name, explain_failure(answer) if answer.kind is not Kind.OK else "GitHub's answer is not a list."
+        )
     attempts = latest_attempts([one for one in answer.data if isinstance(one, Mapping)])
     if not attempts:
         return unchecked(name, "GitHub has sent nothing in the last days.")
     failed = [one for one in attempts if status_of(one) not in GOOD]
     found = f"{len(attempts) - len(failed)} of the last {len(attempts)} arrived."
     if not failed:
-        return well(name, found)
+        return ok(name, found)
     last = status_of(failed[0])
-    told_words = f"{found} GitHub says of the last failure: {last or ''} {failed[0].get('status', '')}".rstrip()
-    verdict = Verdict.WRONG if failed[0] is attempts[0] else Verdict.WARNING
-    return Check(name, verdict, f"{told_words}.", OF_STATUS.get(last, UNREACHED))
+    words = f"{found} GitHub reports for the last failure: {last or ''} {failed[0].get('status', '')}".rstrip()
+    result = Result.FAILED if failed[0] is attempts[0] else Result.WARNING
+    return Check(name, result, f"{words}.", OF_STATUS.get(last, UNREACHED))
 
 
 def latest_attempts(attempts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Newest first, one for each delivery."""
+    """Return the latest attempt of each delivery, newest first."""
     latest: dict[Any, Mapping[str, Any]] = {}
     for attempt in attempts:
         latest.setdefault(attempt.get("guid"), attempt)
@@ -260,22 +264,22 @@ SHOWN = 3
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def look_at_senders(access: GitHubAccess) -> Check:
+def check_senders(access: GitHubAccess) -> Check:
     """Compare the senders of the latest deliveries with `hooks` of `GET /meta`."""
     senders = latest_senders()
     if not senders:
-        return unchecked(NAME, "No delivery is here whose sender's address is known.")
+        return unchecked(NAME, "No delivery with a known sender address yet.")
     installation = readable_installations().order_by("pk").first()
     if installation is None:
-        return unchecked(NAME, "No installation may be asked yet.")
+        return unchecked(NAME, "No installation can be read yet.")
     answer = access.get("/meta", installation_id=installation.pk, purpose=PURPOSE)
     if answer.kind is not Kind.OK:
-        return unchecked(NAME, why_not(answer))
-    told = answer.data.get("hooks") if isinstance(answer.data, Mapping) else None
-    networks = [network for text in told or () if (network := _network(text)) is not None]
+        return unchecked(NAME, explain_failure(answer))
+    hooks = answer.data.get("hooks") if isinstance(answer.data, Mapping) else None
+    networks = [network for text in hooks or () if (network := _network(text)) is not None]
     if not networks:
-        return unchecked(NAME, "This GitHub does not say from which addresses it delivers.")
-    return judge_senders(senders, networks)
+        return unchecked(NAME, "This GitHub server does not list the addresses it delivers from.")
+    return compare_senders(senders, networks)
 
 
 def latest_senders() -> list[str]:
@@ -285,15 +289,15 @@ def latest_senders() -> list[str]:
     return sorted({address for address in addresses if address})
 
 
-def judge_senders(senders: list[str], networks: list[Network]) -> Check:
-    """Say whether every sender lies in one of GitHub's ranges."""
+def compare_senders(senders: list[str], networks: list[Network]) -> Check:
+    """Check that every sender is in one of GitHub's address ranges."""
     strangers = [sender for sender in senders if not _is_in(sender, networks)]
     if not strangers:
-        return well(NAME, f"The latest deliveries came from GitHub's own addresses: {', '.join(senders[:SHOWN])}.")
+        return ok(NAME, f"The latest deliveries came from GitHub's own addresses: {', '.join(senders[:SHOWN])}.")
     return warning(
         NAME,
-        f"Signed deliveries came from {', '.join(strangers[:SHOWN])}, in none of GitHub's {len(networks)} ranges.",
-        "If it is a proxy of yours, name it in TRUSTED_PROXIES; if not, somebody else knows the webhook secret.",
+        f"Signed deliveries came from {', '.join(strangers[:SHOWN])}, outside GitHub's {len(networks)} address ranges.",
+        "If it is your proxy, add it to TRUSTED_PROXIES; if not, somebody else knows the webhook secret.",
     )
 
 
@@ -316,24 +320,26 @@ ASKED, ASKED_FOR_S = 5, 6.0
 LITTLE_SHARE = 0.1
 
 
-def examine_installations(access: GitHubAccess) -> Iterator[Check]:
-    """All installations in one request, and the limits of a few; never those of an account that waits for approval."""
+def check_installations(access: GitHubAccess) -> Iterator[Check]:
+    """Check all installations in one request, and the rate limits of a few that are approved."""
     if not has_credentials():
-        raise CheckStoppedError("There are no credentials to ask GitHub with.")
-    answer = ask_as_app(access, "/app/installations", per_page=100).answer
+        raise CheckStoppedError("There are no credentials for GitHub.")
+    answer = read_as_app(access, "/app/installations", per_page=100).answer
     if answer.kind is not Kind.OK or not isinstance(answer.data, list):
-        raise CheckStoppedError(why_not(answer))
+        raise CheckStoppedError(explain_failure(answer))
     described = [one for one in answer.data if isinstance(one, Mapping)]
-    yield judge_installations(described, is_all=answer.next_path is None)
-    yield look_at_limits(access)
-    yield look_at_senders(access)
+    yield check_installation_list(described, is_all=answer.next_path is None)
+    yield check_rate_limits(access)
+    yield check_senders(access)
 
 
-def judge_installations(described: Sequence[Mapping[str, Any]], *, is_all: bool = True) -> Check:
-    """What each of them lacks; how many wait for somebody."""
+def check_installation_list(described: Sequence[Mapping[str, Any]], *, is_all: bool = True) -> Check:
+    """Check the permissions of each installation, and whether any waits for approval."""
     name = "installations"
     if not described:
-        return warning(name, "The App is installed nowhere.", "Install it on an account: its page at GitHub.")
+        return warning(
+            name, "The App is not installed on any account.", "Install it on an account from its page at GitHub."
+        )
     readable = set(readable_installations().values_list("pk", flat=True))
     known = set(Installation.objects.filter(deleted_at=None).values_list("pk", flat=True))
     active = [one for one in described if not one.get("suspended_at")]
@@ -345,17 +351,17 @@ def judge_installations(described: Sequence[Mapping[str, Any]], *, is_all: bool 
     }
     others = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
     found = f"{len(described)}{'' if is_all else ' or more'}{f' ({others})' if others else ''}."
-    lacks = [words for one in active if one not in waiting and (words := what_it_lacks(one))]
+    lacks = [words for one in active if one not in waiting and (words := describe_lack(one))]
     if lacks:
         more = f" … and {len(lacks) - SHOWN} more." if len(lacks) > SHOWN else ""
-        advice = f"An owner of the account accepts the new permissions there.{more}"
-        return wrong(name, f"{found} {' '.join(lacks[:SHOWN])}", advice)
+        advice = f"An owner of the account must accept the new permissions there.{more}"
+        return failure(name, f"{found} {' '.join(lacks[:SHOWN])}", advice)
     if waiting:
-        return warning(name, found, "Approve its team in the admin, or leave it: nothing of it is fetched.")
-    return well(name, f"{found} Each gave all permissions.")
+        return warning(name, found, "Approve its team in the admin. Until then nothing of the account is read.")
+    return ok(name, f"{found} All permissions granted.")
 
 
-def what_it_lacks(described: Mapping[str, Any]) -> str:
+def describe_lack(described: Mapping[str, Any]) -> str:
     account = described.get("account") or {}
     is_person = str(account.get("type", "")).lower() == Contributor.Kind.USER
     lack = lack_of(described.get("permissions") or {}, described.get("events") or (), is_person=is_person)
@@ -363,15 +369,15 @@ def what_it_lacks(described: Mapping[str, Any]) -> str:
         return ""
     login = str(account.get("login", ""))
     page = settings_page(login, installation_id=int(described.get("id") or 0), is_person=is_person)
-    return f"On {login} it lacks {lack}: {page}"
+    return f"On {login} the App lacks {lack}: {page}"
 
 
-def look_at_limits(access: GitHubAccess) -> Check:
-    """What is left of the hourly limits; asking costs none of them, and shows that a token is given."""
+def check_rate_limits(access: GitHubAccess) -> Check:
+    """Check the hourly rate limits, which costs none of them and needs a token."""
     name, give_up_at_s = "rate limits", time.monotonic() + ASKED_FOR_S
     chosen = list(readable_installations().select_related("account").order_by("pk")[:ASKED])
     if not chosen:
-        return unchecked(name, "No installation may be asked yet.")
+        return unchecked(name, "No installation can be read yet.")
     words, is_short = [], False
     for installation in chosen:
         if time.monotonic() > give_up_at_s:
@@ -385,29 +391,31 @@ def look_at_limits(access: GitHubAccess) -> Check:
         words.append(f"{installation.account}: {shown or 'without limits'}")
     found = f"Left this hour: {'; '.join(words)}."
     if is_short:
-        return warning(name, found, "Reading waits for the reset by itself; another program may spend them too.")
-    return well(name, found)
+        return warning(
+            name, found, "Reading resumes automatically after the reset; another program may use the same limit."
+        )
+    return ok(name, found)
 
 
 def refused(name: str, installation: Installation, answer: Answer) -> Check:
-    """No token, or no answer for it: nothing of this account can be read."""
+    """Return the check of an account that cannot be read."""
     if answer.kind is Kind.AUTH or answer.kind is Kind.FORBIDDEN:
-        return wrong(
+        return failure(
             name,
-            f"GitHub gives us nothing for {installation.account}: {answer.verdict.message}",
-            "See whether the App is still installed there, and not suspended; it is listed again by itself.",
+            f"GitHub refuses access to {installation.account}: {answer.verdict.message}",
+            "Check that the App is still installed there and not suspended; it is listed again automatically.",
         )
-    return unchecked(name, why_not(answer))
+    return unchecked(name, explain_failure(answer))
 
 
 def shares_left(answer: Answer) -> dict[str, tuple[int, float]]:
-    """What is left by resource, as a number and as a share; nothing where nothing limits us."""
+    """Return what is left by resource, as a number and a share; empty without limits."""
     document = answer.data if isinstance(answer.data, Mapping) else {}
     resources = document.get("resources") or {}
     found = {}
     for resource in ("core", "graphql"):
-        told = resources.get(resource) or {}
-        limit, remaining = told.get("limit"), told.get("remaining")
+        bucket = resources.get(resource) or {}
+        limit, remaining = bucket.get("limit"), bucket.get("remaining")
         if isinstance(limit, int) and isinstance(remaining, int) and limit > 0:
             found[resource] = (remaining, remaining / limit)
     return found

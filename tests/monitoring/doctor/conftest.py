@@ -1,4 +1,4 @@
-"""The cast of doctor's tests: an instance that has the App's credentials."""
+"""Fixtures of doctor's tests: an instance that has the App's credentials."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,16 +19,16 @@ def credentials(settings: Any, fake: FakeGitHub) -> None:
     fake.app.hook["url"] = "https://tf.example.com/webhooks/github/"
 
 
-def found_by(examine: Callable[..., Any], *args: Any) -> dict[str, Check]:
-    """What a family finds before it stops, by name."""
+def found_by(run: Callable[..., Any], *args: Any) -> dict[str, Check]:
+    """Return the checks of a family before it stops, by name."""
     found = {}
     try:
-        for check in examine(*args):
+        for check in run(*args):
             found[check.name] = check
     except CheckStoppedError as why:
         found["stopped"] = Check("stopped", "not checked", str(why))  # type: ignore[arg-type]
     return found
 
 
-def family(examine: Callable[[], Any], *names: str, longest_s: float = 5.0, **about: Any) -> Family:
-    return Family(title="made up", names=names, examine=examine, longest_s=longest_s, **about)
+def family(run: Callable[[], Any], *names: str, longest_s: float = 5.0, **about: Any) -> Family:
+    return Family(title="made up", names=names, run=run, longest_s=longest_s, **about)

@@ -1,4 +1,4 @@
-"""What GitHub tells the App of itself, and what doctor makes of it."""
+"""Doctor's checks of the App at GitHub."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
-from apps.monitoring.doctor.github import examine_app, hasty_access
+from apps.monitoring.doctor.github import check_app, impatient_access
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Fault
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credentials")]
 
 
 def look(access: GitHubAccess | None = None) -> dict[str, Any]:
-    return found_by(examine_app, access or hasty_access())
+    return found_by(check_app, access or impatient_access())
 
 
 def log_of(fake: FakeGitHub, *statuses: int) -> DeliveryLog:
@@ -33,10 +33,10 @@ def log_of(fake: FakeGitHub, *statuses: int) -> DeliveryLog:
     return log
 
 
-def test_all_is_well(fake: FakeGitHub) -> None:
+def test_a_healthy_app_passes_every_check(fake: FakeGitHub) -> None:
     log_of(fake, 202, 202)
     found = look()
-    assert {name: check.verdict for name, check in found.items()} == {
+    assert {name: check.result for name, check in found.items()} == {
         "github credentials": "ok",
         "github clock": "ok",
         "app permissions": "ok",
@@ -47,44 +47,44 @@ def test_all_is_well(fake: FakeGitHub) -> None:
     assert found["deliveries at github"].found == "2 of the last 2 arrived."
 
 
-def test_without_credentials_it_is_a_warning_and_the_rest_is_not_asked(fake: FakeGitHub, settings: Any) -> None:
+def test_missing_credentials_are_a_warning_and_github_is_not_asked(fake: FakeGitHub, settings: Any) -> None:
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = None, ""
     found = look()
-    assert found["github credentials"].verdict == "warning"
-    assert found["stopped"].found == "There are no credentials to ask GitHub with."
+    assert found["github credentials"].result == "warning"
+    assert found["stopped"].found == "There are no credentials for GitHub."
     assert fake.log == []
 
 
-def test_another_apps_key(settings: Any) -> None:
+def test_the_key_of_another_app_is_rejected(settings: Any) -> None:
     key = rsa.generate_private_key(65537, 2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     settings.GITHUB_APP_PRIVATE_KEY = pem
     check = look()["github credentials"]
-    assert check.verdict == "wrong"
-    assert "refuses the private key of App 412233" in check.found
+    assert check.result == "failed"
+    assert "rejects the private key of App 412233" in check.found
     assert "new private key" in check.advice
 
 
-def test_what_is_no_key_at_all(fake: FakeGitHub, settings: Any) -> None:
+def test_a_private_key_that_is_not_a_key_fails_without_a_request(fake: FakeGitHub, settings: Any) -> None:
     settings.GITHUB_APP_PRIVATE_KEY = "hunter2"
     check = look()["github credentials"]
-    assert (check.verdict, "hunter2" in check.found) == ("wrong", False)
+    assert (check.result, "hunter2" in check.found) == ("failed", False)
     assert fake.log == []
 
 
-def test_the_id_of_no_app(settings: Any) -> None:
+def test_an_unknown_app_id_is_named(settings: Any) -> None:
     settings.GITHUB_APP_ID = 99
     check = look()["github credentials"]
-    assert check.verdict == "wrong"
-    assert "knows no App 99" in check.found
+    assert check.result == "failed"
+    assert "has no App 99" in check.found
 
 
-def test_a_clock_that_is_far_off_is_named_as_the_cause(fake: FakeGitHub) -> None:
+def test_a_wrong_clock_is_named_as_the_cause(fake: FakeGitHub) -> None:
     fake.clock.wind(-600)  # type: ignore[attr-defined]
     found = look()
-    assert found["github credentials"].verdict == "wrong"
+    assert found["github credentials"].result == "failed"
     assert "clock" in found["github credentials"].advice
-    assert found["github clock"].verdict == "wrong"
+    assert found["github clock"].result == "failed"
     assert "ahead of GitHub's" in found["github clock"].found
 
 
@@ -92,20 +92,20 @@ def test_a_clock_that_is_far_off_is_named_as_the_cause(fake: FakeGitHub) -> None
 def test_a_github_that_does_not_answer(fake: FakeGitHub, trouble: Any) -> None:
     fake.spoil(Fault(trouble, lambda asked: True, times=None))
     found = look()
-    assert found["github credentials"].verdict == "wrong"
+    assert found["github credentials"].result == "failed"
     assert "GitHub does not answer" in found["github credentials"].found
     assert "GitHub does not answer" in found["stopped"].found
 
 
-def test_a_limit_is_no_fault(fake: FakeGitHub) -> None:
+def test_a_rate_limit_is_not_a_failure(fake: FakeGitHub) -> None:
     fake.spoil(Fault(faults.secondary(retry_after_s=60), lambda asked: asked.path == "/app"))
-    assert look()["github credentials"].verdict == "not checked"
+    assert look()["github credentials"].result == "not checked"
 
 
 def test_missing_permissions_and_events_are_named_as_github_names_them(fake: FakeGitHub) -> None:
     fake.app.permissions, fake.app.events = fake.app.permissions[1:], fake.app.events[:-1]
     check = look()["app permissions"]
-    assert check.verdict == "wrong"
+    assert check.result == "failed"
     assert "lacks permission Actions; event Workflow run" in check.found
     fake.app.permissions = (*fake.app.permissions, "actions", "checks")
     fake.app.events = (*fake.app.events, "workflow_run", "star")
@@ -113,52 +113,50 @@ def test_missing_permissions_and_events_are_named_as_github_names_them(fake: Fak
 
 
 @pytest.mark.parametrize(
-    ("hook", "verdict", "words"),
+    ("hook", "result", "words"),
     [
         ({"url": "https://tf.example.com/webhooks/github"}, "ok", "signed"),
-        ({"url": "https://old.example.com/webhooks/github/"}, "wrong", "old.example.com"),
-        ({"url": None}, "wrong", "no webhook"),
-        ({"secret": None}, "wrong", "no secret"),
+        ({"url": "https://old.example.com/webhooks/github/"}, "failed", "old.example.com"),
+        ({"url": None}, "failed", "no webhook"),
+        ({"secret": None}, "failed", "no secret"),
         ({"insecure_ssl": "1"}, "warning", "certificate"),
     ],
 )
-def test_the_webhook(fake: FakeGitHub, hook: dict[str, Any], verdict: str, words: str) -> None:
+def test_the_webhook(fake: FakeGitHub, hook: dict[str, Any], result: str, words: str) -> None:
     fake.app.hook |= hook
     check = look()["webhook"]
-    assert check.verdict == verdict
+    assert check.result == result
     assert words in check.found
 
 
-def test_on_a_machine_of_ones_own_the_webhook_may_be_a_tunnel(fake: FakeGitHub, settings: Any) -> None:
+def test_on_a_local_machine_the_webhook_may_be_a_tunnel(fake: FakeGitHub, settings: Any) -> None:
     settings.PUBLIC_URL = "http://127.0.0.1:8000"
     fake.app.hook["url"] = "https://smee.io/abc"
-    assert look()["webhook"].verdict == "warning"
+    assert look()["webhook"].result == "warning"
 
 
 @pytest.mark.parametrize(
-    ("statuses", "verdict", "words"),
+    ("statuses", "result", "words"),
     [
-        ((202, 401), "wrong", "secret at GitHub is none of ours"),
-        ((202, 404), "wrong", "address leads elsewhere"),
-        ((202, 0), "wrong", "could not reach us"),
-        ((500, 202), "warning", "could not reach us"),
+        ((202, 401), "failed", "secret at GitHub is unknown here"),
+        ((202, 404), "failed", "URL is wrong"),
+        ((202, 0), "failed", "could not connect"),
+        ((500, 202), "warning", "could not connect"),
     ],
 )
-def test_what_github_says_of_the_last_deliveries(
-    fake: FakeGitHub, statuses: tuple[int, ...], verdict: str, words: str
-) -> None:
+def test_failed_deliveries_are_explained(fake: FakeGitHub, statuses: tuple[int, ...], result: str, words: str) -> None:
     log_of(fake, *statuses)
     check = look()["deliveries at github"]
-    assert check.verdict == verdict
+    assert check.result == result
     assert words in check.advice
 
 
-def test_what_arrived_when_it_was_sent_again_counts_as_arrived(fake: FakeGitHub) -> None:
+def test_a_redelivery_that_arrived_counts_as_arrived(fake: FakeGitHub) -> None:
     log = log_of(fake, 503, 202)
     log.deliver([log.attempts[0].sent], post=lambda sent: 202)
-    assert look()["deliveries at github"].verdict == "ok"
+    assert look()["deliveries at github"].result == "ok"
 
 
-def test_nothing_was_sent_yet(fake: FakeGitHub) -> None:
+def test_an_empty_delivery_log_is_not_checked(fake: FakeGitHub) -> None:
     log_of(fake)
-    assert look()["deliveries at github"].verdict == "not checked"
+    assert look()["deliveries at github"].result == "not checked"

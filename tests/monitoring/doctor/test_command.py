@@ -1,4 +1,4 @@
-"""`manage.py doctor` as a person and a machine use it."""
+"""The command `manage.py doctor`: table, JSON and exit codes."""
 
 import io
 import json
@@ -14,9 +14,9 @@ import pytest
 from django.conf import settings as known
 from django.core.management import call_command
 
-from apps.monitoring.doctor.checks import safe
-from apps.monitoring.doctor.examination import all_families
-from apps.monitoring.doctor.github import hasty_access
+from apps.monitoring.doctor.checks import redact
+from apps.monitoring.doctor.families import all_families
+from apps.monitoring.doctor.github import impatient_access
 from apps.webhooks import signature
 from tests.fake_github.server import FakeGitHub
 from tformance.local.home import CHECKOUT
@@ -47,31 +47,31 @@ def doctor(*arguments: str) -> tuple[int, str]:
 @pytest.mark.usefixtures("credentials")
 def test_a_table_and_a_document_of_every_check(fake: FakeGitHub) -> None:
     code, table = doctor()
-    assert code == 1, "nobody listens in a test"
-    for words in ("github credentials", "App tformance (412233) of acme.", "No worker listens", "Something is wrong: "):
+    assert code == 1, "no worker runs in a test"
+    for words in ("github credentials", "App tformance (412233) of acme.", "No worker is running", "Problems found: "):
         assert words in table
     assert max(map(len, table.splitlines())) <= 80
     code, text = doctor("--json")
-    told = json.loads(text)
-    assert (code, told["is_well"], len(told["checks"])) == (1, False, EVERY_CHECK)
-    assert {check["verdict"] for check in told["checks"]} <= {"ok", "warning", "wrong", "not checked"}
-    assert "mistake of doctor's own" not in text
+    document = json.loads(text)
+    assert (code, document["is_ok"], len(document["checks"])) == (1, False, EVERY_CHECK)
+    assert {check["result"] for check in document["checks"]} <= {"ok", "warning", "failed", "not checked"}
+    assert "Bug in this check" not in text
 
 
 def test_every_check_has_a_name_of_its_own() -> None:
-    names = [name for family in all_families(hasty_access()) for name in family.names]
+    names = [name for family in all_families(impatient_access()) for name in family.names]
     assert len(names) == len(set(names)) == EVERY_CHECK
-    assert {need for family in all_families(hasty_access()) for need in family.needs} <= set(names)
+    assert {need for family in all_families(impatient_access()) for need in family.needs} <= set(names)
 
 
 def test_no_secret_is_shown(settings: Any) -> None:
     settings.GITHUB_CLIENT_SECRET = "hunter2hunter2"
     for secret in ("hunter2hunter2", known.SECRET_KEY, *known.FERNET_KEYS, *known.GITHUB_WEBHOOK_SECRETS):
-        assert safe(f"it said {secret}!") == "it said [hidden]!"
-    assert safe("red \x1b[31m\nand a second line") == "red  [31m and a second line"
+        assert redact(f"it said {secret}!") == "it said [hidden]!"
+    assert redact("red \x1b[31m\nand a second line") == "red  [31m and a second line"
 
 
-def test_with_everything_silent_it_ends_and_in_words(silence: int) -> None:
+def test_doctor_ends_in_time_when_nothing_answers(silence: int) -> None:
     environment = {
         **os.environ,
         "DATABASE_URL": f"postgres://u:hunter2hunter2@127.0.0.1:{silence}/x",
@@ -82,10 +82,10 @@ def test_with_everything_silent_it_ends_and_in_words(silence: int) -> None:
     }
     command = [sys.executable, str(CHECKOUT / "manage.py"), "doctor", "--json"]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
-    told = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    document = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert (done.returncode, done.stderr) == (1, "")
-    assert (told["database"]["verdict"], told["redis"]["verdict"]) == ("wrong", "wrong")
-    assert len(told) == EVERY_CHECK
+    assert (document["database"]["result"], document["redis"]["result"]) == ("failed", "failed")
+    assert len(document) == EVERY_CHECK
     assert "hunter2" not in done.stdout
 
 
@@ -101,7 +101,7 @@ def test_with_everything_silent_it_ends_and_in_words(silence: int) -> None:
     ],
 )
 @pytest.mark.django_db(transaction=True)
-def test_a_mistaken_setting_is_named_and_the_others_are_looked_at(
+def test_an_invalid_setting_is_named_and_the_other_checks_run(
     name: str, value: str, named: str, others: tuple[str, ...]
 ) -> None:
     parts = known.DATABASES["default"]
@@ -115,9 +115,9 @@ def test_a_mistaken_setting_is_named_and_the_others_are_looked_at(
     }
     command = [sys.executable, str(CHECKOUT / "manage.py"), "doctor", "--json"]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
-    told = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-    assert (done.returncode, done.stderr, len(told)) == (1, "", EVERY_CHECK)
-    assert told["settings"]["found"].startswith(name)
-    assert (told[named]["verdict"], told[named]["found"][: len(name)]) == ("wrong", name)
-    assert {told[other]["verdict"] for other in others} <= {"ok", "warning"}
+    document = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, done.stderr, len(document)) == (1, "", EVERY_CHECK)
+    assert document["settings"]["found"].startswith(name)
+    assert (document[named]["result"], document[named]["found"][: len(name)]) == ("failed", name)
+    assert {document[other]["result"] for other in others} <= {"ok", "warning"}
     assert "hunter2" not in done.stdout
