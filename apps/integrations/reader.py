@@ -86,7 +86,7 @@ class Reader:
     calls: int = 0
     points: int = 0
     up_next: str | None = None
-    """The subject that waited for its turn when the latest answer came."""
+    """The subject that waited when the latest answer came."""
 
     def graphql(self, name: str, variables: Mapping[str, Any]) -> Answer:
         """Run the document of this name; OK or PARTIAL, with data."""
@@ -105,7 +105,7 @@ class Reader:
         return self._counted(answer, cost=1)
 
     def _purpose_now(self) -> Purpose:
-        """What follows the first request belongs to its turn: a page that another's turn broke off is read twice."""
+        """What follows the first request belongs to it: a page that another request interrupts is read twice."""
         return replace(self.purpose, goes_on=self.calls > 0)
 
     def _counted(self, answer: Answer, *, cost: int) -> Answer:
@@ -119,8 +119,8 @@ class Reader:
 
 
 def _cost(answer: Answer) -> int:
-    told = answer.data.get("rateLimit") if isinstance(answer.data, Mapping) else None
-    cost = told.get("cost") if isinstance(told, Mapping) else None
+    limit = answer.data.get("rateLimit") if isinstance(answer.data, Mapping) else None
+    cost = limit.get("cost") if isinstance(limit, Mapping) else None
     return cost if isinstance(cost, int) else 1
 
 

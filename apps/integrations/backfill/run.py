@@ -53,7 +53,7 @@ from apps.webhooks.translate import describe
 LONGEST_WAIT_S = 6.0
 
 
-def find_again(claimed: Claimed, *, reader: Reader) -> Claimed:
+def relocate_repository(claimed: Claimed, *, reader: Reader) -> Claimed:
     """The claim with the name that the repository has now, which is recorded; the same one if it has not changed.
 
     RequestFailedError, of kind GONE, if there is no such repository any more, or not for this installation.
@@ -216,7 +216,7 @@ class Turn:
         """Do what follows on what went wrong; an Error that blames the database goes up."""
         outcome = self._judge(error)
         if isinstance(outcome, FindAgain):
-            return self._find_again(error, reader)
+            return self._relocate_repository(error, reader)
         if isinstance(outcome, Wait) and outcome.reason == BUSY and self.pages:
             outcome = Wait(0.0, "")  # it has had its turn; those that wait for longer come first
         return self._follow(outcome, reader, words=_words_of(error))
@@ -233,9 +233,9 @@ class Turn:
             raise error
         return try_again(progress, chance=chance, reason="not_recorded")
 
-    def _find_again(self, error: Exception, reader: Reader) -> bool:
+    def _relocate_repository(self, error: Exception, reader: Reader) -> bool:
         try:
-            found = find_again(self.claimed, reader=reader)
+            found = relocate_repository(self.claimed, reader=reader)
         except OUT_OF_TIME as late:
             return self._run_out_of_time(late, reader)
         except FAILURES as failure:

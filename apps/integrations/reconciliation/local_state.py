@@ -13,14 +13,14 @@ from apps.activity.models import Coverage, Repository
 from apps.github.payload import EPOCH
 from apps.integrations.models import Backfill, StreamMark
 from apps.integrations.reconciliation.claims import rows, run
-from apps.integrations.reconciliation.decide import LONGEST_OPEN, Here, Kept, is_turn
+from apps.integrations.reconciliation.decide import LONGEST_OPEN, LocalState, StoredMark, is_due
 from apps.integrations.streams import STREAM_NAMES, STREAMS
 from apps.integrations.streams.commits import COMMITS
 from apps.integrations.streams.stream import Stream
 from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS
 
 OURS = "ours"
-"""Beside what GitHub told, a mark keeps how many were here then."""
+"""Beside what GitHub showed, a mark keeps how many were here then."""
 COUNTED_AT = "counted"
 """And of comments, how many GitHub listed and how many were here when they were last counted."""
 COUNTED = tuple(stream for stream in STREAMS.values() if stream.probe.is_counted)
@@ -34,7 +34,7 @@ SELECT repository_id, number, title, state, is_draft, updated_at, closed_at, mer
 FROM activity_pullrequest WHERE repository_id = ANY(%(ids)s) AND state = 'open' ORDER BY updated_at, number
 """
 
-Streams = dict[str, Here]
+Streams = dict[str, LocalState]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +54,14 @@ class OpenPullRequest:
     head_sha: str
 
 
-def what_is_here(repositories: Collection[Repository]) -> dict[int, Streams]:
+def read_local_state(repositories: Collection[Repository]) -> dict[int, Streams]:
     """Of each repository every stream, as it is here now."""
     ids = [repository.pk for repository in repositories]
     beginnings = {repository.pk: repository.created_at or EPOCH for repository in repositories}
     here: dict[int, dict[str, dict[str, Any]]] = {pk: defaultdict(dict) for pk in ids}
     for mark in StreamMark.objects.filter(repository__in=ids):
         here[mark.repository_id][mark.stream]["kept"] = _kept(mark)
-    for pk, name, from_at, to_at in _latest_stretches(ids):
+    for pk, name, from_at, to_at in _latest_coverage(ids):
         here[pk][name] |= {"covered": (from_at, to_at), "is_whole": from_at <= beginnings[pk]}
     for pk, name, state in _unfinished(ids):
         here[pk][name]["is_paused" if state == Backfill.State.PAUSED else "is_walked"] = True
@@ -74,18 +74,18 @@ def what_is_here(repositories: Collection[Repository]) -> dict[int, Streams]:
             here[pk][stream.name]["open_since"] = at
     for (pk,) in rows(_HAVE_RUNS, ids=ids):
         here[pk][WORKFLOW_RUNS.name]["has_any"] = True
-    return {pk: {name: Here(**known[name]) for name in STREAM_NAMES} for pk, known in here.items()}
+    return {pk: {name: LocalState(**known[name]) for name in STREAM_NAMES} for pk, known in here.items()}
 
 
-def with_heads(streams: Mapping[int, Streams], heads: Mapping[int, str | None]) -> dict[int, Streams]:
-    """The same, with the commits counted: one where the head that GitHub told is here."""
-    held = heads_held(heads)
+def count_heads(streams: Mapping[int, Streams], heads: Mapping[int, str | None]) -> dict[int, Streams]:
+    """The same, with the commits counted: one where the head that GitHub showed is here."""
+    held = repositories_with_head(heads)
     return {
         pk: {**here, COMMITS.name: replace(here[COMMITS.name], ours=int(pk in held))} for pk, here in streams.items()
     }
 
 
-def heads_held(heads: Mapping[int, str | None]) -> set[int]:
+def repositories_with_head(heads: Mapping[int, str | None]) -> set[int]:
     """The repositories of which this commit is here."""
     known = {pk: head for pk, head in heads.items() if head}
     statement = """
@@ -113,17 +113,17 @@ def open_pull_requests(repository_ids: Collection[int]) -> dict[int, list[OpenPu
     return found
 
 
-def needs_rereading(repository_id: int, here: Here, *, now: datetime) -> bool:
-    """Whether it is this repository's turn to have read again what may change without a trace."""
+def needs_rereading(repository_id: int, here: LocalState, *, now: datetime) -> bool:
+    """Whether what may change without a trace is due to be read again in this repository."""
     reread_at = here.kept.reread_at if here.kept else None
-    return is_turn(repository_id, reread_at=reread_at or (here.covered[1] if here.covered else None), now=now)
+    return is_due(repository_id, reread_at=reread_at or (here.covered[1] if here.covered else None), now=now)
 
 
-def _kept(mark: StreamMark) -> Kept:
-    told = {name: value for name, value in mark.mark.items() if name not in {OURS, COUNTED_AT}}
+def _kept(mark: StreamMark) -> StoredMark:
+    shown = {name: value for name, value in mark.mark.items() if name not in {OURS, COUNTED_AT}}
     counted = mark.mark.get(COUNTED_AT)
-    return Kept(
-        mark=told,
+    return StoredMark(
+        mark=shown,
         passed_at=mark.passed_at,
         reread_at=mark.reread_at,
         ours=mark.mark.get(OURS),
@@ -131,9 +131,9 @@ def _kept(mark: StreamMark) -> Kept:
     )
 
 
-def _latest_stretches(ids: Collection[int]) -> Any:
-    stretches = Coverage.objects.filter(repository__in=ids).order_by("repository", "stream", "-to_at")
-    return stretches.distinct("repository", "stream").values_list("repository_id", "stream", "from_at", "to_at")
+def _latest_coverage(ids: Collection[int]) -> Any:
+    covered = Coverage.objects.filter(repository__in=ids).order_by("repository", "stream", "-to_at")
+    return covered.distinct("repository", "stream").values_list("repository_id", "stream", "from_at", "to_at")
 
 
 def _unfinished(ids: Collection[int]) -> Any:
@@ -142,11 +142,11 @@ def _unfinished(ids: Collection[int]) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What was told of a stream at a time; `reread_at` is when what changes without a trace was read the last time."""
+    """What was shown of a stream at a time; `reread_at` is when what changes without a trace was read the last time."""
 
     repository_id: int
     stream: str
-    told: Mapping[str, Any]
+    shown: Mapping[str, Any]
     passed_at: datetime
     reread_at: datetime | None
     ours: int | None = None
@@ -154,7 +154,7 @@ class Mark:
 
     def text(self) -> str:
         beside = {OURS: self.ours, COUNTED_AT: self.counted}
-        return json.dumps({**self.told, **{name: value for name, value in beside.items() if value is not None}})
+        return json.dumps({**self.shown, **{name: value for name, value in beside.items() if value is not None}})
 
 
 def keep_marks(marks: Collection[Mark]) -> None:
@@ -177,7 +177,7 @@ INSERT INTO integrations_streammark AS kept (repository_id, stream, mark, passed
 SELECT repository_id, stream, mark::jsonb, passed_at, coalesce(reread_at, passed_at) FROM unnest(
     %(repositories)s::bigint[], %(streams)s::text[], %(marks)s::text[], %(passes)s::timestamptz[],
     %(rereadings)s::timestamptz[]
-) AS told (repository_id, stream, mark, passed_at, reread_at)
+) AS shown (repository_id, stream, mark, passed_at, reread_at)
 ORDER BY repository_id, stream
 ON CONFLICT (repository_id, stream) DO UPDATE SET
     mark = excluded.mark, passed_at = excluded.passed_at, reread_at = greatest(kept.reread_at, excluded.reread_at)

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 def is_stale(ours: OpenPullRequest, shown: Json) -> bool:
     """Whether GitHub shows it otherwise than we have it."""
     state = str(shown.get("state")).lower()
-    told = {
+    shown = {
         "title": shown.get("title"),
         "state": "closed" if state == "merged" else state,
         "is_draft": shown.get("isDraft"),
@@ -49,10 +49,10 @@ def is_stale(ours: OpenPullRequest, shown: Json) -> bool:
         "head_ref": shown.get("headRefName"),
         "head_sha": shown.get("headRefOid"),
     }
-    return any(getattr(ours, name) != value for name, value in told.items())
+    return any(getattr(ours, name) != value for name, value in shown.items())
 
 
-def shown_as(requests: Sequence[ProbeRequest], *, reader: Reader) -> dict[int, dict[int, Json]]:
+def read_open(requests: Sequence[ProbeRequest], *, reader: Reader) -> dict[int, dict[int, Json]]:
     """These pull requests as GitHub shows them now, by repository and number, a hundred in a request of one point."""
     shown: dict[int, dict[int, Json]] = {request.repository_id: {} for request in requests}
     every = [(request, number) for request in requests for number in request.numbers]
@@ -77,14 +77,14 @@ def shown_as(requests: Sequence[ProbeRequest], *, reader: Reader) -> dict[int, d
     return shown
 
 
-def read_whole(
+def read_stale(
     stale: Sequence[tuple[OpenPullRequest, str]], *, reader: Reader, sync_ids: Mapping[int, int], deadline_s: float
 ) -> dict[int, str]:
     """Read these pull requests, each beside its repository's name, with all that belongs to them, and record them.
 
-    What could not be read is told by its repository, with GitHub's words.
+    Return, by repository, why something could not be read, in GitHub's words.
     """
-    untold: dict[int, str] = {}
+    problems: dict[int, str] = {}
     for some in _some(stale, MOST):
         wanted = [
             Wanted(id=0, repository_id=one.repository_id, full_name=name, number=one.number, head_sha=one.head_sha)
@@ -94,10 +94,10 @@ def read_whole(
             pull_request = read.wanted
             why = _finish(read, reader=reader, sync_id=sync_ids[pull_request.repository_id], deadline_s=deadline_s)
             if why:
-                untold[pull_request.repository_id] = f"pull request {pull_request.number}: {why}"
+                problems[pull_request.repository_id] = f"pull request {pull_request.number}: {why}"
     if stale:
-        logger.info("open_pull_requests_read", extra={"count": len(stale), "untold": len(untold)})
-    return untold
+        logger.info("open_pull_requests_read", extra={"count": len(stale), "problems": len(problems)})
+    return problems
 
 
 def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> str:
@@ -128,10 +128,10 @@ def _record(read: Read, *, sync_id: int) -> None:
         record([evidence(source, read.found.facts)])
 
 
-def those_stale(
+def stale_among(
     ours: Iterable[OpenPullRequest], shown: Mapping[int, Json], *, before: datetime | None
 ) -> Iterator[OpenPullRequest]:
-    """Those that GitHub shows otherwise; what was updated since `before` is left to the walk that reads it."""
+    """Those that GitHub shows otherwise; what was updated since `before` is left to the backfill that reads it."""
     for one in ours:
         seen = shown.get(one.number)
         if seen is None or not is_stale(one, seen):

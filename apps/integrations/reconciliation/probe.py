@@ -31,9 +31,9 @@ from apps.integrations.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
 from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation import probe_outcomes, wakeups
 from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, claim_batch, end, hand_over, put_back
-from apps.integrations.reconciliation.compare import Look, keep
+from apps.integrations.reconciliation.compare import Comparison, keep
 from apps.integrations.reconciliation.provenance import source_of
-from apps.integrations.reconciliation.readings import look_at, read_on, take_in
+from apps.integrations.reconciliation.readings import begin_comparisons, decide_and_read, read_answer
 from apps.integrations.reconciliation.wakeups import subject_of
 from apps.integrations.streams import PROBES
 from apps.webhooks.parsing import UnusablePayloadError
@@ -45,17 +45,17 @@ GONE = "GitHub shows no such repository to the installation any more; what the A
 CONTRADICTORY = "GitHub shows the repository by its number, and not by its name."
 
 
-def find_again(claimed: Claimed, *, repository: Repository, reader: Reader) -> None:
+def relocate_repository(claimed: Claimed, *, repository: Repository, reader: Reader) -> None:
     """Record what it is called now, and let it be probed again; where it is gone, say so and have it listed.
 
-    RequestFailedError where GitHub does not tell.
+    RequestFailedError where GitHub does not answer.
     """
     try:
         answer = reader.get(f"/repositories/{repository.pk}")
     except RequestFailedError as unanswered:
         if unanswered.answer.kind not in {Kind.GONE, Kind.FORBIDDEN}:
             raise
-        _let_go(claimed, reader=reader)
+        _give_up_repository(claimed, reader=reader)
         return
     found = PayloadReader(answer.data, path="repository", arrived_at=timezone.now(), observed_at=answer.observed_at)
     facts = tuple(repository_facts(found))
@@ -70,8 +70,8 @@ def find_again(claimed: Claimed, *, repository: Repository, reader: Reader) -> N
             put_back([claimed], seconds=wait_s, reason="renamed", attempts=claimed.attempts + 1)
 
 
-def _let_go(claimed: Claimed, *, reader: Reader) -> None:
-    """Another installation of ours may reach it by now; a listing tells, and takes our access back."""
+def _give_up_repository(claimed: Claimed, *, reader: Reader) -> None:
+    """Another installation of ours may reach it by now; a listing shows it, and takes our access back."""
     reached_by = installation_reaching([claimed.repository_id]).get(claimed.repository_id)
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         if reached_by is not None and reached_by != reader.installation_id:
@@ -82,7 +82,7 @@ def _let_go(claimed: Claimed, *, reader: Reader) -> None:
 
 
 def _listings_needed() -> list[Fact]:
-    """Whom it went to, no webhook may have told: whoever was listed longest ago comes first."""
+    """No webhook may have said where it went: what was listed longest ago comes first."""
     now = timezone.now()
     installations = readable_installations().order_by("listed_at", "pk").values_list("pk", flat=True)
     return [ListingNeeded(github_id=one, needs_listing_at=now) for one in installations[:MOST_LISTED]]
@@ -93,7 +93,7 @@ def _record(claimed: Claimed, facts: Iterable[Fact]) -> None:
 
 
 def reader_of(installation_id: int, *, access: GitHubAccess) -> Reader:
-    """Behind what happens now and before backfills; the wake-up of what waits for its turn has this name."""
+    """Behind what happens now and before backfills; the wake-up of what waits has this name."""
     purpose = Purpose(priority=Priority.RECONCILIATION, subject=subject_of(installation_id))
     return Reader(access=access, installation_id=installation_id, purpose=purpose)
 
@@ -116,18 +116,20 @@ logger = logging.getLogger(__name__)
 
 
 def probe(installation_id: int, *, access: GitHubAccess, first: int = 0, seconds: float = TURN_S) -> None:
-    """Probe what is due of the installation, until nothing is, GitHub says no, or the time is over; then ring again.
+    """Probe what is due of the installation, until nothing is, GitHub says no, or the time is over; then wake a worker.
 
     `first`, a row's id, comes before all others. Does nothing while another worker probes there. Raises the Error of a
     database that is away.
     """
-    turn = Turn(installation_id=installation_id, access=access, first=first, deadline_s=time.monotonic() + seconds)
-    if turn.take():
+    probe_run = ProbeRun(
+        installation_id=installation_id, access=access, first=first, deadline_s=time.monotonic() + seconds
+    )
+    if probe_run.run():
         wakeups.enqueue_installations([installation_id])
 
 
 @dataclass(slots=True, kw_only=True)
-class Turn:
+class ProbeRun:
     """What one task probes for one installation."""
 
     installation_id: int
@@ -140,7 +142,7 @@ class Turn:
     def __post_init__(self) -> None:
         self.read_by_s = self.deadline_s - TURN_S + READ_S
 
-    def take(self) -> bool:
+    def run(self) -> bool:
         """Whether there may be more for another task at once."""
         while batch := claim_batch(self.installation_id, most=self.most, first=self.first):
             failpoint("sync.after_claim")
@@ -168,7 +170,7 @@ class Turn:
         return few
 
     def _goes_on(self, batch: list[Claimed]) -> bool:
-        """Probe a batch and keep what it tells; whether another may follow at once."""
+        """Probe a batch and keep what it shows; whether another may follow at once."""
         reader = reader_of(self.installation_id, access=self.access)
         try:
             self._probe(batch, reader=reader)
@@ -176,23 +178,23 @@ class Turn:
             waiters.wake_next_waiter(error.answer.up_next if isinstance(error, RequestFailedError) else None)
             return self._recover(error, batch)
         waiters.wake_next_waiter(reader.up_next)
-        told = {"installation": self.installation_id, "probed": len(batch), "points": reader.points}
-        logger.info("repositories_probed", extra=told)
+        shown = {"installation": self.installation_id, "probed": len(batch), "points": reader.points}
+        logger.info("repositories_probed", extra=shown)
         return True
 
     def _probe(self, batch: Sequence[Claimed], *, reader: Reader) -> None:
-        looks = look_at(self._reached(batch))
-        if not looks:
+        comparisons = begin_comparisons(self._reached(batch))
+        if not comparisons:
             return
-        answer = _ask(looks, reader=reader)
+        answer = _ask(comparisons, reader=reader)
         if answer is not None:
-            take_in(looks, answer)
-            read_on(looks, reader=reader, read_by_s=self.read_by_s)
+            read_answer(comparisons, answer)
+            decide_and_read(comparisons, reader=reader, read_by_s=self.read_by_s)
             failpoint("sync.after_probe")
-            keep(looks, probed_at=answer.observed_at or timezone.now())
-        for look in looks:
-            if look.probe is None and not look.untold:
-                find_again(look.claimed, repository=look.repository, reader=reader)
+            keep(comparisons, probed_at=answer.observed_at or timezone.now())
+        for each in comparisons:
+            if each.probe is None and not each.problem:
+                relocate_repository(each.claimed, repository=each.repository, reader=reader)
 
     def _reached(self, batch: Sequence[Claimed]) -> list[tuple[Claimed, Repository]]:
         """Those that this installation reads; the others are somebody else's, or nobody's."""
@@ -228,10 +230,10 @@ class Turn:
         return follows.goes_on
 
 
-def _ask(looks: Sequence[Look], *, reader: Reader) -> Answer | None:
+def _ask(comparisons: Sequence[Comparison], *, reader: Reader) -> Answer | None:
     """The probe of all of these; None where GitHub shows none of them."""
     try:
-        return reader.query(*probe_query([look.asked for look in looks], streams=PROBES))
+        return reader.query(*probe_query([each.asked for each in comparisons], streams=PROBES))
     except RequestFailedError as unanswered:
         if unanswered.answer.kind is not Kind.GONE:
             raise

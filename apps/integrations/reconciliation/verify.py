@@ -26,10 +26,10 @@ from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Reader, RequestFailedError, storable
 from apps.integrations.reconciliation import probe_outcomes, wakeups
 from apps.integrations.reconciliation.claims import CRASHED, Claimed, change, claim_walked, end, put_back
-from apps.integrations.reconciliation.compare import REREAD, UNTOLD, reread_at
-from apps.integrations.reconciliation.decide import Here, is_missing
-from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, unbelieved
-from apps.integrations.reconciliation.local_state import Mark, keep_marks, what_is_here, with_heads
+from apps.integrations.reconciliation.compare import PROBLEM, REREAD, reread_at
+from apps.integrations.reconciliation.decide import LocalState, is_missing
+from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, mass_deletions
+from apps.integrations.reconciliation.local_state import Mark, count_heads, keep_marks, read_local_state
 from apps.integrations.reconciliation.probe import probe, reader_of
 from apps.integrations.streams.commits import COMMITS
 from apps.webhooks.parsing import UnusablePayloadError
@@ -114,20 +114,20 @@ class Counting:
             put_back([self.claimed], reason="followed")
         else:
             end([self.claimed])
-        told = {"repository": self.row.repository_id, "failures": len(failures), "followed": len(followed)}
-        logger.info("repository_counted", extra=told)
+        shown = {"repository": self.row.repository_id, "failures": len(failures), "followed": len(followed)}
+        logger.info("repository_counted", extra=shown)
 
-    def _here(self) -> Mapping[str, Here]:
+    def _here(self) -> Mapping[str, LocalState]:
         repository = self.row.repository
         heads = {repository.pk: self.row.marks.get(COMMITS.name, {}).get("head")}
-        return with_heads(what_is_here([repository]), heads)[repository.pk]
+        return count_heads(read_local_state([repository]), heads)[repository.pk]
 
     def _whole(self) -> list[str]:
         """The streams whose walk came to its end and left nothing out."""
         done = Backfill.State.DONE
         return [stream for stream, walk in self.walks.items() if walk.state == done and not walk.skipped]
 
-    def _missing(self, here: Mapping[str, Here], *, short: Collection[str]) -> Iterator[str]:
+    def _missing(self, here: Mapping[str, LocalState], *, short: Collection[str]) -> Iterator[str]:
         """What GitHub has more of than there is here, though all that changed was read: unless all of it was."""
         for stream in self._whole():
             walk, about = self.walks[stream], here[stream]
@@ -135,7 +135,7 @@ class Counting:
             if not is_all and (stream in short or is_missing(self.row.marks[stream].get("count"), here=about)):
                 yield stream
 
-    def _read_all(self, streams: Sequence[str], *, here: Mapping[str, Here]) -> None:
+    def _read_all(self, streams: Sequence[str], *, here: Mapping[str, LocalState]) -> None:
         """Walk all of the history that we have of these; then it is counted again."""
         change(
             [self.claimed],
@@ -149,19 +149,19 @@ class Counting:
             repository = Repository.objects.filter(pk=self.row.repository_id)
             start(repository, scope=Scope(since=since, streams=(stream,)), sync=self.row)
 
-    def _mark(self, stream: str, here: Here) -> Mark:
+    def _mark(self, stream: str, here: LocalState) -> Mark:
         probed_at = self.row.probed_at or self.row.created_at
         return Mark(
             repository_id=self.row.repository_id,
             stream=stream,
-            told=self.row.marks[stream],
+            shown=self.row.marks[stream],
             passed_at=probed_at,
             reread_at=reread_at(here, fresh=stream in self.row.marks.get(REREAD, ()), at=probed_at),
             ours=here.ours,
             counted=here.kept.counted if here.kept else None,
         )
 
-    def _covered(self, here: Mapping[str, Here]) -> Iterator[Stretch]:
+    def _covered(self, here: Mapping[str, LocalState]) -> Iterator[Stretch]:
         """A walk began after the probe, but is dated by our clock, and not by GitHub's: no gap is left between them."""
         for stream in self._whole():
             covered, at = here[stream].covered, self.row.probed_at
@@ -170,13 +170,13 @@ class Counting:
                 yield Stretch(repository_id=pk, stream=stream, from_at=min(covered[1], at), to_at=at)
 
     def _failures(self) -> Iterator[str]:
-        if untold := self.row.marks.get(UNTOLD):
-            yield str(untold)
+        if problem := self.row.marks.get(PROBLEM):
+            yield str(problem)
         whole = self._whole()
         for stream, walk in sorted(self.walks.items()):
             if stream not in whole:
                 yield f"{stream}: {_words_of(walk)}"
-        yield from unbelieved(self.row)
+        yield from mass_deletions(self.row)
 
     def _recover(self, error: Exception) -> None:
         chance = random.random()  # noqa: S311  spreads waits, guards nothing

@@ -32,4 +32,4 @@ PROBES = {name: stream.probe for name, stream in STREAMS.items()}
 STREAM_OF_ENTITY: Mapping[str, str] = {entity: stream.name for stream in STREAMS.values() for entity in stream.entities}
 """By the kind of an entity, as its provenance names it. An entity counts where it belongs, whichever read met it."""
 STREAM_OF_EVENT: Mapping[str, str] = {event: stream.name for stream in STREAMS.values() for event in stream.events}
-"""By the name of an event; those that are missing here tell of no stream."""
+"""By the name of an event; an event that is missing here belongs to no stream."""

@@ -22,17 +22,17 @@ class Phase(enum.StrEnum):
     """A read goes through these in their order."""
 
     PAGES = "pages"  # the deployments with their statuses, newest first
-    DETAILS = "details"  # what REST alone tells of them
+    DETAILS = "details"  # what REST alone shows of them
     BASELINES = "baselines"  # the last success before `since` of each environment that the pages did not come to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentCursor:
-    """The cursor: `after` is GraphQL's in the first phase and the last, `seen` tells how far the second is.
+    """The cursor: `after` is GraphQL's in the first phase and the last, `seen` says how far the second is.
 
     `reached` is when the oldest deployment of the pages was made, as GitHub wrote it; None where there is none older.
     `at_most` bounds a page whose statuses have to be read deployment by deployment. `environments` are still to be
-    looked at, the first of them now, none until they are chosen; `without_success` counts its pages without a success.
+    searched, the first of them now, none until they are chosen; `without_success` counts its pages without a success.
     """
 
     phase: Phase = Phase.PAGES
@@ -88,7 +88,7 @@ class Shown:
 
     @classmethod
     def of(cls, deployment: PayloadReader, statuses: Iterable[PayloadReader]) -> "Shown":
-        """The deployment, if it tells at least which one it is, when, and where to; else UnusablePayloadError."""
+        """The deployment, if it says at least which one it is, when, and where to; else UnusablePayloadError."""
         deployment.id()
         return cls(
             deployment=deployment,

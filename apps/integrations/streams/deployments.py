@@ -1,6 +1,6 @@
 """Deployments, newest first down to `since`, each with all its statuses, in three phases.
 
-Pages of GraphQL; what REST alone tells; and of each environment the last success before `since`, without which the
+Pages of GraphQL; what REST alone shows; and of each environment the last success before `since`, without which the
 first lead time is unknown. GitHub orders deployments by creation alone: what was made before `since` and went on after
 it is kept where a page shows it that passes `since`; the rest of it is for webhooks and reconciliation.
 """
@@ -94,7 +94,7 @@ def _after_details(request: PageRequest, cursor: DeploymentCursor) -> Deployment
 
 
 def _known(listed: Sequence[Mapping[str, Any]], *, request: PageRequest) -> Iterator[Mapping[str, Any]]:
-    """Those that have a row: nothing is told of one whose statuses nobody read."""
+    """Those that have a row: nothing is recorded of one whose statuses were not read."""
     ids = [one["id"] for one in listed if isinstance(one.get("id"), int)]
     here = Deployment.objects.filter(repository_id=request.repository_id, github_id__in=ids)
     known = set(here.values_list("github_id", flat=True))
@@ -139,7 +139,7 @@ def _choose(request: PageRequest, cursor: DeploymentCursor) -> tuple[DeploymentC
     left = len(lacking) - MOST_ENVIRONMENTS
     skipped = Skipped(
         what=f"the last success before the start of {left} environments",
-        why=f"it is looked for in {MOST_ENVIRONMENTS} environments at the most",
+        why=f"it is searched in {MOST_ENVIRONMENTS} environments at the most",
     )
     return cursor.at(lacking[:MOST_ENVIRONMENTS]), [skipped] if left > 0 else []
 
@@ -202,7 +202,7 @@ def _is_baseline(shown: Shown, request: PageRequest) -> bool:
 
 
 def _details_of(shown: Shown, request: PageRequest, reader: Reader) -> tuple[Fact, ...]:
-    """What REST alone tells of it, which the second phase did not come to."""
+    """What REST alone shows of it, which the second phase did not come to."""
     try:
         answer = reader.get(address_of(shown.deployment.id(), request))
     except RequestFailedError as unanswered:

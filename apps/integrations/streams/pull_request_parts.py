@@ -45,7 +45,7 @@ class PendingPart:
     path: str = ""
     """The next page of a REST list; empty for the first."""
     listed: int = 0
-    """Commits told so far."""
+    """Commits read so far."""
     has_lost: bool = False
     """Whether one of the commits could not be shown."""
     count: int = 0
@@ -89,16 +89,16 @@ class PullRequestCursor:
         """Its text; None at the end."""
         if self.is_over and not self.pending:
             return None
-        told = {
+        written = {
             **_without_defaults(replace(self, pending=())),
             "pending": [_without_defaults(one) for one in self.pending],
         }
-        return json.dumps(told, default=datetime.isoformat, separators=(",", ":"))
+        return json.dumps(written, default=datetime.isoformat, separators=(",", ":"))
 
 
-def _without_defaults(told: PullRequestCursor | PendingPart) -> dict[str, Any]:
+def _without_defaults(value: PullRequestCursor | PendingPart) -> dict[str, Any]:
     """What is worth writing down: every default is empty."""
-    return {name: value for name, value in asdict(told).items() if value}
+    return {name: field for name, field in asdict(value).items() if field}
 
 
 Node = Mapping[str, Any]
@@ -183,7 +183,7 @@ def _rest_of_lists(node: Node, *, tries: int) -> tuple[PendingPart, ...]:
     if not after:
         return ()
     if "labels" in after:
-        after["labels"] = None  # told only as a whole; GitHub allows no more than one page of overflow holds
+        after["labels"] = None  # recorded only as a whole; GitHub allows no more than one page of overflow holds
     rest = PendingPart(
         part="lists",
         number=node["number"],
@@ -301,13 +301,13 @@ def _members_found(answer: Answer, pending: PendingPart, *, repository_id: int) 
 
 
 def _commits_found(found: Found, read: PendingPart, *, last: Any, pull: PayloadReader, repository_id: int) -> Found:
-    """The list ends with the head that was read, or the head has moved meanwhile, or REST does not tell them all."""
+    """The list ends with the head that was read, or the head has moved meanwhile, or REST does not list them all."""
     if read.path:
         return replace(found, pending=(read,))
     is_of_head = isinstance(last, Mapping) and last.get("sha") == read.head_sha
     if is_of_head and read.listed == read.count and not read.has_lost:
-        told = commit_list(pull, repository_id=repository_id, count=read.listed)
-        return replace(found, facts=(*found.facts, told))
+        complete = commit_list(pull, repository_id=repository_id, count=read.listed)
+        return replace(found, facts=(*found.facts, complete))
     if is_of_head or read.listed >= MOST_COMMITS or read.has_lost or read.tries == MOST_TRIES:
         return found
     return replace(

@@ -224,7 +224,7 @@ def _read_whole(pending: PendingPart, *, request: PageRequest, reader: Reader) -
 
 
 def _ask(name: str, variables: dict[str, Any], *, reader: Reader) -> Answer | None:
-    """None where GraphQL does not show it, however small the question: REST may, or tells what is the matter."""
+    """None where GraphQL does not show it, however small the question: REST may, or says what is the matter."""
     try:
         return reader.graphql(name, variables)
     except RequestFailedError as unanswered:

@@ -60,7 +60,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A list of REST whose length GitHub tells: with one item on a page, by the number of the last page."""
+    """A list of REST whose length GitHub shows: with one item on a page, by the number of the last page."""
 
     path: str
 
@@ -121,7 +121,7 @@ class Stream:
 
     `read` returns the page at the cursor, `skip_item` the one item there that is too much for a page of one: by another
     way, else skipped and named. `page_size` is how many items are asked for at first, `most` at the most. `events` are
-    the webhooks that tell all of it, `entities` the kinds of facts that belong to it, `model` its rows.
+    the webhooks that cover all of it, `entities` the kinds of facts that belong to it, `model` its rows.
     """
 
     name: str

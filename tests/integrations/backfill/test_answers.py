@@ -298,7 +298,7 @@ def test_what_goes_wrong_while_a_repository_is_looked_up_leaves_no_walk_behind_a
     fake: FakeGitHub, api: Repository, crew: Crew, trouble: Exception, left: tuple[str, int]
 ) -> None:
     fake.world.delete(fake.world.repositories[API])
-    with mock.patch.object(run, "find_again", side_effect=trouble):
+    with mock.patch.object(run, "relocate_repository", side_effect=trouble):
         row = crew.advance(backfill(api))
     assert (row.state, row.reason, row.attempts) == ("waiting", *left)
 
@@ -308,7 +308,7 @@ def test_a_database_that_is_away_while_a_repository_is_looked_up_costs_no_attemp
 ) -> None:
     fake.world.delete(fake.world.repositories[API])
     row = backfill(api)
-    away = mock.patch.object(run, "find_again", side_effect=OperationalError("away"))
+    away = mock.patch.object(run, "relocate_repository", side_effect=OperationalError("away"))
     with away, pytest.raises(OperationalError, match="away"):
         crew.advance(row)
     row.refresh_from_db()

@@ -69,15 +69,15 @@ class StreamLookup:
         )
 
     def count_issues(self) -> Counted:
-        """GraphQL alone tells issues from pull requests."""
+        """GraphQL alone separates issues from pull requests."""
         answer = self.reader.graphql("issue_count", self._named())
-        page, at = read_list(read_repository(answer, self.request).child("issues")), _told_at(answer)
+        page, at = read_list(read_repository(answer, self.request).child("issues")), _answered_at(answer)
         return Counted(total=(page.total or 0) - _young(page.nodes, "createdAt", at=at), at=at)
 
     def count(self, of: Deletable) -> Counted:
         """Count by the newest page and the length of the last one; ListTooLongError if GitHub's list is cut off."""
         newest = self._ask(of, page=1, direction="desc")
-        found, at, last = read_rows(newest), _told_at(newest), newest.last_page
+        found, at, last = read_rows(newest), _answered_at(newest), newest.last_page
         young = _young(found, of.made, at=at)
         if last is None:
             return Counted(total=len(found) - young, at=at)
@@ -127,7 +127,7 @@ class StreamLookup:
 
     def confirm_repository(self) -> datetime:
         """Return when GitHub showed the repository; RequestFailedError if it does not, which proves no deletion."""
-        return _told_at(self.reader.get(self.request.address))
+        return _answered_at(self.reader.get(self.request.address))
 
     def _ask(self, of: Deletable, *, page: int, direction: str) -> Answer:
         order = {**of.order, "direction": direction} if of.order else {}
@@ -137,7 +137,7 @@ class StreamLookup:
         return {"owner": self.request.owner, "name": self.request.name}
 
 
-def look_at(repository_id: int, *, reader: Reader) -> StreamLookup:
+def open_lookup(repository_id: int, *, reader: Reader) -> StreamLookup:
     """The repository as GitHub shows it now; RequestFailedError where it does not."""
     answer = reader.get(f"/repositories/{repository_id}")
     seen = answer.data if isinstance(answer.data, Mapping) else {}
@@ -151,7 +151,7 @@ def look_at(repository_id: int, *, reader: Reader) -> StreamLookup:
     )
 
 
-def _told_at(answer: Answer) -> datetime:
+def _answered_at(answer: Answer) -> datetime:
     return answer.observed_at or timezone.now()
 
 

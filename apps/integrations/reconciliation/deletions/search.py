@@ -24,7 +24,7 @@ from apps.integrations.reconciliation.deletions.lookup import (
     Counted,
     ListTooLongError,
     StreamLookup,
-    look_at,
+    open_lookup,
 )
 from apps.integrations.streams import STREAMS
 from apps.integrations.streams.stream import Deletable
@@ -33,7 +33,7 @@ Outcome = StreamCount.Outcome
 RIGHT = (Outcome.AGREES, Outcome.SETTLED)
 
 
-def left_out(sync: RepositorySync, *, stream: str) -> int | None:
+def find_surplus(sync: RepositorySync, *, stream: str) -> int | None:
     """As many as when nothing was missing the last time; None where that never was, and not all of it was read."""
     earlier = _right_before(sync, stream=stream)
     if earlier is not None and earlier.theirs is not None and earlier.ours is not None:
@@ -42,9 +42,9 @@ def left_out(sync: RepositorySync, *, stream: str) -> int | None:
 
 
 def _right_before(sync: RepositorySync, *, stream: str) -> StreamCount | None:
-    """What GitHub still has more of after all of it was walked, it counts and does not show."""
-    walked = Backfill.objects.filter(sync=OuterRef("repository_sync"), stream=stream, state=Backfill.State.DONE)
-    is_right = Q(outcome__in=RIGHT) | Q(Exists(walked), outcome=Outcome.SHORT)
+    """What GitHub still has more of after all of it was read, it counts and does not show."""
+    read = Backfill.objects.filter(sync=OuterRef("repository_sync"), stream=stream, state=Backfill.State.DONE)
+    is_right = Q(outcome__in=RIGHT) | Q(Exists(read), outcome=Outcome.SHORT)
     counts = StreamCount.objects.filter(
         is_right,
         stream=stream,
@@ -61,7 +61,7 @@ def _is_partly_read(sync: RepositorySync, *, stream: str) -> bool:
     return read.exists() and (created_at is None or not read.filter(from_at__lte=created_at).exists())
 
 
-MOST_BELIEVED, SHARE_BELIEVED = 10, 4
+MOST_AT_A_TIME, SHARE_AT_A_TIME = 10, 4
 """More at once than ten, and than a quarter of what is here, are not believed to be deleted."""
 MOST_READINGS = 3
 DELETABLE = {name: stream.deletable for name, stream in STREAMS.items() if stream.deletable}
@@ -87,22 +87,22 @@ def find_deleted(
     """Count the streams and mark what is deleted, until `deadline_s` by time.monotonic(); then another task goes on.
 
     Begin it when the reads of the run are over. RequestFailedError where GitHub does not say: called again, it goes on
-    where it was. A stream that is `short` has to be walked again, after `count_again`.
+    where it was. A stream that is `short` has to be read again, after `count_again`.
     """
     shown = [stream for stream, of in DELETABLE.items() if of.is_shown_to(repository_sync.installation)]
     counts = [_row(repository_sync, stream) for stream in shown if stream in streams]
     unfinished = [count for count in counts if not count.outcome]
     if unfinished:
-        looking = look_at(repository_sync.repository_id, reader=reader)
+        lookup = open_lookup(repository_sync.repository_id, reader=reader)
         for count in unfinished:
-            search = Search(count=count, looking=looking, deadline_s=deadline_s, believes_mass=believes_mass)
+            search = Search(count=count, lookup=lookup, deadline_s=deadline_s, believes_mass=believes_mass)
             if not search.go_on():
                 break
     short = tuple(count.stream for count in counts if count.outcome == Outcome.SHORT)
     return Found(is_complete=all(count.outcome for count in counts), short=short)
 
 
-def unbelieved(repository_sync: RepositorySync) -> list[str]:
+def mass_deletions(repository_sync: RepositorySync) -> list[str]:
     """Of which streams so much would be gone at once that nothing was marked as deleted, in words."""
     masses = StreamCount.objects.filter(repository_sync=repository_sync, outcome=Outcome.MASS).order_by("stream")
     return [
@@ -113,7 +113,7 @@ def unbelieved(repository_sync: RepositorySync) -> list[str]:
 
 
 def count_again(repository_sync: RepositorySync, *, streams: Sequence[str]) -> None:
-    """Forget what was counted of these streams, as they are to be walked again."""
+    """Forget what was counted of these streams, as they are to be read again."""
     StreamCount.objects.filter(repository_sync=repository_sync, stream__in=streams).delete()
 
 
@@ -128,7 +128,7 @@ class Search:
     """The search in one stream, from wherever it is: counting, listing, then confirming what is suspected."""
 
     count: StreamCount
-    looking: StreamLookup
+    lookup: StreamLookup
     deadline_s: float
     believes_mass: bool
 
@@ -137,9 +137,9 @@ class Search:
         return DELETABLE[self.count.stream]
 
     @cached_property
-    def left_out(self) -> int | None:
+    def surplus(self) -> int | None:
         """How many more GitHub may have; drafts that it shows once, and then not, are no measure."""
-        found = left_out(self.count.repository_sync, stream=self.count.stream)
+        found = find_surplus(self.count.repository_sync, stream=self.count.stream)
         return 0 if found is not None and self.of.excluded else found
 
     def go_on(self) -> bool:
@@ -164,19 +164,19 @@ class Search:
         elif "page" in place:
             self._list()
         elif "after" in place:
-            self._look_for_issues()
+            self._search_issues()
         else:
             self._count()
 
     def _count(self) -> None:
-        if self.of.needs_issues and not self.looking.has_issues:
+        if self.of.needs_issues and not self.lookup.has_issues:
             self._end(Outcome.SHUT)
             return
         counted = self._counted()
         self.count.counted_at, self.count.theirs = counted.at, counted.total
         self.count.ours = len(self._ours())
         readings = self.count.place.get("readings", 0)
-        lacking = None if self.left_out is None else counted.total - self.left_out - self.count.ours
+        lacking = None if self.surplus is None else counted.total - self.surplus - self.count.ours
         if lacking == 0:
             self._end(Outcome.AGREES)
         elif lacking is not None and lacking > 0 and not self.of.excluded:
@@ -187,11 +187,11 @@ class Search:
             self.count.place = {"page": 1, "count": 0, "listed": [], "readings": readings}
 
     def _counted(self) -> Counted:
-        return self.looking.count_issues() if self.of.key == "number" else self.looking.count(self.of)
+        return self.lookup.count_issues() if self.of.key == "number" else self.lookup.count(self.of)
 
     def _ours(self) -> list[int]:
         """The keys of our rows that GitHub must have counted, as they are now."""
-        rows = self.of.countable(self.looking.repository_id, until=self._counted_until)
+        rows = self.of.countable(self.lookup.repository_id, until=self._counted_until)
         return list(rows.order_by(self.of.key).values_list(self.of.key, flat=True))
 
     @property
@@ -200,7 +200,7 @@ class Search:
 
     def _list(self) -> None:
         place = self.count.place
-        page = self.looking.list_page(self.of, page=place["page"], until=self._counted_until)
+        page = self.lookup.list_page(self.of, page=place["page"], until=self._counted_until)
         place["listed"] += page.ids
         self.count.place = {**place, "page": place["page"] + 1, "count": place["count"] + page.count}
         if not page.goes_on:
@@ -213,50 +213,50 @@ class Search:
             self._read_again(place["readings"] + 1)
             return
         ours, listed = self._ours(), set(place["listed"])
-        known = dict(self.of.known(self.looking.repository_id, listed).values_list(self.of.key, "deleted_at"))
+        known = dict(self.of.known(self.lookup.repository_id, listed).values_list(self.of.key, "deleted_at"))
         shown = {key for key in listed if known.get(key) is None}  # a deletion is final, whatever GitHub lists yet
         suspects = [key for key in ours if key not in listed]
-        if self.left_out is None:
+        if self.surplus is None:
             self._suspect(suspects, at_most=len(suspects))
             return
-        is_short = len(listed - known.keys()) > self.left_out
-        self._suspect(suspects, at_most=len(ours) - len(shown) + self.left_out, is_short=is_short)
+        is_short = len(listed - known.keys()) > self.surplus
+        self._suspect(suspects, at_most=len(ours) - len(shown) + self.surplus, is_short=is_short)
 
     def _read_again(self, readings: int) -> None:
         self.count.place = {"readings": readings}
         if readings >= MOST_READINGS:
             self._end(Outcome.UNSTEADY)
 
-    def _look_for_issues(self) -> None:
+    def _search_issues(self) -> None:
         place, ours = self.count.place, self._ours()
         numbers = [number for number in ours if number > place["after"]][:AT_ONCE]
-        found = place["found"] + (self.looking.missing_issues(numbers) if numbers else [])
+        found = place["found"] + (self.lookup.missing_issues(numbers) if numbers else [])
         self.count.place = {"after": numbers[-1] if numbers else place["after"], "found": found}
         if len(numbers) < AT_ONCE:
             suspects = sorted(set(found) & set(ours))
-            expected = None if self.left_out is None else (self.count.theirs or 0) - self.left_out
+            expected = None if self.surplus is None else (self.count.theirs or 0) - self.surplus
             self._suspect(suspects, at_most=len(suspects) if expected is None else len(ours) - expected)
 
     def _suspect(self, suspects: Sequence[int], *, at_most: int, is_short: bool = False) -> None:
-        """More suspects than the counts differ by: GitHub has others that are not here, so first it is walked again."""
+        """More suspects than the counts differ by: GitHub has others that are not here, so first it is read again."""
         if is_short or len(suspects) > at_most:
             self._end(Outcome.SHORT)
         elif self._is_mass(len(suspects)) and not self.believes_mass:
             self._end(Outcome.MASS)
-            self._tell_mass(len(suspects))
+            self._log_mass(len(suspects))
         else:
             self.count.place = {"suspects": list(suspects)}
 
     def _is_mass(self, suspects: int) -> bool:
-        return suspects > max(MOST_BELIEVED, (self.count.ours or 0) // SHARE_BELIEVED)
+        return suspects > max(MOST_AT_A_TIME, (self.count.ours or 0) // SHARE_AT_A_TIME)
 
-    def _tell_mass(self, suspects: int) -> None:
-        told = {"repository_sync": self.count.repository_sync_id, "stream": self.count.stream, "suspects": suspects}
-        logger.warning("deletions_not_believed", extra=told)
+    def _log_mass(self, suspects: int) -> None:
+        facts = {"repository_sync": self.count.repository_sync_id, "stream": self.count.stream, "suspects": suspects}
+        logger.warning("deletions_not_believed", extra=facts)
 
     def _confirm(self) -> None:
         if self.count.place["suspects"]:
-            confirm_some(self.count, self.of, looking=self.looking, deadline_s=self.deadline_s)
+            confirm_some(self.count, self.of, lookup=self.lookup, deadline_s=self.deadline_s)
         if not self.count.place["suspects"]:
             self.count.ours = len(self._ours())
             self._end(Outcome.SETTLED)

@@ -9,7 +9,7 @@ from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.models import Drift, RepositorySync
 from apps.integrations.reader import RequestFailedError
-from apps.integrations.reconciliation.deletions.search import unbelieved
+from apps.integrations.reconciliation.deletions.search import mass_deletions
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Change, Fault, Matches, status
 from tests.fake_github.server import FakeGitHub
@@ -214,7 +214,7 @@ def test_a_mass_is_not_believed_and_somebody_is_told(fake: FakeGitHub, worker: G
     assert outcomes(sync) == {"issue_comments": "mass"}
     assert deleted(whole) == set()
     assert not any(of_one(Asked("GET", call.path, {}, {}, None)) for call in fake.log)
-    [words] = unbelieved(sync)
+    [words] = mass_deletions(sync)
     assert words.startswith(f"issue_comments: GitHub has 0, here are {count};")
     believed = whole.sync()
     assert search(believed, worker, streams=["issue_comments"], believes_mass=True).is_complete

@@ -9,14 +9,14 @@ from apps.github.probes import ProbedStream
 from apps.integrations.reconciliation.decide import (
     Decision,
     Follow,
-    Here,
-    Kept,
-    LeaveAlone,
-    Quiet,
-    Walk,
+    LocalState,
+    Read,
+    Skip,
+    StoredMark,
+    Unchanged,
     decide,
+    is_due,
     is_missing,
-    is_turn,
 )
 from apps.integrations.streams.commits import COMMITS
 from apps.integrations.streams.deployments import DEPLOYMENTS
@@ -30,64 +30,64 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LAST = NOW - DAY
 MARK = {"count": 7, "updatedAt": "2026-03-01T00:00:00Z"}
 TOLD = ProbedStream(mark=MARK, moved_at=NOW - 3 * DAY, count=7)
-KEPT = Here(kept=Kept(mark=MARK, passed_at=LAST, reread_at=LAST, ours=7), ours=7)
-READ = Here(covered=(NOW - 90 * DAY, LAST), ours=5)
+KEPT = LocalState(kept=StoredMark(mark=MARK, passed_at=LAST, reread_at=LAST, ours=7), ours=7)
+READ = LocalState(covered=(NOW - 90 * DAY, LAST), ours=5)
 
 
 def decision(
-    stream: Stream = PULL_REQUESTS, *, told: ProbedStream = TOLD, here: Here = KEPT, turn: bool = False
+    stream: Stream = PULL_REQUESTS, *, shown: ProbedStream = TOLD, here: LocalState = KEPT, turn: bool = False
 ) -> Decision:
-    return decide(stream, told=told, here=here, is_turn=turn, now=NOW, history=90 * DAY)
+    return decide(stream, shown=shown, here=here, is_due=turn, now=NOW, history=90 * DAY)
 
 
 def test_the_same_mark_and_the_same_count_are_quiet_since_the_last_pass() -> None:
-    assert decision() == Quiet(since=LAST)
+    assert decision() == Unchanged(since=LAST)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "shown",
     [
         replace(TOLD, mark={**MARK, "count": 8}),
         replace(TOLD, mark={**MARK, "count": 6}),
         replace(TOLD, mark={**MARK, "updatedAt": "2026-03-04T01:00:00Z"}),
     ],
 )
-def test_another_mark_is_walked_since_an_hour_before_the_last_pass(told: ProbedStream) -> None:
-    assert decision(told=told) == Walk(since=LAST - HOUR)
+def test_another_mark_is_walked_since_an_hour_before_the_last_pass(shown: ProbedStream) -> None:
+    assert decision(shown=shown) == Read(since=LAST - HOUR)
 
 
 def test_another_count_of_ours_is_walked() -> None:
-    assert decision(here=replace(KEPT, ours=6)) == Walk(since=LAST - HOUR)
+    assert decision(here=replace(KEPT, ours=6)) == Read(since=LAST - HOUR)
 
 
 def test_commits_are_walked_since_two_weeks_before_as_branches_land_with_older_ones() -> None:
-    told = ProbedStream(mark={"head": "b"}, moved_at=NOW)
-    here = Here(kept=Kept(mark={"head": "a"}, passed_at=LAST, reread_at=LAST))
-    assert decision(COMMITS, told=told, here=here) == Walk(since=LAST - 14 * DAY)
+    shown = ProbedStream(mark={"head": "b"}, moved_at=NOW)
+    here = LocalState(kept=StoredMark(mark={"head": "a"}, passed_at=LAST, reread_at=LAST))
+    assert decision(COMMITS, shown=shown, here=here) == Read(since=LAST - 14 * DAY)
 
 
 def test_without_a_mark_what_moved_before_the_history_was_read_is_quiet() -> None:
-    assert decision(here=READ) == Quiet(since=LAST)
-    assert decision(here=READ, told=ProbedStream(mark={"count": 0}, moved_at=None, count=0)) == Quiet(since=LAST)
+    assert decision(here=READ) == Unchanged(since=LAST)
+    assert decision(here=READ, shown=ProbedStream(mark={"count": 0}, moved_at=None, count=0)) == Unchanged(since=LAST)
 
 
 def test_without_a_mark_what_moved_since_is_walked() -> None:
-    assert decision(here=READ, told=replace(TOLD, moved_at=LAST - HOUR / 2)) == Walk(since=LAST - HOUR)
+    assert decision(here=READ, shown=replace(TOLD, moved_at=LAST - HOUR / 2)) == Read(since=LAST - HOUR)
 
 
 def test_a_whole_history_has_to_be_as_long_as_githubs() -> None:
     whole = replace(READ, is_whole=True)
-    assert decision(here=whole) == Walk(since=LAST - HOUR)
-    assert decision(here=replace(whole, ours=7)) == Quiet(since=LAST)
+    assert decision(here=whole) == Read(since=LAST - HOUR)
+    assert decision(here=replace(whole, ours=7)) == Unchanged(since=LAST)
 
 
 def test_what_is_unknown_is_read_as_far_back_as_history_is() -> None:
-    assert decision(here=Here(ours=7)) == Walk(since=NOW - 90 * DAY)
+    assert decision(here=LocalState(ours=7)) == Read(since=NOW - 90 * DAY)
 
 
 def test_what_is_being_read_comes_first_and_what_is_paused_is_left_alone() -> None:
-    assert decision(here=replace(KEPT, is_walked=True)) == Follow()
-    assert decision(here=replace(KEPT, is_paused=True)) == LeaveAlone()
+    assert decision(here=replace(KEPT, is_being_read=True)) == Follow()
+    assert decision(here=replace(KEPT, is_paused=True)) == Skip()
 
 
 @pytest.mark.parametrize(
@@ -98,42 +98,44 @@ def test_deployments_that_are_not_over_are_read_every_night_for_a_week_and_weekl
     open_for: timedelta, turn: bool, since: timedelta | None
 ) -> None:
     found = decision(DEPLOYMENTS, here=replace(KEPT, open_since=NOW - open_for), turn=turn)
-    assert found == (Walk(since=NOW - since, is_reread=turn) if since else Quiet(since=LAST))
+    assert found == (Read(since=NOW - since, is_reread=turn) if since else Unchanged(since=LAST))
 
 
 def test_runs_are_walked_wherever_there_are_any_and_those_of_a_month_every_week() -> None:
-    told = ProbedStream(mark={"pushed_at": None}, moved_at=None)
-    none = Here(kept=Kept(mark={"pushed_at": None}, passed_at=LAST, reread_at=LAST))
-    assert decision(WORKFLOW_RUNS, told=told, here=none, turn=True) == Quiet(since=LAST)
+    shown = ProbedStream(mark={"pushed_at": None}, moved_at=None)
+    none = LocalState(kept=StoredMark(mark={"pushed_at": None}, passed_at=LAST, reread_at=LAST))
+    assert decision(WORKFLOW_RUNS, shown=shown, here=none, turn=True) == Unchanged(since=LAST)
     some = replace(none, has_any=True)
-    assert decision(WORKFLOW_RUNS, told=told, here=some) == Walk(since=LAST - HOUR)
-    assert decision(WORKFLOW_RUNS, told=told, here=some, turn=True) == Walk(since=NOW - 30 * DAY, is_reread=True)
+    assert decision(WORKFLOW_RUNS, shown=shown, here=some) == Read(since=LAST - HOUR)
+    assert decision(WORKFLOW_RUNS, shown=shown, here=some, turn=True) == Read(since=NOW - 30 * DAY, is_reread=True)
     still = replace(some, open_since=NOW - 5 * DAY)
-    assert decision(WORKFLOW_RUNS, told=told, here=still) == Walk(since=NOW - 5 * DAY)
+    assert decision(WORKFLOW_RUNS, shown=shown, here=still) == Read(since=NOW - 5 * DAY)
 
 
 def test_each_repository_has_its_turn_once_a_week_and_a_missed_one_is_made_up() -> None:
     for repository_id in range(14):
         nights = [NOW + day * DAY for day in range(7)]
-        turns = [night for night in nights if is_turn(repository_id, reread_at=NOW - DAY, now=night)]
+        turns = [night for night in nights if is_due(repository_id, reread_at=NOW - DAY, now=night)]
         assert len(turns) == 1
-        assert not is_turn(repository_id, reread_at=turns[0], now=turns[0] + HOUR)
-        assert is_turn(repository_id, reread_at=NOW - 8 * DAY, now=NOW)
-    assert is_turn(1, reread_at=None, now=NOW)
+        assert not is_due(repository_id, reread_at=turns[0], now=turns[0] + HOUR)
+        assert is_due(repository_id, reread_at=NOW - 8 * DAY, now=NOW)
+    assert is_due(1, reread_at=None, now=NOW)
 
 
 def test_more_are_missing_than_before_where_githubs_count_grew_and_ours_did_not() -> None:
     assert not is_missing(7, here=KEPT)
     assert is_missing(8, here=KEPT)
     assert not is_missing(8, here=replace(KEPT, ours=8))
-    partly = Here(kept=Kept(mark=MARK, passed_at=LAST, reread_at=LAST, ours=4), ours=4)
+    partly = LocalState(kept=StoredMark(mark=MARK, passed_at=LAST, reread_at=LAST, ours=4), ours=4)
     assert not is_missing(7, here=partly)
     assert is_missing(8, here=partly)
-    assert is_missing(7, here=Here(is_whole=True, ours=6))
-    assert not is_missing(7, here=Here(ours=6)), "of a part of the history no count can tell"
-    assert not is_missing(None, here=Here(is_whole=True, ours=6)), "streams that GitHub does not count"
-    assert not is_missing(6, here=Here(kept=Kept(mark={"count": 6}, passed_at=LAST, reread_at=None, ours=7), ours=7))
+    assert is_missing(7, here=LocalState(is_whole=True, ours=6))
+    assert not is_missing(7, here=LocalState(ours=6)), "of a part of the history no count can tell"
+    assert not is_missing(None, here=LocalState(is_whole=True, ours=6)), "streams that GitHub does not count"
+    assert not is_missing(
+        6, here=LocalState(kept=StoredMark(mark={"count": 6}, passed_at=LAST, reread_at=None, ours=7), ours=7)
+    )
 
 
 def test_issues_are_as_pull_requests_are() -> None:
-    assert decision(ISSUES) == Quiet(since=LAST)
+    assert decision(ISSUES) == Unchanged(since=LAST)
