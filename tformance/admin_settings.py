@@ -1,4 +1,4 @@
-"""How the admin looks and is arranged. Its fonts and scripts are files of our own server."""
+"""Theme and navigation of the admin. Fonts and scripts are served locally."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.urls import reverse_lazy
 
 
 def page(title: str, icon: str, model: str) -> dict[str, Any]:
-    """The sidebar's entry for a model, shown to whoever may see it."""
+    """Return the sidebar entry of a model, shown to users who may view it."""
     app, name = model.split(".")
 
     def may_see(request: HttpRequest) -> bool:
@@ -36,8 +36,8 @@ NAVIGATION = [
         "Inbox",
         page("Deliveries", "inbox", "webhooks.delivery"),
         page("Missed deliveries", "mark_email_unread", "integrations.misseddelivery"),
-        page("Delivery sweep", "manage_search", "integrations.deliverysweep"),
-        page("Refusals", "block", "webhooks.refusal"),
+        page("Delivery log scan", "manage_search", "integrations.deliverysweep"),
+        page("Rejected requests", "block", "webhooks.refusal"),
         page("Webhook secrets", "key", "webhooks.webhooksecret"),
     ),
     group(
@@ -46,7 +46,7 @@ NAVIGATION = [
         page("Reconciliation", "compare_arrows", "integrations.synclog"),
     ),
     group(
-        "What happened",
+        "GitHub data",
         page("Repositories", "folder", "activity.repository"),
         page("Pull requests", "merge", "activity.pullrequest"),
         page("Reviews", "rate_review", "activity.review"),
@@ -59,12 +59,12 @@ NAVIGATION = [
         page("Installations", "extension", "activity.installation"),
     ),
     group(
-        "What is derived",
-        page("Pull request clocks", "timer", "metrics.derivedpullrequest"),
+        "Derived data",
+        page("Pull request times", "timer", "metrics.derivedpullrequest"),
         page("Closings", "cancel", "metrics.derivedclosing"),
-        page("Reviews that count", "reviews", "metrics.derivedreview"),
-        page("Deployments that count", "deployed_code", "metrics.deriveddeployment"),
-        page("Commits that count", "commit", "metrics.derivedcommit"),
+        page("Reviews", "reviews", "metrics.derivedreview"),
+        page("Deployments", "deployed_code", "metrics.deriveddeployment"),
+        page("Commits", "commit", "metrics.derivedcommit"),
         page("Hourly figures", "schedule", "metrics.hourlyfigures"),
         page("Team freshness", "update", "metrics.teamfreshness"),
         is_closed=True,
@@ -84,19 +84,19 @@ NAVIGATION = [
         page("GitHub memberships", "badge", "activity.githubmembership"),
         page("Coverage", "date_range", "activity.coverage"),
         page("Provenance", "travel_explore", "activity.provenance"),
-        page("Changes that wait", "pending", "activity.change"),
+        page("Waiting changes", "pending", "activity.change"),
         is_closed=True,
     ),
     group(
-        "People",
+        "Users",
         page("Users", "manage_accounts", "users.customuser"),
         page("API tokens", "vpn_key", "users.apitoken"),
         page("Groups", "group_work", "auth.group"),
         page("Notes", "notifications", "notifications.notification"),
-        page("Sign-ins refused", "gpp_bad", "axes.accessattempt"),
+        page("Failed sign-ins", "gpp_bad", "axes.accessattempt"),
     ),
     group(
-        "Machinery",
+        "System",
         page("Status", "monitor_heart", "monitoring.statuscheck"),
         page("Task results", "checklist", "django_celery_results.taskresult"),
     ),

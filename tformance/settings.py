@@ -218,7 +218,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 
-ACCOUNT_ADAPTER = "apps.users.adapters.InvitedOnly"
+ACCOUNT_ADAPTER = "apps.users.adapters.ClosedSignUp"
 # allauth's own limits count in each process, and by name alone: who knows a name could lock its person out.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
 SOCIALACCOUNT_ADAPTER = "apps.integrations.github_sign_in.GitHubAccounts"

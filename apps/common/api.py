@@ -1,4 +1,4 @@
-"""What a body may say: a field that is unknown or only read is an error, as it must not quietly change nothing."""
+"""Shared parts of the API: unknown parameters and fields are errors, filters, and pages."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,15 +14,15 @@ from rest_framework.pagination import CursorPagination, LimitOffsetPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-EVERYWHERE = ("format",)  # DRF's own, for whoever cannot send an Accept header
+EVERYWHERE = ("format",)  # DRF's own, for clients that cannot send an Accept header
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _OF_PAGES = ("limit_query_param", "offset_query_param", "cursor_query_param", "page_size_query_param")
 
 
 class OnlyKnownParameters(APIView):
-    """Answers 400 to a parameter that it does not know, and names those it does.
+    """Answer 400 to an unknown parameter, with a list of the known ones.
 
-    Known are those of the filters and pages of a view and those it declares; only reading has any.
+    Known are the parameters of the view's filters and pages, and those it declares; only GET has any.
     """
 
     declared_parameters: Iterable[str] = ()
@@ -31,11 +31,11 @@ class OnlyKnownParameters(APIView):
         super().initial(request, *args, **kwargs)
         known = self.known_parameters() if request.method in ("GET", "HEAD") else frozenset(EVERYWHERE)
         if unknown := sorted(set(request.query_params) - known):
-            words = f"There is no such parameter here; there are {', '.join(sorted(known))}."
+            words = f"Unknown parameter. Parameters: {', '.join(sorted(known))}."
             raise ValidationError({name: [words] for name in unknown})
 
     def known_parameters(self) -> frozenset[str]:
-        """The names that a reader may give."""
+        """Return the names of the known parameters."""
         filters = getattr(getattr(self, "filterset_class", None), "base_filters", {})
         pages = getattr(self, "pagination_class", None) if isinstance(self, ListModelMixin) else None
         of_pages = (getattr(pages, attribute, None) for attribute in _OF_PAGES)
@@ -43,7 +43,7 @@ class OnlyKnownParameters(APIView):
 
 
 def truth_in(parameters: Mapping[str, str], name: str) -> bool:
-    """Return whether the parameter is true; False where it is missing, ValidationError where it is neither."""
+    """Return whether the parameter is true; False if missing, ValidationError if neither true nor false."""
     try:
         return parse_truth(parameters.get(name, "")) or False
     except ValueError as error:
@@ -51,32 +51,32 @@ def truth_in(parameters: Mapping[str, str], name: str) -> bool:
 
 
 def parse_truth(text: str) -> bool | None:
-    """Return what the text says; None for an empty one, ValueError for one that is neither true nor false."""
+    """Return the boolean of a text; None if empty, ValueError if neither true nor false."""
     if text and text.lower() not in TRUTHS:
-        raise ValueError(f"{text!r} is neither true nor false.")
+        raise ValueError(f"{text!r} is not true or false.")
     return TRUTHS.get(text.lower())
 
 
 class OnlyKnownFields(serializers.BaseSerializer[Any]):
-    """A serializer that refuses fields that it does not have, and those that can only be read."""
+    """A serializer that rejects unknown and read-only fields."""
 
     fields: Any
 
     def to_internal_value(self, data: Any) -> Any:
-        """What the body says; 400 names the fields that are wrong, and those that there are."""
+        """Validate the body; errors name the wrong fields and the known ones."""
         unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, Mapping) else ()
-        words = f"There is no such field here; there are {', '.join(self.fields)}."
+        words = f"Unknown field. Fields: {', '.join(self.fields)}."
         wrong = {name: [words] for name in unknown}
         for name, field in self.fields.items():
             if isinstance(data, Mapping) and name in data and field.read_only:
-                wrong[name] = ["This field can only be read."]
+                wrong[name] = ["This field is read-only."]
         if wrong:
             raise serializers.ValidationError(wrong)
         return super().to_internal_value(data)
 
 
 class InstantField(IsoDateTimeField):  # type: ignore[misc]  # it comes without types
-    """An instant in UTC: offsets that PostgreSQL does not know, such as -18:21, never reach it."""
+    """An instant in UTC, because PostgreSQL does not accept every offset, such as -18:21."""
 
     def to_python(self, value: Any) -> datetime | None:
         instant: datetime | None = super().to_python(value)
@@ -87,13 +87,13 @@ class InstantField(IsoDateTimeField):  # type: ignore[misc]  # it comes without 
 
 
 class InstantFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]  # it comes without types
-    """Rows by an instant, in any offset."""
+    """Filter by an instant with any offset."""
 
     field_class = InstantField
 
 
 class TruthField(forms.Field):
-    """True or false; whatever is neither is an error and not quietly left out."""
+    """True or false; any other value is an error."""
 
     def to_python(self, value: Any) -> bool | None:
         try:
@@ -103,20 +103,20 @@ class TruthField(forms.Field):
 
 
 class TruthFilter(django_filters.BooleanFilter):  # type: ignore[misc]  # it comes without types
-    """Rows by what is true of them."""
+    """Filter by a boolean."""
 
     field_class = TruthField
 
 
 class Pages(LimitOffsetPagination):
-    """`limit` and `offset`, with the count of everything that matches."""
+    """Pages by `limit` and `offset`, with the total count."""
 
     default_limit = 50
     max_limit = 500
 
 
 class NewestFirst(CursorPagination):
-    """Pages that stay put while rows come in; nobody counts a table of millions for a page."""
+    """Pages by cursor: stable while rows are added, without counting the table."""
 
     page_size = 50
     max_page_size = 500
@@ -124,7 +124,7 @@ class NewestFirst(CursorPagination):
     ordering = "-id"
 
     def decode_cursor(self, request: Request) -> Any:
-        """A cursor that was not made here is 404, as one that cannot be decoded."""
+        """Answer 404 to a cursor of another list, as to one that cannot be decoded."""
         cursor = super().decode_cursor(request)
         try:
             int((cursor and cursor.position) or 0)

@@ -73,7 +73,7 @@ class DerivedPullRequest(models.Model):
     first_review_seconds = models.BigIntegerField(null=True, blank=True)
     size = models.BigIntegerField(null=True, blank=True)
     review_rounds = models.IntegerField(
-        null=True, blank=True, help_text="null where it is not known what was pushed after a review"
+        null=True, blank=True, help_text="empty if the pushes after a review are unknown"
     )
     is_reviewed_in_draft = models.BooleanField()
     is_reopened = models.BooleanField()
@@ -237,10 +237,10 @@ class HourlyFigures(models.Model):
     """A team's figures of the last 30 days as they stood in one hour; what is learned later does not change them."""
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="hourly_figures")
-    hour = models.DateTimeField(help_text="the full hour, UTC, in which they were computed")
+    hour = models.DateTimeField(help_text="full hour (UTC) of the computation")
     computed_at = models.DateTimeField()
-    complete_until = models.DateTimeField(null=True, blank=True, help_text="null: it was not provable")
-    figures = models.JSONField(help_text="by the figure's key: its value, and how many entities are behind it")
+    complete_until = models.DateTimeField(null=True, blank=True, help_text="empty if unverified")
+    figures = models.JSONField(help_text="value and number of entities by the key of the figure")
 
     class Meta:
         verbose_name_plural = "hourly figures"

@@ -10,7 +10,7 @@ from apps.notifications.models import Notification, NotificationQuerySet
 
 @admin.register(Notification)
 class NotificationAdmin(ModelAdmin):  # type: ignore[misc]
-    """What people were told, and whether they read it."""
+    """Notes to users."""
 
     list_display = ("message", "user", "created_at", "read_at")
     list_filter = (("read_at", admin.EmptyFieldListFilter),)

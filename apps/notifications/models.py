@@ -1,4 +1,4 @@
-"""Notes to people who sign in here."""
+"""Notes to users."""
 
 from typing import ClassVar
 
@@ -10,23 +10,23 @@ from apps.users.models import CustomUser
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
-    """Notes, as far as a person may see them."""
+    """Notes, filtered by user."""
 
     def visible_to(self, user: CustomUser | AnonymousUser) -> "NotificationQuerySet":
-        """Those addressed to this person: a note is nobody else's, not even an operator's."""
+        """Return the notes to this user; nobody else sees them, not even an operator."""
         return self.filter(user_id=user.pk)
 
     def unread(self) -> "NotificationQuerySet":
-        """Those nobody has marked as read."""
+        """Return the unread notes."""
         return self.filter(read_at=None)
 
     def mark_read(self) -> int:
-        """Mark as read what is not yet; how many that were."""
+        """Mark the unread notes as read and return how many."""
         return self.unread().update(read_at=Now())
 
 
 class Notification(models.Model):
-    """A note to one user, shown on the pages for people."""
+    """A note to a user, shown in the dashboard."""
 
     user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, related_name="notifications")
     message = models.TextField()
@@ -38,7 +38,7 @@ class Notification(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [
-            # what one user has not read yet
+            # the unread notes of a user
             models.Index(fields=["user"], name="notification_unread", condition=models.Q(read_at=None)),
         ]
 

@@ -1,4 +1,4 @@
-"""Telling people things, outside the request."""
+"""Tasks that send notes and e-mail."""
 
 import logging
 import re
@@ -17,9 +17,9 @@ TEMPLATE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def send_rendered(*, user: CustomUser, template: str, context: Mapping[str, Any]) -> bool:
-    """Render `notifications/<template>.subject.txt` and `.body.txt` and send them; False for a user without address."""
+    """Send `notifications/<template>.subject.txt` and `.body.txt`; return False for a user without address."""
     if not TEMPLATE_NAME.fullmatch(template):
-        raise ValueError(f"{template!r} is not the name of a template: lower case letters, digits and underscores.")
+        raise ValueError(f"{template!r} is not a template name (lower-case letters, digits and underscores).")
     if not user.email:
         return False
     words = {**context, "user": user}
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @shared_task(ignore_result=True)
 def send_notification(user_id: int, message: str) -> int | None:
-    """Leave a note for the user; its id, or None when there is no such active user any more."""
+    """Leave a note to the user; return its id, or None if there is no such active user."""
     user = _recipient(user_id)
     return Notification.objects.create(user=user, message=message).pk if user else None
 
@@ -47,7 +47,7 @@ def send_notification(user_id: int, message: str) -> int | None:
     max_retries=5,
 )
 def send_email(user_id: int, template: str, context: dict[str, Any]) -> bool:
-    """Send the user an e-mail made from a template; whether one was handed to the server."""
+    """Send the user an e-mail rendered from a template; return whether the server accepted it."""
     user = _recipient(user_id)
     return user is not None and send_rendered(user=user, template=template, context=context)
 

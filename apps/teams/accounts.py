@@ -1,4 +1,4 @@
-"""The team that an account gets when it installs the App, so that the first figures need no set-up."""
+"""Teams of accounts, created when an account installs the App, so that the first figures need no set-up."""
 
 from django.conf import settings
 from django.db import transaction
@@ -12,10 +12,10 @@ from apps.teams.visibility import repositories_of
 
 
 def ensure_account_team(installation_id: int) -> Team | None:
-    """Make the team that tracks every repository of the installation's account, unless it is there already.
+    """Create the team that tracks every repository of the installation's account, unless it exists.
 
-    None when the installation's account is not known yet. An account that ALLOWED_ACCOUNTS leaves out waits for
-    approval. A deleted installation keeps its team: what was counted stays counted.
+    Returns None if the account is not known yet. Accounts that are not in ALLOWED_ACCOUNTS wait for approval. The team
+    of a deleted installation is kept, with its figures.
     """
     installation = Installation.objects.select_related("account").filter(pk=installation_id).first()
     if installation is None or installation.account is None or not installation.account.login:
@@ -34,15 +34,15 @@ def ensure_account_team(installation_id: int) -> Team | None:
 
 
 def is_allowed(login: str) -> bool:
-    """Whether ALLOWED_ACCOUNTS names the account; an empty list allows every account that can install the App."""
+    """Return whether ALLOWED_ACCOUNTS has the account; an empty list allows every account."""
     allowed = {name.lower() for name in settings.ALLOWED_ACCOUNTS}
     return not allowed or login.lower() in allowed
 
 
 def accepted_accounts() -> QuerySet[Contributor]:
-    """The accounts whose repositories may be read: their team is approved.
+    """Return the accounts whose repositories may be read: those with an approved team.
 
-    ALLOWED_ACCOUNTS speaks for an account whose team is not made yet; one whose login nobody told waits.
+    An account without a team is accepted by ALLOWED_ACCOUNTS; one without a known login waits.
     """
     teams = Team.objects.filter(account=OuterRef("pk"))
     allowed = [name.lower() for name in settings.ALLOWED_ACCOUNTS]
@@ -58,7 +58,7 @@ def free_slug(login: str, account_id: int) -> str:
 
 
 def contributors_of(teams: QuerySet[Team]) -> QuerySet[Contributor]:
-    """Members of the teams and of their accounts' organisations, and whoever worked in their repositories."""
+    """Return members of the teams and of their organisations, and contributors to their repositories."""
     repositories = repositories_of(teams).order_by().values("pk")
     accounts = teams.filter(account__isnull=False).order_by().values("account")
     mine = Q(author=OuterRef("pk"), repository__in=repositories)

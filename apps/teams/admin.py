@@ -1,4 +1,4 @@
-"""Teams in the admin: members, repositories, who may look, and who counts as a bot."""
+"""Teams in the admin: members, repositories, access and bot rules."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from apps.teams.models import BotRule, Team, TeamAccess, TeamMember, TeamReposit
 
 
 class MemberInline(TabularInline):  # type: ignore[misc]
-    """Whose work counts, and from when until when."""
+    """Members, with dates."""
 
     model = TeamMember
     autocomplete_fields = ("contributor",)
@@ -26,7 +26,7 @@ class MemberInline(TabularInline):  # type: ignore[misc]
 
 
 class RepositoryInline(TabularInline):  # type: ignore[misc]
-    """Repositories besides those of the team's account."""
+    """Repositories in addition to those of the team's account."""
 
     model = TeamRepository
     autocomplete_fields = ("repository",)
@@ -40,7 +40,7 @@ class RepositoryInline(TabularInline):  # type: ignore[misc]
 
 
 class AccessInline(TabularInline):  # type: ignore[misc]
-    """Who may look, and who may change the team."""
+    """Users with access to the team."""
 
     model = TeamAccess
     autocomplete_fields = ("user",)
@@ -55,7 +55,7 @@ class AccessInline(TabularInline):  # type: ignore[misc]
 
 @admin.register(Team)
 class TeamAdmin(FindingAdmin):
-    """Teams; every edit is a change that figures follow."""
+    """Teams; every edit leads to a recalculation."""
 
     list_display = (
         "name",
@@ -81,14 +81,14 @@ class TeamAdmin(FindingAdmin):
         queryset: QuerySet[Team] = super().get_queryset(request)
         return queryset.annotate(members_named_count=Count("members__contributor", distinct=True))
 
-    @admin.display(description="Members named", ordering="members_named_count")
+    @admin.display(description="Members", ordering="members_named_count")
     def members_named(self, team: Any) -> str:
-        return str(team.members_named_count or "everybody")
+        return str(team.members_named_count or "everyone")
 
 
 @admin.register(BotRule)
 class BotRuleAdmin(FindingAdmin):
-    """Accounts that count otherwise than GitHub says."""
+    """Accounts that count as a bot or human against GitHub's account type."""
 
     list_display = ("contributor", "is_bot")
     list_select_related = ("contributor",)

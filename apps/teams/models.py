@@ -1,4 +1,4 @@
-"""Teams: whose figures are computed, over which repositories, in which time zone, and who may look."""
+"""Teams, their members, repositories and access, and bot rules."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
@@ -17,7 +17,7 @@ Marked = TypeVar("Marked", bound="MarksChange")
 
 
 class MarkingQuerySet(models.QuerySet[Marked]):
-    """A queryset whose bulk edits leave their marks too."""
+    """A queryset whose bulk edits append changes too."""
 
     def update(self, **values: Any) -> int:
         with transaction.atomic():
@@ -40,7 +40,7 @@ class MarkingQuerySet(models.QuerySet[Marked]):
 
 
 class MarksChange(models.Model):
-    """A row whose every edit is a change like any other: before and after the edit, as a key may move."""
+    """A row whose every edit appends a change, before and after the edit because its key may change."""
 
     objects: ClassVar[Any] = MarkingQuerySet.as_manager()
 
@@ -60,12 +60,12 @@ class MarksChange(models.Model):
             return super().delete(*args, **options)
 
     def change(self) -> tuple[Change.Kind, str]:
-        """The kind and key of what must be derived again."""
+        """Return the kind and key of what must be derived again."""
         raise NotImplementedError
 
 
 def mark(rows: Iterable[MarksChange]) -> None:
-    """Append one Change for each thing that the rows' edits touch."""
+    """Append one Change for each key of the rows."""
     touched = {row.change() for row in rows}
     Change.objects.bulk_create(Change(kind=kind, key=key) for kind, key in sorted(touched))
 
@@ -74,21 +74,21 @@ SLUG_LENGTH = 100
 
 
 def production() -> list[str]:
-    """The environments that count as production until a team names its own."""
+    """Return the default production environments."""
     return ["production"]
 
 
 def validate_time_zone(name: str) -> None:
-    """Refuse a name that the IANA time zone database does not hold."""
+    """Reject a name that is not in the IANA time zone database."""
     if name not in available_timezones():
-        raise ValidationError(_("This is not an IANA time zone; write one like Europe/Berlin."))
+        raise ValidationError(_("This is not an IANA time zone. Use a name like Europe/Berlin."))
 
 
 class TeamQuerySet(MarkingQuerySet["Team"]):
-    """Teams, as far as a person may see them."""
+    """Teams, filtered by user."""
 
     def visible_to(self, user: Any) -> "TeamQuerySet":
-        """Every team for an operator (superuser); for anybody else the approved ones they were given access to."""
+        """Return every team for an operator; for other users the approved teams they have access to."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
         if is_operator(user):
@@ -96,22 +96,22 @@ class TeamQuerySet(MarkingQuerySet["Team"]):
         return self.filter(is_approved=True, accesses__user=user).distinct()
 
     def administered_by(self, user: Any) -> "TeamQuerySet":
-        """Every team for an operator; for anybody else those that they may see and are an admin of."""
+        """Return every team for an operator; for other users the visible teams they are an admin of."""
         visible = self.visible_to(user)
         if is_operator(user):
             return visible
         return visible.filter(accesses__user_id=user.pk, accesses__role=TeamAccess.Role.ADMIN)
 
     def note_sync(self, **values: Any) -> int:
-        """Write down how reconciliation fares. No figure depends on it, so nothing is derived anew."""
+        """Store the state of reconciliation without a change, because no figure depends on it."""
         return super(MarkingQuerySet, self).update(**values)
 
 
 class Team(MarksChange):
-    """A group of people and repositories whose figures are read together.
+    """A group of people and repositories with common figures.
 
-    `account`: the team tracks every repository of this GitHub account that the App was ever given. Further
-    repositories are added one by one. A team without members counts everybody who works in its repositories.
+    `account`: the team tracks every repository of this GitHub account that the App ever had access to. Further
+    repositories are added one by one. A team without members includes everyone who works in its repositories.
     """
 
     class SyncFrequency(models.TextChoices):
@@ -129,7 +129,7 @@ class Team(MarksChange):
     slug = models.SlugField(max_length=SLUG_LENGTH, unique=True)
     account = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     is_approved = models.BooleanField(
-        default=True, help_text="An account outside ALLOWED_ACCOUNTS waits here for an operator's approval."
+        default=True, help_text="Accounts that are not in ALLOWED_ACCOUNTS need the approval of an operator."
     )
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     production_environments = ArrayField(models.TextField(), default=production, blank=True)
@@ -153,7 +153,7 @@ class Team(MarksChange):
 
 
 class TeamMember(MarksChange):
-    """A contributor whose work counts for a team, from one instant until another; open ends are null."""
+    """A contributor whose work counts for a team between two instants; null is unlimited."""
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
     contributor = models.ForeignKey(Contributor, on_delete=models.PROTECT, related_name="memberships")
@@ -181,7 +181,7 @@ class TeamMember(MarksChange):
 
 
 class TeamRepository(MarksChange):
-    """A repository that a team tracks besides those of its account."""
+    """A repository that a team tracks in addition to those of its account."""
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="tracked")
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
@@ -198,7 +198,7 @@ class TeamRepository(MarksChange):
 
 
 class TeamAccess(models.Model):
-    """A user who may look at a team's figures; an admin may also change the team."""
+    """A user who may see a team's figures; an admin may also change the team."""
 
     class Role(models.TextChoices):
         VIEWER = "viewer"
@@ -217,7 +217,7 @@ class TeamAccess(models.Model):
 
 
 class BotRule(MarksChange):
-    """Whether an account counts as a bot, against what GitHub says of it; holds for the whole instance."""
+    """Whether an account counts as a bot, against GitHub's account type; for the whole instance."""
 
     contributor = models.OneToOneField(Contributor, on_delete=models.PROTECT, related_name="bot_rule")
     is_bot = models.BooleanField()

@@ -1,4 +1,4 @@
-"""Which repositories belong to a team, and so to whoever may see it. Tenancy is decided here and nowhere else."""
+"""The repositories of teams and users. Access is decided only here."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from apps.users.permissions import is_operator
 
 
 def repositories_of(teams: QuerySet[Team]) -> QuerySet[Repository]:
-    """The repositories that any of the teams tracks.
+    """Return the repositories that any of the teams tracks.
 
-    Those its account owns, those an installation on its account reaches, and those added one by one. While nobody has
-    said who owns a repository, whoever ever reached it counts. One that was transferred away belongs to its new
-    account, with all of its history: what happens there is no longer this account's to read.
+    These are the repositories its account owns, those an installation on its account has access to, and those added one
+    by one. While the owner of a repository is unknown, any account that ever had access counts. A repository that was
+    transferred belongs to its new account, with all of its history.
     """
     accounts = teams.filter(account__isnull=False).order_by().values("account")
     accesses = RepositoryAccess.objects.filter(repository=OuterRef("pk"), installation__account__in=accounts)
-    # GitHub takes nothing back one by one when the App is uninstalled: access ends with the installation.
+    # GitHub does not revoke access by repository when the App is uninstalled: access ends with the installation.
     reached = accesses.filter(has_access=True, installation__deleted_at__isnull=True)
     added = TeamRepository.objects.filter(team__in=teams.order_by().values("pk")).values("repository")
     return Repository.objects.filter(
@@ -27,24 +27,24 @@ def repositories_of(teams: QuerySet[Team]) -> QuerySet[Repository]:
 
 
 def repositories_visible_to(user: Any) -> QuerySet[Repository]:
-    """Every repository for an operator; for anybody else those of the teams they may see."""
+    """Return every repository for an operator; for other users those of visible teams."""
     if is_operator(user):
         return Repository.objects.all()
     return repositories_of(Team.objects.visible_to(user))
 
 
 def repositories_administered_by(user: Any) -> QuerySet[Repository]:
-    """Every repository for an operator; for anybody else those of the teams that they are an admin of."""
+    """Return every repository for an operator; for other users those of teams they are an admin of."""
     if is_operator(user):
         return Repository.objects.all()
     return repositories_of(Team.objects.administered_by(user))
 
 
 def repositories_addable_to(team: Team, *, by: Any) -> QuerySet[Repository]:
-    """What the person may add to the team: anything for an operator.
+    """Return the repositories that the user may add to the team; every repository for an operator.
 
-    Anybody else only what an account owns whose team they administer, and only where the team tracks that account
-    already: whoever can read a repository could otherwise hand it to people whom nobody gave access to it.
+    Other users may only add repositories of an account whose team they administer, and only if the team tracks that
+    account already. Otherwise a reader of a repository could give others access to it.
     """
     if is_operator(by):
         return Repository.objects.all()

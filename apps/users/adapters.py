@@ -1,12 +1,12 @@
-"""Who may open an account with a password; apps/integrations/github_sign_in.py says who may with GitHub."""
+"""Sign-up with a password, which is closed; see apps/integrations/github_sign_in.py for sign-up with GitHub."""
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
 
-class InvitedOnly(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """With a password: nobody, an operator makes such accounts."""
+class ClosedSignUp(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """Operators create accounts with a password; users cannot."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Never."""
+        """Return False."""
         return False

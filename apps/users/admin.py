@@ -1,4 +1,4 @@
-"""Users, groups and tokens in the admin, which people enter by the one sign-in page that there is."""
+"""Users, groups, tokens and sign-ins in the admin; the admin uses the sign-in page of the dashboard."""
 
 from typing import Any
 
@@ -22,21 +22,21 @@ from apps.users.permissions import is_operator
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 # An account's connection to GitHub holds tokens, and the App's own credentials come from the environment.
-UNSEEN = (SocialApp, SocialToken)
+HIDDEN = (SocialApp, SocialToken)
 
-for model in (Group, EmailAddress, SocialAccount, AccessAttempt, AccessFailureLog, AccessLog, *UNSEEN):
+for model in (Group, EmailAddress, SocialAccount, AccessAttempt, AccessFailureLog, AccessLog, *HIDDEN):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
-    """Groups give staff some of the admin's permissions."""
+    """Groups give staff permissions in the admin."""
 
 
 @admin.register(CustomUser)
 class CustomUserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
-    """People who sign in."""
+    """Users."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -46,7 +46,7 @@ class CustomUserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-ar
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
-    """Tokens: the secret is shown once, when the token is made."""
+    """API tokens; the secret is shown once, when a token is created."""
 
     list_display = ("shown", "label", "user", "created_at", "last_used_at", "expires_at")
     list_select_related = ("user",)
@@ -63,7 +63,7 @@ class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
         return self.readonly_fields if obj is None else ("user", *self.readonly_fields)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """A token opens what its user may open: only operators make them for somebody else."""
+        """Offer only the user's own account, unless an operator creates the token."""
         if db_field.name == "user" and not is_operator(request.user):
             kwargs["queryset"] = CustomUser.objects.filter(username=request.user.get_username())
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -74,12 +74,12 @@ class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
             return
         token, secret = ApiToken.objects.issue(user=obj.user, label=obj.label, expires_at=obj.expires_at)
         obj.pk, obj.shown = token.pk, token.shown
-        messages.warning(request, format_html("Copy the token now; nobody can read it again: <code>{}</code>", secret))
+        messages.warning(request, format_html("Copy the token now. It cannot be shown again: <code>{}</code>", secret))
 
 
 @admin.register(SocialAccount)
 class SocialAccountAdmin(ModelAdmin):  # type: ignore[misc]
-    """Which account of GitHub's a user signs in with."""
+    """GitHub accounts that users sign in with."""
 
     list_display = ("user", "provider", "uid", "last_login")
     list_select_related = ("user",)
@@ -93,7 +93,7 @@ class SocialAccountAdmin(ModelAdmin):  # type: ignore[misc]
 
 @admin.register(EmailAddress)
 class EmailAddressAdmin(ModelAdmin):  # type: ignore[misc]
-    """Addresses of users."""
+    """E-mail addresses of users."""
 
     list_display = ("email", "user", "primary", "verified")
     list_select_related = ("user",)
@@ -102,8 +102,8 @@ class EmailAddressAdmin(ModelAdmin):  # type: ignore[misc]
     autocomplete_fields = ("user",)
 
 
-class SeenSignIns(ModelAdmin):  # type: ignore[misc]
-    """Written by django-axes; deleting a refusal lets the person in again."""
+class SignInAdmin(ModelAdmin):  # type: ignore[misc]
+    """Records of django-axes; deleting a failed sign-in unlocks the user."""
 
     search_fields = ("username", "ip_address")
     show_full_result_count = False
@@ -117,21 +117,21 @@ class SeenSignIns(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(AccessAttempt)
-class AccessAttemptAdmin(SeenSignIns):
-    """Sign-ins that were refused."""
+class AccessAttemptAdmin(SignInAdmin):
+    """Failed sign-ins."""
 
     list_display = ("attempt_time", "username", "ip_address", "failures_since_start", "path_info")
 
 
 @admin.register(AccessFailureLog)
-class AccessFailureLogAdmin(SeenSignIns):
-    """Each refused sign-in, where django-axes is told to keep them."""
+class AccessFailureLogAdmin(SignInAdmin):
+    """Each failed sign-in, if django-axes is configured to log them."""
 
     list_display = ("attempt_time", "username", "ip_address", "locked_out", "path_info")
 
 
 @admin.register(AccessLog)
-class AccessLogAdmin(SeenSignIns):
+class AccessLogAdmin(SignInAdmin):
     """Sign-ins and sign-outs."""
 
     list_display = ("attempt_time", "logout_time", "username", "ip_address", "path_info")

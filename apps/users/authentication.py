@@ -1,4 +1,4 @@
-"""How a program says who it is: `Authorization: Bearer tf_…`."""
+"""Authentication of API clients by `Authorization: Bearer tf_…`."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -12,7 +12,7 @@ PARTS = 2
 
 
 class TokenAuthentication(BaseAuthentication):
-    """A live token stands for its user; anything else in the header is 401 with one and the same answer."""
+    """Authenticate the user of a valid token; anything else in the header is 401 with the same message."""
 
     def authenticate(self, request: Request) -> tuple[CustomUser, ApiToken] | None:
         words = get_authorization_header(request).split()
@@ -29,13 +29,13 @@ class TokenAuthentication(BaseAuthentication):
 
 
 def find(secret: bytes) -> ApiToken | None:
-    """The live token with this secret, with its user."""
+    """Return the valid token with this secret, with its user."""
     digest = digest_of(secret.decode(errors="replace"))
     return ApiToken.objects.live().select_related("user").filter(digest=digest).first()
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the OpenAPI description names it."""
+    """The token authentication in the OpenAPI description."""
 
     target_class = "apps.users.authentication.TokenAuthentication"
     name = "token"

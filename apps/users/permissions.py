@@ -1,4 +1,4 @@
-"""Who may do what an operator does."""
+"""Permissions of operators."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from rest_framework.request import Request
 
 
 def is_operator(user: Any) -> bool:
-    """Whether the user is an operator: a superuser who may still sign in."""
+    """Return whether the user is an operator: an active superuser."""
     return bool(user.is_authenticated and user.is_active and user.is_superuser)
 
 
 class OnlyOperators(BasePermission):
-    """Operators (superusers) run the instance: they may read bodies and replay.
+    """Allow only operators, who may read bodies and replay.
 
-    Asked of the object, so that what is not the user's to see is 404 before anything is said of permissions.
+    Checked for the object, so that what the user may not see is 404 before it is 403.
     """
 
     message = "Only operators may do this."

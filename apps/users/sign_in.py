@@ -1,7 +1,7 @@
-"""Limits on attempts to sign in, which are counted in the database, for all processes, before a password is checked.
+"""Rate limits of sign-ins, counted in the database for all processes before a password is checked.
 
-Five attempts for one name from one address lock that pair for a quarter of an hour. Nobody can lock a person out from
-elsewhere: many failures of one name, or from one address, only slow down those who never signed in from there.
+Five failed attempts for a name from an address lock that pair for 15 minutes. Attackers cannot lock out a user who
+signs in from elsewhere: many failures only delay those who never signed in from that address before.
 """
 
 import ipaddress
@@ -21,17 +21,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 SLOWER_EACH = 50
-"""Each 50 failures of one name, or from one address, make further attempts wait for a second more."""
+"""Every 50 failures of a name or an address delay further attempts by one more second."""
 LONGEST_PAUSE_S = 30
 IPV6_NETWORK = 64
-"""A customer gets a whole network of IPv6 addresses, so that all of it counts as one."""
+"""A customer has a whole IPv6 network, so it counts as one address."""
 NOWHERE = "0.0.0.0"  # noqa: S104  an address that no client has
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(%s::text[]) AS key"
 logger = logging.getLogger(__name__)
 
 
 def user_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
-    """Return the name that is signed in with, in the one form for all that find the same user."""
+    """Return the normalised user name."""
     return str((credentials or {}).get("username") or "").strip().lower()[:255]
 
 
@@ -50,17 +50,17 @@ def client_network(request: HttpRequest) -> str:
 
 
 class SignInLimits(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
-    """The limits as django-axes asks for them."""
+    """The handler that django-axes calls."""
 
     def is_locked(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
-        """Return whether the attempt is refused; otherwise count it, so that a hundred at once are a hundred."""
+        """Return whether the attempt is refused; otherwise count it before the password is checked."""
         self.clean_expired_user_attempts(request, credentials)
         name = get_client_username(request, credentials)
         request.sign_in_wait_s, request.axes_failures_since_start = take_attempt(name, request.axes_ip_address)
         return bool(request.sign_in_wait_s)
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-        """Refuse the failed attempt that reached the limit of its pair, as the attempts after it are refused."""
+        """Lock the pair with the failed attempt that reaches its limit."""
         is_refused = request is None or request.axes_locked_out
         if is_refused or request.axes_failures_since_start < settings.AXES_FAILURE_LIMIT:
             return

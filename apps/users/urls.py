@@ -1,4 +1,4 @@
-"""Addresses of signing in: of allauth's pages those that somebody is led to; all others answer 404."""
+"""URLs of allauth's pages that are in use; all others are 404."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ SERVED = frozenset(
 
 
 def not_served(request: HttpRequest, **kwargs: Any) -> None:
-    """Answer 404; the name stays, because allauth makes addresses of it."""
+    """Answer 404; the name is kept because allauth reverses it."""
     raise Http404
 
 

@@ -1,4 +1,4 @@
-"""The inbox for operators: look, search, replay; bodies are shown on demand, secrets never."""
+"""The inbox in the admin: search and replay deliveries; bodies are shown on demand, secrets never."""
 
 from typing import Any
 
@@ -28,8 +28,27 @@ COLOURS = {
 }
 
 
+INTERNALS = (
+    "attempts",
+    "crashes",
+    "claim_number",
+    "is_claimed_alone",
+    "is_slow",
+    "claimed_at",
+    "lease_until",
+    "leased_by",
+    "rung_at",
+    "not_before",
+    "signed_by",
+    "is_replayed_body",
+    "is_sanitised",
+    "body_digest",
+)
+"""Columns that only matter when a delivery is debugged."""
+
+
 class ValueFilter(admin.SimpleListFilter):
-    """Narrows the list by a column whose values an index knows: Django's own filter reads the whole table for them."""
+    """Filter by a column whose values come from an index; Django's own filter would read the whole table."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(value, value) for value in overview.find_values(self.parameter_name or "")]
@@ -39,20 +58,20 @@ class ValueFilter(admin.SimpleListFilter):
 
 
 class ReasonFilter(ValueFilter):
-    """By why deliveries are in their state."""
+    """Filter by reason."""
 
     title, parameter_name = "reason", "reason"
 
 
 class EventFilter(ValueFilter):
-    """By GitHub's name of the event."""
+    """Filter by event."""
 
     title, parameter_name = "event", "event"
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """The inbox; `?body=1` on a delivery shows its body."""
+    """Deliveries; `?body=1` on a delivery shows its body."""
 
     list_display = ("received_at", "what", "shown_state", "reason", "repository", "source", "attempts")
     list_filter = ("state", "source", "is_conflict", "is_replayed_body", "is_sanitised", ReasonFilter, EventFilter)
@@ -82,7 +101,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by what people have at hand, by equality: an index serves each."""
+        """Search by equality only, so that an index serves every search."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -94,17 +113,21 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("webhooks.change_delivery")
 
-    @admin.action(description="Replay: process again, here", permissions=["replay"])
+    @admin.action(description="Replay: process again", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: DeliveryQuerySet) -> None:
         wanted = queryset.count()
         replayed = replay.replay(Delivery.objects.filter(id__in=list(queryset.values_list("id", flat=True))))
         self.message_user(request, f"{replayed} of {wanted} deliveries will be processed again.", messages.SUCCESS)
         if replayed < wanted:
-            self.message_user(request, "The others run just now, or their body has expired.", messages.WARNING)
+            self.message_user(request, "The others are running, or their body has expired.", messages.WARNING)
 
     def get_fields(self, request: HttpRequest, obj: Delivery | None = None) -> list[str]:
         columns = [field.name for field in Delivery._meta.concrete_fields if field.name != "body_sha256"]
-        return [*columns, "body_digest", "kept_headers", "body_text" if "body" in request.GET else "body_on_demand"]
+        return [*columns, "body_digest", "stored_headers", "body_text" if "body" in request.GET else "body_on_demand"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Delivery | None = None) -> list[tuple[str | None, Any]]:
+        shown = [name for name in self.get_fields(request, obj) if name not in INTERNALS]
+        return [(None, {"fields": shown}), ("Internals", {"classes": ("collapse",), "fields": INTERNALS})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Delivery | None = None) -> list[str]:
         return self.get_fields(request, obj)
@@ -113,8 +136,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def body_digest(self, delivery: Delivery) -> str:
         return bytes(delivery.body_sha256).hex()
 
-    @admin.display(description="Headers kept")
-    def kept_headers(self, delivery: Delivery) -> str:
+    @admin.display(description="Stored headers")
+    def stored_headers(self, delivery: Delivery) -> str:
         return bodies.headers_as_text(delivery)
 
     @admin.display(description="Body")
@@ -128,18 +151,18 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
 @admin.register(Refusal)
 class RefusalAdmin(ReadOnlyAdmin):
-    """What the door refused."""
+    """Requests that the receiver rejected."""
 
     list_display = ("refused_at", "status", "reason", "count", "size")
     list_filter = ("status", "reason")
 
 
 class WebhookSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
-    """A secret goes in and never comes out."""
+    """Form of a new secret, which is never shown again."""
 
     value = forms.CharField(
         widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "new-password"}),
-        help_text="16 random characters or more; it is encrypted and cannot be read back.",
+        help_text="At least 16 random characters. It is stored encrypted and cannot be shown again.",
     )
 
     class Meta:
@@ -149,14 +172,14 @@ class WebhookSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not gener
     def clean_value(self) -> str:
         value: str = self.cleaned_data["value"]
         if not is_strong(value):
-            raise forms.ValidationError("Too weak: use 16 random characters or more.")
+            raise forms.ValidationError("Too weak: use at least 16 random characters.")
         if WebhookSecret.objects.filter(slot=fingerprint_of(value).name).exists():
             raise forms.ValidationError("This secret is stored already.")
         return value
 
 
 class StoredSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
-    """What may be changed of a stored secret: not the secret."""
+    """Form of a stored secret: everything but the secret itself."""
 
     class Meta:
         model = WebhookSecret
@@ -165,7 +188,7 @@ class StoredSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
 @admin.register(WebhookSecret)
 class WebhookSecretAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
-    """The encrypted store of secrets."""
+    """Webhook secrets, stored encrypted."""
 
     list_display = ("label", "slot", "created_at", "not_after")
     readonly_fields = ("slot", "created_at")

@@ -1,4 +1,4 @@
-"""Bodies as people read them. They are strangers' text: shown escaped, and only so much of them."""
+"""Display of bodies: untrusted text, so it is escaped and cut."""
 
 import json
 
@@ -13,7 +13,7 @@ LONGEST_SHOWN = 200_000
 
 
 def readable_body(delivery: Delivery) -> str | None:
-    """The body, indented where it is JSON; None when it has expired."""
+    """Return the body, indented if it is JSON; None if it has expired."""
     body = delivery.body
     if body is None:
         return None
@@ -26,7 +26,7 @@ def readable_body(delivery: Delivery) -> str | None:
 
 
 def body_as_html(delivery: Delivery) -> SafeString:
-    """The body escaped, for a page."""
+    """Return the body as escaped HTML."""
     text = readable_body(delivery)
     if text is None:
         return format_html("<em>{}</em>", "The body has expired.")
@@ -34,12 +34,12 @@ def body_as_html(delivery: Delivery) -> SafeString:
 
 
 def link_to_body(delivery: Delivery) -> SafeString:
-    """A link that shows the body in the admin."""
+    """Return a link that shows the body in the admin."""
     url = reverse("admin:webhooks_delivery_change", args=[delivery.pk])
     return format_html('<a href="{}?body=1">Show ({} bytes)</a>', url, delivery.size)
 
 
 def headers_as_text(delivery: Delivery) -> str:
-    """The headers that were kept, one a line."""
+    """Return the stored headers, one per line."""
     body = delivery.body
     return "\n".join(f"{name}: {value}" for name, value in sorted(body.headers.items())) if body else ""

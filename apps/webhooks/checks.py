@@ -1,4 +1,4 @@
-"""What must be right before the door opens, each with an id."""
+"""System checks of the webhook settings."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,33 +16,33 @@ def check_secrets(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     weak = [place for place, value in enumerate(settings.GITHUB_WEBHOOK_SECRETS, start=1) if not is_strong(value)]
     for place in weak:
         yield Error(
-            f"GITHUB_WEBHOOK_SECRETS: number {place} is weak, and nothing it signs is accepted.",
-            hint=f"Use {SHORTEST_SECRET} random characters or more, such as `openssl rand -hex 32`.",
+            f"GITHUB_WEBHOOK_SECRETS: secret {place} is too weak and is not used.",
+            hint=f"Use at least {SHORTEST_SECRET} random characters, such as from `openssl rand -hex 32`.",
             id="webhooks.E001",
         )
     if not settings.GITHUB_WEBHOOK_SECRETS:
         yield Warning(
-            "GITHUB_WEBHOOK_SECRETS is empty: the door answers 503 unless the admin holds a secret.",
-            hint="Set it to the webhook secret of the GitHub App, the newest first, separated by commas.",
+            "GITHUB_WEBHOOK_SECRETS is empty: webhooks are answered with 503 unless a secret is stored in the admin.",
+            hint="Set it to the webhook secret of the GitHub App; separate several by commas, the newest first.",
             id="webhooks.W001",
         )
 
 
 @register(Tags.security)
 def check_encryption_keys(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Refuse a malformed key; warn where stored secrets cannot be."""
+    """Reject a malformed key; warn if secrets cannot be stored."""
     for place, key in enumerate(settings.FERNET_KEYS, start=1):
         try:
             Fernet(key)
         except ValueError:
             yield Error(
-                f"FERNET_KEYS: number {place} is not a Fernet key.",
-                hint="A key is 32 random bytes in URL-safe base64, as cryptography.fernet.Fernet.generate_key() makes.",
+                f"FERNET_KEYS: key {place} is not a Fernet key.",
+                hint="A key is 32 random bytes in URL-safe base64, as from cryptography.fernet.Fernet.generate_key().",
                 id="webhooks.E002",
             )
     if not settings.FERNET_KEYS:
         yield Warning(
-            "FERNET_KEYS is empty: no webhook secret can be kept in the admin.",
-            hint="Set it to one or more Fernet keys, the newest first, separated by commas.",
+            "FERNET_KEYS is empty: no secrets can be stored in the database.",
+            hint="Set it to a Fernet key; separate several by commas, the newest first.",
             id="webhooks.W002",
         )

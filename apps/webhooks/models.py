@@ -159,31 +159,35 @@ class Delivery(models.Model):
     body_sha256 = models.BinaryField(max_length=32)
     size = models.IntegerField(help_text="bytes of the body")
     source = models.SmallIntegerField(choices=Source.choices, db_default=Source.WEBHOOK)
-    signed_by = models.TextField(db_default="", blank=True, help_text="the slot of the secret that signed it")
+    signed_by = models.TextField(db_default="", blank=True, help_text="fingerprint of the secret that signed it")
 
     state = models.TextField(choices=State.choices, db_default=State.RECEIVED)
-    reason = models.TextField(db_default="", blank=True, help_text="why it is in this state, as one word")
+    reason = models.TextField(db_default="", blank=True, help_text="why it is in this state")
     error = models.TextField(db_default="", blank=True)
-    attempts = models.SmallIntegerField(db_default=0, help_text="verdicts so far; an operator's replay sets it back")
-    crashes = models.SmallIntegerField(db_default=0, help_text="claims made alone that ended without a verdict")
-    claim_number = models.IntegerField(db_default=0, help_text="only grows; the fence of every verdict")
+    attempts = models.SmallIntegerField(db_default=0, help_text="attempts so far; a replay resets it")
+    crashes = models.SmallIntegerField(db_default=0, help_text="workers that crashed while they held it alone")
+    claim_number = models.IntegerField(
+        db_default=0, help_text="raised by every claim; a worker with an older number cannot store a result"
+    )
     is_claimed_alone = models.BooleanField(db_default=False)
     is_slow = models.BooleanField(
-        db_default=False, help_text="it ran out of time or could not be recorded: claimed alone, after all others"
+        db_default=False, help_text="timed out or could not be recorded: claimed alone, after all others"
     )
     lease_until = models.DateTimeField(null=True, blank=True)
     leased_by = models.TextField(db_default="", blank=True, help_text="the Celery task that holds it")
 
     received_at = models.DateTimeField(db_default=Now())
-    rung_at = models.DateTimeField(db_default=Now(), help_text="when workers were last told of it")
+    rung_at = models.DateTimeField(db_default=Now(), help_text="when workers were last notified")
     not_before = models.DateTimeField(db_default=Now())
     claimed_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
-    duplicates = models.IntegerField(db_default=0, help_text="how often the key came again")
-    is_conflict = models.BooleanField(db_default=False, help_text="the key came again with other content")
-    is_replayed_body = models.BooleanField(db_default=False, help_text="its body came before under another GUID")
-    is_sanitised = models.BooleanField(db_default=False, help_text="characters no database can store were replaced")
+    duplicates = models.IntegerField(db_default=0, help_text="how often its key arrived again")
+    is_conflict = models.BooleanField(db_default=False, help_text="its key arrived again with different content")
+    is_replayed_body = models.BooleanField(db_default=False, help_text="its body arrived before under another GUID")
+    is_sanitised = models.BooleanField(
+        db_default=False, help_text="characters that the database cannot store were replaced"
+    )
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -287,13 +291,13 @@ class DeliveryBody(models.Model):
 
     pk = models.CompositePrimaryKey("day", "delivery_id")
     day = models.DateField(
-        default=KEPT_DAY, help_text="when it was received, UTC; the last day there is for exceptions"
+        default=KEPT_DAY, help_text="day of receipt, UTC; the last possible date for bodies kept longer"
     )
     delivery = models.ForeignKey(
         Delivery, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
     )
     content = models.BinaryField()
-    headers = models.JSONField(help_text="those on the allow-list, never all")
+    headers = models.JSONField(help_text="only those on the allow-list")
 
     objects = DeliveryBodyQuerySet.as_manager()
 
@@ -330,8 +334,8 @@ class Refusal(models.Model):
     refused_at = models.DateTimeField(db_default=Now())
     status = models.SmallIntegerField()
     reason = models.TextField()
-    count = models.IntegerField(help_text="how many this row stands for")
-    headers = models.JSONField(help_text="those on the allow-list, of the last one")
+    count = models.IntegerField(help_text="number of rejected requests that this row stands for")
+    headers = models.JSONField(help_text="those on the allow-list, of the last request")
     body_sha256 = models.BinaryField(max_length=32, null=True, blank=True)
     size = models.BigIntegerField(null=True, blank=True)
 
@@ -353,11 +357,11 @@ class WebhookSecretQuerySet(models.QuerySet["WebhookSecret"]):
 class WebhookSecret(models.Model):
     """A secret of the App's webhook, encrypted; a rotation through it needs no restart."""
 
-    label = models.TextField(help_text="what people call it")
-    slot = models.TextField(unique=True, help_text="its fingerprint, which deliveries keep")
+    label = models.TextField(help_text="name")
+    slot = models.TextField(unique=True, help_text="fingerprint that deliveries are stored with")
     encrypted_value = models.BinaryField()
     created_at = models.DateTimeField(db_default=Now())
-    not_after = models.DateTimeField(null=True, blank=True, help_text="it signs nothing after this moment")
+    not_after = models.DateTimeField(null=True, blank=True, help_text="stops being accepted at this time")
 
     objects = WebhookSecretQuerySet.as_manager()
 

@@ -57,11 +57,11 @@ class GitHubHook:
         guid = _matching(environ, "HTTP_X_GITHUB_DELIVERY", _GUID)
         hook_id = _matching(environ, "HTTP_X_GITHUB_HOOK_ID", _HOOK_ID)
         address = environ.get("REMOTE_ADDR", "")
-        headers, sender = kept_headers(environ), {SENDER_ADDRESS: address} if address else {}
+        headers, sender = stored_headers(environ), {SENDER_ADDRESS: address} if address else {}
         return cls(hook_id=int(hook_id), guid=UUID(guid), event=event, headers=headers | sender)
 
 
-def kept_headers(environ: Mapping[str, str]) -> dict[str, str]:
+def stored_headers(environ: Mapping[str, str]) -> dict[str, str]:
     """The headers on the allow-list, short and printable. Never all: GitHub once sent a secret in one."""
     kept = {}
     for name, environ_name in _ENVIRON_NAMES:

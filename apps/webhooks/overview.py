@@ -82,7 +82,7 @@ def look() -> Overview:
     )
 
 
-def count_with_effect() -> dict[str, int]:
+def count_finished() -> dict[str, int]:
     """How many took effect, by state: reads the whole inbox."""
     counts = {str(state): 0 for state in TOOK_EFFECT}
     with connection.cursor() as cursor:

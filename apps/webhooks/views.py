@@ -24,7 +24,7 @@ from rest_framework.views import APIView
 from apps.common import db
 from apps.webhooks import intake
 from apps.webhooks.models import Refusal
-from apps.webhooks.origin import GitHubHook, MalformedHeaderError, is_of_host, kept_headers
+from apps.webhooks.origin import GitHubHook, MalformedHeaderError, is_of_host, stored_headers
 from apps.webhooks.overview import ANSWERS
 from apps.webhooks.request_body import budget, check_framing, read_content
 from apps.webhooks.signature import SigningSecret, active_secrets, find_signing_secret, is_signature
@@ -218,7 +218,7 @@ class DeliveryView(APIView):
             Refused(
                 status=status_code,
                 reason=reason,
-                headers=kept_headers(environ),
+                headers=stored_headers(environ),
                 size=int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None,  # noqa: PLR2004  bigint
                 body=error.content if isinstance(error, SignatureMismatch) else None,
             )

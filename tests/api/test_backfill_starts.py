@@ -113,7 +113,7 @@ def test_what_is_foreign_is_told_like_what_is_not_there(
         (
             {**PULLS, "sinse": "2026-01-01T00:00Z"},
             "sinse",
-            "there are repository, installation, team, everything, since",
+            "Fields: repository, installation, team, everything, since",
         ),
         ([], "non_field_errors", "Expected a dictionary"),
         ({**PULLS, "dry_run": "perhaps"}, "dry_run", "boolean"),

@@ -41,7 +41,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "only headers on the allow-list are kept",
-        "kept_headers",
+        "stored_headers",
         "for name, environ_name in _ENVIRON_NAMES:",
         "for name, environ_name in ((n[5:].lower(), n) for n in environ if n.startswith('HTTP_')):",
         test="test_only_headers_on_the_allow_list_are_kept",

@@ -1,1 +1,1 @@
-"""The REST API as a whole: its settings, addresses, errors and description."""
+"""The REST API as a whole: settings, URLs, errors and OpenAPI description."""

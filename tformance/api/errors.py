@@ -1,4 +1,4 @@
-"""Errors of the API in one shape."""
+"""Errors of the API."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from rest_framework.views import exception_handler
 
 
 def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """`detail` in words, `code` for programs, and for a bad request `fields`: what is wrong with which."""
+    """Return `detail` for people, `code` for programs, and for a bad request `fields` with their errors."""
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -33,7 +33,7 @@ def code_of(error: Exception) -> str:
 
 
 def first_words(fields: Any) -> str:
-    """The first message in a nest of messages, with the name of its field."""
+    """Return the first of nested messages, with the name of its field."""
     if isinstance(fields, dict):
         name, inner = next(iter(fields.items()))
         words = first_words(inner)

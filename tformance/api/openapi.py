@@ -1,4 +1,4 @@
-"""The OpenAPI description: what every operation can answer besides success."""
+"""The OpenAPI description: the errors that operations share."""
 
 from typing import Any
 
@@ -7,28 +7,28 @@ from rest_framework import serializers
 
 READING = {
     "401": "Not signed in, or the token is wrong.",
-    "429": "Asked too often; `Retry-After` says when to come back.",
-    "503": "The database is away, or this took it too long: `detail` says what to do, `Retry-After` when.",
+    "429": "Too many requests; retry after `Retry-After`.",
+    "503": "The database is unavailable or the query too slow: `detail` says what to do, `Retry-After` when.",
 }
-NAMED = {"404": "Not there, or not yours to see."}
-PAGED = {"404": "The cursor is none of this list."}
+NAMED = {"404": "Does not exist, or you have no access to it."}
+PAGED = {"404": "The cursor is not valid for this list."}
 PARAMETERS = {
     "slug": "The team's slug.",
-    "id": "The row's id, as lists show it.",
+    "id": "The id, as shown in lists.",
     "repository_id": "GitHub's id of the repository.",
     "github_id": "GitHub's id.",
     "number": "The pull request's number.",
-    "limit": "How many at once, up to 500.",
-    "offset": "How many to leave out first.",
-    "cursor": "Where to go on: `next` and `previous` carry it.",
+    "limit": "Page size, at most 500.",
+    "offset": "Number of rows to skip.",
+    "cursor": "Position, from `next` or `previous`.",
 }
-CHANGING = {"400": "What was sent cannot be used; `fields` says why.", "403": "You may look, but not do this."}
+CHANGING = {"400": "The request is invalid; `fields` says why.", "403": "You may read this, but not change it."}
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
-    """The shape of every error."""
+    """The body of every error."""
 
-    detail = serializers.CharField(help_text="What is wrong and what to do, in words.")
+    detail = serializers.CharField(help_text="What is wrong and what to do.")
     code = serializers.CharField(help_text="Stable, for programs: `not_found`, `invalid`, `not_authenticated`, …")
     fields = serializers.DictField(  # type: ignore[assignment]  # the name clashes with the serializer's own
         required=False, help_text="With `invalid`: messages by the name of the field or parameter."
@@ -36,7 +36,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 
 class DescribedSchema(AutoSchema):
-    """Adds the errors that every operation of its kind shares."""
+    """Add the errors that operations share."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)

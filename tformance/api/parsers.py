@@ -1,4 +1,4 @@
-"""How the API reads a body: what no program could mean is 400, before anything else looks at it."""
+"""Parsing of request bodies: malformed JSON is 400."""
 
 import codecs
 import json
@@ -12,7 +12,7 @@ from rest_framework.renderers import JSONRenderer
 
 
 class BodyParser(JSONParser):
-    """JSON that can be stored and told again: bounded in depth, finite in its numbers, whole in its characters.
+    """JSON that can be stored and returned: bounded depth, finite numbers, complete characters.
 
     JSON is UTF-8 whatever charset is declared: Python's codecs include some that decode no text, such as zlib.
     """
@@ -26,9 +26,9 @@ class BodyParser(JSONParser):
         except RecursionError as error:
             raise ParseError("The JSON is nested too deeply.") from error
         except UnicodeEncodeError as error:
-            raise ParseError("A text in the JSON holds half a surrogate pair.") from error
+            raise ParseError("A string in the JSON contains half a surrogate pair.") from error
         except ValueError as error:
-            raise ParseError(f"The body is no JSON: {error}") from error
+            raise ParseError(f"The body is not valid JSON: {error}") from error
         return found
 
 
@@ -40,4 +40,4 @@ def finite(text: str) -> float:
 
 
 def refused(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")

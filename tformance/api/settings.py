@@ -1,4 +1,4 @@
-"""How the API answers: who may ask, in which shape, how often."""
+"""Settings of the API: authentication, formats, rate limits and description."""
 
 from typing import Any
 
@@ -20,19 +20,19 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.throttling.UserRateThrottle",
         "rest_framework.throttling.ScopedRateThrottle",
     ],
-    # Counted in each process by itself: so many times that as there are web processes.
+    # Counted per process, so the limit of a machine is this times its web processes.
     "DEFAULT_THROTTLE_RATES": {"user": "600/min", "replay": "30/min", "body": "60/min", "backfill": "30/min"},
-    "NUM_PROXIES": 0,  # tformance.middleware has settled who the client is
+    "NUM_PROXIES": 0,  # tformance.middleware determines the client
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "tformance",
     "DESCRIPTION": (
-        "Team figures from the webhooks of a GitHub App, what they were made from, and the deliveries behind them.\n\n"
-        "You see the teams you were given access to and what belongs to them; everything else is 404. Instants are "
-        "ISO 8601 in UTC, days are days of the team's time zone, durations carry their unit in their name.\n\n"
-        "Errors are JSON: `detail` says what to do, `code` is stable, `fields` says what is wrong with which field."
+        "Team figures from the webhooks of a GitHub App, the data they are computed from, and the deliveries.\n\n"
+        "You see the teams you have access to and what belongs to them; everything else is 404. Times are ISO 8601 in "
+        "UTC, days are days of the team's time zone, durations have their unit in their name.\n\n"
+        "Errors are JSON: `detail` says what is wrong and what to do, `code` is stable, `fields` has errors by field."
     ),
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -51,17 +51,17 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "TeamSyncStatus": "apps.teams.models.Team.SyncStatus",
     },
     "TAGS": [
-        {"name": "figures", "description": "What is derived, per team and window, and the entities behind it."},
-        {"name": "teams", "description": "Teams, their members and what they track."},
-        {"name": "activity", "description": "What happened: repositories and pull requests."},
-        {"name": "deliveries", "description": "The inbox: what GitHub posted and what became of it."},
+        {"name": "figures", "description": "Figures per team and period, and the entities that they count."},
+        {"name": "teams", "description": "Teams, their members and repositories."},
+        {"name": "activity", "description": "Repositories and pull requests."},
+        {"name": "deliveries", "description": "The inbox: deliveries of GitHub and their state."},
         {
             "name": "backfills",
-            "description": "History: what is read of GitHub's past, how far it is, what it waits for.",
+            "description": "Loading history from GitHub: progress, waits and failures.",
         },
         {
             "name": "reconciliation",
-            "description": "Comparing with GitHub: the runs, and what was off in each repository.",
+            "description": "Comparing with GitHub: the runs, and what differed in each repository.",
         },
     ],
 }

@@ -1,4 +1,4 @@
-"""Version 1 of the API: each app brings its own addresses."""
+"""URLs of version 1 of the API; each app has its own."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from rest_framework.views import APIView
 
 
 class NothingThere(APIView):
-    """404 for every method at every address that no view of the API answers."""
+    """Answer 404 to every method at unknown URLs of the API."""
 
     schema = None
     permission_classes = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise NotFound("There is nothing at this address. The addresses are listed at /api/v1/docs/.")
+        raise NotFound("This URL does not exist. See /api/v1/docs/ for a list.")
 
 
-LISTS = {  # an address each, for whoever asks for /api/v1/ itself
+LISTS = {  # the links of /api/v1/ itself
     "teams": "team-list",
     "repositories": "repository-list",
     "pull_requests": "pull-request-list",

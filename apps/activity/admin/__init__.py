@@ -1,4 +1,4 @@
-"""What happened, to be read: facts are written through record() alone."""
+"""Read-only pages of facts, which only record() writes."""
 
 from apps.activity.admin import accounts, bookkeeping, deployments, issues, pull_requests, repositories
 

@@ -1,4 +1,4 @@
-"""Accounts, installations and who belongs where, in the admin."""
+"""Accounts, installations and memberships in the admin."""
 
 from django.contrib import admin
 
@@ -8,7 +8,7 @@ from apps.activity.models import Contributor, GitHubMembership, GitHubTeam, Inst
 
 @admin.register(Contributor)
 class ContributorAdmin(ReadOnlyAdmin):
-    """GitHub accounts; also what the contributor fields of other forms choose from."""
+    """GitHub accounts; contributor fields of forms search them."""
 
     list_display = ("login", "kind", "github_id")
     list_filter = ("kind",)
@@ -19,7 +19,7 @@ class ContributorAdmin(ReadOnlyAdmin):
 
 @admin.register(Installation)
 class InstallationAdmin(ReadOnlyAdmin):
-    """The App on accounts."""
+    """Installations of the App."""
 
     list_display = ("github_id", "account", "repository_selection", "suspended_at", "deleted_at", "listed_at")
     list_select_related = ("account",)
@@ -31,7 +31,7 @@ class InstallationAdmin(ReadOnlyAdmin):
 
 @admin.register(RepositoryAccess)
 class RepositoryAccessAdmin(ReadOnlyAdmin):
-    """Which installation reaches which repository."""
+    """Access of installations to repositories."""
 
     list_display = ("repository", "installation", "has_access", "is_verified")
     list_select_related = ("repository", "installation")
@@ -43,7 +43,7 @@ class RepositoryAccessAdmin(ReadOnlyAdmin):
 
 @admin.register(GitHubTeam)
 class GitHubTeamAdmin(ReadOnlyAdmin):
-    """Teams as GitHub knows them."""
+    """Teams on GitHub."""
 
     list_display = ("name", "slug", "organization", "is_deleted", "is_verified")
     list_select_related = ("organization",)
@@ -55,7 +55,7 @@ class GitHubTeamAdmin(ReadOnlyAdmin):
 
 @admin.register(GitHubMembership)
 class GitHubMembershipAdmin(ReadOnlyAdmin):
-    """Who belongs to an organisation, team or repository on GitHub."""
+    """Members of organisations, teams and repositories on GitHub."""
 
     list_display = ("contributor", "scope", "scope_id", "is_member", "role", "is_verified")
     list_select_related = ("contributor",)

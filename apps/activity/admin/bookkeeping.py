@@ -1,4 +1,4 @@
-"""Changes that wait, coverage and provenance in the admin."""
+"""Waiting changes, coverage and provenance in the admin."""
 
 from django.contrib import admin
 
@@ -8,7 +8,7 @@ from apps.activity.models import Change, Coverage, Provenance
 
 @admin.register(Change)
 class ChangeAdmin(ReadOnlyAdmin):
-    """What the recalculation has yet to look at; usually empty."""
+    """Changes that wait for recalculation; usually empty."""
 
     list_display = ("kind", "key", "recorded_at")
     list_filter = ("kind",)
@@ -18,7 +18,7 @@ class ChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(Coverage)
 class CoverageAdmin(ReadOnlyAdmin):
-    """For which stretches of time a stream of a repository is known to be complete."""
+    """Periods in which a stream of a repository is complete."""
 
     list_display = ("repository", "stream", "from_at", "to_at")
     list_select_related = ("repository",)
@@ -30,7 +30,7 @@ class CoverageAdmin(ReadOnlyAdmin):
 
 @admin.register(Provenance)
 class ProvenanceAdmin(ReadOnlyAdmin):
-    """Which delivery or API read spoke of which entity; search by the key of either."""
+    """Deliveries and API reads by the entity they reported; search by the key of either."""
 
     list_display = ("entity", "key", "source", "source_key")
     list_filter = ("entity", "source")

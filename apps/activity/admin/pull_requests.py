@@ -34,7 +34,7 @@ class PullRequestEventAdmin(ReadOnlyAdmin):
 
 @admin.register(PullRequestCommit)
 class PullRequestCommitAdmin(ReadOnlyAdmin):
-    """Which commits a pull request had under which head."""
+    """Commits of pull requests by head."""
 
     list_display = ("sha", "repository", "number", "head_sha", "author", "authored_at")
     list_select_related = ("repository", "author")

@@ -1,4 +1,4 @@
-"""How the admin shows tables that people may read and only the machinery writes."""
+"""Base classes of admin pages: read-only, searched by index, with estimated counts."""
 
 import json
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ COUNTED_EXACTLY = 10_000
 
 
 class EstimatingPaginator(Paginator):  # type: ignore[type-arg]  # Django's takes no parameter at run time
-    """Counts 10,000 rows at most; how many there are beyond that is PostgreSQL's own estimate."""
+    """Count at most 10,000 rows; beyond that, use PostgreSQL's estimate."""
 
     @cached_property
     def count(self) -> int:
@@ -32,20 +32,20 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]  # Django's take
 
 
 def estimate_rows(model: type[Model]) -> int:
-    """How many rows PostgreSQL thinks the table has; negative when it has never looked."""
+    """Return PostgreSQL's estimate of the table's rows; negative before the first ANALYZE."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [model._meta.db_table])
         return int(cursor.fetchone()[0])
 
 
 def estimate_matches(rows: QuerySet[Any]) -> int:
-    """How many rows PostgreSQL expects a list to have; it reads none of them."""
+    """Return PostgreSQL's estimate of the rows of a list, without reading them."""
     [plan] = json.loads(rows.order_by().explain(format="json"))
     return int(plan["Plan"]["Plan Rows"])
 
 
 class FindingAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    """Search that indexes can serve: a number is an id, anything else is compared with the named text lookups.
+    """Search by index: a number is an id, other text is compared with the search fields.
 
     `search_ids` are integer fields; `search_fields` are text lookups, written out (`login__istartswith`). A search
     like owner/name#12 goes by `search_number` within the repository.
@@ -71,7 +71,7 @@ class FindingAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 
 
 class ReadOnlyAdmin(FindingAdmin):
-    """Rows that nobody edits by hand: they are written by the machinery, or derived."""
+    """Rows that nobody edits by hand."""
 
     show_full_result_count = False
     paginator = EstimatingPaginator

@@ -8,7 +8,7 @@ from apps.activity.models import Commit, CommitTrailer, GitReference, Push, Rele
 
 @admin.register(Repository)
 class RepositoryAdmin(ReadOnlyAdmin):
-    """Repositories; also what the repository fields of other forms choose from."""
+    """Repositories; repository fields of forms search them."""
 
     list_display = ("full_name", "github_id", "default_branch", "is_private", "is_archived", "deleted_at")
     list_filter = ("is_private", "is_archived", "is_fork", ("deleted_at", admin.EmptyFieldListFilter))
@@ -31,7 +31,7 @@ class GitReferenceAdmin(ReadOnlyAdmin):
 
 @admin.register(Push)
 class PushAdmin(ReadOnlyAdmin):
-    """Refs that moved."""
+    """Pushes to branches and tags."""
 
     list_display = ("ref", "repository", "before_sha", "after_sha", "pushed_at")
     list_select_related = ("repository",)
@@ -42,7 +42,7 @@ class PushAdmin(ReadOnlyAdmin):
 
 @admin.register(Commit)
 class CommitAdmin(ReadOnlyAdmin):
-    """Commits, with the time they landed on the default branch, or are presumed to have."""
+    """Commits, with the known or presumed time at which they reached the default branch."""
 
     list_display = ("sha", "headline", "repository", "author", "landed_at", "presumed_landed_at")
     list_select_related = ("repository", "author")
@@ -57,7 +57,7 @@ class CommitAdmin(ReadOnlyAdmin):
 
 @admin.register(CommitTrailer)
 class CommitTrailerAdmin(ReadOnlyAdmin):
-    """Who and what took part in commits, by the lines of their messages."""
+    """Trailers of commit messages, such as co-authors."""
 
     list_display = ("sha", "token", "value", "repository")
     list_select_related = ("repository",)

@@ -1,4 +1,4 @@
-"""Facts as the API shows them."""
+"""Serializers of facts."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class ContributorSerializer(serializers.ModelSerializer[Contributor]):
         choices=Contributor.Kind.choices,
         read_only=True,
         allow_blank=True,
-        help_text="Empty until something says what it is.",
+        help_text="Empty while unknown.",
     )
 
     class Meta:
@@ -54,7 +54,7 @@ class RepositoryLabelSerializer(serializers.ModelSerializer[Repository]):
 
 
 class CoverageSerializer(serializers.ModelSerializer[Coverage]):
-    """A stretch of time in which everything GitHub had of a stream is here."""
+    """A period in which a stream is stored completely."""
 
     class Meta:
         model = Coverage
@@ -63,7 +63,7 @@ class CoverageSerializer(serializers.ModelSerializer[Coverage]):
 
 
 class RepositoryDetailSerializer(RepositorySerializer):
-    """A repository, and what is complete of it."""
+    """A repository, with the periods that are complete."""
 
     coverage = serializers.SerializerMethodField()
 
@@ -73,7 +73,7 @@ class RepositoryDetailSerializer(RepositorySerializer):
 
     @extend_schema_field(CoverageSerializer(many=True))
     def get_coverage(self, repository: Repository) -> Any:
-        """The stretches of time in which each stream is known to be complete; empty is not provable."""
+        """The periods in which each stream is complete; empty if unverified."""
         rows = Coverage.objects.filter(repository=repository).order_by("stream", "from_at")
         return CoverageSerializer(rows, many=True).data
 
@@ -86,9 +86,9 @@ class PullRequestSerializer(serializers.ModelSerializer[PullRequest]):
         choices=PullRequest.State.choices,
         read_only=True,
         allow_blank=True,
-        help_text="Empty while only what belongs to it has come, such as a review, and it has not.",
+        help_text="Empty while only parts of it are known, such as a review.",
     )
-    author = ContributorSerializer(allow_null=True, help_text="Null when the account is gone.")
+    author = ContributorSerializer(allow_null=True, help_text="Null if the account was deleted.")
     is_merged = serializers.SerializerMethodField()
     additions = serializers.IntegerField(allow_null=True, help_text="Lines; null while unknown.")
     deletions = serializers.IntegerField(allow_null=True, help_text="Lines; null while unknown.")
@@ -147,9 +147,9 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
 
 
 class ProvenanceSerializer(serializers.Serializer[Provenance]):
-    """Something that spoke of the entity: a delivery by its address, or a read of GitHub's API by its name."""
+    """A source of the entity: a delivery by its URL, or a read of GitHub's API by its name."""
 
-    entity = serializers.CharField(help_text="What it spoke of: the pull request, one of its reviews, …")
+    entity = serializers.CharField(help_text="What it is a source of: the pull request, one of its reviews, …")
     source = serializers.ChoiceField(  # type: ignore[assignment]  # the name clashes with the field's own
         choices=["delivery", "api"]
     )
@@ -157,7 +157,7 @@ class ProvenanceSerializer(serializers.Serializer[Provenance]):
     url = serializers.SerializerMethodField()
 
     def get_url(self, provenance: Provenance) -> str | None:
-        """The delivery in this API; null for a read of GitHub's."""
+        """The delivery in this API; null for a read of GitHub's API."""
         if provenance.source != "delivery":
             return None
         return reverse("delivery-detail", args=[provenance.source_key])

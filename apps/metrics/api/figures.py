@@ -1,4 +1,4 @@
-"""Figures over the API: each with its definition and exactly what it counts."""
+"""API of figures, with definitions and the entities they count."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class CSVRenderer(BaseRenderer):
-    """Stands for CSV in content negotiation; the view streams it. What it renders itself are errors."""
+    """CSV in content negotiation. The view streams the file; this renders only errors."""
 
     media_type = "text/csv"
     format = "csv"
@@ -42,16 +42,18 @@ class CSVRenderer(BaseRenderer):
 
 
 class Lines:
-    """A file that hands back what is written to it."""
+    """A file whose write() returns the line."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def stream(key: str, query: FigureQuery) -> StreamingHttpResponse:
-    """A download of everything that the figure counts, the latest first."""
+    """Return a download of all entities of the figure, the latest first."""
     rest = lines(key, query)
-    first = list(islice(rest, 2))  # the names and an entity: what takes too long fails here, where it can be answered
+    first = list(
+        islice(rest, 2)
+    )  # the header and a row: a query that takes too long fails here, before the response starts
     response = StreamingHttpResponse(chain(first, rest), content_type="text/csv; charset=utf-8")
     name = f"{query.team.slug}-{key}-{query.window.start}-{query.window.end}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -63,7 +65,7 @@ def lines(key: str, query: FigureQuery) -> Iterator[str]:
     yield writer.writerow(COLUMNS)
     unit = figure_of(key).unit
     for entity in iterate_entities(key, query):
-        yield writer.writerow([harmless(cell) for cell in cells(entity, unit=unit)])
+        yield writer.writerow([escape_formula(cell) for cell in cells(entity, unit=unit)])
 
 
 def cells(entity: Entity, *, unit: str) -> tuple[Any, ...]:
@@ -82,8 +84,8 @@ def cells(entity: Entity, *, unit: str) -> tuple[Any, ...]:
     )
 
 
-def harmless(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula gets an apostrophe; titles are strangers' words.
+def escape_formula(cell: Any) -> Any:
+    """Return the cell with an apostrophe if a spreadsheet would run it as a formula; titles are untrusted.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
@@ -93,7 +95,7 @@ def harmless(cell: Any) -> Any:
 
 
 class OfFigures(OfTeam):
-    """A view of a team's figures in the window that the address asks for."""
+    """A view of a team's figures in the window of the URL."""
 
     filter_backends = ()
     pagination_class = None
@@ -102,13 +104,13 @@ class OfFigures(OfTeam):
         return query_of(self.team, self.request.query_params)
 
     def shown(self, keys: Sequence[str], query: FigureQuery) -> list[dict[str, Any]]:
-        """The figures, each with the address of what it counts; the ones before if they were asked for."""
+        """Return the figures with the URL of their entities, and the previous period if requested."""
         is_compared = truth_in(self.request.query_params, "previous")
         figures = describe_figures(query, keys=keys, is_compared=is_compared)
         return [{**figure, "entities_url": self.entities_url(figure["figure"])} for figure in figures]
 
     def entities_url(self, key: str) -> str:
-        """What the figure counts, by the same parameters."""
+        """Return the URL of the entities, with the same parameters."""
         address = reverse("figure-entities", args=[self.team.slug, key])
         parameters = self.request.query_params.copy()
         for name in ("figure", "previous", "format"):
@@ -130,7 +132,7 @@ class FiguresView(OfFigures):
         operation_id="teams_figures_list",
     )
     def get(self, request: Request, slug: str) -> Response:
-        """Every figure of the registry, or those named, computed now from the derived rows."""
+        """All figures, or those named, computed at the time of the request."""
         query, keys = self.query(), figures_in(request.query_params)
         return Response(describe_query(query, keys=keys) | {"figures": self.shown(keys, query)})
 
@@ -145,7 +147,7 @@ class FigureView(OfFigures):
         tags=["figures"], summary="A figure of a team", parameters=[KEY, *WINDOW, PREVIOUS], responses=FigureSerializer
     )
     def get(self, request: Request, slug: str, key: str) -> Response:
-        """The figure with its definition, its percentiles where it has some, and the number behind it."""
+        """The figure with its definition, percentiles if it has any, and the number of entities."""
         query, keys = self.query(), [named_figure(key)]
         return Response(describe_query(query, keys=keys) | {"figure": self.shown(keys, query)[0]})
 
@@ -160,16 +162,16 @@ class EntitiesView(OfTeam):
 
     @extend_schema(
         tags=["figures"],
-        summary="What a figure counts",
+        summary="Entities of a figure",
         parameters=[KEY, *WINDOW, FORMAT],
         responses={
             (200, "application/json"): EntitySerializer(many=True),
-            (200, "text/csv"): OpenApiResponse(str, description="The whole list; text a sheet would run is quoted."),
+            (200, "text/csv"): OpenApiResponse(str, description="The whole list; formulas are escaped."),
         },
         operation_id="teams_figures_entities_list",
     )
     def get(self, request: Request, slug: str, key: str) -> HttpResponseBase:
-        """Exactly the entities that the figure of the same address counts, the latest first; `?format=csv` for all."""
+        """The entities that the figure counts, the latest first; `?format=csv` for all of them."""
         key, query = named_figure(key), query_of(self.team, request.query_params)
         if request.accepted_renderer.format == "csv":
             return stream(key, query)
@@ -178,14 +180,14 @@ class EntitiesView(OfTeam):
 
 
 class EntityList:
-    """The list behind a figure, counted and sliced as a page needs it."""
+    """The list behind a figure, with count and slices for pagination."""
 
     def __init__(self, key: str, query: FigureQuery) -> None:
         self._key = key
         self._query = query
 
     def count(self) -> int:
-        """How many there are."""
+        """Return the number of entities."""
         return count_entities(self._key, self._query)
 
     def __getitem__(self, part: slice) -> list[Any]:
@@ -194,21 +196,21 @@ class EntityList:
 
 
 def named_figure(key: str) -> str:
-    """The key in an address; a figure that the registry does not have is not there."""
+    """Return the key if the figure exists; otherwise 404."""
     if key not in FIGURES:
         raise Http404(f"There is no figure {key!r}. Figures: {', '.join(FIGURES)}.")
     return key
 
 
 class HourlyFigureSerializer(serializers.Serializer[Any]):
-    """A figure as it stood."""
+    """The value of a figure in an hour."""
 
-    value = serializers.FloatField(allow_null=True, help_text="In the figure's unit. Null is no value, which is not 0.")
-    n = serializers.IntegerField(help_text="How many entities it was computed from.")
+    value = serializers.FloatField(allow_null=True, help_text="In the figure's unit; null if there are no entities.")
+    n = serializers.IntegerField(help_text="Number of entities.")
 
 
 class HourlyFiguresSerializer(serializers.ModelSerializer[HourlyFigures]):
-    """The figures of the last 30 days, today included, as they stood when they were computed."""
+    """The figures of the last 30 days, including today, at the time of computation."""
 
     figures = serializers.DictField(child=HourlyFigureSerializer(), help_text="By the figure's key.")
 
@@ -219,7 +221,7 @@ class HourlyFiguresSerializer(serializers.ModelSerializer[HourlyFigures]):
 
 
 class HourlyFiguresFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes without types
-    """Hours by when they were."""
+    """Filters by hour."""
 
     hour_after = InstantFilter(field_name="hour", lookup_expr="gte")
     hour_before = InstantFilter(field_name="hour", lookup_expr="lt")
@@ -231,10 +233,10 @@ class HourlyFiguresFilter(django_filters.FilterSet):  # type: ignore[misc]  # it
 
 @extend_schema_view(get=extend_schema(tags=["figures"], summary="Figures of a team, hour by hour"))
 class HourlyFiguresView(OfTeam, generics.ListAPIView[HourlyFigures]):
-    """The figures of the last 30 days as they stood in each hour, the latest first.
+    """The figures of the last 30 days as they were in each hour, the latest first.
 
-    They are what was shown then. The same window computed now may differ, as facts were corrected or arrived late. Of
-    days that are more than 35 days ago only the last hour is kept.
+    They are what was shown then. The same window computed now may differ because of corrected or late data. Of days
+    more than 35 days ago, only the last hour is stored.
     """
 
     queryset = HourlyFigures.objects.none()

@@ -1,4 +1,4 @@
-"""What pull requests can be narrowed by."""
+"""Filters of pull requests, and the parameters of figures."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ STATES = (("open", "open"), ("merged", "merged"), ("closed", "closed, not merged
 
 
 class PullRequestFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes without types
-    """Pull requests by where they are, who wrote them, how they stand, and when."""
+    """Filters by team, repository, author, state and time."""
 
-    team = django_filters.CharFilter(method="of_team", help_text="Slug: only in the team's repositories.")
+    team = django_filters.CharFilter(method="of_team", help_text="Slug: only repositories of the team.")
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
     number = django_filters.NumberFilter()
     state = django_filters.ChoiceFilter(choices=STATES, method="in_state")
@@ -33,7 +33,7 @@ class PullRequestFilter(django_filters.FilterSet):  # type: ignore[misc]  # it c
     merged_after = InstantFilter(field_name="merged_at", lookup_expr="gte")
     merged_before = InstantFilter(field_name="merged_at", lookup_expr="lt")
     ordering = django_filters.OrderingFilter(
-        fields=("updated_at", "created_at", "merged_at", "number"), help_text="With - in front: descending."
+        fields=("updated_at", "created_at", "merged_at", "number"), help_text="Prefix with - for descending."
     )
 
     class Meta:
@@ -41,7 +41,7 @@ class PullRequestFilter(django_filters.FilterSet):  # type: ignore[misc]  # it c
         fields = ("team", "repository", "number", "state", "author", "is_draft", "label", "search")
 
     def of_team(self, rows: QuerySet[PullRequest], name: str, slug: str) -> QuerySet[PullRequest]:
-        """Of a team that the user cannot see there is nothing, as of one that does not exist."""
+        """Return the pull requests of the team; none if the user may not see it or it does not exist."""
         teams: Any = Team.objects.visible_to(self.request.user).filter(slug=slug)
         return rows.filter(repository__in=repositories_of(Team.objects.filter(pk__in=teams.values("pk"))))
 
@@ -60,23 +60,23 @@ class PullRequestFilter(django_filters.FilterSet):  # type: ignore[misc]  # it c
 
 
 WINDOW = [
-    OpenApiParameter("window", str, description="The last days, today included: `7d`, `30d` (default), `90d`, …"),
+    OpenApiParameter("window", str, description="The last days, including today: `7d`, `30d` (default), `90d`, …"),
     OpenApiParameter("from", OpenApiTypes.DATE, description="Instead of `window`: the first day, in the team's zone."),
-    OpenApiParameter("to", OpenApiTypes.DATE, description="With `from`: the first day that no longer counts."),
-    OpenApiParameter("bots", str, enum=["exclude", "include", "only"], description="Whether bots' work counts."),
+    OpenApiParameter("to", OpenApiTypes.DATE, description="With `from`: the day after the last one."),
+    OpenApiParameter("bots", str, enum=["exclude", "include", "only"], description="Whether the work of bots counts."),
     OpenApiParameter(
-        "repository", str, many=True, description="Only these: GitHub's id or the full name; repeat it for several."
+        "repository", str, many=True, description="GitHub's id or the full name; repeat the parameter for several."
     ),
     OpenApiParameter(
-        "as_of", OpenApiTypes.DATETIME, description="Seen from this instant, with its zone; now unless given."
+        "as_of", OpenApiTypes.DATETIME, description="Compute as of this time, with time zone; default: now."
     ),
 ]
-FIGURE = OpenApiParameter("figure", str, many=True, enum=list(FIGURES), description="Only these; all unless given.")
-KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, enum=list(FIGURES), description="Which figure.")
-PREVIOUS = OpenApiParameter("previous", bool, description="Also read as many days just before the window.")
-FORMAT = OpenApiParameter("format", str, enum=["json", "csv"], description="CSV holds the whole list, not a page.")
+FIGURE = OpenApiParameter("figure", str, many=True, enum=list(FIGURES), description="Only these figures; default: all.")
+KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, enum=list(FIGURES), description="The key of the figure.")
+PREVIOUS = OpenApiParameter("previous", bool, description="Also return the previous period of the same length.")
+FORMAT = OpenApiParameter("format", str, enum=["json", "csv"], description="CSV has the whole list, JSON a page.")
 
 
 def names(*parameters: OpenApiParameter) -> tuple[str, ...]:
-    """What the parameters are called in an address."""
+    """Return the names of the parameters."""
     return tuple(parameter.name for parameter in parameters)

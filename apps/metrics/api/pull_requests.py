@@ -1,4 +1,4 @@
-"""Pull requests over the API, down to where each of their times comes from."""
+"""API of pull requests, with the source of each of their times."""
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -32,9 +32,9 @@ class PullRequestsView(OfPullRequests, generics.ListAPIView[PullRequest]):
     filterset_class = PullRequestFilter
 
 
-@extend_schema_view(get=extend_schema(tags=["activity"], summary="A pull request and where its numbers come from"))
+@extend_schema_view(get=extend_schema(tags=["activity"], summary="A pull request, with sources"))
 class PullRequestView(OfPullRequests, generics.RetrieveAPIView[PullRequest]):
-    """One pull request: its state, history and reviews, what is derived of it, and what told us all that."""
+    """One pull request: its state, history and reviews, the derived values, and their sources."""
 
     serializer_class = PullRequestDetailSerializer
 

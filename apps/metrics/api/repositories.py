@@ -1,4 +1,4 @@
-"""Repositories that a user's teams track, and what is complete of them."""
+"""API of repositories, with completeness."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ DELETED: Mapping[str, Any] = {"complete_until": None, "completeness": "The repos
 
 
 class CompleteRepositorySerializer(CompleteFields, RepositorySerializer):
-    """A repository, and what is complete of it."""
+    """A repository, with completeness."""
 
     class Meta(RepositorySerializer.Meta):
         fields = (*RepositorySerializer.Meta.fields, *CompleteFields.NAMES)  # type: ignore[assignment]
@@ -33,7 +33,7 @@ class CompleteRepositorySerializer(CompleteFields, RepositorySerializer):
 
 
 class CompleteRepositoryDetailSerializer(CompleteRepositorySerializer, RepositoryDetailSerializer):
-    """A repository, what is complete of it, and by which stretches of time."""
+    """A repository, with completeness and the periods that are complete by stream."""
 
     class Meta(RepositoryDetailSerializer.Meta):
         fields = (*RepositoryDetailSerializer.Meta.fields, *CompleteFields.NAMES)  # type: ignore[assignment]
@@ -50,7 +50,7 @@ class OfRepositories(OnlyKnownParameters, generics.GenericAPIView[Repository]):
         return repositories_visible_to(self.request.user).order_by("full_name", "github_id")
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
-        """Asked about all of them at once, however many are shown."""
+        """Compute the completeness of all shown repositories at once."""
         shown = args[0] if args else ()
         repositories = [shown] if isinstance(shown, Repository) else list(shown)
         kwargs["context"] = {**self.get_serializer_context(), "complete": complete(repositories)}
@@ -66,9 +66,9 @@ class RepositoriesView(OfRepositories, generics.ListAPIView[Repository]):
 
 
 def complete(repositories: Sequence[Repository]) -> dict[int, dict[str, Any]]:
-    """What is complete of each of the repositories, as a document, by its id; without those that were deleted."""
+    """Return the completeness of each repository as JSON, by id; deleted ones are left out."""
     if not repositories:
         return {}
     report = report_of([repository.pk for repository in repositories])
-    told = report.of_each(now=datetime.now(UTC))
-    return {repository_id: describe_with_sentence(one, report=report) for repository_id, one in told.items()}
+    found = report.of_each(now=datetime.now(UTC))
+    return {repository_id: describe_with_sentence(one, report=report) for repository_id, one in found.items()}

@@ -1,4 +1,4 @@
-"""Figures and what is behind them, as the API shows them."""
+"""Serializers of figures and their entities."""
 
 from typing import Any
 
@@ -20,27 +20,27 @@ from apps.metrics.figures.entities import github_url
 from apps.metrics.figures.registry import Measure
 from apps.metrics.models import DerivedPullRequest
 
-NULL_IS_NONE = "Null is no value, which is not 0."
+NULL_IS_NONE = "Null if there are no entities."
 
 
 class WindowSerializer(serializers.Serializer[Any]):
-    """Whole days of the team's time zone, half-open."""
+    """A half-open period of whole days in the team's time zone."""
 
-    start = serializers.DateField(help_text="The first day that counts.")
-    end = serializers.DateField(help_text="The first day that no longer counts.")
+    start = serializers.DateField(help_text="The first day.")
+    end = serializers.DateField(help_text="The day after the last one.")
     time_zone = serializers.CharField(help_text="IANA name.")
     days = serializers.IntegerField()
 
 
 class ValueSerializer(serializers.Serializer[Any]):
-    """A figure's value in one window."""
+    """The value of a figure in a window."""
 
     value = serializers.FloatField(allow_null=True, help_text=f"In `unit`. {NULL_IS_NONE}")
-    n = serializers.IntegerField(help_text="How many entities it was computed from.")
+    n = serializers.IntegerField(help_text="Number of entities.")
 
 
 class FigureReadingSerializer(CompleteSerializer, ValueSerializer):
-    """A figure in a window, with its definition, and what is complete of all that it is read from."""
+    """A figure in a window, with its definition and completeness."""
 
     figure = serializers.CharField(help_text="Its key.")
     title = serializers.CharField()
@@ -50,21 +50,21 @@ class FigureReadingSerializer(CompleteSerializer, ValueSerializer):
         help_text="count; distribution: `value` is the median; per_day and share: numerator by denominator.",
     )
     definition = serializers.CharField()
-    rules = serializers.ListField(child=serializers.CharField(), help_text="What holds at the edges.")
-    streams = serializers.ListField(child=serializers.CharField(), help_text="What it is read from.")
+    rules = serializers.ListField(child=serializers.CharField(), help_text="Rules of edge cases.")
+    streams = serializers.ListField(child=serializers.CharField(), help_text="The streams it is computed from.")
     mean = serializers.FloatField(allow_null=True)
     median = serializers.FloatField(allow_null=True)
     p75 = serializers.FloatField(allow_null=True, help_text="75th percentile, interpolated (R-7).")
     p90 = serializers.FloatField(allow_null=True, help_text="90th percentile, interpolated (R-7).")
     numerator = serializers.IntegerField(allow_null=True)
     denominator = serializers.IntegerField(allow_null=True, help_text="Entities, or days that have begun.")
-    remarks = serializers.DictField(child=serializers.IntegerField(), help_text="Counts that belong beside it.")
-    previous = ValueSerializer(allow_null=True, help_text="As many days just before; with `previous=true`.")
-    entities_url = serializers.CharField(help_text="Exactly what it counts.")
+    remarks = serializers.DictField(child=serializers.IntegerField(), help_text="Additional counts.")
+    previous = ValueSerializer(allow_null=True, help_text="The previous period; with `previous=true`.")
+    entities_url = serializers.CharField(help_text="URL of the entities it counts.")
 
 
 class AskedSerializer(CompleteSerializer):
-    """What was asked, with every default filled in, and what is complete of all that the figures are read from."""
+    """The query with its defaults, and the completeness of all its figures."""
 
     team = serializers.CharField(help_text="The team's slug.")
     window = WindowSerializer()
@@ -72,8 +72,8 @@ class AskedSerializer(CompleteSerializer):
     repositories = serializers.ListField(
         child=serializers.IntegerField(), allow_null=True, help_text="GitHub's ids; null for all of the team's."
     )
-    as_of = serializers.DateTimeField(help_text="Seen from this instant: what came later has not happened.")
-    is_recalculating = serializers.BooleanField(help_text="Something changed and figures are about to follow.")
+    as_of = serializers.DateTimeField(help_text="The time as of which the figures are computed.")
+    is_recalculating = serializers.BooleanField(help_text="Changes are waiting to be recalculated.")
     completeness = serializers.CharField(help_text=SENTENCE)
 
 
@@ -90,34 +90,34 @@ class FigureSerializer(AskedSerializer):
 
 
 class EntitySerializer(serializers.Serializer[Entity]):
-    """One thing that a figure counts."""
+    """An entity that a figure counts."""
 
     kind = serializers.ChoiceField(choices=["pull_request", "review", "commit", "deployment"])
     repository = serializers.CharField(help_text="Its full name.")
     repository_id = serializers.IntegerField()
     number = serializers.IntegerField(allow_null=True, help_text="Of the pull request.")
-    name = serializers.CharField(help_text="A number, GitHub's id or a SHA, as its kind has it.")
-    title = serializers.CharField(help_text="Of the pull request; of a deployment its environment.")
-    account = serializers.CharField(help_text="Login; empty when the account is gone.")
-    at = serializers.DateTimeField(help_text="The instant that dates it: it lies in the window.")
-    value = serializers.FloatField(allow_null=True, help_text="In the figure's unit; null when it is only counted.")
+    name = serializers.CharField(help_text="A number, GitHub's id or a SHA, depending on the kind.")
+    title = serializers.CharField(help_text="The title of a pull request, or the environment of a deployment.")
+    account = serializers.CharField(help_text="Login; empty if the account was deleted.")
+    at = serializers.DateTimeField(help_text="The time by which it is in the window.")
+    value = serializers.FloatField(allow_null=True, help_text="In the figure's unit; null if it is only counted.")
     flags = serializers.ListField(child=serializers.CharField())
     github_url = serializers.SerializerMethodField()
     url = serializers.SerializerMethodField()
 
     def get_github_url(self, entity: Entity) -> str:
-        """Its page on GitHub."""
+        """Its URL on GitHub."""
         return github_url(entity)
 
     def get_url(self, entity: Entity) -> str | None:
-        """Its pull request in this API, with where its times come from."""
+        """The URL of its pull request in this API."""
         if entity.number is None:
             return None
         return reverse("pull-request-detail", args=[entity.repository_id, entity.number])
 
 
 class DerivedPullRequestSerializer(serializers.ModelSerializer[DerivedPullRequest]):
-    """What is derived of a pull request; durations in seconds, null is no value."""
+    """The derived values of a pull request; durations in seconds, null if unknown."""
 
     class Meta:
         model = DerivedPullRequest
@@ -148,7 +148,7 @@ class DerivedPullRequestSerializer(serializers.ModelSerializer[DerivedPullReques
 
 
 class PullRequestDetailSerializer(PullRequestSerializer):
-    """A pull request, its history and reviews, what is derived of it, and where all that comes from."""
+    """A pull request, with its history, reviews, derived values and sources."""
 
     history = serializers.SerializerMethodField()
     reviews = serializers.SerializerMethodField()
@@ -167,23 +167,23 @@ class PullRequestDetailSerializer(PullRequestSerializer):
 
     @extend_schema_field(PullRequestEventSerializer(many=True))
     def get_history(self, pull_request: PullRequest) -> Any:
-        """Its events, in their order."""
+        """Its events in order."""
         return PullRequestEventSerializer(evidence.history_of(pull_request), many=True).data
 
     @extend_schema_field(ReviewSerializer(many=True))
     def get_reviews(self, pull_request: PullRequest) -> Any:
-        """Its reviews, in their order."""
+        """Its reviews in order."""
         return ReviewSerializer(self._reviews(pull_request), many=True).data
 
     @extend_schema_field(DerivedPullRequestSerializer(allow_null=True))
     def get_derived(self, pull_request: PullRequest) -> Any:
-        """What the recalculation made of it; null before the first."""
+        """The derived values; null before the first recalculation."""
         derived = evidence.derived_of(pull_request)
         return None if derived is None else DerivedPullRequestSerializer(derived).data
 
     @extend_schema_field(ProvenanceSerializer(many=True))
     def get_provenance(self, pull_request: PullRequest) -> Any:
-        """What spoke of it and of its reviews, the latest first."""
+        """The sources of it and of its reviews, the latest first."""
         sources = evidence.sources_of(pull_request, reviews=self._reviews(pull_request))
         return ProvenanceSerializer(sources, many=True).data  # type: ignore[arg-type]  # its stubs forget many
 

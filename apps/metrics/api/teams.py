@@ -1,4 +1,4 @@
-"""A team with what is complete of its repositories."""
+"""API of teams, with completeness."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,37 +13,36 @@ from apps.teams.api.serializers import TeamSerializer
 from apps.teams.api.views import TeamView
 from apps.teams.models import Team
 
-NOT_PROVABLE = "Null: not provable; `completeness` says why."
-SENTENCE = "`complete_until` in a sentence, and what can be done about it."
+UNVERIFIED = "Null if unverified; `completeness` says why."
+SENTENCE = "`complete_until` in a sentence, with what to do."
 
 
 class GapSerializer(serializers.Serializer[Any]):
-    """Time of which something may be missing: at each instant in it, of one of the streams and repositories."""
+    """A period in which data of at least one of the streams and repositories may be missing."""
 
     from_at = serializers.DateTimeField()
-    to_at = serializers.DateTimeField(help_text="It no longer belongs to the gap.")
+    to_at = serializers.DateTimeField(help_text="Exclusive.")
     reason = serializers.ChoiceField(
         choices=[str(reason) for reason in Reason],
-        help_text="history: earlier than anything that was read; unread: between what was; out_of_reach: the App lost "
-        "the repository.",
+        help_text="history: before the loaded history; unread: between loaded periods; out_of_reach: no access.",
     )
-    explanation = serializers.CharField(help_text="The same in a sentence.")
-    streams = serializers.ListField(child=serializers.CharField(), help_text="Named as backfills name them.")
+    explanation = serializers.CharField(help_text="The gap in a sentence.")
+    streams = serializers.ListField(child=serializers.CharField(), help_text="The same names as in backfills.")
     repository_count = serializers.IntegerField()
-    repositories = RepositoryLabelSerializer(many=True, help_text="The first 20 of them.")
+    repositories = RepositoryLabelSerializer(many=True, help_text="The first 20.")
 
 
 class CompleteSerializer(serializers.Serializer[Any]):
-    """Up to when everything is here, and where before then something may be missing."""
+    """Completeness: up to when everything is stored, and the gaps before then."""
 
     complete_until = serializers.DateTimeField(
-        allow_null=True, help_text=f"Whatever GitHub had until then is here, but for `gaps`. {NOT_PROVABLE}"
+        allow_null=True, help_text=f"Everything that GitHub had until then is stored, except in `gaps`. {UNVERIFIED}"
     )
-    gaps = GapSerializer(many=True, help_text="Later than `complete_until` nothing is one: it is not known yet.")
+    gaps = GapSerializer(many=True, help_text="Periods before `complete_until` in which data may be missing.")
 
 
 class CompleteFields(serializers.Serializer[Any]):
-    """Fields for what is complete of a row; a subclass says what that is."""
+    """The fields of completeness; a subclass computes them."""
 
     complete_until = serializers.SerializerMethodField()
     completeness = serializers.SerializerMethodField()
@@ -52,34 +51,34 @@ class CompleteFields(serializers.Serializer[Any]):
     NAMES = ("complete_until", "completeness", "gaps")
 
     def complete(self, row: Any) -> Mapping[str, Any]:
-        """The document about the row."""
+        """Return the completeness of the row as JSON."""
         raise NotImplementedError
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_complete_until(self, row: Any) -> Any:
-        """Whatever GitHub had until then is here, but for `gaps`. Null: not provable; `completeness` says why."""
+        """Everything that GitHub had until then is stored, except in `gaps`. Null if unverified."""
         return self.complete(row)["complete_until"]
 
     def get_completeness(self, row: Any) -> str:
-        """`complete_until` in a sentence, and what can be done about it."""
+        """`complete_until` in a sentence, with what to do."""
         return str(self.complete(row)["completeness"])
 
     @extend_schema_field(GapSerializer(many=True))
     def get_gaps(self, row: Any) -> Any:
-        """Where something may be missing between what was read first and `complete_until`."""
+        """Periods before `complete_until` in which data may be missing."""
         return self.complete(row)["gaps"]
 
 
 class CompleteTeamSerializer(CompleteFields, TeamSerializer):
-    """A team, and what is complete of its repositories: every stream of each."""
+    """A team, with the completeness of all its repositories and streams."""
 
     class Meta(TeamSerializer.Meta):
         fields = (*TeamSerializer.Meta.fields, *CompleteFields.NAMES)  # type: ignore[assignment]
 
     def complete(self, row: Team) -> Mapping[str, Any]:
-        if not hasattr(self, "_told"):
-            self._told = describe_team(row)
-        return self._told
+        if not hasattr(self, "_description"):
+            self._description = describe_team(row)
+        return self._description
 
 
 @extend_schema_view(
@@ -87,6 +86,6 @@ class CompleteTeamSerializer(CompleteFields, TeamSerializer):
     patch=extend_schema(tags=["teams"], summary="Change a team"),
 )
 class CompleteTeamView(TeamView):
-    """One team. Its admins may change name, time zone, production environments and how often it is synchronised."""
+    """One team. Its admins may change the name, time zone, production environments and sync frequency."""
 
     serializer_class = CompleteTeamSerializer

@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
             model_name="derivedpullrequest",
             name="review_rounds",
             field=models.IntegerField(
-                blank=True, help_text="null where it is not known what was pushed after a review", null=True
+                blank=True, help_text="empty if the pushes after a review are unknown", null=True
             ),
         ),
         migrations.RunSQL(migrations.RunSQL.noop, GUESS),

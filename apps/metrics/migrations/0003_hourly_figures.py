@@ -16,12 +16,12 @@ class Migration(migrations.Migration):
             name="HourlyFigures",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("hour", models.DateTimeField(help_text="the full hour, UTC, in which they were computed")),
+                ("hour", models.DateTimeField(help_text="full hour (UTC) of the computation")),
                 ("computed_at", models.DateTimeField()),
-                ("complete_until", models.DateTimeField(blank=True, help_text="null: it was not provable", null=True)),
+                ("complete_until", models.DateTimeField(blank=True, help_text="empty if unverified", null=True)),
                 (
                     "figures",
-                    models.JSONField(help_text="by the figure's key: its value, and how many entities are behind it"),
+                    models.JSONField(help_text="value and number of entities by the key of the figure"),
                 ),
                 (
                     "team",

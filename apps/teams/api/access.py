@@ -1,4 +1,4 @@
-"""Finding a team in the address, and who may change it."""
+"""The team of a URL, and who may change it."""
 
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from apps.users.permissions import is_operator
 
 
 class ChangesOnlyByAdmins(BasePermission):
-    """Whoever sees a team may read it; its admins and operators may change it."""
+    """Allow reading to all who see the team, and changes to its admins and operators."""
 
     message = "Only admins of the team and operators may change it."
 
@@ -27,7 +27,7 @@ class ChangesOnlyByAdmins(BasePermission):
 
 
 class OfTeam(OnlyKnownParameters, GenericAPIView[Any]):
-    """A view under /teams/{slug}/: a team that is not the user's is not there."""
+    """A view under /teams/{slug}/; a team that the user may not see is 404."""
 
     @cached_property
     def team(self) -> Team:
@@ -39,7 +39,7 @@ class OfTeam(OnlyKnownParameters, GenericAPIView[Any]):
 
 
 def teams_of(request: Request) -> TeamQuerySet:
-    """The teams the user may see, with what showing them needs."""
+    """Return the teams the user may see, with what the serializer needs."""
     mine = TeamAccess.objects.filter(user_id=request.user.pk)
     visible: TeamQuerySet = Team.objects.visible_to(request.user)
     return visible.select_related("account").prefetch_related(Prefetch("accesses", queryset=mine))

@@ -10,7 +10,7 @@ from apps.teams.visibility import repositories_of
 
 
 class ContributorFilter(django_filters.FilterSet):
-    """Contributors by login and kind."""
+    """Filters of contributors."""
 
     search = django_filters.CharFilter(field_name="login", lookup_expr="icontains", help_text="Part of the login.")
     kind = django_filters.ChoiceFilter(choices=Contributor.Kind.choices)
@@ -21,7 +21,7 @@ class ContributorFilter(django_filters.FilterSet):
 
 
 class TeamRepositoryFilter(django_filters.FilterSet):
-    """Repositories by name and state."""
+    """Filters of repositories by name and state."""
 
     search = django_filters.CharFilter(field_name="full_name", lookup_expr="icontains", help_text="Part of the name.")
     is_archived = TruthFilter()
@@ -32,7 +32,7 @@ class TeamRepositoryFilter(django_filters.FilterSet):
 
 
 class RepositoryFilter(TeamRepositoryFilter):
-    """Repositories also by team."""
+    """Filters of repositories, also by team."""
 
     team = django_filters.CharFilter(method="of_team", help_text="Slug: only those the team tracks.")
 
@@ -40,6 +40,6 @@ class RepositoryFilter(TeamRepositoryFilter):
         fields = ("search", "is_archived", "team")  # type: ignore[assignment]
 
     def of_team(self, rows: QuerySet[Repository], name: str, slug: str) -> QuerySet[Repository]:
-        """Of a team that the user cannot see there is nothing, as of one that does not exist."""
+        """Return the repositories of the team; none if the user may not see it or it does not exist."""
         teams = Team.objects.visible_to(self.request.user).filter(slug=slug)
         return rows.filter(pk__in=repositories_of(Team.objects.filter(pk__in=teams.values("pk"))))

@@ -1,4 +1,4 @@
-"""Teams as the API shows and takes them."""
+"""Serializers of teams."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from apps.users.permissions import is_operator
 
 
 class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
-    """A team: whose figures are read together, in which time zone, and what counts as production there."""
+    """A team, with its time zone and production environments."""
 
     account = ContributorSerializer(
         read_only=True,
@@ -50,18 +50,18 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
             "created_at",
         )
         extra_kwargs = {  # noqa: RUF012  DRF's own shape
-            "time_zone": {"help_text": "An IANA name, such as Europe/Berlin: days begin at its midnight."},
+            "time_zone": {"help_text": "An IANA name, such as Europe/Berlin; days start at its midnight."},
             "production_environments": {"help_text": "Names of the environments that count as production."},
             "sync_frequency": {
-                "help_text": "How often its repositories are compared with GitHub by themselves: every full hour, at "
+                "help_text": "How often its repositories are automatically compared with GitHub: every full hour, at "
                 "02:00 UTC, or never."
             },
-            "last_sync_error": {"help_text": "What could not be compared the last time; empty after a success."},
-            "last_synced_at": {"help_text": "When all of it was compared the last time; null for never."},
+            "last_sync_error": {"help_text": "The error of the last reconciliation; empty after a success."},
+            "last_synced_at": {"help_text": "When the last successful reconciliation ended; null for never."},
         }
 
     def get_role(self, team: Team) -> str:
-        """What you are in the team: operator, admin or viewer."""
+        """Your role in the team: operator, admin or viewer."""
         user = self.context["request"].user
         if is_operator(user):
             return "operator"
@@ -80,10 +80,12 @@ class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMemb
         source="contributor",
         write_only=True,
         required=False,
-        help_text="GitHub's id of the account. This or `login` names who joins.",
+        help_text="GitHub's id of the account. Either this or `login` is required.",
         error_messages={"does_not_exist": _("No account known to this team has the id {pk_value}.")},
     )
-    login = serializers.CharField(write_only=True, required=False, help_text="The account's login, as an alternative.")
+    login = serializers.CharField(
+        write_only=True, required=False, help_text="The account's login, instead of `contributor_id`."
+    )
 
     class Meta:
         model = TeamMember
@@ -102,7 +104,9 @@ class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMemb
         login = attributes.pop("login", None)
         if self.instance is not None:
             if login or "contributor" in attributes:
-                raise serializers.ValidationError({"contributor_id": _("A membership stays with its contributor.")})
+                raise serializers.ValidationError(
+                    {"contributor_id": _("The contributor of a membership cannot be changed.")}
+                )
         elif "contributor" not in attributes:
             attributes["contributor"] = self.find(login)
         check_period({**instance_period(self.instance), **attributes})
@@ -111,7 +115,7 @@ class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMemb
 
     def find(self, login: str | None) -> Contributor:
         if not login:
-            raise serializers.ValidationError({"contributor_id": _("Name who joins: contributor_id or login.")})
+            raise serializers.ValidationError({"contributor_id": _("Give contributor_id or login.")})
         found: Contributor | None = candidates(self.context).filter(login__iexact=login).first()
         if found is None:
             raise serializers.ValidationError({"login": _("No account known to this team has this login.")})
@@ -123,11 +127,13 @@ class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMemb
         same = TeamMember.objects.filter(team=self.context["team"], contributor=contributor, from_at=from_at)
         others = same.exclude(pk=self.instance.pk) if self.instance else same
         if others.exists():
-            raise serializers.ValidationError({"from_at": _("This membership begins at that instant already.")})
+            raise serializers.ValidationError(
+                {"from_at": _("There is already a membership of this contributor with this start.")}
+            )
 
 
 class TeamRepositorySerializer(serializers.ModelSerializer[Repository]):
-    """A repository of the team; `is_added` when it was added by hand, so that it can be removed again."""
+    """A repository of the team; `is_added` if it was added by hand and can be removed."""
 
     is_added = serializers.BooleanField(read_only=True)
 
@@ -137,7 +143,7 @@ class TeamRepositorySerializer(serializers.ModelSerializer[Repository]):
 
 
 class AddedRepositorySerializer(OnlyKnownFields, serializers.ModelSerializer[TeamRepository]):
-    """A repository to track besides those of the team's account."""
+    """A repository to track in addition to those of the team's account."""
 
     repository = RepositoryLabelSerializer(read_only=True)
     repository_id = serializers.PrimaryKeyRelatedField(
@@ -145,9 +151,7 @@ class AddedRepositorySerializer(OnlyKnownFields, serializers.ModelSerializer[Tea
         source="repository",
         write_only=True,
         help_text="GitHub's id of the repository.",
-        error_messages={
-            "does_not_exist": _("There is no repository with the id {pk_value} that you may add to this team.")
-        },
+        error_messages={"does_not_exist": _("No repository with the id {pk_value} can be added to this team by you.")},
     )
 
     class Meta:
@@ -167,7 +171,7 @@ class AddedRepositorySerializer(OnlyKnownFields, serializers.ModelSerializer[Tea
 
 
 def candidates(context: Mapping[str, Any]) -> Any:
-    """Whom the person asking may make a member: anybody for an operator, else whom the team can know of."""
+    """Return the contributors that the user may add: all for an operator, otherwise those known to the team."""
     if is_operator(context["request"].user):
         return Contributor.objects.all()
     return contributors_of(Team.objects.filter(pk=context["team"].pk))
@@ -180,4 +184,4 @@ def instance_period(member: TeamMember | None) -> dict[str, Any]:
 def check_period(attributes: dict[str, Any]) -> None:
     from_at, until_at = attributes.get("from_at"), attributes.get("until_at")
     if from_at and until_at and from_at >= until_at:
-        raise serializers.ValidationError({"until_at": _("A membership ends after it began.")})
+        raise serializers.ValidationError({"until_at": _("until_at must be after from_at.")})

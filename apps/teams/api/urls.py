@@ -1,4 +1,4 @@
-"""Addresses of teams; those that tell what is complete are in `apps/metrics/api/urls.py`."""
+"""URLs of teams; those with completeness are in `apps/metrics/api/urls.py`."""
 
 from django.urls import path
 

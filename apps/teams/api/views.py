@@ -28,7 +28,7 @@ EDITED_BY_ADMINS = (IsAuthenticated, ChangesOnlyByAdmins)
 
 @extend_schema_view(get=extend_schema(tags=["teams"], summary="Your teams"))
 class TeamsView(OnlyKnownParameters, generics.ListAPIView[Team]):
-    """The teams you may see; operators see all, also those that wait for approval."""
+    """The teams you may see; operators see all, including those that wait for approval."""
 
     queryset = Team.objects.none()
     serializer_class = TeamSerializer
@@ -42,7 +42,7 @@ class TeamsView(OnlyKnownParameters, generics.ListAPIView[Team]):
     patch=extend_schema(tags=["teams"], summary="Change a team"),
 )
 class TeamView(OfTeam, generics.RetrieveUpdateAPIView[Team]):
-    """One team. Its admins may change name, time zone, production environments and how often it is synchronised."""
+    """One team. Its admins may change the name, time zone, production environments and sync frequency."""
 
     http_method_names = ["get", "patch", "head", "options"]  # noqa: RUF012
     permission_classes = EDITED_BY_ADMINS
@@ -53,7 +53,7 @@ class TeamView(OfTeam, generics.RetrieveUpdateAPIView[Team]):
 
 
 class OfMembers(OfTeam):
-    """The memberships of the team in the address."""
+    """The memberships of the team."""
 
     serializer_class = TeamMemberSerializer
     queryset = TeamMember.objects.none()
@@ -69,7 +69,7 @@ class OfMembers(OfTeam):
     post=extend_schema(tags=["teams"], summary="Add a member"),
 )
 class MembersView(OfMembers, generics.ListCreateAPIView[TeamMember]):
-    """Whose work counts for the team, from when until when. A team without members counts everybody."""
+    """The members of the team, with dates. A team without members includes everyone."""
 
     def perform_create(self, serializer: BaseSerializer[TeamMember]) -> None:
         serializer.save(team=self.team)
@@ -81,14 +81,14 @@ class MembersView(OfMembers, generics.ListCreateAPIView[TeamMember]):
     delete=extend_schema(tags=["teams"], summary="Delete a membership"),
 )
 class MemberView(OfMembers, generics.RetrieveUpdateDestroyAPIView[TeamMember]):
-    """One membership. Who leaves gets an `until_at`; deleting takes the work they did out of the past as well."""
+    """One membership. Set `until_at` when a member leaves; deleting it removes their past work as well."""
 
     http_method_names = ["get", "patch", "delete", "head", "options"]  # noqa: RUF012
 
 
-@extend_schema_view(get=extend_schema(tags=["teams"], summary="Who could be a member"))
+@extend_schema_view(get=extend_schema(tags=["teams"], summary="Possible members"))
 class ContributorsView(OfTeam, generics.ListAPIView[Contributor]):
-    """Accounts the team can know of: members of its organisation and whoever worked in its repositories."""
+    """Accounts known to the team: members of its organisation and contributors to its repositories."""
 
     queryset = Contributor.objects.none()
     serializer_class = ContributorSerializer
@@ -103,7 +103,7 @@ class ContributorsView(OfTeam, generics.ListAPIView[Contributor]):
     post=extend_schema(tags=["teams"], summary="Add a repository", request=AddedRepositorySerializer),
 )
 class TeamRepositoriesView(OfTeam, generics.ListCreateAPIView[Repository]):
-    """What the team tracks: the repositories of its account, and those added one by one."""
+    """The repositories of the team's account, and those added one by one."""
 
     queryset = Repository.objects.none()
     permission_classes = EDITED_BY_ADMINS
@@ -123,7 +123,7 @@ class TeamRepositoriesView(OfTeam, generics.ListCreateAPIView[Repository]):
 
 @extend_schema_view(delete=extend_schema(tags=["teams"], summary="Remove an added repository"))
 class TeamRepositoryView(OfTeam, generics.DestroyAPIView[TeamRepository]):
-    """A repository that was added by hand; those of the team's account stay."""
+    """A repository that was added by hand; those of the team's account cannot be removed."""
 
     queryset = TeamRepository.objects.none()
     serializer_class = AddedRepositorySerializer

@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                     "is_approved",
                     models.BooleanField(
                         default=True,
-                        help_text="An account outside ALLOWED_ACCOUNTS waits here for an operator's approval.",
+                        help_text="Accounts that are not in ALLOWED_ACCOUNTS need the approval of an operator.",
                     ),
                 ),
                 (

@@ -16,8 +16,8 @@ class Migration(migrations.Migration):
             name="ApiToken",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("label", models.CharField(blank=True, default="", help_text="What it is for.", max_length=100)),
-                ("shown", models.CharField(editable=False, help_text="How it begins.", max_length=9)),
+                ("label", models.CharField(blank=True, default="", help_text="Purpose.", max_length=100)),
+                ("shown", models.CharField(editable=False, help_text="First characters.", max_length=9)),
                 ("digest", models.BinaryField(max_length=32, unique=True)),
                 (
                     "created_at",
@@ -26,7 +26,9 @@ class Migration(migrations.Migration):
                 ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
                     "expires_at",
-                    models.DateTimeField(blank=True, help_text="It opens nothing after this moment.", null=True),
+                    models.DateTimeField(
+                        blank=True, help_text="Leave empty for a token that does not expire.", null=True
+                    ),
                 ),
                 (
                     "user",

@@ -1,4 +1,4 @@
-"""What the inbox can be narrowed by."""
+"""Filters and pages of deliveries."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -15,12 +15,14 @@ from apps.webhooks.models import Delivery
 
 
 class DeliveryFilter(django_filters.FilterSet):
-    """Deliveries by where they came from, what became of them, and when."""
+    """Filters by repository, event, state and time."""
 
-    state = django_filters.MultipleChoiceFilter(choices=Delivery.State.choices, help_text="Repeat it for several.")
+    state = django_filters.MultipleChoiceFilter(
+        choices=Delivery.State.choices, help_text="Repeat the parameter for several states."
+    )
     event = django_filters.CharFilter(help_text="GitHub's name: `pull_request`.")
     action = django_filters.CharFilter(help_text="The payload's action: `opened`.")
-    reason = django_filters.CharFilter(help_text="Why it is in its state: `shape_mismatch`.")
+    reason = django_filters.CharFilter(help_text="The reason of its state: `shape_mismatch`.")
     repository = django_filters.NumberFilter(field_name="repository_id", help_text="GitHub's id of the repository.")
     installation = django_filters.NumberFilter(field_name="installation_id", help_text="GitHub's id.")
     guid = django_filters.UUIDFilter(help_text="`X-GitHub-Delivery`, as GitHub shows it.")
@@ -33,12 +35,12 @@ class DeliveryFilter(django_filters.FilterSet):
 
 
 FEW = 50_000
-"""Up to so many deliveries are found by their repositories alone, and then filtered and sorted."""
+"""Up to this many deliveries are read by repository, then filtered and sorted."""
 OF_TIME = ("received_after", "received_before")
 
 
 class NewestDeliveriesFirst(NewestFirst):
-    """Pages by arrival where an address asks for a time, and else by id."""
+    """Pages ordered by arrival if a time filter is used, otherwise by id."""
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> tuple[str, ...]:
         return "-place", "-id"
@@ -57,16 +59,15 @@ class NewestDeliveriesFirst(NewestFirst):
 
 
 def is_by_time(parameters: Collection[str]) -> bool:
-    """Return whether an address asks for a time."""
+    """Return whether a time filter is used."""
     return any(name in parameters for name in OF_TIME)
 
 
 def with_place(rows: QuerySet[Delivery], *, visible: QuerySet[Delivery] | None, by_time: bool) -> QuerySet[Delivery]:
-    """Return rows with `place`, by which they are ordered; `visible` is what somebody sees who does not see all.
+    """Return rows with `place`, by which they are ordered; `visible` are the rows of a user who does not see all.
 
-    Of somebody's few deliveries perhaps none has the event that is asked for, while those of others have it by the
-    hundred thousand. PostgreSQL does not know that, and would read all those in the order of an index. No index has
-    the order of a sum, so it goes by the repositories.
+    If none of the user's few deliveries has the event, but those of others have it a hundred thousand times, PostgreSQL
+    would read all of these in the order of an index. No index has the order of a sum, so it reads by repository.
     """
     column, nothing = ("received_at", timedelta()) if by_time else ("id", 0)
     is_little = visible is not None and visible.order_by()[: FEW + 1].count() <= FEW

@@ -1,4 +1,4 @@
-"""Deliveries as the API shows them; the body never travels with them."""
+"""Serializers of deliveries; the body has its own."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from apps.webhooks.models import Delivery
 
 
 class DeliverySerializer(serializers.ModelSerializer[Delivery]):
-    """One POST of GitHub's and what became of it."""
+    """A delivery of GitHub and its state."""
 
-    source = serializers.SerializerMethodField(help_text="How it came.")  # type: ignore[assignment]
+    source = serializers.SerializerMethodField(help_text="How it arrived: webhook, api or replay.")  # type: ignore[assignment]
     body_sha256 = serializers.SerializerMethodField()
     size = serializers.IntegerField(help_text="Bytes of the body.")
 
@@ -45,7 +45,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
         read_only_fields = fields
 
     def get_source(self, delivery: Delivery) -> str:
-        """One of webhook, api and replay."""
+        """How it arrived: webhook, api or replay."""
         return Delivery.Source(delivery.source).name.lower()
 
     def get_body_sha256(self, delivery: Delivery) -> str:
@@ -54,15 +54,15 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
 
 
 class BodySerializer(serializers.Serializer[Any]):
-    """The bytes GitHub signed, and the headers that were kept."""
+    """The bytes that GitHub signed, and the stored headers."""
 
-    headers = serializers.DictField(child=serializers.CharField(), help_text="Those on the allow-list, never all.")
-    encoding = serializers.ChoiceField(choices=["utf-8", "base64"], help_text="How `content` stands for the bytes.")
+    headers = serializers.DictField(child=serializers.CharField(), help_text="Only those on the allow-list.")
+    encoding = serializers.ChoiceField(choices=["utf-8", "base64"], help_text="The encoding of `content`.")
     content = serializers.CharField()
 
 
 class ReplaySerializer(serializers.Serializer[Any]):
-    """What a replay has set in motion."""
+    """The delivery that will be processed again."""
 
     id = serializers.IntegerField()
     state = serializers.ChoiceField(choices=Delivery.State.choices)

@@ -1,4 +1,4 @@
-"""The inbox over the API: look, find, read a body, replay."""
+"""API of the inbox: list and show deliveries, read a body, replay."""
 
 import base64
 from typing import Any
@@ -19,23 +19,23 @@ from apps.webhooks.models import Delivery
 
 
 class NotReplayable(exceptions.APIException):
-    """It runs just now, or its body has expired."""
+    """The delivery is running, or its body has expired."""
 
     status_code = status.HTTP_409_CONFLICT
-    default_detail = "It runs just now, or its body has expired: there is nothing to process again."
+    default_detail = "The delivery is running, or its body has expired, so it cannot be replayed."
     default_code = "not_replayable"
 
 
 class BodyExpired(exceptions.APIException):
-    """Retention has deleted the body."""
+    """The body was deleted by retention."""
 
     status_code = status.HTTP_410_GONE
-    default_detail = "The body has expired. The delivery's row and what came of it are kept."
+    default_detail = "The body has expired. The delivery and its results are kept."
     default_code = "body_expired"
 
 
 class OfDelivery(OnlyKnownParameters, generics.GenericAPIView[Delivery]):
-    """Deliveries that the user may see; another's is not there."""
+    """Deliveries that the user may see; others are 404."""
 
     queryset = Delivery.objects.none()
     serializer_class = DeliverySerializer
@@ -46,7 +46,7 @@ class OfDelivery(OnlyKnownParameters, generics.GenericAPIView[Delivery]):
 
 @extend_schema_view(get=extend_schema(tags=["deliveries"], summary="Deliveries, newest first"))
 class DeliveriesView(OfDelivery, generics.ListAPIView[Delivery]):
-    """What GitHub posted about what you may see, and what became of it."""
+    """The deliveries of what you may see, with their state."""
 
     filterset_class = DeliveryFilter
     pagination_class = NewestDeliveriesFirst
@@ -59,11 +59,11 @@ class DeliveriesView(OfDelivery, generics.ListAPIView[Delivery]):
 
 @extend_schema_view(get=extend_schema(tags=["deliveries"], summary="A delivery"))
 class DeliveryDetailView(OfDelivery, generics.RetrieveAPIView[Delivery]):
-    """One delivery: its key, how it came, its state and the times of its steps."""
+    """One delivery: its key, source, state and times."""
 
 
 class BodyView(OfDelivery):
-    """For operators: payloads hold more than figures need."""
+    """The body of a delivery, for operators, because payloads contain more than figures need."""
 
     permission_classes = (IsAuthenticated, OnlyOperators)
     throttle_scope = "body"
@@ -74,7 +74,7 @@ class BodyView(OfDelivery):
         responses={200: BodySerializer, 403: OpenApiResponse(description="Only operators may read bodies."), 410: None},
     )
     def get(self, request: Request, pk: int) -> Response:
-        """The body as GitHub signed it, with the headers that were kept. Operators only; 410 when it has expired."""
+        """The body as GitHub signed it, with the stored headers. Operators only; 410 if it has expired."""
         body = self.get_object().body
         if body is None:
             raise BodyExpired
@@ -82,7 +82,7 @@ class BodyView(OfDelivery):
 
 
 class ReplayView(OfDelivery):
-    """For operators: a replay is work for the workers."""
+    """A replay, for operators, because it is work for the workers."""
 
     permission_classes = (IsAuthenticated, OnlyOperators)
     throttle_scope = "replay"
@@ -94,11 +94,11 @@ class ReplayView(OfDelivery):
         responses={
             202: ReplaySerializer,
             403: OpenApiResponse(description="Only operators may replay."),
-            409: OpenApiResponse(description="It runs just now, or its body has expired."),
+            409: OpenApiResponse(description="The delivery is running, or its body has expired."),
         },
     )
     def post(self, request: Request, pk: int) -> Response:
-        """Process the stored delivery again, here, behind everything live. Facts merge: nothing is counted twice."""
+        """Process the stored delivery again, after all live ones. Nothing is counted twice."""
         delivery = self.get_object()
         if not replay.replay(Delivery.objects.filter(pk=delivery.pk)):
             raise NotReplayable

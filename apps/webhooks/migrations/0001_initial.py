@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ("source", models.SmallIntegerField(choices=[(0, "Webhook"), (1, "Api"), (2, "Replay")], db_default=0)),
                 (
                     "signed_by",
-                    models.TextField(blank=True, db_default="", help_text="the slot of the secret that signed it"),
+                    models.TextField(blank=True, db_default="", help_text="fingerprint of the secret that signed it"),
                 ),
                 (
                     "state",
@@ -47,20 +47,24 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "reason",
-                    models.TextField(blank=True, db_default="", help_text="why it is in this state, as one word"),
+                    models.TextField(blank=True, db_default="", help_text="why it is in this state"),
                 ),
                 ("error", models.TextField(blank=True, db_default="")),
                 (
                     "attempts",
-                    models.SmallIntegerField(
-                        db_default=0, help_text="verdicts so far; an operator's replay sets it back"
-                    ),
+                    models.SmallIntegerField(db_default=0, help_text="attempts so far; a replay resets it"),
                 ),
                 (
                     "crashes",
-                    models.SmallIntegerField(db_default=0, help_text="claims made alone that ended without a verdict"),
+                    models.SmallIntegerField(db_default=0, help_text="workers that crashed while they held it alone"),
                 ),
-                ("claim_number", models.IntegerField(db_default=0, help_text="only grows; the fence of every verdict")),
+                (
+                    "claim_number",
+                    models.IntegerField(
+                        db_default=0,
+                        help_text="raised by every claim; a worker with an older number cannot store a result",
+                    ),
+                ),
                 ("is_claimed_alone", models.BooleanField(db_default=False)),
                 ("lease_until", models.DateTimeField(blank=True, null=True)),
                 ("leased_by", models.TextField(blank=True, db_default="", help_text="the Celery task that holds it")),
@@ -69,24 +73,26 @@ class Migration(migrations.Migration):
                     "rung_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
-                        help_text="when workers were last told of it",
+                        help_text="when workers were last notified",
                     ),
                 ),
                 ("not_before", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("claimed_at", models.DateTimeField(blank=True, null=True)),
                 ("finished_at", models.DateTimeField(blank=True, null=True)),
-                ("duplicates", models.IntegerField(db_default=0, help_text="how often the key came again")),
+                ("duplicates", models.IntegerField(db_default=0, help_text="how often its key arrived again")),
                 (
                     "is_conflict",
-                    models.BooleanField(db_default=False, help_text="the key came again with other content"),
+                    models.BooleanField(db_default=False, help_text="its key arrived again with different content"),
                 ),
                 (
                     "is_replayed_body",
-                    models.BooleanField(db_default=False, help_text="its body came before under another GUID"),
+                    models.BooleanField(db_default=False, help_text="its body arrived before under another GUID"),
                 ),
                 (
                     "is_sanitised",
-                    models.BooleanField(db_default=False, help_text="characters no database can store were replaced"),
+                    models.BooleanField(
+                        db_default=False, help_text="characters that the database cannot store were replaced"
+                    ),
                 ),
             ],
             options={
@@ -101,8 +107,8 @@ class Migration(migrations.Migration):
                 ("refused_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("status", models.SmallIntegerField()),
                 ("reason", models.TextField()),
-                ("count", models.IntegerField(help_text="how many this row stands for")),
-                ("headers", models.JSONField(help_text="those on the allow-list, of the last one")),
+                ("count", models.IntegerField(help_text="number of rejected requests that this row stands for")),
+                ("headers", models.JSONField(help_text="those on the allow-list, of the last request")),
                 ("body_sha256", models.BinaryField(blank=True, max_length=32, null=True)),
                 ("size", models.BigIntegerField(blank=True, null=True)),
             ],
@@ -114,13 +120,13 @@ class Migration(migrations.Migration):
             name="WebhookSecret",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("label", models.TextField(help_text="what people call it")),
-                ("slot", models.TextField(help_text="its fingerprint, which deliveries keep", unique=True)),
+                ("label", models.TextField(help_text="name")),
+                ("slot", models.TextField(help_text="fingerprint that deliveries are stored with", unique=True)),
                 ("encrypted_value", models.BinaryField()),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 (
                     "not_after",
-                    models.DateTimeField(blank=True, help_text="it signs nothing after this moment", null=True),
+                    models.DateTimeField(blank=True, help_text="stops being accepted at this time", null=True),
                 ),
             ],
             options={
@@ -141,7 +147,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("content", models.BinaryField()),
-                ("headers", models.JSONField(help_text="those on the allow-list, never all")),
+                ("headers", models.JSONField(help_text="only those on the allow-list")),
             ],
             options={
                 "verbose_name_plural": "delivery bodies",

@@ -113,11 +113,11 @@ class Migration(migrations.Migration):
                             "day",
                             models.DateField(
                                 default=datetime.date(9999, 12, 31),
-                                help_text="when it was received, UTC; the last day there is for exceptions",
+                                help_text="day of receipt, UTC; the last possible date for bodies kept longer",
                             ),
                         ),
                         ("content", models.BinaryField()),
-                        ("headers", models.JSONField(help_text="those on the allow-list, never all")),
+                        ("headers", models.JSONField(help_text="only those on the allow-list")),
                         (
                             "delivery",
                             models.ForeignKey(

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             name="is_slow",
             field=models.BooleanField(
                 db_default=False,
-                help_text="it ran out of time or could not be recorded: claimed alone, after all others",
+                help_text="timed out or could not be recorded: claimed alone, after all others",
             ),
         ),
         migrations.RunSQL(MARK, migrations.RunSQL.noop),

@@ -1,4 +1,4 @@
-"""The first user, so that nobody needs createsuperuser before looking around."""
+"""The command `ensure_admin`: create the first administrator, so that createsuperuser is not needed."""
 
 import json
 import os
@@ -15,22 +15,22 @@ FILE = "admin.json"
 
 class Command(BaseCommand):
     help = (
-        "If there are no users yet, make an administrator; the generated password is kept in TFORMANCE_VAR/admin.json."
+        "Create an administrator if there are no users; the generated password is stored in TFORMANCE_VAR/admin.json."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if CustomUser.objects.exists():
             if options["verbosity"]:
-                self.stdout.write("There are users already.")
+                self.stdout.write("Users exist already; nothing was created.")
             return
         username, password = "admin", get_random_string(16)
         self._keep(username=username, password=password)
         CustomUser.objects.create_superuser(username=username, password=password)
         if options["verbosity"]:
-            self.stdout.write(f"Made the user {username} with the password {password}, kept in {FILE}.")
+            self.stdout.write(f"Created the user {username} with the password {password}, stored in {FILE}.")
 
     def _keep(self, **credentials: str) -> None:
-        """Before the user exists: a password that was set and not kept would lock everybody out."""
+        """Store the password before the user exists, so that it cannot be lost."""
         path = settings.TFORMANCE_VAR / FILE
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How the inbox stands."""
+"""The command `inbox`: deliveries by state, and how long they wait."""
 
 import json
 from dataclasses import asdict
@@ -8,29 +8,29 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from apps.metrics.figures.formatting import duration
 from apps.webhooks.models import Delivery
-from apps.webhooks.overview import Overview, count_with_effect, look
+from apps.webhooks.overview import Overview, count_finished, look
 
 State = Delivery.State
 MEANINGS = {
-    State.RECEIVED: "kept, waits for a worker",
-    State.RUNNING: "a worker has it",
+    State.RECEIVED: "waits for a worker",
+    State.RUNNING: "being processed",
     State.FAILED: "waits for its next attempt",
-    State.QUARANTINED: "authentic and unusable; somebody should look",
-    State.DEAD: "given up; replay it once the cause is mended",
-    State.PROCESSED: "took effect",
-    State.IGNORED: "nothing to do for it",
+    State.QUARANTINED: "authentic, but unusable: see the reason in the admin",
+    State.DEAD: "given up: fix the cause, then replay it",
+    State.PROCESSED: "done",
+    State.IGNORED: "nothing to do",
 }
 
 
 class Command(BaseCommand):
-    help = "Show how many deliveries are in each state, and how long those without an end have waited."
+    help = "Show the number of deliveries in each state, and how long unfinished ones have waited."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="for machines: states, oldest_waiting_s, lag_s")
+        parser.add_argument("--json", action="store_true", help="print JSON: states, oldest_waiting_s, lag_s")
 
     def handle(self, *args: Any, **options: Any) -> None:
         overview = look()
-        states = overview.states | count_with_effect()
+        states = overview.states | count_finished()
         if options["json"]:
             self.stdout.write(json.dumps(asdict(overview) | {"states": states}))
             return
@@ -40,9 +40,9 @@ class Command(BaseCommand):
 
 
 def waiting(overview: Overview) -> str:
-    """How long somebody has been kept waiting."""
+    """Return a sentence on how long unfinished deliveries have waited."""
     unfinished = sum(overview.states[state] for state in Delivery.UNFINISHED)
     if not unfinished:
-        return "Nothing waits."
-    overdue = f"; due for {duration(overview.lag_s)}: does a worker run?" if overview.lag_s >= 1 else ""
-    return f"The oldest that waits came {duration(overview.oldest_waiting_s)} ago{overdue or '.'}"
+        return "No delivery is waiting."
+    overdue = f"; overdue by {duration(overview.lag_s)}. Is a worker running?" if overview.lag_s >= 1 else ""
+    return f"The oldest waiting delivery arrived {duration(overview.oldest_waiting_s)} ago{overdue or '.'}"

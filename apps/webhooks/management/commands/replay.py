@@ -1,4 +1,4 @@
-"""Process stored deliveries again, here."""
+"""The command `replay`: process stored deliveries again."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,20 +14,20 @@ USAGE = 2
 
 
 def moment(text: str) -> datetime:
-    """A date or a time as ISO 8601; UTC unless it says otherwise."""
+    """Return a date or time in ISO 8601, by default in UTC."""
     parsed = datetime.fromisoformat(text)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def repository_id(name: str | None) -> int | None:
-    """Return GitHub's id of a repository that is named by it or by OWNER/REPO."""
+    """Return the id of a repository given by id or OWNER/REPO."""
     if name is None or is_id(name):  # also one that is not known here: its deliveries may be
         return None if name is None else int(name)
     rows = Repository.objects.filter(Repository.with_id_or_name(name)).order_by("-pk")
     found = rows.values_list("pk", flat=True).first()
     if found is None:
         raise CommandError(
-            f"There is no repository {name!r} here; name it like owner/name, or by its id.", returncode=USAGE
+            f"There is no repository {name!r}. Use a name like owner/name, or GitHub's id.", returncode=USAGE
         )
     return found
 
@@ -38,12 +38,12 @@ def counted(number: int) -> str:
 
 class Command(BaseCommand):
     help = (
-        "Process stored deliveries again: one by its key, or all that fit every option given. "
-        "They wait behind live deliveries. Those whose body has expired cannot be replayed."
+        "Process stored deliveries again: one by its key, or all that match every option. "
+        "Live deliveries go first. Deliveries whose body has expired cannot be replayed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("key", nargs="?", metavar="KEY", help="HOOK:GUID, or the GUID as GitHub shows it")
+        parser.add_argument("key", nargs="?", metavar="KEY", help="HOOK:GUID, or the GUID shown by GitHub")
         parser.add_argument("--event", help="such as pull_request")
         parser.add_argument("--state", choices=Delivery.State.values)
         parser.add_argument("--reason", help="such as shape_mismatch")
@@ -51,10 +51,8 @@ class Command(BaseCommand):
         parser.add_argument("--repository", metavar="OWNER/REPO", help="its name, or its id on GitHub")
         parser.add_argument("--since", type=moment, help="arrived at this time or later, ISO 8601, UTC by default")
         parser.add_argument("--until", type=moment, help="arrived before this time")
-        parser.add_argument(
-            "--all", action="store_true", help="every stored delivery; needed when nothing else is given"
-        )
-        parser.add_argument("--dry-run", action="store_true", help="only say how many fit")
+        parser.add_argument("--all", action="store_true", help="every stored delivery; required without other options")
+        parser.add_argument("--dry-run", action="store_true", help="only print how many match")
 
     def handle(self, *args: Any, **options: Any) -> None:
         deliveries = self._find(options)
@@ -63,7 +61,7 @@ class Command(BaseCommand):
             return
         replayed = replay(deliveries, progress=lambda done: self.stderr.write(f"{done} so far"))
         if options["key"] and not replayed:
-            raise CommandError("No such delivery can be replayed: it is unknown, runs now, or its body has expired.")
+            raise CommandError("The delivery cannot be replayed: it is unknown, running, or its body has expired.")
         self.stdout.write(f"{counted(replayed)} will be processed again.")
 
     def _find(self, options: dict[str, Any]) -> Any:
@@ -78,7 +76,7 @@ class Command(BaseCommand):
             until=options["until"],
         )
         if wanted == Filter() and not options["all"]:
-            raise CommandError("Say which: a KEY, an option such as --state dead, or --all.", returncode=USAGE)
+            raise CommandError("Give a KEY, an option such as --state dead, or --all.", returncode=USAGE)
         try:
             return find(wanted)
         except ValueError as error:

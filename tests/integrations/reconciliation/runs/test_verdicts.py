@@ -104,9 +104,9 @@ def test_admins_are_told_once_per_streak(
         " (Resource not accessible by integration).",
     )
     [letter] = mail.outbox
-    assert (letter.to, letter.subject) == (["ana@example.com"], "tformance: Acme could not be compared with GitHub")
+    assert (letter.to, letter.subject) == (["ana@example.com"], "tformance: reconciliation of Acme failed")
     assert "acme/web (Resource not accessible by integration)" in letter.body
-    assert "You are told once." in letter.body
+    assert "another alert until it has recovered" in letter.body
 
 
 def test_a_recovery_ends_the_streak(acme: Team, admin: CustomUser, crew: Crew) -> None:
