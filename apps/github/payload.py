@@ -1,4 +1,4 @@
-"""Strict reading of one JSON object: each member has the type and range it must have, or nothing can be made of it."""
+"""Strict reading of a JSON object: a member of another type or range than expected raises UnusablePayloadError."""
 
 import re
 from base64 import b64decode
@@ -13,7 +13,7 @@ from apps.webhooks.parsing import UnusablePayloadError
 
 @dataclass(frozen=True, slots=True)
 class NodeKind:
-    """A type of GraphQL, and how the newer ids of its nodes begin."""
+    """A type of GraphQL, and the prefix of the newer ids of its nodes."""
 
     name: str
     prefix: str
@@ -67,10 +67,10 @@ def _newer(text: str) -> list[int] | None:
 
 
 TRANSLATOR_VERSION = 1
-"""Part of every snapshot's stamp. Raise it when a translator is mended: a replay then outweighs what it wrote."""
+"""A part of every snapshot's stamp. Raise it when a translator is fixed: a replay then outweighs what it wrote."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""Where time begins here. The stamp of what has no time of its own and must yield to everything that has one."""
+"""The earliest time, and the stamp of facts without a time, which any fact with a time replaces."""
 
 AHEAD = timedelta(days=1)
 SETTLED = timedelta(seconds=2)
@@ -104,7 +104,7 @@ class PayloadReader:
         self.observed_at = observed_at
 
     def __contains__(self, name: str) -> bool:
-        """Whether the member is there at all: missing is not null."""
+        """Return whether the member is there: a missing member is not null."""
         return name in self._members
 
     def names(self) -> frozenset[str]:
@@ -130,7 +130,7 @@ class PayloadReader:
         )
 
     def members(self, name: str) -> tuple[Any, ...]:
-        """What is in the list under this name, whatever it is; a missing or null list has nothing."""
+        """The items of the list under this name, of any type; a missing or null list has none."""
         return tuple(self._list(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ class PayloadReader:
         return None if text is None else text.lower()
 
     def prose(self, name: str, *, limit: int = LONGEST_PROSE) -> str:
-        """What people write, cut where it is longer than we keep; a missing or null one is empty."""
+        """A text that people write, cut to `limit`; a missing or null one is empty."""
         member = self._members.get(name)
         if member is None:
             return ""
@@ -210,7 +210,7 @@ class PayloadReader:
         return None if member is None else self._time(member, name)
 
     def git_time(self, name: str, *, before: datetime) -> tuple[datetime | None, bool]:
-        """What a clock somewhere said: clamped between 1970 and `before`, and whether it had to be.
+        """A time of somebody's clock, clamped between 1970 and `before`, and whether it was clamped.
 
         Git keeps any date that a machine believes in, so an absurd one is ordinary input.
         """
@@ -224,7 +224,7 @@ class PayloadReader:
         return clamped, clamped != moment
 
     def stamp(self, updated_at: datetime, *, is_merged: bool = False, rank: int = 0) -> Stamp:
-        """The order tuple of a snapshot read from here."""
+        """Return the order tuple of a snapshot of this object."""
         settled = self.observed_at is not None and self.observed_at - updated_at >= SETTLED
         return Stamp(
             source_updated_at=updated_at,

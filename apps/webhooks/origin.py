@@ -1,4 +1,4 @@
-"""What the headers of a delivery say about it. They are not signed, so each is checked before it goes anywhere."""
+"""The headers of a delivery, which are not signed and therefore checked, and the routing columns found in its body."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ KEPT_HEADERS = (
 )
 LONGEST_KEPT_VALUE = 200
 SENDER_ADDRESS = "sender-address"
-"""Beside the headers of a signed delivery: where it came from, for doctor to compare with GitHub's own list."""
+"""The key, next to those headers, of the address of a signed delivery: the doctor compares it with GitHub's list."""
 _ENVIRON_NAMES = tuple(
     (name, "CONTENT_TYPE" if name == "content-type" else "HTTP_" + name.upper().replace("-", "_"))
     for name in KEPT_HEADERS
@@ -62,7 +62,7 @@ class GitHubHook:
 
 
 def stored_headers(environ: Mapping[str, str]) -> dict[str, str]:
-    """The headers on the allow-list, short and printable. Never all: GitHub once sent a secret in one."""
+    """Return the headers on the allow-list, short and printable. Never all: GitHub once sent a secret in one."""
     kept = {}
     for name, environ_name in _ENVIRON_NAMES:
         value = environ.get(environ_name)
@@ -72,7 +72,7 @@ def stored_headers(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_of_host(environ: Mapping[str, str], *, api_url: str) -> bool:
-    """Tell whether a delivery comes from the GitHub whose API is configured: ids mean nothing across hosts.
+    """Return whether a delivery comes from the GitHub whose API is configured: ids mean nothing across hosts.
 
     Enterprise Server names itself in one header, a tenant of GHE.com in another, and github.com in none.
     """
@@ -99,7 +99,7 @@ _REPOSITORY = re.compile(rb'"repository"\s{0,8}:\s{0,8}\{\s{0,8}"id"\s{0,8}:\s{0
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """The columns by which deliveries are claimed in turn and found again; `action` is empty where there is none."""
+    """The columns by which deliveries are claimed fairly and found; `action` is empty where there is none."""
 
     action: str
     installation_id: int | None
@@ -107,7 +107,7 @@ class Routing:
 
 
 def find_routing(content: bytes, *, is_form: bool) -> Routing:
-    """What the first and the last bytes of a body suggest; never fails, whatever they are."""
+    """Return what the first and the last bytes of a body suggest; never fails."""
     window = content if len(content) <= 2 * WINDOW else content[:WINDOW] + b" " + content[-WINDOW:]
     if is_form:
         window = unquote_to_bytes(window.removeprefix(b"payload=").replace(b"+", b" "))

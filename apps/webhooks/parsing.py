@@ -1,4 +1,4 @@
-"""Strict reading of a signed body: what it says, or why nothing can be made of it. Pure, and bounded for any input."""
+"""Strict parsing of a signed body: the payload, or the reason why there is none. Pure, and bounded for any input."""
 
 import json
 import math
@@ -11,15 +11,15 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 WRONG_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
-"""What reading a payload of another shape than expected ends in."""
+"""The errors that reading a payload of an unexpected shape raises."""
 
 
 class WebhookError(Exception):
-    """Something about a delivery is not as it must be."""
+    """A delivery cannot be processed as it is."""
 
 
 class UnusablePayloadError(WebhookError):
-    """The delivery is authentic, but nothing can be made of its payload; it is quarantined and shown."""
+    """The delivery is authentic, but its payload cannot be used; it is quarantined and shown."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -28,7 +28,7 @@ class UnusablePayloadError(WebhookError):
 
 
 class ClaimLostError(WebhookError):
-    """Another worker claimed some of these deliveries meanwhile; what this one did for them must not be kept."""
+    """Another worker has claimed some of these deliveries since; the work on them must be undone."""
 
     def __init__(self, ids: frozenset[int]) -> None:
         super().__init__(f"{len(ids)} claims were lost")
@@ -59,17 +59,17 @@ class Document:
 
 
 def media_type(content_type: str) -> str:
-    """What a Content-Type names, without parameters, in lower case."""
+    """Return the media type of a Content-Type: without parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def is_form(content_type: str) -> bool:
-    """Whether a body of this Content-Type is a form, which carries the JSON in a field."""
+    """Return whether a body of this Content-Type is a form, which has the JSON in a field."""
     return media_type(content_type) == FORM
 
 
 def read_document(content: bytes, *, content_type: str) -> Document:
-    """The JSON object that a body carries; UnusablePayloadError with the reason for anything else."""
+    """Return the JSON object in a body; raise UnusablePayloadError with the reason for anything else."""
     raw = _form_payload(content) if is_form(content_type) else content
     _refuse_excess(raw)
     text = _decode(raw)
@@ -81,7 +81,7 @@ def read_document(content: bytes, *, content_type: str) -> Document:
 
 
 def storable(document: Any, *, written: str) -> Any:
-    """The document, whose JSON text is `written`, with characters replaced that no database can store."""
+    """Return the document, whose JSON text is `written`, with characters replaced that no database can store."""
     return document if _SUSPICIOUS_ESCAPE.search(written) is None else _sanitise(document)
 
 
@@ -94,7 +94,7 @@ def _form_payload(content: bytes) -> bytes:
 
 
 def _unquoted(value: bytes) -> bytes:
-    """Return the bytes that a field stands for, part by part: the library takes 200 bytes for each per cent sign."""
+    """Return the decoded bytes of a field, part by part: the library needs 200 bytes for each per cent sign."""
     unquoted = BytesIO()
     start = 0
     while start < len(value):
@@ -114,7 +114,7 @@ def _decode(raw: bytes) -> str:
 
 
 def _refuse_excess(raw: bytes) -> None:
-    """Refuse what is too deep or has too many nodes, before it is decoded: all that counts is ASCII, in UTF-8 too.
+    """Refuse JSON that is too deep or has too many nodes, before it is decoded: brackets and commas are ASCII.
 
     An ordinary payload has fewer openings than the depth allowed, so counting them (strings included) settles it:
     all but those of the address templates that GitHub's payloads are full of, for no object begins like `{/owner}`.

@@ -1,4 +1,4 @@
-"""What a delivery says and where it belongs: one delivery, judged by itself and without any effect."""
+"""Translation of one delivery, by itself and without any effect: its facts, its state and its routing."""
 
 import logging
 import traceback
@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What is to become of a claimed delivery, and its facts; `routing` is None where nothing could be parsed."""
+class TranslationResult:
+    """The next state of a claimed delivery, and its facts; `routing` is None where nothing could be parsed."""
 
     claimed: Claimed
     state: Delivery.State
@@ -37,10 +37,10 @@ class Verdict:
     facts: tuple[Fact, ...] = field(default=(), repr=False)
 
 
-def judge(claimed: Claimed) -> Verdict:
-    """Read and translate one delivery; whatever is wrong with it becomes its verdict. Only the time limit is raised."""
+def translate_delivery(claimed: Claimed) -> TranslationResult:
+    """Parse and translate one delivery. Every error is in the result; only the time limit is raised."""
     if claimed.content is None:
-        return Verdict(claimed=claimed, state=Delivery.State.QUARANTINED, reason="body_expired")
+        return TranslationResult(claimed=claimed, state=Delivery.State.QUARANTINED, reason="body_expired")
     try:
         document = read_document(claimed.content, content_type=claimed.content_type or "")
     except UnusablePayloadError as error:
@@ -52,9 +52,9 @@ def judge(claimed: Claimed) -> Verdict:
 
 
 def describe(error: BaseException) -> str:
-    """An error as a row keeps it: its class and the start of its message, in characters that can be stored.
+    """Return an error as a row keeps it: its class and the start of its message, in characters that can be stored.
 
-    Of what the server says only the main line, or less: its details show the contents of rows.
+    Of a database error only the main line is kept, or less: its details show the contents of rows.
     """
     message = error_message(error) if is_of_database(error) else str(error)
     text = redact(f"{type(error).__name__}: {message}")[:LONGEST_ERROR]
@@ -62,12 +62,12 @@ def describe(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> list[str]:
-    """Where an exception came from, the innermost last: file, line and function, which hold nothing of a payload."""
+    """Return file, line and function of the last frames of an exception, which hold nothing of a payload."""
     frames = traceback.extract_tb(error.__traceback__)[-DEEPEST_PLACE:]
     return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
-def _translate(claimed: Claimed, document: Document) -> Verdict:
+def _translate(claimed: Claimed, document: Document) -> TranslationResult:
     routing = read_routing(document.payload)
     event = Event(
         name=claimed.event,
@@ -79,7 +79,9 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
     )
     translator = route(event.name, event.action)
     if isinstance(translator, Unrouted):
-        return Verdict(claimed=claimed, state=Delivery.State.IGNORED, reason=translator.value, routing=routing)
+        return TranslationResult(
+            claimed=claimed, state=Delivery.State.IGNORED, reason=translator.value, routing=routing
+        )
     try:
         facts = tuple(translator(event))
     except (SoftTimeLimitExceeded, UnusablePayloadError):
@@ -88,7 +90,7 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
         raise UnusablePayloadError("shape_mismatch", describe(error)) from error
     except Exception as error:  # a translator with a bug costs this delivery an attempt, not the batch
         return _failed(claimed, error, routing=routing)
-    return Verdict(
+    return TranslationResult(
         claimed=claimed,
         state=Delivery.State.PROCESSED,
         routing=routing,
@@ -97,8 +99,8 @@ def _translate(claimed: Claimed, document: Document) -> Verdict:
     )
 
 
-def _failed(claimed: Claimed, error: Exception, *, routing: Routing) -> Verdict:
-    """The log has no trace: the exception's own words may be the payload's."""
+def _failed(claimed: Claimed, error: Exception, *, routing: Routing) -> TranslationResult:
+    """Log without a traceback, because the exception's message may quote the payload."""
     logger.error(
         "translator_failed",
         extra={
@@ -108,7 +110,7 @@ def _failed(claimed: Claimed, error: Exception, *, routing: Routing) -> Verdict:
             "where": place_of(error),
         },
     )
-    return Verdict(
+    return TranslationResult(
         claimed=claimed,
         state=Delivery.State.FAILED,
         reason="translator_failed",
@@ -117,8 +119,10 @@ def _failed(claimed: Claimed, error: Exception, *, routing: Routing) -> Verdict:
     )
 
 
-def _quarantined(claimed: Claimed, error: UnusablePayloadError, *, document: Document | None = None) -> Verdict:
-    return Verdict(
+def _quarantined(
+    claimed: Claimed, error: UnusablePayloadError, *, document: Document | None = None
+) -> TranslationResult:
+    return TranslationResult(
         claimed=claimed,
         state=Delivery.State.QUARANTINED,
         reason=error.reason,
@@ -136,7 +140,7 @@ def _action(payload: Mapping[str, Any]) -> str | None:
 
 
 def read_routing(payload: Mapping[str, Any]) -> Routing:
-    """The routing columns of a payload, whatever its shape."""
+    """Return the routing columns of a payload, whatever its shape."""
     action = payload.get("action")
     return Routing(
         action=action[:64] if isinstance(action, str) else "",

@@ -1,4 +1,4 @@
-"""Carrying out claimed deliveries: each is judged by itself, then all take effect in one transaction."""
+"""The work on claimed deliveries: each is translated by itself, then all take effect in one transaction."""
 
 import logging
 import random
@@ -21,7 +21,7 @@ from apps.webhooks.models import Delivery
 from apps.webhooks.overview import LOST_CLAIMS, VERDICTS
 from apps.webhooks.parsing import ClaimLostError
 from apps.webhooks.retry import GiveUp, decide, is_data_error, is_infrastructure_error, lost_a_lock, may_be_provoked
-from apps.webhooks.translate import Verdict, describe, judge, place_of
+from apps.webhooks.translate import TranslationResult, describe, place_of, translate_delivery
 
 _FINISH = """
 UPDATE webhooks_delivery d
@@ -46,33 +46,33 @@ RETURNING d.id
 """
 
 
-def hold(verdict: Verdict) -> None:
+def hold(result: TranslationResult) -> None:
     """Make sure, until the caller's transaction ends, that the claim of a delivery holds; else raise ClaimLostError."""
-    claimed = verdict.claimed
+    claimed = result.claimed
     held = Delivery.objects.filter(id=claimed.id).held(claim_number=claimed.claim_number)
     if not held.select_for_update(no_key=True).exists():
         raise ClaimLostError(frozenset({claimed.id}))
 
 
-def finish(verdicts: Sequence[Verdict]) -> None:
+def finish(results: Sequence[TranslationResult]) -> None:
     """Give deliveries their last states in the caller's transaction, or raise ClaimLostError, which must undo it."""
-    ordered = sorted(verdicts, key=lambda verdict: verdict.claimed.id)  # one order of locks for everybody
+    ordered = sorted(results, key=lambda result: result.claimed.id)  # one order of locks for everybody
     columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
     finished = {row[0] for row in db.run(_FINISH, columns)}
-    lost = {verdict.claimed.id for verdict in verdicts} - finished
+    lost = {result.claimed.id for result in results} - finished
     if lost:
         raise ClaimLostError(frozenset(lost))
 
 
-def _row(verdict: Verdict) -> tuple[object, ...]:
-    routing = verdict.routing
+def _row(result: TranslationResult) -> tuple[object, ...]:
+    routing = result.routing
     return (
-        verdict.claimed.id,
-        verdict.claimed.claim_number,
-        verdict.state.value,
-        verdict.reason,
-        verdict.error,
-        verdict.is_sanitised,
+        result.claimed.id,
+        result.claimed.claim_number,
+        result.state.value,
+        result.reason,
+        result.error,
+        result.is_sanitised,
         routing is not None,
         routing.action if routing else "",
         routing.installation_id if routing else None,
@@ -88,7 +88,7 @@ logger = logging.getLogger(__name__)
 
 
 def process(batch: Sequence[Claimed]) -> None:
-    """Give every claimed delivery its verdict; an Error of the database if it is away: then none spends an attempt."""
+    """Process every claimed delivery; an Error of the database if it is away: then none spends an attempt."""
     try:
         _process_in_time(batch)
     except Error as error:
@@ -123,49 +123,49 @@ def _suspect(batch: Sequence[Claimed], error: Error) -> bool:
 def _process_in_time(batch: Sequence[Claimed]) -> None:
     backend_pid = connection.connection.info.backend_pid if connection.connection else None
     try:
-        verdicts = [judge(claimed) for claimed in batch]
-        _put_off_the_failed(verdicts)
-        for group in _grouped(verdict for verdict in verdicts if verdict.state != Delivery.State.FAILED):
+        results = [translate_delivery(claimed) for claimed in batch]
+        _put_off_the_failed(results)
+        for group in _grouped(result for result in results if result.state != Delivery.State.FAILED):
             _conclude(group)
     except (SoftTimeLimitExceeded, db.DatabaseTimeoutError):
         _run_out_of_time(batch, backend_pid=backend_pid)
 
 
-def _grouped(verdicts: Iterable[Verdict]) -> Iterator[list[Verdict]]:
-    """Yield, in their order, the verdicts that take effect together: MOST_FACTS facts at most, or a single verdict."""
-    group: list[Verdict] = []
+def _grouped(results: Iterable[TranslationResult]) -> Iterator[list[TranslationResult]]:
+    """Yield, in their order, the results that take effect together: MOST_FACTS facts at most, or a single result."""
+    group: list[TranslationResult] = []
     facts = 0
-    for verdict in verdicts:
-        if group and facts + len(verdict.facts) > MOST_FACTS:
+    for result in results:
+        if group and facts + len(result.facts) > MOST_FACTS:
             yield group
             group, facts = [], 0
-        group.append(verdict)
-        facts += len(verdict.facts)
+        group.append(result)
+        facts += len(result.facts)
     if group:
         yield group
 
 
-def _conclude(verdicts: Sequence[Verdict], *, lock_wait_s: float | None = None) -> None:
+def _conclude(results: Sequence[TranslationResult], *, lock_wait_s: float | None = None) -> None:
     """Take effect together; if that fails, one by one, so that the one at fault bears it alone.
 
     Where a lock was lost nobody is at fault: whoever needs it is released, and the others take effect.
     """
     try:
-        _take_effect(verdicts, lock_wait_s=lock_wait_s)
+        _take_effect(results, lock_wait_s=lock_wait_s)
     except (SoftTimeLimitExceeded, db.DatabaseTimeoutError):
         raise
     except Exception as error:
         if is_infrastructure_error(error):
             raise
         is_locked = lost_a_lock(error)
-        if len(verdicts) > 1:
-            logger.warning("batch_failed", extra={"deliveries": len(verdicts), "error": type(error).__name__})
-            for verdict in verdicts:
-                _conclude([verdict], lock_wait_s=BRIEF_LOCK_WAIT_S if is_locked else None)
+        if len(results) > 1:
+            logger.warning("batch_failed", extra={"deliveries": len(results), "error": type(error).__name__})
+            for result in results:
+                _conclude([result], lock_wait_s=BRIEF_LOCK_WAIT_S if is_locked else None)
         elif is_locked:
-            _release_locked([verdicts[0].claimed])
+            _release_locked([results[0].claimed])
         else:
-            _bear(verdicts[0], error)
+            _settle_unrecorded(results[0], error)
 
 
 def _release_locked(batch: Sequence[Claimed]) -> None:
@@ -174,13 +174,13 @@ def _release_locked(batch: Sequence[Claimed]) -> None:
     claims.release(batch)
 
 
-def _take_effect(verdicts: Sequence[Verdict], *, lock_wait_s: float | None) -> None:
+def _take_effect(results: Sequence[TranslationResult], *, lock_wait_s: float | None) -> None:
     """Record the facts and finish the deliveries in one transaction, without those another worker took over.
 
     A delivery of very many facts is alone here, and records most of them in transactions before that: they merge in
     any order and any number of times, so that an attempt which ends in between has done no harm, and a part.
     """
-    remaining = list(verdicts)
+    remaining = list(results)
     while remaining:
         try:
             failpoint("process.before_transaction")
@@ -198,7 +198,7 @@ def _take_effect(verdicts: Sequence[Verdict], *, lock_wait_s: float | None) -> N
         except ClaimLostError as lost:
             LOST_CLAIMS.inc(len(lost.ids))
             logger.warning("claims_lost", extra={"deliveries": sorted(lost.ids)})
-            remaining = [verdict for verdict in remaining if verdict.claimed.id not in lost.ids]
+            remaining = [result for result in remaining if result.claimed.id not in lost.ids]
         else:
             _report(remaining)
             return
@@ -214,52 +214,52 @@ def _bounded_transaction(lock_wait_s: float | None) -> Iterator[None]:
         yield
 
 
-def _parts(verdicts: Sequence[Verdict]) -> list[list[Evidence]]:
+def _parts(results: Sequence[TranslationResult]) -> list[list[Evidence]]:
     """Return what each transaction records: all of it in one, unless a single delivery has too many facts."""
-    if len(verdicts) > 1 or len(verdicts[0].facts) <= MOST_FACTS:
-        return [[_evidence(verdict, verdict.facts) for verdict in verdicts if verdict.facts]]
-    [verdict] = verdicts
-    starts = range(0, len(verdict.facts), MOST_FACTS)
-    return [[_evidence(verdict, verdict.facts[start : start + MOST_FACTS])] for start in starts]
+    if len(results) > 1 or len(results[0].facts) <= MOST_FACTS:
+        return [[_evidence(result, result.facts) for result in results if result.facts]]
+    [result] = results
+    starts = range(0, len(result.facts), MOST_FACTS)
+    return [[_evidence(result, result.facts[start : start + MOST_FACTS])] for start in starts]
 
 
-def _evidence(verdict: Verdict, facts: tuple[Fact, ...]) -> Evidence:
-    return Evidence(source=Source(kind="delivery", key=str(verdict.claimed.id)), facts=facts)
+def _evidence(result: TranslationResult, facts: tuple[Fact, ...]) -> Evidence:
+    return Evidence(source=Source(kind="delivery", key=str(result.claimed.id)), facts=facts)
 
 
-def _report(verdicts: Iterable[Verdict]) -> None:
-    """Each outcome once, with all deliveries that came to it."""
+def _report(results: Iterable[TranslationResult]) -> None:
+    """Log each outcome once, with all deliveries that have it."""
     alike: dict[tuple[str, str], list[Claimed]] = defaultdict(list)
-    for verdict in verdicts:
-        alike[verdict.state.value, verdict.reason].append(verdict.claimed)
+    for result in results:
+        alike[result.state.value, result.reason].append(result.claimed)
     for (state, reason), finished in alike.items():
         VERDICTS.labels(state, reason).inc(len(finished))
         told = {"deliveries": [claimed.id for claimed in finished], "state": state, "reason": reason}
         logger.info("deliveries_finished", extra=told | {"github_events": Counter(one.event for one in finished)})
 
 
-def _put_off_the_failed(verdicts: Iterable[Verdict]) -> None:
-    for verdict in verdicts:
-        if verdict.state == Delivery.State.FAILED:
-            put_off(verdict.claimed, reason=verdict.reason, error=verdict.error)
+def _put_off_the_failed(results: Iterable[TranslationResult]) -> None:
+    for result in results:
+        if result.state == Delivery.State.FAILED:
+            put_off(result.claimed, reason=result.reason, error=result.error)
 
 
-def _bear(verdict: Verdict, error: Exception) -> None:
-    """The verdict of a delivery whose facts could not be recorded."""
+def _settle_unrecorded(result: TranslationResult, error: Exception) -> None:
+    """Quarantine or put off a delivery whose facts could not be recorded."""
     logger.error(
         "recording_failed",
         extra={
-            "delivery": verdict.claimed.id,
-            "github_event": verdict.claimed.event,
+            "delivery": result.claimed.id,
+            "github_event": result.claimed.event,
             "error": type(error).__name__,
             "sqlstate": sqlstate_of(error),
             "where": place_of(error),
         },
     )
     if is_data_error(error):
-        _settle(verdict.claimed, Delivery.State.QUARANTINED, reason="unrecordable", error=describe(error))
+        _settle(result.claimed, Delivery.State.QUARANTINED, reason="unrecordable", error=describe(error))
     else:
-        put_off(verdict.claimed, reason="recording_failed", error=describe(error))
+        put_off(result.claimed, reason="recording_failed", error=describe(error))
 
 
 def put_off(claimed: Claimed, *, reason: str, error: str) -> None:

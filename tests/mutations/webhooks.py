@@ -317,7 +317,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a transaction has not too many facts",
         "webhooks: _grouped",
-        "if group and facts + len(verdict.facts) > MOST_FACTS:",
+        "if group and facts + len(result.facts) > MOST_FACTS:",
         "if group and facts < 0:",
         test="test_deliveries_share_a_transaction_up_to_its_number_of_facts",
     ),

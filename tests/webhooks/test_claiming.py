@@ -1,4 +1,4 @@
-"""Who gets which deliveries, in which order, and what becomes of claims that end without a verdict."""
+"""Who gets which deliveries, in which order, and what becomes of claims that end without a result."""
 
 import os
 import uuid
@@ -16,7 +16,7 @@ from apps.webhooks.claims import FAIR_SHARE, MOST_CLAIMED, MOST_CRASHES, claim_b
 from apps.webhooks.models import Delivery, DeliveryBody, days_of_body
 from apps.webhooks.parsing import ClaimLostError
 from apps.webhooks.registry import Event
-from apps.webhooks.translate import judge
+from apps.webhooks.translate import translate_delivery
 from apps.webhooks.worker import finish, process
 from tests.plans import explaining
 from tests.webhooks.conftest import HOOK_ID, MadeUpEvent, drain, lapse_leases, make_due
@@ -186,7 +186,7 @@ def test_a_worker_that_lost_its_claim_writes_nothing(made_up_event: MadeUpEvent)
     stolen = claim_suspect(task_id="u", is_redelivered=False)
     assert stolen is not None
     with pytest.raises(ClaimLostError) as lost:
-        finish([judge(claimed) for claimed in batch])
+        finish([translate_delivery(claimed) for claimed in batch])
     assert lost.value.ids == {stolen.id}
 
 
@@ -245,10 +245,10 @@ def test_finishing_never_reads_all_that_a_hook_has_posted() -> None:
     keep(3000)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE webhooks_delivery SET body_sha256 = sha256(id::text::bytea)")
-    verdicts = [judge(claimed) for claimed in claim_batch([], task_id="t")]
+    results = [translate_delivery(claimed) for claimed in claim_batch([], task_id="t")]
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)):
-        finish(verdicts)
+        finish(results)
     assert "delivery_body_sha256" in plans[0]
     assert "a_delivery_has_one_row_per_hook_and_guid" not in plans[0]
 

@@ -27,15 +27,15 @@ STATES = {
 }
 
 
-@pytest.mark.parametrize(("action", "verdict"), STATES.items())
-def test_an_action_has_its_verdict(github: GitHub, action: str, verdict: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("action", "outcome"), STATES.items())
+def test_an_action_ends_in_its_state(github: GitHub, action: str, outcome: tuple[str, str]) -> None:
     github.deliver({"action": action})
     drain()
-    assert (only().state, only().reason) == verdict
+    assert (only().state, only().reason) == outcome
 
 
 @pytest.mark.parametrize(
-    ("event", "payload", "verdict"),
+    ("event", "payload", "outcome"),
     [
         ("made_up_and_ignored", {}, ("ignored", "ignored_event")),
         ("an_event_of_tomorrow", {}, ("ignored", "unknown_event")),
@@ -45,10 +45,10 @@ def test_an_action_has_its_verdict(github: GitHub, action: str, verdict: tuple[s
         ("made_up", {"action": 5}, ("quarantined", "shape_mismatch")),
     ],
 )
-def test_an_event_has_its_verdict(github: GitHub, event: str, payload: object, verdict: tuple[str, str]) -> None:
+def test_an_event_ends_in_its_state(github: GitHub, event: str, payload: object, outcome: tuple[str, str]) -> None:
     github.deliver(payload, event=event)
     drain()
-    assert (only().state, only().reason) == verdict
+    assert (only().state, only().reason) == outcome
 
 
 def test_a_translator_sees_the_event_as_it_came(github: GitHub, made_up_event: MadeUpEvent) -> None:
@@ -61,7 +61,7 @@ def test_a_translator_sees_the_event_as_it_came(github: GitHub, made_up_event: M
     assert event.received_at == only().received_at
 
 
-def test_each_delivery_of_a_batch_has_its_own_verdict(github: GitHub) -> None:
+def test_each_delivery_of_a_batch_has_a_state_of_its_own(github: GitHub) -> None:
     for action in STATES:
         github.deliver({"action": action})
     github.post(b"[")
@@ -164,7 +164,7 @@ def test_a_batch_is_recorded_at_once(github: GitHub, made_up_event: MadeUpEvent,
     assert records == [7]
 
 
-def test_the_one_at_fault_bears_it_alone(github: GitHub, made_up_event: MadeUpEvent, records: list[int]) -> None:
+def test_only_the_delivery_at_fault_fails(github: GitHub, made_up_event: MadeUpEvent, records: list[int]) -> None:
     made_up_event.make_facts = made_up_fact
     for fails_as in (None, "bug", None, "value"):
         github.deliver({"action": "happened", "fails_as": fails_as})
@@ -198,7 +198,7 @@ def test_an_absent_database_spends_no_attempt(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fails_as", ["memory", "lost connection"])
-def test_one_that_provokes_an_error_of_the_environment_bears_it_alone(
+def test_only_the_delivery_that_provokes_an_infrastructure_error_fails(
     github: GitHub, made_up_event: MadeUpEvent, records: list[int], fails_as: str
 ) -> None:
     made_up_event.make_facts = made_up_fact

@@ -1,1 +1,1 @@
-"""One module per family of events: payload in, facts out, nothing else."""
+"""Translators of events to facts, a module for each family. Every module here is imported when Django starts."""

@@ -1,4 +1,4 @@
-"""What is built and shipped: deployment, deployment_status, workflow_run."""
+"""Deployments and the runs that make them: deployment, deployment_status, workflow_run."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def deployment_status(event: Event) -> Iterator[Fact]:
 
 
 def run_of_payload(payload: PayloadReader) -> Iterator[Fact]:
-    """The run that made the deployment, where GitHub Actions did."""
+    """Yield the run that made the deployment, if GitHub Actions did."""
     run = payload.child_or_none("workflow_run")
     if run is not None:
         yield deployment_run(

@@ -1,4 +1,4 @@
-"""What all payloads have in common: a shape that must fit the event's name, and the facts in every payload."""
+"""The common part of all payloads: a shape that must fit the event's name, and the facts that every payload has."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -53,7 +53,7 @@ MEMBERS_OF_OTHERS = frozenset(
         "workflow_job_run",
     )
 )
-"""What the payloads of events without a translator are about, by the names of their members."""
+"""The members that payloads of events without a translator are about."""
 
 _members: dict[str, frozenset[str]] = {}
 _required: dict[str, str] = {}

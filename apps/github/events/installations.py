@@ -46,7 +46,7 @@ def installation_deleted(event: Event) -> Iterator[Fact]:
 
 @translates("installation", "suspend", "unsuspend")
 def installation_suspension(event: Event) -> Iterator[Fact]:
-    """Both carry the same time, so only a listing can tell which came last."""
+    """Both have the same time, so only a listing shows which came last."""
     payload, described = open_installation(event)
     yield from installation_facts(payload, described)
     suspended_at = described.time_or_none("suspended_at") or event.received_at
@@ -81,7 +81,7 @@ def installation_target(event: Event) -> Iterator[Fact]:
 
 
 def open_installation(event: Event) -> tuple[PayloadReader, PayloadReader]:
-    """The payload and its full installation; ordinary payloads carry one too, with nothing but its id."""
+    """Return the payload and its full installation; other payloads have one with nothing but its id."""
     payload = open_payload(event)
     described = payload.child("installation")
     if "account" not in described:

@@ -41,7 +41,7 @@ def issues(event: Event) -> Iterator[Fact]:
 
 @translates("issues", "deleted", "transferred")
 def issue_gone(event: Event) -> Iterator[Fact]:
-    """A transferred issue is another one, with an id of its own, where it went; here its number is gone."""
+    """A transferred issue gets a new id in the other repository; its number is gone here."""
     yield from issues(event)
     payload = open_payload(event)
     issue = payload.child("issue")

@@ -1,4 +1,4 @@
-"""Who belongs where: member, membership, team, organization. None of them says when it happened."""
+"""Members of repositories, teams and organisations: member, membership, team, organization. None has a time."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ def member(event: Event) -> Iterator[Fact]:
 
 @translates("membership", "added", "removed")
 def membership(event: Event) -> Iterator[Fact]:
-    """A member of a team; the team of a removal may be gone already, with little more than its id left."""
+    """A member of a team. After a removal the team may be gone, with little more than its id left."""
     payload = open_payload(event)
     team = payload.child("team")
     yield from signal_facts(payload)
@@ -85,7 +85,7 @@ def organization(event: Event) -> Iterator[Fact]:
 
 
 def open_organization(event: Event) -> PayloadReader:
-    """The payload of an organisation's own event, which is about none of its repositories."""
+    """Return the payload of an organisation's own event, which is about none of its repositories."""
     payload = open_payload(event)
     if "repository" in payload:
         raise payload.mismatch("repository", "is in no organization event")
@@ -116,7 +116,7 @@ def membership_facts(
     is_member: bool,
     role: str | None = None,
 ) -> Iterator[Fact]:
-    """Whether an account belongs somewhere; of a ghost nothing can be said."""
+    """Yield whether an account is a member; nothing for a ghost."""
     contributor_id = account_id(account)
     if contributor_id is None:
         return
@@ -133,7 +133,7 @@ def membership_facts(
 
 
 def changed_permission(payload: PayloadReader) -> str | None:
-    """The collaborator's new role: `role_name` has the custom ones, `permission` the five that always were."""
+    """Return the collaborator's new role: `role_name` has custom roles too, `permission` only GitHub's own five."""
     changes = payload.child_or_none("changes")
     for name in ("role_name", "permission"):
         change = changes.child_or_none(name) if changes else None

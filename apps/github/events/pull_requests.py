@@ -1,4 +1,4 @@
-"""Pull requests and all that happens on them, from opening to merge."""
+"""Pull requests, their history, reviews, review comments and threads."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Kind = PullRequestEvent.Kind
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What happened, whom or what it concerns, and when: the parent's `updated_at` where GitHub says no better."""
+    """An event of the history, its subject and its time: the pull request's `updated_at` where GitHub has no better."""
 
     kind: PullRequestEvent.Kind
     subject: str
@@ -33,7 +33,7 @@ Moments = Callable[[PayloadReader, PayloadReader], Iterator[Moment]]
 
 
 def pull_request_history(payload: PayloadReader, *, action: str) -> Iterator[PullRequestHappened]:
-    """The history that this payload adds; most actions add none."""
+    """Yield the history that this payload adds; most actions add none."""
     moments = MOMENTS.get(action)
     if moments is None:
         return
@@ -51,7 +51,7 @@ def pull_request_history(payload: PayloadReader, *, action: str) -> Iterator[Pul
 
 
 def simply(kind: PullRequestEvent.Kind) -> Moments:
-    """Something that happened to the pull request as a whole."""
+    """Return the moments of an action on the pull request as a whole."""
 
     def moments(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
         yield Moment(kind, "", pull_request.time("updated_at"))
@@ -69,7 +69,7 @@ def about_label(kind: PullRequestEvent.Kind) -> Moments:
 
 
 def about_reviewer(kind: PullRequestEvent.Kind) -> Moments:
-    """One payload speaks of one reviewer, a person or a team; a ghost is nobody."""
+    """Return the moments of an action on a reviewer, a person or a team; a ghost has none."""
 
     def moments(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
         reviewer, team = payload.child_or_none("requested_reviewer"), payload.child_or_none("requested_team")
@@ -82,7 +82,7 @@ def about_reviewer(kind: PullRequestEvent.Kind) -> Moments:
 
 
 def opened(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
-    """The first head: every head that was ever seen is in the history."""
+    """Yield the first head: the history has every head that was seen."""
     yield Moment(Kind.HEAD_MOVED, pull_request.child("head").text("sha"), pull_request.time("created_at"))
 
 
@@ -204,7 +204,7 @@ def pull_request_review_thread(event: Event) -> Iterator[Fact]:
 
 
 def pull_request_and_common_facts(payload: PayloadReader) -> Iterator[Fact]:
-    """The pull request travels with everything that happens on it."""
+    """Yield the pull request, which every payload of its events has, and the common facts."""
     parent = payload.child("pull_request")
     updated_at = parent.time("updated_at")
     yield from common_facts(payload, at=updated_at)

@@ -1,4 +1,4 @@
-"""What moves refs: push, create, delete."""
+"""Branches, tags and their commits: push, create, delete."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -39,7 +39,7 @@ def push(event: Event) -> Iterator[Fact]:
 
 
 def push_made(payload: PayloadReader, *, pushed_at: datetime) -> PushMade:
-    """The movement of the ref; the deletion of a branch has an end of zeros and no commits."""
+    """Return the movement of the ref; the deletion of a branch ends at zeros and has no commits."""
     commits = payload.children("commits")
     ref, repository = payload.text("ref"), payload.child("repository")
     return PushMade(
@@ -57,7 +57,7 @@ def push_made(payload: PayloadReader, *, pushed_at: datetime) -> PushMade:
 
 
 def pushed_commits(payload: PayloadReader) -> Iterator[PayloadReader]:
-    """Each commit listed, and the head, which a new tag or branch shows without listing it."""
+    """Yield each commit listed, and the head, which a new tag or branch has without listing it."""
     commits = payload.children("commits")
     yield from commits
     head = payload.child_or_none("head_commit")
@@ -97,7 +97,7 @@ def delete(event: Event) -> Iterator[Fact]:
 
 
 def git_reference_facts(event: Event, *, is_deleted: bool) -> Iterator[Fact]:
-    """A branch or tag came or went, GitHub does not say when."""
+    """Yield that a branch or tag was created or deleted; GitHub does not say when."""
     payload = open_payload(event)
     yield from common_facts(payload, at=event.received_at)
     yield GitReferenceState(

@@ -23,7 +23,7 @@ declare_shape("release", members="release")
     "privatized",
 )
 def repository(event: Event) -> Iterator[Fact]:
-    """Not every one of these moves the repository's `updated_at`, so a listing settles them."""
+    """Not every action moves the repository's `updated_at`, so a listing settles them."""
     payload = open_payload(event)
     payload.child("repository")
     yield from common_facts(payload, at=event.received_at)
@@ -38,7 +38,7 @@ def repository_deleted(event: Event) -> Iterator[Fact]:
 
 @translates("release", "created", "published", "released", "prereleased", "edited", "unpublished")
 def release(event: Event) -> Iterator[Fact]:
-    """An edit leaves the times of an older payload as they were: its arrival stands for `updated_at`."""
+    """An edit does not change the times of a payload without `updated_at`: its arrival takes that place."""
     payload = open_payload(event)
     is_change = event.action in {"edited", "unpublished"}
     yield from common_facts(payload, at=event.received_at)

@@ -1,1 +1,1 @@
-"""GitHub's objects as facts: what a webhook nests and what a REST answer lists have one shape, and become one form."""
+"""GitHub's objects to facts: a webhook and a REST answer have them in one shape, GraphQL's are brought into it."""

@@ -7,18 +7,18 @@ from apps.activity.facts import ContributorProfile, GitHubTeamState, Installatio
 from apps.github.payload import PayloadReader
 
 WEB_FLOW = "web-flow"
-"""The committer of what was committed on GitHub's pages: it says nothing of who did that."""
+"""The committer of commits made on GitHub's pages, whoever made them."""
 
 
 def account_id(account: PayloadReader | None) -> int | None:
-    """The id of an account; a ghost has none, and an enterprise is not an account."""
+    """Return the id of an account; a deleted account (a ghost) has none, and an enterprise is no account."""
     if account is None or "login" not in account:
         return None
     return account.id_or_none("id")
 
 
 def profile(account: PayloadReader | None, *, at: datetime, kind: str = "user") -> Iterator[ContributorProfile]:
-    """The account as it looked at `at`, cut to the hour: a busy sender is not rewritten by each of its payloads.
+    """Yield the account as of `at`, cut to the hour, so that not each payload of a busy sender rewrites its row.
 
     `kind` stands where the object does not say, as organisations do not.
     """
@@ -33,19 +33,19 @@ def profile(account: PayloadReader | None, *, at: datetime, kind: str = "user") 
 
 
 def profiles(parent: PayloadReader, *names: str, at: datetime) -> Iterator[ContributorProfile]:
-    """The accounts under these names of `parent`, leaving out the ghosts."""
+    """Yield the accounts under these names of `parent`, without ghosts."""
     for name in names:
         yield from profile(parent.child_or_none(name), at=at)
 
 
 def renamed_profile(account: PayloadReader, *, at: datetime, kind: str) -> Iterator[ContributorProfile]:
-    """An account whose event says that it was renamed: not cut to the hour, so it outweighs its earlier minutes."""
+    """Yield an account that was renamed: not cut to the hour, so that it outweighs the hour's earlier payloads."""
     for found in profile(account, at=at, kind=kind):
         yield ContributorProfile(stamp=account.stamp(at), github_id=found.github_id, login=found.login, kind=found.kind)
 
 
 def installation_state(installation: PayloadReader) -> InstallationState:
-    """A full installation; the one inside ordinary payloads has only its id and says nothing."""
+    """Return the state of a full installation; the short one in most payloads has only an id."""
     permissions = installation.child_or_none("permissions")
     names = sorted(permissions.names()) if permissions else ()
     return InstallationState(
@@ -63,7 +63,7 @@ def installation_state(installation: PayloadReader) -> InstallationState:
 def team_state(
     team: PayloadReader, *, organization_id: int | None, at: datetime, is_deleted: bool, is_verified: bool
 ) -> GitHubTeamState:
-    """A team of an organisation as somebody saw it at `at`."""
+    """Return the state of an organisation's team as of `at`."""
     return GitHubTeamState(
         stamp=team.stamp(at),
         github_id=team.id(),

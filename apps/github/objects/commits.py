@@ -1,4 +1,4 @@
-"""The commits of the default branch's history, as the same facts that a push to it becomes."""
+"""Commits of the default branch's history, as the facts that a push to it becomes."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ GENERATED_WITH = "generated-with"
 
 
 def commit_trailers(commit: PayloadReader, *, repository_id: int) -> Iterator[CommitTrailer]:
-    """Each line like `Co-authored-by: …` or `Generated with …` below the headline, once."""
+    """Yield each line like `Co-authored-by: …` or `Generated with …` below the headline, once."""
     sha = commit.sha("id")
     lines = commit.prose("message").splitlines()[1:]
     found = dict.fromkeys(pair for line in lines if (pair := _read_line(line)))
@@ -37,7 +37,7 @@ def _read_line(line: str) -> tuple[str, str] | None:
 
 
 def rest_commit(commit: PayloadReader) -> dict[str, Any]:
-    """A commit of REST in the shape of graphql_dialect.commit."""
+    """Return a commit of REST in the shape that `graphql.commit` returns."""
     inner, account = commit.child("commit"), commit.child_or_none("author")
     author, committer = inner.child_or_none("author"), inner.child_or_none("committer")
     login = account.text_or_none("login") if account else None
@@ -53,7 +53,7 @@ def rest_commit(commit: PayloadReader) -> dict[str, Any]:
 
 
 def presumed_landing(commit: PayloadReader) -> datetime:
-    """When a commit may have arrived on the branch: its committer's date, where no push told; never in the future."""
+    """Return when a commit without a known push may have landed: its committer's date, but no time in the future."""
     for role in ("committer", "author"):
         at, _ = commit.child(role).git_time("date", before=commit.arrived_at)
         if at is not None:
@@ -62,9 +62,9 @@ def presumed_landing(commit: PayloadReader) -> datetime:
 
 
 def history_facts(commit: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
-    """A commit in the shape of graphql_dialect.commit: what it says, its trailers, parents and author, and its landing.
+    """Yield the content, trailers, parents, author and landing of a commit in the shape that `graphql.commit` returns.
 
-    When it landed is a guess, kept apart from what pushes tell: theirs is the time that counts.
+    The landing is presumed, and stored apart from the landings that pushes report, which take precedence.
     """
     sha, account, landed_at = commit.sha("id"), commit.child_or_none("account"), presumed_landing(commit)
     yield commit_content(commit, repository_id=repository_id, pushed_at=commit.arrived_at)

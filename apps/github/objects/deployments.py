@@ -17,14 +17,14 @@ from apps.github.payload import BIGGEST_ID, LONGEST_PROSE, PayloadReader
 
 RUN_OF_PAYLOAD = 2
 RUN_OF_LINK = 1
-"""How sure a run id is: named by GitHub, or read from a link that the deployer wrote. 0 is left for a guess by SHA."""
+"""The rank of a run id: named by GitHub, or read from a link that the deployer wrote. 0 would be a guess by SHA."""
 
 STATUS_ORDER = {"requested": 0, "queued": 0, "waiting": 0, "pending": 0, "in_progress": 1, "completed": 2}
 _RUN_LINK = re.compile(r"https://[^/\s]+/[^/\s]+/[^/\s]+/actions/runs/([0-9]{1,19})(?:[/?#]|\Z)")
 
 
 def deployment_facts(deployment: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
-    """A request to deploy in the field groups that this representation carries, and who made it."""
+    """Yield a deployment in the field groups that this representation has, and its creator."""
     updated_at = deployment.time("updated_at")
     yield DeploymentState(
         stamp=deployment.stamp(updated_at),
@@ -41,7 +41,7 @@ def deployment_facts(deployment: PayloadReader, *, repository_id: int) -> Iterat
 
 
 def deployment_details(deployment: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
-    """What REST and webhooks tell of a deployment and GraphQL does not, so that no snapshot without it empties it."""
+    """Yield what only REST and webhooks have, apart from the rest, so that a GraphQL answer does not empty it."""
     stamp, github_id = deployment.stamp(deployment.time("updated_at")), deployment.id()
     ref = deployment.text_or_none("ref")
     if ref is not None:
@@ -59,7 +59,7 @@ def deployment_details(deployment: PayloadReader, *, repository_id: int) -> Iter
 
 
 def deployment_status_facts(status: PayloadReader, *, deployment: PayloadReader, repository_id: int) -> Iterator[Fact]:
-    """One report on a deployment, and who made it."""
+    """Yield a status of a deployment, and its creator."""
     updated_at = status.time("updated_at")
     yield DeploymentStatusState(
         stamp=status.stamp(updated_at),
@@ -75,7 +75,7 @@ def deployment_status_facts(status: PayloadReader, *, deployment: PayloadReader,
 
 
 def reported(status: PayloadReader, *, deployment: PayloadReader, repository_id: int) -> Iterator[Fact]:
-    """One report on a deployment, who made it, and the run that a link of it names."""
+    """Yield a status of a deployment, its creator, and the run that its links name."""
     yield from deployment_status_facts(status, deployment=deployment, repository_id=repository_id)
     run_id = run_id_of_links(status)
     if run_id is not None:
@@ -83,7 +83,7 @@ def reported(status: PayloadReader, *, deployment: PayloadReader, repository_id:
 
 
 def deployment_run(deployment: PayloadReader, *, repository_id: int, run_id: int, rank: int) -> DeploymentRun:
-    """Which run made the deployment: it never changes, so the surer source wins and not the later one."""
+    """Return the run that made the deployment. It never changes, so the surer source wins and not the later one."""
     return DeploymentRun(
         stamp=deployment.stamp(deployment.time("created_at"), rank=rank),
         github_id=deployment.id(),
@@ -93,7 +93,7 @@ def deployment_run(deployment: PayloadReader, *, repository_id: int, run_id: int
 
 
 def run_id_of_links(status: PayloadReader) -> int | None:
-    """The run id in a status's links; they are parsed and never followed."""
+    """Return the run id in a status's links, which are parsed and never followed."""
     for name in ("log_url", "target_url"):
         link = _RUN_LINK.match(status.prose(name, limit=LONGEST_PROSE))
         if link and (run_id := int(link[1])) <= BIGGEST_ID:
@@ -102,7 +102,7 @@ def run_id_of_links(status: PayloadReader) -> int | None:
 
 
 def workflow_run_facts(run: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
-    """One attempt of a workflow run; the order of its status decides, as its deliveries arrive in any order."""
+    """Yield an attempt of a workflow run. Its status ranks before its time, as its deliveries arrive in any order."""
     updated_at, status = run.time("updated_at"), run.word("status")
     yield WorkflowRunState(
         stamp=run.stamp(updated_at, rank=STATUS_ORDER.get(status, 0)),

@@ -1,4 +1,4 @@
-"""An installation as the API lists it: how it stands, and what it reaches. Pure.
+"""An installation as the API lists it: its state, and the repositories that it reaches. Pure.
 
 The webhooks that tell of the same things have no time of their own and are stamped with their arrival. So what a
 listing says is stamped with `as_of`: it settles what arrived before, and what arrives later wins until the next one.
@@ -22,7 +22,7 @@ from apps.github.payload import TRANSLATOR_VERSION, PayloadReader
 
 
 def standing_facts(installation: PayloadReader, *, as_of: datetime) -> Iterator[Fact]:
-    """The App on an account, and whether it is suspended there."""
+    """Yield the App on an account, and whether it is suspended there."""
     suspended_at = installation.time_or_none("suspended_at")
     account = installation.child_or_none("account")
     if account is not None:  # not cut to the hour: else a rename that was told of within it would outweigh this
@@ -39,14 +39,14 @@ def standing_facts(installation: PayloadReader, *, as_of: datetime) -> Iterator[
 
 
 def removal(installation_id: int, *, as_of: datetime) -> InstallationDeleted:
-    """GitHub knows the App, and this installation of it no more."""
+    """Yield the end of an installation that GitHub no longer has."""
     return InstallationDeleted(github_id=installation_id, deleted_at=as_of)
 
 
 def access_facts(
     installation_id: int, *, listed: Iterable[int], lost: Mapping[int, datetime | None], as_of: datetime
 ) -> Iterator[Fact]:
-    """What the installation reaches, by the ids of repositories, and what it does not.
+    """Yield the repositories that the installation reaches, and those that it no longer reaches.
 
     `lost` are known to us and were not listed; their time is when they were last known to be reached, None where it is
     known already that they are not.

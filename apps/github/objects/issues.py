@@ -9,12 +9,12 @@ from apps.github.payload import PayloadReader
 
 
 def is_pull_request(issue: PayloadReader) -> bool:
-    """Whether GitHub shows a pull request in the shape of an issue."""
+    """Return whether this is a pull request in the shape of an issue."""
     return issue.child_or_none("pull_request") is not None
 
 
 def issue_facts(issue: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
-    """An issue and its author; a pull request in the shape of an issue says too little to be either."""
+    """Yield an issue and its author; nothing for a pull request in the shape of an issue, which has too few members."""
     updated_at, closed_at = issue.time("updated_at"), issue.time_or_none("closed_at")
     if not is_pull_request(issue):
         yield IssueState(
@@ -35,7 +35,7 @@ def issue_facts(issue: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
 
 
 def issue_comment_facts(comment: PayloadReader, *, issue: PayloadReader, repository_id: int) -> Iterator[Fact]:
-    """A comment on an issue or a pull request, and its author."""
+    """Yield a comment on an issue or a pull request, and its author."""
     updated_at = comment.time("updated_at")
     yield IssueCommentState(
         stamp=comment.stamp(updated_at),

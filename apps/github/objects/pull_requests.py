@@ -29,7 +29,7 @@ VERDICTS = frozenset(Review.Verdict.values)
 
 
 def pull_request_facts(pull_request: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
-    """Every field group that this representation carries: the full one has sizes, the shorter ones have not."""
+    """Yield every field group that this representation has: only the full one has sizes."""
     updated_at = pull_request.time("updated_at")
     stamp = pull_request.stamp(updated_at, is_merged=pull_request.time_or_none("merged_at") is not None)
     yield core(pull_request, repository_id=repository_id, stamp=stamp)
@@ -69,7 +69,7 @@ def core(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> Pu
 
 
 def is_cross_repository(head: PayloadReader, *, repository_id: int) -> bool:
-    """Whether the head is in another repository; only a fork can be gone while the pull request is there."""
+    """Return whether the head is in another repository; only a fork can be gone while the pull request is there."""
     repository = head.child_or_none("repo")
     return repository is None or repository.id() != repository_id
 
@@ -97,7 +97,7 @@ def labels(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> 
 
 
 def label_names(parent: PayloadReader) -> tuple[str, ...]:
-    """The labels of an issue or pull request, sorted."""
+    """Return the labels of an issue or pull request, sorted."""
     return tuple(sorted(label.text("name") for label in parent.children("labels")))
 
 
@@ -111,7 +111,7 @@ def text(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> Pu
 
 
 def stack(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> PullRequestStack:
-    """The stack of pull requests that this one is in: null is none, and a missing one says nothing."""
+    """Return the stack that the pull request is in: a null member is no stack, a missing member is unknown."""
     found = pull_request.child_or_none("stack")
     base = found.child_or_none("base") if found else None
     return PullRequestStack(
@@ -128,9 +128,9 @@ def stack(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> P
 
 
 def review_facts(review: PayloadReader, *, pull_request: PayloadReader, repository_id: int) -> Iterator[Fact]:
-    """A submitted review, what it said, and its dismissal; a pending one is nobody's business yet.
+    """Yield a submitted review, its verdict, and its dismissal; nothing for a pending review.
 
-    A dismissed review does not tell what it had said, so it brings no verdict and overwrites none.
+    A dismissed review does not show its former verdict, so it brings none and overwrites none.
     """
     submitted_at = review.time_or_none("submitted_at")
     state = review.word("state")
@@ -157,7 +157,7 @@ def review_facts(review: PayloadReader, *, pull_request: PayloadReader, reposito
 
 
 def review_comment_facts(comment: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
-    """A comment on a line of the diff, and its author."""
+    """Yield a comment on a line of the diff, and its author."""
     updated_at = comment.time("updated_at")
     yield ReviewCommentState(
         stamp=comment.stamp(updated_at),
@@ -206,7 +206,7 @@ def commit_facts(
 
 
 def _is_by_author(commit: PayloadReader, *, pull_request: PayloadReader) -> bool:
-    """Whether the author of the pull request pushed the commit, as far as its accounts tell.
+    """Return whether the author of the pull request pushed the commit, as far as its accounts show.
 
     Nobody tells who pushed a commit. Its committer made it in the clone that it was pushed from, unless GitHub did.
     """
@@ -220,7 +220,7 @@ def _login(parent: PayloadReader, role: str) -> str | None:
 
 
 def commit_list(pull_request: PayloadReader, *, repository_id: int, count: int) -> PullRequestCommitList:
-    """That all commits of the current head were told, and how many they are."""
+    """Return the fact that all commits of the current head are listed, and their number."""
     return PullRequestCommitList(
         stamp=pull_request.stamp(pull_request.time("updated_at")),
         repository_id=repository_id,
@@ -231,7 +231,7 @@ def commit_list(pull_request: PayloadReader, *, repository_id: int, count: int) 
 
 
 def merging_facts(pull_request: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
-    """The merge, which a merged pull request tells of itself."""
+    """Yield the merge of a merged pull request."""
     merged_at = pull_request.time_or_none("merged_at")
     if merged_at is not None:
         merger = account_id(pull_request.child_or_none("merged_by"))
@@ -240,7 +240,7 @@ def merging_facts(pull_request: PayloadReader, *, repository_id: int) -> Iterato
 
 
 def timeline_facts(item: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
-    """An item of the timeline by its own time; most kinds of items say nothing that we keep."""
+    """Yield an item of the timeline by its own time; most kinds of items become nothing."""
     event = item.word_or_none("event") or ""
     if event == "review_dismissed":
         yield from _dismissal(item, repository_id=repository_id, number=number)
@@ -258,7 +258,7 @@ def _happening(kind: PullRequestEvent.Kind, item: PayloadReader, *, repository_i
 
 
 def _subject(kind: PullRequestEvent.Kind, item: PayloadReader) -> str | None:
-    """Whom or what it concerns."""
+    """Return the person, team or label that an item is about."""
     if kind is Kind.FORCE_PUSHED:
         return "" if item.text_or_none("commit_id") is None else item.sha("commit_id")
     if kind not in {Kind.REVIEW_REQUESTED, Kind.REVIEW_REQUEST_REMOVED}:
@@ -270,7 +270,7 @@ def _subject(kind: PullRequestEvent.Kind, item: PayloadReader) -> str | None:
 
 
 def _dismissal(item: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
-    """What the review had said before, which nothing else tells any more."""
+    """Yield the verdict of a review before its dismissal, which nothing else shows."""
     reviewed, at = item.child("dismissed_review"), item.time("created_at")
     review_id = reviewed.id_or_none("review_id")
     if review_id is None:

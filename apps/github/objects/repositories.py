@@ -9,11 +9,11 @@ from apps.github.payload import EPOCH, PayloadReader
 
 HEADLINE = 500
 CLOCK_SKEW = timedelta(days=1)
-"""How far ahead of the push a committer's clock may be before its date is clamped."""
+"""The time that a committer's clock may be ahead of the push before its date is clamped."""
 
 
 def repository_facts(repository: PayloadReader) -> Iterator[Fact]:
-    """A repository and its owner; the shortened one, which has no times, says only its name."""
+    """Yield a repository and its owner; of a shortened one, which has no times, only the name."""
     if "updated_at" not in repository:
         yield repository_name(repository)
         return
@@ -47,7 +47,7 @@ def repository_state(repository: PayloadReader) -> RepositoryState:
 
 
 def commit_content(commit: PayloadReader, *, repository_id: int, pushed_at: datetime) -> CommitContent:
-    """A commit as a push shows it: by name, e-mail and login of the author, without parents."""
+    """Return a commit as a push shows it: by name, e-mail and login of the author, without parents."""
     author, committer = commit.child("author"), commit.child_or_none("committer")
     before = pushed_at + CLOCK_SKEW
     authored_at, is_authored_clamped = git_date(author, commit, before=before)
@@ -69,14 +69,14 @@ def commit_content(commit: PayloadReader, *, repository_id: int, pushed_at: date
 def git_date(
     signature: PayloadReader | None, commit: PayloadReader, *, before: datetime
 ) -> tuple[datetime | None, bool]:
-    """The date beside the name, else the commit's own timestamp, and whether it had to be clamped."""
+    """Return the signature's date, else the commit's own timestamp, and whether it had to be clamped."""
     if signature is not None and "date" in signature:
         return signature.git_time("date", before=before)
     return commit.git_time("timestamp", before=before)
 
 
 def release_facts(release: PayloadReader, *, repository_id: int, at: datetime | None = None) -> Iterator[Fact]:
-    """A release and its author. Older payloads have no `updated_at`: `at` says when, else the latest time they have."""
+    """Yield a release and its author. `at` replaces a missing `updated_at`, else its latest time does."""
     created_at, published_at = release.time_or_none("created_at"), release.time_or_none("published_at")
     updated_at = release.time_or_none("updated_at") or at or published_at or created_at or EPOCH
     yield ReleaseState(
