@@ -1,5 +1,6 @@
 """The truth, which is in REST's shape, as GraphQL shows it."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -92,25 +93,26 @@ def happening(item: Happening) -> Node:
     return node
 
 
+def plain_members(seen: Json) -> Node:
+    """The members of an object that are neither objects nor lists, under GraphQL's names."""
+    plain = {name: member for name, member in seen.items() if not isinstance(member, (dict, list))}
+    return {re.sub("_([a-z])", lambda found: found[1].upper(), name): member for name, member in plain.items()}
+
+
 def pull_request(truth: PullRequestTruth) -> Node:
     """A pull request with its lists; nothing of a list is made before somebody asks for it."""
     seen = truth.json
     head, base = seen["head"], seen["base"]
     same = head["repo"] is not None and head["repo"]["id"] == base["repo"]["id"]
     return {
+        **plain_members(seen),
         "__typename": "PullRequest",
         "id": seen["node_id"],
         "fullDatabaseId": str(seen["id"]),
-        **{name: seen[name] for name in ("number", "title", "additions", "deletions")},
         "body": seen["body"] or "",
         "state": "MERGED" if seen["merged_at"] else seen["state"].upper(),
         "isDraft": seen["draft"],
         "isCrossRepository": not same,
-        "createdAt": seen["created_at"],
-        "updatedAt": seen["updated_at"],
-        "closedAt": seen["closed_at"],
-        "mergedAt": seen["merged_at"],
-        "changedFiles": seen["changed_files"],
         "totalCommentsCount": len(truth.comments) + len(truth.review_comments),
         "reviewDecision": None,
         "baseRefName": base["ref"],
@@ -120,7 +122,6 @@ def pull_request(truth: PullRequestTruth) -> Node:
         "mergeCommit": bare_commit(seen["merge_commit_sha"]) if seen["merge_commit_sha"] else None,
         "mergedBy": actor(seen["merged_by"]),
         "author": actor(seen["user"]),
-        "authorAssociation": seen["author_association"],
         "labels": connection(seen["labels"], label),
         "reviews": connection(list(truth.reviews.values()), review),
         "commits": connection(truth.commits, _commit_of_pull_request),
@@ -160,16 +161,12 @@ def issue_comment(said: Json) -> Node:
 
 def issue(seen: Json, *, comments: list[Json]) -> Node:
     return {
+        **plain_members(seen),
         "__typename": "Issue",
         "id": seen["node_id"],
         "fullDatabaseId": str(seen["id"]),
-        "number": seen["number"],
-        "title": seen["title"],
         "state": seen["state"].upper(),
         "stateReason": _state_reason(seen["state_reason"]),
-        "createdAt": seen["created_at"],
-        "updatedAt": seen["updated_at"],
-        "closedAt": seen["closed_at"],
         "author": actor(seen["user"]),
         "labels": connection(seen["labels"], label),
         "comments": connection(comments, issue_comment),
@@ -187,15 +184,11 @@ def _state_reason(reason: str | None) -> Callable[..., str | None]:
 
 def release(seen: Json) -> Node:
     return {
+        **plain_members(seen),
         "__typename": "Release",
         "id": seen["node_id"],
         "databaseId": seen["id"],
-        "tagName": seen["tag_name"],
-        "name": seen["name"],
         "isDraft": seen["draft"],
         "isPrerelease": seen["prerelease"],
-        "createdAt": seen["created_at"],
-        "publishedAt": seen["published_at"],
-        "updatedAt": seen["updated_at"],
         "author": user(seen["author"]),
     }

@@ -1,10 +1,12 @@
-"""GraphQL's words for what REST and webhooks show: the same objects, other names. Pure.
+"""GraphQL's objects in the shape of REST and webhooks. Pure.
 
 Bots lose their `[bot]` there, a merged pull request has a state of its own, and ids of 64 bits are text.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from apps.activity.facts import Fact
@@ -22,11 +24,11 @@ from apps.github.payload import DEPLOYMENT, DEPLOYMENT_STATUS, PayloadReader, nu
 Node = Mapping[str, Any]
 
 BOTS = ("BOT_", "MDM6Qm90")
-"""How the node ids of bots begin, today's and the older ones: `03:Bot` in base64."""
+"""The beginnings of the node ids of bots, today's and the older ones: `03:Bot` in base64."""
 
 
 def account(actor: Node | None) -> dict[str, Any] | None:
-    """An actor as REST's account; one without a number (an enterprise's) is nobody we could know."""
+    """Return an actor as REST's account; an enterprise's actor has no number, and so no account."""
     if actor is None:
         return None
     kind = actor.get("__typename")
@@ -37,7 +39,7 @@ def account(actor: Node | None) -> dict[str, Any] | None:
 
 
 def user(node: Node | None) -> dict[str, Any] | None:
-    """REST's account of what the schema calls a User: GitHub gives a bot as one too, known by its login or node id."""
+    """Return REST's account of a User of the schema, which may be a bot, by its login or node id."""
     if node is None:
         return None
     node_id, login = str(node.get("id")), str(node.get("login"))
@@ -46,27 +48,32 @@ def user(node: Node | None) -> dict[str, Any] | None:
 
 
 def number_of_id(text: Any) -> Any:
-    """A `BigInt`, which comes as text; anything else is left for the reading to refuse."""
+    """Return the number of a `BigInt`, which comes as text; anything else is left for PayloadReader to refuse."""
     return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else text
+
+
+@cache
+def rest_name(name: str) -> str:
+    """Return REST's name of a member: `createdAt` is `created_at`."""
+    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+
+
+def plain_members(node: Node) -> dict[str, Any]:
+    """Return the members of a node that are neither objects nor lists, under REST's names."""
+    return {rest_name(name): member for name, member in node.items() if not isinstance(member, (dict, list))}
 
 
 def pull_request(node: Node, *, repository_id: int) -> dict[str, Any]:
     """The node in REST's shape; a list that goes on is not complete, so its group is left out."""
     merged_at, merge = node.get("mergedAt"), node.get("mergeCommit") or {}
     shaped = {
+        **plain_members(node),
         "id": number_of_id(node.get("fullDatabaseId")),
-        **{name: node.get(name) for name in ("number", "title", "body", "additions", "deletions")},
         "state": "closed" if node.get("state") == "MERGED" else node.get("state"),
         "draft": node.get("isDraft"),
         "user": account(node.get("author")),
-        "author_association": node.get("authorAssociation"),
-        "created_at": node.get("createdAt"),
-        "updated_at": node.get("updatedAt"),
-        "closed_at": node.get("closedAt"),
-        "merged_at": merged_at,
         "merged_by": account(node.get("mergedBy")),
         "merge_commit_sha": merge.get("oid") if merged_at else None,
-        "changed_files": node.get("changedFiles"),
         "commits": (node.get("commits") or {}).get("totalCount"),
         "base": {"ref": node.get("baseRefName")},
         "head": {
@@ -84,10 +91,9 @@ def pull_request(node: Node, *, repository_id: int) -> dict[str, Any]:
 def review(node: Node) -> dict[str, Any]:
     """A review in REST's shape."""
     return {
+        **plain_members(node),
         "id": number_of_id(node.get("fullDatabaseId")),
         "user": account(node.get("author")),
-        "state": node.get("state"),
-        "submitted_at": node.get("submittedAt"),
         "commit_id": (node.get("commit") or {}).get("oid"),
     }
 
@@ -96,29 +102,21 @@ def issue(node: Node) -> dict[str, Any]:
     """An issue in REST's shape; its labels are complete."""
     labels = node.get("labels")
     return {
+        **plain_members(node),
         "id": number_of_id(node.get("fullDatabaseId")),
-        **{name: node.get(name) for name in ("number", "title", "state")},
-        "state_reason": node.get("stateReason"),
         "user": account(node.get("author")),
         "labels": labels["nodes"] if labels else [],
-        "created_at": node.get("createdAt"),
-        "updated_at": node.get("updatedAt"),
-        "closed_at": node.get("closedAt"),
     }
 
 
 def release(node: Node) -> dict[str, Any]:
     """A release in REST's shape."""
     return {
+        **plain_members(node),
         "id": node.get("databaseId"),
-        "name": node.get("name"),
-        "tag_name": node.get("tagName"),
         "draft": node.get("isDraft"),
         "prerelease": node.get("isPrerelease"),
         "author": user(node.get("author")),
-        "created_at": node.get("createdAt"),
-        "published_at": node.get("publishedAt"),
-        "updated_at": node.get("updatedAt"),
     }
 
 
@@ -195,24 +193,24 @@ LISTS = ("labels", "reviews", "commits", "timelineItems")
 
 
 def is_complete(listed: Node | None) -> bool:
-    """Whether a list does not go on and has lost nothing."""
+    """Return whether a list is complete: no next page, nothing that GitHub could not show."""
     return listed is None or not (listed["pageInfo"]["hasNextPage"] or listed.get("has_lost"))
 
 
 def unfinished(node: Node) -> dict[str, str]:
-    """The lists of a pull request that go on, each with the cursor to go on from."""
+    """Return the lists of a pull request that have a next page, each with its cursor."""
     found = {name: node[name]["pageInfo"] for name in LISTS if node.get(name)}
     return {name: page["endCursor"] for name, page in found.items() if page["hasNextPage"]}
 
 
 def extended(node: Node, *, by: Node) -> dict[str, Any]:
-    """The node with what a page of overflow adds to its lists."""
+    """Return the node with the items that a page of overflow adds to its lists."""
     lists = {name: {**by[name], "nodes": [*node[name]["nodes"], *by[name]["nodes"]]} for name in LISTS if by.get(name)}
     return {**node, **lists}
 
 
 def without(node: Node, lost: Mapping[str, Set[int]]) -> dict[str, Any]:
-    """The node without those items of its lists, by place, that GitHub could not show."""
+    """Return the node without those items of its lists, by index, that GitHub could not show."""
     return {**node, **{name: _shortened(node[name], places) for name, places in lost.items()}}
 
 
@@ -236,7 +234,7 @@ def pull_request_node_facts(node: Node, *, repository_id: int, observed_at: date
 def pull_request_overflow_facts(
     node: Node, *, repository_id: int, observed_at: datetime, listed: int, has_lost: bool
 ) -> Iterator[Fact]:
-    """What a page of `overflow.graphql` adds; labels are asked for from their start.
+    """Yield the facts that a page of `overflow.graphql` adds; labels are read from their start.
 
     `listed` commits of this head were told before; `has_lost` where some of them could not be shown.
     """
@@ -274,28 +272,21 @@ def _parent(node: Node, *, repository_id: int, observed_at: datetime) -> Payload
 
 
 def deployment(node: Node, *, repository_id: int) -> dict[str, Any]:
-    """The node in REST's shape, without what only REST tells: the ref's text and the flags."""
+    """Return the node in REST's shape, without what only REST has: the ref's text and the flags."""
     return {
+        **plain_members(node),
         "id": deployment_number(node, repository_id=repository_id),
         "sha": node.get("commitOid"),
-        "environment": node.get("environment"),
-        "task": node.get("task"),
         "creator": account(node.get("creator")),
-        "created_at": node.get("createdAt"),
-        "updated_at": node.get("updatedAt"),
     }
 
 
 def deployment_status(node: Node, *, repository_id: int) -> dict[str, Any]:
     """A status in REST's shape."""
     return {
+        **plain_members(node),
         "id": number_in(node.get("id"), kind=DEPLOYMENT_STATUS, repository_id=repository_id),
-        "state": node.get("state"),
-        "environment": node.get("environment"),
-        "log_url": node.get("logUrl"),
         "creator": account(node.get("creator")),
-        "created_at": node.get("createdAt"),
-        "updated_at": node.get("updatedAt"),
     }
 
 
@@ -312,12 +303,12 @@ def statuses(node: Node) -> list[Node]:
 
 
 def has_more_statuses(node: Node) -> bool:
-    """Whether the list of statuses goes on."""
+    """Return whether the list of statuses has a next page."""
     return bool((node.get("statuses") or {}).get("pageInfo", {}).get("hasNextPage"))
 
 
 def tells_status_numbers(node: Node, *, repository_id: int) -> bool:
-    """Whether the statuses' node ids have a form that holds for the deployment's own, number for number."""
+    """Return whether the statuses' node ids have a form that, for the deployment's own id, gives its number."""
     own = number_in(node.get("id"), kind=DEPLOYMENT, repository_id=repository_id)
     if own is None or own != deployment_number(node, repository_id=repository_id):
         return not statuses(node)
