@@ -22,7 +22,7 @@ from tests.activity.tables import clear
 from tests.fake_github.generated import PEOPLE, acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
-from tests.integrations.backfill.walking import request, walk_through
+from tests.integrations.streams.stream_read import StreamRead
 from tests.integrations.test_both_roads import by_webhook
 from tests.integrations.translating import of, translate
 
@@ -75,7 +75,7 @@ def test_pushes_tell_most_and_the_history_all(fake: FakeGitHub, worker: GitHubAc
     }
     assert headlines(sha for sha, known in before.items() if known is None) >= {"Several"}
     assert before["a" * 40] is False
-    walk_through(worker, request(repository_id=WEB, full_name="acme/web"), by=COMMITS)
+    StreamRead.of_web(COMMITS, worker, size=25).to_end()
     after = merges()
     assert after == {sha: len(truth.parents[sha]) > 1 for sha in after}
     assert {sha: after[sha] for sha, known in before.items() if known is not None}.items() <= before.items()

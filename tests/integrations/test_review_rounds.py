@@ -14,6 +14,8 @@ from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
 from apps.demo.shapes.accounts import WEB_FLOW, Account
 from apps.github.auth import GitHubAccess
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
+from apps.integrations.streams.stream import Stream
 from apps.metrics.derivation.review_rounds import Pushes, Seen, review_rounds
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.models import DerivedPullRequest
@@ -22,7 +24,7 @@ from tests.activity.tables import clear
 from tests.fake_github.generated import BOT, PEOPLE, REVIEW_BOT, Generated, Size, acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
-from tests.integrations.backfill.walking import OnlyStepsOver, request, walk_through
+from tests.integrations.streams.twelve_pull_requests import WITHOUT_GRAPHQL, web
 from tests.integrations.test_both_roads import by_webhook
 
 pytestmark = pytest.mark.django_db
@@ -100,17 +102,17 @@ def rounds() -> dict[int, int | None]:
     return dict(DerivedPullRequest.objects.values_list("number", "review_rounds"))
 
 
-def read(worker: GitHubAccess, **about: Any) -> None:
-    assert walk_through(worker, request(repository_id=WEB, full_name="acme/web"), **about).skipped == []
+def read(worker: GitHubAccess, stream: Stream = PULL_REQUESTS) -> None:
+    assert web(worker, stream=stream, size=25).patiently().skipped == []
 
 
 def mixtures(deliveries: list[Sent], worker: GitHubAccess) -> Iterator[dict[int, int | None]]:
     """The rounds that come of webhooks alone, of the history alone, and of both in any order."""
     record(by_webhook(deliveries))
     yield rounds()
-    for road in (None, OnlyStepsOver()):
+    for road in (PULL_REQUESTS, WITHOUT_GRAPHQL):
         clear()
-        read(worker, by=road)
+        read(worker, road)
         yield rounds()
         record(by_webhook(deliveries))
         yield rounds()

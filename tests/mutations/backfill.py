@@ -165,11 +165,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_both_roads_and_every_mixture_come_to_the_same_rounds",
     ),
     mutation(
-        "what is updated during a sweep is swept up by another",
+        "what is updated during a pass is read by the next",
         "_passed",
         "if cursor.down_to is None or is_single_page or",
         "if True or",
-        test="test_what_is_updated_during_the_walk_is_not_missed",
+        test="test_what_is_updated_meanwhile_is_not_missed",
     ),
     mutation(
         "lists of two heads are no list",
@@ -256,11 +256,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_more_runs_of_one_second_than_github_lists_are_named",
     ),
     mutation(
-        "a window of runs ends when the walk began",
+        "a window of runs ends when reading began",
         "integrations: cursor_of",
         "whole_seconds(request.until or request.started_at)",
         "whole_seconds(request.until or datetime.now(UTC))",
-        test="test_a_window_ends_when_the_walk_began",
+        test="test_a_window_ends_when_reading_began",
     ),
     mutation(
         "a name that another repository has by now tells nothing",

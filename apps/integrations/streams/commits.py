@@ -35,7 +35,7 @@ class History:
 
 
 def read(request: PageRequest, reader: Reader) -> Page:
-    history = _ask("commit_page", request, reader, first=request.page_size)
+    history = _ask(request, reader, first=request.page_size)
     if history is None:
         return EMPTY
     items = read_items(
@@ -50,7 +50,7 @@ def read(request: PageRequest, reader: Reader) -> Page:
 
 
 def skip_item(request: PageRequest, reader: Reader) -> Page:
-    history = _ask("commit_place", request, reader, first=1)
+    history = _ask(request, reader, first=1, is_whole=False)
     if history is None or not history.page.nodes:
         return _page(history, Items()) if history else EMPTY
     sha = history.page.nodes[0]["oid"]
@@ -64,29 +64,30 @@ def skip_item(request: PageRequest, reader: Reader) -> Page:
     return _page(history, items)
 
 
-def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> History | None:
+def _ask(request: PageRequest, reader: Reader, *, first: int, is_whole: bool = True) -> History | None:
     """The page at the cursor; from the new head on where the old one is no more. None of an empty repository."""
     head, _, after = request.cursor.partition(" ")
     if head:
-        history = _read(document, request, reader, first=first, expression=head, after=after)
+        history = _read(request, reader, first=first, is_whole=is_whole, expression=head, after=after)
         if history is not None:
             return history
-    return _read(document, request, reader, first=first, expression=HEAD, after=None)
+    return _read(request, reader, first=first, is_whole=is_whole, expression=HEAD, after=None)
 
 
 def _read(
-    document: str, request: PageRequest, reader: Reader, *, first: int, expression: str, after: str | None
+    request: PageRequest, reader: Reader, *, first: int, is_whole: bool, expression: str, after: str | None
 ) -> History | None:
     variables = {
         "owner": request.owner,
         "name": request.name,
         "expression": expression,
         "first": first,
+        "isWhole": is_whole,
         "after": after,
         "since": write_time(request.since) if request.since else None,
         "until": write_time(request.until) if request.until else None,
     }
-    answer = reader.graphql(document, variables)
+    answer = reader.graphql("commit_page", variables)
     found = read_repository(answer, request).child_or_none("object")
     if found is None:
         _refuse_silence(answer)

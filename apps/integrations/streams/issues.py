@@ -32,7 +32,7 @@ from apps.webhooks.parsing import UnusablePayloadError
 
 
 def read(request: PageRequest, reader: Reader) -> Page:
-    answer, page = _ask("issue_page", request, reader, first=request.page_size)
+    answer, page = _ask(request, reader, first=request.page_size)
     items = read_items(
         _with_labels(page.nodes, reader),
         answer=answer,
@@ -45,7 +45,7 @@ def read(request: PageRequest, reader: Reader) -> Page:
 
 
 def skip_item(request: PageRequest, reader: Reader) -> Page:
-    _, page = _ask("issue_place", request, reader, first=1)
+    _, page = _ask(request, reader, first=1, is_whole=False)
     if not page.nodes:
         return _page(page, request, Items())
     number = page.nodes[0]["number"]
@@ -59,17 +59,17 @@ def skip_item(request: PageRequest, reader: Reader) -> Page:
     return _page(page, request, items)
 
 
-def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, ListPage]:
+def _ask(request: PageRequest, reader: Reader, *, first: int, is_whole: bool = True) -> tuple[Answer, ListPage]:
     """The page at the cursor; if GitHub does not take its own cursor any more, the page from the last time seen on."""
     read_until, _, after = request.cursor.partition(" ")
     since = write_time(request.since) if request.since else None
-    variables: dict[str, Any] = {"owner": request.owner, "name": request.name, "first": first}
+    variables: dict[str, Any] = {"owner": request.owner, "name": request.name, "first": first, "isWhole": is_whole}
     try:
-        answer = reader.graphql(document, {**variables, "since": since, "after": after or None})
+        answer = reader.graphql("issue_page", {**variables, "since": since, "after": after or None})
     except RequestFailedError as refusal:
         if not read_until or not _is_cursor_refused(refusal.answer):
             raise
-        answer = reader.graphql(document, {**variables, "since": read_until, "after": None})
+        answer = reader.graphql("issue_page", {**variables, "since": read_until, "after": None})
         return answer, replace(_listed(answer, request), total=None)
     return answer, _listed(answer, request)
 

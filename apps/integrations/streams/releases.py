@@ -32,7 +32,7 @@ MOST_LISTED = 10_000
 
 
 def read(request: PageRequest, reader: Reader) -> Page:
-    answer, page = _ask("release_page", request, reader, first=min(request.page_size, MOST_LISTED - _seen(request)))
+    answer, page = _ask(request, reader, first=min(request.page_size, MOST_LISTED - _seen(request)))
     items = read_items(
         page.nodes,
         answer=answer,
@@ -45,7 +45,7 @@ def read(request: PageRequest, reader: Reader) -> Page:
 
 
 def skip_item(request: PageRequest, reader: Reader) -> Page:
-    _, page = _ask("release_place", request, reader, first=1)
+    _, page = _ask(request, reader, first=1, is_whole=False)
     if not page.nodes:
         return _page(page, request, Items())
     identity = page.nodes[0]["databaseId"]
@@ -59,10 +59,10 @@ def skip_item(request: PageRequest, reader: Reader) -> Page:
     return _page(page, request, items)
 
 
-def _ask(document: str, request: PageRequest, reader: Reader, *, first: int) -> tuple[Answer, ListPage]:
-    _, _, after = request.cursor.partition(" ")
-    variables = {"owner": request.owner, "name": request.name, "first": first, "after": after or None}
-    answer = reader.graphql(document, variables)
+def _ask(request: PageRequest, reader: Reader, *, first: int, is_whole: bool = True) -> tuple[Answer, ListPage]:
+    after = request.cursor.partition(" ")[2] or None
+    named = {"owner": request.owner, "name": request.name}
+    answer = reader.graphql("release_page", {**named, "first": first, "after": after, "isWhole": is_whole})
     return answer, read_list(read_repository(answer, request).child("releases"))
 
 

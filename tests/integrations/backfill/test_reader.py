@@ -31,7 +31,7 @@ def test_a_page_of_several_requests_is_not_broken_off_by_whoever_waits(
 
     fake.spoil(during_page(1, wait))
     for _ in range(3):
-        reader.graphql("release_place", WHERE)
+        reader.graphql("release_page", WHERE)
         assert reader.up_next == "another"
     assert [type(one) for one in waited] == [Parked]
     assert (reader.calls, reader.points) == (3, 3)
@@ -41,7 +41,7 @@ def test_a_page_of_several_requests_is_not_broken_off_by_whoever_waits(
 def test_what_was_refused_is_counted_and_raised(fake: FakeGitHub, reader: Reader) -> None:
     fake.spoil(Fault(status(503), graphql))
     with pytest.raises(RequestFailedError) as caught:
-        reader.graphql("release_place", WHERE)
+        reader.graphql("release_page", WHERE)
     assert caught.value.answer.kind is Kind.TRANSIENT
     assert reader.calls == 1
 
@@ -49,8 +49,8 @@ def test_what_was_refused_is_counted_and_raised(fake: FakeGitHub, reader: Reader
 @pytest.mark.django_db
 def test_what_was_never_sent_cost_nothing(fake: FakeGitHub, reader: Reader) -> None:
     fake.limits.leave(ACME, "graphql", remaining=100)
-    reader.graphql("release_place", WHERE)
+    reader.graphql("release_page", WHERE)
     with pytest.raises(RequestFailedError) as caught:
-        reader.graphql("release_place", WHERE)
+        reader.graphql("release_page", WHERE)
     assert caught.value.answer.kind is Kind.PARKED
     assert reader.calls == 1

@@ -13,8 +13,8 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB, Clock, forget_everything
 from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import install, reach
-from tests.integrations.backfill.lively import lively
 from tests.integrations.reconciliation.everybody import forget_messages
+from tests.integrations.streams.varied_repository import varied_repository
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def api(db: None, fake: FakeGitHub) -> Repository:
 @pytest.fixture
 def web(api: Repository, fake: FakeGitHub) -> Repository:
     """`acme/web`, where everything looks a little different each time."""
-    lively(fake.world)
+    varied_repository(fake.world)
     return reach("acme/web", WEB)
 
 

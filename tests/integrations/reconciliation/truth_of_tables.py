@@ -15,7 +15,7 @@ from apps.activity.models import (
 )
 from apps.demo.shapes import Json
 from tests.fake_github.truth import RepositoryTruth
-from tests.integrations.backfill.truth_of_rows import differences as differences_of_pull_requests
+from tests.integrations.streams.pull_request_rows import differences as differences_of_pull_requests
 
 Rows = dict[Any, dict[str, Any]]
 

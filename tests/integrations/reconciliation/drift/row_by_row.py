@@ -19,7 +19,7 @@ from apps.activity.models import (
 )
 from apps.demo.shapes import Json
 from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
-from tests.integrations.backfill.truth_of_rows import rows_of_truth
+from tests.integrations.streams.pull_request_rows import rows_of_truth
 
 NEAR = timedelta(seconds=10)
 Findings = set[tuple[str, str, str]]

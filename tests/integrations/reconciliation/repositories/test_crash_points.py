@@ -16,9 +16,9 @@ from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.integrations.backfill.real_worker import let_a_minute_pass, working
-from tests.integrations.backfill.truth_of_rows import differences
 from tests.integrations.enrichment.telling import MINUTE, Told
 from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.integrations.streams.pull_request_rows import differences
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,9 +8,9 @@ from apps.activity.models import PullRequest
 from apps.integrations.models import StreamMark
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
-from tests.integrations.backfill.truth_of_rows import differences
 from tests.integrations.enrichment.telling import DAY, HOUR, Told, now
 from tests.integrations.reconciliation.repositories.nights import Nights, walks
+from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,9 +14,9 @@ from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import install, reach
-from tests.integrations.backfill.truth_of_rows import differences
 from tests.integrations.enrichment.telling import DAY, HOUR, Told
 from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -25,9 +25,9 @@ from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.github.door import Door
-from tests.integrations.backfill.truth_of_rows import differences
 from tests.integrations.enrichment.telling import DAY, HOUR, MINUTE, Told, now, work_off
 from tests.integrations.reconciliation.repositories.nights import Nights, walks
+from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 

@@ -21,7 +21,7 @@ from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.github import fixture_a
-from tests.integrations.backfill.shipping import (
+from tests.integrations.streams.deployment_samples import (
     SHIP,
     Ship,
     a_busy_month,
@@ -29,24 +29,24 @@ from tests.integrations.backfill.shipping import (
     only_ours_of,
     statuses_of,
 )
-from tests.integrations.backfill.walker import Walker, keep
+from tests.integrations.streams.stream_read import StreamRead, record_page
 from tests.integrations.translating import told as evidence_of
 from tests.metrics.fixture_a_expectations import WEEK
 
 pytestmark = pytest.mark.django_db
-Go = Callable[..., Walker]
+Reading = Callable[..., StreamRead]
 DAY = timedelta(days=1)
 START = BEGINNING + 30 * DAY
 W_START, W_END = fixture_a.WINDOW
 
 
 @pytest.fixture
-def walker(worker: GitHubAccess) -> Go:
-    def walker(**asked: Any) -> Walker:
+def reading(worker: GitHubAccess) -> Reading:
+    def reading(**asked: Any) -> StreamRead:
         known = {"repository_id": SHIP, "full_name": "acme/ship", "since": START}
-        return Walker(worker=worker, walk=DEPLOYMENTS, **{**known, **asked})
+        return StreamRead(worker=worker, stream=DEPLOYMENTS, **{**known, **asked})
 
-    return walker
+    return reading
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def team(fake: FakeGitHub) -> Team:
     return Team.objects.create(name="acme", slug="acme")
 
 
-def in_fixture_a(walker: Go, **asked: Any) -> Walker:
-    return walker(repository_id=fixture_a.REPOSITORY_ID, full_name="acme/api", **{"since": None, **asked})
+def in_fixture_a(reading: Reading, **asked: Any) -> StreamRead:
+    return reading(repository_id=fixture_a.REPOSITORY_ID, full_name="acme/api", **{"since": None, **asked})
 
 
 def deployments_of(team: Team) -> tuple[Any, Any]:
@@ -72,18 +72,18 @@ FOUR = (4, {"deployment_days": 3})
 
 
 @pytest.mark.proof
-def test_fixture_a_has_four_deployments_by_webhook_by_backfill_and_by_any_mixture(team: Team, walker: Go) -> None:
+def test_fixture_a_has_four_deployments_by_webhook_by_backfill_and_by_any_mixture(team: Team, reading: Reading) -> None:
     hooks = evidence_of(about_deployments(fixture_a.fixture_a()))
     record(hooks)
     assert deployments_of(team) == FOUR, "by webhook"
     for since in (None, W_START):
         team.tracked.all().delete()
         clear()
-        pages = in_fixture_a(walker, since=since, page_size=2).go().pages
+        pages = in_fixture_a(reading, since=since, size=2).to_end().pages
         assert deployments_of(team) == FOUR, "by backfill"
         for seed in range(10):
             chance = random.Random(seed)  # noqa: S311  an order
-            pieces: list[Callable[[], None]] = [lambda page=page: keep(page) for page in pages]
+            pieces: list[Callable[[], None]] = [lambda page=page: record_page(page) for page in pages]
             pieces += [lambda hook=hook: record([hook]) for hook in chance.sample(hooks, k=len(hooks) // 2)]
             chance.shuffle(pieces)
             team.tracked.all().delete()
@@ -95,9 +95,9 @@ def test_fixture_a_has_four_deployments_by_webhook_by_backfill_and_by_any_mixtur
 
 @pytest.mark.parametrize("page_size", [1, 3, 100])
 def test_after_a_backfill_since_the_start_the_deployment_before_the_first_is_known(
-    team: Team, walker: Go, page_size: int
+    team: Team, reading: Reading, page_size: int
 ) -> None:
-    in_fixture_a(walker, since=W_START, page_size=page_size).go()
+    in_fixture_a(reading, since=W_START, size=page_size).to_end()
     rebuild([fixture_a.REPOSITORY_ID], progress=lambda *_: None)
     shipped = DerivedDeployment.objects.filter(environment="production", succeeded_at__isnull=False)
     baseline, first, *_ = shipped.order_by("succeeded_at")
@@ -106,9 +106,9 @@ def test_after_a_backfill_since_the_start_the_deployment_before_the_first_is_kno
     assert Deployment.objects.get(pk=baseline.last_deployment_id).is_production is True
 
 
-def test_where_nothing_was_deployed_before_nothing_is_invented(fake: FakeGitHub, walker: Go) -> None:
+def test_where_nothing_was_deployed_before_nothing_is_invented(fake: FakeGitHub, reading: Reading) -> None:
     fake.world.fold(fixture_a.fixture_a(has_baseline=False), installation_id=ACME)
-    in_fixture_a(walker, since=W_START).go()
+    in_fixture_a(reading, since=W_START).to_end()
     assert not DeploymentStatus.objects.filter(created_at__lt=W_START).exists()
 
 
@@ -123,7 +123,7 @@ def baselines_found() -> dict[str, datetime]:
     return dict(rows.values_list("environment", "created_at"))
 
 
-def test_a_baseline_is_found_however_long_ago_and_whatever_failed_since(fake: FakeGitHub, walker: Go) -> None:
+def test_a_baseline_is_found_however_long_ago_and_whatever_failed_since(fake: FakeGitHub, reading: Reading) -> None:
     ship = Ship()
     long_ago = quiet(ship, to="Staging / EU", days=29)
     for days in range(20, 8, -1):
@@ -134,21 +134,21 @@ def test_a_baseline_is_found_however_long_ago_and_whatever_failed_since(fake: Fa
     for to in ("production", "Staging / EU", "new"):
         ship.deploy(START + DAY, to=to)
     ship.happens_on(fake)
-    walked = walker(page_size=5).go()
+    history = reading(size=5).to_end()
     assert {**baselines_found(), "elsewhere": None} == {
         "production": week_ago,
         "Staging / EU": long_ago,
         "elsewhere": None,
     }
-    assert not walked.skipped
+    assert not history.skipped
     row = Deployment.objects.get(created_at=long_ago)
     assert (row.ref, row.is_production, row.is_transient) == ("main", False, False)
 
 
-def test_only_the_last_success_of_an_environment_is_kept_of_what_is_older(fake: FakeGitHub, walker: Go) -> None:
+def test_only_the_last_success_of_an_environment_is_kept_of_what_is_older(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = a_busy_month().happens_on(fake)
     start = BEGINNING + 6 * DAY
-    walker(since=start, page_size=100).go()
+    reading(since=start, size=100).to_end()
     older = Deployment.objects.filter(created_at__lt=start)
     assert older.count() == len(set(older.values_list("environment", flat=True))) == 3
     for row in older:
@@ -163,7 +163,7 @@ def test_only_the_last_success_of_an_environment_is_kept_of_what_is_older(fake: 
 
 
 def test_a_success_that_came_after_the_start_is_no_baseline_and_one_reported_long_ago_is(
-    fake: FakeGitHub, walker: Go
+    fake: FakeGitHub, reading: Reading
 ) -> None:
     ship = Ship()
     told_often = quiet(ship, to="production", days=5)
@@ -171,14 +171,14 @@ def test_a_success_that_came_after_the_start_is_no_baseline_and_one_reported_lon
     ship.deploy(START + DAY)
     truth, _ = ship.happens_on(fake)
     statuses_of(next(iter(truth.deployments.values())), count=30)
-    walker(page_size=1).go()
+    reading(size=1).to_end()
     assert set(Deployment.objects.filter(created_at__lt=START).values_list("created_at", flat=True)) == {
         told_often,
         START - timedelta(minutes=2),  # updated since
     }
 
 
-def test_an_environment_that_only_webhooks_told_of_has_its_baseline_too(fake: FakeGitHub, walker: Go) -> None:
+def test_an_environment_that_only_webhooks_told_of_has_its_baseline_too(fake: FakeGitHub, reading: Reading) -> None:
     ship = Ship()
     before = quiet(ship, to="canary", days=9)
     quiet(ship, to="canary", days=12)
@@ -187,13 +187,13 @@ def test_an_environment_that_only_webhooks_told_of_has_its_baseline_too(fake: Fa
     ship.deploy(START + DAY, to="production")
     _, told = ship.happens_on(fake)
     record(evidence_of(about_deployments(told)[:1]))  # of the older one, as it began
-    walker(page_size=3).go()
+    reading(size=3).to_end()
     succeeded = DeploymentStatus.objects.filter(environment="canary", state="success").values("deployment_id")
     assert Deployment.objects.get(github_id__in=succeeded).created_at == before
 
 
 def test_a_team_s_production_has_its_baseline_though_nothing_was_deployed_to_it_since(
-    fake: FakeGitHub, walker: Go
+    fake: FakeGitHub, reading: Reading
 ) -> None:
     Team.objects.create(name="acme", slug="acme", production_environments=["Live", "production"])
     ship = Ship()
@@ -202,12 +202,12 @@ def test_a_team_s_production_has_its_baseline_though_nothing_was_deployed_to_it_
         ship.deploy(START - timedelta(hours=hours), to="elsewhere")
     ship.deploy(START + DAY, to="elsewhere")
     ship.happens_on(fake)
-    assert not walker(page_size=3).go().skipped
+    assert not reading(size=3).to_end().skipped
     assert baselines_found()["Live"] == before
 
 
 def test_the_search_is_bounded_and_what_it_leaves_open_is_named(
-    fake: FakeGitHub, walker: Go, monkeypatch: pytest.MonkeyPatch
+    fake: FakeGitHub, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deployments, "MOST_WITHOUT_SUCCESS", 2)
     monkeypatch.setattr(deployments, "MOST_ENVIRONMENTS", 2)
@@ -220,15 +220,15 @@ def test_the_search_is_bounded_and_what_it_leaves_open_is_named(
         ship.deploy(START + DAY, to=f"pr-{number}")
     ship.deploy(START + DAY, to="production")
     ship.happens_on(fake)
-    walked = walker(page_size=10).go()
-    assert [one.what for one in walked.skipped] == [
+    history = reading(size=10).to_end()
+    assert [one.what for one in history.skipped] == [
         "the last success before the start of 3 environments",
         "the last success before the start in production",
     ]
     assert set(baselines_found()) == {"pr-0"}
 
 
-def test_a_baseline_is_looked_for_once_and_costs_a_call_and_its_details(fake: FakeGitHub, walker: Go) -> None:
+def test_a_baseline_is_looked_for_once_and_costs_a_call_and_its_details(fake: FakeGitHub, reading: Reading) -> None:
     ship = Ship()
     quiet(ship, to="staging", days=20)
     for hours in range(1, 200):
@@ -236,6 +236,6 @@ def test_a_baseline_is_looked_for_once_and_costs_a_call_and_its_details(fake: Fa
     for hours in range(120):
         ship.deploy(START + timedelta(hours=hours), to="production" if hours % 2 else "staging")
     ship.happens_on(fake)
-    walker(page_size=100).go()
+    reading(size=100).to_end()
     assert set(baselines_found()) == {"production", "staging"}
     assert (len(fake.calls("graphql")), len(fake.calls("core", payer=ACME))) == (2 + 1, 3 + 1)

@@ -1,4 +1,4 @@
-"""The walk through pull requests brings all of them, whole, whatever came by webhook before, meanwhile or after."""
+"""Reading pull requests brings all of them, whole, whatever came by webhook before, meanwhile or after."""
 
 import os
 import random
@@ -23,8 +23,8 @@ from tests.fake_github.generated import MANY, Generated, Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.backfill.truth_of_rows import differences
-from tests.integrations.backfill.walking import request, walk_through
+from tests.integrations.streams.pull_request_rows import differences
+from tests.integrations.streams.twelve_pull_requests import pull_requests, web
 from tests.integrations.test_both_roads import by_webhook
 
 pytestmark = pytest.mark.django_db
@@ -48,10 +48,10 @@ def generated(truth: RepositoryTruth) -> Generated:
 @pytest.mark.proof
 def test_a_thousand_pull_requests_are_whole_after_45_calls(fake: FakeGitHub, worker: GitHubAccess) -> None:
     truth = fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=1000))
-    walked = walk_through(worker, request(repository_id=WEB, full_name="acme/web"))
-    assert (walked.items, walked.pages[0].total, walked.skipped) == (1000, 1000, [])
+    history = web(worker, size=25).patiently()
+    assert (history.items, history.pages[0].total, history.skipped) == (1000, 1000, [])
     assert differences(truth, numbers=range(1, 1001)) == []
-    assert len(fake.calls("graphql")) == len(walked.pages) <= 45
+    assert len(fake.calls("graphql")) == len(history.pages) <= 45
     assert sum(call.cost for call in fake.calls("graphql")) <= 45
     assert fake.calls("core", payer=ACME) == []
 
@@ -63,13 +63,13 @@ def test_half_of_it_by_webhook_before_between_or_after_comes_to_the_same(
 ) -> None:
     size = Size(pull_requests=MIXED)
     truth = fake.world.add("web", installation_id=ACME, repository_id=WEB, size=size, seed=seed)
-    there = request(repository_id=WEB, full_name="acme/web", page_size=10)
-    pages = len(walk_through(worker, there).pages)
+    there = web(worker, size=10)
+    pages = len(there.patiently().pages)
     alone = derived()
     clear()
     half = scattered(generated(truth).deliveries(), over=pages + 1, chance=random.Random(seed))  # noqa: S311
     record(by_webhook(half[0]))
-    walk_through(worker, there, between=lambda page: record(by_webhook(half[page])))
+    there.patiently(between=lambda page: record(by_webhook(half[page])))
     assert differences(truth, numbers=range(1, MIXED + 1)) == []
     assert_same_story(derived(), alone)
 
@@ -118,15 +118,15 @@ def test_pages_that_are_too_much_are_asked_for_again_in_smaller_ones(
     fake: FakeGitHub, worker: GitHubAccess, change: faults.Change, size: int
 ) -> None:
     fake.spoil(Fault(change, faults.larger_than(size), times=None, is_instead=False))
-    walked = walk_through(worker, request())
-    assert (walked.items, walked.skipped) == (30, [])
+    history = pull_requests(worker).patiently()
+    assert (history.items, history.skipped) == (30, [])
     assert differences(everything(fake), numbers=ALL) == []
     assert fake.calls("core", payer=ACME) == []
 
 
 def test_lists_longer_than_a_page_are_complete(fake: FakeGitHub, worker: GitHubAccess) -> None:
     truth = fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=12))
-    walk_through(worker, request(repository_id=WEB, full_name="acme/web", page_size=4))
+    web(worker, size=4).patiently()
     assert Review.objects.filter(number=11).count() >= MANY
     assert (PullRequest.objects.get(number=7).listed_commit_count or 0) >= MANY
     assert differences(truth, numbers=range(1, 13)) == []
@@ -144,14 +144,14 @@ def numbers_read() -> set[int]:
 
 def test_only_what_was_updated_since_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
     latest = [number for _, number in generated(everything(fake)).ordered("updated_at")[-9:]]
-    walked = walk_through(worker, request(since=updated_at(fake, place=8), page_size=4))
+    history = pull_requests(worker, since=updated_at(fake, place=8), size=4).patiently()
     assert numbers_read() == set(latest)
     assert differences(everything(fake), numbers=sorted(latest)) == []
-    assert {page.total for page in walked.pages} == {None}
+    assert {page.total for page in history.pages} == {None}
 
 
 @pytest.mark.parametrize(("page_size", "from_page"), [(3, 1), (3, 2), (1, 10)])
-def test_what_is_updated_during_the_walk_is_not_missed(
+def test_what_is_updated_meanwhile_is_not_missed(
     fake: FakeGitHub, worker: GitHubAccess, page_size: int, from_page: int
 ) -> None:
     """It moves to the top of the list, above the cursor; at last while the top is read again."""
@@ -162,13 +162,13 @@ def test_what_is_updated_during_the_walk_is_not_missed(
         if page >= from_page and moving:
             pulls.edit(moving.pop(0), datetime.now(UTC), title="Moved")
 
-    walk_through(worker, request(since=updated_at(fake, place=8), page_size=page_size), between=touch)
+    pull_requests(worker, since=updated_at(fake, place=8), size=page_size).patiently(between=touch)
     assert moving == []
     assert PullRequest.objects.filter(title="Moved").count() == 3
     assert differences(everything(fake), numbers=sorted(numbers_read())) == []
 
 
-def test_a_walk_ends_although_something_is_always_on_the_move(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_reading_ends_although_something_is_always_on_the_move(fake: FakeGitHub, worker: GitHubAccess) -> None:
     """What is touched faster than pages are read is left to its webhooks."""
     pulls = generated(everything(fake))
 
@@ -176,31 +176,31 @@ def test_a_walk_ends_although_something_is_always_on_the_move(fake: FakeGitHub, 
         for number in range(1, 8):
             pulls.edit(number, datetime.now(UTC), title=f"Moved {page}")
 
-    walked = walk_through(worker, request(since=updated_at(fake, place=29), page_size=5), between=touch)
+    history = pull_requests(worker, since=updated_at(fake, place=29), size=5).patiently(between=touch)
     assert numbers_read() == set(ALL)
-    assert len(walked.pages) < 20
+    assert len(history.pages) < 20
 
 
 @pytest.mark.parametrize("since", [None, datetime(2025, 1, 1, tzinfo=UTC)])
 def test_what_was_created_later_is_left_out(fake: FakeGitHub, worker: GitHubAccess, since: datetime | None) -> None:
     created_at, last = generated(everything(fake)).ordered("created_at")[11]
-    walk_through(worker, request(since=since, until=datetime.fromisoformat(created_at), page_size=5))
+    pull_requests(worker, since=since, until=datetime.fromisoformat(created_at), size=5).patiently()
     assert numbers_read() == set(range(1, last + 1)) == set(range(1, 13))
 
 
-def test_a_full_walk_stops_where_the_later_ones_begin(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_a_full_read_stops_where_the_later_ones_begin(fake: FakeGitHub, worker: GitHubAccess) -> None:
     until = datetime.fromisoformat(generated(everything(fake)).ordered("created_at")[4][0])
-    walk_through(worker, request(until=until, page_size=5))
+    pull_requests(worker, until=until, size=5).patiently()
     assert len(fake.calls("graphql")) == 2
 
 
 def test_an_empty_repository_is_done_after_a_page(fake: FakeGitHub, worker: GitHubAccess) -> None:
     fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=0))
-    walked = walk_through(worker, request(repository_id=WEB, full_name="acme/web"))
-    assert [(page.items, page.total) for page in walked.pages] == [(0, 0)]
+    history = web(worker, size=25).patiently()
+    assert [(page.items, page.total) for page in history.pages] == [(0, 0)]
 
 
-def test_a_cursor_tells_its_place_again() -> None:
+def test_a_cursor_is_read_as_it_was_written() -> None:
     now = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
     lists = PendingPart(
         part="lists", number=7, id="PR_7", after={"labels": None, "reviews": "x"}, has_lost=True, listed=50

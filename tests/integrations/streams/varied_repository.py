@@ -1,6 +1,7 @@
-"""A repository where everything that people write looks a little different each time, told by its webhooks."""
+"""A repository where everything that people write looks a little different each time."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -33,7 +34,15 @@ def begin(name: str = "web", *, repository_id: int = WEB) -> RepositoryLife:
     return place
 
 
-def lively(world: World) -> tuple[RepositoryTruth, list[Sent]]:
+@dataclass(frozen=True, slots=True)
+class VariedRepository:
+    """A repository as it is, and its webhooks."""
+
+    truth: RepositoryTruth
+    hooks: list[Sent]
+
+
+def varied_repository(world: World) -> VariedRepository:
     """The repository `acme/web`, and every webhook about it."""
     place = begin()
     _plan_issues(place)
@@ -41,9 +50,9 @@ def lively(world: World) -> tuple[RepositoryTruth, list[Sent]]:
     _plan_releases(place)
     for number, message in enumerate(MESSAGES):
         push(place, at("03-03", "09:00") + timedelta(minutes=number), message=message, by=(*PEOPLE, BOT)[number - 1])
-    told = place.story.tell()
-    _embellish(told)
-    return world.fold(told, installation_id=ACME), told
+    hooks = place.story.tell()
+    _vary(hooks)
+    return VariedRepository(world.fold(hooks, installation_id=ACME), hooks)
 
 
 def push(place: RepositoryLife, when: datetime, *, message: str = "Sort", by: Any = PEOPLE[1], days: int = 2) -> None:
@@ -85,14 +94,14 @@ def _plan_releases(place: RepositoryLife) -> None:
         place.release(at("03-05", f"09:0{number}"), tag=f"v1.{number}", by=by)
 
 
-def _embellish(told: Iterable[Sent]) -> None:
+def _vary(hooks: Iterable[Sent]) -> None:
     """What a story cannot tell: ghosts, reasons, drafts, an edit."""
     reasons = {"closed": {2: "not_planned", 4: "duplicate"}, "reopened": {6: "reopened"}}
-    releases = [sent.payload["release"] for sent in told if sent.event == "release"]
+    releases = [sent.payload["release"] for sent in hooks if sent.event == "release"]
     releases[1] |= {"draft": True, "published_at": None, "name": None}
     releases[3] |= {"prerelease": True, "updated_at": "2026-03-05T10:00:00Z"}
     releases[4] |= {"author": None}
-    for sent in told:
+    for sent in hooks:
         issue, comment = sent.payload.get("issue"), sent.payload.get("comment")
         if issue and issue["number"] == 7:
             issue["user"] = None

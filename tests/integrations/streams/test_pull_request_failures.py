@@ -1,28 +1,25 @@
 """What GitHub cannot show of a pull request is asked for otherwise, or named; its neighbours never suffer."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from apps.activity.facts import Source, evidence
 from apps.activity.models import PullRequest
-from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Lease
 from apps.github.responses import Kind
 from apps.integrations.reader import RequestFailedError, Skipped
-from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Generated
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, LIVE, WEB
-from tests.integrations.backfill.truth_of_rows import differences
-from tests.integrations.backfill.twelve import (
+from tests.integrations.streams.pull_request_rows import differences
+from tests.integrations.streams.stream_read import History, record_page
+from tests.integrations.streams.twelve_pull_requests import (
     FORBIDDEN,
     SEVENTH,
     assert_whole,
@@ -34,7 +31,6 @@ from tests.integrations.backfill.twelve import (
     twelve,
     web,
 )
-from tests.integrations.backfill.walking import Walked, reader_of, walk_through
 
 pytestmark = pytest.mark.django_db
 
@@ -46,34 +42,34 @@ def truth(fake: FakeGitHub) -> RepositoryTruth:
 
 def test_a_hole_that_an_error_explains_is_filled_by_rest(fake: FakeGitHub, worker: GitHubAccess) -> None:
     spoil(fake, lost())
-    walked = walk_through(worker, web())
-    assert (walked.items, walked.skipped) == (12, [])
+    history = web(worker).patiently()
+    assert (history.items, history.skipped) == (12, [])
     assert_whole(fake)
     assert paths(fake)[0] == SEVENTH
 
 
 def test_a_hole_of_which_nothing_is_known_is_named_by_its_neighbour(fake: FakeGitHub, worker: GitHubAccess) -> None:
     spoil(fake, lost(), named("PullRequestPage", "PullRequestNumbers"))
-    walked = walk_through(worker, web())
-    assert walked.skipped == [Skipped(what="a pull request listed after 6", why=FORBIDDEN["message"])]
+    history = web(worker).patiently()
+    assert history.skipped == [Skipped(what="a pull request listed after 6", why=FORBIDDEN["message"])]
     assert_whole(fake, but=frozenset({7}))
 
 
-def test_a_hole_on_the_last_page_of_a_sweep_is_filled_although_the_next_sweep_is_shorter(
+def test_a_hole_on_the_last_page_of_a_pass_is_filled_although_the_next_pass_is_shorter(
     fake: FakeGitHub, worker: GitHubAccess, truth: RepositoryTruth
 ) -> None:
     at, oldest = truth.pull_requests.ordered("updated_at")[-5]
     spoil(fake, lost(number=oldest))
-    walked = walk_through(worker, web(since=datetime.fromisoformat(at), page_size=3))
-    assert walked.skipped == []
+    history = web(worker, since=datetime.fromisoformat(at), size=3).patiently()
+    assert history.skipped == []
     assert differences(truth, numbers=[number for _, number in truth.pull_requests.ordered("updated_at")[-5:]]) == []
 
 
 @pytest.mark.parametrize("path", [("author",), ("labels",), ("reviews",)])
 def test_null_is_unknown_and_never_nobody(fake: FakeGitHub, worker: GitHubAccess, path: tuple[str]) -> None:
     spoil(fake, lost(*path))
-    walked = walk_through(worker, web())
-    assert (walked.items, walked.skipped) == (12, [])
+    history = web(worker).patiently()
+    assert (history.items, history.skipped) == (12, [])
     assert_whole(fake)
     assert SEVENTH in paths(fake)
 
@@ -92,15 +88,15 @@ def test_an_item_of_a_list_that_cannot_be_shown_is_named_and_its_list_not_called
 ) -> None:
     number = 11 if name == "reviews" else 7
     spoil(fake, lost(*path, number=number))
-    walked = walk_through(worker, web())
+    history = web(worker).patiently()
     assert (
-        walked.skipped
+        history.skipped
         == [Skipped(what=f"part of the {name} of pull request {number}", why=FORBIDDEN["message"])] * count
     )
     pull = PullRequest.objects.get(number=number)
     assert (pull.listed_commit_count is None) == (name == "commits")
     assert (pull.labels is None) == (name == "labels")
-    assert walked.items == 12
+    assert history.items == 12
     assert paths(fake) == []
 
 
@@ -109,7 +105,7 @@ def test_one_that_cannot_be_used_is_named_and_its_neighbours_are_kept(
     fake: FakeGitHub, worker: GitHubAccess, change: dict[str, Any]
 ) -> None:
     spoil(fake, changed(7, **change))
-    (skipped,) = walk_through(worker, web()).skipped
+    (skipped,) = web(worker).patiently().skipped
     assert skipped.what == "pull request 7"
     assert skipped.why.startswith("shape_mismatch: pullRequest.")
     assert_whole(fake, but=frozenset({7}))
@@ -119,30 +115,30 @@ def test_characters_that_no_database_stores_are_replaced_as_in_a_webhook(
     fake: FakeGitHub, worker: GitHubAccess
 ) -> None:
     spoil(fake, changed(7, title="a\x00b", body="\ud800"))
-    assert walk_through(worker, web()).skipped == []
+    assert web(worker).patiently().skipped == []
     pull = PullRequest.objects.get(number=7)
     assert (pull.title, pull.body) == ("a\ufffdb", "\ufffd")
 
 
 def test_what_changed_between_its_lists_is_read_whole_again(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    walked = walk_while(worker, at=fake, changing=lambda page: page == 1)
-    assert walked.skipped == []
+    history = read_while(worker, at=fake, changing=lambda page: page == 1)
+    assert history.skipped == []
     assert_whole(fake)
     pull = PullRequest.objects.get(number=7)
     assert pull.listed_head_sha == pull.head_sha
-    assert [call.cost for call in fake.calls("graphql")] == [1] * len(walked.pages)
+    assert [call.cost for call in fake.calls("graphql")] == [1] * len(history.pages)
 
 
 def test_what_changes_each_time_it_is_read_is_named(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    walked = walk_while(worker, at=fake, changing=lambda page: page < 20)
-    assert walked.skipped == [
+    history = read_while(worker, at=fake, changing=lambda page: page < 20)
+    assert history.skipped == [
         Skipped(what="the longer lists of pull request 7", why="it changed each time they were read")
     ]
     assert PullRequest.objects.get(number=7).listed_commit_count is None
     assert PullRequest.objects.count() == 12
 
 
-def walk_while(worker: GitHubAccess, *, at: FakeGitHub, changing: Callable[[int], bool]) -> Walked:
+def read_while(worker: GitHubAccess, *, at: FakeGitHub, changing: Callable[[int], bool]) -> History:
     """The seventh is rebased after some pages."""
     pulls = at.world.repositories[WEB].pull_requests
     assert isinstance(pulls, Generated)
@@ -156,7 +152,7 @@ def walk_while(worker: GitHubAccess, *, at: FakeGitHub, changing: Callable[[int]
             pulls.edit(7, datetime.now(UTC).replace(second=page), head=head)
 
     at.clock.wind(3600)  # type: ignore[attr-defined]  # a settled read
-    return walk_through(worker, web(), between=rebase)
+    return web(worker).patiently(between=rebase)
 
 
 @pytest.mark.proof
@@ -167,37 +163,35 @@ def test_what_graphql_will_not_show_any_more_is_finished_by_rest(
     document = {"node": "PullRequestOverflow", "nodes": "PullRequestsById"}[name]
     gone = faults.graphql_errors({"type": "NOT_FOUND", "path": [name], "message": "Could not resolve"})
     fake.spoil(Fault(gone, named(document), times=None))
-    walked = walk_while(worker, at=fake, changing=lambda page: page == 1 and name == "nodes")
-    assert walked.skipped == []
+    history = read_while(worker, at=fake, changing=lambda page: page == 1 and name == "nodes")
+    assert history.skipped == []
     assert_whole(fake)
     assert SEVENTH in paths(fake)
 
 
 def test_lists_that_are_too_much_are_left_to_rest(fake: FakeGitHub, worker: GitHubAccess) -> None:
     fake.spoil(Fault(faults.too_heavy(), named("PullRequestOverflow"), times=None))
-    walked = walk_through(worker, web())
-    assert (walked.items, walked.skipped) == (12, [])
+    history = web(worker).patiently()
+    assert (history.items, history.skipped) == (12, [])
     assert_whole(fake)
     assert len(fake.calls("graphql")) == 2 + 2, "nothing is asked for in vain"
 
 
-def test_whoever_waits_for_a_turn_between_a_page_and_its_lists_has_lost_nothing(
-    fake: FakeGitHub, worker: GitHubAccess
-) -> None:
-    walk = PULL_REQUESTS
-    page = walk.read(web(page_size=25), reader_of(worker))
-    record([evidence(Source(kind="api", key="backfill"), page.facts)])
+def test_waiting_between_a_page_and_its_lists_loses_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    stream = web(worker, size=25)
+    page = stream.read()
+    record_page(page)
     budget = worker.client.budget
     lease = budget.take(installation_id=ACME, resource="graphql", purpose=LIVE)
     assert isinstance(lease, Lease)
-    owing = web(cursor=page.cursor)
+    assert page.cursor
     with pytest.raises(RequestFailedError) as caught:
-        walk.read(owing, reader_of(worker))
+        stream.read(page.cursor)
     assert caught.value.answer.kind is Kind.PARKED
     budget.settle(lease, verdict=caught.value.answer.verdict, limit=None)
-    walked = walk_through(worker, owing)
-    assert walked.items == 0
-    assert len(fake.calls("graphql")) == 1 + len(walked.pages)
+    history = stream.patiently(page.cursor)
+    assert history.items == 0
+    assert len(fake.calls("graphql")) == 1 + len(history.pages)
     assert page.items == 12
     assert_whole(fake)
 
@@ -206,9 +200,8 @@ def test_nothing_of_a_repository_that_has_the_name_by_now_is_taken_for_this_ones
     fake: FakeGitHub, worker: GitHubAccess
 ) -> None:
     twelve(fake)
-    for steps_over in (False, True):
-        walk, stranger = PULL_REQUESTS, replace(web(), repository_id=WEB + 1)
-        read = walk.skip_item if steps_over else walk.read
+    other = web(worker, repository_id=WEB + 1)
+    for read in (other.read, other.skip_item):
         with pytest.raises(RequestFailedError) as caught:
-            read(stranger, reader_of(worker))
+            read()
         assert caught.value.answer.kind is Kind.GONE

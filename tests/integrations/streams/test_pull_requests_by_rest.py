@@ -1,22 +1,28 @@
 """A pull request that GraphQL does not show is read by REST, to the same rows; what REST refuses too is named."""
 
-from dataclasses import replace
-
 import pytest
 
 from apps.activity.models import Contributor, PullRequest, PullRequestCommit
 from apps.github.auth import GitHubAccess
 from apps.github.responses import Kind
 from apps.integrations.reader import RequestFailedError, Skipped
-from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from tests.activity.tables import clear
 from tests.fake_github import faults, rest_api
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import WEB
-from tests.integrations.backfill.twelve import FORBIDDEN, ITS_TIMELINE, SEVENTH, assert_whole, paths, spoil, twelve, web
-from tests.integrations.backfill.walking import read_without_graphql, reader_of, walk_through
+from tests.integrations.streams.twelve_pull_requests import (
+    FORBIDDEN,
+    ITS_TIMELINE,
+    SEVENTH,
+    WITHOUT_GRAPHQL,
+    assert_whole,
+    paths,
+    spoil,
+    twelve,
+    web,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -28,8 +34,8 @@ def truth(fake: FakeGitHub) -> RepositoryTruth:
 
 def test_one_that_is_too_much_even_alone_is_read_by_rest(fake: FakeGitHub, worker: GitHubAccess) -> None:
     spoil(fake, faults.poison(7))
-    walked = walk_through(worker, web())
-    assert (walked.items, walked.skipped) == (12, [])
+    history = web(worker).patiently()
+    assert (history.items, history.skipped) == (12, [])
     assert_whole(fake)
     assert paths(fake) == [SEVENTH, f"{SEVENTH}/reviews", f"{SEVENTH}/commits", ITS_TIMELINE]
 
@@ -40,11 +46,11 @@ def test_all_of_them_by_rest_come_to_the_same_rows(
 ) -> None:
     """However short the pages of REST are."""
     monkeypatch.setattr(rest_api, "MOST_PER_PAGE", 20)
-    walk_through(worker, web())
+    web(worker).patiently()
     people = set(Contributor.objects.values_list("github_id", "login", "kind"))
     clear()
-    walked = walk_through(worker, web(page_size=1), by=replace(PULL_REQUESTS, read=read_without_graphql))
-    assert (walked.items, walked.skipped) == (12, [])
+    history = web(worker, size=1, stream=WITHOUT_GRAPHQL).patiently()
+    assert (history.items, history.skipped) == (12, [])
     assert_whole(fake)
     assert set(Contributor.objects.values_list("github_id", "login", "kind")) == people
     assert len(paths(fake)) > 4 * 12
@@ -58,7 +64,7 @@ def test_a_commit_list_that_rest_cuts_off_is_not_called_complete(
     pull = truth.pull_requests.get(7)
     assert pull is not None
     pull.json = {**pull.json, "commits": 300}
-    walk_through(worker, web())
+    web(worker).patiently()
     assert PullRequest.objects.get(number=7).listed_commit_count is None
     assert PullRequestCommit.objects.filter(number=7).count() == len(pull.commits)
 
@@ -76,7 +82,7 @@ def test_a_head_that_moves_between_the_pull_request_and_its_commits_is_read_agai
             pull.commits = [{**made, "id": f"ff{made['id'][2:]}"} for made in pull.commits]
             pull.json = {**pull.json, "head": {**pull.json["head"], "sha": pull.commits[-1]["id"]}}
 
-    assert walk_through(worker, web(), between=rebase).items == 12
+    assert web(worker).patiently(between=rebase).items == 12
     assert paths(fake).count(SEVENTH) == 2
     assert_whole(fake)
 
@@ -85,16 +91,16 @@ def test_a_head_that_moves_between_the_pull_request_and_its_commits_is_read_agai
 def test_one_that_rest_refuses_too_is_named_and_left_out(fake: FakeGitHub, worker: GitHubAccess, code: int) -> None:
     spoil(fake, faults.poison(7))
     fake.spoil(Fault(faults.status(code, {"message": "No"}), faults.below(SEVENTH), times=None))
-    walked = walk_through(worker, web())
-    assert walked.skipped == [Skipped(what="pull request 7", why="No")]
+    history = web(worker).patiently()
+    assert history.skipped == [Skipped(what="pull request 7", why="No")]
     assert_whole(fake, but=frozenset({7}))
 
 
 def test_a_part_that_rest_refuses_is_named_and_the_rest_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
     spoil(fake, faults.poison(7))
     fake.spoil(Fault(faults.status(403, {"message": FORBIDDEN["message"]}), faults.below(f"{SEVENTH}/r"), times=None))
-    walked = walk_through(worker, web())
-    assert walked.skipped == [Skipped(what="part of the reviews of pull request 7", why=FORBIDDEN["message"])]
+    history = web(worker).patiently()
+    assert history.skipped == [Skipped(what="part of the reviews of pull request 7", why=FORBIDDEN["message"])]
     assert PullRequest.objects.get(number=7).listed_commit_count is not None
     assert ITS_TIMELINE in paths(fake)
 
@@ -109,15 +115,17 @@ def test_nothing_is_left_out_while_the_repository_itself_is_refused(
     spoil(fake, faults.poison(7))
     fake.spoil(Fault(faults.status(code, {"message": message}), faults.below(f"/repositories/{WEB}"), times=None))
     with pytest.raises(RequestFailedError) as caught:
-        walk_through(worker, web())
+        web(worker).patiently()
     assert caught.value.answer.kind is kind
 
 
 def test_what_cannot_be_kept_however_it_is_read_is_left_out(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    """A walk that is told to step over what REST brought as well goes on without it."""
-    walk = PULL_REQUESTS
-    page = walk.skip_item(web(page_size=1), reader_of(worker))
-    page = walk.skip_item(web(page_size=1, cursor=page.cursor), reader_of(worker))
+    """What REST brought may be skipped as well."""
+    stream = web(worker)
+    pending = stream.skip_item().cursor
+    assert pending
+    page = stream.skip_item(pending)
     assert [skipped.what for skipped in page.skipped] == ["pull request 1"]
-    walk_through(worker, web(cursor=page.cursor))
+    assert page.cursor
+    stream.patiently(page.cursor)
     assert_whole(fake, but=frozenset({1}))

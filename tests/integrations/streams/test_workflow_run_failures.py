@@ -1,7 +1,6 @@
 """What becomes of workflow runs that GitHub shows badly or not at all."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,51 +18,51 @@ from tests.fake_github.faults import Fault
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
-from tests.integrations.backfill.building import BUILD, as_true, crowd, rows, some_weeks
-from tests.integrations.backfill.walker import Walker, keep
+from tests.integrations.streams.run_samples import BUILD, as_true, crowd, rows, some_weeks
+from tests.integrations.streams.stream_read import StreamRead
 
 pytestmark = pytest.mark.django_db
 RUNS = f"/repositories/{BUILD}/actions/runs"
-Go = Callable[..., Walker]
+Reading = Callable[..., StreamRead]
 
 
 @pytest.fixture
-def walker(worker: GitHubAccess) -> Go:
-    def walker(**asked: Any) -> Walker:
-        return Walker(worker=worker, walk=WORKFLOW_RUNS, repository_id=BUILD, full_name="acme/build", **asked)
+def reading(worker: GitHubAccess) -> Reading:
+    def reading(**asked: Any) -> StreamRead:
+        return StreamRead(worker=worker, stream=WORKFLOW_RUNS, repository_id=BUILD, full_name="acme/build", **asked)
 
-    return walker
+    return reading
 
 
 @pytest.mark.proof
-def test_more_runs_of_one_second_than_github_lists_are_named(fake: FakeGitHub, walker: Go) -> None:
+def test_more_runs_of_one_second_than_github_lists_are_named(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     second = BEGINNING + timedelta(days=100)
     crowd(truth, [second] * 1_234 + [second - timedelta(seconds=1)] * 40 + [second + timedelta(seconds=1)] * 40)
-    walked = walker().go()
-    (skipped,) = walked.skipped
+    history = reading().to_end()
+    (skipped,) = history.skipped
     assert skipped.what == f"workflow runs created in {moment(second)}..{moment(second)} beyond the first 1,000"
     assert skipped.why == "GitHub counts 1,234 of them and lists no more"
     assert WorkflowRun.objects.count() == 60 + 1_000 + 80
 
 
-def test_a_cap_that_comes_early_is_named_and_fails_nothing(fake: FakeGitHub, walker: Go) -> None:
+def test_a_cap_that_comes_early_is_named_and_fails_nothing(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     crowd(truth, [BEGINNING + timedelta(days=100, minutes=number) for number in range(900)])
     refusal = faults.status(422, {"message": "pagination is limited"})
     fake.spoil(Fault(refusal, lambda asked: asked.query.get("page") in {"4", "5", "6"}, times=None))
-    walked = walker().go()
-    (skipped,) = walked.skipped
+    history = reading().to_end()
+    (skipped,) = history.skipped
     assert skipped.what.endswith("beyond the first 300")
     assert skipped.why == "pagination is limited"
-    assert walked.items == 300
+    assert history.items == 300
 
 
-def test_a_run_that_cannot_be_used_is_named_and_its_neighbours_are_kept(fake: FakeGitHub, walker: Go) -> None:
+def test_a_run_that_cannot_be_used_is_named_and_its_neighbours_are_kept(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     broken = sorted(truth.runs)[7]
     truth.runs[broken] = {**truth.runs[broken], "workflow_id": None}
-    (skipped,) = walker().go().skipped
+    (skipped,) = reading().to_end().skipped
     assert skipped.what == f"workflow run {broken}"
     assert "workflow_id" in skipped.why
     assert rows() == [row for row in as_true(truth) if row["run_id"] != broken]
@@ -73,41 +72,41 @@ def test_a_run_that_cannot_be_used_is_named_and_its_neighbours_are_kept(fake: Fa
     ("code", "message"), [(404, "Not Found"), (403, "Actions has been disabled for this repository.")]
 )
 def test_a_repository_without_actions_has_no_runs_and_that_is_named(
-    fake: FakeGitHub, walker: Go, code: int, message: str
+    fake: FakeGitHub, reading: Reading, code: int, message: str
 ) -> None:
     some_weeks(fake)
     fake.spoil(Fault(faults.status(code, {"message": message}), faults.below(RUNS), times=None))
-    walked = walker().go()
-    assert walked.pages[-1].cursor is None
-    assert [(one.what, one.why) for one in walked.skipped] == [
+    history = reading().to_end()
+    assert history.pages[-1].cursor is None
+    assert [(one.what, one.why) for one in history.skipped] == [
         ("workflow runs", f"GitHub Actions shows none: {message}")
     ]
 
 
-def test_a_permission_that_is_missing_is_for_somebody_to_look_at(fake: FakeGitHub, walker: Go) -> None:
+def test_a_permission_that_is_missing_is_for_somebody_to_look_at(fake: FakeGitHub, reading: Reading) -> None:
     some_weeks(fake)
     refusal = faults.status(403, {"message": "Resource not accessible by integration"})
     fake.spoil(Fault(refusal, faults.below(RUNS), times=None))
     with pytest.raises(RequestFailedError) as raised:
-        walker().go()
+        reading().to_end()
     assert raised.value.answer.kind is Kind.FORBIDDEN
 
 
-def test_a_repository_that_is_gone_is_not_one_without_actions(fake: FakeGitHub, walker: Go) -> None:
+def test_a_repository_that_is_gone_is_not_one_without_actions(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     fake.world.delete(truth)
     with pytest.raises(RequestFailedError) as raised:
-        walker().go()
+        reading().to_end()
     assert raised.value.answer.kind is Kind.GONE
 
 
-def test_a_name_that_belongs_to_another_repository_by_now_is_not_asked_for(fake: FakeGitHub, walker: Go) -> None:
+def test_a_name_that_belongs_to_another_repository_by_now_is_not_asked_for(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     fake.world.rename(fake.world.add("far", installation_id=ACME, repository_id=WEB), "acme/build")
     for run in truth.runs.values():
         stranger = {**run, "repository": {**run["repository"], "id": WEB}}
         fake.world.repositories[WEB].runs[run["id"]] = stranger
-    walker().go()
+    reading().to_end()
     assert set(WorkflowRun.objects.values_list("repository_id", "run_id")) == {(BUILD, run_id) for run_id in truth.runs}
 
 
@@ -121,51 +120,32 @@ def holding(number: int) -> Fault:
     return Fault(change, faults.below(RUNS), times=None, is_instead=False)
 
 
-def go_by_halves(walker: Walker) -> list[str]:
-    """To the end as a worker goes for whom a page never comes: less at once, then around one; what was skipped."""
-    cursor: str | None = ""
-    size, skipped = 100, list[str]()
-    while cursor is not None:
-        request = replace(walker.request(cursor), page_size=max(size, 1))
-        try:
-            page = (walker.walk.read if size else walker.walk.skip_item)(request, walker.reader())
-        except RequestFailedError as unanswered:
-            if unanswered.answer.kind is not Kind.TRANSIENT or not size:
-                raise
-            size //= 2
-            continue
-        keep(page)
-        skipped += [one.what for one in page.skipped]
-        cursor, size = page.cursor, min(100, max(size, 1) + 5)
-    return skipped
-
-
 @pytest.mark.parametrize("place", [0, 7, 150, -1])
 def test_a_run_that_never_comes_is_named_and_everything_around_it_is_found(
-    fake: FakeGitHub, walker: Go, place: int
+    fake: FakeGitHub, reading: Reading, place: int
 ) -> None:
     truth, _ = some_weeks(fake)
     count = crowd(truth, [BEGINNING + timedelta(days=100, minutes=number) for number in range(240)])
     newest_first = sorted(truth.runs, key=lambda number: (truth.runs[number]["created_at"], number), reverse=True)
     fake.spoil(holding(newest_first[place]))
-    (skipped,) = go_by_halves(walker())
-    assert skipped.startswith(f"workflow run {newest_first.index(newest_first[place]) + 1} of those created in ")
+    (missed,) = reading().patiently().skipped
+    assert missed.what.startswith(f"workflow run {newest_first.index(newest_first[place]) + 1} of those created in ")
     assert WorkflowRun.objects.count() == count - 1
 
 
 @pytest.mark.proof
-def test_the_first_run_of_too_many_hides_no_window(fake: FakeGitHub, walker: Go) -> None:
+def test_the_first_run_of_too_many_hides_no_window(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     count = crowd(truth, [BEGINNING + timedelta(days=100, minutes=number) for number in range(1_100)])
     fake.spoil(holding(7_000_000 + 1_099))
-    assert go_by_halves(walker())
+    assert reading().patiently().skipped
     assert WorkflowRun.objects.count() == count - 1
 
 
-def test_a_limit_is_never_stepped_over(fake: FakeGitHub, walker: Go) -> None:
+def test_a_limit_is_never_stepped_over(fake: FakeGitHub, reading: Reading) -> None:
     some_weeks(fake)
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(RUNS), times=None))
-    mine = walker()
+    mine = reading()
     with pytest.raises(RequestFailedError) as raised:
-        mine.walk.skip_item(mine.request(), mine.reader())
+        mine.stream.skip_item(mine.request(), mine.reader())
     assert raised.value.answer.kind is Kind.SECONDARY

@@ -15,7 +15,7 @@ from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import DeploymentTruth
-from tests.integrations.backfill.shipping import (
+from tests.integrations.streams.deployment_samples import (
     SHIP,
     Ship,
     a_busy_month,
@@ -24,19 +24,19 @@ from tests.integrations.backfill.shipping import (
     statuses_of,
     tables,
 )
-from tests.integrations.backfill.walker import Walker, keep
+from tests.integrations.streams.stream_read import StreamRead, record_page
 from tests.integrations.translating import told as evidence_of
 
 pytestmark = pytest.mark.django_db
-Go = Callable[..., Walker]
+Reading = Callable[..., StreamRead]
 
 
 @pytest.fixture
-def walker(worker: GitHubAccess) -> Go:
-    def walker(**asked: Any) -> Walker:
-        return Walker(worker=worker, walk=DEPLOYMENTS, repository_id=SHIP, full_name="acme/ship", **asked)
+def reading(worker: GitHubAccess) -> Reading:
+    def reading(**asked: Any) -> StreamRead:
+        return StreamRead(worker=worker, stream=DEPLOYMENTS, repository_id=SHIP, full_name="acme/ship", **asked)
 
-    return walker
+    return reading
 
 
 def only_ours(found: dict[str, Any]) -> dict[str, Any]:
@@ -45,28 +45,28 @@ def only_ours(found: dict[str, Any]) -> dict[str, Any]:
     return {"deployments": rows, "statuses": found["statuses"]}
 
 
-def test_every_row_is_as_it_is_on_github_field_by_field(fake: FakeGitHub, walker: Go) -> None:
+def test_every_row_is_as_it_is_on_github_field_by_field(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = a_busy_month().happens_on(fake)
-    walked = walker(page_size=7).go()
-    assert not walked.skipped
-    assert (walked.items, walked.pages[0].total) == (40, 40)
+    history = reading(size=7).to_end()
+    assert not history.skipped
+    assert (history.items, history.pages[0].total) == (40, 40)
     assert only_ours(tables()) == as_true(truth)
     assert {row["is_production"] for row in tables()["deployments"]} == {True, False}
 
 
 @pytest.mark.proof
-def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: FakeGitHub, walker: Go) -> None:
+def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: FakeGitHub, reading: Reading) -> None:
     _, told = a_busy_month().happens_on(fake)
     hooks = evidence_of(about_deployments(told))
     record(hooks)
     expected = tables()
     assert len({row["run_id"] for row in expected["deployments"]}) > 10
     clear()
-    pages = walker(page_size=7).go().pages
+    pages = reading(size=7).to_end().pages
     assert tables() == expected, "by backfill alone"
     for seed in range(8):
         chance = random.Random(seed)  # noqa: S311  an order
-        pieces: list[Callable[[], None]] = [lambda page=page: keep(page) for page in pages]
+        pieces: list[Callable[[], None]] = [lambda page=page: record_page(page) for page in pages]
         some = chance.sample(hooks, k=len(hooks) // 2)
         pieces += [lambda piece=piece: record([piece]) for piece in some]
         chance.shuffle(pieces)
@@ -77,12 +77,12 @@ def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: Fa
 
 
 @pytest.mark.parametrize("is_hook_first", [True, False])
-def test_what_graphql_cannot_tell_empties_nothing(fake: FakeGitHub, walker: Go, is_hook_first: bool) -> None:
+def test_what_graphql_cannot_tell_empties_nothing(fake: FakeGitHub, reading: Reading, is_hook_first: bool) -> None:
     _, told = a_busy_month(1).happens_on(fake)
-    page = next(page for _, page, _ in walker().steps())
+    page = next(page for _, page, _ in reading().steps())
     clear()
     hooks = evidence_of(about_deployments(told))
-    steps = [lambda: record(hooks), lambda: keep(page)]
+    steps = [lambda: record(hooks), lambda: record_page(page)]
     for step in steps if is_hook_first else reversed(steps):
         step()
     row = Deployment.objects.get()
@@ -91,26 +91,26 @@ def test_what_graphql_cannot_tell_empties_nothing(fake: FakeGitHub, walker: Go, 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("since", [None, BEGINNING + timedelta(days=5)])
-def test_a_walk_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
-    fake: FakeGitHub, walker: Go, since: datetime | None
+def test_reading_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
+    fake: FakeGitHub, reading: Reading, since: datetime | None
 ) -> None:
     a_busy_month().happens_on(fake)
-    whole = walker(page_size=6, since=since).go()
+    whole = reading(size=6, since=since).to_end()
     expected = tables()
     assert len(whole.cursors) > 5
     for place in range(1, len(whole.cursors)):
         clear()
         for page in whole.pages[:place]:
-            keep(page)
-        assert walker(page_size=25, since=since).go(whole.cursors[place]).pages[-1].cursor is None
+            record_page(page)
+        assert reading(size=25, since=since).to_end(whole.cursors[place]).pages[-1].cursor is None
         assert tables() == expected, whole.cursors[place]
 
 
-def test_what_is_deployed_meanwhile_hides_nothing(fake: FakeGitHub, walker: Go) -> None:
+def test_what_is_deployed_meanwhile_hides_nothing(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = a_busy_month().happens_on(fake)
     old = set(truth.deployments)
     newest = max(truth.deployments)
-    for step, _ in enumerate(walker(page_size=7).steps()):
+    for step, _ in enumerate(reading(size=7).steps()):
         made = newest + 1_000 + step
         later = {**truth.deployments[newest].json, "id": made, "created_at": f"2026-01-01T00:00:{step:02}Z"}
         truth.deployments[made] = DeploymentTruth(later)
@@ -118,36 +118,36 @@ def test_what_is_deployed_meanwhile_hides_nothing(fake: FakeGitHub, walker: Go) 
     assert not Deployment.objects.filter(environment="").exists()
 
 
-def test_nothing_is_kept_that_was_made_after_until(fake: FakeGitHub, walker: Go) -> None:
+def test_nothing_is_kept_that_was_made_after_until(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = a_busy_month().happens_on(fake)
     until = BEGINNING + timedelta(days=4)
-    walker(page_size=7, until=until).go()
+    reading(size=7, until=until).to_end()
     made = [datetime.fromisoformat(one.json["created_at"]) for one in truth.deployments.values()]
     assert Deployment.objects.count() == sum(at <= until for at in made)
     assert only_ours(tables())["deployments"][-1]["ref"] == "main"
 
 
 @pytest.mark.parametrize("count", [11, 100, 230])
-def test_a_list_of_statuses_that_goes_on_is_finished(fake: FakeGitHub, walker: Go, count: int) -> None:
+def test_a_list_of_statuses_that_goes_on_is_finished(fake: FakeGitHub, reading: Reading, count: int) -> None:
     truth, _ = a_busy_month(3).happens_on(fake)
     first, second, third = truth.deployments.values()
     statuses_of(first, count=count)
     statuses_of(third, count=12)
-    walked = walker().go()
+    history = reading().to_end()
     assert DeploymentStatus.objects.count() == count + len(second.statuses) + 12
     assert only_ours(tables()) == as_true(truth)
-    assert walked.calls == 3 + max(0, -(-count // 100) - 1)
+    assert history.calls == 3 + max(0, -(-count // 100) - 1)
 
 
 @pytest.mark.proof
-def test_a_thousand_deployments_cost_ten_calls_of_each_kind(fake: FakeGitHub, walker: Go) -> None:
+def test_a_thousand_deployments_cost_ten_calls_of_each_kind(fake: FakeGitHub, reading: Reading) -> None:
     ship = Ship()
     for number in range(1_000):
         ship.deploy(BEGINNING + timedelta(minutes=10 * number), run_id=number)
     ship.happens_on(fake)
-    walked = walker().go()
-    assert walked.items == Deployment.objects.count() == 1_000
+    history = reading().to_end()
+    assert history.items == Deployment.objects.count() == 1_000
     assert DeploymentStatus.objects.count() == 2_000
-    assert (walked.calls, walked.points) == (20, 20)
+    assert (history.calls, history.points) == (20, 20)
     assert len(fake.calls("graphql")) == 10
     assert sum(call.cost for call in fake.calls("graphql")) == 10

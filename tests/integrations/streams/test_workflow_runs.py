@@ -16,48 +16,48 @@ from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS, RunCursor, Ru
 from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
-from tests.integrations.backfill.building import BUILD, SECOND, as_true, crowd, rows, some_weeks
-from tests.integrations.backfill.walker import Walker, keep
+from tests.integrations.streams.run_samples import BUILD, SECOND, as_true, crowd, rows, some_weeks
+from tests.integrations.streams.stream_read import StreamRead, record_page
 from tests.integrations.translating import told as evidence_of
 
 pytestmark = pytest.mark.django_db
 RUNS = f"/repositories/{BUILD}/actions/runs"
-Go = Callable[..., Walker]
+Reading = Callable[..., StreamRead]
 
 
 @pytest.fixture
-def walker(worker: GitHubAccess) -> Go:
-    def walker(**asked: Any) -> Walker:
-        return Walker(worker=worker, walk=WORKFLOW_RUNS, repository_id=BUILD, full_name="acme/build", **asked)
+def reading(worker: GitHubAccess) -> Reading:
+    def reading(**asked: Any) -> StreamRead:
+        return StreamRead(worker=worker, stream=WORKFLOW_RUNS, repository_id=BUILD, full_name="acme/build", **asked)
 
-    return walker
+    return reading
 
 
 def asked(fake: FakeGitHub) -> int:
     return len([call for call in fake.log if call.path == RUNS])
 
 
-def test_every_row_is_as_it_is_on_github_field_by_field(fake: FakeGitHub, walker: Go) -> None:
+def test_every_row_is_as_it_is_on_github_field_by_field(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
-    walked = walker().go()
+    history = reading().to_end()
     assert rows() == as_true(truth)
     assert {row["attempt"] for row in rows()} == {1, 2}
-    assert (walked.items, walked.pages[0].total, walked.calls, walked.points) == (60, 60, 1, 1)
+    assert (history.items, history.pages[0].total, history.calls, history.points) == (60, 60, 1, 1)
 
 
 @pytest.mark.proof
-def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: FakeGitHub, walker: Go) -> None:
+def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: FakeGitHub, reading: Reading) -> None:
     truth, told = some_weeks(fake)
     hooks = evidence_of(told)
     record(hooks)
     expected = rows()
     clear()
-    pages = walker().go().pages
+    pages = reading().to_end().pages
     last = {(run["id"], run["run_attempt"]) for run in truth.runs.values()}
     assert rows() == [row for row in expected if (row["run_id"], row["attempt"]) in last], "an earlier attempt is gone"
     for seed in range(3):
         chance = random.Random(seed)  # noqa: S311  an order
-        pieces: list[Callable[[], None]] = [lambda page=page: keep(page) for page in pages]
+        pieces: list[Callable[[], None]] = [lambda page=page: record_page(page) for page in pages]
         pieces += [lambda hook=hook: record([hook]) for hook in hooks]
         chance.shuffle(pieces)
         clear()
@@ -67,21 +67,21 @@ def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: Fa
 
 
 @pytest.mark.proof
-def test_two_and_a_half_thousand_runs_of_one_hour_are_all_found(fake: FakeGitHub, walker: Go) -> None:
+def test_two_and_a_half_thousand_runs_of_one_hour_are_all_found(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     busy = BEGINNING + timedelta(days=200)
     count = crowd(truth, [busy + timedelta(seconds=1.44 * number) for number in range(2_500)])
-    walked = walker().go()
-    assert not walked.skipped
-    assert walked.items == WorkflowRun.objects.count() == count == 2_560
-    assert walked.pages[0].total == walked.pages[-1].total == count
-    assert walked.calls == asked(fake) <= 30
+    history = reading().to_end()
+    assert not history.skipped
+    assert history.items == WorkflowRun.objects.count() == count == 2_560
+    assert history.pages[0].total == history.pages[-1].total == count
+    assert history.calls == asked(fake) <= 30
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", range(3))
 def test_however_unevenly_they_came_they_are_all_found_for_some_calls_more(
-    fake: FakeGitHub, walker: Go, seed: int
+    fake: FakeGitHub, reading: Reading, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311  the same every time
     truth, _ = some_weeks(fake)
@@ -92,16 +92,16 @@ def test_however_unevenly_they_came_they_are_all_found_for_some_calls_more(
         )
         moments.append(at)
     count = crowd(truth, moments)
-    walked = walker().go()
-    assert WorkflowRun.objects.count() == walked.items == count
-    assert walked.calls <= count / 100 * 1.5
+    history = reading().to_end()
+    assert WorkflowRun.objects.count() == history.items == count
+    assert history.calls <= count / 100 * 1.5
 
 
-def test_runs_that_are_created_meanwhile_hide_none(fake: FakeGitHub, walker: Go) -> None:
+def test_runs_that_are_created_meanwhile_hide_none(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     crowd(truth, [BEGINNING + timedelta(days=100, minutes=number) for number in range(400)])
     old, began = set(truth.runs), BEGINNING + timedelta(days=300)
-    for step, _ in enumerate(walker(started_at=began).steps(), start=8):
+    for step, _ in enumerate(reading(started_at=began).steps(), start=8):
         crowd(truth, [began + timedelta(minutes=step, seconds=number) for number in range(60)], first=step * 1_000_000)
     assert len(truth.runs) > len(old) + 4 * 60
     assert old <= set(WorkflowRun.objects.values_list("run_id", flat=True))
@@ -109,19 +109,19 @@ def test_runs_that_are_created_meanwhile_hide_none(fake: FakeGitHub, walker: Go)
 
 @pytest.mark.proof
 @pytest.mark.parametrize("crowded", [False, True])
-def test_a_walk_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
-    fake: FakeGitHub, walker: Go, crowded: bool
+def test_reading_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
+    fake: FakeGitHub, reading: Reading, crowded: bool
 ) -> None:
     truth, _ = some_weeks(fake)
     crowd(truth, [BEGINNING + timedelta(days=50, seconds=7 * number) for number in range(1_050 if crowded else 450)])
-    whole = walker().go()
+    whole = reading().to_end()
     assert len(whole.cursors) > 4
     expected = rows()
     for place in range(1, len(whole.cursors)):
         clear()
         for page in whole.pages[:place]:
-            keep(page)
-        walker(started_at=datetime.now(UTC) + timedelta(hours=1)).go(whole.cursors[place])
+            record_page(page)
+        reading(started_at=datetime.now(UTC) + timedelta(hours=1)).to_end(whole.cursors[place])
         assert rows() == expected, whole.cursors[place]
 
 
@@ -130,36 +130,36 @@ def test_a_walk_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
     [(None, BEGINNING + timedelta(hours=90)), (BEGINNING + timedelta(hours=90), None), (SECOND, SECOND)],
 )
 def test_since_and_until_bound_when_a_run_was_created(
-    fake: FakeGitHub, walker: Go, since: datetime | None, until: datetime | None
+    fake: FakeGitHub, reading: Reading, since: datetime | None, until: datetime | None
 ) -> None:
     truth, _ = some_weeks(fake)
-    walker(since=since, until=until).go()
+    reading(since=since, until=until).to_end()
     created = {run["id"]: datetime.fromisoformat(run["created_at"]) for run in truth.runs.values()}
     wanted = {number for number, at in created.items() if (not since or at >= since) and (not until or at <= until)}
     assert wanted
     assert set(WorkflowRun.objects.values_list("run_id", flat=True)) == wanted
 
 
-def test_a_window_ends_when_the_walk_began(fake: FakeGitHub, walker: Go) -> None:
+def test_a_window_ends_when_reading_began(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     crowd(truth, [BEGINNING + timedelta(days=300, seconds=1)])
-    walker(started_at=BEGINNING + timedelta(days=300)).go()
+    reading(started_at=BEGINNING + timedelta(days=300)).to_end()
     assert WorkflowRun.objects.count() == len(truth.runs) - 1
 
 
-def test_nothing_is_asked_of_a_time_that_ends_before_it_begins(fake: FakeGitHub, walker: Go) -> None:
-    walked = walker(since=BEGINNING, until=BEGINNING - timedelta(seconds=1)).go()
-    assert (walked.calls, walked.pages[0].cursor) == (0, None)
+def test_nothing_is_asked_of_a_time_that_ends_before_it_begins(fake: FakeGitHub, reading: Reading) -> None:
+    history = reading(since=BEGINNING, until=BEGINNING - timedelta(seconds=1)).to_end()
+    assert (history.calls, history.pages[0].cursor) == (0, None)
 
 
 @pytest.mark.parametrize("sizes", [(100, 7, 30), (1, 100, 3), (12, 50, 25)])
-def test_a_size_that_changes_on_the_way_loses_no_run(fake: FakeGitHub, walker: Go, sizes: tuple[int, ...]) -> None:
+def test_a_size_that_changes_meanwhile_loses_no_run(fake: FakeGitHub, reading: Reading, sizes: tuple[int, ...]) -> None:
     truth, _ = some_weeks(fake)
-    mine, items = walker(), 0
+    mine, items = reading(), 0
     cursor: str | None = ""
     for size in cycle(sizes):
-        page = mine.walk.read(replace(mine.request(cursor), page_size=size), mine.reader())
-        keep(page)
+        page = mine.stream.read(replace(mine.request(cursor), page_size=size), mine.reader())
+        record_page(page)
         cursor, items = page.cursor, items + page.items
         if cursor is None:
             break
@@ -168,13 +168,13 @@ def test_a_size_that_changes_on_the_way_loses_no_run(fake: FakeGitHub, walker: G
 
 
 @pytest.mark.proof
-def test_a_thousand_runs_cost_some_twelve_calls(fake: FakeGitHub, walker: Go) -> None:
+def test_a_thousand_runs_cost_some_twelve_calls(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     count = crowd(truth, [BEGINNING + timedelta(days=100, minutes=3 * number) for number in range(4_940)])
-    walked = walker().go()
-    assert walked.items == count == 5_000
-    assert walked.calls == walked.points
-    assert 50 < walked.calls <= 60
+    history = reading().to_end()
+    assert history.items == count == 5_000
+    assert history.calls == history.points
+    assert 50 < history.calls <= 60
 
 
 @pytest.mark.parametrize("seconds", [1, 2, 3, 59, 3_600, 10**7])

@@ -1,9 +1,13 @@
 """A repository of twelve pull requests, and how GitHub may fail to show the seventh."""
 
+from dataclasses import replace
 from typing import Any
 
 from apps.activity.models import PullRequest
-from apps.integrations.reader import PageRequest
+from apps.github.auth import GitHubAccess
+from apps.integrations.reader import Page, PageRequest, Reader
+from apps.integrations.streams.pull_request_parts import PullRequestCursor
+from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
@@ -11,8 +15,8 @@ from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, WEB
-from tests.integrations.backfill.truth_of_rows import differences
-from tests.integrations.backfill.walking import request
+from tests.integrations.streams.pull_request_rows import differences
+from tests.integrations.streams.stream_read import StreamRead
 
 ALL = range(1, 13)
 SEVENTH = f"/repositories/{WEB}/pulls/7"
@@ -26,9 +30,23 @@ def twelve(fake: FakeGitHub) -> RepositoryTruth:
     return fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=12))
 
 
-def web(**about: Any) -> PageRequest:
-    """A walk through the twelve."""
-    return request(repository_id=WEB, full_name="acme/web", **{"page_size": 9, **about})
+def pull_requests(worker: GitHubAccess, **about: Any) -> StreamRead:
+    """The pull requests of the repository of most tests."""
+    return StreamRead(**{"stream": PULL_REQUESTS, "worker": worker, **about})
+
+
+def web(worker: GitHubAccess, **about: Any) -> StreamRead:
+    """The twelve."""
+    return StreamRead.of_web(about.pop("stream", PULL_REQUESTS), worker, **{"size": 9, **about})
+
+
+def read_without_graphql(request: PageRequest, reader: Reader) -> Page:
+    """As if GraphQL could not show a single one."""
+    is_pending = bool(request.cursor) and bool(PullRequestCursor.from_text(request.cursor).pending)
+    return PULL_REQUESTS.read(request, reader) if is_pending else PULL_REQUESTS.skip_item(request, reader)
+
+
+WITHOUT_GRAPHQL = replace(PULL_REQUESTS, read=read_without_graphql)
 
 
 def named(*documents: str) -> faults.Matches:
