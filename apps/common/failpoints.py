@@ -1,7 +1,7 @@
-"""Named places at which a test lets a process die, to show that whatever it leaves behind is recovered.
+"""Named points at which a test kills the process, to show that its unfinished work is recovered.
 
-In production CRASH_AT is unset and `failpoint` does nothing. A name in it kills every process that comes to that
-point. A folder in it (an absolute path) kills, once, whoever first comes to a point that has a file of its name there.
+In production CRASH_AT is unset and `failpoint` does nothing. If it is a name, every process that reaches that point is
+killed. If it is a folder (an absolute path), the first process that reaches a point with a file of its name is killed.
 """
 
 import os
@@ -9,10 +9,10 @@ from pathlib import Path
 
 POINTS = frozenset(
     {
-        "door.before_insert",
-        "door.after_commit",
-        "ring.before_publish",
-        "ring.after_publish",
+        "receiver.before_insert",
+        "receiver.after_commit",
+        "wakeup.before_publish",
+        "wakeup.after_publish",
         "dispatch.after_mark",
         "claim.after_commit",
         "suspect.after_commit",
@@ -35,7 +35,7 @@ READING_POINTS = frozenset(
         "backfill.after_commit",
     }
 )
-"""Those that a walk through GitHub's history comes to."""
+"""The points of a backfill."""
 SCAN_POINTS = frozenset(
     {
         "sweep.after_claim",
@@ -46,11 +46,11 @@ SCAN_POINTS = frozenset(
         "sweep.after_asking",
     }
 )
-"""Those that a sweep of GitHub's log of deliveries comes to."""
+"""The points of a delivery log scan."""
 SYNC_POINTS = frozenset(
     {"sync.after_claim", "sync.after_probe", "sync.before_commit", "sync.after_commit", "sync.after_walks"}
 )
-"""Those that the reconciliation of a repository comes to."""
+"""The points of the reconciliation of a repository."""
 RUN_POINTS = frozenset(
     {
         "run.after_claim",
@@ -59,7 +59,7 @@ RUN_POINTS = frozenset(
         "run.before_verdict",
     }
 )
-"""Those that a run of reconciliation comes to, from its claim to the verdict that its teams are told."""
+"""The points of a reconciliation run."""
 EXIT_CODE = 137
 CHOSEN = os.environ.get("CRASH_AT", "")
 

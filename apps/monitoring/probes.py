@@ -42,7 +42,7 @@ def probe_database() -> Finding:
         words = "It is read-only: a standby, or configured so. Point DATABASE_URL at the primary."
         return Finding("database", is_good=False, word="read-only", explanation=words)
     if intake.are_failing():
-        words = "The latest deliveries could not be stored. See delivery_not_kept in the log, and `manage.py doctor`."
+        words = "The latest deliveries could not be stored. See delivery_not_stored in the log, and `manage.py doctor`."
         return Finding("database", is_good=False, word="failing", explanation=words)
     return Finding("database", is_good=True, word="up")
 

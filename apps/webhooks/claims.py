@@ -1,4 +1,4 @@
-"""Taking deliveries out of the inbox: one statement that claims and commits before any work is done."""
+"""Claims of deliveries: one statement that claims and commits before any work is done."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -16,19 +16,19 @@ from apps.common import db
 from apps.webhooks.models import Delivery, days_of_body
 from apps.webhooks.retry import ENVIRONMENT_WAIT
 
-MOST_CLAIMED = 100  # beyond that a batch costs as much, and its memory and its transaction grow
-FAIR_SHARE = 40  # what one installation gets of a batch while others wait
+MOST_CLAIMED = 100  # a larger batch is not cheaper per delivery and needs more memory and a longer transaction
+FAIR_SHARE = 40  # the most of one installation in a batch while others wait
 MOST_BYTES = 32 * 1024 * 1024
 MOST_CRASHES = 3
 LEASE_S = 60
 LONGEST_WAIT_S = 6.0
 SLOW_MAY_WAIT_S = 60.0
-"""A slow delivery that has been due for so long no longer lets others go first."""
+"""A slow delivery that has been due for this long no longer waits for others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this worker holds until its lease runs out; `content` is None when its body has expired."""
+    """A delivery claimed by this worker until its lease expires; `content` is None if its body has expired."""
 
     id: int
     hook_id: int
@@ -51,7 +51,7 @@ _CANDIDATE = "id, coalesce(installation_id, 0) AS installation, source, not_befo
 _WAITS = "state IN ('received', 'failed') AND not_before <= statement_timestamp()"
 _DUE = f"{_WAITS} AND NOT is_slow"
 
-# `waiting` steps through the installations with due deliveries by the index, only when one wants more than its share.
+# `waiting` steps through the installations with due deliveries by the index, only if one exceeds its share.
 _CLAIM_BATCH = f"""
 WITH RECURSIVE named AS MATERIALIZED (
     SELECT {_CANDIDATE}, true AS is_named FROM webhooks_delivery
@@ -88,12 +88,12 @@ WITH RECURSIVE named AS MATERIALIZED (
     FROM (SELECT * FROM first_seen UNION ALL SELECT * FROM others) candidates
 ), chosen AS (
     SELECT id FROM (
-        SELECT id, row_number() OVER queue AS turn, sum(size) OVER queue AS bytes FROM ranked
+        SELECT id, row_number() OVER queue AS position, sum(size) OVER queue AS bytes FROM ranked
         WHERE NOT is_beyond_its_share
            OR 1 = (SELECT count(DISTINCT installation) FROM ranked WHERE is_beyond_its_share)
         WINDOW queue AS (ORDER BY is_beyond_its_share, is_named DESC, source, not_before, id)
     ) queued
-    WHERE turn <= %(most)s AND (bytes <= %(bytes)s OR turn = 1)
+    WHERE position <= %(most)s AND (bytes <= %(bytes)s OR position = 1)
 )
 UPDATE webhooks_delivery d
 SET state = 'running', claim_number = d.claim_number + 1, leased_by = %(task_id)s, claimed_at = statement_timestamp(),
@@ -102,8 +102,8 @@ FROM chosen WHERE d.id = chosen.id
 RETURNING {_COLUMNS}
 """  # noqa: S608  put together of constants
 
-# A claim of another slow delivery that commits meanwhile would not be seen, so only one worker at a time looks.
-_MAY_LOOK = "SELECT pg_try_advisory_xact_lock(hashtext('webhooks: the claim of a slow delivery'))"
+# A concurrent claim of another slow delivery would not be seen, so only one worker at a time claims.
+_LOCK_SLOW_CLAIM = "SELECT pg_try_advisory_xact_lock(hashtext('webhooks: the claim of a slow delivery'))"
 _CLAIM_SLOW = f"""
 WITH chosen AS (
     SELECT id FROM webhooks_delivery
@@ -120,7 +120,7 @@ FROM chosen WHERE d.id = chosen.id
 RETURNING {_COLUMNS}
 """  # noqa: S608  put together of constants
 
-# Those never claimed alone come first: a killer must not keep the neighbours of its batch waiting.
+# Deliveries never claimed alone come first, so that one that kills workers does not delay the rest of its batch.
 _CLAIM_SUSPECT = f"""
 WITH suspect AS (
     SELECT id, crashes + is_claimed_alone::int AS crashes FROM webhooks_delivery
@@ -150,38 +150,38 @@ WHERE day = ANY(%(days)s::date[]) AND delivery_id = ANY(%(ids)s::bigint[])
 
 
 def claim_batch(ids: Sequence[int], *, task_id: str) -> list[Claimed]:
-    """Claim the named due deliveries and fill up with the oldest due: 100 at most, in the order of their ids.
+    """Claim the given deliveries if due, and the oldest due ones: at most 100, returned by id.
 
-    Live comes before api before replay, and no installation gets more than 40 while others wait.
+    Webhooks go before recovered deliveries and replays, and no installation gets more than 40 while others wait.
     """
     parameters = {"ids": list(ids), "most": MOST_CLAIMED, "share": FAIR_SHARE, "bytes": MOST_BYTES}
     return _claim(_CLAIM_BATCH, parameters, task_id=task_id)
 
 
 def claim_slow(*, task_id: str) -> Claimed | None:
-    """Claim alone a slow delivery that is due, unless one is being processed: slow ones hold one worker at most.
+    """Claim a due slow delivery alone, unless one is being processed: slow ones use at most one worker.
 
-    Those that are not slow go first, but none waits for them for longer than a minute after it is due.
+    Other deliveries go first, but a slow one waits for them at most a minute after it is due.
     """
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(_MAY_LOOK)
+            cursor.execute(_LOCK_SLOW_CLAIM)
             if not cursor.fetchone()[0]:
                 return None
         return next(iter(_claim(_CLAIM_SLOW, {"patience": SLOW_MAY_WAIT_S}, task_id=task_id)), None)
 
 
 def claim_suspect(*, task_id: str, is_redelivered: bool) -> Claimed | None:
-    """Claim alone a delivery whose last claim ended without a verdict: its lease ran out, or this very task held it.
+    """Claim alone a delivery whose last claim ended without a result: its lease expired, or this task held it.
 
-    Only a claim made alone counts as a crash; after the third it comes back `dead` and is not to be processed.
+    Only a claim made alone counts as a crash; after the third it is returned as `dead` and must not be processed.
     """
     parameters = {"is_redelivered": is_redelivered, "most_crashes": MOST_CRASHES}
     return next(iter(_claim(_CLAIM_SUSPECT, parameters, task_id=task_id)), None)
 
 
 def is_full(batch: Sequence[Claimed]) -> bool:
-    """Whether more may be due than this batch could take."""
+    """Return whether more may be due than fits in a batch."""
     return len(batch) >= 2 * FAIR_SHARE or sum(claimed.size for claimed in batch) > MOST_BYTES // 2
 
 
@@ -201,9 +201,9 @@ def _claim(statement: str, parameters: dict[str, Any], *, task_id: str) -> list[
 
 
 def _read_bodies(rows: Sequence[dict[str, Any]]) -> dict[int, tuple[bytes, str | None]]:
-    """Return content and content type by delivery; while a claim is held, its body may move but never expires.
+    """Return content and content type by delivery; the body of a claimed delivery may move but never expires.
 
-    A statement of its own, planned each time: so PostgreSQL opens and locks the partitions of these days only.
+    It is a separate statement, planned each time, so that PostgreSQL locks only the partitions of these days.
     """
     days = {day for row in rows for day in days_of_body(row["received_at"])}
     parameters = {"days": list(days), "ids": [row["id"] for row in rows]}
@@ -215,13 +215,13 @@ def _read_bodies(rows: Sequence[dict[str, Any]]) -> dict[int, tuple[bytes, str |
 LONGEST_RELEASE_S = 5.0
 logger = logging.getLogger(__name__)
 _held: dict[int, int] = {}  # delivery id to claim number; one process, one task at a time
-_unheard: set[str] = set()  # tasks whose last claim was not answered
+_unheard: set[str] = set()  # tasks whose last claim got no answer
 
 
 def release(batch: Iterable[Claimed]) -> None:
-    """Give claims back without a verdict, now or, if the database stays away, before this process claims again.
+    """Release claims without a result, now or, if the database is away, before this process claims again.
 
-    Otherwise a lease that ran out in an outage would count as a crash of the delivery.
+    Otherwise a lease that expired in an outage would count as a crash of the delivery.
     """
     _held.update({claimed.id: claimed.claim_number for claimed in batch})
     try:
@@ -231,9 +231,9 @@ def release(batch: Iterable[Claimed]) -> None:
 
 
 def release_unheard(task_id: str) -> int:
-    """Give back what a claim took whose answer was lost, now or as above; how many deliveries there were by now.
+    """Release the claim of a task whose answer was lost, now or before the next claim; return how many were released.
 
-    The claim may have been committed all the same. Otherwise its deliveries would wait for their leases to run out.
+    The claim may have been committed; its deliveries would otherwise wait until their leases expire.
     """
     _unheard.add(task_id)
     try:
@@ -243,9 +243,9 @@ def release_unheard(task_id: str) -> int:
 
 
 def release_leftovers() -> int:
-    """Give back whatever is still held from before; an Error of the database if it is still away.
+    """Release all claims still held from before; return how many deliveries are due at once because of that.
 
-    How many deliveries are due at once because of that.
+    Raises an Error of the database if it is still away.
     """
     due = 0
     with db.limit(seconds=LONGEST_RELEASE_S):

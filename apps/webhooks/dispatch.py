@@ -48,7 +48,7 @@ RETURNING id, is_slow AND state <> 'running'
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """What was rung for: deliveries, the messages that name them, and whether figures waited."""
+    """The dispatched deliveries, their messages, and whether changes were waiting."""
 
     deliveries: int
     messages: int
@@ -56,7 +56,7 @@ class Dispatched:
 
 
 def dispatch() -> Dispatched:
-    """Ring for due deliveries not rung for in 5 s, 50 a message, for a slow one, and for changes older than 5 s."""
+    """Wake workers for deliveries due and not notified for 5 s, for a slow one, and for changes older than 5 s."""
     with connection.cursor() as cursor:
         cursor.execute(_MARK, {"again": ENQUEUE_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
         marked = sorted(cursor.fetchall())
@@ -76,15 +76,15 @@ def dispatch() -> Dispatched:
     return Dispatched(deliveries=len(marked), messages=messages, has_changes=has_changes)
 
 
-LOOK_EVERY_S = 5
+DISPATCH_EVERY_S = 5
 QUEUE = "live"
 
 
 class DispatchTimer(bootsteps.StartStopStep):
-    """Ring for the dispatcher while this worker listens to the queue that its message goes to.
+    """Enqueue the dispatcher every few seconds while this worker reads the queue live.
 
-    Beat's messages expire, by the clock of whoever takes them: a worker whose clock is a few seconds ahead of beat's,
-    or whose queue is a few seconds long, throws every one away. These stay: a look that finds nothing costs little.
+    Beat's messages expire by the worker's clock: a worker whose clock is a few seconds ahead, or whose queue is a few
+    seconds long, discards them all. These messages do not expire; a dispatch that finds nothing is cheap.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -94,12 +94,12 @@ class DispatchTimer(bootsteps.StartStopStep):
         self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        """Begin; called again after each reconnection to the broker."""
+        """Start the timer; called again after each reconnection to the broker."""
         if any(queue.name == QUEUE for queue in parent.task_consumer.queues):
-            self._timer = parent.timer.call_repeatedly(LOOK_EVERY_S, wakeups.enqueue_dispatch)
+            self._timer = parent.timer.call_repeatedly(DISPATCH_EVERY_S, wakeups.enqueue_dispatch)
 
     def stop(self, parent: Any) -> None:
-        """End with the connection: who hears nothing need not ring."""
+        """Stop the timer with the connection."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,7 +1,7 @@
-"""Deliveries that arrive together are written together: one statement, one commit.
+"""Group commit: deliveries that arrive together are written with one statement and one commit.
 
-Whoever comes while nobody writes leads, and writes at once: at rest each delivery is written alone. Those who come
-meanwhile stand in line, and the first of them writes for all. So the more there is to do, the less each costs.
+The first thread that arrives while no write is running becomes the leader and writes at once. Threads that arrive
+during the write wait, and the first of them then writes for all. So each delivery costs less under load.
 """
 
 import hashlib
@@ -28,17 +28,17 @@ from apps.common.failpoints import failpoint
 from apps.webhooks.origin import GitHubHook, Routing
 
 LONGEST_WAIT_S = 4.0
-OVERDUE_S = 0.05  # a write that takes longer holds up nobody: the next leads beside it
+OVERDUE_S = 0.05  # a longer write does not block others: the next leader writes in parallel
 MOST_TOGETHER = 32
 MOST_BYTES_TOGETHER = 1024 * 1024
-# Of a body too large to be written with others: 25 MB may take 10 s, which is as long as GitHub waits.
+# The speed at which bodies too large for a group must be written: 25 MB may take 10 s, GitHub's own timeout.
 BYTES_A_SECOND = 4 * 1024 * 1024
 
-# rung_at is now exactly when workers must be told: the row is new, or it was failed or dead and is armed again.
+# rung_at is now exactly if workers must be notified: the row is new, or it was failed or dead and is due again.
 # Rows are written in the order of their keys, so that two processes with the same ones cannot wait for each other.
-# Content that does not have its SHA-256 is NULL, which the column refuses: then nothing of the statement is committed.
-# It happens behind a pooler that runs a statement with the parameters of another.
-_KEEP = """
+# Content that does not match its SHA-256 becomes NULL, which the column rejects, so nothing is committed. This happens
+# behind a pooler that runs a statement with the parameters of another.
+_INSERT = """
 WITH posted AS (
     SELECT hook_id, guid, event, action, installation_id, repository_id, decode(sha256, 'hex') AS body_sha256, size,
            source, signed_by, content, headers,
@@ -77,11 +77,11 @@ FROM arrived JOIN posted USING (hook_id, guid)
 """
 
 # The driver copies the elements of an array, and a single body may have 25 MB: then see RawBytesDumper.
-_KEEP_ONE = _KEEP.replace("%(contents)b::bytea[]", "ARRAY[%(contents)b::bytea]")
+_INSERT_ONE = _INSERT.replace("%(contents)b::bytea[]", "ARRAY[%(contents)b::bytea]")
 
 
 class RawBytesDumper(Dumper):
-    """A body for the database: read where it lies. The driver's own way to send bytes copies them first."""
+    """Send bytes to the database without the copy that the driver's own dumper makes."""
 
     format = Format.BINARY
     oid = postgres_types["bytea"].oid
@@ -92,7 +92,7 @@ class RawBytesDumper(Dumper):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """What is written of one post."""
+    """A delivery to be written."""
 
     hook: GitHubHook
     content: bytes = field(repr=False)
@@ -100,7 +100,7 @@ class NewDelivery:
     source: int
     signed_by: str
     received_at: datetime | None = None
-    """When it would have arrived, where it is late; else now."""
+    """When it would have arrived, if it was recovered later; otherwise now."""
 
     @property
     def key(self) -> tuple[int, UUID]:
@@ -109,11 +109,11 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
-    """What is known of a key once the post is written."""
+    """The row of a delivery's key after the write."""
 
     id: int
     is_new: bool
-    is_due: bool  # workers must be told
+    is_due: bool  # workers must be notified
     is_same_body: bool
 
 
@@ -125,104 +125,106 @@ def _taken_lock() -> threading.Lock:
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """One thread in line: once it is called, its parcel is written, or could not be, or it leads."""
+    """A waiting thread: once called, its delivery was written, or failed, or the thread is the leader."""
 
-    parcel: NewDelivery
-    call: threading.Lock = field(default_factory=_taken_lock)  # released by who calls; an Event costs ten times as much
-    leads: "list[_Waiter]" = field(default_factory=list)  # for whom it has to write, itself the first
-    kept: StoredDelivery | None = None
+    delivery: NewDelivery
+    call: threading.Lock = field(
+        default_factory=_taken_lock
+    )  # released by the caller; an Event costs ten times as much
+    leads: "list[_Waiter]" = field(default_factory=list)  # the waiters it has to write for, itself first
+    stored: StoredDelivery | None = None
     error: Exception | None = None
 
 
 class GroupCommitter:
-    """The threads of a process that have something to write."""
+    """The waiting threads of a process, and the election of leaders."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._turns: deque[_Waiter] = deque()
+        self._waiters: deque[_Waiter] = deque()
         self._writers = 0
 
-    def keep(self, parcel: NewDelivery) -> StoredDelivery:
-        """Write a parcel, alone or with others; DatabaseError in `longest_wait_s` if nothing is known to be written."""
-        mine = _Waiter(parcel)
+    def store(self, delivery: NewDelivery) -> StoredDelivery:
+        """Write a delivery, alone or in a group; DatabaseError in `longest_wait_s` if it may not be written."""
+        mine = _Waiter(delivery)
         with self._lock:
-            self._turns.append(mine)
+            self._waiters.append(mine)
             if not self._writers:
                 self._elect_leader()
         while not mine.call.acquire(timeout=OVERDUE_S):
             with self._lock:
-                if mine in self._turns:
+                if mine in self._waiters:
                     self._elect_leader()
         if mine.leads:
             self._write_batch(mine.leads)
-        if mine.kept is None:
-            raise OperationalError("The delivery could not be written.") from mine.error
-        return mine.kept
+        if mine.stored is None:
+            raise OperationalError("The delivery could not be stored.") from mine.error
+        return mine.stored
 
     def _elect_leader(self) -> None:
-        """Let the first in line write for as many as may go together; under the lock."""
-        if not self._turns:
+        """Make the first waiter the leader of as many as fit in a group; called under the lock."""
+        if not self._waiters:
             return
-        first = self._turns[0]
+        first = self._waiters[0]
         keys: set[tuple[int, UUID]] = set()
         left: deque[_Waiter] = deque()
         size = 0
-        while self._turns and len(first.leads) < MOST_TOGETHER:
-            turn = self._turns.popleft()
-            size += len(turn.parcel.content)
-            if turn.parcel.key in keys or (keys and size > MOST_BYTES_TOGETHER):
-                left.append(turn)  # a statement meets a key once
+        while self._waiters and len(first.leads) < MOST_TOGETHER:
+            waiter = self._waiters.popleft()
+            size += len(waiter.delivery.content)
+            if waiter.delivery.key in keys or (keys and size > MOST_BYTES_TOGETHER):
+                left.append(waiter)  # a statement may have a key only once
                 continue
-            keys.add(turn.parcel.key)
-            first.leads.append(turn)
-        self._turns.extendleft(reversed(left))
+            keys.add(waiter.delivery.key)
+            first.leads.append(waiter)
+        self._waiters.extendleft(reversed(left))
         self._writers += 1
         first.call.release()
 
-    def _write_batch(self, turns: Sequence[_Waiter]) -> None:
-        """Write for all of them, or, if one of them may be at fault, let each write for itself."""
-        others = turns[1:]
+    def _write_batch(self, waiters: Sequence[_Waiter]) -> None:
+        """Write for all waiters; if one of them may be the cause of an error, let each write alone."""
+        others = waiters[1:]
         is_split = False
         try:
-            is_split = not _write_for(turns)
+            is_split = not _write_for(waiters)
         finally:
             with self._lock:
                 if is_split:
                     self._writers += len(others)
-                    for turn in turns:
-                        turn.leads = [turn]
+                    for waiter in waiters:
+                        waiter.leads = [waiter]
                 else:
                     self._writers -= 1
                     if not self._writers:
                         self._elect_leader()
-            for turn in others:
-                turn.call.release()
+            for waiter in others:
+                waiter.call.release()
         if is_split:
-            self._write_batch(turns[:1])
+            self._write_batch(waiters[:1])
 
 
-def _write_for(turns: Sequence[_Waiter]) -> bool:
-    """Tell all of them how it went; False, and nobody is told, if it failed for what may be the fault of one."""
+def _write_for(waiters: Sequence[_Waiter]) -> bool:
+    """Write and set the results of all waiters; return False without results if one may have caused the error."""
     try:
-        found = write([turn.parcel for turn in turns])
+        found = write([waiter.delivery for waiter in waiters])
     except Error as error:
-        if len(turns) > 1 and not is_database_unavailable(error):  # one's row is held, or its content refused
+        if len(waiters) > 1 and not is_database_unavailable(error):  # a row is locked, or its content is rejected
             return False
-        for turn in turns:
-            turn.error = error
+        for waiter in waiters:
+            waiter.error = error
     else:
-        for turn in turns:
-            turn.kept = found.get(turn.parcel.key)  # None if a pooler ran it with parameters of another statement
+        for waiter in waiters:
+            waiter.stored = found.get(waiter.delivery.key)  # None if a pooler used the parameters of another statement
     return True
 
 
-def write(parcels: Sequence[NewDelivery]) -> dict[tuple[int, UUID], StoredDelivery]:
-    """One statement, one commit; DatabaseError within `longest_wait_s` when nothing is known to be written."""
-    parameters = _parameters(parcels)
-    with db.limit(seconds=longest_wait_s(sum(len(one.content) for one in parcels))) as wait:
-        failpoint("door.before_insert")
+def write(deliveries: Sequence[NewDelivery]) -> dict[tuple[int, UUID], StoredDelivery]:
+    """Write deliveries with one statement; DatabaseError within `longest_wait_s` if they may not be written."""
+    parameters = _parameters(deliveries)
+    with db.limit(seconds=longest_wait_s(sum(len(one.content) for one in deliveries))) as wait:
+        failpoint("receiver.before_insert")
         rows = _execute_on_a_live_connection(parameters, wait)
-        failpoint("door.after_commit")
+        failpoint("receiver.after_commit")
     return {(hook_id, guid): StoredDelivery(*found) for hook_id, guid, *found in rows}
 
 
@@ -231,33 +233,33 @@ def longest_wait_s(size: int) -> float:
     return LONGEST_WAIT_S + (size / BYTES_A_SECOND if size > MOST_BYTES_TOGETHER else 0)
 
 
-def _parameters(parcels: Sequence[NewDelivery]) -> dict[str, Any]:
-    """One JSON document for all the short columns: the driver takes longer over a dozen arrays than all else does."""
-    rows = [_row(one, place=place) for place, one in enumerate(parcels, start=1)]
-    contents = [one.content for one in parcels]
+def _parameters(deliveries: Sequence[NewDelivery]) -> dict[str, Any]:
+    """Return the parameters: one JSON document for all short columns, because a dozen arrays are slow in the driver."""
+    rows = [_row(one, place=place) for place, one in enumerate(deliveries, start=1)]
+    contents = [one.content for one in deliveries]
     return {"rows": json.dumps(rows), "contents": contents[0] if len(contents) == 1 else contents}
 
 
-def _row(parcel: NewDelivery, *, place: int) -> dict[str, Any]:
+def _row(delivery: NewDelivery, *, place: int) -> dict[str, Any]:
     return {
         "place": place,
-        "hook_id": parcel.hook.hook_id,
-        "guid": str(parcel.hook.guid),
-        "event": parcel.hook.event,
-        "action": parcel.routing.action,
-        "installation_id": parcel.routing.installation_id,
-        "repository_id": parcel.routing.repository_id,
-        "sha256": hashlib.sha256(parcel.content).hexdigest(),
-        "size": len(parcel.content),
-        "source": parcel.source,
-        "signed_by": parcel.signed_by,
-        "headers": dict(parcel.hook.headers),
-        "received_at": None if parcel.received_at is None else parcel.received_at.isoformat(),
+        "hook_id": delivery.hook.hook_id,
+        "guid": str(delivery.hook.guid),
+        "event": delivery.hook.event,
+        "action": delivery.routing.action,
+        "installation_id": delivery.routing.installation_id,
+        "repository_id": delivery.routing.repository_id,
+        "sha256": hashlib.sha256(delivery.content).hexdigest(),
+        "size": len(delivery.content),
+        "source": delivery.source,
+        "signed_by": delivery.signed_by,
+        "headers": dict(delivery.hook.headers),
+        "received_at": None if delivery.received_at is None else delivery.received_at.isoformat(),
     }
 
 
 def _execute_on_a_live_connection(parameters: dict[str, Any], wait: db.Deadline) -> list[tuple[Any, ...]]:
-    """Run the statement; once more on a new connection if this one turns out to be stale."""
+    """Run the statement, and again on a new connection if this one is stale."""
     was_connected = connection.connection is not None
     try:
         return _execute(parameters)
@@ -269,21 +271,21 @@ def _execute_on_a_live_connection(parameters: dict[str, Any], wait: db.Deadline)
 
 
 def _execute(parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    connection.ensure_connection()  # no health check: a stale connection shows below and is mended above
+    connection.ensure_connection()  # no health check: a stale connection fails below and is replaced above
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        # The driver's own cursor binds on the server: the bytes travel as they are and the plan is kept.
+        # The driver's own cursor binds on the server: bytes are sent unchanged and the plan is cached.
         if isinstance(parameters["contents"], list):
-            return cursor.execute(_KEEP, parameters, prepare=True).fetchall()
+            return cursor.execute(_INSERT, parameters, prepare=True).fetchall()
         cursor.adapters.register_dumper(bytes, RawBytesDumper)
         with time_for(len(parameters["contents"])):
-            return cursor.execute(_KEEP_ONE, parameters, prepare=True).fetchall()
+            return cursor.execute(_INSERT_ONE, parameters, prepare=True).fetchall()
 
 
 @contextmanager
 def time_for(size: int) -> Iterator[None]:
-    """Let the statement inside take as long as a body of this size may, a second less than we wait for it.
+    """Extend the statement timeout for a body of this size, to a second less than our own timeout.
 
-    The driver keeps the buffer that a large body needed as long as its connection, which therefore ends.
+    The driver keeps the buffer of a large body as long as its connection, so the connection is closed.
     """
     if size <= MOST_BYTES_TOGETHER:
         yield
@@ -299,7 +301,7 @@ def time_for(size: int) -> Iterator[None]:
 
 
 def _is_stale(error: Error) -> bool:
-    """Whether the server had closed the connection before it read the statement, as after a restart."""
+    """Return whether the server had closed the connection before the statement, as after a restart."""
     cause = error.__cause__
     return isinstance(cause, psycopg.OperationalError) and (
         cause.sqlstate is None or isinstance(cause, postgres.AdminShutdown | postgres.CrashShutdown)

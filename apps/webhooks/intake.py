@@ -1,4 +1,4 @@
-"""Taking a delivery in: it is kept, whatever else is true of its key, and then the workers are told."""
+"""Intake of a delivery: store it, then notify the workers; and comparison of different bodies with one key."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from apps.webhooks import group_commit, wakeups
 from apps.webhooks.group_commit import GroupCommitter, NewDelivery, StoredDelivery
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
 from apps.webhooks.origin import GitHubHook, find_routing
-from apps.webhooks.overview import ANSWERS
+from apps.webhooks.overview import RESPONSES
 from apps.webhooks.parsing import UnusablePayloadError, is_form, read_document
 
 MOST_ATTEMPTS = 3
@@ -30,7 +30,7 @@ _STORE = """
 INSERT INTO webhooks_otherbody (delivery_id, body_sha256, content, headers)
 VALUES (%(id)s, %(sha256)b, %(content)b, %(headers)s) ON CONFLICT DO NOTHING
 """
-# An attempt counts before the work, so that a body that ends its worker is not read for ever.
+# An attempt counts before the work, so that a body that kills its worker is not read for ever.
 _CLAIM = """
 UPDATE webhooks_otherbody SET attempts = attempts + 1, not_before = statement_timestamp() + interval '2 minutes'
 WHERE id = (
@@ -42,7 +42,7 @@ RETURNING id
 
 
 def store_other_body(delivery_id: int, *, content: bytes, headers: Mapping[str, str]) -> None:
-    """Keep a body that came under a known key until a worker has compared it; a failure is logged."""
+    """Store another body of a known key until a worker has compared it; a failure is logged."""
     size = len(content)
     parameters = {
         "id": delivery_id,
@@ -53,15 +53,15 @@ def store_other_body(delivery_id: int, *, content: bytes, headers: Mapping[str, 
     try:
         with db.limit(seconds=group_commit.longest_wait_s(size)), group_commit.time_for(size):
             db.run(_STORE, parameters)
-    except DatabaseError:  # the delivery is stored and counted: the answer stands
+    except DatabaseError:  # the delivery is stored and counted: the response is still 202
         logger.warning("conflict_not_checked", extra={"delivery": delivery_id})
 
 
 def compare_other_bodies() -> int:
-    """Compare the bodies that came under a known key with the first ones, flag the conflicts; return how many.
+    """Compare other bodies of known keys with the first ones and flag conflicts; return how many were compared.
 
-    A body that could not be compared in MOST_ATTEMPTS, because each worker died meanwhile, is given up and logged: no
-    comparison has found a conflict.
+    A body that could not be compared in MOST_ATTEMPTS because each worker died is given up and logged, without a
+    conflict.
     """
     compared = 0
     while claimed := db.run(_CLAIM):
@@ -85,7 +85,7 @@ def _is_conflict(other: OtherBody) -> bool:
 
 
 def _document_digest(body: DeliveryBody | OtherBody) -> bytes | None:
-    """Return a digest of what a body says, whatever its order and form; None if nothing can be made of it."""
+    """Return a digest of a body's document, independent of order and encoding; None if it cannot be parsed."""
     try:
         document = read_document(bytes(body.content), content_type=body.headers.get("content-type", ""))
     except UnusablePayloadError:
@@ -94,7 +94,7 @@ def _document_digest(body: DeliveryBody | OtherBody) -> bytes | None:
 
 
 def _with_plain_numbers(value: Any) -> Any:
-    """Return the value with whole numbers as integers: JSON has one kind of number, 1.0 and 1 are the same."""
+    """Return the value with whole numbers as integers, because 1.0 and 1 are the same in JSON."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
@@ -104,50 +104,50 @@ def _with_plain_numbers(value: Any) -> Any:
     return value
 
 
-REMEMBERED_S = 10.0
-MOST_REMEMBERED = 1000
-FEWEST_FAILED = 3  # one row that is locked for long is no outage
+WINDOW_S = 10.0
+MOST_OUTCOMES = 1000
+FEWEST_FAILED = 3  # one row that is locked for long is not an outage
 
 _lock = threading.Lock()
-_posts: deque[tuple[float, bool]] = deque(maxlen=MOST_REMEMBERED)
+_outcomes: deque[tuple[float, bool]] = deque(maxlen=MOST_OUTCOMES)
 
 
-def note(*, is_kept: bool) -> None:
-    """Note what became of a signed post."""
+def note_outcome(*, is_stored: bool) -> None:
+    """Record whether a signed delivery was stored."""
     with _lock:
-        _posts.append((time.monotonic(), is_kept))
+        _outcomes.append((time.monotonic(), is_stored))
 
 
 def are_failing() -> bool:
-    """Whether a quarter or more of them could not be kept by this process."""
-    since_s = time.monotonic() - REMEMBERED_S
+    """Return whether this process failed to store a quarter or more of the latest deliveries."""
+    since_s = time.monotonic() - WINDOW_S
     with _lock:
-        kept = [is_kept for at_s, is_kept in _posts if at_s >= since_s]
-    failed = kept.count(False)
-    return failed >= FEWEST_FAILED and failed * 4 >= len(kept)
+        latest = [is_stored for at_s, is_stored in _outcomes if at_s >= since_s]
+    failed = latest.count(False)
+    return failed >= FEWEST_FAILED and failed * 4 >= len(latest)
 
 
-def forget() -> None:
-    """Forget all posts; for tests."""
+def forget_outcomes() -> None:
+    """Forget all outcomes; for tests."""
     with _lock:
-        _posts.clear()
+        _outcomes.clear()
 
 
-_line = GroupCommitter()
+_committer = GroupCommitter()
 
 
 class Outcome(StrEnum):
-    """What a post was."""
+    """The outcome of storing a delivery."""
 
     STORED = "stored"
-    REARMED = "rearmed"  # it had failed, and is due again
+    REARMED = "rearmed"  # it had failed and is due again
     DUPLICATE = "duplicate"
-    OTHER_BYTES = "other_bytes"  # the key is known; the first body is kept, a worker compares the documents
+    OTHER_BYTES = "other_bytes"  # the key is known with another body; a worker compares the documents
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The row that keeps a delivery."""
+    """The stored row of a delivery."""
 
     id: int
     key: str
@@ -162,13 +162,13 @@ def receive(
     source: Delivery.Source = Delivery.Source.WEBHOOK,
     received_at: datetime | None = None,
 ) -> Receipt:
-    """Keep a delivery and tell the workers; DatabaseError within 4 s when nothing is known to be stored.
+    """Store a delivery and notify the workers; DatabaseError within 4 s if it may not be stored.
 
-    `received_at` is when it would have arrived, where it was brought later: what has no other time goes by that.
+    `received_at` is when it would have arrived, if it was recovered later; facts without their own time use it.
     """
     content_type = hook.headers.get("content-type", "")
     routing = find_routing(content, is_form=is_form(content_type))
-    parcel = NewDelivery(
+    delivery = NewDelivery(
         hook=hook,
         content=content,
         routing=routing,
@@ -176,19 +176,19 @@ def receive(
         signed_by=signed_by,
         received_at=received_at,
     )
-    kept = _line.keep(parcel)
-    if not kept.is_same_body:
-        store_other_body(kept.id, content=content, headers=hook.headers)
-    receipt = Receipt(id=kept.id, key=f"{hook.hook_id}:{hook.guid}", outcome=_outcome(kept))
-    if kept.is_due:
-        wakeups.tell(wakeups.Wakeup(id=receipt.id, key=receipt.key))
-    ANSWERS.labels(receipt.outcome.value).inc()
+    stored = _committer.store(delivery)
+    if not stored.is_same_body:
+        store_other_body(stored.id, content=content, headers=hook.headers)
+    receipt = Receipt(id=stored.id, key=f"{hook.hook_id}:{hook.guid}", outcome=_outcome(stored))
+    if stored.is_due:
+        wakeups.notify(wakeups.Wakeup(id=receipt.id, key=receipt.key))
+    RESPONSES.labels(receipt.outcome.value).inc()
     return receipt
 
 
-def _outcome(kept: StoredDelivery) -> Outcome:
-    if kept.is_new:
+def _outcome(stored: StoredDelivery) -> Outcome:
+    if stored.is_new:
         return Outcome.STORED
-    if not kept.is_same_body:
+    if not stored.is_same_body:
         return Outcome.OTHER_BYTES
-    return Outcome.REARMED if kept.is_due else Outcome.DUPLICATE
+    return Outcome.REARMED if stored.is_due else Outcome.DUPLICATE

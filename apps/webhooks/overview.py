@@ -1,4 +1,4 @@
-"""How the inbox stands, for commands, health and numbers; without a look at what took effect long ago."""
+"""The state of the inbox, for commands, health checks and metrics; finished deliveries are not read."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from prometheus_client import Counter
 
 from apps.webhooks.models import Delivery
 
-TOOK_EFFECT = (Delivery.State.PROCESSED, Delivery.State.IGNORED)
-WITHOUT_EFFECT = tuple(state for state in Delivery.State if state not in TOOK_EFFECT)
+FINISHED = (Delivery.State.PROCESSED, Delivery.State.IGNORED)
+PENDING = tuple(state for state in Delivery.State if state not in FINISHED)
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Deliveries without effect by state; the age of the oldest one without an end; and how long the oldest due one
-    has been due, of those that are not slow."""
+    """Deliveries that are not processed or ignored, by state; the age of the oldest unfinished one; and how long the
+    oldest due one has been due, without slow ones."""
 
     states: dict[str, int]
     oldest_waiting_s: float
     lag_s: float
 
 
-# An index holds exactly these rows, however many took effect.
+# An index has exactly these rows, however many are finished.
 _STATES = """
 SELECT state, count(*), extract(epoch FROM statement_timestamp() - min(received_at))::float8 FROM webhooks_delivery
 WHERE NOT state IN ('processed', 'ignored') GROUP BY state
@@ -33,7 +33,7 @@ SELECT greatest(coalesce(extract(epoch FROM statement_timestamp() - (
            SELECT min(not_before) FROM webhooks_delivery WHERE state IN ('received', 'failed') AND NOT is_slow
        )), 0), 0)::float8
 """
-_FINISHED = "SELECT state, count(*) FROM webhooks_delivery WHERE state IN ('processed', 'ignored') GROUP BY state"
+_COUNT_FINISHED = "SELECT state, count(*) FROM webhooks_delivery WHERE state IN ('processed', 'ignored') GROUP BY state"
 _ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'webhooks_delivery'::regclass"
 # The newest delivery of each repository, by the index delivery_of_repository.
 _LATEST = """
@@ -68,7 +68,7 @@ def find_values(column: str) -> list[str]:
 
 
 def look() -> Overview:
-    """Count and measure now; every state without effect is named, empty ones with 0."""
+    """Return the overview; every pending state is included, also with 0."""
     with connection.cursor() as cursor:
         cursor.execute(_STATES)
         found = {state: (count, age) for state, count, age in cursor.fetchall()}
@@ -76,31 +76,33 @@ def look() -> Overview:
         [lag_s] = cursor.fetchone()
     waiting = [found[state][1] for state in Delivery.UNFINISHED if state in found]
     return Overview(
-        states={str(state): found.get(state, (0, 0.0))[0] for state in WITHOUT_EFFECT},
+        states={str(state): found.get(state, (0, 0.0))[0] for state in PENDING},
         oldest_waiting_s=round(max(waiting, default=0.0), 3),
         lag_s=round(lag_s, 3),
     )
 
 
 def count_finished() -> dict[str, int]:
-    """How many took effect, by state: reads the whole inbox."""
-    counts = {str(state): 0 for state in TOOK_EFFECT}
+    """Return the number of finished deliveries by state; this reads the whole inbox."""
+    counts = {str(state): 0 for state in FINISHED}
     with connection.cursor() as cursor:
-        cursor.execute(_FINISHED)
+        cursor.execute(_COUNT_FINISHED)
         counts.update(cursor.fetchall())
     return counts
 
 
 def estimate_rows() -> int:
-    """How many rows the inbox has, by PostgreSQL's own estimate."""
+    """Return PostgreSQL's estimate of the rows of the inbox."""
     with connection.cursor() as cursor:
         cursor.execute(_ROWS)
         return int(cursor.fetchone()[0])
 
 
-ANSWERS = Counter("tformance_door_answers", "Posts at the door by what became of them", ["outcome"])
-RINGS = Counter("tformance_rings", "Messages to the workers by what became of them", ["outcome"])
+RESPONSES = Counter("tformance_webhook_responses", "Webhook requests by outcome", ["outcome"])
+WAKEUPS = Counter("tformance_wakeups", "Wake-ups of workers by outcome", ["outcome"])
 VERDICTS = Counter(
-    "tformance_deliveries", "Deliveries that workers finished or put off, by state and reason", ["state", "reason"]
+    "tformance_deliveries", "Deliveries that workers finished or postponed, by state and reason", ["state", "reason"]
 )
-LOST_CLAIMS = Counter("tformance_lost_claims", "Deliveries that another worker had taken over before the verdict")
+LOST_CLAIMS = Counter(
+    "tformance_lost_claims", "Deliveries that another worker had claimed before the result was stored"
+)

@@ -1,4 +1,4 @@
-"""The door: what GitHub posts is checked, kept and answered."""
+"""The receiver: check, store and answer deliveries of GitHub."""
 
 import hashlib
 import logging
@@ -25,7 +25,7 @@ from apps.common import db
 from apps.webhooks import intake
 from apps.webhooks.models import Refusal
 from apps.webhooks.origin import GitHubHook, MalformedHeaderError, is_of_host, stored_headers
-from apps.webhooks.overview import ANSWERS
+from apps.webhooks.overview import RESPONSES
 from apps.webhooks.request_body import budget, check_framing, read_content
 from apps.webhooks.signature import SigningSecret, active_secrets, find_signing_secret, is_signature
 
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """One refused post."""
+    """A rejected request."""
 
     status: int
     reason: str
@@ -48,23 +48,23 @@ class Refused:
 
 
 class RefusalLog:
-    """Decides which refusals of this process become rows; the others are counted by the next row of their reason."""
+    """Decide which rejected requests become rows; the others are counted in the next row of their reason."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._uncounted: dict[str, int] = {}
         self._next_row_s: dict[str, float] = {}
         self._quiet_until_s = 0.0
 
     def note(self, refused: Refused) -> None:
-        """Count a refusal and store it if it is its reason's turn; never fails, never waits long."""
-        ANSWERS.labels(refused.reason).inc()
-        count = self._take_turn(refused.reason, now_s=time.monotonic())
+        """Count a rejected request and store a row at most every second per reason; never fails or blocks."""
+        RESPONSES.labels(refused.reason).inc()
+        count = self._count_if_due(refused.reason, now_s=time.monotonic())
         if count:
             self._store(refused, count=count)
 
-    def _take_turn(self, reason: str, *, now_s: float) -> int:
-        with self._turn:
+    def _count_if_due(self, reason: str, *, now_s: float) -> int:
+        with self._lock:
             count = self._uncounted.get(reason, 0) + 1
             if now_s < max(self._next_row_s.get(reason, 0.0), self._quiet_until_s):
                 self._uncounted[reason] = count
@@ -79,12 +79,12 @@ class RefusalLog:
                 store(refused, count=count)
         except DatabaseError:
             self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
-            ANSWERS.labels("refusal_not_stored").inc(count)
+            RESPONSES.labels("refusal_not_stored").inc(count)
             logger.warning("refusal_not_stored")
 
 
 def store(refused: Refused, *, count: int) -> None:
-    """Write a row that stands for so many refusals, and drop the oldest beyond those kept."""
+    """Store a row for this many rejected requests, and delete the oldest rows."""
     row = Refusal.objects.create(
         status=refused.status,
         reason=refused.reason,
@@ -100,54 +100,54 @@ _log = RefusalLog()
 
 
 def note(refused: Refused) -> None:
-    """Count a refusal, and keep a sample of its reason once a second; never fails, never waits long."""
+    """Count a rejected request and store a sample; never fails or blocks."""
     _log.note(refused)
 
 
 TAKEN = "tformance.body_bytes_taken"
 
 
-class NotKept(exceptions.APIException):
-    """Nothing is known to be stored; a later commit is harmless, for GitHub delivers again under the same key."""
+class NotStoredError(exceptions.APIException):
+    """The delivery may not be stored; a late commit is harmless, because a redelivery has the same key."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The delivery could not be kept. Deliver it again."
-    default_code = "not_kept"
+    default_detail = "The delivery could not be stored. Redeliver it."
+    default_code = "not_stored"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedBody:
-    """The bytes that GitHub signed, and with which secret."""
+    """The bytes that GitHub signed, and the secret that signed them."""
 
-    slot: SigningSecret
+    secret: SigningSecret
     content: bytes = field(repr=False)
 
 
 class SignedByGitHub(BaseAuthentication):
-    """The signature is the login: GitHub has no other with us. A bad one is 401, never 403."""
+    """Authenticate GitHub by the signature. A wrong one is 401, never 403."""
 
     def authenticate(self, request: Request) -> tuple[GitHubHook, SignedBody]:
         environ = request.META
-        slots = active_secrets()
-        if not slots:
-            raise NotKept("There is no active webhook secret.", code="no_secret")
+        secrets = active_secrets()
+        if not secrets:
+            raise NotStoredError("There is no active webhook secret.", code="no_secret")
         length = check_framing(environ)
         header = environ.get("HTTP_X_HUB_SIGNATURE_256", "")
         if not is_signature(header):
             raise exceptions.AuthenticationFailed("X-Hub-Signature-256 is missing or malformed.", code="no_signature")
         environ[TAKEN] = budget.take(length)
         content = read_content(request._request, length=length)  # DRF's request has no bounded read
-        slot = find_signing_secret(content, header=header, slots=slots)
-        if slot is None:
-            raise SignatureMismatch(content)
-        return _hook(environ), SignedBody(slot=slot, content=content)
+        secret = find_signing_secret(content, header=header, secrets=secrets)
+        if secret is None:
+            raise SignatureMismatchError(content)
+        return _hook(environ), SignedBody(secret=secret, content=content)
 
     def authenticate_header(self, request: Request) -> str:
         return "X-Hub-Signature-256"
 
 
-class SignatureMismatch(exceptions.AuthenticationFailed):
-    """None of our secrets signed these bytes."""
+class SignatureMismatchError(exceptions.AuthenticationFailed):
+    """No active secret signed these bytes."""
 
     default_detail = "The signature does not match the body."
     default_code = "bad_signature"
@@ -158,7 +158,7 @@ class SignatureMismatch(exceptions.AuthenticationFailed):
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """GitHub accepts anything and reads nothing."""
+    """Respond with JSON whatever the client accepts."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> None:
         return None
@@ -170,7 +170,7 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 class DeliveryView(APIView):
-    """Keep the delivery and answer at once. Everything slow or fallible happens in a worker."""
+    """Store the delivery and answer at once. Everything slow or fallible happens in a worker."""
 
     http_method_names = ("post",)
     authentication_classes = (SignedByGitHub,)
@@ -182,7 +182,7 @@ class DeliveryView(APIView):
     schema = None  # GitHub's contract, not one of ours
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer; afterwards nothing refers to the body, and its place is free."""
+        """Answer, then release the body and its share of the memory budget."""
         try:
             return super().dispatch(request, *args, **kwargs)
         finally:
@@ -190,23 +190,23 @@ class DeliveryView(APIView):
             budget.release(request.META.pop(TAKEN, 0))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if request.method != "POST":  # before the signature: 405 tells nothing
+        if request.method != "POST":  # before the signature: 405 reveals nothing
             raise exceptions.MethodNotAllowed(str(request.method))
         super().initial(request, *args, **kwargs)
 
     def post(self, request: Request) -> Response:
         hook, signed = cast(GitHubHook, request.user), cast(SignedBody, request.auth)
-        receipt = intake.receive(hook, signed.content, signed_by=signed.slot.name)
-        intake.note(is_kept=True)
+        receipt = intake.receive(hook, signed.content, signed_by=signed.secret.name)
+        intake.note_outcome(is_stored=True)
         return Response({"delivery": receipt.key, "outcome": receipt.outcome.value}, status=status.HTTP_202_ACCEPTED)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, DatabaseError):
-            logger.error("delivery_not_kept", extra={"error": type(exc).__name__})
-            intake.note(is_kept=False)
-            exc = NotKept()
+            logger.error("delivery_not_stored", extra={"error": type(exc).__name__})
+            intake.note_outcome(is_stored=False)
+            exc = NotStoredError()
         response = super().handle_exception(exc)
-        if not isinstance(exc, NotKept):
+        if not isinstance(exc, NotStoredError):
             self._note_refusal(exc, status_code=response.status_code)
         return response
 
@@ -220,7 +220,7 @@ class DeliveryView(APIView):
                 reason=reason,
                 headers=stored_headers(environ),
                 size=int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None,  # noqa: PLR2004  bigint
-                body=error.content if isinstance(error, SignatureMismatch) else None,
+                body=error.content if isinstance(error, SignatureMismatchError) else None,
             )
         )
 

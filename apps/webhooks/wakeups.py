@@ -1,4 +1,4 @@
-"""Wake the workers for new deliveries. A wake-up is a hint that may fail; the dispatcher finds what is due anyway."""
+"""Wake-ups of workers for new deliveries. A wake-up may be lost; the dispatcher finds what is due anyway."""
 
 import logging
 import os
@@ -19,17 +19,17 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
 from apps.common.failpoints import failpoint
-from apps.webhooks.overview import RINGS
+from apps.webhooks.overview import WAKEUPS
 
 Item = TypeVar("Item")
 logger = logging.getLogger(__name__)
 
 
 class BatchingPublisher(Generic[Item]):
-    """One daemon thread per process, started by the first item; after a fork the child starts its own.
+    """Publish items in batches from a daemon thread per process, started by the first item, also after a fork.
 
-    After rest an item is handed over at once. Then comes a pause, so that whatever comes in quickly goes together: the
-    longer, the more came.
+    The first item after a pause is published at once. Then the thread pauses, longer after more items, so that items
+    that arrive quickly are published together.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class BatchingPublisher(Generic[Item]):
         self._longest_pause_s = longest_pause_s
         self._capacity = capacity
         self.forget()
-        _gatherers.add(self)
+        _publishers.add(self)
 
     def forget(self) -> None:
-        """Start anew, as a child after a fork must."""
+        """Reset the queue and the thread, as a child must after a fork."""
         self._starting = threading.Lock()
         self._items: queue.Queue[Item] = queue.Queue(maxsize=self._capacity)
         self._thread: threading.Thread | None = None
 
     def put(self, item: Item) -> bool:
-        """Take an item over at once, or say False because too many wait."""
+        """Queue an item without blocking; return False if too many wait."""
         try:
             self._items.put_nowait(item)
         except queue.Full:
@@ -66,7 +66,7 @@ class BatchingPublisher(Generic[Item]):
         return True
 
     def finish(self, *, within_s: float) -> bool:
-        """Wait until everything put in so far is handed over, but not longer; whether it is."""
+        """Wait until all queued items are published, at most this long; return whether they are."""
         deadline_s = time.monotonic() + within_s
         while self._items.unfinished_tasks and time.monotonic() < deadline_s:
             time.sleep(self._pause_s / 4)
@@ -80,23 +80,23 @@ class BatchingPublisher(Generic[Item]):
 
     def _work(self, items: "queue.Queue[Item]") -> None:
         while True:
-            gathered = [items.get()]
-            gathered.extend(items.get_nowait() for _ in range(items.qsize()))
+            items_to_send = [items.get()]
+            items_to_send.extend(items.get_nowait() for _ in range(items.qsize()))
             try:
-                self._hand_over(gathered)
-            except Exception:  # the thread outlives whatever its work runs into
-                logger.exception("gatherer_failed", extra={"gatherer": self._name})
-            for _ in gathered:
+                self._hand_over(items_to_send)
+            except Exception:  # the thread must survive any error
+                logger.exception("publisher_failed", extra={"publisher": self._name})
+            for _ in items_to_send:
                 items.task_done()
-            time.sleep(min(self._pause_s * len(gathered), self._longest_pause_s))
+            time.sleep(min(self._pause_s * len(items_to_send), self._longest_pause_s))
 
 
-_gatherers: "weakref.WeakSet[BatchingPublisher[Any]]" = weakref.WeakSet()
+_publishers: "weakref.WeakSet[BatchingPublisher[Any]]" = weakref.WeakSet()
 
 
 def _forget_all() -> None:
-    for gatherer in list(_gatherers):
-        gatherer.forget()
+    for publisher in list(_publishers):
+        publisher.forget()
 
 
 os.register_at_fork(after_in_child=_forget_all)
@@ -107,7 +107,7 @@ RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
 COMPARE_TASK = "apps.webhooks.tasks.compare_bodies"
 DISPATCH_TASK = "apps.webhooks.tasks.dispatch"
 MOST_PER_MESSAGE = 50
-# Between two messages of a process: publishing one, and a worker's batch, cost the less the more deliveries share them.
+# The pause between two messages of a process: the more deliveries share a message and a batch, the less each costs.
 PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.25
 QUIET_AFTER_FAILURE_S = 2.0
@@ -119,14 +119,14 @@ BROKER_ERRORS = (BrokerError, KombuError, RedisError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Wakeup:
-    """A delivery to tell of; its key becomes the id of a task that tells of it alone."""
+    """A delivery to notify workers of; its key becomes the task id of a message with this delivery alone."""
 
     id: int
     key: str
 
 
 def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Producer | None = None) -> None:
-    """Send one message that names these deliveries, followed by a recalculation; raises one of BROKER_ERRORS."""
+    """Send one message with these delivery ids, followed by a recalculation; raises one of BROKER_ERRORS."""
     recalculate = current_app.signature(RECALCULATE_TASK, immutable=True)
     current_app.send_task(
         PROCESS_TASK,
@@ -140,45 +140,45 @@ def publish(ids: Sequence[int], *, task_id: str | None = None, producer: Produce
 
 
 def enqueue_deliveries(ids: Sequence[int]) -> int:
-    """Send as many messages as the deliveries need; how many were sent before the broker failed, if it did."""
+    """Send as many messages as the deliveries need; return how many were sent before the broker failed."""
     return send(
         partial(publish, ids[start : start + MOST_PER_MESSAGE]) for start in range(0, len(ids), MOST_PER_MESSAGE)
     )
 
 
 def enqueue_next_batch() -> bool:
-    """Tell the workers that there is post without naming any; whether the broker took the message."""
+    """Wake a worker for the oldest due deliveries; return whether the broker accepted the message."""
     return send([partial(publish, [])]) == 1
 
 
 def enqueue_slow_delivery() -> bool:
-    """Ask for a slow delivery to be processed, followed by a recalculation; whether the broker took the message."""
-    return _ask_for(SLOW_TASK, link=current_app.signature(RECALCULATE_TASK, immutable=True))
+    """Wake a worker for a slow delivery, followed by a recalculation; return whether the message was sent."""
+    return _request(SLOW_TASK, link=current_app.signature(RECALCULATE_TASK, immutable=True))
 
 
 def enqueue_recalculation() -> bool:
-    """Ask for a recalculation alone; whether the broker took the message."""
-    return _ask_for(RECALCULATE_TASK)
+    """Wake a worker for a recalculation; return whether the message was sent."""
+    return _request(RECALCULATE_TASK)
 
 
 def enqueue_dispatch() -> bool:
-    """Ask for a look into the inbox; whether the broker took the message."""
-    return _ask_for(DISPATCH_TASK)
+    """Wake a worker to dispatch what is due; return whether the message was sent."""
+    return _request(DISPATCH_TASK)
 
 
 def enqueue_comparison() -> bool:
-    """Ask for a comparison of bodies that came under a known key; whether the broker took the message."""
-    return _ask_for(COMPARE_TASK)
+    """Wake a worker to compare bodies with a known key; return whether the message was sent."""
+    return _request(COMPARE_TASK)
 
 
-def _ask_for(task: str, **options: Any) -> bool:
+def _request(task: str, **options: Any) -> bool:
     return send([partial(current_app.send_task, task, retry=False, ignore_result=True, **options)]) == 1
 
 
 def send(messages: Iterable[Callable[..., object]]) -> int:
-    """Send until the broker fails, on a new connection: one kept from before may be half-open, and would take long.
+    """Send messages until the broker fails, and return how many; each is called with the `producer` to use.
 
-    How many were sent. Each message is called with the `producer` to send by.
+    It opens a new connection, because an old one may be half-open and block.
     """
     sent = 0
     with current_app.connection_for_write(transport_options=BOUNDED) as connection:
@@ -187,84 +187,84 @@ def send(messages: Iterable[Callable[..., object]]) -> int:
             try:
                 message(producer=producer)
             except BROKER_ERRORS as error:
-                RINGS.labels("failed").inc()
-                logger.warning("ring_failed", extra={"error": type(error).__name__})
+                WAKEUPS.labels("failed").inc()
+                logger.warning("wakeup_failed", extra={"error": type(error).__name__})
                 break
-            RINGS.labels("sent").inc()
+            WAKEUPS.labels("sent").inc()
             sent += 1
     return sent
 
 
 FLUSH_PENDING = Wakeup(id=0, key="")
-"""Not a delivery: the ring's own wish to make up for what it could not send."""
+"""Not a delivery: requests one message for all wake-ups that could not be sent."""
 
 
-class Ring:
-    """The one who rings in this process, on a broker connection of its own.
+class WakeupSender:
+    """The sender of wake-ups in this process, with its own broker connection.
 
-    It is quiet for a moment after a failure. What it could not send it owes: it tries until the broker takes a message
-    that names no delivery, and has the workers take the oldest due.
+    It pauses for a moment after a failure. For what it could not send, it retries a message without ids until the
+    broker accepts it; workers then claim the oldest due deliveries.
     """
 
     def __init__(self, *, broker_url: str | None = None) -> None:
         self._broker_url = broker_url
         self._connection: Connection | None = None
         self._quiet_until_s = 0.0
-        self._owes = False
-        self._gatherer: BatchingPublisher[Wakeup] = BatchingPublisher(
-            name="ring",
-            hand_over=self.ring,
+        self._must_flush = False
+        self._publisher: BatchingPublisher[Wakeup] = BatchingPublisher(
+            name="wakeups",
+            hand_over=self.send_now,
             pause_s=PAUSE_S,
             longest_pause_s=LONGEST_PAUSE_S,
             capacity=MOST_PER_MESSAGE * 100,
         )
 
-    def tell(self, post: Wakeup) -> None:
-        """Have the delivery rung for, at once after rest and within a moment under load; never waits for the broker."""
-        if not self._gatherer.put(post):
-            RINGS.labels("dropped").inc()
+    def notify(self, wakeup: Wakeup) -> None:
+        """Queue a wake-up, which is sent within a moment; never waits for the broker."""
+        if not self._publisher.put(wakeup):
+            WAKEUPS.labels("dropped").inc()
 
     def finish(self) -> bool:
-        """Wait a moment for what was told already, as a process that stops should; whether it was all rung for."""
-        return self._gatherer.finish(within_s=SHUTDOWN_FLUSH_S)
+        """Wait a moment for queued wake-ups when the process stops; return whether all were sent."""
+        return self._publisher.finish(within_s=SHUTDOWN_FLUSH_S)
 
-    def ring(self, posts: Sequence[Wakeup]) -> None:
-        """Send the messages for these deliveries now, unless the broker failed a moment ago."""
-        told = [post for post in posts if post is not FLUSH_PENDING]
-        for start in range(0, len(told), MOST_PER_MESSAGE):
-            outcome = self._try(told[start : start + MOST_PER_MESSAGE])
-            RINGS.labels(outcome).inc()
+    def send_now(self, wakeups: Sequence[Wakeup]) -> None:
+        """Send these wake-ups now, unless the broker failed a moment ago."""
+        real = [wakeup for wakeup in wakeups if wakeup is not FLUSH_PENDING]
+        for start in range(0, len(real), MOST_PER_MESSAGE):
+            outcome = self._try(real[start : start + MOST_PER_MESSAGE])
+            WAKEUPS.labels(outcome).inc()
             if outcome != "sent":
                 self._schedule_retry()
-        if len(told) < len(posts):
-            self._make_up()
+        if len(real) < len(wakeups):
+            self._flush()
 
-    def _try(self, posts: Sequence[Wakeup]) -> str:
+    def _try(self, wakeups: Sequence[Wakeup]) -> str:
         if time.monotonic() < self._quiet_until_s:
             return "skipped"
         try:
-            task_id = posts[0].key if len(posts) == 1 else None
-            failpoint("ring.before_publish")
-            publish([post.id for post in posts], task_id=task_id, producer=self._producer())
-            failpoint("ring.after_publish")
+            task_id = wakeups[0].key if len(wakeups) == 1 else None
+            failpoint("wakeup.before_publish")
+            publish([wakeup.id for wakeup in wakeups], task_id=task_id, producer=self._producer())
+            failpoint("wakeup.after_publish")
         except BROKER_ERRORS as error:
             self._quiet_until_s = time.monotonic() + QUIET_AFTER_FAILURE_S
             self._close()
-            if posts:  # a failed flush has nothing new to say
-                logger.warning("ring_failed", extra={"error": type(error).__name__})
+            if wakeups:  # a failed flush has nothing new to say
+                logger.warning("wakeup_failed", extra={"error": type(error).__name__})
             return "failed"
         return "sent"
 
     def _schedule_retry(self) -> None:
         """Send one wake-up after a failure, however many were lost."""
-        if not self._owes:
-            self._owes = True
-            timer = threading.Timer(QUIET_AFTER_FAILURE_S, self._gatherer.put, (FLUSH_PENDING,))
+        if not self._must_flush:
+            self._must_flush = True
+            timer = threading.Timer(QUIET_AFTER_FAILURE_S, self._publisher.put, (FLUSH_PENDING,))
             timer.daemon = True
             timer.start()
 
-    def _make_up(self) -> None:
-        self._owes = False
+    def _flush(self) -> None:
+        self._must_flush = False
         if self._try([]) != "sent":
             self._schedule_retry()
 
@@ -279,10 +279,10 @@ class Ring:
             connection.release()
 
 
-_ring = Ring()
-Finalize(None, _ring.finish, exitpriority=0)  # atexit's are not called in the server's processes: they were forked
+_sender = WakeupSender()
+Finalize(None, _sender.finish, exitpriority=0)  # atexit's are not called in the server's processes: they were forked
 
 
-def tell(post: Wakeup) -> None:
-    """Tell the workers of a delivery that is committed; returns at once and never fails."""
-    _ring.tell(post)
+def notify(wakeup: Wakeup) -> None:
+    """Wake workers for a committed delivery; returns at once and never fails."""
+    _sender.notify(wakeup)

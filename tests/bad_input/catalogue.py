@@ -170,7 +170,7 @@ ROWS: dict[int, tuple[str, ...]] = {
         "tests/runtime/test_celery_settings.py::test_the_running_application_has_the_pinned_value",
     ),
     64: (
-        "tests/dashboard/test_pages.py::test_guessing_is_stopped",
+        "tests/dashboard/test_pages.py::test_repeated_wrong_passwords_are_blocked",
         "tests/api/test_tenancy.py::test_a_session_writes_only_with_its_csrf_token",
         HERE + "test_row_64_a_tampered_cookie_is_nobody",
     ),

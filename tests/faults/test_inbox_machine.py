@@ -264,7 +264,7 @@ class InboxMachine(RuleBasedStateMachine):
 @pytest.mark.proof
 @pytest.mark.django_db
 def test_no_interleaving_loses_or_doubles_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "tell", lambda post: None)  # the machine's workers need no bell
+    monkeypatch.setattr(wakeups, "notify", lambda wakeup: None)  # the machine wakes its workers itself
     monkeypatch.setattr(wakeups, "enqueue_deliveries", lambda ids: 0)
     with connection.cursor() as cursor, registry.scoped_registration():
         cursor.execute(WITNESS)

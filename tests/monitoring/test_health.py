@@ -18,11 +18,11 @@ READY = {"status": "ready", "database": "up", "migrations": "applied", "secret":
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
-    signature.forget_slots()
-    intake.forget()
+    signature.forget_secrets()
+    intake.forget_outcomes()
     yield
-    intake.forget()
-    signature.forget_slots()
+    intake.forget_outcomes()
+    signature.forget_secrets()
 
 
 @pytest.fixture
@@ -97,9 +97,9 @@ def test_on_a_read_only_server_it_is_not_ready() -> None:
 @pytest.mark.parametrize(("kept", "failed", "status"), [(0, 3, 503), (9, 3, 503), (10, 3, 200), (0, 2, 200)])
 def test_while_deliveries_cannot_be_stored_it_is_not_ready(kept: int, failed: int, status: int) -> None:
     for is_kept in [*[True] * kept, *[False] * failed]:
-        intake.note(is_kept=is_kept)
+        intake.note_outcome(is_stored=is_kept)
     assert ask()[0] == status
-    intake.forget()
+    intake.forget_outcomes()
     assert ask() == (200, READY)
 
 
@@ -109,6 +109,6 @@ def test_explanations_are_for_operators(client: Client) -> None:
     for user, is_told in ((CustomUser.objects.create_user("viewer"), False), (operator, True)):
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         with override_settings(GITHUB_WEBHOOK_SECRETS=[]):
-            signature.forget_slots()
+            signature.forget_secrets()
             _, told = ask(client)
         assert ("GITHUB_WEBHOOK_SECRETS" in str(told)) is is_told

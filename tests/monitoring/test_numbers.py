@@ -33,7 +33,7 @@ def test_the_gauges_of_tables_and_the_counters_of_webhooks() -> None:
     assert value_of(text, "tformance_oldest_waiting_seconds") >= 0
     assert value_of(text, "tformance_delivery_lag_seconds") >= 0
     assert value_of(text, "tformance_changes_waiting") == 1
-    assert "tformance_door_answers_total" in text
+    assert "tformance_webhook_responses_total" in text
 
 
 def test_the_drift_of_the_last_run_that_is_over() -> None:

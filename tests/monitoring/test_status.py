@@ -121,7 +121,7 @@ def test_permissions_of_unapproved_deleted_and_unlisted_accounts_are_ignored(set
 
 
 def test_missing_secrets_and_a_dead_broker_are_found() -> None:
-    signature.forget_slots()
+    signature.forget_secrets()
     with override_settings(GITHUB_WEBHOOK_SECRETS=[], REDIS_URL="redis://127.0.0.1:1/0"):
         assert check_status() == ["broker_down", "no_webhook_secret"]
 

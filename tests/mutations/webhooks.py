@@ -6,7 +6,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "the signature is compared",
         "find_signing_secret",
-        'hmac.compare_digest(hmac.digest(slot.value, body, "sha256"), claimed)',
+        'hmac.compare_digest(hmac.digest(secret.value, body, "sha256"), claimed)',
         "True",
         test="test_a_body_changed_after_signing_is_401",
     ),
@@ -20,21 +20,21 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "one row per hook and GUID",
         (
-            Change("webhooks: _KEEP", "ON CONFLICT (hook_id, guid)", "ON CONFLICT (hook_id, guid, id)"),
+            Change("webhooks: _INSERT", "ON CONFLICT (hook_id, guid)", "ON CONFLICT (hook_id, guid, id)"),
             Change("migrations/0001_initial.py", 'fields=("hook_id", "guid"),', 'fields=("hook_id", "guid", "id"),'),
         ),
         test="test_200_concurrent_posts_of_one_guid_make_one_row",
     ),
     mutation(
         "a duplicate of a finished delivery is a no-op",
-        "webhooks: _KEEP",
+        "webhooks: _INSERT",
         "state = CASE WHEN kept.state IN ('failed', 'dead')",
         "state = CASE WHEN kept.state IN ('failed', 'dead', 'processed')",
         test="test_a_redelivery_of_a_finished_delivery_is_a_counted_no_op",
     ),
     mutation(
         "a redelivery of a failed delivery arms it again",
-        "webhooks: _KEEP",
+        "webhooks: _INSERT",
         "not_before = CASE WHEN kept.state IN ('failed', 'dead')",
         "not_before = CASE WHEN kept.state IN ('dead')",
         test="test_a_redelivery_arms_a_failed_delivery_again",
@@ -54,7 +54,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_a_body_over_the_limit_is_413_and_is_not_read",
     ),
     mutation(
-        "the watchdog cuts a frozen connection",
+        "a frozen connection is cut at its deadline",
         "Watchdog._look_for_ever",
         "_cut(watched.wrapper)",
         "pass",
@@ -146,7 +146,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_a_lapsed_lease_is_claimed_alone_and_is_no_crash_yet",
     ),
     mutation(
-        "a live lease is nobody else's",
+        "a live lease cannot be claimed",
         "_CLAIM_SUSPECT",
         "(lease_until < statement_timestamp() OR (",
         "(lease_until > statement_timestamp() OR (",
@@ -160,14 +160,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_a_redelivered_ring_takes_over_what_its_task_held",
     ),
     mutation(
-        "a delivery that cannot be written spoils none beside it",
+        "a delivery that cannot be written does not affect its group",
         "_write_for",
-        "if len(turns) > 1 and not is_database_unavailable(error):",
-        "if not turns:",
+        "if len(waiters) > 1 and not is_database_unavailable(error):",
+        "if not waiters:",
         test="test_one_that_cannot_be_written_spoils_none_beside_it",
     ),
     mutation(
-        "a worker that has gone deaf reconnects",
+        "a worker that receives no messages reconnects",
         "tformance/celery.py",
         'app.steps["consumer"].add(Hearing)',
         "",
@@ -195,14 +195,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_only_claims_made_alone_count_as_crashes_and_the_third_is_death",
     ),
     mutation(
-        "the dispatcher rings for what nobody rang for",
+        "the dispatcher enqueues deliveries whose wake-up was lost",
         "webhooks: dispatch",
         "messages = wakeups.enqueue_deliveries(ids)",
         "messages = 0",
         test="test_due_deliveries_not_rung_for_are_rung_for_once",
     ),
     mutation(
-        "each worker has the inbox looked into by itself",
+        "each worker enqueues the dispatcher",
         "tformance/celery.py",
         'app.steps["consumer"].add("apps.webhooks.dispatch:DispatchTimer")',
         "",
@@ -253,7 +253,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "content that does not have its SHA-256 is never stored",
-        "webhooks: _KEEP",
+        "webhooks: _INSERT",
         "CASE WHEN sha256(posted.content) = posted.body_sha256 THEN posted.content END",
         "posted.content",
         test="test_content_that_is_not_what_was_posted_is_never_stored",
@@ -287,7 +287,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_others_that_are_due_go_first_but_for_a_minute_at_most",
     ),
     mutation(
-        "a slow delivery has its turn after a minute",
+        "a slow delivery is claimed after a minute",
         "_CLAIM_SLOW",
         "(not_before <= statement_timestamp() - make_interval(secs => %(patience)s)",
         "(false",

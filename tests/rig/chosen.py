@@ -79,7 +79,7 @@ def _links(rig: Rig) -> list[Fault]:
 
 def _crash_everywhere(rig: Rig) -> Fault:
     """At every named point somebody dies, once: at the door and in the workers at the same time."""
-    at_the_door = {point for point in POINTS if point.startswith(("door.", "ring."))}
+    at_the_door = {point for point in POINTS if point.startswith(("receiver.", "wakeup."))}
 
     def crash() -> None:
         with ThreadPoolExecutor() as pool:

@@ -83,9 +83,9 @@ class GitHub:
 @pytest.fixture(autouse=True)
 def _remember_nothing_of_the_last_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(views, "_log", views.RefusalLog())
-    signature.forget_slots()
+    signature.forget_secrets()
     yield
-    assert wakeups._ring.finish(), "the ring must not ring into the next test"
+    assert wakeups._sender.finish(), "no wake-up may be sent into the next test"
 
 
 @pytest.fixture

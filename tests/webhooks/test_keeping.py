@@ -19,12 +19,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def line(monkeypatch: pytest.MonkeyPatch) -> GroupCommitter:
-    """The door's line, in which nobody loses patience."""
-    line = GroupCommitter()
-    monkeypatch.setattr(intake, "_line", line)
+def group(monkeypatch: pytest.MonkeyPatch) -> GroupCommitter:
+    """The door's group, in which nobody loses patience."""
+    group = GroupCommitter()
+    monkeypatch.setattr(intake, "_committer", group)
     monkeypatch.setattr(group_commit, "OVERDUE_S", 60)
-    return line
+    return group
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def disconnecting(act: Callable[[], object]) -> Callable[[], object]:
     return run
 
 
-def parcel(*, signed_by: str = "", guid: uuid.UUID | None = None, content: bytes = b"{}") -> NewDelivery:
+def delivery(*, signed_by: str = "", guid: uuid.UUID | None = None, content: bytes = b"{}") -> NewDelivery:
     hook = GitHubHook(hook_id=HOOK_ID, guid=guid or uuid.uuid4(), event="made_up", headers={})
     routing = Routing(action="", installation_id=None, repository_id=None)
     return NewDelivery(hook=hook, content=content, routing=routing, source=1, signed_by=signed_by)
@@ -87,7 +87,7 @@ def test_a_delivery_of_which_another_was_written_is_not_acknowledged(
     github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare = group_commit._parameters
-    monkeypatch.setattr(group_commit, "_parameters", lambda _: prepare([parcel()]))
+    monkeypatch.setattr(group_commit, "_parameters", lambda _: prepare([delivery()]))
     assert github.deliver().status_code == 503
 
 
@@ -98,83 +98,83 @@ def transactions() -> int:
 
 
 def test_those_who_come_while_one_is_written_are_written_together(
-    github: GitHub, line: GroupCommitter, threads: ThreadPoolExecutor
+    github: GitHub, group: GroupCommitter, threads: ThreadPoolExecutor
 ) -> None:
     with nobody_can_write():
         first = threads.submit(disconnecting(lambda: GitHub().deliver().status_code))
-        eventually(lambda: line._writers)
+        eventually(lambda: group._writers)
         others = [threads.submit(disconnecting(lambda: GitHub().deliver().status_code)) for _ in range(9)]
-        eventually(lambda: len(line._turns) == 9)
+        eventually(lambda: len(group._waiters) == 9)
     assert [one.result() for one in (first, *others)] == [202] * 10
     assert Delivery.objects.count() == 10
     assert transactions() == 2
 
 
-def test_a_key_that_comes_twice_at_once_is_one_row(line: GroupCommitter, threads: ThreadPoolExecutor) -> None:
+def test_a_key_that_comes_twice_at_once_is_one_row(group: GroupCommitter, threads: ThreadPoolExecutor) -> None:
     guid = uuid.uuid4()
     with nobody_can_write():
-        first = threads.submit(disconnecting(lambda: line.keep(parcel())))
-        eventually(lambda: line._writers)
-        twice = [threads.submit(disconnecting(lambda: line.keep(parcel(guid=guid)))) for _ in range(2)]
-        eventually(lambda: len(line._turns) == 2)
+        first = threads.submit(disconnecting(lambda: group.store(delivery())))
+        eventually(lambda: group._writers)
+        twice = [threads.submit(disconnecting(lambda: group.store(delivery(guid=guid)))) for _ in range(2)]
+        eventually(lambda: len(group._waiters) == 2)
     first.result()
     kept = [one.result() for one in twice]
     assert sorted(isinstance(one, StoredDelivery) and one.is_new for one in kept) == [False, True]
     assert Delivery.objects.count() == 2
 
 
-def test_one_that_cannot_be_written_spoils_none_beside_it(line: GroupCommitter, threads: ThreadPoolExecutor) -> None:
+def test_one_that_cannot_be_written_spoils_none_beside_it(group: GroupCommitter, threads: ThreadPoolExecutor) -> None:
     with nobody_can_write():
-        first = threads.submit(disconnecting(lambda: line.keep(parcel())))
-        eventually(lambda: line._writers)
-        good = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(3)]
-        bad = threads.submit(disconnecting(lambda: line.keep(parcel(signed_by="\x00"))))
-        eventually(lambda: len(line._turns) == 4)
+        first = threads.submit(disconnecting(lambda: group.store(delivery())))
+        eventually(lambda: group._writers)
+        good = [threads.submit(disconnecting(lambda: group.store(delivery()))) for _ in range(3)]
+        bad = threads.submit(disconnecting(lambda: group.store(delivery(signed_by="\x00"))))
+        eventually(lambda: len(group._waiters) == 4)
     assert all(isinstance(one.result(), StoredDelivery) for one in (first, *good))
     assert isinstance(bad.exception(), DatabaseError)
     assert Delivery.objects.count() == 4
 
 
 def test_a_row_that_somebody_holds_costs_none_beside_it_its_answer(
-    line: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    group: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guid = uuid.uuid4()
-    line.keep(parcel(guid=guid))
+    group.store(delivery(guid=guid))
     options = connection.settings_dict["OPTIONS"]
     monkeypatch.setitem(options, "options", f"{options.get('options', '')} -c lock_timeout=300")  # as web has one
-    line._writers = 1  # somebody writes
-    repeated = threads.submit(disconnecting(lambda: line.keep(parcel(guid=guid))))
-    others = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(3)]
-    eventually(lambda: len(line._turns) == 4)
+    group._writers = 1  # somebody writes
+    repeated = threads.submit(disconnecting(lambda: group.store(delivery(guid=guid))))
+    others = [threads.submit(disconnecting(lambda: group.store(delivery()))) for _ in range(3)]
+    eventually(lambda: len(group._waiters) == 4)
     with somebody_holds(guid):
-        with line._lock:
-            line._writers = 0
-            line._elect_leader()
+        with group._lock:
+            group._writers = 0
+            group._elect_leader()
         assert all(isinstance(one.result(), StoredDelivery) for one in others)
         assert isinstance(repeated.exception(), DatabaseError)
-    assert line._writers == 0
+    assert group._writers == 0
 
 
-def test_large_bodies_are_not_gathered(line: GroupCommitter, threads: ThreadPoolExecutor) -> None:
+def test_large_bodies_are_not_gathered(group: GroupCommitter, threads: ThreadPoolExecutor) -> None:
     large = b" " * (group_commit.MOST_BYTES_TOGETHER // 2 + 1)
     with nobody_can_write():
-        first = threads.submit(disconnecting(lambda: line.keep(parcel())))
-        eventually(lambda: line._writers)
-        others = [threads.submit(disconnecting(lambda: line.keep(parcel(content=large)))) for _ in range(3)]
-        eventually(lambda: len(line._turns) == 3)
+        first = threads.submit(disconnecting(lambda: group.store(delivery())))
+        eventually(lambda: group._writers)
+        others = [threads.submit(disconnecting(lambda: group.store(delivery(content=large)))) for _ in range(3)]
+        eventually(lambda: len(group._waiters) == 3)
     assert all(isinstance(one.result(), StoredDelivery) for one in (first, *others))
     assert transactions() == 4
 
 
 def test_the_database_may_take_longer_over_a_large_body(
-    line: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    group: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = connection.settings_dict["OPTIONS"]
     monkeypatch.setitem(options, "options", f"{options.get('options', '')} -c statement_timeout=300")
     large = b" " * (group_commit.MOST_BYTES_TOGETHER + 1)
     with nobody_can_write():
-        patient = threads.submit(disconnecting(lambda: group_commit.write([parcel(content=large)])))
-        hurried = threads.submit(disconnecting(lambda: group_commit.write([parcel()])))
+        patient = threads.submit(disconnecting(lambda: group_commit.write([delivery(content=large)])))
+        hurried = threads.submit(disconnecting(lambda: group_commit.write([delivery()])))
         assert isinstance(hurried.exception(), DatabaseError)
         assert not patient.done()
     assert patient.result()
@@ -183,30 +183,30 @@ def test_the_database_may_take_longer_over_a_large_body(
 
 
 def test_the_buffer_of_a_large_body_goes_with_its_connection() -> None:
-    group_commit.write([parcel()])
+    group_commit.write([delivery()])
     assert connection.connection is not None
-    group_commit.write([parcel(content=b" " * (group_commit.MOST_BYTES_TOGETHER + 1))])
+    group_commit.write([delivery(content=b" " * (group_commit.MOST_BYTES_TOGETHER + 1))])
     assert connection.connection is None
 
 
 def test_a_slow_write_holds_up_nobody(
-    line: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    group: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_commit, "OVERDUE_S", 0.01)
     with nobody_can_write():
-        slow = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(5)]
-        eventually(lambda: not line._turns)  # nobody waits for anybody else
+        slow = [threads.submit(disconnecting(lambda: group.store(delivery()))) for _ in range(5)]
+        eventually(lambda: not group._waiters)  # nobody waits for anybody else
     assert all(isinstance(one.result(), StoredDelivery) for one in slow)
 
 
 def test_every_one_of_a_write_that_fails_is_told(
-    line: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    group: GroupCommitter, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_commit, "LONGEST_WAIT_S", 0.5)
     with nobody_can_write():
-        first = threads.submit(disconnecting(lambda: line.keep(parcel())))
-        eventually(lambda: line._writers)
-        others = [threads.submit(disconnecting(lambda: line.keep(parcel()))) for _ in range(3)]
+        first = threads.submit(disconnecting(lambda: group.store(delivery())))
+        eventually(lambda: group._writers)
+        others = [threads.submit(disconnecting(lambda: group.store(delivery()))) for _ in range(3)]
         # The server may still commit what it was given: harmless, for GitHub delivers again under the same key.
         assert all(isinstance(one.exception(), DatabaseError) for one in (first, *others))
-    assert line._writers == 0
+    assert group._writers == 0

@@ -13,7 +13,7 @@ from django.test import Client
 
 from apps.webhooks import dispatch, intake, parsing, wakeups
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
-from apps.webhooks.overview import ANSWERS
+from apps.webhooks.overview import RESPONSES
 from apps.webhooks.retry import MOST_ATTEMPTS
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due, only
 
@@ -176,7 +176,7 @@ def test_the_dispatcher_asks_for_a_comparison_while_there_is_one(
     github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(wakeups, "_ask_for", lambda task: asked.append(task) or True)
+    monkeypatch.setattr(wakeups, "_request", lambda task: asked.append(task) or True)
     github.deliver(guid=GUID)
     github.deliver({"action": "other"}, guid=GUID)
     dispatch.dispatch()
@@ -199,7 +199,7 @@ def test_a_captured_body_under_a_new_guid_is_flagged(github: GitHub) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_200_concurrent_posts_of_one_guid_make_one_row(made_up_event: MadeUpEvent) -> None:
     guid = str(uuid.uuid4())
-    counted = ANSWERS.labels("stored")._value.get()
+    counted = RESPONSES.labels("stored")._value.get()
 
     def post(_: int) -> int:
         try:
@@ -210,6 +210,6 @@ def test_200_concurrent_posts_of_one_guid_make_one_row(made_up_event: MadeUpEven
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(post, range(200))) == {202}
     assert only().duplicates == 199
-    assert ANSWERS.labels("stored")._value.get() == counted + 1
+    assert RESPONSES.labels("stored")._value.get() == counted + 1
     drain()
     assert len(made_up_event.seen) == 1

@@ -10,14 +10,14 @@ import redis
 from django.conf import settings as django_settings
 
 from apps.webhooks import wakeups
-from apps.webhooks.overview import RINGS
-from apps.webhooks.wakeups import Ring, Wakeup
+from apps.webhooks.overview import WAKEUPS
+from apps.webhooks.wakeups import Wakeup, WakeupSender
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually, only
 from tests.webhooks.proxies import refused_port, silent_server
 
 
 def rings(outcome: str) -> float:
-    return RINGS.labels(outcome)._value.get()
+    return WAKEUPS.labels(outcome)._value.get()
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def messages(broker: redis.Redis) -> list[dict[str, Any]]:
 def test_a_delivery_rings_under_its_own_key(
     github: GitHub, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wakeups, "_ring", Ring())
+    monkeypatch.setattr(wakeups, "_sender", WakeupSender())
     guid = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
     github.deliver(guid=guid)
     eventually(lambda: queue.llen("live") == 1)
@@ -49,14 +49,14 @@ def test_a_delivery_rings_under_its_own_key(
 
 @pytest.mark.django_db
 def test_a_duplicate_rings_for_nobody(github: GitHub, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "_ring", Ring())
+    monkeypatch.setattr(wakeups, "_sender", WakeupSender())
     for guid in ["72d3162e-cc78-11e3-81ab-4c9367dc0958"] * 3 + ["82d3162e-cc78-11e3-81ab-4c9367dc0958"]:
         github.deliver(guid=guid)
     eventually(lambda: sum(len(json.loads(m["headers"]["argsrepr"])[0]) for m in messages(queue)) == 2)
 
 
 def test_a_message_is_followed_by_a_recalculation(queue: redis.Redis) -> None:
-    Ring().ring([Wakeup(id=1, key="a"), Wakeup(id=2, key="b")])
+    WakeupSender().send_now([Wakeup(id=1, key="a"), Wakeup(id=2, key="b")])
     (message,) = messages(queue)
     assert message["headers"]["argsrepr"] == "[[1, 2]]"
     _, _, embedded = json.loads(b64decode(message["body"]))
@@ -65,31 +65,31 @@ def test_a_message_is_followed_by_a_recalculation(queue: redis.Redis) -> None:
 
 
 def test_a_message_names_50_deliveries_at_most(queue: redis.Redis) -> None:
-    Ring().ring([Wakeup(id=number, key=str(number)) for number in range(120)])
+    WakeupSender().send_now([Wakeup(id=number, key=str(number)) for number in range(120)])
     assert sorted(len(json.loads(m["headers"]["argsrepr"])[0]) for m in messages(queue)) == [20, 50, 50]
 
 
 def test_a_dead_broker_is_asked_once_and_then_left_alone() -> None:
-    bell = Ring(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
+    sender = WakeupSender(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
     failed, skipped = rings("failed"), rings("skipped")
     for number in range(5):
-        bell.ring([Wakeup(id=number, key=str(number))])
+        sender.send_now([Wakeup(id=number, key=str(number))])
     assert (rings("failed"), rings("skipped")) == (failed + 1, skipped + 4)
 
 
 def test_a_silent_broker_is_given_up() -> None:
     with silent_server() as port:
-        bell = Ring(broker_url=f"redis://127.0.0.1:{port}/0")
+        sender = WakeupSender(broker_url=f"redis://127.0.0.1:{port}/0")
         failed = rings("failed")
-        bell.ring([Wakeup(id=1, key="a")])
+        sender.send_now([Wakeup(id=1, key="a")])
         assert rings("failed") == failed + 1
 
 
 def test_the_ring_recovers_with_the_broker(queue: redis.Redis) -> None:
-    bell = Ring(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
-    bell.ring([Wakeup(id=1, key="a")])
-    bell._broker_url, bell._quiet_until_s = None, 0.0  # the broker is back, and the quiet is over
-    bell.ring([Wakeup(id=2, key="b")])
+    sender = WakeupSender(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
+    sender.send_now([Wakeup(id=1, key="a")])
+    sender._broker_url, sender._quiet_until_s = None, 0.0  # the broker is back, and the quiet is over
+    sender.send_now([Wakeup(id=2, key="b")])
     assert [m["headers"]["argsrepr"] for m in messages(queue)] == ["[[2]]"]
 
 
@@ -97,8 +97,8 @@ def test_the_ring_recovers_with_the_broker(queue: redis.Redis) -> None:
 @pytest.mark.parametrize("is_silent", [True, False])
 def test_a_broken_broker_changes_no_answer(github: GitHub, monkeypatch: pytest.MonkeyPatch, is_silent: bool) -> None:
     with silent_server() as port:
-        bell = Ring(broker_url=f"redis://127.0.0.1:{port if is_silent else refused_port()}/0")
-        monkeypatch.setattr(wakeups, "_ring", bell)
+        sender = WakeupSender(broker_url=f"redis://127.0.0.1:{port if is_silent else refused_port()}/0")
+        monkeypatch.setattr(wakeups, "_sender", sender)
         failed = rings("failed")
         assert {github.deliver().status_code for _ in range(20)} == {202}
         eventually(lambda: rings("failed") > failed)

@@ -20,8 +20,8 @@ NEW, OLD, STORED = "the-newest-secret-of-two", "an-older-secret-in-rotation", "a
 def test_githubs_own_example_is_accepted() -> None:
     slot = fingerprint_of("It's a Secret to Everybody")
     header = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-    assert find_signing_secret(b"Hello, World!", header=header, slots=[slot]) == slot
-    assert find_signing_secret(b"Hello, World?", header=header, slots=[slot]) is None
+    assert find_signing_secret(b"Hello, World!", header=header, secrets=[slot]) == slot
+    assert find_signing_secret(b"Hello, World?", header=header, secrets=[slot]) is None
 
 
 def test_both_secrets_of_a_rotation_sign_and_each_delivery_tells_which(settings: Any) -> None:
@@ -57,7 +57,7 @@ def test_the_store_is_read_again_within_5_seconds(monkeypatch: pytest.MonkeyPatc
     store_secret(STORED, label="late")
     assert GitHub(secret=STORED).deliver().status_code == 401
     assert signature.REREAD_AFTER_S <= 5
-    later_s = signature._reading.expires_at_s
+    later_s = signature._cache.expires_at_s
     monkeypatch.setattr(signature.time, "monotonic", lambda: later_s)
     assert GitHub(secret=STORED).deliver().status_code == 202
 

@@ -88,7 +88,7 @@ def test_one_at_a_time_is_processed_among_all_workers() -> None:
 def test_of_two_workers_that_look_at_once_one_claims(other_connection: Callable[..., None]) -> None:
     keep_slow(2)
     other_connection("BEGIN")
-    other_connection(claims._MAY_LOOK)
+    other_connection(claims._LOCK_SLOW_CLAIM)
     assert claim_slow(task_id="t") is None
     other_connection("ROLLBACK")
     assert claim_slow(task_id="t") is not None

@@ -57,7 +57,7 @@ def test_secrets_are_not_waited_for_on_a_frozen_connection(
     proxy: FreezingProxy, patient_client: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signature, "LONGEST_WAIT_S", 0.5)
-    signature.forget_slots()
+    signature.forget_secrets()
     proxy.freeze()
     assert patient_client.deliver().status_code == 503
 

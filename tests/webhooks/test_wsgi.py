@@ -80,7 +80,7 @@ def test_a_connection_that_ended_between_two_deliveries_costs_none_of_them(door:
     def of_one_thread() -> None:
         try:
             for number in range(4):
-                signature.forget_slots()  # a while has passed: the stored secrets are read again first
+                signature.forget_secrets()  # a while has passed: the stored secrets are read again first
                 answers.append(knock(door)[0])
                 if number == 1:
                     end_this_connection()

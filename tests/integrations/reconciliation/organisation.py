@@ -41,7 +41,7 @@ class Organisation:
         def post(sent: Sent) -> int:
             return int(github.post(body_of(sent.payload), event=sent.event, guid=sent.guid).status_code)
 
-        signature.forget_slots()
+        signature.forget_secrets()
         log = keep_log(hub, post=post)
         busy, now = Busy(hub.world), datetime.now(UTC).replace(microsecond=0)
         start, end = now - timedelta(hours=22), now - timedelta(hours=12)

@@ -17,7 +17,7 @@ from tests.webhooks.conftest import GitHub
 
 @pytest.fixture(autouse=True)
 def _remember_nothing_of_the_last_test() -> Iterator[None]:
-    signature.forget_slots()
+    signature.forget_secrets()
     yield
     assert wakeups._ring.finish(), "the ring must not ring into the next test"
 

@@ -34,7 +34,7 @@ def silence() -> Iterator[int]:
 
 
 def doctor(*arguments: str) -> tuple[int, str]:
-    signature.forget_slots()
+    signature.forget_secrets()
     out = io.StringIO()
     try:
         call_command("doctor", *arguments, stdout=out)

@@ -40,7 +40,7 @@ def test_deliveries_that_wait_or_need_attention() -> None:
 
 
 def test_the_secret_of_the_last_delivery() -> None:
-    signature.forget_slots()
+    signature.forget_secrets()
     Refusal.objects.create(status=401, reason="bad_signature", count=3, headers={})
     assert look()["signatures"].result == "failed", "none was ever accepted"
     make_delivery(1, signed_by=active_secrets()[0].name, state="processed", finished_at=timezone.now())
@@ -78,7 +78,7 @@ def test_failed_backfills_are_a_warning() -> None:
 
 
 def test_the_database_of_the_tests_has_no_failures() -> None:
-    signature.forget_slots()
+    signature.forget_secrets()
     found = found_by(services.check_database)
     assert tuple(found) == services.DATABASE_NAMES
     failed = {name for name, check in found.items() if check.result not in {"ok", "warning"}}
