@@ -36,7 +36,7 @@ NAVIGATION = [
         "Inbox",
         page("Deliveries", "inbox", "webhooks.delivery"),
         page("Missed deliveries", "mark_email_unread", "integrations.misseddelivery"),
-        page("Delivery log scan", "manage_search", "integrations.deliverysweep"),
+        page("Delivery log scan", "manage_search", "integrations.deliverylogscan"),
         page("Rejected requests", "block", "webhooks.refusal"),
         page("Webhook secrets", "key", "webhooks.webhooksecret"),
     ),

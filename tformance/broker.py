@@ -20,12 +20,10 @@ ROUTES = (
         # It takes milliseconds; behind walks of 20 s each its message would be void before a worker takes it.
         ("apps.integrations.tasks.resume*", {"queue": "live"}),
         ("apps.metrics.*", {"queue": "figures"}),
-        # A listing ends within a task or two, and walks follow from it: it does not wait behind those there are.
-        ("apps.integrations.tasks.list*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.find*", {"queue": "maintenance"}),
-        # Waiting for GitHub takes seconds: too long among live work, and too late behind walks.
-        ("apps.integrations.tasks.enrich*", {"queue": "maintenance"}),
-        ("apps.integrations.tasks.sweep*", {"queue": "maintenance"}),
+        # Opening jobs takes milliseconds; running them takes as long as GitHub does.
+        ("apps.jobs.tasks.plan*", {"queue": "live"}),
+        ("apps.jobs.*", {"queue": "backfill"}),
         # A request or two of many repositories, or a few statements: what follows from it is walked elsewhere.
         ("apps.integrations.tasks.probe*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),

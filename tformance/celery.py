@@ -55,7 +55,7 @@ def keep_what_was_imported(**_: Any) -> None:
 def sweep_at_start(**_: Any) -> None:
     """Look at once for deliveries that failed at GitHub while we were down; a broker that is down has its tick."""
     with suppress(OperationalError):
-        app.send_task("apps.integrations.tasks.resume_sweep", kwargs={"at_start": True}, retry=False)
+        app.send_task("apps.jobs.tasks.plan_jobs", kwargs={"at_start": True}, retry=False)
 
 
 @setup_logging.connect

@@ -44,13 +44,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch", soft_limit_s=MOMENT_S),
     # Walks wait in the database, for a limit, a recovery or their turn: this is what ends each wait.
     "resume-backfills": every(5 * SECOND, "apps.integrations.tasks.resume_backfills", soft_limit_s=MOMENT_S),
-    "resume-listings": every(MINUTE, "apps.integrations.tasks.resume_listings", soft_limit_s=MOMENT_S),
     # Not every installation sends a webhook when it comes or goes.
     "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
-    # Whoever has to wait for GitHub keeps their turn for 10 s. That requests are half a minute apart is up to a row.
-    "resume-enrichment": every(5 * SECOND, "apps.integrations.tasks.resume_enrichment", soft_limit_s=MOMENT_S),
-    # That the log is walked every 15 min is up to a row; the tick also ends its waits, and shows that nobody was away.
-    "resume-sweep": every(MINUTE, "apps.integrations.tasks.resume_sweep", soft_limit_s=MOMENT_S),
+    # What is to be read at GitHub becomes a job soon; how far apart its requests are is up to each.
+    "plan-jobs": every(5 * SECOND, "apps.jobs.tasks.plan_jobs", soft_limit_s=MOMENT_S),
     # Repositories of a run wait in the database too: for a limit, a recovery, the end of their walks.
     "resume-syncs": every(30 * SECOND, "apps.integrations.tasks.resume_syncs", soft_limit_s=MOMENT_S),
     "daily-github-sync": daily("apps.integrations.tasks.sync_all_github_data", hour=2),

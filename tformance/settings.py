@@ -115,6 +115,7 @@ INSTALLED_APPS = [
     "apps.notifications",
     "apps.activity",
     "apps.teams",
+    "apps.jobs",
     "apps.metrics",
     "apps.webhooks",
     "apps.github",

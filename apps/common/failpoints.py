@@ -38,12 +38,12 @@ READING_POINTS = frozenset(
 """The points of a backfill."""
 SCAN_POINTS = frozenset(
     {
-        "sweep.after_claim",
-        "sweep.after_page",
-        "sweep.before_commit",
-        "sweep.after_fetch",
-        "sweep.after_receipt",
-        "sweep.after_asking",
+        "scan.after_claim",
+        "scan.after_page",
+        "scan.before_commit",
+        "scan.after_fetch",
+        "scan.after_receipt",
+        "scan.after_asking",
     }
 )
 """The points of a delivery log scan."""

@@ -7,7 +7,8 @@ from django.db.models.functions import Now
 
 from apps.github.credentials import app_credentials, has_credentials
 from apps.integrations.installations import due_installations
-from apps.integrations.models import Backfill, Listing, RepositorySync
+from apps.integrations.models import Backfill, RepositorySync
+from apps.jobs.models import Job
 
 LONG = timedelta(minutes=15)
 
@@ -38,5 +39,5 @@ def count_lapsed_leases() -> int:
     return (
         Backfill.objects.filter(lapsed, state=Backfill.State.RUNNING).count()
         + RepositorySync.objects.filter(lapsed, state=RepositorySync.State.RUNNING).count()
-        + Listing.objects.filter(lapsed, installation__deleted_at=None).count()
+        + Job.objects.filter(lapsed, state=Job.State.RUNNING).count()
     )

@@ -3,6 +3,7 @@
 A listing settles what signals told, and has the history read of what is new on it. Its waits are kept in its row.
 """
 
+import json
 import logging
 import random
 import time
@@ -10,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 from celery import current_app
 from django.db import transaction
@@ -21,6 +21,7 @@ from django.utils import timezone
 from apps.activity.facts import Fact, Source, evidence
 from apps.activity.models import Installation, RepositoryAccess
 from apps.activity.record import record
+from apps.github import auth
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import app_credentials, has_credentials
@@ -31,68 +32,73 @@ from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations.access import readable_installations
 from apps.integrations.auto_backfill import last_reached, read_history_of
-from apps.integrations.models import Listing
+from apps.integrations.outcomes import reason_of_wait
 from apps.integrations.reader import RequestFailedError, storable
+from apps.jobs import wakeups
+from apps.jobs.claims import claim
+from apps.jobs.models import ClaimLostError, Job
+from apps.jobs.outcomes import Backoff
+from apps.jobs.registry import SLICE_S, JobKind
 from apps.teams.accounts import accepted_accounts
-from apps.webhooks import wakeups
 from apps.webhooks.parsing import UnusablePayloadError
 
 FIRST_PAGE = "/installation/repositories?per_page=100"
 SETTLED = timedelta(seconds=10)
 """Not all of GitHub's servers know at once what a signal told: a listing shows what was true so long before it."""
-RUN_S = 15.0
-"""One task reads so long at the most; a longer list is gone on with by the next."""
 LONGEST = timedelta(minutes=10)
 """Pages that lie further apart are not one list: it begins again."""
 MOST_CONFIRMED = 20
 """So many repositories are asked for one by one; where more are missing, the list is read again."""
 AGAIN = timedelta(minutes=1)
-FIRST_WAIT_S, LONGEST_WAIT_S, MOST_ATTEMPTS = 60.0, 3600.0, 10
+MOST_ATTEMPTS = 10
+BACKOFF = Backoff(first_s=60.0, longest_s=3600.0, jitter=0.25)
 NOT_REACHED = {Kind.GONE, Kind.FORBIDDEN}
-PUTS_OFF = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
+LIMITS = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
 SOURCE = Source(kind="api", key="listing")
 logger = logging.getLogger(__name__)
-
-
-class ClaimLostError(Exception):
-    """Another worker lists the installation meanwhile; nothing of this one's may be kept."""
 
 
 @dataclass(slots=True, kw_only=True)
 class InstallationListing:
     """One task's part of a listing."""
 
+    job: Job
     installation_id: int
-    claim_number: int
-    attempts: int
     as_of: datetime
     path: str
     seen: list[int]
     total: int | None
     missing: list[int]
     access: GitHubAccess
+    deadline_s: float
     facts: list[Fact] = field(default_factory=list)
 
     @classmethod
-    def of(cls, row: Listing, *, claim_number: int, access: GitHubAccess) -> "InstallationListing":
+    def of(cls, job: Job, *, access: GitHubAccess, deadline_s: float) -> "InstallationListing":
         """Go on where the last task stopped, unless that was too long ago."""
-        if not row.cursor or row.began_at < timezone.now() - LONGEST:
-            held = Listing.objects.filter(pk=row.pk).held(claim_number=claim_number)
-            held.update(began_at=Now() - SETTLED, cursor="", seen=[], total=None)
-            begun = held.first()
-            if begun is None:
-                raise ClaimLostError
-            row = begun
+        assert job.installation_id is not None, "nobody is listed"  # noqa: S101
+        cursor = json.loads(job.cursor or "{}")
+        as_of = datetime.fromisoformat(cursor["as_of"]) if cursor.get("path") else None
+        goes_on = as_of is not None and as_of >= timezone.now() - LONGEST
         return cls(
-            installation_id=row.pk,
-            claim_number=claim_number,
-            attempts=row.attempts,
-            as_of=row.began_at,
-            path=row.cursor,
-            seen=row.seen,
-            total=row.total,
-            missing=row.missing,
+            job=job,
+            installation_id=job.installation_id,
+            as_of=as_of if as_of is not None and goes_on else timezone.now() - SETTLED,
+            path=cursor["path"] if goes_on else "",
+            seen=cursor["seen"] if goes_on else [],
+            total=job.total if goes_on else None,
+            missing=cursor.get("missing", []),
             access=access,
+            deadline_s=deadline_s,
+        )
+
+    @property
+    def cursor(self) -> str:
+        """Return where the next task goes on, and what was seen so far; empty where there is neither."""
+        if not self.path and not self.missing:
+            return ""
+        return json.dumps(
+            {"as_of": self.as_of.isoformat(), "path": self.path, "seen": self.seen, "missing": self.missing}
         )
 
     def run(self) -> None:
@@ -109,10 +115,9 @@ class InstallationListing:
             if not self.ask_how_it_stands():
                 return
             self.path = FIRST_PAGE
-        deadline_s = time.monotonic() + RUN_S
-        while not (self.read_page() and self.complete(deadline_s=deadline_s)):
-            if time.monotonic() > deadline_s:
-                self.keep_place(not_before=timezone.now())
+        while not (self.read_page() and self.complete()):
+            if time.monotonic() > self.deadline_s:
+                self.keep_cursor(after=timedelta())
                 return
 
     def ask_how_it_stands(self) -> bool:
@@ -125,7 +130,7 @@ class InstallationListing:
             raise RequestFailedError(answer)
         told = list(standing_facts(self.reading(answer, path="installation"), as_of=self.as_of))
         with transaction.atomic():
-            self.hold()
+            self.hold(self.job.claim.update(claim_number=self.job.claim_number))
             record([evidence(SOURCE, told)])
         if readable_installations().filter(pk=self.installation_id).exists():
             self.access.forget_standing(self.installation_id)
@@ -176,7 +181,7 @@ class InstallationListing:
                 "endless_list", f"GitHub's list goes on after {len(self.seen)} of {self.total} repositories."
             )
 
-    def complete(self, *, deadline_s: float) -> bool:
+    def complete(self) -> bool:
         """Keep the whole list, what is missing from it, and have the history read of what is new on it.
 
         Whether that is all; else the list is read again from its first page, as something may be missing by chance.
@@ -188,7 +193,7 @@ class InstallationListing:
         known = RepositoryAccess.objects.filter(installation=self.installation_id)
         lost = last_reached(known.exclude(repository__in=listed), before=self.as_of)
         missing = [repository_id for repository_id, reached_at in lost.items() if reached_at is not None]
-        if not self.are_lost(missing, deadline_s=deadline_s):
+        if not self.are_lost(missing):
             self.path, self.seen, self.total, self.missing = FIRST_PAGE, [], None, missing
             return False
         self.facts += access_facts(self.installation_id, listed=listed, lost=lost, as_of=self.as_of)
@@ -197,7 +202,7 @@ class InstallationListing:
             read_history_of(listed)
         return True
 
-    def are_lost(self, repository_ids: Iterable[int], *, deadline_s: float) -> bool:
+    def are_lost(self, repository_ids: Iterable[int]) -> bool:
         """Whether all of these are out of reach: an earlier reading did not show them either, or GitHub refuses them.
 
         A public repository is shown to everybody, so for one that GitHub shows the list has to be read again.
@@ -205,7 +210,7 @@ class InstallationListing:
         doubted = sorted(set(repository_ids) - set(self.missing))
         if len(doubted) > MOST_CONFIRMED:
             return False
-        return all(time.monotonic() < deadline_s and self.is_refused(repository_id) for repository_id in doubted)
+        return all(time.monotonic() < self.deadline_s and self.is_refused(repository_id) for repository_id in doubted)
 
     def is_refused(self, repository_id: int) -> bool:
         answer = self.access.get(
@@ -217,48 +222,47 @@ class InstallationListing:
 
     def end(self, facts: Iterable[Fact]) -> None:
         with transaction.atomic():
-            self.hold(attempts=0, error="", cursor="", seen=[], total=None, missing=[], lease_until=None)
+            self.hold(self.job.claim.end(Job.State.DONE, attempts=0, cursor="", items=0, total=None))
             record([evidence(SOURCE, facts)])
 
     def put_off(self, answer: Answer) -> None:
-        """A limit is waited for with what was read so far; whatever else GitHub said is a failure."""
-        if answer.kind not in PUTS_OFF:
+        """Wait for a limit with what was read so far; whatever else GitHub said is a failure."""
+        if answer.kind not in LIMITS:
             self.fail(answer.verdict.message or answer.kind.name.lower())
             return
         until = datetime.fromtimestamp(answer.not_before, UTC) if answer.not_before else timezone.now() + AGAIN
-        self.keep_place(not_before=until)
+        self.keep_cursor(after=until - timezone.now(), reason=reason_of_wait(answer))
 
-    def keep_place(self, *, not_before: datetime) -> None:
+    def keep_cursor(self, *, after: timedelta, reason: str = "") -> None:
         with transaction.atomic():
             self.hold(
-                cursor=self.path,
-                seen=self.seen,
-                total=self.total,
-                missing=self.missing,
-                not_before=not_before,
-                lease_until=None,
+                self.job.claim.put_off(
+                    after=after, reason=reason, cursor=self.cursor, items=len(self.seen), total=self.total
+                )
             )
             record([evidence(SOURCE, self.facts)])
 
     def fail(self, words: str) -> None:
         """Begin again after a while: each time later, and not all at once."""
-        wait_s = min(FIRST_WAIT_S * 2**self.attempts, LONGEST_WAIT_S) * random.uniform(0.75, 1.25)  # noqa: S311
+        chance = random.random()  # noqa: S311  spreads waits, guards nothing
+        wait_s = BACKOFF.wait_s(self.job.attempts, chance=chance)
         logger.warning("listing_failed", extra={"installation": self.installation_id, "words": words})
+        self.path, self.seen = "", []
         self.hold(
-            attempts=min(self.attempts + 1, MOST_ATTEMPTS),
-            error=storable(words),
-            cursor="",
-            seen=[],
-            total=None,
-            missing=self.missing,
-            not_before=timezone.now() + timedelta(seconds=wait_s),
-            lease_until=None,
+            self.job.claim.put_off(
+                after=timedelta(seconds=wait_s),
+                reason="not_listed",
+                error=storable(words),
+                attempts=min(self.job.attempts + 1, MOST_ATTEMPTS),
+                cursor=self.cursor,
+                items=0,
+                total=None,
+            )
         )
 
-    def hold(self, **changes: Any) -> None:
-        """Change the row under the claim. ClaimLostError if somebody else has it now."""
-        own = Listing.objects.filter(pk=self.installation_id).held(claim_number=self.claim_number)
-        if not own.update(**(changes or {"claim_number": self.claim_number})):
+    def hold(self, changed: int) -> None:
+        """Go on if the job was still ours to change. ClaimLostError if somebody else has it now."""
+        if not changed:
             raise ClaimLostError
 
     def reading(self, answer: Answer, *, path: str) -> PayloadReader:
@@ -266,7 +270,7 @@ class InstallationListing:
 
     @property
     def purpose(self) -> Purpose:
-        return Purpose(priority=Priority.LIVE, subject=f"listing {self.installation_id}")
+        return Purpose(priority=Priority.LIVE, subject=self.job.subject)
 
 
 AT_LEAST_EVERY = timedelta(days=1)
@@ -274,40 +278,34 @@ AT_LEAST_EVERY = timedelta(days=1)
 APART = timedelta(minutes=10)
 """Signals that leave nothing unverified (a branch that came or went) ask for no more than one listing in this time."""
 FIND_TASK = "apps.integrations.tasks.find_installations"
-LIST_TASK = "apps.integrations.tasks.list_installation"
 MOST_AT_ONCE = 100
 EXPIRES_S = 60
 """After a minute the next message is there."""
 
 
-def enqueue_due() -> int:
-    """Tell the workers of the installations that are due; how many messages the broker took.
+def run(job: Job, deadline_s: float) -> None:
+    """Ask GitHub how an installation stands and what it reaches, as far as one task may."""
+    InstallationListing.of(job, access=auth.github(), deadline_s=deadline_s).run()
 
-    Where none is known at all, GitHub is asked whether there are any.
-    """
+
+def plan(at_start: bool = False) -> int:
+    """Have each installation listed that is due; where none is known at all, GitHub is asked whether there are any."""
     if not has_credentials():
         return 0
     if not Installation.objects.exists():
-        return wakeups.send(
-            [partial(current_app.send_task, FIND_TASK, expires=EXPIRES_S, retry=False, ignore_result=True)]
-        )
+        find = partial(current_app.send_task, FIND_TASK, expires=EXPIRES_S, retry=False, ignore_result=True)
+        return wakeups.send([find])
     due = due_installations(app_id=app_credentials().app_id).order_by(F("listed_at").asc(nulls_first=True))
-    return enqueue_deliveries(due.values_list("pk", flat=True)[:MOST_AT_ONCE])
+    return open_listings(due.values_list("pk", flat=True)[:MOST_AT_ONCE])
 
 
-def enqueue_deliveries(installation_ids: Iterable[int]) -> int:
-    """Tell the workers to list these; how many messages the broker took."""
-    return wakeups.send(
-        partial(
-            current_app.send_task,
-            LIST_TASK,
-            args=[installation_id],
-            expires=EXPIRES_S,
-            retry=False,
-            ignore_result=True,
-        )
-        for installation_id in installation_ids
-    )
+def open_listings(installation_ids: Iterable[int]) -> int:
+    """Have these listed; return how many were not waiting for it already."""
+    due = {str(pk): pk for pk in installation_ids}
+    return Job.objects.open(KIND.name, priority=KIND.priority, installations=due)
+
+
+KIND = JobKind(name="list_installation", priority=Priority.LIVE, run=run, plan=plan)
 
 
 def due_installations(*, app_id: int, for_as_long_as: timedelta = timedelta(0)) -> QuerySet[Installation]:
@@ -322,8 +320,8 @@ def due_installations(*, app_id: int, for_as_long_as: timedelta = timedelta(0)) 
     is_signalled = Q(needs_listing_at__gt=F("listed_at"), listed_at__lt=then - APART)
     is_old = Q(listed_at__lt=then - AT_LEAST_EVERY)
     is_nobodys = Q(account=None) | Q(account__login="")
-    of_it = Listing.objects.filter(installation=OuterRef("pk"))
-    waiting = of_it.waiting(at=then)
+    of_it = Job.objects.filter(kind=KIND.name, installation=OuterRef("pk"))
+    waiting = of_it.resting(at=then)
     if for_as_long_as:  # one that was found just now has neither
         is_unsettled &= Q(needs_listing_at__lt=then) | Q(Exists(of_it))
     return Installation.objects.filter(
@@ -335,25 +333,18 @@ def due_installations(*, app_id: int, for_as_long_as: timedelta = timedelta(0)) 
     )
 
 
-def list_or_go_on(installation_id: int, *, access: GitHubAccess) -> None:
-    """List the installation, and ring for another task where one was not enough."""
-    row = list_installation(installation_id, access=access)
-    if row is not None and row.goes_on:
-        enqueue_deliveries([installation_id])
+def list_installation(installation_id: int, *, access: GitHubAccess, seconds: float = SLICE_S) -> Job | None:
+    """List the installation now, as far as one task may; return its job, None where another worker has it or it waits.
 
-
-def list_installation(installation_id: int, *, access: GitHubAccess) -> Listing | None:
-    """List the installation, as far as one task may; the row afterwards, None where somebody else holds it or it waits.
-
-    A row that `goes_on` wants another task. NoCredentialsError where GitHub cannot be asked at all.
+    A job that waits and is due wants another call. NoCredentialsError where GitHub cannot be asked at all.
     """
-    Listing.objects.bulk_create([Listing(installation_id=installation_id)], ignore_conflicts=True)
-    own = Listing.objects.filter(pk=installation_id)
-    row = own.get()
-    if not own.filter(claim_number=row.claim_number).claim():
+    open_listings([installation_id])
+    own = Job.objects.filter(kind=KIND.name, key=str(installation_id)).unfinished()
+    job = claim(own.values_list("pk", flat=True).get(), task_id="")
+    if job is None:
         return None
     try:
-        InstallationListing.of(row, claim_number=row.claim_number + 1, access=access).run()
+        InstallationListing.of(job, access=access, deadline_s=time.monotonic() + seconds).run()
     except ClaimLostError:
         logger.warning("listing_lost", extra={"installation": installation_id})
-    return own.get()
+    return Job.objects.get(pk=job.pk)

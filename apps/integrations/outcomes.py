@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from apps.github.answers import Answer, Standing
 from apps.github.responses import SECONDARY_S, Kind
 from apps.github.token_refusals import TOKEN_REFUSED
+from apps.jobs.outcomes import Backoff
 
 BUSY, BLOCKED, SPENT = "busy", "blocked", "spent"
 """Why nobody may ask now: it is another's turn, a secondary limit holds, the hourly limit is spent."""
@@ -12,7 +13,7 @@ FOR_ALL = {BLOCKED, TOKEN_REFUSED}
 """Reasons to wait that hold for all jobs of an installation."""
 
 CLEAN_PAGES, GROWTH = 10, 5
-FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 5.0, 750.0, 0.2
+BACKOFF = Backoff(first_s=5.0, longest_s=750.0)
 MOST_ATTEMPTS = 12  # the last one comes about an hour after the first
 SUSPECT_ATTEMPTS, GUILTY_ATTEMPTS = 3, 8
 SUSPENDED_S, REFUSED_S = 900.0, 300.0
@@ -98,7 +99,7 @@ def decide(answer: Answer, *, progress: Progress, now: float, chance: float) -> 
         case Kind.SHRINK:
             return _ask_for_less(progress, chance=chance)
         case Kind.PRIMARY | Kind.SECONDARY | Kind.PARKED:
-            return Wait(_wait_s(answer, now=now) or SECONDARY_S, _reason_of_wait(answer))
+            return Wait(_wait_s(answer, now=now) or SECONDARY_S, reason_of_wait(answer))
         case Kind.AUTH:
             return _decide_by_standing(answer, progress=progress, now=now, chance=chance)
         case Kind.FORBIDDEN | Kind.GONE | Kind.REJECTED:
@@ -113,7 +114,7 @@ def try_again(
     attempts = progress.attempts + 1
     if attempts >= MOST_ATTEMPTS:
         return Fail(reason)
-    wait_s = min(FIRST_WAIT_S * 2**progress.attempts, LONGEST_WAIT_S) * (1 + JITTER * (2 * chance - 1))
+    wait_s = BACKOFF.wait_s(progress.attempts, chance=chance)
     return TryAgain(max(wait_s, at_least_s), reason, replace(progress, attempts=attempts))
 
 
@@ -174,7 +175,8 @@ def _wait_s(answer: Answer, *, now: float) -> float | None:
     return None if answer.not_before is None else max(SHORTEST_WAIT_S, answer.not_before - now)
 
 
-def _reason_of_wait(answer: Answer) -> str:
+def reason_of_wait(answer: Answer) -> str:
+    """Return why nobody may ask now, as one word."""
     if answer.kind is Kind.PARKED:
         return answer.verdict.message
     return SPENT if answer.kind is Kind.PRIMARY else BLOCKED

@@ -6,17 +6,15 @@ from celery import shared_task
 
 from apps.github.auth import github
 from apps.github.credentials import has_credentials
-from apps.integrations import discovery, installations
+from apps.integrations import discovery
 from apps.integrations.backfill import run as backfill_run
 from apps.integrations.backfill import wakeups
-from apps.integrations.delivery_log import run as scan_wakeups
 from apps.integrations.delivery_log import scan
 from apps.integrations.reconciliation import fan_out, probe, results, retention, schedule, verify
 from apps.integrations.reconciliation import schedule as run_wakeups
 from apps.integrations.reconciliation import wakeups as sync_wakeups
 from apps.integrations.reconciliation.results import TeamSyncError
 from apps.integrations.refresh import pull_requests
-from apps.integrations.refresh import wakeups as refresh_wakeups
 
 
 @shared_task(
@@ -38,52 +36,16 @@ def resume_backfills() -> int:
     return wakeups.enqueue_deliveries(None)
 
 
-@shared_task(name="apps.integrations.tasks.resume_listings", ignore_result=True)
-def resume_listings() -> int:
-    """Ring for every installation that is to be listed; beat runs it every minute."""
-    return installations.enqueue_due()
-
-
-@shared_task(name="apps.integrations.tasks.list_installation", ignore_result=True)
-def list_installation(installation_id: int) -> None:
-    """Ask GitHub how an installation stands and what it reaches, as far as one task may."""
-    installations.list_or_go_on(installation_id, access=github())
-
-
 @shared_task(name="apps.integrations.tasks.find_installations", ignore_result=True)
 def find_installations() -> int | None:
     """Ask GitHub where the App is installed; beat runs it every hour."""
     return discovery.look_for_installations(access=github())
 
 
-@shared_task(name="apps.integrations.tasks.resume_enrichment", ignore_result=True)
-def resume_enrichment() -> int:
-    """Ring for every installation with pull requests whose commits no webhook brought; beat runs it every 5 s."""
-    return refresh_wakeups.enqueue_due()
-
-
-@shared_task(name="apps.integrations.tasks.enrich_pull_requests", ignore_result=True)
-def enrich_pull_requests(installation_id: int) -> None:
-    """Ask an installation for what is missing of its pull requests."""
-    pull_requests.enrich(installation_id, access=github())
-
-
 @shared_task(name="apps.integrations.tasks.prune_enrichment_attempts", ignore_result=True)
 def prune_enrichment_attempts() -> int:
     """Forget which pull requests could not be shown, once that no longer matters; beat runs it every day."""
     return pull_requests.prune()
-
-
-@shared_task(name="apps.integrations.tasks.resume_sweep", ignore_result=True)
-def resume_sweep(*, at_start: bool = False) -> int:
-    """Ring for the sweep of GitHub's log of deliveries where it is due; beat runs it every minute, and as it starts."""
-    return scan_wakeups.enqueue_due(at_start=at_start)
-
-
-@shared_task(name="apps.integrations.tasks.sweep_deliveries", ignore_result=True)
-def sweep_deliveries() -> None:
-    """Find the deliveries that failed at GitHub and bring them into the inbox, as far as one task may."""
-    scan_wakeups.scan_or_go_on(access=github())
 
 
 @shared_task(name="apps.integrations.tasks.prune_missed_deliveries", ignore_result=True)

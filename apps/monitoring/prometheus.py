@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError, connection
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import Max, Sum
 from django.utils import timezone
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -15,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from apps.activity.models import Change
 from apps.common import db
-from apps.integrations.models import DeliverySweep, Drift, SyncLog
+from apps.integrations.models import DeliveryLogScan, Drift, SyncLog
 from apps.monitoring.models import StatusCheck
 from apps.webhooks import overview, retention
 
@@ -55,22 +54,14 @@ def scheduled_work() -> Iterator[Metric]:
         problems.add_metric([problem], 1)
     yield problems
     runs = SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY, status=SyncLog.Status.COMPLETED)
-    for name, words, rows in (
-        ("tformance_nightly_run_age_seconds", "Time since the last successful nightly reconciliation ended", runs),
-        (
-            "tformance_log_scan_age_seconds",
-            "Time since the last complete scan of GitHub's log",
-            DeliverySweep.objects.all(),
-        ),
+    run_at = runs.aggregate(at=Max("finished_at"))["at"]
+    scan_at = DeliveryLogScan.objects.aggregate(at=Max("read_at"))["at"]
+    for name, words, at in (
+        ("tformance_nightly_run_age_seconds", "Time since the last successful nightly reconciliation ended", run_at),
+        ("tformance_log_scan_age_seconds", "Time since the last complete scan of GitHub's log", scan_at),
     ):
-        at = _latest(rows)
         if at is not None:
             yield gauge(name, words, (timezone.now() - at).total_seconds())
-
-
-def _latest(rows: QuerySet[Any]) -> datetime | None:
-    found: datetime | None = rows.aggregate(latest=Max("finished_at"))["latest"]
-    return found
 
 
 def inbox() -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from apps.activity.models import Change
 from apps.common.failpoints import failpoint
+from apps.jobs.wakeups import enqueue_due
 from apps.webhooks import wakeups
 from apps.webhooks.models import OtherBody
 
@@ -56,7 +57,7 @@ class Dispatched:
 
 
 def dispatch() -> Dispatched:
-    """Wake workers for deliveries due and not notified for 5 s, for a slow one, and for changes older than 5 s."""
+    """Wake workers for due deliveries that were not announced in 5 s, for changes older than 5 s, and for jobs."""
     with connection.cursor() as cursor:
         cursor.execute(_MARK, {"again": ENQUEUE_AGAIN_AFTER_S, "most": MOST_AT_ONCE})
         marked = sorted(cursor.fetchall())
@@ -71,6 +72,7 @@ def dispatch() -> Dispatched:
         wakeups.enqueue_recalculation()
     if OtherBody.objects.filter(not_before__lte=Now()).exists():
         wakeups.enqueue_comparison()
+    enqueue_due()
     if marked:
         logger.info("dispatched", extra={"deliveries": len(marked), "messages": messages})
     return Dispatched(deliveries=len(marked), messages=messages, has_changes=has_changes)

@@ -99,7 +99,6 @@ def estimate_rows() -> int:
 
 
 RESPONSES = Counter("tformance_webhook_responses", "Webhook requests by outcome", ["outcome"])
-WAKEUPS = Counter("tformance_wakeups", "Wake-ups of workers by outcome", ["outcome"])
 VERDICTS = Counter(
     "tformance_deliveries", "Deliveries that workers finished or postponed, by state and reason", ["state", "reason"]
 )

@@ -14,11 +14,10 @@ from apps.common.db import (
     is_database_unavailable,
     sqlstate_of,
 )
+from apps.jobs.outcomes import Backoff
 
-FIRST_WAIT_S = 10
-GROWTH = 3
+BACKOFF = Backoff(first_s=10.0, longest_s=4 * 3600.0, growth=3.0)
 MOST_ATTEMPTS = 7  # the last one comes about an hour after the first
-JITTER = 0.2
 ENVIRONMENT_WAIT = timedelta(seconds=5)
 _PROGRAM_LIMIT_EXCEEDED = "54000"  # such as a value too long for the index that its column has
 
@@ -39,8 +38,7 @@ def decide(*, attempts: int, chance: float) -> TryAgain | GiveUp:
     """What follows on the attempt of this number (1 is the first); `chance` in 0…1 spreads the waits."""
     if attempts >= MOST_ATTEMPTS:
         return GiveUp()
-    wait_s = FIRST_WAIT_S * GROWTH ** (attempts - 1)
-    return TryAgain(after=timedelta(seconds=wait_s * (1 + JITTER * (2 * chance - 1))))
+    return TryAgain(after=timedelta(seconds=BACKOFF.wait_s(attempts - 1, chance=chance)))
 
 
 def is_infrastructure_error(error: BaseException) -> bool:

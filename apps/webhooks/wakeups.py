@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.util import Finalize
@@ -14,12 +14,9 @@ from typing import Any, Generic, TypeVar
 
 from celery import current_app
 from kombu import Connection, Producer
-from kombu.exceptions import KombuError
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
 
 from apps.common.failpoints import failpoint
-from apps.webhooks.overview import WAKEUPS
+from apps.jobs.wakeups import BOUNDED, BROKER_ERRORS, WAKEUPS, send
 
 Item = TypeVar("Item")
 logger = logging.getLogger(__name__)
@@ -112,9 +109,6 @@ PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.25
 QUIET_AFTER_FAILURE_S = 2.0
 SHUTDOWN_FLUSH_S = 1.0
-# One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
-BOUNDED = {"max_retries": 0, "socket_timeout": 1.0, "socket_connect_timeout": 0.5, "retry_on_timeout": False}
-BROKER_ERRORS = (BrokerError, KombuError, RedisError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,26 +167,6 @@ def enqueue_comparison() -> bool:
 
 def _request(task: str, **options: Any) -> bool:
     return send([partial(current_app.send_task, task, retry=False, ignore_result=True, **options)]) == 1
-
-
-def send(messages: Iterable[Callable[..., object]]) -> int:
-    """Send messages until the broker fails, and return how many; each is called with the `producer` to use.
-
-    It opens a new connection, because an old one may be half-open and block.
-    """
-    sent = 0
-    with current_app.connection_for_write(transport_options=BOUNDED) as connection:
-        producer = current_app.amqp.Producer(connection, auto_declare=False)
-        for message in messages:
-            try:
-                message(producer=producer)
-            except BROKER_ERRORS as error:
-                WAKEUPS.labels("failed").inc()
-                logger.warning("wakeup_failed", extra={"error": type(error).__name__})
-                break
-            WAKEUPS.labels("sent").inc()
-            sent += 1
-    return sent
 
 
 FLUSH_PENDING = Wakeup(id=0, key="")

@@ -14,7 +14,8 @@ from apps.github.responses import Kind
 from apps.integrations.backfill import run
 from apps.integrations.discovery import look_for_installations
 from apps.integrations.installations import list_installation
-from apps.integrations.models import Backfill, Listing
+from apps.integrations.models import Backfill
+from apps.jobs.models import Job
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
@@ -64,7 +65,7 @@ def test_repositories_of_an_installation_without_end_are_a_failure_with_words(
     installed(fake)
     goes_on(fake, "/installation/repositories")
     list_installation(ACME, access=worker)
-    assert "goes on after 1 of 1 repositories" in Listing.objects.get().error
+    assert "goes on after 1 of 1 repositories" in Job.objects.get(kind="list_installation").error
     assert len([call for call in fake.log if call.path == "/installation/repositories"]) == 1
 
 

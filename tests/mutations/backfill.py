@@ -69,7 +69,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "what one reading did not show is not lost yet",
         "InstallationListing.complete",
-        "if not self.are_lost(missing, deadline_s=deadline_s):",
+        "if not self.are_lost(missing):",
         "if False:",
         test="test_a_repository_that_slipped_between_two_pages_keeps_its_access",
     ),

@@ -6,7 +6,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "the mark moves only after a whole walk",
         "_read_page",
-        "if is_whole: _finish(turn, as_of=as_of)",
+        "if is_whole: _finish(scan, as_of=as_of)",
         "_finish(turn, as_of=as_of)",
         test="test_the_mark_moves_only_when_the_log_was_walked_whole",
     ),
@@ -27,7 +27,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "before the own hook is known nothing is judged",
         "_learn_hook",
-        "if entries and turn.row.hook_id is None:",
+        "if entries and scan.row.hook_id is None:",
         "if False:",
         test="test_before_the_own_hook_is_known_nothing_is_judged",
     ),
@@ -51,20 +51,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "around.exclude(state=MissedDelivery.State.KEPT)",
         "around.none()",
         test="test_nothing_is_covered_over_what_is_still_missing_until_it_is_here",
-    ),
-    mutation(
-        "while one worker sweeps no other does",
-        "DeliverySweepQuerySet.free",
-        "return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()))",
-        "return self.all()",
-        test="test_a_dead_workers_sweep_is_taken_over_when_its_lease_has_run_out",
-    ),
-    mutation(
-        "whoever lost the claim keeps nothing",
-        "DeliverySweepQuerySet.held",
-        "return self.filter(claim_number=claim_number, lease_until__isnull=False)",
-        "return self.filter(lease_until__isnull=False)",
-        test="test_who_was_taken_over_keeps_nothing",
     ),
     mutation(
         "a door that is still shut is not stormed",

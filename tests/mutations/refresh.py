@@ -4,20 +4,6 @@ from tests.mutations.mutation import Mutation, mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
     mutation(
-        "while one worker asks for an installation no other does",
-        "EnrichmentQuerySet.claim",
-        "free = self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), not_before__lte=Now())",
-        "free = self.filter(not_before__lte=Now())",
-        test="test_while_one_asks_nobody_else_is_told",
-    ),
-    mutation(
-        "whoever lost the lease gives nothing back",
-        "EnrichmentQuerySet.release",
-        "held = self.filter(claim_number=claim_number, lease_until__isnull=False)",
-        "held = self.filter(lease_until__isnull=False)",
-        test="test_whoever_lost_the_lease_gives_nothing_back",
-    ),
-    mutation(
         "where an installation is suspended or a stranger's nothing is asked",
         "integrations: due_installations",
         ', has_access=True, installation__in=readable_installations().values("pk")',
@@ -55,7 +41,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "whoever waits for a turn at GitHub is told of it",
         "IntegrationsConfig.ready",
-        "(backfill_wakeups, refresh_wakeups, sync_wakeups)",
+        "(backfill_wakeups, job_wakeups, sync_wakeups)",
         "(backfill_wakeups, sync_wakeups)",
         test="test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told",
     ),

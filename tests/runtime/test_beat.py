@@ -17,9 +17,10 @@ from django_celery_results.models import TaskResult
 
 from apps.activity.models import Installation, PullRequest, Repository
 from apps.github.auth import GitHubAccess
-from apps.integrations.models import DeliverySweep, EnrichmentAttempt, MissedDelivery, RepositorySync, SyncLog
+from apps.integrations.models import EnrichmentAttempt, MissedDelivery, RepositorySync, SyncLog
 from apps.integrations.reconciliation.fan_out import spread
 from apps.integrations.reconciliation.schedule import start_for_team
+from apps.jobs.models import Job
 from apps.monitoring.models import StatusCheck
 from apps.teams.models import Team
 from apps.users.models import ApiToken, CustomUser
@@ -138,20 +139,13 @@ def a_backfill_that_waits() -> Callable[[], bool]:
     return lambda: sent_names() == [("advance_backfill", [row.pk])]
 
 
-def an_installation_to_be_listed() -> Callable[[], bool]:
+def an_installation_a_log_and_a_pull_request_to_be_read() -> Callable[[], bool]:
     Installation.objects.update(listed_at=None)
-    return lambda: sent_names() == [("list_installation", [ACME])]
-
-
-def a_pull_request_without_commits() -> Callable[[], bool]:
     PullRequest.objects.create(
         repository_id=API, number=1, head_sha="1" * 40, updated_at=timezone.now() - timedelta(minutes=1)
     )
-    return lambda: sent_names() == [("enrich_pull_requests", [ACME])]
-
-
-def an_app_whose_log_was_never_read() -> Callable[[], bool]:
-    return lambda: DeliverySweep.objects.exists() and ("sweep_deliveries", []) in sent_names()
+    kinds = {"list_installation", "refresh_pull_requests", "scan_delivery_log"}
+    return lambda: set(Job.objects.values_list("kind", flat=True)) == kinds and ("run_jobs", []) in sent_names()
 
 
 def a_repository_that_waits_in_a_run() -> Callable[[], bool]:
@@ -227,9 +221,7 @@ def an_instance_that_was_never_looked_at() -> Callable[[], bool]:
 EFFECTS: dict[str, Callable[[], Callable[[], bool]]] = {
     "dispatch": a_delivery_that_nobody_was_notified_of,
     "resume-backfills": a_backfill_that_waits,
-    "resume-listings": an_installation_to_be_listed,
-    "resume-enrichment": a_pull_request_without_commits,
-    "resume-sweep": an_app_whose_log_was_never_read,
+    "plan-jobs": an_installation_a_log_and_a_pull_request_to_be_read,
     "resume-syncs": a_repository_that_waits_in_a_run,
     "daily-github-sync": a_team_at_two_in_the_night,
     "hourly-metrics-update": a_team_with_figures,

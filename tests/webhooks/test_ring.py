@@ -9,8 +9,8 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
+from apps.jobs.wakeups import WAKEUPS
 from apps.webhooks import wakeups
-from apps.webhooks.overview import WAKEUPS
 from apps.webhooks.wakeups import Wakeup, WakeupSender
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually, only
 from tests.webhooks.proxies import refused_port, silent_server

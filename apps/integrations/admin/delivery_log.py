@@ -9,23 +9,23 @@ from unfold.decorators import display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.integrations.delivery_log.health import why
-from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.metrics.figures.formatting import NO_VALUE
 from apps.webhooks import replay
 
 COLOURS = {"waiting": "info", "asked": "info", "kept": "success", "given_up": "danger"}
 
 
-@admin.register(DeliverySweep)
-class DeliverySweepAdmin(ReadOnlyAdmin):
-    """The sweep through the log of the App's deliveries."""
+@admin.register(DeliveryLogScan)
+class DeliveryLogScanAdmin(ReadOnlyAdmin):
+    """The scan of the log of the App's deliveries."""
 
-    list_display = ("__str__", "mark", "finished_at", "why", "not_before", "truncated_at")
+    list_display = ("__str__", "mark", "read_at", "why", "not_before", "truncated_at")
     search_ids = ("app_id", "hook_id")
     search_help_text = "The id of an App, or of its hook"
 
     @admin.display(description="Waits for")
-    def why(self, row: DeliverySweep) -> str:
+    def why(self, row: DeliveryLogScan) -> str:
         return why(row) or NO_VALUE
 
 

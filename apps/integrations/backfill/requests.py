@@ -214,8 +214,8 @@ class Learning:
             row = list_installation(installation.pk, access=self.access)
         if row is None:
             self.say("It is being listed already, or waits for a limit: try again in a minute.")
-        elif row.error or row.cursor:
-            self.say(f"It could not be listed: {row.error or 'a limit is spent'}. It is tried again by itself.")
+        elif row.state != row.State.DONE:
+            self.say(f"It could not be listed: {row.error or 'a limit is spent'}. It is tried again automatically.")
         else:
             reached = RepositoryAccess.objects.filter(installation=installation, has_access=True).count()
             days = settings.BACKFILL_DAYS

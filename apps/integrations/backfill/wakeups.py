@@ -14,7 +14,7 @@ from celery import current_app
 from django.db import connection, transaction
 
 from apps.common import db
-from apps.webhooks import wakeups
+from apps.jobs import wakeups
 
 ADVANCE_TASK = "apps.integrations.tasks.advance_backfill"
 AT_ONCE = 2

@@ -8,7 +8,7 @@ from django.db.models import Count, Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.webhooks import overview
 from apps.webhooks.signature import active_secrets
 
@@ -80,7 +80,7 @@ def found_since(moment: datetime) -> Found:
     return Found(**counted)
 
 
-def why(row: DeliverySweep) -> str:
+def why(row: DeliveryLogScan) -> str:
     """What the sweep waits for, in words; empty where that is nothing but its time."""
     told = WORDS.get(row.reason, row.reason)
     return f"{told} ({row.error})" if told and row.error else told or row.error
@@ -89,7 +89,7 @@ def why(row: DeliverySweep) -> str:
 def scan_problems() -> dict[str, str]:
     """What is wrong with the sweep, by a stable word, explained."""
     found = {}
-    row = DeliverySweep.objects.order_by("-ticked_at").first()
+    row = DeliveryLogScan.objects.order_by("-planned_at").first()
     if row is not None:
         found = {**late_scan(row), **truncated_log(row)}
     given_up = MissedDelivery.objects.filter(
@@ -103,17 +103,17 @@ def scan_problems() -> dict[str, str]:
     return found
 
 
-def late_scan(row: DeliverySweep) -> dict[str, str]:
+def late_scan(row: DeliveryLogScan) -> dict[str, str]:
     """GitHub forgets its log after three days: a sweep that does not get through must be seen long before."""
-    last_at = row.finished_at or row.created_at
+    last_at = row.read_at or row.created_at
     if last_at > timezone.now() - LATE_AFTER:
         return {}
-    since = f"was last walked whole {_shown(last_at)}" if row.finished_at else "was never walked whole"
+    since = f"was last walked whole {_shown(last_at)}" if row.read_at else "was never walked whole"
     reason = f"{why(row)}." if why(row) else "do beat and a worker run?"
     return {"delivery_sweep_is_late": f"GitHub's log of deliveries {since}: {reason}"}
 
 
-def truncated_log(row: DeliverySweep) -> dict[str, str]:
+def truncated_log(row: DeliveryLogScan) -> dict[str, str]:
     if row.truncated_at is None or row.truncated_at < timezone.now() - REPORTED_FOR:
         return {}
     between = f"between {_shown(row.truncated_from)} and {_shown(row.truncated_to)}"

@@ -14,8 +14,8 @@ from django.db.models.functions import Now
 
 from apps.common.failpoints import failpoint
 from apps.github.responses import Kind
-from apps.integrations.delivery_log.claim import Turn
 from apps.integrations.delivery_log.entries import NotRecoverableError, address_of, letter_of
+from apps.integrations.delivery_log.scan_run import ScanRun
 from apps.integrations.models import MissedDelivery
 from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
 from apps.integrations.reader import RequestFailedError, storable
@@ -36,22 +36,22 @@ State, Road = MissedDelivery.State, MissedDelivery.Road
 logger = logging.getLogger(__name__)
 
 
-def bring_back(turn: Turn) -> None:
+def bring_back(scan: ScanRun) -> None:
     """Bring back what is due, until the turn is over. RequestFailedError where GitHub says no to all of it."""
     silent = 0
-    while not turn.is_over:
+    while not scan.is_over:
         batch = list(_due()[:BATCH])
         if not batch:
             return
-        silent = _bring_back(batch, turn=turn, silent=silent)
+        silent = _bring_back(batch, scan=scan, silent=silent)
 
 
-def _bring_back(batch: Sequence[MissedDelivery], *, turn: Turn, silent: int) -> int:
+def _bring_back(batch: Sequence[MissedDelivery], *, scan: ScanRun, silent: int) -> int:
     for row in batch:
-        if turn.is_over or (is_asked_for(row) and not inbox_has_room()):
+        if scan.is_over or (is_asked_for(row) and not inbox_has_room()):
             break
         try:
-            _try(row, turn=turn)
+            _try(row, scan=scan)
         except RequestFailedError as refusal:
             silent += 1
             if refusal.answer.kind is not Kind.TRANSIENT or silent >= MOST_SILENT:
@@ -76,7 +76,7 @@ def inbox_has_room() -> bool:
     return MissedDelivery.objects.filter(state=State.ASKED, not_before__gt=Now()).count() < MOST_UNDER_WAY
 
 
-def _try(row: MissedDelivery, *, turn: Turn) -> None:
+def _try(row: MissedDelivery, *, scan: ScanRun) -> None:
     """Bring back one, if nobody else does; RequestFailedError where GitHub does not say what it is about."""
     pauses = ASK_PAUSES if is_asked_for(row) else FETCH_PAUSES
     own = MissedDelivery.objects.filter(pk=row.pk)
@@ -87,9 +87,9 @@ def _try(row: MissedDelivery, *, turn: Turn) -> None:
         return
     try:
         if is_asked_for(row):
-            _ask(row, turn=turn)
+            _ask(row, scan=scan)
         else:
-            _fetch(row, turn=turn)
+            _fetch(row, scan=scan)
     except NotRecoverableError as error:
         _turn_away(row, reason=error.reason, words=str(error))
     except RequestFailedError as refusal:
@@ -104,21 +104,21 @@ def _try(row: MissedDelivery, *, turn: Turn) -> None:
         raise
 
 
-def _fetch(row: MissedDelivery, *, turn: Turn) -> None:
-    detail = turn.get(address_of(row.log_id)).data
+def _fetch(row: MissedDelivery, *, scan: ScanRun) -> None:
+    detail = scan.get(address_of(row.log_id)).data
     letter = letter_of(detail, guid=row.guid, event=row.event, hook_id=row.hook_id)
-    failpoint("sweep.after_fetch")
-    turn.hold()
+    failpoint("scan.after_fetch")
+    scan.row.hold()
     receipt = intake.receive(letter.hook, letter.content, source=Delivery.Source.API, received_at=row.delivered_at)
-    failpoint("sweep.after_receipt")
+    failpoint("scan.after_receipt")
     road = Road.FETCHED if receipt.outcome is intake.Outcome.STORED else Road.CAME
     MissedDelivery.objects.filter(pk=row.pk).keep(delivery=receipt.id, road=road)
     logger.info("missed_delivery_fetched", extra={"delivery": receipt.key, "outcome": receipt.outcome.value})
 
 
-def _ask(row: MissedDelivery, *, turn: Turn) -> None:
-    turn.post(f"{address_of(row.log_id)}/attempts")
-    failpoint("sweep.after_asking")
+def _ask(row: MissedDelivery, *, scan: ScanRun) -> None:
+    scan.post(f"{address_of(row.log_id)}/attempts")
+    failpoint("scan.after_asking")
     own = MissedDelivery.objects.filter(pk=row.pk).open()
     own.update(state=State.ASKED, asks=F("asks") + 1)
     logger.info("missed_delivery_asked_for", extra={"delivery": f"{row.hook_id}:{row.guid}"})

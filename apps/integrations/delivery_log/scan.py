@@ -20,7 +20,6 @@ from apps.common.failpoints import failpoint
 from apps.common.github_host import GitHubHost
 from apps.github.answers import Answer
 from apps.github.responses import REFUSALS
-from apps.integrations.delivery_log.claim import Turn
 from apps.integrations.delivery_log.entries import (
     FIRST_PAGE,
     Entry,
@@ -30,6 +29,7 @@ from apps.integrations.delivery_log.entries import (
     newest,
     read_entries,
 )
+from apps.integrations.delivery_log.scan_run import ScanRun
 from apps.integrations.models import MissedDelivery
 from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
 from apps.integrations.reader import RequestFailedError
@@ -110,15 +110,15 @@ MOST_PAGES_WITHOUT_NEWS = 3
 logger = logging.getLogger(__name__)
 
 
-def read_log(turn: Turn) -> bool:
+def read_log(scan: ScanRun) -> bool:
     """Read the log until its end or the end of the time slice; return whether it was read whole."""
     seen = set[int]()
     stuck = 0
-    while not turn.is_over:
+    while not scan.is_over:
         try:
-            is_whole, ids = _read_page(turn)
+            is_whole, ids = _read_page(scan)
         except RequestFailedError as refusal:
-            if not _begins_again(turn, refusal.answer):
+            if not _begins_again(scan, refusal.answer):
                 raise
             continue
         if is_whole:
@@ -130,39 +130,39 @@ def read_log(turn: Turn) -> bool:
     return False
 
 
-def _begins_again(turn: Turn, answer: Answer) -> bool:
+def _begins_again(scan: ScanRun, answer: Answer) -> bool:
     """Whether it is the cursor that GitHub refused: the log is walked from its top then."""
-    if not turn.row.cursor or answer.kind not in REFUSALS:
+    if not scan.row.cursor or answer.kind not in REFUSALS:
         return False
-    logger.info("sweep_begins_again", extra={"words": answer.verdict.message})
-    restarts = turn.row.restarts + 1
-    turn.hold(cursor="", restarts=restarts % MOST_RESTARTS)
+    logger.info("delivery_log_begins_again", extra={"words": answer.verdict.message})
+    restarts = scan.row.restarts + 1
+    scan.row.hold(cursor="", restarts=restarts % MOST_RESTARTS)
     return restarts < MOST_RESTARTS
 
 
-def _read_page(turn: Turn) -> tuple[bool, set[int]]:
+def _read_page(scan: ScanRun) -> tuple[bool, set[int]]:
     """Keep what a page shows; return whether it was the last one that had to be read, and the ids of its entries."""
-    path = turn.row.cursor or FIRST_PAGE
-    answer = turn.get(path)
+    path = scan.row.cursor or FIRST_PAGE
+    answer = scan.get(path)
     as_of = answer.observed_at or timezone.now()
     entries = read_entries(answer.data, as_of=as_of)
     if answer.next_path == path:
         raise UnusablePayloadError("shape_mismatch", "the log of deliveries goes on where it was")
-    if not turn.row.cursor:
-        _begin(turn, entries, as_of=as_of)
-    failpoint("sweep.after_page")
+    if not scan.row.cursor:
+        _begin(scan, entries, as_of=as_of)
+    failpoint("scan.after_page")
     with transaction.atomic():
-        turn.hold(
+        scan.row.hold(
             cursor=answer.next_path or "",
-            reached_at=_oldest(turn.row.reached_at, entries),
-            seen=turn.row.seen + len(entries),
+            reached_at=_oldest(scan.row.reached_at, entries),
+            items=scan.row.items + len(entries),
         )
-        if entries and turn.row.hook_id is not None:
-            note_missing(entries, hook_id=turn.row.hook_id)
-        is_whole = answer.next_path is None or _is_behind_the_mark(turn, entries)
+        if entries and scan.row.hook_id is not None:
+            note_missing(entries, hook_id=scan.row.hook_id)
+        is_whole = answer.next_path is None or _is_behind_the_mark(scan, entries)
         if is_whole:
-            _finish(turn, as_of=as_of)
-        failpoint("sweep.before_commit")
+            _finish(scan, as_of=as_of)
+        failpoint("scan.before_commit")
     return is_whole, {entry.log_id for entry in entries}
 
 
@@ -171,12 +171,12 @@ def _oldest(reached_at: datetime | None, entries: Sequence[Entry]) -> datetime |
     return min(times if reached_at is None else [reached_at, *times], default=None)
 
 
-def _begin(turn: Turn, entries: Sequence[Entry], *, as_of: datetime) -> None:
-    hook_id = _learn_hook(turn, entries)
-    turn.hold(began_at=as_of, reached_at=None, seen=0, hook_id=hook_id, started_at=timezone.now())
+def _begin(scan: ScanRun, entries: Sequence[Entry], *, as_of: datetime) -> None:
+    hook_id = _learn_hook(scan, entries)
+    scan.row.hold(began_at=as_of, reached_at=None, items=0, hook_id=hook_id, started_at=timezone.now())
 
 
-def _learn_hook(turn: Turn, entries: Sequence[Entry]) -> int | None:
+def _learn_hook(scan: ScanRun, entries: Sequence[Entry]) -> int | None:
     """The App's own hook, which the list does not name: each walk asks, as a hook may be made anew.
 
     Of the same event a delivery to another hook says something else, and may be here while ours is not. So nothing is
@@ -184,44 +184,44 @@ def _learn_hook(turn: Turn, entries: Sequence[Entry]) -> int | None:
     """
     for entry in entries[:MOST_ASKED_FOR_THE_HOOK]:
         try:
-            told = hook_id_of(turn.get(address_of(entry.log_id)).data)
+            told = hook_id_of(scan.get(address_of(entry.log_id)).data)
         except RequestFailedError as refusal:
             if refusal.answer.kind not in REFUSALS:
                 raise
             continue  # this one GitHub has no more
         if told is not None:
             return told
-    if entries and turn.row.hook_id is None:
+    if entries and scan.row.hook_id is None:
         raise UnusablePayloadError("hook_unknown", "GitHub does not tell to which hook it delivered")
-    return turn.row.hook_id
+    return scan.row.hook_id
 
 
-def _is_behind_the_mark(turn: Turn, entries: Sequence[Entry]) -> bool:
+def _is_behind_the_mark(scan: ScanRun, entries: Sequence[Entry]) -> bool:
     """Whether nothing on the page is newer than the mark: a single old one among new ones says nothing."""
-    mark = turn.row.mark
+    mark = scan.row.mark
     return mark is not None and all(entry.delivered_at <= mark for entry in entries)
 
 
-def _finish(turn: Turn, *, as_of: datetime) -> None:
+def _finish(scan: ScanRun, *, as_of: datetime) -> None:
     """The log was walked whole: the mark moves, and a hole is told where the log no longer reached down to it."""
-    row = turn.row
+    row = scan.row
     now = timezone.now()
     until = (row.began_at or as_of) - MARGIN
     mark = until if row.mark is None else max(until, row.mark)
-    turn.hold(
-        **_hole(turn, as_of=as_of),
+    scan.row.hold(
+        **_hole(scan, as_of=as_of),
         mark=mark,
         cursor="",
         restarts=0,
-        finished_at=now,
-        walk_due_at=(row.started_at or now) + PERIOD,
+        read_at=now,
+        read_due_at=(row.started_at or now) + PERIOD,
     )
-    logger.info("sweep_walked", extra={"seen": row.seen, "mark": mark.isoformat()})
+    logger.info("delivery_log_read", extra={"seen": row.items, "mark": mark.isoformat()})
 
 
-def _hole(turn: Turn, *, as_of: datetime) -> dict[str, datetime]:
+def _hole(scan: ScanRun, *, as_of: datetime) -> dict[str, datetime]:
     """From where on the log was there: what is covered begins anew after a hole, and before the first walk."""
-    row = turn.row
+    row = scan.row
     surely_kept_from = as_of - _kept_for() + MARGIN
     if row.mark is None:
         begins_at = row.reached_at or (row.began_at or as_of) - MARGIN
@@ -230,7 +230,7 @@ def _hole(turn: Turn, *, as_of: datetime) -> dict[str, datetime]:
     if is_down_there or row.mark >= surely_kept_from:
         return {}
     bottom = min(row.reached_at or surely_kept_from, surely_kept_from)
-    logger.error("sweep_truncated", extra={"from": row.mark.isoformat(), "to": bottom.isoformat()})
+    logger.error("delivery_log_truncated", extra={"from": row.mark.isoformat(), "to": bottom.isoformat()})
     return {
         "covered_until": bottom,
         "truncated_at": timezone.now(),
@@ -244,14 +244,14 @@ def _kept_for() -> timedelta:
     return KEPT_BY_ENTERPRISE_SERVER if GitHubHost(settings.GITHUB_API_URL).server else KEPT
 
 
-def cover_what_is_here(turn: Turn) -> None:
+def cover_what_is_here(scan: ScanRun) -> None:
     """Cover as much as may be up to the mark; what is left of it, once what stops it is here."""
-    row = turn.row
+    row = scan.row
     if row.covered_until is None or row.mark is None:
         return
     with transaction.atomic():
-        turn.hold()
-        turn.hold(covered_until=_cover(row.covered_until, row.mark))
+        scan.row.hold()
+        scan.row.hold(covered_until=_cover(row.covered_until, row.mark))
 
 
 def _cover(from_at: datetime, to_at: datetime) -> datetime:

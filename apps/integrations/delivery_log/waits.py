@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from apps.github.answers import Answer
 from apps.github.responses import SECONDARY_S, Kind
-from apps.integrations.outcomes import BLOCKED, JITTER, REFUSED_S, SHORTEST_WAIT_S, SPENT
+from apps.integrations.outcomes import BLOCKED, REFUSED_S, SHORTEST_WAIT_S, SPENT
+from apps.jobs.outcomes import Backoff
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 900.0
+BACKOFF = Backoff(first_s=5.0, longest_s=900.0)
 LIMITS = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
 REASONS = {Kind.AUTH: "app_refused", Kind.FORBIDDEN: "forbidden", Kind.GONE: "gone", Kind.REJECTED: "rejected"}
 
@@ -33,5 +34,4 @@ def wait_after(answer: Answer, *, attempts: int, now: float, chance: float) -> W
 
 def wait_after_failure(reason: str, *, attempts: int, chance: float) -> Wait:
     """The same once more, each time later."""
-    spread = 1 + JITTER * (2 * chance - 1)
-    return Wait(min(FIRST_WAIT_S * 2 ** min(attempts, 10), LONGEST_WAIT_S) * spread, reason)
+    return Wait(BACKOFF.wait_s(attempts, chance=chance), reason)

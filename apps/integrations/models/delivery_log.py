@@ -7,87 +7,47 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from apps.integrations.models.backfills import LEASE
+from apps.jobs.models import Job, JobQuerySet
 from apps.webhooks.models import Delivery
 
 
-class DeliverySweepQuerySet(models.QuerySet["DeliverySweep"]):
-    """Every change of state is one guarded UPDATE; the row count says whether it happened."""
-
-    def free(self) -> "DeliverySweepQuerySet":
-        """Those that nobody sweeps now."""
-        return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
-
-    def due(self) -> "DeliverySweepQuerySet":
-        """Those that somebody may go on with now."""
-        return self.free().filter(not_before__lte=Now())
-
-    def claim(self) -> int:
-        """Take those that are due."""
-        return self.due().update(lease_until=Now() + LEASE, claim_number=F("claim_number") + 1)
-
-    def held(self, *, claim_number: int) -> "DeliverySweepQuerySet":
-        """Those that nobody claimed since the claim of this number."""
-        return self.filter(claim_number=claim_number, lease_until__isnull=False)
+class DeliveryLogScanQuerySet(JobQuerySet["DeliveryLogScan"]):
+    """Scans of GitHub's log of deliveries, one for each App."""
 
     def hasten(self, *, apart: timedelta) -> int:
-        """Have the log walked now, unless that began a moment ago, or somebody is at it, or a limit is waited for."""
+        """Have the log read now, unless that began a moment ago, or a worker is at it, or a limit is waited for."""
         is_old = Q(started_at=None) | Q(started_at__lt=Now() - apart)
-        may_go = self.free().filter(is_old).exclude(reason__in=DeliverySweep.LIMITS)
-        return may_go.update(walk_due_at=Now(), not_before=Now())
+        may_go = self.filter(is_old, state=Job.State.WAITING).exclude(reason__in=DeliveryLogScan.LIMITS)
+        return may_go.update(read_due_at=Now(), not_before=Now())
 
 
-class DeliverySweep(models.Model):
-    """The sweep through the log of one App's deliveries: one row, used again and again."""
+class DeliveryLogScan(Job):
+    """The job that reads the log of one App's deliveries, again and again: how far it came, and what is known of it."""
 
+    KIND: ClassVar = "scan_delivery_log"
     LIMITS: ClassVar[Collection[str]] = ("busy", "blocked", "spent")
     """Reasons to wait that GitHub's limits are."""
 
-    app_id = models.BigIntegerField(primary_key=True)
-    hook_id = models.BigIntegerField(null=True, blank=True, help_text="the App's own webhook, as GitHub told it")
-    mark = models.DateTimeField(
-        null=True, blank=True, help_text="up to here the log was walked whole, by GitHub's clock"
-    )
+    app_id = models.BigIntegerField(unique=True)
+    hook_id = models.BigIntegerField(null=True, blank=True, help_text="the App's own webhook, as GitHub names it")
+    mark = models.DateTimeField(null=True, blank=True, help_text="up to here the log was read whole, by GitHub's clock")
     covered_until = models.DateTimeField(
-        null=True, blank=True, help_text="up to here all of it is in the inbox, or told to be a gap"
+        null=True, blank=True, help_text="up to here all of it is in the inbox, or known to be a gap"
     )
-
-    cursor = models.TextField(db_default="", blank=True, help_text="where the walk goes on; empty between two walks")
-    began_at = models.DateTimeField(null=True, blank=True, help_text="when the walk began, by GitHub's clock")
-    reached_at = models.DateTimeField(null=True, blank=True, help_text="how far back the walk has come")
-    seen = models.IntegerField(db_default=0, help_text="how many attempts the walk has seen")
-    restarts = models.SmallIntegerField(db_default=0, help_text="how often GitHub refused the walk's cursor")
-
-    walk_due_at = models.DateTimeField(db_default=Now(), help_text="when the log is walked again")
-    not_before = models.DateTimeField(db_default=Now(), help_text="when there is anything to be done")
-    ticked_at = models.DateTimeField(db_default=Now(), help_text="when somebody last looked whether it is due")
-    claim_number = models.IntegerField(db_default=0, help_text="only grows; the fence of everything that is kept")
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.SmallIntegerField(db_default=0, help_text="failures since GitHub last answered")
-    reason = models.TextField(db_default="", blank=True, help_text="why it waits, as one word")
-    error = models.TextField(db_default="", blank=True, help_text="GitHub's words")
-
-    created_at = models.DateTimeField(db_default=Now())
-    started_at = models.DateTimeField(null=True, blank=True, help_text="when the latest walk began, by our clock")
-    finished_at = models.DateTimeField(null=True, blank=True, help_text="when a walk last came to its end")
+    began_at = models.DateTimeField(null=True, blank=True, help_text="when the reading began, by GitHub's clock")
+    reached_at = models.DateTimeField(null=True, blank=True, help_text="how far back the reading has come")
+    read_due_at = models.DateTimeField(db_default=Now(), help_text="when the log is read again")
+    read_at = models.DateTimeField(null=True, blank=True, help_text="when it was last read whole, by our clock")
+    planned_at = models.DateTimeField(db_default=Now(), help_text="when somebody last looked whether it is due")
     truncated_at = models.DateTimeField(null=True, blank=True, help_text="when the log did not reach down to the mark")
     truncated_from = models.DateTimeField(null=True, blank=True, help_text="from here it was not there any more")
     truncated_to = models.DateTimeField(null=True, blank=True, help_text="to here")
 
-    objects = DeliverySweepQuerySet.as_manager()
-
-    class Meta:
-        ordering: ClassVar = ["-pk"]
+    objects = DeliveryLogScanQuerySet.as_manager()  # type: ignore[misc]
 
     def __str__(self) -> str:
-        return f"sweep of App {self.app_id}"
-
-    @property
-    def is_due(self) -> bool:
-        """Whether its last task left something to be done now."""
-        return self.lease_until is None and self.not_before <= timezone.now()
+        return f"delivery log of App {self.app_id}"
 
 
 class MissedDeliveryQuerySet(models.QuerySet["MissedDelivery"]):

@@ -16,10 +16,10 @@ from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reader import storable
 from apps.integrations.reconciliation import schedule
 from apps.integrations.reconciliation.fan_out import note_spread
+from apps.jobs import wakeups
 from apps.notifications.tasks import send_notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
-from apps.webhooks import wakeups
 
 LONGEST = timedelta(hours=24)
 """By then the next night is due. What a run has not compared it gives up; walks that it began go on."""

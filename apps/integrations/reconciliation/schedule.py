@@ -18,8 +18,8 @@ from django.db.models.functions import Now
 
 from apps.github.credentials import has_credentials
 from apps.integrations.models import SyncLog, TeamSync
+from apps.jobs import wakeups
 from apps.teams.models import Team
-from apps.webhooks import wakeups
 
 NIGHT_BEGINS = timedelta(hours=2)
 """After midnight, UTC."""

@@ -13,7 +13,7 @@ from apps.integrations.access import installation_reaching
 from apps.integrations.models import RepositorySync
 from apps.integrations.outcomes import BUSY
 from apps.integrations.reconciliation.claims import IS_DUE, IS_WALKED, NOT_REACHED, rows, run
-from apps.webhooks import wakeups
+from apps.jobs import wakeups
 
 PROBE_TASK = "apps.integrations.tasks.probe_repositories"
 SYNC_TASK = "apps.integrations.tasks.sync_repository"

@@ -1,16 +1,16 @@
-"""What one task asks for on behalf of one installation. Nothing waits in here: each wait is kept in the row.
+"""Asking GitHub for what webhooks left out of pull requests: many of an installation's in one request.
 
-The lease is a row rather than a lock: the waits and the size of a batch have to be kept anyway, and claiming is one
-UPDATE. One that runs out too early costs a point and does no harm, because facts merge.
+Nothing waits in a worker: each wait is kept in the job. A claim that lapses too early costs a point and does no harm,
+because facts merge.
 """
 
 import logging
 import random
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
@@ -22,22 +22,34 @@ from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.common import db
 from apps.common.encryption import UndecryptableError
+from apps.github import auth
 from apps.github.auth import GitHubAccess
-from apps.github.credentials import NoCredentialsError
+from apps.github.credentials import NoCredentialsError, has_credentials
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import REFUSALS, Kind
 from apps.integrations import waiters
-from apps.integrations.models import Enrichment, EnrichmentAttempt
+from apps.integrations.models import EnrichmentAttempt
 from apps.integrations.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
 from apps.integrations.reader import Reader, RequestFailedError, storable
-from apps.integrations.refresh.queries import MOST, Read, Wanted, find_wanted, read_by_number, still_unlisted, unlisted
-from apps.integrations.refresh.wakeups import subject_of
+from apps.integrations.refresh.queries import (
+    MOST,
+    REFRESH,
+    Read,
+    Wanted,
+    due_installations,
+    find_wanted,
+    read_by_number,
+    still_unlisted,
+    unlisted,
+)
 from apps.integrations.streams.pull_request_parts import Found, PendingPart, PullRequestCursor, by_rest
 from apps.integrations.streams.pull_requests import fetch_part
+from apps.jobs.models import ClaimLostError, Job
+from apps.jobs.registry import JobKind
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
 
-SOURCE = Source(kind="api", key="enrichment")
+SOURCE = Source(kind="api", key="refresh")
 LONGEST_WAIT_S = 12.0
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 4, 16, 64, 4 * 60, 16 * 60, 24 * 60)]
 MOST_TRIES = len(PAUSES) + 1  # the last one comes about two days after the first
@@ -109,93 +121,82 @@ def _is_one_of(wanted: Iterable[Wanted]) -> Q:
     return Q(Q(pk__in=()), *keys, _connector=Q.OR)  # the first of them stands for none
 
 
-TURN_S = 10.0
-"""A task begins no request after so long: one takes 30 s at the most, and a task 45 s."""
 PACE_S = 30.0
 """What comes up in this time shares a request."""
 REJECTED_S = 900.0
-AWAY, GIVE_BACK_S = timedelta(seconds=5), 3.0
 GROWTH = 5
 logger = logging.getLogger(__name__)
 
 
-def enrich(installation_id: int, *, access: GitHubAccess, seconds: float = TURN_S) -> None:
-    """Ask for what is missing of the installation's pull requests, until nothing is due or GitHub says no.
-
-    Does nothing where another worker is at it, or its wait is not over. Raises the Error of a database that is away.
-    """
-    row = _claim(installation_id)
-    if row is None:
-        return
-    try:
-        Turn.of(row, access=access, deadline_s=time.monotonic() + seconds).take()
-    except Error:
-        connection.close()
-        with suppress(Error), db.limit(seconds=GIVE_BACK_S):
-            Enrichment.objects.filter(pk=row.pk).release(claim_number=row.claim_number, after=AWAY)
-        raise
+def run(job: Job, deadline_s: float) -> None:
+    """Ask for what is missing of the installation's pull requests, until nothing is due or GitHub says no."""
+    refresh(job, access=auth.github(), deadline_s=deadline_s)
 
 
-def _claim(installation_id: int) -> Enrichment | None:
-    """The row as it was found, under a claim number of its own."""
-    fresh = Enrichment(installation_id=installation_id, batch_size=MOST)
-    Enrichment.objects.bulk_create([fresh], ignore_conflicts=True)
-    own = Enrichment.objects.filter(pk=installation_id)
-    row = own.get()
-    if not own.filter(claim_number=row.claim_number).claim():
-        return None
-    row.claim_number += 1
-    return row
+def plan(at_start: bool = False) -> int:
+    """Have each installation asked that reaches a pull request that is due; return how many began to wait."""
+    if not has_credentials():
+        return 0
+    with db.limit(seconds=LONGEST_WAIT_S):
+        return open_refreshes(due_installations())
+
+
+def open_refreshes(installation_ids: Iterable[int]) -> int:
+    """Have these asked; return how many were not waiting for it already."""
+    due = {str(pk): pk for pk in installation_ids}
+    return Job.objects.open(KIND.name, priority=KIND.priority, installations=due, page_size=MOST)
+
+
+KIND = JobKind(name=REFRESH, priority=Priority.LIVE, run=run, plan=plan)
+
+
+def refresh(job: Job, *, access: GitHubAccess, deadline_s: float) -> None:
+    """Ask as `access` for what is missing, and release or end the job."""
+    assert job.installation_id is not None, "nobody reads it"  # noqa: S101
+    size = max(1, job.page_size // 2) if job.was_dropped else job.page_size
+    progress = Progress(page_size=size, attempts=job.attempts)
+    Refresh(job=job, installation_id=job.installation_id, access=access, progress=progress, deadline_s=deadline_s).run()
 
 
 @dataclass(slots=True, kw_only=True)
-class Turn:
+class Refresh:
     """What one task reads for one installation."""
 
+    job: Job
     installation_id: int
-    claim_number: int
     access: GitHubAccess
     progress: Progress
     deadline_s: float
+    pages: int = 0
     error: str = ""
 
-    @classmethod
-    def of(cls, row: Enrichment, *, access: GitHubAccess, deadline_s: float) -> "Turn":
-        """Go on as the last one ended; where it was never heard of again, with less at once."""
-        was_dropped = row.lease_until is not None
-        size = max(1, row.batch_size // 2) if was_dropped else row.batch_size
-        progress = Progress(page_size=size, attempts=row.attempts)
-        return cls(
-            installation_id=row.pk,
-            claim_number=row.claim_number,
-            access=access,
-            progress=progress,
-            deadline_s=deadline_s,
-        )
-
-    def take(self) -> None:
-        """Read batch after batch until there is something to wait for, and leave the row as the next one needs it."""
-        outcome: GoOn | Wait = GoOn(self.progress)
+    def run(self) -> None:
+        """Read batch after batch until there is something to wait for, and leave the job as the next one needs it."""
+        outcome: GoOn | Wait | None = GoOn(self.progress)
         while isinstance(outcome, GoOn):
             self.progress = outcome.progress
             outcome = self._step()
-        changed = Enrichment.objects.filter(pk=self.installation_id).release(
-            claim_number=self.claim_number,
-            after=timedelta(seconds=outcome.seconds),
-            batch_size=self.progress.page_size,
-            attempts=self.progress.attempts,
-            reason=outcome.reason,
-            error=storable(self.error),
-        )
-        told = {"installation": self.installation_id, "reason": outcome.reason, "is_held": bool(changed)}
-        logger.info("enrichment_rests", extra=told)
+        learned: dict[str, Any] = {
+            "page_size": self.progress.page_size,
+            "attempts": self.progress.attempts,
+            "pages": self.job.pages + self.pages,
+        }
+        if outcome is None:
+            changed = self.job.claim.end(Job.State.DONE, error=storable(self.error), **learned)
+        else:
+            after = timedelta(seconds=outcome.seconds)
+            changed = self.job.claim.put_off(after=after, reason=outcome.reason, error=storable(self.error), **learned)
+        if not changed:
+            raise ClaimLostError
+        reason = outcome.reason if outcome else "done"
+        logger.info("refresh_waits", extra={"installation": self.installation_id, "reason": reason})
 
-    def _step(self) -> GoOn | Wait:
-        """Read one batch and keep it."""
+    def _step(self) -> GoOn | Wait | None:
+        """Read one batch and keep it; None where nothing is missing."""
         size = self.progress.page_size
         wanted = find_wanted(self.installation_id, most=size)
         if not wanted:
-            return Wait(PACE_S, "")
+            return Wait(PACE_S, "") if self.pages else None
         if time.monotonic() >= self.deadline_s:
             return Wait(0.0, "")
         try:
@@ -203,11 +204,12 @@ class Turn:
         except (RequestFailedError, NoCredentialsError, UndecryptableError, SoftTimeLimitExceeded, Error) as error:
             return self._judge(error, wanted=wanted)
         self.error = ""
+        self.pages += 1
         self.progress = Progress(page_size=min(size + GROWTH, MOST))
         return GoOn(self.progress) if len(wanted) == size else Wait(PACE_S, "")
 
     def _read(self, wanted: Sequence[Wanted]) -> None:
-        purpose = Purpose(priority=Priority.LIVE, subject=subject_of(self.installation_id))
+        purpose = Purpose(priority=Priority.LIVE, subject=self.job.subject)
         reader = Reader(access=self.access, installation_id=self.installation_id, purpose=purpose)
         if self.progress.steps_over:
             reads = [Read(wanted=one, found=Found(pending=(by_rest(one.number),))) for one in wanted]
@@ -218,7 +220,7 @@ class Turn:
             self._finish(read, reader=reader)
         waiters.wake_next_waiter(reader.up_next)  # not before: whoever asks in between would break this off
         told = {"installation": self.installation_id, "asked": len(wanted), "calls": reader.calls}
-        logger.info("enrichment_read", extra=told)
+        logger.info("refresh_read", extra=told)
 
     def _finish(self, read: Read, *, reader: Reader) -> None:
         """Read what the pull request's lists still owe, each part kept as it comes."""

@@ -14,13 +14,15 @@ from apps.activity.models import PullRequest, RepositoryAccess
 from apps.github.answers import Answer
 from apps.github.responses import REFUSALS
 from apps.integrations.access import installation_reaching, readable_installations
-from apps.integrations.models import Backfill, Enrichment, EnrichmentAttempt
+from apps.integrations.models import Backfill, EnrichmentAttempt
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.pull_request_parts import Found, errors_below, node_found
 from apps.integrations.streams.pull_requests import PULL_REQUESTS
+from apps.jobs.models import Job
 from apps.webhooks.parsing import WRONG_SHAPE
 from apps.webhooks.translate import describe
 
+REFRESH = "refresh_pull_requests"
 SETTLED = timedelta(seconds=3)
 """A pull request that changed a moment ago changes again: a push and an opening come together. A read two seconds
 after its last change also counts for more than any webhook of it."""
@@ -57,7 +59,7 @@ def due_installations() -> list[int]:
 
     Of very many that are due the latest are looked at: those of an installation that is being asked are out of the way.
     """
-    resting = Enrichment.objects.resting().filter(installation=OuterRef("installation"))
+    resting = Job.objects.filter(kind=REFRESH, installation=OuterRef("installation")).resting()
     free = RepositoryAccess.objects.filter(
         ~Exists(resting), has_access=True, installation__in=readable_installations().values("pk")
     )

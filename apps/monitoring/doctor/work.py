@@ -11,7 +11,7 @@ from apps.common import db
 from apps.github.credentials import has_credentials
 from apps.integrations.delivery_log.health import late_scan, truncated_log
 from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings
-from apps.integrations.models import Backfill, DeliverySweep, SyncLog
+from apps.integrations.models import Backfill, DeliveryLogScan, SyncLog
 from apps.metrics.figures.formatting import duration
 from apps.monitoring.doctor.checks import Check, failure, ok, unchecked, warning
 from apps.monitoring.models import StatusCheck
@@ -51,7 +51,7 @@ def check_work() -> Iterator[Check]:
             yield unchecked("delivery log", KEYLESS)
             yield unchecked("nightly run", KEYLESS)
             return
-        yield check_delivery_log(DeliverySweep.objects.order_by("-ticked_at").first())
+        yield check_delivery_log(DeliveryLogScan.objects.order_by("-planned_at").first())
         yield check_nightly_run(SyncLog.objects.filter(cause=SyncLog.Cause.NIGHTLY).first(), now=timezone.now())
 
 
@@ -143,7 +143,7 @@ def check_status_check(last: StatusCheck | None, *, now: datetime) -> Check:
     return ok("status check", f"{words} and found no problems.")
 
 
-def check_delivery_log(row: DeliverySweep | None) -> Check:
+def check_delivery_log(row: DeliveryLogScan | None) -> Check:
     """Check the scan of GitHub's delivery log, which recovers missed deliveries."""
     if row is None:
         return unchecked(
@@ -155,9 +155,9 @@ def check_delivery_log(row: DeliverySweep | None) -> Check:
         return warning(
             "delivery log", " ".join(found.values()), "Run `manage.py reconcile --all` to compare everything now."
         )
-    if row.finished_at is None:
+    if row.read_at is None:
         return unchecked("delivery log", "GitHub's delivery log is being scanned for the first time.")
-    ago = duration((timezone.now() - row.finished_at).total_seconds())
+    ago = duration((timezone.now() - row.read_at).total_seconds())
     return ok("delivery log", f"GitHub's delivery log was scanned completely {ago} ago.")
 
 

@@ -11,8 +11,8 @@ from apps.activity.record import record
 from apps.demo.shapes import Json
 from apps.demo.shapes.accounts import Account, user
 from apps.integrations.installations import due_installations
-from apps.integrations.models import Listing
 from apps.integrations.streams import STREAM_NAMES
+from apps.jobs.models import Job
 from tests.fake_github.generated import Size, acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.server import FakeGitHub
@@ -67,7 +67,7 @@ def accesses(installation_id: int = ACME) -> dict[int, tuple[bool, bool]]:
 
 def make_due() -> None:
     """Let the waits pass."""
-    Listing.objects.update(not_before="2020-01-01T00:00:00Z")
+    Job.objects.filter(kind="list_installation").update(not_before="2020-01-01T00:00:00Z")
     Installation.objects.update(listed_at=timezone.now() - timedelta(hours=12))
 
 

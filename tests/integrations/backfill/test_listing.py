@@ -1,9 +1,8 @@
 """Listing installations: what signals left unverified is settled, and what is newly reached has its history read."""
 
 import json
-from collections.abc import Callable
+import time
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +14,9 @@ from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import shared_memory
 from apps.integrations import installations
 from apps.integrations.installations import list_installation
-from apps.integrations.models import Backfill, Listing
+from apps.integrations.models import Backfill
+from apps.jobs.claims import claim_next
+from apps.jobs.models import ClaimLostError, Job
 from apps.teams.models import Team
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -98,7 +99,7 @@ def test_a_listing_that_fails_half_way_keeps_nothing_and_is_tried_again_later(
     make_due()
     list_installation(ACME, access=worker)
     assert set(accesses().values()) == {(True, True)}
-    assert Listing.objects.get().attempts == 0
+    assert Job.objects.get(kind="list_installation").attempts == 0
 
 
 def second_page(asked: Asked) -> bool:
@@ -154,7 +155,7 @@ def test_a_limit_is_waited_for_with_what_was_read_so_far(fake: FakeGitHub, worke
     fake.spoil(Fault(faults.secondary(retry_after_s=90), second_page))
     row = list_installation(ACME, access=worker)
     assert row is not None
-    assert (row.attempts, len(row.seen)) == (0, 100)
+    assert (row.attempts, row.items) == (0, 100)
     assert 80 < (row.not_before - timezone.now()).total_seconds() < 95
     assert set(accesses().values()) == {(True, False)}, "nothing is settled before the whole list is read"
     fake.clock.wind(100)  # type: ignore[attr-defined]
@@ -170,12 +171,11 @@ def test_a_long_list_goes_on_in_the_next_task(
 ) -> None:
     many(fake, 230)
     installed(fake)
-    monkeypatch.setattr(installations, "RUN_S", -1.0)
     seen = []
     while is_due():
-        row = list_installation(ACME, access=worker)
+        row = list_installation(ACME, access=worker, seconds=0.0)
         assert row is not None
-        seen.append(len(row.seen))
+        seen.append(row.items)
     assert seen == [100, 200, 0]
     assert len(accesses()) == 231
 
@@ -185,12 +185,14 @@ def test_a_list_begun_too_long_ago_begins_again(
 ) -> None:
     many(fake, 230)
     installed(fake)
-    monkeypatch.setattr(installations, "RUN_S", -1.0)
-    list_installation(ACME, access=worker)
-    Listing.objects.update(began_at=timezone.now() - timedelta(minutes=11))
-    row = list_installation(ACME, access=worker)
+    list_installation(ACME, access=worker, seconds=0.0)
+    job = Job.objects.get()
+    cursor = json.loads(job.cursor)
+    cursor["as_of"] = str(timezone.now() - timedelta(minutes=11))
+    Job.objects.update(cursor=json.dumps(cursor))
+    row = list_installation(ACME, access=worker, seconds=0.0)
     assert row is not None
-    assert len(row.seen) == 100
+    assert row.items == 100
 
 
 def test_a_later_signal_wins_over_the_listing_and_an_earlier_one_does_not(
@@ -290,10 +292,10 @@ def test_of_a_strangers_account_nothing_is_listed_before_somebody_approves(
 
 def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
-    Listing.objects.create(installation_id=ACME, lease_until=timezone.now() + timedelta(minutes=1))
+    claimed()
     assert not is_due()
     assert list_installation(ACME, access=worker) is None
-    Listing.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert is_due(), "whoever held it is dead"
     assert list_installation(ACME, access=worker) is not None
     assert fake.log
@@ -301,49 +303,40 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
 
 def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
-    row = claimed()
-    request = installations.InstallationListing.of(row, claim_number=row.claim_number, access=worker)
+    listing = installations.InstallationListing.of(claimed(), access=worker, deadline_s=time.monotonic() + 10)
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     claimed()
-    with pytest.raises(installations.ClaimLostError):
-        request.run()
+    with pytest.raises(ClaimLostError):
+        listing.run()
     assert accesses() == {API: (True, False)}
     assert Backfill.objects.count() == 0
 
 
-def claimed() -> Listing:
-    Listing.objects.update_or_create(installation_id=ACME, defaults={"lease_until": None})
-    assert Listing.objects.claim() == 1
-    return Listing.objects.get()
+def claimed() -> Job:
+    """The job of the listing, as a worker that just claimed it holds it."""
+    installations.open_listings([ACME])
+    job = claim_next(task_id="a worker")
+    assert job is not None
+    return job
 
 
-def test_workers_are_told_of_what_is_due(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
-    assert installations.enqueue_due() == 0, "without credentials nobody can be asked"
+def test_what_is_due_becomes_a_job_once(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
+    installed(fake)
+    assert installations.plan() == 0, "without credentials nobody can be asked"
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
-    assert messages(installations.enqueue_due) == [(installations.FIND_TASK, "()")], (
-        "no webhook told of any installation"
-    )
-    installed(fake)
-    assert messages(installations.enqueue_due) == [(installations.LIST_TASK, f"[{ACME}]")]
+    assert installations.plan() == 1
+    assert installations.plan() == 0
     list_installation(ACME, access=worker)
-    assert messages(installations.enqueue_due) == []
+    assert installations.plan() == 0
+    assert Job.objects.get(kind="list_installation").state == "done"
+    make_due()
+    assert installations.plan() == 1, "the same row goes on"
 
 
-def test_a_long_list_rings_for_the_task_that_goes_on(
-    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    many(fake, 130)
-    installed(fake)
-    monkeypatch.setattr(installations, "RUN_S", -1.0)
-    go_on = partial(installations.list_or_go_on, ACME, access=worker)
-    assert messages(go_on) == [(installations.LIST_TASK, f"[{ACME}]")]
-    assert messages(go_on) == []
-    assert len(accesses()) == 131
-
-
-def messages(ring: Callable[[], object]) -> list[tuple[str, str]]:
-    """The messages that this sends: tasks and their arguments."""
+def test_where_no_webhook_told_of_any_installation_github_is_asked(fake: FakeGitHub, settings: Any) -> None:
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
     shared_memory().delete("maintenance")
-    ring()
-    sent = [json.loads(message)["headers"] for message in shared_memory().lrange("maintenance", 0, -1)]
+    installations.plan()
+    (message,) = shared_memory().lrange("maintenance", 0, -1)
     shared_memory().delete("maintenance")
-    return [(headers["task"], headers["argsrepr"]) for headers in sent]
+    assert json.loads(message)["headers"]["task"] == installations.FIND_TASK

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from apps.github.auth import GitHubAccess
-from apps.integrations import installations
 from apps.integrations.installations import list_installation
-from apps.integrations.models import Listing
+from apps.jobs.models import Job
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
@@ -88,7 +87,7 @@ def test_a_public_repository_is_lost_though_github_shows_it_to_everybody(
     fake.spoil(Fault(faults.status(200, shown), faults.below("/repositories/101"), times=None))
     list_installation(ACME, access=worker)
     assert (lost(), pages_read(fake), asked_one_by_one(fake)) == ([101], 2, 1)
-    assert Listing.objects.get().missing == []
+    assert Job.objects.get(kind="list_installation").cursor == ""
 
 
 def test_many_that_are_missing_are_confirmed_by_a_second_reading(fake: FakeGitHub, worker: GitHubAccess) -> None:
@@ -125,15 +124,12 @@ def test_without_an_answer_nobody_loses_access_yet(
     assert lost() == [101]
 
 
-def test_a_second_reading_goes_on_in_the_next_task(
-    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_reading_goes_on_in_the_next_task(fake: FakeGitHub, worker: GitHubAccess) -> None:
     many(fake, 130)
     installed(fake)
     take(fake, 101)
-    monkeypatch.setattr(installations, "RUN_S", -1.0)
     pages = 0
     while not lost():
-        list_installation(ACME, access=worker)
+        list_installation(ACME, access=worker, seconds=0.0)
         pages += 1
     assert (lost(), pages, asked_one_by_one(fake)) == ([101], 4, 0)

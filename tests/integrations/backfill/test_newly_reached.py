@@ -11,8 +11,9 @@ from apps.demo.shapes.accounts import user
 from apps.github.auth import GitHubAccess
 from apps.integrations import installations
 from apps.integrations.installations import list_installation
-from apps.integrations.models import Backfill, Listing
+from apps.integrations.models import Backfill
 from apps.integrations.streams import STREAM_NAMES
+from apps.jobs.models import Job
 from tests.fake_github.generated import acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
@@ -208,7 +209,7 @@ def test_a_kill_between_the_list_and_its_walks_leaves_neither(
         with pytest.raises(KeyboardInterrupt):
             list_installation(ACME, access=worker)
     assert accesses() == {API: (True, False)}
-    Listing.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    Job.objects.filter(kind="list_installation").update(lease_until=timezone.now() - timedelta(seconds=1))
     assert is_due()
     list_installation(ACME, access=worker)
     assert accesses() == {API: (True, True)}

@@ -7,10 +7,10 @@ import pytest
 from apps.github.answers import Answer, Standing
 from apps.github.responses import GraphQLError, Kind, Verdict
 from apps.integrations.outcomes import (
+    BACKOFF,
     BLOCKED,
     BUSY,
     CLEAN_PAGES,
-    LONGEST_WAIT_S,
     MOST_ATTEMPTS,
     SPENT,
     Fail,
@@ -122,7 +122,7 @@ def test_no_two_walks_must_try_again_together(attempts: int) -> None:
         assert isinstance(outcome, TryAgain)
         waits.append(outcome.seconds)
     assert 4 <= waits[0] < waits[1] <= 900
-    assert waits[1] <= LONGEST_WAIT_S * 1.2
+    assert waits[1] <= BACKOFF.longest_s * 1.2
 
 
 def test_what_is_asked_for_grows_after_ten_clean_pages_up_to_the_most() -> None:

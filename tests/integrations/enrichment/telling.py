@@ -3,20 +3,26 @@
 So the tables know everything of them but their commits.
 """
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import pytest
 from django.db.models import F
 from django.utils import timezone
 
 from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.github import auth
 from apps.github.auth import GitHubAccess
-from apps.integrations.models import Enrichment, EnrichmentAttempt
-from apps.integrations.refresh.pull_requests import enrich
+from apps.integrations.models import EnrichmentAttempt
+from apps.integrations.refresh.pull_requests import KIND, open_refreshes
+from apps.jobs import runner
+from apps.jobs.claims import claim
+from apps.jobs.models import Job
 from apps.metrics.recalculation import drain as recalculate
 from apps.webhooks.worker import drain as process
 from tests.fake_github.generated import BLOCK, IDS_EACH, PEOPLE
@@ -107,16 +113,33 @@ def work_off() -> None:
     recalculate(seconds=60)
 
 
-def enriched(worker: GitHubAccess, *, installation_id: int = ACME, seconds: float = 10.0) -> Enrichment:
-    """What a worker does when it is told of the installation; the row afterwards."""
-    enrich(installation_id, access=worker, seconds=seconds)
-    recalculate(seconds=60)
-    return Enrichment.objects.get(pk=installation_id)
+def opened(installation_id: int = ACME) -> Job:
+    """The installation's job, waiting if it is not at rest."""
+    open_refreshes([installation_id])
+    return Job.objects.get(kind=KIND.name, installation=installation_id)
+
+
+def refreshed(worker: GitHubAccess, *, installation_id: int = ACME, seconds: float = 10.0) -> Job:
+    """What a worker does for the installation, unless its job waits; the job afterwards."""
+    job = opened(installation_id)
+    claimed = claim(job.pk, task_id="a task")
+    if claimed is not None:
+        run(claimed, deadline_s=time.monotonic() + seconds, access=worker)
+        recalculate(seconds=60)
+    job.refresh_from_db()
+    return job
+
+
+def run(job: Job, *, deadline_s: float, access: GitHubAccess) -> None:
+    """Run it as a worker does, with this access to GitHub."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(auth, "github", lambda: access)
+        runner.run(job, deadline_s=deadline_s)
 
 
 def pass_time(by: timedelta) -> None:
     """Let so much time pass, as far as waits and leases are concerned."""
-    Enrichment.objects.update(not_before=F("not_before") - by, lease_until=F("lease_until") - by)
+    Job.objects.update(not_before=F("not_before") - by, lease_until=F("lease_until") - by)
     EnrichmentAttempt.objects.update(not_before=F("not_before") - by, tried_at=F("tried_at") - by)
 
 

@@ -7,14 +7,15 @@ import pytest
 
 from apps.activity.models import Provenance, PullRequest, PullRequestCommit
 from apps.github.auth import GitHubAccess, github
-from apps.integrations import tasks
+from apps.integrations.refresh.pull_requests import plan
 from apps.integrations.refresh.queries import due_installations
+from apps.jobs import tasks
 from apps.metrics.models import DerivedPullRequest
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.enrichment.telling import MINUTE, Told, commit_ids, enriched, pass_time
+from tests.integrations.enrichment.telling import MINUTE, Told, commit_ids, pass_time, refreshed
 from tests.metrics.comparing import assert_equals_rebuild
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +39,7 @@ def test_after_its_opening_the_commits_are_listed_and_the_work_began_with_the_fi
 ) -> None:
     api.open(1, commits=3).deliver()
     assert (listed(), began_at()) == (("", None), None)
-    enriched(worker)
+    refreshed(worker)
     assert listed() == (api.truth(1).json["head"]["sha"], 3)
     assert set(PullRequestCommit.objects.values_list("sha", flat=True)) == commit_ids([api.truth(1)])
     assert began_at() == first_authored(api)
@@ -47,12 +48,12 @@ def test_after_its_opening_the_commits_are_listed_and_the_work_began_with_the_fi
 
 def test_after_a_push_the_commits_of_the_new_head_are_listed(api: Told, worker: GitHubAccess) -> None:
     api.open(1, ago=3 * MINUTE).deliver()
-    enriched(worker)
+    refreshed(worker)
     before = listed()
     api.push(1).deliver()
     assert listed() == before
     pass_time(MINUTE)
-    enriched(worker)
+    refreshed(worker)
     assert listed() == (api.truth(1).json["head"]["sha"], 3)
     assert listed() != before
     assert began_at() == first_authored(api)
@@ -64,7 +65,7 @@ def test_twenty_five_of_several_repositories_are_one_request_of_one_point(
     api.open(*range(1, 11)).deliver()
     Told(fake, "web", WEB).open(*range(1, 10)).deliver()
     Told(fake, "app", 13).open(*range(1, 7)).deliver()
-    row = enriched(worker)
+    row = refreshed(worker)
     assert [(call.cost, call.status) for call in fake.calls("graphql")] == [(1, 200)]
     assert fake.calls("core", payer=ACME) == []
     assert not PullRequest.objects.filter(listed_head_sha="").exists()
@@ -77,17 +78,17 @@ def test_twenty_five_of_several_repositories_are_one_request_of_one_point(
 
 def test_what_is_more_than_a_request_holds_follows_at_once(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(*range(1, 31)).deliver()
-    enriched(worker)
+    refreshed(worker)
     assert [call.cost for call in fake.calls("graphql")] == [1, 1]
     assert not PullRequest.objects.filter(listed_head_sha="").exists()
 
 
 def test_what_is_complete_is_not_asked_for_again(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(1).deliver()
-    enriched(worker)
+    refreshed(worker)
     pass_time(10 * MINUTE)
     assert due_installations() == []
-    enriched(worker)
+    refreshed(worker)
     assert len(fake.calls("graphql")) == 1
 
 
@@ -95,22 +96,22 @@ def test_what_comes_up_soon_after_a_request_waits_to_share_the_next(
     fake: FakeGitHub, api: Told, worker: GitHubAccess
 ) -> None:
     api.open(1).deliver()
-    enriched(worker)
+    refreshed(worker)
     for number in (2, 3):
         api.open(number).deliver()
         assert due_installations() == []
-        enriched(worker)
+        refreshed(worker)
     assert len(fake.calls("graphql")) == 1
     pass_time(MINUTE / 2)
     assert due_installations() == [ACME]
-    enriched(worker)
+    refreshed(worker)
     assert len(fake.calls("graphql")) == 2
     assert listed(2)[1] == listed(3)[1] == 2
 
 
 def test_lists_longer_than_a_page_are_finished(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(1, commits=170).open(2).deliver()
-    enriched(worker)
+    refreshed(worker)
     assert (listed(1)[1], listed(2)[1]) == (170, 2)
     assert set(PullRequestCommit.objects.filter(number=1).values_list("sha", flat=True)) == commit_ids([api.truth(1)])
     assert [call.cost for call in fake.calls("graphql")] == [1, 1, 1], "50 commits, then a hundred at a time"
@@ -118,8 +119,8 @@ def test_lists_longer_than_a_page_are_finished(fake: FakeGitHub, api: Told, work
 
 def test_what_was_read_names_its_source(api: Told, worker: GitHubAccess) -> None:
     api.open(1).deliver()
-    enriched(worker)
-    assert Provenance.objects.filter(key=f"{API}:1", source="api", source_key="enrichment").exists()
+    refreshed(worker)
+    assert Provenance.objects.filter(key=f"{API}:1", source="api", source_key="refresh").exists()
 
 
 def test_the_tasks_find_it_and_fetch_it(fake: FakeGitHub, api: Told, settings: Any) -> None:
@@ -128,9 +129,9 @@ def test_the_tasks_find_it_and_fetch_it(fake: FakeGitHub, api: Told, settings: A
     github.cache_clear()
     try:
         api.open(1).deliver()
-        assert tasks.resume_enrichment() == 1
-        tasks.enrich_pull_requests(ACME)
-        assert tasks.resume_enrichment() == 0
+        assert plan() == 1
+        assert tasks.run_jobs.apply().get() == 1
+        assert tasks.run_jobs.apply().get() == 0
     finally:
         github.cache_clear()
     assert listed()[1] == 2
@@ -141,8 +142,8 @@ def test_without_credentials_nothing_is_asked_and_nothing_is_an_error(
 ) -> None:
     api.open(1).deliver()
     assert due_installations() == [ACME]
-    assert tasks.resume_enrichment() == 0
     github.cache_clear()
-    tasks.enrich_pull_requests(ACME)
+    tasks.plan_jobs()
+    assert tasks.run_jobs.apply().get() == 0
     assert fake.log == []
     assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []

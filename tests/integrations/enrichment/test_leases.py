@@ -9,18 +9,26 @@ from django.db import DataError, OperationalError, connection
 
 from apps.activity.models import PullRequest
 from apps.github.auth import GitHubAccess
-from apps.integrations.models import Enrichment, EnrichmentAttempt
-from apps.integrations.models.backfills import LEASE
+from apps.integrations.models import EnrichmentAttempt
 from apps.integrations.refresh import pull_requests
-from apps.integrations.refresh.pull_requests import enrich
 from apps.integrations.refresh.queries import due_installations
+from apps.jobs.claims import claim_next
+from apps.jobs.models import LEASE, Job
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, access_to
-from tests.integrations.enrichment.telling import MINUTE, Told, enriched, pass_time
+from tests.integrations.enrichment.telling import MINUTE, Told, opened, pass_time, refreshed
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def taken() -> Job:
+    """The job of ACME, claimed by a worker."""
+    opened()
+    job = claim_next(task_id="a worker")
+    assert job is not None
+    return job
 
 
 def side_by_side(fake: FakeGitHub, *installation_ids: int) -> None:
@@ -30,7 +38,7 @@ def side_by_side(fake: FakeGitHub, *installation_ids: int) -> None:
     def work(installation_id: int) -> None:
         try:
             gate.wait()
-            enrich(installation_id, access=access_to(fake))
+            refreshed(access_to(fake), installation_id=installation_id)
         except BaseException as error:
             errors.append(error)
         finally:
@@ -64,9 +72,8 @@ def test_two_installations_are_asked_at_the_same_time(fake: FakeGitHub, api: Tol
 
 def test_while_one_asks_nobody_else_is_told(api: Told) -> None:
     api.open(1).deliver()
-    Enrichment.objects.create(installation_id=ACME, batch_size=25)
-    assert Enrichment.objects.filter(pk=ACME).claim() == 1
-    assert Enrichment.objects.filter(pk=ACME).claim() == 0
+    taken()
+    assert claim_next(task_id="another") is None
     assert due_installations() == []
 
 
@@ -74,26 +81,24 @@ def test_a_worker_that_died_is_followed_by_another_who_asks_for_less(
     fake: FakeGitHub, api: Told, worker: GitHubAccess
 ) -> None:
     api.open(*range(1, 21)).deliver()
-    Enrichment.objects.create(installation_id=ACME, batch_size=25)
-    Enrichment.objects.filter(pk=ACME).claim()
-    enriched(worker)
+    taken()
+    refreshed(worker)
     assert fake.calls("graphql") == []
     pass_time(LEASE)
     assert due_installations() == [ACME]
-    enriched(worker)
+    refreshed(worker)
     assert len(fake.calls("graphql")) == 2, "twelve, then the other eight"
 
 
 def test_whoever_lost_the_lease_gives_nothing_back(api: Told) -> None:
     api.open(1).deliver()
-    Enrichment.objects.create(installation_id=ACME, batch_size=25)
-    row = Enrichment.objects.filter(pk=ACME)
-    row.claim()
+    first = taken()
     pass_time(LEASE)
-    assert row.claim() == 1
-    assert row.release(claim_number=1, after=MINUTE) == 0
-    assert row.get().lease_until is not None
-    assert row.release(claim_number=2, after=MINUTE) == 1
+    second = claim_next(task_id="another")
+    assert second is not None
+    assert first.claim.put_off(after=MINUTE, reason="") == 0
+    assert Job.objects.get().lease_until is not None
+    assert second.claim.put_off(after=MINUTE, reason="") == 1
 
 
 def break_recording(monkeypatch: pytest.MonkeyPatch, error: Exception, *, above: int = 0) -> None:
@@ -115,7 +120,7 @@ def test_what_cannot_be_kept_together_is_kept_apart(
     api.open(1, 2, 3).deliver()
     break_recording(monkeypatch, error, above=1)
     for _ in range(4):
-        enriched(worker)
+        refreshed(worker)
         pass_time(MINUTE)
     assert not PullRequest.objects.filter(listed_head_sha="").exists()
 
@@ -125,7 +130,7 @@ def test_one_that_can_never_be_kept_is_put_off(
 ) -> None:
     api.open(1).deliver()
     break_recording(monkeypatch, DataError("out of range"))
-    row = enriched(worker)
+    row = refreshed(worker)
     assert (row.lease_until, row.error) == (None, "DataError: out of range")
     assert EnrichmentAttempt.objects.get().reason == "DataError: out of range"
 
@@ -136,10 +141,10 @@ def test_a_database_that_goes_away_frees_the_installation_when_it_is_back(
     api.open(1).deliver()
     break_recording(monkeypatch, OperationalError("the connection is closed"))
     with pytest.raises(OperationalError):
-        enriched(worker)
+        refreshed(worker)
     monkeypatch.undo()
     assert EnrichmentAttempt.objects.count() == 0
-    assert Enrichment.objects.get().lease_until is None
+    assert Job.objects.get().lease_until is None
     pass_time(MINUTE)
-    enriched(worker)
+    refreshed(worker)
     assert PullRequest.objects.get().listed_commit_count == 2

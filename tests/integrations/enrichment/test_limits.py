@@ -12,16 +12,22 @@ from apps.github.responses import GRAPHQL, Kind, Verdict
 from apps.integrations import waiters
 from apps.integrations.models import EnrichmentAttempt
 from apps.integrations.outcomes import BUSY
+from apps.integrations.refresh.pull_requests import KIND
 from apps.integrations.refresh.queries import due_installations
-from apps.integrations.refresh.wakeups import subject_of
+from apps.jobs.models import Job
 from tests.fake_github import faults
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BACKFILL, Clock
-from tests.integrations.enrichment.telling import HOUR, MINUTE, Told, enriched, pass_time
+from tests.integrations.enrichment.telling import HOUR, MINUTE, Told, pass_time, refreshed
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def subject() -> str:
+    """The name under which the job of ACME waits for its turn at GitHub."""
+    return Job.objects.get(kind=KIND.name, installation=ACME).subject
 
 
 def all_are_listed() -> bool:
@@ -49,25 +55,25 @@ def holds(number: int) -> faults.Matches:
 def test_a_batch_that_is_too_much_is_halved_and_grows_again(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(*range(1, 26)).deliver()
     fake.spoil(Fault(faults.too_heavy(), asks_for_more_than(12), times=None))
-    row = enriched(worker)
+    row = refreshed(worker)
     while not all_are_listed():
         pass_time(MINUTE)
-        row = enriched(worker)
-    assert 1 < row.batch_size < 25
+        row = refreshed(worker)
+    assert 1 < row.page_size < 25
     assert EnrichmentAttempt.objects.count() == 0
     fake.faults.clear()
     for number in range(26, 30):
         pass_time(MINUTE)
         api.open(number).deliver()
-        row = enriched(worker)
-    assert row.batch_size == 25
+        row = refreshed(worker)
+    assert row.page_size == 25
 
 
 def test_one_that_is_too_much_by_itself_is_read_by_rest(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(*range(1, 6)).deliver()
     fake.spoil(Fault(faults.status(502), holds(3), times=None))
     for _ in range(4):
-        enriched(worker)
+        refreshed(worker)
         pass_time(MINUTE)
     assert all_are_listed()
     assert fake.calls("core", payer=ACME)[0].path == f"/repositories/{API}/pulls/3"
@@ -77,7 +83,7 @@ def test_one_that_is_too_much_by_itself_is_read_by_rest(fake: FakeGitHub, api: T
 def test_longer_lists_that_are_too_much_are_read_by_rest(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(1, commits=60).deliver()
     fake.spoil(Fault(faults.too_heavy(), lambda asked: asked.is_graphql and "id" in asked.document["variables"]))
-    enriched(worker)
+    refreshed(worker)
     assert PullRequest.objects.get().listed_commit_count == 60
 
 
@@ -85,12 +91,12 @@ def test_longer_lists_that_are_too_much_are_read_by_rest(fake: FakeGitHub, api: 
 def test_longer_lists_that_take_too_long_keep_nobody_waiting(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
     api.open(1, commits=60).open(2).deliver()
     fake.spoil(Fault(faults.slow(3.2), faults.graphql, times=1, is_instead=False))
-    enriched(worker, seconds=3.0)
+    refreshed(worker, seconds=3.0)
     row = EnrichmentAttempt.objects.get()
     assert (row.number, row.reason) == (1, "Its lists take too long to read.")
     assert PullRequest.objects.get(number=2).listed_commit_count == 2
     pass_time(MINUTE)
-    enriched(worker)
+    refreshed(worker)
     assert all_are_listed()
     assert EnrichmentAttempt.objects.count() == 0
 
@@ -100,17 +106,17 @@ def test_a_spent_limit_is_waited_for_in_the_row_and_costs_nothing(
 ) -> None:
     api.open(1).deliver()
     fake.limits.leave(ACME, GRAPHQL, remaining=0, resets_in_s=1800)
-    assert enriched(worker).reason == "spent"
+    assert refreshed(worker).reason == "spent"
     pass_time(20 * MINUTE)
     assert due_installations() == []
-    enriched(worker)
+    refreshed(worker)
     assert len(fake.calls("graphql")) == 1
     pass_time(11 * MINUTE)
-    assert enriched(worker).reason == "spent", "this process was told so too"
+    assert refreshed(worker).reason == "spent", "this process was told so too"
     assert len(fake.calls("graphql")) == 1
     clock.wind(1900)
     pass_time(HOUR)
-    enriched(worker)
+    refreshed(worker)
     assert all_are_listed()
 
 
@@ -130,14 +136,14 @@ def test_what_is_not_about_the_pull_requests_is_waited_for_and_spends_no_attempt
 ) -> None:
     api.open(1, 2).deliver()
     api.fake.spoil(Fault(fault, faults.graphql))
-    row = enriched(worker)
+    row = refreshed(worker)
     assert (row.reason, row.attempts) == wait
     assert row.error
     assert due_installations() == []
     assert EnrichmentAttempt.objects.count() == 0
     clock.wind(HOUR.total_seconds())
     pass_time(HOUR)
-    row = enriched(worker)
+    row = refreshed(worker)
     assert all_are_listed()
     assert (row.reason, row.error, row.attempts) == ("", "", 0)
 
@@ -147,11 +153,11 @@ def test_a_refusal_of_its_longer_lists_puts_off_that_one_alone(
 ) -> None:
     api.open(1, commits=60).open(2).deliver()
     fake.spoil(Fault(faults.status(500), lambda asked: asked.is_graphql and "id" in asked.document["variables"]))
-    row = enriched(worker)
+    row = refreshed(worker)
     assert (row.reason, row.attempts) == ("unanswered", 1)
     assert list(EnrichmentAttempt.objects.values_list("number", flat=True)) == [1]
     pass_time(MINUTE)
-    enriched(worker)
+    refreshed(worker)
     assert all_are_listed()
 
 
@@ -160,7 +166,7 @@ def test_one_that_fails_again_and_again_is_in_nobodys_way(fake: FakeGitHub, api:
     api.open(1, 2, 3, ago=2 * MINUTE).open(4).deliver()
     fake.spoil(Fault(faults.status(500), holds(4), times=None))
     for _ in range(8):
-        row = enriched(worker)
+        row = refreshed(worker)
         pass_time(row.not_before - timezone.now())
     assert set(PullRequest.objects.filter(listed_head_sha="").values_list("number", flat=True)) == {4}
     assert EnrichmentAttempt.objects.get().not_before is not None, "GitHub did not say that it cannot be shown"
@@ -181,15 +187,15 @@ def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
 ) -> None:
     api.open(1).deliver()
     lease = taken(worker)
-    assert enriched(worker).reason == BUSY
+    assert refreshed(worker).reason == BUSY
     assert fake.calls("graphql") == []
-    assert settle(worker, lease) == subject_of(ACME), "live work goes before the next page"
+    assert settle(worker, lease) == subject(), "live work goes before the next page"
     busy = worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=BACKFILL)
     assert isinstance(busy, Parked)
-    assert waiters.wake_next_waiter(subject_of(ACME)) == 1
-    enriched(worker)
+    assert waiters.wake_next_waiter(subject()) == 1
+    refreshed(worker)
     assert all_are_listed()
-    assert waiters.wake_next_waiter(subject_of(ACME)) == 0
+    assert waiters.wake_next_waiter(subject()) == 0
 
 
 def test_a_row_without_installation_or_of_another_kind_is_told_nothing() -> None:

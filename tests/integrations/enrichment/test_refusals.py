@@ -16,7 +16,7 @@ from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.enrichment.telling import DAY, MINUTE, Told, enriched, pass_time
+from tests.integrations.enrichment.telling import DAY, MINUTE, Told, pass_time, refreshed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,7 +54,7 @@ def test_it_is_tried_again_each_time_later_and_then_given_up(fake: FakeGitHub, a
     api.open(1, 2).deliver()
     forget_on_github(api, 1)
     for tried, pause in enumerate(PAUSES, start=1):
-        enriched(worker)
+        refreshed(worker)
         row = EnrichmentAttempt.objects.get()
         assert (row.number, row.attempts) == (1, tried)
         assert "Could not resolve" in row.reason or "does not show" in row.reason
@@ -62,10 +62,10 @@ def test_it_is_tried_again_each_time_later_and_then_given_up(fake: FakeGitHub, a
         assert abs(row.not_before - timezone.now() - pause) < timedelta(seconds=30)
         assert find_wanted(ACME, most=25) == []
         pass_time(pause)
-    enriched(worker)
+    refreshed(worker)
     assert (EnrichmentAttempt.objects.get().not_before, len(fake.calls("graphql"))) == (None, MOST_TRIES)
     pass_time(30 * DAY)
-    enriched(worker)
+    refreshed(worker)
     assert len(fake.calls("graphql")) == MOST_TRIES
     assert unlisted() == {(API, 1)}
 
@@ -85,11 +85,11 @@ def test_another_head_is_tried_anew_and_its_list_ends_the_matter(api: Told, work
     EnrichmentAttempt.objects.create(
         repository_id=API, number=1, head_sha=PullRequest.objects.get().head_sha, attempts=MOST_TRIES
     )
-    enriched(worker)
+    refreshed(worker)
     assert unlisted() == {(API, 1)}
     api.push(1).deliver()
     pass_time(MINUTE)
-    enriched(worker)
+    refreshed(worker)
     assert (unlisted(), attempts()) == (set(), {})
 
 
@@ -100,7 +100,7 @@ def test_a_repository_that_github_does_not_show_is_refused_for_its_pull_requests
     Told(fake, "web", WEB).open(1).deliver()
     api.open(*others).deliver()
     del fake.world.repositories[WEB]
-    row = enriched(worker)
+    row = refreshed(worker)
     assert unlisted() == {(WEB, 1)}
     assert attempts() == {(WEB, 1): (1, "Could not resolve to a Repository with the name 'acme/web'.")}
     assert (row.reason, row.attempts) == ("", 0)
@@ -112,7 +112,7 @@ def test_a_repository_that_took_another_ones_name_is_not_taken_for_it(
     api.open(1).deliver()
     del fake.world.repositories[API]
     Told(fake, "api", WEB).open(1).happen()
-    enriched(worker)
+    refreshed(worker)
     assert unlisted() == {(API, 1)}
     assert not PullRequest.objects.filter(repository=WEB).exists()
     assert attempts() == {(API, 1): (1, "Another repository is acme/api now.")}
@@ -126,7 +126,7 @@ def test_one_that_cannot_be_used_spoils_none_of_those_asked_for_with_it(
 ) -> None:
     api.open(1, 2, 3).deliver()
     fake.spoil(change_node(name, value))
-    enriched(worker)
+    refreshed(worker)
     assert unlisted() == {(API, 1)}
     ((key, (tried, reason)),) = attempts().items()
     assert (key, tried) == ((API, 1), 1)
@@ -143,11 +143,11 @@ def test_a_head_that_github_does_not_know_everywhere_yet_is_read_a_minute_later(
     api.push(1).deliver()
     now = fake.world.repositories[API].pull_requests.get(1)
     fake.world.repositories[API].pull_requests[1] = before  # type: ignore[index]
-    enriched(worker)
+    refreshed(worker)
     assert attempts() == {(API, 1): (1, NOT_YET)}
     fake.world.repositories[API].pull_requests[1] = now  # type: ignore[index]
     pass_time(MINUTE)
-    enriched(worker)
+    refreshed(worker)
     assert attempts() == {}
     assert PullRequest.objects.get().listed_commit_count == 3
 

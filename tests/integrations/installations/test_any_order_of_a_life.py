@@ -15,7 +15,7 @@ from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.github.auth import GitHubAccess
 from apps.integrations.discovery import find_installations
 from apps.integrations.installations import due_installations, list_installation
-from apps.integrations.models import Listing
+from apps.jobs.models import Job
 from apps.metrics.recalculation import drain as recalculate
 from apps.webhooks.models import Delivery
 from apps.webhooks.worker import drain
@@ -67,7 +67,7 @@ def tell(numbers: Sequence[int]) -> None:
 def list_all(access: GitHubAccess) -> None:
     """What the tasks do within a day."""
     Installation.objects.update(listed_at=Now() - timedelta(hours=25))
-    Listing.objects.update(not_before=Now())
+    Job.objects.update(not_before=Now())
     find_installations(access=access)
     for _ in range(6):
         for installation in due_installations(app_id=APP_ID):

@@ -12,8 +12,8 @@ from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, short_installation, u
 from apps.github.auth import GitHubAccess
 from apps.integrations.discovery import find_installations
 from apps.integrations.health import count_overdue_listings
-from apps.integrations.installations import due_installations, list_installation
-from apps.integrations.models import Listing
+from apps.integrations.installations import due_installations, list_installation, open_listings
+from apps.jobs.models import Job
 from tests.fake_github.generated import acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
@@ -89,9 +89,10 @@ def test_only_what_was_due_all_the_time_is_overdue(fake: FakeGitHub, worker: Git
     assert count_overdue_listings() == 0, "it was found just now"
     installed(fake, ago=timedelta(minutes=20))
     assert count_overdue_listings() == 1
-    Listing.objects.create(installation_id=ACME, not_before=timezone.now() - timedelta(minutes=5))
+    open_listings([ACME])
+    Job.objects.update(not_before=timezone.now() - timedelta(minutes=5))
     assert count_overdue_listings() == 0, "it waited for something until then"
-    Listing.objects.update(not_before=timezone.now() - timedelta(minutes=20))
+    Job.objects.update(not_before=timezone.now() - timedelta(minutes=20))
     assert count_overdue_listings() == 1
     list_installation(ACME, access=worker)
     assert count_overdue_listings() == 0

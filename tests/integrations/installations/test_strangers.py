@@ -15,10 +15,8 @@ from apps.integrations.backfill.requests import Learning
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import look_for_installations
 from apps.integrations.models import Backfill
-from apps.integrations.refresh import wakeups as refresh_wakeups
-from apps.integrations.refresh.pull_requests import enrich
 from apps.metrics.recalculation import drain as recalculate
-from apps.monitoring.doctor.github import examine_installations
+from apps.monitoring.doctor.github import check_installations
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery
@@ -31,6 +29,7 @@ from tests.fake_github.using import ACME, BETA
 from tests.github.door import Door
 from tests.integrations.backfill.crew import Crew, forget_messages
 from tests.integrations.backfill.listings import STRANGER, STREAMS, accesses, make_due, shortened
+from tests.integrations.enrichment.telling import refreshed
 
 pytestmark = pytest.mark.django_db
 SECRETS = 77
@@ -61,15 +60,14 @@ def work_off() -> None:
 def do_everything(access: GitHubAccess) -> None:
     """All that could lead to GitHub, though nobody should be told to."""
     look_for_installations(access=access)
-    installations.enqueue_due()
+    installations.plan()
     installations.list_installation(BETA, access=access)
-    refresh_wakeups.enqueue_due()
-    enrich(BETA, access=access)
+    refreshed(access, installation_id=BETA)
     start(Repository.objects.filter(pk=SECRETS), scope=Scope())
     Learning(access=access, say=lambda words: None).about(
         full_names=["stranger/secrets", "stranger/other"], installation_id=BETA, everything=True
     )
-    list(examine_installations(access))
+    list(check_installations(access))
 
 
 @pytest.mark.usefixtures("stranger")

@@ -10,7 +10,8 @@ from django.db.models.functions import Least, Now
 from apps.activity.models import Coverage
 from apps.demo.deliveries import body_of
 from apps.demo.organisation import Sent
-from apps.integrations.models import Backfill, Enrichment, SyncLog
+from apps.integrations.models import Backfill, SyncLog
+from apps.jobs.models import Job
 from apps.webhooks import signature
 from tests.fake_github.busy import Busy, Pace
 from tests.fake_github.delivery_log import DeliveryLog, keep_log
@@ -94,5 +95,5 @@ def reconcile(meanwhile: Callable[[], None] | None = None) -> SyncLog:
 def list_commits() -> None:
     """The rests between two requests for the commits of pull requests go by."""
     for _ in range(3):
-        Enrichment.objects.update(not_before=Now())
+        Job.objects.filter(kind="refresh_pull_requests").update(not_before=Now())
         work_off()

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from apps.integrations.models import DeliverySweep, Drift
+from apps.integrations.models import DeliveryLogScan, Drift
 from apps.webhooks.models import Delivery
 from tests.fake_github.server import FakeGitHub
 from tests.integrations.backfill.installed import install
@@ -83,5 +83,5 @@ def forget_long_ago(told: Organisation) -> None:
 
 def sweep(meanwhile: Callable[[], None] | None = None) -> None:
     """Beat's next tick after the outage: nobody had looked for longer than a sweep rests."""
-    DeliverySweep.objects.update(ticked_at=Now() - timedelta(hours=6), started_at=Now() - timedelta(hours=6))
+    DeliveryLogScan.objects.update(planned_at=Now() - timedelta(hours=6), started_at=Now() - timedelta(hours=6))
     work_off(meanwhile=meanwhile)

@@ -10,7 +10,8 @@ from django.db.models import F
 from apps.activity.models import Coverage
 from apps.github.auth import GitHubAccess
 from apps.integrations.delivery_log import run
-from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
+from apps.jobs.registry import SLICE_S
 from apps.webhooks.models import Delivery
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.using import Clock
@@ -27,16 +28,16 @@ class Sweeper:
     log: DeliveryLog
     clock: Clock
 
-    def turn(self, *, seconds: float = run.TURN_S) -> DeliverySweep | None:
+    def turn(self, *, seconds: float = SLICE_S) -> DeliveryLogScan | None:
         """One task."""
-        return run.sweep(access=self.access, seconds=seconds)
+        return run.scan_now(access=self.access, seconds=seconds)
 
-    def sweep(self) -> DeliverySweep:
+    def sweep(self) -> DeliveryLogScan:
         """As many tasks as ring for one another; the row afterwards."""
         for _ in range(MOST_TASKS):
             row = self.turn()
             assert row is not None, "somebody else sweeps, or it waits"
-            if not row.is_due:
+            if not row.goes_on:
                 return row
         raise AssertionError("it never came to an end")
 
@@ -44,13 +45,13 @@ class Sweeper:
         """Let time pass, here and at GitHub."""
         passed = timedelta(**time)
         self.clock.wind(passed.total_seconds())
-        DeliverySweep.objects.update(
+        DeliveryLogScan.objects.update(
             not_before=F("not_before") - passed,
-            walk_due_at=F("walk_due_at") - passed,
+            read_due_at=F("read_due_at") - passed,
             lease_until=F("lease_until") - passed,
-            ticked_at=F("ticked_at") - passed,
+            planned_at=F("planned_at") - passed,
             started_at=F("started_at") - passed,
-            finished_at=F("finished_at") - passed,
+            read_at=F("read_at") - passed,
         )
         MissedDelivery.objects.update(not_before=F("not_before") - passed)
 

@@ -9,7 +9,7 @@ import pytest
 from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import run, scan
 from apps.integrations.delivery_log.health import scan_problems
-from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.delivery_log import DeliveryLog
@@ -50,7 +50,7 @@ def test_the_mark_moves_only_when_the_log_was_walked_whole(
     fake.spoil(Fault(faults.status(500), later_pages, times=1))
     broken_off = sweeper.turn()
     assert broken_off is not None
-    assert (broken_off.mark, broken_off.finished_at, broken_off.reason) == (None, None, "unanswered")
+    assert (broken_off.mark, broken_off.read_at, broken_off.reason) == (None, None, "unanswered")
     assert broken_off.cursor
     assert covered() == []
     sweeper.wait(minutes=10)
@@ -75,7 +75,7 @@ def test_a_walk_is_gone_on_with_by_the_next_task(
         assert row is not None
         marks.append(row.mark)
         if row.mark is None:
-            assert row.is_due
+            assert row.goes_on
     monkeypatch.undo()
     assert [mark is None for mark in marks] == [True, True, False]
     sweeper.sweep()
@@ -290,7 +290,7 @@ def test_before_the_own_hook_is_known_nothing_is_judged(
     sweeper.wait(minutes=20)
     sweeper.sweep()
     assert inbox() == {sent.guid for sent in told[:5]}
-    assert DeliverySweep.objects.get().hook_id == log.hook_id
+    assert DeliveryLogScan.objects.get().hook_id == log.hook_id
 
 
 def test_a_log_without_an_end_is_given_up_and_the_row_says_so(

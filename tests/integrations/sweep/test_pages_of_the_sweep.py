@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from apps.integrations.delivery_log.entries import read_entries
 from apps.integrations.delivery_log.health import MANY_GIVEN_UP, scan_problems
-from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.delivery_log.run import open_scan
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.users.models import CustomUser
 from apps.webhooks.parsing import UnusablePayloadError
 
@@ -46,10 +47,10 @@ def test_missed_deliveries_are_found_by_what_people_have_at_hand(operator: Clien
 
 
 def test_the_page_of_the_sweep_says_what_it_waits_for(operator: Client) -> None:
-    DeliverySweep.objects.create(app_id=7, reason="spent")
-    page = operator.get("/admin/integrations/deliverysweep/").content.decode()
+    open_scan(7).update(reason="spent")
+    page = operator.get("/admin/integrations/deliverylogscan/").content.decode()
     assert "the hour&#x27;s limit is spent" in page
-    assert operator.get("/admin/integrations/deliverysweep/7/change/").status_code == 200
+    assert operator.get(f"/admin/integrations/deliverylogscan/{open_scan(7).get().pk}/change/").status_code == 200
 
 
 def test_many_that_were_given_up_are_told_of_and_ignored_events_are_not() -> None:
@@ -61,9 +62,9 @@ def test_many_that_were_given_up_are_told_of_and_ignored_events_are_not() -> Non
 
 
 def test_a_sweep_that_never_was_whole_is_told_of_after_a_while() -> None:
-    DeliverySweep.objects.create(app_id=7, created_at=NOW - timedelta(hours=1))
+    open_scan(7).update(created_at=NOW - timedelta(hours=1))
     assert scan_problems() == {}
-    DeliverySweep.objects.update(created_at=NOW - timedelta(hours=3))
+    DeliveryLogScan.objects.update(created_at=NOW - timedelta(hours=3))
     assert scan_problems()["delivery_sweep_is_late"].endswith("was never walked whole: do beat and a worker run?")
 
 

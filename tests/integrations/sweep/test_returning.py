@@ -10,7 +10,8 @@ from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import entries as github_log
 from apps.integrations.delivery_log import recover
 from apps.integrations.delivery_log.recover import ASK_PAUSES, FETCH_PAUSES
-from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.delivery_log.run import open_scan
+from apps.integrations.models import MissedDelivery
 from apps.webhooks.models import Delivery
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -254,7 +255,7 @@ def test_where_github_does_not_answer_at_all_no_delivery_but_the_first_ones_bear
     lose(log, told[:20])
     fake.spoil(Fault(faults.hang_up(), fetching, times=None))
     log.deliver(told[20:21])
-    DeliverySweep.objects.create(app_id=sweeper.access.client.credentials().app_id)
+    open_scan(sweeper.access.client.credentials().app_id)
     row = sweeper.turn()
     assert row is not None
     assert (row.reason, row.attempts) == ("unanswered", 1)
@@ -270,7 +271,7 @@ def test_an_attempt_is_spent_before_it_is_made(
         pass
 
     def die(point: str) -> None:
-        if point == "sweep.after_fetch":
+        if point == "scan.after_fetch":
             raise Killed
 
     lose(log, told[:1])

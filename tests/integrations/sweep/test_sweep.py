@@ -7,7 +7,7 @@ import pytest
 from django.test import override_settings
 
 from apps.demo.organisation import Sent
-from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.webhooks.models import Delivery
 from tests.activity.tables import clear, contents
 from tests.emptying import empty
@@ -119,7 +119,7 @@ def test_the_guid_of_another_hook_does_not_stand_for_ours(
         log.deliver([sent])
     sweeper.sweep()
     assert set(Delivery.objects.values_list("hook_id", flat=True)) == {77, HOOK_ID}
-    assert DeliverySweep.objects.get().hook_id == HOOK_ID
+    assert DeliveryLogScan.objects.get().hook_id == HOOK_ID
 
 
 def test_where_the_hook_was_made_anew_what_came_by_the_old_one_is_not_doubled(
@@ -133,7 +133,7 @@ def test_where_the_hook_was_made_anew_what_came_by_the_old_one_is_not_doubled(
     sweeper.wait(minutes=16)
     sweeper.sweep()
     assert sorted(Delivery.objects.values_list("hook_id", flat=True)) == [99, HOOK_ID, HOOK_ID]
-    assert DeliverySweep.objects.get().hook_id == 99
+    assert DeliveryLogScan.objects.get().hook_id == 99
     sweeper.wait(minutes=16)
     asked = len(fake.log)
     sweeper.sweep()
@@ -169,7 +169,7 @@ def test_what_takes_effect_is_fetched_before_what_is_ignored(
 
 def test_a_quiet_log_is_walked_and_covered(log: DeliveryLog, sweeper: Sweeper) -> None:
     row = sweeper.sweep()
-    assert row.finished_at is not None
+    assert row.read_at is not None
     assert (covered(), row.hook_id) == ([], None)
     sweeper.wait(minutes=16)
     assert sweeper.sweep().mark is not None

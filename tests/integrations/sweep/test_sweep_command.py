@@ -16,8 +16,10 @@ from django.test import override_settings
 from apps.activity.models import Coverage
 from apps.common.failpoints import EXIT_CODE, SCAN_POINTS
 from apps.demo.organisation import Sent
+from apps.integrations.delivery_log.run import open_scan
 from apps.integrations.management.commands import sweep_deliveries
-from apps.integrations.models import DeliverySweep, MissedDelivery
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
+from apps.jobs.claims import claim
 from apps.webhooks.models import Delivery
 from tests.emptying import empty
 from tests.fake_github import faults
@@ -78,7 +80,7 @@ def test_it_walks_though_it_is_not_due_and_though_a_failure_is_waited_for(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
     sweeper.sweep()
-    DeliverySweep.objects.update(reason="app_refused", not_before="2999-01-01T00:00:00Z", attempts=3)
+    DeliveryLogScan.objects.update(reason="app_refused", not_before="2999-01-01T00:00:00Z", attempts=3)
     lose(log, told[:1])
     assert run()[2] == ""
     assert len(inbox()) == 1
@@ -124,13 +126,12 @@ def test_it_waits_for_the_worker_that_sweeps_and_then_walks_itself(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose(log, told[:1])
-    DeliverySweep.objects.create(app_id=APP_ID)
-    DeliverySweep.objects.filter(pk=APP_ID).claim()
+    claim(open_scan(APP_ID).get().pk, task_id="another")
     waits = iter(range(100))
 
     def let_it_end(seconds: float) -> None:
         if next(waits) == 3:
-            DeliverySweep.objects.update(lease_until=None)
+            DeliveryLogScan.objects.update(state="waiting", lease_until=None)
 
     monkeypatch.setattr(sweep_deliveries, "time", SimpleNamespace(sleep=let_it_end))
     _, err, complaint = run()
@@ -171,10 +172,10 @@ def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
 ) -> None:
     empty(["integrations_misseddelivery", "webhooks_deliverybody", "webhooks_delivery", "integrations_deliverysweep"])
     lose(log, told[:120])
-    is_about_asking = point == "sweep.after_asking"
+    is_about_asking = point == "scan.after_asking"
     setting = {"SWEEP_REDELIVERS": "true" if is_about_asking else "false"}
     assert start(fake, crash_at=point, **setting) == EXIT_CODE
-    assert DeliverySweep.objects.get().mark is None or MissedDelivery.objects.count() == 120
+    assert DeliveryLogScan.objects.get().mark is None or MissedDelivery.objects.count() == 120
     forget_everything()
     with override_settings(SWEEP_REDELIVERS=is_about_asking):
         for _ in range(3):

@@ -14,9 +14,12 @@ from django.utils import timezone
 from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import recover, run, scan
 from apps.integrations.delivery_log.scan import KEPT_FOR, prune
-from apps.integrations.models import DeliverySweep, MissedDelivery
-from apps.integrations.models.backfills import LEASE
-from apps.integrations.tasks import prune_missed_deliveries, resume_sweep
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
+from apps.integrations.tasks import prune_missed_deliveries
+from apps.jobs.claims import claim
+from apps.jobs.models import LEASE
+from apps.jobs.tasks import plan_jobs, run_jobs
+from apps.jobs.wakeups import RUN_TASK
 from apps.webhooks.models import Delivery
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.identities import APP_ID
@@ -28,16 +31,16 @@ from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db(transaction=True)
 as_our_app = override_settings(GITHUB_APP_ID=APP_ID, GITHUB_APP_PRIVATE_KEY=app_pem())
-QUEUE = "maintenance"
+QUEUE = "backfill"
 
 
 def take_messages() -> int:
-    """Take every message from the queue; how many name the sweep."""
+    """Take every message from the queue; how many wake a worker for jobs."""
     found = 0
     with current_app.connection_for_read() as broker:
         queue: Any = current_app.amqp.queues[QUEUE](broker.default_channel)
         while (message := queue.get(no_ack=True)) is not None:
-            found += message.headers["task"] == run.TASK
+            found += message.headers["task"] == RUN_TASK
     return found
 
 
@@ -46,14 +49,14 @@ def _empty_queue() -> None:
     take_messages()
 
 
-def side_by_side(fake: FakeGitHub, *, hands: int) -> list[DeliverySweep | None]:
+def side_by_side(fake: FakeGitHub, *, hands: int) -> list[DeliveryLogScan | None]:
     """Workers, all at once."""
-    gate, rows, errors = threading.Barrier(hands), list[DeliverySweep | None](), list[BaseException]()
+    gate, rows, errors = threading.Barrier(hands), list[DeliveryLogScan | None](), list[BaseException]()
 
     def work() -> None:
         try:
             gate.wait()
-            rows.append(run.sweep(access=access_to(fake)))
+            rows.append(run.scan_now(access=access_to(fake)))
         except BaseException as error:
             errors.append(error)
         finally:
@@ -86,8 +89,7 @@ def test_a_dead_workers_sweep_is_taken_over_when_its_lease_has_run_out(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
     log.deliver(told[:1])
-    DeliverySweep.objects.create(app_id=APP_ID)
-    assert DeliverySweep.objects.filter(pk=APP_ID).claim() == 1
+    assert claim(run.open_scan(APP_ID).get().pk, task_id="another") is not None
     assert sweeper.turn() is None
     sweeper.wait(seconds=LEASE.total_seconds() + 1)
     assert sweeper.turn() is not None
@@ -100,7 +102,7 @@ def test_who_was_taken_over_keeps_nothing(
         log.deliver(told[:3])
 
     def taken_over(point: str) -> None:
-        DeliverySweep.objects.update(claim_number=99)
+        DeliveryLogScan.objects.update(claim_number=99)
 
     monkeypatch.setattr(scan, "failpoint", taken_over)
     row = sweeper.turn()
@@ -116,7 +118,7 @@ def test_who_was_taken_over_while_it_fetched_puts_nothing_into_the_inbox(
         log.deliver(told[:3])
 
     def taken_over(point: str) -> None:
-        DeliverySweep.objects.update(claim_number=99)
+        DeliveryLogScan.objects.update(claim_number=99)
 
     monkeypatch.setattr(recover, "failpoint", taken_over)
     sweeper.turn()
@@ -128,18 +130,17 @@ def test_beat_rings_when_it_is_due_and_any_number_of_beats_ring_for_one_sweep(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
     log.deliver(told[:1])
-    assert [resume_sweep(), resume_sweep()] == [1, 1]
-    assert take_messages() == 2
+    assert [run.plan(), run.plan()] == [1, 1]
     assert sweeper.turn() is not None
     assert sweeper.turn() is None
-    assert resume_sweep() == 0
+    assert run.plan() == 0
     sweeper.wait(minutes=1)
-    assert resume_sweep() == 0
+    assert run.plan() == 0
     for _ in range(13):
         sweeper.wait(minutes=1)
-        assert resume_sweep() == 0
+        assert run.plan() == 0
     sweeper.wait(minutes=1)
-    assert resume_sweep() == 1
+    assert run.plan() == 1
 
 
 @as_our_app
@@ -150,11 +151,11 @@ def test_where_nobody_looked_for_some_minutes_it_is_due_at_once(
     log.deliver(told[:1])
     sweeper.sweep()
     sweeper.wait(minutes=2)
-    assert resume_sweep() == 0
+    assert run.plan() == 0
     sweeper.wait(minutes=4)
     with log.outage():
         log.deliver(told[1:2])
-    assert resume_sweep() == 1
+    assert run.plan() == 1
     sweeper.sweep()
     assert inbox() == {sent.guid for sent in told[:2]}
 
@@ -165,18 +166,18 @@ def test_when_beat_starts_it_is_due_at_once_but_not_for_every_beat_that_starts(
 ) -> None:
     sweeper.sweep()
     sweeper.wait(minutes=2)
-    assert resume_sweep() == 0
-    assert resume_sweep(at_start=True) == 1
+    assert run.plan() == 0
+    assert run.plan(at_start=True) == 1
     sweeper.sweep()
-    assert resume_sweep(at_start=True) == 0
+    assert run.plan(at_start=True) == 0
 
 
 @as_our_app
 def test_a_start_does_not_end_the_wait_for_a_limit(log: DeliveryLog, sweeper: Sweeper) -> None:
     sweeper.sweep()
     sweeper.wait(minutes=2)
-    DeliverySweep.objects.update(reason="spent")
-    assert resume_sweep(at_start=True) == 0
+    DeliveryLogScan.objects.update(reason="spent")
+    assert run.plan(at_start=True) == 0
 
 
 def test_beat_says_that_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,26 +186,26 @@ def test_beat_says_that_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, Any]] = []
     monkeypatch.setattr("tformance.celery.app.send_task", lambda name, **about: sent.append((name, about["kwargs"])))
     beat_init.send(sender=None)
-    assert sent == [("apps.integrations.tasks.resume_sweep", {"at_start": True})]
+    assert sent == [("apps.jobs.tasks.plan_jobs", {"at_start": True})]
 
 
-def test_a_task_that_was_not_enough_rings_for_the_next(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+@as_our_app
+def test_planning_wakes_a_worker_and_its_task_reads_the_log(
+    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log.deliver(told[:1])
-    monkeypatch.setattr(run, "TURN_S", 0.0)
-    monkeypatch.setattr(run.sweep, "__kwdefaults__", {"seconds": 0.0})
-    run.scan_or_go_on(access=sweeper.access)
-    assert take_messages() == 1
-    monkeypatch.undo()
-    run.scan_or_go_on(access=sweeper.access)
-    assert take_messages() == 0
+    with log.outage():
+        log.deliver(told[:1])
+    monkeypatch.setattr("apps.github.auth.github", lambda: access_to(fake))
+    plan_jobs()
+    assert take_messages() >= 1
+    run_jobs.apply()
+    assert missed() == {("kept", "fetched"): 1}
 
 
 @override_settings(GITHUB_APP_ID=None, GITHUB_APP_PRIVATE_KEY="")
 def test_without_credentials_nothing_is_rung_for() -> None:
-    assert resume_sweep() == 0
-    assert not DeliverySweep.objects.exists()
+    assert run.plan() == 0
+    assert not DeliveryLogScan.objects.exists()
 
 
 def test_a_database_that_goes_away_is_waited_for_a_moment_and_loses_nothing(
@@ -220,7 +221,7 @@ def test_a_database_that_goes_away_is_waited_for_a_moment_and_loses_nothing(
         away.setattr(recover.intake, "receive", gone)
         with pytest.raises(OperationalError):
             sweeper.turn()
-    row = DeliverySweep.objects.get()
+    row = DeliveryLogScan.objects.get()
     assert (row.reason, row.lease_until) == ("database", None)
     sweeper.wait(minutes=2)
     sweeper.sweep()

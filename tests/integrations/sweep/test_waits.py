@@ -8,8 +8,8 @@ from django.utils import timezone
 from apps.demo.organisation import Sent
 from apps.github.credentials import NoCredentialsError
 from apps.integrations.delivery_log.health import scan_problems
-from apps.integrations.delivery_log.waits import LONGEST_WAIT_S, wait_after_failure
-from apps.integrations.models import DeliverySweep
+from apps.integrations.delivery_log.waits import BACKOFF, wait_after_failure
+from apps.integrations.models import DeliveryLogScan
 from apps.webhooks.models import Delivery
 from tests.api.conftest import make_delivery
 from tests.fake_github import faults
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 THE_APP = 0
 
 
-def waits_s(row: DeliverySweep | None) -> float:
+def waits_s(row: DeliveryLogScan | None) -> float:
     assert row is not None
     return (row.not_before - timezone.now()).total_seconds()
 
@@ -133,7 +133,7 @@ def test_a_page_that_leads_to_itself_is_no_page(fake: FakeGitHub, log: DeliveryL
 def test_failures_are_tried_again_later_each_time() -> None:
     waits = [wait_after_failure("made_up", attempts=attempts, chance=0.5).seconds for attempts in range(12)]
     assert waits == sorted(waits)
-    assert (waits[0], waits[-1]) == (5, LONGEST_WAIT_S)
+    assert (waits[0], waits[-1]) == (5, BACKOFF.longest_s)
 
 
 def test_a_sweep_that_does_not_get_through_is_told_long_before_github_forgets(
@@ -158,4 +158,4 @@ def test_without_credentials_it_says_so(sweeper: Sweeper) -> None:
     sweeper.access.client.credentials = none  # type: ignore[assignment]
     with pytest.raises(NoCredentialsError):
         sweeper.turn()
-    assert not DeliverySweep.objects.filter(pk=APP_ID).exists()
+    assert not DeliveryLogScan.objects.filter(pk=APP_ID).exists()

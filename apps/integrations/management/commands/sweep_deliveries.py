@@ -16,8 +16,8 @@ from apps.github.auth import github
 from apps.github.credentials import NoCredentialsError, app_credentials
 from apps.integrations.backfill.console import Help
 from apps.integrations.delivery_log.health import Found, found_since, why
-from apps.integrations.delivery_log.run import sweep
-from apps.integrations.models import DeliverySweep
+from apps.integrations.delivery_log.run import open_scan, scan_now
+from apps.integrations.models import DeliveryLogScan
 
 INTERRUPTED = 130
 TURN_S, LOOK_EVERY_S = 5.0, 1.0
@@ -60,42 +60,41 @@ minutes by themselves; whatever is begun here, they finish."""
             raise SystemExit(INTERRUPTED) from None
         self._sum_up(row, found_since(begun_at), as_json=options["json"])
 
-    def _sweep(self, app_id: int, *, begun_at: datetime) -> DeliverySweep:
+    def _sweep(self, app_id: int, *, begun_at: datetime) -> DeliveryLogScan:
         """Until a walk that began since has come to its end and nothing more is due, or there is a long wait."""
-        DeliverySweep.objects.bulk_create([DeliverySweep(app_id=app_id)], ignore_conflicts=True)
-        own = DeliverySweep.objects.filter(pk=app_id)
+        own = open_scan(app_id)
         own.hasten(apart=timedelta())
         told = ""
         while True:
-            sweep(access=github(), seconds=TURN_S)
+            scan_now(access=github(), seconds=TURN_S)
             row = own.get()
             told = self._say_progress(row, told=told)
             if _is_over(row, begun_at=begun_at):
                 return row
-            if not row.is_due:
+            if not row.goes_on:
                 time.sleep(LOOK_EVERY_S)
             if not row.cursor and not row.reason and not _began_since(row, begun_at):
                 own.hasten(apart=timedelta())  # what was under way when we came has seen nothing newer
 
-    def _say_progress(self, row: DeliverySweep, *, told: str) -> str:
+    def _say_progress(self, row: DeliveryLogScan, *, told: str) -> str:
         """A line where there is something new to say; the line."""
         if row.lease_until is not None:
             line = "A worker sweeps right now; waiting for it."
         elif row.cursor and row.reached_at is not None:
-            line = f"{row.seen:,} attempts seen, back to {row.reached_at:%Y-%m-%d %H:%M} UTC …"
+            line = f"{row.items:,} attempts seen, back to {row.reached_at:%Y-%m-%d %H:%M} UTC …"
         elif row.reason:
             line = f"Waits: {why(row)}."
         else:
             waiting = found_since(timezone.now()).waiting
-            line = f"{row.seen:,} attempts seen, all of the log that was due; {waiting:,} to be brought back …"
+            line = f"{row.items:,} attempts seen, all of the log that was due; {waiting:,} to be brought back …"
         if line != told:
             self.stderr.write(line)
         return line
 
-    def _sum_up(self, row: DeliverySweep, found: Found, *, as_json: bool) -> None:
+    def _sum_up(self, row: DeliveryLogScan, found: Found, *, as_json: bool) -> None:
         is_walked = not row.cursor and not row.reason
         if as_json:
-            told = {**asdict(found), "is_walked": is_walked, "attempts_seen": row.seen, "reason": row.reason}
+            told = {**asdict(found), "is_walked": is_walked, "attempts_seen": row.items, "reason": row.reason}
             self.stdout.write(json.dumps({**told, "mark": row.mark}, default=datetime.isoformat))
         else:
             self._say_found(row, found)
@@ -107,9 +106,9 @@ minutes by themselves; whatever is begun here, they finish."""
             are = "delivery is" if lost == 1 else "deliveries are"
             raise CommandError(f"{lost:,} missed {are} not here.")
 
-    def _say_found(self, row: DeliverySweep, found: Found) -> None:
+    def _say_found(self, row: DeliveryLogScan, found: Found) -> None:
         lines = [
-            ("attempts seen in GitHub's log", row.seen, ""),
+            ("attempts seen in GitHub's log", row.items, ""),
             ("missing in the inbox", found.missing, ""),
             ("fetched from the log", found.fetched, ""),
             ("delivered again by GitHub", found.redelivered, ""),
@@ -124,9 +123,9 @@ minutes by themselves; whatever is begun here, they finish."""
             self.stdout.write(f"The log was walked whole up to {row.mark:%Y-%m-%d %H:%M} UTC.")
 
 
-def _is_over(row: DeliverySweep, *, begun_at: datetime) -> bool:
+def _is_over(row: DeliveryLogScan, *, begun_at: datetime) -> bool:
     """Whether nothing more is to be had now: all is done, or what is waited for takes longer than anybody watches."""
-    if row.lease_until is not None or row.is_due:
+    if row.lease_until is not None or row.goes_on:
         return False
     if row.reason:
         now = timezone.now()
@@ -134,7 +133,7 @@ def _is_over(row: DeliverySweep, *, begun_at: datetime) -> bool:
     return not row.cursor and _began_since(row, begun_at)
 
 
-def _began_since(row: DeliverySweep, moment: datetime) -> bool:
+def _began_since(row: DeliveryLogScan, moment: datetime) -> bool:
     return row.started_at is not None and row.started_at >= moment
 
 

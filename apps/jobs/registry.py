@@ -1,0 +1,46 @@
+"""The kinds of jobs there are. Each app registers its own when it is ready: jobs know none of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apps.jobs.models import Job
+
+
+SLICE_S = 15.0
+"""A task begins no request later: one takes 30 s at the most, and a task 45 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobKind:
+    """What a job does.
+
+    `run` works on a claimed job until `deadline_s` (of time.monotonic) at the most, and releases or ends it. `plan`
+    opens the jobs that are to be done, however often it is asked; it learns whether beat has just started. An
+    installation has `places` at work at once.
+    """
+
+    name: str
+    priority: int
+    run: "Callable[[Job, float], None]"
+    plan: Callable[[bool], object] | None = None
+    places: int = 1
+
+
+_kinds: dict[str, JobKind] = {}
+
+
+def register(kind: JobKind) -> None:
+    """Have jobs of the kind run."""
+    _kinds[kind.name] = kind
+
+
+def kinds() -> list[JobKind]:
+    """Return every kind that is registered."""
+    return list(_kinds.values())
+
+
+def kind_of(job: "Job") -> JobKind:
+    """Return the job's kind; KeyError where a later version knew it."""
+    return _kinds[job.kind]

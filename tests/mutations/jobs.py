@@ -1,0 +1,41 @@
+"""Safeties of durable work."""
+
+from tests.mutations.mutation import Mutation, mutation
+
+MUTATIONS: tuple[Mutation, ...] = (
+    mutation(
+        "a job that a worker holds is claimed by no other",
+        "jobs: _IS_DUE",
+        "OR (j.state = 'running' AND j.lease_until < statement_timestamp())",
+        "OR j.state = 'running'",
+        test="test_a_job_that_a_worker_holds_is_left_to_it",
+    ),
+    mutation(
+        "a worker that lost its claim changes nothing",
+        "JobQuerySet.held",
+        "return self.filter(state=Job.State.RUNNING, claim_number=claim_number)",
+        "return self.filter(state=Job.State.RUNNING)",
+        test="test_a_worker_that_lost_its_claim_changes_nothing",
+    ),
+    mutation(
+        "two claims at once give no place away twice",
+        "claim_next",
+        'cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])',
+        'cursor.execute("SELECT %s", [_ONE_AT_A_TIME])',
+        test="test_of_many_workers_each_gets_another_job",
+    ),
+    mutation(
+        "a job that a person pauses is taken from its worker",
+        "JobQuerySet.pause",
+        "update(state=Job.State.PAUSED, **_TAKEN_AWAY)",
+        "update(reason='paused')",
+        test="test_a_person_who_pauses_or_cancels_a_job_takes_it_from_its_worker",
+    ),
+    mutation(
+        "a database that goes away leaves the job due in a moment",
+        "jobs: attempt",
+        'job.claim.put_off(after=DATABASE_AWAY, reason="database")',
+        "pass",
+        test="test_a_database_that_goes_away_leaves_the_job_due_in_a_moment",
+    ),
+)
