@@ -73,6 +73,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """The earliest time, and the stamp of facts without a time, which any fact with a time replaces."""
 
 AHEAD = timedelta(days=1)
+CLOCK_SKEW = timedelta(days=1)
+"""The time that a committer's clock may be ahead of the push before its date is clamped."""
 SETTLED = timedelta(seconds=2)
 """GitHub's times have a resolution of one second: a read this much later saw everything of that second."""
 
@@ -293,3 +295,12 @@ def write_time(moment: datetime) -> str:
 
 def _type_of(value: object) -> str:
     return "null" if value is None else type(value).__name__
+
+
+def git_date(
+    signature: PayloadReader | None, commit: PayloadReader, *, before: datetime
+) -> tuple[datetime | None, bool]:
+    """Return the signature's date, else the commit's own timestamp, and whether it had to be clamped."""
+    if signature is not None and "date" in signature:
+        return signature.git_time("date", before=before)
+    return commit.git_time("timestamp", before=before)

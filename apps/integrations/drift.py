@@ -49,6 +49,11 @@ ON CONFLICT (repository_sync_id, stream) DO UPDATE SET
 """
 
 
+def source_of(repository_sync_id: int) -> Source:
+    """Return the source of what a run records for the RepositorySync of this id."""
+    return Source(kind="api", key=f"sync {repository_sync_id}")
+
+
 def count_drift(facts: Iterable[Fact], *, repository_sync_id: int, source: Source) -> None:
     """Add to the run's drift what the facts show, in the transaction that records them afterwards.
 

@@ -10,7 +10,7 @@ from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.github.graphql import document
 from apps.github.rate_limit import Purpose
-from apps.github.responses import Kind
+from apps.github.responses import Kind, Verdict
 
 
 class RequestFailedError(Exception):
@@ -49,6 +49,13 @@ class PageRequest:
     def address(self) -> str:
         """The repository's path in REST: by its id, for another may have its name by now."""
         return f"/repositories/{self.repository_id}"
+
+
+def ensure_same_repository(answer: Answer, *, repository_id: object, request: PageRequest) -> None:
+    """Raise RequestFailedError, as if it were gone, if the answer is about another repository than the request's."""
+    if repository_id != request.repository_id:
+        message = f"{request.full_name} is another repository by now"
+        raise RequestFailedError(replace(answer, verdict=Verdict(kind=Kind.GONE, message=message), data=None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,7 @@ from apps.activity.facts import (
 )
 from apps.activity.models import PullRequestEvent, Review
 from apps.github.objects.accounts import WEB_FLOW, account_id, profile, profiles
-from apps.github.objects.repositories import CLOCK_SKEW, git_date
-from apps.github.payload import PayloadReader
+from apps.github.payload import CLOCK_SKEW, PayloadReader, git_date
 
 TITLE = 1000
 VERDICTS = frozenset(Review.Verdict.values)

@@ -1,15 +1,13 @@
 """Repositories, releases, and the commits of a push."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from apps.activity.facts import CommitContent, Fact, ReleaseState, RepositoryName, RepositoryState
 from apps.github.objects.accounts import account_id, profile, profiles
-from apps.github.payload import EPOCH, PayloadReader
+from apps.github.payload import CLOCK_SKEW, EPOCH, PayloadReader, git_date
 
 HEADLINE = 500
-CLOCK_SKEW = timedelta(days=1)
-"""The time that a committer's clock may be ahead of the push before its date is clamped."""
 
 
 def repository_facts(repository: PayloadReader) -> Iterator[Fact]:
@@ -64,15 +62,6 @@ def commit_content(commit: PayloadReader, *, repository_id: int, pushed_at: date
         author_login=author.prose("username", limit=HEADLINE),
         is_date_clamped=is_authored_clamped or is_committed_clamped,
     )
-
-
-def git_date(
-    signature: PayloadReader | None, commit: PayloadReader, *, before: datetime
-) -> tuple[datetime | None, bool]:
-    """Return the signature's date, else the commit's own timestamp, and whether it had to be clamped."""
-    if signature is not None and "date" in signature:
-        return signature.git_time("date", before=before)
-    return commit.git_time("timestamp", before=before)
 
 
 def release_facts(release: PayloadReader, *, repository_id: int, at: datetime | None = None) -> Iterator[Fact]:

@@ -18,10 +18,9 @@ from apps.common import db
 from apps.github.payload import parse_time
 from apps.github.probes import MOST_PULL_REQUESTS, ProbeRequest, probe_query, read_probe
 from apps.github.responses import REFUSALS, Kind
-from apps.integrations.drift import count_drift
+from apps.integrations.drift import count_drift, source_of
 from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation.local_state import OpenPullRequest
-from apps.integrations.reconciliation.provenance import source_of
 from apps.integrations.refresh.queries import MOST, Read, Wanted, read_by_number
 from apps.integrations.streams.pull_request_parts import PullRequestCursor
 from apps.integrations.streams.pull_requests import fetch_part, skip_part

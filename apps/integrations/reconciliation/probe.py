@@ -27,13 +27,18 @@ from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
 from apps.integrations import waiters
 from apps.integrations.access import installation_reaching, readable_installations
+from apps.integrations.drift import source_of
 from apps.integrations.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
 from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation import probe_outcomes, wakeups
 from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, claim_batch, end, hand_over, put_back
-from apps.integrations.reconciliation.compare import Comparison, keep
-from apps.integrations.reconciliation.provenance import source_of
-from apps.integrations.reconciliation.readings import begin_comparisons, decide_and_read, read_answer
+from apps.integrations.reconciliation.comparison import (
+    Comparison,
+    begin_comparisons,
+    decide_and_read,
+    keep,
+    read_answer,
+)
 from apps.integrations.reconciliation.wakeups import subject_of
 from apps.integrations.streams import PROBES
 from apps.webhooks.parsing import UnusablePayloadError

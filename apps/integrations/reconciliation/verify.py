@@ -26,7 +26,7 @@ from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Reader, RequestFailedError, storable
 from apps.integrations.reconciliation import probe_outcomes, wakeups
 from apps.integrations.reconciliation.claims import CRASHED, Claimed, change, claim_walked, end, put_back
-from apps.integrations.reconciliation.compare import PROBLEM, REREAD, reread_at
+from apps.integrations.reconciliation.comparison import PROBLEM, REREAD, reread_at
 from apps.integrations.reconciliation.decide import LocalState, is_missing
 from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, mass_deletions
 from apps.integrations.reconciliation.local_state import Mark, count_heads, keep_marks, read_local_state

@@ -13,8 +13,8 @@ from apps.github.objects import graphql
 from apps.github.objects.deployments import deployment_facts, reported
 from apps.github.payload import PayloadReader, parse_time
 from apps.github.responses import REFUSALS, Kind
-from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
-from apps.integrations.streams.paging import ensure_same_repository, item_reader
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
+from apps.integrations.streams.paging import item_reader
 from apps.webhooks.parsing import UnusablePayloadError
 
 

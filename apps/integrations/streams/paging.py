@@ -9,17 +9,9 @@ from django.utils import timezone
 from apps.activity.facts import Fact
 from apps.github.answers import Answer
 from apps.github.payload import PayloadReader
-from apps.github.responses import REFUSALS, Kind, Verdict
-from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Skipped
+from apps.github.responses import REFUSALS, Kind
+from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
 from apps.webhooks.parsing import UnusablePayloadError
-
-
-def ensure_same_repository(answer: Answer, *, repository_id: object, request: PageRequest) -> None:
-    """Raise RequestFailedError, as if it were gone, if the answer is about another repository than the request's."""
-    if repository_id != request.repository_id:
-        message = f"{request.full_name} is another repository by now"
-        raise RequestFailedError(replace(answer, verdict=Verdict(kind=Kind.GONE, message=message), data=None))
-
 
 Item = Mapping[str, Any]
 

@@ -17,8 +17,7 @@ from apps.github.answers import Answer
 from apps.github.payload import parse_time
 from apps.github.probes import newest_of
 from apps.github.responses import REFUSALS, Kind
-from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
-from apps.integrations.streams.paging import ensure_same_repository
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
 from apps.integrations.streams.pull_request_parts import (
     MOST_TRIES,
     Found,

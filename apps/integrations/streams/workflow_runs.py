@@ -18,8 +18,7 @@ from apps.github.objects.deployments import workflow_run_facts
 from apps.github.payload import PayloadReader, parse_time, write_time
 from apps.github.probes import ProbedStream, StreamProbe
 from apps.github.responses import CORE, Kind
-from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
-from apps.integrations.streams.paging import ensure_same_repository
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
 from apps.integrations.streams.stream import Listing, ReadCost, Stream
 from apps.webhooks.parsing import UnusablePayloadError
 
