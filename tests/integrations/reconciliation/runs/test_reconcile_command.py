@@ -121,7 +121,7 @@ def test_no_choice_is_a_matter_of_usage(db: None) -> None:
 
 
 def test_while_the_broker_is_away_the_run_is_kept(acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.webhooks.wakeups.send", lambda messages: 0)  # as after a failure
+    monkeypatch.setattr("apps.jobs.wakeups.send", lambda messages: 0)  # as after a failure
     assert "The broker is away. The run is kept, and begins within a minute of its return." in run("--all")
     assert SyncLog.objects.get().status == "waiting"
 
