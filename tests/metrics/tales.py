@@ -12,6 +12,7 @@ from apps.activity import facts
 from apps.activity.facts import Fact
 from apps.activity.record import record
 from apps.metrics.recalculation import drain
+from tests.activity.statements import filled
 
 ACME, API, WEB = 9, 101, 102
 PEOPLE = {
@@ -51,17 +52,15 @@ def profile(login: str, *, kind: str | None = None, at: datetime = EPOCH) -> fac
 
 
 def repository(github_id: int = API, *, full_name: str = "acme/api") -> facts.RepositoryState:
-    return facts.RepositoryState(
+    return filled(
+        facts.RepositoryState,
         stamp=stamp(EPOCH),
         github_id=github_id,
         full_name=full_name,
         owner_id=ACME,
         default_branch="main",
         is_private=True,
-        is_archived=False,
-        is_fork=False,
         created_at=instant("01-01 00:00"),
-        pushed_at=None,
     )
 
 
@@ -98,7 +97,6 @@ class PullRequestTale:
             "state": "open",
             "is_draft": draft,
             "author_id": person(self.author),
-            "author_association": None,
             "created_at": instant(at),
             "closed_at": None,
             "merged_at": None,
@@ -108,15 +106,12 @@ class PullRequestTale:
             "head_sha": head,
             "is_cross_repository": False,
         }
-        sizes = facts.PullRequestSizes(
+        sizes = filled(
+            facts.PullRequestSizes,
             stamp=stamp(instant(at)),
             repository_id=self.repository_id,
             number=self.number,
             additions=size,
-            deletions=0,
-            changed_files=1,
-            commit_count=1,
-            merged_by_id=None,
         )
         return self._step(at, sizes, self._event("head_moved", at, subject=head))
 
@@ -146,9 +141,7 @@ class PullRequestTale:
             "repository_id": self.repository_id,
             "number": self.number,
         }
-        submitted = facts.ReviewSubmitted(
-            **known, author_id=person(reviewer), submitted_at=instant(at), commit_sha=None
-        )
+        submitted = filled(facts.ReviewSubmitted, **known, author_id=person(reviewer), submitted_at=instant(at))
         return self._step(at, submitted, facts.ReviewVerdict(**known, verdict=verdict), profile(reviewer))
 
     def _event(self, kind: str, at: str, *, subject: str = "") -> facts.PullRequestHappened:
@@ -164,7 +157,8 @@ class PullRequestTale:
 
     def _step(self, at: str, *told: Fact, **changes: Any) -> "PullRequestTale":
         self.state |= changes
-        core = facts.PullRequestCore(
+        core = filled(
+            facts.PullRequestCore,
             stamp=stamp(instant(at), is_merged=self.state["merged_at"] is not None),
             repository_id=self.repository_id,
             number=self.number,
@@ -187,7 +181,8 @@ def pushed(
     repository_id: int = API,
 ) -> Step:
     """A push; `commits` gives each SHA's author date. On main, they land."""
-    made = facts.PushMade(
+    made = filled(
+        facts.PushMade,
         repository_id=repository_id,
         ref=f"refs/heads/{branch}",
         before_sha=before,
@@ -197,7 +192,6 @@ def pushed(
         distinct_shas=tuple(commits),
         is_default_branch=int(branch == "main"),
         is_forced=int(forced),
-        is_incomplete=0,
     )
     contents = [commit(sha, authored, login=login, repository_id=repository_id) for sha, authored in commits.items()]
     landed = [
@@ -209,7 +203,8 @@ def pushed(
 
 
 def commit(sha: str, authored: str, *, login: str = "ana", repository_id: int = API) -> facts.CommitContent:
-    return facts.CommitContent(
+    return filled(
+        facts.CommitContent,
         stamp=stamp(EPOCH),
         repository_id=repository_id,
         sha=sha,
@@ -219,7 +214,6 @@ def commit(sha: str, authored: str, *, login: str = "ana", repository_id: int = 
         author_name=login,
         author_email=f"{login}@example.com",
         author_login=login,
-        is_date_clamped=False,
     )
 
 
@@ -234,7 +228,8 @@ def deployed(
 ) -> list[Step]:
     """A deployment and its statuses (state and time), each a step of its own."""
     first = created or next(iter(statuses.values()))
-    requested = facts.DeploymentState(
+    requested = filled(
+        facts.DeploymentState,
         stamp=stamp(instant(first)),
         github_id=github_id,
         repository_id=API,
@@ -253,14 +248,14 @@ def deployed(
     )
     steps: list[Step] = [(repository(), profile("github-actions[bot]"), requested, flags, *run_of(github_id, run_id))]
     for number, (state, at) in enumerate(statuses.items(), start=1):
-        told = facts.DeploymentStatusState(
+        told = filled(
+            facts.DeploymentStatusState,
             stamp=stamp(instant(at)),
             github_id=github_id * 10 + number,
             repository_id=API,
             deployment_id=github_id,
             state=state,
             environment=environment,
-            creator_id=None,
             created_at=instant(at),
         )
         steps.append((repository(), requested, told))

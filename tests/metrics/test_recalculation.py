@@ -10,6 +10,7 @@ from apps.metrics.figures import Bots, FigureQuery, read_figure
 from apps.metrics.models import DerivedCommit, DerivedPullRequest, TeamFreshness
 from apps.metrics.recalculation import drain, recalculate_batch
 from apps.teams.models import BotRule, Team, TeamMember
+from tests.activity.statements import filled
 from tests.metrics import fixture_a
 from tests.metrics.comparing import assert_equals_rebuild
 from tests.metrics.fixture_a_expectations import WEEK
@@ -236,16 +237,7 @@ def test_dismissed_reviews_count_and_deleted_ones_do_not(teams: Teams) -> None:
 
 @pytest.mark.django_db
 def test_an_installation_makes_the_team_of_its_account() -> None:
-    state = facts.InstallationState(
-        stamp=stamp(EPOCH),
-        github_id=5,
-        account_id=person("acme"),
-        app_id=1,
-        repository_selection="all",
-        permissions={},
-        events=(),
-        created_at=None,
-    )
+    state = filled(facts.InstallationState, stamp=stamp(EPOCH), github_id=5, account_id=person("acme"))
     tell_all([(state,)])
     assert not Team.objects.exists()  # nobody said yet what the account is called
     tell_all([(profile("acme"),)])
@@ -273,16 +265,8 @@ def test_a_change_of_an_unknown_kind_waits_for_somebody_who_knows_it() -> None:
 def test_the_greatest_number_of_lines_that_can_be_told_is_still_a_size() -> None:
     most = 2**31 - 1
     tell_all([*PullRequestTale(1, "ana").opened("03-02 10:00").steps])
-    told = facts.PullRequestSizes(
-        stamp=stamp(instant("03-02 11:00")),
-        repository_id=API,
-        number=1,
-        additions=most,
-        deletions=most,
-        changed_files=1,
-        commit_count=1,
-        merged_by_id=None,
-    )
+    stamped = stamp(instant("03-02 11:00"))
+    told = filled(facts.PullRequestSizes, stamp=stamped, repository_id=API, number=1, additions=most, deletions=most)
     tell_all([(told,)])
     assert DerivedPullRequest.objects.get().size == 2 * most
     assert not Change.objects.exists()
