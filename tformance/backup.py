@@ -1,4 +1,4 @@
-"""python -m tformance.backup: the database to a file, and back. The secrets of TFORMANCE_VAR are not in it."""
+"""python -m tformance.backup: back up the database to a file and restore it, without the secrets of TFORMANCE_VAR."""
 
 import argparse
 import os
@@ -57,12 +57,12 @@ def main() -> int:
 
 
 def new_file(var: Path) -> Path:
-    """A name that sorts by time."""
+    """Return a name that sorts by time."""
     return var / "backups" / f"tformance-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump"
 
 
 def backup(url: str, file: Path) -> None:
-    """Write the whole database to the file, for its owner to read; an old file gives way only to a whole one."""
+    """Write the database to a file readable only by its owner; replace an old file only when complete."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = file.with_name(f".{file.name}.draft")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
@@ -74,7 +74,7 @@ def backup(url: str, file: Path) -> None:
 
 
 def restore(url: str, file: Path, *, var: Path) -> None:
-    """Replace the database in one transaction, then bring its schema up to date."""
+    """Replace the database in one transaction, then migrate it."""
     with ExitStack() as stack:
         if not try_exclusive(var / LOCK_FILE, stack=stack):
             raise EmbeddedError("tformance is running. Stop it first: make stop")
@@ -92,7 +92,7 @@ def restore(url: str, file: Path, *, var: Path) -> None:
 
 
 def _run(program: str, *options: str, url: str) -> None:
-    """Run a client of the server's own version; the password goes by the environment, not the process list."""
+    """Run a client program of the server's version; the password is passed in the environment."""
     environment = os.environ | {"PGDATABASE": ""} | _connection(url)
     command = [str(client_program(program, server_major=_server_major(url))), *options]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Celery wakes workers: it may lose a message and must never lose, repeat or hold up work because of one.
+"""Celery's broker settings: a lost, repeated or delayed message must never lose, repeat or delay work.
 
 Each value has its reason in the failure it prevents; tests/runtime/test_celery_settings.py holds them.
 """
@@ -55,7 +55,7 @@ HASTY = PATIENT | {"max_retries": 0, "socket_timeout": 1, "socket_connect_timeou
 
 
 def celery_settings(*, role: str, var: Path) -> dict[str, Any]:
-    """Django settings for Celery in this kind of process."""
+    """Return Django's settings of Celery for this kind of process."""
     settings = _everywhere() | _worker() | _beat(var)
     if role == "web":
         settings |= {

@@ -1,4 +1,4 @@
-"""The Celery application, which wakes workers. It carries ids and never payloads."""
+"""The Celery application. Its messages have ids and never payloads."""
 
 import gc
 import os
@@ -32,7 +32,7 @@ app.autodiscover_tasks()
 
 @app.on_configure.connect
 def load_the_settings(**unused: Any) -> None:
-    """Load them where an error ends `celery …` with one line, instead of with the traceback of its first use."""
+    """Load the settings so that an error ends `celery …` with one line instead of a traceback."""
     with settings_errors_in_one_line():
         _ = settings.ROLE
 
@@ -40,24 +40,24 @@ def load_the_settings(**unused: Any) -> None:
 @worker_init.connect
 @beat_init.connect
 def refuse_unfit_pooler(**_: Any) -> None:
-    """End the process where its sessions would have no bounds, or run another connection's statements."""
+    """End the process if a pooler breaks its sessions."""
     with settings_errors_in_one_line():
         import_string("apps.common.pooler.refuse_unfit_pooler")()
 
 
 @worker_init.connect
 def keep_what_was_imported(**_: Any) -> None:
-    """No collection looks through it again, in the children neither; so they go on sharing its memory."""
+    """Freeze objects before the fork, so that children keep sharing their memory."""
     gc.freeze()
 
 
 @beat_init.connect
 def sweep_at_start(**_: Any) -> None:
-    """Look at once for deliveries that failed at GitHub while we were down; a broker that is down has its tick."""
+    """Start a delivery log scan at once for deliveries that failed while we were down."""
     with suppress(OperationalError):
         app.send_task("apps.jobs.tasks.plan_jobs", kwargs={"at_start": True}, retry=False)
 
 
 @setup_logging.connect
 def keep_django_logging(**_: Any) -> None:
-    """Somebody listening here is how Celery is told to leave logging alone; Django has configured it."""
+    """Leave logging to Django: Celery does not configure it if this signal has a receiver."""

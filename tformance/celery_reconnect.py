@@ -1,4 +1,4 @@
-"""A worker that has gone deaf reconnects.
+"""Reconnection of a worker that no longer receives messages.
 
 When an acknowledgement meets a broken connection, Celery logs it and goes on; but the message stays in the prefetch
 window for ever, for nobody acknowledges it again. Once the window is full of such messages the worker asks for no more,
@@ -15,7 +15,7 @@ MOST_LOOKS = 3  # an acknowledgement that is merely under way is gone by then
 
 
 class DeafWorkerError(ConnectionError):
-    """Messages take up the prefetch window though no task of theirs is left."""
+    """Messages fill the prefetch window although none of their tasks is left."""
 
 
 class Hearing(bootsteps.StartStopStep):
@@ -29,18 +29,18 @@ class Hearing(bootsteps.StartStopStep):
         self._seen: dict[str, int] = {}
 
     def start(self, parent: Any) -> None:
-        """Begin; called again after each reconnection to the broker."""
+        """Start the check; called again after each reconnection to the broker."""
         self._seen = {}
         self._timer = parent.timer.call_repeatedly(LOOK_EVERY_S, self._look, (parent,))
 
     def stop(self, parent: Any) -> None:
-        """End with the connection that was looked at."""
+        """Stop the check with the connection."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _look(self, parent: Any) -> None:
-        """Raised out of the event loop, a connection error makes the consumer start over with a new connection."""
+        """Raise a connection error, which makes the consumer start over with a new connection."""
         known = (*reserved_requests, *requests.values())
         orphans = unacknowledged(parent.task_consumer.channel.qos) - {one.message.delivery_tag for one in known}
         self._seen = {tag: self._seen.get(tag, 0) + 1 for tag in orphans}
@@ -49,5 +49,5 @@ class Hearing(bootsteps.StartStopStep):
 
 
 def unacknowledged(window: Any) -> set[str]:
-    """The delivery tags that take up the prefetch window."""
+    """Return the delivery tags in the prefetch window."""
     return set(getattr(window, "_delivered", None) or ()) - set(getattr(window, "_dirty", None) or ())

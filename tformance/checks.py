@@ -1,4 +1,4 @@
-"""What must hold before tformance starts, besides what apps check: `migrate` refuses to go on otherwise."""
+"""System checks of the project; `migrate` stops if one fails."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from tformance.settings_files import warnings_of_settings_files
 
 @register(Tags.security)
 def github_settings_come_in_pairs(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Half a pair does nothing, silently."""
+    """Check that settings that belong together are set together."""
     pairs = {
         ("GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY"): (settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY),
         ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"): (settings.GITHUB_CLIENT_ID, settings.GITHUB_CLIENT_SECRET),
@@ -26,13 +26,13 @@ def github_settings_come_in_pairs(app_configs: Sequence[AppConfig] | None, **_: 
 
 @register(Tags.security)
 def settings_files_are_in_order(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Files with secrets are for their owner, and what they set is read."""
+    """Check that files with secrets are private, and that their settings are known."""
     return [Warning(words, id="tformance.W002") for words in warnings_of_settings_files(settings.KNOWN_SETTINGS)]
 
 
 @register(Tags.security, deploy=True)
 def mail_goes_somewhere(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Notifications by e-mail need a server."""
+    """Warn if e-mail has no server."""
     if settings.EMAIL_BACKEND != "django.core.mail.backends.dummy.EmailBackend":
         return []
     return [

@@ -1,4 +1,4 @@
-"""How each kind of process talks to PostgreSQL: who may wait for how long."""
+"""Database settings and timeouts of each kind of process."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ NETWORK_TIMEOUTS = {
 
 
 def connection(address: dict[str, Any], *, role: str) -> dict[str, Any]:
-    """Django's settings for the database: persistent, checked before use, with the timeouts of this kind of process."""
+    """Return Django's database settings: persistent connections, checked before use, with timeouts."""
     session = {"synchronous_commit": "on"} | SESSION_TIMEOUTS.get(role, {})
     network = NETWORK_TIMEOUTS if role in SESSION_TIMEOUTS else {"connect_timeout": 10}
     given = address.get("OPTIONS", {})

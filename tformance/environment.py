@@ -1,4 +1,4 @@
-"""Reading the environment: what it does not say, TFORMANCE_VAR remembers; an empty variable is one that is not set."""
+"""Settings from the environment and TFORMANCE_VAR; an empty variable counts as not set."""
 
 import ipaddress
 import os
@@ -26,17 +26,17 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 UNREADABLE_ADDRESS = "it is no address; write special characters of a password as %XX (@ is %40, / is %2F)"
 
 MISTAKES: dict[str, str] = {}
-"""The settings that this process goes on without, and what is wrong with each."""
+"""Invalid settings that this process runs without, and what is wrong with each."""
 STAND_INS = {
     "SECRET_KEY": secrets.token_hex(32),
     "DATABASE_URL": "postgres://not-set.invalid/none",
     "REDIS_URL": "redis://not-set.invalid/0",
 }
-"""What stands for a setting without a default that this process goes on without."""
+"""The placeholder of a required setting that this process runs without."""
 
 
 class SettingsError(ImproperlyConfigured):
-    """The environment does not describe a tformance that can run; the message says which setting and what to do."""
+    """The settings are invalid; the message names the setting and what to do."""
 
     def __init__(self, message: str, *, name: str = "") -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class SettingsError(ImproperlyConfigured):
 
 
 def refuse(name: str, words: str) -> SettingsError:
-    """Return the error about one setting: what is wrong with it, and the file that it comes from."""
+    """Return the error of a setting, with the file that it comes from."""
     place = place_of(name)
     comes_from = f" It comes from {place}." if place else ""
     return SettingsError(f"{name} {words}.{comes_from} docs/operations.md explains every setting.", name=name)
@@ -52,7 +52,7 @@ def refuse(name: str, words: str) -> SettingsError:
 
 @contextmanager
 def settings_errors_in_one_line() -> Iterator[None]:
-    """End the process with one line where the settings are at fault: a traceback would hide it."""
+    """End the process with one line instead of a traceback if settings are invalid."""
     try:
         yield
     except ImproperlyConfigured as error:
@@ -60,7 +60,7 @@ def settings_errors_in_one_line() -> Iterator[None]:
 
 
 class Environment(Env):
-    """The environment, completed by what was made for a checkout (`make run` writes it to TFORMANCE_VAR)."""
+    """Return the environment with the local settings of a checkout (`make run` writes them to TFORMANCE_VAR)."""
 
     def __init__(self, remembered: dict[str, str]) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Environment(Env):
 
 
 def absolute_url(value: str) -> None:
-    """Refuse what is not http(s)://host, and a user or password in it: the address is shown to people."""
+    """Require http(s)://host without user and password, because the URL is shown to people."""
     parts = _split(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValidationError("it is not an address like https://tformance.example.com")
@@ -85,7 +85,7 @@ def absolute_url(value: str) -> None:
 
 
 def github_url(value: str) -> None:
-    """Refuse an address that would send tokens in the clear: https, or http on loopback."""
+    """Require https, or http on loopback, because the URL is used with tokens."""
     absolute_url(value)
     parts = urlsplit(value)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
@@ -93,13 +93,13 @@ def github_url(value: str) -> None:
 
 
 def redis_url(value: str) -> None:
-    """Refuse what is not redis://, rediss:// or unix://."""
+    """Require redis://, rediss:// or unix://."""
     if _split(value).scheme not in {"redis", "rediss", "unix"}:
         raise ValidationError("it is not an address like redis://:password@host:6379/0")
 
 
 def _split(value: str) -> SplitResult:
-    """Return the parts of an address; an error about one of them would quote it, and it may be a password."""
+    """Return the parts of a URL; errors must not quote it, because it may have a password."""
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -109,7 +109,7 @@ def _split(value: str) -> SplitResult:
 
 
 def networks(values: list[str]) -> None:
-    """Refuse a list with something in it that is neither an address nor a network."""
+    """Require a list of addresses and networks."""
     for number, value in enumerate(values, start=1):
         try:
             ipaddress.ip_network(value, strict=False)
@@ -119,7 +119,7 @@ def networks(values: list[str]) -> None:
 
 
 def strong_key(value: str) -> None:
-    """Refuse a key that Django calls weak: sessions and links for a new password are signed with it."""
+    """Reject a key that Django calls weak, because it signs sessions and password links."""
     too_simple = len(set(value)) < SECRET_KEY_MIN_UNIQUE_CHARACTERS
     if len(value) < SECRET_KEY_MIN_LENGTH or too_simple or value.startswith(SECRET_KEY_INSECURE_PREFIX):
         raise ValidationError(
@@ -128,7 +128,7 @@ def strong_key(value: str) -> None:
 
 
 def postgres(env: Env) -> dict[str, Any]:
-    """Django's settings for the database from DATABASE_URL, which names a PostgreSQL."""
+    """Return Django's database settings from DATABASE_URL, which must name PostgreSQL."""
     address: str = env.str("DATABASE_URL", validate=_split)
     parsed: dict[str, Any] = env.dj_db_url("DATABASE_URL") if urlsplit(address).scheme else {}
     if parsed.get("ENGINE") != "django.db.backends.postgresql":
@@ -140,7 +140,7 @@ def postgres(env: Env) -> dict[str, Any]:
 
 
 def webhook_secrets(env: Env) -> list[str]:
-    """The webhook secrets; SettingsError where they are given under the name that is easily mistaken for theirs."""
+    """Return the webhook secrets; SettingsError if they are set under a similar wrong name."""
     if env.str("GITHUB_WEBHOOK_SECRET", ""):
         raise refuse(
             "GITHUB_WEBHOOK_SECRET",
@@ -152,7 +152,7 @@ def webhook_secrets(env: Env) -> list[str]:
 
 
 def private_key(env: Env) -> str:
-    """The App's private key in PEM, from the variable or the file it names; empty when neither is given."""
+    """Return the App's private key in PEM, from the variable or the file it names; empty without either."""
     given: str = env.str("GITHUB_APP_PRIVATE_KEY", "")
     path: str = env.str("GITHUB_APP_PRIVATE_KEY_FILE", "")
     if given and path:
@@ -167,7 +167,7 @@ def private_key(env: Env) -> str:
 
 
 def email(env: Env, *, default: str) -> dict[str, Any]:
-    """Django's EMAIL_* settings from EMAIL_URL."""
+    """Return Django's EMAIL_* settings from EMAIL_URL."""
     parsed: dict[str, Any] = env.dj_email_url("EMAIL_URL", default)
     if "EMAIL_BACKEND" not in parsed:
         raise refuse(
@@ -177,7 +177,7 @@ def email(env: Env, *, default: str) -> dict[str, Any]:
 
 
 def explain(error: EnvError) -> SettingsError:
-    """Return the error in words for the person who starts us."""
+    """Return the error as a message for the person who starts the process."""
     named = re.search(r'"([A-Z_]+)"', str(error))
     name = named[1] if named else "A setting"
     if isinstance(error, EnvNotSetError):
@@ -192,7 +192,7 @@ def explain(error: EnvError) -> SettingsError:
 
 
 def go_on_without_mistaken_settings() -> None:
-    """Load the settings, and note in MISTAKES those that this process has to do without."""
+    """Load the settings and collect in MISTAKES those that this process runs without."""
     while True:
         try:
             _ = settings.ROLE

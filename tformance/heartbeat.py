@@ -1,4 +1,4 @@
-"""A file that a worker touches while its event loop turns, for health checks that cannot ask it anything else."""
+"""Heartbeat file of a worker, touched while its event loop runs, for health checks."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ SECONDS = 10
 
 
 class Heartbeat(bootsteps.StartStopStep):
-    """Touch the file that WORKER_HEARTBEAT_FILE names; nothing where it names none."""
+    """Touch the file named by WORKER_HEARTBEAT_FILE, if set."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)  # last: it turns only when all before it is connected
 
@@ -20,13 +20,13 @@ class Heartbeat(bootsteps.StartStopStep):
         self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        """Begin; called again after each reconnection to the broker."""
+        """Start the timer; called again after each reconnection to the broker."""
         if self._path:
             self._touch()
             self._timer = parent.timer.call_repeatedly(SECONDS, self._touch)
 
     def stop(self, parent: Any) -> None:
-        """End: a worker without its broker is not healthy."""
+        """Stop the timer: a worker without its broker is not healthy."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

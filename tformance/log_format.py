@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line (words on a terminal), never a secret, never a control character."""
+"""Log format: one JSON object per line (text on a terminal), without secrets and control characters."""
 
 import logging
 import re
@@ -22,7 +22,7 @@ UNSENT_EVERY_S = 60.0
 
 
 def render(exc_info: ExcInfo) -> str:
-    """The traceback of an exception and of those behind it, the first one first."""
+    """Return the traceback of an exception and its causes, the first cause first."""
     return "\n\n".join(reversed([_one(error) for error in _chain(exc_info[1])]))
 
 
@@ -42,7 +42,7 @@ def _one(error: BaseException) -> str:
 
 
 class PlainFailures(logging.Filter):
-    """A task that failed is told by its name, id and exception: Celery's own line has its text and its arguments.
+    """Log a failed task by name, id and exception; Celery's own line has its message and arguments.
 
     What beat cannot send while Redis is away is one line a minute, instead of two stacks for each entry.
     """
@@ -77,17 +77,17 @@ KEPT_IN_TRACEBACKS = ("exception", "stack")
 
 @lru_cache(maxsize=1000)  # lines say the same few things about different deliveries
 def is_secret(name: str) -> bool:
-    """Whether a name says that its value is nobody's business."""
+    """Return whether a field name says that its value is secret."""
     return SECRET_NAMES.search(name) is not None
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: values that look like secrets, and values under names that say they are."""
+    """Structlog processor that redacts values that look like secrets or have a secret name."""
     return {name: HIDDEN if is_secret(name) else redact_value(value) for name, value in event.items()}
 
 
 def escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: what a client sent can neither start a line nor steer a terminal."""
+    """Structlog processor that removes control characters, so that clients cannot forge lines."""
     return {
         name: _escaped(value, keep_newlines=name in KEPT_IN_TRACEBACKS) if isinstance(value, str) else value
         for name, value in event.items()
@@ -95,7 +95,7 @@ def escape_control_characters(_logger: WrappedLogger, _method: str, event: Event
 
 
 def redact_value(value: Any) -> Any:
-    """Return the value without secrets, whatever is nested in it."""
+    """Return the value without secrets at any depth."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
@@ -129,7 +129,7 @@ LAST: list[Processor] = [
 
 
 def logging_configuration(*, role: str) -> dict[str, Any]:
-    """Django's LOGGING: everything to standard error, warnings of libraries and our own news."""
+    """Return Django's LOGGING: everything to standard error, warnings of libraries and our own messages."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

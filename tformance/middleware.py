@@ -1,4 +1,4 @@
-"""Believing X-Forwarded-* from our own proxies and from nobody else."""
+"""Client address and scheme from X-Forwarded-* of trusted proxies only, and response headers."""
 
 import ipaddress
 from collections.abc import Callable
@@ -14,7 +14,7 @@ FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED
 
 
 class TrustedProxyMiddleware:
-    """Make REMOTE_ADDR and the scheme those of the client when a trusted proxy names them; else drop what was named."""
+    """Set REMOTE_ADDR and the scheme of the client if a trusted proxy sends them; otherwise drop the headers."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -36,14 +36,14 @@ class TrustedProxyMiddleware:
 
 
 def client_address(chain: str) -> str:
-    """The last address in the chain that is not a proxy of ours: everything left of it is the client's own claim."""
+    """Return the last address that is not a trusted proxy; addresses before it can be forged."""
     hops = [hop.strip() for hop in chain.split(",") if hop.strip()]
     client = next((hop for hop in reversed(hops) if not is_trusted(hop)), hops[0] if hops else "")
     return client if _address(client) else ""
 
 
 def is_trusted(address: str) -> bool:
-    """Whether this is a proxy that TRUSTED_PROXIES names."""
+    """Return whether TRUSTED_PROXIES has this address."""
     parsed = _address(address)
     return parsed is not None and any(parsed in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
 

@@ -1,4 +1,4 @@
-"""Results of tasks, as the admin shows them: an exception and its traceback are stored without secrets."""
+"""Results of tasks in the database; exceptions and tracebacks are stored without secrets."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tformance.log_format import redact_value
 
 
 class RedactedResults(DatabaseBackend):  # type: ignore[misc]
-    """The database's backend; what a task returned stays as it is, as tasks return figures and ids."""
+    """The database result backend; return values are stored unchanged."""
 
     def _store_result(
         self, task_id: str, result: Any, status: str, traceback: str | None = None, **options: Any

@@ -1,4 +1,4 @@
-"""What beat rings for, and how often. An entry that could not run within its interval is void: the next one is due.
+"""The schedule of beat. A message that could not run within its interval expires; the next one follows.
 
 Each has a soft limit, at which its task may still clean up, and a limit a little later, at which its process is killed.
 """
@@ -14,23 +14,23 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 MOMENT_S, WHILE_S = 15, 45
-"""Soft limits: of whatever only looks and rings, and of whatever works through rows. Every lease is longer."""
+"""Soft time limits of short and long tasks. Every lease is longer."""
 GRACE_S = 15
 
 
 def every(seconds: int, task: str, *, soft_limit_s: int = WHILE_S) -> dict[str, Any]:
-    """An entry that recurs after so many seconds."""
+    """Return an entry that runs every so many seconds."""
     return _entry(task, when=schedule(timedelta(seconds=seconds)), seconds=seconds, soft_limit_s=soft_limit_s)
 
 
 def daily(task: str, *, hour: int, minute: int = 0, soft_limit_s: int = WHILE_S) -> dict[str, Any]:
-    """An entry for a time of day, UTC."""
+    """Return an entry that runs at a time of day, UTC."""
     when = crontab(hour=str(hour), minute=str(minute))
     return _entry(task, when=when, seconds=DAY, soft_limit_s=soft_limit_s)
 
 
 def hourly(task: str, *, minutes: str, times: int = 1) -> dict[str, Any]:
-    """An entry for some minutes of each hour, so many times an hour."""
+    """Return an entry that runs at some minutes of each hour."""
     return _entry(task, when=crontab(minute=minutes), seconds=HOUR // times, soft_limit_s=WHILE_S)
 
 

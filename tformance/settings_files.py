@@ -29,7 +29,7 @@ OF_OTHER_PROGRAMS = re.compile(
 
 
 def load_settings_files() -> None:
-    """Complete the environment of this process by the files; EmbeddedError for a line that is no setting."""
+    """Complete the environment of this process from the files; EmbeddedError for an invalid line."""
     for path in _paths():
         for name, value in read_settings_file(path).items():
             if not os.environ.get(name):  # a variable that is set and empty is one that is not set
@@ -37,7 +37,7 @@ def load_settings_files() -> None:
 
 
 def read_settings_file(path: Path) -> dict[str, str]:
-    """The settings in a file; none where there is no such file."""
+    """Return the settings in a file; empty if there is no such file."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
             bindings = list(parse_stream(lines))
@@ -56,7 +56,7 @@ def read_settings_file(path: Path) -> dict[str, str]:
 
 
 def names_in_settings_files() -> list[str]:
-    """The names that the files say something about, each once."""
+    """Return the names that the files set."""
     return list(dict.fromkeys(name for path in _paths() for name in read_settings_file(path)))
 
 
@@ -70,7 +70,7 @@ def place_of(name: str) -> str:
 
 
 def warnings_of_settings_files(known: Collection[str]) -> Iterator[str]:
-    """Yield what the owner of the files should know: who else can read them, and which names nothing reads."""
+    """Yield warnings about the files: readable by others, or unknown names."""
     for path in _paths():
         if path.is_file() and path.stat().st_mode & READABLE_BY_OTHERS:
             yield f"Other users of this machine can read {path}, which may hold secrets. Run: chmod 600 {path}"
@@ -82,6 +82,6 @@ def warnings_of_settings_files(known: Collection[str]) -> Iterator[str]:
 
 
 def _paths() -> Iterator[Path]:
-    """Both files, the one that counts first; the second is looked for once the first has been read."""
+    """Yield both files, the one with precedence first."""
     yield Path(os.environ.get("TFORMANCE_ENV_FILE") or CHECKOUT / ".env")
     yield var_folder() / FILE_IN_VAR

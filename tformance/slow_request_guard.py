@@ -1,4 +1,4 @@
-"""A client that sends its body a byte a second loses its connection, so that it cannot keep a thread of the server.
+"""Guard against clients that send their body too slowly and would block a thread of the server.
 
 granian reads a body when the application asks for it, for as long as that takes, and has no limit to set
 (https://github.com/emmett-framework/granian/issues/177). It does not tell which connection a request came by either.
@@ -26,7 +26,7 @@ _LAST_DATA_SENT = struct.Struct("44xI")  # of Linux' tcp_info: milliseconds sinc
 
 
 def end_quiet(*, addresses: set[str], seconds: float) -> int:
-    """End the connections from these addresses to which nothing was sent for so long; how many. None beside Linux."""
+    """Close the connections from these addresses that are idle for this long; return how many. None except on Linux."""
     if not os.path.isdir(_OPEN_FILES):
         return 0
     ports = {one.getsockname()[1] for one in _own_sockets() if _listens(one)}
@@ -34,7 +34,7 @@ def end_quiet(*, addresses: set[str], seconds: float) -> int:
 
 
 def _end_if_quiet(connection: socket.socket, *, addresses: set[str], ports: set[int], seconds: float) -> bool:
-    """Ours to a database has a port of its own on this side; those that were accepted have the one we listen on."""
+    """Return whether the socket was accepted on our port; our own connections have another local port."""
     try:
         is_quiet = (
             not _listens(connection)
@@ -50,7 +50,7 @@ def _end_if_quiet(connection: socket.socket, *, addresses: set[str], ports: set[
 
 
 def _own_sockets() -> Iterator[socket.socket]:
-    """A copy of each socket for the internet that is open here, one after the other."""
+    """Yield a copy of each open internet socket."""
     for name in os.listdir(_OPEN_FILES):
         try:
             copy = os.dup(int(name))
@@ -85,7 +85,7 @@ Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class SlowBodiesCut:
-    """The WSGI application; its requests have so many seconds for their body, and for ever where Linux is not."""
+    """The WSGI application with a time limit for request bodies; without a limit except on Linux."""
 
     def __init__(self, application: Application, *, seconds: float = LONGEST_BODY_S) -> None:
         self._application = application
@@ -99,14 +99,14 @@ class SlowBodiesCut:
 
 @dataclass(slots=True, eq=False)
 class Reading:
-    """A body that somebody waits for."""
+    """A body that is being read."""
 
     address: str
     started_s: float  # of time.monotonic
 
 
 class TimedInput:
-    """A body; all that is read of it counts as one reading, which began with the first."""
+    """A request body; its reading starts with the first read."""
 
     def __init__(self, body: Any, *, address: str, late: "Lateness") -> None:
         self._body = body
@@ -115,12 +115,12 @@ class TimedInput:
         self._reading: Reading | None = None
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes; fewer at the end, and where the connection was ended."""
+        """Return so many bytes; fewer at the end or if the connection was closed."""
         with self._timed():
             return bytes(self._body.read() if size < 0 else self._body.read(size))
 
     def readline(self, size: int = -1) -> bytes:
-        """A line; granian knows no limit for one."""
+        """Return a line; granian has no limit for it."""
         with self._timed():
             return bytes(self._body.readline())
 
@@ -138,7 +138,7 @@ class TimedInput:
 
 
 class Lateness:
-    """One thread per process that ends the connections of those who are late."""
+    """A thread per process that closes the connections of slow clients."""
 
     def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
@@ -149,7 +149,7 @@ class Lateness:
 
     @contextlib.contextmanager
     def watching(self, reading: Reading) -> Iterator[None]:
-        """Look at this reading from time to time while the block lasts."""
+        """Check this reading from time to time inside the block."""
         if self._thread is None:
             self._start()
         self._readings[id(reading)] = reading

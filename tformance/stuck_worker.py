@@ -1,4 +1,4 @@
-"""A worker that cannot work ends its process, and whoever started it starts it again.
+"""Detection of stuck workers: they end their process, and their supervisor restarts them.
 
 Such workers live, hold messages and do nothing, and some ignore SIGTERM. Three ways to become one are known. The event
 loop stops: an error in it began a shutdown that waits for ever, or it sleeps long after the broker is back. The main
@@ -31,7 +31,7 @@ from tformance.local.programs import STOP_SECONDS
 
 LOOK_EVERY_S = 2
 LOOKS = 6
-"""A fault that was seen at six looks in a row does not go away by itself."""
+"""A fault seen at six checks in a row does not resolve itself."""
 MOST_CHILDREN = 256
 LOGGING_MAY_TAKE_S = 2
 
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child, and since when it has worked on its present task, or had none."""
+    """A child process, and since when it is busy or idle."""
 
     pid: int
     since_s: float
@@ -48,7 +48,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The state at one moment: requests that the main process has in hand, and what each child says of itself."""
+    """The state at one moment: requests in the main process, and what each child reports."""
 
     in_hand: frozenset[str]
     busy: frozenset[Child]
@@ -58,7 +58,7 @@ class Look:
 
 
 def find_fault(looks: Sequence[Look]) -> str:
-    """Return why this worker cannot work; "" as long as it may be able to."""
+    """Return why this worker is stuck; empty if it may still work."""
     if len(looks) < LOOKS:
         return ""
     in_hand = frozenset.intersection(*(look.in_hand for look in looks))
@@ -78,7 +78,7 @@ class Children:
         self._said = RawArray("d", 3 * MOST_CHILDREN)  # of each: process id, whether it is busy, since when
 
     def say(self, *, is_busy: bool) -> None:
-        """In a child: note whether it has a task from now on."""
+        """Record in a child whether it has a task."""
         place = getattr(current_process(), "index", None)
         if place is not None and place < MOST_CHILDREN:
             self._said[3 * place : 3 * place + 3] = [float(os.getpid()), float(is_busy), time.monotonic()]
@@ -92,7 +92,7 @@ class Children:
 
 
 class LoopWatch:
-    """A thread that ends the process when its event loop stands still though the broker answers."""
+    """A thread that ends the process if its event loop stands still although the broker answers."""
 
     def __init__(self) -> None:
         self.turned_at_s = time.monotonic()
@@ -101,14 +101,14 @@ class LoopWatch:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin; harmless when it has begun."""
+        """Start the thread, once."""
         self.turned_at_s = time.monotonic()
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="stuck-worker", daemon=True)
             self._thread.start()
 
     def note_stop(self) -> None:
-        """Note that this worker was asked to stop: it may finish what it has begun."""
+        """Record that this worker was asked to stop and may finish its tasks."""
         self._stopping_at_s = time.monotonic()
 
     def _watch(self) -> None:
@@ -121,7 +121,7 @@ class LoopWatch:
                 end("The event loop stands still, although the broker answers.")
 
     def stands_still(self) -> bool:
-        """Whether the loop has not turned for so many looks, at each of which the broker answered."""
+        """Return whether the loop did not run during so many checks while the broker answered."""
         if time.monotonic() - self.turned_at_s < LOOK_EVERY_S * LOOKS or not broker_answers():
             self._answers = 0
         else:
@@ -130,7 +130,7 @@ class LoopWatch:
 
 
 class StuckWorker(bootsteps.StartStopStep):
-    """Look every two seconds whether this worker can work, and end it where it cannot."""
+    """Check every two seconds whether this worker is stuck, and end it if so."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -140,13 +140,13 @@ class StuckWorker(bootsteps.StartStopStep):
         self._looks: deque[Look] = deque(maxlen=LOOKS)
 
     def start(self, parent: Any) -> None:
-        """Begin; called again after each reconnection to the broker."""
+        """Start the check; called again after each reconnection to the broker."""
         self._looks.clear()
         _loop.start()
         self._timer = parent.timer.call_repeatedly(LOOK_EVERY_S, self._look, (parent,))
 
     def stop(self, parent: Any) -> None:
-        """End with the connection; the thread goes on, for the loop must turn again once the broker answers."""
+        """Stop the check with the connection; the thread continues, because the loop must run again later."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -172,7 +172,7 @@ def look(parent: Any) -> Look:
 
 
 def end(why: str) -> None:
-    """End this process at once. What it had in hand is due again when its leases have run out."""
+    """End this process at once. Its work is due again when its leases expire."""
     threading.Timer(LOGGING_MAY_TAKE_S, os._exit, (1,)).start()  # another thread may hold the lock of the log for ever
     logger.critical("worker_ends", extra={"reason": why})
     os._exit(1)
@@ -195,7 +195,7 @@ def broker_answers() -> bool:
 
 
 def are_empty(queues: Sequence[str]) -> bool:
-    """Whether no message waits in them; true where nobody can tell."""
+    """Return whether the queues are empty; True if unknown."""
     try:
         with _redis().pipeline(transaction=False) as asked:
             for queue in queues:
@@ -212,7 +212,7 @@ _taken = 0
 
 @signals.worker_init.connect
 def prepare(**_: Any) -> None:
-    """Make the memory that the children will share, before there are any."""
+    """Create the shared memory before the children are forked."""
     global _children  # noqa: PLW0603  one worker, one pool
     _children = Children()
     say_idle, say_busy = partial(_children.say, is_busy=False), partial(_children.say, is_busy=True)
@@ -224,12 +224,12 @@ def prepare(**_: Any) -> None:
 @signals.task_received.connect
 @signals.task_revoked.connect
 def count_message(**_: Any) -> None:
-    """Count what arrives, be it too late to be worked on."""
+    """Count arriving requests, even if they are too late."""
     global _taken  # noqa: PLW0603  one worker
     _taken += 1
 
 
 @signals.worker_shutting_down.connect
 def note_stop(**_: Any) -> None:
-    """Note that this worker was asked to stop: it may take as long as a stop may take."""
+    """Record that this worker was asked to stop and may take as long as a stop may take."""
     _loop.note_stop()

@@ -1,4 +1,4 @@
-"""Every address the project answers."""
+"""The URLs of the project."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

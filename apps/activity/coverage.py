@@ -1,4 +1,4 @@
-"""Keeping up to when everything is here."""
+"""Coverage: the periods of which a stream is stored completely."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from apps.activity.models import Coverage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """Everything of the stream between the two instants is here."""
+    """A period of which the stream is stored completely."""
 
     repository_id: int
     stream: str
@@ -21,7 +21,7 @@ class Stretch:
 
 
 def cover(stream: str, *, repository_id: int | None, from_at: datetime, to_at: datetime) -> None:
-    """Everything of the stream between the two instants is here: stretches that meet become one.
+    """Record that the stream is stored completely between two instants; periods that touch are merged.
 
     `repository_id` is None for Coverage.DELIVERIES. A stretch that runs backwards covers nothing.
     """
@@ -41,7 +41,7 @@ def cover(stream: str, *, repository_id: int | None, from_at: datetime, to_at: d
 
 
 def cover_together(stretches: Collection[Stretch]) -> None:
-    """The same for many repositories in one statement; of a stream of a repository there is one stretch at the most."""
+    """Record the same for many repositories in one statement, at most one period per stream and repository."""
     told = [stretch for stretch in stretches if stretch.from_at <= stretch.to_at]
     if not told:
         return

@@ -33,7 +33,7 @@ class ChangeKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Merge:
-    """How the facts of one class enter `model`. The columns `within` say where a row belongs."""
+    """The merge of one class of facts into `model`. The columns `within` say where a row belongs."""
 
     model: type[models.Model]
     key: tuple[str, ...]

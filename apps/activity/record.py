@@ -1,4 +1,4 @@
-"""The one way into the tables of facts: record()."""
+"""record(), the only function that writes the tables of facts."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence

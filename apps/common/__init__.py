@@ -1,1 +1,1 @@
-"""What every part of the REST API keeps to: its query parameters, filters and pages."""
+"""Code shared by the apps: database, encryption, failpoints, API pieces, redaction."""

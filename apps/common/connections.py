@@ -1,4 +1,4 @@
-"""A worker keeps its database connection from task to task, and looks at it before each.
+"""Health of a worker's database connection, which it keeps from task to task.
 
 By itself Celery closes it around every task; opening one anew costs the server more than the task. Celery imports this
 module in its workers (`imports` in tformance/broker.py), where `db_reuse_max` keeps it from closing.
@@ -17,7 +17,7 @@ LONGEST_LOOK_S = 3.0
 
 @task_prerun.connect(dispatch_uid="look at the connection")
 def check_connection(**_: Any) -> None:
-    """Give up a connection that is too old, broken or frozen; the task then opens its own, or meets the trouble.
+    """Close a connection that is too old, broken or frozen; the task then opens a new one.
 
     A task that is applied inside a transaction keeps the connection of that transaction.
     """

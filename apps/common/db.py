@@ -1,4 +1,4 @@
-"""Statements that workers run again and again: prepared on the server, for planning one costs more than running it."""
+"""Database helpers: prepared statements, deadlines, and the classification of errors."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from psycopg import Error as PsycopgError
 
 
 class PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
-    """A cursor that sends parameters beside the statement, which the server plans once for a connection.
+    """A cursor that sends parameters apart from the statement, which the server plans once per connection.
 
     Django's own writes them into the text, so that each one is new to the server.
     """
@@ -29,7 +29,7 @@ class PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
 
 
 def run(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-    """The rows of a statement, in the transaction at hand if there is one; errors are Django's."""
+    """Return the rows of a statement, run in the current transaction if there is one; errors are Django's."""
     connection.close_if_health_check_failed()  # as Django's own cursors do, outside a transaction
     connection.ensure_connection()
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
@@ -83,20 +83,20 @@ LOOK_EVERY_S = 0.1
 
 
 class DatabaseTimeoutError(OperationalError):
-    """The database took longer than somebody was ready to wait."""
+    """The database took longer than the caller's timeout."""
 
 
 @dataclass(slots=True)
 class Deadline:
-    """One thread's wait; once `is_cut`, whatever fails next fails because of that."""
+    """The deadline of a thread; once `is_cut`, the next error is because of it."""
 
     deadline_s: float  # of time.monotonic
     wrapper: BaseDatabaseWrapper
     is_cut: bool = False
 
 
-class Watchdog:
-    """One thread per process that cuts the connections of those who have waited too long."""
+class DeadlineThread:
+    """A thread per process that closes connections whose deadline has passed."""
 
     def __init__(self) -> None:
         self._watched: dict[int, Deadline] = {}
@@ -106,7 +106,7 @@ class Watchdog:
 
     @contextmanager
     def limit(self, *, seconds: float) -> Iterator[Deadline]:
-        """Cut this thread's default connection once the time is over, which raises DatabaseTimeoutError."""
+        """Close this thread's default connection at the deadline, which raises DatabaseTimeoutError."""
         if self._thread is None:
             self._start()
         watched = Deadline(deadline_s=time.monotonic() + seconds, wrapper=connections[DEFAULT_DB_ALIAS])
@@ -126,10 +126,10 @@ class Watchdog:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look_for_ever, name="database-watchdog", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="database-watchdog", daemon=True)
                 self._thread.start()
 
-    def _look_for_ever(self) -> None:
+    def _run(self) -> None:
         while True:
             self._busy.wait()
             time.sleep(LOOK_EVERY_S)
@@ -154,20 +154,20 @@ def _cut(wrapper: BaseDatabaseWrapper) -> None:
         return  # it is closed already, which is what we want
 
 
-_watchdog = Watchdog()
+_deadlines = DeadlineThread()
 
 
 def limit(*, seconds: float) -> AbstractContextManager[Deadline]:
-    """Bound how long this thread waits for its default database connection inside the block."""
-    return _watchdog.limit(seconds=seconds)
+    """Limit how long this thread waits for the database inside the block."""
+    return _deadlines.limit(seconds=seconds)
 
 
-def _forget_the_parents_thread() -> None:
-    global _watchdog  # noqa: PLW0603  threads do not survive a fork
-    _watchdog = Watchdog()
+def _reset_after_fork() -> None:
+    global _deadlines  # noqa: PLW0603  threads do not survive a fork
+    _deadlines = DeadlineThread()
 
 
-os.register_at_fork(after_in_child=_forget_the_parents_thread)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 READ_ONLY, DISK_FULL, OUT_OF_MEMORY, QUERY_CANCELED = "25006", "53100", "53200", "57014"
 LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED = "55P03", "40P01"
@@ -179,18 +179,18 @@ _WITHOUT_VALUES = ("08", "23", "25", "40", "53", "54", "55", "57", "58")
 
 
 def is_of_database(error: BaseException) -> bool:
-    """Whether this is an error of Django's or of the driver's."""
+    """Return whether this is a database error of Django or of the driver."""
     return isinstance(error, Error | psycopg.Error)
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """What the server called it; None if it said nothing, or if this is no error of a database."""
+    """Return the SQLSTATE; None if there is none or it is not a database error."""
     code: str | None = getattr(error.__cause__, "sqlstate", None)
     return code
 
 
 def is_database_unavailable(error: BaseException, *, but_for: Collection[str] = ()) -> bool:
-    """Whether any statement would have met this: the database is away, read-only or out of something.
+    """Return whether any statement would have failed: the database is away, read-only or out of resources.
 
     `but_for` names codes that the caller rather takes for the fault of what it asked.
     """
@@ -203,7 +203,7 @@ def is_database_unavailable(error: BaseException, *, but_for: Collection[str] = 
 
 
 def error_message(error: BaseException) -> str:
-    """The server's code and, where it quotes no value, its main line; never details, hints and contexts."""
+    """Return the SQLSTATE and the main line if it quotes no value; never details, hints and contexts."""
     told = error if isinstance(error, psycopg.Error) else error.__cause__
     if not isinstance(told, psycopg.Error) or not told.sqlstate:
         return str(error).partition("\n")[0]  # the driver's own words, such as that nobody answers

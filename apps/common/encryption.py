@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted under the newest of FERNET_KEYS, read under any of them.
+"""Encryption of stored secrets: with the newest of FERNET_KEYS, decrypted with any of them.
 
 Whatever is kept so is in a model field whose name starts with `encrypted_`: `rotate_keys` finds it by that.
 """
@@ -16,12 +16,12 @@ AT_A_TIME = 500
 
 
 class UndecryptableError(Exception):
-    """None of FERNET_KEYS opens this: its key was lost or taken out too early."""
+    """None of FERNET_KEYS decrypts this: its key was lost or removed too early."""
 
 
 @dataclass(slots=True)
 class Rotation:
-    """What a rotation did with the values of one field."""
+    """The result of rotating the values of a field."""
 
     name: str
     renewed: int = 0
@@ -30,17 +30,17 @@ class Rotation:
 
 
 def can_encrypt() -> bool:
-    """Whether there is a key at all."""
+    """Return whether there is an encryption key."""
     return bool(settings.FERNET_KEYS)
 
 
 def encrypt(value: str) -> bytes:
-    """The value as it may be kept, under the newest key; ValueError if there is no key."""
+    """Return the value encrypted with the newest key; ValueError if there is none."""
     return _fernet().encrypt(value.encode())
 
 
 def decrypt(kept: bytes | memoryview) -> str:
-    """What was encrypted; UndecryptableError if no key opens it."""
+    """Return the decrypted value; UndecryptableError if no key decrypts it."""
     try:
         return _fernet().decrypt(bytes(kept)).decode()
     except (InvalidToken, ValueError) as error:
@@ -48,7 +48,7 @@ def decrypt(kept: bytes | memoryview) -> str:
 
 
 def is_current(kept: bytes | memoryview) -> bool:
-    """Whether the newest key alone opens it."""
+    """Return whether the value is encrypted with the newest key."""
     try:
         Fernet(settings.FERNET_KEYS[0]).decrypt(bytes(kept))
     except InvalidToken:
@@ -57,7 +57,7 @@ def is_current(kept: bytes | memoryview) -> bool:
 
 
 def encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:
-    """Every model field that holds encrypted values."""
+    """Yield every model field with encrypted values."""
     for model in apps.get_models():
         for field in model._meta.concrete_fields:
             if field.name.startswith(PREFIX):
@@ -65,7 +65,7 @@ def encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:
 
 
 def rotate(model: type[models.Model], field: str) -> Rotation:
-    """Re-encrypt every value of a field that is not under the newest key; each batch is one transaction."""
+    """Re-encrypt the values of a field that are not encrypted with the newest key, one transaction per batch."""
     done = Rotation(name=str(model._meta.verbose_name_plural))
     last = None
     while last := _rotate_batch(model, field, after=last, done=done):

@@ -1,4 +1,4 @@
-"""The GitHub that this instance serves, worked out from the address of its API."""
+"""The GitHub server of this instance, derived from the URL of its API."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Kind(Enum):
-    """The kinds of GitHub, each with its API at another place."""
+    """The kinds of GitHub servers, each with another API URL."""
 
     PUBLIC = "github.com"
     TENANT = "a tenant of GHE.com"
@@ -18,13 +18,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GitHubHost:
-    """A GitHub, known by the address of its API."""
+    """A GitHub server, given by the URL of its API."""
 
     api_url: str
 
     @property
     def host(self) -> str:
-        """The host of the API, in lower case and without a port."""
+        """Return the host of the API, in lower case and without a port."""
         return urlsplit(self.api_url).hostname or ""
 
     @property
@@ -35,18 +35,18 @@ class GitHubHost:
 
     @property
     def tenant(self) -> str:
-        """The name of the tenant of GHE.com, else ""."""
+        """Return the tenant of GHE.com, or ""."""
         found = re.fullmatch(r"(?:api\.)?([a-z0-9-]+)\.ghe\.com", self.host)
         return found[1] if found else ""
 
     @property
     def server(self) -> str:
-        """The host of the Enterprise Server, else ""."""
+        """Return the host of the Enterprise Server, or ""."""
         return self.host if self.kind is Kind.SERVER else ""
 
     @property
     def is_possible(self) -> bool:
-        """Whether that kind of GitHub has its API at such an address; on loopback anything goes."""
+        """Return whether this kind of server can have its API at this URL; on loopback any can."""
         if self.host in LOOPBACK:
             return True
         if self.kind is Kind.TENANT:
@@ -55,7 +55,7 @@ class GitHubHost:
 
     @property
     def likely_api_url(self) -> str:
-        """The address that was probably meant by one that is not possible."""
+        """Return the probably intended URL for an impossible one."""
         if self.kind is Kind.TENANT:
             return f"https://api.{self.host.removeprefix('api.')}"
         return f"https://{self.host}/api/v3"
@@ -66,7 +66,7 @@ class GitHubHost:
 
     @property
     def web_url(self) -> str:
-        """The address at which people sign in."""
+        """Return the URL of the website."""
         return self.api_url.replace("://api.", "://").removesuffix("/api/v3")
 
     @property

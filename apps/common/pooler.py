@@ -1,4 +1,4 @@
-"""Finding out whether a pooler between us and PostgreSQL leaves a session as it is, by what it does.
+"""Detection of connection poolers that do not keep the session state.
 
 tformance needs two things that some poolers take away. The bounds of a session (statement_timeout and the like), which
 are asked for as it begins: without them one slow statement holds a web thread for ever. And that a prepared statement
@@ -30,17 +30,17 @@ _REFUSED = re.compile(r"startup parameter", re.IGNORECASE)
 
 
 class BoundsError(OperationalError):
-    """A session does not have the bounds that it asked for."""
+    """A session does not have the timeouts that it requested."""
 
 
 def refuse_unfit_pooler() -> None:
-    """Raise ImproperlyConfigured where sessions are not what web needs; a database that is away is no reason."""
+    """Raise ImproperlyConfigured if sessions do not work as web needs; a database that is away is ignored."""
     if fault := find_fault():
         raise ImproperlyConfigured(f"{fault} {WHAT_TO_DO}")
 
 
 def find_fault() -> str:
-    """Return what a pooler does to connections like those of web; "" where nothing is wrong, or nobody answers."""
+    """Return the fault of a pooler; empty if there is none or the database does not answer."""
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:  # a thread has a connection of its own
         threads = (first, second)
         try:
@@ -61,12 +61,12 @@ def find_fault() -> str:
 
 
 def is_refusal(error: Error) -> bool:
-    """Whether a pooler says that it does not take what a session of ours asks for as it begins."""
+    """Return whether a pooler rejects the startup parameters of our sessions."""
     return _REFUSED.search(str(error)) is not None or isinstance(error, BoundsError)
 
 
 def _find_mixed_statements(threads: "tuple[ThreadPoolExecutor, ThreadPoolExecutor]") -> str:
-    """Let two connections, each in a transaction, change places at the server, if anything lets them."""
+    """Run transactions on two connections that a pooler may swap at the server."""
     for number in range(ROUNDS):
         for name, thread in zip(("first", "second"), threads, strict=True):
             if (found := thread.submit(_begin, name, number).result()) != (name, number):
@@ -102,7 +102,7 @@ def _driver() -> "psycopg.Connection[Any]":
 
 
 def check_bounds(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Close a connection that has just been made, and raise, where the bounds that it asked for are not in force."""
+    """Close a new connection and raise if its timeouts are not in force."""
     options = connection.settings_dict["OPTIONS"].get("options", "")
     # PostgreSQL takes the last of several values for one name, and so does this.
     asked = {name.replace("-", "_"): value for name, value in _ASKED.findall(options)}

@@ -1,4 +1,4 @@
-"""Secrets in texts: a pattern for each kind that GitHub or a server hands out, and the text without them.
+"""Redaction of secrets in texts, by a pattern for each kind of token.
 
 Logs, rows of errors and results of tasks all go through `redact`, so that none of them keeps what another hides.
 """

@@ -1,4 +1,4 @@
-"""What the client hands back: GitHub's words, what they came to, and where the next page is. Pure."""
+"""Answers of the client: the classified response, its data, and the next page. Pure."""
 
 import enum
 import re
@@ -15,35 +15,35 @@ _LAST = re.compile(r'<[^<>]*[?&]page=(\d{1,9})\b[^<>]*>\s*;[^,<]*\brel="?last"?'
 
 
 class Standing(enum.Enum):
-    """What GitHub says of an installation whose token it refuses."""
+    """The state of an installation whose token GitHub refuses."""
 
     ACTIVE = enum.auto()
     SUSPENDED = enum.auto()
     REMOVED = enum.auto()
     REFUSED = enum.auto()
-    """It is the App itself that GitHub refuses: the key or the clock is wrong. Says nothing of the installation."""
+    """GitHub refuses the App itself: the key or the clock is wrong. The installation is unknown."""
     UNKNOWN = enum.auto()
 
 
 MOST_LISTED = 200_000
-"""No list has more items: a `Link` that goes on beyond them would be followed for ever."""
+"""No list has more items; a `Link` beyond them would be followed for ever."""
 USUAL_PER_PAGE = 30
 
 
 class EndlessListError(ValueError):
-    """GitHub's list goes on further than any list can be."""
+    """GitHub's list is longer than any list can be."""
 
 
 class OtherHostError(ValueError):
-    """A link of GitHub's answer leads to another host: it is not followed."""
+    """A link in GitHub's answer leads to another host and is not followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The end of one request. Nothing that GitHub does raises: look at `kind`.
+    """The answer to a request. GitHub's failures raise nothing: check `kind`.
 
     `data` is the document of a REST answer or the `data` of a GraphQL answer, None where there is none to trust;
-    `observed_at` is GitHub's `Date`; `not_before` (seconds since 1970) is when to ask again, where somebody said;
+    `observed_at` is GitHub's `Date`; `not_before` (seconds since 1970) is when to retry, if known;
     `next_path` leads to the next page of a REST listing, whose last page has the number `last_page`; `up_next` is the
     subject that waits for its turn.
     """
@@ -67,7 +67,7 @@ class Answer:
 def next_path(headers: Mapping[str, str], *, api_url: str) -> str | None:
     """Return the next page, below the API's address.
 
-    Elsewhere if the header leads away from it, EndlessListError if it goes on beyond any list.
+    OtherHostError if the header leads to another host, EndlessListError if the list is too long.
     """
     found = _NEXT.search(headers.get("link", ""))
     if found is None:
@@ -84,13 +84,13 @@ def _whole(text: str | None, otherwise: int) -> int:
 
 
 def last_page(headers: Mapping[str, str]) -> int | None:
-    """The number of the last page, where there are more than one: with one item a page, how many there are."""
+    """Return the number of the last page, if there are several; with one item a page, the number of items."""
     found = _LAST.search(headers.get("link", ""))
     return int(found[1]) if found else None
 
 
 def path_below(url: str, *, api_url: str) -> str:
-    """The path and query of an address of the API; Elsewhere for any other, and for one with a password in it."""
+    """Return the path and query of an API URL; OtherHostError for any other URL."""
     there, home = urlsplit(url), urlsplit(api_url)
     prefix = home.path.rstrip("/")
     same_host = (there.scheme, there.netloc.lower()) == (home.scheme, home.netloc.lower())

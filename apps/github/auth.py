@@ -1,4 +1,4 @@
-"""Reading GitHub as an installation: its token is found, minted or replaced on the way. Start here: `github()`."""
+"""Access to GitHub as an installation, with its tokens, or as the App. Start here: `github()`."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from apps.github.responses import Kind, Verdict
 from apps.github.token_refusals import TokenRefusal, TokenRefusals
 
 RENEW_AT_S = 600.0
-"""With so little time left a token is replaced; until then nobody asks GitHub."""
+"""A token with less time left is replaced."""
 MINTING_S = 30.0
 LONGEST_WAIT_S = 5.0
 FRESH_S = 5.0
@@ -33,7 +33,7 @@ FRESH_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallationToken:
-    """What opens one installation for an hour; times are seconds since 1970."""
+    """The token of an installation, valid for an hour; times are seconds since 1970."""
 
     installation_id: int
     value: str = field(repr=False)
@@ -43,27 +43,27 @@ class InstallationToken:
 
 @dataclass(slots=True)
 class TokenCache:
-    """The tokens that all workers share through Redis; without a Fernet key each process keeps its own."""
+    """The tokens that all workers share through Redis; without a Fernet key each process has its own."""
 
     redis: Redis
     clock: Callable[[], float] = time.time
     _own: dict[int, InstallationToken] = field(default_factory=dict)
 
     def find(self, installation_id: int) -> InstallationToken | None:
-        """The token in use, if one is; it may be about to end."""
+        """Return the token in use, if there is one; it may be about to expire."""
         token = self._find_shared(installation_id) or self._own.get(installation_id)
         return token if token is not None and self.clock() < token.expires_at else None
 
     def is_lasting(self, token: InstallationToken) -> bool:
-        """Whether it need not be renewed yet."""
+        """Return whether the token need not be renewed yet."""
         return token.expires_at - self.clock() > RENEW_AT_S
 
     def is_fresh(self, token: InstallationToken) -> bool:
-        """Whether it is so young that a refusal may mean only that."""
+        """Return whether the token is so new that GitHub may not know it everywhere."""
         return self.clock() - token.minted_at < FRESH_S
 
     def keep(self, token: InstallationToken) -> None:
-        """Let every worker find it until it expires."""
+        """Share the token with all workers until it expires."""
         self._own[token.installation_id] = token
         if not can_encrypt():
             return
@@ -76,7 +76,7 @@ class TokenCache:
         del self._own[token.installation_id]
 
     def drop(self, token: InstallationToken) -> None:
-        """Forget a token that GitHub refused; another worker's newer one stays."""
+        """Delete a token that GitHub refused, but not another worker's newer one."""
         if self._own.get(token.installation_id) == token:
             del self._own[token.installation_id]
         if self._find_shared(token.installation_id) == token:
@@ -84,7 +84,7 @@ class TokenCache:
 
     @contextmanager
     def minting(self, installation_id: int) -> Iterator[None]:
-        """Inside, nobody else mints a token for this installation, as far as Redis can tell and for a few seconds."""
+        """Hold the lock for requesting a token of this installation, for a few seconds and if Redis answers."""
         lock = self.redis.lock(
             f"{_name(installation_id)}:minting", timeout=MINTING_S, blocking_timeout=LONGEST_WAIT_S, sleep=0.05
         )
@@ -132,21 +132,21 @@ def _release(lock: object) -> None:
 
 BY_ID = re.compile(r"/repositories/(\d+)(/.*|\?.*)?", re.DOTALL)
 NAME_HOLDS_S = 60.0
-"""A name whose id was compared is used for so long before it is compared again."""
+"""A verified name is used for this long before it is verified again."""
 
 Ask = Callable[[Request], Answer]
 
 
 @dataclass(slots=True)
 class RepositoryRoutes:
-    """Which of the two routes this GitHub has, as far as this process has found out."""
+    """The route by id or by name, depending on what this GitHub server supports."""
 
     clock: Callable[[], float] = time.monotonic
     has_ids: bool | None = None
     _names: dict[int, tuple[str, float]] = field(default_factory=dict)
 
     def get(self, request: Request, *, ask: Ask) -> Answer:
-        """Ask for a path; by the repository's name where GitHub does not know the path by its id."""
+        """Request a path; by the repository's name if GitHub does not support the path by id."""
         found = BY_ID.fullmatch(request.path)
         if found is None or self.has_ids:
             return ask(request)
@@ -163,14 +163,14 @@ class RepositoryRoutes:
         return ask(replace(request, path=f"/repos/{name}{below}"))
 
     def _shows(self, repository_id: int, *, ask: Ask) -> bool:
-        """Tell whether GitHub shows the repository by its id: then what is below it is not there."""
+        """Return whether GitHub shows the repository by its id: then what is below it does not exist."""
         self.has_ids = (
             True if ask(Request(method="GET", path=f"/repositories/{repository_id}")).kind is Kind.OK else None
         )
         return bool(self.has_ids)
 
     def _name_of(self, repository_id: int, *, ask: Ask) -> str | Answer:
-        """Return the name under which GitHub shows this very repository, or the answer that says that it does not."""
+        """Return the verified name of the repository, or the answer if GitHub does not show it."""
         known, holds_until = self._names.get(repository_id, ("", 0.0))
         if known and self.clock() < holds_until:
             return known
@@ -187,13 +187,13 @@ class RepositoryRoutes:
 
 
 LIMITED = {Kind.PRIMARY, Kind.SECONDARY, Kind.PARKED}
-"""These answers say nothing of a token: the budget has a wait for them."""
+"""These answers say nothing about a token: the budget handles their waits."""
 ACCEPTED = set(Kind) - LIMITED - {Kind.AUTH, Kind.TRANSIENT, Kind.SHRINK}
 
 
 @dataclass(slots=True, kw_only=True)
 class GitHubAccess:
-    """GitHub's API as an installation, or as the App. Every call ends in an Answer; only missing credentials raise."""
+    """GitHub's API as an installation or as the App. Calls return an Answer; only missing credentials raise."""
 
     client: GitHubClient
     tokens: TokenCache
@@ -206,7 +206,7 @@ class GitHubAccess:
     def get(
         self, path: str, *, installation_id: int, purpose: Purpose, parameters: Mapping[str, Any] | None = None
     ) -> Answer:
-        """Read a path below the API's address; a page of a listing tells its `next_path`."""
+        """Read a path below the API's URL; a page of a listing has its `next_path`."""
         request = Request(method="GET", path=path, parameters=parameters or {})
         return self.routes.get(request, ask=partial(self._ask, installation_id=installation_id, purpose=purpose))
 
@@ -222,24 +222,24 @@ class GitHubAccess:
         )
 
     def post_as_app(self, path: str, *, purpose: Purpose, body: Mapping[str, Any] | None = None) -> Answer:
-        """Ask for something in the App's own name, such as a redelivery."""
+        """Request something as the App, such as a redelivery."""
         return self.client.exchange_as_app(Request(method="POST", path=path, body=body), purpose=purpose)
 
     def standing(self, installation_id: int, *, purpose: Purpose) -> Standing:
-        """What GitHub says of an installation; nothing else may mark one as removed."""
+        """Return the state of an installation at GitHub; nothing else may mark one as removed."""
         answer = self.get_as_app(f"/app/installations/{installation_id}", purpose=purpose)
         if answer.kind is Kind.OK and isinstance(answer.data, Mapping):
             return Standing.SUSPENDED if answer.data.get("suspended_at") else Standing.ACTIVE
         return {Kind.GONE: Standing.REMOVED, Kind.AUTH: Standing.REFUSED}.get(answer.kind, Standing.UNKNOWN)
 
     def forget_standing(self, installation_id: int) -> None:
-        """Let the installation's jobs ask at once if they wait because it was suspended or removed: it is no more."""
+        """Let the installation's jobs continue at once, because it is no longer suspended or removed."""
         refusal = self.refusals.find(installation_id)
         if refusal is not None and refusal.standing in {Standing.SUSPENDED.name, Standing.REMOVED.name}:
             self.refusals.forget(installation_id)
 
     def _ask(self, request: Request, *, installation_id: int, purpose: Purpose) -> Answer:
-        """Ask, unless a token was refused and another job is to try again first."""
+        """Send the request, unless a token was refused and another job retries first."""
         refusal = self.refusals.find(installation_id)
         if refusal is None:
             return self._ask_now(request, installation_id=installation_id, purpose=purpose)
@@ -251,7 +251,7 @@ class GitHubAccess:
         return self.client.exchange(request, bearer=token.value, payer=installation_id, purpose=purpose)
 
     def _try_again(self, request: Request, refusal: TokenRefusal, *, installation_id: int, purpose: Purpose) -> Answer:
-        """Ask for all jobs of the installation; the refusal is forgotten when GitHub accepts a token that lasts."""
+        """Retry for all jobs of the installation; the refusal is deleted if GitHub accepts a lasting token."""
         try:
             answer = self._ask_now(request, installation_id=installation_id, purpose=purpose)
             is_unchanged = self.refusals.find(installation_id) == refusal
@@ -262,7 +262,7 @@ class GitHubAccess:
             self.refusals.end_attempt(installation_id)
 
     def _ask_now(self, request: Request, *, installation_id: int, purpose: Purpose) -> Answer:
-        """Once more with a new token if the first is refused; then GitHub is asked how the installation stands."""
+        """Send the request, again with a new token if the first is refused, then read the installation's state."""
         token, answer = self._attempt(request, installation_id=installation_id, purpose=purpose)
         if token is None or answer.kind is not Kind.AUTH:
             return answer
@@ -278,7 +278,7 @@ class GitHubAccess:
     def _attempt(
         self, request: Request, *, installation_id: int, purpose: Purpose
     ) -> tuple[InstallationToken | None, Answer]:
-        """The token asked with, and the answer; without a token, why there is none."""
+        """Return the token used and the answer; without a token, why there is none."""
         token = self._token(installation_id, purpose=purpose)
         if isinstance(token, Answer):
             return None, token
@@ -314,7 +314,7 @@ class GitHubAccess:
         return token
 
     def _read_token(self, answer: Answer, *, installation_id: int) -> InstallationToken | None:
-        """How long it lives is measured by GitHub's clock, so that no two clocks must agree."""
+        """Return the token; its lifetime is measured by GitHub's clock, so that no clocks must agree."""
         given = answer.data if isinstance(answer.data, Mapping) else {}
         expires_at, value, now = parse_time(given.get("expires_at")), given.get("token"), self.client.clock()
         if expires_at is None or not isinstance(value, str):
@@ -324,7 +324,7 @@ class GitHubAccess:
         return InstallationToken(installation_id=installation_id, value=value, minted_at=now, expires_at=now + lives_s)
 
     def _refused(self, answer: Answer, *, installation_id: int, is_of_token: bool) -> Answer:
-        """Keep the refusal for every job of the installation; the answer then says when it is tried again."""
+        """Store the refusal for every job of the installation; the answer has the time of the retry."""
         refusal = self.refusals.keep(installation_id, answer, is_of_token=is_of_token)
         verdict = replace(answer.verdict, wait_s=refusal.until - self.client.clock())
         return replace(answer, verdict=verdict, not_before=refusal.until)
@@ -337,14 +337,14 @@ class GitHubAccess:
         return replace(answer, verdict=verdict, standing=standing)
 
     def _later(self, answer: Answer) -> Answer:
-        """GitHub's servers do not all know of a new token at once."""
+        """Return a transient answer, because GitHub's servers do not all know a new token at once."""
         verdict = Verdict(kind=Kind.TRANSIENT, wait_s=FRESH_S, message=answer.verdict.message)
         return replace(answer, verdict=verdict, not_before=self.client.clock() + FRESH_S, data=None)
 
 
 @cache
 def github() -> GitHubAccess:
-    """GitHub as the settings say, for this process."""
+    """Return this process's access to GitHub."""
     budget = RateBudget(redis=shared_memory())
     client = GitHubClient(api_url=settings.GITHUB_API_URL, budget=budget)
     return GitHubAccess(client=client, tokens=TokenCache(redis=shared_memory()))

@@ -1,4 +1,4 @@
-"""The only module that touches the network: one host, our own patience, and a verdict instead of an exception.
+"""The only module that uses the network: one host, own timeouts, and a classified answer instead of an exception.
 
 PyGithub makes the requests and signs for the App. What it does by itself (wait for limits, repeat, follow redirects to
 wherever they lead, dropping their query) is switched off or kept from it. Nothing is fetched whose address came from a
@@ -35,7 +35,7 @@ from apps.github.responses import (
     Silence,
     Verdict,
     answered_at,
-    judge,
+    classify_response,
     rate_limit,
 )
 from apps.webhooks.parsing import storable
@@ -44,18 +44,18 @@ HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "202
 USER_AGENT = "tformance"
 LOCATION = "x-location"
 REDIRECTS = {301, 302, 307, 308}
-MOST_HOPS = 3
+MOST_REDIRECTS = 3
 MOST_BYTES = 32 * 1024 * 1024
 CHUNK = 64 * 1024
 LONGEST_CHAIN = 10
 SIGNED_FOR_S = 60
-"""A signature of the App's is used again for so long: reading the key takes longer than GitHub's answer may."""
+"""A signature is reused for this long, because reading the key can take longer than GitHub's answer."""
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long one request may take, in seconds: GitHub itself gives up a query after ten."""
+class Timeouts:
+    """The timeouts of a request; GitHub itself stops a query after ten seconds."""
 
     connect_s: float = 5.0
     read_s: float = 15.0
@@ -63,11 +63,11 @@ class Patience:
 
 
 class _TooLarge(requests.RequestException):
-    """The body has more bytes than we take."""
+    """The body is larger than allowed."""
 
 
 class _TooSlow(requests.Timeout):
-    """The body dripped for longer than we wait."""
+    """The body took longer than allowed."""
 
 
 class _Bounded:
@@ -95,23 +95,23 @@ class _Bounded:
 
 
 class _Bounding:
-    """What both connection classes of PyGithub are given here; `timeout` holds a Patience."""
+    """The common part of PyGithub's connection classes; `timeout` is a Timeouts."""
 
     def getresponse(self) -> _Bounded:
-        patience: Patience = self.timeout  # type: ignore[attr-defined]
+        timeouts: Timeouts = self.timeout  # type: ignore[attr-defined]
         session: requests.Session = self.session  # type: ignore[attr-defined]
         response = session.request(
             self.verb,  # type: ignore[attr-defined]
             f"{self.protocol}://{self.host}:{self.port}{self.url}",  # type: ignore[attr-defined]
             headers=self.headers,  # type: ignore[attr-defined]
             data=self.input,  # type: ignore[attr-defined]
-            timeout=(patience.connect_s, patience.read_s),
+            timeout=(timeouts.connect_s, timeouts.read_s),
             allow_redirects=False,
             stream=True,
         )
         if response.status_code == HTTPStatus.ACCEPTED and self.verb == "GET":  # type: ignore[attr-defined]
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE  # PyGithub would sleep and ask again, for ever
-        return _Bounded(response, deadline_s=time.monotonic() + patience.total_s)
+        return _Bounded(response, deadline_s=time.monotonic() + timeouts.total_s)
 
 
 class _BoundedHTTP(_Bounding, HTTPRequestsConnectionClass):  # type: ignore[misc]  # answers with less than all of it
@@ -127,7 +127,7 @@ Requester.injectConnectionClasses(_BoundedHTTP, _BoundedHTTPS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request to the one host there is; `path` is below the API's address, GraphQL has a path of its own."""
+    """A request to GitHub; `path` is below the API's URL, GraphQL has its own path."""
 
     method: str
     path: str = ""
@@ -142,7 +142,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Signed:
-    """What the App said of itself, and when."""
+    """A signed token of the App, and when it was signed."""
 
     by: AppCredentials
     at: int
@@ -157,17 +157,17 @@ class GitHubClient:
     budget: RateBudget
     credentials: Callable[[], AppCredentials] = app_credentials
     clock: Callable[[], float] = time.time
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     _of_thread: threading.local = field(default_factory=threading.local)
     _signed: "_Signed | None" = None
 
     def exchange_as_app(self, request: Request, *, purpose: Purpose) -> Answer:
-        """One request in the App's own name; NoCredentialsError where there is none."""
+        """Send a request as the App; raises NoCredentialsError without credentials."""
         return self.exchange(request, bearer=self._sign(), payer=THE_APP, purpose=purpose)
 
     def exchange(self, request: Request, *, bearer: str, payer: int, purpose: Purpose) -> Answer:
-        """One request on somebody's budget, and where a read was moved on this host, those that follow it there."""
-        for _ in range(MOST_HOPS):
+        """Send a request on a budget, and follow redirects of reads on this host."""
+        for _ in range(MOST_REDIRECTS):
             lease = self.budget.take(installation_id=payer, resource=request.resource, purpose=purpose)
             if isinstance(lease, Parked):
                 return Answer(verdict=Verdict(kind=Kind.PARKED, message=lease.reason), not_before=lease.until)
@@ -183,7 +183,7 @@ class GitHubClient:
         return _rejected(answer, "redirected too often")
 
     def _sign(self) -> str:
-        """The App's JSON web token, issued a minute ago in case our clock is ahead."""
+        """Return the App's JSON web token, dated a minute back in case the local clock is ahead."""
         known, now, signed = self.credentials(), int(self.clock()), self._signed
         if signed is not None and signed.by == known and 0 <= now - signed.at < SIGNED_FOR_S:
             return signed.token
@@ -200,7 +200,7 @@ class GitHubClient:
         finally:  # also when the task is out of time: the place in the queue is freed
             now = datetime.fromtimestamp(self.clock(), UTC)
             headers = received.headers if isinstance(received, Received) else {}
-            verdict = judge(received, is_graphql=request.is_graphql, now=now)
+            verdict = classify_response(received, is_graphql=request.is_graphql, now=now)
             limit = rate_limit(headers, resource=request.resource, now=now)
             up_next = self.budget.settle(lease, verdict=verdict, limit=limit)
         answer = Answer(
@@ -239,12 +239,12 @@ class GitHubClient:
         return Received(status=status, headers=named, document=_document(text))
 
     def _requester(self) -> Requester:
-        """PyGithub keeps a request's parts on the connection: one per thread."""
+        """Return this thread's requester, because PyGithub keeps state of a request on it."""
         if not hasattr(self._of_thread, "requester"):
             self._of_thread.requester = Requester(
                 auth=None,  # each request brings its own
                 base_url=self.api_url,
-                timeout=self.patience,  # type: ignore[arg-type]  # read by _Bounding alone
+                timeout=self.timeouts,  # type: ignore[arg-type]  # read by _Bounding alone
                 user_agent=USER_AGENT,
                 per_page=100,
                 verify=True,
@@ -256,12 +256,12 @@ class GitHubClient:
 
     def _log(self, request: Request, answer: Answer, *, payer: int) -> None:
         if answer.kind not in {Kind.OK, Kind.PARTIAL}:
-            told = {"verdict": answer.kind.name.lower(), "installation": payer, "resource": request.resource}
-            logger.warning("github_said_no", extra={**told, "words": answer.verdict.message})
+            details = {"verdict": answer.kind.name.lower(), "installation": payer, "resource": request.resource}
+            logger.warning("github_refused", extra={**details, "words": answer.verdict.message})
 
 
 def _moved_to(request: Request, received: Received | Silence) -> str | None:
-    """Where a read should go instead: a renamed or transferred repository answers so."""
+    """Return the redirect of a read, as of a renamed or transferred repository."""
     if request.method != "GET" or isinstance(received, Silence) or received.status not in REDIRECTS:
         return None
     return received.headers.get(LOCATION)
@@ -272,7 +272,7 @@ def _rejected(answer: Answer, message: str) -> Answer:
 
 
 def _data(received: Received | Silence, *, verdict: Verdict, is_graphql: bool) -> Any:
-    """Only what may be trusted: an error is never an empty result."""
+    """Return the data of a good answer; an error is never an empty result."""
     if isinstance(received, Silence) or verdict.kind not in {Kind.OK, Kind.PARTIAL}:
         return None
     return received.document["data"] if is_graphql else received.document

@@ -1,4 +1,4 @@
-"""Who we are to GitHub: the App's id and private key, from the environment, else from the encrypted store."""
+"""The App's id and private key, from the environment or the encrypted store."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from apps.github.models import AppPrivateKey
 
 
 class NoCredentialsError(Exception):
-    """Nobody told us the App's id and private key: nothing can be read from GitHub."""
+    """The App ID and private key are not configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def app_credentials() -> AppCredentials:
 
 
 def has_credentials() -> bool:
-    """Whether GitHub's API can be asked at all; figures are complete only where it can."""
+    """Return whether GitHub's API can be read; figures can only be verified then."""
     return bool(settings.GITHUB_APP_ID and settings.GITHUB_APP_PRIVATE_KEY) or AppPrivateKey.objects.exists()
 
 
 def store_private_key(pem: str, *, app_id: int) -> AppPrivateKey:
-    """Keep the App's key, encrypted, in place of the one before. ValueError if it is none that signs RS256."""
+    """Store the App's key, encrypted, in place of the previous one. ValueError if it cannot sign RS256."""
     if not is_signing_key(pem):
         raise ValueError("This is not an RSA private key in PEM, as GitHub makes them.")
     stored, _ = AppPrivateKey.objects.update_or_create(
@@ -55,7 +55,7 @@ def store_private_key(pem: str, *, app_id: int) -> AppPrivateKey:
 
 
 def is_signing_key(pem: str) -> bool:
-    """Whether this is an RSA private key without a passphrase: GitHub takes no other signature than RS256."""
+    """Return whether this is an RSA private key without a passphrase, because GitHub requires RS256."""
     try:
         return isinstance(load_pem_private_key(pem.encode(), password=None), RSAPrivateKey)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -12,12 +12,12 @@ _FRAGMENT = re.compile(r"^fragment (\w+) on [^}]*?\{.*?^\}$", re.MULTILINE | re.
 
 @cache
 def document(name: str) -> str:
-    """The document of this name, complete."""
+    """Return the complete document of this name."""
     return completed((FOLDER / f"{name}.graphql").read_text())
 
 
 def completed(text: str) -> str:
-    """The text of a document, with the fragments that it uses."""
+    """Return the text of a document, with the fragments that it uses."""
     known, used = _fragments(), list[str]()
     wanted = _SPREAD.findall(text)
     while wanted:
@@ -29,7 +29,7 @@ def completed(text: str) -> str:
 
 
 def names() -> list[str]:
-    """Every document there is."""
+    """Return every document by name."""
     return sorted(file.stem for file in FOLDER.glob("*.graphql") if file.stem != SHARED)
 
 

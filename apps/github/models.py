@@ -1,4 +1,4 @@
-"""What we keep to speak with GitHub."""
+"""The stored private key of the App."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 
 class AppPrivateKey(models.Model):
-    """The private key of the GitHub App, encrypted; the environment's comes before it."""
+    """The private key of the GitHub App, encrypted; the environment has precedence."""
 
     app_id = models.BigIntegerField(primary_key=True)
     encrypted_pem = models.BinaryField()

@@ -1,12 +1,12 @@
-"""What the App must be allowed and told, so that everything we handle arrives: README's list is held against this."""
+"""Permissions and events that the App needs; a test compares README's list with them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from apps.webhooks.registry import routes
 
-UNASKED = frozenset({"ping", "installation", "installation_repositories", "installation_target"})
-"""Every App is told of these; none can subscribe to them, or not."""
+ALWAYS_SENT = frozenset({"ping", "installation", "installation_repositories", "installation_target"})
+"""Events that every App receives; none can subscribe to them."""
 
 PERMISSIONS: Mapping[str, str] = {
     "actions": "read",
@@ -18,8 +18,8 @@ PERMISSIONS: Mapping[str, str] = {
     "pull_requests": "read",
 }
 OF_ORGANIZATIONS = frozenset({"members"})
-"""Permissions that an account of a person does not give, as it has nothing of the kind."""
-TOLD_TO_MEMBERS = frozenset({"member", "membership", "organization", "team"})
+"""Permissions that personal accounts do not have."""
+MEMBER_EVENTS = frozenset({"member", "membership", "organization", "team"})
 """The events that need these permissions."""
 
 LEVELS = ("none", "read", "write", "admin")
@@ -27,7 +27,7 @@ LEVELS = ("none", "read", "write", "admin")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lack:
-    """What is missing of the permissions and events that we need, by GitHub's names, sorted."""
+    """Missing permissions and events, by GitHub's names, sorted."""
 
     permissions: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -41,14 +41,14 @@ class Lack:
 
 
 def needed_events() -> frozenset[str]:
-    """The events that the App must subscribe to: those that have a translator, and that are not sent unasked."""
-    return frozenset(name for name, _ in routes()) - UNASKED
+    """Return the events that the App must subscribe to: those with a translator that are not sent anyway."""
+    return frozenset(name for name, _ in routes()) - ALWAYS_SENT
 
 
 def lack_of(permissions: Mapping[str, str], events: Collection[str], *, is_person: bool = False) -> Lack:
-    """What these permissions and events leave out of what we need; less is needed of an account of a person."""
+    """Return what is missing in these permissions and events; personal accounts need less."""
     wanted = {name: level for name, level in PERMISSIONS.items() if not (is_person and name in OF_ORGANIZATIONS)}
-    told = needed_events() - (TOLD_TO_MEMBERS if is_person else frozenset())
+    told = needed_events() - (MEMBER_EVENTS if is_person else frozenset())
     return Lack(
         permissions=tuple(sorted(name for name, level in wanted.items() if not allows(permissions, name, level=level))),
         events=tuple(sorted(told - set(events))),
@@ -56,11 +56,11 @@ def lack_of(permissions: Mapping[str, str], events: Collection[str], *, is_perso
 
 
 def allows(permissions: Mapping[str, str], name: str, *, level: str) -> bool:
-    """Whether the permission is there at this level or above; a level that is new to us is above none."""
+    """Return whether the permission is granted at this level or above; unknown levels count as none."""
     given = permissions.get(name, "none")
     return given not in LEVELS or LEVELS.index(given) >= LEVELS.index(level)
 
 
 def listed(names: Collection[str]) -> str:
-    """GitHub's names as its pages write them: `pull_requests` is Pull requests."""
+    """Return GitHub's names as its pages show them: `pull_requests` is Pull requests."""
     return ", ".join(name.replace("_", " ").capitalize() for name in names)

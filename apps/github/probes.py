@@ -1,4 +1,4 @@
-"""Asking many repositories at once whether anything changed. Pure: the document, its variables, its answer.
+"""Probes of many repositories in one request. Pure: the document, its variables, its answer.
 
 Four lists each: 35 repositories are 140 requests by GitHub's formula, a point. A pull request that is asked for by its
 number, without its lists, costs nothing beside them; a hundred of them alone are a point.
@@ -20,7 +20,7 @@ MOST_PULL_REQUESTS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRequest:
-    """What is asked of one repository: the state of its streams, and of these of its pull requests."""
+    """A request for one repository: the state of its streams, and these of its pull requests."""
 
     repository_id: int
     full_name: str
@@ -30,7 +30,7 @@ class ProbeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbedStream:
-    """What a probe shows of a stream: a mark that is the same as long as nothing changed, and when something last did.
+    """The probed state of a stream: a mark that is equal as long as nothing changed, and the time of the last change.
 
     `count` is how many there are, where GitHub counts them; `moved_at` is None where there is nothing.
     """
@@ -42,7 +42,7 @@ class ProbedStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamProbe:
-    """How a probe looks at a stream: what it asks of the repository in GraphQL, and what it makes of the answer.
+    """The GraphQL fields by which a probe reads a stream, and the function that parses them.
 
     `is_counted`: its mark has how many there are.
     """
@@ -53,7 +53,7 @@ class StreamProbe:
 
 
 def newest_of(name: str, *, order: str = "CREATED_AT", fields: str = "createdAt updatedAt") -> StreamProbe:
-    """Look at the length of this list of the repository and at its newest item."""
+    """Return fields for the length of this list of the repository and its newest item."""
 
     def read(found: Mapping[str, Any]) -> ProbedStream:
         newest: Mapping[str, Any] = next(iter(found[name]["nodes"]), {})
@@ -67,7 +67,7 @@ def newest_of(name: str, *, order: str = "CREATED_AT", fields: str = "createdAt 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A repository as a probe shows it. `pull_requests` are those asked for that GitHub shows, as they are."""
+    """A probed repository. `pull_requests` are the requested ones that GitHub shows."""
 
     described: Json
     """In REST's shape."""
@@ -76,7 +76,7 @@ class Probe:
 
 
 def probe_query(requests: Sequence[ProbeRequest], *, streams: Mapping[str, StreamProbe]) -> tuple[str, dict[str, Any]]:
-    """The document that asks all of these about the streams, and its variables."""
+    """Return the document for these requests, and its variables."""
     declared = ", ".join(f"$owner{at}: String!, $name{at}: String!" for at in range(len(requests)))
     asked = "".join(_ask(at, request) for at, request in enumerate(requests))
     probed = _PROBED.format(streams="\n  ".join(stream.fields for stream in streams.values() if stream.fields))
@@ -98,7 +98,7 @@ def probe_query(requests: Sequence[ProbeRequest], *, streams: Mapping[str, Strea
 def read_probe(
     data: Mapping[str, Any], at: int, *, request: ProbeRequest, streams: Mapping[str, StreamProbe]
 ) -> Probe | None:
-    """What the answer says to this request; None where the repository is not there, or another has its name.
+    """Return the answer to this request; None if the repository is not there, or another has its name.
 
     UnusablePayloadError where it is not shaped as asked for.
     """

@@ -1,7 +1,7 @@
-"""Who may ask GitHub now: one budget per installation and resource, shared by all workers through Redis.
+"""Rate limits: one budget per installation and resource, shared by all workers through Redis.
 
-Nothing here waits. A request that may not go out is told when to ask again: the `not_before` of some row.
-Redis holds only what GitHub's next answer tells anew: when it is lost, the budget is learned again.
+Nothing here waits. A request that may not be sent gets the time to ask again: the `not_before` of some row. Redis has
+only what GitHub's next answer repeats: if it is lost, the budget is learned again.
 """
 
 import enum
@@ -26,7 +26,7 @@ PREFIX = "tformance:github"
 
 @cache
 def shared_memory() -> Redis:
-    """A client for this process; its pool survives a fork."""
+    """Return the Redis client of this process; its pool survives a fork."""
     return Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=1.0,
@@ -38,7 +38,7 @@ def shared_memory() -> Redis:
 
 SCRIPTS = Path(__file__).parent / "lua"
 THE_APP = 0
-"""Stands for an installation where the App itself asks: GitHub counts that apart."""
+"""Stands for an installation in requests of the App itself, which GitHub counts separately."""
 
 IN_FLIGHT = {GRAPHQL: 1}
 IN_FLIGHT_OTHERWISE = 3
@@ -46,16 +46,16 @@ IN_FLIGHT_OTHERWISE = 3
 minute and endpoint."""
 
 LEASE_S = 60.0
-"""The longest that a request takes; a worker that dies with one in flight holds the place no longer."""
+"""The longest that a request takes; a worker that dies with a request frees its place after this time."""
 ASK_AGAIN_S = 1.0
 PATIENCE_S = 10.0
-"""Whoever waits and does not come back for so long has lost their turn."""
+"""A subject that does not ask again for this long loses its place in the queue."""
 KEPT_S = 2 * 3600
 logger = logging.getLogger(__name__)
 
 
 class Priority(enum.IntEnum):
-    """Who goes first."""
+    """The order of requests."""
 
     LIVE = 0
     RECONCILIATION = 1
@@ -63,14 +63,14 @@ class Priority(enum.IntEnum):
 
 
 RESERVES = {Priority.LIVE: 0.0, Priority.RECONCILIATION: 0.1, Priority.BACKFILL: 0.2}
-"""The share of the hourly limit that each leaves to those before it, and to the account's other Apps' patience."""
+"""The share of the hourly limit that each leaves to those before it and to other Apps of the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """Why a request is made: how urgent it is, for whom (turns are fair between subjects), and its points at most.
+    """The purpose of a request: its urgency, its subject (requests are fair between subjects), and its maximal points.
 
-    One that `goes_on` with what the subject's last request began needs no new turn.
+    One that `goes_on` continues the subject's last request and does not queue again.
     """
 
     priority: Priority
@@ -81,7 +81,7 @@ class Purpose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Leave to make one request; settle it whatever came of it."""
+    """Permission to make one request; it must be settled whatever the result."""
 
     id: str
     installation_id: int
@@ -98,7 +98,7 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetNow:
-    """What is known of one resource's budget."""
+    """The known budget of a resource."""
 
     resource: str
     limit: int
@@ -113,10 +113,10 @@ class RateBudget:
     redis: Redis
     clock: Callable[[], float] = time.time
     _blocked: dict[tuple[int, str], float] = field(default_factory=dict)
-    """What this process knows by itself, for when Redis is away."""
+    """The limits that this process knows itself, for when Redis is away."""
 
     def take(self, *, installation_id: int, resource: str, purpose: Purpose) -> Lease | Parked:
-        """Leave to make one request now, or when to ask again."""
+        """Return permission to make one request now, or when to ask again."""
         now = self.clock()
         lease = Lease(id=f"{resource}|{purpose.cost}|{uuid4().hex}", installation_id=installation_id, resource=resource)
         try:
@@ -128,7 +128,7 @@ class RateBudget:
         return Parked(reason=answer[0], until=max(float(answer[1]), now + ASK_AGAIN_S))
 
     def settle(self, lease: Lease, *, verdict: Verdict, limit: RateLimit | None) -> str | None:
-        """Learn from an answer and free the place; the subject that waits for its turn, if one does."""
+        """Learn from an answer and free the place; return the subject that waits next, if any."""
         now = self.clock()
         self._remember(lease, verdict=verdict, now=now)
         try:
@@ -139,7 +139,7 @@ class RateBudget:
         return waiting or None
 
     def read(self, installation_id: int) -> list[BudgetNow]:
-        """What is known now of each resource, for people; nothing where Redis is away."""
+        """Return the known budgets of all resources, for display; empty if Redis is away."""
         try:
             told = self.redis.hgetall(key(installation_id, "budget"))
         except RedisError:
@@ -175,7 +175,7 @@ class RateBudget:
         return answer
 
     def _take_without_redis(self, lease: Lease, *, now: float, error: RedisError) -> Lease | Parked:
-        """Work goes on by what this process knows; GitHub's headers tell the rest."""
+        """Decide by what this process knows, while Redis is away."""
         logger.warning("github_budget_not_shared", extra={"error": type(error).__name__})
         owner = lease.installation_id
         until = max(self._blocked.get((owner, resource), 0.0) for resource in (lease.resource, ""))
@@ -188,7 +188,7 @@ class RateBudget:
 
 
 def key(installation_id: int, name: str) -> str:
-    """The keys of one installation lie on one node of a cluster."""
+    """Return a key; all keys of an installation are on one node of a cluster."""
     return f"{PREFIX}:{{{installation_id}}}:{name}"
 
 
@@ -198,7 +198,7 @@ def _keys(lease: Lease) -> list[str]:
 
 
 def _told(verdict: Verdict, limit: RateLimit | None) -> str:
-    """An answer without a limit tells that there is none, if it is GitHub's; a proxy's error page tells nothing."""
+    """Return what the answer says about limits: a proxy's error page says nothing."""
     if limit is not None:
         return "limit"
     return "unlimited" if verdict.kind in {Kind.OK, Kind.PARTIAL} else "nothing"

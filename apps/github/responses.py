@@ -1,6 +1,6 @@
-"""What one exchange with GitHub came to. Pure: a status, headers and a body (or none of them) in, a verdict out.
+"""Classification of GitHub's responses. Pure: from status, headers and body (or silence) to a kind with its details.
 
-PyGithub's own judgement is not used: it sleeps, it repeats a page that is too large, and it throws partial data away.
+PyGithub's own handling is not used: it sleeps, repeats a page that is too large, and discards partial data.
 """
 
 import enum
@@ -17,12 +17,12 @@ Path = tuple[str | int, ...]
 
 
 def has_unexplained_null(data: Any, *, explained: Set[Path]) -> bool:
-    """Whether some `nodes` (or the list itself) is null although no error names it or what is in it."""
+    """Return whether some `nodes` (or the list itself) are null although no error explains it."""
     return any(not _is_explained(path, explained) for path in null_nodes(data))
 
 
 def null_nodes(data: Any, *, path: Path = ()) -> Iterator[Path]:
-    """The path of every null in a list called `nodes`, and of every such list that is null itself."""
+    """Yield the path of every null in a list called `nodes`, and of every such list that is null itself."""
     if isinstance(data, Mapping):
         for name, value in data.items():
             if name == "nodes" and value is None:
@@ -38,18 +38,18 @@ def null_nodes(data: Any, *, path: Path = ()) -> Iterator[Path]:
 
 
 def _is_explained(path: Path, explained: Set[Path]) -> bool:
-    """An error below a non-null field empties its parents up to the first that may be null."""
+    """Return whether an error explains the null: below a non-null field it empties the parents."""
     return any(known[: len(path)] == path for known in explained)
 
 
 CORE, GRAPHQL = "core", "graphql"
 LONGEST_WINDOW_S = 24 * 3600.0
-"""A reset further away than this is not one: GitHub's windows last an hour."""
+"""A reset further away than this is ignored: GitHub's windows last an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """One resource's budget as GitHub told it; the reset is a distance, so that no two clocks must agree."""
+    """The rate limit of a resource; the reset is a duration, so that no clocks must agree."""
 
     resource: str
     limit: int
@@ -58,7 +58,7 @@ class RateLimit:
 
 
 def rate_limit(headers: Mapping[str, str], *, resource: str, now: datetime) -> RateLimit | None:
-    """The budget that the headers tell; None means that nothing limits us, as on an Enterprise Server without limits.
+    """Return the rate limit in the headers; None if there is none, as on an Enterprise Server without limits.
 
     `resource` stands where the headers do not name one: older servers do not.
     """
@@ -74,33 +74,33 @@ def rate_limit(headers: Mapping[str, str], *, resource: str, now: datetime) -> R
 
 
 def resets_in_s(headers: Mapping[str, str], *, now: datetime) -> float:
-    """How long until the window ends, at least a second: by GitHub's own clock where the answer tells it."""
+    """Return how long until the window ends, at least a second, by GitHub's clock if the answer has its date."""
     reset = number(headers, "x-ratelimit-reset")
     if reset is None:
         return 60.0
-    told_at = answered_at(headers) or now
-    return min(max(1.0, reset - told_at.timestamp()), LONGEST_WINDOW_S)
+    answered = answered_at(headers) or now
+    return min(max(1.0, reset - answered.timestamp()), LONGEST_WINDOW_S)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """How long GitHub asks us to wait, in seconds or as a date; at least a second, None where it does not ask."""
+    """Return the wait of Retry-After, in seconds or as a date; at least a second, None without the header."""
     given = headers.get("retry-after", "").strip()
     if given.isdigit() and given.isascii():
         return min(max(1.0, float(given[:9])), LONGEST_WINDOW_S)
     moment = http_date(given)
     if moment is None:
         return None
-    told_at = answered_at(headers) or now
-    return min(max(1.0, (moment - told_at).total_seconds()), LONGEST_WINDOW_S)
+    answered = answered_at(headers) or now
+    return min(max(1.0, (moment - answered).total_seconds()), LONGEST_WINDOW_S)
 
 
 def answered_at(headers: Mapping[str, str]) -> datetime | None:
-    """GitHub's `Date` of the answer."""
+    """Return GitHub's `Date` of the answer."""
     return http_date(headers.get("date", ""))
 
 
 def http_date(text: str) -> datetime | None:
-    """A date as HTTP writes it, in UTC."""
+    """Return an HTTP date, in UTC."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, IndexError, OverflowError):
@@ -109,7 +109,7 @@ def http_date(text: str) -> datetime | None:
 
 
 def number(headers: Mapping[str, str], name: str) -> int | None:
-    """An integer; some servers write it as a float (PyGithub#2697)."""
+    """Return an integer header; some servers write it as a float (PyGithub#2697)."""
     try:
         return int(float(headers[name]))
     except (KeyError, ValueError, OverflowError):
@@ -117,39 +117,39 @@ def number(headers: Mapping[str, str], name: str) -> int | None:
 
 
 class Kind(enum.Enum):
-    """What became of a request."""
+    """The kind of a response."""
 
     OK = enum.auto()
-    """All that was asked for."""
+    """All requested data."""
     PARTIAL = enum.auto()
     """GraphQL data with errors; `errors` name the paths that are null because of them."""
     SHRINK = enum.auto()
-    """Too much at once: ask again for less, with the same cursor."""
+    """Too much at once: request less, with the same cursor."""
     PRIMARY = enum.auto()
     """The hourly limit is spent until the reset."""
     SECONDARY = enum.auto()
-    """Too fast: nothing at all for a while."""
+    """Too many requests at once: send nothing for a while."""
     AUTH = enum.auto()
     """Our token or key was not accepted."""
     FORBIDDEN = enum.auto()
-    """We may not see this; asking again changes nothing until somebody changes a permission."""
+    """No permission; a retry does not help until the permission changes."""
     GONE = enum.auto()
-    """It is not there, or not for us: deleted, transferred, renamed away."""
+    """It does not exist or is not visible: deleted, transferred or renamed."""
     REJECTED = enum.auto()
-    """The request itself is wrong or asks beyond a cap: never repeat it unchanged."""
+    """The request itself is invalid or exceeds a limit: never repeat it unchanged."""
     TRANSIENT = enum.auto()
-    """Not GitHub's last word: the same request may succeed later."""
+    """A temporary failure: the same request may succeed later."""
     PARKED = enum.auto()
-    """Nothing was sent: our own budget said to come back later."""
+    """Nothing was sent, because our own budget requires to wait."""
 
 
 REFUSALS = frozenset({Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED})
-"""GitHub's last word on what was asked: the same question gets the same answer."""
+"""Final refusals: the same request gets the same answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLError:
-    """One of the errors beside GraphQL data."""
+    """An error next to GraphQL data."""
 
     type: str
     path: Path
@@ -158,7 +158,7 @@ class GraphQLError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What an exchange came to. `wait_s` is how long to wait before the next attempt, where GitHub says."""
+    """The classified response; `wait_s` is the wait before the next attempt, if GitHub gives one."""
 
     kind: Kind
     wait_s: float | None = None
@@ -168,7 +168,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """An answer: header names in lower case; `document` is its JSON, None where the body is none."""
+    """A received response: header names in lower case; `document` is its JSON or None."""
 
     status: int
     headers: Mapping[str, str]
@@ -176,7 +176,7 @@ class Received:
 
 
 class Silence(enum.Enum):
-    """Why there is no answer, in words."""
+    """The reason why there is no response."""
 
     TIMEOUT = "timed out"
     NAME_NOT_FOUND = "name not found"
@@ -205,45 +205,45 @@ MALFORMED = {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}
 TOO_SLOW = {502, 504}
 LIMITING = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 WITHOUT_BODY = {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}
-"""Good even so: a redelivery that was asked for is accepted. A read that is, the client takes for no answer."""
+"""Good without a body, as for a requested redelivery; the client treats an accepted read as no answer."""
 GOOD, MOVED = range(200, 300), range(300, 400)
 LONGEST_MESSAGE = 300
 
 
-def judge(received: Received | Silence, *, is_graphql: bool, now: datetime) -> Verdict:
-    """The verdict on one exchange."""
+def classify_response(received: Received | Silence, *, is_graphql: bool, now: datetime) -> Verdict:
+    """Return the classification of a response."""
     if isinstance(received, Silence):
-        return _judge_silence(received, is_graphql=is_graphql)
-    limited = _judge_limits(received, now=now)
+        return _classify_silence(received, is_graphql=is_graphql)
+    limited = _classify_limits(received, now=now)
     if limited is not None:
         return limited
     if received.status != HTTPStatus.OK or not is_graphql:
-        return _judge_status(received, is_graphql=is_graphql, now=now)
-    return _judge_graphql(received, now=now)
+        return _classify_status(received, is_graphql=is_graphql, now=now)
+    return _classify_graphql(received, now=now)
 
 
-def _judge_silence(silence: Silence, *, is_graphql: bool) -> Verdict:
+def _classify_silence(silence: Silence, *, is_graphql: bool) -> Verdict:
     is_too_much = is_graphql and silence in {Silence.TIMEOUT, Silence.TOO_LARGE}
     return Verdict(kind=Kind.SHRINK if is_too_much else Kind.TRANSIENT, message=f"no answer: {silence.value}")
 
 
-def _judge_limits(received: Received, *, now: datetime) -> Verdict | None:
-    """In GitHub's order of obedience: Retry-After, then a spent limit, then at least a minute."""
+def _classify_limits(received: Received, *, now: datetime) -> Verdict | None:
+    """Classify rate limits in GitHub's order: Retry-After, then a spent limit, then at least a minute."""
     if received.status not in LIMITING:
         return None
     message = message_of(received.document)
-    told, asked_s = message.lower(), retry_after_s(received.headers, now=now)
-    if asked_s is not None or any(word in told for word in SECONDARY_WORDS):
+    text, asked_s = message.lower(), retry_after_s(received.headers, now=now)
+    if asked_s is not None or any(word in text for word in SECONDARY_WORDS):
         return Verdict(kind=Kind.SECONDARY, wait_s=asked_s, message=message)
     is_spent = number(received.headers, "x-ratelimit-remaining") == 0
-    is_refusal = received.status == HTTPStatus.FORBIDDEN and any(word in told for word in FORBIDDEN_WORDS)
+    is_refusal = received.status == HTTPStatus.FORBIDDEN and any(word in text for word in FORBIDDEN_WORDS)
     # The last good call of a window shows 0 as well: words come before the header.
-    if any(word in told for word in PRIMARY_WORDS) or (is_spent and not is_refusal):
+    if any(word in text for word in PRIMARY_WORDS) or (is_spent and not is_refusal):
         return Verdict(kind=Kind.PRIMARY, wait_s=resets_in_s(received.headers, now=now), message=message)
     return Verdict(kind=Kind.SECONDARY, message=message) if received.status == HTTPStatus.TOO_MANY_REQUESTS else None
 
 
-def _judge_status(received: Received, *, is_graphql: bool, now: datetime) -> Verdict:
+def _classify_status(received: Received, *, is_graphql: bool, now: datetime) -> Verdict:
     status, message = received.status, message_of(received.document)
     is_good = status in WITHOUT_BODY or (status in GOOD and received.document is not None)
     if is_good and not is_graphql:
@@ -265,24 +265,24 @@ _KIND_OF_STATUS: Mapping[int, Kind] = {
 }
 
 
-def _judge_graphql(received: Received, *, now: datetime) -> Verdict:
+def _classify_graphql(received: Received, *, now: datetime) -> Verdict:
     document = received.document
     if not isinstance(document, Mapping):
         return Verdict(kind=Kind.TRANSIENT, message="the answer is not a GraphQL document")
     errors, data = tuple(_errors(document)), document.get("data")
     types = {error.type for error in errors}
-    told = " ".join(error.message for error in errors)
-    kind = _kind_of_limits(types, told=told.lower()) or _kind_of_data(data, errors=errors, types=types)
+    text = " ".join(error.message for error in errors)
+    kind = _kind_of_limits(types, text=text.lower()) or _kind_of_data(data, errors=errors, types=types)
     wait_s = resets_in_s(received.headers, now=now) if kind is Kind.PRIMARY else None
-    return Verdict(kind=kind, wait_s=wait_s, message=told[:LONGEST_MESSAGE], errors=errors)
+    return Verdict(kind=kind, wait_s=wait_s, message=text[:LONGEST_MESSAGE], errors=errors)
 
 
-def _kind_of_limits(types: set[str], *, told: str) -> Kind | None:
-    if any(word in told for word in SECONDARY_WORDS):
+def _kind_of_limits(types: set[str], *, text: str) -> Kind | None:
+    if any(word in text for word in SECONDARY_WORDS):
         return Kind.SECONDARY
-    if types & LIMITED_TYPES or any(word in told for word in PRIMARY_WORDS):
+    if types & LIMITED_TYPES or any(word in text for word in PRIMARY_WORDS):
         return Kind.PRIMARY
-    if types & TOO_MUCH_TYPES or any(word in told for word in TOO_MUCH_WORDS):
+    if types & TOO_MUCH_TYPES or any(word in text for word in TOO_MUCH_WORDS):
         return Kind.SHRINK
     return None
 
@@ -322,13 +322,13 @@ def _errors(document: Mapping[str, Any]) -> Iterable[GraphQLError]:
 
 
 def _type_of(error: Mapping[str, Any]) -> str:
-    """GitHub's `type`; an invalid query has only a code beside it."""
+    """Return GitHub's `type`; an invalid query has only a code."""
     extensions = error.get("extensions")
     code = extensions.get("code") if isinstance(extensions, Mapping) else None
     return str(error.get("type") or code or "").upper().removeprefix("GRAPHQL_")
 
 
 def message_of(document: Any) -> str:
-    """Return GitHub's own words for what went wrong; a proxy's may quote the token that was sent."""
+    """Return GitHub's error message, redacted because a proxy may quote the token."""
     message = document.get("message") if isinstance(document, Mapping) else None
     return redact(message)[:LONGEST_MESSAGE] if isinstance(message, str) else ""

@@ -1,7 +1,7 @@
-"""Refused tokens: a fact of the installation, kept in Redis, so that all of its jobs wait for one attempt.
+"""Refused tokens: stored per installation in Redis, so that all of its jobs wait for one retry.
 
-GitHub refuses a token, or gives none, to the installation and not to the job that happened to ask. So the refusal is
-kept once, with a wait that doubles, and when that is over one job tries again while the others go on waiting.
+GitHub refuses a token, or returns none, to the installation and not to a single job. So the refusal is stored once,
+with a wait that doubles; when it is over, one job retries while the others wait.
 """
 
 import json
@@ -21,16 +21,16 @@ TOKEN_REFUSED = "token_refused"  # noqa: S105  the name of a reason
 """The reason, as rows keep it, for which a request was not sent."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 900.0
 LONGEST_WAIT_FOR_THE_APP_S = 300.0
-"""Somebody who corrects the App's key waits at most this long to see that it is right."""
+"""The longest wait after the App's key was fixed until it is tried again."""
 ASK_AGAIN_S = 1.0
 KEPT_S = 2 * 3600
 TRYING_S = 60
-"""A job that died during its attempt keeps the others from trying for at most this long."""
+"""A job that died during its retry blocks others for at most this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRefusal:
-    """GitHub's latest refusal: its words, how the installation stands by them, and when one job may try again.
+    """GitHub's latest refusal: its message, the state of the installation, and when one job may retry.
 
     `is_of_token`: a token was given but not accepted; otherwise none was given, and an older one may still serve.
     """
@@ -43,7 +43,7 @@ class TokenRefusal:
     until: float
 
     def answer(self, *, now: float) -> Answer:
-        """Return the answer for a job that must not ask: GitHub's last word if there is one, else when to ask again."""
+        """Return the answer for a job that must not retry: the final refusal, or when to ask again."""
         until = max(self.until, now + ASK_AGAIN_S)
         if self.kind == Kind.AUTH.name:
             verdict = Verdict(kind=Kind.AUTH, message=self.message)
@@ -54,14 +54,14 @@ class TokenRefusal:
 
 @dataclass(slots=True)
 class TokenRefusals:
-    """The refusals that all workers share through Redis; while that is away, each process knows its own."""
+    """The refusals that all workers share through Redis; if it is away, each process has its own."""
 
     redis: Redis
     clock: Callable[[], float] = time.time
     _own: dict[int, TokenRefusal] = field(default_factory=dict)
 
     def find(self, installation_id: int) -> TokenRefusal | None:
-        """Return the latest refusal, whether its wait is over or not; None once a token was accepted again."""
+        """Return the latest refusal, also after its wait; None once a token was accepted again."""
         try:
             kept = self.redis.get(_name(installation_id))
         except RedisError:
@@ -69,7 +69,7 @@ class TokenRefusals:
         return TokenRefusal(**json.loads(str(kept))) if kept else None
 
     def may_try(self, installation_id: int, refusal: TokenRefusal) -> bool:
-        """Tell whether this job is the one that tries again: the wait is over, and no other job tries now."""
+        """Return whether this job is the one that retries: the wait is over and no other job retries now."""
         if self.clock() < refusal.until:
             return False
         try:
@@ -78,7 +78,7 @@ class TokenRefusals:
             return True
 
     def keep(self, installation_id: int, answer: Answer, *, is_of_token: bool) -> TokenRefusal:
-        """Keep a refusal; every one in a row doubles the wait."""
+        """Store a refusal; each in a row doubles the wait."""
         before = self.find(installation_id)
         attempts = before.attempts + 1 if before else 1
         longest_s = LONGEST_WAIT_FOR_THE_APP_S if answer.standing is Standing.REFUSED else LONGEST_WAIT_S
@@ -96,11 +96,11 @@ class TokenRefusals:
         return refusal
 
     def end_attempt(self, installation_id: int) -> None:
-        """Let the next job try as soon as the wait is over."""
+        """Let the next job retry as soon as the wait is over."""
         self._delete(_name_of_attempt(installation_id))
 
     def forget(self, installation_id: int) -> None:
-        """Forget the refusal: a token was accepted, or GitHub says that the installation may be read again."""
+        """Delete the refusal: a token was accepted, or GitHub says that the installation can be read again."""
         self._own.pop(installation_id, None)
         self._delete(_name(installation_id))
 

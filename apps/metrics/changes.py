@@ -1,4 +1,4 @@
-"""Changes claimed, and what each of them makes stale."""
+"""Changes, and the rows that they make stale."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from apps.metrics.derived_tables import Scope, as_json
 Kind = Change.Kind
 
 ALONE = "alone"
-"""Ends the key of a pull request that was handed on: what it makes stale in turn was found, and handed on, with it."""
+"""Suffix of the key of a pull request that was handed on: what it makes stale was handed on with it."""
 
 # A change that was set aside is recorded in the future: until then it is nobody's.
 DUE = """
@@ -93,7 +93,7 @@ SPREAD_CONTRIBUTORS = """
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """What must be derived anew, each key once."""
+    """The keys that must be derived again."""
 
     pull_requests: set[Scope] = field(default_factory=set)
     commits: set[Scope] = field(default_factory=set)
@@ -102,12 +102,12 @@ class Stale:
     teams: set[int] = field(default_factory=set)
     contributors: set[int] = field(default_factory=set)
     handed_on: set[Scope] = field(default_factory=set)
-    """Pull requests that are too many to enter the batch at hand."""
+    """Pull requests that are too many for the current batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeAtHand:
-    """A change taken out of the table in the transaction at hand, or looked at where it is."""
+    """A change that was claimed or read."""
 
     id: int
     kind: str
@@ -115,29 +115,29 @@ class ChangeAtHand:
 
 
 def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
-    """Take the oldest changes that nobody else holds out of the table, in the caller's transaction."""
+    """Claim the oldest changes that are not locked, in the caller's transaction."""
     rows = db.run(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
     return [ChangeAtHand(*row) for row in rows]
 
 
 def oldest(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
-    """The oldest changes, left where they are."""
+    """Return the oldest changes without claiming them."""
     rows = db.run(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
     return [ChangeAtHand(*row) for row in rows]
 
 
 def set_aside(change_id: int) -> None:
-    """Leave this one change alone for a while."""
+    """Set this change aside for a while."""
     db.run(SET_ASIDE, [SET_ASIDE_MINUTES, change_id])
 
 
 def claim_one(change_id: int) -> list[ChangeAtHand]:
-    """Take this one change out of the table, if it is still there."""
+    """Claim this change, if it still exists."""
     return [ChangeAtHand(*row) for row in db.run(CLAIM_ONE, [change_id])]
 
 
 def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
-    """All that the changes make stale, read by the facts and not by what was derived of them before.
+    """Return everything that the changes make stale, by the facts and not by derived rows.
 
     A branch or a commit may belong to any number of pull requests: if more than `most` come along, they are handed on.
     """
@@ -167,7 +167,7 @@ def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
 
 
 def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
-    """The pull requests that changes of branches, commits and other pull requests make stale."""
+    """Return the pull requests that changes of branches, commits and other pull requests make stale."""
     brought = set(_found(PULL_REQUESTS_OF_BRANCHES, ("repository_id", "ref"), branches))
     brought.update(_pull_requests_of(found.commits))
     brought.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), brought | found.pull_requests))
@@ -175,12 +175,12 @@ def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
 
 
 def hand_on(pull_requests: Collection[Scope]) -> None:
-    """Have the pull requests derived in batches to come."""
+    """Enqueue the pull requests as changes of later batches."""
     db.run(HAND_ON, [ALONE, as_json(("repository_id", "number"), sorted(pull_requests))])
 
 
 def spread_contributors(found: Stale) -> None:
-    """Hand a change of accounts on to all that they wrote, reviewed and committed, but for what is found already."""
+    """Enqueue all that changed accounts wrote, reviewed and committed, except what is already found."""
     known = {
         "ids": sorted(found.contributors),
         "pull_requests": [f"{repository_id}:{number}" for repository_id, number in found.pull_requests],
@@ -191,13 +191,13 @@ def spread_contributors(found: Stale) -> None:
 
 
 def split(key: str) -> tuple[int, str]:
-    """The repository, and what the key names in it."""
+    """Return the repository and the name of a key."""
     repository_id, _, name = key.partition(":")
     return int(repository_id), name
 
 
 def _pull_requests_of(commits: Collection[Scope]) -> list[Scope]:
-    """Those whose branches brought the commits, perhaps a few more."""
+    """Return the pull requests whose branches brought the commits, perhaps a few more."""
     if not commits:
         return []
     repositories, shas = zip(*commits, strict=True)

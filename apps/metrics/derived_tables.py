@@ -1,4 +1,4 @@
-"""Replacing derived rows in bulk, touching only those that differ."""
+"""Tables of derived rows, replaced in bulk; only rows that differ are written."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class DerivedTable:
-    """A table of derived rows. `key` tells rows apart; a `scope` is what one recalculation replaces whole."""
+    """A table of derived rows. `key` identifies rows; a `scope` is what one recalculation replaces."""
 
     model: type[models.Model]
     key: tuple[str, ...]
@@ -24,7 +24,7 @@ class DerivedTable:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The columns of a row, in the order in which derivations give them."""
+        """Return the columns of a row, in the order of derivations."""
         return tuple(
             str(field.column)
             for field in self.model._meta.concrete_fields
@@ -36,20 +36,20 @@ class DerivedTable:
         return str(self.model._meta.verbose_name)
 
     def key_of(self, row: Row) -> Row:
-        """The part of a row that tells it apart."""
+        """Return the key of a row."""
         return tuple(row[self.columns.index(name)] for name in self.key)
 
     def replace(self, scopes: Sequence[Scope], rows: Sequence[Row]) -> None:
-        """Let the table hold exactly `rows` within `scopes`, whose locks the caller holds; equal rows stay."""
+        """Make the table have exactly `rows` within `scopes`, whose locks the caller has; equal rows are kept."""
         db.run(self.replacing, [as_json(self.scope, scopes), as_json(self.columns, rows)])
 
     def stored(self, scopes: Sequence[Scope]) -> set[Row]:
-        """The rows that the table holds within `scopes`, in the shape of derived ones."""
+        """Return the stored rows within `scopes`, in the shape of derived ones."""
         rows = db.run(self.reading, [as_json(self.scope, scopes)])
         return {tuple(map(hashable, row)) for row in rows}
 
     def scopes_of(self, repository_id: int) -> set[Scope]:
-        """Every scope that has a row in the repository."""
+        """Return every scope with a row in the repository."""
         rows = self.model._default_manager.filter(repository_id=repository_id)
         return set(rows.values_list(*self.scope))
 
@@ -96,5 +96,5 @@ def hashable(value: Any) -> Any:
 
 
 def as_json(names: Sequence[str], rows: Iterable[Row]) -> str:
-    """The rows as one parameter, each with its columns named."""
+    """Return the rows as one JSON parameter with column names."""
     return db.as_json(dict(zip(names, row, strict=True)) for row in rows)

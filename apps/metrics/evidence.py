@@ -29,14 +29,14 @@ def reviews_of(pull_request: PullRequest) -> list[Review]:
 
 
 def derived_of(pull_request: PullRequest) -> DerivedPullRequest | None:
-    """What the recalculation made of it; None before the first."""
+    """Return what the recalculation made of it; None before the first."""
     return DerivedPullRequest.objects.filter(
         repository_id=pull_request.repository_id, number=pull_request.number
     ).first()
 
 
 def sources_of(pull_request: PullRequest, *, reviews: Sequence[Review]) -> list[Provenance]:
-    """What spoke of it and of its reviews, the latest first, up to 500."""
+    """Return what spoke of it and of its reviews, the latest first, up to 500."""
     spoken_of = Q(entity="pull_request", key=f"{pull_request.repository_id}:{pull_request.number}")
     spoken_of |= Q(entity="review", key__in=[str(review.github_id) for review in reviews])
     return list(Provenance.objects.filter(spoken_of).order_by("-pk")[:MOST_SOURCES])

@@ -1,4 +1,4 @@
-"""Each team's figures as they stood, hour by hour: what was shown then, whatever is learned of that time later."""
+"""Hourly figures of teams: what was shown then, whatever is learned later."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,11 +11,11 @@ from apps.metrics.figures.document import as_document
 from apps.metrics.models import HourlyFigures
 
 EVERY_HOUR_FOR = timedelta(days=35)
-"""The rows of every hour are kept so long, to compare a month hour by hour; of earlier days the last row is enough."""
+"""Rows of every hour are stored for this long; of earlier days only the last row."""
 
 
 def keep_figures(query: FigureQuery) -> dict[str, Any]:
-    """Compute the team's figures, keep them for the hour, and return the document that the API would show."""
+    """Compute the team's figures, store them for the hour, and return the JSON document."""
     document = as_document(query)
     figures = {figure["figure"]: {"value": figure["value"], "n": figure["n"]} for figure in document["figures"]}
     HourlyFigures.objects.update_or_create(

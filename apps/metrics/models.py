@@ -1,4 +1,4 @@
-"""What is derived from the facts: one row per pull request, closing, review, deployment and landed commit.
+"""Derived rows: one per pull request, closing, review, deployment and landed commit.
 
 Rows are written by the recalculation alone and may be thrown away and rebuilt at any time. They point at facts without
 foreign key constraints: a rebuild must not pay for checks of what it has just read.
@@ -22,14 +22,14 @@ RULES_VERSION = 2
 
 
 def repository_reference() -> "Reference":
-    """Every index starts with the repository, so it needs none of its own."""
+    """Return a reference to a repository without an index, because every index starts with it."""
     return models.ForeignKey(
         Repository, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
 
 
 def contributor_reference() -> "Reference":
-    """Null is a deleted account, or one that nobody could name."""
+    """Return a reference to a contributor; null if the account was deleted or is unknown."""
     return models.ForeignKey(
         Contributor,
         on_delete=models.DO_NOTHING,
@@ -46,7 +46,7 @@ def rules_version_field() -> "models.SmallIntegerField[int, int]":
 
 
 class DerivedPullRequest(models.Model):
-    """The clocks of one pull request."""
+    """The times and durations of a pull request."""
 
     repository = repository_reference()
     number = models.IntegerField()
@@ -114,7 +114,7 @@ class DerivedPullRequest(models.Model):
 
 
 class DerivedClosing(models.Model):
-    """A stretch in which a pull request was closed without being merged; it may have been reopened."""
+    """A period in which a pull request was closed without being merged."""
 
     repository = repository_reference()
     number = models.IntegerField()
@@ -170,7 +170,7 @@ class DerivedReview(models.Model):
 
 
 class DerivedDeployment(models.Model):
-    """What one workflow run, or a deployment outside any run, did to one environment; its last attempt counts."""
+    """A deployment to an environment by one workflow run, or outside of any; the last attempt counts."""
 
     repository = repository_reference()
     group_key = models.TextField()
@@ -234,7 +234,7 @@ class DerivedCommit(models.Model):
 
 
 class HourlyFigures(models.Model):
-    """A team's figures of the last 30 days as they stood in one hour; what is learned later does not change them."""
+    """A team's figures of the last 30 days as they were in one hour; later data does not change them."""
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="hourly_figures")
     hour = models.DateTimeField(help_text="full hour (UTC) of the computation")
@@ -253,7 +253,7 @@ class HourlyFigures(models.Model):
 
 
 class TeamFreshness(models.Model):
-    """When something that a team's figures are read with (members, zone, repositories, rules) was last changed."""
+    """The last change of the settings (members, zone, repositories, rules) that a team's figures depend on."""
 
     team = models.OneToOneField(Team, on_delete=models.CASCADE, primary_key=True, related_name="freshness")
     changed_at = models.DateTimeField()

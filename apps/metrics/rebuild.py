@@ -1,4 +1,4 @@
-"""Rebuilding derived rows from the facts, and proving that they are what a rebuild would make of them."""
+"""Rebuild of derived rows from the facts, and the comparison with what a rebuild would make."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BATCH = 500
 SETTLING_S = 30.0
 
 Progress = Callable[[str, int, int], None]
-"""Told the noun, how many of the repository's are done, and how many there are."""
+"""Called with the noun, the number of finished keys, and the total of the repository."""
 
 MARK_OUTDATED = """
     INSERT INTO activity_change (kind, key)
@@ -51,7 +51,7 @@ class Difference:
 
 
 def rebuild(repository_ids: Iterable[int], *, progress: Progress) -> None:
-    """Derive everything of the repositories anew, in batches that each commit; whatever else runs goes on."""
+    """Derive all rows of the repositories in batches that each commit, while the system runs."""
     for _, noun, keys, done, total in _batches(repository_ids):
         with transaction.atomic():
             lock(noun.locks(keys))
@@ -61,7 +61,7 @@ def rebuild(repository_ids: Iterable[int], *, progress: Progress) -> None:
 
 
 def differences(repository_ids: Iterable[int], *, progress: Progress) -> Iterator[Difference]:
-    """Every derived row of the repositories that a rebuild would change.
+    """Yield every derived row of the repositories that a rebuild would change.
 
     A row whose facts have just moved on is only waiting for its recalculation: what differs is looked at once more
     after every change was worked off.
@@ -75,7 +75,7 @@ def differences(repository_ids: Iterable[int], *, progress: Progress) -> Iterato
 
 
 def mark_outdated() -> None:
-    """Have rows that an older version of the rules derived derived anew, as if their facts had changed."""
+    """Mark rows of older rules as changed, so that they are derived again."""
     with connection.cursor() as cursor:
         cursor.execute(MARK_OUTDATED, {"now": RULES_VERSION})
 

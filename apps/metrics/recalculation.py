@@ -1,4 +1,4 @@
-"""Derived rows follow the facts: changes are drained, what they make stale is read once more and derived anew.
+"""Recalculation: changes are drained, and the rows they make stale are derived again from the facts.
 
 Each batch is one transaction: claim changes, lock what they make stale, and only then, in new statements, read the
 facts. A fact that commits before that read is seen by it; one that commits later brings a change that is still to be
@@ -32,7 +32,7 @@ _OWN_FAULT = frozenset({OUT_OF_MEMORY, QUERY_CANCELED})
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same changes may well succeed later: the database is away, read-only or busy with others."""
+    """Return whether the same changes may well succeed later: the database is away, read-only or busy with others."""
     is_busy = is_of_database(error) and sqlstate_of(error) in _BUSY_WITH_OTHERS
     return is_busy or is_database_unavailable(error, but_for=_OWN_FAULT)
 
@@ -40,7 +40,7 @@ def is_transient(error: BaseException) -> bool:
 logger = logging.getLogger(__name__)
 
 BATCH = 400
-"""Changes a transaction; it takes twice as many locks at most, as what it makes stale beyond that is handed on."""
+"""Changes per transaction; it takes at most twice as many locks, because further rows are handed on."""
 
 KNOWN = (
     Change.Kind.PULL_REQUEST,
@@ -55,7 +55,7 @@ LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
 
 
 def drain(*, seconds: float) -> bool:
-    """Recalculate until no change is left (True) or the time is up (False).
+    """Recalculate until no change is left (True) or the time is over (False).
 
     A change that breaks its batch is tried alone; if it breaks again it stays in the table, logged, and is set aside
     for a while, so that it does not break the first batch of every drain.
@@ -70,7 +70,7 @@ def drain(*, seconds: float) -> bool:
 
 
 def recalculate_batch(*, skipped: set[int], deadline: float = math.inf) -> bool:
-    """Work off one batch; False when there was nothing to do. Changes that cannot be worked off join `skipped`."""
+    """Process one batch; return False if there was nothing to do. Changes that fail are added to `skipped`."""
     try:
         with transaction.atomic():
             changes = claim(KNOWN, limit=BATCH, skipped=skipped)
@@ -90,7 +90,7 @@ def recalculate_batch(*, skipped: set[int], deadline: float = math.inf) -> bool:
 
 
 def _one_by_one(*, skipped: set[int], deadline: float) -> None:
-    """Find the changes that break a batch: each of the oldest in a transaction of its own, at least one of them."""
+    """Process the oldest changes one by one, at least one, to find those that break a batch."""
     for change in oldest(KNOWN, limit=BATCH, skipped=skipped):
         try:
             with transaction.atomic():
@@ -106,7 +106,7 @@ def _one_by_one(*, skipped: set[int], deadline: float) -> None:
 
 
 def recalculate(found: Stale) -> None:
-    """Derive everything named anew, under locks, in the caller's transaction."""
+    """Derive all stale rows, under locks, in the caller's transaction."""
     named: list[tuple[Noun, list[Any]]] = [
         (PULL_REQUEST, sorted(found.pull_requests)),
         (COMMIT, sorted(found.commits)),
@@ -128,7 +128,7 @@ def recalculate(found: Stale) -> None:
 
 
 def lock(names: Iterable[str]) -> None:
-    """Wait until nobody else derives any of these; until the end of the transaction nobody else will.
+    """Lock these keys until the end of the transaction.
 
     Everybody takes locks in the same order, so nobody waits in a circle.
     """
@@ -138,7 +138,7 @@ def lock(names: Iterable[str]) -> None:
 
 
 def note_team_changes(team_ids: Collection[int]) -> None:
-    """Nothing is derived from members, time zone, repositories and environments: they apply when figures are read."""
+    """Record the change of teams; their members, zone and repositories apply when figures are read."""
     now = timezone.now()
     known = Team.objects.filter(pk__in=team_ids).values_list("pk", flat=True)
     TeamFreshness.objects.bulk_create(
@@ -150,7 +150,7 @@ def note_team_changes(team_ids: Collection[int]) -> None:
 
 
 def warn_of_unknown_changes() -> None:
-    """A kind that this version does not know waits for one that does, and says so."""
+    """Log changes of unknown kinds, which wait for a version that knows them."""
     unknown = Change.objects.exclude(kind__in=KNOWN).order_by().values_list("kind", flat=True)
     if kinds := sorted(set(unknown.distinct()[:10])):
         logger.error("unknown_changes", extra={"kinds": kinds})

@@ -11,21 +11,21 @@ from apps.metrics.recalculation import drain
 from apps.teams.models import Team
 
 DRAIN_S = 20.0
-"""One message works this long at most, then rings for the next: a worker that stops warmly never waits for much."""
+"""The time limit of a drain; another message continues, so that a stopping worker never waits long."""
 FIGURES_DAYS = 30
 TEAMS_AT_ONCE = 100
 
 
 @shared_task(ignore_result=True)
 def recalculate_stale() -> None:
-    """Derive anew whatever facts have changed; rings again while there is more."""
+    """Recalculate what changed; enqueue itself again while there is more."""
     if not drain(seconds=DRAIN_S):
         recalculate_stale.delay()
 
 
 @shared_task(ignore_result=True)
 def update_metrics() -> None:
-    """Have rows of an older version of the rules derived anew, then the figures of every team computed and kept."""
+    """Recalculate rows of older rules, then compute and store the figures of every team."""
     mark_outdated()
     thin_out()
     if not drain(seconds=DRAIN_S):
@@ -35,7 +35,7 @@ def update_metrics() -> None:
 
 @shared_task(ignore_result=False)
 def calculate_metrics(team_id: int) -> dict[str, Any]:
-    """Compute the team's figures of the last 30 days and keep them for this hour; the result is kept for a day.
+    """Compute the team's figures of the last 30 days and store them for this hour; the result is kept for a day.
 
     Beside the document that the API shows: `total_commits`, and `total_prs`, the pull requests opened.
     """
@@ -47,7 +47,7 @@ def calculate_metrics(team_id: int) -> dict[str, Any]:
 
 @shared_task(ignore_result=True)
 def process_all_teams(after: int = 0) -> None:
-    """Ring once for each team: for a hundred of those after the named one, then for the next hundred."""
+    """Enqueue a task for each of a hundred teams, then one for the next hundred."""
     batch = list(Team.objects.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:TEAMS_AT_ONCE])
     for team_id in batch:
         process_team.delay(team_id)
@@ -57,5 +57,5 @@ def process_all_teams(after: int = 0) -> None:
 
 @shared_task(ignore_result=True)
 def process_team(team_id: int) -> None:
-    """Have one team's figures computed and kept."""
+    """Enqueue the calculation of a team's figures."""
     calculate_metrics.delay(team_id)

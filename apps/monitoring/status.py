@@ -53,7 +53,7 @@ def inbox_problems() -> dict[str, str]:
     problems = {}
     if inbox.lag_s > LONGEST_LAG_S:
         problems["deliveries_wait"] = f"A delivery has been due for {inbox.lag_s:.0f} s. Is a worker running?"
-    stuck = sum(inbox.states[state] for state in Delivery.NEEDS_SOMEBODY)
+    stuck = sum(inbox.states[state] for state in Delivery.NEEDS_ATTENTION)
     if stuck:
         problems["deliveries_need_attention"] = (
             f"{stuck} deliveries are dead or quarantined. Fix the cause, then replay."

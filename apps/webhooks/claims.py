@@ -215,7 +215,7 @@ def _read_bodies(rows: Sequence[dict[str, Any]]) -> dict[int, tuple[bytes, str |
 LONGEST_RELEASE_S = 5.0
 logger = logging.getLogger(__name__)
 _held: dict[int, int] = {}  # delivery id to claim number; one process, one task at a time
-_unheard: set[str] = set()  # tasks whose last claim got no answer
+_unanswered: set[str] = set()  # tasks whose last claim got no answer
 
 
 def release(batch: Iterable[Claimed]) -> None:
@@ -230,12 +230,12 @@ def release(batch: Iterable[Claimed]) -> None:
         logger.warning("claims_not_released", extra={"deliveries": sorted(_held)})
 
 
-def release_unheard(task_id: str) -> int:
+def release_unanswered(task_id: str) -> int:
     """Release the claim of a task whose answer was lost, now or before the next claim; return how many were released.
 
     The claim may have been committed; its deliveries would otherwise wait until their leases expire.
     """
-    _unheard.add(task_id)
+    _unanswered.add(task_id)
     try:
         return release_leftovers()
     except Error:
@@ -249,9 +249,9 @@ def release_leftovers() -> int:
     """
     due = 0
     with db.limit(seconds=LONGEST_RELEASE_S):
-        for task_id in list(_unheard):
+        for task_id in list(_unanswered):
             due += Delivery.objects.release_all_of(task_id)
-            _unheard.remove(task_id)
+            _unanswered.remove(task_id)
         for delivery_id, claim_number in list(_held.items()):
             Delivery.objects.filter(id=delivery_id).release(claim_number=claim_number, after=ENVIRONMENT_WAIT)
             del _held[delivery_id]

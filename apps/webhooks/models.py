@@ -1,4 +1,4 @@
-"""The inbox: what GitHub posted, what became of it, and the secrets that prove where it came from."""
+"""The inbox: deliveries, their bodies, rejected requests, and webhook secrets."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +18,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""
 
     def visible_to(self, user: Any) -> "DeliveryQuerySet":
-        """All for an operator; for anybody else those of repositories they see, and of their accounts' own."""
+        """Return all for an operator; for other users those of visible repositories and of their accounts."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
         if user.is_superuser:
@@ -32,11 +32,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def unfinished(self) -> "DeliveryQuerySet":
-        """Deliveries whose effect is still to come."""
+        """Return deliveries that are not finished."""
         return self.filter(state__in=Delivery.UNFINISHED)
 
     def replayable(self) -> "DeliveryQuerySet":
-        """Deliveries with a body that nobody is working on; both are conditions of the statement's own rows."""
+        """Return deliveries with a body that are not running; both are conditions of the statement's own rows."""
         own_day = Func(
             OuterRef("received_at"), template="(%(expressions)s AT TIME ZONE 'UTC')::date", output_field=DateField()
         )
@@ -44,11 +44,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(Exists(bodies), ~Q(state=Delivery.State.RUNNING))
 
     def held(self, *, claim_number: int) -> "DeliveryQuerySet":
-        """Deliveries that nobody claimed since the claim of this number: the fence of every verdict."""
+        """Return deliveries that were not claimed again since this claim number, which fences every result."""
         return self.filter(state=Delivery.State.RUNNING, claim_number=claim_number)
 
     def release(self, *, claim_number: int, after: timedelta) -> int:
-        """Put a held delivery back without a verdict, due after a while; no attempt is spent."""
+        """Release a claimed delivery without a result or an attempt; it is due again after a while."""
         return self.held(claim_number=claim_number).update(
             state=Delivery.State.RECEIVED,
             not_before=Now() + after,
@@ -58,7 +58,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def release_all_of(self, task_id: str) -> int:
-        """Put back at once whatever a task holds, without a verdict."""
+        """Release all deliveries claimed by a task, without a result."""
         return self.filter(state=Delivery.State.RUNNING, leased_by=task_id).update(
             state=Delivery.State.RECEIVED,
             not_before=Now(),
@@ -67,12 +67,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             is_claimed_alone=False,
         )
 
-    def lapse(self, *, claim_number: int) -> int:
-        """Give up a held lease at once, so that the delivery is claimed alone next."""
+    def expire_lease(self, *, claim_number: int) -> int:
+        """Expire a lease now, so that the delivery is claimed alone next."""
         return self.held(claim_number=claim_number).update(lease_until=Now() - timedelta(seconds=1))
 
     def fail(self, *, claim_number: int, after: timedelta, reason: str, error: str) -> int:
-        """Spend an attempt of a held delivery; it is due again after a while.
+        """Spend an attempt of a claimed delivery; it is due again after a while.
 
         One that was too slow, or that could not be recorded, is slow from now on: it never joins a batch again.
         """
@@ -90,7 +90,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def settle(self, state: "Delivery.State", *, claim_number: int, reason: str, error: str) -> int:
-        """End a held delivery for good, as dead or quarantined, without effects."""
+        """Finish a claimed delivery as dead or quarantined."""
         return self.held(claim_number=claim_number).update(
             state=state,
             attempts=F("attempts") + 1,
@@ -103,7 +103,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
 
     def replay(self) -> int:
-        """Make deliveries due again as if they had just come, behind everything live; running ones are left alone.
+        """Make deliveries due again as if they had just arrived, after all live ones; running ones are skipped.
 
         Locked first, so that the UPDATE sees what a claim or retention did that it would have had to wait for. That
         the UPDATE looks at bodies is also what makes it wait while retention drops a day: see retention.py.
@@ -128,7 +128,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 class Delivery(models.Model):
-    """One POST of GitHub's, slim and kept for ever; a redelivery repeats its key."""
+    """A delivery of GitHub, without its body and stored for ever; a redelivery repeats its key."""
 
     class State(models.TextChoices):
         RECEIVED = "received"  # waits for a worker
@@ -140,14 +140,14 @@ class Delivery(models.Model):
         DEAD = "dead"  # its attempts are spent, or it kills its workers
 
     class Source(models.IntegerChoices):
-        """How it came; the order is the order of claims."""
+        """The source of a delivery; the order is the order of claims."""
 
         WEBHOOK = 0
         API = 1
         REPLAY = 2
 
     UNFINISHED: ClassVar = (State.RECEIVED, State.RUNNING, State.FAILED)
-    NEEDS_SOMEBODY: ClassVar = (State.QUARANTINED, State.DEAD)
+    NEEDS_ATTENTION: ClassVar = (State.QUARANTINED, State.DEAD)
     SLOW_REASONS: ClassVar = ("timed_out", "recording_failed")
 
     hook_id = models.BigIntegerField()
@@ -254,12 +254,12 @@ class Delivery(models.Model):
 
     @property
     def key(self) -> str:
-        """What GitHub knows it by: the hook and the GUID; an address part, a task id and a log field."""
+        """Return the key, hook and GUID; used in URLs, task ids and logs."""
         return f"{self.hook_id}:{self.guid}"
 
     @property
     def body(self) -> "DeliveryBody | None":
-        """Return what GitHub signed, or None when it has expired."""
+        """Return the body, or None if it has expired."""
         return DeliveryBody.objects.of([self]).first()
 
 
@@ -309,7 +309,7 @@ class DeliveryBody(models.Model):
 
 
 class OtherBody(models.Model):
-    """A body that came under the key of a delivery with other bytes than the first; a worker compares it."""
+    """Another body with the key of a delivery; a worker compares it with the first."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE)
     body_sha256 = models.BinaryField(max_length=32)
@@ -329,7 +329,7 @@ class OtherBody(models.Model):
 
 
 class Refusal(models.Model):
-    """A sample of what the door refused: enough to see why, never the body; a bounded number is kept."""
+    """A sample of rejected requests, without bodies; the number of rows is limited."""
 
     refused_at = models.DateTimeField(db_default=Now())
     status = models.SmallIntegerField()
@@ -347,10 +347,10 @@ class Refusal(models.Model):
 
 
 class WebhookSecretQuerySet(models.QuerySet["WebhookSecret"]):
-    """The stored secrets."""
+    """Stored webhook secrets."""
 
     def live(self) -> "WebhookSecretQuerySet":
-        """Those that may still sign."""
+        """Return those that may still sign."""
         return self.filter(Q(not_after=None) | Q(not_after__gt=Now()))
 
 

@@ -99,7 +99,7 @@ def estimate_rows() -> int:
 
 
 RESPONSES = Counter("tformance_webhook_responses", "Webhook requests by outcome", ["outcome"])
-VERDICTS = Counter(
+RESULTS = Counter(
     "tformance_deliveries", "Deliveries that workers finished or postponed, by state and reason", ["state", "reason"]
 )
 LOST_CLAIMS = Counter(

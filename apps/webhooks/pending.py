@@ -1,4 +1,4 @@
-"""Since when repositories wait for deliveries that have no effect: until they have, nobody can say that all is here."""
+"""Pending deliveries of repositories: until they are processed, completeness ends at the oldest."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -25,12 +25,12 @@ Between = tuple[datetime, datetime]
 
 
 def oldest_of_repositories(repository_ids: Collection[int]) -> dict[int, datetime]:
-    """When the oldest delivery of each of the repositories came that has no effect; of most there is none."""
+    """Return when the oldest pending delivery of each repository arrived, by id; most have none."""
     return dict(db.run(_OF_REPOSITORIES, [list(repository_ids)]))
 
 
 def pending_without_repository(repository_ids: Collection[int]) -> dict[int, Between]:
-    """When the first and the last delivery came that names no repository, has no effect, and may concern each of them.
+    """Return when the first and last pending delivery without a repository arrived that may concern each repository.
 
     One of an installation may concern whatever that ever reached: it could be the news that a repository was lost. One
     that names no installation either may concern any repository at all. Nobody may ever be able to use such a delivery,

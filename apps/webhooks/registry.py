@@ -26,7 +26,7 @@ Translator = Callable[[Event], Iterable[Fact]]
 
 
 class Unrouted(StrEnum):
-    """Why an event has no translator; the value is the reason that its delivery keeps."""
+    """The reason why an event has no translator, as stored with its delivery."""
 
     LISTED = "ignored_event"  # GitHub publishes the event or action, and it says nothing that we use
     UNKNOWN_EVENT = "unknown_event"  # GitHub has added the event since

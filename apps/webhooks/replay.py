@@ -1,4 +1,4 @@
-"""Processing stored deliveries again, here: after a bug is mended, or because an operator wants it."""
+"""Replay of stored deliveries, for example after a bug was fixed."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ _KEY = re.compile(r"(?:(?P<hook_id>[0-9]{1,18}):)?(?P<guid>[0-9a-fA-F]{8}(?:-[0-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which deliveries; every part that is set must hold."""
+    """A filter of deliveries; all parts that are set must match."""
 
     key: str | None = None
     event: str | None = None
@@ -30,7 +30,7 @@ class Filter:
 
 
 def find(wanted: Filter) -> DeliveryQuerySet:
-    """The deliveries that fit and could be replayed: they do not run just now, and their body is still here."""
+    """Return the matching deliveries that can be replayed: not running, and with a body."""
     conditions = Q()
     for name in ("event", "state", "reason", "installation_id", "repository_id"):
         value = getattr(wanted, name)
@@ -46,7 +46,7 @@ def find(wanted: Filter) -> DeliveryQuerySet:
 
 
 def replay(deliveries: DeliveryQuerySet, *, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Make deliveries due again, behind everything live, and ring for them; how many. They are taken oldest first."""
+    """Make deliveries due again, after all live ones, and wake workers; return how many."""
     total = 0
     for ids in _slices(deliveries.replayable()):
         total += Delivery.objects.filter(id__in=ids).replay()
@@ -56,7 +56,7 @@ def replay(deliveries: DeliveryQuerySet, *, progress: Callable[[int], None] = la
 
 
 def _slices(deliveries: DeliveryQuerySet) -> Iterator[list[int]]:
-    """The ids in portions; what is replayed drops out of no filter, for each portion starts behind the last."""
+    """Yield the ids in slices; each starts after the last, so that replayed rows do not shift them."""
     last = 0
     while ids := list(deliveries.filter(id__gt=last).order_by("id").values_list("id", flat=True)[:BATCH]):
         yield ids
@@ -64,7 +64,7 @@ def _slices(deliveries: DeliveryQuerySet) -> Iterator[list[int]]:
 
 
 def key_condition(key: str) -> Q | None:
-    """What a key, or the GUID alone, asks for; None if it is neither."""
+    """Return the condition for a key or a GUID; None if it is neither."""
     match = _KEY.fullmatch(key.strip())
     if match is None:
         return None
@@ -75,5 +75,5 @@ def key_condition(key: str) -> Q | None:
 def _required_key(key: str) -> Q:
     condition = key_condition(key)
     if condition is None:
-        raise ValueError(f"{key!r} is not a key: give HOOK:GUID, or the GUID as GitHub shows it.")
+        raise ValueError(f"{key!r} is not a key. Use HOOK:GUID, or the GUID shown by GitHub.")
     return condition

@@ -1,4 +1,4 @@
-"""Reading the body of a post, bounded before the first byte is read."""
+"""Reading of request bodies, limited before the first byte is read."""
 
 import gc
 import re
@@ -20,7 +20,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class LengthRequired(exceptions.APIException):
-    """GitHub always says how long its body is."""
+    """GitHub always sends a Content-Length."""
 
     status_code = status.HTTP_411_LENGTH_REQUIRED
     default_detail = "Send a Content-Length."
@@ -36,7 +36,7 @@ class TooLarge(exceptions.APIException):
 
 
 class Unreadable(exceptions.APIException):
-    """The framing of the body is broken, or the connection was."""
+    """The body is malformed, or the connection broke."""
 
     status_code = status.HTTP_400_BAD_REQUEST
     default_detail = "The body could not be read."
@@ -79,10 +79,10 @@ LONGEST_WAIT_S = 20.0  # GitHub gives up after 10 s; a proxy that has taken the 
 
 
 class TooManyBytesError(exceptions.APIException):
-    """There was no place for a large body; its sender may try again."""
+    """There was no memory for a large body; the sender may retry."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "Too many large bodies arrive at the moment. Deliver it again."
+    default_detail = "Too many large bodies at the moment. Redeliver it."
     default_code = "no_place"
     wait = 10  # seconds; Django REST Framework makes a Retry-After of it
 
@@ -114,7 +114,7 @@ class BodyBudget:
         return size
 
     def release(self, taken: int) -> None:
-        """Free a place whose body nobody refers to any more."""
+        """Release the memory of a body that is no longer referenced."""
         if not taken:
             return
         gc.collect()  # a view and its request refer to each other, as do an error and its frames

@@ -185,7 +185,7 @@ def prune_bodies() -> Expired:
 
 
 def measure_delay_s() -> float:
-    """Return for how many seconds the oldest body that ought to be gone has been due to go."""
+    """Return for how many seconds the oldest expired body has been due for deletion."""
     if settings.BODY_RETENTION_DAYS <= 0:
         return 0.0
     due_at = [_end_of(day) + _retention() for day in find_days()[:1]]
@@ -196,7 +196,7 @@ def measure_delay_s() -> float:
 
 
 def _expire_day(day: date, expired: Expired, *, ends_s: float) -> bool:
-    """Move aside what somebody may need of a day, and drop the rest; False if it is for the next run to finish."""
+    """Move bodies that may be needed out of a day and drop it; False if the next run has to finish."""
 
     def save_the_rest(cursor: CursorWrapper) -> bool:
         batches = list(_find_needed(cursor, day))
@@ -233,13 +233,13 @@ def _find_needed(cursor: CursorWrapper, day: date) -> Iterator[list[int]]:
 
 
 def _save(cursor: CursorWrapper, day: date, ids: Sequence[int]) -> int:
-    """Move bodies of a day to those that are kept; how many were still there."""
+    """Move bodies of a day to `_kept`; return how many were still there."""
     cursor.execute(_SAVE, [day, list(ids)])
     return int(cursor.rowcount)
 
 
 def _delete_expired(table: str, *, before: datetime, ends_s: float) -> int:
-    """Delete the expired bodies of a table row by row; how many."""
+    """Delete the expired bodies of a table row by row; return how many."""
     statement = _DELETE_SLICE.format(table=table)
     place: dict[str, Any] = {"day": date.min, "id": 0}
     deleted = 0

@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again, as a value; and whether it was the delivery that failed at all. Pure."""
+"""Retries of failed deliveries, and the classification of errors. Pure."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +24,7 @@ _PROGRAM_LIMIT_EXCEEDED = "54000"  # such as a value too long for the index that
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """Due again after this while."""
+    """The delivery is due again after this time."""
 
     after: timedelta
 
@@ -35,24 +35,24 @@ class GiveUp:
 
 
 def decide(*, attempts: int, chance: float) -> TryAgain | GiveUp:
-    """What follows on the attempt of this number (1 is the first); `chance` in 0…1 spreads the waits."""
+    """Return what follows the attempt with this number (from 1); `chance` in 0…1 spreads the waits."""
     if attempts >= MOST_ATTEMPTS:
         return GiveUp()
     return TryAgain(after=timedelta(seconds=BACKOFF.wait_s(attempts - 1, chance=chance)))
 
 
 def is_infrastructure_error(error: BaseException) -> bool:
-    """Whether an error would have met any delivery; a statement that takes too long may well be this one's doing."""
+    """Return whether an error would have affected any delivery; a slow statement may be this delivery's fault."""
     return is_database_unavailable(error, but_for={QUERY_CANCELED})
 
 
 def lost_a_lock(error: BaseException) -> bool:
-    """Whether somebody else held a row for too long: no fault of a delivery, and over as soon as they are through."""
+    """Return whether another transaction held a row for too long, which is not the delivery's fault."""
     return sqlstate_of(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)
 
 
 def may_be_provoked(error: BaseException) -> bool:
-    """Whether an error of the environment may be one delivery's doing all the same, if the database answers others.
+    """Return whether an infrastructure error may be caused by one delivery, if the database answers others.
 
     One statement can want more memory than there is, or take its server process down. None fills a disk.
     """
@@ -60,5 +60,5 @@ def may_be_provoked(error: BaseException) -> bool:
 
 
 def is_data_error(error: BaseException) -> bool:
-    """Whether no repetition can help: a value that no column or index can hold."""
+    """Return whether a retry cannot help: a value that no column or index can hold."""
     return isinstance(error, DataError) or sqlstate_of(error) == _PROGRAM_LIMIT_EXCEEDED

@@ -1,4 +1,4 @@
-"""What Celery runs for the inbox. Messages carry ids and never payloads; each task may run any number of times."""
+"""Celery tasks of the inbox. Messages have ids and never payloads; each task may run any number of times."""
 
 from typing import Any
 

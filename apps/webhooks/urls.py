@@ -1,4 +1,4 @@
-"""Where GitHub posts."""
+"""The URL of the receiver."""
 
 from django.urls import path
 

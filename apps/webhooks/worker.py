@@ -18,7 +18,7 @@ from apps.common.failpoints import failpoint
 from apps.webhooks import claims, wakeups
 from apps.webhooks.claims import Claimed
 from apps.webhooks.models import Delivery
-from apps.webhooks.overview import LOST_CLAIMS, VERDICTS
+from apps.webhooks.overview import LOST_CLAIMS, RESULTS
 from apps.webhooks.parsing import ClaimLostError
 from apps.webhooks.retry import GiveUp, decide, is_data_error, is_infrastructure_error, lost_a_lock, may_be_provoked
 from apps.webhooks.translate import TranslationResult, describe, place_of, translate_delivery
@@ -47,7 +47,7 @@ RETURNING d.id
 
 
 def hold(result: TranslationResult) -> None:
-    """Make sure, until the caller's transaction ends, that the claim of a delivery holds; else raise ClaimLostError."""
+    """Lock the claim of a delivery until the caller's transaction ends, or raise ClaimLostError."""
     claimed = result.claimed
     held = Delivery.objects.filter(id=claimed.id).held(claim_number=claimed.claim_number)
     if not held.select_for_update(no_key=True).exists():
@@ -55,7 +55,7 @@ def hold(result: TranslationResult) -> None:
 
 
 def finish(results: Sequence[TranslationResult]) -> None:
-    """Give deliveries their last states in the caller's transaction, or raise ClaimLostError, which must undo it."""
+    """Store the final states in the caller's transaction, or raise ClaimLostError, which must roll it back."""
     ordered = sorted(results, key=lambda result: result.claimed.id)  # one order of locks for everybody
     columns = [list(column) for column in zip(*map(_row, ordered), strict=True)]
     finished = {row[0] for row in db.run(_FINISH, columns)}
@@ -81,39 +81,39 @@ def _row(result: TranslationResult) -> tuple[object, ...]:
 
 
 LONGEST_WAIT_S = 12.0
-LONGEST_WAKEUP_S = 2.0  # a database that takes longer to say anything is away
+LONGEST_CHECK_S = 2.0  # a database that takes longer is considered away
 BRIEF_LOCK_WAIT_S = 0.1  # for those of a batch that lost a lock: nearly all of them need another one
 MOST_FACTS = 20_000  # of one transaction, which takes about two seconds and holds its locks for as long
 logger = logging.getLogger(__name__)
 
 
 def process(batch: Sequence[Claimed]) -> None:
-    """Process every claimed delivery; an Error of the database if it is away: then none spends an attempt."""
+    """Process every claimed delivery; raises a database Error if it is away, without spending attempts."""
     try:
         _process_in_time(batch)
     except Error as error:
         if not is_infrastructure_error(error):
             raise
         connection.close()
-        if not (may_be_provoked(error) and _suspect(batch, error)):
+        if not (may_be_provoked(error) and _isolate(batch, error)):
             claims.release(batch)
             raise
 
 
-def _suspect(batch: Sequence[Claimed], error: Error) -> bool:
-    """Where a new connection works, one of the batch may have provoked it: each is claimed alone next.
+def _isolate(batch: Sequence[Claimed], error: Error) -> bool:
+    """Have each delivery claimed alone next if a new connection works: one of them may have caused the error.
 
     One that was alone spends an attempt, or it would come back for ever. False if the database is really away.
     """
     code = sqlstate_of(error)
     logger.warning("environment_failed", extra={"deliveries": [claimed.id for claimed in batch], "sqlstate": code})
     try:
-        with db.limit(seconds=LONGEST_WAKEUP_S), connection.cursor() as cursor:
+        with db.limit(seconds=LONGEST_CHECK_S), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         if len(batch) == 1:
-            put_off(batch[0], reason="recording_failed", error=describe(error))
+            retry_later(batch[0], reason="recording_failed", error=describe(error))
         else:
-            _lapse(batch)
+            _expire_leases(batch)
     except Error:
         connection.close()
         return False
@@ -124,15 +124,15 @@ def _process_in_time(batch: Sequence[Claimed]) -> None:
     backend_pid = connection.connection.info.backend_pid if connection.connection else None
     try:
         results = [translate_delivery(claimed) for claimed in batch]
-        _put_off_the_failed(results)
+        _retry_failed(results)
         for group in _grouped(result for result in results if result.state != Delivery.State.FAILED):
-            _conclude(group)
+            _apply_or_split(group)
     except (SoftTimeLimitExceeded, db.DatabaseTimeoutError):
-        _run_out_of_time(batch, backend_pid=backend_pid)
+        _handle_timeout(batch, backend_pid=backend_pid)
 
 
 def _grouped(results: Iterable[TranslationResult]) -> Iterator[list[TranslationResult]]:
-    """Yield, in their order, the results that take effect together: MOST_FACTS facts at most, or a single result."""
+    """Yield the results of one transaction each: at most MOST_FACTS facts, or a single result."""
     group: list[TranslationResult] = []
     facts = 0
     for result in results:
@@ -145,13 +145,13 @@ def _grouped(results: Iterable[TranslationResult]) -> Iterator[list[TranslationR
         yield group
 
 
-def _conclude(results: Sequence[TranslationResult], *, lock_wait_s: float | None = None) -> None:
-    """Take effect together; if that fails, one by one, so that the one at fault bears it alone.
+def _apply_or_split(results: Sequence[TranslationResult], *, lock_wait_s: float | None = None) -> None:
+    """Apply results together; if that fails, one by one, so that an error only affects its own delivery.
 
     Where a lock was lost nobody is at fault: whoever needs it is released, and the others take effect.
     """
     try:
-        _take_effect(results, lock_wait_s=lock_wait_s)
+        _apply(results, lock_wait_s=lock_wait_s)
     except (SoftTimeLimitExceeded, db.DatabaseTimeoutError):
         raise
     except Exception as error:
@@ -161,7 +161,7 @@ def _conclude(results: Sequence[TranslationResult], *, lock_wait_s: float | None
         if len(results) > 1:
             logger.warning("batch_failed", extra={"deliveries": len(results), "error": type(error).__name__})
             for result in results:
-                _conclude([result], lock_wait_s=BRIEF_LOCK_WAIT_S if is_locked else None)
+                _apply_or_split([result], lock_wait_s=BRIEF_LOCK_WAIT_S if is_locked else None)
         elif is_locked:
             _release_locked([results[0].claimed])
         else:
@@ -169,13 +169,13 @@ def _conclude(results: Sequence[TranslationResult], *, lock_wait_s: float | None
 
 
 def _release_locked(batch: Sequence[Claimed]) -> None:
-    """Let deliveries whose rows somebody else holds wait until that is over; it spends no attempt."""
+    """Release deliveries whose rows are locked by others, without spending an attempt."""
     logger.warning("rows_are_locked", extra={"deliveries": [claimed.id for claimed in batch]})
     claims.release(batch)
 
 
-def _take_effect(results: Sequence[TranslationResult], *, lock_wait_s: float | None) -> None:
-    """Record the facts and finish the deliveries in one transaction, without those another worker took over.
+def _apply(results: Sequence[TranslationResult], *, lock_wait_s: float | None) -> None:
+    """Record the facts and finish the deliveries in one transaction, except those that another worker claimed.
 
     A delivery of very many facts is alone here, and records most of them in transactions before that: they merge in
     any order and any number of times, so that an attempt which ends in between has done no harm, and a part.
@@ -206,7 +206,7 @@ def _take_effect(results: Sequence[TranslationResult], *, lock_wait_s: float | N
 
 @contextmanager
 def _bounded_transaction(lock_wait_s: float | None) -> Iterator[None]:
-    """A transaction that waits for the database, and for each lock, no longer than this."""
+    """Open a transaction with a limit for the database and for each lock."""
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         if lock_wait_s is not None:
             with connection.cursor() as cursor:
@@ -215,7 +215,7 @@ def _bounded_transaction(lock_wait_s: float | None) -> Iterator[None]:
 
 
 def _parts(results: Sequence[TranslationResult]) -> list[list[Evidence]]:
-    """Return what each transaction records: all of it in one, unless a single delivery has too many facts."""
+    """Return the facts of each transaction: one, unless a single delivery has too many facts."""
     if len(results) > 1 or len(results[0].facts) <= MOST_FACTS:
         return [[_evidence(result, result.facts) for result in results if result.facts]]
     [result] = results
@@ -233,19 +233,19 @@ def _report(results: Iterable[TranslationResult]) -> None:
     for result in results:
         alike[result.state.value, result.reason].append(result.claimed)
     for (state, reason), finished in alike.items():
-        VERDICTS.labels(state, reason).inc(len(finished))
+        RESULTS.labels(state, reason).inc(len(finished))
         told = {"deliveries": [claimed.id for claimed in finished], "state": state, "reason": reason}
         logger.info("deliveries_finished", extra=told | {"github_events": Counter(one.event for one in finished)})
 
 
-def _put_off_the_failed(results: Iterable[TranslationResult]) -> None:
+def _retry_failed(results: Iterable[TranslationResult]) -> None:
     for result in results:
         if result.state == Delivery.State.FAILED:
-            put_off(result.claimed, reason=result.reason, error=result.error)
+            retry_later(result.claimed, reason=result.reason, error=result.error)
 
 
 def _settle_unrecorded(result: TranslationResult, error: Exception) -> None:
-    """Quarantine or put off a delivery whose facts could not be recorded."""
+    """Quarantine or retry a delivery whose facts could not be recorded."""
     logger.error(
         "recording_failed",
         extra={
@@ -259,28 +259,28 @@ def _settle_unrecorded(result: TranslationResult, error: Exception) -> None:
     if is_data_error(error):
         _settle(result.claimed, Delivery.State.QUARANTINED, reason="unrecordable", error=describe(error))
     else:
-        put_off(result.claimed, reason="recording_failed", error=describe(error))
+        retry_later(result.claimed, reason="recording_failed", error=describe(error))
 
 
-def put_off(claimed: Claimed, *, reason: str, error: str) -> None:
-    """Spend an attempt: the delivery is due again later, or dead if that was the last."""
+def retry_later(claimed: Claimed, *, reason: str, error: str) -> None:
+    """Spend an attempt: the delivery is due again later, or dead after the last attempt."""
     step = decide(attempts=claimed.attempts + 1, chance=random.random())  # noqa: S311  spreads waits, guards nothing
     if isinstance(step, GiveUp):
         _settle(claimed, Delivery.State.DEAD, reason=reason, error=error)
         return
-    VERDICTS.labels(Delivery.State.FAILED.value, reason).inc()
+    RESULTS.labels(Delivery.State.FAILED.value, reason).inc()
     Delivery.objects.filter(id=claimed.id).fail(
         claim_number=claimed.claim_number, after=step.after, reason=reason, error=error
     )
 
 
 def _settle(claimed: Claimed, state: Delivery.State, *, reason: str, error: str) -> None:
-    VERDICTS.labels(state.value, reason).inc()
+    RESULTS.labels(state.value, reason).inc()
     Delivery.objects.filter(id=claimed.id).settle(state, claim_number=claimed.claim_number, reason=reason, error=error)
 
 
-def _run_out_of_time(batch: Sequence[Claimed], *, backend_pid: int | None) -> None:
-    """Nobody knows which of many took so long: each is claimed alone next. One alone took too long itself.
+def _handle_timeout(batch: Sequence[Claimed], *, backend_pid: int | None) -> None:
+    """Have each delivery of a batch claimed alone after a timeout; a delivery alone spends an attempt.
 
     Unless the time went by in waiting for a lock, which is nobody's fault.
     """
@@ -288,36 +288,36 @@ def _run_out_of_time(batch: Sequence[Claimed], *, backend_pid: int | None) -> No
     if _is_waiting_for_a_lock(backend_pid):
         _release_locked(batch)
     elif len(batch) == 1:
-        put_off(batch[0], reason="timed_out", error="")
+        retry_later(batch[0], reason="timed_out", error="")
     else:
         logger.warning("batch_timed_out", extra={"deliveries": [claimed.id for claimed in batch]})
-        _lapse(batch)
+        _expire_leases(batch)
 
 
 def _is_waiting_for_a_lock(backend_pid: int | None) -> bool:
-    """Whether the server's side of a connection that was closed in the middle of a statement still waits for a lock."""
-    with db.limit(seconds=LONGEST_WAKEUP_S), connection.cursor() as cursor:
+    """Return whether the server process of a closed connection still waits for a lock."""
+    with db.limit(seconds=LONGEST_CHECK_S), connection.cursor() as cursor:
         cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [backend_pid])
         return bool(cursor.fetchone()[0])
 
 
-def _lapse(batch: Iterable[Claimed]) -> None:
+def _expire_leases(batch: Iterable[Claimed]) -> None:
     for claimed in batch:
-        Delivery.objects.filter(id=claimed.id).lapse(claim_number=claimed.claim_number)
+        Delivery.objects.filter(id=claimed.id).expire_lease(claim_number=claimed.claim_number)
 
 
-BUDGET_S = 8.0  # then somebody else's turn, and the figures'
-BUDGET_OF_THE_SLOW_S = 2.0  # each may need nearly all of the time that a task has
+BUDGET_S = 8.0  # then other tasks and figures run
+SLOW_BUDGET_S = 2.0  # each may need nearly all of a task's time
 
 
 def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
-    """Process the named deliveries and whatever else is due; how many were claimed. Rings again if more is due."""
+    """Process the given deliveries and others that are due; wake another worker if more are; return the count."""
     claims.release_leftovers()
     started_s = time.monotonic()
     claimed_count = 0
     named = ids
     while True:
-        with _heard(task_id):
+        with _claiming(task_id):
             batch = claims.claim_batch(named, task_id=task_id)
         if batch:
             failpoint("claim.after_commit")
@@ -327,23 +327,23 @@ def drain(ids: Sequence[int], *, task_id: str, is_redelivered: bool) -> int:
         if time.monotonic() - started_s > BUDGET_S:
             wakeups.enqueue_next_batch()  # a suspect may need more than what is left of this task's time
             return claimed_count
-        with _heard(task_id):
+        with _claiming(task_id):
             suspect = claims.claim_suspect(task_id=task_id, is_redelivered=is_redelivered)
         if suspect is not None:
             failpoint("suspect.after_commit")
-            _examine(suspect)
+            _process_suspect(suspect)
             claimed_count += 1
         elif not claims.is_full(batch):
             return claimed_count
 
 
 def drain_slow(*, task_id: str) -> int:
-    """Process slow deliveries that are due, one at a time; how many. Asks for another task if more may be due."""
+    """Process due slow deliveries one at a time; wake another worker if more may be due; return the count."""
     claims.release_leftovers()
     started_s = time.monotonic()
     claimed_count = 0
-    while time.monotonic() - started_s < BUDGET_OF_THE_SLOW_S:
-        with _heard(task_id):
+    while time.monotonic() - started_s < SLOW_BUDGET_S:
+        with _claiming(task_id):
             slow = claims.claim_slow(task_id=task_id)
         if slow is None:
             return claimed_count
@@ -354,21 +354,21 @@ def drain_slow(*, task_id: str) -> int:
 
 
 @contextmanager
-def _heard(task_id: str) -> Iterator[None]:
-    """A claim whose answer is lost is taken back, and somebody else is asked to claim."""
+def _claiming(task_id: str) -> Iterator[None]:
+    """Release a claim whose answer was lost, and wake another worker."""
     try:
         yield
     except Error:
         connection.close()
-        if claims.release_unheard(task_id):
+        if claims.release_unanswered(task_id):
             wakeups.enqueue_next_batch()
         raise
 
 
-def _examine(suspect: claims.Claimed) -> None:
-    """Process a delivery whose last worker died, unless it has killed too many already."""
+def _process_suspect(suspect: claims.Claimed) -> None:
+    """Process a delivery whose last worker died, unless it crashed too many workers."""
     if suspect.state == Delivery.State.RUNNING:
         process([suspect])
         return
-    VERDICTS.labels(Delivery.State.DEAD.value, "crashed").inc()
+    RESULTS.labels(Delivery.State.DEAD.value, "crashed").inc()
     logger.error("delivery_crashes_its_workers", extra={"delivery": suspect.id, "github_event": suspect.event})

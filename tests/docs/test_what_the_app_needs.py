@@ -5,10 +5,10 @@ from pathlib import Path
 
 from apps.demo.shapes import accounts
 from apps.github.permissions import (
+    ALWAYS_SENT,
+    MEMBER_EVENTS,
     OF_ORGANIZATIONS,
     PERMISSIONS,
-    TOLD_TO_MEMBERS,
-    UNASKED,
     lack_of,
     listed,
     needed_events,
@@ -39,8 +39,8 @@ def test_the_demonstration_lacks_nothing() -> None:
 
 
 def test_what_is_sent_unasked_is_no_event_to_subscribe_to() -> None:
-    assert not needed_events() & UNASKED
-    assert needed_events() >= TOLD_TO_MEMBERS
+    assert not needed_events() & ALWAYS_SENT
+    assert needed_events() >= MEMBER_EVENTS
 
 
 def test_more_than_reading_is_enough_and_less_is_not() -> None:

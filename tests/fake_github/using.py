@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess, TokenCache
-from apps.github.client import GitHubClient, Patience
+from apps.github.client import GitHubClient, Timeouts
 from apps.github.credentials import AppCredentials
 from apps.github.rate_limit import PREFIX, Priority, Purpose, RateBudget, shared_memory
 from apps.github.responses import Kind
@@ -44,7 +44,7 @@ class StoppedClock:
         return self.now
 
 
-def access_to(fake: FakeGitHub, *, patience: Patience | None = None, pem: str | None = None) -> GitHubAccess:
+def access_to(fake: FakeGitHub, *, timeouts: Timeouts | None = None, pem: str | None = None) -> GitHubAccess:
     """A worker's view of the fake; every call makes another worker, and all share one Redis."""
     redis = shared_memory()
     client = GitHubClient(
@@ -52,7 +52,7 @@ def access_to(fake: FakeGitHub, *, patience: Patience | None = None, pem: str | 
         budget=RateBudget(redis=redis, clock=fake.clock),
         credentials=lambda: AppCredentials(APP_ID, pem or app_pem()),
         clock=fake.clock,
-        patience=patience or Patience(),
+        timeouts=timeouts or Timeouts(),
     )
     return GitHubAccess(client=client, tokens=TokenCache(redis=redis, clock=fake.clock))
 

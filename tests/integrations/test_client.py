@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apps.github.auth import GitHubAccess
-from apps.github.client import Patience
+from apps.github.client import Timeouts
 from apps.github.credentials import AppCredentials
 from apps.github.rate_limit import PREFIX, shared_memory
 from apps.github.responses import Kind
@@ -176,7 +176,7 @@ def test_what_goes_wrong_on_the_way_is_a_verdict_and_one_request(
 def test_a_slow_answer_is_given_up(fake: FakeGitHub) -> None:
     good(query(access_to(fake)))
     fake.spoil(Fault(faults.slow(0.6), lambda asked: True, times=2, is_instead=False))
-    hasty = access_to(fake, patience=Patience(connect_s=1, read_s=0.2, total_s=0.3))
+    hasty = access_to(fake, timeouts=Timeouts(connect_s=1, read_s=0.2, total_s=0.3))
     assert query(hasty).kind is Kind.SHRINK
     assert read(hasty).kind is Kind.TRANSIENT
 

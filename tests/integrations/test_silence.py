@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from apps.github.client import GitHubClient, Patience, Request
+from apps.github.client import GitHubClient, Request, Timeouts
 from apps.github.credentials import AppCredentials
 from apps.github.rate_limit import RateBudget, shared_memory
 from apps.github.responses import Kind, Verdict
 from tests.fake_github.keys import app_key, app_pem
 from tests.fake_github.using import LIVE, forget_everything
 
-PATIENCE = Patience(connect_s=0.5, read_s=0.5, total_s=1.0)
+TIMEOUTS = Timeouts(connect_s=0.5, read_s=0.5, total_s=1.0)
 Address = Callable[[Path], AbstractContextManager[str]]
 
 
@@ -146,7 +146,7 @@ def ask(url: str, *, is_graphql: bool) -> Verdict:
         api_url=url,
         budget=RateBudget(redis=shared_memory()),
         credentials=lambda: AppCredentials(7, app_pem()),
-        patience=PATIENCE,
+        timeouts=TIMEOUTS,
     )
     return client.exchange_as_app(Request(method="GET", path="/app", is_graphql=is_graphql), purpose=LIVE).verdict
 

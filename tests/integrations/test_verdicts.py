@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from apps.github.responses import CORE, GRAPHQL, Kind, RateLimit, Received, Silence, Verdict, judge, rate_limit
+from apps.github.responses import (
+    CORE,
+    GRAPHQL,
+    Kind,
+    RateLimit,
+    Received,
+    Silence,
+    Verdict,
+    classify_response,
+    rate_limit,
+)
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 RESET = str(int(NOW.timestamp()) + 1200)
@@ -35,7 +45,7 @@ def graphql(status: int, document: Any = None, **headers: str) -> Verdict:
 
 def exchange(status: int, document: Any, headers: dict[str, str], *, is_graphql: bool) -> Verdict:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return judge(Received(status=status, headers=named, document=document), is_graphql=is_graphql, now=NOW)
+    return classify_response(Received(status=status, headers=named, document=document), is_graphql=is_graphql, now=NOW)
 
 
 def with_headers(headers: dict[str, str], **more: str) -> dict[str, str]:
@@ -220,8 +230,8 @@ def test_every_answer_has_one_verdict(name: str) -> None:
     ],
 )
 def test_no_answer_is_never_an_empty_one(silence: Silence, of_rest: Kind, of_graphql: Kind) -> None:
-    assert judge(silence, is_graphql=False, now=NOW).kind is of_rest
-    assert judge(silence, is_graphql=True, now=NOW).kind is of_graphql
+    assert classify_response(silence, is_graphql=False, now=NOW).kind is of_rest
+    assert classify_response(silence, is_graphql=True, now=NOW).kind is of_graphql
 
 
 def test_every_error_keeps_its_path() -> None:

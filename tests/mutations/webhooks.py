@@ -55,7 +55,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a frozen connection is cut at its deadline",
-        "Watchdog._look_for_ever",
+        "DeadlineThread._run",
         "_cut(watched.wrapper)",
         "pass",
         test="test_a_connection_frozen_in_mid_flight_is_answered_503",
@@ -133,7 +133,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "the fence holds the facts too: they roll back with a lost claim",
-        "_take_effect",
+        "_apply",
         "with _bounded_transaction(lock_wait_s): record(last)",
         "with _bounded_transaction(lock_wait_s):\n    record(last)\nwith transaction.atomic():",
         test="test_a_worker_that_lost_its_claim_leaves_no_fact",
@@ -175,8 +175,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a claim whose answer is lost is taken back",
-        "_heard",
-        "if claims.release_unheard(task_id):",
+        "_claiming",
+        "if claims.release_unanswered(task_id):",
         "if not task_id:",
         test="test_a_claim_whose_answer_is_lost_costs_no_lease",
     ),
@@ -309,7 +309,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "time that ran out in waiting for a lock is no delivery's fault",
-        "_run_out_of_time",
+        "_handle_timeout",
         "if _is_waiting_for_a_lock(backend_pid):",
         "if backend_pid is None:",
         test="test_time_that_ran_out_in_waiting_for_a_lock_is_nobodys_fault",
@@ -323,7 +323,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "each part of a large delivery is recorded under its claim",
-        "_take_effect",
+        "_apply",
         "hold(remaining[0])",
         "",
         test="test_a_worker_that_lost_its_claim_records_no_further_part",

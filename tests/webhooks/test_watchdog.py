@@ -134,8 +134,8 @@ def test_an_error_of_ones_own_is_not_the_watchdogs() -> None:
 def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
     with db.limit(seconds=30):
         pass
-    before = db._watchdog
+    before = db._deadlines
     child = os.fork()
     if child == 0:
-        os._exit(0 if db._watchdog is not before and db._watchdog._thread is None else 1)
+        os._exit(0 if db._deadlines is not before and db._deadlines._thread is None else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -1,4 +1,4 @@
-"""What happened, as frozen facts that merge in any order.
+"""Facts: frozen statements that merge in any order.
 
 A Snapshot is the state of one field group: the greater stamp wins. Every other fact is a member of a set, or moves a
 value one way only (the earliest or the latest wins). Both kinds may come late, twice, and from any mixture of sources.

@@ -1,4 +1,4 @@
-"""Accounts, the App's installations on them, and who belongs where."""
+"""Accounts, installations of the App, and memberships."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -46,7 +46,7 @@ class InstallationState(Snapshot):
 
 @fact(Installation, entity="installation", stamp="suspension_stamp", change=INSTALLATION)
 class InstallationSuspension(Snapshot):
-    """Whether the installation is suspended. From a webhook it is unverified and stamped with its arrival."""
+    """The suspension of an installation. From a webhook it is unverified and stamped with its arrival."""
 
     github_id: Key[int]
     suspended_at: datetime | None
@@ -90,7 +90,7 @@ class ListingDone(Fact):
 
 @fact(RepositoryAccess, entity="repository_access", change=INSTALLATION_OF_ACCESS)
 class RepositoryAccessState(Snapshot):
-    """Whether an installation has access to a repository. Access is not existence: its loss deletes nothing."""
+    """The access of an installation to a repository; its loss deletes nothing."""
 
     installation_id: Key[int]
     repository_id: Key[int]
@@ -121,7 +121,7 @@ class GitHubTeamState(Snapshot):
 
 @fact(GitHubMembership, entity="github_membership")
 class GitHubMembershipState(Snapshot):
-    """Whether an account belongs to an `organization`, a `team` or (as collaborator) a `repository` on GitHub."""
+    """The membership of an account in an `organization`, a `team` or (as collaborator) a `repository` on GitHub."""
 
     scope: Key[str]
     scope_id: Key[int]

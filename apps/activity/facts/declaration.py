@@ -23,7 +23,7 @@ from apps.activity.merging import ChangeKey, Merge, SnapshotMerge, UnionMerge
 
 
 class Mark(Enum):
-    """How a column merges, where it does not merge as most columns of its fact do."""
+    """The merge of a column, if it differs from most columns of its fact."""
 
     KEY = "key"
     WITHIN = "within"
@@ -40,7 +40,7 @@ Earliest = Annotated[T, Mark.EARLIEST]
 
 
 class Fact:
-    """One statement about the world; recording it again, or late, changes nothing."""
+    """A statement about the world; recording it again, or late, changes nothing."""
 
     entity: ClassVar[str] = ""
     """The kind of thing that the fact is about, for provenance; empty for what every payload has."""
@@ -49,7 +49,7 @@ class Fact:
     needs_pull_request: ClassVar[bool] = False
     """Whether the pull request of the fact gets an empty row, where nothing has described it yet."""
     merge: ClassVar[Merge]
-    """How facts of this class enter their table; made by `@fact`."""
+    """The merge of this class into its table; made by `@fact`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def _merge_of(kind: type[Fact], table: type[Model], *, stamp: str, change: Chang
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where facts came from: a `delivery` by its id, or an `api` read by its name."""
+    """The source of facts: a `delivery` by its id, or an `api` read by its name."""
 
     kind: str
     key: str

@@ -53,7 +53,7 @@ class DeploymentRun(Snapshot):
 
 @fact(DeploymentStatus, entity="deployment_status", change=DEPLOYMENT_OF_STATUS)
 class DeploymentStatusState(Snapshot):
-    """One report on a deployment; `inactive` never undoes a success."""
+    """A report on a deployment; `inactive` never undoes a success."""
 
     github_id: Key[int]
     repository_id: Within[int]
@@ -66,7 +66,7 @@ class DeploymentStatusState(Snapshot):
 
 @fact(WorkflowRun, entity="workflow_run")
 class WorkflowRunState(Snapshot):
-    """One attempt of a workflow run; the rank of its stamp is the order of its status."""
+    """An attempt of a workflow run; the rank of its stamp is the order of its status."""
 
     run_id: Key[int]
     attempt: Key[int]

@@ -88,7 +88,7 @@ class PullRequestStack(Snapshot):
 
 @fact(PullRequest, entity="pull_request", stamp="commit_list_stamp", change=PULL_REQUEST)
 class PullRequestCommitList(Snapshot):
-    """Whether the commits of `listed_head_sha` are all recorded (as PullRequestCommitted)."""
+    """The completeness of a commit list: all commits of `listed_head_sha` are recorded (PullRequestCommitted)."""
 
     repository_id: Key[int]
     number: Key[int]

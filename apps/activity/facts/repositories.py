@@ -45,7 +45,7 @@ class RepositoryDeleted(Fact):
 
 @fact(GitReference, entity="git_reference")
 class GitReferenceState(Snapshot):
-    """Whether a branch or tag exists; stamped with the arrival, as create and delete have no time."""
+    """The existence of a branch or tag; stamped with the arrival, as create and delete have no time."""
 
     repository_id: Key[int]
     kind: Key[str]

@@ -1,4 +1,4 @@
-"""The tables of what happened; written through record() alone."""
+"""The tables of facts, written only by record()."""
 
 from apps.activity.models.accounts import Contributor, GitHubMembership, GitHubTeam, Installation, RepositoryAccess
 from apps.activity.models.bookkeeping import Change, Coverage, Provenance

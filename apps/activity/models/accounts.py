@@ -1,4 +1,4 @@
-"""Rows of accounts, installations and who belongs where."""
+"""Rows of accounts, installations and memberships."""
 
 from django.db import models
 from django.db.models.functions import Lower
@@ -57,7 +57,7 @@ class Installation(models.Model):
 
 
 class RepositoryAccess(models.Model):
-    """Whether an installation reaches a repository."""
+    """The access of an installation to a repository."""
 
     installation = models.ForeignKey(Installation, on_delete=models.PROTECT, related_name="accesses")
     repository = models.ForeignKey("Repository", on_delete=models.PROTECT, related_name="accesses")
@@ -97,7 +97,7 @@ class GitHubTeam(models.Model):
 
 
 class GitHubMembership(models.Model):
-    """Whether an account belongs to an organisation, a team or a repository on GitHub."""
+    """The membership of an account in an organisation, a team or a repository on GitHub."""
 
     class Scope(models.TextChoices):
         ORGANIZATION = "organization"

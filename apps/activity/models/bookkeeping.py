@@ -1,4 +1,4 @@
-"""What was changed, where facts came from, and for which stretch of time a stream is complete."""
+"""Changes, provenance of facts, and coverage of streams."""
 
 from typing import ClassVar
 
@@ -32,7 +32,7 @@ class Change(models.Model):
 
 
 class Provenance(models.Model):
-    """Which delivery or API read spoke of which entity; outside any equality of facts."""
+    """The delivery or API read that reported an entity; not part of any comparison of facts."""
 
     entity = models.TextField()
     key = models.TextField()

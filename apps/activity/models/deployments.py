@@ -7,7 +7,7 @@ from apps.activity.models.repositories import Repository
 
 
 class Deployment(models.Model):
-    """A request to deploy a commit; its success or failure is told by its statuses."""
+    """A request to deploy a commit; its statuses say whether it succeeded."""
 
     github_id = models.BigIntegerField(primary_key=True)
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="deployments")
@@ -38,7 +38,7 @@ class Deployment(models.Model):
 
 
 class DeploymentStatus(models.Model):
-    """One report on a deployment."""
+    """A report on a deployment."""
 
     github_id = models.BigIntegerField(primary_key=True)
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
@@ -58,7 +58,7 @@ class DeploymentStatus(models.Model):
 
 
 class WorkflowRun(models.Model):
-    """One attempt of a workflow run."""
+    """An attempt of a workflow run."""
 
     run_id = models.BigIntegerField()
     attempt = models.IntegerField()

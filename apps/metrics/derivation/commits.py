@@ -1,4 +1,4 @@
-"""Commits that landed on the default branch, each with its author."""
+"""Derivation of commits on the default branch, with their authors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,17 +36,17 @@ READ = """
 
 
 def derive(scopes: Sequence[Scope]) -> list[Row]:
-    """The rows of those commits that have landed, their columns in the order of the model."""
+    """Return the rows of the commits that have landed, in the order of the model's columns."""
     return [(*row, RULES_VERSION) for row in db.run(READ, [as_json(SCOPE, scopes)])]
 
 
 OLDEST_BELIEVED = timedelta(days=365)
-"""An author date further back from the opening is an accident (a wrong clock, a cherry-pick), or says nothing."""
+"""An author date further back from the opening is an accident (a wrong clock, a cherry-pick)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """What the commits of a pull request say."""
+    """The dates of a pull request's commits."""
 
     first_authored_at: datetime | None = None
     has_clamped_date: bool = False
@@ -112,21 +112,21 @@ READING = """
 
 
 def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
-    """What the commits of each pull request say, in one statement."""
+    """Return the dates of each pull request's commits, in one statement."""
     asked = {"scopes": as_json(("repository_id", "number"), scopes), "days": OLDEST_BELIEVED.days}
     return {(row[0], row[1]): Commits(*row[2:]) for row in db.run(READING, asked)}
 
 
 @dataclass(frozen=True, slots=True)
 class FirstCommit:
-    """When the work began, and whether the dates had to be bent to be believed."""
+    """The time of the first commit, and whether it was adjusted."""
 
     at: datetime | None
     is_adjusted: bool
 
 
 def first_commit(commits: Commits, *, opened_at: datetime, ready_at: datetime | None) -> FirstCommit:
-    """The earliest author date: not after `ready_at`, and not absurdly long before the opening."""
+    """Return the earliest author date: not after `ready_at`, and not more than a year before the opening."""
     at = commits.first_authored_at
     if at is None:
         return FirstCommit(None, commits.has_clamped_date)

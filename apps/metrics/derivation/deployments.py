@@ -1,4 +1,4 @@
-"""What each workflow run did to each environment, whatever number of attempts it took."""
+"""Derivation of deployments: one per workflow run and environment, whatever number of attempts."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ REPOSITORIES = "SELECT DISTINCT repository_id FROM activity_deployment WHERE git
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One deployment, with the first success and the first failure that its statuses tell; `inactive` is neither."""
+    """A deployment, with the first success and failure of its statuses; `inactive` is neither."""
 
     repository_id: int
     github_id: int
@@ -56,19 +56,19 @@ class Attempt:
 
     @property
     def group(self) -> Scope:
-        """All that one run did to one environment is one; a deployment outside any run stands alone."""
+        """Return the group: one workflow run and environment, or a deployment outside any run."""
         if self.run_id is None:
             return self.repository_id, f"deployment {self.github_id}"
         return self.repository_id, f"run {self.run_id} {self.environment}"
 
 
 def repositories_of(deployment_ids: Sequence[int]) -> list[int]:
-    """The repositories that the deployments belong to."""
+    """Return the repositories of the deployments."""
     return [row[0] for row in db.run(REPOSITORIES, [list(deployment_ids)])]
 
 
 def derive(deployment_ids: Sequence[int]) -> tuple[list[Scope], list[Row]]:
-    """The groups that hold the deployments or held them before, and the rows of those that there are now."""
+    """Return the groups that have or had the deployments, and the rows of the current groups."""
     old = db.run(READ_OLD_GROUPS, [list(deployment_ids)])
     members = {each for _, _, group in old for each in group}
     attempts = [Attempt(*row) for row in db.run(READ_FACTS, {"ids": sorted(members.union(deployment_ids))})]
@@ -80,7 +80,7 @@ def derive(deployment_ids: Sequence[int]) -> tuple[list[Scope], list[Row]]:
 
 
 def _row(group: Scope, attempts: Iterable[Attempt]) -> Row:
-    """The last attempt tells how it went: a failed one that was run again with success is one success."""
+    """Return the row of a group; its last attempt counts."""
     in_order = sorted(attempts, key=lambda each: (each.created_at, each.github_id))
     last = in_order[-1]
     return (

@@ -1,4 +1,4 @@
-"""What can be derived: which keys there are, which locks they take, and the rows they come to."""
+"""The kinds of derived rows: their keys, locks and derivations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Keys = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """The rows that a table should hold within some scopes."""
+    """The rows that a table should have within some scopes."""
 
     table: DerivedTable
     scopes: Sequence[Scope]
@@ -30,7 +30,7 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noun:
-    """A kind of thing that is derived by its keys; `keys_in` names all of a repository, derived or not."""
+    """A kind of derived rows; `keys_in` returns all keys of a repository, derived or not."""
 
     name: str
     locks: Callable[[Keys], list[str]]

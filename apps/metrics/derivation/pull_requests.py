@@ -1,4 +1,4 @@
-"""The clocks of a pull request, its closings and its reviews."""
+"""Derivation of pull requests: times, closings and reviews."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -198,7 +198,7 @@ def _seconds(since: datetime | None, until: datetime | None) -> int | None:
 
 
 def _is_reviewed_in_draft(counted: Iterable[SubmittedReview], *, drafts: timeline.Drafts) -> bool:
-    """Whether the first review came before anybody asked for it."""
+    """Return whether the first review came before anybody asked for it."""
     first = next(iter(counted), None)
     return first is not None and (drafts.ready_at is None or first.submitted_at < drafts.ready_at)
 

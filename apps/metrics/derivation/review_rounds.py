@@ -1,4 +1,4 @@
-"""Counting review rounds: a review that asked for something, and after it a push of the author that it had not seen.
+"""Review rounds: a review that asked for changes, then a push of the author that it had not seen.
 
 GitHub tells no history when something was pushed. Webhooks know it; for what they missed there are the commits of the
 head in their order, the force pushes, and of each review the commit that it was made on. So reviews and pushes are
@@ -29,7 +29,7 @@ READ_LISTED = """
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A commit that the head moved to, or past."""
+    """A commit that the head moved to or past."""
 
     at: datetime
     sha: str
@@ -38,7 +38,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A review: when it was submitted, and the commit that it was made on; None where GitHub has lost it."""
+    """A review: its time, and its commit; None if GitHub has lost it."""
 
     at: datetime
     sha: str | None
@@ -56,7 +56,7 @@ class Pushes:
 
     @property
     def told(self) -> list[Move]:
-        """Each move of the head that a webhook or a force push told, with its own time and its own actor."""
+        """Return the moves of the head reported by webhooks or force pushes, with their time and actor."""
         return [
             Move(each.at, each.subject, each.actor_id in (None, self.author_id))
             for each in self.story
@@ -65,7 +65,7 @@ class Pushes:
 
     @property
     def are_told(self) -> bool:
-        """Whether webhooks told the pushes: they told the first head and the last one."""
+        """Return whether webhooks reported all pushes: the first head and the last one."""
         is_opening_told = any(
             each.kind == Kind.HEAD_MOVED and each.at <= self.opened_at + SAME_EVENT for each in self.story
         )
@@ -73,7 +73,7 @@ class Pushes:
 
 
 def read_listed(scopes: Sequence[Scope]) -> dict[Scope, list[Move]]:
-    """The commits of the heads of these pull requests, in order; none where they are not all known."""
+    """Return the commits of the pull requests' heads in order; empty if they are not all known."""
     listed: dict[Scope, list[Move]] = defaultdict(list)
     for repository_id, number, sha, committed_at, is_by_author in db.run(
         READ_LISTED, [as_json(("repository_id", "number"), scopes)]
@@ -85,7 +85,7 @@ def read_listed(scopes: Sequence[Scope]) -> dict[Scope, list[Move]]:
 def review_rounds(
     pushes: Pushes, *, asked: Sequence[Seen], approved: Seen | None, reviews: Iterable[Seen]
 ) -> int | None:
-    """The rounds up to the first approval; None where it is not known what was pushed.
+    """Return the rounds up to the first approval; None if the pushes are unknown.
 
     `asked` are the reviews that asked for something, `reviews` are all of them: a commit that somebody reviewed, and
     that is in the list of commits no more, was the head then.
@@ -104,7 +104,7 @@ def review_rounds(
 
 
 def moves_of(pushes: Pushes, *, reviews: Iterable[Seen]) -> list[Move]:
-    """All moves of the head that are known from anywhere, in their order. Who is not known is the author."""
+    """Return all known moves of the head in order; unknown actors count as the author."""
     told = pushes.told
     moves = [*told, *_placed(pushes.listed, told=told)]
     known = {move.sha for move in moves}
@@ -117,7 +117,7 @@ def moves_of(pushes: Pushes, *, reviews: Iterable[Seen]) -> list[Move]:
 
 
 def _placed(listed: Sequence[Move], *, told: Iterable[Move]) -> list[Move]:
-    """The commits of a list that nobody told, at their dates, but none before the commit that it follows."""
+    """Return the listed commits that were not reported, at their dates but not before their predecessor."""
     told_at = {move.sha: move.at for move in told}
     placed, latest = [], None
     for commit in listed:
@@ -129,7 +129,7 @@ def _placed(listed: Sequence[Move], *, told: Iterable[Move]) -> list[Move]:
 
 
 def _count_seen(review: Seen, moves: Sequence[Move]) -> int:
-    """Return how many of the moves a review had seen: up to its commit, or by its time where that is not among them."""
+    """Return how many of the moves a review had seen, by its commit or otherwise by its time."""
     places = [place for place, move in enumerate(moves, start=1) if move.sha == review.sha]
     if places:
         return max((place for place in places if moves[place - 1].at <= review.at), default=places[0])

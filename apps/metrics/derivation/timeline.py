@@ -1,4 +1,4 @@
-"""A pull request's history, made one story of what several sources told. Pure."""
+"""The history of a pull request, merged from several sources. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ SAME_EVENT = PullRequestEvent.SAME
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One member of a pull request's history."""
+    """An event in a pull request's history."""
 
     at: datetime
     kind: str
@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """When a pull request was a draft."""
+    """The draft periods of a pull request."""
 
     is_opened_as_draft: bool
     ready_at: datetime | None
@@ -64,7 +64,7 @@ def drafts(
     is_draft: bool,
     updated_at: datetime,
 ) -> Drafts:
-    """When it was a draft, between its opening and its end.
+    """Return when it was a draft, between its opening and its end.
 
     Whether it was opened as one: a first transition to draft says no, one to ready says yes, and without any the
     current flag tells. A flag that contradicts the last transition is one that nobody reported, at `updated_at` at the

@@ -1,4 +1,4 @@
-"""A team's figures as one JSON document: what the API answers, the command prints and the hourly task returns."""
+"""A team's figures as JSON, for the API, the command and the hourly task."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,13 +12,13 @@ from apps.metrics.figures.values import FigureReading, completeness_by_figure, c
 
 
 def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
-    """What was asked and all the figures, or those named, each with its definition."""
+    """Return the query and the figures, all or those named, with their definitions."""
     named = None if keys is None else list(keys)
     return {**describe_query(query, keys=named), "figures": describe_figures(query, keys=named)}
 
 
 def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
-    """What was asked, with every default filled in, and up to when all that the figures are read from is complete."""
+    """Return the query with its defaults, and the completeness of the figures."""
     window = query.window
     told = completeness_of(query, keys=keys)
     return {
@@ -40,7 +40,7 @@ def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> 
 def describe_figures(
     query: FigureQuery, *, keys: Iterable[str] | None = None, is_compared: bool = False
 ) -> list[dict[str, Any]]:
-    """The readings with their definitions, and, if they are compared, the values of as many days before."""
+    """Return the readings with their definitions and, if compared, the values of the previous period."""
     named = list(FIGURES) if keys is None else list(keys)
     before: Mapping[str, FigureReading] = {}
     if is_compared:

@@ -39,7 +39,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """One thing that a figure counts: when it counts, and what was measured of it.
+    """An entity that a figure counts: its time and its measured value.
 
     `name` tells it apart within its repository and kind: a pull request's number, a review's or deployment's id, a SHA.
     `title` is that of a pull request, and the environment of a deployment; `run_id` the workflow run that deployed.
@@ -59,18 +59,18 @@ class Entity:
 
 
 def count_entities(key: str, query: FigureQuery) -> int:
-    """How many rows the figure counts."""
+    """Return the number of rows that the figure counts."""
     return figure_of(key).population(query).count()
 
 
 def list_entities(key: str, query: FigureQuery, *, limit: int | None = None, offset: int = 0) -> list[Entity]:
-    """What the figure counts, the latest first."""
+    """Return the entities of the figure, the latest first."""
     rows = _described(figure_of(key).population(query))
     return [_entity(row) for row in rows[offset : None if limit is None else offset + limit]]
 
 
 def iterate_entities(key: str, query: FigureQuery) -> Iterator[Entity]:
-    """The same list, read in pieces: for an export of any length."""
+    """Yield the same list in chunks, for an export of any length."""
     for row in _described(figure_of(key).population(query)).iterator(chunk_size=2000):
         yield _entity(row)
 
@@ -119,7 +119,7 @@ def _name(row: Any) -> str:
 
 
 def github_url(entity: Entity) -> str:
-    """The entity's page on GitHub; empty when the repository's name is not known.
+    """Return the entity's URL on GitHub; empty if the repository's name is unknown.
 
     GitHub has no page for one deployment: it is the page of the workflow run that deployed, else of the environment,
     at the address that GitHub itself gives as its `html_url`.

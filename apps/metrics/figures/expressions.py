@@ -1,4 +1,4 @@
-"""The pieces of SQL that Django has no words for."""
+"""SQL expressions that Django lacks."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ QUANTILES = (0.5, 0.75, 0.9)
 
 
 class Quantiles(Aggregate):
-    """Median, 75th and 90th percentile, interpolated between neighbours (R-7); null when there is nothing."""
+    """The median, 75th and 90th percentile, interpolated (R-7); null without rows."""
 
     function = "percentile_cont"
     template = f"percentile_cont(ARRAY{list(QUANTILES)}) WITHIN GROUP (ORDER BY %(expressions)s)"
@@ -17,12 +17,12 @@ class Quantiles(Aggregate):
 
 
 def count_rows(*, filter: Any = None) -> Count:  # noqa: A002  as Django's aggregates call it
-    """Return the number of rows, without a look at any column that an index may lack."""
+    """Return the number of rows, without reading a column that an index may lack."""
     return Count(Value(1), filter=filter)
 
 
 class IsAnyOf(Func):
-    """Whether an id is one of a list: one array, where `IN` would be as many parameters."""
+    """Membership of an id in a list: one array, where `IN` would be as many parameters."""
 
     template = "(%(expressions)s))"
     arg_joiner = " = ANY("
@@ -30,7 +30,7 @@ class IsAnyOf(Func):
 
 
 class DraftSeconds(Func):
-    """How long, up to an instant, a pull request had been a draft: of its draft starts and ends and that instant."""
+    """The time up to an instant that a pull request was a draft, from its draft starts and ends."""
 
     template = """(
         SELECT coalesce(sum(extract(epoch FROM least(coalesce(until, seen_at), seen_at) - since)), 0)::float
@@ -41,7 +41,7 @@ class DraftSeconds(Func):
 
 
 class WasDraft(Func):
-    """Whether a pull request was a draft at an instant: of its draft starts and ends and that instant."""
+    """Whether a pull request was a draft at an instant, from its draft starts and ends."""
 
     template = """(
         SELECT coalesce(bool_or(since <= seen_at AND (until IS NULL OR until > seen_at)), false)

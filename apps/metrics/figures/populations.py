@@ -1,4 +1,4 @@
-"""What each figure counts: rows with `at`, the instant that dates them, and `value`, what is measured of them."""
+"""The rows that figures count: with `at`, the time of each, and `value`, what is measured of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def no_value(_: FigureQuery) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """What a figure counts: some of certain rows, and what is measured of each.
+    """The rows of a figure, and what is measured of each.
 
     Figures that have the same `rows` are computed in one statement. `only` says which of the rows count.
     """
@@ -51,7 +51,7 @@ def rows_first_reviewed(query: FigureQuery) -> Rows:
 
 
 def rows_closed_unmerged(query: FigureQuery) -> Rows:
-    """A pull request that was closed, reopened and closed again counts once: by the closing that still holds."""
+    """Return closings; a pull request that was closed several times counts once, by the closing that holds."""
     still_closed = Q(reopened_at__isnull=True) | Q(reopened_at__gt=query.as_of)
     rows = query.happened(DerivedClosing.objects.filter(still_closed), "closed_at")
     rows = query.attributed(rows, account="author", is_bot="is_bot_author", at=OuterRef("closed_at"))
@@ -59,7 +59,7 @@ def rows_closed_unmerged(query: FigureQuery) -> Rows:
 
 
 def rows_in_progress(query: FigureQuery) -> Rows:
-    """Open and no draft at the end of the window, or now if that is earlier."""
+    """Return pull requests that are open and not drafts at the end of the window, or now if that is earlier."""
     closed_then = DerivedClosing.objects.filter(
         Q(reopened_at__isnull=True) | Q(reopened_at__gt=query.end_at),
         repository_id=OuterRef("repository_id"),
@@ -86,14 +86,14 @@ def rows_reviews(query: FigureQuery) -> Rows:
 
 
 def rows_commits(query: FigureQuery) -> Rows:
-    """Merges are left out as far as they are known; not every push tells."""
+    """Return commits without known merges; not every push says which are merges."""
     rows = query.happened(DerivedCommit.objects.exclude(is_merge=True), "landed_at")
     rows = query.attributed(rows, account="author", is_bot="is_by_bot", at=OuterRef("landed_at"))
     return rows.annotate(at=F("landed_at"))
 
 
 def rows_deployments(query: FigureQuery) -> Rows:
-    """By repository, whoever deployed, be it a bot: what was shipped is the team's."""
+    """Return deployments of the team's repositories, by any account including bots."""
     production = [name.lower() for name in query.production_environments]
     rows = query.happened(DerivedDeployment.objects.all(), "succeeded_at")
     rows = rows.alias(environment_name=Lower("environment")).filter(environment_name__in=production)

@@ -1,4 +1,4 @@
-"""What a figure is asked for, and whose work counts in it."""
+"""The query of figures: team, window and filters, and the attribution of work."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ Rows = TypeVar("Rows", bound=Model)
 
 
 class Bots(StrEnum):
-    """Whether the work of bots counts."""
+    """The inclusion of bots."""
 
     EXCLUDE = "exclude"
     INCLUDE = "include"
@@ -32,7 +32,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureQuery:
-    """A team, a window, and the filters: one object for the figure and for the list of what it counts.
+    """A team, a window and filters, for figures and for the lists behind them.
 
     `as_of` is the instant from which it is seen: what came later has not happened yet. `repository_ids` narrows the
     team's repositories; ids of others are left out.
@@ -46,7 +46,7 @@ class FigureQuery:
 
     @cached_property
     def repositories(self) -> tuple[int, ...]:
-        """The repositories in which work counts."""
+        """Return the repositories whose work counts."""
         tracked = repositories_of(Team.objects.filter(pk=self.team.pk))
         if self.repository_ids is not None:
             tracked = tracked.filter(pk__in=self.repository_ids)
@@ -54,7 +54,7 @@ class FigureQuery:
 
     @cached_property
     def report(self) -> Report:
-        """What is complete of these repositories, as far as figures are read from it."""
+        """Return the completeness of these repositories, for the streams of figures."""
         return report_of(self.repositories, streams=OF_FIGURES)
 
     @cached_property
@@ -67,11 +67,11 @@ class FigureQuery:
 
     @property
     def end_at(self) -> datetime:
-        """The end of the window, or the instant from which it is seen if that is earlier."""
+        """Return the end of the window, or `as_of` if that is earlier."""
         return min(self.window.end_at, self.as_of)
 
     def happened(self, rows: QuerySet[Rows], at: str) -> QuerySet[Rows]:
-        """Those in the team's repositories that happened in the window."""
+        """Return the rows in the team's repositories within the window."""
         period = {f"{at}__gte": self.window.start_at, f"{at}__lt": self.end_at}
         return rows.filter(self.is_in_repositories(), **period)
 
@@ -81,7 +81,7 @@ class FigureQuery:
         return IsAnyOf(F("repository_id"), ids)
 
     def attributed(self, rows: QuerySet[Rows], *, account: str, is_bot: str, at: Any) -> QuerySet[Rows]:
-        """Those whose account was a member of the team at the time of the event.
+        """Return the rows whose account was a member of the team at the time of the event.
 
         A team without members counts everybody in its repositories. A bot is nobody's member: where bots count, they
         count for every team that tracks the repository.

@@ -1,4 +1,4 @@
-"""A figure's value, computed from the rows that it counts."""
+"""The value of a figure, computed from its rows."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,7 +14,7 @@ from apps.metrics.figures.registry import FIGURES, Figure, Measure, figure_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureReading:
-    """What a figure is, for one query. None is no value, never 0.
+    """The value of a figure for one query. None is no value, never 0.
 
     `n` is the number of rows behind it; `numerator` and `denominator` are there where one was divided by the other.
     """
@@ -32,7 +32,7 @@ class FigureReading:
     remarks: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON knows it."""
+        """Return the reading as JSON."""
         return asdict(self)
 
 
@@ -43,7 +43,7 @@ def read_figure(key: str, query: FigureQuery) -> FigureReading:
 
 
 def read_figures(query: FigureQuery, *, keys: Iterable[str] | None = None) -> list[FigureReading]:
-    """Compute several figures, all of them unless named, in the order of the registry or of the names.
+    """Compute several figures, by default all, in the order of the registry or of the names.
 
     Those that count among the same rows are computed in one statement.
     """
@@ -105,14 +105,14 @@ def _quotient(numerator: int, denominator: int) -> dict[str, Any]:
 
 
 def completeness_of(query: FigureQuery, *, keys: Iterable[str] | None = None) -> Completeness:
-    """Of all the figures together, or those named, in the window."""
+    """Return the completeness of all figures together, or of those named, in the window."""
     figures = [figure_of(key) for key in (FIGURES if keys is None else keys)]
     streams = dict.fromkeys(stream for figure in figures for stream in figure.streams)
     return query.report.of_team(start_at=query.window.start_at, end_at=query.end_at, streams=tuple(streams))
 
 
 def completeness_by_figure(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Completeness]:
-    """Of each figure by itself, or of those named: a hole in what it is not read from is none of its own."""
+    """Return the completeness of each figure, or of those named, by its own streams."""
     found: dict[tuple[Any, ...], Completeness] = {}
     told: dict[str, Completeness] = {}
     for key in FIGURES if keys is None else keys:

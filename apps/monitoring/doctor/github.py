@@ -17,7 +17,7 @@ from apps.common.encryption import UndecryptableError
 from apps.common.github_host import LOOPBACK
 from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess, TokenCache
-from apps.github.client import GitHubClient, Patience
+from apps.github.client import GitHubClient, Timeouts
 from apps.github.credentials import AppCredentials, NoCredentialsError, app_credentials, has_credentials, is_signing_key
 from apps.github.permissions import PERMISSIONS, lack_of, listed, needed_events
 from apps.github.rate_limit import Priority, Purpose, RateBudget, shared_memory
@@ -30,7 +30,7 @@ from apps.webhooks.models import Delivery, DeliveryBody
 from apps.webhooks.origin import SENDER_ADDRESS
 
 PURPOSE = Purpose(priority=Priority.LIVE, subject="doctor")
-PATIENCE = Patience(connect_s=2.0, read_s=3.0, total_s=5.0)
+TIMEOUTS = Timeouts(connect_s=2.0, read_s=3.0, total_s=5.0)
 TRY_FOR_S, PAUSE_S = 2.0, 0.3
 SILENT = {Kind.TRANSIENT, Kind.SHRINK}
 LIMITED = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
@@ -39,7 +39,7 @@ HOW_TO_SET = "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, or run `manage.
 
 def impatient_access() -> GitHubAccess:
     """Return access to GitHub with short timeouts."""
-    client = GitHubClient(api_url=settings.GITHUB_API_URL, budget=RateBudget(redis=shared_memory()), patience=PATIENCE)
+    client = GitHubClient(api_url=settings.GITHUB_API_URL, budget=RateBudget(redis=shared_memory()), timeouts=TIMEOUTS)
     return GitHubAccess(client=client, tokens=TokenCache(redis=shared_memory()))
 
 

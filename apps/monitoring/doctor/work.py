@@ -63,7 +63,7 @@ def check_deliveries() -> Check:
     found = f"{unfinished:,} unfinished; the oldest has been due for {duration(inbox.lag_s)}."
     if "deliveries_wait" in problems:
         return failure("deliveries", found, CHECK_WORKERS)
-    stuck = sum(inbox.states[state] for state in Delivery.NEEDS_SOMEBODY)
+    stuck = sum(inbox.states[state] for state in Delivery.NEEDS_ATTENTION)
     if stuck:
         advice = "The admin shows the reason of each (Deliveries). Fix it, then run `manage.py replay`."
         return warning("deliveries", f"{stuck:,} dead or quarantined. {found}", advice)

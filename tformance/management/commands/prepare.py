@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
 
 def fingerprint() -> str:
-    """What tells one state of the static files from another."""
+    """Return what tells one state of the static files from another."""
     digest = hashlib.sha256()
     for finder in get_finders():
         for path, storage in finder.list([]):

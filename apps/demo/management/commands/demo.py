@@ -90,7 +90,7 @@ class Command(BaseCommand):
                     "Does a worker run? `make celery-worker` starts one; `manage.py inbox` shows the inbox."
                 )
             time.sleep(LOOK_EVERY_S)
-        if lost := {str(state): states[state] for state in Delivery.NEEDS_SOMEBODY if states.get(state)}:
+        if lost := {str(state): states[state] for state in Delivery.NEEDS_ATTENTION if states.get(state)}:
             raise CommandError(f"Not every delivery could be processed: {lost}. Look at them under Deliveries.")
         self.stdout.write(f"  figures    fresh {time.monotonic() - began:.1f} s later")
 
