@@ -4,7 +4,7 @@ DOOR = "tests/webhooks/test_door.py::"
 PARSING = "tests/webhooks/test_parsing.py::"
 SECRETS = "tests/webhooks/test_secrets.py::"
 AGAIN = "tests/webhooks/test_redelivery.py::"
-READING = "tests/integrations/test_reading.py::"
+READING = "tests/github/test_payload_reader.py::"
 BARE = "tests/bad_input/test_bare_server.py::"
 EDGE = "tests/bad_input/test_edge.py::"
 HERE = "tests/bad_input/test_rows.py::"
@@ -40,7 +40,7 @@ ROWS: dict[int, tuple[str, ...]] = {
     11: (AGAIN + "test_a_captured_body_under_a_new_guid_is_flagged", MALFORMED),
     12: (
         HERE + "test_row_12_a_body_under_another_events_name_is_quarantined",
-        "tests/integrations/test_shapes.py::test_no_body_is_taken_for_another_event_than_its_own",
+        "tests/github/test_published.py::test_no_body_is_taken_for_another_event_than_its_own",
     ),
     13: (MALFORMED, BARE + "test_a_head_that_is_no_http_is_400"),
     14: (MALFORMED, DOOR + "test_every_event_name_that_github_could_think_of_is_kept"),

@@ -14,8 +14,8 @@ from apps.activity.models import Change
 from apps.metrics import recalculation
 from apps.webhooks.models import Delivery
 from tests.github.payloads import names, read
-from tests.integrations.published import examples
-from tests.integrations.test_mutated_payloads import VALUES, places, replaced
+from tests.github.published import examples
+from tests.github.test_mutated_payloads import VALUES, places, replaced
 from tests.webhooks.conftest import GitHub, drain, make_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]

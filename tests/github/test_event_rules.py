@@ -17,7 +17,7 @@ from apps.demo.shapes import Json
 from apps.github.payload import EPOCH
 from apps.webhooks.parsing import UnusablePayloadError
 from tests.github.payloads import payload_of
-from tests.integrations.translating import ARRIVAL, of, only, translate
+from tests.github.translation import ARRIVAL, of, only, translate
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 """When the samples' objects were updated."""

@@ -18,7 +18,7 @@ from tests.activity.tables import clear, contents
 from tests.github.fixture_a import ACME, ACTIONS, ANA, BEN, CODERABBIT, CY
 from tests.github.payloads import payload_of
 from tests.github.times import at
-from tests.integrations.translating import ARRIVAL, told, translate
+from tests.github.translation import ARRIVAL, evidence_of, translate
 
 
 def eventful_week():
@@ -59,7 +59,7 @@ def eventful_week():
 
 def everything():
     """The week, and one delivery of every route that has a translator, each with its own arrival."""
-    pieces = told(eventful_week())
+    pieces = evidence_of(eventful_week())
     for number, (event, action) in enumerate(sorted(routes(), key=str)):
         facts = translate(event, payload_of(event, action), received_at=ARRIVAL + timedelta(seconds=number))
         pieces.append(evidence(Source(kind="delivery", key=f"{event} {action}"), facts))
@@ -100,7 +100,7 @@ def test_any_order_any_repetition_and_any_batches_end_in_the_same_tables():
 
 @pytest.mark.django_db
 def test_the_week_ends_as_it_was_told():
-    record(told(eventful_week()))
+    record(evidence_of(eventful_week()))
     found = contents()
     (work,) = [row for row in found["PullRequest"] if row[0] == 7_300]
     assert {"Sort by name", "closed"} <= set(work[:10])

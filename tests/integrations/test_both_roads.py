@@ -20,7 +20,7 @@ from tests.activity.tables import clear
 from tests.fake_github.generated import MANY, Generated, Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BACKFILL, WEB
-from tests.integrations.translating import translate
+from tests.github.translation import translate
 from tests.metrics.comparing import derived_tables
 
 pytestmark = pytest.mark.django_db

@@ -14,9 +14,9 @@ from apps.demo.sample_data import COMPANIES, SPAN, tell_demo
 from apps.webhooks.models import Delivery
 from tests.github.door import Door
 from tests.github.payloads import payload_of
+from tests.github.published import models_of
 from tests.github.times import at
-from tests.integrations.published import models_of
-from tests.integrations.translating import translate
+from tests.github.translation import translate
 
 pytestmark = pytest.mark.proof
 

@@ -22,7 +22,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem, strange_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, LIVE, WEB, Clock
-from tests.integrations.published import models_of
+from tests.github.published import models_of
 
 ROOT = "/repos/acme/api"
 PULL = f"{ROOT}/pulls/1"

@@ -22,9 +22,9 @@ from tests.activity.tables import clear
 from tests.fake_github.generated import PEOPLE, acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
+from tests.github.translation import of, translate
 from tests.integrations.streams.stream_read import StreamRead
 from tests.integrations.test_both_roads import by_webhook
-from tests.integrations.translating import of, translate
 
 pytestmark = pytest.mark.django_db
 ANA, BEN = PEOPLE[:2]

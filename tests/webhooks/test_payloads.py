@@ -22,7 +22,7 @@ from apps.webhooks.registry import routes
 from tests.activity.tables import fact_models
 from tests.github.door import Door
 from tests.github.payloads import EXPECTED, FOLDER, names, read
-from tests.integrations.translating import translate
+from tests.github.translation import translate
 from tests.webhooks.conftest import drain
 
 Rows = dict[str, dict[str, Any]]

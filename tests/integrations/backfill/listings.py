@@ -18,7 +18,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.translating import translate
+from tests.github.translation import translate
 
 STREAMS = len(STREAM_NAMES)
 LIST = "/installation/repositories"

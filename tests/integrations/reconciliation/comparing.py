@@ -11,8 +11,8 @@ from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositoryS
 from apps.integrations.streams import STREAM_NAMES, STREAMS
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
+from tests.github.translation import evidence_of
 from tests.integrations.backfill.crew import Crew
-from tests.integrations.translating import told
 
 RUNS, TOGETHER = count(1), 20
 
@@ -24,7 +24,7 @@ def told_of(fake: FakeGitHub, repository_id: int) -> list[Sent]:
 
 def deliver(deliveries: Iterable[Sent]) -> None:
     """Record what these webhooks tell, some together, as workers do."""
-    pieces = told(deliveries)
+    pieces = evidence_of(deliveries)
     for start in range(0, len(pieces), TOGETHER):
         record(pieces[start : start + TOGETHER])
 

@@ -19,10 +19,10 @@ from tests.fake_github.faults import Fault
 from tests.fake_github.generated import BOT
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import WEB
+from tests.github.translation import evidence_of
 from tests.integrations.streams import samples
 from tests.integrations.streams.stream_read import StreamRead, rows
 from tests.integrations.streams.varied_repository import MESSAGES, VariedRepository
-from tests.integrations.translating import told
 from tests.metrics.comparing import assert_equals_rebuild
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +58,7 @@ def test_a_known_push_dates_a_commit_whichever_comes_first_and_without_one_its_o
 ) -> None:
     pushes = [sent for sent in web.hooks if sent.event == "push" and sent.payload["ref"] == "refs/heads/main"]
     stream = StreamRead.of_web("commits", worker, size=3)
-    known, pages = told(pushes[::2]), stream.evidence(stream.pages())
+    known, pages = evidence_of(pushes[::2]), stream.evidence(stream.pages())
     landed = {commit["id"]: sent.at for sent in pushes[::2] for commit in sent.payload["commits"]}
     made = {commit["id"]: datetime.fromisoformat(commit["committer"]["date"]) for commit in web.truth.commits}
     assert landed

@@ -21,6 +21,7 @@ from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.github import fixture_a
+from tests.github.translation import evidence_of
 from tests.integrations.streams.deployment_samples import (
     SHIP,
     Ship,
@@ -30,7 +31,6 @@ from tests.integrations.streams.deployment_samples import (
     statuses_of,
 )
 from tests.integrations.streams.stream_read import StreamRead, record_page
-from tests.integrations.translating import told as evidence_of
 from tests.metrics.fixture_a_expectations import WEEK
 
 pytestmark = pytest.mark.django_db

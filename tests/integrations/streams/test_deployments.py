@@ -15,6 +15,7 @@ from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import DeploymentTruth
+from tests.github.translation import evidence_of
 from tests.integrations.streams.deployment_samples import (
     SHIP,
     Ship,
@@ -25,7 +26,6 @@ from tests.integrations.streams.deployment_samples import (
     tables,
 )
 from tests.integrations.streams.stream_read import StreamRead, record_page
-from tests.integrations.translating import told as evidence_of
 
 pytestmark = pytest.mark.django_db
 Reading = Callable[..., StreamRead]

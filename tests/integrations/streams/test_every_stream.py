@@ -18,11 +18,11 @@ from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
+from tests.github.translation import evidence_of
 from tests.integrations.streams.hidden_items import hide
 from tests.integrations.streams.samples import SAMPLES, Sample
 from tests.integrations.streams.stream_read import StreamRead, rows, skipped
 from tests.integrations.streams.varied_repository import VariedRepository
-from tests.integrations.translating import told
 
 pytestmark = pytest.mark.django_db
 BY_NAME = {sample.stream: sample for sample in SAMPLES}
@@ -67,7 +67,7 @@ def test_rows_are_as_on_github_field_by_field(web: VariedRepository, worker: Git
 def test_webhooks_and_pages_merge_to_the_same_rows_in_any_mixture(
     web: VariedRepository, worker: GitHubAccess, sample: Sample
 ) -> None:
-    hooks = told(sent for sent in web.hooks if sample.hooks(sent))
+    hooks = evidence_of(sent for sent in web.hooks if sample.hooks(sent))
     stream = StreamRead.of_web(sample.stream, worker, size=sample.size)
     pages = stream.evidence(stream.pages())
     record(hooks)

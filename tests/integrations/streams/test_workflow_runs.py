@@ -16,9 +16,9 @@ from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS, RunCursor, Ru
 from tests.activity.tables import clear
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
+from tests.github.translation import evidence_of
 from tests.integrations.streams.run_samples import BUILD, SECOND, as_true, crowd, rows, some_weeks
 from tests.integrations.streams.stream_read import StreamRead, record_page
-from tests.integrations.translating import told as evidence_of
 
 pytestmark = pytest.mark.django_db
 RUNS = f"/repositories/{BUILD}/actions/runs"

@@ -1,17 +1,24 @@
-"""Our sample payloads have GitHub's shape, and every one of them becomes facts that the tables take."""
+"""Events, actions and payloads, held against what GitHub publishes."""
+
+from pathlib import Path
 
 import pytest
 
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
+from apps.github import events
 from apps.webhooks.parsing import UnusablePayloadError
-from apps.webhooks.registry import routes
+from apps.webhooks.registry import Unrouted, published_events, route, routes
 from tests.github.fixture_a import fixture_a
 from tests.github.fixture_e import fixture_e
 from tests.github.payloads import names, read
-from tests.integrations.published import EXAMPLES, examples, models_of
-from tests.integrations.translating import ARRIVAL, translate
+from tests.github.published import ENTERPRISE_ACTIONS, ENTERPRISE_EVENTS, EVENTS, EXAMPLES, examples, models_of
+from tests.github.translation import ARRIVAL, translate
 
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "events.md"
+FILES = Path(events.__file__).parent.glob("*.py")
+WITHOUT_EVENTS = {"envelope.py", "published.py"}
+TRANSLATED = {event for event, _ in routes()}
 ROUTES = sorted(routes(), key=str)
 SAMPLES = names()
 UNPUBLISHED = {
@@ -40,11 +47,10 @@ def test_every_delivery_of_the_fixtures_fits_github_s_published_models():
 @needs_examples
 @pytest.mark.django_db
 def test_every_example_payload_of_github_becomes_facts_that_the_tables_take():
-    known = {event for event, _ in routes()}
     pieces = [
         evidence(Source(kind="delivery", key=example.file), translate(example.event, example.payload))
         for example in examples()
-        if example.event in known
+        if example.event in TRANSLATED
     ]
     assert len(pieces) > 150
     assert all(piece.facts for piece in pieces)
@@ -73,3 +79,31 @@ def is_usable(name, body):
         return bool(translate(name, body, received_at=ARRIVAL.replace(year=2027)))
     except UnusablePayloadError:
         return False
+
+
+def test_every_event_that_github_publishes_is_known():
+    assert published_events() == EVENTS | ENTERPRISE_EVENTS
+    assert published_events() >= TRANSLATED
+
+
+@pytest.mark.parametrize(
+    ("event", "action"), [*((event, None) for event in sorted(ENTERPRISE_EVENTS)), *sorted(ENTERPRISE_ACTIONS)]
+)
+def test_what_only_an_enterprise_sends_is_known_and_ignored(event: str, action: str | None) -> None:
+    assert route(event, action or "created") is Unrouted.LISTED
+
+
+@pytest.mark.parametrize("event", sorted(TRANSLATED))
+def test_every_published_action_is_translated_and_none_is_invented(event):
+    assert {action for name, action in routes() if name == event} == set(models_of(event))
+
+
+def test_every_example_payload_of_github_finds_its_translator_or_the_ignored_list():
+    unrouted = [route(example.event, example.action) for example in examples()]
+    assert not {Unrouted.UNKNOWN_EVENT, Unrouted.UNKNOWN_ACTION} & set(unrouted)
+
+
+def test_the_documentation_names_every_file_of_events_and_no_event_without_translator():
+    rows = [line.split("|")[1:3] for line in DOCUMENTATION.read_text().splitlines() if line.startswith("| `")]
+    assert {file.strip(" `") for file, _ in rows} == {path.name for path in FILES} - {"__init__.py"} - WITHOUT_EVENTS
+    assert {event for _, events in rows for event in events.split("`")[1::2]} <= TRANSLATED

@@ -8,7 +8,7 @@ from apps.github.payload import EPOCH, PayloadReader
 from apps.webhooks.parsing import UnusablePayloadError
 from tests.github.payloads import payload_of
 from tests.github.times import at
-from tests.integrations.translating import ARRIVAL, translate
+from tests.github.translation import ARRIVAL, translate
 
 
 def reading(**members):

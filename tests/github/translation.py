@@ -33,7 +33,7 @@ def of(kind: type[Fact], facts: Iterable[Fact]) -> list[Any]:
     return [fact for fact in facts if type(fact) is kind]
 
 
-def told(story: Iterable[Sent]) -> list[Evidence]:
+def evidence_of(story: Iterable[Sent]) -> list[Evidence]:
     """Each delivery of a story as evidence, arrived when it happened."""
     return [
         evidence(Source(kind="delivery", key=sent.guid), translate(sent.event, sent.payload, received_at=sent.at))

@@ -12,7 +12,7 @@ from apps.activity.record import record
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import routes
 from tests.github.payloads import payload_of
-from tests.integrations.translating import translate
+from tests.github.translation import translate
 
 ROUTES = sorted(routes(), key=str)
 SCALARS = st.one_of(

@@ -9,7 +9,7 @@ import pytest
 
 from apps.github.payload import DEPLOYMENT, DEPLOYMENT_STATUS, NodeKind, number_in
 from tests.fake_github.deployment_nodes import global_id
-from tests.integrations.published import EXAMPLES
+from tests.github.published import EXAMPLES
 
 needs_examples = pytest.mark.skipif(not EXAMPLES.exists(), reason="the reference folder is not beside the repository")
 
