@@ -190,7 +190,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "_lost_items",
         "case _: return None",
         "case _:\n    continue",
-        test="test_null_is_unknown_and_never_nobody",
+        test="test_null_means_unknown",
     ),
     mutation(
         "nothing is left out while the repository itself is refused",
@@ -211,7 +211,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "deployment_details",
         "if is_production is not None or is_transient is not None:",
         "if True:",
-        test="test_what_graphql_cannot_tell_empties_nothing",
+        test="test_what_graphql_cannot_show_empties_nothing",
     ),
     mutation(
         "a list of statuses that goes on is finished",
@@ -267,6 +267,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ensure_same_repository",
         "if repository_id != request.repository_id:",
         "if False:",
-        test="test_a_name_that_belongs_to_another_repository_by_now_tells_nothing",
+        test="test_nothing_is_read_of_a_name_that_another_repository_has_by_now",
     ),
 )

@@ -106,7 +106,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "_to_be_counted",
         "Q(is_thorough=True) | Q(believes_deletions=True)",
         "Q(believes_deletions=True)",
-        test="test_comments_deleted_on_github_are_found_by_whoever_asks",
+        test="test_comments_deleted_on_github_are_found_by_a_manual_run",
     ),
     mutation(
         "quiet needs the same mark, not only as many as there were",
@@ -246,7 +246,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "Search._suspect",
         "elif self._is_mass(len(suspects)) and not self.believes_mass:",
         "elif False:",
-        test="test_a_mass_is_not_believed_and_somebody_is_told",
+        test="test_many_deletions_at_once_are_not_accepted_but_logged",
     ),
     mutation(
         "null for any other reason than that it was not found is no suspect",
@@ -267,14 +267,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "_FIND",
         "ON CONFLICT (repository_sync_id, entity, key) DO NOTHING",
         "ON CONFLICT (repository_sync_id, entity, key) DO UPDATE SET finding = excluded.finding",
-        test="test_what_two_walks_of_a_run_miss_counts_once",
+        test="test_what_two_backfills_of_a_run_miss_counts_once",
     ),
     mutation(
         "what a walk meets twice is checked once",
         "count_drift",
         "measured.seen - _seen_before(measured.seen, source=source)",
         "measured.seen",
-        test="test_what_a_walk_meets_twice_is_checked_once_and_missing_once",
+        test="test_what_a_backfill_reads_twice_is_checked_once_and_missing_once",
     ),
     Mutation(
         "drift is measured before the facts are recorded",
@@ -286,7 +286,7 @@ MUTATIONS: tuple[Mutation, ...] = (
                 "record([evidence(source, page.facts)])\nif claimed.sync_id is not None:",
             ),
         ),
-        test="test_where_nothing_was_told_everything_is_missing_and_repaired",
+        test="test_without_webhooks_everything_is_missing_and_repaired",
     ),
     mutation(
         "what happened just now has not drifted",

@@ -13,7 +13,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB, Clock, forget_everything
 from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import install, reach
-from tests.integrations.reconciliation.everybody import forget_messages
+from tests.integrations.reconciliation.workers import forget_messages
 from tests.integrations.streams.varied_repository import varied_repository
 
 

@@ -11,8 +11,8 @@ from apps.integrations.models import DeliveryLogScan, Drift
 from apps.webhooks.models import Delivery
 from tests.fake_github.server import FakeGitHub
 from tests.integrations.backfill.installed import install
-from tests.integrations.reconciliation.everybody import work_off
-from tests.integrations.reconciliation.organisation import Organisation, list_commits, reconcile
+from tests.integrations.reconciliation.busy_organisation import Organisation, list_commits, reconcile
+from tests.integrations.reconciliation.workers import work_off
 
 # Half a minute to a minute each; ten times that where others use the machine.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof, pytest.mark.timeout(1800)]

@@ -178,7 +178,7 @@ def test_a_success_that_came_after_the_start_is_no_baseline_and_one_reported_lon
     }
 
 
-def test_an_environment_that_only_webhooks_told_of_has_its_baseline_too(fake: FakeGitHub, reading: Reading) -> None:
+def test_an_environment_known_from_webhooks_alone_has_its_baseline_too(fake: FakeGitHub, reading: Reading) -> None:
     ship = Ship()
     before = quiet(ship, to="canary", days=9)
     quiet(ship, to="canary", days=12)
@@ -228,7 +228,7 @@ def test_the_search_is_bounded_and_what_it_leaves_open_is_named(
     assert set(baselines_found()) == {"pr-0"}
 
 
-def test_a_baseline_is_looked_for_once_and_costs_a_call_and_its_details(fake: FakeGitHub, reading: Reading) -> None:
+def test_a_baseline_is_searched_once_and_costs_a_call_and_its_details(fake: FakeGitHub, reading: Reading) -> None:
     ship = Ship()
     quiet(ship, to="staging", days=20)
     for hours in range(1, 200):

@@ -85,7 +85,7 @@ def test_ids_of_the_older_form_are_read_as_well(fake: FakeGitHub, reading: Readi
 
 
 @pytest.mark.parametrize("change", [opaque, unproven])
-def test_statuses_whose_numbers_graphql_does_not_tell_are_read_by_rest(
+def test_statuses_whose_numbers_graphql_does_not_show_are_read_by_rest(
     fake: FakeGitHub, reading: Reading, change: Callable[[Node], None]
 ) -> None:
     truth, _ = a_busy_month(30).happens_on(fake)
@@ -188,9 +188,7 @@ def poison(fake: FakeGitHub, number: int) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
-def test_a_deployment_that_graphql_never_shows_is_stepped_over_by_rest(
-    fake: FakeGitHub, reading: Reading, place: int
-) -> None:
+def test_a_deployment_that_graphql_never_shows_is_read_by_rest(fake: FakeGitHub, reading: Reading, place: int) -> None:
     truth, _ = a_busy_month(5).happens_on(fake)
     poison(fake, sorted(truth.deployments)[place])
     assert reading(size=1).patiently().skipped == []
@@ -216,7 +214,7 @@ def test_one_that_rest_does_not_show_either_is_named(fake: FakeGitHub, reading: 
     assert only_ours_of(truth, set(truth.deployments) - {number})
 
 
-def test_a_name_that_belongs_to_another_repository_by_now_tells_nothing(
+def test_nothing_is_read_of_a_name_that_another_repository_has_by_now(
     fake: FakeGitHub, reading: Reading, worker: GitHubAccess
 ) -> None:
     fake.world.add("ship", installation_id=ACME, repository_id=WEB)
@@ -250,7 +248,7 @@ def test_one_whose_ref_never_comes_is_named_and_the_others_have_theirs(fake: Fak
     assert Deployment.objects.filter(ref="main", is_transient=False).count() == 4
 
 
-def test_a_limit_is_waited_for_and_nothing_is_stepped_over(fake: FakeGitHub, reading: Reading) -> None:
+def test_a_limit_is_waited_for_and_nothing_is_skipped(fake: FakeGitHub, reading: Reading) -> None:
     a_busy_month(5).happens_on(fake)
     mine = reading(size=1)
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(f"/repositories/{SHIP}/deployments"), times=None))

@@ -45,7 +45,7 @@ def only_ours(found: dict[str, Any]) -> dict[str, Any]:
     return {"deployments": rows, "statuses": found["statuses"]}
 
 
-def test_every_row_is_as_it_is_on_github_field_by_field(fake: FakeGitHub, reading: Reading) -> None:
+def test_every_row_is_as_on_github_field_by_field(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = a_busy_month().happens_on(fake)
     history = reading(size=7).to_end()
     assert not history.skipped
@@ -77,7 +77,7 @@ def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: Fa
 
 
 @pytest.mark.parametrize("is_hook_first", [True, False])
-def test_what_graphql_cannot_tell_empties_nothing(fake: FakeGitHub, reading: Reading, is_hook_first: bool) -> None:
+def test_what_graphql_cannot_show_empties_nothing(fake: FakeGitHub, reading: Reading, is_hook_first: bool) -> None:
     _, told = a_busy_month(1).happens_on(fake)
     page = next(page for _, page, _ in reading().steps())
     clear()
@@ -106,7 +106,7 @@ def test_reading_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
         assert tables() == expected, whole.cursors[place]
 
 
-def test_what_is_deployed_meanwhile_hides_nothing(fake: FakeGitHub, reading: Reading) -> None:
+def test_what_is_deployed_meanwhile_hides_no_deployment(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = a_busy_month().happens_on(fake)
     old = set(truth.deployments)
     newest = max(truth.deployments)

@@ -66,7 +66,7 @@ def test_a_hole_on_the_last_page_of_a_pass_is_filled_although_the_next_pass_is_s
 
 
 @pytest.mark.parametrize("path", [("author",), ("labels",), ("reviews",)])
-def test_null_is_unknown_and_never_nobody(fake: FakeGitHub, worker: GitHubAccess, path: tuple[str]) -> None:
+def test_null_means_unknown(fake: FakeGitHub, worker: GitHubAccess, path: tuple[str]) -> None:
     spoil(fake, lost(*path))
     history = web(worker).patiently()
     assert (history.items, history.skipped) == (12, [])

@@ -83,7 +83,7 @@ def test_a_repository_without_actions_has_no_runs_and_that_is_named(
     ]
 
 
-def test_a_permission_that_is_missing_is_for_somebody_to_look_at(fake: FakeGitHub, reading: Reading) -> None:
+def test_a_missing_permission_fails(fake: FakeGitHub, reading: Reading) -> None:
     some_weeks(fake)
     refusal = faults.status(403, {"message": "Resource not accessible by integration"})
     fake.spoil(Fault(refusal, faults.below(RUNS), times=None))
@@ -142,7 +142,7 @@ def test_the_first_run_of_too_many_hides_no_window(fake: FakeGitHub, reading: Re
     assert WorkflowRun.objects.count() == count - 1
 
 
-def test_a_limit_is_never_stepped_over(fake: FakeGitHub, reading: Reading) -> None:
+def test_a_limit_skips_nothing(fake: FakeGitHub, reading: Reading) -> None:
     some_weeks(fake)
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(RUNS), times=None))
     mine = reading()

@@ -37,7 +37,7 @@ def asked(fake: FakeGitHub) -> int:
     return len([call for call in fake.log if call.path == RUNS])
 
 
-def test_every_row_is_as_it_is_on_github_field_by_field(fake: FakeGitHub, reading: Reading) -> None:
+def test_every_row_is_as_on_github_field_by_field(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     history = reading().to_end()
     assert rows() == as_true(truth)

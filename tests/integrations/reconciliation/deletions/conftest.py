@@ -11,7 +11,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, WEB
 from tests.integrations.backfill.installed import install, reach
-from tests.integrations.reconciliation.comparing import begin_sync, deliver, told_of
+from tests.integrations.reconciliation.drift_runs import begin_sync, deliver, told_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from tests.fake_github.faults import Change, Fault, Matches, status
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import WEB
 from tests.fake_github.vanishing import delete_issue, delete_issue_comment, issue_comments_of
-from tests.integrations.reconciliation.comparing import drift_of
 from tests.integrations.reconciliation.deletions.conftest import Whole
 from tests.integrations.reconciliation.deletions.searching import ours, outcomes, search, theirs
+from tests.integrations.reconciliation.drift_runs import drift_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 HERE = f"/repositories/{WEB}"
@@ -169,7 +169,7 @@ def test_of_a_repository_out_of_reach_nothing_is_deleted(
     assert deleted(whole) == set()
 
 
-def test_what_the_installation_is_not_permitted_to_see_is_not_looked_for(
+def test_what_the_installation_may_not_see_is_not_searched(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
     """GitHub may answer as if there were none of it."""
@@ -201,7 +201,9 @@ def test_where_the_repository_goes_out_of_reach_meanwhile_nothing_is_deleted(
     assert len(deleted(whole)) == 1
 
 
-def test_a_mass_is_not_believed_and_somebody_is_told(fake: FakeGitHub, worker: GitHubAccess, whole: Whole) -> None:
+def test_many_deletions_at_once_are_not_accepted_but_logged(
+    fake: FakeGitHub, worker: GitHubAccess, whole: Whole
+) -> None:
     """GitHub shows empty lists, and 404 for each one of them."""
     whole.truth.issue_comments.clear()
     for number in range(1, 13):

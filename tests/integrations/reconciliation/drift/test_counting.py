@@ -20,7 +20,7 @@ from tests.fake_github.using import API
 from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill
 from tests.integrations.backfill.meanwhile import during_page
-from tests.integrations.reconciliation.comparing import begin_sync, deliver, drift_of, drifted, told_of, walk
+from tests.integrations.reconciliation.drift_runs import begin_sync, deliver, drift_of, drifted, told_of, walk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PULLS = ("pull_requests",)
@@ -28,7 +28,7 @@ COUNTS = ("checked", "missing", "stale", "repaired")
 
 
 @pytest.mark.proof
-def test_where_nothing_was_told_everything_is_missing_and_repaired(crew: Crew, api: Repository) -> None:
+def test_without_webhooks_everything_is_missing_and_repaired(crew: Crew, api: Repository) -> None:
     sync = begin_sync(api)
     walk(crew, sync, streams=PULLS)
     [row] = Drift.objects.filter(repository_sync=sync)
@@ -37,7 +37,7 @@ def test_where_nothing_was_told_everything_is_missing_and_repaired(crew: Crew, a
     assert row.roads == {"reconciliation": row.missing}
 
 
-def test_a_walk_of_no_run_measures_nothing(crew: Crew, api: Repository) -> None:
+def test_a_backfill_outside_of_a_run_counts_no_drift(crew: Crew, api: Repository) -> None:
     crew.advance(backfill(api))
     assert PullRequest.objects.count() == 30
     assert not Drift.objects.exists()
@@ -75,7 +75,7 @@ def forget() -> None:
     empty([*(f"activity_pullrequest{name}" for name in names), "activity_review", "activity_provenance"])
 
 
-def test_what_a_walk_meets_twice_is_checked_once_and_missing_once(
+def test_what_a_backfill_reads_twice_is_checked_once_and_missing_once(
     fake: FakeGitHub, crew: Crew, api: Repository
 ) -> None:
     """Sweeps overlap: what is updated during the first comes again in the second."""
@@ -91,7 +91,7 @@ def test_what_a_walk_meets_twice_is_checked_once_and_missing_once(
 
 
 @pytest.mark.proof
-def test_what_two_walks_of_a_run_miss_counts_once(crew: Crew, api: Repository) -> None:
+def test_what_two_backfills_of_a_run_miss_counts_once(crew: Crew, api: Repository) -> None:
     sync = begin_sync(api)
     walk(crew, sync, streams=PULLS)
     once = drift_of(sync)
@@ -114,7 +114,7 @@ def test_what_happened_just_now_has_not_drifted(fake: FakeGitHub, crew: Crew, ap
     assert set(PullRequest.objects.filter(number__in=[3, 4]).values_list("title", flat=True)) == {"Better"}
 
 
-def test_what_came_back_by_other_roads_is_counted_beside(crew: Crew, api: Repository) -> None:
+def test_what_was_recovered_otherwise_is_counted_separately(crew: Crew, api: Repository) -> None:
     sync = begin_sync(api)
     walk(crew, sync, streams=PULLS)
     missing = Drift.objects.get().missing

@@ -12,7 +12,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, Clock, forget_everything
 from tests.integrations.backfill.crew import Crew, forget_messages
 from tests.integrations.enrichment.telling import Told, now
-from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.integrations.reconciliation.repositories.night_runs import Nights
 
 LONG_AGO = timedelta(days=20)
 

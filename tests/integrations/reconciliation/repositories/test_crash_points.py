@@ -17,7 +17,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.integrations.backfill.real_worker import let_a_minute_pass, working
 from tests.integrations.enrichment.telling import MINUTE, Told
-from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.integrations.reconciliation.repositories.night_runs import Nights
 from tests.integrations.streams.pull_request_rows import differences
 from tests.webhooks.conftest import eventually
 

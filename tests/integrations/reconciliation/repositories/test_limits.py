@@ -15,7 +15,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, Clock
 from tests.integrations.backfill.installed import install, reach
 from tests.integrations.backfill.side_by_side import side_by_side
-from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.integrations.reconciliation.repositories.night_runs import Nights
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 40

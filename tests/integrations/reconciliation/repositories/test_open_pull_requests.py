@@ -9,7 +9,7 @@ from apps.integrations.models import StreamMark
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.integrations.enrichment.telling import DAY, HOUR, Told, now
-from tests.integrations.reconciliation.repositories.nights import Nights, walks
+from tests.integrations.reconciliation.repositories.night_runs import Nights, walks
 from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,7 +35,7 @@ def are_equal(fake: FakeGitHub) -> bool:
 
 
 @pytest.mark.proof
-def test_what_changed_without_moving_is_found_when_it_is_the_repositorys_turn(fake: FakeGitHub, nights: Nights) -> None:
+def test_what_changed_without_a_trace_is_found_when_the_repository_is_due(fake: FakeGitHub, nights: Nights) -> None:
     change_unnoticed(fake, 1, title="Another title")
     StreamMark.objects.update(reread_at=now() - 2 * HOUR)
     nights.run()
@@ -60,7 +60,7 @@ def test_it_is_found_at_once_where_something_else_differs(fake: FakeGitHub, api:
 
 
 @pytest.mark.proof
-def test_a_pull_request_that_looks_open_for_ever_is_closed(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+def test_a_pull_request_whose_closing_was_lost_is_closed(fake: FakeGitHub, api: Told, nights: Nights) -> None:
     """Its closing was lost, and so was its place in the list."""
     change_unnoticed(fake, 2, state="closed", closed_at=(now() - DAY).isoformat().replace("+00:00", "Z"))
     StreamMark.objects.update(reread_at=now() - 9 * DAY)

@@ -14,10 +14,10 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.fake_github.vanishing import delete_issue, delete_issue_comment, delete_review_comment
 from tests.integrations.enrichment.telling import DAY, HOUR, MINUTE, Told, now
-from tests.integrations.reconciliation.comparing import begin_sync, drift_of
 from tests.integrations.reconciliation.deletions.searching import outcomes, search
+from tests.integrations.reconciliation.drift_runs import begin_sync, drift_of
 from tests.integrations.reconciliation.repositories.conftest import LONG_AGO
-from tests.integrations.reconciliation.repositories.nights import HOURS, Nights
+from tests.integrations.reconciliation.repositories.night_runs import HOURS, Nights
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATELY = 5 * DAY

@@ -26,7 +26,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.github.door import Door
 from tests.integrations.enrichment.telling import DAY, HOUR, MINUTE, Told, now, work_off
-from tests.integrations.reconciliation.repositories.nights import Nights, walks
+from tests.integrations.reconciliation.repositories.night_runs import Nights, walks
 from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
@@ -80,7 +80,7 @@ def test_a_lost_update_under_a_newer_one_that_arrived_is_found(fake: FakeGitHub,
     assert_equal(fake)
 
 
-def test_each_stream_is_walked_that_lost_something_and_equals_the_truth(
+def test_each_stream_that_lost_something_is_read_and_equals_the_truth(
     fake: FakeGitHub, api: Told, nights: Nights
 ) -> None:
     happen = now() - HOUR
@@ -108,7 +108,7 @@ def test_each_stream_is_walked_that_lost_something_and_equals_the_truth(
     assert set(walks()) <= {"workflow_runs"}, "whoever has runs is asked for those that were made since"
 
 
-def test_marks_of_what_was_walked_tell_what_the_probe_told(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+def test_marks_of_what_was_read_are_those_of_the_probe(fake: FakeGitHub, api: Told, nights: Nights) -> None:
     api.open(3, ago=HOUR)
     api.happen()
     [row] = nights.run()
@@ -130,7 +130,7 @@ def test_an_issue_that_we_lost_ourselves_is_missed_by_its_count_and_read_again(
     assert_equal(fake)
 
 
-def test_a_deployment_that_is_not_over_is_read_again_however_quiet_it_is(
+def test_a_deployment_that_is_not_over_is_read_again_however_unchanged_it_is(
     fake: FakeGitHub, api: Told, nights: Nights
 ) -> None:
     api.place.deploy(now() - 2 * DAY, to="staging", by=PEOPLE[0], finished_at=now() - MINUTE)
@@ -142,7 +142,7 @@ def test_a_deployment_that_is_not_over_is_read_again_however_quiet_it_is(
     assert_equal(fake)
 
 
-def test_a_run_that_ended_without_our_being_told_is_read_again(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+def test_a_run_whose_end_was_lost_is_read_again(fake: FakeGitHub, api: Told, nights: Nights) -> None:
     api.place.run(now() - 2 * DAY, run_id=901, by=PEOPLE[1], finished_at=now() - 2 * DAY + timedelta(minutes=9))
     told = api.happen()
     Door().deliver(sent for sent in told if sent.payload["action"] != "completed")

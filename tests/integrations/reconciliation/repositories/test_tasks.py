@@ -18,7 +18,7 @@ from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API
 from tests.integrations.enrichment.telling import DAY, HOUR, Told
-from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.integrations.reconciliation.repositories.night_runs import Nights
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 

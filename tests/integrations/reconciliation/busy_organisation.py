@@ -16,8 +16,8 @@ from apps.webhooks import signature
 from tests.fake_github.busy import Busy, Pace
 from tests.fake_github.delivery_log import DeliveryLog, keep_log
 from tests.fake_github.server import FakeGitHub
-from tests.integrations.reconciliation.everybody import work_off
-from tests.integrations.reconciliation.truth_of_tables import differences
+from tests.integrations.reconciliation.true_tables import differences
+from tests.integrations.reconciliation.workers import work_off
 from tests.webhooks.conftest import GitHub
 
 NAMES = {11: "one", 12: "two", 13: "three"}

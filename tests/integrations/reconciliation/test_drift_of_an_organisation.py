@@ -7,9 +7,9 @@ import pytest
 from apps.integrations.models import Drift, DriftedEntity, SyncLog
 from tests.fake_github.server import FakeGitHub
 from tests.integrations.backfill.installed import install
-from tests.integrations.reconciliation.drift.row_by_row import off
-from tests.integrations.reconciliation.everybody import work_off
-from tests.integrations.reconciliation.organisation import NAMES, Organisation, list_commits, reconcile
+from tests.integrations.reconciliation.busy_organisation import NAMES, Organisation, list_commits, reconcile
+from tests.integrations.reconciliation.drift.true_drift import off
+from tests.integrations.reconciliation.workers import work_off
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof, pytest.mark.timeout(400)]
 BEFORE, SINCE = 300, 900

@@ -15,7 +15,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import install, reach
 from tests.integrations.enrichment.telling import DAY, HOUR, Told
-from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.integrations.reconciliation.repositories.night_runs import Nights
 from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +36,7 @@ def state_of(rows: list[RepositorySync]) -> dict[int, tuple[str, str]]:
 
 
 @pytest.mark.proof
-def test_a_renamed_repository_is_walked_under_its_new_name_and_has_it_from_now_on(
+def test_a_renamed_repository_is_read_under_its_new_name_and_keeps_it(
     fake: FakeGitHub, api: Told, web: Told, nights: Nights
 ) -> None:
     api.open(3, ago=HOUR)

@@ -16,7 +16,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API
 from tests.integrations.backfill.installed import reach
 from tests.integrations.enrichment.telling import Told
-from tests.integrations.reconciliation.repositories.nights import Nights
+from tests.integrations.reconciliation.repositories.night_runs import Nights
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST_DEATHS = 20

@@ -23,7 +23,7 @@ from tests.fake_github.vanishing import (
 )
 from tests.github.door import Door
 from tests.integrations.backfill.installed import install
-from tests.integrations.reconciliation.everybody import work_off
+from tests.integrations.reconciliation.workers import work_off
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 ONE = 11
@@ -79,7 +79,7 @@ def delete_two_comments(truth: RepositoryTruth) -> None:
     delete_review_comment(truth, review_comments_of(truth)[0]["id"])
 
 
-def test_comments_deleted_on_github_are_found_by_whoever_asks(truth: RepositoryTruth) -> None:
+def test_comments_deleted_on_github_are_found_by_a_manual_run(truth: RepositoryTruth) -> None:
     delete_two_comments(truth)
     told = reconcile("--repository", "acme/one")
     assert "2 were off: 0 missing, 0 stale, 2 deleted on GitHub" in told
@@ -96,7 +96,7 @@ def test_an_open_pull_request_that_changed_without_moving_is_read_again(truth: R
     assert PullRequest.objects.get(number=pull.number).title == "Changed"
 
 
-def test_a_quick_run_says_what_it_did_not_look_at_and_the_next_one_finds_it(truth: RepositoryTruth) -> None:
+def test_a_quick_run_says_what_it_did_not_compare_and_the_next_one_finds_it(truth: RepositoryTruth) -> None:
     delete_two_comments(truth)
     told = reconcile("--repository", "acme/one", "--quick")
     assert "Nothing was off.\nWhere it was not their turn (one night in seven), deleted comments," in told

@@ -22,9 +22,9 @@ from tests.fake_github.vanishing import (
     review_comments_of,
     transfer_issue,
 )
-from tests.integrations.reconciliation.comparing import drift_of, drifted
 from tests.integrations.reconciliation.deletions.conftest import Whole
 from tests.integrations.reconciliation.deletions.searching import ours, outcomes, search, theirs
+from tests.integrations.reconciliation.drift_runs import drift_of, drifted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ALL = ("issues", "releases", "issue_comments", "review_comments")
@@ -176,7 +176,7 @@ def forget_a_release(whole: Whole) -> None:
     ("forget", "stream"),
     [(forget_an_issue, "issues"), (forget_a_comment, "issue_comments"), (forget_a_release, "releases")],
 )
-def test_where_github_has_more_the_stream_has_to_be_walked_again(
+def test_where_github_has_more_the_stream_has_to_be_read_again(
     worker: GitHubAccess, whole: Whole, forget: Callable[[Whole], None], stream: str
 ) -> None:
     forget(whole)

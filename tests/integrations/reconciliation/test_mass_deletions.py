@@ -13,7 +13,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.vanishing import delete_issue_comment
 from tests.github.door import Door
 from tests.integrations.backfill.installed import install
-from tests.integrations.reconciliation.everybody import work_off
+from tests.integrations.reconciliation.workers import work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ONE = 11
@@ -44,7 +44,7 @@ def deleted() -> int:
 
 
 @pytest.mark.proof
-def test_a_mass_fails_the_run_and_is_marked_once_somebody_says_that_it_is_true(delete_most: Callable[[], None]) -> None:
+def test_many_deletions_at_once_fail_the_run_until_an_operator_accepts_them(delete_most: Callable[[], None]) -> None:
     call_command("reconcile", "--all")
     work_off()
     assert SyncLog.objects.get().status == SyncLog.Status.COMPLETED
@@ -63,6 +63,6 @@ def test_a_mass_fails_the_run_and_is_marked_once_somebody_says_that_it_is_true(d
     assert latest.status == SyncLog.Status.COMPLETED
 
 
-def test_whoever_believes_names_the_repository(hub: FakeGitHub) -> None:
+def test_accepting_deletions_needs_the_name_of_the_repository(hub: FakeGitHub) -> None:
     with pytest.raises(CommandError, match="goes with --repository"):
         call_command("reconcile", "--all", "--believe-deletions")

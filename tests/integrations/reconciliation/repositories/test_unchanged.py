@@ -8,12 +8,12 @@ from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.integrations.enrichment.telling import Told
-from tests.integrations.reconciliation.repositories.nights import DAY, Nights, walks
+from tests.integrations.reconciliation.repositories.night_runs import DAY, Nights, walks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_quiet_repository_costs_one_request_and_is_covered_up_to_the_probe(
+def test_an_unchanged_repository_costs_one_request_and_is_covered_up_to_the_probe(
     fake: FakeGitHub, nights: Nights, api: Told
 ) -> None:
     asked = len(fake.log)
@@ -30,7 +30,7 @@ def test_a_quiet_repository_costs_one_request_and_is_covered_up_to_the_probe(
     assert marks.count() == 8
 
 
-def test_the_next_night_it_is_quiet_by_its_marks(fake: FakeGitHub, nights: Nights, api: Told) -> None:
+def test_the_next_night_it_is_unchanged_by_its_marks(fake: FakeGitHub, nights: Nights, api: Told) -> None:
     nights.run()
     nights.pass_time(DAY)
     [row] = nights.run()

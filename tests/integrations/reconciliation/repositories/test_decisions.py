@@ -1,4 +1,4 @@
-"""Quiet or to be walked: what decides it, stream by stream. No database, no GitHub."""
+"""Unchanged or to be read: what decides it, stream by stream. No database, no GitHub."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ def decision(
     return decide(stream, shown=shown, here=here, is_due=turn, now=NOW, history=90 * DAY)
 
 
-def test_the_same_mark_and_the_same_count_are_quiet_since_the_last_pass() -> None:
+def test_the_same_mark_and_the_same_count_are_unchanged_since_the_last_pass() -> None:
     assert decision() == Unchanged(since=LAST)
 
 
@@ -52,26 +52,26 @@ def test_the_same_mark_and_the_same_count_are_quiet_since_the_last_pass() -> Non
         replace(TOLD, mark={**MARK, "updatedAt": "2026-03-04T01:00:00Z"}),
     ],
 )
-def test_another_mark_is_walked_since_an_hour_before_the_last_pass(shown: ProbedStream) -> None:
+def test_with_another_mark_it_is_read_since_an_hour_before_the_last_pass(shown: ProbedStream) -> None:
     assert decision(shown=shown) == Read(since=LAST - HOUR)
 
 
-def test_another_count_of_ours_is_walked() -> None:
+def test_with_another_count_of_ours_it_is_read() -> None:
     assert decision(here=replace(KEPT, ours=6)) == Read(since=LAST - HOUR)
 
 
-def test_commits_are_walked_since_two_weeks_before_as_branches_land_with_older_ones() -> None:
+def test_commits_are_read_since_two_weeks_before_as_branches_land_with_older_ones() -> None:
     shown = ProbedStream(mark={"head": "b"}, moved_at=NOW)
     here = LocalState(kept=StoredMark(mark={"head": "a"}, passed_at=LAST, reread_at=LAST))
     assert decision(COMMITS, shown=shown, here=here) == Read(since=LAST - 14 * DAY)
 
 
-def test_without_a_mark_what_moved_before_the_history_was_read_is_quiet() -> None:
+def test_without_a_mark_what_moved_before_the_history_was_read_is_unchanged() -> None:
     assert decision(here=READ) == Unchanged(since=LAST)
     assert decision(here=READ, shown=ProbedStream(mark={"count": 0}, moved_at=None, count=0)) == Unchanged(since=LAST)
 
 
-def test_without_a_mark_what_moved_since_is_walked() -> None:
+def test_without_a_mark_what_moved_since_is_read() -> None:
     assert decision(here=READ, shown=replace(TOLD, moved_at=LAST - HOUR / 2)) == Read(since=LAST - HOUR)
 
 
@@ -101,7 +101,7 @@ def test_deployments_that_are_not_over_are_read_every_night_for_a_week_and_weekl
     assert found == (Read(since=NOW - since, is_reread=turn) if since else Unchanged(since=LAST))
 
 
-def test_runs_are_walked_wherever_there_are_any_and_those_of_a_month_every_week() -> None:
+def test_runs_are_read_wherever_there_are_any_and_those_of_a_month_every_week() -> None:
     shown = ProbedStream(mark={"pushed_at": None}, moved_at=None)
     none = LocalState(kept=StoredMark(mark={"pushed_at": None}, passed_at=LAST, reread_at=LAST))
     assert decision(WORKFLOW_RUNS, shown=shown, here=none, turn=True) == Unchanged(since=LAST)
@@ -112,7 +112,7 @@ def test_runs_are_walked_wherever_there_are_any_and_those_of_a_month_every_week(
     assert decision(WORKFLOW_RUNS, shown=shown, here=still) == Read(since=NOW - 5 * DAY)
 
 
-def test_each_repository_has_its_turn_once_a_week_and_a_missed_one_is_made_up() -> None:
+def test_each_repository_is_due_once_a_week_and_a_missed_one_is_made_up() -> None:
     for repository_id in range(14):
         nights = [NOW + day * DAY for day in range(7)]
         turns = [night for night in nights if is_due(repository_id, reread_at=NOW - DAY, now=night)]

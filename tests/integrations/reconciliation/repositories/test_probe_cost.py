@@ -19,7 +19,7 @@ from tests.fake_github.quiet_town import quiet_town
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.integrations.backfill.installed import install, reach
-from tests.integrations.reconciliation.repositories.nights import DAY, Nights
+from tests.integrations.reconciliation.repositories.night_runs import DAY, Nights
 from tests.integrations.test_documents import needs_published, published
 from tests.plans import explaining
 
@@ -52,7 +52,7 @@ def test_the_document_is_valid_against_githubs_schema() -> None:
 
 @pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
-def test_a_quiet_week_costs_a_point_for_thirty_five_a_night_and_looks_once_at_what_is_open(
+def test_an_unchanged_week_costs_a_point_for_thirty_five_a_night_and_reads_once_what_is_open(
     fake: FakeGitHub, nights: Nights
 ) -> None:
     live_quietly(fake, count=COUNT)
