@@ -64,7 +64,7 @@ def read_local_state(repositories: Collection[Repository]) -> dict[int, Streams]
     for pk, name, from_at, to_at in _latest_coverage(ids):
         here[pk][name] |= {"covered": (from_at, to_at), "is_whole": from_at <= beginnings[pk]}
     for pk, name, state in _unfinished(ids):
-        here[pk][name]["is_paused" if state == Backfill.State.PAUSED else "is_walked"] = True
+        here[pk][name]["is_paused" if state == Backfill.State.PAUSED else "is_being_read"] = True
     for name, counts in counts_of(ids, streams=COUNTED).items():
         for pk in ids:
             here[pk][name]["ours"] = counts.get(pk, 0)

@@ -8,7 +8,7 @@ from apps.activity.models import Issue, IssueComment, Repository
 from apps.demo.issue_life import IssueLife
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
-from apps.integrations.reconciliation.deletions.search import STREAMS
+from apps.integrations.reconciliation.deletions.search import DELETABLE
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
@@ -99,7 +99,7 @@ def test_what_was_deleted_is_found_beside_what_was_never_read(fake: FakeGitHub, 
     assert set(Issue.objects.filter(deleted_at=None).values_list("number", flat=True)) == {51, 53, 54}
     again = begin_sync(row.repository)
     assert search(again, nights.access).is_complete
-    assert outcomes(again) == dict.fromkeys(STREAMS, "agrees")
+    assert outcomes(again) == dict.fromkeys(DELETABLE, "agrees")
 
 
 @pytest.mark.proof
