@@ -12,7 +12,7 @@ from django.test import Client
 from kombu.exceptions import ContentDisallowed
 from kombu.serialization import loads, prepare_accept_content
 
-from apps.activity.models import Contributor, Installation, Issue, PullRequest, Repository
+from apps.activity.models import Contributor, Issue, PullRequest, Repository
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery
@@ -189,22 +189,6 @@ def test_row_56_a_delivery_of_an_unknown_installation_is_kept_and_seen_by_operat
     TeamAccess.objects.create(user=stranger, team=Team.objects.create(name="U", slug="umbrella", account=umbrella))
     assert not Delivery.objects.visible_to(stranger).exists()
     assert Delivery.objects.visible_to(CustomUser.objects.create_superuser("operator")).count() == 1
-
-
-@pytest.mark.parametrize(
-    "path", [("pull_request", "user"), ("pull_request", "head", "repo"), ("sender",), ("pull_request", "body")]
-)
-def test_row_57_null_people_and_forks_are_ordinary(path: tuple[str, ...]) -> None:
-    assert deliver(opened(*path, value=None)) == ("processed", "")
-
-
-def test_row_58_events_about_the_app_itself_are_kept() -> None:
-    assert deliver(payload_of("ping", None), event="ping") == ("processed", "")
-    assert deliver(payload_of("installation", "created"), event="installation") == ("processed", "")
-    assert deliver(payload_of("installation", "deleted"), event="installation") == ("processed", "")
-    assert Installation.objects.get().deleted_at is not None
-    revoked = {"action": "revoked", "sender": payload_of("ping", None)["sender"]}
-    assert deliver(revoked, event="github_app_authorization") == ("ignored", "ignored_event")
 
 
 def test_row_61_what_happened_days_ago_counts_and_what_has_not_come_is_quarantined() -> None:

@@ -99,7 +99,7 @@ def test_a_stack_is_a_field_group_of_its_own_in_any_order(order: tuple[int, ...]
 
 
 @pytest.mark.parametrize("name", ["before", "after"])
-def test_a_push_between_no_commits_is_unusable(name: str) -> None:
+def test_a_push_without_valid_shas_is_unusable(name: str) -> None:
     with pytest.raises(UnusablePayloadError, match=f"{name} is not a SHA"):
         pushed(**{name: "\U00010001" * 500})
 

@@ -16,13 +16,13 @@ def reading(**members):
 
 
 @pytest.mark.parametrize("value", [True, -1, 2**63, 1.0, "1", None, [1], {}])
-def test_an_id_is_an_integer_that_a_column_holds(value):
+def test_an_id_is_an_integer_that_fits_its_column(value):
     with pytest.raises(UnusablePayloadError, match=r"thing\.id"):
         reading(id=value).id()
 
 
 @pytest.mark.parametrize("value", [2**31, -1, False, "3", None])
-def test_a_count_is_an_integer_that_a_column_holds(value):
+def test_a_count_is_an_integer_that_fits_its_column(value):
     with pytest.raises(UnusablePayloadError, match=r"thing\.additions"):
         reading(additions=value).count("additions")
 
@@ -80,7 +80,7 @@ def test_a_sha_is_40_to_64_lower_case_hexadecimal_digits(value):
     assert reading(after="a1" * 32).sha("after") == "a1" * 32
 
 
-def test_missing_is_not_null_and_neither_is_a_value():
+def test_a_missing_member_a_null_one_and_a_value_differ():
     empty = reading(gone=None)
     assert "gone" in empty
     assert "lost" not in empty
@@ -89,19 +89,19 @@ def test_missing_is_not_null_and_neither_is_a_value():
             empty.text(name)
 
 
-def test_a_name_that_is_too_long_to_be_one_is_refused_and_prose_is_cut():
+def test_a_name_that_is_too_long_is_refused_and_prose_is_cut():
     assert reading(title="x" * 900).prose("title", limit=500) == "x" * 500
     with pytest.raises(UnusablePayloadError, match="501 characters"):
         reading(ref="x" * 501).text("ref")
 
 
 @pytest.mark.parametrize("value", [[], "text", 1, True])
-def test_an_object_is_an_object(value):
+def test_a_member_that_is_no_object_is_refused(value):
     with pytest.raises(UnusablePayloadError, match=r"thing\.user"):
         reading(user=value).child("user")
 
 
-def test_a_settled_api_read_is_stamped_with_when_it_was_made_and_a_hasty_one_is_not():
+def test_an_api_read_two_seconds_after_the_change_is_stamped_with_its_time_and_an_earlier_one_is_not():
     for second, expected in ((1, None), (2, at("03-02", "09:00").replace(second=2))):
         observed_at = at("03-02", "09:00").replace(second=second)
         read = PayloadReader({}, path="thing", arrived_at=ARRIVAL, observed_at=observed_at)

@@ -63,7 +63,7 @@ def bodies():
     yield from ((example.event, example.payload) for example in examples())
 
 
-def test_no_body_is_taken_for_another_event_than_its_own():
+def test_no_body_is_read_as_another_event_than_its_own():
     """The event's name is a header, and no signature covers it."""
     mistaken = [
         (event, body.get("action"), name)
@@ -89,7 +89,7 @@ def test_every_event_that_github_publishes_is_known():
 @pytest.mark.parametrize(
     ("event", "action"), [*((event, None) for event in sorted(ENTERPRISE_EVENTS)), *sorted(ENTERPRISE_ACTIONS)]
 )
-def test_what_only_an_enterprise_sends_is_known_and_ignored(event: str, action: str | None) -> None:
+def test_events_of_enterprise_servers_are_known_and_ignored(event: str, action: str | None) -> None:
     assert route(event, action or "created") is Unrouted.LISTED
 
 
@@ -98,7 +98,7 @@ def test_every_published_action_is_translated_and_none_is_invented(event):
     assert {action for name, action in routes() if name == event} == set(models_of(event))
 
 
-def test_every_example_payload_of_github_finds_its_translator_or_the_ignored_list():
+def test_every_example_payload_of_github_is_translated_or_ignored():
     unrouted = [route(example.event, example.action) for example in examples()]
     assert not {Unrouted.UNKNOWN_EVENT, Unrouted.UNKNOWN_ACTION} & set(unrouted)
 

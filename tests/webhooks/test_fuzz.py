@@ -84,7 +84,7 @@ def test_any_headers_are_answered(
 @pytest.mark.proof
 @settings(deadline=None, max_examples=150)
 @given(body=BODIES, content_type=st.sampled_from(["application/json", FORM]))
-def test_reading_ends_in_a_document_or_in_a_reason(body: bytes, content_type: str) -> None:
+def test_parsing_ends_in_a_document_or_in_a_reason(body: bytes, content_type: str) -> None:
     find_routing(body, is_form=is_form(content_type))
     with suppress(UnusablePayloadError):
         document = read_document(body, content_type=content_type)
@@ -94,7 +94,7 @@ def test_reading_ends_in_a_document_or_in_a_reason(body: bytes, content_type: st
 @pytest.mark.proof
 @settings(deadline=None, max_examples=60)
 @given(payload=st.dictionaries(st.text(max_size=8), VALUES))
-def test_a_proper_payload_is_read_as_it_is_or_only_sanitised(payload: dict[str, Any]) -> None:
+def test_a_proper_payload_is_parsed_unchanged_or_only_sanitised(payload: dict[str, Any]) -> None:
     text = json.dumps(payload)
     with suppress(UnusablePayloadError):  # numbers may be out of range
         document = read_document(text.encode(), content_type="application/json")

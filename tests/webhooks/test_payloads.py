@@ -2,7 +2,8 @@
 
 To add one, save a payload from GitHub's "Recent deliveries" as EVENT.ACTION.json, with invented names, and run this
 file: it fails and shows the rows that came of the payload, to be saved as EVENT.ACTION.expected.json. An expectation
-names every row, and of each row the columns that matter. "arrival" is the time at which the delivery arrived.
+names every row, and of each row the columns that matter. "arrival" is the time at which the delivery arrived, and of a
+stamp only the time of the object is shown.
 """
 
 import json

@@ -75,7 +75,7 @@ def test_each_delivery_of_a_batch_has_a_state_of_its_own(github: GitHub) -> None
 
 
 @pytest.mark.proof
-def test_a_failed_delivery_waits_longer_each_time_and_dies_in_the_end(github: GitHub) -> None:
+def test_a_failed_delivery_waits_longer_each_time_and_is_dead_after_the_last(github: GitHub) -> None:
     github.deliver({"action": "breaks"})
     for attempt in range(1, MOST_ATTEMPTS):
         drain()
@@ -156,7 +156,7 @@ def records(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def test_a_batch_is_recorded_at_once(github: GitHub, made_up_event: MadeUpEvent, records: list[int]) -> None:
+def test_a_batch_is_recorded_together(github: GitHub, made_up_event: MadeUpEvent, records: list[int]) -> None:
     made_up_event.make_facts = made_up_fact
     for _ in range(7):
         github.deliver()
@@ -179,7 +179,7 @@ def test_only_the_delivery_at_fault_fails(github: GitHub, made_up_event: MadeUpE
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_absent_database_spends_no_attempt(
+def test_a_database_that_is_away_costs_no_attempt(
     github: GitHub, made_up_event: MadeUpEvent, records: list[int], come_back: Callable[[], None]
 ) -> None:
     made_up_event.make_facts = made_up_fact
@@ -219,7 +219,7 @@ def test_only_the_delivery_that_provokes_an_infrastructure_error_fails(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fails_as", ["disk full", "read-only"])
-def test_a_server_that_cannot_write_spends_no_attempt(
+def test_a_database_that_cannot_write_costs_no_attempt(
     github: GitHub, made_up_event: MadeUpEvent, records: list[int], fails_as: str
 ) -> None:
     made_up_event.make_facts = made_up_fact
@@ -229,7 +229,7 @@ def test_a_server_that_cannot_write_spends_no_attempt(
     assert (only().state, only().attempts, only().crashes) == ("received", 0, 0)
 
 
-def test_a_value_too_long_for_its_index_is_the_payload_s_fault(
+def test_a_value_too_long_for_its_index_quarantines_its_delivery(
     github: GitHub, made_up_event: MadeUpEvent, records: list[int]
 ) -> None:
     made_up_event.make_facts = made_up_fact
@@ -238,7 +238,7 @@ def test_a_value_too_long_for_its_index_is_the_payload_s_fault(
     assert (only().state, only().reason, only().attempts) == ("quarantined", "unrecordable", 1)
 
 
-def test_neither_the_row_nor_the_log_tells_what_a_refused_row_contains(
+def test_neither_row_nor_log_has_the_contents_of_a_refused_row(
     github: GitHub, made_up_event: MadeUpEvent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def record(evidence: list[Evidence]) -> None:
