@@ -1,27 +1,200 @@
-"""The page of backfills and the form that changes them."""
+"""The page of backfills: their state by repository and stream, and the form that changes them."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.activity.models import Repository
+from apps.activity.models import Installation, Repository
 from apps.common.db import is_id
-from apps.dashboard.history import are_backfills_stuck, failing, histories_of, limits_of, repositories_with_history
 from apps.integrations.backfill.requests import CountingBusyError, cancel_asked, pause_asked, resume_asked, retry_asked
+from apps.integrations.backfill.status import Outlook, budgets_of, eta_s_of, outlook_of, size_of
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
+from apps.integrations.streams import STREAM_NAMES
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
 from apps.users.permissions import is_operator
+
+State = Backfill.State
+GOING = (State.WAITING, State.RUNNING)
+ORDER = {stream: place for place, stream in enumerate(STREAM_NAMES)}
+UNTOUCHED = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamBackfill:
+    """The newest backfill of a stream."""
+
+    row: Backfill
+    outlook: Outlook
+
+    @property
+    def is_queued(self) -> bool:
+        """Return whether it only waits to be started."""
+        return self.row.state == State.WAITING and not (self.row.started_at or self.outlook.why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The newest backfills of a repository, as a user may see and change them."""
+
+    repository: Repository
+    streams: tuple[StreamBackfill, ...]
+    eta_s: float | None
+    may_change: bool
+
+    @property
+    def begun(self) -> list[StreamBackfill]:
+        return [each for each in self.streams if not each.is_queued]
+
+    @property
+    def queued(self) -> list[StreamBackfill]:
+        return [each for each in self.streams if each.is_queued]
+
+    @property
+    def bounds(self) -> Backfill | None:
+        """Return a row with the bounds of all rows, if they are the same."""
+        return self.rows[0] if len({(row.since, row.until) for row in self.rows}) == 1 else None
+
+    @property
+    def rows(self) -> list[Backfill]:
+        return [each.row for each in self.streams]
+
+    @property
+    def states(self) -> Mapping[str, int]:
+        """Return the number of backfills by state, in the order of the states; empty states are left out."""
+        counted = Counter(row.state for row in self.rows)
+        return {state: counted[state] for state in State.values if counted[state]}
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether any backfill is not done."""
+        return set(self.states) != {State.DONE}
+
+    @property
+    def read(self) -> int:
+        return sum(row.items for row in self.rows)
+
+    @property
+    def total(self) -> int | None:
+        """Return the number of items of all streams; None while one is unknown."""
+        sizes = [size_of(row) for row in self.rows]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    @property
+    def calls(self) -> int:
+        return sum(row.calls for row in self.rows)
+
+    @property
+    def points(self) -> int:
+        return sum(row.points for row in self.rows)
+
+    @property
+    def started_at(self) -> datetime:
+        return max(row.created_at for row in self.rows)
+
+    @property
+    def changes(self) -> Iterator[str]:
+        """Yield the actions that the states allow."""
+        if State.FAILED in self.states:
+            yield "retry"
+        if State.PAUSED in self.states:
+            yield "resume"
+        if set(GOING) & set(self.states):
+            yield "pause"
+        if set(Backfill.UNFINISHED) & set(self.states):
+            yield "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """An hourly rate limit of the App on an account."""
+
+    account: str
+    resource: str
+    left: int
+    limit: int
+    resets_at: datetime
+
+
+def repositories_with_history(user: Any) -> QuerySet[Repository]:
+    """Return the user's repositories with backfills: unfinished ones first, then by the newest start."""
+    rows = Backfill.objects.filter(repository=OuterRef("pk"))
+    return (
+        repositories_visible_to(user)
+        .annotate(newest=Subquery(rows.order_by("-id").values("id")[:1]), is_unfinished=Exists(rows.unfinished()))
+        .filter(newest__isnull=False)
+        .order_by("-is_unfinished", "-newest")
+    )
+
+
+def failing(repositories: QuerySet[Repository]) -> QuerySet[Repository]:
+    """Return the repositories with a failed backfill that was not started again."""
+    later = Backfill.objects.filter(repository=OuterRef("repository"), stream=OuterRef("stream"), pk__gt=OuterRef("pk"))
+    failed = Backfill.objects.filter(~Exists(later), repository=OuterRef("pk"), state=State.FAILED)
+    return repositories.filter(Exists(failed))
+
+
+def histories_of(repositories: Sequence[Repository], *, user: Any) -> list[History]:
+    """Return the newest backfill of each stream of the repositories, in their order."""
+    now = timezone.now()
+    ids = [repository.pk for repository in repositories]
+    newest = Backfill.objects.filter(repository__in=ids).order_by("repository", "stream", "-pk")
+    streams = defaultdict(list)
+    for row in newest.distinct("repository", "stream"):
+        streams[row.repository_id].append(StreamBackfill(row=row, outlook=outlook_of(row, now=now)))
+    administered = set(repositories_administered_by(user).filter(pk__in=ids).values_list("pk", flat=True))
+    return [
+        History(
+            repository=repository,
+            streams=tuple(sorted(streams[repository.pk], key=lambda each: ORDER[each.row.stream])),
+            eta_s=eta_s_of([each.row for each in streams[repository.pk]], now=now),
+            may_change=repository.pk in administered,
+        )
+        for repository in repositories
+    ]
+
+
+def limits_of(histories: Sequence[History]) -> list[Limit]:
+    """Return the rate limits of the installations with unfinished backfills."""
+    known = budgets_of([row for history in histories for row in history.rows if row.state in Backfill.UNFINISHED])
+    installations = Installation.objects.filter(pk__in=known).select_related("account").order_by("pk")
+    return [
+        Limit(
+            account=str(installation.account or installation),
+            resource=budget.resource,
+            left=budget.remaining,
+            limit=budget.limit,
+            resets_at=datetime.fromtimestamp(budget.resets_at, UTC),
+        )
+        for installation in installations
+        for budget in known[installation.pk]
+    ]
+
+
+def are_backfills_stuck() -> bool:
+    """Return whether backfills have been due for minutes and no worker runs any."""
+    since = timezone.now() - UNTOUCHED
+    if not Backfill.objects.filter(state=State.WAITING, not_before__lt=since).exists():
+        return False
+    return not (
+        Backfill.objects.filter(state=State.RUNNING).exists()
+        or Backfill.objects.unfinished().filter(advanced_at__gte=since).exists()
+    )
+
 
 REPOSITORIES_PER_PAGE = 20
 REFRESH_EVERY_S = 10

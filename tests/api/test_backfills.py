@@ -84,7 +84,7 @@ def test_a_waiting_backfill_tells_how_far_it_is_and_until_when_it_waits(reached:
     assert (told["percent"], told["total"], told["items"], told["calls"], told["points"]) == (25, 1000, 250, 11, 12)
     assert told["eta_s"] == pytest.approx(600 + 300, abs=10)
     assert told["waits_until"] == told["not_before"]
-    assert told["why"] == "GitHub's hourly limit is spent, but for what is kept for live work."
+    assert told["why"] == "GitHub's hourly rate limit is used up, except for a reserve for live work."
     assert told["skipped"] == [{"what": "pull request 17", "why": "It is too large."}]
     [left] = told["budget"]
     assert (left["resource"], left["limit"], left["remaining"]) == ("graphql", 5000, 4000)

@@ -82,7 +82,7 @@ def test_the_list_says_how_far_each_is_what_it_waits_for_and_until_when(operator
     assert "pull_requests of acme/api" in page
     assert "25% (1,000 of 4,000)" in page
     assert 'title="25%"' in page
-    assert "GitHub&#x27;s hourly limit is spent" in page
+    assert "GitHub&#x27;s hourly rate limit is used up" in page
     assert f"{until:%Y-%m-%d %H:%M}" in page
 
 
@@ -154,7 +154,7 @@ def test_whatever_is_chosen_is_started(operator: Client, choice: dict[str, Any],
     sent = {**choice, "streams": ["issues"], "since": "2026-03-02", "until": "2026-04-01", "start": "1"}
     answer = operator.post(START, sent, follow=True)
     assert answer.redirect_chain == [(LIST, 302)]
-    assert f"{len(repositories)} backfills started; 0 were under way already." in answer.content.decode()
+    assert f"{len(repositories)} backfills started; 0 were already running." in answer.content.decode()
     assert set(Backfill.objects.values_list("repository", flat=True)) == repositories
     row = Backfill.objects.earliest("pk")
     assert (row.stream, f"{row.since:%F %T}", f"{row.until:%F %T}") == (
@@ -240,7 +240,7 @@ def test_the_form_offers_as_much_of_the_past_as_is_read_by_itself(operator: Clie
     page = operator.get(START, {"repositories": API})
     offered = {"repositories": [API], **ALL, "since": page.context["form"]["since"].value()}
     words = operator.post(START, {**offered, "start": "1"}, follow=True).content.decode()
-    assert "0 backfills started; 8 were under way already." in words
+    assert "0 backfills started; 8 were already running." in words
 
 
 def test_an_address_that_names_nothing_opens_an_empty_form(operator: Client) -> None:

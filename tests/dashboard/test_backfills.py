@@ -66,7 +66,7 @@ def test_each_stream_shows_its_progress_and_what_it_waits_for(reached: Cast) -> 
     assert "1,000 of 4,000" in page
     assert "since " in page
     assert "41 points in 40 calls" in page
-    assert "GitHub&#x27;s hourly limit is spent" in page
+    assert "GitHub&#x27;s hourly rate limit is used up" in page
     assert f"{now + timedelta(minutes=30):%H:%M} UTC" in page
     assert "Queued: issue comments, review comments" in page
     assert "7 waiting" in page

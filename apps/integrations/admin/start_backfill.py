@@ -154,7 +154,7 @@ def initial_in(request: HttpRequest) -> dict[str, Any]:
 
 def tell(request: HttpRequest, begun: Begun) -> None:
     """Say what a start has set in motion."""
-    messages.success(request, f"{begun.new} backfills started; {begun.count - begun.new} were under way already.")
+    messages.success(request, f"{begun.new} backfills started; {begun.count - begun.new} were already running.")
     if begun.paused:
         messages.warning(request, f"Paused, and in need of somebody who resumes them: {begun.paused}.")
     if begun.unreachable:

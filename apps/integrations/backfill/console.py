@@ -164,9 +164,9 @@ def forecast_lines(forecast: Forecast) -> list[str]:
     for one in forecast.installations:
         lines.append(f"Installation {one.installation_id}: {budget_words(one.budgets)}.")
     if any(each.is_estimate for each in forecast.streams):
-        lines.append("~ is judged by what GitHub counts beside it; all else GitHub counted.")
+        lines.append("~ is an estimate; all other numbers are GitHub's counts.")
     if forecast.under_way:
-        lines.append(f"{forecast.under_way:,} of these walks are under way already and go on.")
+        lines.append(f"{forecast.under_way:,} of these backfills are already running.")
     return [*lines, *uncounted_lines(forecast.uncounted), *unreachable_lines(str(one) for one in forecast.unreachable)]
 
 

@@ -174,64 +174,64 @@ def _spaced(reason: str) -> str:
     return reason.replace("_", " ")
 
 
-LOOK_AND_RETRY = "Look at what GitHub said, then retry: it goes on where it stopped."
+LOOK_AND_RETRY = "Check GitHub's message, then retry: it continues where it stopped."
 
-PAUSED = ("Somebody paused it.", "Resume it, and it goes on where it is.")
+PAUSED = ("Paused.", "Resume it to continue where it stopped.")
 
 Told = Mapping[str, tuple[str, str]]
 """By the one word that a row keeps as its reason: why, and what to do."""
 
 WAITS: Told = {
     "": ("", ""),
-    "busy": ("Others of its installation have their turn.", ""),
-    "spent": ("GitHub's hourly limit is spent, but for what is kept for live work.", ""),
+    "busy": ("Other backfills of the installation are running.", ""),
+    "spent": ("GitHub's hourly rate limit is used up, except for a reserve for live work.", ""),
     "blocked": ("GitHub asked us to slow down.", ""),
     "token_refused": (
-        "GitHub refuses the installation's token, or gives none; one job tries again for all, each time later.",
-        "`manage.py doctor` shows GitHub's words.",
+        "GitHub refuses the installation's token, or returns none; retrying with increasing waits.",
+        "`manage.py doctor` shows GitHub's message.",
     ),
-    "unanswered": ("GitHub did not answer; it is asked again, each time a little later.", ""),
-    "timed_out": ("A page took too long; it is asked for again.", ""),
-    "gone": ("GitHub says that the repository is not there; it is asked again.", ""),
-    "not_recorded": ("A page could not be kept; it is read again.", ""),
-    "database": ("The database was away for a moment.", ""),
+    "unanswered": ("GitHub did not answer; retrying with increasing waits.", ""),
+    "timed_out": ("A page took too long; retrying.", ""),
+    "gone": ("GitHub says that the repository does not exist; retrying.", ""),
+    "not_recorded": ("A page could not be stored; retrying.", ""),
+    "database": ("The database was briefly unavailable.", ""),
     "no_credentials": (
-        "Nobody told us the App's id and private key.",
-        "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE; this goes on by itself within 5 minutes.",
+        "The App ID and private key are not configured.",
+        "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE; this continues automatically within 5 minutes.",
     ),
     "suspended": (
         "The App is suspended on the account.",
-        "Unsuspend it in the account's settings on GitHub; this goes on by itself within 15 minutes.",
+        "Unsuspend it in the account's settings on GitHub; this continues automatically within 15 minutes.",
     ),
     "app_refused": (
         "GitHub refuses the App's own key.",
-        "Check GITHUB_APP_ID and the App's private key; this goes on by itself within 5 minutes.",
+        "Check GITHUB_APP_ID and the App's private key; this continues automatically within 5 minutes.",
     ),
 }
 
 FAILS: Told = {
     "unanswered": ("GitHub did not answer for about an hour.", "Retry when githubstatus.com has nothing to report."),
-    "timed_out": ("It took too long every time.", "Retry when GitHub is quicker; it goes on where it stopped."),
-    "crashed": ("Its worker died every time.", "Look at the memory and the log of the workers, then retry."),
+    "timed_out": ("It took too long every time.", "Retry when GitHub is faster; it continues where it stopped."),
+    "crashed": ("Its worker crashed every time.", "Check the memory and the log of the workers, then retry."),
     "removed": ("The App was removed from the account.", "Install it there again, then retry."),
     "no_installation": (
-        "No installation of the App reaches the repository.",
+        "No installation of the App has access to the repository.",
         "Give the App access to it on GitHub, then retry.",
     ),
-    "gone": ("The repository is not there any more, as far as GitHub tells the App.", "If it is, retry."),
-    "not_recorded": ("A page could not be kept, however often.", "Look at the log of the workers, then retry."),
+    "gone": ("GitHub says that the repository does not exist.", "If it does, retry."),
+    "not_recorded": ("A page could not be stored after all attempts.", "Check the log of the workers, then retry."),
     "unusable": (
-        "GitHub's answer cannot be used, not even for one item at a time.",
+        "GitHub's answer cannot be used, even for a single item.",
         "Retry after an upgrade; report it if it stays so.",
     ),
     "forbidden": (
         "GitHub does not let the App read this.",
-        "Give the App the permission that GitHub's words name, accept it on the account, then retry.",
+        "Give the App the permission in GitHub's message, accept it on the account, then retry.",
     ),
-    "rejected": ("GitHub does not understand what it is asked.", "Retry after an upgrade; report it if it stays so."),
+    "rejected": ("GitHub rejects the request.", "Retry after an upgrade; report it if it stays so."),
     "unknown_stream": (
         "This version of tformance does not know the stream.",
         "Upgrade to the version that started it, then retry.",
     ),
-    "cursor_refused": ("GitHub lost the place where it stood.", "Retry: it begins again, and counts nothing twice."),
+    "cursor_refused": ("GitHub no longer accepts the cursor.", "Retry: it starts again, and nothing is counted twice."),
 }

@@ -1,7 +1,9 @@
 """Serializers of figures and their entities."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import Q
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -12,8 +14,7 @@ from apps.activity.api.serializers import (
     PullRequestSerializer,
     ReviewSerializer,
 )
-from apps.activity.models import PullRequest, Review
-from apps.metrics import evidence
+from apps.activity.models import Provenance, PullRequest, PullRequestEvent, Review
 from apps.metrics.api.teams import SENTENCE, CompleteSerializer
 from apps.metrics.figures import Entity
 from apps.metrics.figures.entities import github_url
@@ -168,7 +169,7 @@ class PullRequestDetailSerializer(PullRequestSerializer):
     @extend_schema_field(PullRequestEventSerializer(many=True))
     def get_history(self, pull_request: PullRequest) -> Any:
         """Its events in order."""
-        return PullRequestEventSerializer(evidence.history_of(pull_request), many=True).data
+        return PullRequestEventSerializer(history_of(pull_request), many=True).data
 
     @extend_schema_field(ReviewSerializer(many=True))
     def get_reviews(self, pull_request: PullRequest) -> Any:
@@ -178,16 +179,51 @@ class PullRequestDetailSerializer(PullRequestSerializer):
     @extend_schema_field(DerivedPullRequestSerializer(allow_null=True))
     def get_derived(self, pull_request: PullRequest) -> Any:
         """The derived values; null before the first recalculation."""
-        derived = evidence.derived_of(pull_request)
+        derived = derived_of(pull_request)
         return None if derived is None else DerivedPullRequestSerializer(derived).data
 
     @extend_schema_field(ProvenanceSerializer(many=True))
     def get_provenance(self, pull_request: PullRequest) -> Any:
         """The sources of it and of its reviews, the latest first."""
-        sources = evidence.sources_of(pull_request, reviews=self._reviews(pull_request))
+        sources = sources_of(pull_request, reviews=self._reviews(pull_request))
         return ProvenanceSerializer(sources, many=True).data  # type: ignore[arg-type]  # its stubs forget many
 
     def _reviews(self, pull_request: PullRequest) -> list[Review]:
         if not hasattr(self, "_read_reviews"):
-            self._read_reviews = evidence.reviews_of(pull_request)
+            self._read_reviews = reviews_of(pull_request)
         return self._read_reviews
+
+
+MOST_SOURCES = 500
+
+
+def history_of(pull_request: PullRequest) -> list[PullRequestEvent]:
+    """Its events, in their order."""
+    return list(
+        PullRequestEvent.objects.filter(repository=pull_request.repository_id, number=pull_request.number)
+        .select_related("actor")
+        .order_by("at", "pk")
+    )
+
+
+def reviews_of(pull_request: PullRequest) -> list[Review]:
+    """Its reviews, in their order; deleted ones say so."""
+    return list(
+        Review.objects.filter(repository=pull_request.repository_id, number=pull_request.number)
+        .select_related("author")
+        .order_by("submitted_at", "pk")
+    )
+
+
+def derived_of(pull_request: PullRequest) -> DerivedPullRequest | None:
+    """Return what the recalculation made of it; None before the first."""
+    return DerivedPullRequest.objects.filter(
+        repository_id=pull_request.repository_id, number=pull_request.number
+    ).first()
+
+
+def sources_of(pull_request: PullRequest, *, reviews: Sequence[Review]) -> list[Provenance]:
+    """Return what spoke of it and of its reviews, the latest first, up to 500."""
+    spoken_of = Q(entity="pull_request", key=f"{pull_request.repository_id}:{pull_request.number}")
+    spoken_of |= Q(entity="review", key__in=[str(review.github_id) for review in reviews])
+    return list(Provenance.objects.filter(spoken_of).order_by("-pk")[:MOST_SOURCES])

@@ -8,13 +8,26 @@ from typing import Any
 
 from apps.activity.models import Review
 from apps.common import db
-from apps.metrics.bots import joined_bot_flag
 from apps.metrics.derivation import timeline
 from apps.metrics.derivation.commits import Commits, FirstCommit, first_commit, read_commits
 from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_listed, review_rounds
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
+
+
+def joined_bot_flag(column: str, *, name: str) -> tuple[str, str]:
+    """Return the joins that an account's column needs, and the expression of its bot flag.
+
+    A bot rule decides, otherwise GitHub's account type.
+    """
+    contributor, rule = f"{name}_account", f"{name}_rule"
+    joins = f"""
+        LEFT JOIN activity_contributor AS {contributor} ON {contributor}.github_id = {column}
+        LEFT JOIN teams_botrule AS {rule} ON {rule}.contributor_id = {column}
+    """
+    return joins, f"coalesce({rule}.is_bot, {contributor}.kind = 'bot', false)"
+
 
 SCOPE = ("repository_id", "number")
 PULL_REQUESTS = DerivedTable(model=DerivedPullRequest, key=SCOPE, scope=SCOPE)

@@ -64,16 +64,16 @@ def refused(*arguments: str) -> tuple[str, int]:
 @pytest.mark.django_db(transaction=True)
 def test_a_start_that_was_broken_off_for_a_deadlock_is_begun_once_more(connected: FakeGitHub) -> None:
     with breaking_off_a_start_of("issues", "releases", repository_id=API):
-        assert run("acme/api", "--streams", "issues,releases") == "2 walks started, 0 under way already.\n"
+        assert run("acme/api", "--streams", "issues,releases") == "2 backfills started, 0 already running.\n"
 
 
 def test_a_start_says_how_many_walks_there_are_now(connected: FakeGitHub) -> None:
-    assert run("acme/api", "--since", "90d") == "8 walks started, 0 under way already.\n"
+    assert run("acme/api", "--since", "90d") == "8 backfills started, 0 already running.\n"
     since = Backfill.objects.values_list("since", flat=True).distinct().get()
     assert since is not None
     assert abs(timezone.now() - timedelta(days=90) - since) < timedelta(minutes=1)
-    assert run("ACME/api", "--since", "30d") == "0 walks started, 8 under way already.\n"
-    assert run("acme/api", "--streams", "issues, releases") == "2 walks started, 0 under way already.\n"
+    assert run("ACME/api", "--since", "30d") == "0 backfills started, 8 already running.\n"
+    assert run("acme/api", "--streams", "issues, releases") == "2 backfills started, 0 already running.\n"
 
 
 def test_streams_bounds_and_choices_reach_the_rows(connected: FakeGitHub) -> None:
@@ -82,8 +82,8 @@ def test_streams_bounds_and_choices_reach_the_rows(connected: FakeGitHub) -> Non
     row = Backfill.objects.get()
     assert (row.repository_id, row.installation_id, row.stream) == (API, ACME, "issues")
     assert (row.since.isoformat(), row.until.isoformat()) == ("2026-01-01T00:00:00+00:00", "2026-02-01T10:00:00+00:00")
-    assert "1 walk started" in run("--installation", str(ACME), "--streams", "releases")
-    assert "1 walk started" in run("--all", "--streams", "commits")
+    assert "1 backfill started" in run("--installation", str(ACME), "--streams", "releases")
+    assert "1 backfill started" in run("--all", "--streams", "commits")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_repository_nobody_heard_of_is_looked_for_where_its_owner_installed_th
     connected.world.add("web", installation_id=ACME, repository_id=WEB)
     told = run("acme/web", "--streams", "issues")
     assert "Listing what installation 7 on acme reaches" in told
-    assert "1 walk started" in told
+    assert "1 backfill started" in told
     assert Backfill.objects.get(repository=WEB, stream="issues").since is None
     words, code = refused("acme/nowhere")
     assert "Nothing is known of acme/nowhere; there are acme/api, acme/web" in words
@@ -142,7 +142,7 @@ def test_installations_that_no_webhook_told_of_are_found(connected: FakeGitHub) 
     Installation.objects.all().delete()
     told = run("--all", "--streams", "issues")
     assert "GitHub names 1 installation of the App." in told
-    assert "1 walk started" in told or "8 walks started" in told
+    assert "1 backfill started" in told or "8 backfills started" in told
     assert Installation.objects.get().listed_at is not None
 
 
@@ -191,12 +191,12 @@ def test_a_dry_run_says_what_could_not_be_counted(connected: FakeGitHub) -> None
 
 def test_walks_are_paused_resumed_cancelled_and_retried(connected: FakeGitHub) -> None:
     run("acme/api", "--streams", "issues,commits")
-    assert run("--pause", "acme/api", "--streams", "issues") == "1 walk paused.\n"
-    assert "1 walk paused: --resume lets them go on." in run("acme/api", "--streams", "issues")
-    assert run("--resume", "--all") == "1 walk resumed.\n"
-    assert run("--cancel", "--installation", str(ACME)) == "2 walks cancelled.\n"
+    assert run("--pause", "acme/api", "--streams", "issues") == "1 backfill paused.\n"
+    assert "1 backfill paused: --resume continues them." in run("acme/api", "--streams", "issues")
+    assert run("--resume", "--all") == "1 backfill resumed.\n"
+    assert run("--cancel", "--installation", str(ACME)) == "2 backfills cancelled.\n"
     Backfill.objects.filter(stream="issues").update(state="failed")
-    assert run("--retry", "acme/api") == "1 failed walk retried.\n"
+    assert run("--retry", "acme/api") == "1 failed backfill retried.\n"
     assert Backfill.objects.get(stream="issues").state == "waiting"
 
 
@@ -247,7 +247,7 @@ def test_waiting_for_what_fails_says_what_failed(connected: FakeGitHub, quickly:
     timer = threading.Timer(0.2, finish, ("failed",), {"reason": "forbidden", "error": "Resource not accessible"})
     timer.start()
     out = StringIO()
-    with pytest.raises(CommandError, match="1 walk did not come to an end; --retry lets failed ones go on"):
+    with pytest.raises(CommandError, match="1 backfill did not finish; --retry continues failed ones"):
         call_command("backfill", "acme/api", "--streams", "issues", "--wait", stdout=out)
     timer.join()
     assert "issues of acme/api: failed forbidden Resource not accessible" in out.getvalue()

@@ -123,9 +123,9 @@ background. Two starts of one thing are one; what asks for more widens the first
     def _say_started(self, started: Started) -> None:
         under_way = len(started.backfills) - started.new
         paused = sum(row.state == State.PAUSED for row in started.backfills)
-        self.say(f"{counted(started.new, 'walk')} started, {under_way:,} under way already.")
+        self.say(f"{counted(started.new, 'backfill')} started, {under_way:,} already running.")
         if paused:
-            self.say(f"{counted(paused, 'walk')} paused: --resume lets them go on.")
+            self.say(f"{counted(paused, 'backfill')} paused: --resume continues them.")
         for line in unreachable_lines(map(str, started.unreachable)):
             self.say(line)
 
@@ -145,9 +145,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         for row in unread:
             self.say(f"{row}: {row.state} {row.reason} {row.error}".rstrip())
         if unread:
-            raise CommandError(
-                f"{counted(len(unread), 'walk')} did not come to an end; --retry lets failed ones go on."
-            )
+            raise CommandError(f"{counted(len(unread), 'backfill')} did not finish; --retry continues failed ones.")
         read, points = sum(row.items for row in rows), sum(row.points for row in rows)
         self.say(f"Done: {counted(read, 'item')} read, {counted(points, 'point')} spent.")
 
@@ -161,13 +159,13 @@ background. Two starts of one thing are one; what asks for more widens the first
         self._require_choice(options)
         found = self._walks(options)
         if options["pause"]:
-            self.say(f"{counted(pause_asked(found), 'walk')} paused.")
+            self.say(f"{counted(pause_asked(found), 'backfill')} paused.")
         elif options["resume"]:
-            self.say(f"{counted(resume_asked(found), 'walk')} resumed.")
+            self.say(f"{counted(resume_asked(found), 'backfill')} resumed.")
         elif options["cancel"]:
-            self.say(f"{counted(cancel_asked(found), 'walk')} cancelled.")
+            self.say(f"{counted(cancel_asked(found), 'backfill')} cancelled.")
         else:
-            self.say(f"{counted(retry_asked(found), 'failed walk')} retried.")
+            self.say(f"{counted(retry_asked(found), 'failed backfill')} retried.")
 
     def _list(self, options: dict[str, Any]) -> None:
         newest = self._walks(options).order_by("repository_id", "stream", "-pk").distinct("repository_id", "stream")

@@ -96,7 +96,7 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
         if not sync.is_thorough:
             self.say(NOT_LOOKED_AT)
         if sync.status == SyncLog.Status.FAILED:
-            raise CommandError("Not everything could be compared. Mend what is said above, then start this again.")
+            raise CommandError("Not everything could be compared. Fix the problems above, then run this again.")
 
     def _list(self, *, is_json: bool) -> None:
         latest = [progress_of(sync) for sync in SyncLog.objects.order_by("-pk")[:MOST_LISTED]]
