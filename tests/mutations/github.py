@@ -144,6 +144,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_a_token_that_every_error_quotes_is_stored_and_shown_nowhere",
     ),
     mutation(
+        "a body is not read as another event than its own",
+        "open_payload",
+        "if foreign:",
+        "if len(foreign) > len(payload.names()):",
+        test="test_no_body_is_read_as_another_event_than_its_own",
+    ),
+    mutation(
         "errors of deliveries are kept without tokens",
         "webhooks: describe",
         'text = redact(f"{type(error).__name__}: {message}")[:LONGEST_ERROR]',
