@@ -39,22 +39,22 @@ help:  ## List the targets
 
 # --- Running -------------------------------------------------------------------------------------------------------
 
-demo: $(VENV)/run.stamp  ## Run everything with a sample story; prints the address, the sign-in and the figures
+demo: $(VENV)/run.stamp  ## Run everything with sample data; prints the address, the sign-in and the figures
 	@$(BIN)/python -m tformance.local --end-with-parent demo
 
 run: $(VENV)/run.stamp  ## Run everything on this machine until Ctrl-C: PostgreSQL, Redis, web, workers, beat
 	@$(BIN)/python -m tformance.local --end-with-parent run
 
-stop: $(VENV)/run.stamp  ## Stop whatever runs in this checkout, wherever it was started
+stop: $(VENV)/run.stamp  ## Stop all processes of this checkout
 	@$(BIN)/python -m tformance.local stop
 
-status: $(VENV)/run.stamp  ## Say what runs: PostgreSQL, Redis, web and its address, workers, beat
+status: $(VENV)/run.stamp  ## Show what is running: PostgreSQL, Redis, web and its address, workers, beat
 	@$(BIN)/python -m tformance.local status || true
 
 celery-worker: $(VENV)/run.stamp  ## Run the Celery workers alone, in the foreground
 	@$(BIN)/python -m tformance.local --end-with-parent worker
 
-celery-beat: $(VENV)/run.stamp  ## Run Celery's beat alone, in the foreground
+celery-beat: $(VENV)/run.stamp  ## Run Celery beat alone, in the foreground
 	@$(BIN)/python -m tformance.local --end-with-parent beat
 
 celery-dev: $(VENV)/run.stamp  ## Run workers and beat together, in the foreground
@@ -62,7 +62,7 @@ celery-dev: $(VENV)/run.stamp  ## Run workers and beat together, in the foregrou
 
 # --- The database --------------------------------------------------------------------------------------------------
 
-migrate: $(VENV)/run.stamp  ## Bring the database to the current schema
+migrate: $(VENV)/run.stamp  ## Migrate the database
 	@$(BIN)/python -m tformance.local with -- $(BIN)/python manage.py migrate
 
 shell: $(VENV)/run.stamp  ## Open a Python shell with the models
@@ -71,77 +71,77 @@ shell: $(VENV)/run.stamp  ## Open a Python shell with the models
 backup: $(VENV)/run.stamp  ## Write the database to var/backups/ (or FILE=)
 	@$(BIN)/python -m tformance.local with -- $(BIN)/python -m tformance.backup backup $(FILE)
 
-restore: $(VENV)/run.stamp  ## Replace the database by a backup: make restore FILE=…
+restore: $(VENV)/run.stamp  ## Restore the database from a backup: make restore FILE=…
 	@test -n "$(FILE)" || { echo "error: which backup? make restore FILE=var/backups/…"; exit 2; }
 	@$(BIN)/python -m tformance.local with -- $(BIN)/python -m tformance.backup restore "$(FILE)"
 
-upgrade: $(VENV)/run.stamp  ## After `git pull`: install what is new, back up, migrate
+upgrade: $(VENV)/run.stamp  ## After `git pull`: install dependencies, back up, migrate
 	@$(MAKE) --no-print-directory backup
 	@$(BIN)/python -m tformance.local with -- $(BIN)/python manage.py prepare
 	@echo "Upgraded. Start it with: make run"
 
 # --- Working on it -------------------------------------------------------------------------------------------------
 
-test: $(VENV)/dev.stamp  ## Run the tests on engines of their own, in minutes (ARGS= goes to pytest)
+test: $(VENV)/dev.stamp  ## Run the tests on their own PostgreSQL and Redis (ARGS= for pytest)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not proof" $(ARGS)
 
-proofs: $(VENV)/dev.stamp  ## Run the long tests: deaths, outages, real processes, the short storm (ARGS= goes to pytest)
+proofs: $(VENV)/dev.stamp  ## Run the long tests: crashes, outages, real processes (ARGS= for pytest)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m proof $(ARGS)
 
-demo-backfill: $(VENV)/dev.stamp  ## Show a backfill: a fake GitHub, an organisation of 690 pull requests, and its history read with progress
+demo-backfill: $(VENV)/dev.stamp  ## Show a backfill of 690 pull requests from a fake GitHub, with progress
 	@$(BIN)/python -m tests.fake_github.demonstration
 
-chaos: $(VENV)/dev.stamp  ## Break a running system at random for DURATION= seconds (600), RATE= a second, and account for each delivery; SEED= repeats
+chaos: $(VENV)/dev.stamp  ## Break a running system at random for DURATION= seconds (600) and check every delivery (RATE=, SEED=)
 	@$(BIN)/python -m tests.rig.chaos --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
 
-recovery: $(VENV)/dev.stamp  ## Break one thing at a time and measure how long it shows, against a limit each (minutes; NAMES= words of some)
+recovery: $(VENV)/dev.stamp  ## Break one thing at a time and measure the recovery against a limit (minutes; NAMES= to choose)
 	@$(BIN)/python -m tests.rig.recoveries $(NAMES)
 
-mutations: $(VENV)/dev.stamp  ## Remove one safety at a time, and show that a test fails for each (minutes; NAMES= words of some)
+mutations: $(VENV)/dev.stamp  ## Remove one safety at a time and check that a test fails (minutes; NAMES= to choose)
 	@$(BIN)/python -m tests.mutations $(NAMES)
 
-permutations: $(VENV)/dev.stamp  ## Deliver the worked example in COUNT= (1000) random orders, each to the same tables (minutes)
+permutations: $(VENV)/dev.stamp  ## Deliver an example in COUNT= (1000) random orders and compare the tables (minutes)
 	@PERMUTATIONS=$(or $(COUNT),1000) $(BIN)/python -m pytest --numprocesses $(WORKERS) -k in_any_order_with_repeats tests/journey
 
 check: lint types imports migrations-check deploy-check  ## Everything but the tests
 
-lint: $(VENV)/dev.stamp  ## Check style and form
+lint: $(VENV)/dev.stamp  ## Check the style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-format: $(VENV)/dev.stamp  ## Put the code into form
+format: $(VENV)/dev.stamp  ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-types: $(VENV)/dev.stamp  ## Check types, strictly
+types: $(VENV)/dev.stamp  ## Check types
 	@$(UNCONNECTED) $(BIN)/mypy
 
-imports: $(VENV)/dev.stamp  ## Check that an app imports only from those under it
+imports: $(VENV)/dev.stamp  ## Check the import rules between apps
 	@$(BIN)/lint-imports --no-cache
 
 migrations-check: $(VENV)/dev.stamp  ## Check that no model changed without a migration
 	@$(UNCONNECTED) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 
-deploy-check: $(VENV)/dev.stamp  ## Django's checks, with an environment like production's
+deploy-check: $(VENV)/dev.stamp  ## Run Django's deployment checks
 	@$(UNCONNECTED) SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(48))')" \
 		FERNET_KEYS="$$($(PYTHON) -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')" \
 		GITHUB_WEBHOOK_SECRETS="$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))')" \
 		PUBLIC_URL=https://tformance.example.com EMAIL_URL=submission://user:password@mail.example.com \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
-audit: $(VENV)/dev.stamp  ## Look the locked packages up among known vulnerabilities
+audit: $(VENV)/dev.stamp  ## Check the locked packages for known vulnerabilities
 	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.lock
 
-bench: $(VENV)/dev.stamp  ## Measure (NAMES= some only); prints a table and writes var/bench.json
+bench: $(VENV)/dev.stamp  ## Run the benchmarks (NAMES= to choose); prints a table and writes var/bench.json
 	@$(BIN)/python -m tformance.local with -- $(BIN)/python -m benchmarks $(NAMES)
 
-bench-document: $(VENV)/dev.stamp  ## Write the figures of var/bench.json into docs/performance.md
+bench-document: $(VENV)/dev.stamp  ## Write the results of var/bench.json into docs/performance.md
 	@$(BIN)/python -m benchmarks --document
 
-lock: $(VENV)/dev.stamp  ## Resolve the dependencies again (needs uv)
+lock: $(VENV)/dev.stamp  ## Update the locked dependencies (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; it writes the lock files."; exit 2; }
 	uv pip compile -q pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o requirements/run.lock
 	uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
 
-clean:  ## Delete what can be made again: .venv, caches, the tests' engines. Never your data
+clean:  ## Delete .venv, caches and test data, never your data
 	@if [ -x $(BIN)/python ] && [ -d var/test ]; then TFORMANCE_VAR=var/test $(BIN)/python -m tformance.local engines remove --yes; fi
 	rm -rf $(VENV) var/test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find apps tformance tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

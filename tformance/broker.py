@@ -17,14 +17,14 @@ ROUTES = (
         ("apps.webhooks.tasks.process_slow*", {"queue": "maintenance"}),  # up to 45 s each: too long among live work
         ("apps.webhooks.tasks.compare*", {"queue": "maintenance"}),
         ("apps.webhooks.*", {"queue": "live"}),
-        # It takes milliseconds; behind walks of 20 s each its message would be void before a worker takes it.
+        # It takes milliseconds; behind backfills of 20 s each its message would expire before a worker takes it.
         ("apps.integrations.tasks.resume*", {"queue": "live"}),
         ("apps.metrics.*", {"queue": "figures"}),
         ("apps.integrations.tasks.find*", {"queue": "maintenance"}),
         # Opening jobs takes milliseconds; running them takes as long as GitHub does.
         ("apps.jobs.tasks.plan*", {"queue": "live"}),
         ("apps.jobs.*", {"queue": "backfill"}),
-        # A request or two of many repositories, or a few statements: what follows from it is walked elsewhere.
+        # A request or two of many repositories, or a few statements: what follows from it is read by backfills.
         ("apps.integrations.tasks.probe*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
         # Runs of reconciliation are opened, spread and concluded by statements of milliseconds; what asks GitHub is
@@ -86,7 +86,7 @@ def _everywhere() -> dict[str, Any]:
         "task_routes": ROUTES,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        "task_time_limit": 60,  # below every lease (75 s): whoever holds a lapsed one is dead
+        "task_time_limit": 60,  # below every lease (75 s): a worker with an expired one is dead
         "task_soft_time_limit": 45,
         "task_send_sent_event": False,
         "timezone": "UTC",

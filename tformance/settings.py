@@ -160,7 +160,7 @@ WSGI_APPLICATION = "tformance.wsgi.application"
 AUTH_USER_MODEL = "users.CustomUser"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": database.connection(DATABASE, role=ROLE)}
-WEB_DATABASE = database.connection(DATABASE, role="web")  # for whoever looks at what a session of web's would be
+WEB_DATABASE = database.connection(DATABASE, role="web")  # for checks of the sessions that web would have
 
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -1,7 +1,7 @@
 """Guard against clients that send their body too slowly and would block a thread of the server.
 
 granian reads a body when the application asks for it, for as long as that takes, and has no limit to set
-(https://github.com/emmett-framework/granian/issues/177). It does not tell which connection a request came by either.
+(https://github.com/emmett-framework/granian/issues/177). It does not say which connection a request came by either.
 So the connections of the address that is late are looked at: one that got nothing from us for as long as a body may
 take has sent no whole request in all that time, or waits for its next one. Either may be ended. A request that is being
 answered is safe: idle connections end after IDLE_S, and no answer takes longer than the rest to begin. The exception is

@@ -42,34 +42,34 @@ def cover(stream: str, *, repository_id: int | None, from_at: datetime, to_at: d
 
 def cover_together(stretches: Collection[Stretch]) -> None:
     """Record the same for many repositories in one statement, at most one period per stream and repository."""
-    told = [stretch for stretch in stretches if stretch.from_at <= stretch.to_at]
-    if not told:
+    period = [stretch for stretch in stretches if stretch.from_at <= stretch.to_at]
+    if not period:
         return
     asked: dict[str, Any] = {
-        "repositories": [stretch.repository_id for stretch in told],
-        "streams": [stretch.stream for stretch in told],
-        "begins": [stretch.from_at for stretch in told],
-        "ends": [stretch.to_at for stretch in told],
+        "repositories": [stretch.repository_id for stretch in period],
+        "streams": [stretch.stream for stretch in period],
+        "begins": [stretch.from_at for stretch in period],
+        "ends": [stretch.to_at for stretch in period],
     }
     with connection.cursor() as cursor:
         cursor.execute(_COVER_TOGETHER, asked)
 
 
 _COVER_TOGETHER = """
-WITH told AS (
+WITH period AS (
     SELECT * FROM unnest(
         %(repositories)s::bigint[], %(streams)s::text[], %(begins)s::timestamptz[], %(ends)s::timestamptz[]
-    ) AS told (repository_id, stream, from_at, to_at)
+    ) AS period (repository_id, stream, from_at, to_at)
 ), met AS MATERIALIZED (
     SELECT kept.id, kept.repository_id, kept.stream, kept.from_at, kept.to_at
-    FROM told JOIN activity_coverage kept ON kept.repository_id = told.repository_id AND kept.stream = told.stream
-        AND kept.from_at <= told.to_at AND kept.to_at >= told.from_at
+    FROM period JOIN activity_coverage kept ON kept.repository_id = period.repository_id AND kept.stream = period.stream
+        AND kept.from_at <= period.to_at AND kept.to_at >= period.from_at
     ORDER BY kept.id FOR UPDATE OF kept
 ), merged AS (
-    SELECT told.repository_id, told.stream, min(met.id) AS id,
-        least(told.from_at, min(met.from_at)) AS from_at, greatest(told.to_at, max(met.to_at)) AS to_at
-    FROM told LEFT JOIN met ON met.repository_id = told.repository_id AND met.stream = told.stream
-    GROUP BY told.repository_id, told.stream, told.from_at, told.to_at
+    SELECT period.repository_id, period.stream, min(met.id) AS id,
+        least(period.from_at, min(met.from_at)) AS from_at, greatest(period.to_at, max(met.to_at)) AS to_at
+    FROM period LEFT JOIN met ON met.repository_id = period.repository_id AND met.stream = period.stream
+    GROUP BY period.repository_id, period.stream, period.from_at, period.to_at
 ), moved AS (
     UPDATE activity_coverage kept SET from_at = merged.from_at, to_at = merged.to_at
     FROM merged WHERE kept.id = merged.id

@@ -51,7 +51,7 @@ PULL_REQUESTS_OF_COMMITS = """
     FROM branches JOIN activity_pullrequest USING (repository_id)
     WHERE head_ref = substr(ref, length('refs/heads/') + 1) AND is_cross_repository IS NOT TRUE
 """
-# The head at which a pull request was merged ends the walk of the later ones of its branch.
+# The head at which a pull request was merged ends the search of later ones of its branch.
 LATER_PULL_REQUESTS = """
     WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, number integer))
     SELECT DISTINCT later.repository_id, later.number

@@ -1,4 +1,4 @@
-"""The short way to the door."""
+"""WSGI middleware that passes webhooks directly to the receiver."""
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -18,7 +18,7 @@ Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class WebhookMiddleware:
-    """The WSGI application, with the door before it: GitHub has no session, no form, no frame, no use for a redirect.
+    """The WSGI application behind the receiver: GitHub has no session, no form, no frame, no use for a redirect.
 
     The middleware meant for people, and Django's signals around each request, cost a delivery more than checking its
     signature does. Of what the signals do, one thing is needed: a connection to the database that broke, or is old, is

@@ -207,7 +207,7 @@ class Delivery(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # claiming: the oldest due rows, slow ones by themselves; dispatch: the same, not rung for a while
+            # claiming: the oldest due rows, slow ones by themselves; dispatch: the same, not notified for a while
             models.Index(
                 fields=["is_slow", "source", "not_before"],
                 name="delivery_due",

@@ -34,7 +34,7 @@ def pending_without_repository(repository_ids: Collection[int]) -> dict[int, Bet
 
     One of an installation may concern whatever that ever reached: it could be the news that a repository was lost. One
     that names no installation either may concern any repository at all. Nobody may ever be able to use such a delivery,
-    so it is for the reader to say when what it may have told is known from elsewhere.
+    so the caller decides when its content is known from elsewhere.
     """
     found: dict[int | None, Between] = {key: (first, last) for key, first, last in db.run(_OF_NO_REPOSITORY)}
     if not found:

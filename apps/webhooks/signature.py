@@ -126,7 +126,7 @@ def _decrypt(secret: WebhookSecret) -> SigningSecret | None:
     try:
         return fingerprint_of(decrypt(secret.encrypted_value))
     except UndecryptableError:
-        logger.error("webhook_secret_undecryptable", extra={"slot": secret.slot})  # noqa: TRY400  the trace tells nothing
+        logger.error("webhook_secret_undecryptable", extra={"slot": secret.slot})  # noqa: TRY400  the trace has nothing of use
         return None
 
 

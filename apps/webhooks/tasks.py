@@ -29,7 +29,7 @@ def process_slow_deliveries(self: Any) -> int:
 
 @shared_task(name="apps.webhooks.tasks.dispatch", ignore_result=True)
 def dispatch() -> int:
-    """Ring for what is due and was not rung for; beat runs it every 5 s."""
+    """Wake workers for due work whose wake-up was lost; beat runs it every 5 s."""
     return dispatching.dispatch().deliveries
 
 

@@ -148,7 +148,7 @@ def _grouped(results: Iterable[TranslationResult]) -> Iterator[list[TranslationR
 def _apply_or_split(results: Sequence[TranslationResult], *, lock_wait_s: float | None = None) -> None:
     """Apply results together; if that fails, one by one, so that an error only affects its own delivery.
 
-    Where a lock was lost nobody is at fault: whoever needs it is released, and the others take effect.
+    If a lock was not available, the delivery that needs it is released, and the others are applied.
     """
     try:
         _apply(results, lock_wait_s=lock_wait_s)

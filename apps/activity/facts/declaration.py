@@ -32,7 +32,7 @@ class Mark(Enum):
 
 T = TypeVar("T")
 Key = Annotated[T, Mark.KEY]
-"""A column that tells the rows of the table apart."""
+"""A column of the key of the table."""
 Within = Annotated[T, Mark.WITHIN]
 """A column that says where the row belongs: to which repository, pull request or deployment."""
 Earliest = Annotated[T, Mark.EARLIEST]

@@ -77,13 +77,13 @@ class Push(models.Model):
     class Meta:
         verbose_name_plural = "pushes"
         constraints = (
-            # In this order it also finds the push that brought a ref to a commit: chains are walked backwards.
+            # In this order it also finds the push that brought a ref to a commit: chains are followed backwards.
             models.UniqueConstraint(
                 fields=("repository", "ref", "after_sha", "before_sha"), name="one_push_between_two_commits"
             ),
         )
         indexes = (
-            # A commit that is told anew asks which branches brought it.
+            # A commit that is reported again looks up the branches that brought it.
             GinIndex(fields=("commit_shas",), name="pushes_of_a_commit"),
         )
 
@@ -94,7 +94,7 @@ class Push(models.Model):
 class Commit(models.Model):
     """A commit seen in a push or through the API.
 
-    `landed_at` is its arrival on the default branch. Where only the history tells that it is there, it is presumed to
+    `landed_at` is its arrival on the default branch. Where only the history has it, it is presumed to
     have arrived by its committer's date: `presumed_landed_at`, which counts while `landed_at` is null.
 
     `parent_count` is what the API shows. A push shows no parents: it lets presume `presumed_parent_count`, which counts

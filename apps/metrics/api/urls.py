@@ -1,4 +1,4 @@
-"""Addresses of figures, pull requests, and of what tells what is complete of it."""
+"""URLs of figures, pull requests, and of teams and repositories with completeness."""
 
 from django.urls import path
 

@@ -16,7 +16,7 @@ COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
 #
 # The API names the author by id. A push knows a login at best, which may be nobody's by now, or of two accounts
 # (labels go stale): then the younger account, as a login is given again only once its first holder gave it up. Who was
-# seen last does not decide: being seen again is no Change. A login that nobody holds still tells a bot by its name.
+# seen last does not decide: being seen again is no Change. An unused login still shows a bot by its name.
 READ = """
     WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, sha text))
     SELECT repository_id, sha, coalesce(author_id, named.github_id),
@@ -71,23 +71,23 @@ READING = """
         FROM pull_requests AS one JOIN activity_pullrequest AS earlier USING (repository_id, head_ref)
         WHERE earlier.is_cross_repository IS NOT TRUE AND earlier.number < one.number
           AND earlier.merged_at IS NOT NULL
-    ), walk AS (
+    ), path AS (
         SELECT repository_id, number, ref, created_at, merged_at, sha, NULL::bigint AS push_id
         FROM heads WHERE sha <> ''
         UNION
         SELECT repository_id, number, ref, created_at, merged_at, push.before_sha, push.id
-        FROM walk CROSS JOIN LATERAL (
+        FROM path CROSS JOIN LATERAL (
             SELECT id, before_sha FROM activity_push
-            WHERE (repository_id, ref, after_sha) = (walk.repository_id, walk.ref, walk.sha)
-              AND is_default_branch = 0 AND pushed_at > walk.created_at - make_interval(days => %(days)s)
+            WHERE (repository_id, ref, after_sha) = (path.repository_id, path.ref, path.sha)
+              AND is_default_branch = 0 AND pushed_at > path.created_at - make_interval(days => %(days)s)
             OFFSET 0  -- one look into the index for each step, whatever the planner thinks of the rest
         ) AS push
         WHERE (repository_id, number, sha) NOT IN (SELECT repository_id, number, sha FROM ends)
     ), pushes AS MATERIALIZED (
-        SELECT walk.repository_id, number, pushed_at,
+        SELECT path.repository_id, number, pushed_at,
                CASE WHEN cardinality(distinct_shas) > 0 THEN distinct_shas ELSE commit_shas END AS shas,
-               is_forced = 1 AND pushed_at BETWEEN walk.created_at AND coalesce(walk.merged_at, 'infinity') AS is_forced
-        FROM walk JOIN activity_push ON id = push_id
+               is_forced = 1 AND pushed_at BETWEEN path.created_at AND coalesce(path.merged_at, 'infinity') AS is_forced
+        FROM path JOIN activity_push ON id = push_id
     ), commits AS (
         SELECT repository_id, number, authored_at, false AS is_clamped
         FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)

@@ -141,7 +141,7 @@ def clocks(
     commits: Commits,
     listed: Sequence[Move],
 ) -> Row:
-    """One row of DerivedPullRequest, its columns in the order of the model."""
+    """Return a row of DerivedPullRequest, its columns in the order of the model."""
     drafts = _drafts(state, story=story)
     started = first_commit(commits, opened_at=state.opened_at, ready_at=drafts.ready_at)
     counted = _counted(reviews, until=state.ended_at)

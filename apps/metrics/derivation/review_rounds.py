@@ -1,6 +1,6 @@
 """Review rounds: a review that asked for changes, then a push of the author that it had not seen.
 
-GitHub tells no history when something was pushed. Webhooks know it; for what they missed there are the commits of the
+GitHub's API has no times of pushes. Webhooks know it; for what they missed there are the commits of the
 head in their order, the force pushes, and of each review the commit that it was made on. So reviews and pushes are
 compared by the commits themselves: the history of a pull request comes to the same rounds as its webhooks.
 """

@@ -66,9 +66,9 @@ def drafts(
 ) -> Drafts:
     """Return when it was a draft, between its opening and its end.
 
-    Whether it was opened as one: a first transition to draft says no, one to ready says yes, and without any the
-    current flag tells. A flag that contradicts the last transition is one that nobody reported, at `updated_at` at the
-    latest.
+    It was opened as a draft if its first transition is to ready, and not if that is to draft; without any transition,
+    the current flag decides. A flag that contradicts the last transition is a transition that nobody reported, at
+    `updated_at` at the latest.
     """
     transitions = [(each.at, each.kind) for each in happenings if each.kind in _DRAFTING]
     opened_as_draft = transitions[0][1] == Kind.READY_FOR_REVIEW if transitions else is_draft

@@ -41,7 +41,7 @@ KINDS = {
 class Entity:
     """An entity that a figure counts: its time and its measured value.
 
-    `name` tells it apart within its repository and kind: a pull request's number, a review's or deployment's id, a SHA.
+    `name` identifies it within its repository and kind: a pull request's number, a review's or deployment's id, a SHA.
     `title` is that of a pull request, and the environment of a deployment; `run_id` the workflow run that deployed.
     """
 

@@ -52,7 +52,7 @@ class Figure:
 
 
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
-BY_REPOSITORY = "Attributed to every team that tracks the repository, whoever deployed; bots are always included."
+BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."
 NO_VALUE = "Shown as \N{EN DASH} when there are none."
 PRODUCTION = "Production environments are those in the team's list, in upper or lower case."
 ONE_PER_RUN = (

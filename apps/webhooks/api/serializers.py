@@ -45,7 +45,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
         read_only_fields = fields
 
     def get_source(self, delivery: Delivery) -> str:
-        """How it arrived: webhook, api or replay."""
+        """The source: webhook, api or replay."""
         return Delivery.Source(delivery.source).name.lower()
 
     def get_body_sha256(self, delivery: Delivery) -> str:

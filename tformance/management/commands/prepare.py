@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
 
 def fingerprint() -> str:
-    """Return what tells one state of the static files from another."""
+    """Return a fingerprint of the state of the static files, different from another."""
     digest = hashlib.sha256()
     for finder in get_finders():
         for path, storage in finder.list([]):
