@@ -30,7 +30,7 @@ LONGEST_S = 1800
 MOST_POINTS = 1_000_000
 """The fake's hourly limit here: waiting for a reset is not what is measured."""
 ROW = """
-    SELECT state, items, calls, points FROM integrations_backfill b
+    SELECT j.state, j.items, j.calls, j.points FROM integrations_backfill b JOIN jobs_job j ON j.id = b.job_ptr_id
     JOIN activity_repository r ON r.github_id = b.repository_id WHERE r.full_name = %s
 """
 

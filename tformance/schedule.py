@@ -42,8 +42,6 @@ def _entry(task: str, *, when: BaseSchedule, seconds: int, soft_limit_s: int) ->
 SCHEDULE: dict[str, dict[str, Any]] = {
     # A wake-up is a hint: because this looks into the inbox, a lost message costs only seconds.
     "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch", soft_limit_s=MOMENT_S),
-    # Walks wait in the database, for a limit, a recovery or their turn: this is what ends each wait.
-    "resume-backfills": every(5 * SECOND, "apps.integrations.tasks.resume_backfills", soft_limit_s=MOMENT_S),
     # Not every installation sends a webhook when it comes or goes.
     "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
     # What is to be read at GitHub becomes a job soon; how far apart its requests are is up to each.

@@ -8,7 +8,7 @@ class IntegrationsConfig(AppConfig):
         """Register what we make of each event, for which importing a translator module is enough, and what we know."""
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
         from apps.integrations import checks, installations, waiters  # noqa: F401, PLC0415  models must be loaded first
-        from apps.integrations.backfill import wakeups as backfill_wakeups  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.delivery_log import run as scan_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.reconciliation import wakeups as sync_wakeups  # noqa: PLC0415  as above
         from apps.integrations.refresh import pull_requests  # noqa: PLC0415  models must be loaded first
@@ -20,8 +20,8 @@ class IntegrationsConfig(AppConfig):
 
         register_credentials_check(has_credentials)
         register_streams({name: stream.events for name, stream in STREAMS.items()})
-        for kind in (installations.KIND, pull_requests.KIND, scan_run.KIND):
+        for kind in (backfill_run.KIND, installations.KIND, pull_requests.KIND, scan_run.KIND):
             registry.register(kind)
-        for wakeups in (backfill_wakeups, job_wakeups, sync_wakeups):
+        for wakeups in (job_wakeups, sync_wakeups):
             waiters.register_waiter(wakeups.wake_next_waiter)
         waiters.register_verification(sync_wakeups.enqueue_verification)

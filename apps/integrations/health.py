@@ -37,7 +37,6 @@ def count_lapsed_leases() -> int:
     """What a worker held when it died, and nobody took over since."""
     lapsed = Q(lease_until__lt=Now() - LONG)
     return (
-        Backfill.objects.filter(lapsed, state=Backfill.State.RUNNING).count()
+        Job.objects.filter(lapsed, state=Job.State.RUNNING).count()
         + RepositorySync.objects.filter(lapsed, state=RepositorySync.State.RUNNING).count()
-        + Job.objects.filter(lapsed, state=Job.State.RUNNING).count()
     )

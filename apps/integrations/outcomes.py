@@ -27,18 +27,18 @@ SUSPENDED_WORDS = "has been suspended"
 class Progress:
     """How a walk fares where it is: how much it asks for at once, and what has gone wrong since the last page.
 
-    `steps_over`: the one item at the cursor is too much, the walk goes around it. `restarts` counts void cursors.
+    `skips_item`: the one item at the cursor is too much, the walk goes around it. `restarts` counts void cursors.
     """
 
     page_size: int
     clean_pages: int = 0
     attempts: int = 0
-    steps_over: bool = False
+    skips_item: bool = False
     restarts: int = 0
 
     def after_page(self, *, most: int) -> "Progress":
         """Nothing is wrong; after ten such pages more is asked for at once, up to `most`."""
-        clean = replace(self, attempts=0, steps_over=False, clean_pages=self.clean_pages + 1)
+        clean = replace(self, attempts=0, skips_item=False, clean_pages=self.clean_pages + 1)
         if clean.clean_pages < CLEAN_PAGES:
             return clean
         return replace(clean, page_size=max(self.page_size, min(self.page_size + GROWTH, most)), clean_pages=0)
@@ -122,7 +122,7 @@ def isolate(progress: Progress, *, reason: str) -> GoOn | Fail:
     """Something on the page cannot be used, whoever asks and whenever: find it, and go around it alone."""
     if progress.page_size > 1:
         return GoOn(_smaller(progress))
-    return Fail(reason) if progress.steps_over else GoOn(replace(progress, steps_over=True))
+    return Fail(reason) if progress.skips_item else GoOn(replace(progress, skips_item=True))
 
 
 def lighten(progress: Progress) -> GoOn | Fail:
@@ -133,12 +133,12 @@ def lighten(progress: Progress) -> GoOn | Fail:
     if progress.attempts >= MOST_ATTEMPTS:
         return Fail("crashed")
     enough = SUSPECT_ATTEMPTS if progress.page_size > 1 else GUILTY_ATTEMPTS
-    return GoOn(progress if progress.steps_over or progress.attempts < enough else _lighter(progress))
+    return GoOn(progress if progress.skips_item or progress.attempts < enough else _lighter(progress))
 
 
 def run_out_of_time(progress: Progress, *, chance: float) -> GoOn | TryAgain | Fail:
     """A page took longer than a task may."""
-    if progress.steps_over:
+    if progress.skips_item:
         return try_again(progress, chance=chance, reason="timed_out")
     return isolate(progress, reason="timed_out")
 
@@ -147,9 +147,9 @@ def _ask_for_less(progress: Progress, *, chance: float) -> Outcome:
     """Half of it, with the same cursor. That a single item is too much may be a bad minute of GitHub's: asked twice."""
     if progress.page_size > 1:
         return GoOn(_smaller(progress))
-    if progress.attempts == 0 or progress.steps_over:
+    if progress.attempts == 0 or progress.skips_item:
         return try_again(progress, chance=chance)
-    return GoOn(replace(progress, steps_over=True))
+    return GoOn(replace(progress, skips_item=True))
 
 
 def _try_again_with_less(progress: Progress, *, chance: float, at_least_s: float) -> GoOn | TryAgain | Fail:
@@ -159,12 +159,12 @@ def _try_again_with_less(progress: Progress, *, chance: float, at_least_s: float
     """
     again = try_again(progress, chance=chance, at_least_s=at_least_s)
     if isinstance(again, Fail):
-        return again if progress.page_size > 1 or progress.steps_over else GoOn(_lighter(progress))
+        return again if progress.page_size > 1 or progress.skips_item else GoOn(_lighter(progress))
     return again if again.progress.attempts < SUSPECT_ATTEMPTS else replace(again, progress=_lighter(again.progress))
 
 
 def _lighter(progress: Progress) -> Progress:
-    return _smaller(progress) if progress.page_size > 1 else replace(progress, steps_over=True)
+    return _smaller(progress) if progress.page_size > 1 else replace(progress, skips_item=True)
 
 
 def _smaller(progress: Progress) -> Progress:

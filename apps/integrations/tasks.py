@@ -7,33 +7,12 @@ from celery import shared_task
 from apps.github.auth import github
 from apps.github.credentials import has_credentials
 from apps.integrations import discovery
-from apps.integrations.backfill import run as backfill_run
-from apps.integrations.backfill import wakeups
 from apps.integrations.delivery_log import scan
 from apps.integrations.reconciliation import fan_out, probe, results, retention, schedule, verify
 from apps.integrations.reconciliation import schedule as run_wakeups
 from apps.integrations.reconciliation import wakeups as sync_wakeups
 from apps.integrations.reconciliation.results import TeamSyncError
 from apps.integrations.refresh import pull_requests
-
-
-@shared_task(
-    bind=True,
-    name="apps.integrations.tasks.advance_backfill",
-    acks_late=True,  # with the next line: a killed child's message comes back, and its claim is taken over
-    reject_on_worker_lost=True,
-    ignore_result=True,
-)
-def advance_backfill(self: Any, backfill_id: int) -> None:
-    """Walk on through one stream of a repository's history."""
-    is_redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
-    backfill_run.advance(backfill_id, task_id=self.request.id, is_redelivered=is_redelivered, access=github())
-
-
-@shared_task(name="apps.integrations.tasks.resume_backfills", ignore_result=True)
-def resume_backfills() -> int:
-    """Ring for every walk that is due and whose turn it is; beat runs it every 5 s."""
-    return wakeups.enqueue_deliveries(None)
 
 
 @shared_task(name="apps.integrations.tasks.find_installations", ignore_result=True)

@@ -44,6 +44,11 @@ class JobQuerySet(models.QuerySet[Row]):
         ]
         return reopened + len(self.bulk_create(new, ignore_conflicts=True))
 
+    @property
+    def jobs(self) -> "JobQuerySet[Job]":
+        """Return the same jobs without what is particular to their kind: a guarded UPDATE is of one table."""
+        return Job.objects.filter(pk__in=self.order_by().values("pk"))
+
     def unfinished(self) -> "JobQuerySet[Row]":
         """Return those that have not ended, whether or not somebody paused them."""
         return self.filter(state__in=Job.UNFINISHED)
@@ -66,16 +71,18 @@ class JobQuerySet(models.QuerySet[Row]):
 
     def pause(self) -> int:
         """Stop them where they are until somebody resumes them; a worker that is at one loses its claim."""
-        active = self.filter(state__in=[Job.State.WAITING, Job.State.RUNNING])
+        active = self.jobs.filter(state__in=[Job.State.WAITING, Job.State.RUNNING])
         return active.update(state=Job.State.PAUSED, **_TAKEN_AWAY)
 
     def resume(self) -> int:
         """Let them go on where they were paused."""
-        return self.filter(state=Job.State.PAUSED).update(state=Job.State.WAITING, not_before=Now())
+        return self.jobs.filter(state=Job.State.PAUSED).update(state=Job.State.WAITING, not_before=Now())
 
     def cancel(self) -> int:
         """End them for good; what they did stays."""
-        return self.unfinished().update(state=Job.State.CANCELLED, reason="cancelled", finished_at=Now(), **_TAKEN_AWAY)
+        return self.jobs.unfinished().update(
+            state=Job.State.CANCELLED, reason="cancelled", finished_at=Now(), **_TAKEN_AWAY
+        )
 
 
 class Job(models.Model):

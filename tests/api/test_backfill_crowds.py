@@ -7,12 +7,13 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from apps.activity.models import Repository
 from apps.integrations.backfill.start import _ONE_AT_A_TIME
-from apps.integrations.models import Backfill
 from tests.api.backfills import LIST, PULLS, fail
 from tests.api.conftest import API, Cast
 from tests.dashboard.test_pages import signed_in
 from tests.integrations.backfill.crossing import breaking_off_a_start_of
+from tests.integrations.backfill.installed import backfill
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +32,7 @@ def elsewhere(reached: Cast) -> Iterator[Cast]:
 @pytest.mark.django_db(transaction=True)
 def test_nobody_waits_long_for_somebody_elses_start(elsewhere: Cast) -> None:
     client = elsewhere.client(elsewhere.admin)
-    failed = Backfill.objects.create(repository_id=API, stream="issues", page_size=25)
+    failed = backfill(Repository.objects.get(pk=API), stream="issues")
     fail(failed)
     answers = [client.post(LIST, PULLS), client.post(f"{LIST}{failed.pk}/retry/")]
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "busy")] * 2
@@ -45,11 +46,11 @@ def test_nobody_waits_long_for_somebody_elses_start(elsewhere: Cast) -> None:
 )
 def test_nobody_waits_long_for_a_start_that_holds_the_row(reached: Cast, change: str, state: str) -> None:
     ended = timezone.now() if state == "failed" else None
-    row = Backfill.objects.create(repository_id=API, stream="issues", page_size=25, state=state, finished_at=ended)
+    row = backfill(Repository.objects.get(pk=API), stream="issues", state=state, finished_at=ended)
     client, asked = reached.client(reached.admin), {"repository": API, "change": change}
     with closing(connection.copy()) as other, transaction.atomic(), connection.cursor() as cursor:
         other.set_autocommit(False)
-        other.cursor().execute("SELECT id FROM integrations_backfill WHERE id = %s FOR UPDATE", [row.pk])
+        other.cursor().execute("SELECT id FROM jobs_job WHERE id = %s FOR UPDATE", [row.pk])
         cursor.execute("SET LOCAL lock_timeout = '100ms'")
         answer = client.post(f"{LIST}{row.pk}/{change}/")
         page = signed_in(reached.admin).post("/backfills/change/", asked, follow=True)

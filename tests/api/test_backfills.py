@@ -11,12 +11,12 @@ from apps.activity.models import Repository
 from apps.github.auth import github
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import GRAPHQL, Kind, RateLimit, Verdict
-from apps.integrations.backfill.run import advance
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
 from tests.api.backfills import LIST, PULLS, fail, walk
 from tests.api.conftest import API, SECRETS, Cast
 from tests.fake_github.using import ACME, BETA, forget_everything
+from tests.integrations.backfill.crew import Crew
 
 pytestmark = pytest.mark.django_db
 
@@ -95,7 +95,7 @@ def test_a_waiting_backfill_tells_how_far_it_is_and_until_when_it_waits(reached:
 def test_what_was_started_is_read_by_a_worker_and_told_as_done(connected: Cast) -> None:
     client = connected.client(connected.admin)
     [row] = client.post(LIST, PULLS).json()["backfills"]
-    advance(row["id"], task_id="a task", is_redelivered=False, access=github())
+    Crew(access=github()).advance(Backfill.objects.get(pk=row["id"]))
     told = client.get(f"{LIST}{row['id']}/").json()
     assert (told["state"], told["percent"], told["items"], told["skipped"]) == ("done", 100, 30, [])
     assert told["calls"] >= 2

@@ -16,10 +16,10 @@ TEAM = "/api/v1/teams/acme/"
         ('{"time_zone": "\\ud800"}', "half a surrogate pair"),
         ('{"sync_frequency": "\\ud800"}', "half a surrogate pair"),
         ('{"name": 1e400}', "too large"),
-        ('{"name": ' + "9" * 5000 + "}", "no JSON"),
-        ('{"name": NaN}', "no JSON"),
-        (b'{"name": "\xff"}', "no JSON"),
-        ("{", "no JSON"),
+        ('{"name": ' + "9" * 5000 + "}", "not valid JSON"),
+        ('{"name": NaN}', "not valid JSON"),
+        (b'{"name": "\xff"}', "not valid JSON"),
+        ("{", "not valid JSON"),
     ],
 )
 def test_a_body_that_cannot_be_meant_is_400(cast: Cast, body: str | bytes, words: str) -> None:

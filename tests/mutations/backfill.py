@@ -6,7 +6,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "whoever walks what is widened loses its claim",
         "_INSERT_OR_WIDEN",
-        "claim_number = kept.claim_number + 1,",
+        "claim_number = j.claim_number + 1,",
         "",
         test="test_a_wider_start_widens_the_walk_and_lets_it_begin_again",
     ),
@@ -76,16 +76,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a walk begun before a loss begins again",
         "_INSERT_OR_WIDEN",
-        "OR kept.started_at <= %(lost_at)s::timestamptz",
+        "OR unfinished.started_at <= %(lost_at)s::timestamptz",
         "",
         test="test_a_walk_begun_before_the_loss_begins_again_and_one_that_did_not_begin_goes_on",
-    ),
-    mutation(
-        "the fence of a page: who lost the claim keeps nothing",
-        "BackfillQuerySet.held",
-        "return self.filter(state=Backfill.State.RUNNING, claim_number=claim_number)",
-        "return self.filter(state=Backfill.State.RUNNING)",
-        test="test_a_worker_whose_claim_was_taken_over_writes_nothing",
     ),
     mutation(
         "the fence holds the facts of the page too",
@@ -95,39 +88,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_a_walk_that_is_stopped_while_a_page_is_read_keeps_nothing_of_it",
     ),
     mutation(
-        "the lease of a walk runs out",
-        "integrations: _CLAIM",
-        "(lease_until < statement_timestamp() OR (",
-        "(false OR (",
-        test="test_a_walk_whose_lease_ran_out_is_taken_over_and_that_is_a_failure",
-    ),
-    mutation(
-        "a redelivered message takes over the walk that its task held",
-        "integrations: _CLAIM",
-        "OR (%(is_redelivered)s AND leased_by = %(task_id)s)",
-        "OR (false AND %(is_redelivered)s AND leased_by = %(task_id)s)",
-        test="test_only_its_own_message_redelivered_takes_a_walk_over_before_the_lease_runs_out",
-    ),
-    mutation(
-        "no walk is claimed before its time",
-        "integrations: _CLAIM",
-        "(state = 'waiting' AND not_before <= statement_timestamp())",
-        "(state = 'waiting')",
-        test="test_a_walk_is_not_claimed_before_its_time",
-    ),
-    mutation(
         "a page that kills its workers gets smaller",
         "lighten",
         "progress.attempts < enough else _lighter(progress)",
         "progress.attempts < enough else progress",
         test="test_a_page_that_kills_its_workers_gets_smaller",
-    ),
-    mutation(
-        "two walks of an installation are at work, and no more",
-        "_TELL",
-        "LIMIT greatest(0, %(at_once)s - places.taken)",
-        "LIMIT greatest(0, 50 * %(at_once)s - places.taken)",
-        test="test_two_of_each_installation_are_told_of_those_first_that_advanced_longest_ago",
     ),
     mutation(
         "what one walk was told of a limit the others need not find out",

@@ -194,7 +194,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a page of history leads further",
-        "integrations: Turn._read",
+        "integrations: Run._read",
         "self._expect_end(page)",
         "",
         test="test_pages_of_graphql_without_end_fail_in_words",

@@ -41,8 +41,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "whoever waits for a turn at GitHub is told of it",
         "IntegrationsConfig.ready",
-        "(backfill_wakeups, job_wakeups, sync_wakeups)",
-        "(backfill_wakeups, sync_wakeups)",
+        "(job_wakeups, sync_wakeups)",
+        "(sync_wakeups,)",
         test="test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told",
     ),
 )

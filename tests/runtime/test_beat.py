@@ -15,7 +15,7 @@ from celery.schedules import crontab
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 
-from apps.activity.models import Installation, PullRequest, Repository
+from apps.activity.models import Installation, PullRequest
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import EnrichmentAttempt, MissedDelivery, RepositorySync, SyncLog
 from apps.integrations.reconciliation.fan_out import spread
@@ -29,7 +29,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB, Clock, access_to, forget_everything
-from tests.integrations.backfill.installed import ACCOUNT, backfill, install, reach
+from tests.integrations.backfill.installed import ACCOUNT, install, reach
 from tests.integrations.reconciliation.runs.conftest import OLD, make_team
 from tests.integrations.reconciliation.runs.crew import compare
 from tests.webhooks.conftest import eventually
@@ -134,11 +134,6 @@ def a_delivery_that_nobody_was_notified_of() -> Callable[[], bool]:
     return lambda: sent_names() == [("process_deliveries", [[row_id]])]
 
 
-def a_backfill_that_waits() -> Callable[[], bool]:
-    row = backfill(Repository.objects.get(pk=API), installation_id=ACME)
-    return lambda: sent_names() == [("advance_backfill", [row.pk])]
-
-
 def an_installation_a_log_and_a_pull_request_to_be_read() -> Callable[[], bool]:
     Installation.objects.update(listed_at=None)
     PullRequest.objects.create(
@@ -220,7 +215,6 @@ def an_instance_that_was_never_looked_at() -> Callable[[], bool]:
 
 EFFECTS: dict[str, Callable[[], Callable[[], bool]]] = {
     "dispatch": a_delivery_that_nobody_was_notified_of,
-    "resume-backfills": a_backfill_that_waits,
     "plan-jobs": an_installation_a_log_and_a_pull_request_to_be_read,
     "resume-syncs": a_repository_that_waits_in_a_run,
     "daily-github-sync": a_team_at_two_in_the_night,

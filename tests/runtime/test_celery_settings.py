@@ -95,8 +95,6 @@ def test_each_queue_is_one_list_of_its_own() -> None:
         ("apps.jobs.tasks.run_jobs", "backfill"),
         ("apps.jobs.tasks.plan_jobs", "live"),
         ("apps.integrations.tasks.find_installations", "maintenance"),
-        ("apps.integrations.tasks.advance_backfill", "backfill"),
-        ("apps.integrations.tasks.resume_backfills", "live"),
         ("apps.integrations.tasks.prune_enrichment_attempts", "maintenance"),
         ("apps.integrations.tasks.open_due_syncs", "live"),
         ("apps.integrations.tasks.conclude_syncs", "live"),

@@ -1,25 +1,20 @@
-"""Taking a walk in hand: one statement that claims it and commits before GitHub is asked for anything."""
+"""What a claimed backfill reads, and by whose access."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from apps.activity.models import RepositoryAccess
 from apps.common import db
 from apps.integrations.access import installation_reaching
 from apps.integrations.models import Backfill
-from apps.integrations.models.backfills import LEASE, BackfillQuerySet
 from apps.integrations.outcomes import SUSPENDED_S, Progress
+from apps.jobs.models import Job, JobQuerySet
 
 LONGEST_WAIT_S = 6.0
 UNREACHED = (
     "No installation of the App reaches {}: install it on the account that owns the repository, give it the repository"
     " there, and have its team approved. Then let this go on."
 )
-
-
-class ClaimLostError(Exception):
-    """Somebody claimed, paused, cancelled or widened the walk meanwhile; what was read for it must not be kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,56 +40,28 @@ class Claimed:
     sync_id: int | None = None
 
     @property
-    def row(self) -> BackfillQuerySet:
-        """Its row, as long as the claim holds and the walk is where this worker left it."""
-        return Backfill.objects.filter(pk=self.id, cursor=self.cursor).held(claim_number=self.claim_number)
+    def row(self) -> JobQuerySet[Job]:
+        """Return its row, as long as the claim holds and the job is where this worker left it."""
+        return Job.objects.filter(pk=self.id, cursor=self.cursor).held(claim_number=self.claim_number)
 
 
-# The lock comes first, so that nobody waits for a worker that is about to keep a page.
-_CLAIM = """
-WITH due AS (
-    SELECT id, state = 'running' AS was_dropped FROM integrations_backfill
-    WHERE id = %(id)s AND (
-        (state = 'waiting' AND not_before <= statement_timestamp())
-        OR (state = 'running'
-            AND (lease_until < statement_timestamp() OR (%(is_redelivered)s AND leased_by = %(task_id)s)))
-    )
-    FOR UPDATE SKIP LOCKED
-)
-UPDATE integrations_backfill b
-SET state = 'running', claim_number = b.claim_number + 1, leased_by = %(task_id)s, reason = '', rung_at = NULL,
-    lease_until = statement_timestamp() + %(lease)s, started_at = coalesce(b.started_at, statement_timestamp()),
-    attempts = b.attempts + due.was_dropped::int
-FROM due WHERE b.id = due.id
-RETURNING b.*, due.was_dropped
-"""
+def resolve(job: Job) -> Claimed | None:
+    """Return what is to be read for a job that was claimed, and by which installation: it is found anew each time.
 
-
-def claim(backfill_id: int, *, task_id: str, is_redelivered: bool) -> Claimed | None:
-    """Claim the walk if it is due, if whoever walked it is dead, or if this very task held it and was redelivered.
-
-    None if it is not this worker's to walk. Which installation reaches the repository is found anew each time and kept
-    on the row; where none does the walk fails, where one is suspended it waits.
+    Where no installation reaches the repository the job fails, where it is suspended the job waits; both return None.
     """
-    asked = {"id": backfill_id, "task_id": task_id, "is_redelivered": is_redelivered, "lease": LEASE}
+    row = Backfill.objects.select_related("repository").get(pk=job.pk)
     with db.limit(seconds=LONGEST_WAIT_S):
-        for row in Backfill.objects.raw(_CLAIM, asked):
-            return _with_installation(row)
-    return None
+        installation_id = installation_reaching([row.repository_id]).get(row.repository_id)
+        if installation_id is None:
+            _give_up(row)
+            return None
+        if installation_id != row.installation_id:
+            job.claim.update(installation=installation_id)
+    return _claimed(row, was_dropped=job.was_dropped, installation_id=installation_id)
 
 
-def _with_installation(row: Backfill) -> Claimed | None:
-    installation_id = installation_reaching([row.repository_id]).get(row.repository_id)
-    held = Backfill.objects.filter(pk=row.pk).held(claim_number=row.claim_number)
-    if installation_id is None:
-        _give_up(held, row=row)
-        return None
-    if installation_id != row.installation_id:
-        held.update(installation=installation_id)
-    return _claimed(row, installation_id=installation_id)
-
-
-def _give_up(held: BackfillQuerySet, *, row: Backfill) -> None:
+def _give_up(row: Backfill) -> None:
     suspended = RepositoryAccess.objects.filter(
         repository=row.repository_id,
         has_access=True,
@@ -102,31 +69,30 @@ def _give_up(held: BackfillQuerySet, *, row: Backfill) -> None:
         installation__suspended_at__isnull=False,
     )
     if suspended.exists():
-        held.put_off(after=timedelta(seconds=SUSPENDED_S), reason="suspended")
+        row.claim.put_off(after=timedelta(seconds=SUSPENDED_S), reason="suspended")
     else:
-        held.end(Backfill.State.FAILED, reason="no_installation", error=UNREACHED.format(row.repository))
+        row.claim.end(Backfill.State.FAILED, reason="no_installation", error=UNREACHED.format(row.repository))
 
 
-def _claimed(row: Any, *, installation_id: int) -> Claimed:
-    """`row` is a Backfill as the claim returned it."""
+def _claimed(row: Backfill, *, was_dropped: bool, installation_id: int) -> Claimed:
     return Claimed(
         id=row.pk,
         claim_number=row.claim_number,
-        was_dropped=row.was_dropped,
+        was_dropped=was_dropped,
         repository_id=row.repository_id,
         full_name=row.repository.full_name,
         stream=row.stream,
         installation_id=installation_id,
         since=row.since,
         until=row.until,
-        started_at=row.started_at,
+        started_at=row.started_at or row.created_at,
         cursor=row.cursor,
         sync_id=row.sync_id,
         progress=Progress(
             page_size=row.page_size,
             clean_pages=row.clean_pages,
             attempts=row.attempts,
-            steps_over=row.steps_over,
+            skips_item=row.skips_item,
             restarts=row.restarts,
         ),
     )

@@ -17,12 +17,12 @@ from apps.activity.record import record
 from apps.common import db
 from apps.common.failpoints import failpoint
 from apps.github.payload import EPOCH
-from apps.integrations.backfill.claims import Claimed, ClaimLostError
+from apps.integrations.backfill.claims import Claimed
 from apps.integrations.drift import count_drift
 from apps.integrations.models import Backfill
-from apps.integrations.models.backfills import LEASE
 from apps.integrations.outcomes import BUSY, FOR_ALL, SPENT, Fail, GoOn, Progress, Settled, StartOver, TryAgain, Wait
 from apps.integrations.reader import Page, Reader, Skipped, storable
+from apps.jobs.models import LEASE, ClaimLostError
 
 LONGEST_WAIT_S = 12.0
 
@@ -97,13 +97,14 @@ logger = logging.getLogger(__name__)
 # What GitHub told one walk holds for others: those of the same stream ask for the same, a secondary limit
 # and a refused token are for all.
 _PUT_OFF_ALIKE = """
-UPDATE integrations_backfill
+UPDATE jobs_job
 SET not_before = statement_timestamp() + make_interval(secs => %(seconds)s), reason = %(reason)s
 WHERE id IN (
-    SELECT id FROM integrations_backfill
-    WHERE installation_id = %(installation)s AND state = 'waiting' AND (stream = %(stream)s OR %(is_for_all)s)
-      AND not_before < statement_timestamp() + make_interval(secs => %(seconds)s)
-    FOR UPDATE SKIP LOCKED
+    SELECT j.id FROM jobs_job j JOIN integrations_backfill b ON b.job_ptr_id = j.id
+    WHERE j.kind = %(kind)s AND j.installation_id = %(installation)s AND j.state = 'waiting'
+      AND (b.stream = %(stream)s OR %(is_for_all)s)
+      AND j.not_before < statement_timestamp() + make_interval(secs => %(seconds)s)
+    FOR UPDATE OF j SKIP LOCKED
 )
 """
 
@@ -139,14 +140,14 @@ _AT_THE_TOP: dict[str, Any] = {"cursor": "", "started_at": None, "items": 0, "pa
 def _wait(claimed: Claimed, *, seconds: float, reason: str, words: str, cost: dict[str, Any]) -> int:
     error = {} if reason in {"", BUSY, SPENT, *FOR_ALL} else {"error": storable(words)}
     changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **cost, **error)
-    if changed and reason in {SPENT, *FOR_ALL} and not claimed.progress.steps_over:
+    if changed and reason in {SPENT, *FOR_ALL} and not claimed.progress.skips_item:
         _put_off_alike(claimed, {"seconds": seconds, "reason": reason, "is_for_all": reason in FOR_ALL})
     return changed
 
 
 def _put_off_alike(claimed: Claimed, told: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
-        about = {"stream": claimed.stream, "installation": claimed.installation_id}
+        about = {"kind": Backfill.KIND, "stream": claimed.stream, "installation": claimed.installation_id}
         cursor.execute(_PUT_OFF_ALIKE, told | about)
 
 

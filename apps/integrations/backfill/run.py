@@ -4,9 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection, transaction
@@ -18,6 +16,7 @@ from apps.common import db
 from apps.common.db import is_database_unavailable
 from apps.common.encryption import UndecryptableError
 from apps.common.failpoints import failpoint
+from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError
 from apps.github.objects.repositories import repository_facts
@@ -25,8 +24,7 @@ from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.integrations import waiters
 from apps.integrations.access import installation_reaching
-from apps.integrations.backfill import wakeups
-from apps.integrations.backfill.claims import Claimed, ClaimLostError, claim
+from apps.integrations.backfill.claims import Claimed, resolve
 from apps.integrations.backfill.pages import follow, keep
 from apps.integrations.models import Backfill
 from apps.integrations.outcomes import (
@@ -46,6 +44,8 @@ from apps.integrations.outcomes import (
 )
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, StreamReader
 from apps.integrations.streams import STREAMS
+from apps.jobs.models import Job
+from apps.jobs.registry import JobKind
 from apps.webhooks.parsing import WRONG_SHAPE, UnusablePayloadError
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
@@ -70,68 +70,44 @@ def relocate_repository(claimed: Claimed, *, reader: Reader) -> Claimed:
     return replace(claimed, full_name=full_name)
 
 
-TURN_S = 20.0
-"""A task walks this long at most; then it is another walk's turn."""
-GIVE_BACK_S = 3.0
 FEWEST_PAGES = 20
 MOST_PAGES, MOST_ITEMS, SPARE_ITEMS = 100_000, 5_000_000, 5_000
 """Where a list must have ended: far beyond the largest repository, and beyond twice what GitHub counts in it."""
-AWAY = timedelta(seconds=5)
 DIED = "Every worker that read on from here died, or was never heard of again."
 OUT_OF_TIME = (SoftTimeLimitExceeded, db.DatabaseTimeoutError)
 FAILURES = (RequestFailedError, UnusablePayloadError, NoCredentialsError, UndecryptableError, Error)
 logger = logging.getLogger(__name__)
 
 
-def advance(
-    backfill_id: int,
-    *,
-    task_id: str,
-    is_redelivered: bool,
-    access: GitHubAccess,
-    streams: Mapping[str, StreamReader] = STREAMS,
-    seconds: float = TURN_S,
-) -> None:
-    """Walk on until the time is over, the walk is at its end or GitHub says no; then ring for whose turn it is next.
+def run(job: Job, deadline_s: float) -> None:
+    """Read on, page by page, until the time is over, the stream is at its end or GitHub says no."""
+    read_stream(job, access=auth.github(), deadline_s=deadline_s)
 
-    Does nothing if the walk is not due, or somebody else's. Raises the Error of a database that is away.
-    """
-    deadline_s = time.monotonic() + seconds
-    try:
-        claimed = claim(backfill_id, task_id=task_id, is_redelivered=is_redelivered)
-        if claimed is None:
-            return
-        failpoint("backfill.after_claim")
-        stream = streams.get(claimed.stream)
-        if stream is None:
-            _give_up_unknown(claimed)
-        else:
-            Turn(claimed=claimed, access=access, stream=stream, deadline_s=deadline_s).take()
-    except Error:
-        connection.close()
-        _give_back(backfill_id, task_id=task_id)
-        raise
-    wakeups.enqueue_deliveries(claimed.installation_id)
+
+KIND = JobKind(name=Backfill.KIND, priority=Priority.BACKFILL, places=2, run=run)
+"""Of an installation two are at work at once: while the page of one is kept, that of the other is read."""
+
+
+def read_stream(
+    job: Job, *, access: GitHubAccess, deadline_s: float, streams: Mapping[str, StreamReader] = STREAMS
+) -> None:
+    """Read on for a job that was claimed, and release or end it; then its reconciliation may go on."""
+    claimed = resolve(job)
+    if claimed is None:
+        return
+    failpoint("backfill.after_claim")
+    stream = streams.get(claimed.stream)
+    if stream is None:
+        words = f"This version does not read {claimed.stream}."
+        claimed.row.end(Job.State.FAILED, reason="unknown_stream", error=words)
+    else:
+        Run(claimed=claimed, access=access, stream=stream, deadline_s=deadline_s).read()
     if claimed.sync_id is not None:
         waiters.enqueue_verification(claimed.sync_id)
 
 
-def _give_up_unknown(claimed: Claimed) -> None:
-    """A later version knew the stream."""
-    words = f"This version does not read {claimed.stream}."
-    with db.limit(seconds=GIVE_BACK_S):
-        claimed.row.end(Backfill.State.FAILED, reason="unknown_stream", error=words)
-
-
-def _give_back(backfill_id: int, *, task_id: str) -> None:
-    """Let another worker have it soon, if the database answers again; else when the lease has run out."""
-    held = Backfill.objects.filter(pk=backfill_id, state=Backfill.State.RUNNING, leased_by=task_id)
-    with suppress(Error), db.limit(seconds=GIVE_BACK_S):
-        held.put_off(after=AWAY, reason="database")
-
-
 @dataclass(slots=True, kw_only=True)
-class Turn:
+class Run:
     """What one task walks of one backfill."""
 
     claimed: Claimed
@@ -142,14 +118,8 @@ class Turn:
     visited: set[str] = field(default_factory=set)
     """The cursors that this task read pages at."""
 
-    def take(self) -> None:
-        """Walk until there is a reason to stop, and leave the row as the next worker needs it."""
-        try:
-            self._walk_on()
-        except ClaimLostError:
-            logger.warning("backfill_claim_lost", extra={"backfill": self.claimed.id})
-
-    def _walk_on(self) -> None:
+    def read(self) -> None:
+        """Read until there is a reason to stop, and leave the row as the next worker needs it."""
         if self.claimed.was_dropped and not self._follow(lighten(self.claimed.progress), self._reader(), words=DIED):
             return
         while self._step():
@@ -176,7 +146,7 @@ class Turn:
 
     def _reader(self) -> Reader:
         priority = Priority.BACKFILL if self.claimed.sync_id is None else Priority.RECONCILIATION
-        purpose = Purpose(priority=priority, subject=wakeups.subject_of(self.claimed.id))
+        purpose = Purpose(priority=priority, subject=f"job {self.claimed.id}")
         return Reader(access=self.access, installation_id=self.claimed.installation_id, purpose=purpose)
 
     def _read(self, reader: Reader) -> Page:
@@ -190,7 +160,7 @@ class Turn:
             cursor=claimed.cursor,
             page_size=min(claimed.progress.page_size, self.stream.most),
         )
-        read = self.stream.skip_item if claimed.progress.steps_over else self.stream.read
+        read = self.stream.skip_item if claimed.progress.skips_item else self.stream.read
         try:
             page = read(request, reader)
         except WRONG_SHAPE as error:

@@ -1,9 +1,8 @@
 """Starting walks through history: one statement for any number of repositories, and two starts of one thing are one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -11,10 +10,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower, Now
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
+from apps.github.rate_limit import Priority
 from apps.integrations.access import installation_reaching, readable_installations
-from apps.integrations.backfill.wakeups import enqueue_deliveries
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.streams import STREAM_NAMES, STREAMS
+from apps.jobs.wakeups import enqueue_due
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -107,7 +107,7 @@ def start(
         backfills = Backfill.objects.filter(repository__in=reached, stream__in=streams).unfinished()
         started = tuple(backfills.select_related("repository").order_by("repository__full_name", "pk"))
         if new:
-            _enqueue_after_commit(set(reached.values()))
+            _enqueue_after_commit()
     return Started(
         backfills=started,
         new=new,
@@ -125,15 +125,14 @@ def retry(backfills: QuerySet[Backfill]) -> int:
         failed = Backfill.objects.filter(
             ~Exists(later), pk__in=backfills.order_by().values("pk"), state=Backfill.State.FAILED
         )
-        _enqueue_after_commit(set(failed.values_list("installation_id", flat=True)))
-        return failed.update(
+        _enqueue_after_commit()
+        return failed.jobs.update(
             state=Backfill.State.WAITING,
             reason="",
             error="",
             attempts=0,
             restarts=0,
             not_before=Now(),
-            rung_at=None,
             finished_at=None,
         )
 
@@ -204,10 +203,9 @@ def _at_least_one(found: QuerySet[Repository], *, problem: str) -> QuerySet[Repo
     return Repository.objects.filter(pk__in=found.order_by().values("pk"))
 
 
-def _enqueue_after_commit(installation_ids: Iterable[int | None]) -> None:
-    """Whoever is not told now is found by `resume_backfills` within seconds."""
-    for installation_id in installation_ids:
-        transaction.on_commit(partial(enqueue_deliveries, installation_id), robust=True)
+def _enqueue_after_commit() -> None:
+    """Wake the workers; without that the dispatcher finds what is due within seconds."""
+    transaction.on_commit(enqueue_due, robust=True)
 
 
 def _lock() -> None:
@@ -235,40 +233,61 @@ def _insert_or_widen(
         "until": scope.until,
         "lost_at": lost_at,
         "sync": sync.pk if sync else None,
+        "kind": Backfill.KIND,
+        "priority": Priority.RECONCILIATION if sync else Priority.BACKFILL,
     }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_OR_WIDEN, asked)
-        return int(cursor.rowcount)
+        return int(cursor.fetchone()[0])
 
 
-# What an earlier walk of the stream learned of page sizes is where this one begins. The bounds of a row that is widened
-# become those that hold both; its walk begins again, as cursors of other bounds mean other places. So does one that is
-# behind what changed while nobody told us of it.
+# What an earlier backfill of the stream learned of page sizes is where this one begins. The bounds of a row that is
+# widened become those that hold both; its reading begins again, as cursors of other bounds mean other places. So does
+# one that is behind what changed while nobody told us of it.
 _INSERT_OR_WIDEN = """
-INSERT INTO integrations_backfill AS kept
-    (repository_id, stream, installation_id, sync_id, since, until, page_size, skipped)
-SELECT reached.repository_id, walked.stream, reached.installation_id, %(sync)s::bigint,
-    %(since)s::timestamptz, %(until)s::timestamptz, coalesce(learned.page_size, walked.page_size), '[]'
-FROM unnest(%(repositories)s::bigint[], %(installations)s::bigint[]) AS reached (repository_id, installation_id)
-CROSS JOIN unnest(%(streams)s::text[], %(page_sizes)s::smallint[]) AS walked (stream, page_size)
-LEFT JOIN LATERAL (
-    SELECT earlier.page_size FROM integrations_backfill AS earlier
-    WHERE earlier.repository_id = reached.repository_id AND earlier.stream = walked.stream
-    ORDER BY earlier.id DESC LIMIT 1
-) AS learned ON true
-ORDER BY reached.repository_id, walked.stream
-ON CONFLICT (repository_id, stream) WHERE state IN ('waiting', 'running', 'paused') DO UPDATE SET
-    since = CASE WHEN excluded.since IS NOT NULL AND kept.since IS NOT NULL
-        THEN least(excluded.since, kept.since) END,
-    until = CASE WHEN excluded.until IS NOT NULL AND kept.until IS NOT NULL
-        THEN greatest(excluded.until, kept.until) END,
-    installation_id = excluded.installation_id,
-    state = CASE WHEN kept.state = 'running' THEN 'waiting' ELSE kept.state END,
-    not_before = CASE WHEN kept.state = 'running' THEN statement_timestamp() ELSE kept.not_before END,
-    claim_number = kept.claim_number + 1, lease_until = NULL, leased_by = '', rung_at = NULL,
-    cursor = '', started_at = NULL, attempts = 0, steps_over = false, restarts = 0,
-    total = NULL, items = 0, pages = 0, skipped = '[]'
-WHERE (kept.since IS NOT NULL AND (excluded.since IS NULL OR excluded.since < kept.since))
-    OR (kept.until IS NOT NULL AND (excluded.until IS NULL OR excluded.until > kept.until))
-    OR kept.started_at <= %(lost_at)s::timestamptz
+WITH wanted AS (
+    SELECT reached.*, read.*, reached.repository_id || '/' || read.stream AS key
+    FROM unnest(%(repositories)s::bigint[], %(installations)s::bigint[]) AS reached (repository_id, installation_id)
+    CROSS JOIN unnest(%(streams)s::text[], %(page_sizes)s::smallint[]) AS read (stream, page_size)
+), unfinished AS (
+    SELECT j.id, j.started_at, wanted.key, wanted.installation_id FROM wanted
+    JOIN jobs_job j ON j.kind = %(kind)s AND j.key = wanted.key AND j.state IN ('waiting', 'running', 'paused')
+    ORDER BY wanted.repository_id, wanted.stream FOR UPDATE OF j
+), widened AS (
+    UPDATE integrations_backfill b
+    SET since = CASE WHEN %(since)s::timestamptz IS NOT NULL AND b.since IS NOT NULL
+            THEN least(%(since)s, b.since) END,
+        until = CASE WHEN %(until)s::timestamptz IS NOT NULL AND b.until IS NOT NULL
+            THEN greatest(%(until)s, b.until) END
+    FROM unfinished WHERE b.job_ptr_id = unfinished.id AND (
+        (b.since IS NOT NULL AND (%(since)s IS NULL OR %(since)s < b.since))
+        OR (b.until IS NOT NULL AND (%(until)s IS NULL OR %(until)s > b.until))
+        OR unfinished.started_at <= %(lost_at)s::timestamptz)
+    RETURNING unfinished.id, unfinished.installation_id
+), again AS (
+    UPDATE jobs_job j
+    SET installation_id = widened.installation_id,
+        state = CASE WHEN j.state = 'running' THEN 'waiting' ELSE j.state END,
+        not_before = CASE WHEN j.state = 'running' THEN statement_timestamp() ELSE j.not_before END,
+        claim_number = j.claim_number + 1, lease_until = NULL, leased_by = '',
+        cursor = '', started_at = NULL, attempts = 0, skips_item = false, restarts = 0,
+        total = NULL, items = 0, pages = 0, skipped = '[]'
+    FROM widened WHERE j.id = widened.id RETURNING j.id
+), job AS (
+    INSERT INTO jobs_job (kind, key, installation_id, priority, page_size, skipped)
+    SELECT %(kind)s, wanted.key, wanted.installation_id, %(priority)s,
+        coalesce(learned.page_size, wanted.page_size), '[]'
+    FROM wanted
+    LEFT JOIN LATERAL (
+        SELECT earlier.page_size FROM jobs_job AS earlier
+        WHERE earlier.kind = %(kind)s AND earlier.key = wanted.key ORDER BY earlier.id DESC LIMIT 1
+    ) AS learned ON true
+    WHERE NOT EXISTS (SELECT FROM unfinished WHERE unfinished.key = wanted.key)
+    ORDER BY wanted.repository_id, wanted.stream RETURNING id, key
+), new AS (
+    INSERT INTO integrations_backfill (job_ptr_id, repository_id, stream, sync_id, since, until)
+    SELECT job.id, wanted.repository_id, wanted.stream, %(sync)s::bigint, %(since)s, %(until)s
+    FROM job JOIN wanted ON wanted.key = job.key RETURNING job_ptr_id
+)
+SELECT (SELECT count(*) FROM new) + (SELECT count(*) FROM again)
 """

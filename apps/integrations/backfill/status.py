@@ -233,5 +233,9 @@ FAILS: Told = {
         "This version of tformance does not know the stream.",
         "Upgrade to the version that started it, then retry.",
     ),
+    "unknown_kind": (
+        "This version of tformance does not know the kind of job.",
+        "Upgrade to the version that started it, then retry.",
+    ),
     "cursor_refused": ("GitHub no longer accepts the cursor.", "Retry: it starts again, and nothing is counted twice."),
 }

@@ -8,7 +8,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 
 from apps.activity.models import Installation, Repository
-from apps.integrations.models.backfills import LEASE
+from apps.jobs.models import LEASE
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
 from apps.users.permissions import is_operator

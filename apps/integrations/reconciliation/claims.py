@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from apps.common import db
-from apps.integrations.models.backfills import LEASE
+from apps.jobs.models import LEASE
 
 
 def rows(statement: str, **asked: Any) -> list[tuple[Any, ...]]:
@@ -36,8 +36,8 @@ IS_DUE = """(
 # What was probed is counted once none of its walks goes on; one that somebody paused is not waited for.
 IS_WALKED = """(
     (s.state = 'walking' AND s.not_before <= statement_timestamp() AND NOT EXISTS (
-        SELECT FROM integrations_backfill b
-        WHERE b.repository_id = s.repository_id AND b.stream = ANY(s.differs) AND b.state IN ('waiting', 'running')
+        SELECT FROM integrations_backfill b JOIN jobs_job j ON j.id = b.job_ptr_id
+        WHERE b.repository_id = s.repository_id AND b.stream = ANY(s.differs) AND j.state IN ('waiting', 'running')
     ))
     OR (s.state = 'running' AND s.probed_at IS NOT NULL AND s.lease_until < statement_timestamp())
 )"""

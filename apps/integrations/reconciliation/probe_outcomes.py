@@ -107,7 +107,7 @@ def put_off_alike(follows: Follows, *, installation_id: int) -> None:
 
 def _of(outcome: object, *, words: str) -> Follows:
     match outcome:
-        case GoOn(progress) if not progress.steps_over:
+        case GoOn(progress) if not progress.skips_item:
             return Follows(words=words, most=max(1, progress.page_size), goes_on=True)
         case GoOn():
             return Follows(reason="too_much", words=words, is_failure=True, most=1, goes_on=True)

@@ -211,7 +211,7 @@ class Refresh:
     def _read(self, wanted: Sequence[Wanted]) -> None:
         purpose = Purpose(priority=Priority.LIVE, subject=self.job.subject)
         reader = Reader(access=self.access, installation_id=self.installation_id, purpose=purpose)
-        if self.progress.steps_over:
+        if self.progress.skips_item:
             reads = [Read(wanted=one, found=Found(pending=(by_rest(one.number),))) for one in wanted]
         else:
             reads = read_by_number(wanted, reader=reader)
@@ -274,7 +274,7 @@ class Refresh:
             case GoOn() | Wait():
                 return outcome
             case TryAgain(seconds, reason, progress):
-                if progress.steps_over and not asked.steps_over:
+                if progress.skips_item and not asked.skips_item:
                     # It may be this one's doing: the next time another comes first.
                     put_off(wanted[0], why=self.error, at_least=timedelta(seconds=2 * seconds))
                 size = progress.page_size if progress.page_size < len(wanted) else self.progress.page_size

@@ -1,65 +1,63 @@
-"""Workers in a test: they take real messages from the real broker, and walk as a task would."""
+"""Workers in a test: they claim jobs as tasks do, and read with the access that a test gives them."""
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
+import pytest
 from celery import current_app
 from django.db import connection
 
+from apps.github import auth
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill import wakeups
-from apps.integrations.backfill.run import TURN_S, advance
+from apps.integrations.backfill.run import read_stream
 from apps.integrations.models import Backfill
 from apps.integrations.reader import StreamReader
 from apps.integrations.streams import STREAMS
+from apps.jobs import runner
+from apps.jobs.claims import claim, claim_next
+from apps.jobs.models import Job
+from apps.jobs.registry import SLICE_S
+from apps.jobs.wakeups import RUN_TASK
 
 QUEUE = "backfill"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What told a worker of a walk."""
-
-    task_id: str
-    backfill_id: int
-
-
 @dataclass(slots=True, kw_only=True)
 class Crew:
-    """Those who walk; `tasks` is what they were told of so far."""
+    """Workers; `ran` is the ids of the jobs that they ran so far, in this order."""
 
     access: GitHubAccess
-    walks: Mapping[str, StreamReader] = field(default_factory=lambda: STREAMS)
-    seconds: float = TURN_S
-    tasks: list[Message] = field(default_factory=list)
+    streams: Mapping[str, StreamReader] = field(default_factory=lambda: STREAMS)
+    seconds: float = SLICE_S
+    ran: list[int] = field(default_factory=list)
 
     def advance(self, backfill: Backfill, *, task_id: str = "a task", is_redelivered: bool = False) -> Backfill:
-        """Walk one backfill as a message of this id has it; the row afterwards."""
-        self._advance(Message(task_id, backfill.pk), is_redelivered=is_redelivered)
+        """Read on for one backfill, if it is due or this task held it; the row afterwards."""
+        job = claim(backfill.pk, task_id=task_id, is_redelivered=is_redelivered)
+        if job is not None:
+            self._run(job)
         backfill.refresh_from_db()
         return backfill
 
-    def ring(self) -> int:
-        """What beat does every five seconds."""
-        return wakeups.enqueue_deliveries(None)
-
     def work(self, *, hands: int = 1) -> int:
-        """Work off messages until there is none; how many there were."""
-        before = len(self.tasks)
+        """Run jobs until none may be claimed; how many there were."""
+        before = len(self.ran)
         if hands == 1:
             self._work_off()
         else:
             with ThreadPoolExecutor(hands) as workers:
                 for done in [workers.submit(self._work_off_elsewhere) for _ in range(hands)]:
                     done.result()
-        return len(self.tasks) - before
+        return len(self.ran) - before
 
     def _work_off(self) -> None:
-        while (message := take_message()) is not None:
-            self.tasks.append(message)
-            self._advance(message, is_redelivered=False)
+        while (job := claim_next(task_id=str(uuid4()))) is not None:
+            self.ran.append(job.pk)
+            self._run(job)
 
     def _work_off_elsewhere(self) -> None:
         """On a thread, and so a database connection, of its own."""
@@ -68,22 +66,30 @@ class Crew:
         finally:
             connection.close()
 
-    def _advance(self, message: Message, *, is_redelivered: bool) -> None:
-        advance(
-            message.backfill_id,
-            task_id=message.task_id,
-            is_redelivered=is_redelivered,
-            access=self.access,
-            streams=self.walks,
-            seconds=self.seconds,
-        )
+    def _run(self, job: Job) -> None:
+        deadline_s = time.monotonic() + self.seconds
+        if job.kind == Backfill.KIND:
+            read = {"access": self.access, "deadline_s": deadline_s, "streams": self.streams}
+            runner.attempt(job, lambda: read_stream(job, **read))  # type: ignore[arg-type]
+            return
+        run_with(self.access, job, deadline_s=deadline_s)
 
 
-def take_message() -> Message | None:
-    """The next message of the queue, taken for good."""
+def run_with(access: GitHubAccess, job: Job, *, deadline_s: float) -> None:
+    """Run a claimed job of any kind with this access to GitHub."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(auth, "github", lambda: access)
+        runner.run(job, deadline_s=deadline_s)
+
+
+def take_messages() -> int:
+    """Take every wake-up from the queue; how many there were."""
+    count = 0
     with current_app.connection_for_read() as broker:
-        message: Any = current_app.amqp.queues[QUEUE](broker.default_channel).get(no_ack=True)
-    return None if message is None else Message(message.headers["id"], message.payload[0][0])
+        queue: Any = current_app.amqp.queues[QUEUE](broker.default_channel)
+        while (message := queue.get(no_ack=True)) is not None:
+            count += message.headers["task"] == RUN_TASK
+    return count
 
 
 def forget_messages() -> None:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from django.db import connection, transaction
 from django.utils import timezone
 
-from apps.integrations.models import Backfill
+from apps.activity.models import Repository
+from apps.jobs.models import Job
+from tests.integrations.backfill.installed import backfill
 from tests.webhooks.conftest import eventually
 
 
@@ -18,16 +20,16 @@ def breaking_off_a_start_of(first: str, last: str, *, repository_id: int) -> Ite
 
     The start waits first, so it is the one that the database breaks off.
     """
-    bounded = {"repository_id": repository_id, "page_size": 25, "since": timezone.now()}
-    late, early = (Backfill.objects.create(stream=stream, **bounded) for stream in (last, first))
+    repository = Repository.objects.get(pk=repository_id)
+    late, early = (backfill(repository, stream=stream, since=timezone.now()) for stream in (last, first))
     holds = threading.Event()
 
     def change_both() -> None:
         with transaction.atomic():
-            Backfill.objects.filter(pk=late.pk).update(rung_at=timezone.now())
+            Job.objects.filter(pk=late.pk).update(advanced_at=timezone.now())
             holds.set()
             eventually(_is_waited_for)
-            Backfill.objects.filter(pk=early.pk).update(rung_at=timezone.now())
+            Job.objects.filter(pk=early.pk).update(advanced_at=timezone.now())
         connection.close()
 
     with ThreadPoolExecutor(1) as elsewhere:

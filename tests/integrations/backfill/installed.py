@@ -39,6 +39,6 @@ def backfill(repository: Repository, **about: Any) -> Backfill:
     """A walk as it may be found."""
     if about.get("state") in {"done", "cancelled", "failed"}:
         about.setdefault("finished_at", MONDAY)
-    return Backfill.objects.create(
-        **{"repository": repository, "stream": "pull_requests", "page_size": 25, **about},
-    )
+    stream = about.get("stream", "pull_requests")
+    key = {"kind": Backfill.KIND, "key": f"{repository.pk}/{stream}", "priority": 1 if about.get("sync") else 2}
+    return Backfill.objects.create(**{**key, "repository": repository, "stream": stream, "page_size": 25, **about})

@@ -13,8 +13,8 @@ import psutil
 from django.db import connection
 
 from apps.github.rate_limit import key, shared_memory
-from apps.integrations.backfill import wakeups
 from apps.integrations.models import Backfill
+from apps.jobs import wakeups
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -121,7 +121,7 @@ def enqueue_until_finished(*, within_s: float = PATIENCE_S) -> None:
     """Beat goes on ringing until every walk is through."""
 
     def is_over() -> bool:
-        wakeups.enqueue_deliveries(None)
+        wakeups.enqueue_due()
         return not Backfill.objects.unfinished().exists()
 
     eventually(is_over, within_s=within_s)

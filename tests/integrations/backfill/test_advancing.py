@@ -15,7 +15,7 @@ from apps.integrations.models import Backfill
 from apps.integrations.reader import Page, PageRequest, Reader, Skipped
 from tests.activity.tables import contents
 from tests.fake_github.server import FakeGitHub
-from tests.integrations.backfill.crew import Crew, take_message
+from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import MONDAY, backfill
 from tests.integrations.backfill.meanwhile import during_page
 from tests.integrations.backfill.side_by_side import side_by_side
@@ -66,7 +66,7 @@ class Leaky:
 
 @pytest.mark.parametrize(("leaks_at", "covered"), [("", 0), ("second", 0), ("nowhere", 1)])
 def test_what_skipped_something_covers_nothing(api: Repository, crew: Crew, leaks_at: str, covered: int) -> None:
-    crew.walks = {"pull_requests": Leaky(leaks_at)}
+    crew.streams = {"pull_requests": Leaky(leaks_at)}
     row = crew.advance(backfill(api))
     assert (row.state, len(row.skipped)) == ("done", 1 - covered)
     assert Coverage.objects.count() == covered
@@ -100,26 +100,22 @@ def test_when_its_time_is_over_another_task_goes_on(api: Repository, crew: Crew)
     row = crew.advance(backfill(api, page_size=10))
     assert (row.state, row.items, row.reason) == ("waiting", 10, "")
     assert row.not_before <= timezone.now()
-    message = take_message()
-    assert message is not None
-    assert message.backfill_id == row.pk
     crew.seconds = 60.0
     assert crew.advance(row).state == "done"
     assert PullRequest.objects.count() == 30
 
 
 @pytest.mark.proof
-def test_a_start_is_walked_to_its_end_by_messages_alone(api: Repository, crew: Crew) -> None:
+def test_a_start_is_read_to_its_end_time_slice_by_time_slice(api: Repository, crew: Crew) -> None:
     crew.seconds = 0.0
     row = backfill(api, page_size=10, installation_id=7)
-    assert crew.ring() == 1
     assert crew.work() == 3 + LONG
     assert read_of(row) == (30, 30)
     assert row.state == "done"
 
 
 @pytest.mark.proof
-def test_two_messages_for_one_walk_walk_it_once(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
+def test_two_workers_read_one_stream_once(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
     row = backfill(api, page_size=10)
     side_by_side(*[lambda: crew.advance(Backfill.objects.get(pk=row.pk))] * 2)
     assert read_of(row) == (30, 30)
@@ -138,7 +134,7 @@ def test_a_walk_that_is_stopped_while_a_page_is_read_keeps_nothing_of_it(
     assert read_of(row) == (10, 10)
     assert (row.state, row.lease_until) == ({"pause": "paused", "cancel": "cancelled"}[stop], None)
     assert len(fake.calls("graphql")) == 3
-    assert crew.ring() == crew.work() == 0
+    assert crew.work() == 0
 
 
 @pytest.mark.proof
@@ -147,7 +143,6 @@ def test_a_paused_walk_goes_on_where_it_was(fake: FakeGitHub, api: Repository, c
     fake.spoil(during_page(3, Backfill.objects.all().pause))
     crew.advance(row)
     assert Backfill.objects.all().resume() == 1
-    assert crew.ring() == 1
     assert crew.work() == 1
     assert read_of(row) == (30, 30)
     assert row.state == "done"

@@ -26,7 +26,7 @@ from tests.fake_github.faults import Fault, graphql, graphql_errors, larger_than
 from tests.fake_github.keys import strange_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, Clock, access_to
-from tests.integrations.backfill.crew import Crew, take_message
+from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, reach
 from tests.integrations.backfill.meanwhile import during_page
 
@@ -112,7 +112,7 @@ class Helpless(Fussy):
 
 @pytest.mark.proof
 def test_what_cannot_be_used_is_found_by_halves_and_gone_around(api: Repository, crew: Crew) -> None:
-    crew.walks = {PULLS: Fussy(8)}
+    crew.streams = {PULLS: Fussy(8)}
     row = crew.advance(backfill(api))
     assert row.state == "done"
     assert [one["what"] for one in row.skipped] == ["pull request 8"], "it is as odd by REST"
@@ -121,7 +121,7 @@ def test_what_cannot_be_used_is_found_by_halves_and_gone_around(api: Repository,
 
 @pytest.mark.proof
 def test_a_walk_that_cannot_get_past_something_fails_and_says_why(api: Repository, crew: Crew) -> None:
-    crew.walks = {PULLS: Helpless(8)}
+    crew.streams = {PULLS: Helpless(8)}
     row = crew.advance(backfill(api))
     assert (row.state, row.reason, row.items) == ("failed", "unusable", 7)
     assert "odd\ufffd" in row.error
@@ -138,7 +138,7 @@ class Broken(Fussy):
 
 
 def test_a_walk_that_trips_over_a_shape_fails_and_says_where(api: Repository, crew: Crew) -> None:
-    crew.walks = {PULLS: Broken(8)}
+    crew.streams = {PULLS: Broken(8)}
     row = crew.advance(backfill(api))
     assert (row.state, row.reason) == ("failed", "unusable")
     assert "KeyError: 'nothing'" in row.error
@@ -156,7 +156,7 @@ class Endless(Fussy):
 
 @pytest.mark.proof
 def test_a_page_that_takes_longer_than_a_task_is_halved_for_the_next_one(api: Repository, crew: Crew) -> None:
-    crew.walks = {PULLS: Endless(0)}
+    crew.streams = {PULLS: Endless(0)}
     row = crew.advance(backfill(api, page_size=12))
     assert (row.state, row.page_size, row.items) == ("waiting", 6, 0)
     row = crew.advance(row)
@@ -370,14 +370,3 @@ def test_without_a_key_a_walk_waits_and_says_for_what(fake: FakeGitHub, api: Rep
     row = crew.advance(backfill(api))
     assert (row.state, row.reason) == ("waiting", "no_credentials")
     assert "GITHUB_APP_ID" in row.error
-
-
-def test_what_goes_wrong_with_one_walk_rings_for_another(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
-    web = reach("acme/web", 12)
-    fake.spoil(Fault(status(503), graphql))
-    other = backfill(web, installation_id=ACME)
-    crew.advance(backfill(api, installation_id=ACME))
-    message = take_message()
-    assert message is not None
-    assert message.backfill_id == other.pk
-    assert timedelta(0) <= timezone.now() - Backfill.objects.get(pk=other.pk).rung_at < timedelta(seconds=5)  # type: ignore[operator]

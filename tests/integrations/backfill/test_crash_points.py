@@ -21,7 +21,7 @@ FACTS = ("activity_pullrequest", "activity_pullrequestevent", "activity_pullrequ
 
 def begin(api: Repository) -> Backfill:
     """Nothing was read yet."""
-    empty([*FACTS, "activity_provenance", "activity_coverage", "activity_change", "integrations_backfill"])
+    empty([*FACTS, "activity_provenance", "activity_coverage", "activity_change", "integrations_backfill", "jobs_job"])
     return backfill(api, installation_id=ACME, page_size=10)
 
 

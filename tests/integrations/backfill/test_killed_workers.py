@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from apps.activity.models import Coverage, PullRequest
-from apps.integrations.backfill import wakeups
 from apps.integrations.models import Backfill
+from apps.jobs import wakeups
 from tests.activity.tables import contents
 from tests.fake_github.faults import Fault, graphql, slow
 from tests.fake_github.generated import Size
@@ -60,7 +60,7 @@ def kill_at_random(worker: RealWorker, row: Backfill, *, chance: random.Random) 
 
 def has_come(row: Backfill, *, claim_number: int, pages: int) -> bool:
     """Whether somebody has claimed it since this claim, and has come so far; beat rings meanwhile."""
-    wakeups.enqueue_deliveries(None)
+    wakeups.enqueue_due()
     row.refresh_from_db()
     assert row.state in {"waiting", "running"}, f"{row.state} before it was killed often enough"
     return row.claim_number > claim_number and row.pages >= pages

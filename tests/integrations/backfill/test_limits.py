@@ -43,7 +43,6 @@ def beating(crew: Crew, *, every_s: float = 0.2) -> Iterator[None]:
 
     def beat() -> None:
         while not stop.wait(every_s):
-            crew.ring()
             crew.work()
         connection.close()
 
@@ -99,7 +98,6 @@ def test_a_secondary_limit_is_obeyed_and_one_request_asks_whether_it_is_over(
     fake.spoil(Fault(secondary(retry_after_s=60), graphql, times=2))
 
     def all_wait() -> bool:
-        crew.ring()
         crew.work(hands=4)
         return Backfill.objects.filter(state="waiting", reason="blocked", attempts=0).count() == 3
 
@@ -107,9 +105,8 @@ def test_a_secondary_limit_is_obeyed_and_one_request_asks_whether_it_is_over(
         eventually(all_wait)
         assert refusals(fake) == Counter({ACME: window}), "one 403 in each window"
         clock.wind(61)
-        Backfill.objects.update(not_before=timezone.now(), rung_at=None)
+        Backfill.objects.update(not_before=timezone.now())
     while not is_over():
-        crew.ring()
         crew.work()
     assert refusals(fake) == Counter({ACME: 2})
     assert PullRequest.objects.count() == 90
@@ -129,7 +126,6 @@ def test_an_installation_that_has_spent_its_limit_does_not_slow_another(
     spent = [backfill(api, page_size=5, installation_id=ACME), add_repository(fake, "web", WEB)]
     other = add_repository(fake, "tools", TOOLS, installation_id=BETA)
     fake.limits.leave(ACME, "graphql", remaining=0, resets_in_s=1800)
-    crew.ring()
     crew.work()
     other.refresh_from_db()
     assert (other.state, other.items) == ("done", 30)
@@ -148,7 +144,6 @@ def test_four_workers_keep_one_request_of_an_installation_in_flight_and_all_of_i
     fake.spoil(Fault(slow(0.05), graphql, times=None, is_instead=False))
     finished: list[int] = []
     while not is_over():
-        crew.ring()
         crew.work(hands=4)
         finished.append(Backfill.objects.filter(state="done").count())
     assert fake.most_at_once[ACME, "graphql"] == 1

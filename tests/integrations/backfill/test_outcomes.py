@@ -31,7 +31,7 @@ from apps.integrations.outcomes import (
 NOW = 1_800_000_000.0
 WHOLE = Progress(page_size=25, clean_pages=4)
 SINGLE = Progress(page_size=1)
-AROUND = Progress(page_size=1, steps_over=True)
+AROUND = Progress(page_size=1, skips_item=True)
 VOID = GraphQLError(type="INVALID_CURSOR_ARGUMENTS", path=(), message="`x` does not appear to be a valid cursor.")
 ELSE = GraphQLError(type="UNDEFINEDFIELD", path=(), message="no such field")
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_used_is_found_gone_around_and_named_if_even_that_fails()
     progress, sizes = WHOLE, []
     while isinstance(outcome := isolate(progress, reason="unusable"), GoOn):
         progress = outcome.progress
-        sizes.append((progress.page_size, progress.steps_over))
+        sizes.append((progress.page_size, progress.skips_item))
     assert sizes == [(12, False), (6, False), (3, False), (1, False), (1, True)]
     assert outcome == Fail("unusable")
 

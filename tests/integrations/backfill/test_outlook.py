@@ -12,8 +12,9 @@ from apps.integrations import outcomes
 from apps.integrations.backfill import claims, pages, run
 from apps.integrations.backfill.status import FAILS, WAITS, Outlook, outlook_of, percent_of
 from apps.integrations.models import Backfill
+from apps.jobs import runner
 
-CODE = [Path(module.__file__).read_text() for module in (outcomes, run, claims, pages)]
+CODE = [Path(module.__file__).read_text() for module in (outcomes, run, claims, pages, runner)]
 REASON = re.compile(r"""(?:reason=|Fail\(|Wait\([\w.]+, )"(\w+)\"""")
 NOW = timezone.now()
 

@@ -11,11 +11,11 @@ from django.db import connection, transaction
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.start import NothingToStartError, Scope, chosen, retry, start
-from apps.integrations.backfill.wakeups import AT_ONCE
 from apps.integrations.models import Backfill
 from apps.integrations.streams import STREAM_NAMES
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
+from tests.integrations.backfill.crew import forget_messages, take_messages
 from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
 from tests.webhooks.conftest import eventually
 
@@ -114,14 +114,14 @@ def test_a_paused_walk_that_is_widened_stays_paused() -> None:
 def test_workers_are_told_of_a_start_once_it_is_committed() -> None:
     install()
     reach()
+    forget_messages()
     start(everything(), scope=Scope())
-    assert Backfill.objects.filter(rung_at__isnull=False).count() == AT_ONCE
-    Backfill.objects.update(rung_at=None)
+    assert take_messages() == 2, "as many as may be at work at once"
     start(everything(), scope=Scope())
-    assert not Backfill.objects.filter(rung_at__isnull=False).exists(), "nothing is new"
+    assert take_messages() == 0, "nothing is new"
     Backfill.objects.update(state="failed", finished_at=MONDAY)
     retry(Backfill.objects.all())
-    assert Backfill.objects.filter(rung_at__isnull=False).count() == AT_ONCE
+    assert take_messages() == 2
 
 
 @pytest.mark.django_db(transaction=True)

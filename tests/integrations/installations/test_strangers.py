@@ -128,8 +128,7 @@ def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, wo
     forget_messages()
     crew = Crew(access=worker)
     while Backfill.objects.unfinished().filter(repository=SECRETS).exists():
-        Backfill.objects.unfinished().update(not_before=timezone.now(), rung_at=None)
-        assert crew.ring()
+        Backfill.objects.unfinished().update(not_before=timezone.now())
         crew.work()
     assert set(Backfill.objects.values_list("state", flat=True)) == {"done"}
     assert BETA in fake.identities.minted
@@ -147,7 +146,6 @@ def test_an_approval_that_is_taken_back_ends_the_reading(fake: FakeGitHub, worke
     asked = len(fake.log)
     forget_messages()
     crew = Crew(access=worker)
-    crew.ring()
     crew.work()
     assert [call for call in fake.log[asked:] if call.payer == BETA] == []
     assert Installation.objects.filter(pk__in=(ACME, BETA)).count() >= 1

@@ -13,6 +13,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.github.translation import evidence_of
 from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.installed import backfill
 
 RUNS, TOGETHER = count(1), 20
 
@@ -41,12 +42,7 @@ def walk(crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAM_NA
     """Walk the streams for the run, each to its end."""
     return [
         crew.advance(
-            Backfill.objects.create(
-                repository=sync.repository,
-                stream=stream,
-                sync=sync,
-                **{"page_size": STREAMS[stream].page_size, **about},
-            )
+            backfill(sync.repository, stream=stream, sync=sync, **{"page_size": STREAMS[stream].page_size, **about})
         )
         for stream in streams
     ]

@@ -61,7 +61,7 @@ def test_a_page_that_is_read_again_after_a_failure_counts_once(
 
     monkeypatch.setattr(pages, "failpoint", die)
     sync = begin_sync(api)
-    row = Backfill.objects.create(repository=api, stream="pull_requests", sync=sync, page_size=25)
+    row = backfill(api, sync=sync)
     while row.state != "done":
         Backfill.objects.update(not_before=timezone.now() - timedelta(hours=1))
         row = crew.advance(row)

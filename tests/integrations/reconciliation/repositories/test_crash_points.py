@@ -8,9 +8,9 @@ import pytest
 
 from apps.activity.models import Coverage
 from apps.common.failpoints import SYNC_POINTS
-from apps.integrations.backfill import wakeups as backfill_wakeups
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.reconciliation import wakeups
+from apps.jobs import wakeups as job_wakeups
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -33,7 +33,7 @@ def enqueue_until_finished(crash: Path) -> None:
             RepositorySync.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z", rung_at=None)
             let_a_minute_pass()
         wakeups.enqueue_due()
-        backfill_wakeups.enqueue_deliveries(None)
+        job_wakeups.enqueue_due()
         return not RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED).exists()
 
     eventually(is_over)
