@@ -19,7 +19,7 @@ from tests.webhooks.conftest import GitHub
 def _remember_nothing_of_the_last_test() -> Iterator[None]:
     signature.forget_secrets()
     yield
-    assert wakeups._ring.finish(), "the ring must not ring into the next test"
+    assert wakeups._sender.finish(), "no wake-up may be sent into the next test"
 
 
 @pytest.fixture
