@@ -25,7 +25,7 @@ def stretches() -> list[tuple[datetime, datetime]]:
     return list(Coverage.objects.order_by("from_at").values_list("from_at", "to_at"))
 
 
-def test_stretches_that_meet_or_overlap_become_one_and_others_stay_apart() -> None:
+def test_periods_that_touch_or_overlap_become_one() -> None:
     cover_issues("03-01", "03-02")
     cover_issues("03-05", "03-06")
     assert len(stretches()) == 2
@@ -35,7 +35,7 @@ def test_stretches_that_meet_or_overlap_become_one_and_others_stay_apart() -> No
     assert stretches() == [(at("03-01", "00:00"), at("03-06", "00:00"))]
 
 
-def test_what_is_covered_already_changes_nothing() -> None:
+def test_a_period_that_is_already_covered_changes_nothing() -> None:
     cover_issues("03-01", "03-06")
     cover_issues("03-02", "03-03")
     assert stretches() == [(at("03-01", "00:00"), at("03-06", "00:00"))]

@@ -39,7 +39,7 @@ class Together(TestCase):
 
     @settings(deadline=None, max_examples=60)
     @given(nights=nights)
-    def test_together_is_one_by_one(self, nights: list[list[Stretch]]) -> None:
+    def test_coverage_recorded_together_equals_one_by_one(self, nights: list[list[Stretch]]) -> None:
         for identity in REPOSITORIES:
             Repository.objects.get_or_create(github_id=identity)
         Coverage.objects.all().delete()

@@ -42,7 +42,7 @@ def off(*told: facts.Fact) -> tuple[set[Entity], set[Entity]]:
     return set(measured.missing), set(measured.stale)
 
 
-def test_what_has_no_row_is_missing_once_whatever_is_told_of_it() -> None:
+def test_an_entity_without_a_row_is_missing_once() -> None:
     assert off(core(), sizes(), labels(), happened(), submitted(), verdict()) == ({PULL, REVIEW}, set())
 
 
@@ -116,7 +116,7 @@ def test_an_event_has_a_twin_within_ten_seconds(ours: facts.Fact, is_stale: bool
     assert off(happened(source="api", at=at(10))) == (set(), {PULL} if is_stale else set())
 
 
-def test_a_webhook_tells_a_branch_that_was_pushed_over_as_a_head_that_moved() -> None:
+def test_a_webhook_of_a_force_push_is_a_move_of_the_head() -> None:
     tell(core(), happened(kind="head_moved", subject="b" * 40, at=at(10)))
     for subject, is_stale in (("b" * 40, False), ("", False), ("c" * 40, True)):
         told = happened(kind="force_pushed", subject=subject, source="api", at=at(8))
@@ -160,7 +160,7 @@ def test_a_dismissal_may_be_known_some_seconds_late() -> None:
     assert off(dismissed(dismissed_at=at(100))) == (set(), {REVIEW})
 
 
-def test_a_commit_of_which_nobody_told_that_it_landed_is_stale() -> None:
+def test_a_landing_that_no_push_reported_is_stale() -> None:
     fact = in_history()
     commit = Entity("commit", f"{fact.repository_id}:{fact.sha}")
     assert off(fact) == ({commit}, set())
@@ -171,7 +171,7 @@ def test_a_commit_of_which_nobody_told_that_it_landed_is_stale() -> None:
     assert off(fact) == NOTHING
 
 
-def test_what_happened_just_now_is_seen_and_no_difference_yet() -> None:
+def test_a_pending_recalculation_is_not_a_difference() -> None:
     told = (core(stamp=stamp(500)), happened(at=at(500)), dismissed(dismissed_at=at(500)))
     measured = measure(told, settled_before=at(400))
     assert (measured.missing, measured.stale, measured.seen) == (frozenset(), frozenset(), {PULL, REVIEW})

@@ -171,7 +171,7 @@ def test_a_deletion_is_final_even_when_a_later_snapshot_arrives():
 
 
 @pytest.mark.django_db
-def test_a_replay_by_a_mended_translator_takes_effect_and_a_replay_by_the_old_one_does_not():
+def test_a_replay_by_a_fixed_translator_takes_effect_and_by_the_old_one_does_not():
     tell(core(title="Mistranslated"))
     tell(core(stamp=stamp(0, version=2), title="Mended"))
     tell(core(title="Mistranslated"))

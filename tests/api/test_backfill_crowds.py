@@ -30,7 +30,7 @@ def elsewhere(reached: Cast) -> Iterator[Cast]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_waits_long_for_somebody_elses_start(elsewhere: Cast) -> None:
+def test_a_concurrent_start_does_not_block_others_for_long(elsewhere: Cast) -> None:
     client = elsewhere.client(elsewhere.admin)
     failed = backfill(Repository.objects.get(pk=API), stream="issues")
     fail(failed)
@@ -44,7 +44,7 @@ def test_nobody_waits_long_for_somebody_elses_start(elsewhere: Cast) -> None:
 @pytest.mark.parametrize(
     ("change", "state"), [("pause", "waiting"), ("resume", "paused"), ("cancel", "waiting"), ("retry", "failed")]
 )
-def test_nobody_waits_long_for_a_start_that_holds_the_row(reached: Cast, change: str, state: str) -> None:
+def test_a_start_that_locks_the_row_does_not_block_others_for_long(reached: Cast, change: str, state: str) -> None:
     ended = timezone.now() if state == "failed" else None
     row = backfill(Repository.objects.get(pk=API), stream="issues", state=state, finished_at=ended)
     client, asked = reached.client(reached.admin), {"repository": API, "change": change}

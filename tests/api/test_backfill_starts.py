@@ -61,7 +61,7 @@ def test_two_starts_are_one(reached: Cast) -> None:
         ("stranger", {"repository": "acme/api"}, 404),
     ],
 )
-def test_operators_start_anything_admins_what_is_their_teams(
+def test_operators_start_any_backfill_and_admins_those_of_their_teams(
     with_umbrella: Cast, who: str, choice: dict[str, Any], status: int
 ) -> None:
     answer = with_umbrella.client(getattr(with_umbrella, who)).post(LIST, choice)
@@ -69,7 +69,7 @@ def test_operators_start_anything_admins_what_is_their_teams(
     assert Backfill.objects.exists() == (status == 202)
 
 
-def test_an_admin_has_what_was_added_to_the_team_read(with_umbrella: Cast) -> None:
+def test_an_admin_starts_backfills_of_added_repositories(with_umbrella: Cast) -> None:
     TeamRepository.objects.create(team=with_umbrella.teams["acme"], repository_id=SECRETS)
     client = with_umbrella.client(with_umbrella.admin)
     assert client.post(LIST, {"repository": SECRETS}).status_code == 202
@@ -85,7 +85,7 @@ def test_an_admin_has_what_was_added_to_the_team_read(with_umbrella: Cast) -> No
         ({"team": "umbrella"}, {"team": "nobodys"}),
     ],
 )
-def test_what_is_foreign_is_told_like_what_is_not_there(
+def test_rows_of_others_look_like_missing_ones(
     with_umbrella: Cast, foreign: dict[str, Any], missing: dict[str, Any]
 ) -> None:
     client = with_umbrella.client(with_umbrella.admin)
@@ -119,7 +119,7 @@ def test_what_is_foreign_is_told_like_what_is_not_there(
         ({**PULLS, "dry_run": "perhaps"}, "dry_run", "boolean"),
     ],
 )
-def test_what_cannot_be_meant_is_400_and_says_why(reached: Cast, asked: Any, field: str, words: str) -> None:
+def test_an_invalid_start_is_400_and_says_why(reached: Cast, asked: Any, field: str, words: str) -> None:
     answer = reached.client(reached.operator).post(LIST, asked)
     assert answer.status_code == 400
     assert words in str(answer.json()["fields"][field])
@@ -151,7 +151,7 @@ def test_nothing_starts_without_credentials(reached: Cast, settings: Any) -> Non
     assert "GITHUB_APP_ID" in answer.json()["detail"]
 
 
-def test_what_is_not_reached_is_told_beside_what_was_started(reached: Cast) -> None:
+def test_unreachable_repositories_are_listed_with_the_started_ones(reached: Cast) -> None:
     reach("acme/web", WEB, owner_id=person("acme"), has_access=False)
     told = reached.client(reached.admin).post(LIST, {"team": "acme", "streams": ["issues"]}).json()
     assert (told["count"], told["unreachable"]) == (1, ["acme/web"])

@@ -40,7 +40,7 @@ def test_a_backfill_is_paused_resumed_and_cancelled(reached: Cast) -> None:
     ]
 
 
-def test_what_failed_goes_on_when_it_is_retried_unless_it_was_started_anew(reached: Cast) -> None:
+def test_a_retry_continues_failed_backfills_that_were_not_started_again(reached: Cast) -> None:
     row = walk(cursor="there", items=40)
     fail(row)
     client = reached.client(reached.admin)
@@ -63,7 +63,7 @@ def test_viewers_only_look_and_strangers_see_nothing(reached: Cast, change: str)
     assert row.state == "waiting"
 
 
-def test_a_waiting_backfill_tells_how_far_it_is_and_until_when_it_waits(reached: Cast) -> None:
+def test_a_waiting_backfill_shows_its_progress_and_the_end_of_its_wait(reached: Cast) -> None:
     forget_everything()
     budget = github().client.budget
     lease = budget.take(
@@ -103,7 +103,7 @@ def test_what_was_started_is_read_by_a_worker_and_told_as_done(connected: Cast) 
     assert client.get("/api/v1/pull-requests/?repository=acme/api").json()["count"] == 30
 
 
-def test_what_failed_tells_githubs_words_and_what_to_do(reached: Cast) -> None:
+def test_a_failed_backfill_shows_githubs_message_and_advice(reached: Cast) -> None:
     row = walk(total=100, items=30)
     fail(row, "forbidden")
     told = reached.client(reached.viewer).get(f"{LIST}{row.pk}/").json()
@@ -136,7 +136,7 @@ def history(with_umbrella: Cast) -> Cast:
         (f"installation={BETA}", set()),
     ],
 )
-def test_filters_find_what_is_the_users(history: Cast, filters: str, found: set[str]) -> None:
+def test_filters_find_only_rows_of_the_user(history: Cast, filters: str, found: set[str]) -> None:
     rows = history.client(history.viewer).get(f"{LIST}?{filters}").json()["results"]
     assert {row["stream"] for row in rows} == found
 

@@ -44,7 +44,7 @@ def test_an_infinite_id_is_400(cast: Cast, address: str, body: str) -> None:
     assert answer.status_code == 400
 
 
-def test_a_time_zone_that_is_none_is_not_told_again(cast: Cast) -> None:
+def test_an_unknown_time_zone_is_not_quoted(cast: Cast) -> None:
     answer = cast.client(cast.admin).patch(TEAM, {"time_zone": "Mars/Olympus"}, format="json")
     assert "Mars" not in answer.content.decode()
 

@@ -45,7 +45,7 @@ def without_words(gap: dict[str, Any]) -> dict[str, Any]:
     return {name: gap[name] for name in GAP}
 
 
-def test_figures_stand_beside_up_to_when_they_are_complete_and_where_not(covered: Cast) -> None:
+def test_figures_have_their_completeness_and_gaps(covered: Cast) -> None:
     told = asked(covered, f"{FIGURES_PATH}?{WEEK}")
     assert told["complete_until"] == UNTIL
     assert told["completeness"].startswith("Complete only until 8 Mar 2026, 12:00 UTC")
@@ -60,21 +60,21 @@ def test_figures_stand_beside_up_to_when_they_are_complete_and_where_not(covered
     assert by_key["reviews"]["streams"] == ["pull_requests"]
 
 
-def test_one_figure_tells_only_what_it_is_read_from(covered: Cast) -> None:
+def test_a_figure_has_only_the_gaps_of_its_streams(covered: Cast) -> None:
     assert asked(covered, f"{FIGURES_PATH}reviews/?{WEEK}")["gaps"] == []
     told = asked(covered, f"{FIGURES_PATH}deployments/?{WEEK}")
     assert [without_words(gap) for gap in told["gaps"]] == [GAP]
     assert told["gaps"] == told["figure"]["gaps"]
 
 
-def test_a_window_without_the_hole_has_none(covered: Cast) -> None:
+def test_a_window_without_the_gap_has_none(covered: Cast) -> None:
     assert asked(covered, f"{FIGURES_PATH}?from=2026-03-05&to=2026-03-09")["gaps"] == []
     told = asked(covered, f"{FIGURES_PATH}?from=2026-02-27&to=2026-03-03")
     assert [(gap["reason"], gap["to_at"]) for gap in told["gaps"]] == [("history", "2026-03-01T00:00:00Z")]
 
 
 @pytest.mark.parametrize("address", [f"/api/v1/repositories/{API}/", "/api/v1/teams/acme/"])
-def test_repositories_and_teams_tell_it_of_every_stream(covered: Cast, address: str) -> None:
+def test_repositories_and_teams_have_the_completeness_of_every_stream(covered: Cast, address: str) -> None:
     told = asked(covered, address)
     assert (told["complete_until"], [without_words(gap) for gap in told["gaps"]]) == (UNTIL, [GAP])
     make_delivery(1, state="quarantined", finished_at=timezone.now(), received_at=at("03-02", "00:00"))
@@ -104,7 +104,7 @@ def test_a_list_of_repositories_costs_the_same_queries_however_long(covered: Cas
     assert counts[1] == counts[2] <= counts[0] + 1
 
 
-def test_what_holds_back_one_account_says_nothing_to_another(covered: Cast) -> None:
+def test_a_lock_of_one_account_does_not_affect_another(covered: Cast) -> None:
     stranger = covered.client(covered.stranger)
     before = stranger.get("/api/v1/teams/umbrella/").json()
     Repository.objects.filter(pk=API).update(full_name="acme/hidden")

@@ -154,7 +154,7 @@ def assert_as_described(case: Any, week: Cast) -> None:
     ask(case, user=week.operator)
 
 
-def test_the_marker_is_there_for_those_whose_it_is(week: Cast, planted: dict[str, list[Any]]) -> None:
+def test_the_unread_badge_is_per_user(week: Cast, planted: dict[str, list[Any]]) -> None:
     """Else its absence would say nothing."""
     client = week.client(week.stranger)
     lists = ("teams", "repositories", "pull-requests", "deliveries", "backfills", "drift", "teams/umbrella/members")

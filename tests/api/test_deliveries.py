@@ -49,7 +49,7 @@ def inbox(cast: Cast) -> Cast:
         ("guid=00000000-0000-0000-0000-000000000004", set()),
     ],
 )
-def test_filters_find_what_is_the_users(inbox: Cast, filters: str, found: set[int]) -> None:
+def test_filters_find_only_rows_of_the_user(inbox: Cast, filters: str, found: set[int]) -> None:
     rows = inbox.client(inbox.viewer).get(f"{LIST}?{filters}").json()["results"]
     assert {int(row["guid"].replace("-", ""), 16) for row in rows} == found
 
@@ -75,7 +75,7 @@ def test_a_cursor_made_elsewhere_is_404(inbox: Cast, position: str, narrowed: di
     assert (answer.status_code, answer.json()["detail"]) == (404, "Invalid cursor")
 
 
-def test_pages_stay_put_while_deliveries_come_in(inbox: Cast) -> None:
+def test_pages_are_stable_while_deliveries_arrive(inbox: Cast) -> None:
     client = inbox.client(inbox.viewer)
     first = client.get(f"{LIST}?limit=2").json()
     make_delivery(9)

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 LIST = "/api/v1/drift/"
 
 
-def test_a_repository_tells_what_the_last_run_found_of_each_stream(week: Cast) -> None:
+def test_a_repository_has_the_drift_of_its_last_run_by_stream(week: Cast) -> None:
     client = week.client(week.viewer)
     assert client.get(f"/api/v1/repositories/{API}/").json()["drift"] == []
     make_drift(missing=9)
@@ -46,7 +46,7 @@ def test_drift_is_listed_newest_first_and_narrowed(week: Cast) -> None:
     }
 
 
-def test_one_tells_what_was_off(week: Cast) -> None:
+def test_a_run_shows_its_drift(week: Cast) -> None:
     drift = make_drift()
     make_drift(stream="issues")
     found = week.client(week.viewer).get(f"{LIST}{drift.pk}/").json()

@@ -172,7 +172,7 @@ def test_errors_of_a_csv_are_words(cast: Cast) -> None:
     assert (answer.status_code, b"7d or 90d" in answer.content) == (400, True)
 
 
-def test_waiting_changes_are_told(week: Cast) -> None:
+def test_waiting_changes_are_reported(week: Cast) -> None:
     assert asked(week, f"{FIGURES_PATH}?figure=commits")["is_recalculating"] is False
     Change.objects.create(kind="team", key="1")
     assert asked(week, f"{FIGURES_PATH}?figure=commits")["is_recalculating"] is True
@@ -190,7 +190,7 @@ def test_a_list_costs_the_same_queries_however_long(week: Cast) -> None:
     assert counts[0] == counts[1] <= 10
 
 
-def test_what_has_not_changed_is_not_sent_again(week: Cast) -> None:
+def test_an_unchanged_page_is_not_sent_again(week: Cast) -> None:
     client = week.client(week.viewer)
     as_of = datetime(2026, 3, 10, tzinfo=UTC).isoformat().replace("+00:00", "Z")
     address = f"{FIGURES_PATH}?{WEEK}&as_of={as_of}"

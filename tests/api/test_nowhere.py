@@ -14,7 +14,7 @@ def test_an_unknown_address_is_a_json_404(client, address):
 
 
 @pytest.mark.proof
-def test_the_address_of_the_api_lists_its_lists_for_whoever_signed_in(cast: Cast) -> None:
+def test_the_root_of_the_api_links_its_lists_for_signed_in_users(cast: Cast) -> None:
     assert APIClient().get("/api/v1/").status_code == 401
     client = cast.client(cast.operator)
     found = client.get("/api/v1/").json()

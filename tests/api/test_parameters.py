@@ -25,7 +25,7 @@ def test_an_unknown_parameter_is_named_and_a_described_one_is_known(week: Cast, 
     assert all(name in answer.json()["detail"] for name in (*described, "format"))
 
 
-def test_what_changes_something_has_no_parameters(week: Cast) -> None:
+def test_changing_requests_accept_no_parameters(week: Cast) -> None:
     answer = week.client(week.admin).patch("/api/v1/teams/acme/?name=Mine", {}, format="json")
     assert (answer.status_code, answer.json()["fields"].keys()) == (400, {"name"})
 
@@ -48,7 +48,7 @@ def test_the_links_of_a_page_and_of_a_figure_carry_known_parameters_only(week: C
         ("/api/v1/repositories/", "is_archived"),
     ],
 )
-def test_what_is_neither_true_nor_false_is_named(week: Cast, path: str, name: str) -> None:
+def test_a_value_that_is_not_boolean_is_named(week: Cast, path: str, name: str) -> None:
     client = week.client(week.viewer)
     assert [client.get(path, {name: text}).status_code for text in ("true", "False", "1", "0")] == [200] * 4
     answer = client.get(path, {name: "maybe"})

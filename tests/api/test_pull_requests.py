@@ -44,7 +44,7 @@ def test_order_comes_from_a_list(week: Cast) -> None:
     assert (refused.status_code, list(refused.json()["fields"])) == (400, ["ordering"])
 
 
-def test_a_pull_request_tells_where_its_numbers_come_from(week: Cast) -> None:
+def test_a_pull_request_has_the_sources_of_its_numbers(week: Cast) -> None:
     told = week.client(week.viewer).get(f"{LIST}{API}/3/").json()
     assert [event["kind"] for event in told["history"]] == ["head_moved", "closed", "reopened", "closed", "merged"]
     assert [(review["author"]["login"], review["verdict"]) for review in told["reviews"]] == [("ana", "approved")]

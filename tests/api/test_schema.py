@@ -41,7 +41,7 @@ def test_every_operation_and_parameter_is_described(schema: dict[str, Any]) -> N
             assert parameter["description"], f"{name} {parameter['name']}"
 
 
-def test_every_operation_tells_its_errors(schema: dict[str, Any]) -> None:
+def test_every_operation_describes_its_errors(schema: dict[str, Any]) -> None:
     for name, operation in operations(schema).items():
         assert {"401", "429"} <= set(operation["responses"]), name
         assert ("404" in operation["responses"]) or "{" not in name, name

@@ -46,7 +46,7 @@ def test_operators_see_all_of_it(cast: Cast, night: SyncLog) -> None:
     assert (told["repositories"]["done"], told["repositories"]["failed"]) == (1, 1)
 
 
-def test_repositories_come_with_what_was_off(cast: Cast, night: SyncLog) -> None:
+def test_repositories_have_their_drift(cast: Cast, night: SyncLog) -> None:
     answer = cast.client(cast.viewer).get(f"{LIST}{night.pk}/repositories/")
     [row] = answer.json()["results"]
     assert (row["repository"]["full_name"], row["state"], row["differs"]) == ("acme/api", "done", ["issues"])

@@ -159,7 +159,7 @@ def test_admins_add_within_an_account_and_operators_across(week: Cast, own: Team
     assert add(week.client(week.operator), own, another.pk) == 201
 
 
-def test_a_repository_tells_what_is_complete_of_it(week: Cast) -> None:
+def test_a_repository_has_its_completeness(week: Cast) -> None:
     client = week.client(week.viewer)
     assert client.get(f"/api/v1/repositories/{API}/").json()["coverage"] == []
     found = client.get("/api/v1/repositories/?search=API&team=acme").json()["results"]

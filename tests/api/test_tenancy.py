@@ -81,7 +81,7 @@ def send(client: APIClient, method: str, path: str, body: dict[str, Any] | None)
     return getattr(client, method)(path, body, format="json") if body else getattr(client, method)(path)
 
 
-def test_what_belongs_to_others_is_not_there(week: Cast) -> None:
+def test_rows_of_other_teams_are_404(week: Cast) -> None:
     client = week.client(week.stranger)
     answers = {(method, path): send(client, method, address(path, cast=week), body) for method, path, body in FOREIGN}
     assert {operation: answer.status_code for operation, answer in answers.items()} == dict.fromkeys(answers, 404)
@@ -188,7 +188,7 @@ def test_a_session_writes_only_with_its_csrf_token(week: Cast) -> None:
     assert answer.status_code == 200
 
 
-def test_the_token_of_somebody_who_left_opens_nothing(week: Cast) -> None:
+def test_a_token_of_an_inactive_user_is_rejected(week: Cast) -> None:
     client = week.client(week.viewer)
     week.viewer.is_active = False
     week.viewer.save()

@@ -170,7 +170,7 @@ def test_staff_make_tokens_for_themselves_alone(week: Cast) -> None:
     assert list(ApiToken.objects.values_list("user", flat=True)) == [week.viewer.pk]
 
 
-def test_somebody_who_is_not_staff_is_turned_away(week: Cast) -> None:
+def test_a_user_who_is_not_staff_is_rejected(week: Cast) -> None:
     client = Client()
     client.force_login(week.admin, backend="django.contrib.auth.backends.ModelBackend")
     assert client.get("/admin/").status_code == 302

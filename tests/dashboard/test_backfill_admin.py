@@ -86,7 +86,7 @@ def test_the_list_says_how_far_each_is_what_it_waits_for_and_until_when(operator
     assert f"{until:%Y-%m-%d %H:%M}" in page
 
 
-def test_a_backfill_tells_githubs_words_what_to_do_and_what_was_left_out(operator: Client) -> None:
+def test_a_failed_backfill_shows_githubs_message_advice_and_skipped_items(operator: Client) -> None:
     [row] = begin("releases")
     told = {"error": "Resource not <accessible>", "skipped": [{"what": "release 17", "why": "It is too <large>."}]}
     Backfill.objects.all().end(Backfill.State.FAILED, reason="forbidden", **told)
@@ -188,14 +188,14 @@ def test_what_it_would_take_is_shown_before_anything_is_started(connected: Clien
         ({"repositories": [API], **ALL, "since": "soon"}, "Enter a valid date."),
     ],
 )
-def test_what_cannot_be_meant_is_said_in_the_form(operator: Client, sent: dict[str, Any], words: str) -> None:
+def test_the_form_explains_an_invalid_choice(operator: Client, sent: dict[str, Any], words: str) -> None:
     answer = operator.post(START, {**sent, "start": "1"})
     assert answer.status_code == 200
     assert words in answer.content.decode()
     assert not Backfill.objects.exists()
 
 
-def test_nothing_starts_where_nothing_is_reached_or_nobody_can_be_asked(operator: Client, settings: Any) -> None:
+def test_nothing_starts_without_access_or_credentials(operator: Client, settings: Any) -> None:
     Installation.objects.update(suspended_at=timezone.now())
     sent = {"repositories": [API], **ALL, "start": "1"}
     assert "No installation of the App reaches acme/api" in operator.post(START, sent).content.decode()
@@ -208,7 +208,7 @@ def test_nothing_starts_where_nothing_is_reached_or_nobody_can_be_asked(operator
     ("model", "pk", "target"),
     [("activity_repository", API, "repositories"), ("activity_installation", ACME, "installations")],
 )
-def test_what_has_a_history_leads_to_the_form(operator: Client, model: str, pk: int, target: str) -> None:
+def test_pages_with_history_link_to_the_form(operator: Client, model: str, pk: int, target: str) -> None:
     sent = {"action": "read_history", "_selected_action": [pk]}
     from_the_list = operator.post(reverse(f"admin:{model}_changelist"), sent)
     detail = reverse(f"admin:{model}_change", args=[pk])

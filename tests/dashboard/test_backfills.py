@@ -46,7 +46,7 @@ def rows_of(stream: str) -> BackfillQuerySet:
     return Backfill.objects.filter(repository=API, stream=stream)
 
 
-def test_who_has_not_signed_in_is_asked_to(cast: Cast) -> None:
+def test_anonymous_users_are_sent_to_sign_in(cast: Cast) -> None:
     answer = Client().get(PAGE)
     assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={PAGE}")
 
@@ -137,7 +137,7 @@ def test_an_admin_pauses_resumes_and_cancels_from_the_page(reached: Cast) -> Non
     assert 'name="change"' not in read(client, PAGE)
 
 
-def test_what_failed_is_retried_from_the_page(reached: Cast) -> None:
+def test_failed_backfills_are_retried_from_the_page(reached: Cast) -> None:
     begin(API, "issues")
     rows_of("issues").end(State.FAILED, reason="unanswered", cursor="there")
     signed_in(reached.admin).post(CHANGE, {"repository": API, "change": "retry"})

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 READING = "/notes/read/"
 
 
-def test_the_bell_counts_what_is_not_read_yet(cast: Cast) -> None:
+def test_the_header_counts_unread_notes(cast: Cast) -> None:
     client = signed_in(cast.viewer)
     assert "unread:" not in read(client, "/")
     for message in ("first", "second"):
@@ -44,7 +44,7 @@ def test_all_are_marked_at_once(cast: Cast) -> None:
     assert not Notification.objects.unread().exists()
 
 
-def test_nobody_reads_or_marks_the_notes_of_others(cast: Cast) -> None:
+def test_users_cannot_read_or_mark_notes_of_others(cast: Cast) -> None:
     note = send_notification(cast.viewer.pk, "for the viewer alone")
     operator = signed_in(cast.operator)
     assert "for the viewer alone" not in read(operator, "/notes/")

@@ -32,7 +32,7 @@ def reconcile(client: Client, *teams: Team) -> str:
     return client.post(TEAMS, body, follow=True).content.decode()
 
 
-def test_runs_are_listed_and_shown_with_what_was_off(operator: Client, cast: Cast) -> None:
+def test_runs_are_listed_with_their_drift(operator: Client, cast: Cast) -> None:
     run = make_sync("nightly:2026-03-02", API)
     row = run.repositories.get()
     run.repositories.update(state="failed", error="Bad gateway", finished_at=timezone.now(), differs=["issues"])

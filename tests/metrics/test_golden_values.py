@@ -87,7 +87,7 @@ def test_the_last_days_are_those_of_the_zone() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "d", "0d", "-7d", "7", "7w", "99999d", "²d"])
-def test_a_window_without_sense_is_refused(name: str) -> None:
+def test_an_invalid_window_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match="7d or 90d"):
         Window.named(name, time_zone="UTC")
 

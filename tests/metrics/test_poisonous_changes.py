@@ -39,7 +39,7 @@ def derived_numbers() -> list[int]:
 
 
 @pytest.mark.parametrize("code", ["53200", "54000", "57014", "22003", "XX000"])
-def test_a_change_that_fails_by_what_it_makes_stale_is_set_aside_and_the_others_go_on(code: str) -> None:
+def test_a_change_whose_derivation_fails_is_set_aside_and_others_continue(code: str) -> None:
     open_pull_requests()
     refuse_the_poisonous_one(code=code)
     assert drain(seconds=60)
@@ -71,7 +71,7 @@ def test_a_change_that_failed_alone_is_left_alone_for_a_while_and_then_tried_aga
     assert not Change.objects.exists()
 
 
-def test_a_drain_whose_time_is_up_stops_among_changes_that_are_tried_one_by_one() -> None:
+def test_a_drain_stops_at_its_time_limit_while_it_tries_changes_one_by_one() -> None:
     open_pull_requests()
     refuse_the_poisonous_one(code="57014")
     Change.objects.filter(kind=Change.Kind.CONTRIBUTOR).delete()

@@ -38,14 +38,14 @@ def test_the_check_finds_nothing_where_nothing_is_wrong() -> None:
 
 
 @pytest.mark.usefixtures("_fixture_a")
-def test_the_check_works_off_what_is_waiting_first() -> None:
+def test_the_check_processes_waiting_changes_first() -> None:
     tell(*PullRequestTale(7, "ana").opened("03-06 10:00").steps[0])
     assert Change.objects.exists()
     assert check()[0] == 0
 
 
 @pytest.mark.usefixtures("_fixture_a")
-def test_the_check_names_each_difference_and_a_rebuild_mends_it() -> None:
+def test_the_check_names_each_difference_and_a_rebuild_fixes_it() -> None:
     right = derived_tables()
     DerivedPullRequest.objects.filter(number=1).update(cycle_seconds=1)
     DerivedPullRequest.objects.filter(number=2).delete()
@@ -75,7 +75,7 @@ def test_the_check_names_each_difference_and_a_rebuild_mends_it() -> None:
 
 @pytest.mark.usefixtures("_fixture_a")
 @pytest.mark.parametrize("chosen", [("--repository", "acme/web"), ("--repository", str(WEB)), ("--team", "web")])
-def test_only_what_is_named_is_looked_at(chosen: tuple[str, str]) -> None:
+def test_only_the_named_repositories_are_checked(chosen: tuple[str, str]) -> None:
     web = PullRequestTale(1, "ana", repository_id=WEB).opened("03-02 10:00")
     tell_all([(*web.steps[0][1:], repository(WEB, full_name="acme/web"))])
     team = Team.objects.create(name="Web", slug="web")

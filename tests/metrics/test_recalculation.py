@@ -182,7 +182,7 @@ def test_a_branch_used_again_begins_where_the_last_merge_ended() -> None:
 
 
 @pytest.mark.django_db
-def test_commits_merged_in_from_main_are_nobodys_first() -> None:
+def test_commits_merged_in_from_main_are_never_the_first_commit() -> None:
     tell_all([pushed("02-20 12:00", branch="main", after="m1", commits={"m1": "02-20 11:00"})])
     tell_all(PullRequestTale(1, "ana").opened("03-02 10:00", head="h1").steps)
     tell_all([pushed("03-02 09:00", branch="branch-1", after="h1", commits={"m1": "02-20 11:00"})])
@@ -199,7 +199,7 @@ def test_a_date_years_before_the_opening_is_bent_and_flagged() -> None:
 
 
 @pytest.mark.django_db
-def test_a_commit_told_better_corrects_its_pull_request() -> None:
+def test_a_later_better_commit_corrects_its_pull_request() -> None:
     tell_all(PullRequestTale(1, "ana").opened("03-02 10:00", head="h1").steps)
     tell_all([pushed("03-02 09:00", branch="branch-1", after="h1", commits={"h1": "03-02 08:00"})])
     told = commit("h1", "03-02 07:00")
@@ -213,7 +213,7 @@ def test_a_commit_told_better_corrects_its_pull_request() -> None:
 
 
 @pytest.mark.django_db
-def test_a_review_of_a_pull_request_that_nobody_described_waits_for_it(teams: Teams) -> None:
+def test_a_review_of_an_unknown_pull_request_waits_for_it(teams: Teams) -> None:
     tale = PullRequestTale(1, "ana").opened("03-02 10:00").reviewed("03-02 11:00", "ben")
     only_the_review = tuple(fact for fact in tale.steps[1] if not isinstance(fact, facts.PullRequestCore))
     tell_all([only_the_review])
@@ -245,7 +245,7 @@ def test_an_installation_makes_the_team_of_its_account() -> None:
 
 
 @pytest.mark.django_db
-def test_a_change_that_cannot_be_worked_off_stays_and_holds_nobody_up(teams: Teams) -> None:
+def test_a_change_that_fails_stays_and_does_not_block_others(teams: Teams) -> None:
     Change.objects.create(kind=Change.Kind.PULL_REQUEST, key="not a key")
     for step in fixture_a.steps():
         tell(*step)
@@ -255,14 +255,14 @@ def test_a_change_that_cannot_be_worked_off_stays_and_holds_nobody_up(teams: Tea
 
 
 @pytest.mark.django_db
-def test_a_change_of_an_unknown_kind_waits_for_somebody_who_knows_it() -> None:
+def test_a_change_of_an_unknown_kind_waits_for_a_version_that_knows_it() -> None:
     Change.objects.create(kind="sprint", key="1")
     assert drain(seconds=60)
     assert Change.objects.get().kind == "sprint"
 
 
 @pytest.mark.django_db
-def test_the_greatest_number_of_lines_that_can_be_told_is_still_a_size() -> None:
+def test_the_greatest_possible_number_of_lines_is_a_valid_size() -> None:
     most = 2**31 - 1
     tell_all([*PullRequestTale(1, "ana").opened("03-02 10:00").steps])
     stamped = stamp(instant("03-02 11:00"))

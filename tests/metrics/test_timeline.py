@@ -26,7 +26,7 @@ def happening(kind: str, seconds: float, *, is_from_api: bool = False, subject: 
     return Happening(at(seconds), kind, subject, is_from_api, None)
 
 
-def test_one_event_told_twice_within_ten_seconds_has_the_time_of_the_api() -> None:
+def test_an_event_reported_twice_within_ten_seconds_has_the_time_of_the_api() -> None:
     told = [happening("reopened", 8), happening("reopened", 0, is_from_api=True), happening("reopened", 3)]
     for order in permutations(told):
         assert deduplicated(order) == [told[1]]
@@ -103,10 +103,10 @@ def test_closed_reopened_and_closed_again() -> None:
     assert closed(*told, closed=180) == [Interval(at(60), at(120)), Interval(at(180), None)]
 
 
-def test_a_closing_that_only_the_state_tells_counts() -> None:
+def test_a_closing_known_only_from_the_state_counts() -> None:
     assert closed(closed=60) == [Interval(at(60), None)]
 
 
-def test_a_reopening_that_nobody_told_is_bounded_by_what_followed() -> None:
+def test_an_unreported_reopening_is_bounded_by_the_next_event() -> None:
     assert closed(happening("closed", 60), merged=600, closed=600) == [Interval(at(60), at(600))]
     assert closed(happening("closed", 60)) == [Interval(at(60), at(9000))]

@@ -36,7 +36,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "only_served",
         "if one.name in SERVED",
         "if one.name",
-        test="test_a_page_of_allauth_that_nobody_is_led_to_is_not_found",
+        test="test_unused_pages_of_allauth_are_404",
     ),
     mutation(
         "who is no member does not sign in with GitHub",

@@ -64,7 +64,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "integrations: _tell",
         "if words and not had_failed:",
         "if words:",
-        test="test_admins_are_told_once_per_streak",
+        test="test_admins_get_one_mail_per_streak_of_failures",
     ),
     mutation(
         "off means off",

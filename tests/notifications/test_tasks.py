@@ -34,7 +34,7 @@ def test_an_email_is_made_from_a_template_without_markup(ana: CustomUser) -> Non
     assert mail.outbox[0].body == "5 < 6 &\n7\n"
 
 
-def test_nobody_is_told_who_has_left_or_has_no_address(ana: CustomUser) -> None:
+def test_no_message_goes_to_inactive_users_or_users_without_address(ana: CustomUser) -> None:
     ana.is_active = False
     ana.save()
     assert send_notification(ana.pk, "Hello") is None

@@ -85,7 +85,7 @@ def test_an_old_failure_does_not_count() -> None:
     assert fail(4) == [200] * 4
 
 
-def test_nobody_is_locked_out_from_elsewhere() -> None:
+def test_failures_from_elsewhere_do_not_lock_a_user_out() -> None:
     for number in range(20):
         fail(2, address=f"203.0.113.{number}")
     assert is_let_in(sign_in(password=RIGHT))
@@ -166,7 +166,7 @@ def names(patterns: Any) -> dict[str, Callable[..., Any]]:
 
 
 @pytest.mark.parametrize("name", sorted(names(pages_of_allauth).keys() - SERVED - {None}))
-def test_a_page_of_allauth_that_nobody_is_led_to_is_not_found(name: str, ana: CustomUser) -> None:
+def test_unused_pages_of_allauth_are_404(name: str, ana: CustomUser) -> None:
     arguments = {"account_confirm_email": {"key": "k"}, "account_reset_password_from_key": {"uidb36": "1", "key": "k"}}
     client = Client()
     for _ in range(2):
@@ -203,7 +203,7 @@ class TestForbidden:
         client.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
         assert "Your account does not have permission" in self.read(client.get("/admin/", follow=True))
 
-    def test_of_a_form_that_does_not_come_from_here(self) -> None:
+    def test_a_form_of_another_origin_is_forbidden(self) -> None:
         answer = Client(enforce_csrf_checks=True).post("/accounts/login/", {"login": "ana", "password": RIGHT})
         assert "reload the page" in self.read(answer)
 

@@ -181,7 +181,7 @@ def test_a_replay_of_nothing_is_an_error(arguments: list[str]) -> None:
         run("replay", *arguments)
 
 
-def test_the_inbox_command_tells_states_and_ages() -> None:
+def test_the_inbox_command_shows_states_and_ages() -> None:
     keep(2, received_at=OLD)
     keep(3, state="processed", finished_at=OLD)
     answer = json.loads(run("inbox", "--json"))
@@ -201,7 +201,7 @@ def test_the_inbox_command_tells_states_and_ages() -> None:
     assert "Is a worker running?" in told
 
 
-def test_an_empty_inbox_waits_for_nothing() -> None:
+def test_an_empty_inbox_has_nothing_waiting() -> None:
     answer = json.loads(run("inbox", "--json"))
     assert (answer["oldest_waiting_s"], answer["lag_s"]) == (0, 0)
     assert run("inbox").endswith("No delivery is waiting.\n")

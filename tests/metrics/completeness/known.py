@@ -27,7 +27,7 @@ def hour(number: float) -> datetime:
 
 
 def periods(*pairs: tuple[int, int]) -> list[Period]:
-    """Stretches of minutes."""
+    """Return periods of minutes."""
     return [Period(minute(from_at), minute(to_at)) for from_at, to_at in pairs]
 
 
@@ -50,8 +50,8 @@ def read(from_h: float, to_h: float, repository_id: int = API, *, streams: Seque
         cover(str(stream), repository_id=repository_id, from_at=hour(from_h), to_at=hour(to_h))
 
 
-def log_walked(from_h: float, to_h: float) -> None:
-    """GitHub's log of deliveries was walked whole for that time."""
+def log_scanned(from_h: float, to_h: float) -> None:
+    """Record that GitHub's delivery log was scanned completely for that time."""
     cover(Coverage.DELIVERIES, repository_id=None, from_at=hour(from_h), to_at=hour(to_h))
 
 
@@ -62,13 +62,13 @@ def team_of(*repository_ids: int, slug: str = "team") -> Team:
     return team
 
 
-def told(
+def completeness(
     *repository_ids: int,
     start_h: float | None = None,
     end_h: float = 1000,
     streams: Sequence[str] = STREAM_NAMES,
 ) -> Completeness:
-    """What is complete of the repositories together, in a window of hours."""
+    """Return the completeness of the repositories together, in a window of hours."""
     report = report_of(repository_ids or (API,))
     start_at = None if start_h is None else hour(start_h)
     return report.of_team(start_at=start_at, end_at=hour(end_h), streams=streams)

@@ -11,7 +11,18 @@ from apps.metrics.completeness.descriptions import explain_completeness
 from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.teams.models import Team
-from tests.metrics.completeness.known import API, WEB, gaps, hour, log_walked, reached, read, team_of, told, until
+from tests.metrics.completeness.known import (
+    API,
+    WEB,
+    completeness,
+    gaps,
+    hour,
+    log_scanned,
+    reached,
+    read,
+    team_of,
+    until,
+)
 
 pytestmark = pytest.mark.django_db
 DEPLOYED = ("deployments", "deployment_frequency")
@@ -31,18 +42,18 @@ def asked(team: Team, **about: Any) -> FigureQuery:
     return FigureQuery(team=team, window=window, **about)
 
 
-def test_what_figures_are_read_from_is_read() -> None:
+def test_the_streams_of_figures_are_those_declared() -> None:
     assert {stream for figure in FIGURES.values() for stream in figure.streams} == set(OF_FIGURES)
 
 
-def test_streams_that_no_figure_is_read_from_keep_none_from_being_complete(team: Team) -> None:
+def test_streams_without_figures_do_not_make_figures_incomplete(team: Team) -> None:
     for repository_id in (API, WEB):
         read(0, 100, repository_id, streams=OF_FIGURES)
     assert until(completeness_of(asked(team))) == 100
-    assert until(told(API, WEB)) is None
+    assert until(completeness(API, WEB)) is None
 
 
-def test_a_hole_in_deployments_is_none_of_pull_requests(team: Team) -> None:
+def test_a_gap_in_deployments_is_not_one_of_pull_requests(team: Team) -> None:
     read(0, 100)
     read(0, 100, WEB, streams=NOT_DEPLOYMENTS)
     read(0, 40, WEB, streams=("deployments",))
@@ -57,7 +68,7 @@ def test_a_hole_in_deployments_is_none_of_pull_requests(team: Team) -> None:
     assert gaps(completeness_of(asked(team), keys=["reviews"])) == []
 
 
-def test_work_in_progress_has_a_hole_that_lies_before_its_window(team: Team) -> None:
+def test_work_in_progress_has_a_gap_before_its_window(team: Team) -> None:
     for repository_id in (API, WEB):
         read(-100, -50, repository_id)
         read(-20, 100, repository_id)
@@ -65,14 +76,14 @@ def test_work_in_progress_has_a_hole_that_lies_before_its_window(team: Team) -> 
     assert {key for key, complete in found.items() if complete.gaps} == {"wip", "age"}
 
 
-def test_a_figure_of_some_repositories_has_their_holes_alone(team: Team) -> None:
+def test_a_figure_of_some_repositories_has_only_their_gaps(team: Team) -> None:
     read(0, 100)
     read(0, 10, WEB)
     assert until(completeness_of(asked(team))) == 10
     assert until(completeness_of(asked(team, repository_ids=(API,)))) == 100
 
 
-def test_what_is_seen_from_an_earlier_instant_has_no_later_holes(team: Team) -> None:
+def test_a_figure_as_of_an_earlier_instant_has_no_later_gaps(team: Team) -> None:
     for repository_id in (API, WEB):
         read(0, 10, repository_id)
         read(20, 100, repository_id)
@@ -84,14 +95,14 @@ def words(query: FigureQuery, *, now: datetime = NOW) -> str:
     return explain_completeness(completeness_of(query), report=query.report, now=now)
 
 
-def test_what_is_fresh_reads_differently_from_what_is_old(team: Team) -> None:
+def test_fresh_and_outdated_completeness_read_differently(team: Team) -> None:
     read(0, 100)
     read(0, 100, WEB)
     assert words(asked(team), now=hour(110)) == "Complete until 6 Mar 2026, 04:00 UTC."
     assert words(asked(team)).startswith("Complete only until 6 Mar 2026, 04:00 UTC: later data has not been verified")
 
 
-def test_without_the_apps_key_it_says_what_to_set(team: Team) -> None:
+def test_without_the_apps_key_the_sentence_says_what_to_configure(team: Team) -> None:
     assert words(asked(team)).startswith("Live from webhooks only. Connect the App's private key (GITHUB_APP_ID")
     with providers.scoped_registration():
         providers.register_credentials_check(lambda: True)
@@ -99,8 +110,8 @@ def test_without_the_apps_key_it_says_what_to_set(team: Team) -> None:
     assert words(asked(team_of(slug="empty"))).startswith("No repositories yet")
 
 
-def test_an_overlap_of_walks_and_log_is_no_gap(team: Team) -> None:
+def test_an_overlap_of_backfills_and_log_is_no_gap(team: Team) -> None:
     for repository_id in (API, WEB):
         read(0, 50, repository_id)
-    log_walked(40, 120)
+    log_scanned(40, 120)
     assert (until(completeness_of(asked(team))), gaps(completeness_of(asked(team)))) == (120, [])

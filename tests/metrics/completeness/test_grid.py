@@ -39,7 +39,7 @@ class Repository:
 
     @property
     def end(self) -> int:
-        """A loss is believed to have happened an hour before it was told."""
+        """Return the end: a loss may have happened an hour before its news."""
         return max(self.losses) - 1 if self.is_lost else DAY + 1
 
     def covered(self, stream: str, *, log: list[Span]) -> Hours:
@@ -123,7 +123,7 @@ def hours_in(told: Completeness, *, lost: bool) -> Hours:
 @pytest.mark.proof
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(found=st.lists(repositories, min_size=1, max_size=3), log=spans, window=span)
-def test_a_report_says_what_going_hour_by_hour_says(found: list[Repository], log: list[Span], window: Span) -> None:
+def test_a_report_equals_a_check_hour_by_hour(found: list[Repository], log: list[Span], window: Span) -> None:
     start, end = window
     tracked = [one.as_tracked(number) for number, one in enumerate(found)]
     report = Report(Knowledge(log=merge_periods(map(period, log)), repositories=tracked))

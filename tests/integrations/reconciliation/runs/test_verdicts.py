@@ -90,7 +90,7 @@ def test_the_teams_row_is_written_without_deriving_anything_anew(acme: Team, cre
     assert not Change.objects.filter(kind="team").exists()
 
 
-def test_admins_are_told_once_per_streak(
+def test_admins_get_one_mail_per_streak_of_failures(
     acme: Team, admin: CustomUser, crew: Crew, django_capture_on_commit_callbacks: object
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]

@@ -35,7 +35,7 @@ def minutes(found: list[Period]) -> set[int]:
         ([(1, 2), (2, 2)], [(1, 2)]),
     ],
 )
-def test_what_overlaps_or_meets_becomes_one(given_pairs: Pairs, expected: Pairs) -> None:
+def test_periods_that_overlap_or_touch_are_merged(given_pairs: Pairs, expected: Pairs) -> None:
     assert merge_periods(periods(*given_pairs)) == periods(*expected)
 
 
@@ -53,19 +53,19 @@ def test_what_overlaps_or_meets_becomes_one(given_pairs: Pairs, expected: Pairs)
         ([(5, 10), (20, 25)], [(10, 20)]),
     ],
 )
-def test_what_is_left_of_a_stretch(taken: Pairs, expected: Pairs) -> None:
+def test_periods_left_after_subtraction(taken: Pairs, expected: Pairs) -> None:
     assert list(subtract(Period(minute(10), minute(20)), periods(*taken))) == periods(*expected)
 
 
 @given(pairs=pairs)
-def test_united_is_the_same_time_in_order_and_apart(pairs: Pairs) -> None:
+def test_merged_periods_are_the_same_time_in_order_without_overlap(pairs: Pairs) -> None:
     found = merge_periods(periods(*pairs))
     assert minutes(found) == minutes(periods(*pairs))
     assert all(one.to_at < other.from_at for one, other in pairwise(found))
 
 
 @given(whole=st.tuples(st.integers(0, DAY), st.integers(0, DAY)).map(sorted), taken=pairs)
-def test_what_is_left_is_the_whole_without_what_is_taken(whole: list[int], taken: Pairs) -> None:
+def test_subtracted_periods_leave_the_rest_of_the_whole(whole: list[int], taken: Pairs) -> None:
     one = Period(minute(whole[0]), minute(whole[1]))
     left = list(subtract(one, merge_periods(periods(*taken))))
     assert minutes(left) == minutes([one]) - minutes(periods(*taken))
@@ -73,7 +73,7 @@ def test_what_is_left_is_the_whole_without_what_is_taken(whole: list[int], taken
 
 
 @given(pairs=pairs, within=pairs, at=st.integers(0, DAY))
-def test_what_is_common_and_what_is_cut_off(pairs: Pairs, within: Pairs, at: int) -> None:
+def test_intersections_and_cuts_of_periods(pairs: Pairs, within: Pairs, at: int) -> None:
     one, other = merge_periods(periods(*pairs)), merge_periods(periods(*within))
     assert minutes(list(intersect(one, within=other))) == minutes(one) & minutes(other)
     assert minutes(cut_at(one, at=minute(at))) == {each for each in minutes(one) if each < at}
