@@ -4,11 +4,10 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 from apps.activity.models import Installation, Repository
-from apps.jobs.models import LEASE
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
 from apps.users.permissions import is_operator
@@ -78,29 +77,12 @@ class SyncLogQuerySet(models.QuerySet["SyncLog"]):
         return self.filter(status__in=SyncLog.UNFINISHED)
 
     def due(self) -> "SyncLogQuerySet":
-        """Those that a worker may claim: nobody did, or whoever did is dead."""
-        return self.filter(
-            Q(status=SyncLog.Status.WAITING, not_before__lte=Now())
-            | Q(status=SyncLog.Status.RUNNING, lease_until__lt=Now())
-        )
-
-    def claim(self) -> int:
-        """Take those that are due."""
-        return self.due().update(
-            status=SyncLog.Status.RUNNING,
-            claim_number=F("claim_number") + 1,
-            attempts=F("attempts") + 1,
-            lease_until=Now() + LEASE,
-            started_at=Coalesce("started_at", Now()),
-        )
-
-    def held(self, *, claim_number: int) -> "SyncLogQuerySet":
-        """Those that nobody claimed since the claim of this number."""
-        return self.filter(status=SyncLog.Status.RUNNING, claim_number=claim_number, lease_until__isnull=False)
+        """Return those that are to be fanned out now."""
+        return self.filter(status=SyncLog.Status.WAITING, not_before__lte=Now())
 
 
 class SyncLog(models.Model):
-    """One run of reconciliation, a row that is claimed like a delivery.
+    """One run of reconciliation; it is fanned out to teams and repositories in one transaction.
 
     Its `sync_id` names the period or the wish, so a second row is impossible, and a second attempt is not.
     """
@@ -136,9 +118,6 @@ class SyncLog(models.Model):
     is_spread = models.BooleanField(db_default=False, help_text="each of its repositories has a row")
 
     not_before = models.DateTimeField(db_default=Now())
-    claim_number = models.IntegerField(db_default=0, help_text="only grows")
-    lease_until = models.DateTimeField(null=True, blank=True, help_text="until when somebody spreads it")
-    attempts = models.SmallIntegerField(db_default=0)
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 
 from apps.activity.facts import ListingNeeded, Source, evidence
 from apps.activity.models import Installation, Repository, RepositoryAccess
@@ -28,22 +29,6 @@ from apps.teams.accounts import accepted_accounts
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
-
-def claim(sync_id: str) -> SyncLog | None:
-    """The run, if it was to be claimed and is ours now until its lease runs out.
-
-    Whoever dies after this loses nothing: the run is due again when the lease has run out.
-    """
-    before = SyncLog.objects.due().filter(sync_id=sync_id).first()
-    if before is None:
-        return None
-    if not SyncLog.objects.filter(pk=before.pk, claim_number=before.claim_number).claim():
-        return None
-    failpoint("run.after_claim")
-    before.claim_number += 1
-    return before
-
-
 SOURCE = Source(kind="api", key="reconciliation")
 AT_A_TIME = 1000
 UNREACHED = (
@@ -55,13 +40,13 @@ logger = logging.getLogger(__name__)
 
 def spread(sync_id: str) -> bool:
     """Give each team its part in the run, and each repository that belongs to no part its row; whether we did."""
-    sync = claim(sync_id)
-    if sync is None:
-        return False
-    scope = parse_scope(sync.scope)
     with transaction.atomic():
-        if not SyncLog.objects.filter(pk=sync.pk).held(claim_number=sync.claim_number).update(lease_until=None):
+        sync = SyncLog.objects.due().filter(sync_id=sync_id).select_for_update(skip_locked=True).first()
+        if sync is None:
             return False
+        failpoint("run.after_claim")
+        scope = parse_scope(sync.scope)
+        SyncLog.objects.filter(pk=sync.pk).update(status=SyncLog.Status.RUNNING, started_at=Now())
         teams = _teams_in(scope, cause=sync.cause)
         TeamSync.objects.bulk_create(
             [TeamSync(sync=sync, team_id=pk) for pk in teams.values_list("pk", flat=True)], ignore_conflicts=True
@@ -69,7 +54,7 @@ def spread(sync_id: str) -> bool:
         failpoint("run.before_commit")
         _insert(sync.pk, _reached(_repositories_in(scope)))
         _have_listed(_installations_in(scope))
-    logger.info("sync_spread", extra={"sync": sync_id, "attempts": sync.attempts + 1})
+    logger.info("sync_spread", extra={"sync": sync_id})
     note_spread(sync.pk)
     schedule.enqueue_team_runs(sync.pk)
     schedule.enqueue_repositories()
@@ -109,7 +94,6 @@ def note_spread(*sync_ids: int) -> None:
         ~Exists(waiting),
         Q(pk__in=sync_ids) if sync_ids else Q(),
         status=SyncLog.Status.RUNNING,
-        lease_until=None,
         is_spread=False,
     ).update(is_spread=True)
 

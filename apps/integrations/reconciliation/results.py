@@ -110,7 +110,7 @@ def give_up_old() -> int:
 def _give_up(sync: SyncLog) -> bool:
     """Whether anything was left to be given up: its last verdicts may be on their way."""
     parts = TeamSync.objects.filter(sync=sync, status=TeamSync.Status.WAITING)
-    own = SyncLog.objects.unfinished().filter(~Q(status="running", is_spread=True, lease_until=None), pk=sync.pk)
+    own = SyncLog.objects.unfinished().filter(~Q(status="running", is_spread=True), pk=sync.pk)
     changed = [
         _fail_repositories(sync),
         parts.update(status=TeamSync.Status.RUNNING, error=TOO_LONG, rung_at=None),
@@ -118,8 +118,6 @@ def _give_up(sync: SyncLog) -> bool:
             status=SyncLog.Status.RUNNING,
             error=TOO_LONG,
             is_spread=True,
-            lease_until=None,
-            claim_number=F("claim_number") + 1,
         ),
     ]
     if any(changed):

@@ -65,7 +65,7 @@ def progress_of(sync: SyncLog) -> Progress:
         differing=rows.exclude(differs=[]).count(),
         walks=walks.unfinished().count(),
         items=read["items"],
-        touched=(sync.status, sync.claim_number, sync.is_spread, states, claims, read["pages"]),
+        touched=(sync.status, sync.is_spread, states, claims, read["pages"]),
     )
 
 

@@ -79,6 +79,5 @@ def compare(*names: str, sync: SyncLog | None = None, error: str = "") -> int:
 
 
 def let_leases_lapse() -> None:
-    """A minute and a quarter passes for whoever holds a run, and for whatever was rung for."""
-    SyncLog.objects.exclude(lease_until=None).update(lease_until="2020-01-01T00:00:00Z")
+    """A minute and a quarter passes for whatever workers were notified of."""
     TeamSync.objects.exclude(rung_at=None).update(rung_at="2020-01-01T00:00:00Z")

@@ -10,11 +10,12 @@ from django.db import connection
 from apps.activity.models import Installation
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation import results, schedule
-from apps.integrations.reconciliation.fan_out import claim, spread, spread_to
+from apps.integrations.reconciliation import fan_out, results, schedule
+from apps.integrations.reconciliation.fan_out import spread, spread_to
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import reach
+from tests.integrations.backfill.side_by_side import side_by_side
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, OLD, ZOO, make_team
 from tests.integrations.reconciliation.runs.crew import REPOSITORIES, Crew, compare, forget_messages, let_leases_lapse
 
@@ -121,30 +122,28 @@ def test_a_night_waits_for_the_one_before_it(acme: Team, crew: Crew) -> None:
     assert crew.beat(MONDAY_NIGHT + DAY + HOUR) == 1
 
 
-def test_a_worker_that_died_after_its_claim_does_not_lose_the_night(acme: Team, crew: Crew) -> None:
-    schedule.open_due(now=MONDAY_NIGHT)
-    assert claim("nightly:2026-03-02") is not None  # and is never heard of again
-    crew.beat(MONDAY_NIGHT + MINUTE)
-    assert rows() == [], "its lease holds"
-    let_leases_lapse()
-    crew.beat(MONDAY_NIGHT + 2 * MINUTE)
-    assert [repository for _, repository, _ in rows()] == [API, WEB]
-    assert (SyncLog.objects.get().claim_number, SyncLog.objects.get().attempts) == (2, 2)
-
-
-def test_whoever_lost_the_claim_spreads_nothing(acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_while_it_fans_out_does_not_lose_the_night(
+    acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
     schedule.open_due(now=MONDAY_NIGHT)
 
-    def taken_over(sync_id: str) -> SyncLog | None:
-        slow = claim(sync_id)
-        let_leases_lapse()
-        assert claim(sync_id) is not None
-        return slow
+    def die(point: str) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("apps.integrations.reconciliation.fan_out.claim", taken_over)
-    assert spread("nightly:2026-03-02") is False
+    with monkeypatch.context() as dying:
+        dying.setattr(fan_out, "failpoint", die)
+        with pytest.raises(KeyboardInterrupt):
+            spread("nightly:2026-03-02")
     assert not TeamSync.objects.exists()
-    assert SyncLog.objects.get().lease_until is not None, "the other's lease stands"
+    crew.beat(MONDAY_NIGHT + MINUTE)
+    assert [repository for _, repository, _ in rows()] == [API, WEB]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_one_fans_a_run_out(acme: Team, crew: Crew) -> None:
+    schedule.open_due(now=MONDAY_NIGHT)
+    assert sorted(side_by_side(*[lambda: spread("nightly:2026-03-02")] * 4)) == [False, False, False, True]
+    assert TeamSync.objects.count() == 1
 
 
 def test_a_part_whose_message_was_lost_is_told_of_again(acme: Team, zoo: Team, crew: Crew) -> None:
@@ -163,7 +162,7 @@ def test_a_part_whose_message_was_lost_is_told_of_again(acme: Team, zoo: Team, c
 
 def test_spreading_twice_doubles_nothing(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
-    SyncLog.objects.update(lease_until="2020-01-01T00:00:00Z", is_spread=False)
+    SyncLog.objects.update(status="waiting", is_spread=False)
     TeamSync.objects.update(status="waiting", rung_at=None)
     crew.beat(MONDAY_NIGHT + MINUTE)
     assert len(rows()) == 2
