@@ -57,7 +57,7 @@ def limit(name: str) -> None:
 def test_while_the_database_is_away_a_page_is_503_with_a_sentence(client: Client, away: None, address: str) -> None:
     answer = client.get(address)
     assert (answer.status_code, answer["Retry-After"]) == (503, "10")
-    assert "The database is away or busy just now." in answer.content.decode()
+    assert "The database is unavailable or busy." in answer.content.decode()
 
 
 @pytest.mark.parametrize("address", API)
@@ -78,7 +78,7 @@ def test_a_page_that_takes_too_long_says_to_ask_for_less(client: Client, blocked
     limit("statement_timeout")
     answer = client.get(address)
     assert (answer.status_code, answer["Retry-After"]) == (503, "30")
-    assert "a shorter window" in answer.content.decode()
+    assert "a shorter period" in answer.content.decode()
 
 
 @pytest.mark.parametrize("address", API[:2])
@@ -87,7 +87,7 @@ def test_figures_that_take_too_long_say_so_over_the_api(client: Client, blocked:
     answer = client.get(address)
     assert (answer.status_code, answer["Retry-After"]) == (503, "30")
     assert answer.json()["code"] == "took_too_long"
-    assert "a shorter window" in answer.json()["detail"]
+    assert "a shorter period" in answer.json()["detail"]
 
 
 def test_what_waits_too_long_for_a_lock_is_to_be_asked_again(client: Client, blocked: None) -> None:
