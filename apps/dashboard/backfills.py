@@ -19,11 +19,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import Installation, Repository
 from apps.common.db import is_id
-from apps.integrations.backfill.requests import CountingBusyError, cancel_asked, pause_asked, resume_asked, retry_asked
-from apps.integrations.backfill.status import Outlook, budgets_of, eta_s_of, outlook_of, size_of
+from apps.integrations.backfill.status import budgets_of
 from apps.integrations.models import Backfill
-from apps.integrations.models.backfills import BackfillQuerySet
 from apps.integrations.streams import STREAM_NAMES
+from apps.jobs.changes import CHANGES, JobsBusyError
+from apps.jobs.status import JobStatus, eta_s_of, size_of, status_of
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
 from apps.users.permissions import is_operator
@@ -39,12 +39,12 @@ class StreamBackfill:
     """The newest backfill of a stream."""
 
     row: Backfill
-    outlook: Outlook
+    status: JobStatus
 
     @property
     def is_queued(self) -> bool:
         """Return whether it only waits to be started."""
-        return self.row.state == State.WAITING and not (self.row.started_at or self.outlook.why)
+        return self.row.state == State.WAITING and not (self.row.started_at or self.status.why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ def histories_of(repositories: Sequence[Repository], *, user: Any) -> list[Histo
     newest = Backfill.objects.filter(repository__in=ids).order_by("repository", "stream", "-pk")
     streams = defaultdict(list)
     for row in newest.distinct("repository", "stream"):
-        streams[row.repository_id].append(StreamBackfill(row=row, outlook=outlook_of(row, now=now)))
+        streams[row.repository_id].append(StreamBackfill(row=row, status=status_of(row, now=now)))
     administered = set(repositories_administered_by(user).filter(pk__in=ids).values_list("pk", flat=True))
     return [
         History(
@@ -203,12 +203,6 @@ SHOWN: Mapping[str, Callable[[Any], QuerySet[Repository]]] = {
     "unfinished": lambda repositories: repositories.filter(is_unfinished=True),
     "failed": failing,
 }
-CHANGES: Mapping[str, tuple[Callable[[BackfillQuerySet], int], str]] = {
-    "pause": (pause_asked, "paused"),
-    "resume": (resume_asked, "resumed"),
-    "cancel": (cancel_asked, "cancelled"),
-    "retry": (retry_asked, "retried"),
-}
 
 
 @require_safe
@@ -250,16 +244,15 @@ def change(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     try:
         apply_change(request, repository, verb=verb)
-    except CountingBusyError as error:
+    except JobsBusyError as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('backfills')}?{request.GET.urlencode()}")
 
 
 def apply_change(request: HttpRequest, repository: Repository, *, verb: str) -> None:
     """Apply the change and add a message with the number of changed backfills."""
-    change_all, done = CHANGES[verb]
-    count = change_all(Backfill.objects.filter(repository=repository))
-    words = f"{repository}: {count} backfill{'' if count == 1 else 's'} {done}."
+    count = CHANGES[verb].apply(Backfill.objects.filter(repository=repository))
+    words = f"{repository}: {count} backfill{'' if count == 1 else 's'} {CHANGES[verb].done}."
     messages.add_message(request, messages.SUCCESS if count else messages.WARNING, words)
 
 

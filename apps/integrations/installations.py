@@ -305,7 +305,13 @@ def open_listings(installation_ids: Iterable[int]) -> int:
     return Job.objects.open(KIND.name, priority=KIND.priority, installations=due)
 
 
-KIND = JobKind(name="list_installation", priority=Priority.LIVE, run=run, plan=plan)
+KIND = JobKind(
+    name="list_installation",
+    priority=Priority.LIVE,
+    run=run,
+    plan=plan,
+    words={"not_listed": ("GitHub did not list the repositories; retrying with increasing waits.", "")},
+)
 
 
 def due_installations(*, app_id: int, for_as_long_as: timedelta = timedelta(0)) -> QuerySet[Installation]:

@@ -184,8 +184,12 @@ class Job(models.Model):
                 name="job_at_work",
                 condition=Q(state="running") | Q(state="waiting", reason="busy"),
             ),
-            # the jobs of one kind, newest first; the newest of one key
+            # the jobs of one kind; the newest of one key
             models.Index(fields=["kind", "key", "-id"], name="job_of_key"),
+            # people: the jobs in one state, with one reason, or of one installation, newest first
+            models.Index(fields=["state", "-id"], name="job_of_state", condition=~Q(state="done")),
+            models.Index(fields=["reason", "-id"], name="job_of_reason", condition=~Q(reason="")),
+            models.Index(fields=["installation", "-id"], name="job_of_installation"),
         ]
 
     def __str__(self) -> str:

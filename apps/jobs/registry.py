@@ -1,7 +1,7 @@
 """The kinds of jobs there are. Each app registers its own when it is ready: jobs know none of them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 SLICE_S = 15.0
 """A task begins no request later: one takes 30 s at the most, and a task 45 s."""
+Words = Mapping[str, tuple[str, str]]
+"""By the one word that a job keeps as its reason: why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,9 @@ class JobKind:
     `run` works on a claimed job until `deadline_s` (of time.monotonic) at the most, and releases or ends it. `plan`
     opens the jobs that are to be done, however often it is asked; it learns whether beat has just started. An
     installation has `places` at work at once.
+
+    `words` says why a job waits where the general words do not fit. `repository` and `part` are lookups
+    from a job to its repository and to what it does of it: who may see the repository sees the job.
     """
 
     name: str
@@ -26,6 +31,14 @@ class JobKind:
     run: "Callable[[Job, float], None]"
     plan: Callable[[bool], object] | None = None
     places: int = 1
+    words: Words = field(default_factory=dict)
+    repository: str = ""
+    part: str = ""
+
+    @property
+    def title(self) -> str:
+        """Return what is done, in words."""
+        return self.name.replace("_", " ").capitalize()
 
 
 _kinds: dict[str, JobKind] = {}
@@ -39,6 +52,11 @@ def register(kind: JobKind) -> None:
 def kinds() -> list[JobKind]:
     """Return every kind that is registered."""
     return list(_kinds.values())
+
+
+def known_kind(job: "Job") -> JobKind | None:
+    """Return the job's kind; None where a later version knew it."""
+    return _kinds.get(job.kind)
 
 
 def kind_of(job: "Job") -> JobKind:

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.activity.models import Repository
-from apps.integrations.backfill.start import _ONE_AT_A_TIME
+from apps.jobs.changes import _ONE_AT_A_TIME
 from tests.api.backfills import LIST, PULLS, fail
 from tests.api.conftest import API, Cast
 from tests.dashboard.test_pages import signed_in
@@ -37,7 +37,7 @@ def test_a_concurrent_start_does_not_block_others_for_long(elsewhere: Cast) -> N
     answers = [client.post(LIST, PULLS), client.post(f"{LIST}{failed.pk}/retry/")]
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "busy")] * 2
     page = signed_in(elsewhere.admin).post("/backfills/change/", {"repository": API, "change": "retry"}, follow=True)
-    assert "Others start backfills at the moment." in page.content.decode()
+    assert "Others start jobs at the moment." in page.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -55,7 +55,7 @@ def test_a_start_that_locks_the_row_does_not_block_others_for_long(reached: Cast
         answer = client.post(f"{LIST}{row.pk}/{change}/")
         page = signed_in(reached.admin).post("/backfills/change/", asked, follow=True)
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
-    assert "Others start backfills at the moment." in page.content.decode()
+    assert "Others start jobs at the moment." in page.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -157,7 +157,16 @@ def assert_as_described(case: Any, week: Cast) -> None:
 def test_the_unread_badge_is_per_user(week: Cast, planted: dict[str, list[Any]]) -> None:
     """Else its absence would say nothing."""
     client = week.client(week.stranger)
-    lists = ("teams", "repositories", "pull-requests", "deliveries", "backfills", "drift", "teams/umbrella/members")
+    lists = (
+        "teams",
+        "repositories",
+        "pull-requests",
+        "deliveries",
+        "backfills",
+        "jobs",
+        "drift",
+        "teams/umbrella/members",
+    )
     told = [client.get(f"/api/v1/{name}/").content.decode() for name in lists]
     assert all(MARKER in one for one in told)
     assert Delivery.objects.filter(error=MARKER).exists()

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.integrations.models import Backfill, Drift, SyncLog
+from apps.jobs.changes import CHANGES
 from apps.teams.models import TeamMember, TeamRepository
 from apps.users.models import ApiToken
 from apps.webhooks.models import Delivery
@@ -39,10 +40,9 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("post", "/api/v1/deliveries/{id}/replay/", None),
     ("post", "/api/v1/backfills/", {"repository": "acme/api"}),
     ("get", "/api/v1/backfills/{id}/", None),
-    ("post", "/api/v1/backfills/{id}/pause/", None),
-    ("post", "/api/v1/backfills/{id}/resume/", None),
-    ("post", "/api/v1/backfills/{id}/cancel/", None),
-    ("post", "/api/v1/backfills/{id}/retry/", None),
+    *(("post", f"/api/v1/backfills/{{id}}/{change}/", None) for change in CHANGES),
+    ("get", "/api/v1/jobs/{id}/", None),
+    *(("post", f"/api/v1/jobs/{{id}}/{change}/", None) for change in CHANGES),
     ("get", "/api/v1/drift/{id}/", None),
     ("get", "/api/v1/syncs/{id}/", None),
     ("get", "/api/v1/syncs/{id}/repositories/", None),
@@ -53,6 +53,7 @@ LISTS = (
     "/api/v1/pull-requests/",
     "/api/v1/deliveries/",
     "/api/v1/backfills/",
+    "/api/v1/jobs/",
     "/api/v1/drift/",
     "/api/v1/syncs/",
 )
@@ -64,7 +65,7 @@ def address(path: str, *, cast: Cast) -> str:
         identity = (Delivery.objects.first() or make_delivery(1)).pk
     elif "syncs" in path:
         identity = (SyncLog.objects.first() or make_sync("manual:acme", API)).pk
-    elif "backfills" in path:
+    elif "backfills" in path or "jobs" in path:
         identity = (Backfill.objects.first() or make_backfill()).pk
     elif "drift" in path:
         identity = (Drift.objects.first() or make_drift()).pk

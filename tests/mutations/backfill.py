@@ -13,13 +13,13 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "what was started anew since is not retried",
         "retry",
-        "~Exists(later), pk__in",
-        "pk__in",
+        "~Exists(later), state=",
+        "state=",
         test="test_what_was_started_anew_since_is_not_retried",
     ),
     mutation(
         "starts and retries come one after the other",
-        "integrations: _lock",
+        "lock_starts",
         'cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])',
         "pass",
         test="test_a_retry_that_meets_a_start_waits_for_it",

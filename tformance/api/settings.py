@@ -43,7 +43,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "DeliveryState": "apps.webhooks.models.Delivery.State",
         "PullRequestState": "apps.activity.models.PullRequest.State",
-        "BackfillState": "apps.integrations.models.Backfill.State",
+        "JobState": "apps.jobs.models.Job.State",
         "BackfillStream": "apps.integrations.streams.STREAM_CHOICES",
         "SyncStatus": "apps.integrations.models.SyncLog.Status",
         "SyncCause": "apps.integrations.models.SyncLog.Cause",
@@ -55,6 +55,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "teams", "description": "Teams, their members and repositories."},
         {"name": "activity", "description": "Repositories and pull requests."},
         {"name": "deliveries", "description": "The inbox: deliveries of GitHub and their state."},
+        {"name": "jobs", "description": "Durable work: what runs, what waits for what, and what failed."},
         {
             "name": "backfills",
             "description": "Loading history from GitHub: progress, waits and failures.",

@@ -1,6 +1,5 @@
 """Backfills for operators: look, find, pause, resume, cancel, retry, and start some."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,10 +12,10 @@ from unfold.decorators import action, display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.integrations.admin.start_backfill import start_page
-from apps.integrations.backfill.requests import CountingBusyError, cancel_asked, pause_asked, resume_asked, retry_asked
-from apps.integrations.backfill.status import Outlook, outlook_of, percent_of, waits_until_of
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
+from apps.jobs.changes import CHANGES, Change, JobsBusyError
+from apps.jobs.status import percent_of, status_of, waits_until_of
 from apps.metrics.figures.formatting import NO_VALUE, duration
 
 BAR = "unfold/components/progress.html"
@@ -64,7 +63,7 @@ class BackfillAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why")
     def why(self, row: Backfill) -> str:
-        return outlook_of(row, now=timezone.now()).why
+        return status_of(row, now=timezone.now()).why
 
     @admin.display(description="Waits until")
     def waits_until(self, row: Backfill) -> Any:
@@ -75,37 +74,30 @@ class BackfillAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Pause", permissions=["look_after"])
     def pause_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:
-        self._change(request, queryset, change=pause_asked, done="paused")
+        self._change(request, queryset, change=CHANGES["pause"])
 
     @admin.action(description="Resume", permissions=["look_after"])
     def resume_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:
-        self._change(request, queryset, change=resume_asked, done="resumed")
+        self._change(request, queryset, change=CHANGES["resume"])
 
     @admin.action(description="Cancel: what was read stays", permissions=["look_after"])
     def cancel_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:
-        self._change(request, queryset, change=cancel_asked, done="cancelled")
+        self._change(request, queryset, change=CHANGES["cancel"])
 
     @admin.action(description="Retry: go on where it failed", permissions=["look_after"])
     def retry_selected(self, request: HttpRequest, queryset: BackfillQuerySet) -> None:
-        self._change(request, queryset, change=retry_asked, done="retried")
+        self._change(request, queryset, change=CHANGES["retry"])
 
-    def _change(
-        self,
-        request: HttpRequest,
-        queryset: BackfillQuerySet,
-        *,
-        change: Callable[[BackfillQuerySet], int],
-        done: str,
-    ) -> None:
+    def _change(self, request: HttpRequest, queryset: BackfillQuerySet, *, change: Change) -> None:
         ids = list(queryset.values_list("pk", flat=True))
         try:
-            changed = change(Backfill.objects.filter(pk__in=ids))
-        except CountingBusyError as error:
+            changed = change.apply(Backfill.objects.filter(pk__in=ids))
+        except JobsBusyError as error:
             self.message_user(request, str(error), messages.ERROR)
             return
-        self.message_user(request, f"{changed} of {len(ids)} backfills {done}.", messages.SUCCESS)
+        self.message_user(request, f"{changed} of {len(ids)} backfills {change.done}.", messages.SUCCESS)
         if changed < len(ids):
-            self.message_user(request, f"The others are in no state to be {done}.", messages.WARNING)
+            self.message_user(request, f"The others are in no state to be {change.done}.", messages.WARNING)
 
     def has_start_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("integrations.add_backfill")
@@ -116,14 +108,14 @@ class BackfillAdmin(ReadOnlyAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Backfill | None = None) -> list[str]:
         columns = [field.name for field in Backfill._meta.concrete_fields if field.name != "skipped"]
-        return ["progress", "outlook", *columns, "left_out"]
+        return ["progress", "status", *columns, "left_out"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Backfill | None = None) -> list[str]:
         return self.get_fields(request, obj)
 
     @admin.display(description="How it stands")
-    def outlook(self, row: Backfill) -> SafeString:
-        return format_html_join(SafeString("<br>"), "{}", ((line,) for line in outlook_lines(row)))
+    def status(self, row: Backfill) -> SafeString:
+        return format_html_join(SafeString("<br>"), "{}", ((line,) for line in status_lines(row)))
 
     @admin.display(description="Left out")
     def left_out(self, row: Backfill) -> str | SafeString:
@@ -131,8 +123,8 @@ class BackfillAdmin(ReadOnlyAdmin):
         return format_html_join(SafeString("<br>"), "{}: {}", lines) or NO_VALUE
 
 
-def outlook_lines(row: Backfill) -> list[str]:
+def status_lines(row: Backfill) -> list[str]:
     """What is to be said of how it stands; a dash where that is nothing."""
-    outlook: Outlook = outlook_of(row, now=timezone.now())
-    left = "" if outlook.eta_s is None else f"About {duration(outlook.eta_s)} left."
-    return [line for line in (outlook.why, outlook.advice, left) if line] or [NO_VALUE]
+    status = status_of(row, now=timezone.now())
+    left = "" if status.eta_s is None else f"About {duration(status.eta_s)} left."
+    return [line for line in (status.why, status.advice, left) if line] or [NO_VALUE]

@@ -12,11 +12,10 @@ from apps.common.db import is_id
 from apps.integrations.backfill.start import NothingToStartError, chosen
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
 from apps.integrations.streams import STREAM_CHOICES
+from apps.jobs.api import ONLY_ADMINS
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_of, repositories_visible_to
 from apps.users.permissions import is_operator
-
-ONLY_ADMINS = "Only operators, and admins of a team that tracks the repository, may do this."
 
 
 class BackfillFilter(django_filters.FilterSet):

@@ -6,24 +6,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Count
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.activity.api.serializers import RepositoryLabelSerializer
 from apps.github.rate_limit import BudgetNow
-from apps.integrations.backfill.status import Outlook, budgets_of, outlook_of
+from apps.integrations.backfill.status import budgets_of
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog, TeamSync
 from apps.integrations.streams import STREAM_CHOICES
+from apps.jobs.api import StatusSerializer
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
-
-
-class SkippedSerializer(serializers.Serializer[Any]):
-    """Something that GitHub could not show; the walk went on without it."""
-
-    what = serializers.CharField(help_text="Such as `pull request 17`.")
-    why = serializers.CharField()
 
 
 class BudgetSerializer(serializers.Serializer[BudgetNow]):
@@ -39,18 +32,12 @@ class BudgetSerializer(serializers.Serializer[BudgetNow]):
         return datetime.fromtimestamp(budget.resets_at, UTC)
 
 
-class BackfillSerializer(serializers.ModelSerializer[Backfill]):
+class BackfillSerializer(StatusSerializer):
     """The read of one stream of a repository's history."""
 
     stream = serializers.ChoiceField(choices=STREAM_CHOICES)
 
     repository = RepositoryLabelSerializer()
-    percent = serializers.SerializerMethodField()
-    eta_s = serializers.SerializerMethodField()
-    waits_until = serializers.SerializerMethodField()
-    why = serializers.SerializerMethodField()
-    advice = serializers.SerializerMethodField()
-    skipped = SkippedSerializer(many=True, help_text="What GitHub could not show.")
     budget = serializers.SerializerMethodField()
 
     class Meta:
@@ -87,40 +74,16 @@ class BackfillSerializer(serializers.ModelSerializer[Backfill]):
         )
         read_only_fields = fields
 
-    def get_percent(self, backfill: Backfill) -> int | None:
-        """How much was read; below 100 until it is done, null while GitHub has not said how much there is."""
-        return self._outlook(backfill).percent
-
-    def get_eta_s(self, backfill: Backfill) -> float | None:
-        """Seconds until it is done, if it goes on as before; null where that cannot be told."""
-        return self._outlook(backfill).eta_s
-
-    def get_waits_until(self, backfill: Backfill) -> datetime | None:
-        """Before when it does not go on; null where it does not wait."""
-        return self._outlook(backfill).waits_until
-
-    def get_why(self, backfill: Backfill) -> str:
-        """The reason in words; empty where none is to be told."""
-        return self._outlook(backfill).why
-
-    def get_advice(self, backfill: Backfill) -> str:
-        """What to do; empty where nothing has to be done."""
-        return self._outlook(backfill).advice
-
     @extend_schema_field(BudgetSerializer(many=True))
     def get_budget(self, backfill: Backfill) -> Any:
         """What is left of its installation's hourly limits; empty where nothing is known of them."""
         known = self.context["budgets"].get(backfill.installation_id, ())
         return BudgetSerializer(known, many=True).data
 
-    def _outlook(self, backfill: Backfill) -> Outlook:
-        return outlook_of(backfill, now=self.context["now"])
-
 
 def backfill_documents(rows: Sequence[Backfill]) -> Any:
     """The rows as the API shows them; what is left of the limits is read once per installation."""
-    context = {"budgets": budgets_of(rows), "now": timezone.now()}
-    return BackfillSerializer(rows, many=True, context=context).data
+    return BackfillSerializer(rows, many=True, context={"budgets": budgets_of(rows)}).data
 
 
 class CountsSerializer(serializers.Serializer[Any]):

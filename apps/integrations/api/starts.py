@@ -11,10 +11,11 @@ from rest_framework import serializers
 
 from apps.common.api import OnlyKnownFields
 from apps.common.db import LARGEST_ID
-from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer, SkippedSerializer
+from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer
 from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
 from apps.integrations.backfill.start import NothingToStartError, Scope
 from apps.integrations.streams import STREAM_CHOICES, STREAM_NAMES
+from apps.jobs.api import SkippedSerializer
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_NAME = 200

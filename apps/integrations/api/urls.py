@@ -3,14 +3,14 @@
 from django.urls import path
 
 from apps.integrations.api import drift, views
+from apps.integrations.api.serializers import BackfillSerializer
+from apps.jobs.api import change_views
 
+changes = change_views(views.OfBackfill, noun="backfill", document=BackfillSerializer)
 urlpatterns = [
     path("backfills/", views.BackfillsView.as_view(), name="backfill-list"),
     path("backfills/<int:pk>/", views.BackfillView.as_view(), name="backfill-detail"),
-    path("backfills/<int:pk>/pause/", views.PauseView.as_view(), name="backfill-pause"),
-    path("backfills/<int:pk>/resume/", views.ResumeView.as_view(), name="backfill-resume"),
-    path("backfills/<int:pk>/cancel/", views.CancelView.as_view(), name="backfill-cancel"),
-    path("backfills/<int:pk>/retry/", views.RetryView.as_view(), name="backfill-retry"),
+    *(path(f"backfills/<int:pk>/{name}/", view, name=f"backfill-{name}") for name, view in changes.items()),
     path("drift/", drift.DriftsView.as_view(), name="drift-list"),
     path("drift/<int:pk>/", drift.DriftView.as_view(), name="drift-detail"),
     # What is known of a repository beside its facts is known here, above the apps that keep them.

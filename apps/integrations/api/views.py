@@ -1,18 +1,16 @@
 """History over the API: start reading it, watch it, stop it, let it go on."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import exceptions, generics, status
-from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api import NewestFirst, OnlyKnownParameters
-from apps.integrations.api.filters import ONLY_ADMINS, BackfillFilter, RepositorySyncFilter, SyncFilter, chosen_by
+from apps.integrations.api.filters import BackfillFilter, RepositorySyncFilter, SyncFilter, chosen_by
 from apps.integrations.api.serializers import (
     BackfillSerializer,
     RepositorySyncSerializer,
@@ -23,29 +21,13 @@ from apps.integrations.api.serializers import (
 from apps.integrations.api.starts import ForecastSerializer, StartedSerializer, StartSerializer
 from apps.integrations.backfill.requests import (
     StartRefusedError,
-    cancel_asked,
     forecast_asked,
-    pause_asked,
-    resume_asked,
-    retry_asked,
     start_asked,
 )
 from apps.integrations.backfill.start import NothingToStartError, Scope
 from apps.integrations.models import Backfill, RepositorySync, SyncLog
-from apps.integrations.models.backfills import BackfillQuerySet
-from apps.teams.visibility import repositories_administered_by, repositories_visible_to
-
-
-class ChangedByAdmins(BasePermission):
-    """Whoever sees a backfill may look at it; admins of a team that tracks its repository and operators may change it.
-
-    Asked of the object, so that what is not the user's to see is 404 before anything is said of permissions.
-    """
-
-    message = ONLY_ADMINS
-
-    def has_object_permission(self, request: Request, view: Any, obj: Backfill) -> bool:
-        return repositories_administered_by(request.user).filter(pk=obj.repository_id).exists()
+from apps.jobs.changes import JobsBusyError
+from apps.teams.visibility import repositories_visible_to
 
 
 class NothingStarted(exceptions.APIException):
@@ -53,13 +35,6 @@ class NothingStarted(exceptions.APIException):
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "nothing_to_start"
-
-
-class NotInThisState(exceptions.APIException):
-    """Another state came first."""
-
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "not_in_this_state"
 
 
 class OfBackfill(OnlyKnownParameters, generics.GenericAPIView[Backfill]):
@@ -70,6 +45,9 @@ class OfBackfill(OnlyKnownParameters, generics.GenericAPIView[Backfill]):
 
     def get_queryset(self) -> QuerySet[Backfill]:
         return Backfill.objects.visible_to(self.request.user).select_related("repository")
+
+    def document(self, job: Backfill) -> Any:
+        return backfill_documents([job])[0]
 
 
 @extend_schema_view(get=extend_schema(tags=["backfills"], summary="Backfills, newest first"))
@@ -110,7 +88,7 @@ class BackfillsView(OfBackfill, generics.ListAPIView[Backfill]):
         asked.is_valid(raise_exception=True)
         try:
             return begin(request.user, **asked.validated_data)
-        except StartRefusedError as error:
+        except (StartRefusedError, JobsBusyError) as error:
             raise NothingStarted(str(error), code=error.code) from error
         except NothingToStartError as error:
             raise NothingStarted(str(error)) from error
@@ -122,75 +100,6 @@ class BackfillView(OfBackfill, generics.RetrieveAPIView[Backfill]):
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(backfill_documents([self.get_object()])[0])
-
-
-class ChangeView(OfBackfill):
-    """A change of a backfill's state, by whoever may have history read."""
-
-    permission_classes = (IsAuthenticated, ChangedByAdmins)
-    throttle_scope = "backfill"
-
-    def change(self, change: Callable[[BackfillQuerySet], int], *, refusal: str) -> Response:
-        """Answers 202 with the row, 409 with the refusal where its state does not allow the change."""
-        backfill = self.get_object()
-        try:
-            changed = change(Backfill.objects.filter(pk=backfill.pk))
-        except StartRefusedError as error:
-            raise NothingStarted(str(error), code=error.code) from error
-        if not changed:
-            raise NotInThisState(refusal)
-        return Response(backfill_documents([self.get_object()])[0], status=status.HTTP_202_ACCEPTED)
-
-
-def describe_change(summary: str, *, conflict: str) -> Callable[[Any], Any]:
-    return extend_schema(
-        tags=["backfills"],
-        summary=summary,
-        request=None,
-        responses={
-            202: BackfillSerializer,
-            403: OpenApiResponse(description="Only operators and admins of a team that tracks the repository may."),
-            409: OpenApiResponse(description=conflict),
-        },
-    )
-
-
-class PauseView(ChangeView):
-    """Stops it for now."""
-
-    @describe_change("Pause a backfill", conflict="It is paused already, or finished.")
-    def post(self, request: Request, pk: int) -> Response:
-        """Stop it where it is, until somebody resumes it. A page that is being read now is read again then."""
-        return self.change(pause_asked, refusal="It is paused already, or finished: nothing is to be paused.")
-
-
-class ResumeView(ChangeView):
-    """Goes on after a pause."""
-
-    @describe_change("Resume a backfill", conflict="It is not paused.")
-    def post(self, request: Request, pk: int) -> Response:
-        """Let it go on where it was paused."""
-        return self.change(resume_asked, refusal="It is not paused: nothing is to be resumed.")
-
-
-class CancelView(ChangeView):
-    """Ends it."""
-
-    @describe_change("Cancel a backfill", conflict="It is finished.")
-    def post(self, request: Request, pk: int) -> Response:
-        """End it for good; what was read stays."""
-        return self.change(cancel_asked, refusal="It is finished: nothing is to be cancelled.")
-
-
-class RetryView(ChangeView):
-    """Goes on after a failure."""
-
-    @describe_change("Retry a backfill", conflict="It did not fail, or its stream was started anew since.")
-    def post(self, request: Request, pk: int) -> Response:
-        """Let it go on where it failed."""
-        return self.change(
-            retry_asked, refusal="It did not fail, or its stream was started anew since: nothing is to be retried."
-        )
 
 
 def begin(user: Any, *, choice: dict[str, Any], scope: Scope, dry_run: bool) -> Response:

@@ -19,9 +19,10 @@ from apps.github.rate_limit import BudgetNow
 from apps.integrations.backfill.cost_model import Cost
 from apps.integrations.backfill.estimate import Uncounted
 from apps.integrations.backfill.forecast import Forecast
-from apps.integrations.backfill.status import Progress, progress_of, size_of
+from apps.integrations.backfill.status import Progress, progress_of
 from apps.integrations.models import Backfill
 from apps.integrations.streams import STREAM_NAMES
+from apps.jobs.status import size_of
 from apps.metrics.figures.formatting import NO_VALUE, duration
 
 State = Backfill.State

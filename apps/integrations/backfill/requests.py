@@ -4,15 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from django.conf import settings
-from django.db import OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
-from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
 from apps.common.encryption import UndecryptableError
 from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentialsError, app_credentials
@@ -25,14 +23,13 @@ from apps.integrations.backfill.start import (
     NothingToStartError,
     Scope,
     Started,
-    retry,
     start,
 )
 from apps.integrations.discovery import find_installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
-from apps.integrations.models.backfills import BackfillQuerySet
 from apps.integrations.reader import RequestFailedError
+from apps.jobs.changes import others_first
 from apps.webhooks.parsing import UnusablePayloadError
 
 MOST_COUNTED = 100
@@ -44,7 +41,6 @@ PATIENCE_S = 3.0
 """So long it waits for walks that ask at the moment: they come first as often as it does."""
 MOST_SHOWN = 500
 AT_A_TIME = 500
-Done = TypeVar("Done")
 
 
 class StartRefusedError(NothingToStartError):
@@ -63,12 +59,6 @@ class TooMuchToCountError(StartRefusedError):
     """It would take too long."""
 
     code = "too_much_to_count"
-
-
-class CountingBusyError(StartRefusedError):
-    """Somebody else's start takes longer than a request waits."""
-
-    code = "busy"
 
 
 @dataclass(slots=True)
@@ -106,52 +96,6 @@ def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
             f"No installation of the App reaches {names}: give it access on GitHub, then start this again."
         )
     return begun
-
-
-def pause_asked(backfills: BackfillQuerySet) -> int:
-    """Pause them until somebody resumes them; return how many. CountingBusyError while others start backfills."""
-    return others_first(backfills.pause)
-
-
-def resume_asked(backfills: BackfillQuerySet) -> int:
-    """Let those go on where they were paused; how many. CountingBusyError while others start backfills."""
-    return others_first(backfills.resume)
-
-
-def cancel_asked(backfills: BackfillQuerySet) -> int:
-    """End those for good; how many. CountingBusyError while others start backfills."""
-    return others_first(backfills.cancel)
-
-
-def retry_asked(backfills: BackfillQuerySet) -> int:
-    """Let those that failed go on where they stopped; how many. CountingBusyError while others start backfills."""
-    return others_first(lambda: retry(backfills))
-
-
-def others_first(act: Callable[[], Done]) -> Done:
-    """What the act returns; CountingBusyError instead of the database's error where others hold its rows for too long.
-
-    Of two that wait for each other the database breaks one off, and the other ends: that one is begun once more.
-    """
-    try:
-        try:
-            return _whole(act)
-        except OperationalError as error:
-            if sqlstate_of(error) != DEADLOCK_DETECTED:
-                raise
-        return _whole(act)
-    except OperationalError as error:
-        if sqlstate_of(error) not in {LOCK_NOT_AVAILABLE, QUERY_CANCELED, DEADLOCK_DETECTED}:
-            raise
-        raise CountingBusyError(
-            "Others start backfills at the moment. Ask again in a minute: two starts are one."
-        ) from error
-
-
-def _whole(act: Callable[[], Done]) -> Done:
-    """What the act returns; where it fails, a transaction around it goes on."""
-    with transaction.atomic():
-        return act()
 
 
 def forecast_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Forecast:

@@ -84,7 +84,14 @@ def run(job: Job, deadline_s: float) -> None:
     read_stream(job, access=auth.github(), deadline_s=deadline_s)
 
 
-KIND = JobKind(name=Backfill.KIND, priority=Priority.BACKFILL, places=2, run=run)
+KIND = JobKind(
+    name=Backfill.KIND,
+    priority=Priority.BACKFILL,
+    places=2,
+    run=run,
+    repository="backfill__repository",
+    part="backfill__stream",
+)
 """Of an installation two are at work at once: while the page of one is kept, that of the other is read."""
 
 

@@ -6,21 +6,19 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Lower, Now
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.github.rate_limit import Priority
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.streams import STREAM_NAMES, STREAMS
-from apps.jobs.wakeups import enqueue_due
+from apps.jobs.changes import enqueue_after_commit, lock_starts
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
 MOST_NAMED = 8
-_ONE_AT_A_TIME = 0x62_61_63_6B_66_69_6C_6C
-"""The advisory lock under which rows become unfinished: a start and a retry of one stream never meet."""
 
 
 class NothingToStartError(ValueError):
@@ -102,39 +100,17 @@ def start(
     reached = installation_reaching([repository.pk for repository in wanted])
     streams = tuple(dict.fromkeys(scope.streams))
     with transaction.atomic():
-        _lock()
+        lock_starts()
         new = _insert_or_widen(reached, scope=scope, streams=streams, lost_at=lost_at, sync=sync)
         backfills = Backfill.objects.filter(repository__in=reached, stream__in=streams).unfinished()
         started = tuple(backfills.select_related("repository").order_by("repository__full_name", "pk"))
         if new:
-            _enqueue_after_commit()
+            enqueue_after_commit()
     return Started(
         backfills=started,
         new=new,
         unreachable=tuple(repository for repository in wanted if repository.pk not in reached),
     )
-
-
-def retry(backfills: QuerySet[Backfill]) -> int:
-    """Let those that failed go on where they stopped; how many. What was started anew since is left as it is."""
-    with transaction.atomic():
-        _lock()
-        later = Backfill.objects.filter(
-            repository=OuterRef("repository"), stream=OuterRef("stream"), pk__gt=OuterRef("pk")
-        )
-        failed = Backfill.objects.filter(
-            ~Exists(later), pk__in=backfills.order_by().values("pk"), state=Backfill.State.FAILED
-        )
-        _enqueue_after_commit()
-        return failed.jobs.update(
-            state=Backfill.State.WAITING,
-            reason="",
-            error="",
-            attempts=0,
-            restarts=0,
-            not_before=Now(),
-            finished_at=None,
-        )
 
 
 def _named(known: QuerySet[Repository], full_names: Sequence[str]) -> QuerySet[Repository]:
@@ -201,16 +177,6 @@ def _at_least_one(found: QuerySet[Repository], *, problem: str) -> QuerySet[Repo
     if not found.exists():
         raise NothingToStartError(problem)
     return Repository.objects.filter(pk__in=found.order_by().values("pk"))
-
-
-def _enqueue_after_commit() -> None:
-    """Wake the workers; without that the dispatcher finds what is due within seconds."""
-    transaction.on_commit(enqueue_due, robust=True)
-
-
-def _lock() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
 
 
 def _insert_or_widen(

@@ -48,6 +48,11 @@ WORDS = {
 State, Road = MissedDelivery.State, MissedDelivery.Road
 
 
+def as_sentence(words: str) -> str:
+    """Return the words with a capital and a full stop."""
+    return f"{words[0].upper()}{words[1:]}{'' if words.endswith('?') else '.'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What became of the deliveries that were missed, counted."""

@@ -19,7 +19,7 @@ from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
 from apps.github.rate_limit import Priority
-from apps.integrations.delivery_log.health import why_not_now
+from apps.integrations.delivery_log.health import WORDS, as_sentence, why_not_now
 from apps.integrations.delivery_log.recover import bring_back, inbox_has_room
 from apps.integrations.delivery_log.scan import cover_what_is_here, read_log
 from apps.integrations.delivery_log.scan_run import ScanRun
@@ -69,7 +69,13 @@ def plan(at_start: bool = False) -> int:
     return int(own.exclude(pk__in=own.resting().values("pk")).exists())
 
 
-KIND = JobKind(name=DeliveryLogScan.KIND, priority=Priority.RECONCILIATION, run=run, plan=plan)
+KIND = JobKind(
+    name=DeliveryLogScan.KIND,
+    priority=Priority.RECONCILIATION,
+    run=run,
+    plan=plan,
+    words={reason: (as_sentence(words), "") for reason, words in WORDS.items()},
+)
 
 
 def open_scan(app_id: int) -> DeliveryLogScanQuerySet:

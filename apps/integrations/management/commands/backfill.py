@@ -25,18 +25,12 @@ from apps.integrations.backfill.console import (
 )
 from apps.integrations.backfill.estimate import Effort
 from apps.integrations.backfill.forecast import forecast
-from apps.integrations.backfill.requests import (
-    Learning,
-    cancel_asked,
-    others_first,
-    pause_asked,
-    resume_asked,
-    retry_asked,
-)
+from apps.integrations.backfill.requests import Learning
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, Scope, Started, chosen, start
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.integrations.streams import STREAM_NAMES
+from apps.jobs.changes import CHANGES, JobsBusyError, others_first
 from apps.teams.models import Team
 
 USAGE, INTERRUPTED = 2, 130
@@ -65,13 +59,15 @@ background. Two starts of one thing are one; what asks for more widens the first
             self._do(options)
         except NothingToStartError as error:
             raise CommandError(str(error), returncode=1 if isinstance(error, CannotBeReadError) else USAGE) from error
+        except JobsBusyError as error:
+            raise CommandError(str(error)) from error
         except (NoCredentialsError, UndecryptableError) as error:
             raise CommandError(f"GitHub cannot be asked: {error}") from error
 
     def _do(self, options: dict[str, Any]) -> None:
         if options["list"]:
             self._list(options)
-        elif any(options[verb] for verb in ("pause", "resume", "cancel", "retry")):
+        elif any(options[change] for change in CHANGES):
             self._change(options)
         else:
             self._read(options)
@@ -158,14 +154,9 @@ background. Two starts of one thing are one; what asks for more widens the first
     def _change(self, options: dict[str, Any]) -> None:
         self._require_choice(options)
         found = self._walks(options)
-        if options["pause"]:
-            self.say(f"{counted(pause_asked(found), 'backfill')} paused.")
-        elif options["resume"]:
-            self.say(f"{counted(resume_asked(found), 'backfill')} resumed.")
-        elif options["cancel"]:
-            self.say(f"{counted(cancel_asked(found), 'backfill')} cancelled.")
-        else:
-            self.say(f"{counted(retry_asked(found), 'failed backfill')} retried.")
+        [change] = [change for name, change in CHANGES.items() if options[name]]
+        noun = "failed backfill" if options["retry"] else "backfill"
+        self.say(f"{counted(change.apply(found), noun)} {change.done}.")
 
     def _list(self, options: dict[str, Any]) -> None:
         newest = self._walks(options).order_by("repository_id", "stream", "-pk").distinct("repository_id", "stream")

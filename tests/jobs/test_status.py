@@ -1,4 +1,4 @@
-"""How a walk stands, in words: nothing that happens to it is left unsaid."""
+"""The state of a job in words: nothing that happens to it is left unsaid."""
 
 import re
 from datetime import timedelta
@@ -10,17 +10,17 @@ from django.utils import timezone
 
 from apps.integrations import outcomes
 from apps.integrations.backfill import claims, pages, run
-from apps.integrations.backfill.status import FAILS, WAITS, Outlook, outlook_of, percent_of
 from apps.integrations.models import Backfill
 from apps.jobs import runner
+from apps.jobs.status import FAILS, WAITS, JobStatus, percent_of, status_of
 
 CODE = [Path(module.__file__).read_text() for module in (outcomes, run, claims, pages, runner)]
 REASON = re.compile(r"""(?:reason=|Fail\(|Wait\([\w.]+, )"(\w+)\"""")
 NOW = timezone.now()
 
 
-def outlook(**about: Any) -> Outlook:
-    return outlook_of(Backfill(**{"not_before": NOW, "reason": "", **about}), now=NOW)
+def status(**about: Any) -> JobStatus:
+    return status_of(Backfill(**{"not_before": NOW, "reason": "", **about}), now=NOW)
 
 
 def test_every_reason_for_a_wait_or_an_end_has_words() -> None:
@@ -32,7 +32,7 @@ def test_every_reason_for_a_wait_or_an_end_has_words() -> None:
 
 def test_whatever_failed_says_what_to_do() -> None:
     assert [reason for reason, (why, advice) in FAILS.items() if not (why and advice)] == []
-    unknown = outlook(state="failed", reason="something_new")
+    unknown = status(state="failed", reason="something_new")
     assert (unknown.why, "retry" in unknown.advice) == ("something new", True)
 
 
@@ -54,12 +54,12 @@ def test_only_what_is_done_is_read_whole(about: dict[str, Any], percent: int | N
 
 def test_the_end_is_as_far_as_the_wait_and_what_is_left_at_the_pace_so_far() -> None:
     walked = {"state": "waiting", "started_at": NOW - timedelta(seconds=50), "items": 100, "total": 400}
-    assert outlook(**walked).eta_s == pytest.approx(150)
-    assert outlook(**walked, not_before=NOW + timedelta(seconds=60)).eta_s == pytest.approx(210)
+    assert status(**walked).eta_s == pytest.approx(150)
+    assert status(**walked, not_before=NOW + timedelta(seconds=60)).eta_s == pytest.approx(210)
 
 
 @pytest.mark.parametrize("state", ["paused", "failed", "cancelled", "done"])
 def test_what_does_not_go_on_by_itself_has_no_end_to_tell_and_waits_for_no_time(state: str) -> None:
     later = NOW + timedelta(minutes=1)
-    told = outlook(state=state, started_at=NOW, items=1, total=4, not_before=later, finished_at=NOW)
+    told = status(state=state, started_at=NOW, items=1, total=4, not_before=later, finished_at=NOW)
     assert (told.eta_s, told.waits_until) == (None, None)

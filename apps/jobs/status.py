@@ -1,0 +1,184 @@
+"""The state of jobs for people: how far they are, what they wait for and until when, why they failed, what to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.jobs.models import Job
+from apps.jobs.registry import Words, known_kind
+
+State = Job.State
+ALMOST = 99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """The state of a job now.
+
+    `percent` is below 100 until it is done, None while GitHub has not said how much there is; `why` says what it waits
+    for or why it ended, `advice` what to do: both are empty where there is nothing to say.
+    """
+
+    percent: int | None
+    eta_s: float | None
+    waits_until: datetime | None
+    why: str
+    advice: str
+
+
+def status_of(job: Job, *, now: datetime) -> JobStatus:
+    """Return the state of the job now."""
+    why, advice = _explain(job)
+    return JobStatus(
+        percent=percent_of(job),
+        eta_s=eta_s_of([job], now=now),
+        waits_until=waits_until_of(job, now=now),
+        why=why,
+        advice=advice,
+    )
+
+
+def percent_of(job: Job) -> int | None:
+    """Return how much of what there is was read, in whole percents."""
+    if job.state == State.DONE:
+        return 100
+    if job.total is None:
+        return None
+    return min(ALMOST, 100 * job.items // max(job.total, job.items, 1))
+
+
+def size_of(job: Job) -> int | None:
+    """Return how many items the job will have read at its end, as far as is known."""
+    if job.state not in Job.UNFINISHED:
+        return job.items
+    return None if job.total is None else max(job.total, job.items)
+
+
+def waits_until_of(job: Job, *, now: datetime) -> datetime | None:
+    """Return the time before which the job does not go on; None where it does not wait for a time."""
+    return job.not_before if job.state == State.WAITING and job.not_before > now else None
+
+
+def eta_s_of(jobs: Sequence[Job], *, now: datetime) -> float | None:
+    """Return the seconds until these jobs are done, if they go on as before; None where that is unknown."""
+    unfinished = [job for job in jobs if job.state in Job.UNFINISHED]
+    if not unfinished:
+        return None
+    return remaining_s(
+        unfinished, rate=items_per_s(jobs, now=now), waits_until=first_wait_of(unfinished, now=now), now=now
+    )
+
+
+def items_per_s(jobs: Sequence[Job], *, now: datetime) -> float | None:
+    """Return the items read per second since the first of the jobs left its start; None before anything was read."""
+    begun = [job.started_at for job in jobs if job.started_at is not None]
+    read = sum(job.items for job in jobs if job.started_at is not None)
+    if not begun or not read:
+        return None
+    ends = [job.finished_at for job in jobs]
+    end = now if None in ends else max(moment for moment in ends if moment is not None)
+    return read / max(1.0, (end - min(begun)).total_seconds())
+
+
+def remaining_s(
+    unfinished: Sequence[Job], *, rate: float | None, waits_until: datetime | None, now: datetime
+) -> float | None:
+    """Return the seconds until the jobs whose size is known are done, if they go on as before."""
+    if not unfinished:
+        return 0.0
+    sized = [job for job in unfinished if job.state != State.PAUSED and size_of(job) is not None]
+    if rate is None or not sized:
+        return None
+    left = sum((size_of(job) or 0) - job.items for job in sized)
+    wait_s = (waits_until - now).total_seconds() if waits_until else 0.0
+    return wait_s + left / rate
+
+
+def first_wait_of(unfinished: Sequence[Job], *, now: datetime) -> datetime | None:
+    """Return when the first of the jobs may go on, if none may now."""
+    active = [job for job in unfinished if job.state != State.PAUSED]
+    if not active or any(job.state == State.RUNNING or job.not_before <= now for job in active):
+        return None
+    return min(job.not_before for job in active)
+
+
+def _explain(job: Job) -> tuple[str, str]:
+    kind = known_kind(job)
+    particular = kind.words if kind else {}
+    match State(job.state):
+        case State.WAITING:
+            return particular.get(job.reason) or WAITS.get(job.reason) or (_spaced(job.reason), "")
+        case State.FAILED:
+            return FAILS.get(job.reason) or (_spaced(job.reason), LOOK_AND_RETRY)
+        case State.PAUSED:
+            return PAUSED
+        case _:
+            return "", ""
+
+
+def _spaced(reason: str) -> str:
+    return reason.replace("_", " ")
+
+
+LOOK_AND_RETRY = "Check GitHub's message, then retry: it continues where it stopped."
+
+PAUSED = ("Paused.", "Resume it to continue where it stopped.")
+
+WAITS: Words = {
+    "": ("", ""),
+    "busy": ("Other jobs of the installation are running.", ""),
+    "spent": ("GitHub's hourly rate limit is used up, except for a reserve for live work.", ""),
+    "blocked": ("GitHub asked us to slow down.", ""),
+    "token_refused": (
+        "GitHub refuses the installation's token, or returns none; retrying with increasing waits.",
+        "`manage.py doctor` shows GitHub's message.",
+    ),
+    "unanswered": ("GitHub did not answer; retrying with increasing waits.", ""),
+    "timed_out": ("A page took too long; retrying.", ""),
+    "gone": ("GitHub says that the repository does not exist; retrying.", ""),
+    "not_recorded": ("A page could not be stored; retrying.", ""),
+    "database": ("The database was briefly unavailable.", ""),
+    "no_credentials": (
+        "The App ID and private key are not configured.",
+        "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE; this continues automatically within 5 minutes.",
+    ),
+    "suspended": (
+        "The App is suspended on the account.",
+        "Unsuspend it in the account's settings on GitHub; this continues automatically within 15 minutes.",
+    ),
+    "app_refused": (
+        "GitHub refuses the App's own key.",
+        "Check GITHUB_APP_ID and the App's private key; this continues automatically within 5 minutes.",
+    ),
+}
+
+FAILS: Words = {
+    "unanswered": ("GitHub did not answer for about an hour.", "Retry when githubstatus.com has nothing to report."),
+    "timed_out": ("It took too long every time.", "Retry when GitHub is faster; it continues where it stopped."),
+    "crashed": ("Its worker crashed every time.", "Check the memory and the log of the workers, then retry."),
+    "removed": ("The App was removed from the account.", "Install it there again, then retry."),
+    "no_installation": (
+        "No installation of the App has access to the repository.",
+        "Give the App access to it on GitHub, then retry.",
+    ),
+    "gone": ("GitHub says that the repository does not exist.", "If it does, retry."),
+    "not_recorded": ("A page could not be stored after all attempts.", "Check the log of the workers, then retry."),
+    "unusable": (
+        "GitHub's answer cannot be used, even for a single item.",
+        "Retry after an upgrade; report it if it stays so.",
+    ),
+    "forbidden": (
+        "GitHub does not let the App read this.",
+        "Give the App the permission in GitHub's message, accept it on the account, then retry.",
+    ),
+    "rejected": ("GitHub rejects the request.", "Retry after an upgrade; report it if it stays so."),
+    "unknown_stream": (
+        "This version of tformance does not know the stream.",
+        "Upgrade to the version that started it, then retry.",
+    ),
+    "unknown_kind": (
+        "This version of tformance does not know the kind of job.",
+        "Upgrade to the version that started it, then retry.",
+    ),
+    "cursor_refused": ("GitHub no longer accepts the cursor.", "Retry: it starts again, and nothing is counted twice."),
+}
