@@ -19,6 +19,7 @@ from apps.common.api import NewestFirst, OnlyKnownParameters
 from apps.common.db import is_id
 from apps.jobs.changes import CHANGES, Change, JobsBusyError
 from apps.jobs.models import Job
+from apps.jobs.registry import kinds
 from apps.jobs.status import JobStatus, status_of
 from apps.jobs.visibility import ids_of_jobs_of, jobs_administered_by, jobs_visible_to, title_of, with_subjects
 
@@ -122,7 +123,9 @@ class JobFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes wit
     """Jobs by what they do, of what, and their state."""
 
     kind = django_filters.CharFilter(help_text="Such as `read_stream`.")
-    key = django_filters.CharFilter(help_text="What it is done to, such as the id of an installation.")
+    key = django_filters.CharFilter(
+        method="of_key", help_text="What it is done to, such as the id of an installation, or `11/issues`."
+    )
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
     state = django_filters.MultipleChoiceFilter(
         choices=Job.State.choices, distinct=False, help_text="Repeat it for several."
@@ -133,6 +136,10 @@ class JobFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes wit
     class Meta:
         model = Job
         fields = ("kind", "key", "repository", "state", "reason", "installation")
+
+    def of_key(self, rows: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
+        """Return those of any kind that there is: the index begins with the kind."""
+        return rows.filter(kind__in=[kind.name for kind in kinds()], key=value)
 
     def in_repository(self, rows: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
         is_named = {"pk": int(value)} if is_id(value) else {"full_name__iexact": value}

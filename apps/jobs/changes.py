@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
@@ -27,9 +26,8 @@ def retry(jobs: JobQuerySet[Any]) -> int:
     """Let those that failed go on where they stopped; how many. What was started anew since is left as it is."""
     with transaction.atomic():
         lock_starts()
-        later = Job.objects.filter(kind=OuterRef("kind"), key=OuterRef("key"), pk__gt=OuterRef("pk"))
         enqueue_after_commit()
-        return jobs.jobs.filter(~Exists(later), state=Job.State.FAILED).update(
+        return jobs.jobs.failures().update(
             state=Job.State.WAITING,
             reason="",
             error="",

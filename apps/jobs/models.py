@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -52,6 +52,15 @@ class JobQuerySet(models.QuerySet[Row]):
     def unfinished(self) -> "JobQuerySet[Row]":
         """Return those that have not ended, whether or not somebody paused them."""
         return self.filter(state__in=Job.UNFINISHED)
+
+    def failures(self) -> "JobQuerySet[Row]":
+        """Return those that failed and were not started anew since."""
+        return self.filter(_is_latest(), state=Job.State.FAILED)
+
+    def open_or_failed(self) -> "JobQuerySet[Row]":
+        """Return those that have not ended, and those that failed and were not started anew since."""
+        is_open = ~Q(state=Job.State.FAILED)
+        return self.filter(is_open | _is_latest(), state__in=[*Job.UNFINISHED, Job.State.FAILED])
 
     def resting(self, *, at: Any = Now()) -> "JobQuerySet[Row]":  # noqa: B008  an expression, not a time
         """Return those that no worker may claim now: one is at it, or the wait is not over."""
@@ -224,6 +233,11 @@ class Job(models.Model):
     def subject(self) -> str:
         """Return the name under which the job waits for its turn at GitHub."""
         return f"job {self.pk}"
+
+
+def _is_latest() -> Q:
+    later = Job.objects.filter(kind=OuterRef("kind"), key=OuterRef("key"), pk__gt=OuterRef("pk"))
+    return Q(~Exists(later))
 
 
 _SHARED = {field.name for field in Job._meta.local_fields}

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
 from apps.github.auth import github
 from apps.integrations.backfill.start import Scope, start
+from apps.integrations.installations import open_listings
 from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
+from apps.jobs.models import Job
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember
 from apps.users.models import ApiToken, CustomUser
@@ -183,3 +187,36 @@ def connected(reached: Cast, settings: Any) -> Iterator[Cast]:
         yield reached
     github.cache_clear()
     forget_everything()
+
+
+@pytest.fixture
+def jobs(cast: Cast) -> dict[str, int]:
+    """Four jobs: one of acme waits, one of umbrella failed, an installation is to be listed, a log is scanned."""
+    waiting, failed = make_backfill(), make_backfill(SECRETS)
+    read_so_far = {"items": 5, "total": 20, "calls": 4, "points": 3}
+    Job.objects.filter(pk=waiting.pk).put_off(after=timedelta(minutes=30), reason="spent", **read_so_far)
+    Job.objects.filter(pk=failed.pk).end(Job.State.FAILED, reason="forbidden", error="Resource not accessible")
+    open_listings([waiting.installation_id])
+    scan = Job.objects.create(kind="scan_delivery_log", key="11", priority=1, reason="app_refused")
+    listing = Job.objects.get(kind="list_installation")
+    return {"waiting": waiting.pk, "failed": failed.pk, "listing": listing.pk, "scan": scan.pk}
+
+
+@pytest.fixture
+def many_jobs(cast: Cast) -> None:
+    """20,000 jobs that are done, and few others."""
+    Repository.objects.bulk_create(Repository(github_id=key, full_name=f"umbrella/{key}") for key in range(5000, 7000))
+    Installation.objects.bulk_create(Installation(github_id=key) for key in range(5000, 5200))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH job AS (
+                INSERT INTO jobs_job (kind, key, installation_id, priority, state, reason, skipped, finished_at)
+                SELECT 'read_stream', (5000 + i % 2000) || '/' || i, 5000 + i % 200, 2,
+                    CASE WHEN i % 500 = 1 THEN 'failed' ELSE 'done' END,
+                    CASE WHEN i % 500 = 1 THEN 'crashed' ELSE '' END, '[]', now()
+                FROM generate_series(1, 20000) AS i RETURNING id, key)
+            INSERT INTO integrations_backfill (job_ptr_id, repository_id, stream)
+            SELECT id, split_part(key, '/', 1)::bigint, split_part(key, '/', 2) FROM job
+            """
+        )

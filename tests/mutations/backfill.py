@@ -12,8 +12,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "what was started anew since is not retried",
-        "retry",
-        "~Exists(later), state=",
+        "JobQuerySet.failures",
+        "_is_latest(), state=",
         "state=",
         test="test_what_was_started_anew_since_is_not_retried",
     ),

@@ -1,12 +1,12 @@
 """Walks and forecasts as a terminal of 80 columns shows them."""
 
 import time
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from django.core.management.base import CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandParser
 from django.utils import timezone
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -306,10 +306,6 @@ def full_name(text: str) -> str:
     if not owner or not slash or not name or "/" in name:
         raise ArgumentTypeError(f"{text!r} is not OWNER/REPO")
     return text.strip()
-
-
-class Help(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """Leaves the examples as they are."""
 
 
 def add_arguments(parser: CommandParser) -> None:

@@ -11,12 +11,12 @@ from django.utils import timezone
 from rich.console import Console
 
 from apps.activity.models import Repository
+from apps.common.console import Help
 from apps.common.encryption import UndecryptableError
 from apps.github.auth import github
 from apps.github.credentials import NoCredentialsError, app_credentials
 from apps.integrations.backfill.console import (
     EXAMPLES,
-    Help,
     add_arguments,
     backfill_table,
     forecast_view,

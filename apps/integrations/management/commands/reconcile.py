@@ -6,9 +6,9 @@ from typing import IO, Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
+from apps.common.console import Help
 from apps.common.encryption import UndecryptableError
 from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
-from apps.integrations.backfill.console import Help
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation import schedule

@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 from django.utils import timezone
 
+from apps.common.console import Help
 from apps.common.db import error_message
 from apps.common.encryption import UndecryptableError
 from apps.github.auth import github
 from apps.github.credentials import NoCredentialsError, app_credentials
-from apps.integrations.backfill.console import Help
 from apps.integrations.delivery_log.health import Found, found_since, why
 from apps.integrations.delivery_log.run import open_scan, scan_now
 from apps.integrations.models import DeliveryLogScan
