@@ -41,7 +41,8 @@ NAVIGATION = [
         page("Webhook secrets", "key", "webhooks.webhooksecret"),
     ),
     group(
-        "History",
+        "Jobs",
+        page("Jobs", "work_history", "jobs.job"),
         page("Backfills", "cloud_download", "integrations.backfill"),
         page("Reconciliation", "compare_arrows", "integrations.synclog"),
     ),

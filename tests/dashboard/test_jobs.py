@@ -1,0 +1,137 @@
+"""Jobs on their page and in the admin: what waits, what failed and what to do, and who changes them."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from apps.jobs.models import Job
+from tests.api.conftest import API, Cast
+from tests.dashboard.test_pages import read, signed_in
+from tests.plans import explaining
+
+pytestmark = pytest.mark.django_db
+PAGE, CHANGE, ADMIN = "/jobs/", "/jobs/change/", "/admin/jobs/job/"
+WAITS = "GitHub&#x27;s hourly rate limit is used up, except for a reserve for live work."
+
+
+def test_who_has_not_signed_in_is_asked_to() -> None:
+    answer = Client().get(PAGE)
+    assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={PAGE}")
+
+
+@pytest.mark.parametrize("address", ["/", "/backfills/"])
+def test_the_navigation_leads_there(cast: Cast, address: str) -> None:
+    assert '<a href="/jobs/">Jobs</a>' in read(signed_in(cast.viewer), address)
+
+
+def test_each_job_says_what_it_waits_for_until_when_or_why_it_failed_and_what_to_do(
+    cast: Cast, jobs: dict[str, int]
+) -> None:
+    page = read(signed_in(cast.operator), PAGE)
+    until = Job.objects.get(pk=jobs["waiting"]).not_before
+    assert "Read stream: pull requests of acme/api" in page
+    assert WAITS in page
+    assert f"{until:%H:%M} UTC" in page
+    assert 'max="100" value="25"' in page
+    assert "4 calls, 3 points" in page
+    assert "GitHub does not let the App read this. <q>Resource not accessible</q>" in page
+    assert "<strong>Give the App the permission" in page
+    assert f"List installation: installation {API + 1000} on acme" in page
+
+
+@pytest.mark.parametrize(
+    ("show", "expected"),
+    [
+        ("all", {"waiting", "failed", "listing", "scan"}),
+        ("failed", {"failed"}),
+        ("waiting", {"waiting", "listing", "scan"}),
+        ("running", set()),
+        ("paused", set()),
+    ],
+)
+def test_a_list_has_the_jobs_in_its_state(cast: Cast, jobs: dict[str, int], show: str, expected: set[str]) -> None:
+    answer = signed_in(cast.operator).get(f"{PAGE}?show={show}")
+    assert {shown.row.pk for shown in answer.context["jobs"]} == {jobs[name] for name in expected}
+    assert signed_in(cast.operator).get(f"{PAGE}?show=nonsense").status_code == 404
+
+
+def test_users_see_the_jobs_of_their_repositories(cast: Cast, jobs: dict[str, int]) -> None:
+    mine, theirs = (read(signed_in(user), PAGE) for user in (cast.viewer, cast.stranger))
+    assert "acme/api" in mine
+    assert "umbrella" not in mine
+    assert "List installation" not in mine
+    assert "umbrella/secrets" in theirs
+    assert "acme" not in theirs
+    assert 'name="change"' not in mine
+    assert 'aria-label="Retry Read stream: pull requests of umbrella/secrets"' in theirs
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "state"),
+    [
+        ("admin: pause waiting", 200, "paused"),
+        ("admin: pause listing", 404, "waiting"),
+        ("viewer: cancel waiting", 403, "waiting"),
+        ("stranger: cancel waiting", 404, "waiting"),
+        ("stranger: retry failed", 200, "waiting"),
+        ("operator: pause scan", 200, "paused"),
+        ("operator: retry waiting", 200, "waiting"),
+        ("operator: delete waiting", 404, "waiting"),
+    ],
+)
+def test_operators_and_admins_of_a_team_change_jobs(
+    cast: Cast, jobs: dict[str, int], asked: str, status: int, state: str
+) -> None:
+    who, change, job = asked.replace(":", "").split()
+    sent: dict[str, Any] = {"job": jobs[job], "change": change}
+    answer = signed_in(getattr(cast, who)).post(CHANGE, sent, follow=True)
+    assert answer.status_code == status
+    assert Job.objects.get(pk=jobs[job]).state == state
+
+
+@pytest.mark.parametrize("show", ["all", "failed", "running", "waiting", "paused"])
+def test_no_list_reads_all_jobs(cast: Cast, many_jobs: None, show: str) -> None:
+    client, plans = signed_in(cast.operator), list[str]()
+    with connection.execute_wrapper(explaining(plans)):
+        assert client.get(f"{PAGE}?show={show}").status_code == 200
+    assert [plan for plan in plans if "Seq Scan on jobs_job" in plan] == []
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        ("", {"waiting", "failed", "listing", "scan"}),
+        ("acme/", {"waiting"}),
+        (f"{API}/pull_requests", {"waiting"}),
+        (f"{API + 1000}", {"waiting", "listing"}),
+    ],
+)
+def test_the_admin_finds_jobs_by_what_people_have_at_hand(
+    cast: Cast, jobs: dict[str, int], term: str, expected: set[str]
+) -> None:
+    rows = signed_in(cast.operator).get(ADMIN, {"q": term}).context["cl"].result_list
+    assert {row.pk for row in rows} == {jobs[name] for name in expected}
+
+
+def test_the_admin_shows_the_state_in_words_and_the_columns_of_workers_apart(cast: Cast, jobs: dict[str, int]) -> None:
+    client = signed_in(cast.operator)
+    page = read(client, ADMIN)
+    assert "Read stream: pull requests of acme/api" in page
+    assert WAITS in page
+    page = read(client, f"{ADMIN}{jobs['failed']}/change/")
+    assert "Give the App the permission" in page
+    shown, _, internals = page.partition("Internals")
+    assert "Claim number" not in shown
+    assert "Claim number" in internals
+
+
+def test_the_admin_changes_what_is_selected(cast: Cast, jobs: dict[str, int]) -> None:
+    client = signed_in(cast.operator)
+    for change, words in (("pause", "3 of 4 jobs paused."), ("resume", "3 of 4 jobs resumed."), ("retry", "1 of 4 ")):
+        sent = {"action": f"{change}_selected", "_selected_action": list(jobs.values())}
+        page = client.post(ADMIN, sent, follow=True).content.decode()
+        assert words in page
+        assert "The others are in no state" in page
+    assert set(Job.objects.values_list("state", flat=True)) == {"waiting"}
