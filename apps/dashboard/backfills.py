@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import Installation, Repository
 from apps.common.db import is_id
+from apps.dashboard.jobs import are_stuck, changes_of
 from apps.integrations.backfill.status import budgets_of
 from apps.integrations.models import Backfill
 from apps.integrations.streams import STREAM_NAMES
@@ -29,9 +30,7 @@ from apps.teams.visibility import repositories_administered_by, repositories_vis
 from apps.users.permissions import is_operator
 
 State = Backfill.State
-GOING = (State.WAITING, State.RUNNING)
 ORDER = {stream: place for place, stream in enumerate(STREAM_NAMES)}
-UNTOUCHED = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +107,8 @@ class History:
 
     @property
     def changes(self) -> Iterator[str]:
-        """Yield the actions that the states allow."""
-        if State.FAILED in self.states:
-            yield "retry"
-        if State.PAUSED in self.states:
-            yield "resume"
-        if set(GOING) & set(self.states):
-            yield "pause"
-        if set(Backfill.UNFINISHED) & set(self.states):
-            yield "cancel"
+        """Yield the changes that the states allow."""
+        return changes_of(self.states)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,17 +177,6 @@ def limits_of(histories: Sequence[History]) -> list[Limit]:
     ]
 
 
-def are_backfills_stuck() -> bool:
-    """Return whether backfills have been due for minutes and no worker runs any."""
-    since = timezone.now() - UNTOUCHED
-    if not Backfill.objects.filter(state=State.WAITING, not_before__lt=since).exists():
-        return False
-    return not (
-        Backfill.objects.filter(state=State.RUNNING).exists()
-        or Backfill.objects.unfinished().filter(advanced_at__gte=since).exists()
-    )
-
-
 REPOSITORIES_PER_PAGE = 20
 REFRESH_EVERY_S = 10
 SHOWN: Mapping[str, Callable[[Any], QuerySet[Repository]]] = {
@@ -262,5 +243,5 @@ def about(user: Any) -> dict[str, Any]:
     return {
         "team": administered.first(),
         "has_team": Team.objects.visible_to(user).exists(),
-        "are_stuck": is_operator(user) and are_backfills_stuck(),
+        "are_stuck": is_operator(user) and are_stuck(Backfill.objects.all()),
     }

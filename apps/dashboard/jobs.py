@@ -1,7 +1,8 @@
 """The page of jobs: what runs, what waits for what and until when, what failed and what to do."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -17,11 +18,14 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.common.db import is_id
 from apps.jobs.changes import CHANGES, JobsBusyError
 from apps.jobs.models import Job, JobQuerySet
+from apps.jobs.registry import known_kind
 from apps.jobs.status import JobStatus, status_of
 from apps.jobs.visibility import jobs_administered_by, jobs_visible_to, title_of, with_subjects
+from apps.users.permissions import is_operator
 
 State = Job.State
 JOBS_PER_PAGE = 50
+UNTOUCHED = timedelta(minutes=3)
 SHOWN: Mapping[str, Callable[[JobQuerySet[Job]], JobQuerySet[Job]]] = {
     "all": lambda jobs: jobs.open_or_failed(),
     "failed": lambda jobs: jobs.failures(),
@@ -43,14 +47,29 @@ class ShownJob:
     @property
     def changes(self) -> Iterator[str]:
         """Yield the changes that its state allows."""
-        if self.row.state == State.FAILED:
-            yield "retry"
-        if self.row.state == State.PAUSED:
-            yield "resume"
-        if self.row.state in (State.WAITING, State.RUNNING):
-            yield "pause"
-        if self.row.state in Job.UNFINISHED:
-            yield "cancel"
+        kind = known_kind(self.row)
+        hidden = "cancel" if kind and kind.recurs else ""
+        return (name for name in changes_of([self.row.state]) if name != hidden)
+
+
+def changes_of(states: Collection[str]) -> Iterator[str]:
+    """Yield the changes that jobs in these states allow."""
+    if State.FAILED in states:
+        yield "retry"
+    if State.PAUSED in states:
+        yield "resume"
+    if {State.WAITING, State.RUNNING} & set(states):
+        yield "pause"
+    if set(Job.UNFINISHED) & set(states):
+        yield "cancel"
+
+
+def are_stuck(jobs: JobQuerySet[Any]) -> bool:
+    """Return whether some of the jobs have been due for minutes and no worker runs any."""
+    since = timezone.now() - UNTOUCHED
+    if not jobs.filter(state=State.WAITING, not_before__lt=since).exists():
+        return False
+    return not (jobs.filter(state=State.RUNNING).exists() or jobs.unfinished().filter(advanced_at__gte=since).exists())
 
 
 @require_safe
@@ -69,6 +88,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "show": show,
         "switch": list(counts.items()),
         "kept": f"show={show}",
+        "are_stuck": is_operator(request.user) and are_stuck(Job.objects.all()),
     }
     return render(request, "dashboard/jobs.html", context)
 

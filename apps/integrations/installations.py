@@ -310,6 +310,7 @@ KIND = JobKind(
     priority=Priority.LIVE,
     run=run,
     plan=plan,
+    recurs=True,
     words={"not_listed": ("GitHub did not list the repositories; retrying with increasing waits.", "")},
 )
 

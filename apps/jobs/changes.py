@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from apps.common.db import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate_of
 from apps.jobs.models import Job, JobQuerySet
+from apps.jobs.registry import kinds
 from apps.jobs.wakeups import enqueue_due
 
 Done = TypeVar("Done")
@@ -36,6 +37,11 @@ def retry(jobs: JobQuerySet[Any]) -> int:
             not_before=Now(),
             finished_at=None,
         )
+
+
+def cancel(jobs: JobQuerySet[Any]) -> int:
+    """End those for good that do not recur; how many. What they did stays."""
+    return jobs.jobs.exclude(kind__in=[kind.name for kind in kinds() if kind.recurs]).cancel()
 
 
 def lock_starts() -> None:
@@ -77,10 +83,10 @@ CHANGES: Mapping[str, Change] = {
         refusal="It is not paused: nothing is to be resumed.",
     ),
     "cancel": Change(
-        make=JobQuerySet.cancel,
+        make=cancel,
         done="cancelled",
         effect="End it for good; what was read stays.",
-        refusal="It is finished: nothing is to be cancelled.",
+        refusal="It is finished, or recurs and can only be paused: nothing is to be cancelled.",
     ),
     "retry": Change(
         make=retry,

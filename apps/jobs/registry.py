@@ -20,7 +20,8 @@ class JobKind:
 
     `run` works on a claimed job until `deadline_s` (of time.monotonic) at the most, and releases or ends it. `plan`
     opens the jobs that are to be done, however often it is asked; it learns whether beat has just started. An
-    installation has `places` at work at once.
+    installation has `places` at work at once. A job that `recurs` has one row for ever: ended for good, it would never
+    be done again.
 
     `words` says why a job waits where the general words do not fit. `repository` and `part` are lookups
     from a job to its repository and to what it does of it: who may see the repository sees the job.
@@ -31,6 +32,7 @@ class JobKind:
     run: "Callable[[Job, float], None]"
     plan: Callable[[bool], object] | None = None
     places: int = 1
+    recurs: bool = False
     words: Words = field(default_factory=dict)
     repository: str = ""
     part: str = ""

@@ -81,7 +81,7 @@ def test_a_job_is_paused_resumed_cancelled_and_retried(cast: Cast, jobs: dict[st
         return answer.status_code, answer.json().get("state") or answer.json()["code"]
 
     refused = (409, "not_in_this_state")
-    assert [change("listing", verb) for verb in ("resume", "pause", "pause", "resume", "cancel", "cancel")] == [
+    assert [change("waiting", verb) for verb in ("resume", "pause", "pause", "resume", "cancel", "cancel")] == [
         refused,
         (202, "paused"),
         refused,
@@ -90,6 +90,15 @@ def test_a_job_is_paused_resumed_cancelled_and_retried(cast: Cast, jobs: dict[st
         refused,
     ]
     assert [change(name, "retry") for name in ("failed", "failed", "waiting")] == [(202, "waiting"), refused, refused]
+
+
+def test_a_job_that_recurs_is_paused_and_never_ended_for_good(cast: Cast, jobs: dict[str, int]) -> None:
+    client = cast.client(cast.operator)
+    for name in ("listing", "scan"):
+        answer = client.post(f"{LIST}{jobs[name]}/cancel/")
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_in_this_state")
+        assert "recurs and can only be paused" in answer.json()["detail"]
+        assert client.post(f"{LIST}{jobs[name]}/pause/").json()["state"] == "paused"
 
 
 @pytest.mark.parametrize(("user", "status"), [("viewer", 403), ("stranger", 404), ("admin", 202)])

@@ -1,10 +1,12 @@
 """Jobs on their page and in the admin: what waits, what failed and what to do, and who changes them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from apps.jobs.models import Job
 from tests.api.conftest import API, Cast
@@ -57,6 +59,16 @@ def test_a_list_has_the_jobs_in_its_state(cast: Cast, jobs: dict[str, int], show
     assert signed_in(cast.operator).get(f"{PAGE}?show=nonsense").status_code == 404
 
 
+def test_an_operator_sees_that_no_worker_runs_jobs(cast: Cast, jobs: dict[str, int]) -> None:
+    words = "Jobs have been due for minutes and no worker runs them."
+    assert words not in read(signed_in(cast.operator), PAGE)
+    Job.objects.filter(pk=jobs["listing"]).update(not_before=timezone.now() - timedelta(minutes=10))
+    page = read(signed_in(cast.operator), PAGE)
+    assert words in page
+    assert "Due: a worker runs it next." in page
+    assert words not in read(signed_in(cast.viewer), PAGE)
+
+
 def test_users_see_the_jobs_of_their_repositories(cast: Cast, jobs: dict[str, int]) -> None:
     mine, theirs = (read(signed_in(user), PAGE) for user in (cast.viewer, cast.stranger))
     assert "acme/api" in mine
@@ -65,6 +77,7 @@ def test_users_see_the_jobs_of_their_repositories(cast: Cast, jobs: dict[str, in
     assert "umbrella/secrets" in theirs
     assert "acme" not in theirs
     assert 'name="change"' not in mine
+    assert 'aria-label="Cancel List' not in read(signed_in(cast.operator), PAGE)
     assert 'aria-label="Retry Read stream: pull requests of umbrella/secrets"' in theirs
 
 

@@ -74,6 +74,7 @@ KIND = JobKind(
     priority=Priority.RECONCILIATION,
     run=run,
     plan=plan,
+    recurs=True,
     words={reason: (as_sentence(words), "") for reason, words in WORDS.items()},
 )
 

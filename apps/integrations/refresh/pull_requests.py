@@ -147,7 +147,7 @@ def open_refreshes(installation_ids: Iterable[int]) -> int:
     return Job.objects.open(KIND.name, priority=KIND.priority, installations=due, page_size=MOST)
 
 
-KIND = JobKind(name=REFRESH, priority=Priority.LIVE, run=run, plan=plan)
+KIND = JobKind(name=REFRESH, priority=Priority.LIVE, run=run, plan=plan, recurs=True)
 
 
 def refresh(job: Job, *, access: GitHubAccess, deadline_s: float) -> None:
