@@ -1,5 +1,7 @@
 """Jobs over the API: what each does and of what, what it waits for, who sees and who changes it."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -128,12 +130,12 @@ def test_a_list_costs_the_same_queries_however_long(cast: Cast, jobs: dict[str, 
     [
         ("", "jobs_job_pkey"),
         ("?state=failed", "job_of_state"),
-        ("?state=waiting&state=running", "job_"),
+        ("?state=waiting&state=running", "job_of_state|job_unfinished|job_at_work"),
         ("?reason=crashed", "job_of_reason"),
         ("?kind=list_installation", "job_of_key"),
         ("?key=5001/1", "job_of_key"),
         ("?installation=5001", "job_of_installation"),
-        ("?repository=5001", "integrations_backfill_repository_id"),
+        ("?repository=5001", "integrations_backfill_repository_id|backfill_of_repository"),
     ],
 )
 def test_each_list_has_its_index(cast: Cast, many_jobs: None, query: str, index: str) -> None:
@@ -141,5 +143,5 @@ def test_each_list_has_its_index(cast: Cast, many_jobs: None, query: str, index:
     with connection.execute_wrapper(explaining(plans)):
         assert client.get(f"{LIST}{query}").status_code == 200
     [plan] = [plan for plan in plans if "jobs_job" in plan and "Limit" in plan]
-    assert index in plan
+    assert re.search(index, plan)
     assert "Seq Scan on jobs_job" not in plan
