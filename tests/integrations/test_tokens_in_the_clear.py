@@ -14,7 +14,6 @@ from apps.common.redaction import HIDDEN
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import shared_memory
 from apps.integrations.installations import list_installation
-from apps.integrations.models import Backfill
 from apps.jobs.models import Job
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import UnusablePayloadError
@@ -130,7 +129,6 @@ def test_a_token_that_every_error_quotes_is_stored_and_shown_nowhere(fake: FakeG
         log_failures(token.value)
 
     errors = [
-        *Backfill.objects.values_list("error", flat=True),
         *Job.objects.values_list("error", flat=True),
         *Delivery.objects.values_list("error", flat=True),
     ]

@@ -15,6 +15,7 @@ from django.db import connection
 from apps.github.rate_limit import key, shared_memory
 from apps.integrations.models import Backfill
 from apps.jobs import wakeups
+from apps.jobs.models import Job
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -113,7 +114,7 @@ def working(
 
 def let_a_minute_pass() -> None:
     """Whatever the dead still hold, in the database and of GitHub's budget, is free."""
-    Backfill.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z")
+    Job.objects.filter(kind=Backfill.KIND, state="running").update(lease_until="2020-01-01T00:00:00Z")
     shared_memory().delete(key(ACME, "leases"))
 
 

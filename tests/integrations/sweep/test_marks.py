@@ -9,6 +9,7 @@ import pytest
 from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import run, scan
 from apps.integrations.delivery_log.health import scan_problems
+from apps.integrations.delivery_log.scan_run import ScanRun
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from tests.fake_github import faults
 from tests.fake_github.answering import Answered, Asked
@@ -70,7 +71,7 @@ def test_a_walk_is_gone_on_with_by_the_next_task(
     marks = []
     for _ in range(3):
         page = iter([False, True, True])
-        monkeypatch.setattr(scan.Turn, "is_over", property(lambda self, page=page: next(page, True)))
+        monkeypatch.setattr(ScanRun, "is_over", property(lambda self, page=page: next(page, True)))
         row = sweeper.turn()
         assert row is not None
         marks.append(row.mark)

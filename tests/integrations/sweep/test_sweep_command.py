@@ -20,7 +20,8 @@ from apps.integrations.delivery_log.run import open_scan
 from apps.integrations.management.commands import sweep_deliveries
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.jobs.claims import claim
-from apps.webhooks.models import Delivery
+from apps.jobs.models import Job
+from apps.webhooks.models import Delivery, DeliveryBody
 from tests.emptying import empty
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
@@ -170,7 +171,7 @@ def start(fake: FakeGitHub, *, crash_at: str, **environment: str) -> int:
 def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
     fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, *, point: str
 ) -> None:
-    empty(["integrations_misseddelivery", "webhooks_deliverybody", "webhooks_delivery", "integrations_deliverysweep"])
+    empty(model._meta.db_table for model in (MissedDelivery, DeliveryBody, Delivery, DeliveryLogScan, Job))
     lose(log, told[:120])
     is_about_asking = point == "scan.after_asking"
     setting = {"SWEEP_REDELIVERS": "true" if is_about_asking else "false"}
