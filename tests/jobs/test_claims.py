@@ -1,10 +1,12 @@
 """Which job is claimed next: so many of an installation at once, the most urgent first, then what waited longest."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -185,6 +187,34 @@ def test_of_many_workers_each_gets_another_job() -> None:
         make(f"{minutes}", minutes_ago=minutes)
     found = side_by_side(*[lambda: claim_next(task_id="one of them")] * 8)
     assert sorted(job.key for job in found if job is not None) == ["4", "5"], "no place is given away twice"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_place_that_is_being_taken_is_not_free_for_an_older_job() -> None:
+    make("1", minutes_ago=1)
+    make("2", minutes_ago=2)
+
+    def claim_for_another() -> Job | None:
+        try:
+            return claim_next(task_id="another")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            assert claimed(2) == ["2", "1"]
+            threads.submit(make_and_close, "9").result()
+            other = threads.submit(claim_for_another)
+            with suppress(TimeoutError):
+                other.result(timeout=1)
+        assert other.result() is None
+
+
+def make_and_close(key: str) -> None:
+    try:
+        make(key, minutes_ago=9)
+    finally:
+        connection.close()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -50,7 +50,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "claim_next",
         'cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])',
         'cursor.execute("SELECT %s", [_ONE_AT_A_TIME])',
-        test="test_of_many_workers_each_gets_another_job",
+        test="test_a_place_that_is_being_taken_is_not_free_for_an_older_job",
     ),
     mutation(
         "a job that a person pauses is taken from its worker",
