@@ -23,7 +23,7 @@ from tformance.local import programs
 
 COUNT, NIGHTS = 500, 7
 LONGEST_S = 300
-RING = "from apps.integrations.reconciliation.wakeups import enqueue_due; enqueue_due()"
+RING = "from apps.jobs.wakeups import enqueue_due; enqueue_due()"
 TURN = """
     UPDATE integrations_streammark
     SET reread_at = now() - CASE WHEN repository_id %% 7 = %s THEN interval '9 days' ELSE interval '1 minute' END
@@ -32,11 +32,15 @@ BEGIN = """
     WITH log AS (
         INSERT INTO integrations_synclog (sync_id, cause, is_spread, status, started_at)
         VALUES (%s, 'nightly', true, 'running', now()) RETURNING id
+    ), job AS (
+        INSERT INTO jobs_job (kind, key, installation_id, priority, page_size, skipped)
+        SELECT 'verify_repository', log.id || '/' || r.github_id, %s, 1, 35, '[]' FROM log, activity_repository r
+        RETURNING id, split_part(key, '/', 2)::bigint AS repository_id
     )
-    INSERT INTO integrations_repositorysync (sync_id, repository_id, installation_id, marks, differs)
-    SELECT log.id, r.github_id, %s, '{}', '{}' FROM log, activity_repository r
+    INSERT INTO integrations_repositorysync (job_ptr_id, sync_id, repository_id, marks, differs)
+    SELECT job.id, log.id, job.repository_id, '{}', '{}' FROM job, log
 """
-LEFT = "SELECT count(*) FROM integrations_repositorysync WHERE state <> 'done'"
+LEFT = "SELECT count(*) FROM jobs_job WHERE kind = 'verify_repository' AND state <> 'done'"
 
 
 def measure() -> Iterator[Measurement]:

@@ -24,8 +24,6 @@ ROUTES = (
         # Opening jobs takes milliseconds; running them takes as long as GitHub does.
         ("apps.jobs.tasks.plan*", {"queue": "live"}),
         ("apps.jobs.*", {"queue": "backfill"}),
-        # A request or two of many repositories, or a few statements: what follows from it is read by backfills.
-        ("apps.integrations.tasks.probe*", {"queue": "maintenance"}),
         ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
         # Runs of reconciliation are opened, spread and concluded by statements of milliseconds; what asks GitHub is
         # sync_repository alone.

@@ -46,8 +46,6 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
     # What is to be read at GitHub becomes a job soon; how far apart its requests are is up to each.
     "plan-jobs": every(5 * SECOND, "apps.jobs.tasks.plan_jobs", soft_limit_s=MOMENT_S),
-    # Repositories of a run wait in the database too: for a limit, a recovery, the end of their backfills.
-    "resume-syncs": every(30 * SECOND, "apps.integrations.tasks.resume_syncs", soft_limit_s=MOMENT_S),
     "daily-github-sync": daily("apps.integrations.tasks.sync_all_github_data", hour=2),
     "hourly-metrics-update": hourly("apps.metrics.tasks.update_metrics", minutes="0"),
     "frequent-check": hourly("apps.monitoring.tasks.check_status", minutes="*/15", times=4),

@@ -7,21 +7,17 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         """Register what we make of each event, for which importing a translator module is enough, and what we know."""
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
-        from apps.integrations import checks, installations, waiters  # noqa: F401, PLC0415  models must be loaded first
+        from apps.integrations import checks, installations  # noqa: F401, PLC0415  models must be loaded first
         from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.delivery_log import run as scan_run  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.reconciliation import wakeups as sync_wakeups  # noqa: PLC0415  as above
+        from apps.integrations.reconciliation import verify  # noqa: PLC0415  models must be loaded first
         from apps.integrations.refresh import pull_requests  # noqa: PLC0415  models must be loaded first
         from apps.integrations.streams import STREAMS  # noqa: PLC0415  models must be loaded first
         from apps.jobs import registry  # noqa: PLC0415  models must be loaded first
-        from apps.jobs import wakeups as job_wakeups  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.providers import register_credentials_check  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.streams import register_streams  # noqa: PLC0415  models must be loaded first
 
         register_credentials_check(has_credentials)
         register_streams({name: stream.events for name, stream in STREAMS.items()})
-        for kind in (backfill_run.KIND, installations.KIND, pull_requests.KIND, scan_run.KIND):
+        for kind in (backfill_run.KIND, installations.KIND, pull_requests.KIND, scan_run.KIND, verify.KIND):
             registry.register(kind)
-        for wakeups in (job_wakeups, sync_wakeups):
-            waiters.register_waiter(wakeups.wake_next_waiter)
-        waiters.register_verification(sync_wakeups.enqueue_verification)

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from apps.github.credentials import app_credentials, has_credentials
 from apps.integrations.installations import due_installations
-from apps.integrations.models import Backfill, RepositorySync
+from apps.integrations.models import Backfill
 from apps.jobs.models import Job
 
 LONG = timedelta(minutes=15)
@@ -36,7 +36,4 @@ def count_overdue_listings() -> int:
 def count_lapsed_leases() -> int:
     """What a worker held when it died, and nobody took over since."""
     lapsed = Q(lease_until__lt=Now() - LONG)
-    return (
-        Job.objects.filter(lapsed, state=Job.State.RUNNING).count()
-        + RepositorySync.objects.filter(lapsed, state=RepositorySync.State.RUNNING).count()
-    )
+    return Job.objects.filter(lapsed, state=Job.State.RUNNING).count()

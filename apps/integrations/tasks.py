@@ -8,9 +8,8 @@ from apps.github.auth import github
 from apps.github.credentials import has_credentials
 from apps.integrations import discovery
 from apps.integrations.delivery_log import scan
-from apps.integrations.reconciliation import fan_out, probe, results, retention, schedule, verify
+from apps.integrations.reconciliation import fan_out, results, retention, schedule, verify
 from apps.integrations.reconciliation import schedule as run_wakeups
-from apps.integrations.reconciliation import wakeups as sync_wakeups
 from apps.integrations.reconciliation.results import TeamSyncError
 from apps.integrations.refresh import pull_requests
 
@@ -33,22 +32,10 @@ def prune_missed_deliveries() -> int:
     return scan.prune()
 
 
-@shared_task(name="apps.integrations.tasks.resume_syncs", ignore_result=True)
-def resume_syncs() -> int:
-    """Ring for every repository of a run of reconciliation that is due; beat runs it every 30 s."""
-    return sync_wakeups.enqueue_due()
-
-
-@shared_task(name="apps.integrations.tasks.probe_repositories", ignore_result=True)
-def probe_repositories(installation_id: int) -> None:
-    """Ask GitHub of many of an installation's repositories at once whether anything changed."""
-    probe.probe(installation_id, access=github())
-
-
-@shared_task(name="apps.integrations.tasks.sync_repository", ignore_result=True)
-def sync_repository(repo_id: int, sync_id: str) -> None:
+@shared_task(bind=True, name="apps.integrations.tasks.sync_repository", ignore_result=True)
+def sync_repository(self: Any, repo_id: int, sync_id: str) -> None:
     """Go on with one repository of a run, wherever it stands; those that wait beside it share its request."""
-    verify.advance(repo_id, sync_id=sync_id, access=github())
+    verify.advance(repo_id, sync_id=sync_id, task_id=self.request.id or "")
 
 
 @shared_task(name="apps.integrations.tasks.open_due_syncs", ignore_result=True)

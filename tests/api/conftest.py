@@ -15,7 +15,7 @@ from apps.activity.models import Contributor, Installation, Repository, Reposito
 from apps.github.auth import github
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.installations import open_listings
-from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
+from apps.integrations.models import Backfill, Drift, DriftedEntity, SyncLog
 from apps.jobs.models import Job
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team, TeamAccess, TeamMember
@@ -26,7 +26,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, forget_everything
-from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.installed import install, reach, verification
 from tests.metrics import fixture_a
 from tests.metrics.tales import API, PullRequestTale, Step, person, tell
 
@@ -124,7 +124,7 @@ def make_backfill(repository_id: int = API, **columns: Any) -> Backfill:
 def make_drift(repository_id: int = API, **columns: Any) -> Drift:
     """What a run found of the pull requests of a repository, and which one was missing."""
     run = SyncLog.objects.create(sync_id=f"manual:{SyncLog.objects.count()}", cause="manual")
-    sync = RepositorySync.objects.create(sync=run, repository_id=repository_id)
+    sync = verification(run, repository_id)
     values: dict[str, Any] = {"stream": "pull_requests", "checked": 40, "missing": 1, "repaired": 1} | columns
     key = f"{repository_id}:1"
     DriftedEntity.objects.create(
@@ -137,7 +137,7 @@ def make_sync(sync_id: str, *repository_ids: int, **columns: Any) -> SyncLog:
     """A run in which these repositories wait to be compared."""
     run = SyncLog.objects.create(sync_id=sync_id, cause=columns.pop("cause", "nightly"), **columns)
     for repository_id in repository_ids:
-        RepositorySync.objects.create(sync=run, repository_id=repository_id)
+        verification(run, repository_id)
     return run
 
 

@@ -16,7 +16,6 @@ from apps.integrations.reconciliation.schedule import database_time, is_of_night
 from apps.integrations.tasks import (
     conclude_syncs,
     open_due_syncs,
-    resume_syncs,
     schedule_team_sync,
     sync_all_github_data,
     sync_github_data,
@@ -90,7 +89,7 @@ def beat_until(is_true: Callable[[], Any]) -> None:
 
     def beat() -> None:
         while not ended.wait(PACE_S):
-            for task in (open_due_syncs, resume_syncs, plan_jobs, conclude_syncs):
+            for task in (open_due_syncs, plan_jobs, conclude_syncs):
                 task.delay()
 
     thread = threading.Thread(target=beat)

@@ -46,6 +46,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_two_of_each_installation_are_claimed_those_first_that_waited_longest",
     ),
     mutation(
+        "the job that GitHub's rate limit names next is due at once",
+        "jobs: wake_next_waiter",
+        "waiting.update(not_before=Now())",
+        "waiting.count()",
+        test="test_the_job_that_the_rate_limit_names_next_is_due_at_once",
+    ),
+    mutation(
         "two claims at once give no place away twice",
         "claim_next",
         'cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])',

@@ -124,24 +124,17 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "marks move only after whole walks",
-        "Counting._whole",
+        "Verification._whole",
         "for stream, walk in self.walks.items() if walk.state == done and not walk.skipped]",
         "for stream, walk in self.walks.items() if done]",
         test="test_a_walk_that_failed_fails_its_repository_and_moves_no_mark",
     ),
     mutation(
         "what is missing although all that changed was read is looked for in all of the history",
-        "Counting._missing",
+        "Verification._missing",
         "if not is_all and (stream in short",
         "if False and (stream in short",
         test="test_an_issue_that_we_lost_ourselves_is_missed_by_its_count_and_read_again",
-    ),
-    mutation(
-        "one probe of an installation at a time",
-        "integrations: _CLAIM",
-        "AND other.lease_until >= statement_timestamp()",
-        "AND other.lease_until < statement_timestamp()",
-        test="test_while_one_worker_probes_another_asks_for_nothing_and_a_dead_one_is_succeeded",
     ),
     mutation(
         "a limit is waited for by all repositories of the installation",
@@ -188,7 +181,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "whoever counts waits for a turn under the name that the bell knows",
         "reader_of",
-        "subject=subject_of(installation_id)",
+        "subject=row.subject",
         'subject="counting"',
         test="test_whoever_is_to_count_waits_for_the_same_turn",
     ),

@@ -38,11 +38,4 @@ MUTATIONS: tuple[Mutation, ...] = (
         "is_given_up = row.attempts == MOST_TRIES",
         test="test_what_merely_failed_is_never_given_up",
     ),
-    mutation(
-        "whoever waits for a turn at GitHub is told of it",
-        "IntegrationsConfig.ready",
-        "(job_wakeups, sync_wakeups)",
-        "(sync_wakeups,)",
-        test="test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told",
-    ),
 )

@@ -17,7 +17,7 @@ from django_celery_results.models import TaskResult
 
 from apps.activity.models import Installation, PullRequest
 from apps.github.auth import GitHubAccess
-from apps.integrations.models import EnrichmentAttempt, MissedDelivery, RepositorySync, SyncLog
+from apps.integrations.models import EnrichmentAttempt, MissedDelivery, SyncLog
 from apps.integrations.reconciliation.fan_out import spread
 from apps.integrations.reconciliation.schedule import start_for_team
 from apps.jobs.models import Job
@@ -143,12 +143,6 @@ def an_installation_a_log_and_a_pull_request_to_be_read() -> Callable[[], bool]:
     return lambda: set(Job.objects.values_list("kind", flat=True)) == kinds and ("run_jobs", []) in sent_names()
 
 
-def a_repository_that_waits_in_a_run() -> Callable[[], bool]:
-    run = SyncLog.objects.create(sync_id="manual:1", cause="manual", status="running", is_spread=True)
-    RepositorySync.objects.create(sync=run, repository_id=API, installation_id=ACME)
-    return lambda: sent_names() == [("probe_repositories", [ACME])]
-
-
 def a_night_that_no_beat_saw() -> Callable[[], bool]:
     return lambda: SyncLog.objects.get().sync_id.startswith("nightly:")
 
@@ -216,7 +210,6 @@ def an_instance_that_was_never_looked_at() -> Callable[[], bool]:
 EFFECTS: dict[str, Callable[[], Callable[[], bool]]] = {
     "dispatch": a_delivery_that_nobody_was_notified_of,
     "plan-jobs": an_installation_a_log_and_a_pull_request_to_be_read,
-    "resume-syncs": a_repository_that_waits_in_a_run,
     "daily-github-sync": a_team_at_two_in_the_night,
     "hourly-metrics-update": a_team_with_figures,
     "frequent-check": an_instance_that_was_never_looked_at,

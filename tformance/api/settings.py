@@ -47,7 +47,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "BackfillStream": "apps.integrations.streams.STREAM_CHOICES",
         "SyncStatus": "apps.integrations.models.SyncLog.Status",
         "SyncCause": "apps.integrations.models.SyncLog.Cause",
-        "RepositorySyncState": "apps.integrations.models.RepositorySync.State",
         "TeamSyncStatus": "apps.teams.models.Team.SyncStatus",
     },
     "TAGS": [

@@ -15,7 +15,6 @@ from apps.metrics.figures.formatting import NO_VALUE
 COLOURS = {
     "waiting": "info",
     "running": "info",
-    "walking": "info",
     "done": "success",
     "completed": "success",
     "success": "success",

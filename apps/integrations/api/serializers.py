@@ -90,9 +90,10 @@ class CountsSerializer(serializers.Serializer[Any]):
     """How many of the repositories that you may see are at what."""
 
     waiting = serializers.IntegerField()
-    running = serializers.IntegerField(help_text="Being compared.")
-    walking = serializers.IntegerField(help_text="They differ, and are being read.")
+    running = serializers.IntegerField()
+    paused = serializers.IntegerField()
     done = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
     failed = serializers.IntegerField()
 
 

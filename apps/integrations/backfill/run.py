@@ -22,11 +22,10 @@ from apps.github.credentials import NoCredentialsError
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
-from apps.integrations import waiters
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.claims import Claimed, resolve
 from apps.integrations.backfill.pages import follow, keep
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.outcomes import (
     BUSY,
     REFUSED_S,
@@ -46,6 +45,7 @@ from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedErr
 from apps.integrations.streams import STREAMS
 from apps.jobs.models import Job
 from apps.jobs.registry import JobKind
+from apps.jobs.wakeups import wake_next_waiter
 from apps.webhooks.parsing import WRONG_SHAPE, UnusablePayloadError
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
@@ -110,7 +110,7 @@ def read_stream(
     else:
         Run(claimed=claimed, access=access, stream=stream, deadline_s=deadline_s).read()
     if claimed.sync_id is not None:
-        waiters.enqueue_verification(claimed.sync_id)
+        RepositorySync.objects.verify_what_is_read(of=claimed.sync_id)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,7 +139,7 @@ class Run:
         reader = self._reader()
         try:
             page = self._read(reader)
-            waiters.wake_next_waiter(reader.up_next)
+            wake_next_waiter(reader.up_next)
             failpoint("backfill.after_page")
             progress = self.claimed.progress.after_page(most=self.stream.most)
             self.claimed = keep(page, self.claimed, progress=progress, reader=reader)

@@ -3,11 +3,12 @@
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import connection, models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from apps.activity.models import Installation, Repository
+from apps.activity.models import Repository
+from apps.jobs.models import Job, JobQuerySet
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
 from apps.users.permissions import is_operator
@@ -149,59 +150,53 @@ class SyncLog(models.Model):
         return self.sync_id
 
 
-class RepositorySync(models.Model):
-    """One repository in a run: probed, walked where it differs, and counted."""
+class RepositorySyncQuerySet(JobQuerySet["RepositorySync"]):
+    """Every change of state is one guarded UPDATE; the row count says whether it happened."""
 
-    class State(models.TextChoices):
-        WAITING = "waiting"  # to be probed, due at `not_before`
-        RUNNING = "running"  # a worker holds its lease
-        WALKING = "walking"  # what differs is being read; afterwards it is counted
-        DONE = "done"
-        FAILED = "failed"
+    def verify_what_is_read(self, *, of: int | None = None) -> int:
+        """Make those due of which nothing is being read any more, or this one; return how many.
 
-    UNFINISHED: ClassVar = (State.WAITING, State.RUNNING, State.WALKING)
+        A backfill that somebody paused is not waited for.
+        """
+        parameters = {"kind": RepositorySync.KIND, "reading": RepositorySync.READING, "id": of}
+        with connection.cursor() as cursor:
+            cursor.execute(_VERIFY_WHAT_IS_READ, parameters)
+            return int(cursor.rowcount)
+
+
+_VERIFY_WHAT_IS_READ = """
+UPDATE jobs_job j SET not_before = statement_timestamp(), reason = ''
+FROM integrations_repositorysync s
+WHERE s.job_ptr_id = j.id AND j.kind = %(kind)s AND j.state = 'waiting' AND j.reason = %(reading)s
+  AND (%(id)s::bigint IS NULL OR j.id = %(id)s)
+  AND NOT EXISTS (
+    SELECT FROM integrations_backfill b JOIN jobs_job read ON read.id = b.job_ptr_id
+    WHERE b.repository_id = s.repository_id AND b.stream = ANY(s.differs) AND read.state IN ('waiting', 'running'))
+"""
+
+
+class RepositorySync(Job):
+    """The job that verifies one repository in a run: it is probed, what differs is read, then it is counted."""
+
+    KIND: ClassVar = "verify_repository"
+    READING: ClassVar = "reading"
+    """Why it waits while what differs is being read."""
 
     sync = models.ForeignKey(SyncLog, on_delete=models.CASCADE, related_name="repositories")
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="syncs")
-    installation = models.ForeignKey(Installation, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
-    state = models.TextField(choices=State.choices, db_default=State.WAITING)
-    reason = models.TextField(db_default="", blank=True, help_text="why it waits or failed, as one word")
-    error = models.TextField(db_default="", blank=True, help_text="GitHub's words")
-    probed_at = models.DateTimeField(null=True, blank=True, help_text="by GitHub's clock")
-    marks = models.JSONField(default=dict, blank=True, help_text="what the probe told of each stream")
-    differs = ArrayField(models.TextField(), default=list, blank=True, help_text="the streams that are walked")
+    probed_at = models.DateTimeField(null=True, blank=True, help_text="by GitHub's clock; empty until it was probed")
+    marks = models.JSONField(default=dict, blank=True, help_text="what the probe showed of each stream")
+    differs = ArrayField(models.TextField(), default=list, blank=True, help_text="the streams that are read")
 
-    not_before = models.DateTimeField(db_default=Now())
-    rung_at = models.DateTimeField(null=True, blank=True)
-    claim_number = models.IntegerField(db_default=0, help_text="only grows; the fence of every step")
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.SmallIntegerField(db_default=0)
-    created_at = models.DateTimeField(db_default=Now())
-    finished_at = models.DateTimeField(null=True, blank=True)
+    objects = RepositorySyncQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
-        ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["sync", "repository"], name="a_sync_looks_at_a_repository_once"),
-            models.CheckConstraint(
-                condition=Q(state="running", lease_until__isnull=False) | (~Q(state="running") & Q(lease_until=None)),
-                name="a_repository_sync_holds_a_lease_exactly_while_it_runs",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=["done", "failed"], finished_at__isnull=False)
-                | Q(state__in=["waiting", "running", "walking"], finished_at=None),
-                name="a_repository_sync_is_finished_exactly_in_its_last_states",
-            ),
         ]
         indexes: ClassVar = [
-            # which are due, oldest first
-            models.Index(
-                fields=["not_before"],
-                name="repository_sync_unfinished",
-                condition=Q(state__in=["waiting", "running", "walking"]),
-            ),
             # the latest of a repository
-            models.Index(fields=["repository", "-id"], name="repository_sync_of_repository"),
+            models.Index(fields=["repository", "-job_ptr"], name="repository_sync_of_repository"),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Taking repositories of a run in hand: one statement that claims them and commits before GitHub is asked."""
+"""Holding repositories of a run: many are probed in one request, so a worker that claimed one claims more with it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,41 +6,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from apps.common import db
-from apps.jobs.models import LEASE
-
-
-def rows(statement: str, **asked: Any) -> list[tuple[Any, ...]]:
-    """What the statement returns."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, asked)
-        return list(cursor.fetchall())
-
-
-def run(statement: str, **asked: Any) -> None:
-    """Run a statement that returns nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, asked)
-
+from apps.integrations.models import RepositorySync
+from apps.jobs.models import LEASE, Job
 
 LONGEST_WAIT_S = 6.0
 NOT_REACHED = "No installation of the App reaches it: it was removed, is suspended, or its account was not accepted."
 CRASHED = "Workers died of it again and again."
-# A probe is not over while `probed_at` is empty: whoever held the lease is dead.
-IS_DUE = """(
-    (s.state = 'waiting' AND s.not_before <= statement_timestamp())
-    OR (s.state = 'running' AND s.probed_at IS NULL AND s.lease_until < statement_timestamp())
-)"""
-# What was probed is counted once none of its walks goes on; one that somebody paused is not waited for.
-IS_WALKED = """(
-    (s.state = 'walking' AND s.not_before <= statement_timestamp() AND NOT EXISTS (
-        SELECT FROM integrations_backfill b JOIN jobs_job j ON j.id = b.job_ptr_id
-        WHERE b.repository_id = s.repository_id AND b.stream = ANY(s.differs) AND j.state IN ('waiting', 'running')
-    ))
-    OR (s.state = 'running' AND s.probed_at IS NOT NULL AND s.lease_until < statement_timestamp())
-)"""
+
+
+def rows(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Return what the statement returns."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
+def run(statement: str, **parameters: Any) -> None:
+    """Run a statement that returns nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,98 +39,106 @@ class Claimed:
     repository_id: int
     sync_id: int
     attempts: int
+    page_size: int
+    """How many were asked for at once when this one was asked for last."""
+
+    @classmethod
+    def of(cls, row: RepositorySync) -> "Claimed":
+        """Return the claim under which the row was read."""
+        return cls(
+            id=row.pk,
+            claim_number=row.claim_number,
+            repository_id=row.repository_id,
+            sync_id=row.sync_id,
+            attempts=row.attempts,
+            page_size=row.page_size,
+        )
 
 
-_TAKE_DUE = """
-UPDATE integrations_repositorysync s
-SET state = 'running', claim_number = s.claim_number + 1, lease_until = statement_timestamp() + %(lease)s,
-    rung_at = NULL, reason = '', attempts = s.attempts + due.was_dropped::int
-FROM due WHERE s.id = due.id
-RETURNING s.id, s.claim_number, s.repository_id, s.sync_id, s.attempts
-"""
-# One probe of an installation at a time: a second one would only wait for its turn at GitHub.
-_CLAIM = f"""
-WITH due AS (
-    SELECT s.id, s.state = 'running' AS was_dropped FROM integrations_repositorysync s
-    WHERE s.installation_id = %(installation)s AND {IS_DUE} AND NOT EXISTS (
-        SELECT FROM integrations_repositorysync other
-        WHERE other.installation_id = %(installation)s AND other.state = 'running' AND other.probed_at IS NULL
-          AND other.lease_until >= statement_timestamp()
+# Those that wait longest first. Whoever died over one of them shows in its attempts.
+_CLAIM_MORE = """
+WITH mine AS (
+    SELECT j.id, j.state = 'running' AS was_dropped, s.repository_id, s.sync_id
+    FROM jobs_job j JOIN integrations_repositorysync s ON s.job_ptr_id = j.id
+    WHERE j.kind = %(kind)s AND j.installation_id = %(installation)s AND s.probed_at IS NULL AND (
+        (j.state = 'waiting' AND j.not_before <= statement_timestamp())
+        OR (j.state = 'running' AND j.lease_until < statement_timestamp())
     )
-    ORDER BY s.id = %(first)s DESC, s.not_before, s.id LIMIT %(most)s
-    FOR UPDATE SKIP LOCKED
+    ORDER BY j.not_before, j.id LIMIT %(most)s
+    FOR UPDATE OF j SKIP LOCKED
 )
-{_TAKE_DUE}"""  # noqa: S608  put together of constants
-_CLAIM_WALKED = f"""
-WITH due AS (
-    SELECT s.id, s.state = 'running' AS was_dropped FROM integrations_repositorysync s
-    WHERE s.id = %(id)s AND {IS_WALKED}
-    FOR UPDATE SKIP LOCKED
-)
-{_TAKE_DUE}"""  # noqa: S608
+UPDATE jobs_job j
+SET state = 'running', claim_number = j.claim_number + 1, lease_until = statement_timestamp() + %(lease)s,
+    leased_by = %(task_id)s, reason = '', started_at = coalesce(j.started_at, statement_timestamp()),
+    attempts = j.attempts + mine.was_dropped::int
+FROM mine WHERE j.id = mine.id
+RETURNING j.id, j.claim_number, mine.repository_id, mine.sync_id, j.attempts, j.page_size
+"""
 # Held rows are changed together, in the order of their ids; who lost one has it left out, and learns so by the count.
 _CHANGE = """
 WITH mine AS (
-    SELECT s.id FROM integrations_repositorysync s
+    SELECT j.id FROM jobs_job j
     JOIN unnest(%(ids)s::bigint[], %(claims)s::int[]) AS held (id, claim_number)
-      ON held.id = s.id AND held.claim_number = s.claim_number
-    WHERE s.state = 'running' ORDER BY s.id FOR UPDATE OF s
+      ON held.id = j.id AND held.claim_number = j.claim_number
+    WHERE j.state = 'running' ORDER BY j.id FOR UPDATE OF j
+), particular AS (
+    UPDATE integrations_repositorysync s SET {particular} WHERE s.job_ptr_id = ANY(ARRAY(SELECT id FROM mine))
 )
-UPDATE integrations_repositorysync s SET {changes} WHERE s.id = ANY(ARRAY(SELECT id FROM mine)) RETURNING s.id
+UPDATE jobs_job j SET {changes}, lease_until = NULL, leased_by = '' WHERE j.id = ANY(ARRAY(SELECT id FROM mine))
+RETURNING j.id
 """
+# What differs is waited for by its reason: it is due once it was read.
 _SETTLE = """
-WITH told AS (
+WITH probed AS (
     SELECT * FROM unnest(
         %(ids)s::bigint[], %(claims)s::int[], %(states)s::text[], %(marks)s::text[], %(differs)s::text[],
         %(reasons)s::text[], %(errors)s::text[]
-    ) AS told (id, claim_number, state, marks, differs, reason, error)
+    ) AS probed (id, claim_number, state, marks, differs, reason, error)
 ), mine AS (
-    SELECT s.id FROM integrations_repositorysync s JOIN told ON told.id = s.id AND told.claim_number = s.claim_number
-    WHERE s.state = 'running' ORDER BY s.id FOR UPDATE OF s
+    SELECT j.id FROM jobs_job j JOIN probed ON probed.id = j.id AND probed.claim_number = j.claim_number
+    WHERE j.state = 'running' ORDER BY j.id FOR UPDATE OF j
+), particular AS (
+    UPDATE integrations_repositorysync s
+    SET marks = probed.marks::jsonb, differs = string_to_array(probed.differs, ' '), probed_at = %(probed_at)s
+    FROM probed WHERE s.job_ptr_id = probed.id AND s.job_ptr_id = ANY(ARRAY(SELECT id FROM mine))
 )
-UPDATE integrations_repositorysync s
-SET state = told.state, marks = told.marks::jsonb, differs = string_to_array(told.differs, ' '),
-    reason = told.reason, error = told.error, probed_at = %(probed_at)s, not_before = statement_timestamp(),
-    lease_until = NULL, rung_at = NULL, attempts = 0,
-    finished_at = CASE WHEN told.state IN ('done', 'failed') THEN statement_timestamp() END
-FROM told WHERE s.id = told.id AND s.id = ANY(ARRAY(SELECT id FROM mine))
-RETURNING s.id
+UPDATE jobs_job j
+SET state = probed.state, reason = probed.reason, error = probed.error, attempts = 0,
+    advanced_at = statement_timestamp(),
+    not_before = statement_timestamp() + CASE WHEN probed.reason = %(reading)s THEN interval '30 d' ELSE '0' END,
+    lease_until = NULL, leased_by = '',
+    finished_at = CASE WHEN probed.state IN ('done', 'failed') THEN statement_timestamp() END
+FROM probed WHERE j.id = probed.id AND j.id = ANY(ARRAY(SELECT id FROM mine))
+RETURNING j.id
 """
-_MOVE = "installation_id = %(installation)s, state = 'waiting', not_before = statement_timestamp(), probed_at = NULL"
-_TAKE_TURN = "SELECT pg_try_advisory_xact_lock(hashint8(%(installation)s), %(turn)s)"
-_TURN = 0x70726F62
+_MOVE = "installation_id = %(installation)s, state = 'waiting', not_before = statement_timestamp()"
 
 
-def claim_batch(installation_id: int, *, most: int, first: int = 0) -> list[Claimed]:
-    """Claim up to so many repositories that are due there, `first` (a row's id) before all others.
-
-    Nothing while another worker probes for the installation.
-    """
-    with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
-        [(is_ours,)] = rows(_TAKE_TURN, installation=installation_id, turn=_TURN)
-        found = rows(_CLAIM, installation=installation_id, most=most, first=first, lease=LEASE) if is_ours else []
-    return sorted(_claimed(found), key=lambda one: one.repository_id)
-
-
-def claim_walked(repository_sync_id: int) -> Claimed | None:
-    """Claim it if all of its walks are over, or if whoever counted it is dead."""
+def claim_more(job: Job, *, most: int) -> list[Claimed]:
+    """Claim up to so many more of the installation's repositories that are to be probed."""
+    parameters = {"kind": RepositorySync.KIND, "installation": job.installation_id, "task_id": job.leased_by}
     with db.limit(seconds=LONGEST_WAIT_S):
-        return next(iter(_claimed(rows(_CLAIM_WALKED, id=repository_sync_id, lease=LEASE))), None)
+        found = rows(_CLAIM_MORE, **parameters, most=most, lease=LEASE) if most else []
+    names = ("id", "claim_number", "repository_id", "sync_id", "attempts", "page_size")
+    return [Claimed(**dict(zip(names, row, strict=True))) for row in found]
 
 
-def change(held: Iterable[Claimed], changes: str, **values: Any) -> set[int]:
-    """Change the rows that are still held as the assignments say, and let them go; the ids of those rows."""
+def change(held: Iterable[Claimed], changes: str, *, particular: str = "sync_id = sync_id", **values: Any) -> set[int]:
+    """Change the rows that are still held as the assignments say, and release them; return the ids of those rows.
+
+    `changes` is of the job, `particular` of what only a repository of a run has.
+    """
     mine = list(held)
     if not mine:
         return set()
-    statement = _CHANGE.format(changes=f"{changes}, lease_until = NULL")
+    statement = _CHANGE.format(changes=changes, particular=particular)
     ids, claims = [one.id for one in mine], [one.claim_number for one in mine]
     return {row[0] for row in rows(statement, ids=ids, claims=claims, **values)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What a probe came to: the streams that are walked now, else the end, a failure where there is a reason."""
+    """What a probe came to: the streams that are read now, else the end, a failure where there is a reason."""
 
     claimed: Claimed
     marks: Mapping[str, Any]
@@ -155,11 +150,15 @@ class Settled:
 
     @property
     def state(self) -> str:
-        return "walking" if self.differs or self.is_counted else "failed" if self.reason else "done"
+        return "waiting" if self.differs or self.is_counted else "failed" if self.reason else "done"
+
+    @property
+    def reason_of_state(self) -> str:
+        return RepositorySync.READING if self.differs or self.is_counted else self.reason
 
 
 def settle(settled: Sequence[Settled], *, probed_at: datetime) -> set[int]:
-    """Keep what became of those that are still held, and let them go; the ids of those rows."""
+    """Keep what became of those that are still held, and release them; return the ids of those rows."""
     if not settled:
         return set()
     held = rows(
@@ -169,8 +168,9 @@ def settle(settled: Sequence[Settled], *, probed_at: datetime) -> set[int]:
         states=[one.state for one in settled],
         marks=[json.dumps(one.marks) for one in settled],
         differs=[" ".join(one.differs) for one in settled],
-        reasons=[one.reason for one in settled],
+        reasons=[one.reason_of_state for one in settled],
         errors=[one.error for one in settled],
+        reading=RepositorySync.READING,
         probed_at=probed_at,
     )
     return {row[0] for row in held}
@@ -178,22 +178,31 @@ def settle(settled: Sequence[Settled], *, probed_at: datetime) -> set[int]:
 
 def hand_over(held: Claimed, *, installation_id: int) -> None:
     """Another installation reaches it by now, and is to ask."""
-    change([held], _MOVE, installation=installation_id)
+    change([held], _MOVE, particular="probed_at = NULL", installation=installation_id)
 
 
 def put_back(
-    held: Iterable[Claimed], *, seconds: float = 0.0, reason: str = "", error: str = "", attempts: int | None = None
+    held: Iterable[Claimed],
+    *,
+    seconds: float = 0.0,
+    reason: str = "",
+    error: str = "",
+    attempts: int | None = None,
+    page_size: int | None = None,
 ) -> set[int]:
     """Let them wait to be probed again after so many seconds."""
     return change(
         held,
-        "state = 'waiting', probed_at = NULL, differs = '{}', reason = %(reason)s, error = %(error)s,"
+        "state = 'waiting', reason = %(reason)s, error = %(error)s,"
         " not_before = statement_timestamp() + make_interval(secs => %(seconds)s),"
-        " attempts = coalesce(%(attempts)s::smallint, s.attempts)",
+        " attempts = coalesce(%(attempts)s::smallint, j.attempts),"
+        " page_size = coalesce(%(page_size)s::smallint, j.page_size)",
+        particular="probed_at = NULL, differs = '{}'",
         seconds=seconds,
         reason=reason,
         error=error,
         attempts=attempts,
+        page_size=page_size,
     )
 
 
@@ -201,15 +210,8 @@ def end(held: Iterable[Claimed], *, reason: str = "", error: str = "") -> set[in
     """End them: failed where there is a reason, done otherwise."""
     return change(
         held,
-        "state = %(state)s, reason = %(reason)s, error = %(error)s, finished_at = statement_timestamp(),"
-        " rung_at = NULL",
+        "state = %(state)s, reason = %(reason)s, error = %(error)s, finished_at = statement_timestamp()",
         state="failed" if reason else "done",
         reason=reason,
         error=error,
     )
-
-
-def _claimed(found: Sequence[tuple[Any, ...]]) -> list[Claimed]:
-    return [
-        Claimed(id=row[0], claim_number=row[1], repository_id=row[2], sync_id=row[3], attempts=row[4]) for row in found
-    ]

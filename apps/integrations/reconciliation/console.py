@@ -30,10 +30,9 @@ from apps.integrations.reconciliation.schedule import (
 from apps.integrations.reconciliation.status import Found, Progress, found_in, progress_of
 from apps.teams.models import Team
 
-SHOWN_FIRST = ("running", "walking", "waiting", "failed", "done")
+SHOWN_FIRST = ("running", "waiting", "paused", "failed", "cancelled", "done")
 WORDS = {
     "running": "being compared",
-    "walking": "being read",
     "waiting": "waiting",
     "failed": "failed",
     "done": "done",

@@ -1,9 +1,9 @@
 """Spreading a run: each team gets its part, each part its repositories. Whatever is done twice is done once."""
 
 import logging
-from collections.abc import Iterable
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -11,6 +11,8 @@ from apps.activity.facts import ListingNeeded, Source, evidence
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.activity.record import record
 from apps.common.failpoints import failpoint
+from apps.github.probes import MOST_AT_ONCE
+from apps.github.rate_limit import Priority
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import schedule
@@ -25,12 +27,12 @@ from apps.integrations.reconciliation.schedule import (
     parse_scope,
     synced_teams,
 )
+from apps.jobs.wakeups import enqueue_due
 from apps.teams.accounts import accepted_accounts
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
 SOURCE = Source(kind="api", key="reconciliation")
-AT_A_TIME = 1000
 UNREACHED = (
     "No installation of the App reaches any of its {} repositories: give the App access to them on GitHub and see that"
     " it is not suspended there, or switch the team's reconciliation off."
@@ -52,12 +54,12 @@ def spread(sync_id: str) -> bool:
             [TeamSync(sync=sync, team_id=pk) for pk in teams.values_list("pk", flat=True)], ignore_conflicts=True
         )
         failpoint("run.before_commit")
-        _insert(sync.pk, _reached(_repositories_in(scope)))
+        verify_each(sync.pk, _reached(_repositories_in(scope)))
         _have_listed(_installations_in(scope))
     logger.info("sync_spread", extra={"sync": sync_id})
     note_spread(sync.pk)
     schedule.enqueue_team_runs(sync.pk)
-    schedule.enqueue_repositories()
+    enqueue_due()
     return True
 
 
@@ -73,7 +75,7 @@ def spread_to(team_id: int, *, sync_id: str) -> bool:
             return False
         tracked = _known(repositories_of(Team.objects.filter(pk=team_id)))
         reached = _reached(tracked)
-        _insert(part.sync_id, reached)
+        verify_each(part.sync_id, reached)
         failpoint("run.before_part")
         TeamSync.objects.filter(pk=part.pk).update(
             status=TeamSync.Status.RUNNING,
@@ -83,7 +85,7 @@ def spread_to(team_id: int, *, sync_id: str) -> bool:
         )
         Team.objects.filter(pk=team_id).note_sync(last_sync_status=Team.SyncStatus.RUNNING)
     note_spread(part.sync_id)
-    schedule.enqueue_repositories()
+    enqueue_due()
     return True
 
 
@@ -154,9 +156,33 @@ def _reached(repository_ids: list[int]) -> dict[int, int]:
     return installation_reaching(repository_ids) if repository_ids else {}
 
 
-def _insert(sync_id: int, reached: dict[int, int]) -> None:
-    rows: Iterable[RepositorySync] = (
-        RepositorySync(sync_id=sync_id, repository_id=repository_id, installation_id=installation_id)
-        for repository_id, installation_id in sorted(reached.items())
+def verify_each(sync_id: int, reached: dict[int, int]) -> None:
+    """Have these verified in the run, each once."""
+    parameters: dict[str, Any] = {
+        "kind": RepositorySync.KIND,
+        "sync": sync_id,
+        "priority": Priority.RECONCILIATION,
+        "most": MOST_AT_ONCE,
+        "repositories": list(reached),
+        "installations": list(reached.values()),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, parameters)
+
+
+_INSERT = """
+WITH job AS (
+    INSERT INTO jobs_job (kind, key, installation_id, priority, page_size, skipped)
+    SELECT %(kind)s, %(sync)s || '/' || reached.repository_id, reached.installation_id, %(priority)s, %(most)s, '[]'
+    FROM unnest(%(repositories)s::bigint[], %(installations)s::bigint[]) AS reached (repository_id, installation_id)
+    WHERE NOT EXISTS (
+        SELECT FROM integrations_repositorysync s
+        WHERE s.sync_id = %(sync)s AND s.repository_id = reached.repository_id
     )
-    RepositorySync.objects.bulk_create(rows, batch_size=AT_A_TIME, ignore_conflicts=True)
+    ORDER BY reached.repository_id
+    ON CONFLICT (kind, key) WHERE state IN ('waiting', 'running', 'paused') DO NOTHING
+    RETURNING id, split_part(key, '/', 2)::bigint AS repository_id
+)
+INSERT INTO integrations_repositorysync (job_ptr_id, sync_id, repository_id, marks, differs)
+SELECT job.id, %(sync)s, job.repository_id, '{}', '{}' FROM job
+"""

@@ -2,10 +2,9 @@
 
 import logging
 import random
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection, transaction
@@ -25,13 +24,13 @@ from apps.github.payload import PayloadReader
 from apps.github.probes import MOST_AT_ONCE, probe_query
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Kind
-from apps.integrations import waiters
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.drift import source_of
+from apps.integrations.models import RepositorySync
 from apps.integrations.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
 from apps.integrations.reader import Reader, RequestFailedError
-from apps.integrations.reconciliation import probe_outcomes, wakeups
-from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, claim_batch, end, hand_over, put_back
+from apps.integrations.reconciliation import probe_outcomes
+from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, claim_more, end, hand_over, put_back
 from apps.integrations.reconciliation.comparison import (
     Comparison,
     begin_comparisons,
@@ -39,8 +38,9 @@ from apps.integrations.reconciliation.comparison import (
     keep,
     read_answer,
 )
-from apps.integrations.reconciliation.wakeups import subject_of
 from apps.integrations.streams import PROBES
+from apps.jobs.runner import DATABASE_AWAY, GIVE_BACK_S
+from apps.jobs.wakeups import wake_next_waiter
 from apps.webhooks.parsing import UnusablePayloadError
 
 LONGEST_WAIT_S = 6.0
@@ -97,17 +97,15 @@ def _record(claimed: Claimed, facts: Iterable[Fact]) -> None:
     record([evidence(source_of(claimed.id), facts)])
 
 
-def reader_of(installation_id: int, *, access: GitHubAccess) -> Reader:
-    """Behind what happens now and before backfills; the wake-up of what waits has this name."""
-    purpose = Purpose(priority=Priority.RECONCILIATION, subject=subject_of(installation_id))
-    return Reader(access=access, installation_id=installation_id, purpose=purpose)
+def reader_of(row: RepositorySync, *, access: GitHubAccess) -> Reader:
+    """Return a reader that goes behind what happens now and before backfills."""
+    assert row.installation_id is not None, "nobody reads it"  # noqa: S101
+    purpose = Purpose(priority=Priority.RECONCILIATION, subject=row.subject)
+    return Reader(access=access, installation_id=row.installation_id, purpose=purpose)
 
 
-TURN_S = 15.0
-"""A task begins no batch after so long: a request takes 30 s at the most, and a task 45 s."""
-READ_S = 25.0
-"""What a batch finds to be read whole is begun no later."""
-GIVE_BACK_S = 3.0
+READ_S = 10.0
+"""What a batch finds to be read whole is begun no later than so long after the last request of the time slice."""
 DELETED = "GitHub has the repository no more."
 FAILURES = (
     RequestFailedError,
@@ -120,43 +118,44 @@ FAILURES = (
 logger = logging.getLogger(__name__)
 
 
-def probe(installation_id: int, *, access: GitHubAccess, first: int = 0, seconds: float = TURN_S) -> None:
-    """Probe what is due of the installation, until nothing is, GitHub says no, or the time is over; then wake a worker.
+def probe(row: RepositorySync, *, access: GitHubAccess, deadline_s: float) -> None:
+    """Probe a repository that was claimed, and in the same request as many more of its installation as may be.
 
-    `first`, a row's id, comes before all others. Does nothing while another worker probes there. Raises the Error of a
-    database that is away.
+    Raises the Error of a database that is away.
     """
-    probe_run = ProbeRun(
-        installation_id=installation_id, access=access, first=first, deadline_s=time.monotonic() + seconds
-    )
-    if probe_run.run():
-        wakeups.enqueue_installations([installation_id])
+    batch = [Claimed.of(row), *claim_more(row, most=min(row.page_size, MOST_AT_ONCE) - 1)]
+    failpoint("sync.after_claim")
+    ProbeRun(row=row, access=access, deadline_s=deadline_s).run(batch)
 
 
 @dataclass(slots=True, kw_only=True)
 class ProbeRun:
-    """What one task probes for one installation."""
+    """What one task probes for one installation, on behalf of the first repository that it claimed."""
 
-    installation_id: int
+    row: RepositorySync
     access: GitHubAccess
-    first: int
     deadline_s: float
-    most: int = MOST_AT_ONCE
-    read_by_s: float = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.read_by_s = self.deadline_s - TURN_S + READ_S
+    @property
+    def installation_id(self) -> int:
+        assert self.row.installation_id is not None, "nobody reads it"  # noqa: S101
+        return self.row.installation_id
 
-    def run(self) -> bool:
-        """Whether there may be more for another task at once."""
-        while batch := claim_batch(self.installation_id, most=self.most, first=self.first):
-            failpoint("sync.after_claim")
-            few = self._few_enough(batch)
-            if few and not self._goes_on(few):
-                return False
-            if time.monotonic() >= self.deadline_s:
-                return True
-        return False
+    def run(self, batch: list[Claimed]) -> None:
+        """Probe a batch and keep what it shows, or let it wait for what went wrong."""
+        few = self._few_enough(batch)
+        if not few:
+            return
+        reader = reader_of(self.row, access=self.access)
+        try:
+            self._probe(few, reader=reader)
+        except FAILURES as error:
+            wake_next_waiter(error.answer.up_next if isinstance(error, RequestFailedError) else None)
+            self._recover(error, few)
+            return
+        wake_next_waiter(reader.up_next)
+        shown = {"installation": self.installation_id, "probed": len(few), "points": reader.points}
+        logger.info("repositories_probed", extra=shown)
 
     def _few_enough(self, batch: list[Claimed]) -> list[Claimed]:
         """What failed again and again together is asked for in smaller parts: one of them may be to blame.
@@ -164,28 +163,16 @@ class ProbeRun:
         Those that failed most often come first, so that the others do not wait for them for ever. One that its workers
         do not survive even alone is given up.
         """
-        suspects = sorted(batch, key=lambda one: -one.attempts)
+        suspects = sorted(batch, key=lambda one: (-one.attempts, one.id != self.row.pk))
         attempts = suspects[0].attempts
-        most = max(1, MOST_AT_ONCE >> max(0, attempts - SUSPECT_ATTEMPTS + 1))
+        learned = min(one.page_size for one in batch)
+        most = min(learned, max(1, MOST_AT_ONCE >> max(0, attempts - SUSPECT_ATTEMPTS + 1)))
         few, others = suspects[:most], suspects[most:]
         put_back(others)
         if attempts >= MOST_ATTEMPTS:
             end(few, reason="crashed", error=CRASHED)
             return []
         return few
-
-    def _goes_on(self, batch: list[Claimed]) -> bool:
-        """Probe a batch and keep what it shows; whether another may follow at once."""
-        reader = reader_of(self.installation_id, access=self.access)
-        try:
-            self._probe(batch, reader=reader)
-        except FAILURES as error:
-            waiters.wake_next_waiter(error.answer.up_next if isinstance(error, RequestFailedError) else None)
-            return self._recover(error, batch)
-        waiters.wake_next_waiter(reader.up_next)
-        shown = {"installation": self.installation_id, "probed": len(batch), "points": reader.points}
-        logger.info("repositories_probed", extra=shown)
-        return True
 
     def _probe(self, batch: Sequence[Claimed], *, reader: Reader) -> None:
         comparisons = begin_comparisons(self._reached(batch))
@@ -194,7 +181,7 @@ class ProbeRun:
         answer = _ask(comparisons, reader=reader)
         if answer is not None:
             read_answer(comparisons, answer)
-            decide_and_read(comparisons, reader=reader, read_by_s=self.read_by_s)
+            decide_and_read(comparisons, reader=reader, read_by_s=self.deadline_s + READ_S)
             failpoint("sync.after_probe")
             keep(comparisons, probed_at=answer.observed_at or timezone.now())
         for each in comparisons:
@@ -218,7 +205,7 @@ class ProbeRun:
                 mine.append((one, repositories[one.repository_id]))
         return mine
 
-    def _recover(self, error: Exception, batch: Sequence[Claimed]) -> bool:
+    def _recover(self, error: Exception, batch: Sequence[Claimed]) -> None:
         """Let the batch wait for what went wrong; an Error that blames the database goes up."""
         chance = random.random()  # noqa: S311  spreads waits, guards nothing
         is_broken = isinstance(error, Error | SoftTimeLimitExceeded)
@@ -228,11 +215,9 @@ class ProbeRun:
             follows = probe_outcomes.judge(error, batch=batch, now=self.access.client.clock(), chance=chance)
         except Error:
             with suppress(Error), db.limit(seconds=GIVE_BACK_S):
-                put_back(batch, seconds=probe_outcomes.AWAY_S, reason="database")
+                put_back(batch, seconds=DATABASE_AWAY.total_seconds(), reason="database")
             raise
-        self.most = follows.most
-        probe_outcomes.follow(follows, batch=batch, installation_id=self.installation_id)
-        return follows.goes_on
+        probe_outcomes.follow(follows, batch=batch, row=self.row)
 
 
 def _ask(comparisons: Sequence[Comparison], *, reader: Reader) -> Answer | None:

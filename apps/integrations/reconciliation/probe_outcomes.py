@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error
@@ -10,7 +11,9 @@ from django.db import Error
 from apps.common import db
 from apps.common.db import is_database_unavailable
 from apps.github.probes import MOST_AT_ONCE
+from apps.integrations.models import RepositorySync
 from apps.integrations.outcomes import (
+    BUSY,
     FOR_ALL,
     REFUSED_S,
     SPENT,
@@ -28,19 +31,18 @@ from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
 
-AWAY_S = 5.0
 LONGEST_WAIT_S = 6.0
 logger = logging.getLogger(__name__)
 
 # A limit is everybody's: the installation's other repositories wait with those that met it.
 _PUT_OFF_ALIKE = """
-UPDATE integrations_repositorysync
+UPDATE jobs_job
 SET not_before = statement_timestamp() + make_interval(secs => %(seconds)s), reason = %(reason)s
 WHERE id IN (
-    SELECT id FROM integrations_repositorysync
-    WHERE installation_id = %(installation)s AND state = 'waiting'
-      AND not_before < statement_timestamp() + make_interval(secs => %(seconds)s)
-    FOR UPDATE SKIP LOCKED
+    SELECT j.id FROM jobs_job j JOIN integrations_repositorysync s ON s.job_ptr_id = j.id
+    WHERE j.kind = %(kind)s AND j.installation_id = %(installation)s AND j.state = 'waiting' AND s.probed_at IS NULL
+      AND j.not_before < statement_timestamp() + make_interval(secs => %(seconds)s)
+    FOR UPDATE OF j SKIP LOCKED
 )
 """
 
@@ -49,7 +51,7 @@ WHERE id IN (
 class Follows:
     """What follows for a batch: it waits so many seconds, or ends where `is_failure`.
 
-    `most` is how many are asked for at once from now on; `goes_on` says whether to do so at once.
+    `most` is how many are asked for at once from now on.
     """
 
     reason: str = ""
@@ -57,7 +59,6 @@ class Follows:
     seconds: float = 0.0
     attempts: int | None = None
     most: int = MOST_AT_ONCE
-    goes_on: bool = False
     is_failure: bool = False
 
 
@@ -77,40 +78,42 @@ def judge(error: Exception, *, batch: Sequence[Claimed], now: float, chance: flo
     if is_database_unavailable(error) or not is_data_error(error):
         raise error
     if len(batch) == 1:
-        return Follows(reason="not_recorded", words=words, is_failure=True, goes_on=True)
-    return Follows(words=words, most=len(batch) // 2, goes_on=True)
+        return Follows(reason="not_recorded", words=words, is_failure=True)
+    return Follows(words=words, most=len(batch) // 2)
 
 
-def follow(follows: Follows, *, batch: Sequence[Claimed], installation_id: int) -> None:
-    """Let the batch wait, or end it."""
+def follow(follows: Follows, *, batch: Sequence[Claimed], row: RepositorySync) -> None:
+    """Let the batch wait, or end it; `row` is the one whose name waits for a turn at GitHub: the others go with it."""
     with db.limit(seconds=LONGEST_WAIT_S):
         if follows.is_failure:
             end(batch, reason=follows.reason, error=storable(follows.words))
         else:
-            put_back(
-                batch,
-                seconds=follows.seconds,
-                reason=follows.reason,
-                error=storable(follows.words),
-                attempts=follows.attempts,
-            )
+            _put_back(follows, batch=batch, row=row)
             if follows.reason in {SPENT, *FOR_ALL}:
-                put_off_alike(follows, installation_id=installation_id)
-    told = {"installation": installation_id, "reason": follows.reason, "is_failure": follows.is_failure}
+                put_off_alike(follows, installation_id=row.installation_id)
+    told = {"installation": row.installation_id, "reason": follows.reason, "is_failure": follows.is_failure}
     logger.info("repositories_not_probed", extra=told)
 
 
-def put_off_alike(follows: Follows, *, installation_id: int) -> None:
+def _put_back(follows: Follows, *, batch: Sequence[Claimed], row: RepositorySync) -> None:
+    learned: dict[str, Any] = {"attempts": follows.attempts, "page_size": follows.most}
+    waiting = [one for one in batch if follows.reason != BUSY or one.id == row.pk]
+    put_back(waiting, seconds=follows.seconds, reason=follows.reason, error=storable(follows.words), **learned)
+    put_back([one for one in batch if one not in waiting], **learned)
+
+
+def put_off_alike(follows: Follows, *, installation_id: int | None) -> None:
     """Let the others of the installation that wait to be probed wait as long."""
-    run(_PUT_OFF_ALIKE, installation=installation_id, seconds=follows.seconds, reason=follows.reason)
+    about = {"kind": RepositorySync.KIND, "installation": installation_id}
+    run(_PUT_OFF_ALIKE, **about, seconds=follows.seconds, reason=follows.reason)
 
 
 def _of(outcome: object, *, words: str) -> Follows:
     match outcome:
         case GoOn(progress) if not progress.skips_item:
-            return Follows(words=words, most=max(1, progress.page_size), goes_on=True)
+            return Follows(words=words, most=max(1, progress.page_size))
         case GoOn():
-            return Follows(reason="too_much", words=words, is_failure=True, most=1, goes_on=True)
+            return Follows(reason="too_much", words=words, is_failure=True, most=1)
         case Wait(seconds, reason):
             return Follows(reason=reason, seconds=seconds)
         case TryAgain(seconds, reason, progress):

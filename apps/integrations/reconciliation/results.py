@@ -33,9 +33,9 @@ UPDATE integrations_teamsync SET rung_at = statement_timestamp() WHERE id = ANY(
     WHERE part.status = 'running'
         AND (part.rung_at IS NULL OR part.rung_at < statement_timestamp() - make_interval(secs => %(again_s)s))
         AND NOT EXISTS (
-            SELECT FROM integrations_repositorysync own
+            SELECT FROM integrations_repositorysync own JOIN jobs_job j ON j.id = own.job_ptr_id
             WHERE own.sync_id = part.sync_id AND own.repository_id = ANY(part.repository_ids)
-                AND own.state IN ('waiting', 'running', 'walking')
+                AND j.state IN ('waiting', 'running', 'paused')
         )
     ORDER BY part.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ))
@@ -52,15 +52,15 @@ SET status = CASE WHEN failed.repositories + failed.teams > 0 OR sync.error <> '
     finished_at = statement_timestamp()
 FROM (
     SELECT over.id,
-        (SELECT count(*) FROM integrations_repositorysync r WHERE r.sync_id = over.id AND r.state = 'failed')
-            AS repositories,
+        (SELECT count(*) FROM integrations_repositorysync r JOIN jobs_job j ON j.id = r.job_ptr_id
+         WHERE r.sync_id = over.id AND j.state IN ('failed', 'cancelled')) AS repositories,
         (SELECT count(*) FROM integrations_repositorysync r WHERE r.sync_id = over.id) AS of_repositories,
         (SELECT count(*) FROM integrations_teamsync t WHERE t.sync_id = over.id AND t.status = 'failed') AS teams
     FROM integrations_synclog over
     WHERE over.status = 'running' AND over.is_spread
         AND NOT EXISTS (
-            SELECT FROM integrations_repositorysync r
-            WHERE r.sync_id = over.id AND r.state IN ('waiting', 'running', 'walking')
+            SELECT FROM integrations_repositorysync r JOIN jobs_job j ON j.id = r.job_ptr_id
+            WHERE r.sync_id = over.id AND j.state IN ('waiting', 'running', 'paused')
         )
         AND NOT EXISTS (
             SELECT FROM integrations_teamsync t WHERE t.sync_id = over.id AND t.status IN ('waiting', 'running')
@@ -127,14 +127,18 @@ def _give_up(sync: SyncLog) -> bool:
 
 def _fail_repositories(sync: SyncLog) -> int:
     """Whoever works on one of them meanwhile has lost their claim."""
-    unfinished = RepositorySync.objects.filter(sync=sync, state__in=RepositorySync.UNFINISHED)
-    return unfinished.update(
-        state=RepositorySync.State.FAILED,
-        reason="too_long",
-        error=TOO_LONG,
-        lease_until=None,
-        claim_number=F("claim_number") + 1,
-        finished_at=Now(),
+    return (
+        RepositorySync.objects.filter(sync=sync)
+        .jobs.unfinished()
+        .update(
+            state=RepositorySync.State.FAILED,
+            reason="too_long",
+            error=TOO_LONG,
+            lease_until=None,
+            leased_by="",
+            claim_number=F("claim_number") + 1,
+            finished_at=Now(),
+        )
     )
 
 
@@ -227,7 +231,11 @@ def _own(part: TeamSync) -> QuerySet[RepositorySync]:
 
 def _words_of_failure(part: TeamSync) -> str:
     """Empty where there is none."""
-    failed = _own(part).filter(state=RepositorySync.State.FAILED).select_related("repository")
+    failed = (
+        _own(part)
+        .filter(state__in=[RepositorySync.State.FAILED, RepositorySync.State.CANCELLED])
+        .select_related("repository")
+    )
     count = failed.count()
     if not count:
         return part.error

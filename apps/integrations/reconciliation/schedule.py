@@ -253,7 +253,6 @@ def _manual(scope: Scope, *, is_thorough: bool) -> SyncLog:
 
 ALL_TASK = "apps.integrations.tasks.sync_all_github_data"
 TEAM_TASK = "apps.integrations.tasks.sync_github_data"
-REPOSITORIES_TASK = "apps.integrations.tasks.resume_syncs"
 CONCLUDE_TASK = "apps.integrations.tasks.conclude_team_sync"
 SUCCESS_TASK = "apps.integrations.tasks.on_success"
 FAILURE_TASK = "apps.integrations.tasks.on_failure"
@@ -280,11 +279,6 @@ def enqueue_run(sync: SyncLog) -> int:
 def enqueue_team_runs(sync_id: int) -> int:
     """Tell the workers of the parts of a run that are to be spread."""
     return wakeups.send(_of_parts(TeamSync.objects.filter(sync=sync_id)))
-
-
-def enqueue_repositories() -> int:
-    """Tell the workers that there are repositories to be compared."""
-    return wakeups.send([_message(REPOSITORIES_TASK)])
 
 
 def enqueue_results(part_ids: list[int]) -> int:

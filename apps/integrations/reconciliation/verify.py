@@ -16,25 +16,32 @@ from apps.activity.models import Repository
 from apps.common import db
 from apps.common.encryption import UndecryptableError
 from apps.common.failpoints import failpoint
+from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError
-from apps.integrations import waiters
+from apps.github.rate_limit import Priority
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Reader, RequestFailedError, storable
-from apps.integrations.reconciliation import probe_outcomes, wakeups
-from apps.integrations.reconciliation.claims import CRASHED, Claimed, change, claim_walked, end, put_back
+from apps.integrations.reconciliation import probe_outcomes
+from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, change, end, put_back
 from apps.integrations.reconciliation.comparison import PROBLEM, REREAD, reread_at
 from apps.integrations.reconciliation.decide import LocalState, is_missing
 from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, mass_deletions
 from apps.integrations.reconciliation.local_state import Mark, count_heads, keep_marks, read_local_state
 from apps.integrations.reconciliation.probe import probe, reader_of
 from apps.integrations.streams.commits import COMMITS
+from apps.jobs import runner
+from apps.jobs.claims import claim
+from apps.jobs.models import Job
+from apps.jobs.registry import SLICE_S, JobKind
+from apps.jobs.runner import DATABASE_AWAY, GIVE_BACK_S
+from apps.jobs.wakeups import wake_next_waiter
 from apps.webhooks.parsing import UnusablePayloadError
 
-TURN_S, LONGEST_WAIT_S, GIVE_BACK_S = 15.0, 12.0, 3.0
+LONGEST_WAIT_S = 12.0
 FAILURES = (
     RequestFailedError,
     UnusablePayloadError,
@@ -46,24 +53,45 @@ FAILURES = (
 logger = logging.getLogger(__name__)
 
 
-def count(repository_sync_id: int, *, access: GitHubAccess, seconds: float = TURN_S) -> None:
-    """Bring the repository to its end in the run, if all of its walks are over; what is missing is walked first.
+def run(job: Job, deadline_s: float) -> None:
+    """Probe a repository of a run, or count it once what differs was read."""
+    verify_repository(job, access=auth.github(), deadline_s=deadline_s)
+
+
+def plan(at_start: bool = False) -> int:
+    """Have those counted of which nothing is being read any more."""
+    with db.limit(seconds=LONGEST_WAIT_S):
+        return RepositorySync.objects.verify_what_is_read()
+
+
+KIND = JobKind(name=RepositorySync.KIND, priority=Priority.RECONCILIATION, run=run, plan=plan)
+
+
+def verify_repository(job: Job, *, access: GitHubAccess, deadline_s: float) -> None:
+    """Do what is next for a job that was claimed, and release or end it.
 
     Raises the Error of a database that is away.
     """
-    claimed = claim_walked(repository_sync_id)
-    if claimed is None:
+    row = RepositorySync.objects.select_related("repository", "sync").get(pk=job.pk, claim_number=job.claim_number)
+    if row.installation_id is None:
+        row.installation_id = installation_reaching([row.repository_id]).get(row.repository_id)
+        if row.installation_id is None:
+            end([Claimed.of(row)], reason="no_installation", error=NOT_REACHED)
+            return
+        job.hold(installation_id=row.installation_id)
+    row.leased_by = job.leased_by
+    if row.probed_at is None:
+        probe(row, access=access, deadline_s=deadline_s)
         return
     failpoint("sync.after_walks")
-    if claimed.attempts >= MOST_ATTEMPTS:
-        end([claimed], reason="crashed", error=CRASHED)
+    if row.attempts >= MOST_ATTEMPTS:
+        end([Claimed.of(row)], reason="crashed", error=CRASHED)
         return
-    row = RepositorySync.objects.select_related("repository", "sync").get(pk=claimed.id)
-    Counting(claimed=claimed, row=row, access=access, deadline_s=time.monotonic() + seconds).finish()
+    Verification(claimed=Claimed.of(row), row=row, access=access, deadline_s=deadline_s).finish()
 
 
 @dataclass(slots=True, kw_only=True)
-class Counting:
+class Verification:
     """One task's part of a repository's end."""
 
     claimed: Claimed
@@ -83,21 +111,19 @@ class Counting:
             reader = self._reader()
             believes_mass = self.row.sync.believes_deletions
             found = find_deleted(self.row, reader=reader, deadline_s=self.deadline_s, believes_mass=believes_mass)
-            waiters.wake_next_waiter(reader.up_next)
+            wake_next_waiter(reader.up_next)
             if not found.is_complete:
                 self._wait(probe_outcomes.Follows())
-                wakeups.enqueue_verification(self.claimed.id)
                 return
             with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
                 self._settle(short=found.short)
                 failpoint("sync.before_commit")
         except FAILURES as error:
-            waiters.wake_next_waiter(error.answer.up_next if isinstance(error, RequestFailedError) else None)
+            wake_next_waiter(error.answer.up_next if isinstance(error, RequestFailedError) else None)
             self._recover(error)
 
     def _reader(self) -> Reader:
-        assert self.row.installation_id is not None, "nobody reads it"  # noqa: S101
-        return reader_of(self.row.installation_id, access=self.access)
+        return reader_of(self.row, access=self.access)
 
     def _settle(self, *, short: Collection[str]) -> None:
         here = self._here()
@@ -139,7 +165,9 @@ class Counting:
         """Walk all of the history that we have of these; then it is counted again."""
         change(
             [self.claimed],
-            "state = 'walking', differs = %(differs)s, not_before = statement_timestamp()",
+            "state = 'waiting', reason = %(reading)s, not_before = statement_timestamp() + interval '30 d'",
+            particular="differs = %(differs)s",
+            reading=RepositorySync.READING,
             differs=sorted({*self.row.differs, *streams}),
         )
         count_again(self.row, streams=streams)
@@ -186,7 +214,7 @@ class Counting:
             follows = probe_outcomes.judge(error, batch=[self.claimed], now=self.access.client.clock(), chance=chance)
         except Error:
             with suppress(Error), db.limit(seconds=GIVE_BACK_S):
-                self._wait(probe_outcomes.Follows(reason="database", seconds=probe_outcomes.AWAY_S))
+                self._wait(probe_outcomes.Follows(reason="database", seconds=DATABASE_AWAY.total_seconds()))
             raise
         if follows.is_failure:
             end([self.claimed], reason=follows.reason, error=storable(follows.words))
@@ -197,9 +225,9 @@ class Counting:
         """Its walks are over: it waits to be counted, not to be probed."""
         change(
             [self.claimed],
-            "state = 'walking', reason = %(reason)s, error = %(error)s,"
+            "state = 'waiting', reason = %(reason)s, error = %(error)s,"
             " not_before = statement_timestamp() + make_interval(secs => %(seconds)s),"
-            " attempts = coalesce(%(attempts)s::smallint, s.attempts)",
+            " attempts = coalesce(%(attempts)s::smallint, j.attempts)",
             reason=follows.reason,
             error=storable(follows.words),
             seconds=follows.seconds,
@@ -214,18 +242,9 @@ def _words_of(walk: Backfill) -> str:
     return walk.error or walk.reason or walk.state
 
 
-State = RepositorySync.State
-
-
-def advance(repository_id: int, *, sync_id: str, access: GitHubAccess) -> None:
-    """Probe it, or count it once its walks are over; does nothing where it is not due, or somebody else's."""
+def advance(repository_id: int, *, sync_id: str, task_id: str) -> None:
+    """Go on with one repository of a run now, wherever it stands; does nothing where it is not due."""
     row = RepositorySync.objects.filter(repository=repository_id, sync__sync_id=sync_id).first()
-    if row is None or row.finished_at is not None:
-        return
-    if row.probed_at is not None:
-        count(row.pk, access=access)
-        return
-    installation_id = row.installation_id or installation_reaching([repository_id]).get(repository_id)
-    if installation_id is not None:
-        RepositorySync.objects.filter(pk=row.pk, installation=None).update(installation=installation_id)
-        probe(installation_id, access=access, first=row.pk)
+    job = claim(row.pk, task_id=task_id) if row is not None else None
+    if job is not None:
+        runner.run(job, deadline_s=time.monotonic() + SLICE_S)

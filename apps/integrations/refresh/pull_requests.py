@@ -27,7 +27,6 @@ from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError, has_credentials
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import REFUSALS, Kind
-from apps.integrations import waiters
 from apps.integrations.models import EnrichmentAttempt
 from apps.integrations.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
 from apps.integrations.reader import Reader, RequestFailedError, storable
@@ -46,6 +45,7 @@ from apps.integrations.streams.pull_request_parts import Found, PendingPart, Pul
 from apps.integrations.streams.pull_requests import fetch_part
 from apps.jobs.models import ClaimLostError, Job
 from apps.jobs.registry import JobKind
+from apps.jobs.wakeups import wake_next_waiter
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
 
@@ -218,7 +218,7 @@ class Refresh:
         keep(reads)
         for read in reads:
             self._finish(read, reader=reader)
-        waiters.wake_next_waiter(reader.up_next)  # not before: whoever asks in between would break this off
+        wake_next_waiter(reader.up_next)  # not before: whoever asks in between would break this off
         told = {"installation": self.installation_id, "asked": len(wanted), "calls": reader.calls}
         logger.info("refresh_read", extra=told)
 
@@ -265,7 +265,7 @@ class Refresh:
 
     def _follow(self, unanswered: RequestFailedError, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
         answer = unanswered.answer
-        waiters.wake_next_waiter(answer.up_next)
+        wake_next_waiter(answer.up_next)
         self.error = answer.verdict.message
         chance = random.random()  # noqa: S311  spreads waits, guards nothing
         asked = replace(self.progress, page_size=len(wanted))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
-from apps.integrations.models import Backfill
+from apps.integrations.models import Backfill, RepositorySync, SyncLog
 from tests.fake_github.using import ACME, API
 
 ACCOUNT = 500
@@ -42,3 +42,11 @@ def backfill(repository: Repository, **about: Any) -> Backfill:
     stream = about.get("stream", "pull_requests")
     key = {"kind": Backfill.KIND, "key": f"{repository.pk}/{stream}", "priority": 1 if about.get("sync") else 2}
     return Backfill.objects.create(**{**key, "repository": repository, "stream": stream, "page_size": 25, **about})
+
+
+def verification(sync: SyncLog, repository_id: int, **about: Any) -> RepositorySync:
+    """A repository of a run as it may be found."""
+    if about.get("state") in {"done", "failed"}:
+        about.setdefault("finished_at", MONDAY)
+    key = {"kind": RepositorySync.KIND, "key": f"{sync.pk}/{repository_id}", "priority": 1}
+    return RepositorySync.objects.create(**{**key, "sync": sync, "repository_id": repository_id, **about})

@@ -9,12 +9,12 @@ from apps.activity.models import PullRequest
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Lease, Parked
 from apps.github.responses import GRAPHQL, Kind, Verdict
-from apps.integrations import waiters
 from apps.integrations.models import EnrichmentAttempt
 from apps.integrations.outcomes import BUSY
 from apps.integrations.refresh.pull_requests import KIND
 from apps.integrations.refresh.queries import due_installations
 from apps.jobs.models import Job
+from apps.jobs.wakeups import wake_next_waiter
 from tests.fake_github import faults
 from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault
@@ -192,11 +192,11 @@ def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
     assert settle(worker, lease) == subject(), "live work goes before the next page"
     busy = worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=BACKFILL)
     assert isinstance(busy, Parked)
-    assert waiters.wake_next_waiter(subject()) == 1
+    assert wake_next_waiter(subject()) == 1
     refreshed(worker)
     assert all_are_listed()
-    assert waiters.wake_next_waiter(subject()) == 0
+    assert wake_next_waiter(subject()) == 0
 
 
 def test_a_row_without_installation_or_of_another_kind_is_told_nothing() -> None:
-    assert [waiters.wake_next_waiter(subject) for subject in (None, "", "enrichment 7", "listing 7")] == [0, 0, 0, 0]
+    assert [wake_next_waiter(subject) for subject in (None, "", "enrichment 7", "listing 7")] == [0, 0, 0, 0]

@@ -8,6 +8,7 @@ from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.demo.organisation import Sent
 from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog
+from apps.integrations.reconciliation.fan_out import verify_each
 from apps.integrations.streams import STREAM_NAMES, STREAMS
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
@@ -33,9 +34,9 @@ def deliver(deliveries: Iterable[Sent]) -> None:
 def begin_sync(repository: Repository) -> RepositorySync:
     """The repository in a run of its own."""
     run = SyncLog.objects.create(sync_id=f"manual:{next(RUNS)}", cause=SyncLog.Cause.MANUAL, status="running")
-    return RepositorySync.objects.create(
-        sync=run, repository=repository, installation_id=ACME, state=RepositorySync.State.WALKING
-    )
+    verify_each(run.pk, {repository.pk: ACME})
+    RepositorySync.objects.filter(sync=run).update(reason=RepositorySync.READING)
+    return RepositorySync.objects.get(sync=run)
 
 
 def walk(crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAM_NAMES, **about: Any) -> list[Backfill]:

@@ -17,7 +17,7 @@ LONG_S = 60.0
 
 def search(sync: RepositorySync, worker: GitHubAccess, *, seconds: float = LONG_S, **about: Any) -> Found:
     """What one task does, or as much of it as the time allows."""
-    reader = reader_of(ACME, access=worker)
+    reader = reader_of(RepositorySync(installation_id=ACME), access=worker)
     return find_deleted(sync, reader=reader, deadline_s=time.monotonic() + seconds, **about)
 
 

@@ -1,11 +1,13 @@
 """Runs of reconciliation in tests: rows as a run spreads them, and workers who bring them to their end."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 
 from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.coverage import Stretch, cover_together
@@ -13,12 +15,15 @@ from apps.activity.models import Coverage, Repository
 from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark, SyncLog
-from apps.integrations.reconciliation.probe import probe
-from apps.integrations.reconciliation.verify import count as count_repository
+from apps.integrations.reconciliation.fan_out import verify_each
+from apps.integrations.reconciliation.verify import verify_repository
 from apps.integrations.streams import STREAM_NAMES
+from apps.jobs.claims import claim
+from apps.jobs.registry import SLICE_S
+from apps.jobs.runner import attempt
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.using import ACME, BETA, Clock
+from tests.fake_github.using import ACME, Clock
 from tests.integrations.backfill.crew import Crew
 
 DAY, HOURS = timedelta(days=1), timedelta(hours=6)
@@ -58,28 +63,40 @@ class Nights:
         log = SyncLog.objects.create(sync_id=f"nightly:{next(_numbers)}", cause="nightly", is_spread=True)
         self.logs.append(log)
         chosen = repositories if repositories is not None else Repository.objects.order_by("pk")
-        return RepositorySync.objects.bulk_create(
-            RepositorySync(sync=log, repository=repository, installation_id=ACME) for repository in chosen
-        )
+        verify_each(log.pk, {repository.pk: ACME for repository in chosen})
+        return list(RepositorySync.objects.filter(sync=log).order_by("pk"))
 
     def probe(self, installation_id: int = ACME) -> None:
-        """What a worker does when it is told of the installation."""
-        probe(installation_id, access=self.access)
+        """Probe what is due of the installation, as one worker after the other would; nothing while another does."""
+        own = RepositorySync.objects.filter(installation=installation_id)
+        while not own.filter(state="running", lease_until__gte=Now()).exists():
+            due = own.filter(probed_at=None).exclude(pk__in=own.resting().values("pk")).unfinished()
+            row = due.order_by("not_before", "pk").first()
+            if row is None:
+                return
+            self.verify(row)
+            row.refresh_from_db()
+            if row.reason not in {"", RepositorySync.READING, "crashed"}:
+                return  # GitHub said no
+
+    def verify(self, row: RepositorySync) -> None:
+        """Do what is next for one repository, if it is due."""
+        job = claim(row.pk, task_id="a worker")
+        if job is not None:
+            deadline_s = time.monotonic() + SLICE_S
+            attempt(job, lambda: verify_repository(job, access=self.access, deadline_s=deadline_s))
 
     def finish(self) -> None:
         """Walks are walked and repositories counted until nothing goes on."""
         for _ in range(20):
+            RepositorySync.objects.verify_what_is_read()
             self.crew.work()
-            for installation_id in (ACME, BETA):
-                self.probe(installation_id)
-            for row in RepositorySync.objects.filter(state="walking"):
-                count_repository(row.pk, access=self.access)
             if not self.unfinished():
                 return
         raise AssertionError(list(self.unfinished().values()))
 
     def unfinished(self) -> QuerySet[RepositorySync]:
-        return RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED)
+        return RepositorySync.objects.unfinished()
 
     def run(self) -> list[RepositorySync]:
         """A whole night; its rows afterwards."""

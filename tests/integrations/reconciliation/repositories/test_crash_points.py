@@ -9,7 +9,6 @@ import pytest
 from apps.activity.models import Coverage
 from apps.common.failpoints import SYNC_POINTS
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
-from apps.integrations.reconciliation import wakeups
 from apps.jobs import wakeups as job_wakeups
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
@@ -30,9 +29,8 @@ def enqueue_until_finished(crash: Path) -> None:
 
     def is_over() -> bool:
         if not crash.exists():
-            RepositorySync.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z", rung_at=None)
+            RepositorySync.objects.all().jobs.filter(state="running").update(lease_until="2020-01-01T00:00:00Z")
             let_a_minute_pass()
-        wakeups.enqueue_due()
         job_wakeups.enqueue_due()
         return not RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED).exists()
 

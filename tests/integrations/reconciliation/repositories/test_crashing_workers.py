@@ -10,8 +10,7 @@ from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import RepositorySync
 from apps.integrations.outcomes import MOST_ATTEMPTS
-from apps.integrations.reconciliation.claims import claim_walked
-from apps.integrations.reconciliation.verify import count
+from apps.jobs.claims import claim
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API
 from tests.integrations.backfill.installed import reach
@@ -71,10 +70,10 @@ def test_others_are_compared_though_workers_die_of_one(beside: list[Repository],
 @pytest.mark.proof
 def test_one_whose_counting_kills_comes_to_an_end(api: Told, nights: Nights) -> None:
     [row] = nights.begin()
-    RepositorySync.objects.update(state="walking", probed_at=row.created_at)
-    for _ in range(MOST_ATTEMPTS):
-        assert claim_walked(row.pk) is not None
+    RepositorySync.objects.update(probed_at=row.created_at)
+    for _ in range(MOST_ATTEMPTS + 1):
+        assert claim(row.pk, task_id="killed") is not None
         bury()
-    count(row.pk, access=nights.access)
+    nights.verify(row)
     row.refresh_from_db()
     assert (row.state, row.reason) == ("failed", "crashed")

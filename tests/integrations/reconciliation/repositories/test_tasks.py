@@ -8,11 +8,11 @@ from apps.activity.models import Installation, PullRequest, Repository, Reposito
 from apps.github.auth import github
 from apps.github.rate_limit import IN_FLIGHT_OTHERWISE, Lease, Priority, Purpose
 from apps.github.responses import CORE, Kind, Verdict
-from apps.integrations import tasks, waiters
+from apps.integrations import tasks
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
-from apps.integrations.reconciliation import wakeups
-from apps.integrations.reconciliation.verify import count
+from apps.integrations.reconciliation import verify
+from apps.jobs.wakeups import wake_next_waiter
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -41,24 +41,23 @@ def test_the_task_of_a_repository_probes_it_follows_its_walks_and_counts_it(api:
     name = row.sync.sync_id
     tasks.sync_repository(API, name)
     row.refresh_from_db()
-    assert row.state == "walking"
+    assert (row.state, row.reason) == ("waiting", "reading")
     tasks.sync_repository(API, name)
     row.refresh_from_db()
-    assert row.state == "walking", "its walks are not over"
+    assert (row.state, row.reason) == ("waiting", "reading"), "it is still being read"
     nights.crew.work()
-    tasks.sync_repository(API, name)
     row.refresh_from_db()
-    assert row.state == "done"
+    assert (row.state, row.claim_number) == ("done", 2), "the last reading made it due"
     tasks.sync_repository(API, name)
     row.refresh_from_db()
     assert (row.state, row.claim_number) == ("done", 2)
     assert PullRequest.objects.filter(number=3).exists()
 
 
-def test_beat_rings_for_what_is_due_and_finds_who_reads_it(api: Told, nights: Nights) -> None:
+def test_who_reads_a_repository_is_found_when_it_is_its_turn(api: Told, nights: Nights) -> None:
     nights.begin()
     RepositorySync.objects.update(installation=None)
-    assert tasks.resume_syncs() == 1
+    nights.finish()
     assert RepositorySync.objects.get().installation_id == ACME
 
 
@@ -66,34 +65,22 @@ def test_what_nobody_reaches_fails_without_being_asked_for(api: Told, nights: Ni
     RepositoryAccess.objects.update(has_access=False)
     nights.begin()
     RepositorySync.objects.update(installation=None)
-    assert tasks.resume_syncs() == 0
+    nights.finish()
     row = RepositorySync.objects.get()
     assert (row.state, row.reason) == ("failed", "no_installation")
 
 
-def test_beat_rings_once_a_minute_for_what_was_walked_and_the_last_walk_rings_itself(api: Told, nights: Nights) -> None:
+def test_planning_makes_due_what_was_read_though_the_last_reading_told_nobody(api: Told, nights: Nights) -> None:
     nights.run()
     nights.pass_time(DAY)
     api.open(3, ago=HOUR)
     api.happen()
-    [row] = nights.begin()
-    nights.probe()
-    assert tasks.resume_syncs() == 0
-    nights.crew.work()
-    row.refresh_from_db()
-    assert row.rung_at is not None, "the last walk told of it"
-    assert tasks.resume_syncs() == 0
-    RepositorySync.objects.update(rung_at="2020-01-01T00:00:00Z")
-    assert tasks.resume_syncs() == 1
-    assert tasks.resume_syncs() == 0
-
-
-def test_whoever_waits_for_its_turn_at_github_is_told_when_it_comes(api: Told, nights: Nights) -> None:
     nights.begin()
-    RepositorySync.objects.update(reason="busy", not_before="2099-01-01T00:00:00Z")
-    assert waiters.wake_next_waiter(wakeups.subject_of(ACME)) == 1
-    assert RepositorySync.objects.get().reason == ""
-    assert waiters.wake_next_waiter(wakeups.subject_of(ACME)) == 0
+    nights.probe()
+    assert verify.plan() == 0, "it is being read"
+    Backfill.objects.unfinished().cancel()
+    assert verify.plan() == 1
+    assert verify.plan() == 0
 
 
 def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) -> None:
@@ -103,18 +90,19 @@ def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) 
     api.happen()
     [row] = nights.begin()
     nights.probe()
-    nights.crew.work()
+    while Backfill.objects.unfinished().exists():
+        nights.crew.advance(Backfill.objects.unfinished().earliest("pk"))
     others = Purpose(priority=Priority.LIVE, subject="another")
     budget = nights.access.client.budget
     held = [budget.take(installation_id=ACME, resource=CORE, purpose=others) for _ in range(IN_FLIGHT_OTHERWISE)]
     assert isinstance(held[0], Lease)
-    count(row.pk, access=nights.access)
+    nights.verify(row)
     row.refresh_from_db()
-    assert (row.state, row.reason) == ("walking", "busy")
+    assert (row.state, row.reason) == ("waiting", "busy")
     RepositorySync.objects.update(not_before="2099-01-01T00:00:00Z")
     told = budget.settle(held[0], verdict=Verdict(kind=Kind.OK), limit=None)
-    assert waiters.wake_next_waiter(told) == 1
-    count(row.pk, access=nights.access)
+    assert wake_next_waiter(told) == 1
+    nights.verify(row)
     row.refresh_from_db()
     assert row.state == "done"
 
@@ -138,7 +126,7 @@ def test_a_walk_that_goes_on_already_is_waited_for_then_the_repository_is_probed
     [row] = nights.begin()
     nights.probe()
     row.refresh_from_db()
-    assert (row.state, row.differs) == ("walking", ["issues"])
+    assert (row.reason, row.differs) == ("reading", ["issues"])
     nights.finish()
     row.refresh_from_db()
     assert (row.state, row.differs) == ("done", [])

@@ -13,7 +13,7 @@ from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import results, schedule
 
 QUEUES = ("live", "maintenance", "backfill")
-REPOSITORIES = "resume_syncs"
+REPOSITORIES = "run_jobs"
 
 
 @dataclass(slots=True)

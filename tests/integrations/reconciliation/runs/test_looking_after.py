@@ -7,12 +7,13 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations import tasks
-from apps.integrations.models import Drift, RepositorySync, SyncLog, TeamSync
+from apps.integrations.models import Drift, SyncLog, TeamSync
 from apps.integrations.reconciliation.schedule import start_for_team
 from apps.integrations.reconciliation.status import reconciliation_problems
 from apps.monitoring.tasks import check_status
 from apps.teams.models import Team
 from tests.fake_github.using import API
+from tests.integrations.backfill.installed import verification
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
 from tests.integrations.reconciliation.runs.crew import Crew, compare
 
@@ -28,7 +29,7 @@ def ended(name: str, *, days_ago: float, team: Team | None = None, status: str =
     run = SyncLog.objects.create(sync_id=name, cause="nightly", scope=scope, created_at=at, **about)
     if team is not None:
         TeamSync.objects.create(sync=run, team=team, status="success", finished_at=at)
-    row = RepositorySync.objects.create(sync=run, repository_id=API, state="done", finished_at=at)
+    row = verification(run, API, state="done", finished_at=at)
     Drift.objects.create(repository_sync=row, stream="issues")
     return run
 

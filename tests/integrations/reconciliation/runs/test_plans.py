@@ -8,14 +8,15 @@ from django.utils import timezone
 
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import results, schedule
+from apps.integrations.reconciliation.fan_out import verify_each
 from apps.teams.models import Team
-from tests.fake_github.using import API
+from tests.fake_github.using import ACME, API
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
 from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db
 RUNS = 3000
-TABLES = ("integrations_synclog", "integrations_repositorysync", "integrations_teamsync")
+TABLES = ("integrations_synclog", "integrations_repositorysync", "integrations_teamsync", "jobs_job")
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def past(acme: Team) -> None:
     TeamSync.objects.bulk_create(
         TeamSync(sync=run, team=acme, repository_ids=[API], status="success", finished_at=at) for run in runs
     )
-    RepositorySync.objects.bulk_create(
-        RepositorySync(sync=run, repository_id=API, state="done", finished_at=at) for run in runs
-    )
+    for run in runs:
+        verify_each(run.pk, {API: ACME})
+    RepositorySync.objects.all().jobs.update(state="done", finished_at=at)
     schedule.open_due(now=MONDAY_NIGHT)
 
 

@@ -18,6 +18,7 @@ from apps.integrations.reconciliation.console import progress_line, progress_vie
 from apps.integrations.reconciliation.status import progress_of
 from apps.teams.models import Team
 from tests.fake_github.using import ACME, API, WEB
+from tests.integrations.backfill.installed import verification
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, ZOO
 from tests.integrations.reconciliation.runs.crew import Crew, compare
 from tests.webhooks.conftest import eventually
@@ -202,7 +203,7 @@ def test_while_nobody_works_it_says_so(acme: Team, monkeypatch: pytest.MonkeyPat
 def test_the_list_says_of_the_last_run_that_failed_what_failed_and_why(acme: Team) -> None:
     sync = SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="failed", finished_at=Now())
     about = {"state": "failed", "reason": "gone", "error": "Not Found", "finished_at": Now()}
-    RepositorySync.objects.create(sync=sync, repository_id=API, **about)
+    verification(sync, API, **about)
     told = run("--list")
     assert "The last that failed, nightly:2026-03-02:" in told
     assert "acme/api: Not Found" in told
