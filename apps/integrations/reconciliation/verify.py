@@ -64,7 +64,27 @@ def plan(at_start: bool = False) -> int:
         return RepositorySync.objects.verify_what_is_read()
 
 
-KIND = JobKind(name=RepositorySync.KIND, priority=Priority.RECONCILIATION, run=run, plan=plan)
+KIND = JobKind(
+    name=RepositorySync.KIND,
+    priority=Priority.RECONCILIATION,
+    run=run,
+    plan=plan,
+    words={
+        RepositorySync.READING: ("What differs is being read; then it is counted again.", ""),
+        "followed": ("Another backfill read some of it; it is compared again.", ""),
+        "renamed": ("GitHub shows it under another name; it is compared again.", ""),
+        "not_shown": ("GitHub does not show it by its name.", "The next run compares it again."),
+        "not_read": (
+            "Not all that differs could be read.",
+            "Retry the backfills that failed; the next run compares again.",
+        ),
+        "crashed": ("Workers died of it again and again.", "Look at the log of the workers."),
+        "too_long": ("It was not compared within 24 hours.", "The next run compares it again."),
+        "too_much": ("GitHub cannot show even this repository alone.", "The next run compares it again."),
+    },
+    repository="repositorysync__repository",
+    part="repositorysync__sync__sync_id",
+)
 
 
 def verify_repository(job: Job, *, access: GitHubAccess, deadline_s: float) -> None:

@@ -9,6 +9,8 @@ from celery import current_app
 
 from apps.activity.models import Change
 from apps.integrations.models import Backfill, MissedDelivery, RepositorySync, SyncLog
+from apps.jobs.runner import run_jobs
+from apps.jobs.wakeups import RUN_TASK
 from apps.webhooks.models import Delivery
 from tformance.schedule import SCHEDULE
 
