@@ -143,7 +143,8 @@ class JobFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes wit
 
     def in_repository(self, rows: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
         is_named = {"pk": int(value)} if is_id(value) else {"full_name__iexact": value}
-        return rows.filter(pk__in=ids_of_jobs_of(Repository.objects.filter(**is_named)))
+        ids = [row["pk"] for row in ids_of_jobs_of(Repository.objects.filter(**is_named))]
+        return rows.filter(pk__in=ids)  # as values: in a subquery the planner expects many, and reads all jobs
 
 
 class NotInThisState(exceptions.APIException):

@@ -36,7 +36,7 @@ def test_a_run_shows_how_ones_own_teams_fared(cast: Cast, night: SyncLog) -> Non
     [told] = cast.client(cast.viewer).get(LIST).json()["results"]
     assert (told["sync_id"], told["cause"], told["status"]) == ("nightly:2026-03-02", "nightly", "failed")
     assert [(part["team"], part["status"], part["error"]) for part in told["teams"]] == [("acme", "success", "")]
-    assert told["repositories"] == {"waiting": 0, "running": 0, "walking": 0, "done": 1, "failed": 0}
+    assert told["repositories"] == {"waiting": 0, "running": 0, "paused": 0, "done": 1, "cancelled": 0, "failed": 0}
     assert "umbrella" not in str(told)
 
 
