@@ -135,7 +135,7 @@ def test_a_list_costs_the_same_queries_however_long(cast: Cast, jobs: dict[str, 
         ("?kind=list_installation", "job_of_key"),
         ("?key=5001/1", "job_of_key"),
         ("?installation=5001", "job_of_installation"),
-        ("?repository=5001", "integrations_backfill_repository_id|backfill_of_repository"),
+        ("?repository=5001", "jobs_job_pkey"),
     ],
 )
 def test_each_list_has_its_index(cast: Cast, many_jobs: None, query: str, index: str) -> None:
