@@ -13,6 +13,7 @@ INSERT INTO jobs_job (id, kind, key, priority, skips_item, {SHARED})
 SELECT id, 'read_stream', repository_id || '/' || stream, CASE WHEN sync_id IS NULL THEN 2 ELSE 1 END, steps_over,
     {SHARED} FROM integrations_backfill;
 SELECT setval(pg_get_serial_sequence('jobs_job', 'id'), greatest(1, (SELECT max(id) FROM jobs_job)));
+SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE integrations_backfill ALTER COLUMN id DROP IDENTITY;
 ALTER TABLE integrations_backfill RENAME COLUMN id TO job_ptr_id;
 ALTER TABLE integrations_backfill {", ".join(f"DROP COLUMN {name.strip()}" for name in SHARED.split(","))},
@@ -39,6 +40,7 @@ ALTER TABLE integrations_backfill
     ADD COLUMN steps_over boolean NOT NULL DEFAULT false, ADD COLUMN rung_at timestamptz,
     ADD COLUMN installation_id bigint REFERENCES activity_installation DEFERRABLE INITIALLY DEFERRED;
 UPDATE integrations_backfill b SET ({SHARED}, steps_over) = (SELECT {SHARED}, skips_item FROM jobs_job j WHERE j.id = b.id);
+SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE integrations_backfill ALTER COLUMN page_size DROP DEFAULT, ALTER COLUMN skipped DROP DEFAULT,
     ADD CONSTRAINT a_backfill_holds_a_lease_exactly_while_it_runs CHECK (
         (lease_until IS NOT NULL AND state = 'running') OR (NOT state = 'running' AND lease_until IS NULL)),
@@ -64,12 +66,14 @@ WITH job AS (
 )
 INSERT INTO integrations_deliverylogscan (job_ptr_id, read_at, {LOG})
 SELECT job.id, s.finished_at, {LOG} FROM job JOIN integrations_deliverysweep s ON s.app_id::text = job.key;
+SET CONSTRAINTS ALL IMMEDIATE;
 """  # noqa: S608
 SCANS_AS_THEY_WERE = f"""
 INSERT INTO integrations_deliverysweep (finished_at, started_at, {LOG})
 SELECT s.read_at, j.started_at, {LOG} FROM integrations_deliverylogscan s JOIN jobs_job j ON j.id = s.job_ptr_id;
 DELETE FROM integrations_deliverylogscan;
 DELETE FROM jobs_job WHERE kind <> 'read_stream';
+SET CONSTRAINTS ALL IMMEDIATE;
 """  # noqa: S608
 
 
@@ -211,10 +215,6 @@ class Migration(migrations.Migration):
         migrations.RunSQL(SCANS_BECOME_JOBS, SCANS_AS_THEY_WERE),
         migrations.DeleteModel(
             name="DeliverySweep",
-        ),
-        migrations.RemoveField(
-            model_name="listing",
-            name="installation",
         ),
         migrations.DeleteModel(
             name="Enrichment",
