@@ -54,9 +54,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     # late, twice, or from three beats at once.
     "open-due-syncs": every(MINUTE, "apps.integrations.tasks.open_due_syncs", soft_limit_s=MOMENT_S),
     "conclude-syncs": every(15 * SECOND, "apps.integrations.tasks.conclude_syncs", soft_limit_s=MOMENT_S),
-    "prune-syncs": daily("apps.integrations.tasks.prune_syncs", hour=3, minute=30),
-    "prune-enrichment-attempts": daily("apps.integrations.tasks.prune_enrichment_attempts", hour=3),
-    "prune-missed-deliveries": daily("apps.integrations.tasks.prune_missed_deliveries", hour=3),
+    "prune-jobs": daily("apps.integrations.tasks.prune", hour=3, minute=30),
     "clean-up": daily("apps.monitoring.tasks.clean_up", hour=3, minute=20),
     # Celery would add this one itself, without an expiry.
     "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),

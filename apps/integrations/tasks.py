@@ -20,18 +20,6 @@ def find_installations() -> int | None:
     return discovery.look_for_installations(access=github())
 
 
-@shared_task(name="apps.integrations.tasks.prune_enrichment_attempts", ignore_result=True)
-def prune_enrichment_attempts() -> int:
-    """Forget which pull requests could not be shown, once that no longer matters; beat runs it every day."""
-    return pull_requests.prune()
-
-
-@shared_task(name="apps.integrations.tasks.prune_missed_deliveries", ignore_result=True)
-def prune_missed_deliveries() -> int:
-    """Forget which deliveries were missed long ago; beat runs it every day."""
-    return scan.prune()
-
-
 @shared_task(bind=True, name="apps.integrations.tasks.sync_repository", ignore_result=True)
 def sync_repository(self: Any, repo_id: int, sync_id: str) -> None:
     """Go on with one repository of a run, wherever it stands; those that wait beside it share its request."""
@@ -112,7 +100,7 @@ def on_failure(team_sync_id: int) -> bool:
     return results.tell_failure(team_sync_id)
 
 
-@shared_task(name="apps.integrations.tasks.prune_syncs", ignore_result=True)
-def prune_syncs() -> int:
-    """Forget runs that ended 90 days ago, but for the last of each team; beat runs it every day."""
-    return retention.prune()
+@shared_task(name="apps.integrations.tasks.prune", ignore_result=True)
+def prune() -> int:
+    """Delete what no longer matters: old runs, deliveries missed long ago, refused heads; beat runs it every day."""
+    return pull_requests.prune() + scan.prune() + retention.prune()

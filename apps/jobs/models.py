@@ -74,6 +74,14 @@ class JobQuerySet(models.QuerySet[Row]):
         """Release those that are held; they are due again after a while."""
         return self.update(state=Job.State.WAITING, not_before=Now() + after, reason=reason, **_RELEASED, **learned)
 
+    def wait_as_well(self, *, seconds: float, reason: str) -> int:
+        """Let those that wait for less wait as long; what somebody changes just now is left out."""
+        until = Now() + timedelta(seconds=seconds)
+        shorter = self.jobs.filter(state=Job.State.WAITING, not_before__lt=until)
+        with transaction.atomic():
+            ids = list(shorter.select_for_update(skip_locked=True).order_by().values_list("pk", flat=True))
+            return Job.objects.filter(pk__in=ids).update(not_before=until, reason=reason)
+
     def end(self, state: "Job.State", *, reason: str = "", error: str = "", **learned: Any) -> int:
         """End those that are held, as done or failed."""
         return self.update(state=state, reason=reason, error=error, finished_at=Now(), **_RELEASED, **learned)

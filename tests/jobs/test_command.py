@@ -44,7 +44,7 @@ def test_a_failed_job_that_was_started_anew_is_not_listed() -> None:
     make("a", state="failed")
     assert said().startswith(f"{Job.objects.get().pk:>8}  failed")
     make("a", state="done")
-    assert said() == "Nothing runs, waits or failed.\n"
+    assert said() == "No job is running, waiting or failed.\n"
     assert said("--failed") == "No job failed.\n"
 
 

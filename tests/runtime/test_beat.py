@@ -207,6 +207,11 @@ def an_instance_that_was_never_looked_at() -> Callable[[], bool]:
     return StatusCheck.objects.exists
 
 
+def work_of_last_year() -> Callable[[], bool]:
+    are_gone = [a_run_of_last_year(), an_attempt_of_last_year(), a_delivery_missed_last_year()]
+    return lambda: all(is_gone() for is_gone in are_gone)
+
+
 EFFECTS: dict[str, Callable[[], Callable[[], bool]]] = {
     "dispatch": a_delivery_that_nobody_was_notified_of,
     "plan-jobs": an_installation_a_log_and_a_pull_request_to_be_read,
@@ -216,9 +221,7 @@ EFFECTS: dict[str, Callable[[], Callable[[], bool]]] = {
     "prune-bodies": a_body_of_last_year,
     "open-due-syncs": a_night_that_no_beat_saw,
     "conclude-syncs": a_run_whose_repositories_are_through,
-    "prune-syncs": a_run_of_last_year,
-    "prune-enrichment-attempts": an_attempt_of_last_year,
-    "prune-missed-deliveries": a_delivery_missed_last_year,
+    "prune-jobs": work_of_last_year,
     "clean-up": a_token_that_ended_last_year,
     "celery.backend_cleanup": a_result_of_last_year,
 }

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, JSONField, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
@@ -94,20 +94,6 @@ def _named(one: Skipped) -> dict[str, str]:
 LONGEST_UPDATE_S = 6.0
 logger = logging.getLogger(__name__)
 
-# What GitHub told one walk holds for others: those of the same stream ask for the same, a secondary limit
-# and a refused token are for all.
-_PUT_OFF_ALIKE = """
-UPDATE jobs_job
-SET not_before = statement_timestamp() + make_interval(secs => %(seconds)s), reason = %(reason)s
-WHERE id IN (
-    SELECT j.id FROM jobs_job j JOIN integrations_backfill b ON b.job_ptr_id = j.id
-    WHERE j.kind = %(kind)s AND j.installation_id = %(installation)s AND j.state = 'waiting'
-      AND (b.stream = %(stream)s OR %(is_for_all)s)
-      AND j.not_before < statement_timestamp() + make_interval(secs => %(seconds)s)
-    FOR UPDATE OF j SKIP LOCKED
-)
-"""
-
 
 def follow(outcome: Settled, claimed: Claimed, *, reader: Reader, words: str) -> Claimed | None:
     """Apply the outcome and return the claim to go on with, None if it was released; ClaimLostError if it was lost."""
@@ -141,14 +127,16 @@ def _wait(claimed: Claimed, *, seconds: float, reason: str, words: str, cost: di
     error = {} if reason in {"", BUSY, SPENT, *FOR_ALL} else {"error": storable(words)}
     changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **cost, **error)
     if changed and reason in {SPENT, *FOR_ALL} and not claimed.progress.skips_item:
-        _put_off_alike(claimed, {"seconds": seconds, "reason": reason, "is_for_all": reason in FOR_ALL})
+        _put_off_alike(claimed, seconds=seconds, reason=reason)
     return changed
 
 
-def _put_off_alike(claimed: Claimed, told: dict[str, Any]) -> None:
-    with connection.cursor() as cursor:
-        about = {"kind": Backfill.KIND, "stream": claimed.stream, "installation": claimed.installation_id}
-        cursor.execute(_PUT_OFF_ALIKE, told | about)
+def _put_off_alike(claimed: Claimed, *, seconds: float, reason: str) -> None:
+    """Let others wait as long: those of the same stream ask for the same, some reasons are for all."""
+    others = Backfill.objects.filter(installation=claimed.installation_id)
+    if reason not in FOR_ALL:
+        others = others.filter(stream=claimed.stream)
+    others.wait_as_well(seconds=seconds, reason=reason)
 
 
 def _tell(outcome: Settled, claimed: Claimed) -> None:

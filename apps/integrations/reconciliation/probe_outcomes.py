@@ -26,25 +26,13 @@ from apps.integrations.outcomes import (
     try_again,
 )
 from apps.integrations.reader import RequestFailedError, storable
-from apps.integrations.reconciliation.claims import Claimed, end, put_back, run
+from apps.integrations.reconciliation.claims import Claimed, end, put_back
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.retry import is_data_error
 from apps.webhooks.translate import describe
 
 LONGEST_WAIT_S = 6.0
 logger = logging.getLogger(__name__)
-
-# A limit is everybody's: the installation's other repositories wait with those that met it.
-_PUT_OFF_ALIKE = """
-UPDATE jobs_job
-SET not_before = statement_timestamp() + make_interval(secs => %(seconds)s), reason = %(reason)s
-WHERE id IN (
-    SELECT j.id FROM jobs_job j JOIN integrations_repositorysync s ON s.job_ptr_id = j.id
-    WHERE j.kind = %(kind)s AND j.installation_id = %(installation)s AND j.state = 'waiting' AND s.probed_at IS NULL
-      AND j.not_before < statement_timestamp() + make_interval(secs => %(seconds)s)
-    FOR UPDATE OF j SKIP LOCKED
-)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +92,8 @@ def _put_back(follows: Follows, *, batch: Sequence[Claimed], row: RepositorySync
 
 def put_off_alike(follows: Follows, *, installation_id: int | None) -> None:
     """Let the others of the installation that wait to be probed wait as long."""
-    about = {"kind": RepositorySync.KIND, "installation": installation_id}
-    run(_PUT_OFF_ALIKE, **about, seconds=follows.seconds, reason=follows.reason)
+    others = RepositorySync.objects.filter(installation=installation_id, probed_at=None)
+    others.wait_as_well(seconds=follows.seconds, reason=follows.reason)
 
 
 def _of(outcome: object, *, words: str) -> Follows:

@@ -15,7 +15,7 @@ from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import recover, run, scan
 from apps.integrations.delivery_log.scan import KEPT_FOR, prune
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
-from apps.integrations.tasks import prune_missed_deliveries
+from apps.integrations.tasks import prune as prune_all
 from apps.jobs.claims import claim
 from apps.jobs.models import LEASE
 from apps.jobs.tasks import plan_jobs, run_jobs
@@ -239,7 +239,7 @@ def test_what_was_missed_long_ago_is_forgotten_unless_it_is_still_to_come(
     assert prune() == 0
     old = MissedDelivery.objects.get(pk=second).noted_at - KEPT_FOR - timedelta(days=1)
     MissedDelivery.objects.filter(pk__in=[first, second]).update(noted_at=old)
-    assert prune_missed_deliveries() == 1
+    assert prune_all() == 1
     assert MissedDelivery.objects.count() == 3
     assert Delivery.objects.count() == 4
 

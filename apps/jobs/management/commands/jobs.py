@@ -63,7 +63,7 @@ when, what failed and what to do. Or pause, resume, cancel or retry jobs."""
         for job in shown[:MOST_LISTED]:
             self._show(job)
         if not shown:
-            self.stdout.write("No job failed." if options["failed"] else "Nothing runs, waits or failed.")
+            self.stdout.write("No job failed." if options["failed"] else "No job is running, waiting or failed.")
         elif len(shown) > MOST_LISTED:
             self.stdout.write(f"… and {found.count() - MOST_LISTED:,} more: narrow the list, or see --json.")
 

@@ -42,16 +42,16 @@ def test_runs_are_forgotten_after_90_days_but_for_the_last_of_each_team(acme: Te
     ended("nightly:e", days_ago=120)
     ended("f", days_ago=100)
     ended("g", days_ago=80)
-    assert tasks.prune_syncs() == 3
+    assert tasks.prune() == 3
     assert list(SyncLog.objects.order_by("pk").values_list("sync_id", flat=True)) == ["b", "c", "nightly:e", "g"]
     assert Drift.objects.count() == 4
-    assert tasks.prune_syncs() == 0
+    assert tasks.prune() == 0
 
 
 def test_very_many_are_forgotten_in_one_go(acme: Team) -> None:
     for number in range(25):
         ended(f"old {number}", days_ago=100)
-    assert tasks.prune_syncs() == 25
+    assert tasks.prune() == 25
 
 
 def test_in_a_new_house_nothing_is_wrong_yet(acme: Team) -> None:
