@@ -9,8 +9,10 @@ from celery import current_app
 
 from apps.activity.models import Change
 from apps.integrations.models import Backfill, MissedDelivery, RepositorySync, SyncLog
-from apps.jobs.runner import run_jobs
-from apps.jobs.wakeups import RUN_TASK
+from apps.jobs import runner
+from apps.jobs.claims import claim_next
+from apps.jobs.registry import SLICE_S
+from apps.jobs.wakeups import RUN_TASK, enqueue_jobs
 from apps.webhooks.models import Delivery
 from tformance.schedule import SCHEDULE
 
@@ -70,7 +72,11 @@ def perform(task: str, arguments: Any, keywords: Any, **about: Any) -> Any:
     A message runs one job, so that what happens meanwhile happens between any two.
     """
     if task == RUN_TASK:
-        return run_jobs(task_id=about.get("task_id", "a task"), is_redelivered=False, seconds=0.0)
+        job = claim_next(task_id=about.get("task_id", "a task"))
+        if job is not None:
+            runner.run(job, deadline_s=time.monotonic() + SLICE_S)
+            enqueue_jobs()
+        return None
     is_expected = bool(about.get("link_error"))
     return current_app.tasks[task].apply(arguments, keywords, throw=not is_expected, **about).result
 
