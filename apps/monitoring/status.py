@@ -108,7 +108,7 @@ def reading_problems() -> dict[str, str]:
     if backfills:
         problems["backfills_wait"] = f"{backfills} backfills are due. Is a worker of the queue backfill running?"
     if listings:
-        words = f"{listings} installations are due to be listed. Is a worker of the queue maintenance running?"
+        words = f"{listings} installations are due to be listed. Is a worker of the queue backfill running?"
         problems["listings_wait"] = words
     if leases:
         problems["leases_expired"] = f"{leases} leases expired and no worker picked them up. Are workers running?"
