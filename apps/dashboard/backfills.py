@@ -152,7 +152,7 @@ def histories_of(repositories: Sequence[Repository], *, user: Any) -> list[Histo
     return [
         History(
             repository=repository,
-            streams=tuple(sorted(streams[repository.pk], key=lambda each: ORDER[each.row.stream])),
+            streams=tuple(sorted(streams[repository.pk], key=lambda each: ORDER.get(each.row.stream, len(ORDER)))),
             eta_s=eta_s_of([each.row for each in streams[repository.pk]], now=now),
             may_change=repository.pk in administered,
         )

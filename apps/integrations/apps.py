@@ -9,7 +9,7 @@ class IntegrationsConfig(AppConfig):
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
         from apps.integrations import checks, installations  # noqa: F401, PLC0415  models must be loaded first
         from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.delivery_log import run as scan_run  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.delivery_log import scan_job as scan_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.reconciliation import verify  # noqa: PLC0415  models must be loaded first
         from apps.integrations.refresh import pull_requests  # noqa: PLC0415  models must be loaded first
         from apps.integrations.streams import STREAMS  # noqa: PLC0415  models must be loaded first

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from apps.activity.models import Change
 from apps.integrations.access import describe, lacking_installations
-from apps.integrations.delivery_log.health import scan_problems
+from apps.integrations.delivery_log.scan_health import scan_problems
 from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings
 from apps.integrations.models import StreamCount
-from apps.integrations.reconciliation.status import reconciliation_problems
+from apps.integrations.reconciliation.run_status import reconciliation_problems
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.probes import probe_broker, probe_secret
 from apps.webhooks import overview, retention

@@ -82,6 +82,12 @@ def test_a_failed_stream_says_why_and_what_to_do_and_names_skipped_items(reached
     assert "release 17: It is too &lt;large&gt;." in page
 
 
+def test_a_stream_that_this_version_does_not_know_comes_last(reached: Cast) -> None:
+    begin(API, "issues")
+    rows_of("issues").update(stream="discussions")
+    assert "discussions" in read(signed_in(reached.viewer), PAGE).lower()
+
+
 def test_only_the_newest_backfill_of_a_stream_is_shown(reached: Cast) -> None:
     begin(API, "issues")
     rows_of("issues").end(State.FAILED, reason="crashed")

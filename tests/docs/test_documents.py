@@ -20,8 +20,8 @@ LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 PLACE = re.compile(r"`((?:apps|tests|tformance|deploy|benchmarks|docs|requirements)/[\w./*-]*)`")
 MODULES_WITH_PROBLEMS = (
     "apps/monitoring/status.py",
-    "apps/integrations/reconciliation/status.py",
-    "apps/integrations/delivery_log/health.py",
+    "apps/integrations/reconciliation/run_status.py",
+    "apps/integrations/delivery_log/scan_health.py",
 )
 WORD = re.compile(r'(?:(?:problems|found)\[|return \{)"(\w+)"|"(\w+)": probe_')
 TEST_NAME = re.compile(r"`(test_\w+)`")

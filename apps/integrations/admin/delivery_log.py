@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from apps.activity.admin.reading import ReadOnlyAdmin
-from apps.integrations.delivery_log.health import why
+from apps.integrations.delivery_log.scan_health import why
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.metrics.figures.formatting import NO_VALUE
 from apps.webhooks import replay

@@ -17,7 +17,7 @@ from apps.activity.record import record
 from apps.common import db
 from apps.common.failpoints import failpoint
 from apps.github.payload import EPOCH
-from apps.integrations.backfill.claims import Claimed
+from apps.integrations.backfill.claimed_stream import Claimed
 from apps.integrations.drift import count_drift
 from apps.integrations.models import Backfill
 from apps.integrations.outcomes import BUSY, FOR_ALL, SPENT, Fail, GoOn, Progress, Settled, StartOver, TryAgain, Wait

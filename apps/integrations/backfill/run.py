@@ -23,7 +23,7 @@ from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.integrations.access import installation_reaching
-from apps.integrations.backfill.claims import Claimed, resolve
+from apps.integrations.backfill.claimed_stream import Claimed, resolve
 from apps.integrations.backfill.pages import follow, keep
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.outcomes import (

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.common import db
 from apps.github.credentials import has_credentials
-from apps.integrations.delivery_log.health import late_scan, truncated_log
+from apps.integrations.delivery_log.scan_health import late_scan, truncated_log
 from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings
 from apps.integrations.models import Backfill, DeliveryLogScan, SyncLog
 from apps.metrics.figures.formatting import duration

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
-from apps.integrations.backfill.claims import Claimed, resolve
+from apps.integrations.backfill.claimed_stream import Claimed, resolve
 from apps.integrations.models import Backfill
 from apps.jobs.claims import claim
 from tests.fake_github.using import ACME, BETA

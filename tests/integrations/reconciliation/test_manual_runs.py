@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from apps.activity.models import IssueComment, PullRequest, ReviewComment
-from apps.integrations.reconciliation import console
+from apps.integrations.reconciliation import run_console
 from tests.fake_github.busy import Busy, Pace
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import FoldedPullRequests, RepositoryTruth
@@ -33,7 +33,7 @@ PACE = Pace(pull_requests=4, issues=2, pushes=1, deployments=1, runs=0, releases
 @pytest.fixture
 def truth(hub: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> RepositoryTruth:
     """A repository of which everything is here, compared today: it is nobody's turn to be read again."""
-    monkeypatch.setattr(console, "LINE_EVERY_S", 0.05)
+    monkeypatch.setattr(run_console, "LINE_EVERY_S", 0.05)
     now, busy = datetime.now(UTC), Busy(hub.world)
     busy.add("one", repository_id=ONE, start=now - timedelta(hours=30), end=now - timedelta(hours=20), pace=PACE)
     told = [sent for sent in busy.deliveries if sent.at < now]

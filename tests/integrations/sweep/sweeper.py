@@ -9,7 +9,7 @@ from django.db.models import F
 
 from apps.activity.models import Coverage
 from apps.github.auth import GitHubAccess
-from apps.integrations.delivery_log import run
+from apps.integrations.delivery_log import scan_job
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.jobs.registry import SLICE_S
 from apps.webhooks.models import Delivery
@@ -30,7 +30,7 @@ class Sweeper:
 
     def turn(self, *, seconds: float = SLICE_S) -> DeliveryLogScan | None:
         """One task."""
-        return run.scan_now(access=self.access, seconds=seconds)
+        return scan_job.scan_now(access=self.access, seconds=seconds)
 
     def sweep(self) -> DeliveryLogScan:
         """As many tasks as ring for one another; the row afterwards."""

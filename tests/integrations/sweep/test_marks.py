@@ -7,8 +7,8 @@ from itertools import count
 import pytest
 
 from apps.demo.organisation import Sent
-from apps.integrations.delivery_log import run, scan
-from apps.integrations.delivery_log.health import scan_problems
+from apps.integrations.delivery_log import scan, scan_job
+from apps.integrations.delivery_log.scan_health import scan_problems
 from apps.integrations.delivery_log.scan_run import ScanRun
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from tests.fake_github import faults
@@ -67,7 +67,7 @@ def test_a_walk_is_gone_on_with_by_the_next_task(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose(log, told[:250])
-    monkeypatch.setattr(run, "why_not_now", lambda: "")
+    monkeypatch.setattr(scan_job, "why_not_now", lambda: "")
     marks = []
     for _ in range(3):
         page = iter([False, True, True])

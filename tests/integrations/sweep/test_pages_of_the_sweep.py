@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.integrations.delivery_log.entries import read_entries
-from apps.integrations.delivery_log.health import MANY_GIVEN_UP, scan_problems
-from apps.integrations.delivery_log.run import open_scan
+from apps.integrations.delivery_log.scan_health import MANY_GIVEN_UP, scan_problems
+from apps.integrations.delivery_log.scan_job import open_scan
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.users.models import CustomUser
 from apps.webhooks.parsing import UnusablePayloadError

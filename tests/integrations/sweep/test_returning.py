@@ -10,7 +10,7 @@ from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import entries as github_log
 from apps.integrations.delivery_log import recover
 from apps.integrations.delivery_log.recover import ASK_PAUSES, FETCH_PAUSES
-from apps.integrations.delivery_log.run import open_scan
+from apps.integrations.delivery_log.scan_job import open_scan
 from apps.integrations.models import MissedDelivery
 from apps.webhooks.models import Delivery
 from tests.fake_github import faults

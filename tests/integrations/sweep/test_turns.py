@@ -12,7 +12,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from apps.demo.organisation import Sent
-from apps.integrations.delivery_log import recover, run, scan
+from apps.integrations.delivery_log import recover, scan, scan_job
 from apps.integrations.delivery_log.scan import KEPT_FOR, prune
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.integrations.tasks import prune as prune_all
@@ -56,7 +56,7 @@ def side_by_side(fake: FakeGitHub, *, hands: int) -> list[DeliveryLogScan | None
     def work() -> None:
         try:
             gate.wait()
-            rows.append(run.scan_now(access=access_to(fake)))
+            rows.append(scan_job.scan_now(access=access_to(fake)))
         except BaseException as error:
             errors.append(error)
         finally:
@@ -89,7 +89,7 @@ def test_a_dead_workers_sweep_is_taken_over_when_its_lease_has_run_out(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
     log.deliver(told[:1])
-    assert claim(run.open_scan(APP_ID).get().pk, task_id="another") is not None
+    assert claim(scan_job.open_scan(APP_ID).get().pk, task_id="another") is not None
     assert sweeper.turn() is None
     sweeper.wait(seconds=LEASE.total_seconds() + 1)
     assert sweeper.turn() is not None
@@ -130,17 +130,17 @@ def test_beat_rings_when_it_is_due_and_any_number_of_beats_ring_for_one_sweep(
     told: list[Sent], log: DeliveryLog, sweeper: Sweeper
 ) -> None:
     log.deliver(told[:1])
-    assert [run.plan(), run.plan()] == [1, 1]
+    assert [scan_job.plan(), scan_job.plan()] == [1, 1]
     assert sweeper.turn() is not None
     assert sweeper.turn() is None
-    assert run.plan() == 0
+    assert scan_job.plan() == 0
     sweeper.wait(minutes=1)
-    assert run.plan() == 0
+    assert scan_job.plan() == 0
     for _ in range(13):
         sweeper.wait(minutes=1)
-        assert run.plan() == 0
+        assert scan_job.plan() == 0
     sweeper.wait(minutes=1)
-    assert run.plan() == 1
+    assert scan_job.plan() == 1
 
 
 @as_our_app
@@ -151,11 +151,11 @@ def test_where_nobody_looked_for_some_minutes_it_is_due_at_once(
     log.deliver(told[:1])
     sweeper.sweep()
     sweeper.wait(minutes=2)
-    assert run.plan() == 0
+    assert scan_job.plan() == 0
     sweeper.wait(minutes=4)
     with log.outage():
         log.deliver(told[1:2])
-    assert run.plan() == 1
+    assert scan_job.plan() == 1
     sweeper.sweep()
     assert inbox() == {sent.guid for sent in told[:2]}
 
@@ -166,10 +166,10 @@ def test_when_beat_starts_it_is_due_at_once_but_not_for_every_beat_that_starts(
 ) -> None:
     sweeper.sweep()
     sweeper.wait(minutes=2)
-    assert run.plan() == 0
-    assert run.plan(at_start=True) == 1
+    assert scan_job.plan() == 0
+    assert scan_job.plan(at_start=True) == 1
     sweeper.sweep()
-    assert run.plan(at_start=True) == 0
+    assert scan_job.plan(at_start=True) == 0
 
 
 @as_our_app
@@ -177,7 +177,7 @@ def test_a_start_does_not_end_the_wait_for_a_limit(log: DeliveryLog, sweeper: Sw
     sweeper.sweep()
     sweeper.wait(minutes=2)
     DeliveryLogScan.objects.update(reason="spent")
-    assert run.plan(at_start=True) == 0
+    assert scan_job.plan(at_start=True) == 0
 
 
 def test_beat_says_that_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +204,7 @@ def test_planning_wakes_a_worker_and_its_task_reads_the_log(
 
 @override_settings(GITHUB_APP_ID=None, GITHUB_APP_PRIVATE_KEY="")
 def test_without_credentials_nothing_is_rung_for() -> None:
-    assert run.plan() == 0
+    assert scan_job.plan() == 0
     assert not DeliveryLogScan.objects.exists()
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from apps.demo.organisation import Sent
 from apps.github.credentials import NoCredentialsError
-from apps.integrations.delivery_log.health import scan_problems
+from apps.integrations.delivery_log.scan_health import scan_problems
 from apps.integrations.delivery_log.waits import BACKOFF, wait_after_failure
 from apps.integrations.models import DeliveryLogScan
 from apps.webhooks.models import Delivery

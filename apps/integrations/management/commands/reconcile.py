@@ -12,7 +12,7 @@ from apps.github.credentials import NoCredentialsError, app_credentials, has_cre
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation import schedule
-from apps.integrations.reconciliation.console import (
+from apps.integrations.reconciliation.run_console import (
     EXAMPLES,
     NOT_LOOKED_AT,
     add_arguments,
@@ -24,8 +24,8 @@ from apps.integrations.reconciliation.console import (
     scope_of,
     watch,
 )
+from apps.integrations.reconciliation.run_status import found_in, progress_of
 from apps.integrations.reconciliation.schedule import start
-from apps.integrations.reconciliation.status import found_in, progress_of
 
 USAGE, INTERRUPTED = 2, 130
 MOST_LISTED = 20

@@ -15,8 +15,8 @@ from apps.common.db import error_message
 from apps.common.encryption import UndecryptableError
 from apps.github.auth import github
 from apps.github.credentials import NoCredentialsError, app_credentials
-from apps.integrations.delivery_log.health import Found, found_since, why
-from apps.integrations.delivery_log.run import open_scan, scan_now
+from apps.integrations.delivery_log.scan_health import Found, found_since, why
+from apps.integrations.delivery_log.scan_job import open_scan, scan_now
 from apps.integrations.models import DeliveryLogScan
 
 INTERRUPTED = 130

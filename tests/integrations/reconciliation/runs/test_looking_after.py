@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from apps.integrations import tasks
 from apps.integrations.models import Drift, SyncLog, TeamSync
+from apps.integrations.reconciliation.run_status import reconciliation_problems
 from apps.integrations.reconciliation.schedule import start_for_team
-from apps.integrations.reconciliation.status import reconciliation_problems
 from apps.monitoring.tasks import check_status
 from apps.teams.models import Team
 from tests.fake_github.using import API

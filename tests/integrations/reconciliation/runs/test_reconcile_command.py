@@ -13,9 +13,9 @@ from rich.console import Console
 
 from apps.activity.models import RepositoryAccess
 from apps.integrations.models import Drift, RepositorySync, SyncLog
-from apps.integrations.reconciliation import console, results
-from apps.integrations.reconciliation.console import progress_line, progress_view, run_table
-from apps.integrations.reconciliation.status import progress_of
+from apps.integrations.reconciliation import results, run_console
+from apps.integrations.reconciliation.run_console import progress_line, progress_view, run_table
+from apps.integrations.reconciliation.run_status import progress_of
 from apps.teams.models import Team
 from tests.fake_github.using import ACME, API, WEB
 from tests.integrations.backfill.installed import verification
@@ -129,7 +129,7 @@ def test_while_the_broker_is_away_the_run_is_kept(acme: Team, crew: Crew, monkey
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "LINE_EVERY_S", 0.05)
+    monkeypatch.setattr(run_console, "LINE_EVERY_S", 0.05)
 
 
 def work_in_the_background(crew: Crew, *, error: str = "") -> threading.Thread:
@@ -179,7 +179,7 @@ def test_ctrl_c_only_stops_watching(acme: Team, monkeypatch: pytest.MonkeyPatch)
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(console.time, "sleep", interrupt)
+    monkeypatch.setattr(run_console.time, "sleep", interrupt)
     with pytest.raises(SystemExit) as caught:
         run("--all", "--wait")
     assert caught.value.code == 130
@@ -187,12 +187,12 @@ def test_ctrl_c_only_stops_watching(acme: Team, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_while_nobody_works_it_says_so(acme: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "UNTOUCHED_S", -1.0)
+    monkeypatch.setattr(run_console, "UNTOUCHED_S", -1.0)
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(console.time, "sleep", interrupt)
+    monkeypatch.setattr(run_console.time, "sleep", interrupt)
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("reconcile", "--all", "--wait", stdout=out)

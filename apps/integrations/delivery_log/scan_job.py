@@ -19,9 +19,9 @@ from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
 from apps.github.rate_limit import Priority
-from apps.integrations.delivery_log.health import WORDS, as_sentence, why_not_now
 from apps.integrations.delivery_log.recover import bring_back, inbox_has_room
 from apps.integrations.delivery_log.scan import cover_what_is_here, read_log
+from apps.integrations.delivery_log.scan_health import WORDS, as_sentence, why_not_now
 from apps.integrations.delivery_log.scan_run import ScanRun
 from apps.integrations.delivery_log.waits import Wait, wait_after, wait_after_failure
 from apps.integrations.models import DeliveryLogScan, MissedDelivery

@@ -19,6 +19,7 @@ from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.console import full_name
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, chosen
 from apps.integrations.models import Drift, RepositorySync, SyncLog
+from apps.integrations.reconciliation.run_status import Found, Progress, found_in, progress_of
 from apps.integrations.reconciliation.schedule import (
     EVERYTHING,
     MOST_REPOSITORIES,
@@ -27,7 +28,6 @@ from apps.integrations.reconciliation.schedule import (
     of_repositories,
     of_team,
 )
-from apps.integrations.reconciliation.status import Found, Progress, found_in, progress_of
 from apps.teams.models import Team
 
 SHOWN_FIRST = ("running", "waiting", "paused", "failed", "cancelled", "done")
