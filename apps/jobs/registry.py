@@ -18,7 +18,7 @@ Words = Mapping[str, tuple[str, str]]
 class JobKind:
     """What a job does.
 
-    `run` works on a claimed job until `deadline_s` (of time.monotonic) at the most, and releases or ends it. `plan`
+    `run` works on a claimed job until `deadline_s` (of time.monotonic) at the most, and puts it off or ends it. `plan`
     opens the jobs that are to be done, however often it is asked; it learns whether beat has just started. An
     installation has `places` at work at once. A job that `recurs` has one row for ever: ended for good, it would never
     be done again.

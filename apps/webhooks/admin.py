@@ -78,7 +78,7 @@ INTERNALS = (
     "claimed_at",
     "lease_until",
     "leased_by",
-    "rung_at",
+    "notified_at",
     "not_before",
     "signed_by",
     "is_replayed_body",

@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 # once, whatever the planner believes of a table that was empty when it was last analyzed: joined, they would be found
 # again for each row.
 _MARK = """
-UPDATE webhooks_delivery SET rung_at = statement_timestamp()
+UPDATE webhooks_delivery SET notified_at = statement_timestamp()
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhooks_delivery
-    WHERE rung_at < statement_timestamp() - make_interval(secs => %(again)s) AND id = ANY (ARRAY(
+    WHERE notified_at < statement_timestamp() - make_interval(secs => %(again)s) AND id = ANY (ARRAY(
         (SELECT id FROM webhooks_delivery
          WHERE state IN ('received', 'failed') AND not_before <= statement_timestamp() AND NOT is_slow
          ORDER BY source, not_before LIMIT %(most)s)

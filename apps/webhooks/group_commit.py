@@ -34,7 +34,7 @@ MOST_BYTES_TOGETHER = 1024 * 1024
 # The speed at which bodies too large for a group must be written: 25 MB may take 10 s, GitHub's own timeout.
 BYTES_A_SECOND = 4 * 1024 * 1024
 
-# rung_at is now exactly if workers must be notified: the row is new, or it was failed or dead and is due again.
+# notified_at is now exactly if workers must be notified: the row is new, or it was failed or dead and is due again.
 # Rows are written in the order of their keys, so that two processes with the same ones cannot wait for each other.
 # Content that does not match its SHA-256 becomes NULL, which the column rejects, so nothing is committed. This happens
 # behind a pooler that runs a statement with the parameters of another.
@@ -62,8 +62,8 @@ WITH posted AS (
         crashes = CASE WHEN kept.state IN ('failed', 'dead') THEN 0 ELSE kept.crashes END,
         finished_at = CASE WHEN kept.state = 'dead' THEN NULL ELSE kept.finished_at END,
         not_before = CASE WHEN kept.state IN ('failed', 'dead') THEN statement_timestamp() ELSE kept.not_before END,
-        rung_at = CASE WHEN kept.state IN ('failed', 'dead') THEN statement_timestamp() ELSE kept.rung_at END
-    RETURNING id, hook_id, guid, duplicates, rung_at, body_sha256, received_at
+        notified_at = CASE WHEN kept.state IN ('failed', 'dead') THEN statement_timestamp() ELSE kept.notified_at END
+    RETURNING id, hook_id, guid, duplicates, notified_at, body_sha256, received_at
 ), body AS (
     INSERT INTO webhooks_deliverybody (day, delivery_id, content, headers)
     SELECT (arrived.received_at AT TIME ZONE 'UTC')::date, arrived.id,
@@ -71,7 +71,7 @@ WITH posted AS (
     FROM arrived JOIN posted USING (hook_id, guid)
     WHERE arrived.duplicates = 0
 )
-SELECT hook_id, guid, arrived.id, arrived.duplicates = 0, arrived.rung_at = statement_timestamp(),
+SELECT hook_id, guid, arrived.id, arrived.duplicates = 0, arrived.notified_at = statement_timestamp(),
        arrived.body_sha256 = posted.body_sha256
 FROM arrived JOIN posted USING (hook_id, guid)
 """

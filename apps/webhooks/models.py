@@ -121,7 +121,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                     reason="",
                     error="",
                     not_before=Now(),
-                    rung_at=Now(),
+                    notified_at=Now(),
                     finished_at=None,
                 )
             )
@@ -177,7 +177,7 @@ class Delivery(models.Model):
     leased_by = models.TextField(db_default="", blank=True, help_text="the Celery task that holds it")
 
     received_at = models.DateTimeField(db_default=Now())
-    rung_at = models.DateTimeField(db_default=Now(), help_text="when workers were last notified")
+    notified_at = models.DateTimeField(db_default=Now(), help_text="when workers were last notified")
     not_before = models.DateTimeField(db_default=Now())
     claimed_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -27,14 +27,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a part whose message was lost is told of again",
         "_of_parts",
-        "Q(rung_at=None) | Q(rung_at__lt=Now() - AGAIN)",
-        "Q(rung_at=None)",
+        "Q(notified_at=None) | Q(notified_at__lt=Now() - AGAIN)",
+        "Q(notified_at=None)",
         test="test_a_part_whose_message_was_lost_is_told_of_again",
     ),
     mutation(
         "a verdict whose message was lost is told again",
         "_TELL_OF_PARTS",
-        "OR part.rung_at < statement_timestamp() - make_interval(secs => %(again_s)s)",
+        "OR part.notified_at < statement_timestamp() - make_interval(secs => %(again_s)s)",
         "OR %(again_s)s < 0",
         test="test_a_message_or_callback_that_was_lost_is_sent_again",
     ),

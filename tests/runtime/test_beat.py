@@ -130,7 +130,7 @@ def acme(credentials: None) -> Team:
 
 def a_delivery_that_nobody_was_notified_of() -> Callable[[], bool]:
     (row_id,) = keep()
-    Delivery.objects.update(rung_at=OLD)
+    Delivery.objects.update(notified_at=OLD)
     return lambda: sent_names() == [("process_deliveries", [[row_id]])]
 
 

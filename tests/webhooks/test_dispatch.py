@@ -44,7 +44,7 @@ def headers(broker: redis.Redis, queue: str) -> list[dict[str, str]]:
 
 def test_due_deliveries_not_rung_for_are_rung_for_once(queue: redis.Redis) -> None:
     rung_lately = keep(2)
-    forgotten = keep(3, rung_at=LONG_AGO)
+    forgotten = keep(3, notified_at=LONG_AGO)
     assert dispatch().deliveries == 3
     assert named(queue) == [forgotten]
     assert dispatch().deliveries == 0
@@ -54,7 +54,7 @@ def test_due_deliveries_not_rung_for_are_rung_for_once(queue: redis.Redis) -> No
 def test_what_is_due_is_searched_for_once_also_in_a_table_that_seemed_empty(queue: redis.Redis) -> None:
     plans: list[str] = []
     explain = explaining(plans)  # of tables that are empty
-    keep(3, rung_at=LONG_AGO)
+    keep(3, notified_at=LONG_AGO)
     with connection.execute_wrapper(explain):
         assert dispatch().deliveries == 3
     (mark,) = [plan for plan in plans if plan.startswith("Update on webhooks_delivery")]
@@ -63,15 +63,15 @@ def test_what_is_due_is_searched_for_once_also_in_a_table_that_seemed_empty(queu
 
 
 def test_50_are_named_in_a_message(queue: redis.Redis) -> None:
-    keep(120, rung_at=LONG_AGO)
+    keep(120, notified_at=LONG_AGO)
     assert dispatch().messages == 3
     assert [len(ids) for ids in named(queue)] == [50, 50, 20]
 
 
 def test_what_is_not_due_or_is_finished_or_runs_is_left_alone(queue: redis.Redis) -> None:
-    keep(rung_at=LONG_AGO, not_before="2999-01-01T00:00:00Z", state="failed")
-    keep(rung_at=LONG_AGO, state="processed", finished_at=LONG_AGO)
-    keep(rung_at=LONG_AGO, state="running", lease_until="2999-01-01T00:00:00Z")
+    keep(notified_at=LONG_AGO, not_before="2999-01-01T00:00:00Z", state="failed")
+    keep(notified_at=LONG_AGO, state="processed", finished_at=LONG_AGO)
+    keep(notified_at=LONG_AGO, state="running", lease_until="2999-01-01T00:00:00Z")
     assert dispatch().deliveries == 0
 
 
@@ -79,7 +79,7 @@ def test_a_lapsed_lease_is_rung_for(queue: redis.Redis) -> None:
     abandoned = keep()
     claim_batch([], task_id="t")
     lapse_leases()
-    Delivery.objects.update(rung_at=LONG_AGO)
+    Delivery.objects.update(notified_at=LONG_AGO)
     dispatch()
     assert named(queue) == [abandoned]
 
@@ -96,7 +96,7 @@ def test_only_changes_that_waited_are_rung_for(queue: redis.Redis) -> None:
 def test_a_dead_broker_leaves_the_deliveries_for_the_next_look(
     queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forgotten = keep(rung_at=LONG_AGO)
+    forgotten = keep(notified_at=LONG_AGO)
 
     def publish(ids: object, **_: object) -> None:
         raise ConnectionRefusedError(refused_port())
@@ -104,6 +104,6 @@ def test_a_dead_broker_leaves_the_deliveries_for_the_next_look(
     monkeypatch.setattr(wakeups, "publish", publish)
     assert dispatch().messages == 0
     monkeypatch.undo()
-    Delivery.objects.update(rung_at=LONG_AGO)
+    Delivery.objects.update(notified_at=LONG_AGO)
     dispatch()
     assert named(queue) == [forgotten]

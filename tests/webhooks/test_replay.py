@@ -95,6 +95,7 @@ def meanwhile(work: Callable[[], Any]) -> Any:
 
 def is_somebody_waiting() -> bool:
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees who was there when it first looked
         cursor.execute(
             "SELECT EXISTS (SELECT FROM pg_locks waiting JOIN pg_stat_activity USING (pid) "
             "WHERE NOT waiting.granted AND datname = current_database())"

@@ -147,12 +147,12 @@ def queue() -> Iterator[redis.Redis]:
 
 
 def test_the_dispatcher_has_the_next_slow_one_processed_unless_one_is(queue: redis.Redis) -> None:
-    keep_slow(2, rung_at=LONG_AGO)
+    keep_slow(2, notified_at=LONG_AGO)
     assert dispatch().messages == 1
     assert [message["task"] for message in headers(queue, "maintenance")] == [wakeups.SLOW_TASK]
     assert headers(queue, "live") == []
     assert claim_slow(task_id="t") is not None
-    Delivery.objects.update(rung_at=LONG_AGO)
+    Delivery.objects.update(notified_at=LONG_AGO)
     assert dispatch().messages == 0
 
 
@@ -184,7 +184,7 @@ def two_children(empty_queue: None) -> Iterator[subprocess.Popen[bytes]]:
 def test_while_a_slow_one_is_processed_its_neighbours_are_too(
     github: GitHub, two_children: subprocess.Popen[bytes]
 ) -> None:
-    slow = keep_slow(2, event="slow", rung_at=LONG_AGO)
+    slow = keep_slow(2, event="slow", notified_at=LONG_AGO)
     DeliveryBody.objects.update(content=b"{}")
     running = Delivery.objects.filter(id__in=slow, state="running")
     dispatch()

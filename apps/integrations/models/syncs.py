@@ -32,7 +32,7 @@ class TeamSync(models.Model):
     repository_ids = ArrayField(
         models.BigIntegerField(), default=list, blank=True, help_text="what it tracked, and could be read, at the start"
     )
-    rung_at = models.DateTimeField(null=True, blank=True, help_text="when workers were last told of it")
+    notified_at = models.DateTimeField(null=True, blank=True, help_text="when workers were last notified")
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)
 

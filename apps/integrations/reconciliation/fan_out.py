@@ -81,7 +81,7 @@ def spread_to(team_id: int, *, sync_id: str) -> bool:
             status=TeamSync.Status.RUNNING,
             repository_ids=sorted(reached),
             error=UNREACHED.format(f"{len(tracked):,}") if tracked and not reached else "",
-            rung_at=None,
+            notified_at=None,
         )
         Team.objects.filter(pk=team_id).note_sync(last_sync_status=Team.SyncStatus.RUNNING)
     note_spread(part.sync_id)

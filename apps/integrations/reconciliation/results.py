@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 # Told of again after a minute: the message, or its callback, may have been lost.
 _TELL_OF_PARTS = """
-UPDATE integrations_teamsync SET rung_at = statement_timestamp() WHERE id = ANY(ARRAY(
+UPDATE integrations_teamsync SET notified_at = statement_timestamp() WHERE id = ANY(ARRAY(
     SELECT part.id FROM integrations_teamsync part
     WHERE part.status = 'running'
-        AND (part.rung_at IS NULL OR part.rung_at < statement_timestamp() - make_interval(secs => %(again_s)s))
+        AND (part.notified_at IS NULL OR part.notified_at < statement_timestamp() - make_interval(secs => %(again_s)s))
         AND NOT EXISTS (
             SELECT FROM integrations_repositorysync own JOIN jobs_job j ON j.id = own.job_ptr_id
             WHERE own.sync_id = part.sync_id AND own.repository_id = ANY(part.repository_ids)
@@ -113,7 +113,7 @@ def _give_up(sync: SyncLog) -> bool:
     own = SyncLog.objects.unfinished().filter(~Q(status="running", is_spread=True), pk=sync.pk)
     changed = [
         _fail_repositories(sync),
-        parts.update(status=TeamSync.Status.RUNNING, error=TOO_LONG, rung_at=None),
+        parts.update(status=TeamSync.Status.RUNNING, error=TOO_LONG, notified_at=None),
         own.update(
             status=SyncLog.Status.RUNNING,
             error=TOO_LONG,

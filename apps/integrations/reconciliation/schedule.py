@@ -303,9 +303,9 @@ def _of_run(sync: SyncLog) -> Message:
 
 def _of_parts(parts: QuerySet[TeamSync]) -> Iterator[Message]:
     """Those that wait and were not told of a moment ago; the oldest first."""
-    due = parts.filter(Q(rung_at=None) | Q(rung_at__lt=Now() - AGAIN), status=TeamSync.Status.WAITING)
+    due = parts.filter(Q(notified_at=None) | Q(notified_at__lt=Now() - AGAIN), status=TeamSync.Status.WAITING)
     told = list(due.order_by("pk").values_list("pk", "team_id", "sync__sync_id")[:MOST_AT_ONCE])
-    TeamSync.objects.filter(pk__in=[pk for pk, _, _ in told]).update(rung_at=Now())
+    TeamSync.objects.filter(pk__in=[pk for pk, _, _ in told]).update(notified_at=Now())
     for _, team_id, sync_id in told:
         yield _message(TEAM_TASK, team_id, sync_id)
 

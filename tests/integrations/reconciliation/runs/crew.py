@@ -80,4 +80,4 @@ def compare(*names: str, sync: SyncLog | None = None, error: str = "") -> int:
 
 def let_leases_lapse() -> None:
     """A minute and a quarter passes for whatever workers were notified of."""
-    TeamSync.objects.exclude(rung_at=None).update(rung_at="2020-01-01T00:00:00Z")
+    TeamSync.objects.exclude(notified_at=None).update(notified_at="2020-01-01T00:00:00Z")

@@ -163,7 +163,7 @@ def test_a_part_whose_message_was_lost_is_told_of_again(acme: Team, zoo: Team, c
 def test_spreading_twice_doubles_nothing(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     SyncLog.objects.update(status="waiting", is_spread=False)
-    TeamSync.objects.update(status="waiting", rung_at=None)
+    TeamSync.objects.update(status="waiting", notified_at=None)
     crew.beat(MONDAY_NIGHT + MINUTE)
     assert len(rows()) == 2
     assert (TeamSync.objects.count(), TeamSync.objects.get().status) == (1, "running")
