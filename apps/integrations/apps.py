@@ -9,7 +9,7 @@ class IntegrationsConfig(AppConfig):
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
         from apps.integrations import checks, installations  # noqa: F401, PLC0415  models must be loaded first
         from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.delivery_log import scan_job as scan_run  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.delivery_log import scan_job  # noqa: PLC0415  models must be loaded first
         from apps.integrations.reconciliation import verify  # noqa: PLC0415  models must be loaded first
         from apps.integrations.refresh import pull_requests  # noqa: PLC0415  models must be loaded first
         from apps.integrations.streams import STREAMS  # noqa: PLC0415  models must be loaded first
@@ -19,5 +19,5 @@ class IntegrationsConfig(AppConfig):
 
         register_credentials_check(has_credentials)
         register_streams({name: stream.events for name, stream in STREAMS.items()})
-        for kind in (backfill_run.KIND, installations.KIND, pull_requests.KIND, scan_run.KIND, verify.KIND):
+        for kind in (backfill_run.KIND, installations.KIND, pull_requests.KIND, scan_job.KIND, verify.KIND):
             registry.register(kind)

@@ -9,7 +9,6 @@ from apps.github.credentials import has_credentials
 from apps.integrations import discovery
 from apps.integrations.delivery_log import scan
 from apps.integrations.reconciliation import fan_out, results, retention, schedule, verify
-from apps.integrations.reconciliation import schedule as run_wakeups
 from apps.integrations.reconciliation.results import TeamSyncError
 from apps.integrations.refresh import pull_requests
 
@@ -30,7 +29,7 @@ def sync_repository(self: Any, repo_id: int, sync_id: str) -> None:
 def open_due_syncs() -> int:
     """Open the night that is due and the next run of each hourly team; beat runs it every minute."""
     schedule.open_due(now=schedule.database_time())
-    return run_wakeups.enqueue_due()
+    return schedule.enqueue_due()
 
 
 @shared_task(name="apps.integrations.tasks.conclude_syncs", ignore_result=True)

@@ -59,8 +59,3 @@ def kinds() -> list[JobKind]:
 def known_kind(job: "Job") -> JobKind | None:
     """Return the job's kind; None where a later version knew it."""
     return _kinds.get(job.kind)
-
-
-def kind_of(job: "Job") -> JobKind:
-    """Return the job's kind; KeyError where a later version knew it."""
-    return _kinds[job.kind]

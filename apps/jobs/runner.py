@@ -13,7 +13,7 @@ from apps.common.failpoints import failpoint
 from apps.jobs import wakeups
 from apps.jobs.claims import claim_next
 from apps.jobs.models import ClaimLostError, Job
-from apps.jobs.registry import SLICE_S, kind_of, kinds
+from apps.jobs.registry import SLICE_S, kinds, known_kind
 
 GIVE_BACK_S = 3.0
 DATABASE_AWAY = timedelta(seconds=5)
@@ -48,9 +48,8 @@ def plan(*, at_start: bool) -> None:
 
 def run(job: Job, *, deadline_s: float) -> None:
     """Work on a job that was claimed, and give it back soon where the database does not answer."""
-    try:
-        kind = kind_of(job)
-    except KeyError:
+    kind = known_kind(job)
+    if kind is None:
         job.claim.end(Job.State.FAILED, reason="unknown_kind", error=f"This version does not know {job.kind}.")
         return
     attempt(job, lambda: kind.run(job, deadline_s))

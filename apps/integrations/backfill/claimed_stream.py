@@ -19,7 +19,7 @@ UNREACHED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A walk that this worker holds until its lease runs out, and where it is.
+    """A stream of a repository that this worker holds until its lease runs out, and where it is.
 
     `was_dropped`: it was taken over from a worker that was never heard of again. `sync_id`: the reconciliation whose
     drift it measures, if it is a part of one.
