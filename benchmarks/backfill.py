@@ -61,11 +61,7 @@ def measure() -> Iterator[Measurement]:
         process, _ = everything.enter_context(running.running(worker, programs.beat()))
         few, many = (walk(running, name=name, worker=psutil.Process(process.pid)) for name in ("few", "many"))
     yield Measurement(name="backfill of 1,000 pull requests, from command to end", value=few.seconds, unit="s")
-    yield Measurement(
-        name=f"backfill of {MANY:,} pull requests, from command to end",
-        value=many.seconds,
-        unit="s",
-    )
+    yield Measurement(name=f"backfill of {MANY:,} pull requests, from command to end", value=many.seconds, unit="s")
     yield Measurement(name="backfill of 1,000 pull requests, CPU", value=few.cpu_s, unit="s")
     yield Measurement(
         name="backfill of 1,000 pull requests, GraphQL calls",

@@ -71,13 +71,7 @@ core = partial(
     is_cross_repository=False,
 )
 sizes = partial(
-    filled,
-    facts.PullRequestSizes,
-    **PULL_REQUEST,
-    additions=10,
-    deletions=2,
-    changed_files=3,
-    commit_count=1,
+    filled, facts.PullRequestSizes, **PULL_REQUEST, additions=10, deletions=2, changed_files=3, commit_count=1
 )
 labels = partial(filled, facts.PullRequestLabels, **PULL_REQUEST)
 happened = partial(
@@ -89,24 +83,10 @@ happened = partial(
     source="webhook",
     actor_id=11,
 )
-submitted = partial(
-    filled,
-    facts.ReviewSubmitted,
-    **PULL_REQUEST,
-    github_id=501,
-    author_id=12,
-    submitted_at=at(60),
-)
+submitted = partial(filled, facts.ReviewSubmitted, **PULL_REQUEST, github_id=501, author_id=12, submitted_at=at(60))
 verdict = partial(filled, facts.ReviewVerdict, **PULL_REQUEST, stamp=stamp(60), github_id=501, verdict="approved")
 dismissed = partial(filled, facts.ReviewDismissed, **PULL_REQUEST, github_id=501, dismissed_at=at(120))
-comment = partial(
-    filled,
-    facts.IssueCommentState,
-    **PULL_REQUEST,
-    github_id=901,
-    is_on_pull_request=True,
-    author_id=12,
-)
+comment = partial(filled, facts.IssueCommentState, **PULL_REQUEST, github_id=901, is_on_pull_request=True, author_id=12)
 comment_deleted = partial(filled, facts.IssueCommentDeleted, **PULL_REQUEST, github_id=901, deleted_at=at(30))
 repository = partial(
     filled,

@@ -63,8 +63,7 @@ def test_what_was_recorded_is_no_difference() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
-    [core(**LATER_READ, title="Other"), sizes(**LATER_READ, additions=9), labels(**LATER_READ, labels=("bug",))],
+    "told", [core(**LATER_READ, title="Other"), sizes(**LATER_READ, additions=9), labels(**LATER_READ, labels=("bug",))]
 )
 def test_a_field_group_that_says_otherwise_is_stale(told: facts.Fact) -> None:
     tell(core(), sizes(), labels())

@@ -93,12 +93,7 @@ def make_delivery(number: int, *, repository_id: int | None = API, **columns: An
     """A stored delivery with its body."""
     values: dict[str, Any] = {"event": "pull_request", "action": "opened", "state": "received"} | columns
     delivery = Delivery.objects.create(
-        hook_id=7,
-        guid=UUID(int=number),
-        repository_id=repository_id,
-        body_sha256=bytes(32),
-        size=15,
-        **values,
+        hook_id=7, guid=UUID(int=number), repository_id=repository_id, body_sha256=bytes(32), size=15, **values
     )
     DeliveryBody.objects.create(delivery=delivery, content=b'{"zen": "\xc3\xbc"}', headers={"x-github-event": "ping"})
     return delivery

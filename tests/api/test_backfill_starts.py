@@ -110,11 +110,7 @@ def test_rows_of_others_look_like_missing_ones(
         ({**PULLS, "until": "0001-01-01T00:00:00Z"}, "until", "from 1970 on"),
         ({"repository": "x" * 201}, "repository", "no more than 200"),
         ({"installation": 2**63}, "installation", "less than or equal"),
-        (
-            {**PULLS, "sinse": "2026-01-01T00:00Z"},
-            "sinse",
-            "Fields: repository, installation, team, everything, since",
-        ),
+        ({**PULLS, "sinse": "2026-01-01T00:00Z"}, "sinse", "Fields: repository, installation, team, everything, since"),
         ([], "non_field_errors", "Expected a dictionary"),
         ({**PULLS, "dry_run": "perhaps"}, "dry_run", "boolean"),
     ],

@@ -36,8 +36,7 @@ def test_json_is_utf_8_whatever_is_declared(cast: Cast, charset: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "body"),
-    [("members/", '{"contributor_id": 1e400}'), ("repositories/", '{"repository_id": 1e400}')],
+    ("address", "body"), [("members/", '{"contributor_id": 1e400}'), ("repositories/", '{"repository_id": 1e400}')]
 )
 def test_an_infinite_id_is_400(cast: Cast, address: str, body: str) -> None:
     answer = cast.client(cast.admin).post(f"{TEAM}{address}", body, content_type="application/json")

@@ -76,12 +76,7 @@ def test_days_are_those_of_the_teams_time_zone(week: Cast) -> None:
     week.teams["acme"].time_zone = "America/New_York"
     week.teams["acme"].save()
     told = asked(week, f"{FIGURES_PATH}commits/?from=2026-03-03&to=2026-03-04&bots=include")
-    assert told["window"] == {
-        "start": "2026-03-03",
-        "end": "2026-03-04",
-        "time_zone": "America/New_York",
-        "days": 1,
-    }
+    assert told["window"] == {"start": "2026-03-03", "end": "2026-03-04", "time_zone": "America/New_York", "days": 1}
     assert told["figure"]["value"] == 3  # also 4, merged at 02:00 UTC: still the 3rd in New York
 
 
@@ -182,9 +177,7 @@ def test_a_list_costs_the_same_queries_however_long(week: Cast) -> None:
     counts = []
     for limit in (1, 5):
         client = week.client(week.viewer)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             client.get(f"{FIGURES_PATH}prs_merged/entities/?{WEEK}&limit={limit}")
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 10

@@ -58,10 +58,7 @@ ROWS: dict[int, tuple[str, ...]] = {
     ),
     18: (HERE + "test_row_18_the_signature_counts_and_not_the_address",),
     19: (DOOR + "test_a_large_body_is_kept",),
-    20: (
-        DOOR + "test_a_large_body_is_kept",
-        EDGE + "test_row_20_github_may_send_25_mb_and_nobody_else_more_than_one",
-    ),
+    20: (DOOR + "test_a_large_body_is_kept", EDGE + "test_row_20_github_may_send_25_mb_and_nobody_else_more_than_one"),
     21: (
         BARE + "test_row_21_a_body_over_the_limit_is_413_from_its_announced_length_alone",
         DOOR + "test_a_body_over_the_limit_is_413_and_is_not_read",
@@ -99,10 +96,7 @@ ROWS: dict[int, tuple[str, ...]] = {
         EDGE + "test_row_31_bare_line_feeds_are_read_and_passed_on_as_proper_ones",
         CROWD,
     ),
-    32: (
-        PARSING + "test_a_form_is_recognised_however_its_type_is_written",
-        DOOR + "test_a_form_body_is_kept_raw",
-    ),
+    32: (PARSING + "test_a_form_is_recognised_however_its_type_is_written", DOOR + "test_a_form_body_is_kept_raw"),
     33: (DOOR + "test_neither_json_nor_form_is_415", DOOR + "test_a_charset_is_ignored"),
     34: (DOOR + "test_an_empty_body_is_401_unsigned_and_kept_when_signed", UNUSABLE),
     35: (UNUSABLE,),
@@ -166,10 +160,7 @@ ROWS: dict[int, tuple[str, ...]] = {
         HERE + "test_row_61_what_happened_days_ago_counts_and_what_has_not_come_is_quarantined",
         "tests/integrations/test_any_order.py::test_any_order_any_repetition_and_any_batches_end_in_the_same_tables",
     ),
-    62: (
-        DOOR + "test_a_flood_of_refusals_becomes_few_rows",
-        HERE + "test_row_62_a_flood_writes_no_line_for_each_post",
-    ),
+    62: (DOOR + "test_a_flood_of_refusals_becomes_few_rows", HERE + "test_row_62_a_flood_writes_no_line_for_each_post"),
     63: (
         HERE + "test_row_63_a_message_that_is_not_json_is_never_unpacked",
         "tests/runtime/test_celery_settings.py::test_the_running_application_has_the_pinned_value",

@@ -121,12 +121,7 @@ def tell_deployments(api: RepositoryLife, *, has_late_deployment: bool) -> None:
         api.deploy(at("03-04", "07:55"), to="production", by=ACTIONS, finished_at=at("03-04", "08:00"), run_id=8990)
     for asked, finished, state in (("16:25", "16:30", "failure"), ("16:55", "17:00", "success")):
         api.deploy(
-            at("03-05", asked),
-            to="production",
-            by=ACTIONS,
-            finished_at=at("03-05", finished),
-            state=state,
-            run_id=9001,
+            at("03-05", asked), to="production", by=ACTIONS, finished_at=at("03-05", finished), state=state, run_id=9001
         )
     api.deploy(at("03-05", "18:55"), to="production", by=ACTIONS, finished_at=at("03-05", "19:00"), run_id=9002)
     api.deploy(at("03-06", "09:55"), to="production", by=BEN, finished_at=at("03-06", "10:00"))

@@ -82,13 +82,7 @@ def test_pushes_tell_most_and_the_history_all(fake: FakeGitHub, worker: GitHubAc
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"forced": True},
-        {"before": NO_COMMIT},
-        {"ref": "refs/tags/v1"},
-        {"after": "e" * 40},
-    ],
+    "changes", [{"forced": True}, {"before": NO_COMMIT}, {"ref": "refs/tags/v1"}, {"after": "e" * 40}]
 )
 def test_a_push_that_may_leave_something_out_tells_no_parents(changes: dict[str, object]) -> None:
     sent = next(sent for sent in told() if sent.event == "push" and sent.payload["after"] == "a" * 40)

@@ -128,10 +128,7 @@ def test_a_token_that_every_error_quotes_is_stored_and_shown_nowhere(fake: FakeG
         fail_task(token.value)
         log_failures(token.value)
 
-    errors = [
-        *Job.objects.values_list("error", flat=True),
-        *Delivery.objects.values_list("error", flat=True),
-    ]
+    errors = [*Job.objects.values_list("error", flat=True), *Delivery.objects.values_list("error", flat=True)]
     assert len(errors) == 6
     assert all(HIDDEN in error for error in errors), errors
     parts = token.value.split(".")

@@ -149,8 +149,7 @@ def test_a_job_whose_lease_ran_out_is_taken_over_and_that_is_a_failure() -> None
 
 
 @pytest.mark.parametrize(
-    ("task_id", "is_redelivered", "is_taken"),
-    [("theirs", True, True), ("theirs", False, False), ("mine", True, False)],
+    ("task_id", "is_redelivered", "is_taken"), [("theirs", True, True), ("theirs", False, False), ("mine", True, False)]
 )
 def test_only_its_own_message_redelivered_takes_a_job_over_before_the_lease_runs_out(
     task_id: str, is_redelivered: bool, is_taken: bool

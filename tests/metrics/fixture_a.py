@@ -2,18 +2,7 @@
 
 from apps.activity.models import Repository
 from apps.teams.models import Team, TeamMember, TeamRepository
-from tests.metrics.tales import (
-    API,
-    PullRequestTale,
-    Step,
-    deployed,
-    instant,
-    person,
-    profile,
-    pushed,
-    repository,
-    tell,
-)
+from tests.metrics.tales import API, PullRequestTale, Step, deployed, instant, person, profile, pushed, repository, tell
 
 MOVES = instant("03-04 12:00")
 MEMBERS = {

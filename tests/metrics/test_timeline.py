@@ -5,14 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from apps.metrics.derivation.timeline import (
-    Drafts,
-    Happening,
-    Interval,
-    closings,
-    deduplicated,
-    drafts,
-)
+from apps.metrics.derivation.timeline import Drafts, Happening, Interval, closings, deduplicated, drafts
 from tests.metrics.tales import instant
 
 NOON = instant("03-02 12:00")

@@ -31,8 +31,7 @@ NOT_INHERITED = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}  # tests
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.mutations",
-        description="Remove one safety at a time and show that a test fails for it.",
+        prog="python -m tests.mutations", description="Remove one safety at a time and show that a test fails for it."
     )
     parser.add_argument("words", nargs="*", help="only the safeties that contain one of these words")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default 2)")

@@ -151,11 +151,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_an_item_of_a_list_that_cannot_be_shown_is_named_and_its_list_not_called_complete",
     ),
     mutation(
-        "null is unknown",
-        "_lost_items",
-        "case _: return None",
-        "case _:\n    continue",
-        test="test_null_means_unknown",
+        "null is unknown", "_lost_items", "case _: return None", "case _:\n    continue", test="test_null_means_unknown"
     ),
     mutation(
         "nothing is left out while the repository itself is refused",

@@ -43,10 +43,7 @@ class Delivery:
 
 def delivery(event: str, payload: Json, *, guid: str, secret: str) -> Delivery:
     body = body_of(payload)
-    headers = {
-        **signed_headers(body, secret=secret, event=event, guid=guid),
-        "Content-Type": "application/json",
-    }
+    headers = {**signed_headers(body, secret=secret, event=event, guid=guid), "Content-Type": "application/json"}
     return Delivery(key=f"{HOOK_ID}:{guid}", body=body, headers=headers)
 
 

@@ -41,10 +41,7 @@ class RealWorker:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "--queues", self.queues, "--concurrency", "1"],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
+                [*COMMAND, "--queues", self.queues, "--concurrency", "1"], env=self.environment, stdout=log, stderr=log
             )
 
     @property

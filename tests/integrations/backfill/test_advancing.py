@@ -81,10 +81,7 @@ def test_a_stream_that_this_version_does_not_know_fails_and_says_so(api: Reposit
 @pytest.mark.proof
 @pytest.mark.parametrize(
     ("bounds", "covered"),
-    [
-        ({"since": MONDAY}, (MONDAY, None)),
-        ({"until": MONDAY}, (datetime(1970, 1, 1, tzinfo=UTC), MONDAY)),
-    ],
+    [({"since": MONDAY}, (MONDAY, None)), ({"until": MONDAY}, (datetime(1970, 1, 1, tzinfo=UTC), MONDAY))],
 )
 def test_what_is_covered_lies_between_the_bounds_of_the_walk(
     api: Repository, crew: Crew, bounds: dict[str, Any], covered: tuple[datetime, datetime | None]

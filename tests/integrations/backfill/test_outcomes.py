@@ -76,11 +76,7 @@ def failed(progress: Progress, times: int) -> Progress:
         (WHOLE, answer(Kind.TRANSIENT, in_s=120), TryAgain(120.0, "unanswered", failed(WHOLE, 1))),
         (failed(WHOLE, 11), answer(Kind.TRANSIENT), Fail("unanswered")),
         # What fails in one place again and again may be too much, even where GitHub does not say so.
-        (
-            failed(WHOLE, 2),
-            answer(Kind.TRANSIENT),
-            TryAgain(20.0, "unanswered", Progress(page_size=12, attempts=3)),
-        ),
+        (failed(WHOLE, 2), answer(Kind.TRANSIENT), TryAgain(20.0, "unanswered", Progress(page_size=12, attempts=3))),
         (failed(SINGLE, 9), answer(Kind.TRANSIENT), TryAgain(750.0, "unanswered", failed(AROUND, 10))),
         (failed(SINGLE, 11), answer(Kind.TRANSIENT), GoOn(failed(AROUND, 11))),
         (failed(AROUND, 11), answer(Kind.TRANSIENT), Fail("unanswered")),

@@ -63,10 +63,7 @@ def team_of(*repository_ids: int, slug: str = "team") -> Team:
 
 
 def completeness(
-    *repository_ids: int,
-    start_h: float | None = None,
-    end_h: float = 1000,
-    streams: Sequence[str] = STREAM_NAMES,
+    *repository_ids: int, start_h: float | None = None, end_h: float = 1000, streams: Sequence[str] = STREAM_NAMES
 ) -> Completeness:
     """Return the completeness of the repositories together, in a window of hours."""
     report = report_of(repository_ids or (API,))

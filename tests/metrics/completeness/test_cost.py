@@ -67,10 +67,7 @@ def test_a_team_of_500_repositories_costs_four_statements_by_index(many: range) 
 @pytest.mark.proof
 def test_the_oldest_of_a_long_backlog_is_found_by_its_own_index(many: range) -> None:
     plans = []
-    for statement, parameters in (
-        (pending._OF_REPOSITORIES, [list(many)]),
-        (pending._OF_NO_REPOSITORY, []),
-    ):
+    for statement, parameters in ((pending._OF_REPOSITORIES, [list(many)]), (pending._OF_NO_REPOSITORY, [])):
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN {statement}", parameters)
             plans.append("\n".join(row[0] for row in cursor.fetchall()))

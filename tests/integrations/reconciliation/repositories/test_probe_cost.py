@@ -89,11 +89,7 @@ def fill_with_what_is_over() -> None:
     )
     WorkflowRun.objects.bulk_create(
         WorkflowRun(
-            run_id=number,
-            attempt=1,
-            repository_id=30_000 + number % 10,
-            status="completed",
-            created_at=BEGINNING,
+            run_id=number, attempt=1, repository_id=30_000 + number % 10, status="completed", created_at=BEGINNING
         )
         for number in range(1, 3001)
     )

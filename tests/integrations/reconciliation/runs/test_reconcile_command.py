@@ -223,12 +223,7 @@ def test_the_list_shows_the_latest_runs(acme: Team, crew: Crew) -> None:
         document["status"],
         document["repositories"],
         document["drift"]["issues"]["missing"],
-    ) == (
-        "nightly:2026-03-02",
-        "running",
-        {"done": 1, "waiting": 1},
-        2,
-    )
+    ) == ("nightly:2026-03-02", "running", {"done": 1, "waiting": 1}, 2)
 
 
 def test_progress_fits_a_terminal_of_80_columns(acme: Team, crew: Crew) -> None:

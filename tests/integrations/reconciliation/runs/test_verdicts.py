@@ -54,11 +54,7 @@ def test_a_team_whose_repositories_were_all_compared_has_succeeded(acme: Team, c
     assert (acme.last_sync_status, acme.last_sync_error) == ("success", "")
     assert acme.last_synced_at is not None
     assert (SyncLog.objects.get().status, SyncLog.objects.get().error) == ("completed", "")
-    assert (crew.done["conclude_team_sync"], crew.done["on_success"], crew.done["on_failure"]) == (
-        1,
-        1,
-        0,
-    )
+    assert (crew.done["conclude_team_sync"], crew.done["on_success"], crew.done["on_failure"]) == (1, 1, 0)
 
 
 def test_a_repository_that_failed_is_named_in_the_verdict(acme: Team, zoo: Team, crew: Crew) -> None:
