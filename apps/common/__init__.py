@@ -1,1 +1,0 @@
-"""Code shared by the apps: database, encryption, failpoints, API pieces, redaction."""

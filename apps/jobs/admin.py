@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timeuntil
 from unfold.decorators import display
 
-from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.models import Repository
+from apps.common.admin import ReadOnlyAdmin
 from apps.common.db import is_id
 from apps.jobs.changes import CHANGES, JobsBusyError
 from apps.jobs.models import Job

@@ -7,9 +7,9 @@ from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from apps.activity.admin.reading import ReadOnlyAdmin
-from apps.activity.admin.repositories import RepositoryAdmin
+from apps.activity.admin import RepositoryAdmin
 from apps.activity.models import Repository
+from apps.common.admin import ReadOnlyAdmin
 from apps.metrics.completeness import Completeness, Report, report_of
 from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
 from apps.metrics.models import (

@@ -9,7 +9,7 @@ from django.utils.safestring import mark_safe
 from django_celery_results.models import GroupResult, TaskResult
 from unfold.decorators import display
 
-from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.common.admin import ReadOnlyAdmin
 from apps.monitoring.models import StatusCheck
 
 OK, PROBLEMS = "ok", "problems found"

@@ -7,7 +7,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 
-from apps.activity.admin.reading import FindingAdmin
+from apps.common.admin import FindingAdmin
 from apps.teams.models import BotRule, Team, TeamAccess, TeamMember, TeamRepository
 
 

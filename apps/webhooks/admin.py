@@ -14,8 +14,8 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.models import Repository
+from apps.common.admin import ReadOnlyAdmin
 from apps.common.db import is_id
 from apps.common.encryption import encrypt
 from apps.webhooks import overview, replay

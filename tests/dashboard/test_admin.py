@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
-from apps.activity.admin.reading import ReadOnlyAdmin
 from apps.activity.models import Change, Contributor, PullRequest
+from apps.common.admin import ReadOnlyAdmin
 from apps.monitoring.models import StatusCheck
 from apps.notifications.models import Notification
 from apps.teams.models import BotRule, Team, TeamRepository

@@ -9,8 +9,8 @@ from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
-from apps.activity.admin import reading
 from apps.activity.models import Contributor, Repository
+from apps.common import admin
 from apps.teams.models import Team, TeamAccess
 from apps.webhooks.models import Delivery
 from apps.webhooks.overview import find_values, latest_received_at
@@ -97,16 +97,16 @@ def test_the_api_finds_deliveries_by_the_index_of_what_narrows_them(narrowing: s
     ],
 )
 def test_the_admin_never_reads_the_whole_inbox(narrowing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "COUNTED_EXACTLY", 100)
+    monkeypatch.setattr(admin, "COUNTED_EXACTLY", 100)
     address = f"{reverse('admin:webhooks_delivery_changelist')}?{narrowing}"
     assert not scans_of_the_inbox(signed_in("operator"), address)
 
 
 def test_a_long_filtered_list_is_counted_by_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "COUNTED_EXACTLY", 100)
+    monkeypatch.setattr(admin, "COUNTED_EXACTLY", 100)
     few, many = Delivery.objects.filter(event="release"), Delivery.objects.filter(event="push")
-    assert reading.EstimatingPaginator(few, 50).count == 60
-    assert 20_000 < reading.EstimatingPaginator(many, 50).count < 40_000
+    assert admin.EstimatingPaginator(few, 50).count == 60
+    assert 20_000 < admin.EstimatingPaginator(many, 50).count < 40_000
 
 
 def test_the_filters_offer_the_values_that_there_are() -> None:

@@ -26,8 +26,11 @@ from apps.activity.facts.deployments import (
     DeploymentStatusState,
     WorkflowRunState,
 )
-from apps.activity.facts.issues import IssueCommentDeleted, IssueCommentState, IssueDeleted, IssueState
 from apps.activity.facts.pull_requests import (
+    IssueCommentDeleted,
+    IssueCommentState,
+    IssueDeleted,
+    IssueState,
     PullRequestCommitList,
     PullRequestCommitted,
     PullRequestCore,

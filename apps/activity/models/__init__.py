@@ -3,8 +3,9 @@
 from apps.activity.models.accounts import Contributor, GitHubMembership, GitHubTeam, Installation, RepositoryAccess
 from apps.activity.models.bookkeeping import Change, Coverage, Provenance
 from apps.activity.models.deployments import Deployment, DeploymentStatus, WorkflowRun
-from apps.activity.models.issues import Issue, IssueComment
 from apps.activity.models.pull_requests import (
+    Issue,
+    IssueComment,
     PullRequest,
     PullRequestCommit,
     PullRequestEvent,

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.common.admin import ReadOnlyAdmin
 from apps.integrations.delivery_log.scan_health import why
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.metrics.figures.formatting import NO_VALUE

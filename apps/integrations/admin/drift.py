@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.contrib import admin
 
-from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.common.admin import ReadOnlyAdmin
 from apps.integrations.models import Drift, DriftedEntity, StreamCount
 
 OF_SYNC = ("repository_sync__repository", "repository_sync__sync")

@@ -20,7 +20,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from apps.activity.admin.accounts import InstallationAdmin
+from apps.activity.admin import InstallationAdmin
 from apps.activity.models import Installation, Repository
 from apps.common.db import is_id
 from apps.github.credentials import has_credentials

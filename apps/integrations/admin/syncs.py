@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from apps.activity.admin.reading import ReadOnlyAdmin
+from apps.common.admin import ReadOnlyAdmin
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.metrics.figures.formatting import NO_VALUE
 

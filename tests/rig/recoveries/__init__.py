@@ -1,1 +1,0 @@
-"""Breaking one thing at a time, and measuring how long it shows."""

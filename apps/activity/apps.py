@@ -1,5 +1,0 @@
-from django.apps import AppConfig
-
-
-class ActivityConfig(AppConfig):
-    name = "apps.activity"
