@@ -16,11 +16,10 @@ from redis.exceptions import LockError, RedisError
 
 from apps.activity.models import Repository
 from apps.common.encryption import UndecryptableError, can_encrypt, decrypt, encrypt
-from apps.github.answers import Answer, Standing
 from apps.github.client import GitHubClient, Request
 from apps.github.payload import parse_time
-from apps.github.rate_limit import Purpose, RateBudget, key, shared_memory
-from apps.github.responses import Kind, Verdict
+from apps.github.rate_limit import Purpose, RateBudget, key, redis_client
+from apps.github.responses import Answer, ResponseKind, Result, Standing
 from apps.github.token_refusals import TokenRefusal, TokenRefusals
 
 RENEW_AT_S = 600.0
@@ -153,8 +152,8 @@ class RepositoryRoutes:
         repository_id, below = int(found[1]), found[2] or ""
         if self.has_ids is None:
             answer = ask(request)
-            self.has_ids = True if answer.kind is Kind.OK else None
-            if answer.kind is not Kind.GONE or (below and self._shows(repository_id, ask=ask)):
+            self.has_ids = True if answer.kind is ResponseKind.OK else None
+            if answer.kind is not ResponseKind.GONE or (below and self._shows(repository_id, ask=ask)):
                 return answer
         name = self._name_of(repository_id, ask=ask)
         if isinstance(name, Answer):
@@ -165,7 +164,7 @@ class RepositoryRoutes:
     def _shows(self, repository_id: int, *, ask: Ask) -> bool:
         """Return whether GitHub shows the repository by its id: then what is below it does not exist."""
         self.has_ids = (
-            True if ask(Request(method="GET", path=f"/repositories/{repository_id}")).kind is Kind.OK else None
+            True if ask(Request(method="GET", path=f"/repositories/{repository_id}")).kind is ResponseKind.OK else None
         )
         return bool(self.has_ids)
 
@@ -177,18 +176,18 @@ class RepositoryRoutes:
         name = Repository.objects.filter(pk=repository_id).values_list("full_name", flat=True).first()
         answer = ask(Request(method="GET", path=f"/repos/{name}" if name else f"/repositories/{repository_id}"))
         is_same = isinstance(answer.data, Mapping) and answer.data.get("id") == repository_id
-        if name and answer.kind is Kind.OK and is_same:
+        if name and answer.kind is ResponseKind.OK and is_same:
             self._names[repository_id] = name, self.clock() + NAME_HOLDS_S
             return name
-        if answer.kind is not Kind.OK:
+        if answer.kind is not ResponseKind.OK:
             return answer
-        gone = replace(answer.verdict, kind=Kind.GONE, message=f"{name} is another repository by now")
-        return replace(answer, verdict=gone, data=None, next_path=None)
+        gone = replace(answer.result, kind=ResponseKind.GONE, message=f"{name} is another repository by now")
+        return replace(answer, result=gone, data=None, next_path=None)
 
 
-LIMITED = {Kind.PRIMARY, Kind.SECONDARY, Kind.PARKED}
+LIMITED = {ResponseKind.PRIMARY, ResponseKind.SECONDARY, ResponseKind.DEFERRED}
 """These answers say nothing about a token: the budget handles their waits."""
-ACCEPTED = set(Kind) - LIMITED - {Kind.AUTH, Kind.TRANSIENT, Kind.SHRINK}
+ACCEPTED = set(ResponseKind) - LIMITED - {ResponseKind.AUTH, ResponseKind.TRANSIENT, ResponseKind.SHRINK}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -228,9 +227,11 @@ class GitHubAccess:
     def standing(self, installation_id: int, *, purpose: Purpose) -> Standing:
         """Return the state of an installation at GitHub; nothing else may mark one as removed."""
         answer = self.get_as_app(f"/app/installations/{installation_id}", purpose=purpose)
-        if answer.kind is Kind.OK and isinstance(answer.data, Mapping):
+        if answer.kind is ResponseKind.OK and isinstance(answer.data, Mapping):
             return Standing.SUSPENDED if answer.data.get("suspended_at") else Standing.ACTIVE
-        return {Kind.GONE: Standing.REMOVED, Kind.AUTH: Standing.REFUSED}.get(answer.kind, Standing.UNKNOWN)
+        return {ResponseKind.GONE: Standing.REMOVED, ResponseKind.AUTH: Standing.REFUSED}.get(
+            answer.kind, Standing.UNKNOWN
+        )
 
     def forget_standing(self, installation_id: int) -> None:
         """Let the installation's jobs continue at once, because it is no longer suspended or removed."""
@@ -264,16 +265,16 @@ class GitHubAccess:
     def _ask_now(self, request: Request, *, installation_id: int, purpose: Purpose) -> Answer:
         """Send the request, again with a new token if the first is refused, then read the installation's state."""
         token, answer = self._attempt(request, installation_id=installation_id, purpose=purpose)
-        if token is None or answer.kind is not Kind.AUTH:
+        if token is None or answer.kind is not ResponseKind.AUTH:
             return answer
         if self.tokens.is_fresh(token):
             return self._refused(self._later(answer), installation_id=installation_id, is_of_token=True)
         self.tokens.drop(token)
         token, answer = self._attempt(request, installation_id=installation_id, purpose=purpose)
-        if token is None or answer.kind is not Kind.AUTH:
+        if token is None or answer.kind is not ResponseKind.AUTH:
             return answer
-        told = self._with_standing(answer, installation_id=installation_id, purpose=purpose)
-        return self._refused(told, installation_id=installation_id, is_of_token=True)
+        refused = self._with_standing(answer, installation_id=installation_id, purpose=purpose)
+        return self._refused(refused, installation_id=installation_id, is_of_token=True)
 
     def _attempt(
         self, request: Request, *, installation_id: int, purpose: Purpose
@@ -303,13 +304,13 @@ class GitHubAccess:
 
     def _mint(self, installation_id: int, *, purpose: Purpose) -> InstallationToken | Answer:
         answer = self.post_as_app(f"/app/installations/{installation_id}/access_tokens", purpose=purpose)
-        if answer.kind is Kind.AUTH:
+        if answer.kind is ResponseKind.AUTH:
             return replace(answer, standing=Standing.REFUSED)
-        if answer.kind in {Kind.GONE, Kind.FORBIDDEN}:
+        if answer.kind in {ResponseKind.GONE, ResponseKind.FORBIDDEN}:
             return self._with_standing(answer, installation_id=installation_id, purpose=purpose)
         token = self._read_token(answer, installation_id=installation_id)
         if token is None:
-            return self._later(answer) if answer.kind is Kind.OK else answer
+            return self._later(answer) if answer.kind is ResponseKind.OK else answer
         self.tokens.keep(token)
         return token
 
@@ -319,32 +320,32 @@ class GitHubAccess:
         expires_at, value, now = parse_time(given.get("expires_at")), given.get("token"), self.client.clock()
         if expires_at is None or not isinstance(value, str):
             return None
-        told_at = answer.observed_at or datetime.fromtimestamp(now, UTC)
-        lives_s = (expires_at - told_at).total_seconds()
+        answered_at = answer.observed_at or datetime.fromtimestamp(now, UTC)
+        lives_s = (expires_at - answered_at).total_seconds()
         return InstallationToken(installation_id=installation_id, value=value, minted_at=now, expires_at=now + lives_s)
 
     def _refused(self, answer: Answer, *, installation_id: int, is_of_token: bool) -> Answer:
         """Store the refusal for every job of the installation; the answer has the time of the retry."""
         refusal = self.refusals.keep(installation_id, answer, is_of_token=is_of_token)
-        verdict = replace(answer.verdict, wait_s=refusal.until - self.client.clock())
-        return replace(answer, verdict=verdict, not_before=refusal.until)
+        result = replace(answer.result, wait_s=refusal.until - self.client.clock())
+        return replace(answer, result=result, not_before=refusal.until)
 
     def _with_standing(self, answer: Answer, *, installation_id: int, purpose: Purpose) -> Answer:
         standing = self.standing(installation_id, purpose=purpose)
         if standing in {Standing.ACTIVE, Standing.UNKNOWN}:
             return replace(self._later(answer), standing=standing)
-        verdict = Verdict(kind=Kind.AUTH, message=answer.verdict.message)
-        return replace(answer, verdict=verdict, standing=standing)
+        result = Result(kind=ResponseKind.AUTH, message=answer.message)
+        return replace(answer, result=result, standing=standing)
 
     def _later(self, answer: Answer) -> Answer:
         """Return a transient answer, because GitHub's servers do not all know a new token at once."""
-        verdict = Verdict(kind=Kind.TRANSIENT, wait_s=FRESH_S, message=answer.verdict.message)
-        return replace(answer, verdict=verdict, not_before=self.client.clock() + FRESH_S, data=None)
+        result = Result(kind=ResponseKind.TRANSIENT, wait_s=FRESH_S, message=answer.message)
+        return replace(answer, result=result, not_before=self.client.clock() + FRESH_S, data=None)
 
 
 @cache
 def github() -> GitHubAccess:
     """Return this process's access to GitHub."""
-    budget = RateBudget(redis=shared_memory())
+    budget = RateBudget(redis=redis_client())
     client = GitHubClient(api_url=settings.GITHUB_API_URL, budget=budget)
-    return GitHubAccess(client=client, tokens=TokenCache(redis=shared_memory()))
+    return GitHubAccess(client=client, tokens=TokenCache(redis=redis_client()))

@@ -7,6 +7,7 @@ payload: callers give paths built from ids and names, and links in answers must 
 
 import json
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -17,23 +18,24 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import IncompleteRead
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from github import Auth, GithubException
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
 from urllib3.exceptions import NameResolutionError
 
-from apps.github.answers import Answer, EndlessListError, OtherHostError, last_page, next_path, path_below
 from apps.github.credentials import AppCredentials, app_credentials
-from apps.github.rate_limit import THE_APP, Lease, Parked, Purpose, RateBudget
+from apps.github.rate_limit import THE_APP, Deferred, Lease, Purpose, RateBudget
 from apps.github.responses import (
     CORE,
     GRAPHQL,
     SECONDARY_S,
-    Kind,
+    Answer,
     Received,
+    ResponseKind,
+    Result,
     Silence,
-    Verdict,
     answered_at,
     classify_response,
     rate_limit,
@@ -50,7 +52,20 @@ CHUNK = 64 * 1024
 LONGEST_CHAIN = 10
 SIGNED_FOR_S = 60
 """A signature is reused for this long, because reading the key can take longer than GitHub's answer."""
+MOST_LISTED = 200_000
+"""No list has more items; a `Link` beyond them would be followed for ever."""
+USUAL_PER_PAGE = 30
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
+_LAST = re.compile(r'<[^<>]*[?&]page=(\d{1,9})\b[^<>]*>\s*;[^,<]*\brel="?last"?')
 logger = logging.getLogger(__name__)
+
+
+class EndlessListError(ValueError):
+    """GitHub's list is longer than any list can be."""
+
+
+class OtherHostError(ValueError):
+    """A link in GitHub's answer leads to another host and is not followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +184,8 @@ class GitHubClient:
         """Send a request on a budget, and follow redirects of reads on this host."""
         for _ in range(MOST_REDIRECTS):
             lease = self.budget.take(installation_id=payer, resource=request.resource, purpose=purpose)
-            if isinstance(lease, Parked):
-                return Answer(verdict=Verdict(kind=Kind.PARKED, message=lease.reason), not_before=lease.until)
+            if isinstance(lease, Deferred):
+                return Answer(result=Result(kind=ResponseKind.DEFERRED, message=lease.reason), not_before=lease.until)
             received, answer = self._exchange_under(lease, request, bearer=bearer)
             moved_to = _moved_to(request, received)
             if moved_to is None:
@@ -200,23 +215,25 @@ class GitHubClient:
         finally:  # also when the task is out of time: the place in the queue is freed
             now = datetime.fromtimestamp(self.clock(), UTC)
             headers = received.headers if isinstance(received, Received) else {}
-            verdict = classify_response(received, is_graphql=request.is_graphql, now=now)
+            result = classify_response(received, is_graphql=request.is_graphql, now=now)
             limit = rate_limit(headers, resource=request.resource, now=now)
-            up_next = self.budget.settle(lease, verdict=verdict, limit=limit)
+            up_next = self.budget.settle(lease, result=result, limit=limit)
         answer = Answer(
-            verdict=verdict,
-            data=_data(received, verdict=verdict, is_graphql=request.is_graphql),
+            result=result,
+            data=_data(received, result=result, is_graphql=request.is_graphql),
             observed_at=answered_at(headers),
             limit=limit,
-            not_before=self._not_before(verdict),
+            not_before=self._not_before(result),
             up_next=up_next,
             took_s=time.monotonic() - started_s,
         )
         self._log(request, answer, payer=lease.installation_id)
         return received, self._with_next_page(answer, headers=headers)
 
-    def _not_before(self, verdict: Verdict) -> float | None:
-        wait_s = SECONDARY_S if verdict.kind is Kind.SECONDARY and verdict.wait_s is None else verdict.wait_s
+    def _not_before(self, result: Result) -> float | None:
+        wait_s = result.wait_s
+        if wait_s is None and result.kind is ResponseKind.SECONDARY:
+            wait_s = SECONDARY_S
         return None if wait_s is None else self.clock() + wait_s
 
     def _with_next_page(self, answer: Answer, *, headers: Mapping[str, str]) -> Answer:
@@ -255,9 +272,9 @@ class GitHubClient:
         return requester
 
     def _log(self, request: Request, answer: Answer, *, payer: int) -> None:
-        if answer.kind not in {Kind.OK, Kind.PARTIAL}:
-            details = {"verdict": answer.kind.name.lower(), "installation": payer, "resource": request.resource}
-            logger.warning("github_refused", extra={**details, "words": answer.verdict.message})
+        if answer.kind not in {ResponseKind.OK, ResponseKind.PARTIAL}:
+            details = {"kind": answer.kind.name.lower(), "installation": payer, "resource": request.resource}
+            logger.warning("github_refused", extra={**details, "words": answer.message})
 
 
 def _moved_to(request: Request, received: Received | Silence) -> str | None:
@@ -268,12 +285,12 @@ def _moved_to(request: Request, received: Received | Silence) -> str | None:
 
 
 def _rejected(answer: Answer, message: str) -> Answer:
-    return replace(answer, verdict=Verdict(kind=Kind.REJECTED, message=message), data=None, next_path=None)
+    return replace(answer, result=Result(kind=ResponseKind.REJECTED, message=message), data=None, next_path=None)
 
 
-def _data(received: Received | Silence, *, verdict: Verdict, is_graphql: bool) -> Any:
+def _data(received: Received | Silence, *, result: Result, is_graphql: bool) -> Any:
     """Return the data of a good answer; an error is never an empty result."""
-    if isinstance(received, Silence) or verdict.kind not in {Kind.OK, Kind.PARTIAL}:
+    if isinstance(received, Silence) or result.kind not in {ResponseKind.OK, ResponseKind.PARTIAL}:
         return None
     return received.document["data"] if is_graphql else received.document
 
@@ -315,3 +332,39 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         yield from (argument for argument in error.args if isinstance(argument, BaseException))
         error = error.__cause__ or error.__context__
+
+
+def next_path(headers: Mapping[str, str], *, api_url: str) -> str | None:
+    """Return the next page, below the API's address.
+
+    OtherHostError if the header leads to another host, EndlessListError if the list is too long.
+    """
+    found = _NEXT.search(headers.get("link", ""))
+    if found is None:
+        return None
+    asked = dict(parse_qsl(urlsplit(found[1]).query))
+    page, size = _whole(asked.get("page"), 1), _whole(asked.get("per_page"), USUAL_PER_PAGE)
+    if (page - 1) * size >= MOST_LISTED:
+        raise EndlessListError(f"the list goes on after {MOST_LISTED:,} items")
+    return path_below(found[1], api_url=api_url)
+
+
+def _whole(text: str | None, otherwise: int) -> int:
+    return int(text[:9]) if text and text.isascii() and text.isdigit() else otherwise
+
+
+def last_page(headers: Mapping[str, str]) -> int | None:
+    """Return the number of the last page, if there are several; with one item a page, the number of items."""
+    found = _LAST.search(headers.get("link", ""))
+    return int(found[1]) if found else None
+
+
+def path_below(url: str, *, api_url: str) -> str:
+    """Return the path and query of an API URL; OtherHostError for any other URL."""
+    there, home = urlsplit(url), urlsplit(api_url)
+    prefix = home.path.rstrip("/")
+    same_host = (there.scheme, there.netloc.lower()) == (home.scheme, home.netloc.lower())
+    if not same_host or not there.path.startswith(f"{prefix}/") or "/../" in f"{there.path}/":
+        raise OtherHostError(f"{there.scheme}://{there.hostname} is not {home.scheme}://{home.hostname}{prefix}")
+    below = there.path[len(prefix) :]
+    return f"{below}?{there.query}" if there.query else below

@@ -19,13 +19,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from apps.github.responses import GRAPHQL, SECONDARY_S, Kind, RateLimit, Verdict
+from apps.github.responses import GRAPHQL, SECONDARY_S, RateLimit, ResponseKind, Result
 
 PREFIX = "tformance:github"
 
 
 @cache
-def shared_memory() -> Redis:
+def redis_client() -> Redis:
     """Return the Redis client of this process; its pool survives a fork."""
     return Redis.from_url(
         settings.REDIS_URL,
@@ -70,13 +70,13 @@ RESERVES = {Priority.LIVE: 0.0, Priority.RECONCILIATION: 0.1, Priority.BACKFILL:
 class Purpose:
     """The purpose of a request: its urgency, its subject (requests are fair between subjects), and its maximal points.
 
-    One that `goes_on` continues the subject's last request and does not queue again.
+    One that `continues` continues the subject's last request and does not queue again.
     """
 
     priority: Priority
     subject: str
     cost: int = 1
-    goes_on: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parked:
+class Deferred:
     """No request may go out before `until` (seconds since 1970): `blocked`, `spent` or `busy`."""
 
     reason: str
@@ -115,7 +115,7 @@ class RateBudget:
     _blocked: dict[tuple[int, str], float] = field(default_factory=dict)
     """The limits that this process knows itself, for when Redis is away."""
 
-    def take(self, *, installation_id: int, resource: str, purpose: Purpose) -> Lease | Parked:
+    def take(self, *, installation_id: int, resource: str, purpose: Purpose) -> Lease | Deferred:
         """Return permission to make one request now, or when to ask again."""
         now = self.clock()
         lease = Lease(id=f"{resource}|{purpose.cost}|{uuid4().hex}", installation_id=installation_id, resource=resource)
@@ -125,14 +125,14 @@ class RateBudget:
             return self._take_without_redis(lease, now=now, error=error)
         if answer[0] == "taken":
             return lease
-        return Parked(reason=answer[0], until=max(float(answer[1]), now + ASK_AGAIN_S))
+        return Deferred(reason=answer[0], until=max(float(answer[1]), now + ASK_AGAIN_S))
 
-    def settle(self, lease: Lease, *, verdict: Verdict, limit: RateLimit | None) -> str | None:
+    def settle(self, lease: Lease, *, result: Result, limit: RateLimit | None) -> str | None:
         """Learn from an answer and free the place; return the subject that waits next, if any."""
         now = self.clock()
-        self._remember(lease, verdict=verdict, now=now)
+        self._remember(lease, result=result, now=now)
         try:
-            waiting = self._run_settle(lease, verdict=verdict, limit=limit, now=now)
+            waiting = self._run_settle(lease, result=result, limit=limit, now=now)
         except RedisError as error:
             logger.warning("github_budget_not_shared", extra={"error": type(error).__name__})
             return None
@@ -141,10 +141,10 @@ class RateBudget:
     def read(self, installation_id: int) -> list[BudgetNow]:
         """Return the known budgets of all resources, for display; empty if Redis is away."""
         try:
-            told = self.redis.hgetall(key(installation_id, "budget"))
+            reported = self.redis.hgetall(key(installation_id, "budget"))
         except RedisError:
             return []
-        known = {str(name): str(value) for name, value in told.items()}
+        known = {str(name): str(value) for name, value in reported.items()}
         resources = sorted({name.removesuffix(".limit") for name in known if name.endswith(".limit")})
         budgets = [_budget_now(resource, known) for resource in resources]
         return [budget for budget in budgets if budget.resets_at > self.clock()]
@@ -162,29 +162,34 @@ class RateBudget:
             LEASE_S,
         ]
         reserve = RESERVES[purpose.priority]
-        rules: list[str | float] = [most, reserve, ASK_AGAIN_S, PATIENCE_S, KEPT_S, int(purpose.goes_on)]
+        rules: list[str | float] = [most, reserve, ASK_AGAIN_S, PATIENCE_S, KEPT_S, int(purpose.continues)]
         answer: list[str] = script(keys=_keys(lease), args=[*asked, *rules])
         return answer
 
-    def _run_settle(self, lease: Lease, *, verdict: Verdict, limit: RateLimit | None, now: float) -> str:
+    def _run_settle(self, lease: Lease, *, result: Result, limit: RateLimit | None, now: float) -> str:
         script = self.redis.register_script((SCRIPTS / "settle.lua").read_text())
-        told: list[str | float] = [limit.limit, limit.remaining, now + limit.resets_in_s] if limit else [0, 0, 0]
-        waits = "" if verdict.wait_s is None else verdict.wait_s
-        about: list[str | float] = [now, lease.id, limit.resource if limit else lease.resource, _told(verdict, limit)]
-        answer: str = script(keys=_keys(lease), args=[*about, *told, _outcome(verdict), waits, KEPT_S])
+        reported: list[str | float] = [limit.limit, limit.remaining, now + limit.resets_in_s] if limit else [0, 0, 0]
+        waits = "" if result.wait_s is None else result.wait_s
+        about: list[str | float] = [
+            now,
+            lease.id,
+            limit.resource if limit else lease.resource,
+            _reported(result, limit),
+        ]
+        answer: str = script(keys=_keys(lease), args=[*about, *reported, _outcome(result), waits, KEPT_S])
         return answer
 
-    def _take_without_redis(self, lease: Lease, *, now: float, error: RedisError) -> Lease | Parked:
+    def _take_without_redis(self, lease: Lease, *, now: float, error: RedisError) -> Lease | Deferred:
         """Decide by what this process knows, while Redis is away."""
         logger.warning("github_budget_not_shared", extra={"error": type(error).__name__})
         owner = lease.installation_id
         until = max(self._blocked.get((owner, resource), 0.0) for resource in (lease.resource, ""))
-        return Parked(reason="blocked", until=until) if now < until else lease
+        return Deferred(reason="blocked", until=until) if now < until else lease
 
-    def _remember(self, lease: Lease, *, verdict: Verdict, now: float) -> None:
-        if verdict.kind in {Kind.PRIMARY, Kind.SECONDARY}:
-            resource = lease.resource if verdict.kind is Kind.PRIMARY else ""
-            self._blocked[lease.installation_id, resource] = now + (verdict.wait_s or SECONDARY_S)
+    def _remember(self, lease: Lease, *, result: Result, now: float) -> None:
+        if result.kind in {ResponseKind.PRIMARY, ResponseKind.SECONDARY}:
+            resource = lease.resource if result.kind is ResponseKind.PRIMARY else ""
+            self._blocked[lease.installation_id, resource] = now + (result.wait_s or SECONDARY_S)
 
 
 def key(installation_id: int, name: str) -> str:
@@ -197,17 +202,17 @@ def _keys(lease: Lease) -> list[str]:
     return [key(lease.installation_id, name) for name in named]
 
 
-def _told(verdict: Verdict, limit: RateLimit | None) -> str:
+def _reported(result: Result, limit: RateLimit | None) -> str:
     """Return what the answer says about limits: a proxy's error page says nothing."""
     if limit is not None:
         return "limit"
-    return "unlimited" if verdict.kind in {Kind.OK, Kind.PARTIAL} else "nothing"
+    return "unlimited" if result.kind in {ResponseKind.OK, ResponseKind.PARTIAL} else "nothing"
 
 
-def _outcome(verdict: Verdict) -> str:
-    if verdict.kind in {Kind.OK, Kind.PARTIAL}:
+def _outcome(result: Result) -> str:
+    if result.kind in {ResponseKind.OK, ResponseKind.PARTIAL}:
         return "good"
-    return verdict.kind.name.lower() if verdict.kind in {Kind.PRIMARY, Kind.SECONDARY} else "other"
+    return result.kind.name.lower() if result.kind in {ResponseKind.PRIMARY, ResponseKind.SECONDARY} else "other"
 
 
 def _budget_now(resource: str, known: dict[str, str]) -> BudgetNow:

@@ -1,4 +1,4 @@
-"""Classification of GitHub's responses. Pure: from status, headers and body (or silence) to a kind with its details.
+"""Result of GitHub's responses. Pure: from status, headers and body (or silence) to a kind with its details.
 
 PyGithub's own handling is not used: it sleeps, repeats a page that is too large, and discards partial data.
 """
@@ -116,7 +116,7 @@ def number(headers: Mapping[str, str], name: str) -> int | None:
         return None
 
 
-class Kind(enum.Enum):
+class ResponseKind(enum.Enum):
     """The kind of a response."""
 
     OK = enum.auto()
@@ -139,11 +139,11 @@ class Kind(enum.Enum):
     """The request itself is invalid or exceeds a limit: never repeat it unchanged."""
     TRANSIENT = enum.auto()
     """A temporary failure: the same request may succeed later."""
-    PARKED = enum.auto()
+    DEFERRED = enum.auto()
     """Nothing was sent, because our own budget requires to wait."""
 
 
-REFUSALS = frozenset({Kind.GONE, Kind.FORBIDDEN, Kind.REJECTED})
+REFUSALS = frozenset({ResponseKind.GONE, ResponseKind.FORBIDDEN, ResponseKind.REJECTED})
 """Final refusals: the same request gets the same answer."""
 
 
@@ -157,13 +157,58 @@ class GraphQLError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Result:
     """The classified response; `wait_s` is the wait before the next attempt, if GitHub gives one."""
 
-    kind: Kind
+    kind: ResponseKind
     wait_s: float | None = None
     message: str = ""
     errors: tuple[GraphQLError, ...] = field(default=())
+
+
+class Standing(enum.Enum):
+    """The state of an installation whose token GitHub refuses."""
+
+    ACTIVE = enum.auto()
+    SUSPENDED = enum.auto()
+    REMOVED = enum.auto()
+    REFUSED = enum.auto()
+    """GitHub refuses the App itself: the key or the clock is wrong. The installation is unknown."""
+    UNKNOWN = enum.auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to a request. GitHub's failures raise nothing: check `kind`.
+
+    `data` is the document of a REST answer or the `data` of a GraphQL answer, None where there is none to trust;
+    `observed_at` is GitHub's `Date`; `not_before` (seconds since 1970) is when to retry, if known;
+    `next_path` leads to the next page of a REST listing, whose last page has the number `last_page`; `up_next` is the
+    subject whose request is next.
+    """
+
+    result: Result
+    data: Any = None
+    observed_at: datetime | None = None
+    limit: RateLimit | None = None
+    not_before: float | None = None
+    next_path: str | None = None
+    last_page: int | None = None
+    up_next: str | None = None
+    standing: Standing | None = None
+    took_s: float = 0.0
+
+    @property
+    def kind(self) -> ResponseKind:
+        return self.result.kind
+
+    @property
+    def message(self) -> str:
+        return self.result.message
+
+    @property
+    def errors(self) -> tuple[GraphQLError, ...]:
+        return self.result.errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,8 +255,8 @@ GOOD, MOVED = range(200, 300), range(300, 400)
 LONGEST_MESSAGE = 300
 
 
-def classify_response(received: Received | Silence, *, is_graphql: bool, now: datetime) -> Verdict:
-    """Return the classification of a response."""
+def classify_response(received: Received | Silence, *, is_graphql: bool, now: datetime) -> Result:
+    """Return the result of a response."""
     if isinstance(received, Silence):
         return _classify_silence(received, is_graphql=is_graphql)
     limited = _classify_limits(received, now=now)
@@ -222,87 +267,93 @@ def classify_response(received: Received | Silence, *, is_graphql: bool, now: da
     return _classify_graphql(received, now=now)
 
 
-def _classify_silence(silence: Silence, *, is_graphql: bool) -> Verdict:
+def _classify_silence(silence: Silence, *, is_graphql: bool) -> Result:
     is_too_much = is_graphql and silence in {Silence.TIMEOUT, Silence.TOO_LARGE}
-    return Verdict(kind=Kind.SHRINK if is_too_much else Kind.TRANSIENT, message=f"no answer: {silence.value}")
+    return Result(
+        kind=ResponseKind.SHRINK if is_too_much else ResponseKind.TRANSIENT, message=f"no answer: {silence.value}"
+    )
 
 
-def _classify_limits(received: Received, *, now: datetime) -> Verdict | None:
+def _classify_limits(received: Received, *, now: datetime) -> Result | None:
     """Classify rate limits in GitHub's order: Retry-After, then a spent limit, then at least a minute."""
     if received.status not in LIMITING:
         return None
     message = message_of(received.document)
     text, asked_s = message.lower(), retry_after_s(received.headers, now=now)
     if asked_s is not None or any(word in text for word in SECONDARY_WORDS):
-        return Verdict(kind=Kind.SECONDARY, wait_s=asked_s, message=message)
+        return Result(kind=ResponseKind.SECONDARY, wait_s=asked_s, message=message)
     is_spent = number(received.headers, "x-ratelimit-remaining") == 0
     is_refusal = received.status == HTTPStatus.FORBIDDEN and any(word in text for word in FORBIDDEN_WORDS)
     # The last good call of a window shows 0 as well: words come before the header.
     if any(word in text for word in PRIMARY_WORDS) or (is_spent and not is_refusal):
-        return Verdict(kind=Kind.PRIMARY, wait_s=resets_in_s(received.headers, now=now), message=message)
-    return Verdict(kind=Kind.SECONDARY, message=message) if received.status == HTTPStatus.TOO_MANY_REQUESTS else None
+        return Result(kind=ResponseKind.PRIMARY, wait_s=resets_in_s(received.headers, now=now), message=message)
+    return (
+        Result(kind=ResponseKind.SECONDARY, message=message)
+        if received.status == HTTPStatus.TOO_MANY_REQUESTS
+        else None
+    )
 
 
-def _classify_status(received: Received, *, is_graphql: bool, now: datetime) -> Verdict:
+def _classify_status(received: Received, *, is_graphql: bool, now: datetime) -> Result:
     status, message = received.status, message_of(received.document)
     is_good = status in WITHOUT_BODY or (status in GOOD and received.document is not None)
     if is_good and not is_graphql:
-        return Verdict(kind=Kind.OK)
+        return Result(kind=ResponseKind.OK)
     if is_graphql and status in TOO_SLOW:
-        return Verdict(kind=Kind.SHRINK, message=message or f"HTTP {status}")
-    kind = _KIND_OF_STATUS.get(status, Kind.REJECTED if status in MOVED else Kind.TRANSIENT)
-    if is_graphql and kind is Kind.GONE:
-        kind = Kind.REJECTED  # the endpoint is missing, not what was asked for
-    wait_s = retry_after_s(received.headers, now=now) if kind is Kind.TRANSIENT else None
-    return Verdict(kind=kind, wait_s=wait_s, message=message or f"HTTP {status}")
+        return Result(kind=ResponseKind.SHRINK, message=message or f"HTTP {status}")
+    kind = _KIND_OF_STATUS.get(status, ResponseKind.REJECTED if status in MOVED else ResponseKind.TRANSIENT)
+    if is_graphql and kind is ResponseKind.GONE:
+        kind = ResponseKind.REJECTED  # the endpoint is missing, not what was asked for
+    wait_s = retry_after_s(received.headers, now=now) if kind is ResponseKind.TRANSIENT else None
+    return Result(kind=kind, wait_s=wait_s, message=message or f"HTTP {status}")
 
 
-_KIND_OF_STATUS: Mapping[int, Kind] = {
-    401: Kind.AUTH,
-    403: Kind.FORBIDDEN,
-    **dict.fromkeys(MISSING, Kind.GONE),
-    **dict.fromkeys(MALFORMED, Kind.REJECTED),
+_KIND_OF_STATUS: Mapping[int, ResponseKind] = {
+    401: ResponseKind.AUTH,
+    403: ResponseKind.FORBIDDEN,
+    **dict.fromkeys(MISSING, ResponseKind.GONE),
+    **dict.fromkeys(MALFORMED, ResponseKind.REJECTED),
 }
 
 
-def _classify_graphql(received: Received, *, now: datetime) -> Verdict:
+def _classify_graphql(received: Received, *, now: datetime) -> Result:
     document = received.document
     if not isinstance(document, Mapping):
-        return Verdict(kind=Kind.TRANSIENT, message="the answer is not a GraphQL document")
+        return Result(kind=ResponseKind.TRANSIENT, message="the answer is not a GraphQL document")
     errors, data = tuple(_errors(document)), document.get("data")
     types = {error.type for error in errors}
     text = " ".join(error.message for error in errors)
     kind = _kind_of_limits(types, text=text.lower()) or _kind_of_data(data, errors=errors, types=types)
-    wait_s = resets_in_s(received.headers, now=now) if kind is Kind.PRIMARY else None
-    return Verdict(kind=kind, wait_s=wait_s, message=text[:LONGEST_MESSAGE], errors=errors)
+    wait_s = resets_in_s(received.headers, now=now) if kind is ResponseKind.PRIMARY else None
+    return Result(kind=kind, wait_s=wait_s, message=text[:LONGEST_MESSAGE], errors=errors)
 
 
-def _kind_of_limits(types: set[str], *, text: str) -> Kind | None:
+def _kind_of_limits(types: set[str], *, text: str) -> ResponseKind | None:
     if any(word in text for word in SECONDARY_WORDS):
-        return Kind.SECONDARY
+        return ResponseKind.SECONDARY
     if types & LIMITED_TYPES or any(word in text for word in PRIMARY_WORDS):
-        return Kind.PRIMARY
+        return ResponseKind.PRIMARY
     if types & TOO_MUCH_TYPES or any(word in text for word in TOO_MUCH_WORDS):
-        return Kind.SHRINK
+        return ResponseKind.SHRINK
     return None
 
 
-def _kind_of_data(data: Any, *, errors: tuple[GraphQLError, ...], types: set[str]) -> Kind:
+def _kind_of_data(data: Any, *, errors: tuple[GraphQLError, ...], types: set[str]) -> ResponseKind:
     if not isinstance(data, Mapping):
         return _kind_without_data(types)
     if has_unexplained_null(data, explained={error.path for error in errors if error.type in EXPLANATIONS}):
-        return Kind.SHRINK  # null is unknown, never deleted: the page is not done
+        return ResponseKind.SHRINK  # null is unknown, never deleted: the page is not done
     if errors:
-        return _kind_without_data(types) if _is_empty(data) else Kind.PARTIAL
-    return Kind.OK
+        return _kind_without_data(types) if _is_empty(data) else ResponseKind.PARTIAL
+    return ResponseKind.OK
 
 
-def _kind_without_data(types: set[str]) -> Kind:
+def _kind_without_data(types: set[str]) -> ResponseKind:
     if types == {"NOT_FOUND"}:
-        return Kind.GONE
+        return ResponseKind.GONE
     if types and types <= FORBIDDEN_TYPES:
-        return Kind.FORBIDDEN
-    return Kind.REJECTED if types else Kind.TRANSIENT
+        return ResponseKind.FORBIDDEN
+    return ResponseKind.REJECTED if types else ResponseKind.TRANSIENT
 
 
 def _is_empty(data: Mapping[str, Any]) -> bool:

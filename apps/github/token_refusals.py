@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass, field
 from redis import Redis
 from redis.exceptions import RedisError
 
-from apps.github.answers import Answer, Standing
 from apps.github.rate_limit import key
-from apps.github.responses import Kind, Verdict
+from apps.github.responses import Answer, ResponseKind, Result, Standing
 
 TOKEN_REFUSED = "token_refused"  # noqa: S105  the name of a reason
 """The reason, as rows keep it, for which a request was not sent."""
@@ -45,11 +44,11 @@ class TokenRefusal:
     def answer(self, *, now: float) -> Answer:
         """Return the answer for a job that must not retry: the final refusal, or when to ask again."""
         until = max(self.until, now + ASK_AGAIN_S)
-        if self.kind == Kind.AUTH.name:
-            verdict = Verdict(kind=Kind.AUTH, message=self.message)
+        if self.kind == ResponseKind.AUTH.name:
+            result = Result(kind=ResponseKind.AUTH, message=self.message)
             standing = Standing[self.standing] if self.standing else None
-            return Answer(verdict=verdict, standing=standing, not_before=until)
-        return Answer(verdict=Verdict(kind=Kind.PARKED, message=TOKEN_REFUSED), not_before=until)
+            return Answer(result=result, standing=standing, not_before=until)
+        return Answer(result=Result(kind=ResponseKind.DEFERRED, message=TOKEN_REFUSED), not_before=until)
 
 
 @dataclass(slots=True)
@@ -85,7 +84,7 @@ class TokenRefusals:
         refusal = TokenRefusal(
             kind=answer.kind.name,
             standing=answer.standing.name if answer.standing else None,
-            message=answer.verdict.message,
+            message=answer.message,
             is_of_token=is_of_token,
             attempts=attempts,
             until=self.clock() + min(FIRST_WAIT_S * 2 ** (min(attempts, 16) - 1), longest_s),

@@ -15,7 +15,7 @@ from apps.github.credentials import app_credentials, has_credentials
 from apps.github.objects.installations import standing_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.installations import SETTLED, SOURCE
 from apps.integrations.reader import RequestFailedError
 from apps.webhooks.parsing import UnusablePayloadError
@@ -32,7 +32,7 @@ def look_for_installations(*, access: GitHubAccess) -> int | None:
     try:
         return find_installations(access=access)
     except RequestFailedError as refusal:
-        logger.warning("installations_not_told", extra={"verdict": refusal.answer.kind.name.lower()})
+        logger.warning("installations_not_told", extra={"kind": refusal.answer.kind.name.lower()})
     except UnusablePayloadError as error:
         logger.warning("installations_not_told", extra={"words": str(error)})
     return None
@@ -58,7 +58,7 @@ def _read(access: GitHubAccess) -> Iterator[PayloadReader]:
     seen = set[int]()
     while path is not None:
         answer = access.get_as_app(path, purpose=PURPOSE)
-        if answer.kind is not Kind.OK:
+        if answer.kind is not ResponseKind.OK:
             raise RequestFailedError(answer)
         if not isinstance(answer.data, list):
             raise UnusablePayloadError("shape_mismatch", "the installations are no list")

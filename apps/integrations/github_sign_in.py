@@ -22,7 +22,7 @@ from apps.common.encryption import UndecryptableError
 from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentialsError
 from apps.github.rate_limit import Priority, Purpose
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.access import readable_installations
 
 PURPOSE = Purpose(priority=Priority.LIVE, subject="sign-in")
@@ -92,9 +92,9 @@ def membership_in(installation: Installation, *, person: Mapping[str, Any], acce
         return Membership.YES if account is not None and account.pk == person["id"] else Membership.NO
     path = f"/orgs/{quote(account.login, safe='')}/memberships/{quote(person['login'], safe='')}"
     answer = access.get(path, installation_id=installation.pk, purpose=PURPOSE)
-    if answer.kind is Kind.GONE:
+    if answer.kind is ResponseKind.GONE:
         return Membership.NO
-    if answer.kind is not Kind.OK or not isinstance(answer.data, Mapping):
+    if answer.kind is not ResponseKind.OK or not isinstance(answer.data, Mapping):
         return Membership.UNKNOWN
     member = answer.data.get("user") or {}
     is_member = answer.data.get("state") == "active" and member.get("id") == person["id"]

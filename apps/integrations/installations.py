@@ -22,14 +22,13 @@ from apps.activity.facts import Fact, Source, evidence
 from apps.activity.models import Installation, RepositoryAccess
 from apps.activity.record import record
 from apps.github import auth
-from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import app_credentials, has_credentials
 from apps.github.objects.installations import access_facts, listing_done, removal, standing_facts
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
-from apps.github.responses import Kind
+from apps.github.responses import Answer, ResponseKind
 from apps.integrations.access import readable_installations
 from apps.integrations.auto_backfill import last_reached, read_history_of
 from apps.integrations.outcomes import reason_of_wait
@@ -52,8 +51,8 @@ MOST_CONFIRMED = 20
 AGAIN = timedelta(minutes=1)
 MOST_ATTEMPTS = 10
 BACKOFF = Backoff(first_s=60.0, longest_s=3600.0, jitter=0.25)
-NOT_REACHED = {Kind.GONE, Kind.FORBIDDEN}
-LIMITS = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
+NOT_REACHED = {ResponseKind.GONE, ResponseKind.FORBIDDEN}
+LIMITS = {ResponseKind.DEFERRED, ResponseKind.PRIMARY, ResponseKind.SECONDARY}
 SOURCE = Source(kind="api", key="listing")
 logger = logging.getLogger(__name__)
 
@@ -123,10 +122,10 @@ class InstallationListing:
     def ask_how_it_stands(self) -> bool:
         """Record how the installation stands; whether there is anything to be listed."""
         answer = self.access.get_as_app(f"/app/installations/{self.installation_id}", purpose=self.purpose)
-        if answer.kind is Kind.GONE and self.is_ours():
+        if answer.kind is ResponseKind.GONE and self.is_ours():
             self.end([removal(self.installation_id, as_of=self.as_of)])
             return False
-        if answer.kind is not Kind.OK:
+        if answer.kind is not ResponseKind.OK:
             raise RequestFailedError(answer)
         told = list(standing_facts(self.reading(answer, path="installation"), as_of=self.as_of))
         with transaction.atomic():
@@ -141,7 +140,7 @@ class InstallationListing:
     def is_ours(self) -> bool:
         """Whether the App that asks is the installation's: to any other, and to a wrong id, it is not there either."""
         answer = self.access.get_as_app("/app", purpose=self.purpose)
-        app_id = answer.data.get("id") if answer.kind is Kind.OK else None
+        app_id = answer.data.get("id") if answer.kind is ResponseKind.OK else None
         return app_id is not None and Installation.objects.filter(pk=self.installation_id, app_id=app_id).exists()
 
     def end_unread(self) -> None:
@@ -156,7 +155,7 @@ class InstallationListing:
     def read_page(self) -> bool:
         """Take in a page; whether it was the last one. UnusablePayloadError where the list changed since the first."""
         answer = self.access.get(self.path, installation_id=self.installation_id, purpose=self.purpose)
-        if answer.kind is not Kind.OK:
+        if answer.kind is not ResponseKind.OK:
             raise RequestFailedError(answer)
         page = self.reading(answer, path="listing")
         total = page.count("total_count")
@@ -216,7 +215,7 @@ class InstallationListing:
         answer = self.access.get(
             f"/repositories/{repository_id}", installation_id=self.installation_id, purpose=self.purpose
         )
-        if answer.kind not in NOT_REACHED | {Kind.OK}:
+        if answer.kind not in NOT_REACHED | {ResponseKind.OK}:
             raise RequestFailedError(answer)
         return answer.kind in NOT_REACHED
 
@@ -228,7 +227,7 @@ class InstallationListing:
     def put_off(self, answer: Answer) -> None:
         """Wait for a limit with what was read so far; whatever else GitHub said is a failure."""
         if answer.kind not in LIMITS:
-            self.fail(answer.verdict.message or answer.kind.name.lower())
+            self.fail(answer.message or answer.kind.name.lower())
             return
         until = datetime.fromtimestamp(answer.not_before, UTC) if answer.not_before else timezone.now() + AGAIN
         self.keep_cursor(after=until - timezone.now(), reason=reason_of_wait(answer))

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from apps.github.answers import Answer, Standing
-from apps.github.responses import SECONDARY_S, Kind
+from apps.github.responses import SECONDARY_S, Answer, ResponseKind, Standing
 from apps.github.token_refusals import TOKEN_REFUSED
 from apps.jobs.outcomes import Backoff
 
@@ -96,13 +95,13 @@ Outcome = Settled | FindAgain
 def decide(answer: Answer, *, progress: Progress, now: float, chance: float) -> Outcome:
     """What follows on an answer without the page; `now` is the asker's clock, `chance` in 0…1 spreads the waits."""
     match answer.kind:
-        case Kind.SHRINK:
+        case ResponseKind.SHRINK:
             return _ask_for_less(progress, chance=chance)
-        case Kind.PRIMARY | Kind.SECONDARY | Kind.PARKED:
+        case ResponseKind.PRIMARY | ResponseKind.SECONDARY | ResponseKind.DEFERRED:
             return Wait(_wait_s(answer, now=now) or SECONDARY_S, reason_of_wait(answer))
-        case Kind.AUTH:
+        case ResponseKind.AUTH:
             return _decide_by_standing(answer, progress=progress, now=now, chance=chance)
-        case Kind.FORBIDDEN | Kind.GONE | Kind.REJECTED:
+        case ResponseKind.FORBIDDEN | ResponseKind.GONE | ResponseKind.REJECTED:
             return _decide_refused(answer, progress=progress)
     return _try_again_with_less(progress, chance=chance, at_least_s=_wait_s(answer, now=now) or 0.0)
 
@@ -177,9 +176,9 @@ def _wait_s(answer: Answer, *, now: float) -> float | None:
 
 def reason_of_wait(answer: Answer) -> str:
     """Return why nobody may ask now, as one word."""
-    if answer.kind is Kind.PARKED:
-        return answer.verdict.message
-    return SPENT if answer.kind is Kind.PRIMARY else BLOCKED
+    if answer.kind is ResponseKind.DEFERRED:
+        return answer.message
+    return SPENT if answer.kind is ResponseKind.PRIMARY else BLOCKED
 
 
 def _decide_by_standing(answer: Answer, *, progress: Progress, now: float, chance: float) -> Outcome:
@@ -194,12 +193,12 @@ def _decide_by_standing(answer: Answer, *, progress: Progress, now: float, chanc
 
 
 def _decide_refused(answer: Answer, *, progress: Progress) -> Outcome:
-    if answer.kind is Kind.GONE:
+    if answer.kind is ResponseKind.GONE:
         return FindAgain()
-    if answer.kind is Kind.FORBIDDEN:
-        is_suspended = SUSPENDED_WORDS in answer.verdict.message.lower()
+    if answer.kind is ResponseKind.FORBIDDEN:
+        is_suspended = SUSPENDED_WORDS in answer.message.lower()
         return Wait(SUSPENDED_S, "suspended") if is_suspended else Fail("forbidden")
-    if INVALID_CURSOR not in {error.type for error in answer.verdict.errors}:
+    if INVALID_CURSOR not in {error.type for error in answer.errors}:
         return Fail("rejected")
     if progress.restarts >= MOST_RESTARTS:
         return Fail("cursor_refused", is_cursor_void=True)

@@ -6,18 +6,17 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from apps.activity.facts import Fact
-from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.github.graphql import document
 from apps.github.rate_limit import Purpose
-from apps.github.responses import Kind, Verdict
+from apps.github.responses import Answer, ResponseKind, Result
 
 
 class RequestFailedError(Exception):
     """GitHub did not give what was asked for; `answer` says why, and when to ask again."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.verdict.message)
+        super().__init__(answer.message)
         self.answer = answer
 
 
@@ -55,7 +54,7 @@ def ensure_same_repository(answer: Answer, *, repository_id: object, request: Pa
     """Raise RequestFailedError, as if it were gone, if the answer is about another repository than the request's."""
     if repository_id != request.repository_id:
         message = f"{request.full_name} is another repository by now"
-        raise RequestFailedError(replace(answer, verdict=Verdict(kind=Kind.GONE, message=message), data=None))
+        raise RequestFailedError(replace(answer, result=Result(kind=ResponseKind.GONE, message=message), data=None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +112,13 @@ class Reader:
 
     def _purpose_now(self) -> Purpose:
         """What follows the first request belongs to it: a page that another request interrupts is read twice."""
-        return replace(self.purpose, goes_on=self.calls > 0)
+        return replace(self.purpose, continues=self.calls > 0)
 
     def _counted(self, answer: Answer, *, cost: int) -> Answer:
-        if answer.kind is not Kind.PARKED:
+        if answer.kind is not ResponseKind.DEFERRED:
             self.calls += 1
             self.points += cost
-        if answer.kind not in {Kind.OK, Kind.PARTIAL}:
+        if answer.kind not in {ResponseKind.OK, ResponseKind.PARTIAL}:
             raise RequestFailedError(answer)
         self.up_next = answer.up_next
         return answer

@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.activity.models import Repository
 from apps.github.auth import github
 from apps.github.rate_limit import Priority, Purpose
-from apps.github.responses import GRAPHQL, Kind, RateLimit, Verdict
+from apps.github.responses import GRAPHQL, RateLimit, ResponseKind, Result
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill
 from tests.api.backfills import LIST, PULLS, fail, walk
@@ -70,7 +70,7 @@ def test_a_waiting_backfill_shows_its_progress_and_the_end_of_its_wait(reached: 
         installation_id=ACME, resource=GRAPHQL, purpose=Purpose(priority=Priority.LIVE, subject="a test")
     )
     limit = RateLimit(resource=GRAPHQL, limit=5000, remaining=4000, resets_in_s=600)
-    budget.settle(lease, verdict=Verdict(kind=Kind.OK), limit=limit)  # type: ignore[arg-type]
+    budget.settle(lease, result=Result(kind=ResponseKind.OK), limit=limit)  # type: ignore[arg-type]
     row = walk(
         total=1000,
         items=250,

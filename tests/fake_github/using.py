@@ -3,12 +3,11 @@
 import time
 from typing import Any
 
-from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess, TokenCache
 from apps.github.client import GitHubClient, Timeouts
 from apps.github.credentials import AppCredentials
-from apps.github.rate_limit import PREFIX, Priority, Purpose, RateBudget, shared_memory
-from apps.github.responses import Kind
+from apps.github.rate_limit import PREFIX, Priority, Purpose, RateBudget, redis_client
+from apps.github.responses import Answer, ResponseKind
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
@@ -46,7 +45,7 @@ class StoppedClock:
 
 def access_to(fake: FakeGitHub, *, timeouts: Timeouts | None = None, pem: str | None = None) -> GitHubAccess:
     """A worker's view of the fake; every call makes another worker, and all share one Redis."""
-    redis = shared_memory()
+    redis = redis_client()
     client = GitHubClient(
         api_url=fake.url,
         budget=RateBudget(redis=redis, clock=fake.clock),
@@ -59,8 +58,8 @@ def access_to(fake: FakeGitHub, *, timeouts: Timeouts | None = None, pem: str | 
 
 def forget_everything() -> None:
     """Lose what the workers share."""
-    for found in shared_memory().scan_iter(f"{PREFIX}:*"):
-        shared_memory().delete(found)
+    for found in redis_client().scan_iter(f"{PREFIX}:*"):
+        redis_client().delete(found)
 
 
 def read(worker: GitHubAccess, path: str = "/repos/acme/api", **parameters: Any) -> Answer:
@@ -77,5 +76,5 @@ def query(worker: GitHubAccess, document: str = NAME, **variables: Any) -> Answe
 
 def good(answer: Answer) -> Any:
     """The data of an answer that must be whole."""
-    assert answer.kind is Kind.OK, answer
+    assert answer.kind is ResponseKind.OK, answer
     return answer.data

@@ -13,7 +13,7 @@ from apps.demo.organisation import Sent
 from apps.github.auth import GitHubAccess
 from apps.github.graphql import document
 from apps.github.objects.graphql import extended, pull_request_node_facts, unfinished
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.metrics.rebuild import rebuild
 from apps.webhooks.parsing import UnusablePayloadError
 from tests.activity.tables import clear
@@ -63,7 +63,7 @@ def finished(worker: GitHubAccess, node: dict[str, Any]) -> dict[str, Any]:
 
 def ask(worker: GitHubAccess, name: str, variables: dict[str, Any]) -> Any:
     answer = worker.graphql(document(name), variables, installation_id=ACME, purpose=BACKFILL)
-    assert answer.kind is Kind.OK, answer
+    assert answer.kind is ResponseKind.OK, answer
     return answer.data
 
 

@@ -10,8 +10,8 @@ import pytest
 from apps.github.auth import GitHubAccess
 from apps.github.client import Timeouts
 from apps.github.credentials import AppCredentials
-from apps.github.rate_limit import PREFIX, shared_memory
-from apps.github.responses import Kind
+from apps.github.rate_limit import PREFIX, redis_client
+from apps.github.responses import ResponseKind
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.identities import APP_ID
@@ -84,11 +84,11 @@ def test_an_enterprise_server_answers_below_its_own_paths(clock: Clock) -> None:
 def test_a_spent_limit_stops_requests_until_the_reset(worker: GitHubAccess, fake: FakeGitHub, clock: Clock) -> None:
     good(query(worker))
     fake.limits.leave(ACME, "graphql", remaining=0, resets_in_s=20)
-    assert query(worker).kind is Kind.PRIMARY
+    assert query(worker).kind is ResponseKind.PRIMARY
     asked = len(fake.calls("graphql"))
     for _ in range(5):
         answer = query(access_to(fake))
-        assert (answer.kind, answer.verdict.message) == (Kind.PARKED, "spent")
+        assert (answer.kind, answer.message) == (ResponseKind.DEFERRED, "spent")
         assert answer.not_before is not None
         assert answer.not_before - clock() <= 21
     assert len(fake.calls("graphql")) == asked
@@ -102,14 +102,14 @@ def test_a_secondary_limit_is_obeyed_as_long_as_github_asks(
 ) -> None:
     good(read(worker))
     fake.spoil(Fault(faults.secondary(retry_after_s=90), faults.rest, times=2))
-    assert read(worker).kind is Kind.SECONDARY
+    assert read(worker).kind is ResponseKind.SECONDARY
     asked = len(fake.log)
     for ask in (read, query):
-        assert ask(worker).kind is Kind.PARKED
+        assert ask(worker).kind is ResponseKind.DEFERRED
     assert len(fake.log) == asked
     clock.wind(91)
-    assert read(worker).kind is Kind.SECONDARY
-    assert read(worker).kind is Kind.PARKED
+    assert read(worker).kind is ResponseKind.SECONDARY
+    assert read(worker).kind is ResponseKind.DEFERRED
     clock.wind(91)
     good(read(worker))
 
@@ -119,7 +119,7 @@ def test_a_secondary_limit_that_names_no_time_lasts_a_minute(
 ) -> None:
     good(read(worker))
     fake.spoil(Fault(faults.secondary(code=429), faults.rest))
-    for kind in (Kind.SECONDARY, Kind.PARKED):
+    for kind in (ResponseKind.SECONDARY, ResponseKind.DEFERRED):
         answer = read(worker)
         assert answer.kind is kind
         assert answer.not_before is not None
@@ -131,7 +131,7 @@ def test_four_workers_keep_one_graphql_request_in_flight(fake: FakeGitHub) -> No
     fake.spoil(Fault(faults.slow(0.05), faults.graphql, times=None, is_instead=False))
     with ThreadPoolExecutor(4) as pool:
         kinds = list(pool.map(lambda _: query(access_to(fake)).kind, range(24)))
-    assert kinds.count(Kind.OK) >= 1
+    assert kinds.count(ResponseKind.OK) >= 1
     assert fake.most_at_once[ACME, "graphql"] == 1
 
 
@@ -141,7 +141,7 @@ def test_two_installations_do_not_slow_one_another(fake: FakeGitHub) -> None:
     worker = access_to(fake)
     good(query(worker))
     fake.limits.leave(ACME, "graphql", remaining=0)
-    assert query(worker).kind is Kind.PRIMARY
+    assert query(worker).kind is ResponseKind.PRIMARY
     other = worker.graphql(NAME, {"owner": "acme", "name": "web"}, installation_id=BETA, purpose=BACKFILL)
     assert good(other)["repository"]["nameWithOwner"] == "acme/web"
 
@@ -149,17 +149,17 @@ def test_two_installations_do_not_slow_one_another(fake: FakeGitHub) -> None:
 @pytest.mark.parametrize(
     ("change", "of_rest", "of_graphql"),
     [
-        (faults.status(502), Kind.TRANSIENT, Kind.SHRINK),
-        (faults.status(200), Kind.TRANSIENT, Kind.TRANSIENT),
-        (faults.status(500), Kind.TRANSIENT, Kind.TRANSIENT),
-        (faults.hang_up(), Kind.TRANSIENT, Kind.TRANSIENT),
-        (faults.status(202, {}), Kind.TRANSIENT, Kind.TRANSIENT),
-        (faults.status(429, {"message": "Too many"}, retry_after="60"), Kind.SECONDARY, Kind.SECONDARY),
-        (faults.too_heavy(), Kind.OK, Kind.SHRINK),
+        (faults.status(502), ResponseKind.TRANSIENT, ResponseKind.SHRINK),
+        (faults.status(200), ResponseKind.TRANSIENT, ResponseKind.TRANSIENT),
+        (faults.status(500), ResponseKind.TRANSIENT, ResponseKind.TRANSIENT),
+        (faults.hang_up(), ResponseKind.TRANSIENT, ResponseKind.TRANSIENT),
+        (faults.status(202, {}), ResponseKind.TRANSIENT, ResponseKind.TRANSIENT),
+        (faults.status(429, {"message": "Too many"}, retry_after="60"), ResponseKind.SECONDARY, ResponseKind.SECONDARY),
+        (faults.too_heavy(), ResponseKind.OK, ResponseKind.SHRINK),
     ],
 )
-def test_what_goes_wrong_on_the_way_is_a_verdict_and_one_request(
-    fake: FakeGitHub, change: Any, of_rest: Kind, of_graphql: Kind
+def test_a_failed_request_is_sent_once_and_classified(
+    fake: FakeGitHub, change: Any, of_rest: ResponseKind, of_graphql: ResponseKind
 ) -> None:
     for ask, matches, kind in ((read, faults.rest, of_rest), (query, faults.graphql, of_graphql)):
         worker = access_to(fake)
@@ -167,23 +167,23 @@ def test_what_goes_wrong_on_the_way_is_a_verdict_and_one_request(
         before = len(fake.log)
         fake.spoil(Fault(change, matches))
         answer = ask(worker)
-        if kind is not Kind.OK:
+        if kind is not ResponseKind.OK:
             assert (answer.kind, answer.data) == (kind, None)
         assert len(fake.log) == before + 1
-        shared_memory().delete(f"{PREFIX}:{{{ACME}}}:budget")
+        redis_client().delete(f"{PREFIX}:{{{ACME}}}:budget")
 
 
 def test_a_slow_answer_is_given_up(fake: FakeGitHub) -> None:
     good(query(access_to(fake)))
     fake.spoil(Fault(faults.slow(0.6), lambda asked: True, times=2, is_instead=False))
     hasty = access_to(fake, timeouts=Timeouts(connect_s=1, read_s=0.2, total_s=0.3))
-    assert query(hasty).kind is Kind.SHRINK
-    assert read(hasty).kind is Kind.TRANSIENT
+    assert query(hasty).kind is ResponseKind.SHRINK
+    assert read(hasty).kind is ResponseKind.TRANSIENT
 
 
 def test_a_hole_in_a_page_is_not_a_page(worker: GitHubAccess, fake: FakeGitHub) -> None:
     fake.spoil(Fault(faults.hole(2), faults.graphql, is_instead=False))
-    assert query(worker, PAGE, first=5).kind is Kind.SHRINK
+    assert query(worker, PAGE, first=5).kind is ResponseKind.SHRINK
     assert len(good(query(worker, PAGE, first=5))["repository"]["pullRequests"]["nodes"]) == 5
 
 
@@ -198,13 +198,13 @@ def test_a_renamed_repository_is_read_under_its_old_name_with_its_query(worker: 
 def test_a_redirect_to_another_host_is_not_followed(worker: GitHubAccess, fake: FakeGitHub, location: str) -> None:
     fake.spoil(Fault(faults.status(301, {}, location=location), faults.rest))
     answer = read(worker)
-    assert (answer.kind, answer.data) == (Kind.REJECTED, None)
-    assert "redirected" in answer.verdict.message
+    assert (answer.kind, answer.data) == (ResponseKind.REJECTED, None)
+    assert "redirected" in answer.message
 
 
 def test_a_redirect_in_circles_ends(worker: GitHubAccess, fake: FakeGitHub) -> None:
     fake.spoil(Fault(faults.status(302, {}, location=f"{fake.url}/repos/acme/api"), faults.rest, times=None))
-    assert read(worker).kind is Kind.REJECTED
+    assert read(worker).kind is ResponseKind.REJECTED
     assert len(fake.calls("core", payer=ACME)) == 3
 
 
@@ -212,7 +212,7 @@ def test_a_next_page_on_another_host_is_not_an_end(worker: GitHubAccess, fake: F
     link = '<https://elsewhere.example.com/page2>; rel="next"'
     fake.spoil(Fault(faults.status(200, [], link=link), faults.rest))
     answer = read(worker, "/repos/acme/api/pulls")
-    assert (answer.kind, answer.data, answer.next_path) == (Kind.REJECTED, None, None)
+    assert (answer.kind, answer.data, answer.next_path) == (ResponseKind.REJECTED, None, None)
 
 
 @pytest.mark.parametrize("path", ["//evil.example.com/x", "https://evil.example.com/x", "/repos/acme/api"])
@@ -224,26 +224,26 @@ def test_every_request_goes_to_the_one_host(worker: GitHubAccess, fake: FakeGitH
 
 
 def test_what_is_deleted_transferred_away_or_not_ours_is_gone(worker: GitHubAccess, fake: FakeGitHub) -> None:
-    assert read(worker, "/repos/acme/nothing").kind is Kind.GONE
+    assert read(worker, "/repos/acme/nothing").kind is ResponseKind.GONE
     fake.world.transfer(fake.world.repositories[API], "beta/api", installation_id=None)
-    assert (read(worker).kind, query(worker).kind) == (Kind.GONE, Kind.GONE)
+    assert (read(worker).kind, query(worker).kind) == (ResponseKind.GONE, ResponseKind.GONE)
     fake.world.transfer(fake.world.repositories[API], "beta/api", installation_id=ACME)
     good(read(worker))
     fake.world.delete(fake.world.repositories[API])
-    assert (read(worker).kind, query(worker).kind) == (Kind.GONE, Kind.GONE)
+    assert (read(worker).kind, query(worker).kind) == (ResponseKind.GONE, ResponseKind.GONE)
 
 
 def test_one_missing_alias_does_not_lose_the_others(worker: GitHubAccess) -> None:
     two = '{ a: repository(owner: "acme", name: "api") { id } b: repository(owner: "acme", name: "no") { id } }'
     answer = query(worker, two)
-    assert answer.kind is Kind.PARTIAL
+    assert answer.kind is ResponseKind.PARTIAL
     assert answer.data["a"]["id"]
-    assert [error.path for error in answer.verdict.errors] == [("b",)]
+    assert [error.path for error in answer.errors] == [("b",)]
 
 
 def test_an_invalid_query_is_never_an_empty_result(worker: GitHubAccess) -> None:
     answer = query(worker, "{ repository(owner: 1) { nothing } }")
-    assert (answer.kind, answer.data) == (Kind.REJECTED, None)
+    assert (answer.kind, answer.data) == (ResponseKind.REJECTED, None)
 
 
 def test_nothing_is_read_lazily_and_nothing_conditionally(worker: GitHubAccess, fake: FakeGitHub) -> None:
@@ -264,7 +264,7 @@ def test_the_app_signs_once_a_minute_and_anew_with_another_key(worker: GitHubAcc
     assert second != first
     worker.client.credentials = lambda: AppCredentials(APP_ID, strange_pem())
     assert worker.client._sign() != second
-    assert worker.get_as_app("/app", purpose=LIVE).kind is Kind.AUTH
+    assert worker.get_as_app("/app", purpose=LIVE).kind is ResponseKind.AUTH
 
 
 def test_a_request_that_dies_half_way_frees_its_place(worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from apps.github.answers import MOST_LISTED
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.client import MOST_LISTED
+from apps.github.responses import ResponseKind
 from apps.integrations.backfill import run
 from apps.integrations.discovery import look_for_installations
 from apps.integrations.installations import list_installation
@@ -78,7 +78,7 @@ def test_no_list_of_rest_goes_on_beyond_what_any_list_holds(fake: FakeGitHub, wo
 
     fake.spoil(Fault(change, faults.rest, times=None, is_instead=False))
     answer = read(worker, "/repos/acme/api/pulls", per_page=size)
-    assert (answer.kind, answer.verdict.message) == (Kind.REJECTED, "next page: the list goes on after 200,000 items")
+    assert (answer.kind, answer.message) == (ResponseKind.REJECTED, "next page: the list goes on after 200,000 items")
 
 
 def advance_to_the_end(crew: Crew, row: Backfill) -> Backfill:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from apps.github.auth import GitHubAccess
 from apps.github.graphql import document
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.backfill.estimate import totals_query
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
@@ -53,7 +53,7 @@ AS_APP: list[tuple[str, Any]] = [
 
 def read(worker: GitHubAccess, path: str, **parameters: Any) -> Any:
     answer = worker.get(path, installation_id=ACME, purpose=LIVE, parameters=parameters)
-    assert answer.kind is Kind.OK, answer
+    assert answer.kind is ResponseKind.OK, answer
     return answer.data
 
 
@@ -156,7 +156,7 @@ def test_runs_of_a_window_are_counted_whole_and_listed_up_to_a_cap(fake: FakeGit
     assert (shown["total_count"], len(shown["workflow_runs"])) == (1_201, 100)
     beyond = {**window, "page": 11}
     answer = worker.get(f"{ROOT}/actions/runs", installation_id=ACME, purpose=LIVE, parameters=beyond)
-    assert answer.kind is Kind.REJECTED
+    assert answer.kind is ResponseKind.REJECTED
 
 
 @pytest.mark.parametrize(("path", "model"), AS_APP)
@@ -200,7 +200,7 @@ def test_the_document_of_every_stream_is_answered(
 ) -> None:
     variables = {"owner": "acme", "name": "api", "expression": "HEAD", "first": 100}
     answer = worker.graphql(document(name), variables, installation_id=ACME, purpose=LIVE)
-    assert answer.kind is Kind.OK, answer
+    assert answer.kind is ResponseKind.OK, answer
     found = answer.data["repository"]
     for member in path:
         found = found[member]
@@ -225,7 +225,7 @@ def test_a_poisonous_pull_request_spoils_every_page_it_is_on_but_not_rest(
         worker.graphql(document("pull_request_page"), {**page, "first": first}, installation_id=ACME, purpose=LIVE).kind
         for first in (25, 2, 1)
     ]
-    assert kinds == [Kind.SHRINK, Kind.SHRINK, Kind.OK]
+    assert kinds == [ResponseKind.SHRINK, ResponseKind.SHRINK, ResponseKind.OK]
     assert read(worker, f"{ROOT}/pulls/2")["number"] == 2
 
 
@@ -249,7 +249,7 @@ def test_the_log_of_deliveries_is_newest_first_and_sends_again_when_asked(
     TypeAdapter(models.HookDelivery).validate_python(whole.data)
     assert whole.data["request"]["payload"] == told[3].payload
     again = worker.post_as_app(f"/app/hook/deliveries/{failed['id']}/attempts", purpose=LIVE)
-    assert (again.kind, arrived) == (Kind.OK, [told[3].guid])
+    assert (again.kind, arrived) == (ResponseKind.OK, [told[3].guid])
     assert [attempt.is_redelivery for attempt in log.attempts].count(True) == 1
 
 
@@ -291,7 +291,7 @@ def test_a_limit_is_spent_by_points_and_told_in_headers(fake: FakeGitHub, worker
     assert answer.data["rateLimit"] == {"cost": 2, "remaining": 1, "nodeCount": 225}
     assert answer.limit is not None
     assert answer.limit.remaining == 1
-    assert worker.graphql(query, {"n": 75}, installation_id=ACME, purpose=LIVE).kind is Kind.PRIMARY
+    assert worker.graphql(query, {"n": 75}, installation_id=ACME, purpose=LIVE).kind is ResponseKind.PRIMARY
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_a_limit_is_spent_by_points_and_told_in_headers(fake: FakeGitHub, worker
 def test_pages_have_githubs_bounds(worker: GitHubAccess, asked: str, kind: str) -> None:
     query = f'{{ repository(owner: "acme", name: "api") {{ id {asked} }} }}'
     answer = worker.graphql(query, {}, installation_id=ACME, purpose=LIVE)
-    assert [error.type for error in answer.verdict.errors] == [kind]
+    assert [error.type for error in answer.errors] == [kind]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, LIVE, access_to, good
@@ -35,7 +35,7 @@ def test_a_name_that_another_repository_has_by_now_is_not_read(fake: FakeGitHub,
     fake.rest.has_routes_by_id = False
     Repository.objects.create(github_id=4711, full_name="acme/api")
     answer = worker.get("/repositories/4711/pulls", installation_id=ACME, purpose=LIVE)
-    assert (answer.kind, answer.data) == (Kind.GONE, None)
+    assert (answer.kind, answer.data) == (ResponseKind.GONE, None)
     assert not [call for call in fake.log if call.path == "/repos/acme/api/pulls"]
 
 
@@ -45,7 +45,7 @@ def test_where_the_routes_by_id_exist_what_is_not_there_costs_one_look_and_then_
     Repository.objects.create(github_id=API, full_name="acme/api")
     for _ in range(3):
         gone = worker.get(f"/repositories/{API}/pulls/999", installation_id=ACME, purpose=LIVE)
-        assert gone.kind is Kind.GONE
+        assert gone.kind is ResponseKind.GONE
     assert [call.path for call in fake.calls("core", payer=ACME)] == [
         f"/repositories/{API}/pulls/999",
         f"/repositories/{API}",

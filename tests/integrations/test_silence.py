@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from apps.github.client import GitHubClient, Request, Timeouts
 from apps.github.credentials import AppCredentials
-from apps.github.rate_limit import RateBudget, shared_memory
-from apps.github.responses import Kind, Verdict
+from apps.github.rate_limit import RateBudget, redis_client
+from apps.github.responses import ResponseKind, Result
 from tests.fake_github.keys import app_key, app_pem
 from tests.fake_github.using import LIVE, forget_everything
 
@@ -140,34 +140,34 @@ def plain_instead_of_tls(folder: Path) -> Iterator[str]:
         yield url.replace("http:", "https:")
 
 
-def ask(url: str, *, is_graphql: bool) -> Verdict:
+def ask(url: str, *, is_graphql: bool) -> Result:
     forget_everything()
     client = GitHubClient(
         api_url=url,
-        budget=RateBudget(redis=shared_memory()),
+        budget=RateBudget(redis=redis_client()),
         credentials=lambda: AppCredentials(7, app_pem()),
         timeouts=TIMEOUTS,
     )
-    return client.exchange_as_app(Request(method="GET", path="/app", is_graphql=is_graphql), purpose=LIVE).verdict
+    return client.exchange_as_app(Request(method="GET", path="/app", is_graphql=is_graphql), purpose=LIVE).result
 
 
 @pytest.mark.parametrize(
     ("address", "words", "of_graphql"),
     [
-        (unknown_name, "name not found", Kind.TRANSIENT),
-        (closed_port, "connection refused", Kind.TRANSIENT),
-        (reset, "connection reset", Kind.TRANSIENT),
-        (hung_up, "connection reset", Kind.TRANSIENT),
-        (cut_short, "connection reset", Kind.TRANSIENT),
-        (full_queue, "connecting timed out", Kind.TRANSIENT),
-        (silent, "timed out", Kind.SHRINK),
-        (stranger_by_tls, "TLS failed", Kind.TRANSIENT),
-        (plain_instead_of_tls, "TLS failed", Kind.TRANSIENT),
+        (unknown_name, "name not found", ResponseKind.TRANSIENT),
+        (closed_port, "connection refused", ResponseKind.TRANSIENT),
+        (reset, "connection reset", ResponseKind.TRANSIENT),
+        (hung_up, "connection reset", ResponseKind.TRANSIENT),
+        (cut_short, "connection reset", ResponseKind.TRANSIENT),
+        (full_queue, "connecting timed out", ResponseKind.TRANSIENT),
+        (silent, "timed out", ResponseKind.SHRINK),
+        (stranger_by_tls, "TLS failed", ResponseKind.TRANSIENT),
+        (plain_instead_of_tls, "TLS failed", ResponseKind.TRANSIENT),
     ],
 )
 def test_the_message_says_why_there_is_no_answer(
-    address: Address, words: str, of_graphql: Kind, tmp_path: Path
+    address: Address, words: str, of_graphql: ResponseKind, tmp_path: Path
 ) -> None:
     with address(tmp_path) as url:
-        assert ask(url, is_graphql=False) == Verdict(kind=Kind.TRANSIENT, message=f"no answer: {words}")
-        assert ask(url, is_graphql=True) == Verdict(kind=of_graphql, message=f"no answer: {words}")
+        assert ask(url, is_graphql=False) == Result(kind=ResponseKind.TRANSIENT, message=f"no answer: {words}")
+        assert ask(url, is_graphql=True) == Result(kind=of_graphql, message=f"no answer: {words}")

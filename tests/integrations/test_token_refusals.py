@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db.models.functions import Now
 
-from apps.github.answers import Standing
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind, Standing
 from apps.github.token_refusals import LONGEST_WAIT_S, TOKEN_REFUSED
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
@@ -53,7 +52,7 @@ def test_forty_eight_jobs_of_an_installation_ask_no_more_than_one_does(
     with ThreadPoolExecutor(8) as pool:
         for _ in seconds(clock, 30):
             kinds = {answer.kind for answer in pool.map(lambda job: read(workers[job % 8]), range(JOBS))}
-            assert kinds <= {Kind.PARKED, Kind.TRANSIENT, Kind.AUTH}
+            assert kinds <= {ResponseKind.DEFERRED, ResponseKind.TRANSIENT, ResponseKind.AUTH}
     assert len(fake.log) <= 20  # three attempts of up to four requests, and what was in flight at first
 
 
@@ -76,7 +75,7 @@ def test_a_job_that_waits_for_the_token_is_told_until_when_and_spends_no_attempt
 ) -> None:
     fake.spoil(no_token(fake))
     first, second = read(worker), read(worker)
-    assert (first.kind, second.kind, second.verdict.message) == (Kind.TRANSIENT, Kind.PARKED, TOKEN_REFUSED)
+    assert (first.kind, second.kind, second.message) == (ResponseKind.TRANSIENT, ResponseKind.DEFERRED, TOKEN_REFUSED)
     assert first.not_before == second.not_before
 
 
@@ -85,13 +84,13 @@ def test_what_github_says_of_the_installation_is_said_to_every_job_without_askin
 ) -> None:
     fake.world.suspend(ACME)
     answers = [read(worker) for _ in range(JOBS)]
-    assert {(answer.kind, answer.standing) for answer in answers} == {(Kind.AUTH, Standing.SUSPENDED)}
+    assert {(answer.kind, answer.standing) for answer in answers} == {(ResponseKind.AUTH, Standing.SUSPENDED)}
     assert len(fake.log) == 2
 
 
 def test_the_first_accepted_token_ends_the_wait_of_all(worker: GitHubAccess, fake: FakeGitHub, clock: Clock) -> None:
     fake.spoil(Fault(BROKEN, faults.below(MINTING), times=1))
-    assert read(worker).kind is Kind.TRANSIENT
+    assert read(worker).kind is ResponseKind.TRANSIENT
     clock.wind(6)
     good(read(worker))
     good(read(access_to(fake)))

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from apps.common.redaction import HIDDEN
 from apps.github.auth import GitHubAccess
-from apps.github.rate_limit import shared_memory
+from apps.github.rate_limit import redis_client
 from apps.integrations.installations import list_installation
 from apps.jobs.models import Job
 from apps.webhooks.models import Delivery
@@ -85,7 +85,7 @@ def texts_of_rows() -> Iterator[str]:
 
 
 def texts_of_redis() -> Iterator[str]:
-    redis = shared_memory()
+    redis = redis_client()
     read_as = {"string": redis.get, "hash": redis.hgetall, "set": redis.smembers}
     for name in redis.scan_iter():
         kind = redis.type(name)

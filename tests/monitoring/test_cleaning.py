@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from apps.github.auth import GitHubAccess
-from apps.github.rate_limit import PREFIX, shared_memory
+from apps.github.rate_limit import PREFIX, redis_client
 from apps.monitoring import presence
 from apps.monitoring.tasks import clean_up
 from apps.users.models import ApiToken, CustomUser
@@ -53,18 +53,18 @@ def test_sessions_are_deleted_when_they_expire_and_sign_in_records_after_three_m
 def test_keys_in_redis_of_reading_github_expire(fake: FakeGitHub, worker: GitHubAccess) -> None:
     good(read(worker))
     good(query(worker))
-    keys = list(shared_memory().scan_iter(f"{PREFIX}:*"))
+    keys = list(redis_client().scan_iter(f"{PREFIX}:*"))
     assert len(keys) >= 3, "a token, and budgets of the App and of an installation"
-    assert [key for key in keys if not 0 < shared_memory().ttl(key) <= 2 * 3600] == []
+    assert [key for key in keys if not 0 < redis_client().ttl(key) <= 2 * 3600] == []
 
 
 def test_a_silent_process_is_no_longer_present() -> None:
-    shared_memory().delete(presence.KEY)
+    redis_client().delete(presence.KEY)
     presence.report(["live worker@here"])
-    assert presence.present(shared_memory()) == {"live": ["worker@here"]}
-    shared_memory().zincrby(presence.KEY, -presence.GONE_AFTER_S - 2, "live worker@here")
-    assert presence.present(shared_memory()) == {}
+    assert presence.present(redis_client()) == {"live": ["worker@here"]}
+    redis_client().zincrby(presence.KEY, -presence.GONE_AFTER_S - 2, "live worker@here")
+    assert presence.present(redis_client()) == {}
     presence.report(["live worker@here", "beat there"])
     presence.remove(["live worker@here"])
-    assert presence.present(shared_memory()) == {"beat": ["there"]}
-    shared_memory().delete(presence.KEY)
+    assert presence.present(redis_client()) == {"beat": ["there"]}
+    redis_client().delete(presence.KEY)

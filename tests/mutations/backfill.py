@@ -48,8 +48,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "only its own App is told that an installation is gone",
         "InstallationListing.ask_how_it_stands",
-        "answer.kind is Kind.GONE and self.is_ours()",
-        "answer.kind is Kind.GONE",
+        "answer.kind is ResponseKind.GONE and self.is_ours()",
+        "answer.kind is ResponseKind.GONE",
         test="test_with_the_id_of_another_app_nothing_is_taken_for_removed",
     ),
     mutation(
@@ -104,9 +104,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a page is not broken off by another's turn",
         "lua/take.lua",
-        "goes_on and 0 or turn(subject)",
+        "continues and 0 or served_at(subject)",
         "turn(subject)",
-        test="test_what_goes_on_with_its_turn_comes_before_others_that_wait",
+        test="test_a_subject_that_continues_comes_before_others_that_wait",
     ),
     mutation(
         "parents that a push lets presume yield to those that the API shows",

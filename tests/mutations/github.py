@@ -39,11 +39,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_four_workers_keep_one_graphql_request_in_flight",
     ),
     mutation(
-        "repositories take turns",
+        "requests are fair between repositories",
         "lua/take.lua",
-        "or (theirs == priority and turn(whose) < mine)",
+        "or (theirs == priority and served_at(whose) < mine)",
         "",
-        test="test_repositories_take_turns",
+        test="test_requests_are_fair_between_repositories",
     ),
     mutation(
         "within a window what is left only falls",
@@ -56,12 +56,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a request that dies half way frees its place",
         (
             Change(
-                "GitHubClient._exchange_under", "up_next = self.budget.settle(lease, verdict=verdict, limit=limit)", ""
+                "GitHubClient._exchange_under", "up_next = self.budget.settle(lease, result=result, limit=limit)", ""
             ),
             Change(
                 "GitHubClient._exchange_under",
                 "answer = Answer(",
-                "up_next = self.budget.settle(lease, verdict=verdict, limit=limit)\nanswer = Answer(",
+                "up_next = self.budget.settle(lease, result=result, limit=limit)\nanswer = Answer(",
             ),
         ),
         test="test_a_request_that_dies_half_way_frees_its_place",

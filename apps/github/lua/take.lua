@@ -1,12 +1,12 @@
 -- May a request go out now? Returns {"taken"}, or {reason, when to ask again}.
 -- KEYS: budget (hash), leases, waiting, served (sorted sets). Waiting members are "priority|subject", scored by
--- when their claim to be waiting ends; served members are subjects, scored by when they had their last turn.
+-- when they stop waiting; served members are subjects, scored by when they had their last request.
 local budget, leases, waiting, served = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now, resource, priority, subject = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local cost, lease, lease_s = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local most, reserve = tonumber(ARGV[8]), tonumber(ARGV[9])
 local again_s, patience_s, kept_s = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local goes_on = ARGV[13] == "1"
+local continues = ARGV[13] == "1"
 
 local function number(field) return tonumber(redis.call("HGET", budget, field) or "") end
 local function later(reason, at) return {reason, string.format("%.3f", at)} end
@@ -39,7 +39,7 @@ if (number("strikes") or 0) > 0 then
 end
 
 local me = priority .. "|" .. subject
-local function turn(of) return tonumber(redis.call("ZSCORE", served, of) or "") or 0 end
+local function served_at(of) return tonumber(redis.call("ZSCORE", served, of) or "") or 0 end
 local function wait()
   redis.call("ZADD", waiting, now + patience_s, me)
   redis.call("EXPIRE", waiting, kept_s)
@@ -47,12 +47,12 @@ local function wait()
 end
 if in_flight >= most then return wait() end
 
--- Its turn is not over: nobody of the same priority comes before it.
-local before_me, mine = 0, goes_on and 0 or turn(subject)
+-- It continues its last request: nobody of the same priority comes before it.
+local before_me, mine = 0, continues and 0 or served_at(subject)
 for _, member in ipairs(redis.call("ZRANGE", waiting, 0, -1)) do
   local theirs, whose = string.match(member, "^(%d+)|(.*)$")
   theirs = tonumber(theirs)
-  if member ~= me and (theirs < priority or (theirs == priority and turn(whose) < mine)) then
+  if member ~= me and (theirs < priority or (theirs == priority and served_at(whose) < mine)) then
     before_me = before_me + 1
   end
 end

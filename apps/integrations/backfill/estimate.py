@@ -9,11 +9,10 @@ from typing import Any
 from django.utils import timezone
 
 from apps.activity.models import Repository
-from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.github.payload import parse_time, write_time
 from apps.github.rate_limit import Priority, Purpose
-from apps.github.responses import Kind, Verdict
+from apps.github.responses import Answer, ResponseKind, Result
 from apps.integrations.backfill.start import Scope
 from apps.integrations.outcomes import BUSY
 from apps.integrations.streams import STREAMS
@@ -82,7 +81,7 @@ def read_totals(data: Mapping[str, Any], place: int, *, repository_id: int) -> T
 
 
 PURPOSE = Purpose(priority=Priority.BACKFILL, subject="forecast")
-CLOSED = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY, Kind.AUTH}
+CLOSED = {ResponseKind.DEFERRED, ResponseKind.PRIMARY, ResponseKind.SECONDARY, ResponseKind.AUTH}
 AGAIN_S = 0.5
 MOMENT = timedelta(seconds=1)
 TOO_LATE = "There was no time left to count it; `manage.py backfill --dry-run` takes as long as it needs."
@@ -145,16 +144,16 @@ class Counting:
         answer = self._ask(
             lambda: self.access.graphql(text, variables, installation_id=self.installation_id, purpose=PURPOSE)
         )
-        if answer.kind is Kind.SHRINK and len(repositories) > 1:
+        if answer.kind is ResponseKind.SHRINK and len(repositories) > 1:
             half = len(repositories) // 2
             self._count_together(repositories[:half])
             self._count_together(repositories[half:])
             return
-        told = {error.path[0]: error.message for error in answer.verdict.errors if error.path}
+        told = {error.path[0]: error.message for error in answer.errors if error.path}
         for place, repository in enumerate(repositories):
             found = read_totals(answer.data, place, repository_id=repository.pk) if answer.data else None
             if found is None:
-                why = told.get(f"repository{place}") or answer.verdict.message or NOT_THERE
+                why = told.get(f"repository{place}") or answer.message or NOT_THERE
                 self.uncounted.append(Uncounted(what=str(repository), why=why))
             else:
                 self.items[repository.pk] = self._items(found)
@@ -197,8 +196,8 @@ class Counting:
         answer = self._ask(
             lambda: self.access.get(path, installation_id=self.installation_id, purpose=PURPOSE, parameters=parameters)
         )
-        if answer.kind is not Kind.OK:
-            return answer.verdict.message
+        if answer.kind is not ResponseKind.OK:
+            return answer.message
         length = listing.length(answer)
         return "GitHub does not say how many there are." if length is None else length
 
@@ -207,7 +206,7 @@ class Counting:
         if self._closed is not None:
             return self._closed
         if self.effort.is_over:
-            self._closed = Answer(verdict=Verdict(kind=Kind.PARKED, message=TOO_LATE))
+            self._closed = Answer(result=Result(kind=ResponseKind.DEFERRED, message=TOO_LATE))
             return self._closed
         deadline_s = time.monotonic() + self.effort.patience_s
         answer = call()
@@ -215,18 +214,18 @@ class Counting:
             time.sleep(AGAIN_S)
             answer = call()
         if answer.kind in CLOSED:
-            answer = replace(answer, verdict=replace(answer.verdict, message=_closed_words(answer)))
+            answer = replace(answer, result=replace(answer.result, message=_closed_words(answer)))
             self._closed = answer
         return answer
 
 
 def _is_busy(answer: Answer) -> bool:
-    return answer.kind is Kind.PARKED and answer.verdict.message == BUSY
+    return answer.kind is ResponseKind.DEFERRED and answer.message == BUSY
 
 
 def _closed_words(answer: Answer) -> str:
-    if answer.kind is Kind.AUTH:
-        return answer.verdict.message
+    if answer.kind is ResponseKind.AUTH:
+        return answer.message
     if _is_busy(answer):
         return "Others ask GitHub at the moment; try again."
     until = datetime.fromtimestamp(answer.not_before, UTC) if answer.not_before else None

@@ -251,7 +251,7 @@ class Run:
 
 
 def _words_of(error: Exception) -> str:
-    return error.answer.verdict.message if isinstance(error, RequestFailedError) else describe(error)
+    return error.answer.message if isinstance(error, RequestFailedError) else describe(error)
 
 
 def _chance() -> float:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from apps.github.rate_limit import BudgetNow, RateBudget, shared_memory
+from apps.github.rate_limit import BudgetNow, RateBudget, redis_client
 from apps.integrations.models import Backfill
 from apps.jobs.status import first_wait_of, items_per_s, remaining_s, size_of
 
@@ -61,5 +61,5 @@ def progress_of(backfills: Iterable[Backfill], *, budget: RateBudget | None = No
 def budgets_of(rows: Iterable[Backfill], *, budget: RateBudget | None = None) -> Mapping[int, tuple[BudgetNow, ...]]:
     """What is left of the hourly limits of each installation that reads these; nothing where Redis is away."""
     ids = sorted({row.installation_id for row in rows if row.installation_id is not None})
-    asked = budget or RateBudget(redis=shared_memory())
+    asked = budget or RateBudget(redis=redis_client())
     return {installation_id: tuple(asked.read(installation_id)) for installation_id in ids}

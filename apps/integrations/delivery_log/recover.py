@@ -13,7 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.common.failpoints import failpoint
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.delivery_log.entries import NotRecoverableError, address_of, letter_of
 from apps.integrations.delivery_log.scan_run import ScanRun
 from apps.integrations.models import MissedDelivery
@@ -30,7 +30,7 @@ MOST_UNDER_WAY = 100
 MOST_SILENT = 3
 """So many in a row without an answer are not the fault of single deliveries."""
 BATCH = 100
-FINAL = {Kind.GONE, Kind.REJECTED}
+FINAL = {ResponseKind.GONE, ResponseKind.REJECTED}
 """GitHub's last word on one delivery; what it forbids, it forbids for all."""
 State, Road = MissedDelivery.State, MissedDelivery.Road
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def _bring_back(batch: Sequence[MissedDelivery], *, scan: ScanRun, silent: int) 
             _try(row, scan=scan)
         except RequestFailedError as refusal:
             silent += 1
-            if refusal.answer.kind is not Kind.TRANSIENT or silent >= MOST_SILENT:
+            if refusal.answer.kind is not ResponseKind.TRANSIENT or silent >= MOST_SILENT:
                 raise
         else:
             silent = 0
@@ -93,11 +93,11 @@ def _try(row: MissedDelivery, *, scan: ScanRun) -> None:
     except NotRecoverableError as error:
         _turn_away(row, reason=error.reason, words=str(error))
     except RequestFailedError as refusal:
-        words = storable(refusal.answer.verdict.message)
+        words = storable(refusal.answer.message)
         if refusal.answer.kind in FINAL:
             _turn_away(row, reason=refusal.answer.kind.name.lower(), words=words)
             return
-        if refusal.answer.kind is Kind.TRANSIENT:
+        if refusal.answer.kind is ResponseKind.TRANSIENT:
             own.update(reason="unanswered", error=words)
         else:
             own.take_back()

@@ -18,8 +18,7 @@ from apps.activity.coverage import cover
 from apps.activity.models import Coverage
 from apps.common.failpoints import failpoint
 from apps.common.github_host import GitHubHost
-from apps.github.answers import Answer
-from apps.github.responses import REFUSALS
+from apps.github.responses import REFUSALS, Answer
 from apps.integrations.delivery_log.entries import (
     FIRST_PAGE,
     Entry,
@@ -134,7 +133,7 @@ def _begins_again(scan: ScanRun, answer: Answer) -> bool:
     """Whether it is the cursor that GitHub refused: the log is walked from its top then."""
     if not scan.row.cursor or answer.kind not in REFUSALS:
         return False
-    logger.info("delivery_log_begins_again", extra={"words": answer.verdict.message})
+    logger.info("delivery_log_begins_again", extra={"words": answer.message})
     restarts = scan.row.restarts + 1
     scan.row.hold(cursor="", restarts=restarts % MOST_RESTARTS)
     return restarts < MOST_RESTARTS

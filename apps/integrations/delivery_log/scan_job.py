@@ -130,7 +130,7 @@ def _follow(scan: ScanRun, error: Exception) -> None:
     row, chance = scan.row, random.random()  # noqa: S311  spreads waits, guards nothing
     if isinstance(error, RequestFailedError):
         wait = wait_after(error.answer, attempts=row.attempts, now=scan.access.client.clock(), chance=chance)
-        words = error.answer.verdict.message
+        words = error.answer.message
     elif isinstance(error, NoCredentialsError | UndecryptableError):
         wait, words = Wait(REFUSED_S, "no_credentials"), str(error)
     elif isinstance(error, UnusablePayloadError):

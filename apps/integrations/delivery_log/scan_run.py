@@ -3,10 +3,9 @@
 import time
 from dataclasses import dataclass
 
-from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Priority, Purpose
-from apps.github.responses import Kind
+from apps.github.responses import Answer, ResponseKind
 from apps.integrations.models import DeliveryLogScan
 from apps.integrations.reader import RequestFailedError
 
@@ -34,11 +33,11 @@ class ScanRun:
         return self._counted(self.access.post_as_app(path, purpose=self._purpose()))
 
     def _purpose(self) -> Purpose:
-        return Purpose(priority=Priority.RECONCILIATION, subject=self.row.subject, goes_on=self.calls > 0)
+        return Purpose(priority=Priority.RECONCILIATION, subject=self.row.subject, continues=self.calls > 0)
 
     def _counted(self, answer: Answer) -> Answer:
-        if answer.kind is not Kind.PARKED:
+        if answer.kind is not ResponseKind.DEFERRED:
             self.calls += 1
-        if answer.kind is not Kind.OK:
+        if answer.kind is not ResponseKind.OK:
             raise RequestFailedError(answer)
         return answer

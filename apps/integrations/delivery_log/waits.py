@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
-from apps.github.answers import Answer
-from apps.github.responses import SECONDARY_S, Kind
+from apps.github.responses import SECONDARY_S, Answer, ResponseKind
 from apps.integrations.outcomes import BLOCKED, REFUSED_S, SHORTEST_WAIT_S, SPENT
 from apps.jobs.outcomes import Backoff
 
 BACKOFF = Backoff(first_s=5.0, longest_s=900.0)
-LIMITS = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
-REASONS = {Kind.AUTH: "app_refused", Kind.FORBIDDEN: "forbidden", Kind.GONE: "gone", Kind.REJECTED: "rejected"}
+LIMITS = {ResponseKind.DEFERRED, ResponseKind.PRIMARY, ResponseKind.SECONDARY}
+REASONS = {
+    ResponseKind.AUTH: "app_refused",
+    ResponseKind.FORBIDDEN: "forbidden",
+    ResponseKind.GONE: "gone",
+    ResponseKind.REJECTED: "rejected",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ def wait_after(answer: Answer, *, attempts: int, now: float, chance: float) -> W
     """What follows on an answer without what was asked for; `chance` in 0…1 spreads the waits."""
     told_s = 0.0 if answer.not_before is None else max(SHORTEST_WAIT_S, answer.not_before - now)
     if answer.kind in LIMITS:
-        reason = {Kind.PARKED: answer.verdict.message, Kind.PRIMARY: SPENT}.get(answer.kind, BLOCKED)
+        reason = {ResponseKind.DEFERRED: answer.message, ResponseKind.PRIMARY: SPENT}.get(answer.kind, BLOCKED)
         return Wait(told_s or SECONDARY_S, reason, is_failure=False)
     wait = wait_after_failure(REASONS.get(answer.kind, "unanswered"), attempts=attempts, chance=chance)
     at_least_s = REFUSED_S if answer.kind in REASONS else 0.0

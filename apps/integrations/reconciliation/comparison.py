@@ -18,11 +18,10 @@ from apps.activity.models import Repository
 from apps.activity.record import record
 from apps.common import db
 from apps.common.failpoints import failpoint
-from apps.github.answers import Answer
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader, parse_time
 from apps.github.probes import MOST_PULL_REQUESTS, Probe, ProbeRequest, read_probe
-from apps.github.responses import REFUSALS
+from apps.github.responses import REFUSALS, Answer
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.drift import count_recovered, source_of
 from apps.integrations.models import RepositorySync, SyncLog

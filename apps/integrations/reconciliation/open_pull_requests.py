@@ -17,7 +17,7 @@ from apps.activity.record import record
 from apps.common import db
 from apps.github.payload import parse_time
 from apps.github.probes import MOST_PULL_REQUESTS, ProbeRequest, probe_query, read_probe
-from apps.github.responses import REFUSALS, Kind
+from apps.github.responses import REFUSALS, ResponseKind
 from apps.integrations.drift import count_drift, source_of
 from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation.local_state import OpenPullRequest
@@ -67,7 +67,7 @@ def read_open(requests: Sequence[ProbeRequest], *, reader: Reader) -> dict[int, 
         try:
             answer = reader.query(*probe_query(asked, streams={}))
         except RequestFailedError as unanswered:
-            if unanswered.answer.kind is not Kind.GONE:
+            if unanswered.answer.kind is not ResponseKind.GONE:
                 raise
             continue
         for at, request in enumerate(asked):
@@ -111,7 +111,7 @@ def _finish(read: Read, *, reader: Reader, sync_id: int, deadline_s: float) -> s
         except WRONG_SHAPE as error:
             return describe(error)
         except RequestFailedError as unanswered:
-            if unanswered.answer.kind not in {*REFUSALS, Kind.SHRINK}:
+            if unanswered.answer.kind not in {*REFUSALS, ResponseKind.SHRINK}:
                 raise
             found = skip_part(pending[0])
         _record(replace(read, found=found), sync_id=sync_id)

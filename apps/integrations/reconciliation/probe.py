@@ -16,14 +16,13 @@ from apps.activity.record import record
 from apps.common import db
 from apps.common.encryption import UndecryptableError
 from apps.common.failpoints import failpoint
-from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader
 from apps.github.probes import MOST_AT_ONCE, probe_query
 from apps.github.rate_limit import Priority, Purpose
-from apps.github.responses import Kind
+from apps.github.responses import Answer, ResponseKind
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.drift import source_of
 from apps.integrations.models import RepositorySync
@@ -58,7 +57,7 @@ def relocate_repository(claimed: Claimed, *, repository: Repository, reader: Rea
     try:
         answer = reader.get(f"/repositories/{repository.pk}")
     except RequestFailedError as unanswered:
-        if unanswered.answer.kind not in {Kind.GONE, Kind.FORBIDDEN}:
+        if unanswered.answer.kind not in {ResponseKind.GONE, ResponseKind.FORBIDDEN}:
             raise
         _give_up_repository(claimed, reader=reader)
         return
@@ -225,6 +224,6 @@ def _ask(comparisons: Sequence[Comparison], *, reader: Reader) -> Answer | None:
     try:
         return reader.query(*probe_query([each.asked for each in comparisons], streams=PROBES))
     except RequestFailedError as unanswered:
-        if unanswered.answer.kind is not Kind.GONE:
+        if unanswered.answer.kind is not ResponseKind.GONE:
             raise
         return None

@@ -55,7 +55,7 @@ def judge(error: Exception, *, batch: Sequence[Claimed], now: float, chance: flo
     progress = Progress(page_size=len(batch), attempts=max(one.attempts for one in batch))
     if isinstance(error, RequestFailedError):
         outcome = decide(error.answer, progress=progress, now=now, chance=chance)
-        return _of(outcome, words=error.answer.verdict.message)
+        return _of(outcome, words=error.answer.message)
     words = describe(error)
     if isinstance(error, SoftTimeLimitExceeded | db.DatabaseTimeoutError):
         return _of(try_again(progress, chance=chance, reason="timed_out"), words=words)

@@ -26,7 +26,7 @@ from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError, has_credentials
 from apps.github.rate_limit import Priority, Purpose
-from apps.github.responses import REFUSALS, Kind
+from apps.github.responses import REFUSALS, ResponseKind
 from apps.integrations.models import EnrichmentAttempt
 from apps.integrations.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
 from apps.integrations.reader import Reader, RequestFailedError, storable
@@ -233,10 +233,10 @@ class Refresh:
                 keep([read])
         except RequestFailedError as unanswered:
             if unanswered.answer.kind in REFUSALS:
-                keep([Read(wanted=read.wanted, why=unanswered.answer.verdict.message)])
+                keep([Read(wanted=read.wanted, why=unanswered.answer.message)])
                 return
-            if unanswered.answer.kind is Kind.TRANSIENT:
-                put_off(read.wanted, why=unanswered.answer.verdict.message)
+            if unanswered.answer.kind is ResponseKind.TRANSIENT:
+                put_off(read.wanted, why=unanswered.answer.message)
             raise
 
     def _pay(self, read: Read, *, reader: Reader) -> Read:
@@ -266,7 +266,7 @@ class Refresh:
     def _follow(self, unanswered: RequestFailedError, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
         answer = unanswered.answer
         wake_next_waiter(answer.up_next)
-        self.error = answer.verdict.message
+        self.error = answer.message
         chance = random.random()  # noqa: S311  spreads waits, guards nothing
         asked = replace(self.progress, page_size=len(wanted))
         outcome: Outcome = decide(answer, progress=asked, now=self.access.client.clock(), chance=chance)
@@ -288,6 +288,6 @@ def _paid(pending: PendingPart, *, wanted: Wanted, reader: Reader) -> Found:
     try:
         return fetch_part(pending, cursor=PullRequestCursor(), request=wanted.request(), reader=reader)
     except RequestFailedError as unanswered:
-        if unanswered.answer.kind is Kind.SHRINK and pending.part in {"lists", "whole"}:
+        if unanswered.answer.kind is ResponseKind.SHRINK and pending.part in {"lists", "whole"}:
             return Found(pending=(by_rest(pending.number),))
         raise

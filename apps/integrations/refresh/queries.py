@@ -11,8 +11,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from apps.activity.models import PullRequest, RepositoryAccess
-from apps.github.answers import Answer
-from apps.github.responses import REFUSALS
+from apps.github.responses import REFUSALS, Answer
 from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import Backfill, EnrichmentAttempt
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError

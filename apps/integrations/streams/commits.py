@@ -11,12 +11,11 @@ from typing import Any
 
 from apps.activity.facts import Fact
 from apps.activity.models import Commit
-from apps.github.answers import Answer
 from apps.github.objects.commits import history_facts, rest_commit
 from apps.github.objects.graphql import commit
 from apps.github.payload import PayloadReader, parse_time, write_time
 from apps.github.probes import ProbedStream, StreamProbe
-from apps.github.responses import Kind
+from apps.github.responses import Answer, ResponseKind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.paging import Items, ListPage, read_item, read_items, read_list, read_repository
 from apps.integrations.streams.stream import ReadCost, Stream, Total
@@ -97,8 +96,8 @@ def _read(
 
 def _refuse_silence(answer: Answer) -> None:
     """RequestFailedError where there may be commits that we are not shown: that is no empty repository."""
-    if answer.verdict.errors:
-        raise RequestFailedError(replace(answer, verdict=replace(answer.verdict, kind=Kind.FORBIDDEN), data=None))
+    if answer.errors:
+        raise RequestFailedError(replace(answer, result=replace(answer.result, kind=ResponseKind.FORBIDDEN), data=None))
 
 
 def _page(history: History, items: Items) -> Page:

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from apps.activity.facts import Fact
-from apps.github.answers import Answer
 from apps.github.objects import graphql
 from apps.github.objects.deployments import deployment_facts, reported
 from apps.github.payload import PayloadReader, parse_time
-from apps.github.responses import REFUSALS, Kind
+from apps.github.responses import REFUSALS, Answer, ResponseKind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
 from apps.integrations.streams.paging import item_reader
 from apps.webhooks.parsing import UnusablePayloadError
@@ -166,7 +165,7 @@ AT_ONCE = 25
 """Deployments whose long lists of statuses are asked for together."""
 FEW = 20
 """Deployments of one page whose statuses are read by REST, each with a request of its own."""
-TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
+TOO_MUCH = {ResponseKind.SHRINK, ResponseKind.TRANSIENT}
 
 IsWanted = Callable[[Node], bool]
 
@@ -187,7 +186,7 @@ def read_page(request: PageRequest, reader: Reader, cursor: DeploymentCursor, *,
         except RequestFailedError as unanswered:
             if unanswered.answer.kind not in REFUSALS:
                 raise
-            skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
+            skipped.append(Skipped(what=what, why=unanswered.answer.message))
     return _page(listed, cursor, shown=shown, skipped=skipped)
 
 
@@ -205,7 +204,7 @@ def read_alone(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -
         except RequestFailedError as unanswered:
             if unanswered.answer.kind not in REFUSALS | TOO_MUCH:
                 raise
-            skipped.append(Skipped(what=what, why=unanswered.answer.verdict.message))
+            skipped.append(Skipped(what=what, why=unanswered.answer.message))
     return _page(listed, cursor, shown=shown, skipped=skipped)
 
 
@@ -250,7 +249,7 @@ def _tells_numbers(node: Node, request: PageRequest) -> bool:
 
 def _holes(answer: Answer, listed: Mapping[str, Any]) -> Iterable[Skipped]:
     """What GitHub shows as nothing, with the error that says why."""
-    why = answer.verdict.message or "GitHub shows nothing in its position"
+    why = answer.message or "GitHub shows nothing in its position"
     for position, node in enumerate(listed["nodes"], start=1):
         if node is None:
             yield Skipped(what=f"deployment {position} of a page of {len(listed['nodes'])}", why=why)

@@ -15,11 +15,10 @@ from django.db.models.functions import Coalesce
 
 from apps.activity.facts import Fact
 from apps.activity.models import Deployment, DeploymentStatus
-from apps.github.answers import Answer
 from apps.github.objects.deployments import deployment_details
 from apps.github.payload import parse_time
 from apps.github.probes import newest_of
-from apps.github.responses import REFUSALS, Kind
+from apps.github.responses import REFUSALS, Answer, ResponseKind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
 from apps.integrations.streams import deployment_pages
 from apps.integrations.streams.deployment_pages import (
@@ -49,9 +48,9 @@ def _read_details(request: PageRequest, reader: Reader, cursor: DeploymentCursor
             _ask_details(request, reader, cursor, size=request.page_size), request, cursor, size=request.page_size
         )
     except RequestFailedError as unanswered:
-        if unanswered.answer.kind is not Kind.REJECTED:
+        if unanswered.answer.kind is not ResponseKind.REJECTED:
             raise
-        skipped = [Skipped(what=DETAILS, why=unanswered.answer.verdict.message)]
+        skipped = [Skipped(what=DETAILS, why=unanswered.answer.message)]
         return page_of((), request=request, then=_after_details(request, cursor), skipped=skipped)
 
 
@@ -63,7 +62,7 @@ def _skip_details(request: PageRequest, reader: Reader, cursor: DeploymentCursor
         if unanswered.answer.kind not in TOO_MUCH:
             raise
         what = f"the ref and flags of deployment {cursor.seen + 1} of the latest"
-        skipped = [Skipped(what=what, why=unanswered.answer.verdict.message)]
+        skipped = [Skipped(what=what, why=unanswered.answer.message)]
         return page_of((), request=request, then=cursor.seeing(cursor.seen + 1), skipped=skipped)
 
 

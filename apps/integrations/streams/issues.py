@@ -10,11 +10,11 @@ from typing import Any
 
 from apps.activity.facts import Fact, IssueDeleted
 from apps.activity.models import Issue
-from apps.github.answers import Answer
 from apps.github.objects.graphql import is_complete, issue
 from apps.github.objects.issues import issue_facts
 from apps.github.payload import PayloadReader, parse_time, write_time
 from apps.github.probes import newest_of
+from apps.github.responses import Answer
 from apps.integrations.outcomes import INVALID_CURSOR as CURSOR_REFUSED
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.paging import (
@@ -79,7 +79,7 @@ def _listed(answer: Answer, request: PageRequest) -> ListPage:
 
 
 def _is_cursor_refused(answer: Answer) -> bool:
-    return any(error.type == CURSOR_REFUSED for error in answer.verdict.errors)
+    return any(error.type == CURSOR_REFUSED for error in answer.errors)
 
 
 def _page(page: ListPage, request: PageRequest, items: Items) -> Page:

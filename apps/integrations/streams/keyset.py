@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.activity.facts import Fact
-from apps.github.answers import Answer
 from apps.github.payload import PayloadReader, parse_time, write_time
+from apps.github.responses import Answer
 from apps.integrations.reader import Page, PageRequest, Reader, Skipped
 from apps.integrations.streams.paging import is_wanted, read_items, read_rows, request_item
 

@@ -7,9 +7,8 @@ from typing import Any
 from django.utils import timezone
 
 from apps.activity.facts import Fact
-from apps.github.answers import Answer
 from apps.github.payload import PayloadReader
-from apps.github.responses import REFUSALS, Kind
+from apps.github.responses import REFUSALS, Answer, ResponseKind
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
 from apps.webhooks.parsing import UnusablePayloadError
 
@@ -96,11 +95,11 @@ def read_items(
 def _object(item: Any, *, answer: Answer) -> Item:
     """Null is what GitHub left out, with its words beside the data."""
     if not isinstance(item, Mapping):
-        raise UnusablePayloadError("not_shown", answer.verdict.message or f"it is {type(item).__name__}, not an object")
+        raise UnusablePayloadError("not_shown", answer.message or f"it is {type(item).__name__}, not an object")
     return item
 
 
-FAILING = {Kind.TRANSIENT, Kind.SHRINK}
+FAILING = {ResponseKind.TRANSIENT, ResponseKind.SHRINK}
 
 
 def request_item(
@@ -117,16 +116,11 @@ def request_item(
     if answer.kind not in REFUSALS | FAILING:
         raise RequestFailedError(answer)
     reader.get(request.address)
-    return Skipped(what=what, why=answer.verdict.message)
+    return Skipped(what=what, why=answer.message)
 
 
 def read_item(
-    path: str,
-    *,
-    what: str,
-    request: PageRequest,
-    reader: Reader,
-    facts_of: Callable[[PayloadReader], Iterable[Fact]],
+    path: str, *, what: str, request: PageRequest, reader: Reader, facts_of: Callable[[PayloadReader], Iterable[Fact]]
 ) -> Items:
     """The facts of the one item below the repository's path, else its name as skipped."""
     answer = request_item(path, what=what, request=request, reader=reader)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from apps.activity.facts import Fact
-from apps.github.answers import Answer
 from apps.github.objects.graphql import LISTS, pull_request_node_facts, pull_request_overflow_facts, unfinished, without
 from apps.github.objects.pull_requests import (
     commit_facts,
@@ -19,7 +18,7 @@ from apps.github.objects.pull_requests import (
     timeline_facts,
 )
 from apps.github.payload import PayloadReader
-from apps.github.responses import REFUSALS, GraphQLError, Path
+from apps.github.responses import REFUSALS, Answer, GraphQLError, Path
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Skipped
 from apps.integrations.streams.paging import item_reader
 from apps.webhooks.parsing import UnusablePayloadError
@@ -128,7 +127,7 @@ def together(found: Iterable[Found]) -> Found:
 
 def errors_below(answer: Answer, at: Path) -> list[GraphQLError]:
     """The errors of what is at this path, with the rest of their paths."""
-    found = (error for error in answer.verdict.errors if error.path[: len(at)] == at)
+    found = (error for error in answer.errors if error.path[: len(at)] == at)
     return [replace(error, path=error.path[len(at) :]) for error in found]
 
 
@@ -236,7 +235,7 @@ def read_part(pending: PendingPart, *, request: PageRequest, reader: Reader) -> 
         answer = reader.get(path, parameters)
     except RequestFailedError as unanswered:
         _insist_on_refusal(unanswered, request=request, reader=reader)
-        return leave_out(pending, why=unanswered.answer.verdict.message)
+        return leave_out(pending, why=unanswered.answer.message)
     if pending.part == "pull":
         return _pull_found(answer, pending, repository_id=request.repository_id)
     return _members_found(answer, pending, repository_id=request.repository_id)

@@ -13,10 +13,9 @@ from typing import Any
 from django.utils import timezone
 
 from apps.activity.models import PullRequest
-from apps.github.answers import Answer
 from apps.github.payload import parse_time
 from apps.github.probes import newest_of
-from apps.github.responses import REFUSALS, Kind
+from apps.github.responses import REFUSALS, Answer, ResponseKind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
 from apps.integrations.streams.pull_request_parts import (
     MOST_TRIES,
@@ -147,7 +146,7 @@ def _named(wanted: list[tuple[int, Node | None]], *, answer: Answer, seen: tuple
 
 
 def _errors_elsewhere(answer: Answer) -> Found:
-    elsewhere = [error for error in answer.verdict.errors if error.path[: len(AT)] != AT]
+    elsewhere = [error for error in answer.errors if error.path[: len(AT)] != AT]
     return Found(skipped=tuple(Skipped(what="part of a page of pull requests", why=one.message) for one in elsewhere))
 
 
@@ -227,7 +226,7 @@ def _ask(name: str, variables: dict[str, Any], *, reader: Reader) -> Answer | No
     try:
         return reader.graphql(name, variables)
     except RequestFailedError as unanswered:
-        if unanswered.answer.kind in {*REFUSALS, Kind.SHRINK}:
+        if unanswered.answer.kind in {*REFUSALS, ResponseKind.SHRINK}:
             return None
         raise
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from apps.activity.facts import Fact, ReleaseDeleted
 from apps.activity.models import Release
-from apps.github.answers import Answer
 from apps.github.objects.graphql import release
 from apps.github.objects.repositories import release_facts
 from apps.github.payload import PayloadReader, parse_time
 from apps.github.probes import newest_of
+from apps.github.responses import Answer
 from apps.integrations.reader import Page, PageRequest, Reader, Skipped
 from apps.integrations.streams.paging import (
     Items,

@@ -10,10 +10,9 @@ from django.db.models import Model, QuerySet
 
 from apps.activity.facts import Fact
 from apps.activity.models import Installation
-from apps.github.answers import Answer
 from apps.github.payload import write_time
 from apps.github.probes import StreamProbe
-from apps.github.responses import CORE, GRAPHQL
+from apps.github.responses import CORE, GRAPHQL, Answer
 from apps.integrations.reader import Page, PageRequest, Reader
 
 

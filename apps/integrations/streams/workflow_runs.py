@@ -13,11 +13,10 @@ from typing import Any
 
 from apps.activity.facts import Fact
 from apps.activity.models import WorkflowRun
-from apps.github.answers import Answer
 from apps.github.objects.deployments import workflow_run_facts
 from apps.github.payload import PayloadReader, parse_time, write_time
 from apps.github.probes import ProbedStream, StreamProbe
-from apps.github.responses import CORE, Kind
+from apps.github.responses import CORE, Answer, ResponseKind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
 from apps.integrations.streams.stream import Listing, ReadCost, Stream
 from apps.webhooks.parsing import UnusablePayloadError
@@ -106,8 +105,8 @@ def whole_seconds(at: datetime) -> datetime:
 BEFORE_ACTIONS = datetime(2018, 10, 1, tzinfo=UTC)
 """No run is older, whatever the age of its repository: GitHub Actions was first shown in October 2018."""
 
-NOT_HERE = {Kind.FORBIDDEN, Kind.GONE}
-TOO_MUCH = {Kind.SHRINK, Kind.TRANSIENT}
+NOT_HERE = {ResponseKind.FORBIDDEN, ResponseKind.GONE}
+TOO_MUCH = {ResponseKind.SHRINK, ResponseKind.TRANSIENT}
 NO_PERMISSION = "not accessible"
 """In GitHub's words to an App that was not given a permission: somebody has to look."""
 
@@ -210,17 +209,17 @@ def _unreachable(window: RunWindow, *, total: int) -> Skipped:
 
 def _missing(unanswered: RequestFailedError, cursor: RunCursor) -> Skipped:
     what = f"workflow run {cursor.seen + 1} of those created in {cursor.windows[0].created}"
-    return Skipped(what=what, why=unanswered.answer.verdict.message)
+    return Skipped(what=what, why=unanswered.answer.message)
 
 
 def _without(unanswered: RequestFailedError, request: PageRequest, reader: Reader, cursor: RunCursor) -> Page:
     """Where the listing ends: beyond a cap the window's rest is named, without Actions there is nothing to read."""
     answer = unanswered.answer
-    if answer.kind is Kind.REJECTED and cursor.seen:
+    if answer.kind is ResponseKind.REJECTED and cursor.seen:
         what = f"workflow runs created in {cursor.windows[0].created} beyond the first {cursor.seen:,}"
-        return _page(cursor.instead(), skipped=(Skipped(what=what, why=answer.verdict.message),))
-    if answer.kind in NOT_HERE and NO_PERMISSION not in answer.verdict.message.lower() and _is_there(request, reader):
-        skipped = Skipped(what="workflow runs", why=f"GitHub Actions shows none: {answer.verdict.message}")
+        return _page(cursor.instead(), skipped=(Skipped(what=what, why=answer.message),))
+    if answer.kind in NOT_HERE and NO_PERMISSION not in answer.message.lower() and _is_there(request, reader):
+        skipped = Skipped(what="workflow runs", why=f"GitHub Actions shows none: {answer.message}")
         return Page(facts=(), cursor=None, items=0, skipped=(skipped,))
     raise unanswered
 

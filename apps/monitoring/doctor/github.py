@@ -15,13 +15,12 @@ from django.urls import reverse
 from apps.activity.models import Contributor, Installation
 from apps.common.encryption import UndecryptableError
 from apps.common.github_host import LOOPBACK
-from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess, TokenCache
 from apps.github.client import GitHubClient, Timeouts
 from apps.github.credentials import AppCredentials, NoCredentialsError, app_credentials, has_credentials, is_signing_key
 from apps.github.permissions import PERMISSIONS, lack_of, listed, needed_events
-from apps.github.rate_limit import Priority, Purpose, RateBudget, shared_memory
-from apps.github.responses import Kind
+from apps.github.rate_limit import Priority, Purpose, RateBudget, redis_client
+from apps.github.responses import Answer, ResponseKind
 from apps.github.token_refusals import TOKEN_REFUSED
 from apps.integrations.access import readable_installations, settings_page
 from apps.monitoring.doctor.checks import Check, CheckStoppedError, Result, failure, ok, unchecked, warning
@@ -32,15 +31,15 @@ from apps.webhooks.origin import SENDER_ADDRESS
 PURPOSE = Purpose(priority=Priority.LIVE, subject="doctor")
 TIMEOUTS = Timeouts(connect_s=2.0, read_s=3.0, total_s=5.0)
 TRY_FOR_S, PAUSE_S = 2.0, 0.3
-SILENT = {Kind.TRANSIENT, Kind.SHRINK}
-LIMITED = {Kind.PARKED, Kind.PRIMARY, Kind.SECONDARY}
+SILENT = {ResponseKind.TRANSIENT, ResponseKind.SHRINK}
+LIMITED = {ResponseKind.DEFERRED, ResponseKind.PRIMARY, ResponseKind.SECONDARY}
 HOW_TO_SET = "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE, or run `manage.py store_private_key`."
 
 
 def impatient_access() -> GitHubAccess:
     """Return access to GitHub with short timeouts."""
-    client = GitHubClient(api_url=settings.GITHUB_API_URL, budget=RateBudget(redis=shared_memory()), timeouts=TIMEOUTS)
-    return GitHubAccess(client=client, tokens=TokenCache(redis=shared_memory()))
+    client = GitHubClient(api_url=settings.GITHUB_API_URL, budget=RateBudget(redis=redis_client()), timeouts=TIMEOUTS)
+    return GitHubAccess(client=client, tokens=TokenCache(redis=redis_client()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def read_as_app(access: GitHubAccess, path: str, **parameters: Any) -> TimedAnsw
     while True:
         asked_at_s = access.client.clock()
         answer = access.get_as_app(path, purpose=PURPOSE, parameters=parameters)
-        is_busy = answer.kind is Kind.PARKED and answer.verdict.message == "busy"
+        is_busy = answer.kind is ResponseKind.DEFERRED and answer.message == "busy"
         if not is_busy or time.monotonic() > give_up_at_s:
             return TimedAnswer(answer, asked_at_s, access.client.clock())
         time.sleep(PAUSE_S)
@@ -75,20 +74,22 @@ def explain_failure(answer: Answer) -> str:
     """Return why there is no usable answer."""
     if answer.kind in LIMITED:
         until = f" until {datetime.fromtimestamp(answer.not_before, UTC):%H:%M} UTC" if answer.not_before else ""
-        if answer.verdict.message == TOKEN_REFUSED:
+        if answer.message == TOKEN_REFUSED:
             return f"GitHub rejects the installation's token, or returns none; no retry{until}."
         return f"Rate limited{until}."
     if answer.kind in SILENT:
-        return f"GitHub does not answer ({answer.verdict.message})."
-    return f"GitHub refused: {answer.verdict.message}"
+        return f"GitHub does not answer ({answer.message})."
+    return f"GitHub refused: {answer.message}"
 
 
 def document_of(timed: TimedAnswer) -> Mapping[str, Any]:
     """Return the object of the answer, or raise CheckStoppedError."""
-    if timed.answer.kind is Kind.OK and isinstance(timed.answer.data, Mapping):
+    if timed.answer.kind is ResponseKind.OK and isinstance(timed.answer.data, Mapping):
         return timed.answer.data
     raise CheckStoppedError(
-        explain_failure(timed.answer) if timed.answer.kind is not Kind.OK else "GitHub's answer is not an object."
+        explain_failure(timed.answer)
+        if timed.answer.kind is not ResponseKind.OK
+        else "GitHub's answer is not an object."
     )
 
 
@@ -145,10 +146,10 @@ def check_credentials(timed: TimedAnswer, known: AppCredentials) -> Check:
     """Check that GitHub accepts the App's id and key."""
     name, answer = "github credentials", timed.answer
     app = answer.data if isinstance(answer.data, Mapping) else {}
-    if answer.kind is Kind.OK and app.get("id") == known.app_id:
+    if answer.kind is ResponseKind.OK and app.get("id") == known.app_id:
         owner = app.get("owner") or {}
         return ok(name, f"App {app.get('slug')} ({known.app_id}) of {owner.get('login', 'somebody')}.")
-    if answer.kind is Kind.OK:
+    if answer.kind is ResponseKind.OK:
         return failure(name, f"The key belongs to App {app.get('id')}, not to {known.app_id}.", "Fix GITHUB_APP_ID.")
     if answer.kind in LIMITED:
         return unchecked(name, explain_failure(answer))
@@ -158,14 +159,14 @@ def check_credentials(timed: TimedAnswer, known: AppCredentials) -> Check:
 def of_refusal(timed: TimedAnswer, known: AppCredentials) -> tuple[str, str]:
     """Return why GitHub refused the App, and what to do."""
     answer = timed.answer
-    if answer.kind is Kind.GONE:
+    if answer.kind is ResponseKind.GONE:
         return (
-            f"{settings.GITHUB_API_URL} has no App {known.app_id}: {answer.verdict.message}.",
+            f"{settings.GITHUB_API_URL} has no App {known.app_id}: {answer.message}.",
             "Fix GITHUB_APP_ID (the number under About on the App's page) or GITHUB_API_URL.",
         )
-    if answer.kind is not Kind.AUTH:
+    if answer.kind is not ResponseKind.AUTH:
         return explain_failure(answer), f"Check that this machine can connect to {settings.GITHUB_API_URL}."
-    words = f"GitHub rejects the private key of App {known.app_id}: {answer.verdict.message}."
+    words = f"GitHub rejects the private key of App {known.app_id}: {answer.message}."
     if abs(timed.ahead_s or 0.0) > CLOCK_MATTERS_S:
         return words, "Set this machine's clock (see below)."
     return words, "Generate a new private key on the App's page at GitHub, configure it, and restart."
@@ -192,8 +193,8 @@ def check_permissions(app: Mapping[str, Any]) -> Check:
 def check_webhook(timed: TimedAnswer) -> Check:
     """Check the webhook's URL, secret and TLS verification; GitHub never returns the secret itself."""
     name, answer = "webhook", timed.answer
-    is_read = answer.kind is Kind.OK and isinstance(answer.data, Mapping)
-    if not is_read and answer.kind is not Kind.GONE:
+    is_read = answer.kind is ResponseKind.OK and isinstance(answer.data, Mapping)
+    if not is_read and answer.kind is not ResponseKind.GONE:
         return unchecked(name, explain_failure(answer))
     hook, wanted = answer.data if is_read else {}, wanted_address()
     address = str(hook.get("url") or "")
@@ -229,9 +230,9 @@ def wanted_address() -> str:
 def check_delivery_attempts(timed: TimedAnswer) -> Check:
     """Check the last deliveries in GitHub's log; of redelivered ones, the last attempt counts."""
     name, answer = "deliveries at github", timed.answer
-    if answer.kind is not Kind.OK or not isinstance(answer.data, list):
+    if answer.kind is not ResponseKind.OK or not isinstance(answer.data, list):
         return unchecked(
-            name, explain_failure(answer) if answer.kind is not Kind.OK else "GitHub's answer is not a list."
+            name, explain_failure(answer) if answer.kind is not ResponseKind.OK else "GitHub's answer is not a list."
         )
     attempts = latest_attempts([one for one in answer.data if isinstance(one, Mapping)])
     if not attempts:
@@ -273,7 +274,7 @@ def check_senders(access: GitHubAccess) -> Check:
     if installation is None:
         return unchecked(NAME, "No installation can be read yet.")
     answer = access.get("/meta", installation_id=installation.pk, purpose=PURPOSE)
-    if answer.kind is not Kind.OK:
+    if answer.kind is not ResponseKind.OK:
         return unchecked(NAME, explain_failure(answer))
     hooks = answer.data.get("hooks") if isinstance(answer.data, Mapping) else None
     networks = [network for text in hooks or () if (network := _network(text)) is not None]
@@ -325,7 +326,7 @@ def check_installations(access: GitHubAccess) -> Iterator[Check]:
     if not has_credentials():
         raise CheckStoppedError("There are no credentials for GitHub.")
     answer = read_as_app(access, "/app/installations", per_page=100).answer
-    if answer.kind is not Kind.OK or not isinstance(answer.data, list):
+    if answer.kind is not ResponseKind.OK or not isinstance(answer.data, list):
         raise CheckStoppedError(explain_failure(answer))
     described = [one for one in answer.data if isinstance(one, Mapping)]
     yield check_installation_list(described, is_all=answer.next_path is None)
@@ -383,7 +384,7 @@ def check_rate_limits(access: GitHubAccess) -> Check:
         if time.monotonic() > give_up_at_s:
             break
         answer = access.get("/rate_limit", installation_id=installation.pk, purpose=PURPOSE)
-        if answer.kind not in {Kind.OK, Kind.GONE}:
+        if answer.kind not in {ResponseKind.OK, ResponseKind.GONE}:
             return refused(name, installation, answer)
         left = shares_left(answer)
         is_short = is_short or any(share < LITTLE_SHARE for _, share in left.values())
@@ -399,10 +400,10 @@ def check_rate_limits(access: GitHubAccess) -> Check:
 
 def refused(name: str, installation: Installation, answer: Answer) -> Check:
     """Return the check of an account that cannot be read."""
-    if answer.kind is Kind.AUTH or answer.kind is Kind.FORBIDDEN:
+    if answer.kind is ResponseKind.AUTH or answer.kind is ResponseKind.FORBIDDEN:
         return failure(
             name,
-            f"GitHub refuses access to {installation.account}: {answer.verdict.message}",
+            f"GitHub refuses access to {installation.account}: {answer.message}",
             "Check that the App is still installed there and not suspended; it is listed again automatically.",
         )
     return unchecked(name, explain_failure(answer))

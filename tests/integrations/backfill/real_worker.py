@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from django.db import connection
 
-from apps.github.rate_limit import key, shared_memory
+from apps.github.rate_limit import key, redis_client
 from apps.integrations.models import Backfill
 from apps.jobs import wakeups
 from apps.jobs.models import Job
@@ -112,7 +112,7 @@ def working(
 def let_a_minute_pass() -> None:
     """Whatever the dead still hold, in the database and of GitHub's budget, is free."""
     Job.objects.filter(kind=Backfill.KIND, state="running").update(lease_until="2020-01-01T00:00:00Z")
-    shared_memory().delete(key(ACME, "leases"))
+    redis_client().delete(key(ACME, "leases"))
 
 
 def enqueue_until_finished(*, within_s: float = PATIENCE_S) -> None:

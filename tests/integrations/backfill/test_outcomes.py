@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from apps.github.answers import Answer, Standing
-from apps.github.responses import GraphQLError, Kind, Verdict
+from apps.github.responses import Answer, GraphQLError, ResponseKind, Result, Standing
 from apps.integrations.outcomes import (
     BACKOFF,
     BLOCKED,
@@ -37,15 +36,15 @@ ELSE = GraphQLError(type="UNDEFINEDFIELD", path=(), message="no such field")
 
 
 def answer(
-    kind: Kind,
+    kind: ResponseKind,
     *,
     in_s: float | None = None,
     words: str = "",
     standing: Standing | None = None,
     error: GraphQLError | None = None,
 ) -> Answer:
-    verdict = Verdict(kind=kind, message=words, errors=(error,) if error else ())
-    return Answer(verdict=verdict, not_before=None if in_s is None else NOW + in_s, standing=standing)
+    result = Result(kind=kind, message=words, errors=(error,) if error else ())
+    return Answer(result=result, not_before=None if in_s is None else NOW + in_s, standing=standing)
 
 
 def failed(progress: Progress, times: int) -> Progress:
@@ -56,44 +55,52 @@ def failed(progress: Progress, times: int) -> Progress:
     ("progress", "told", "outcome"),
     [
         # Too much: half of it, to the single item, which is asked for twice and then gone around.
-        (WHOLE, answer(Kind.SHRINK), GoOn(Progress(page_size=12))),
-        (Progress(page_size=12), answer(Kind.SHRINK), GoOn(Progress(page_size=6))),
-        (Progress(page_size=6), answer(Kind.SHRINK), GoOn(Progress(page_size=3))),
-        (Progress(page_size=3), answer(Kind.SHRINK), GoOn(SINGLE)),
-        (SINGLE, answer(Kind.SHRINK), TryAgain(5.0, "unanswered", failed(SINGLE, 1))),
-        (failed(SINGLE, 1), answer(Kind.SHRINK), GoOn(failed(AROUND, 1))),
-        (failed(AROUND, 1), answer(Kind.SHRINK), TryAgain(10.0, "unanswered", failed(AROUND, 2))),
+        (WHOLE, answer(ResponseKind.SHRINK), GoOn(Progress(page_size=12))),
+        (Progress(page_size=12), answer(ResponseKind.SHRINK), GoOn(Progress(page_size=6))),
+        (Progress(page_size=6), answer(ResponseKind.SHRINK), GoOn(Progress(page_size=3))),
+        (Progress(page_size=3), answer(ResponseKind.SHRINK), GoOn(SINGLE)),
+        (SINGLE, answer(ResponseKind.SHRINK), TryAgain(5.0, "unanswered", failed(SINGLE, 1))),
+        (failed(SINGLE, 1), answer(ResponseKind.SHRINK), GoOn(failed(AROUND, 1))),
+        (failed(AROUND, 1), answer(ResponseKind.SHRINK), TryAgain(10.0, "unanswered", failed(AROUND, 2))),
         # Limits are waited for as long as GitHub, or our own budget, says.
-        (WHOLE, answer(Kind.PRIMARY, in_s=1800), Wait(1800.0, SPENT)),
-        (WHOLE, answer(Kind.SECONDARY, in_s=90), Wait(90.0, BLOCKED)),
-        (WHOLE, answer(Kind.SECONDARY), Wait(60.0, BLOCKED)),
-        (WHOLE, answer(Kind.PARKED, in_s=20, words=SPENT), Wait(20.0, SPENT)),
-        (WHOLE, answer(Kind.PARKED, in_s=1, words=BUSY), Wait(1.0, BUSY)),
-        (WHOLE, answer(Kind.PARKED, in_s=-5, words=BLOCKED), Wait(1.0, BLOCKED)),
+        (WHOLE, answer(ResponseKind.PRIMARY, in_s=1800), Wait(1800.0, SPENT)),
+        (WHOLE, answer(ResponseKind.SECONDARY, in_s=90), Wait(90.0, BLOCKED)),
+        (WHOLE, answer(ResponseKind.SECONDARY), Wait(60.0, BLOCKED)),
+        (WHOLE, answer(ResponseKind.DEFERRED, in_s=20, words=SPENT), Wait(20.0, SPENT)),
+        (WHOLE, answer(ResponseKind.DEFERRED, in_s=1, words=BUSY), Wait(1.0, BUSY)),
+        (WHOLE, answer(ResponseKind.DEFERRED, in_s=-5, words=BLOCKED), Wait(1.0, BLOCKED)),
         # What may pass is tried again, not before GitHub says.
-        (WHOLE, answer(Kind.TRANSIENT), TryAgain(5.0, "unanswered", failed(WHOLE, 1))),
-        (failed(WHOLE, 1), answer(Kind.TRANSIENT), TryAgain(10.0, "unanswered", failed(WHOLE, 2))),
-        (WHOLE, answer(Kind.TRANSIENT, in_s=120), TryAgain(120.0, "unanswered", failed(WHOLE, 1))),
-        (failed(WHOLE, 11), answer(Kind.TRANSIENT), Fail("unanswered")),
+        (WHOLE, answer(ResponseKind.TRANSIENT), TryAgain(5.0, "unanswered", failed(WHOLE, 1))),
+        (failed(WHOLE, 1), answer(ResponseKind.TRANSIENT), TryAgain(10.0, "unanswered", failed(WHOLE, 2))),
+        (WHOLE, answer(ResponseKind.TRANSIENT, in_s=120), TryAgain(120.0, "unanswered", failed(WHOLE, 1))),
+        (failed(WHOLE, 11), answer(ResponseKind.TRANSIENT), Fail("unanswered")),
         # What fails in one place again and again may be too much, even where GitHub does not say so.
-        (failed(WHOLE, 2), answer(Kind.TRANSIENT), TryAgain(20.0, "unanswered", Progress(page_size=12, attempts=3))),
-        (failed(SINGLE, 9), answer(Kind.TRANSIENT), TryAgain(750.0, "unanswered", failed(AROUND, 10))),
-        (failed(SINGLE, 11), answer(Kind.TRANSIENT), GoOn(failed(AROUND, 11))),
-        (failed(AROUND, 11), answer(Kind.TRANSIENT), Fail("unanswered")),
+        (
+            failed(WHOLE, 2),
+            answer(ResponseKind.TRANSIENT),
+            TryAgain(20.0, "unanswered", Progress(page_size=12, attempts=3)),
+        ),
+        (failed(SINGLE, 9), answer(ResponseKind.TRANSIENT), TryAgain(750.0, "unanswered", failed(AROUND, 10))),
+        (failed(SINGLE, 11), answer(ResponseKind.TRANSIENT), GoOn(failed(AROUND, 11))),
+        (failed(AROUND, 11), answer(ResponseKind.TRANSIENT), Fail("unanswered")),
         # An installation is what GitHub says it is.
-        (WHOLE, answer(Kind.AUTH, standing=Standing.SUSPENDED), Wait(900.0, "suspended")),
-        (WHOLE, answer(Kind.AUTH, standing=Standing.REMOVED), Fail("removed")),
-        (WHOLE, answer(Kind.AUTH, standing=Standing.REFUSED), Wait(300.0, "app_refused")),
-        (WHOLE, answer(Kind.AUTH), TryAgain(5.0, "unanswered", failed(WHOLE, 1))),
+        (WHOLE, answer(ResponseKind.AUTH, standing=Standing.SUSPENDED), Wait(900.0, "suspended")),
+        (WHOLE, answer(ResponseKind.AUTH, standing=Standing.REMOVED), Fail("removed")),
+        (WHOLE, answer(ResponseKind.AUTH, standing=Standing.REFUSED), Wait(300.0, "app_refused")),
+        (WHOLE, answer(ResponseKind.AUTH), TryAgain(5.0, "unanswered", failed(WHOLE, 1))),
         # A token outlives a suspension; the words are GitHub's.
-        (WHOLE, answer(Kind.FORBIDDEN, words="This installation has been suspended"), Wait(900.0, "suspended")),
-        (WHOLE, answer(Kind.FORBIDDEN, words="Resource not accessible by integration"), Fail("forbidden")),
-        (WHOLE, answer(Kind.GONE), FindAgain()),
+        (WHOLE, answer(ResponseKind.FORBIDDEN, words="This installation has been suspended"), Wait(900.0, "suspended")),
+        (WHOLE, answer(ResponseKind.FORBIDDEN, words="Resource not accessible by integration"), Fail("forbidden")),
+        (WHOLE, answer(ResponseKind.GONE), FindAgain()),
         # A void cursor costs the walk one new beginning.
-        (WHOLE, answer(Kind.REJECTED, error=VOID), StartOver(replace(WHOLE, restarts=1))),
-        (replace(WHOLE, restarts=1), answer(Kind.REJECTED, error=VOID), Fail("cursor_refused", is_cursor_void=True)),
-        (WHOLE, answer(Kind.REJECTED, error=ELSE), Fail("rejected")),
-        (WHOLE, answer(Kind.REJECTED, words="HTTP 422"), Fail("rejected")),
+        (WHOLE, answer(ResponseKind.REJECTED, error=VOID), StartOver(replace(WHOLE, restarts=1))),
+        (
+            replace(WHOLE, restarts=1),
+            answer(ResponseKind.REJECTED, error=VOID),
+            Fail("cursor_refused", is_cursor_void=True),
+        ),
+        (WHOLE, answer(ResponseKind.REJECTED, error=ELSE), Fail("rejected")),
+        (WHOLE, answer(ResponseKind.REJECTED, words="HTTP 422"), Fail("rejected")),
     ],
 )
 def test_what_follows_on_an_answer(progress: Progress, told: Answer, outcome: Outcome) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from apps.github.auth import GitHubAccess
-from apps.github.rate_limit import Parked, Priority, Purpose
-from apps.github.responses import GRAPHQL, Kind
+from apps.github.rate_limit import Deferred, Priority, Purpose
+from apps.github.responses import GRAPHQL, ResponseKind
 from apps.integrations.reader import Reader, RequestFailedError
 from tests.fake_github.faults import Fault, graphql, status
 from tests.fake_github.server import FakeGitHub
@@ -33,7 +33,7 @@ def test_a_page_of_several_requests_is_not_broken_off_by_whoever_waits(
     for _ in range(3):
         reader.graphql("release_page", WHERE)
         assert reader.up_next == "another"
-    assert [type(one) for one in waited] == [Parked]
+    assert [type(one) for one in waited] == [Deferred]
     assert (reader.calls, reader.points) == (3, 3)
 
 
@@ -42,7 +42,7 @@ def test_what_was_refused_is_counted_and_raised(fake: FakeGitHub, reader: Reader
     fake.spoil(Fault(status(503), graphql))
     with pytest.raises(RequestFailedError) as caught:
         reader.graphql("release_page", WHERE)
-    assert caught.value.answer.kind is Kind.TRANSIENT
+    assert caught.value.answer.kind is ResponseKind.TRANSIENT
     assert reader.calls == 1
 
 
@@ -52,5 +52,5 @@ def test_what_was_never_sent_cost_nothing(fake: FakeGitHub, reader: Reader) -> N
     reader.graphql("release_page", WHERE)
     with pytest.raises(RequestFailedError) as caught:
         reader.graphql("release_page", WHERE)
-    assert caught.value.answer.kind is Kind.PARKED
+    assert caught.value.answer.kind is ResponseKind.DEFERRED
     assert reader.calls == 1

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from apps.activity.models import PullRequest
 from apps.github.auth import GitHubAccess
-from apps.github.rate_limit import Lease, Parked
-from apps.github.responses import GRAPHQL, Kind, Verdict
+from apps.github.rate_limit import Deferred, Lease
+from apps.github.responses import GRAPHQL, ResponseKind, Result
 from apps.integrations.models import EnrichmentAttempt
 from apps.integrations.outcomes import BUSY
 from apps.integrations.refresh.pull_requests import KIND
@@ -179,7 +179,7 @@ def taken(worker: GitHubAccess) -> Lease:
 
 
 def settle(worker: GitHubAccess, lease: Lease) -> str | None:
-    return worker.client.budget.settle(lease, verdict=Verdict(kind=Kind.OK), limit=None)
+    return worker.client.budget.settle(lease, result=Result(kind=ResponseKind.OK), limit=None)
 
 
 def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
@@ -191,7 +191,7 @@ def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
     assert fake.calls("graphql") == []
     assert settle(worker, lease) == subject(), "live work goes before the next page"
     busy = worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=BACKFILL)
-    assert isinstance(busy, Parked)
+    assert isinstance(busy, Deferred)
     assert wake_next_waiter(subject()) == 1
     refreshed(worker)
     assert all_are_listed()

@@ -8,14 +8,14 @@ from typing import Any
 from apps.activity.facts import Evidence, Source, evidence
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
 from apps.integrations.streams import STREAMS
 from apps.integrations.streams.stream import Stream
 from tests.activity.tables import clear
 from tests.fake_github.using import ACME, API, BACKFILL, WEB
 
-UNWELL = {Kind.SHRINK, Kind.TRANSIENT}
+UNWELL = {ResponseKind.SHRINK, ResponseKind.TRANSIENT}
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from apps.activity.models import Commit, CommitTrailer, Contributor
 from apps.activity.record import record
 from apps.demo.shapes import moment
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.reader import RequestFailedError
 from apps.metrics.models import DerivedCommit
 from apps.metrics.recalculation import drain
@@ -130,4 +130,4 @@ def test_commits_that_we_may_not_see_are_no_empty_repository(
     )
     with pytest.raises(RequestFailedError) as refused:
         StreamRead.of_web("commits", worker).read()
-    assert refused.value.answer.kind is Kind.FORBIDDEN
+    assert refused.value.answer.kind is ResponseKind.FORBIDDEN

@@ -10,7 +10,7 @@ import pytest
 from apps.activity.models import Deployment, DeploymentStatus
 from apps.github.auth import GitHubAccess
 from apps.github.payload import DEPLOYMENT_STATUS, number_in
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.reader import RequestFailedError
 from apps.integrations.streams.deployments import DEPLOYMENTS
 from tests.fake_github import faults
@@ -220,7 +220,7 @@ def test_nothing_is_read_of_a_name_that_another_repository_has_by_now(
     fake.world.add("ship", installation_id=ACME, repository_id=WEB)
     with pytest.raises(RequestFailedError, match="another repository") as raised:
         reading().to_end()
-    assert raised.value.answer.kind is Kind.GONE
+    assert raised.value.answer.kind is ResponseKind.GONE
 
 
 def test_a_listing_that_ends_before_its_time_is_named_and_ends_nothing(fake: FakeGitHub, reading: Reading) -> None:
@@ -254,7 +254,7 @@ def test_a_limit_is_waited_for_and_nothing_is_skipped(fake: FakeGitHub, reading:
     fake.spoil(Fault(faults.secondary(retry_after_s=60), faults.below(f"/repositories/{SHIP}/deployments"), times=None))
     with pytest.raises(RequestFailedError) as raised:
         mine.stream.skip_item(mine.request(), mine.reader())
-    assert raised.value.answer.kind is Kind.SECONDARY
+    assert raised.value.answer.kind is ResponseKind.SECONDARY
 
 
 def test_a_deployment_deleted_while_its_statuses_were_read_is_named(fake: FakeGitHub, reading: Reading) -> None:

@@ -9,7 +9,7 @@ import pytest
 from apps.activity.record import record
 from apps.demo.shapes import Json
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.reader import RequestFailedError
 from apps.integrations.streams import STREAM_NAMES
 from tests.activity.tables import clear, contents
@@ -201,4 +201,4 @@ def test_a_name_that_another_repository_has_by_now_is_not_read(
         return
     with pytest.raises(RequestFailedError) as refused:
         stream.read()
-    assert refused.value.answer.kind is Kind.GONE
+    assert refused.value.answer.kind is ResponseKind.GONE

@@ -9,7 +9,7 @@ import pytest
 from apps.activity.models import PullRequest
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Lease
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.reader import RequestFailedError, Skipped
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
@@ -187,8 +187,8 @@ def test_waiting_between_a_page_and_its_lists_loses_nothing(fake: FakeGitHub, wo
     assert page.cursor
     with pytest.raises(RequestFailedError) as caught:
         stream.read(page.cursor)
-    assert caught.value.answer.kind is Kind.PARKED
-    budget.settle(lease, verdict=caught.value.answer.verdict, limit=None)
+    assert caught.value.answer.kind is ResponseKind.DEFERRED
+    budget.settle(lease, result=caught.value.answer.result, limit=None)
     history = stream.patiently(page.cursor)
     assert history.items == 0
     assert len(fake.calls("graphql")) == 1 + len(history.pages)
@@ -204,4 +204,4 @@ def test_nothing_of_a_repository_that_has_the_name_by_now_is_taken_for_this_ones
     for read in (other.read, other.skip_item):
         with pytest.raises(RequestFailedError) as caught:
             read()
-        assert caught.value.answer.kind is Kind.GONE
+        assert caught.value.answer.kind is ResponseKind.GONE

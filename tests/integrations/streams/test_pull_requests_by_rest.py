@@ -4,7 +4,7 @@ import pytest
 
 from apps.activity.models import Contributor, PullRequest, PullRequestCommit
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.reader import RequestFailedError, Skipped
 from tests.activity.tables import clear
 from tests.fake_github import faults, rest_api
@@ -107,10 +107,10 @@ def test_a_part_that_rest_refuses_is_named_and_the_rest_is_read(fake: FakeGitHub
 
 @pytest.mark.parametrize(
     ("code", "message", "kind"),
-    [(404, "Not Found", Kind.GONE), (403, "This installation has been suspended", Kind.FORBIDDEN)],
+    [(404, "Not Found", ResponseKind.GONE), (403, "This installation has been suspended", ResponseKind.FORBIDDEN)],
 )
 def test_nothing_is_left_out_while_the_repository_itself_is_refused(
-    fake: FakeGitHub, worker: GitHubAccess, code: int, message: str, kind: Kind
+    fake: FakeGitHub, worker: GitHubAccess, code: int, message: str, kind: ResponseKind
 ) -> None:
     spoil(fake, faults.poison(7))
     fake.spoil(Fault(faults.status(code, {"message": message}), faults.below(f"/repositories/{WEB}"), times=None))

@@ -9,7 +9,7 @@ import pytest
 from apps.activity.models import WorkflowRun
 from apps.demo.shapes import moment
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.reader import RequestFailedError
 from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS
 from tests.fake_github import faults
@@ -89,7 +89,7 @@ def test_a_missing_permission_fails(fake: FakeGitHub, reading: Reading) -> None:
     fake.spoil(Fault(refusal, faults.below(RUNS), times=None))
     with pytest.raises(RequestFailedError) as raised:
         reading().to_end()
-    assert raised.value.answer.kind is Kind.FORBIDDEN
+    assert raised.value.answer.kind is ResponseKind.FORBIDDEN
 
 
 def test_a_repository_that_is_gone_is_not_one_without_actions(fake: FakeGitHub, reading: Reading) -> None:
@@ -97,7 +97,7 @@ def test_a_repository_that_is_gone_is_not_one_without_actions(fake: FakeGitHub, 
     fake.world.delete(truth)
     with pytest.raises(RequestFailedError) as raised:
         reading().to_end()
-    assert raised.value.answer.kind is Kind.GONE
+    assert raised.value.answer.kind is ResponseKind.GONE
 
 
 def test_a_name_that_belongs_to_another_repository_by_now_is_not_asked_for(fake: FakeGitHub, reading: Reading) -> None:
@@ -148,4 +148,4 @@ def test_a_limit_skips_nothing(fake: FakeGitHub, reading: Reading) -> None:
     mine = reading()
     with pytest.raises(RequestFailedError) as raised:
         mine.stream.skip_item(mine.request(), mine.reader())
-    assert raised.value.answer.kind is Kind.SECONDARY
+    assert raised.value.answer.kind is ResponseKind.SECONDARY

@@ -7,9 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from apps.github.answers import Answer
 from apps.github.payload import parse_time
-from apps.github.responses import Kind
+from apps.github.responses import Answer, ResponseKind
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.paging import read_list, read_repository, read_rows
 from apps.integrations.streams.pull_request_parts import errors_below
@@ -117,7 +116,7 @@ class StreamLookup:
         try:
             answer = self.reader.get(f"{self.request.address}{of.path}/{getattr(row, of.key)}")
         except RequestFailedError as refusal:
-            if refusal.answer.kind is Kind.GONE:
+            if refusal.answer.kind is ResponseKind.GONE:
                 return True
             raise
         if not isinstance(answer.data, Mapping):

@@ -6,7 +6,7 @@ import pytest
 
 from apps.activity.models import Installation, Issue, IssueComment
 from apps.github.auth import GitHubAccess
-from apps.github.responses import Kind
+from apps.github.responses import ResponseKind
 from apps.integrations.models import Drift, RepositorySync
 from apps.integrations.reader import RequestFailedError
 from apps.integrations.reconciliation.deletions.search import mass_deletions
@@ -80,7 +80,7 @@ def test_a_list_that_fails_half_way_deletes_nothing_and_is_gone_on_with(
     fake.spoil(Fault(status(502), of_page(2)))
     with pytest.raises(RequestFailedError) as unanswered:
         search(sync, worker, streams=["issue_comments"])
-    assert unanswered.value.answer.kind is Kind.TRANSIENT
+    assert unanswered.value.answer.kind is ResponseKind.TRANSIENT
     assert deleted(whole) == set()
     asked = len(fake.log)
     assert search(sync, worker, streams=["issue_comments"]).is_complete
@@ -165,7 +165,7 @@ def test_of_a_repository_out_of_reach_nothing_is_deleted(
     fake.spoil(Fault(status(404, NOTHING_THERE), what, times=None))
     with pytest.raises(RequestFailedError) as unanswered:
         search_comments(whole, worker)
-    assert unanswered.value.answer.kind is Kind.GONE
+    assert unanswered.value.answer.kind is ResponseKind.GONE
     assert deleted(whole) == set()
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from apps.activity.models import Repository
-from apps.github.answers import Answer
 from apps.github.auth import GitHubAccess
+from apps.github.responses import Answer
 from apps.integrations.models import RepositorySync
 from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.jobs.claims import claim

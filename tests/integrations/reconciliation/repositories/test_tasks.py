@@ -7,7 +7,7 @@ import pytest
 from apps.activity.models import Installation, PullRequest, Repository, RepositoryAccess
 from apps.github.auth import github
 from apps.github.rate_limit import IN_FLIGHT_OTHERWISE, Lease, Priority, Purpose
-from apps.github.responses import CORE, Kind, Verdict
+from apps.github.responses import CORE, ResponseKind, Result
 from apps.integrations import tasks
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
@@ -100,7 +100,7 @@ def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) 
     row.refresh_from_db()
     assert (row.state, row.reason) == ("waiting", "busy")
     RepositorySync.objects.update(not_before="2099-01-01T00:00:00Z")
-    told = budget.settle(held[0], verdict=Verdict(kind=Kind.OK), limit=None)
+    told = budget.settle(held[0], result=Result(kind=ResponseKind.OK), limit=None)
     assert wake_next_waiter(told) == 1
     nights.verify(row)
     row.refresh_from_db()
