@@ -149,7 +149,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "apps.dashboard.notes.unread_count",
+                "apps.dashboard.views.unread_count",
             ],
         },
     },
@@ -219,7 +219,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 
-ACCOUNT_ADAPTER = "apps.users.adapters.ClosedSignUp"
+ACCOUNT_ADAPTER = "apps.users.sign_in.ClosedSignUp"
 # allauth's own limits count in each process, and by name alone: who knows a name could lock its person out.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
 SOCIALACCOUNT_ADAPTER = "apps.integrations.github_sign_in.GitHubAccounts"

@@ -12,4 +12,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/", include("apps.webhooks.urls")),
 ]
 
-handler500 = "apps.dashboard.unavailable.answer_failure"
+handler500 = "apps.dashboard.views.answer_failure"

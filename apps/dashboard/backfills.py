@@ -27,7 +27,7 @@ from apps.jobs.changes import CHANGES, JobsBusyError
 from apps.jobs.status import JobStatus, eta_s_of, size_of, status_of
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
-from apps.users.permissions import is_operator
+from apps.users.access import is_operator
 
 State = Backfill.State
 ORDER = {stream: place for place, stream in enumerate(STREAM_NAMES)}

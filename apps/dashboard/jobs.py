@@ -21,7 +21,7 @@ from apps.jobs.models import Job, JobQuerySet
 from apps.jobs.registry import known_kind
 from apps.jobs.status import JobStatus, status_of
 from apps.jobs.visibility import jobs_administered_by, jobs_visible_to, title_of, with_subjects
-from apps.users.permissions import is_operator
+from apps.users.access import is_operator
 
 State = Job.State
 JOBS_PER_PAGE = 50

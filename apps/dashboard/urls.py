@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.dashboard import backfills, jobs, notes, views
+from apps.dashboard import backfills, jobs, views
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -12,7 +12,7 @@ urlpatterns = [
     path("backfills/change/", backfills.change, name="change-backfills"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/change/", jobs.change, name="change-job"),
-    path("notes/", notes.notes, name="notes"),
-    path("notes/read/", notes.mark_read, name="mark-notes-read"),
+    path("notes/", views.notes, name="notes"),
+    path("notes/read/", views.mark_notes_read, name="mark-notes-read"),
     path("api/v1/docs/", views.api_description, name="api-description"),
 ]

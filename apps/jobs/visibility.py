@@ -10,7 +10,7 @@ from apps.activity.models import Repository
 from apps.jobs.models import Job, JobQuerySet
 from apps.jobs.registry import JobKind, kinds, known_kind
 from apps.teams.visibility import repositories_administered_by, repositories_visible_to
-from apps.users.permissions import is_operator
+from apps.users.access import is_operator
 
 Jobs = JobQuerySet[Job]
 

@@ -10,8 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from apps.monitoring import probes, prometheus
-from apps.users.permissions import is_operator
+from apps.monitoring import prometheus, status
+from apps.users.access import is_operator
 
 
 @require_safe
@@ -29,8 +29,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     Without the broker, deliveries wait in PostgreSQL for the dispatcher and none is lost. Taking the process out of
     service would turn that delay into a loss, because GitHub does not redeliver automatically.
     """
-    findings = probes.look()
-    ready = probes.is_ready(findings)
+    findings = status.run_probes()
+    ready = status.is_ready(findings)
     answer: dict[str, object] = {"status": "ready" if ready else "not ready"}
     answer |= {finding.name: finding.word for finding in findings}
     if findings[0].is_good and is_asked_by_operator(request):

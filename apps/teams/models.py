@@ -10,8 +10,8 @@ from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from apps.activity.models import Change, Contributor, Repository
+from apps.users.access import is_operator
 from apps.users.models import CustomUser
-from apps.users.permissions import is_operator
 
 Marked = TypeVar("Marked", bound="MarksChange")
 

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from apps.activity.models import Repository, RepositoryAccess
 from apps.teams.models import Team, TeamAccess, TeamRepository
-from apps.users.permissions import is_operator
+from apps.users.access import is_operator
 
 
 def repositories_of(teams: QuerySet[Team]) -> QuerySet[Repository]:

@@ -16,8 +16,8 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from apps.users.access import is_operator
 from apps.users.models import ApiToken, CustomUser
-from apps.users.permissions import is_operator
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 

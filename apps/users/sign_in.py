@@ -1,4 +1,4 @@
-"""Rate limits of sign-ins, counted in the database for all processes before a password is checked.
+"""Signing in with a password: rate limits, counted in the database for all processes before it is checked.
 
 Five failed attempts for a name from an address lock that pair for 15 minutes. Attackers cannot lock out a user who
 signs in from elsewhere: many failures only delay those who never signed in from that address before.
@@ -10,6 +10,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
+from allauth.account.adapter import DefaultAccountAdapter
 from axes.handlers.database import AxesDatabaseHandler
 from axes.helpers import get_client_username, get_cool_off
 from axes.models import AccessAttempt, AccessLog
@@ -28,6 +29,14 @@ IPV6_NETWORK = 64
 NOWHERE = "0.0.0.0"  # noqa: S104  an address that no client has
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(%s::text[]) AS key"
 logger = logging.getLogger(__name__)
+
+
+class ClosedSignUp(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """Operators create accounts with a password; users sign up with GitHub only (apps.integrations.github_sign_in)."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Return False."""
+        return False
 
 
 def user_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:

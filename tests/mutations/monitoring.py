@@ -63,7 +63,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "while the database is away, pages and API answer 503",
         "handler500",
-        'handler500 = "apps.dashboard.unavailable.answer_failure"',
+        'handler500 = "apps.dashboard.views.answer_failure"',
         "",
         test="test_while_the_database_is_away_the_api_is_503_in_its_shape",
     ),

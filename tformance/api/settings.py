@@ -5,7 +5,7 @@ from typing import Any
 REST_FRAMEWORK: dict[str, Any] = {
     # The token comes first: its challenge makes the answer to a stranger 401. A session would make it 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "apps.users.authentication.TokenAuthentication",
+        "apps.users.access.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -15,7 +15,7 @@ from apps.integrations.streams import STREAM_CHOICES
 from apps.jobs.api import ONLY_ADMINS
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_administered_by, repositories_of, repositories_visible_to
-from apps.users.permissions import is_operator
+from apps.users.access import is_operator
 
 
 class BackfillFilter(django_filters.FilterSet):

@@ -11,7 +11,7 @@ from apps.activity.models import Repository
 from apps.jobs.models import Job, JobQuerySet
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
-from apps.users.permissions import is_operator
+from apps.users.access import is_operator
 
 
 class TeamSync(models.Model):

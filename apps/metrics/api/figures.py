@@ -24,7 +24,7 @@ from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import count_entities, github_url, iterate_entities
 from apps.metrics.models import HourlyFigures
 from apps.metrics.parameters import figures_in, query_of
-from apps.teams.api.access import OfTeam
+from apps.teams.api.views import OfTeam
 
 COLUMNS = ("kind", "repository", "number", "name", "title", "account", "at", "value", "unit", "flags", "url")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -14,7 +14,7 @@ from apps.common.api import OnlyKnownParameters
 from apps.metrics.api.teams import CompleteFields
 from apps.metrics.completeness import report_of
 from apps.metrics.completeness.descriptions import describe_with_sentence
-from apps.teams.api.filters import RepositoryFilter
+from apps.teams.api.views import RepositoryFilter
 from apps.teams.visibility import repositories_visible_to
 
 DELETED: Mapping[str, Any] = {"complete_until": None, "completeness": "The repository was deleted.", "gaps": []}

@@ -1,20 +1,32 @@
-"""Checks, families of checks, and their output as a table or JSON."""
+"""Checks, families of checks that run within a time limit, and their output as a table or JSON.
+
+A family of checks is one function that yields them; the command `doctor` lists the families. An error in one does not
+affect the others. Functions that compute a result from what was read are pure.
+"""
 
 import re
+import threading
+import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.conf import settings
+from django.db import DatabaseError, connection
+from redis import RedisError
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from apps.common.db import error_message
 
 
 class Result(StrEnum):
@@ -71,6 +83,90 @@ def failure(name: str, found: str, advice: str) -> Check:
 
 def unchecked(name: str, why: str) -> Check:
     return Check(name, Result.UNCHECKED, why)
+
+
+LONGEST_S = 18.0
+"""The limit of all checks together, without the start of the interpreter."""
+CORRECT_IT = "Fix it and restart every process."
+ABSENT = {Result.FAILED, Result.UNCHECKED}
+
+
+@dataclass(slots=True)
+class _Findings:
+    """The checks of a family so far, and why it stopped."""
+
+    checks: list[Check] = field(default_factory=list)
+    reason: str = ""
+
+
+def run_families(
+    families: Sequence[Family],
+    *,
+    on_start: Callable[[Family], object] = lambda family: None,
+    longest_s: float = LONGEST_S,
+) -> Iterator[Check]:
+    """Yield every check of every family in order; `on_start` is called before each family."""
+    deadline_s = time.monotonic() + longest_s
+    known: dict[str, Check] = {}
+    for family in families:
+        on_start(family)
+        for check in _run_family(family, known=known, left_s=deadline_s - time.monotonic()):
+            known[check.name] = check
+            yield check
+
+
+def _run_family(family: Family, *, known: dict[str, Check], left_s: float) -> list[Check]:
+    absent = [name for name in family.needs if name not in known or known[name].result in ABSENT]
+    if absent:
+        return [unchecked(name, f"Not checked because of {', '.join(absent)}: see above.") for name in family.names]
+    if mistakes := [settings.MISTAKEN_SETTINGS[one] for one in family.settings if one in settings.MISTAKEN_SETTINGS]:
+        first, *others = family.names
+        return [
+            failure(first, mistakes[0], CORRECT_IT),
+            *(unchecked(name, f"Not checked because of {first}: see above.") for name in others),
+        ]
+    if left_s <= 0:
+        return [unchecked(name, "No time was left for this check.") for name in family.names]
+    found = _within(min(family.longest_s, left_s), family)
+    made = {check.name for check in found.checks}
+    return [*found.checks, *(unchecked(name, found.reason) for name in family.names if name not in made)]
+
+
+def _within(seconds: float, family: Family) -> _Findings:
+    """Run the family on its own thread for at most this time, because DNS and sockets may block for longer."""
+    found = _Findings()
+    thread = threading.Thread(target=_run, args=(family, found), name=f"doctor {family.title}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    so_far, reason = list(found.checks), found.reason
+    if not reason:
+        reason = f"No answer within {seconds:.0f} s."
+        if not so_far and family.is_remote:
+            so_far = [failure(family.names[0], reason, "Check its address and whether it is running.")]
+    return _Findings(checks=so_far, reason=reason)
+
+
+def _run(family: Family, found: _Findings) -> None:
+    try:
+        for check in family.run():
+            found.checks.append(check)
+    except CheckStoppedError as why:
+        found.reason = str(why)
+    except DatabaseError as error:
+        found.reason = f"The database did not answer: {error_message(error)}."
+    except (RedisError, OSError) as error:
+        found.reason = f"No answer: {type(error).__name__}."
+    except Exception as error:  # a bug in one check must not hide the others
+        found.reason = f"Bug in this check: {type(error).__name__} in {_place(error)}."
+    else:
+        found.reason = "There was nothing to check."
+    finally:
+        connection.close()  # of this thread
+
+
+def _place(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"
 
 
 STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAILED: "bold red", Result.UNCHECKED: "dim"}

@@ -20,7 +20,7 @@ from apps.common.encryption import UndecryptableError, decrypt, encrypted_fields
 from apps.monitoring.doctor.checks import Check, CheckStoppedError, failure, ok, warning
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.presence import BEAT, present
-from apps.monitoring.probes import probe_migrations, probe_secret
+from apps.monitoring.status import probe_migrations, probe_secret
 
 DATABASE_NAMES = (
     "database",

@@ -12,7 +12,7 @@ from apps.common.api import OnlyKnownFields
 from apps.teams.accounts import contributors_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_addable_to
-from apps.users.permissions import is_operator
+from apps.users.access import is_operator
 
 
 class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):

@@ -1,29 +1,100 @@
-"""Teams, their members and repositories."""
+"""Teams, their members and repositories; who may change them, and what their lists can be narrowed by."""
 
+from functools import cached_property
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+import django_filters
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
+from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 
 from apps.activity.api.serializers import ContributorSerializer
 from apps.activity.models import Contributor, Repository
-from apps.common.api import OnlyKnownParameters
+from apps.common.api import OnlyKnownParameters, TruthFilter
 from apps.teams.accounts import contributors_of
-from apps.teams.api.access import ChangesOnlyByAdmins, OfTeam, teams_of
-from apps.teams.api.filters import ContributorFilter, TeamRepositoryFilter
 from apps.teams.api.serializers import (
     AddedRepositorySerializer,
     TeamMemberSerializer,
     TeamRepositorySerializer,
     TeamSerializer,
 )
-from apps.teams.models import Team, TeamMember, TeamRepository
+from apps.teams.models import Team, TeamAccess, TeamMember, TeamQuerySet, TeamRepository
 from apps.teams.visibility import repositories_of
+from apps.users.access import is_operator
+
+
+class ChangesOnlyByAdmins(BasePermission):
+    """Allow reading to all who see the team, and changes to its admins and operators."""
+
+    message = "Only admins of the team and operators may change it."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if request.method in SAFE_METHODS or is_operator(request.user):
+            return True
+        accesses = TeamAccess.objects.filter(team=view.team, user_id=request.user.pk, role=TeamAccess.Role.ADMIN)
+        return accesses.exists()
+
 
 EDITED_BY_ADMINS = (IsAuthenticated, ChangesOnlyByAdmins)
+
+
+def teams_of(request: Request) -> TeamQuerySet:
+    """Return the teams the user may see, with what the serializer needs."""
+    mine = TeamAccess.objects.filter(user_id=request.user.pk)
+    visible: TeamQuerySet = Team.objects.visible_to(request.user)
+    return visible.select_related("account").prefetch_related(Prefetch("accesses", queryset=mine))
+
+
+class OfTeam(OnlyKnownParameters, generics.GenericAPIView[Any]):
+    """A view under /teams/{slug}/; a team that the user may not see is 404."""
+
+    @cached_property
+    def team(self) -> Team:
+        return get_object_or_404(teams_of(self.request), slug=self.kwargs["slug"])
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        context = super().get_serializer_context()
+        return dict(context) if getattr(self, "swagger_fake_view", False) else {**context, "team": self.team}
+
+
+class ContributorFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes without types
+    """Filters of contributors."""
+
+    search = django_filters.CharFilter(field_name="login", lookup_expr="icontains", help_text="Part of the login.")
+    kind = django_filters.ChoiceFilter(choices=Contributor.Kind.choices)
+
+    class Meta:
+        model = Contributor
+        fields = ("search", "kind")
+
+
+class TeamRepositoryFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes without types
+    """Filters of repositories by name and state."""
+
+    search = django_filters.CharFilter(field_name="full_name", lookup_expr="icontains", help_text="Part of the name.")
+    is_archived = TruthFilter()
+
+    class Meta:
+        model = Repository
+        fields = ("search", "is_archived")
+
+
+class RepositoryFilter(TeamRepositoryFilter):
+    """Filters of repositories, also by team."""
+
+    team = django_filters.CharFilter(method="of_team", help_text="Slug: only those the team tracks.")
+
+    class Meta(TeamRepositoryFilter.Meta):
+        fields = ("search", "is_archived", "team")  # type: ignore[assignment]
+
+    def of_team(self, rows: QuerySet[Repository], name: str, slug: str) -> QuerySet[Repository]:
+        """Return the repositories of the team; none if the user may not see it or it does not exist."""
+        teams = Team.objects.visible_to(self.request.user).filter(slug=slug)
+        return rows.filter(pk__in=repositories_of(Team.objects.filter(pk__in=teams.values("pk"))))
 
 
 @extend_schema_view(get=extend_schema(tags=["teams"], summary="Your teams"))

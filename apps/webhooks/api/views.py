@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api import OnlyKnownParameters
-from apps.users.permissions import OnlyOperators, is_operator
+from apps.users.access import OnlyOperators, is_operator
 from apps.webhooks import replay
 from apps.webhooks.api.filters import DeliveryFilter, NewestDeliveriesFirst, is_by_time, with_place
 from apps.webhooks.api.serializers import BodySerializer, DeliverySerializer, ReplaySerializer

@@ -16,7 +16,7 @@ from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import look_for_installations
 from apps.integrations.models import Backfill
 from apps.metrics.recalculation import drain as recalculate
-from apps.monitoring.doctor.github import check_installations
+from apps.monitoring.doctor.installations import check_installations
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from django.db import OperationalError
 from redis import RedisError
 
-from apps.monitoring.doctor.checks import Check, CheckStoppedError, failure, ok
-from apps.monitoring.doctor.families import run_families
+from apps.monitoring.doctor.checks import Check, CheckStoppedError, failure, ok, run_families
 from tests.monitoring.doctor.conftest import family
 
 for_ever = threading.Event()

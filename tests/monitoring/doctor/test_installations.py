@@ -7,7 +7,7 @@ import pytest
 from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, Account
 from apps.github.auth import GitHubAccess
 from apps.integrations.discovery import find_installations
-from apps.monitoring.doctor.github import check_installations
+from apps.monitoring.doctor.installations import check_installations
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub

@@ -1,8 +1,11 @@
-"""Authentication of API clients by `Authorization: Bearer tf_…`."""
+"""Access of users: the token in `Authorization: Bearer tf_…`, and what only operators may do."""
+
+from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from apps.users.models import ApiToken, CustomUser, digest_of
@@ -37,7 +40,7 @@ def find(secret: bytes) -> ApiToken | None:
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The token authentication in the OpenAPI description."""
 
-    target_class = "apps.users.authentication.TokenAuthentication"
+    target_class = "apps.users.access.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
@@ -46,3 +49,20 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
             "scheme": "bearer",
             "description": "A token from `manage.py token USERNAME` or the admin: `Authorization: Bearer tf_…`.",
         }
+
+
+def is_operator(user: Any) -> bool:
+    """Return whether the user is an operator: an active superuser."""
+    return bool(user.is_authenticated and user.is_active and user.is_superuser)
+
+
+class OnlyOperators(BasePermission):
+    """Allow only operators, who may read bodies and replay.
+
+    Checked for the object, so that what the user may not see is 404 before it is 403.
+    """
+
+    message = "Only operators may do this."
+
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+        return is_operator(request.user)
