@@ -6,11 +6,10 @@ from celery import shared_task
 
 from apps.github.auth import github
 from apps.github.credentials import has_credentials
-from apps.integrations import discovery
+from apps.integrations import discovery, refresh
 from apps.integrations.delivery_log import scan
 from apps.integrations.reconciliation import fan_out, results, retention, schedule, verify
 from apps.integrations.reconciliation.results import TeamSyncError
-from apps.integrations.refresh import pull_requests
 
 
 @shared_task(name="apps.integrations.tasks.find_installations", ignore_result=True)
@@ -102,4 +101,4 @@ def on_failure(team_sync_id: int) -> bool:
 @shared_task(name="apps.integrations.tasks.prune", ignore_result=True)
 def prune() -> int:
     """Delete what no longer matters: old runs, deliveries missed long ago, refused heads; beat runs it every day."""
-    return pull_requests.prune() + scan.prune() + retention.prune()
+    return refresh.prune() + scan.prune() + retention.prune()

@@ -24,7 +24,7 @@ from graphql import (
 )
 
 from apps.github.graphql import document, names
-from apps.integrations.refresh.queries import MOST, Wanted, variables
+from apps.integrations.refresh_queries import MOST, Wanted, variables
 from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import Points, points_of
 

@@ -4,18 +4,18 @@ from tests.mutations.mutation import Mutation, mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
     mutation(
-        "where an installation is suspended or a stranger's nothing is asked",
+        "where an installation is suspended or not accepted nothing is asked",
         "integrations: due_installations",
         ', has_access=True, installation__in=readable_installations().values("pk")',
         ", has_access=True",
         test="test_nothing_is_asked_where_we_may_not_read",
     ),
     mutation(
-        "what an unfinished walk will read is left to it",
+        "what an unfinished backfill will read is left to it",
         "due_pull_requests",
-        "~Exists(walking),",
+        "~Exists(reading),",
         "",
-        test="test_what_an_unfinished_walk_through_history_will_read_is_left_to_it",
+        test="test_what_an_unfinished_backfill_will_read_is_left_to_it",
     ),
     mutation(
         "nothing of a repository that took another one's name is refreshed",

@@ -17,7 +17,7 @@ from django_celery_results.models import TaskResult
 
 from apps.activity.models import Installation, PullRequest
 from apps.github.auth import GitHubAccess
-from apps.integrations.models import EnrichmentAttempt, MissedDelivery, SyncLog
+from apps.integrations.models import MissedDelivery, RefreshFailure, SyncLog
 from apps.integrations.reconciliation.fan_out import spread
 from apps.integrations.reconciliation.schedule import start_for_team
 from apps.jobs.models import Job
@@ -167,10 +167,10 @@ def a_run_of_last_year() -> Callable[[], bool]:
 
 
 def an_attempt_of_last_year() -> Callable[[], bool]:
-    EnrichmentAttempt.objects.create(
+    RefreshFailure.objects.create(
         repository_id=API, number=1, head_sha="1", attempts=8, tried_at=timezone.now() - LONG_AGO
     )
-    return lambda: not EnrichmentAttempt.objects.exists()
+    return lambda: not RefreshFailure.objects.exists()
 
 
 def a_delivery_missed_last_year() -> Callable[[], bool]:

@@ -3,7 +3,7 @@
 from apps.integrations.models.backfills import Backfill
 from apps.integrations.models.delivery_log import DeliveryLogScan, MissedDelivery
 from apps.integrations.models.drifts import DriftedEntity, StreamCount
-from apps.integrations.models.enrichments import EnrichmentAttempt
+from apps.integrations.models.enrichments import RefreshFailure
 from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog, TeamSync
 
 __all__ = [
@@ -11,8 +11,8 @@ __all__ = [
     "DeliveryLogScan",
     "Drift",
     "DriftedEntity",
-    "EnrichmentAttempt",
     "MissedDelivery",
+    "RefreshFailure",
     "RepositorySync",
     "StreamCount",
     "StreamMark",

@@ -1,4 +1,4 @@
-"""What webhooks left out of pull requests: how asking for it fares, and what GitHub did not show."""
+"""Pull requests whose refresh failed: what GitHub did not show of them, and when it is asked again."""
 
 from typing import ClassVar
 
@@ -9,15 +9,15 @@ from django.db.models.functions import Now
 from apps.activity.models import Repository
 
 
-class EnrichmentAttemptQuerySet(models.QuerySet["EnrichmentAttempt"]):
-    """Those that failed."""
+class RefreshFailureQuerySet(models.QuerySet["RefreshFailure"]):
+    """Failures of the refresh."""
 
-    def resting(self) -> "EnrichmentAttemptQuerySet":
-        """Those that are not tried now: given up, or not yet due again."""
+    def resting(self) -> "RefreshFailureQuerySet":
+        """Return those that are not tried now: given up, or not yet due again."""
         return self.filter(Q(not_before=None) | Q(not_before__gt=Now()))
 
 
-class EnrichmentAttempt(models.Model):
+class RefreshFailure(models.Model):
     """A head of a pull request whose commits GitHub did not list when it was asked; another head takes its place."""
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -28,12 +28,12 @@ class EnrichmentAttempt(models.Model):
     reason = models.TextField(db_default="", blank=True, help_text="GitHub's words, or ours")
     tried_at = models.DateTimeField(db_default=Now())
 
-    objects = EnrichmentAttemptQuerySet.as_manager()
+    objects = RefreshFailureQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
-            # It also finds what rests among the pull requests that are looked at.
-            models.UniqueConstraint(fields=["repository", "number"], name="one_attempt_row_per_pull_request"),
+            # It also finds those that are not tried now among the pull requests that are looked at.
+            models.UniqueConstraint(fields=["repository", "number"], name="one_refresh_failure_per_pull_request"),
         ]
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ from apps.github.responses import REFUSALS, ResponseKind
 from apps.integrations.drift import count_drift, source_of
 from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation.local_state import OpenPullRequest
-from apps.integrations.refresh.queries import MOST, Read, Wanted, read_by_number
+from apps.integrations.refresh_queries import MOST, Read, Wanted, read_by_number
 from apps.integrations.streams.pull_request_parts import PullRequestCursor
 from apps.integrations.streams.pull_requests import fetch_part, skip_part
 from apps.webhooks.parsing import WRONG_SHAPE

@@ -29,7 +29,7 @@ from tests.fake_github.using import ACME, BETA
 from tests.github.door import Door
 from tests.integrations.backfill.crew import Crew, forget_messages
 from tests.integrations.backfill.listings import STRANGER, STREAMS, accesses, make_due, shortened
-from tests.integrations.enrichment.telling import refreshed
+from tests.integrations.refresh.live_repository import refreshed
 
 pytestmark = pytest.mark.django_db
 SECRETS = 77

@@ -11,8 +11,8 @@ from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, Clock, forget_everything
 from tests.integrations.backfill.crew import Crew, forget_messages
-from tests.integrations.enrichment.telling import Told, now
 from tests.integrations.reconciliation.repositories.night_runs import Nights
+from tests.integrations.refresh.live_repository import LiveRepository, now
 
 LONG_AGO = timedelta(days=20)
 
@@ -35,9 +35,9 @@ def nights(fake: FakeGitHub, clock: Clock, worker: GitHubAccess) -> Iterator[Nig
 
 
 @pytest.fixture
-def api(fake: FakeGitHub, nights: Nights) -> Told:
+def api(fake: FakeGitHub, nights: Nights) -> LiveRepository:
     """A repository in which something of every kind happened weeks ago; all of it was told, and read."""
-    told = Told(fake)
+    told = LiveRepository(fake)
     told.open(1, 2, ago=LONG_AGO)
     issue = IssueLife(told.place, number=51, author=PEOPLE[0], title="Trouble", body="It hurts.")
     issue.open(now() - LONG_AGO)

@@ -15,8 +15,8 @@ from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.integrations.backfill.real_worker import let_a_minute_pass, working
-from tests.integrations.enrichment.telling import MINUTE, Told
 from tests.integrations.reconciliation.repositories.night_runs import Nights
+from tests.integrations.refresh.live_repository import MINUTE, LiveRepository
 from tests.integrations.streams.pull_request_rows import differences
 from tests.webhooks.conftest import eventually
 
@@ -40,7 +40,7 @@ def enqueue_until_finished(crash: Path) -> None:
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_a_death_at_any_point_repeats_work_and_doubles_nothing(
-    fake: FakeGitHub, api: Told, nights: Nights, tmp_path: Path, settings: Any
+    fake: FakeGitHub, api: LiveRepository, nights: Nights, tmp_path: Path, settings: Any
 ) -> None:
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = str(APP_ID), app_pem()
     nights.run()

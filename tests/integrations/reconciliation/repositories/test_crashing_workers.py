@@ -14,8 +14,8 @@ from apps.jobs.claims import claim
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API
 from tests.integrations.backfill.installed import reach
-from tests.integrations.enrichment.telling import Told
 from tests.integrations.reconciliation.repositories.night_runs import Nights
+from tests.integrations.refresh.live_repository import LiveRepository
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST_DEATHS = 20
@@ -26,7 +26,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def beside(fake: FakeGitHub, api: Told, nights: Nights) -> list[Repository]:
+def beside(fake: FakeGitHub, api: LiveRepository, nights: Nights) -> list[Repository]:
     """Repositories on both sides of the killer, by their ids."""
     found = []
     for number in (3, 5, 901, 902, 903):
@@ -68,7 +68,7 @@ def test_others_are_compared_though_workers_die_of_one(beside: list[Repository],
 
 
 @pytest.mark.proof
-def test_one_whose_counting_kills_comes_to_an_end(api: Told, nights: Nights) -> None:
+def test_one_whose_counting_kills_comes_to_an_end(api: LiveRepository, nights: Nights) -> None:
     [row] = nights.begin()
     RepositorySync.objects.update(probed_at=row.created_at)
     for _ in range(MOST_ATTEMPTS + 1):

@@ -14,17 +14,17 @@ from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import install, reach
-from tests.integrations.enrichment.telling import DAY, HOUR, Told
 from tests.integrations.reconciliation.repositories.night_runs import Nights
+from tests.integrations.refresh.live_repository import DAY, HOUR, LiveRepository
 from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def web(fake: FakeGitHub, api: Told, nights: Nights) -> Told:
+def web(fake: FakeGitHub, api: LiveRepository, nights: Nights) -> LiveRepository:
     """Another repository beside it."""
-    told = Told(fake, "web", WEB).open(1, ago=9 * DAY).deliver()
+    told = LiveRepository(fake, "web", WEB).open(1, ago=9 * DAY).deliver()
     nights.backfill()
     nights.run()
     nights.pass_time(DAY)
@@ -37,7 +37,7 @@ def state_of(rows: list[RepositorySync]) -> dict[int, tuple[str, str]]:
 
 @pytest.mark.proof
 def test_a_renamed_repository_is_read_under_its_new_name_and_keeps_it(
-    fake: FakeGitHub, api: Told, web: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights
 ) -> None:
     api.open(3, ago=HOUR)
     api.happen()
@@ -51,7 +51,7 @@ def test_a_renamed_repository_is_read_under_its_new_name_and_keeps_it(
 
 @pytest.mark.proof
 def test_where_another_repository_has_the_name_it_is_found_by_its_id(
-    fake: FakeGitHub, api: Told, web: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights
 ) -> None:
     truth = fake.world.repositories[API]
     fake.world.rename(truth, "acme/engine")
@@ -64,7 +64,7 @@ def test_where_another_repository_has_the_name_it_is_found_by_its_id(
 
 @pytest.mark.proof
 def test_a_transferred_repository_is_read_by_the_installation_that_reaches_it_now(
-    fake: FakeGitHub, api: Told, web: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights
 ) -> None:
     api.open(3, ago=HOUR)
     api.happen()
@@ -82,7 +82,7 @@ def test_a_transferred_repository_is_read_by_the_installation_that_reaches_it_no
 
 @pytest.mark.proof
 def test_one_that_is_gone_fails_alone_and_has_the_installations_listed(
-    fake: FakeGitHub, api: Told, web: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights
 ) -> None:
     before = Installation.objects.get(pk=ACME).needs_listing_at
     fake.world.transfer(fake.world.repositories[API], "elsewhere/api", installation_id=None)
@@ -95,7 +95,9 @@ def test_one_that_is_gone_fails_alone_and_has_the_installations_listed(
 
 
 @pytest.mark.proof
-def test_one_whose_place_cannot_be_used_fails_alone(fake: FakeGitHub, api: Told, web: Told, nights: Nights) -> None:
+def test_one_whose_place_cannot_be_used_fails_alone(
+    fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights
+) -> None:
     def spoil(asked: Asked, answer: Answered) -> Answered:
         for found in answer.body["data"].values():
             if found.get("databaseId") == API:
@@ -109,7 +111,7 @@ def test_one_whose_place_cannot_be_used_fails_alone(fake: FakeGitHub, api: Told,
 
 @pytest.mark.proof
 def test_nothing_of_a_strangers_account_is_asked(
-    fake: FakeGitHub, api: Told, web: Told, nights: Nights, settings: Any
+    fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights, settings: Any
 ) -> None:
     settings.ALLOWED_ACCOUNTS = ["somebody-else"]
     Team.objects.update(is_approved=False)

@@ -8,15 +8,15 @@ from apps.activity.models import PullRequest
 from apps.integrations.models import StreamMark
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
-from tests.integrations.enrichment.telling import DAY, HOUR, Told, now
 from tests.integrations.reconciliation.repositories.night_runs import Nights, walks
+from tests.integrations.refresh.live_repository import DAY, HOUR, LiveRepository, now
 from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def marks(api: Told, nights: Nights) -> None:
+def marks(api: LiveRepository, nights: Nights) -> None:
     """One quiet night has passed."""
     nights.run()
     nights.pass_time(DAY)
@@ -50,7 +50,9 @@ def test_what_changed_without_a_trace_is_found_when_the_repository_is_due(fake: 
 
 
 @pytest.mark.proof
-def test_it_is_found_at_once_where_something_else_differs(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+def test_it_is_found_at_once_where_something_else_differs(
+    fake: FakeGitHub, api: LiveRepository, nights: Nights
+) -> None:
     StreamMark.objects.update(reread_at=now() - 2 * HOUR)
     api.open(3, ago=HOUR)
     api.happen()
@@ -60,7 +62,7 @@ def test_it_is_found_at_once_where_something_else_differs(fake: FakeGitHub, api:
 
 
 @pytest.mark.proof
-def test_a_pull_request_whose_closing_was_lost_is_closed(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+def test_a_pull_request_whose_closing_was_lost_is_closed(fake: FakeGitHub, api: LiveRepository, nights: Nights) -> None:
     """Its closing was lost, and so was its place in the list."""
     change_unnoticed(fake, 2, state="closed", closed_at=(now() - DAY).isoformat().replace("+00:00", "Z"))
     StreamMark.objects.update(reread_at=now() - 9 * DAY)
@@ -70,7 +72,7 @@ def test_a_pull_request_whose_closing_was_lost_is_closed(fake: FakeGitHub, api: 
 
 @pytest.mark.proof
 def test_what_cannot_be_shown_fails_the_repository_and_is_tried_the_next_night(
-    fake: FakeGitHub, api: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     change_unnoticed(fake, 1, title="Another title", additions="many")
     StreamMark.objects.update(reread_at=now() - 9 * DAY)

@@ -13,20 +13,20 @@ from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.fake_github.vanishing import delete_issue, delete_issue_comment, delete_review_comment
-from tests.integrations.enrichment.telling import DAY, HOUR, MINUTE, Told, now
 from tests.integrations.reconciliation.deletions.searching import outcomes, search
 from tests.integrations.reconciliation.drift_runs import begin_sync, drift_of
 from tests.integrations.reconciliation.repositories.conftest import LONG_AGO
 from tests.integrations.reconciliation.repositories.night_runs import HOURS, Nights
+from tests.integrations.refresh.live_repository import DAY, HOUR, MINUTE, LiveRepository, now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATELY = 5 * DAY
 
 
 @pytest.fixture
-def late(fake: FakeGitHub, nights: Nights) -> Told:
+def late(fake: FakeGitHub, nights: Nights) -> LiveRepository:
     """A repository with issues, comments and pull requests of weeks ago, and others of which the history was read."""
-    told = Told(fake)
+    told = LiveRepository(fake)
     told.open(1, 2, ago=LATELY)
     told.deliver()
     told.open(3, ago=LONG_AGO)
@@ -46,7 +46,7 @@ def late(fake: FakeGitHub, nights: Nights) -> Told:
     return told
 
 
-def discuss(told: Told, number: int, *, ago: timedelta) -> None:
+def discuss(told: LiveRepository, number: int, *, ago: timedelta) -> None:
     issue = IssueLife(told.place, number=number, author=PEOPLE[0], title="Trouble", body="It hurts.")
     at = now() - ago
     issue.open(at)
@@ -62,7 +62,7 @@ def night(nights: Nights) -> RepositorySync:
     return row
 
 
-def something_happens(late: Told, number: int = 54) -> None:
+def something_happens(late: LiveRepository, number: int = 54) -> None:
     """Both issues and pull requests differ from what the last probe told."""
     discuss(late, number, ago=HOUR)
     late.lives[1].label(now() - MINUTE, f"label {number}")
@@ -70,7 +70,9 @@ def something_happens(late: Told, number: int = 54) -> None:
 
 
 @pytest.mark.proof
-def test_what_was_never_read_is_not_taken_for_lost_each_time_something_happens(late: Told, nights: Nights) -> None:
+def test_what_was_never_read_is_not_taken_for_lost_each_time_something_happens(
+    late: LiveRepository, nights: Nights
+) -> None:
     night(nights)
     for number in (54, 55):
         something_happens(late, number)
@@ -82,7 +84,9 @@ def test_what_was_never_read_is_not_taken_for_lost_each_time_something_happens(l
 
 
 @pytest.mark.proof
-def test_what_was_deleted_is_found_beside_what_was_never_read(fake: FakeGitHub, late: Told, nights: Nights) -> None:
+def test_what_was_deleted_is_found_beside_what_was_never_read(
+    fake: FakeGitHub, late: LiveRepository, nights: Nights
+) -> None:
     night(nights)
     something_happens(late)
     truth = fake.world.repositories[API]
@@ -103,7 +107,7 @@ def test_what_was_deleted_is_found_beside_what_was_never_read(fake: FakeGitHub, 
 
 
 @pytest.mark.proof
-def test_what_is_lost_later_is_missed_beside_what_was_never_read(late: Told, nights: Nights) -> None:
+def test_what_is_lost_later_is_missed_beside_what_was_never_read(late: LiveRepository, nights: Nights) -> None:
     night(nights)
     something_happens(late)
     night(nights)

@@ -25,15 +25,15 @@ from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.github.door import Door
-from tests.integrations.enrichment.telling import DAY, HOUR, MINUTE, Told, now, work_off
 from tests.integrations.reconciliation.repositories.night_runs import Nights, walks
+from tests.integrations.refresh.live_repository import DAY, HOUR, MINUTE, LiveRepository, now, work_off
 from tests.integrations.streams.pull_request_rows import differences
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 
 
 @pytest.fixture(autouse=True)
-def marks(api: Told, nights: Nights) -> None:
+def marks(api: LiveRepository, nights: Nights) -> None:
     """One quiet night has passed."""
     nights.run()
     nights.pass_time(DAY)
@@ -65,7 +65,9 @@ def ids(model: Any) -> list[int]:
     return sorted(model.objects.values_list("github_id", flat=True))
 
 
-def test_a_lost_update_under_a_newer_one_that_arrived_is_found(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+def test_a_lost_update_under_a_newer_one_that_arrived_is_found(
+    fake: FakeGitHub, api: LiveRepository, nights: Nights
+) -> None:
     api.lives[1].convert_to_draft(now() - 3 * HOUR)
     api.happen()
     api.lives[2].label(now() - MINUTE, "bug")
@@ -81,7 +83,7 @@ def test_a_lost_update_under_a_newer_one_that_arrived_is_found(fake: FakeGitHub,
 
 
 def test_each_stream_that_lost_something_is_read_and_equals_the_truth(
-    fake: FakeGitHub, api: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     happen = now() - HOUR
     api.open(3, ago=HOUR)
@@ -108,7 +110,7 @@ def test_each_stream_that_lost_something_is_read_and_equals_the_truth(
     assert set(walks()) <= {"workflow_runs"}, "whoever has runs is asked for those that were made since"
 
 
-def test_marks_of_what_was_read_are_those_of_the_probe(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+def test_marks_of_what_was_read_are_those_of_the_probe(fake: FakeGitHub, api: LiveRepository, nights: Nights) -> None:
     api.open(3, ago=HOUR)
     api.happen()
     [row] = nights.run()
@@ -119,7 +121,7 @@ def test_marks_of_what_was_read_are_those_of_the_probe(fake: FakeGitHub, api: To
 
 
 def test_an_issue_that_we_lost_ourselves_is_missed_by_its_count_and_read_again(
-    fake: FakeGitHub, api: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     Issue.objects.all().delete()
     [row] = nights.run()
@@ -131,7 +133,7 @@ def test_an_issue_that_we_lost_ourselves_is_missed_by_its_count_and_read_again(
 
 
 def test_a_deployment_that_is_not_over_is_read_again_however_unchanged_it_is(
-    fake: FakeGitHub, api: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     api.place.deploy(now() - 2 * DAY, to="staging", by=PEOPLE[0], finished_at=now() - MINUTE)
     told = api.happen()
@@ -142,7 +144,7 @@ def test_a_deployment_that_is_not_over_is_read_again_however_unchanged_it_is(
     assert_equal(fake)
 
 
-def test_a_run_whose_end_was_lost_is_read_again(fake: FakeGitHub, api: Told, nights: Nights) -> None:
+def test_a_run_whose_end_was_lost_is_read_again(fake: FakeGitHub, api: LiveRepository, nights: Nights) -> None:
     api.place.run(now() - 2 * DAY, run_id=901, by=PEOPLE[1], finished_at=now() - 2 * DAY + timedelta(minutes=9))
     told = api.happen()
     Door().deliver(sent for sent in told if sent.payload["action"] != "completed")
@@ -154,7 +156,7 @@ def test_a_run_whose_end_was_lost_is_read_again(fake: FakeGitHub, api: Told, nig
 
 
 def test_a_comment_that_is_off_by_its_count_is_read_again_within_the_week(
-    fake: FakeGitHub, api: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     IssueComment.objects.all().delete()
     StreamMark.objects.update(reread_at=now() - 9 * DAY)
@@ -164,7 +166,7 @@ def test_a_comment_that_is_off_by_its_count_is_read_again_within_the_week(
 
 
 def test_runs_that_no_push_began_are_found_within_a_week_though_we_know_of_none(
-    fake: FakeGitHub, api: Told, nights: Nights
+    fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     """Nothing that a probe shows moves with them."""
     truth = fake.world.repositories[API]

@@ -17,8 +17,8 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API
-from tests.integrations.enrichment.telling import DAY, HOUR, Told
 from tests.integrations.reconciliation.repositories.night_runs import Nights
+from tests.integrations.refresh.live_repository import DAY, HOUR, LiveRepository
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 
@@ -32,7 +32,9 @@ def credentials(fake: FakeGitHub, settings: Any) -> Any:
     github.cache_clear()
 
 
-def test_the_task_of_a_repository_probes_it_follows_its_walks_and_counts_it(api: Told, nights: Nights) -> None:
+def test_the_task_of_a_repository_probes_it_follows_its_walks_and_counts_it(
+    api: LiveRepository, nights: Nights
+) -> None:
     nights.run()
     nights.pass_time(DAY)
     api.open(3, ago=HOUR)
@@ -54,14 +56,14 @@ def test_the_task_of_a_repository_probes_it_follows_its_walks_and_counts_it(api:
     assert PullRequest.objects.filter(number=3).exists()
 
 
-def test_who_reads_a_repository_is_found_when_it_is_its_turn(api: Told, nights: Nights) -> None:
+def test_who_reads_a_repository_is_found_when_it_is_its_turn(api: LiveRepository, nights: Nights) -> None:
     nights.begin()
     RepositorySync.objects.update(installation=None)
     nights.finish()
     assert RepositorySync.objects.get().installation_id == ACME
 
 
-def test_what_nobody_reaches_fails_without_being_asked_for(api: Told, nights: Nights) -> None:
+def test_what_nobody_reaches_fails_without_being_asked_for(api: LiveRepository, nights: Nights) -> None:
     RepositoryAccess.objects.update(has_access=False)
     nights.begin()
     RepositorySync.objects.update(installation=None)
@@ -70,7 +72,9 @@ def test_what_nobody_reaches_fails_without_being_asked_for(api: Told, nights: Ni
     assert (row.state, row.reason) == ("failed", "no_installation")
 
 
-def test_planning_makes_due_what_was_read_though_the_last_reading_told_nobody(api: Told, nights: Nights) -> None:
+def test_planning_makes_due_what_was_read_though_the_last_reading_told_nobody(
+    api: LiveRepository, nights: Nights
+) -> None:
     nights.run()
     nights.pass_time(DAY)
     api.open(3, ago=HOUR)
@@ -83,7 +87,7 @@ def test_planning_makes_due_what_was_read_though_the_last_reading_told_nobody(ap
     assert verify.plan() == 0
 
 
-def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) -> None:
+def test_whoever_is_to_count_waits_for_the_same_turn(api: LiveRepository, nights: Nights) -> None:
     nights.run()
     nights.pass_time(DAY)
     api.open(3, ago=HOUR)
@@ -108,7 +112,7 @@ def test_whoever_is_to_count_waits_for_the_same_turn(api: Told, nights: Nights) 
 
 
 def test_walks_of_a_run_are_its_own_and_those_that_go_on_already_stay_whose_they_were(
-    api: Told, nights: Nights
+    api: LiveRepository, nights: Nights
 ) -> None:
     [row] = nights.begin()
     repositories = api_rows()
@@ -119,7 +123,7 @@ def test_walks_of_a_run_are_its_own_and_those_that_go_on_already_stay_whose_they
 
 
 def test_a_walk_that_goes_on_already_is_waited_for_then_the_repository_is_probed_again(
-    api: Told, nights: Nights
+    api: LiveRepository, nights: Nights
 ) -> None:
     nights.run()
     start(api_rows(), scope=Scope(streams=("issues",)))
@@ -133,7 +137,7 @@ def test_a_walk_that_goes_on_already_is_waited_for_then_the_repository_is_probed
     assert not Backfill.objects.filter(sync=row).exists()
 
 
-def test_a_walk_that_somebody_paused_is_not_waited_for(api: Told, nights: Nights) -> None:
+def test_a_walk_that_somebody_paused_is_not_waited_for(api: LiveRepository, nights: Nights) -> None:
     start(api_rows(), scope=Scope(streams=("issues",)))
     Backfill.objects.unfinished().pause()
     [row] = nights.run()
@@ -141,7 +145,7 @@ def test_a_walk_that_somebody_paused_is_not_waited_for(api: Told, nights: Nights
     assert Installation.objects.count() == 1
 
 
-def test_a_walk_that_failed_fails_its_repository_and_moves_no_mark(api: Told, nights: Nights) -> None:
+def test_a_walk_that_failed_fails_its_repository_and_moves_no_mark(api: LiveRepository, nights: Nights) -> None:
     nights.run()
     nights.pass_time(DAY)
     api.open(3, ago=HOUR)

@@ -7,14 +7,14 @@ from apps.integrations.models import StreamMark
 from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
-from tests.integrations.enrichment.telling import Told
 from tests.integrations.reconciliation.repositories.night_runs import DAY, Nights, walks
+from tests.integrations.refresh.live_repository import LiveRepository
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_an_unchanged_repository_costs_one_request_and_is_covered_up_to_the_probe(
-    fake: FakeGitHub, nights: Nights, api: Told
+    fake: FakeGitHub, nights: Nights, api: LiveRepository
 ) -> None:
     asked = len(fake.log)
     [row] = nights.run()
@@ -30,7 +30,7 @@ def test_an_unchanged_repository_costs_one_request_and_is_covered_up_to_the_prob
     assert marks.count() == 8
 
 
-def test_the_next_night_it_is_unchanged_by_its_marks(fake: FakeGitHub, nights: Nights, api: Told) -> None:
+def test_the_next_night_it_is_unchanged_by_its_marks(fake: FakeGitHub, nights: Nights, api: LiveRepository) -> None:
     nights.run()
     nights.pass_time(DAY)
     [row] = nights.run()

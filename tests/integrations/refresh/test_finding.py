@@ -8,12 +8,12 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation, PullRequest, Repository, RepositoryAccess
-from apps.integrations.models import EnrichmentAttempt
-from apps.integrations.refresh.queries import Wanted, due_installations, find_wanted
+from apps.integrations.models import RefreshFailure
+from apps.integrations.refresh_queries import Wanted, due_installations, find_wanted
 from apps.teams.models import Team
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import ACCOUNT, backfill, install, reach
-from tests.integrations.enrichment.telling import DAY, MINUTE
+from tests.integrations.refresh.live_repository import DAY, MINUTE
 from tests.metrics.test_plans import explaining
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def api() -> Repository:
 
 
 def pull(repository: Repository, number: int = 1, *, ago: timedelta = MINUTE, **about: Any) -> PullRequest:
-    """A pull request whose commits nobody listed, unless told otherwise, and that last changed some time ago."""
+    """A pull request whose commits are not listed, unless `about` says so, and that last changed some time ago."""
     at = timezone.now() - ago
     usual = {"head_sha": f"head {number}", "created_at": at, "updated_at": at}
     return PullRequest.objects.create(repository=repository, number=number, **{**usual, **about})
@@ -63,7 +63,7 @@ def test_those_that_changed_last_come_first_whatever_their_repository(api: Repos
     ],
     ids=["it is listed", "it changes this moment", "it is older than history is read", "nobody described it yet"],
 )
-def test_nobody_asks_for_it_while(api: Repository, about: dict[str, Any]) -> None:
+def test_a_pull_request_is_not_due_while(api: Repository, about: dict[str, Any]) -> None:
     pull(api, **about)
     assert (wanted(), due_installations()) == ([], [])
 
@@ -87,7 +87,7 @@ def change(model: Any, **to: Any) -> Any:
         change(Repository, deleted_at=timezone.now()),
         lambda: Team.objects.create(name="acme", slug="acme", account_id=ACCOUNT, is_approved=False),
     ],
-    ids=["suspended", "removed", "nobody's", "out of reach", "deleted", "a stranger's"],
+    ids=["suspended", "removed", "without an account", "out of reach", "deleted", "not accepted"],
 )
 def test_nothing_is_asked_where_we_may_not_read(api: Repository, happen: Any) -> None:
     pull(api)
@@ -116,7 +116,7 @@ def test_of_two_installations_the_owners_is_asked(api: Repository) -> None:
         ({"stream": "commits"}, False),
     ],
 )
-def test_what_an_unfinished_walk_through_history_will_read_is_left_to_it(
+def test_what_an_unfinished_backfill_will_read_is_left_to_it(
     api: Repository, about: dict[str, Any], is_left_to_it: bool
 ) -> None:
     bounds = {name: timezone.now() - about[name] for name in ("since", "until") if name in about}
@@ -125,9 +125,9 @@ def test_what_an_unfinished_walk_through_history_will_read_is_left_to_it(
     assert wanted() == ([] if is_left_to_it else [(API, 1)])
 
 
-def test_what_changed_since_the_walk_was_asked_for_is_not_left_to_it(api: Repository) -> None:
-    walk = backfill(api)
-    type(walk).objects.update(created_at=timezone.now() - 5 * MINUTE)
+def test_what_changed_since_the_backfill_was_started_is_not_left_to_it(api: Repository) -> None:
+    reading = backfill(api)
+    type(reading).objects.update(created_at=timezone.now() - 5 * MINUTE)
     pull(api, 1, ago=MINUTE)
     pull(api, 2, ago=10 * MINUTE)
     assert wanted() == [(API, 1)]
@@ -136,7 +136,7 @@ def test_what_changed_since_the_walk_was_asked_for_is_not_left_to_it(api: Reposi
 def test_what_could_not_be_shown_waits_but_not_with_another_head(api: Repository) -> None:
     for number, not_before in ((1, None), (2, MINUTE), (3, -MINUTE), (4, None)):
         pull(api, number)
-        EnrichmentAttempt.objects.create(
+        RefreshFailure.objects.create(
             repository=api,
             number=number,
             head_sha="head 4 before" if number == 4 else f"head {number}",

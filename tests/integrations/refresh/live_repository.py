@@ -1,6 +1,6 @@
-"""Pull requests of a moment ago: true on the fake GitHub, and told at the door by their webhooks, but for the pushes.
+"""A repository with recent pull requests on the fake GitHub, whose webhooks are delivered except for the pushes.
 
-So the tables know everything of them but their commits.
+So the tables have everything of them but their commits.
 """
 
 import time
@@ -18,8 +18,8 @@ from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
 from apps.github import auth
 from apps.github.auth import GitHubAccess
-from apps.integrations.models import EnrichmentAttempt
-from apps.integrations.refresh.pull_requests import KIND, open_refreshes
+from apps.integrations.models import RefreshFailure
+from apps.integrations.refresh import KIND, open_refreshes
 from apps.jobs import runner
 from apps.jobs.claims import claim
 from apps.jobs.models import Job
@@ -37,8 +37,8 @@ BEGAN_BEFORE = timedelta(hours=5)
 
 
 @dataclass(slots=True)
-class Told:
-    """A repository whose story goes on as a test tells it."""
+class LiveRepository:
+    """A repository in which a test lets things happen."""
 
     fake: FakeGitHub
     name: str = "api"
@@ -60,7 +60,7 @@ class Told:
         self.place.create(now() - 300 * DAY, by=PEOPLE[0])
         story.install(now() - 200 * DAY, self.place.now)
 
-    def open(self, *numbers: int, ago: timedelta = MINUTE, commits: int = 2) -> "Told":
+    def open(self, *numbers: int, ago: timedelta = MINUTE, commits: int = 2) -> "LiveRepository":
         """Pull requests are opened, each with so many commits."""
         for number in numbers:
             life = PullRequestLife(
@@ -78,19 +78,19 @@ class Told:
             life.open(at)
         return self
 
-    def push(self, number: int, *, ago: timedelta = MINUTE) -> "Told":
+    def push(self, number: int, *, ago: timedelta = MINUTE) -> "LiveRepository":
         """One more commit for a pull request that is open."""
         self.lives[number].push(now() - ago)
         return self
 
     def happen(self) -> list[Sent]:
         """It comes true on GitHub; the deliveries of what is new."""
-        told = self.place.story.tell()
-        self.fake.world.fold(told, installation_id=self.installation_id)
-        new, self.posted = told[self.posted :], len(told)
+        sent = self.place.story.tell()
+        self.fake.world.fold(sent, installation_id=self.installation_id)
+        new, self.posted = sent[self.posted :], len(sent)
         return new
 
-    def deliver(self) -> "Told":
+    def deliver(self) -> "LiveRepository":
         """It comes true, its webhooks are delivered and processed."""
         Door().deliver(sent for sent in self.happen() if sent.event != "push")
         work_off()
@@ -108,19 +108,19 @@ def now() -> datetime:
 
 
 def work_off() -> None:
-    """What workers do when the bell rings."""
+    """Do what notified workers do."""
     process([], task_id=str(uuid4()), is_redelivered=False)
     recalculate(seconds=60)
 
 
 def opened(installation_id: int = ACME) -> Job:
-    """The installation's job, waiting if it is not at rest."""
+    """Open the installation's job, if none is unfinished, and return it."""
     open_refreshes([installation_id])
     return Job.objects.get(kind=KIND.name, installation=installation_id)
 
 
 def refreshed(worker: GitHubAccess, *, installation_id: int = ACME, seconds: float = 10.0) -> Job:
-    """What a worker does for the installation, unless its job waits; the job afterwards."""
+    """Do what a worker does for the installation, unless its job waits; return the job afterwards."""
     job = opened(installation_id)
     claimed = claim(job.pk, task_id="a task")
     if claimed is not None:
@@ -140,7 +140,7 @@ def run(job: Job, *, deadline_s: float, access: GitHubAccess) -> None:
 def pass_time(by: timedelta) -> None:
     """Let so much time pass, as far as waits and leases are concerned."""
     Job.objects.update(not_before=F("not_before") - by, lease_until=F("lease_until") - by)
-    EnrichmentAttempt.objects.update(not_before=F("not_before") - by, tried_at=F("tried_at") - by)
+    RefreshFailure.objects.update(not_before=F("not_before") - by, tried_at=F("tried_at") - by)
 
 
 def commit_ids(truths: Iterable[PullRequestTruth]) -> set[str]:

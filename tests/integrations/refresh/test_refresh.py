@@ -7,15 +7,15 @@ import pytest
 
 from apps.activity.models import Provenance, PullRequest, PullRequestCommit
 from apps.github.auth import GitHubAccess, github
-from apps.integrations.refresh.pull_requests import plan
-from apps.integrations.refresh.queries import due_installations
+from apps.integrations.refresh import plan
+from apps.integrations.refresh_queries import due_installations
 from apps.jobs import tasks
 from apps.metrics.models import DerivedPullRequest
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.enrichment.telling import MINUTE, Told, commit_ids, pass_time, refreshed
+from tests.integrations.refresh.live_repository import MINUTE, LiveRepository, commit_ids, pass_time, refreshed
 from tests.metrics.comparing import assert_equals_rebuild
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,12 +30,12 @@ def began_at(number: int = 1) -> datetime | None:
     return DerivedPullRequest.objects.get(repository=API, number=number).first_commit_at
 
 
-def first_authored(api: Told, number: int = 1) -> datetime:
+def first_authored(api: LiveRepository, number: int = 1) -> datetime:
     return min(datetime.fromisoformat(commit["author"]["date"]) for commit in api.truth(number).commits)
 
 
 def test_after_its_opening_the_commits_are_listed_and_the_work_began_with_the_first(
-    api: Told, worker: GitHubAccess
+    api: LiveRepository, worker: GitHubAccess
 ) -> None:
     api.open(1, commits=3).deliver()
     assert (listed(), began_at()) == (("", None), None)
@@ -46,7 +46,7 @@ def test_after_its_opening_the_commits_are_listed_and_the_work_began_with_the_fi
     assert_equals_rebuild()
 
 
-def test_after_a_push_the_commits_of_the_new_head_are_listed(api: Told, worker: GitHubAccess) -> None:
+def test_after_a_push_the_commits_of_the_new_head_are_listed(api: LiveRepository, worker: GitHubAccess) -> None:
     api.open(1, ago=3 * MINUTE).deliver()
     refreshed(worker)
     before = listed()
@@ -60,11 +60,11 @@ def test_after_a_push_the_commits_of_the_new_head_are_listed(api: Told, worker: 
 
 
 def test_twenty_five_of_several_repositories_are_one_request_of_one_point(
-    fake: FakeGitHub, api: Told, worker: GitHubAccess
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
 ) -> None:
     api.open(*range(1, 11)).deliver()
-    Told(fake, "web", WEB).open(*range(1, 10)).deliver()
-    Told(fake, "app", 13).open(*range(1, 7)).deliver()
+    LiveRepository(fake, "web", WEB).open(*range(1, 10)).deliver()
+    LiveRepository(fake, "app", 13).open(*range(1, 7)).deliver()
     row = refreshed(worker)
     assert [(call.cost, call.status) for call in fake.calls("graphql")] == [(1, 200)]
     assert fake.calls("core", payer=ACME) == []
@@ -76,14 +76,16 @@ def test_twenty_five_of_several_repositories_are_one_request_of_one_point(
     assert row.reason == ""
 
 
-def test_what_is_more_than_a_request_holds_follows_at_once(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+def test_what_is_more_than_a_request_holds_follows_at_once(
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
+) -> None:
     api.open(*range(1, 31)).deliver()
     refreshed(worker)
     assert [call.cost for call in fake.calls("graphql")] == [1, 1]
     assert not PullRequest.objects.filter(listed_head_sha="").exists()
 
 
-def test_what_is_complete_is_not_asked_for_again(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+def test_what_is_complete_is_not_asked_for_again(fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess) -> None:
     api.open(1).deliver()
     refreshed(worker)
     pass_time(10 * MINUTE)
@@ -93,7 +95,7 @@ def test_what_is_complete_is_not_asked_for_again(fake: FakeGitHub, api: Told, wo
 
 
 def test_what_comes_up_soon_after_a_request_waits_to_share_the_next(
-    fake: FakeGitHub, api: Told, worker: GitHubAccess
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
 ) -> None:
     api.open(1).deliver()
     refreshed(worker)
@@ -109,7 +111,7 @@ def test_what_comes_up_soon_after_a_request_waits_to_share_the_next(
     assert listed(2)[1] == listed(3)[1] == 2
 
 
-def test_lists_longer_than_a_page_are_finished(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+def test_lists_longer_than_a_page_are_finished(fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess) -> None:
     api.open(1, commits=170).open(2).deliver()
     refreshed(worker)
     assert (listed(1)[1], listed(2)[1]) == (170, 2)
@@ -117,13 +119,13 @@ def test_lists_longer_than_a_page_are_finished(fake: FakeGitHub, api: Told, work
     assert [call.cost for call in fake.calls("graphql")] == [1, 1, 1], "50 commits, then a hundred at a time"
 
 
-def test_what_was_read_names_its_source(api: Told, worker: GitHubAccess) -> None:
+def test_what_was_read_names_its_source(api: LiveRepository, worker: GitHubAccess) -> None:
     api.open(1).deliver()
     refreshed(worker)
     assert Provenance.objects.filter(key=f"{API}:1", source="api", source_key="refresh").exists()
 
 
-def test_the_tasks_find_it_and_fetch_it(fake: FakeGitHub, api: Told, settings: Any) -> None:
+def test_the_tasks_find_it_and_fetch_it(fake: FakeGitHub, api: LiveRepository, settings: Any) -> None:
     settings.GITHUB_API_URL = fake.url
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
     github.cache_clear()
@@ -138,7 +140,7 @@ def test_the_tasks_find_it_and_fetch_it(fake: FakeGitHub, api: Told, settings: A
 
 
 def test_without_credentials_nothing_is_asked_and_nothing_is_an_error(
-    fake: FakeGitHub, api: Told, caplog: pytest.LogCaptureFixture
+    fake: FakeGitHub, api: LiveRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.open(1).deliver()
     assert due_installations() == [ACME]

@@ -1,4 +1,4 @@
-"""Which pull requests lack the commits of their current head, and which installation is to be asked for them."""
+"""Queries of the refresh: pull requests that lack the commits of their head, and the request for many of them."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.activity.models import PullRequest, RepositoryAccess
 from apps.github.responses import REFUSALS, Answer
 from apps.integrations.access import installation_reaching, readable_installations
-from apps.integrations.models import Backfill, EnrichmentAttempt
+from apps.integrations.models import Backfill, RefreshFailure
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.pull_request_parts import Found, errors_below, node_found
 from apps.integrations.streams.pull_requests import PULL_REQUESTS
@@ -27,7 +27,7 @@ SETTLED = timedelta(seconds=3)
 after its last change also counts for more than any webhook of it."""
 
 LOOKED_AT = 200
-"""What one look finds, at most."""
+"""The most that one query finds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Wanted:
     head_sha: str
 
     def request(self) -> PageRequest:
-        """What its longer lists are finished with, as a walk finishes its own."""
+        """Return the request by which its longer lists are read to their end."""
         return PageRequest(
             repository_id=self.repository_id,
             full_name=self.full_name,
@@ -54,9 +54,9 @@ class Wanted:
 
 
 def due_installations() -> list[int]:
-    """The ids of the installations that may be asked now, and reach a pull request that is due.
+    """Return the ids of the installations that may be asked now and reach a pull request that is due.
 
-    Of very many that are due the latest are looked at: those of an installation that is being asked are out of the way.
+    Of very many that are due only the latest are looked at, without those of an installation that is asked already.
     """
     resting = Job.objects.filter(kind=REFRESH, installation=OuterRef("installation")).resting()
     free = RepositoryAccess.objects.filter(
@@ -68,7 +68,7 @@ def due_installations() -> list[int]:
 
 
 def find_wanted(installation_id: int, *, most: int) -> list[Wanted]:
-    """The pull requests that this installation is to be asked for, those that changed last coming first."""
+    """Return the pull requests that this installation is asked for; those that changed last come first."""
     reached = RepositoryAccess.objects.filter(installation=installation_id, has_access=True)
     columns = ("pk", "repository_id", "repository__full_name", "number", "head_sha")
     found = [
@@ -80,33 +80,33 @@ def find_wanted(installation_id: int, *, most: int) -> list[Wanted]:
 
 
 def still_unlisted(wanted: Collection[Wanted]) -> set[Wanted]:
-    """Those of them whose commits are still missing, of the same head."""
+    """Return those of them whose commits are still missing, for the same head."""
     heads = dict(unlisted().filter(pk__in=[one.id for one in wanted]).values_list("pk", "head_sha"))
     return {one for one in wanted if heads.get(one.id) == one.head_sha}
 
 
 def unlisted() -> QuerySet[PullRequest]:
-    """Pull requests whose current head has no complete list of commits; they have an index of their own."""
+    """Return pull requests whose current head has no complete list of commits; they have an index of their own."""
     return PullRequest.objects.filter(~Q(listed_head_sha=F("head_sha")))
 
 
 def due_pull_requests() -> QuerySet[PullRequest]:
-    """Those that are not changing this very moment, are as young as history is read, and that nothing else will read.
+    """Return those that do not change at this moment, are as young as history is read, and that no backfill will read.
 
-    A walk through history that is not finished reads all that last changed before it was asked for.
+    An unfinished backfill reads all that last changed before it was started.
     """
-    walking = Backfill.objects.unfinished().filter(
+    reading = Backfill.objects.unfinished().filter(
         Q(since=None) | Q(since__lte=OuterRef("updated_at")),
         Q(until=None) | Q(until__gte=OuterRef("created_at")),
         repository=OuterRef("repository"),
         stream=PULL_REQUESTS.name,
         created_at__gte=OuterRef("updated_at"),
     )
-    resting = EnrichmentAttempt.objects.resting().filter(
+    resting = RefreshFailure.objects.resting().filter(
         repository=OuterRef("repository"), number=OuterRef("number"), head_sha=OuterRef("head_sha")
     )
     return unlisted().filter(
-        ~Exists(walking),
+        ~Exists(reading),
         ~Exists(resting),
         repository__deleted_at=None,
         updated_at__gte=Now() - timedelta(days=settings.BACKFILL_DAYS),
@@ -115,7 +115,7 @@ def due_pull_requests() -> QuerySet[PullRequest]:
 
 
 def _latest(*, reached_by: QuerySet[RepositoryAccess]) -> QuerySet[PullRequest]:
-    """The latest of those that are due and reached in this way, in the order of their index.
+    """Return the latest of those that are due and reached in this way, in the order of their index.
 
     The planner takes what is missing for almost everything. Inside COALESCE it asks each row who reaches it, until
     enough are found; else it would go from repository to repository, and read all of them.
@@ -130,7 +130,7 @@ MOST = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What came of one pull request: what was found, or why there is nothing."""
+    """The result for one pull request: what was found, or why there is nothing."""
 
     wanted: Wanted
     found: Found = field(default_factory=Found)
@@ -150,7 +150,7 @@ def read_by_number(batch: Sequence[Wanted], *, reader: Reader) -> list[Read]:
 
 
 def variables(batch: Sequence[Wanted]) -> dict[str, Any]:
-    """Those of the document, in as many of its places as are needed."""
+    """Return the variables of the document, in as many of its places as are needed."""
     asked: dict[str, Any] = {}
     for place, wanted in enumerate(batch):
         owner, _, name = wanted.full_name.partition("/")
@@ -163,7 +163,7 @@ def _name(place: int) -> str:
 
 
 def _refused(answer: Answer, batch: Sequence[Wanted]) -> Iterator[Read]:
-    """Those that the answer refuses by name: where GitHub shows none at all, it is not the request that is refused."""
+    """Yield those that the answer refuses by name; if it refuses all of them, the request itself is not refused."""
     for place, wanted in enumerate(batch):
         words = _words(answer, _name(place))
         if answer.kind in REFUSALS and words:

@@ -9,10 +9,10 @@ from apps.activity.models import PullRequest
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Deferred, Lease
 from apps.github.responses import GRAPHQL, ResponseKind, Result
-from apps.integrations.models import EnrichmentAttempt
+from apps.integrations.models import RefreshFailure
 from apps.integrations.outcomes import BUSY
-from apps.integrations.refresh.pull_requests import KIND
-from apps.integrations.refresh.queries import due_installations
+from apps.integrations.refresh import KIND
+from apps.integrations.refresh_queries import due_installations
 from apps.jobs.models import Job
 from apps.jobs.wakeups import wake_next_waiter
 from tests.fake_github import faults
@@ -20,13 +20,13 @@ from tests.fake_github.answering import Asked
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BACKFILL, Clock
-from tests.integrations.enrichment.telling import HOUR, MINUTE, Told, pass_time, refreshed
+from tests.integrations.refresh.live_repository import HOUR, MINUTE, LiveRepository, pass_time, refreshed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def subject() -> str:
-    """The name under which the job of ACME waits for its turn at GitHub."""
+    """The name under which the job of ACME waits for the budget."""
     return Job.objects.get(kind=KIND.name, installation=ACME).subject
 
 
@@ -52,7 +52,9 @@ def holds(number: int) -> faults.Matches:
 
 
 @pytest.mark.proof
-def test_a_batch_that_is_too_much_is_halved_and_grows_again(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+def test_a_batch_that_is_too_much_is_halved_and_grows_again(
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
+) -> None:
     api.open(*range(1, 26)).deliver()
     fake.spoil(Fault(faults.too_heavy(), asks_for_more_than(12), times=None))
     row = refreshed(worker)
@@ -60,7 +62,7 @@ def test_a_batch_that_is_too_much_is_halved_and_grows_again(fake: FakeGitHub, ap
         pass_time(MINUTE)
         row = refreshed(worker)
     assert 1 < row.page_size < 25
-    assert EnrichmentAttempt.objects.count() == 0
+    assert RefreshFailure.objects.count() == 0
     fake.faults.clear()
     for number in range(26, 30):
         pass_time(MINUTE)
@@ -69,7 +71,9 @@ def test_a_batch_that_is_too_much_is_halved_and_grows_again(fake: FakeGitHub, ap
     assert row.page_size == 25
 
 
-def test_one_that_is_too_much_by_itself_is_read_by_rest(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+def test_one_that_is_too_much_by_itself_is_read_by_rest(
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
+) -> None:
     api.open(*range(1, 6)).deliver()
     fake.spoil(Fault(faults.status(502), holds(3), times=None))
     for _ in range(4):
@@ -80,7 +84,9 @@ def test_one_that_is_too_much_by_itself_is_read_by_rest(fake: FakeGitHub, api: T
     assert PullRequest.objects.get(number=3).listed_commit_count == 2
 
 
-def test_longer_lists_that_are_too_much_are_read_by_rest(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+def test_longer_lists_that_are_too_much_are_read_by_rest(
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
+) -> None:
     api.open(1, commits=60).deliver()
     fake.spoil(Fault(faults.too_heavy(), lambda asked: asked.is_graphql and "id" in asked.document["variables"]))
     refreshed(worker)
@@ -88,21 +94,23 @@ def test_longer_lists_that_are_too_much_are_read_by_rest(fake: FakeGitHub, api: 
 
 
 @pytest.mark.proof
-def test_longer_lists_that_take_too_long_keep_nobody_waiting(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+def test_longer_lists_that_take_too_long_keep_nobody_waiting(
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
+) -> None:
     api.open(1, commits=60).open(2).deliver()
     fake.spoil(Fault(faults.slow(3.2), faults.graphql, times=1, is_instead=False))
     refreshed(worker, seconds=3.0)
-    row = EnrichmentAttempt.objects.get()
+    row = RefreshFailure.objects.get()
     assert (row.number, row.reason) == (1, "Its lists take too long to read.")
     assert PullRequest.objects.get(number=2).listed_commit_count == 2
     pass_time(MINUTE)
     refreshed(worker)
     assert all_are_listed()
-    assert EnrichmentAttempt.objects.count() == 0
+    assert RefreshFailure.objects.count() == 0
 
 
 def test_a_spent_limit_is_waited_for_in_the_row_and_costs_nothing(
-    fake: FakeGitHub, api: Told, worker: GitHubAccess, clock: Clock
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess, clock: Clock
 ) -> None:
     api.open(1).deliver()
     fake.limits.leave(ACME, GRAPHQL, remaining=0, resets_in_s=1800)
@@ -112,7 +120,7 @@ def test_a_spent_limit_is_waited_for_in_the_row_and_costs_nothing(
     refreshed(worker)
     assert len(fake.calls("graphql")) == 1
     pass_time(11 * MINUTE)
-    assert refreshed(worker).reason == "spent", "this process was told so too"
+    assert refreshed(worker).reason == "spent", "this process knows it too"
     assert len(fake.calls("graphql")) == 1
     clock.wind(1900)
     pass_time(HOUR)
@@ -132,7 +140,7 @@ def test_a_spent_limit_is_waited_for_in_the_row_and_costs_nothing(
     ],
 )
 def test_what_is_not_about_the_pull_requests_is_waited_for_and_spends_no_attempt_of_theirs(
-    api: Told, worker: GitHubAccess, clock: Clock, fault: Any, wait: tuple[str, int]
+    api: LiveRepository, worker: GitHubAccess, clock: Clock, fault: Any, wait: tuple[str, int]
 ) -> None:
     api.open(1, 2).deliver()
     api.fake.spoil(Fault(fault, faults.graphql))
@@ -140,7 +148,7 @@ def test_what_is_not_about_the_pull_requests_is_waited_for_and_spends_no_attempt
     assert (row.reason, row.attempts) == wait
     assert row.error
     assert due_installations() == []
-    assert EnrichmentAttempt.objects.count() == 0
+    assert RefreshFailure.objects.count() == 0
     clock.wind(HOUR.total_seconds())
     pass_time(HOUR)
     row = refreshed(worker)
@@ -149,27 +157,29 @@ def test_what_is_not_about_the_pull_requests_is_waited_for_and_spends_no_attempt
 
 
 def test_a_refusal_of_its_longer_lists_puts_off_that_one_alone(
-    fake: FakeGitHub, api: Told, worker: GitHubAccess
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
 ) -> None:
     api.open(1, commits=60).open(2).deliver()
     fake.spoil(Fault(faults.status(500), lambda asked: asked.is_graphql and "id" in asked.document["variables"]))
     row = refreshed(worker)
     assert (row.reason, row.attempts) == ("unanswered", 1)
-    assert list(EnrichmentAttempt.objects.values_list("number", flat=True)) == [1]
+    assert list(RefreshFailure.objects.values_list("number", flat=True)) == [1]
     pass_time(MINUTE)
     refreshed(worker)
     assert all_are_listed()
 
 
 @pytest.mark.proof
-def test_one_that_fails_again_and_again_is_in_nobodys_way(fake: FakeGitHub, api: Told, worker: GitHubAccess) -> None:
+def test_a_pull_request_that_fails_again_and_again_does_not_block_others(
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
+) -> None:
     api.open(1, 2, 3, ago=2 * MINUTE).open(4).deliver()
     fake.spoil(Fault(faults.status(500), holds(4), times=None))
     for _ in range(8):
         row = refreshed(worker)
         pass_time(row.not_before - timezone.now())
     assert set(PullRequest.objects.filter(listed_head_sha="").values_list("number", flat=True)) == {4}
-    assert EnrichmentAttempt.objects.get().not_before is not None, "GitHub did not say that it cannot be shown"
+    assert RefreshFailure.objects.get().not_before is not None, "GitHub did not say that it cannot be shown"
 
 
 def taken(worker: GitHubAccess) -> Lease:
@@ -182,8 +192,8 @@ def settle(worker: GitHubAccess, lease: Lease) -> str | None:
     return worker.client.budget.settle(lease, result=Result(kind=ResponseKind.OK), limit=None)
 
 
-def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
-    fake: FakeGitHub, api: Told, worker: GitHubAccess
+def test_while_a_page_of_history_is_read_the_refresh_waits_and_is_then_notified(
+    fake: FakeGitHub, api: LiveRepository, worker: GitHubAccess
 ) -> None:
     api.open(1).deliver()
     lease = taken(worker)
@@ -198,5 +208,5 @@ def test_while_a_page_of_history_is_read_it_waits_for_the_next_turn_and_is_told(
     assert wake_next_waiter(subject()) == 0
 
 
-def test_a_row_without_installation_or_of_another_kind_is_told_nothing() -> None:
+def test_a_job_without_installation_or_of_another_kind_is_not_notified() -> None:
     assert [wake_next_waiter(subject) for subject in (None, "", "enrichment 7", "listing 7")] == [0, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""The cast: GitHub with one installation and nothing in it yet, and a repository to tell of."""
+"""The fake GitHub with one installation and nothing in it yet, and a repository."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, Clock, forget_everything
-from tests.integrations.enrichment.telling import Told
+from tests.integrations.refresh.live_repository import LiveRepository
 
 
 @pytest.fixture
@@ -20,5 +20,5 @@ def fake(clock: Clock) -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture
-def api(fake: FakeGitHub) -> Told:
-    return Told(fake)
+def api(fake: FakeGitHub) -> LiveRepository:
+    return LiveRepository(fake)

@@ -1,7 +1,7 @@
-"""Asking GitHub for what webhooks left out of pull requests: many of an installation's in one request.
+"""The job that asks GitHub for what webhooks leave out of pull requests: many of an installation's in one request.
 
-Nothing waits in a worker: each wait is kept in the job. A claim that lapses too early costs a point and does no harm,
-because facts merge.
+Nothing waits in a worker: each wait is stored in the job. A claim that expires too early costs a point and changes
+nothing, because facts merge.
 """
 
 import logging
@@ -27,10 +27,10 @@ from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError, has_credentials
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import REFUSALS, ResponseKind
-from apps.integrations.models import EnrichmentAttempt
+from apps.integrations.models import RefreshFailure
 from apps.integrations.outcomes import REFUSED_S, GoOn, Outcome, Progress, TryAgain, Wait, decide
 from apps.integrations.reader import Reader, RequestFailedError, storable
-from apps.integrations.refresh.queries import (
+from apps.integrations.refresh_queries import (
     MOST,
     REFRESH,
     Read,
@@ -57,7 +57,7 @@ NOT_YET = "GitHub does not show the commits of this head."
 
 
 def keep(reads: Collection[Read]) -> None:
-    """Record what was found. What is not listed even so, and owes nothing more, is tried later, or given up."""
+    """Record what was found. A head that is still not listed, with nothing pending, is tried later or given up."""
     settled = {read.wanted: read.why or NOT_YET for read in reads if not read.found.pending}
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         record([evidence(SOURCE, read.found.facts) for read in reads])
@@ -67,35 +67,35 @@ def keep(reads: Collection[Read]) -> None:
 
 
 def put_off(wanted: Wanted, *, why: str, at_least: timedelta = timedelta()) -> None:
-    """Try this one later. It is not given up: nobody said that it cannot be shown."""
+    """Try this one later. It is not given up, because GitHub did not say that it cannot be shown."""
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         _remember({wanted: why}, is_final=False, at_least=at_least)
 
 
 def prune() -> int:
-    """Forget attempts at what is listed by now, has another head, or is older than what is asked for; how many."""
+    """Delete failures of heads that are listed by now, replaced, or too old to be asked for; return how many."""
     missing = unlisted().filter(
         repository=OuterRef("repository"), number=OuterRef("number"), head_sha=OuterRef("head_sha")
     )
     is_old = Q(tried_at__lt=Now() - timedelta(days=settings.BACKFILL_DAYS))
-    return EnrichmentAttempt.objects.filter(is_old | ~Exists(missing)).delete()[0]
+    return RefreshFailure.objects.filter(is_old | ~Exists(missing)).delete()[0]
 
 
 def _forget(listed: Collection[Wanted]) -> None:
-    EnrichmentAttempt.objects.filter(_is_one_of(listed)).delete()
+    RefreshFailure.objects.filter(_is_one_of(listed)).delete()
 
 
 def _remember(reasons: Mapping[Wanted, str], *, is_final: bool = True, at_least: timedelta = timedelta()) -> None:
-    """Count an attempt at each. With the last one it is given up, if what GitHub said is final."""
-    known = EnrichmentAttempt.objects.filter(_is_one_of(reasons))
+    """Count an attempt at each; after the last one it is given up, if GitHub's answer is final."""
+    known = RefreshFailure.objects.filter(_is_one_of(reasons))
     before = {(row.repository_id, row.number): row for row in known}
     rows = []
     for wanted, why in reasons.items():
-        row = _next_attempt(wanted, before=before.get((wanted.repository_id, wanted.number)), why=why)
+        row = _next_failure(wanted, before=before.get((wanted.repository_id, wanted.number)), why=why)
         is_given_up = is_final and row.attempts == MOST_TRIES
         row.not_before = None if is_given_up else Now() + max(PAUSES[min(row.attempts, len(PAUSES)) - 1], at_least)
         rows.append(row)
-    EnrichmentAttempt.objects.bulk_create(
+    RefreshFailure.objects.bulk_create(
         rows,
         update_conflicts=True,
         unique_fields=["repository", "number"],
@@ -103,9 +103,9 @@ def _remember(reasons: Mapping[Wanted, str], *, is_final: bool = True, at_least:
     )
 
 
-def _next_attempt(wanted: Wanted, *, before: EnrichmentAttempt | None, why: str) -> EnrichmentAttempt:
+def _next_failure(wanted: Wanted, *, before: RefreshFailure | None, why: str) -> RefreshFailure:
     attempts = before.attempts + 1 if before is not None and before.head_sha == wanted.head_sha else 1
-    return EnrichmentAttempt(
+    return RefreshFailure(
         repository_id=wanted.repository_id,
         number=wanted.number,
         head_sha=wanted.head_sha,
@@ -116,25 +116,25 @@ def _next_attempt(wanted: Wanted, *, before: EnrichmentAttempt | None, why: str)
 
 
 def _is_one_of(wanted: Iterable[Wanted]) -> Q:
-    """The rows of these pull requests, found by their key."""
+    """Return the condition for the rows of these pull requests, by their key."""
     keys = (Q(repository=one.repository_id, number=one.number) for one in wanted)
     return Q(Q(pk__in=()), *keys, _connector=Q.OR)  # the first of them stands for none
 
 
 PACE_S = 30.0
-"""What comes up in this time shares a request."""
+"""Pull requests that change within this time share a request."""
 REJECTED_S = 900.0
 GROWTH = 5
 logger = logging.getLogger(__name__)
 
 
 def run(job: Job, deadline_s: float) -> None:
-    """Ask for what is missing of the installation's pull requests, until nothing is due or GitHub says no."""
+    """Ask for what is missing of the installation's pull requests, until nothing is due or GitHub refuses."""
     refresh(job, access=auth.github(), deadline_s=deadline_s)
 
 
 def plan(at_start: bool = False) -> int:
-    """Have each installation asked that reaches a pull request that is due; return how many began to wait."""
+    """Open a job for each installation that reaches a due pull request; return how many are new."""
     if not has_credentials():
         return 0
     with db.limit(seconds=LONGEST_WAIT_S):
@@ -142,7 +142,7 @@ def plan(at_start: bool = False) -> int:
 
 
 def open_refreshes(installation_ids: Iterable[int]) -> int:
-    """Have these asked; return how many were not waiting for it already."""
+    """Open a job for each of these installations; return how many had none."""
     due = {str(pk): pk for pk in installation_ids}
     return Job.objects.open(KIND.name, priority=KIND.priority, installations=due, page_size=MOST)
 
@@ -160,7 +160,7 @@ def refresh(job: Job, *, access: GitHubAccess, deadline_s: float) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Refresh:
-    """What one task reads for one installation."""
+    """The part of the job that one task runs for one installation."""
 
     job: Job
     installation_id: int
@@ -171,7 +171,7 @@ class Refresh:
     error: str = ""
 
     def run(self) -> None:
-        """Read batch after batch until there is something to wait for, and leave the job as the next one needs it."""
+        """Read batch after batch until there is something to wait for, and store where the next task continues."""
         outcome: GoOn | Wait | None = GoOn(self.progress)
         while isinstance(outcome, GoOn):
             self.progress = outcome.progress
@@ -192,7 +192,7 @@ class Refresh:
         logger.info("refresh_waits", extra={"installation": self.installation_id, "reason": reason})
 
     def _step(self) -> GoOn | Wait | None:
-        """Read one batch and keep it; None where nothing is missing."""
+        """Read and store one batch; None where nothing is missing."""
         size = self.progress.page_size
         wanted = find_wanted(self.installation_id, most=size)
         if not wanted:
@@ -202,7 +202,7 @@ class Refresh:
         try:
             self._read(wanted)
         except (RequestFailedError, NoCredentialsError, UndecryptableError, SoftTimeLimitExceeded, Error) as error:
-            return self._judge(error, wanted=wanted)
+            return self._handle(error, wanted=wanted)
         self.error = ""
         self.pages += 1
         self.progress = Progress(page_size=min(size + GROWTH, MOST))
@@ -218,18 +218,18 @@ class Refresh:
         keep(reads)
         for read in reads:
             self._finish(read, reader=reader)
-        wake_next_waiter(reader.up_next)  # not before: whoever asks in between would break this off
-        told = {"installation": self.installation_id, "asked": len(wanted), "calls": reader.calls}
-        logger.info("refresh_read", extra=told)
+        wake_next_waiter(reader.up_next)  # not before: a request in between would interrupt this one
+        details = {"installation": self.installation_id, "asked": len(wanted), "calls": reader.calls}
+        logger.info("refresh_read", extra=details)
 
     def _finish(self, read: Read, *, reader: Reader) -> None:
-        """Read what the pull request's lists still owe, each part kept as it comes."""
+        """Read the pending parts of the pull request's lists, and store each at once."""
         try:
             while read.found.pending:
                 if time.monotonic() >= self.deadline_s:
                     put_off(read.wanted, why="Its lists take too long to read.")
                     return
-                read = self._pay(read, reader=reader)
+                read = self._fetch_first(read, reader=reader)
                 keep([read])
         except RequestFailedError as unanswered:
             if unanswered.answer.kind in REFUSALS:
@@ -239,15 +239,15 @@ class Refresh:
                 put_off(read.wanted, why=unanswered.answer.message)
             raise
 
-    def _pay(self, read: Read, *, reader: Reader) -> Read:
-        """One request for the first that is pending."""
+    def _fetch_first(self, read: Read, *, reader: Reader) -> Read:
+        """Fetch the first pending part, in one request."""
         first, *others = read.found.pending
-        found = _paid(first, wanted=read.wanted, reader=reader)
+        found = _fetch(first, wanted=read.wanted, reader=reader)
         why = read.why or "; ".join(skipped.why for skipped in found.skipped)
         return replace(read, found=replace(found, pending=(*found.pending, *others)), why=why)
 
-    def _judge(self, error: Exception, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
-        """What follows on what went wrong; an Error that blames the database goes up."""
+    def _handle(self, error: Exception, *, wanted: Sequence[Wanted]) -> GoOn | Wait:
+        """Return what follows an error; an unavailable database is raised again."""
         if isinstance(error, RequestFailedError):
             return self._follow(error, wanted=wanted)
         self.error = describe(error)
@@ -275,7 +275,7 @@ class Refresh:
                 return outcome
             case TryAgain(seconds, reason, progress):
                 if progress.skips_item and not asked.skips_item:
-                    # It may be this one's doing: the next time another comes first.
+                    # This one may be the cause: the next time another comes first.
                     put_off(wanted[0], why=self.error, at_least=timedelta(seconds=2 * seconds))
                 size = progress.page_size if progress.page_size < len(wanted) else self.progress.page_size
                 self.progress = Progress(page_size=size, attempts=progress.attempts)
@@ -283,8 +283,8 @@ class Refresh:
         return Wait(REJECTED_S, getattr(outcome, "reason", "gone"))
 
 
-def _paid(pending: PendingPart, *, wanted: Wanted, reader: Reader) -> Found:
-    """What was pending; by REST where it is too much for GraphQL."""
+def _fetch(pending: PendingPart, *, wanted: Wanted, reader: Reader) -> Found:
+    """Return a pending part; by REST where it is too much for GraphQL."""
     try:
         return fetch_part(pending, cursor=PullRequestCursor(), request=wanted.request(), reader=reader)
     except RequestFailedError as unanswered:
