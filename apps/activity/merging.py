@@ -1,7 +1,7 @@
 """The merge in SQL: commutative, associative and idempotent, many rows in one statement.
 
-`SnapshotMerge`: the greater stamp wins the whole field group. `UnionMerge`: rows are a set, and each column of a row
-moves one way only.
+`SnapshotMerge`: the greater stamp wins the whole field group, and an author stays. `UnionMerge`: rows are a set, and
+each column of a row moves one way only.
 
 Both first look at the rows that exist and leave out what would change nothing, so a fact that is in every payload (its
 repository, its sender) takes no row lock. The other rows are locked, or inserted, in the order of their key: two
@@ -82,9 +82,18 @@ class Merge:
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotMerge(Merge):
-    """The greater stamp wins the field group whole; `stamp` names its column."""
+    """The greater stamp wins the field group whole, except for `lasting` columns, which never lose their value.
+
+    Two values of a lasting column do not occur; if they did, the least would win in any order. `stamp` names the column
+    of the stamp.
+    """
 
     stamp: str = "stamp"
+    lasting: tuple[str, ...] = ()
+
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        return (*self.within, *self.columns, *self.lasting)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,18 +102,17 @@ class SnapshotMerge(Merge):
     @cached_property
     def statement(self) -> str:
         stamp = quoted(self.stamp)
-        updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in (*self.content, self.stamp))
         return f"""
             WITH incoming AS MATERIALIZED (
-                SELECT DISTINCT ON ({listed(self.key)}) *
+                SELECT DISTINCT ON ({listed(self.key)}) {self.gathered}
                 FROM json_to_recordset(%s) AS row ({self.record_definition})
                 ORDER BY {listed(self.key)}, {stamp} COLLATE "C" DESC
             ), newer AS MATERIALIZED (
                 SELECT incoming.*
                 FROM incoming LEFT JOIN {self.table} AS kept ON {self.matches("kept", "incoming")}
-                WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"
+                WHERE kept.{stamp} IS NULL OR {self.brings_news("incoming")}
             ), locked AS MATERIALIZED (
-                SELECT {listed(self.key, of="kept.")}, kept.{stamp}
+                SELECT {listed((*self.key, self.stamp, *self.lasting), of="kept.")}
                 FROM {self.table} AS kept JOIN newer ON {self.matches("kept", "newer")}
                 ORDER BY {listed(self.key, of="kept.")}
                 FOR NO KEY UPDATE OF kept
@@ -113,14 +121,43 @@ class SnapshotMerge(Merge):
                 SELECT {listed(self.names, of="newer.")}
                 FROM newer LEFT JOIN locked ON {self.matches("locked", "newer")}
                 ORDER BY locked.{stamp} IS NULL, {listed(self.key, of="newer.")}
-                ON CONFLICT ({listed(self.key)}) DO UPDATE SET {updates}
-                WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"
+                ON CONFLICT ({listed(self.key)}) DO UPDATE SET {self.updates}
+                WHERE {self.brings_news("excluded")}
                 RETURNING {listed(self.names, of="kept.")}
             )
             SELECT {listed(self.returned, of="merged.")}
             FROM merged LEFT JOIN locked ON {self.matches("locked", "merged")}
             WHERE right(locked.{stamp}, {DIGEST_LENGTH}) IS DISTINCT FROM right(merged.{stamp}, {DIGEST_LENGTH})
+               {self.any_lasting("OR locked.{0} IS DISTINCT FROM merged.{0}")}
         """  # noqa: S608  names of our own tables and columns
+
+    @property
+    def gathered(self) -> str:
+        """The select list of the newest snapshot, with a lasting value from any snapshot of the same row."""
+        first = f"min({{0}}) OVER (PARTITION BY {listed(self.key)}) AS {{0}}"
+        others = [name for name in self.names if name not in self.lasting]
+        return ", ".join((listed(others), *(first.format(quoted(name)) for name in self.lasting)))
+
+    def brings_news(self, source: str) -> str:
+        """Return the condition that a row of `source` is newer than the kept one, or has a lasting value it lacks."""
+        is_newer = f'kept.{quoted(self.stamp)} < {source}.{quoted(self.stamp)} COLLATE "C"'
+        lacks = f"OR least(kept.{{0}}, {source}.{{0}}) IS DISTINCT FROM kept.{{0}}"
+        return f"({is_newer} {self.any_lasting(lacks)})"
+
+    @property
+    def updates(self) -> str:
+        """The assignments of an update: an older row may bring a lasting value and must change nothing else."""
+        newest = "excluded.{0}"
+        if self.lasting:
+            stamp = quoted(self.stamp)
+            newest = f'CASE WHEN kept.{stamp} < excluded.{stamp} COLLATE "C" THEN excluded.{{0}} ELSE kept.{{0}} END'
+        moving = (*self.within, *self.columns, self.stamp)
+        assigned = [f"{{0}} = {newest}".format(quoted(name)) for name in moving]
+        assigned += ["{0} = least(kept.{0}, excluded.{0})".format(quoted(name)) for name in self.lasting]
+        return ", ".join(assigned)
+
+    def any_lasting(self, condition: str) -> str:
+        return " ".join(condition.format(quoted(name)) for name in self.lasting)
 
 
 @dataclass(frozen=True, kw_only=True)

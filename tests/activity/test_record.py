@@ -66,7 +66,7 @@ STORY = (
     dismissed(dismissed_at=at(118)),
     comment(),
     comment_deleted(),
-    comment(stamp=stamp(300), author_id=14),
+    comment(stamp=stamp(300), author_id=None),
     landed(),
     landed(landed_at=at(5)),
     in_history(),
@@ -122,6 +122,25 @@ def test_two_labelings_of_one_second_converge_and_a_settled_api_read_then_wins()
     assert models.PullRequest.objects.get().labels == ["b"]
     tell_one_by_one((first, second))
     assert models.PullRequest.objects.get().labels == ["b"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_an_author_stays_when_the_account_is_deleted_in_any_order(order):
+    story = (core(), core(stamp=stamp(60), author_id=None, title="Newer"), core(stamp=stamp(30), author_id=None))
+    tell_one_by_one([story[position] for position in order])
+    row = models.PullRequest.objects.get()
+    assert (row.title, row.author_id) == ("Newer", 11)
+    tell_one_by_one(story)
+    assert models.PullRequest.objects.get().author_id == 11
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_author_learned_late_is_a_change():
+    tell(core(stamp=stamp(60), author_id=None))
+    models.Change.objects.all().delete()
+    tell(core())
+    assert models.Change.objects.filter(kind="pull_request").exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -28,6 +28,7 @@ class Mark(Enum):
     KEY = "key"
     WITHIN = "within"
     EARLIEST = "earliest"
+    LASTING = "lasting"
 
 
 T = TypeVar("T")
@@ -37,6 +38,9 @@ Within = Annotated[T, Mark.WITHIN]
 """A column that says where the row belongs: to which repository, pull request or deployment."""
 Earliest = Annotated[T, Mark.EARLIEST]
 """A column of a set that keeps its least value. Unmarked columns of a set keep their greatest; null is no value."""
+Lasting = Annotated[T, Mark.LASTING]
+"""A column of a snapshot that keeps its first value whatever a newer one says: the author, null once the account is
+deleted."""
 
 
 class Fact:
@@ -127,7 +131,10 @@ def _merge_of(kind: type[Fact], table: type[Model], *, stamp: str, change: Chang
             marked[mark] = (*marked.get(mark, ()), one.name)
     key, within, columns = (marked.get(mark, ()) for mark in (Mark.KEY, Mark.WITHIN, None))
     if issubclass(kind, Snapshot):
-        return SnapshotMerge(model=table, key=key, within=within, columns=columns, stamp=stamp, change=change)
+        lasting = marked.get(Mark.LASTING, ())
+        return SnapshotMerge(
+            model=table, key=key, within=within, columns=columns, lasting=lasting, stamp=stamp, change=change
+        )
     earliest = marked.get(Mark.EARLIEST, ())
     return UnionMerge(model=table, key=key, within=within, columns=columns, earliest=earliest, change=change)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from apps.activity.facts.declaration import Earliest, Fact, Key, Snapshot, Within, fact
+from apps.activity.facts.declaration import Earliest, Fact, Key, Lasting, Snapshot, Within, fact
 from apps.activity.merging import ChangeKey
 from apps.activity.models import (
     Change,
@@ -29,7 +29,7 @@ class PullRequestCore(Snapshot):
     state: str
     """`open` or `closed`; merged is `merged_at`."""
     is_draft: bool
-    author_id: int | None
+    author_id: Lasting[int | None]
     author_association: str | None
     created_at: datetime
     updated_at: datetime
@@ -141,7 +141,7 @@ class ReviewSubmitted(Snapshot):
     github_id: Key[int]
     repository_id: Within[int]
     number: Within[int]
-    author_id: int | None
+    author_id: Lasting[int | None]
     submitted_at: datetime
     commit_sha: str | None
 
@@ -185,7 +185,7 @@ class ReviewCommentState(Snapshot):
     repository_id: Within[int]
     number: Within[int]
     review_id: int | None
-    author_id: int | None
+    author_id: Lasting[int | None]
     created_at: datetime
 
 
@@ -209,7 +209,7 @@ class IssueState(Snapshot):
     title: str
     state: str
     state_reason: str | None
-    author_id: int | None
+    author_id: Lasting[int | None]
     labels: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
@@ -233,7 +233,7 @@ class IssueCommentState(Snapshot):
     repository_id: Within[int]
     number: Within[int]
     is_on_pull_request: bool
-    author_id: int | None
+    author_id: Lasting[int | None]
     created_at: datetime
 
 

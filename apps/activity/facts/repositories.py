@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from apps.activity import models
-from apps.activity.facts.declaration import Earliest, Fact, Key, Snapshot, Within, fact
+from apps.activity.facts.declaration import Earliest, Fact, Key, Lasting, Snapshot, Within, fact
 from apps.activity.merging import ChangeKey
 from apps.activity.models import Change, Commit, GitReference, Push, Release, Repository
 
@@ -151,7 +151,7 @@ class ReleaseState(Snapshot):
     name: str
     is_draft: bool
     is_prerelease: bool
-    author_id: int | None
+    author_id: Lasting[int | None]
     created_at: datetime | None
     published_at: datetime | None
 
