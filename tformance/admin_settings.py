@@ -67,6 +67,7 @@ NAVIGATION = [
         page("Deployments", "deployed_code", "metrics.deriveddeployment"),
         page("Commits", "commit", "metrics.derivedcommit"),
         page("Hourly figures", "schedule", "metrics.hourlyfigures"),
+        page("Repository freshness", "update", "metrics.repositoryfreshness"),
         page("Team freshness", "update", "metrics.teamfreshness"),
         is_closed=True,
     ),

@@ -1,7 +1,7 @@
 """The board of a team on the front page: its figures in groups, the previous period, and their completeness."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from apps.activity.models import Change, Installation
@@ -95,6 +95,11 @@ class Board:
     is_recalculating: bool
 
     @property
+    def is_cut(self) -> bool:
+        """Return whether the window has not ended, so that the previous one is compared up to the same time."""
+        return self.query.end_at < self.query.window.end_at
+
+    @property
     def is_empty(self) -> bool:
         """Return whether nothing happened in the window nor in the previous one."""
         return not any(card.now.n or card.before.n for card in self.cards)
@@ -123,7 +128,7 @@ class Board:
 def board_of(query: FigureQuery) -> Board:
     """Read a team's figures for the page."""
     now = {reading.figure: reading for reading in read_figures(query)}
-    earlier = replace(query, window=query.window.previous())
+    earlier = query.compared_with()
     before = {reading.figure: reading for reading in read_figures(earlier)}
     complete = completeness_by_figure(query)
     warnings = warnings_for(complete, query=query)

@@ -19,6 +19,7 @@ from apps.metrics.models import (
     DerivedPullRequest,
     DerivedReview,
     HourlyFigures,
+    RepositoryFreshness,
     TeamFreshness,
 )
 from apps.teams.admin import TeamAdmin
@@ -148,6 +149,16 @@ class HourlyFiguresAdmin(ReadOnlyAdmin):
     list_select_related = ("team",)
     search_fields = ("team__name__icontains", "team__slug__icontains")
     ordering = ("-id",)
+
+
+@admin.register(RepositoryFreshness)
+class RepositoryFreshnessAdmin(ReadOnlyAdmin):
+    """The last change of a repository's derived rows."""
+
+    list_display = ("repository", "version", "changed_at")
+    list_select_related = ("repository",)
+    search_fields = ("repository__full_name__icontains",)
+    ordering = ("-changed_at",)
 
 
 @admin.register(TeamFreshness)

@@ -252,6 +252,22 @@ class HourlyFigures(models.Model):
         return f"{self.team} in the hour of {self.hour:%Y-%m-%d %H:%M}"
 
 
+class RepositoryFreshness(models.Model):
+    """How often derived rows of a repository were stored: a number that grows with each change of its figures."""
+
+    repository = models.OneToOneField(
+        Repository, on_delete=models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+"
+    )
+    version = models.BigIntegerField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "repository freshness"
+
+    def __str__(self) -> str:
+        return f"{self.repository_id} at {self.changed_at:%Y-%m-%d %H:%M:%S}"
+
+
 class TeamFreshness(models.Model):
     """The last change of the settings (members, zone, repositories, rules) that a team's figures depend on."""
 

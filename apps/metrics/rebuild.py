@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from apps.metrics.derivation.nouns import NOUNS, Derivation, Keys, Noun
 from apps.metrics.derived_tables import Row
+from apps.metrics.freshness import note_repository_changes
 from apps.metrics.models import RULES_VERSION
 from apps.metrics.recalculation import drain, lock
 
@@ -55,8 +56,7 @@ def rebuild(repository_ids: Iterable[int], *, progress: Progress) -> None:
     for _, noun, keys, done, total in _batches(repository_ids):
         with transaction.atomic():
             lock(noun.locks(keys))
-            for derivation in noun.derive(keys):
-                derivation.store()
+            note_repository_changes({one for derivation in noun.derive(keys) for one in derivation.store()})
         progress(noun.name, done, total)
 
 

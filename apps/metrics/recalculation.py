@@ -8,12 +8,11 @@ claimed, by a recalculation that waits for the same lock. So nothing falls betwe
 import logging
 import math
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from apps.activity.models import Change
 from apps.common import db
@@ -21,9 +20,8 @@ from apps.common.db import OUT_OF_MEMORY, QUERY_CANCELED, is_database_unavailabl
 from apps.common.failpoints import failpoint
 from apps.metrics.changes import Stale, claim, claim_one, hand_on, oldest, set_aside, spread_contributors, stale
 from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
-from apps.metrics.models import TeamFreshness
+from apps.metrics.freshness import note_repository_changes, note_team_changes
 from apps.teams.accounts import ensure_account_team
-from apps.teams.models import Team
 
 _SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT = "40001", "40P01", "55P03"
 _BUSY_WITH_OTHERS = frozenset({_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT})
@@ -114,9 +112,7 @@ def recalculate(found: Stale) -> None:
     ]
     wanted = [(noun, keys) for noun, keys in named if keys]
     lock(name for noun, keys in wanted for name in noun.locks(keys))
-    for noun, keys in wanted:
-        for derivation in noun.derive(keys):
-            derivation.store()
+    stored = {one for noun, keys in wanted for derivation in noun.derive(keys) for one in derivation.store()}
     if found.handed_on:
         hand_on(found.handed_on)
     if found.contributors:
@@ -125,6 +121,7 @@ def recalculate(found: Stale) -> None:
         ensure_account_team(installation_id)
     if found.teams:
         note_team_changes(found.teams)
+    note_repository_changes(stored)  # last: its locks are on rows that other batches need too
 
 
 def lock(names: Iterable[str]) -> None:
@@ -135,18 +132,6 @@ def lock(names: Iterable[str]) -> None:
     keys = sorted({int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True) for name in names})
     if keys:
         db.run(LOCK, [keys])
-
-
-def note_team_changes(team_ids: Collection[int]) -> None:
-    """Record the change of teams; their members, zone and repositories apply when figures are read."""
-    now = timezone.now()
-    known = Team.objects.filter(pk__in=team_ids).values_list("pk", flat=True)
-    TeamFreshness.objects.bulk_create(
-        [TeamFreshness(team_id=team_id, changed_at=now) for team_id in sorted(known)],
-        update_conflicts=True,
-        unique_fields=["team"],
-        update_fields=["changed_at"],
-    )
 
 
 def warn_of_unknown_changes() -> None:

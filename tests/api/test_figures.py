@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import date, timedelta
 from io import StringIO
 from typing import Any
 
@@ -12,11 +13,16 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from apps.activity.coverage import cover
 from apps.activity.models import Change, Deployment, PullRequest
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window, read_figure
+from apps.metrics.freshness import tag_of
 from apps.metrics.rebuild import rebuild
+from apps.metrics.recalculation import drain
 from apps.teams.models import Team
-from tests.api.conftest import API, Cast
+from tests.api.conftest import API, Cast, make_members, tell_at_once
+from tests.metrics import fixture_a
+from tests.metrics.tales import PullRequestTale, deployed, instant, tell
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +75,35 @@ def test_the_command_prints_the_document_that_the_api_answers(week: Cast) -> Non
 def test_the_period_before_is_read_when_asked_for(week: Cast) -> None:
     address = f"{FIGURES_PATH}prs_merged/?from=2026-03-09&to=2026-03-16"
     assert asked(week, address)["figure"]["previous"] is None
-    assert asked(week, f"{address}&previous=true")["figure"]["previous"] == {"value": 5, "n": 5}
+    assert asked(week, f"{address}&previous=true")["figure"]["previous"] == {
+        "value": 5,
+        "n": 5,
+        "start_at": "2026-03-02T00:00:00Z",
+        "end_at": "2026-03-09T00:00:00Z",
+        "complete": None,
+    }
+
+
+def test_a_day_just_begun_is_compared_with_as_much_of_a_day(cast: Cast) -> None:
+    """Fixture G16: a deployment a day at half past midnight, and the last day of the window is an hour old."""
+    for day in range(2, 16):
+        tell_at_once(deployed(day, statuses={"success": f"03-{day:02} 00:30"}))
+    window = "from=2026-03-09&to=2026-03-16&as_of=2026-03-15T01:00:00Z&previous=true"
+    for key, value in (("deployments", 7), ("deployment_frequency", 1)):
+        figure = asked(cast, f"{FIGURES_PATH}{key}/?{window}")["figure"]
+        assert (figure["value"], figure["previous"]["value"]) == (value, value)
+        assert figure["previous"]["end_at"] == "2026-03-08T01:00:00Z"
+
+
+def test_a_period_that_was_not_read_has_no_value_to_compare(reached: Cast) -> None:
+    tell_at_once(fixture_a.steps())
+    address = f"{FIGURES_PATH}prs_merged/?from=2026-03-09&to=2026-03-16&previous=true"
+    cover("pull_requests", repository_id=API, from_at=instant("03-04 00:00"), to_at=instant("04-01 00:00"))
+    earlier = asked(reached, address)["figure"]["previous"]
+    assert (earlier["value"], earlier["n"], earlier["complete"]) == (None, 5, False)
+    cover("pull_requests", repository_id=API, from_at=instant("01-01 00:00"), to_at=instant("04-01 00:00"))
+    earlier = asked(reached, address)["figure"]["previous"]
+    assert (earlier["value"], earlier["complete"]) == (5, True)
 
 
 def test_days_are_those_of_the_teams_time_zone(week: Cast) -> None:
@@ -183,9 +217,42 @@ def test_a_list_costs_the_same_queries_however_long(week: Cast) -> None:
     assert counts[0] == counts[1] <= 10
 
 
-def test_an_unchanged_page_is_not_sent_again(week: Cast) -> None:
+@pytest.mark.parametrize("parameters", ["", "&as_of=2026-03-10T00:00:00Z", "&previous=true"])
+def test_unchanged_figures_are_not_sent_again_nor_computed(week: Cast, parameters: str) -> None:
     client = week.client(week.viewer)
-    as_of = datetime(2026, 3, 10, tzinfo=UTC).isoformat().replace("+00:00", "Z")
-    address = f"{FIGURES_PATH}?{WEEK}&as_of={as_of}"
+    address = f"{FIGURES_PATH}?{WEEK}{parameters}"
     tag = client.get(address)["ETag"]
-    assert client.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 304
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(address, HTTP_IF_NONE_MATCH=tag)
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert not [one for one in queries if "metrics_derived" in str(one["sql"])]
+
+
+def test_whatever_changes_figures_changes_their_tag(week: Cast) -> None:
+    client, address = week.client(week.viewer), f"{FIGURES_PATH}?{WEEK}"
+    tags = [client.get(address)["ETag"]]
+
+    def settle() -> None:
+        assert drain(seconds=60)
+        assert client.get(address, HTTP_IF_NONE_MATCH=tags[-1]).status_code == 200
+        tags.append(client.get(address)["ETag"])
+
+    tell(*PullRequestTale(7, "ben").opened("03-03 10:00").steps[0])
+    settle()
+    make_members(week.teams["acme"], "ben")
+    settle()
+    week.teams["acme"].production_environments = ["live"]
+    week.teams["acme"].save()
+    settle()
+    cover("commits", repository_id=API, from_at=instant("03-04 00:00"), to_at=instant("04-01 00:00"))
+    settle()
+    assert len(set(tags)) == len(tags)
+    assert client.get(f"{address}&bots=only", HTTP_IF_NONE_MATCH=tags[-1]).status_code == 200
+
+
+def test_an_hour_later_figures_are_computed_again(week: Cast) -> None:
+    """An age grows without any change."""
+    query = week_of(week)
+    later = replace(query, as_of=query.as_of + timedelta(hours=1))
+    assert tag_of(query, is_as_of_now=True) != tag_of(later, is_as_of_now=True)
+    assert tag_of(query, is_as_of_now=True).startswith('W/"')

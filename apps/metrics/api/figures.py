@@ -1,7 +1,7 @@
 """API of figures, with definitions and the entities they count."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics, serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -22,11 +23,13 @@ from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, Fig
 from apps.metrics.figures import FIGURES, Entity, FigureQuery, figure_of, list_entities
 from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import count_entities, github_url, iterate_entities
+from apps.metrics.freshness import tag_of
 from apps.metrics.models import HourlyFigures
 from apps.metrics.parameters import figures_in, query_of
 from apps.teams.api.views import OfTeam
 
 COLUMNS = ("kind", "repository", "number", "name", "title", "account", "at", "value", "unit", "flags", "url")
+Answer = Callable[[], dict[str, Any]]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -117,6 +120,16 @@ class OfFigures(OfTeam):
             parameters.pop(name, None)
         return f"{address}?{parameters.urlencode()}" if parameters else address
 
+    def unless_known(
+        self, query: FigureQuery, keys: Sequence[str], answer: Callable[[], dict[str, Any]]
+    ) -> HttpResponseBase:
+        """Return the answer, or 304 if the client has it; then nothing is computed."""
+        parameters = self.request.query_params
+        tag = tag_of(query, tuple(keys), parameters.urlencode(), is_as_of_now=not parameters.get("as_of"))
+        if known := get_conditional_response(self.request, etag=tag):
+            return known
+        return Response(answer(), headers={"ETag": tag})
+
 
 class FiguresView(OfFigures):
     """The figures of one team and window."""
@@ -131,10 +144,12 @@ class FiguresView(OfFigures):
         responses=FiguresSerializer,
         operation_id="teams_figures_list",
     )
-    def get(self, request: Request, slug: str) -> Response:
+    def get(self, request: Request, slug: str) -> HttpResponseBase:
         """All figures, or those named, computed at the time of the request."""
         query, keys = self.query(), figures_in(request.query_params)
-        return Response(describe_query(query, keys=keys) | {"figures": self.shown(keys, query)})
+        return self.unless_known(
+            query, keys, lambda: describe_query(query, keys=keys) | {"figures": self.shown(keys, query)}
+        )
 
 
 class FigureView(OfFigures):
@@ -146,10 +161,12 @@ class FigureView(OfFigures):
     @extend_schema(
         tags=["figures"], summary="A figure of a team", parameters=[KEY, *WINDOW, PREVIOUS], responses=FigureSerializer
     )
-    def get(self, request: Request, slug: str, key: str) -> Response:
+    def get(self, request: Request, slug: str, key: str) -> HttpResponseBase:
         """The figure with its definition, percentiles if it has any, and the number of entities."""
         query, keys = self.query(), [named_figure(key)]
-        return Response(describe_query(query, keys=keys) | {"figure": self.shown(keys, query)[0]})
+        return self.unless_known(
+            query, keys, lambda: describe_query(query, keys=keys) | {"figure": self.shown(keys, query)[0]}
+        )
 
 
 class EntitiesView(OfTeam):

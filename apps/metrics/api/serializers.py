@@ -40,6 +40,16 @@ class ValueSerializer(serializers.Serializer[Any]):
     n = serializers.IntegerField(help_text="Number of entities.")
 
 
+class ComparedSerializer(ValueSerializer):
+    """The value of a figure in an earlier period, which lasted as long as the window has so far."""
+
+    start_at = serializers.DateTimeField()
+    end_at = serializers.DateTimeField(help_text="Exclusive. A day just begun is compared with as much of a day.")
+    complete = serializers.BooleanField(
+        allow_null=True, help_text="Everything of it is stored; if not, there is no value. Null if unverified."
+    )
+
+
 class FigureReadingSerializer(CompleteSerializer, ValueSerializer):
     """A figure in a window, with its definition and completeness."""
 
@@ -60,7 +70,7 @@ class FigureReadingSerializer(CompleteSerializer, ValueSerializer):
     numerator = serializers.IntegerField(allow_null=True)
     denominator = serializers.IntegerField(allow_null=True, help_text="Entities, or days that have begun.")
     remarks = serializers.DictField(child=serializers.IntegerField(), help_text="Additional counts.")
-    previous = ValueSerializer(allow_null=True, help_text="The previous period; with `previous=true`.")
+    previous = ComparedSerializer(allow_null=True, help_text="The previous period; with `previous=true`.")
     entities_url = serializers.CharField(help_text="URL of the entities it counts.")
 
 

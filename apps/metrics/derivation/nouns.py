@@ -24,8 +24,10 @@ class Derivation:
     scopes: Sequence[Scope]
     rows: Sequence[Row]
 
-    def store(self) -> None:
+    def store(self) -> set[int]:
+        """Replace the rows; return the repositories that they are of."""
         self.table.replace(self.scopes, self.rows)
+        return {scope[0] for scope in self.scopes}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

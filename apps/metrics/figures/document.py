@@ -1,14 +1,13 @@
 """A team's figures as JSON, for the API, the command and the hourly task."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from apps.activity.models import Change
 from apps.metrics.completeness.descriptions import describe_completeness, describe_with_sentence, format_instant
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.registry import FIGURES
-from apps.metrics.figures.values import FigureReading, completeness_by_figure, completeness_of, read_figures
+from apps.metrics.figures.values import FigureReading, completeness_by_figure, completeness_of, is_read, read_figures
 
 
 def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
@@ -42,10 +41,7 @@ def describe_figures(
 ) -> list[dict[str, Any]]:
     """Return the readings with their definitions and, if compared, the values of the previous period."""
     named = list(FIGURES) if keys is None else list(keys)
-    before: Mapping[str, FigureReading] = {}
-    if is_compared:
-        earlier = replace(query, window=query.window.previous())
-        before = {reading.figure: reading for reading in read_figures(earlier, keys=named)}
+    before = _compared(query.compared_with(), keys=named) if is_compared else {}
     complete = completeness_by_figure(query, keys=named)
     return [
         _described(reading, before=before.get(reading.figure))
@@ -54,7 +50,23 @@ def describe_figures(
     ]
 
 
-def _described(reading: FigureReading, *, before: FigureReading | None) -> dict[str, Any]:
+def _compared(query: FigureQuery, *, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+    return {reading.figure: _earlier(reading, query=query) for reading in read_figures(query, keys=keys)}
+
+
+def _earlier(reading: FigureReading, *, query: FigureQuery) -> dict[str, Any]:
+    """Return the value of an earlier period; none if some of it was never read."""
+    is_complete = is_read(FIGURES[reading.figure], query)
+    return {
+        "value": None if is_complete is False else reading.value,
+        "n": reading.n,
+        "start_at": format_instant(query.window.start_at),
+        "end_at": format_instant(query.end_at),
+        "complete": is_complete,
+    }
+
+
+def _described(reading: FigureReading, *, before: Mapping[str, Any] | None) -> dict[str, Any]:
     figure = FIGURES[reading.figure]
     return {
         "figure": figure.key,
@@ -64,5 +76,5 @@ def _described(reading: FigureReading, *, before: FigureReading | None) -> dict[
         "rules": list(figure.rules),
         "streams": list(figure.streams),
         **reading.as_dict(),
-        "previous": None if before is None else {"value": before.value, "n": before.n},
+        "previous": before,
     }

@@ -1,6 +1,6 @@
 """The query of figures: team, window and filters, and the attribution of work."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -26,6 +26,10 @@ class Bots(StrEnum):
     ONLY = "only"
 
 
+SHARED = frozenset({"repositories", "has_members", "report", "production_environments"})
+"""What was read for a query and holds for any window of the same team and filters."""
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -35,7 +39,7 @@ class FigureQuery:
     """A team, a window and filters, for figures and for the lists behind them.
 
     `as_of` is the instant from which it is seen: what came later has not happened yet. `repository_ids` narrows the
-    team's repositories; ids of others are left out.
+    team's repositories; ids of others are left out. `cut_at` ends the window earlier than its last day.
     """
 
     team: Team
@@ -43,6 +47,18 @@ class FigureQuery:
     bots: Bots = Bots.EXCLUDE
     repository_ids: tuple[int, ...] | None = None
     as_of: datetime = field(default_factory=now)
+    cut_at: datetime | None = None
+
+    def compared_with(self, window: Window | None = None) -> "FigureQuery":
+        """Return the query of another window, by default of the days just before, for as long as this one has lasted.
+
+        A day that has just begun is compared with as much of a day, by local time.
+        """
+        window = window or self.window.previous()
+        days = (window.start - self.window.start).days
+        other = replace(self, window=window, cut_at=self.window.shift(self.end_at, days=days))
+        vars(other).update({name: value for name, value in vars(self).items() if name in SHARED})
+        return other
 
     @cached_property
     def repositories(self) -> tuple[int, ...]:
@@ -67,8 +83,8 @@ class FigureQuery:
 
     @property
     def end_at(self) -> datetime:
-        """Return the end of the window, or `as_of` if that is earlier."""
-        return min(self.window.end_at, self.as_of)
+        """Return the end of the window, or where it is cut, or `as_of` if that is earlier."""
+        return min(self.window.end_at, self.as_of, self.cut_at or self.as_of)
 
     def happened(self, rows: QuerySet[Rows], at: str) -> QuerySet[Rows]:
         """Return the rows in the team's repositories within the window."""

@@ -94,7 +94,7 @@ def _values(figure: Figure, found: Mapping[str, Any], *, query: FigureQuery) -> 
             mean = None if found["mean"] is None else float(found["mean"])
             return {"value": median, "mean": mean, "median": median, "p75": p75, "p90": p90}
         case Measure.PER_DAY:
-            return _quotient(found["n"], query.window.days_begun(query.as_of))
+            return _quotient(found["n"], query.window.days_begun(query.end_at))
         case Measure.SHARE:
             return _quotient(int(found["numerator"] or 0), found["n"])
 
@@ -122,6 +122,14 @@ def completeness_by_figure(query: FigureQuery, *, keys: Iterable[str] | None = N
             found[alike] = _of_figure(figure, query=query)
         told[key] = found[alike]
     return told
+
+
+def is_read(figure: Figure, query: FigureQuery) -> bool | None:
+    """Return whether everything that the figure counts was read; None if unverified."""
+    found = _of_figure(figure, query=query)
+    if found.complete_until is None:
+        return None
+    return query.end_at <= found.complete_until and not found.gaps
 
 
 def _of_figure(figure: Figure, *, query: FigureQuery) -> Completeness:

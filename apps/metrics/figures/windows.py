@@ -63,6 +63,11 @@ class Window:
         """Return the start of the local day, in UTC."""
         return datetime.combine(day, time.min, ZoneInfo(self.time_zone)).astimezone(UTC)
 
+    def shift(self, at: datetime, *, days: int) -> datetime:
+        """Return the instant of the same local time so many days later, in UTC."""
+        local = at.astimezone(ZoneInfo(self.time_zone))
+        return (local + DAY * days).astimezone(UTC)
+
     def weeks(self) -> Iterator["Window"]:
         """Yield the calendar weeks (from Monday) in the window, cut at its ends."""
         start = self.start
