@@ -11,20 +11,16 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 
-from tformance.celery_reconnect import Hearing
 from tformance.environment import settings_errors_in_one_line
-from tformance.heartbeat import Heartbeat
-from tformance.schedule import SCHEDULE
-from tformance.stuck_worker import StuckWorker
+from tformance.worker_health import Heartbeat, PrefetchCheck, StuckWorkerCheck
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tformance.settings")
 
 app = Celery("tformance")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.beat_schedule = SCHEDULE
 app.steps["consumer"].add(Heartbeat)
-app.steps["consumer"].add(Hearing)
-app.steps["consumer"].add(StuckWorker)
+app.steps["consumer"].add(PrefetchCheck)
+app.steps["consumer"].add(StuckWorkerCheck)
 app.steps["consumer"].add("apps.webhooks.dispatch:DispatchTimer")
 app.steps["consumer"].add("apps.monitoring.presence:Presence")
 app.autodiscover_tasks()

@@ -25,6 +25,24 @@ from tformance.settings_files import place_of
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 UNREADABLE_ADDRESS = "it is no address; write special characters of a password as %XX (@ is %40, / is %2F)"
 
+# Milliseconds. A web request that waits longer has lost its client; a worker's task has 45 s; a person at the command
+# line and a migration may take as long as they need.
+SESSION_TIMEOUTS = {
+    "web": {"statement_timeout": 3_000, "lock_timeout": 2_000, "idle_in_transaction_session_timeout": 10_000},
+    "worker": {"statement_timeout": 30_000, "lock_timeout": 10_000, "idle_in_transaction_session_timeout": 60_000},
+}
+SESSION_TIMEOUTS["beat"] = SESSION_TIMEOUTS["worker"]
+
+# A server that has gone without a word is noticed within seconds, not after the kernel's two hours.
+NETWORK_TIMEOUTS = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 5_000,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
+
 MISTAKES: dict[str, str] = {}
 """Invalid settings that this process runs without, and what is wrong with each."""
 STAND_INS = {
@@ -137,6 +155,27 @@ def postgres(env: Env) -> dict[str, Any]:
             "names no PostgreSQL, and no other database will do. Use postgres://user:password@host:5432/name",
         )
     return parsed
+
+
+def database_settings(address: dict[str, Any], *, role: str) -> dict[str, Any]:
+    """Return Django's database settings: persistent connections, checked before use, with timeouts."""
+    session = {"synchronous_commit": "on"} | SESSION_TIMEOUTS.get(role, {})
+    network = NETWORK_TIMEOUTS if role in SESSION_TIMEOUTS else {"connect_timeout": 10}
+    given = address.get("OPTIONS", {})
+    return address | {
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+        "OPTIONS": {
+            **network,
+            "prepare_threshold": 1,  # for the statements of ours that ask for it: apps/common/db.py
+            "application_name": f"tformance {role}",
+            **given,
+            "options": " ".join(
+                [*(f"-c {name}={value}" for name, value in session.items()), *filter(None, [given.get("options")])]
+            ),
+        },
+    }
 
 
 def webhook_secrets(env: Env) -> list[str]:

@@ -11,23 +11,9 @@ from csp.constants import NONE, SELF
 from environs import EnvError, validate
 
 from apps.common.github_host import GitHubHost
-from tformance import __version__, admin_settings, broker, database
+from tformance import __version__, admin_settings, celery_settings, environment
 from tformance.api import settings as api_settings
-from tformance.environment import (
-    MISTAKES,
-    Environment,
-    SettingsError,
-    absolute_url,
-    email,
-    explain,
-    github_url,
-    networks,
-    postgres,
-    private_key,
-    redis_url,
-    strong_key,
-    webhook_secrets,
-)
+from tformance.environment import MISTAKES, Environment, SettingsError
 from tformance.local import programs
 from tformance.local.console import EmbeddedError
 from tformance.local.home import remembered, var_folder
@@ -49,28 +35,28 @@ try:
     ROLE: str = env.str("TFORMANCE_ROLE", "command", validate=validate.OneOf(["web", "worker", "beat", "command"]))
     DEBUG: bool = env.bool("DEBUG", False)
     PORT: int = env.int("PORT", 8000, validate=validate.Range(min=1, max=65535))
-    PUBLIC_URL: str = env.str("PUBLIC_URL", f"http://127.0.0.1:{PORT}", validate=absolute_url).rstrip("/")
-    SECRET_KEY: str = env.str("SECRET_KEY", validate=strong_key)
+    PUBLIC_URL: str = env.str("PUBLIC_URL", f"http://127.0.0.1:{PORT}", validate=environment.absolute_url).rstrip("/")
+    SECRET_KEY: str = env.str("SECRET_KEY", validate=environment.strong_key)
     FERNET_KEYS: list[str] = env.list("FERNET_KEYS", [])
-    DATABASE: dict[str, Any] = postgres(env)
-    REDIS_URL: str = env.str("REDIS_URL", validate=redis_url)
-    EMAIL: dict[str, Any] = email(env, default="console:" if DEBUG else "dummy:")
+    DATABASE: dict[str, Any] = environment.postgres(env)
+    REDIS_URL: str = env.str("REDIS_URL", validate=environment.redis_url)
+    EMAIL: dict[str, Any] = environment.email(env, default="console:" if DEBUG else "dummy:")
     ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
-    TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=networks)
-    GITHUB_WEBHOOK_SECRETS: list[str] = webhook_secrets(env)
+    TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=environment.networks)
+    GITHUB_WEBHOOK_SECRETS: list[str] = environment.webhook_secrets(env)
     GITHUB_APP_ID: int | None = env.int("GITHUB_APP_ID", None)
-    GITHUB_APP_PRIVATE_KEY: str = private_key(env)
+    GITHUB_APP_PRIVATE_KEY: str = environment.private_key(env)
     GITHUB_CLIENT_ID: str = env.str("GITHUB_CLIENT_ID", "")
     GITHUB_CLIENT_SECRET: str = env.str("GITHUB_CLIENT_SECRET", "")
     GITHUB_SIGN_IN_MEMBERS_ONLY: bool = env.bool("GITHUB_SIGN_IN_MEMBERS_ONLY", False)
-    GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=github_url).rstrip("/")
+    GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=environment.github_url)
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
     SWEEP_REDELIVERS: bool = env.bool("SWEEP_REDELIVERS", False)
     METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")
     BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=0))
 except EnvError as error:
-    raise explain(error) from None  # the cause quotes the value, and it may hold a password
+    raise environment.explain(error) from None  # the cause quotes the value, and it may hold a password
 
 KNOWN_SETTINGS = frozenset(env.known)
 MISTAKEN_SETTINGS = dict(MISTAKES)  # which only doctor goes on without
@@ -84,6 +70,7 @@ EMBEDDED_ENGINES = [
 PUBLIC_HOST = str(urlsplit(PUBLIC_URL).hostname)
 # Health checks and the command line come in by loopback, whatever the public name is.
 ALLOWED_HOSTS = [*dict.fromkeys([PUBLIC_HOST, *ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]"])]
+GITHUB_API_URL = GITHUB_API_URL.rstrip("/")
 GITHUB_GRAPHQL_URL = GitHubHost(GITHUB_API_URL).graphql_url
 GITHUB_URL = GitHubHost(GITHUB_API_URL).web_url
 IS_HTTPS = PUBLIC_URL.startswith("https://")
@@ -159,8 +146,8 @@ ROOT_URLCONF = "tformance.urls"
 WSGI_APPLICATION = "tformance.wsgi.application"
 AUTH_USER_MODEL = "users.CustomUser"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": database.connection(DATABASE, role=ROLE)}
-WEB_DATABASE = database.connection(DATABASE, role="web")  # for checks of the sessions that web would have
+DATABASES = {"default": environment.database_settings(DATABASE, role=ROLE)}
+WEB_DATABASE = environment.database_settings(DATABASE, role="web")  # for checks of the sessions that web would have
 
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -171,7 +158,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = TFORMANCE_VAR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "tformance.static_files.StaticFiles"},
+    "staticfiles": {"BACKEND": "tformance.backends.StaticFiles"},
 }
 
 # The webhook path reads up to its own limit (apps/webhooks/request_body.py);
@@ -264,8 +251,8 @@ REST_FRAMEWORK = api_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = {**api_settings.SPECTACULAR_SETTINGS, "VERSION": __version__}
 UNFOLD = admin_settings.UNFOLD
 
-# --- Celery: wake-ups only (tformance/broker.py says why each of these is as it is) ---------------------------------
+# --- Celery: wake-ups only; the reasons are in celery_settings.py ----------------------------------------------------
 
 CELERY_BROKER_URL = REDIS_URL
-CELERY_RESULT_BACKEND = "tformance.results.RedactedResults"  # of the one task that keeps its result
-globals().update(broker.celery_settings(role=ROLE, var=TFORMANCE_VAR))
+CELERY_RESULT_BACKEND = "tformance.backends.RedactedResults"  # of the one task that keeps its result
+globals().update(celery_settings.settings_of_role(role=ROLE, var=TFORMANCE_VAR))

@@ -1,7 +1,7 @@
 """Health of a worker's database connection, which it keeps from task to task.
 
 By itself Celery closes it around every task; opening one anew costs the server more than the task. Celery imports this
-module in its workers (`imports` in tformance/broker.py), where `db_reuse_max` keeps it from closing.
+module in its workers (`imports` in tformance/celery_settings.py), where `db_reuse_max` keeps it from closing.
 """
 
 from contextlib import suppress

@@ -38,7 +38,7 @@ from tests.integrations.backfill.real_worker import RealWorker, working
 from tests.integrations.reconciliation.runs.conftest import make_team
 from tests.integrations.reconciliation.runs.crew import forget_messages, let_leases_lapse
 from tests.webhooks.conftest import eventually
-from tformance.broker import QUEUES
+from tformance.celery_settings import QUEUES
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof, pytest.mark.timeout(900)]
 LONGEST_S = 120

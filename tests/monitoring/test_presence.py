@@ -12,7 +12,7 @@ from django.conf import settings
 
 from apps.monitoring import presence
 from tests.webhooks.conftest import eventually
-from tformance.broker import QUEUES
+from tformance.celery_settings import QUEUES
 
 pytestmark = pytest.mark.proof
 

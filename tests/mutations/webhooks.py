@@ -169,9 +169,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a worker that receives no messages reconnects",
         "tformance/celery.py",
-        'app.steps["consumer"].add(Hearing)',
+        'app.steps["consumer"].add(PrefetchCheck)',
         "",
-        test="test_every_worker_listens",
+        test="test_every_worker_checks_its_prefetch_window",
     ),
     mutation(
         "a claim whose answer is lost is taken back",

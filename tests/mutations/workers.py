@@ -1,7 +1,7 @@
 """Safeties of workers, of beat and of the broker between them."""
 
 from tests.mutations.mutation import Change, Mutation, mutation
-from tformance.schedule import SCHEDULE
+from tformance.celery_settings import SCHEDULE
 
 TESTS_OF_BEAT = {
     name: f"test_what_beat_sends_has_its_effect[{name}]" for name in SCHEDULE if not name.startswith("celery.")
@@ -49,22 +49,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         test="test_a_worker_notices_a_connection_that_died_without_a_word",
     ),
     mutation(
-        "a worker that has gone deaf starts over",
-        "Hearing._look",
-        "raise DeafWorkerError(",
+        "a worker whose acknowledgements were lost reconnects",
+        "PrefetchCheck._look",
+        "raise StuckPrefetchError(",
         "repr(",
         test="test_messages_that_nobody_will_acknowledge_make_the_consumer_start_over",
     ),
     mutation(
         "a worker watches whether it can work",
         "tformance/celery.py",
-        'app.steps["consumer"].add(StuckWorker)',
+        'app.steps["consumer"].add(StuckWorkerCheck)',
         "",
         test="test_every_worker_watches_itself",
     ),
     mutation(
         "a worker that loses what its children say ends",
-        "stuck_worker: find_fault",
+        "worker_health: find_fault",
         "if idle and len(in_hand) > len(busy):",
         "if not in_hand and idle is None:",
         test="test_what_stays_wrong_at_every_look_is_a_fault",

@@ -34,10 +34,9 @@ from tests.integrations.reconciliation.runs.conftest import OLD, make_team
 from tests.integrations.reconciliation.runs.crew import compare
 from tests.webhooks.conftest import eventually
 from tests.webhooks.test_claiming import keep
-from tformance.broker import QUEUES
 from tformance.celery import app
+from tformance.celery_settings import QUEUES, SCHEDULE
 from tformance.local import programs
-from tformance.schedule import SCHEDULE
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(days=400)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from apps.webhooks.tasks import process_deliveries
-from tformance.broker import QUEUES, celery_settings
 from tformance.celery import app
+from tformance.celery_settings import QUEUES, settings_of_role
 
 
 def settings_of(role: str) -> dict[str, Any]:
-    settings = celery_settings(role=role, var=Path("/nowhere"))
+    settings = settings_of_role(role=role, var=Path("/nowhere"))
     return {name.removeprefix("CELERY_").lower(): value for name, value in settings.items()}
 
 

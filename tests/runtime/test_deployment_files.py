@@ -12,7 +12,7 @@ import yaml
 from django.core.management import get_commands
 
 from tests.runtime.test_settings import DOCUMENTED, VARIABLES
-from tformance.broker import QUEUES
+from tformance.celery_settings import QUEUES
 from tformance.local.__main__ import arguments, chosen_program
 from tformance.local.programs import STOP_SECONDS
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from tests.rig.github import ACCEPTED, delivery, post
-from tformance.database import SESSION_TIMEOUTS
+from tformance.environment import SESSION_TIMEOUTS
 from tformance.local.engines import Engines
 from tformance.local.home import Home, ensure_secrets, free_port, is_port_free, remembered
 from tformance.local.processes import wait_until

@@ -6,7 +6,7 @@ import pytest
 from celery.schedules import crontab, schedule
 
 from tformance.celery import app
-from tformance.schedule import DAY, SCHEDULE
+from tformance.celery_settings import DAY, SCHEDULE
 
 entries = pytest.mark.parametrize("entry", SCHEDULE.values(), ids=SCHEDULE.keys())
 

@@ -14,7 +14,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PAGINATION_CLASS": "apps.common.api.Pages",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "tformance.api.openapi.DescribedSchema",
+    "DEFAULT_SCHEMA_CLASS": "tformance.api.errors.DescribedSchema",
     "EXCEPTION_HANDLER": "tformance.api.errors.answer_error",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.UserRateThrottle",

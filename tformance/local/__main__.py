@@ -10,7 +10,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from tformance.broker import QUEUES
+from tformance.celery_settings import QUEUES
 from tformance.local import programs, runs
 from tformance.local.console import EmbeddedError, StopRequestedError, follow_parent, say, stoppable
 from tformance.local.engines import Engines

@@ -14,7 +14,7 @@ from apps.jobs.claims import claim_next
 from apps.jobs.registry import SLICE_S
 from apps.jobs.wakeups import RUN_TASK, enqueue_jobs
 from apps.webhooks.models import Delivery
-from tformance.schedule import SCHEDULE
+from tformance.celery_settings import SCHEDULE
 
 QUEUES = ("live", "figures", "backfill", "maintenance")
 OFTEN = timedelta(minutes=1)

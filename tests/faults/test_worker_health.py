@@ -1,17 +1,33 @@
-"""A worker that cannot work ends (tformance/stuck_worker.py); one that is slow or busy does not."""
+"""A worker that cannot work reconnects or ends; one that is slow or busy does not (tformance/worker_health.py)."""
 
 import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Collection
+import uuid
+from collections.abc import Collection, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery import current_app
 from django.test.utils import override_settings
+from kombu import Consumer, Queue
 
-from tformance import stuck_worker
-from tformance.stuck_worker import LOOK_EVERY_S, LOOKS, Child, Children, Look, LoopWatch, StuckWorker, find_fault
+from tformance import worker_health
+from tformance.worker_health import (
+    LOOK_EVERY_S,
+    LOOKS,
+    PREFETCH_LOOKS,
+    Child,
+    Children,
+    Look,
+    LoopWatch,
+    PrefetchCheck,
+    StuckPrefetchError,
+    StuckWorkerCheck,
+    find_fault,
+)
 
 FIRST, SECOND = Child(1, 10.0), Child(2, 11.0)
 
@@ -60,7 +76,7 @@ def test_messages_that_arrive_are_work_however_many_wait() -> None:
 
 def test_what_a_child_says_of_itself_is_seen_by_the_main_process(monkeypatch: pytest.MonkeyPatch) -> None:
     children = Children()
-    monkeypatch.setattr(stuck_worker.current_process(), "index", 3, raising=False)
+    monkeypatch.setattr(worker_health.current_process(), "index", 3, raising=False)
     for is_busy in (True, False):
         if (pid := os.fork()) == 0:
             children.say(is_busy=is_busy)
@@ -76,9 +92,9 @@ def test_a_loop_that_stands_still_counts_only_while_the_broker_answers() -> None
     watch = LoopWatch()
     watch.turned_at_s -= LOOK_EVERY_S * LOOKS * 2
     with override_settings(REDIS_URL="redis://127.0.0.1:1/0"):
-        stuck_worker._redis.cache_clear()
+        worker_health._redis.cache_clear()
         assert not any(watch.stands_still() for _ in range(LOOKS * 2))
-    stuck_worker._redis.cache_clear()
+    worker_health._redis.cache_clear()
     answers = list(itertools.islice(iter(watch.stands_still, None), LOOKS // 2))
     assert answers == [False] * (LOOKS // 2 - 1) + [True]
 
@@ -92,14 +108,66 @@ def test_a_loop_that_turns_stands_never_still() -> None:
 @pytest.mark.parametrize("holds_the_log", [False, True])
 def test_it_ends_though_nobody_can_write_to_the_log(holds_the_log: bool) -> None:
     code = (
-        "import logging, threading; from tformance import stuck_worker\n"
+        "import logging, threading; from tformance import worker_health\n"
         f"lock = logging.lastResort.lock if {holds_the_log} else threading.Lock()\n"
         "holder = threading.Thread(target=lock.acquire); holder.start(); holder.join()\n"
-        "stuck_worker.end('because'); print('still here')"
+        "worker_health.end('because'); print('still here')"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (answer.returncode, answer.stdout) == (1, "")
 
 
 def test_every_worker_watches_itself() -> None:
-    assert StuckWorker in current_app.steps["consumer"]
+    assert StuckWorkerCheck in current_app.steps["consumer"]
+
+
+WINDOW = 2
+
+
+@pytest.fixture
+def consumer() -> Iterator[Consumer]:
+    """A real consumer on the suite's Redis whose prefetch window is full of messages that nobody acknowledges."""
+    queue = Queue(f"unacknowledged-{uuid.uuid4()}", routing_key="unacknowledged", auto_delete=True)
+    with current_app.connection_for_read() as connection:
+        channel = connection.channel()
+        channel.basic_qos(0, WINDOW, False)
+        consumer = Consumer(channel, queues=[queue], callbacks=[lambda body, message: None])
+        consumer.consume()
+        producer = connection.Producer()
+        for _ in range(WINDOW):
+            producer.publish({}, routing_key=queue.name)
+            connection.drain_events(timeout=10)
+        assert not channel.qos.can_consume()
+        yield consumer
+        channel.qos._delivered.clear()
+        consumer.queues[0].delete()
+
+
+def look_at(check: PrefetchCheck, consumer: Consumer, *, times: int) -> None:
+    parent: Any = SimpleNamespace(task_consumer=consumer)
+    for _ in range(times):
+        check._look(parent)
+
+
+def test_messages_that_nobody_will_acknowledge_make_the_consumer_start_over(consumer: Consumer) -> None:
+    with pytest.raises(StuckPrefetchError):
+        look_at(PrefetchCheck(None), consumer, times=PREFETCH_LOOKS)
+
+
+def test_celery_reconnects_on_the_error_of_a_stuck_prefetch_window() -> None:
+    with current_app.connection_for_read() as connection:
+        assert issubclass(StuckPrefetchError, connection.connection_errors)
+
+
+def test_an_acknowledgement_under_way_gets_time_to_arrive(consumer: Consumer) -> None:
+    look_at(PrefetchCheck(None), consumer, times=PREFETCH_LOOKS - 1)
+
+
+def test_messages_whose_tasks_still_run_are_left_alone(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = {tag: SimpleNamespace(message=SimpleNamespace(delivery_tag=tag)) for tag in consumer.channel.qos._delivered}
+    monkeypatch.setattr("tformance.worker_health.requests", tasks)
+    look_at(PrefetchCheck(None), consumer, times=PREFETCH_LOOKS * 2)
+
+
+def test_every_worker_checks_its_prefetch_window() -> None:
+    assert PrefetchCheck in current_app.steps["consumer"]

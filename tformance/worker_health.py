@@ -1,11 +1,16 @@
-"""Detection of stuck workers: they end their process, and their supervisor restarts them.
+"""Health of workers: a heartbeat file, reconnection after lost acknowledgements, and the end of stuck workers.
 
-Such workers live, hold messages and do nothing, and some ignore SIGTERM. Three ways to become one are known. The event
-loop stops: an error in it began a shutdown that waits for ever, or it sleeps long after the broker is back. The main
-process loses its place in the pipe from a child, as after a network partition: whatever its children finish is lost on
-the way. Or the broker delivers no messages, although some are waiting.
+Lost acknowledgements: when an acknowledgement meets a broken connection, Celery logs it and continues; but the message
+stays in the prefetch window for ever, because nobody acknowledges it again. Once the window is full of such messages
+the worker asks for no more, waits on a socket that nobody writes to, and so never learns that its connection is gone
+(compare celery#8030, #10302). `PrefetchCheck` reconnects such a worker.
 
-Evidence is what stays the same over several looks, never how long something took: a busy machine is slow everywhere.
+Stuck workers live, hold messages and do nothing, and some ignore SIGTERM. There are three known causes. The event loop
+stops: an error in it began a shutdown that waits for ever, or it sleeps long after the broker is back. The main process
+loses its place in the pipe from a child, as after a network partition: the results of its children are lost on the way.
+Or the broker delivers no messages, although some are waiting. `StuckWorkerCheck` ends the process of such a worker, and
+its supervisor starts it again. A fault is a state that stays the same over several checks, never how long something
+took: a busy machine is slow everywhere.
 """
 
 import logging
@@ -17,11 +22,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.sharedctypes import RawArray
+from pathlib import Path
 from typing import Any
 
 from billiard import current_process
 from celery import bootsteps, signals
-from celery.worker.state import reserved_requests
+from celery.worker.state import requests, reserved_requests
 from django.conf import settings
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
@@ -30,12 +36,79 @@ from redis.retry import Retry
 from tformance.local.programs import STOP_SECONDS
 
 LOOK_EVERY_S = 2
+HEARTBEAT_EVERY_S = 10
+PREFETCH_LOOKS = 3  # an acknowledgement that is under way has arrived by then
 LOOKS = 6
 """A fault seen at six checks in a row does not resolve itself."""
 MOST_CHILDREN = 256
 LOGGING_MAY_TAKE_S = 2
 
 logger = logging.getLogger(__name__)
+
+
+class Heartbeat(bootsteps.StartStopStep):
+    """Touch the file named by WORKER_HEARTBEAT_FILE, if set."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)  # last: it starts only when all before it are connected
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._path = os.environ.get("WORKER_HEARTBEAT_FILE", "")
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        """Start the timer; called again after each reconnection to the broker."""
+        if self._path:
+            self._touch()
+            self._timer = parent.timer.call_repeatedly(HEARTBEAT_EVERY_S, self._touch)
+
+    def stop(self, parent: Any) -> None:
+        """Stop the timer: a worker without its broker is not healthy."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _touch(self) -> None:
+        Path(self._path).touch()
+
+
+class StuckPrefetchError(ConnectionError):
+    """Messages fill the prefetch window although none of their tasks is left."""
+
+
+class PrefetchCheck(bootsteps.StartStopStep):
+    """Reconnect to the broker when messages without a task stay in the prefetch window."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._timer: Any = None
+        self._seen: dict[str, int] = {}
+
+    def start(self, parent: Any) -> None:
+        """Start the check; called again after each reconnection to the broker."""
+        self._seen = {}
+        self._timer = parent.timer.call_repeatedly(LOOK_EVERY_S, self._look, (parent,))
+
+    def stop(self, parent: Any) -> None:
+        """Stop the check with the connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, parent: Any) -> None:
+        """Raise a connection error, which makes the consumer start over with a new connection."""
+        known = (*reserved_requests, *requests.values())
+        orphans = unacknowledged(parent.task_consumer.channel.qos) - {one.message.delivery_tag for one in known}
+        self._seen = {tag: self._seen.get(tag, 0) + 1 for tag in orphans}
+        if any(looks >= PREFETCH_LOOKS for looks in self._seen.values()):
+            raise StuckPrefetchError(f"{len(orphans)} messages were never acknowledged.")
+
+
+def unacknowledged(window: Any) -> set[str]:
+    """Return the delivery tags in the prefetch window."""
+    return set(getattr(window, "_delivered", None) or ()) - set(getattr(window, "_dirty", None) or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +202,7 @@ class LoopWatch:
         return self._answers >= LOOKS // 2
 
 
-class StuckWorker(bootsteps.StartStopStep):
+class StuckWorkerCheck(bootsteps.StartStopStep):
     """Check every two seconds whether this worker is stuck, and end it if so."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

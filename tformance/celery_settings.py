@@ -1,11 +1,15 @@
-"""Celery's broker settings: a lost, repeated or delayed message must never lose, repeat or delay work.
+"""Settings of Celery and the schedule of beat: a lost, repeated or delayed message never loses or repeats work.
 
-Each value has its reason in the failure it prevents; tests/runtime/test_celery_settings.py holds them.
+Each value has its reason in the failure it prevents; tests/runtime/test_celery_settings.py holds them. A scheduled
+message that could not run within its interval expires; the next one follows. Each has a soft limit, at which its task
+may still clean up, and a limit a little later, at which its process is killed.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import BaseSchedule, crontab, schedule
 from kombu import Exchange, Queue
 
 QUEUES = ("live", "figures", "backfill", "maintenance")
@@ -41,7 +45,7 @@ ROUTES = (
 
 PATIENT = {
     "visibility_timeout": 300,  # above every time limit, or a task would run beside itself
-    "socket_timeout": 5,  # a half-open connection is noticed; without it a worker stays deaf for ever
+    "socket_timeout": 5,  # a half-open connection is noticed; without it a worker receives nothing for ever
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
     "health_check_interval": 3,
@@ -52,7 +56,7 @@ PATIENT = {
 HASTY = PATIENT | {"max_retries": 0, "socket_timeout": 1, "socket_connect_timeout": 0.5}
 
 
-def celery_settings(*, role: str, var: Path) -> dict[str, Any]:
+def settings_of_role(*, role: str, var: Path) -> dict[str, Any]:
     """Return Django's settings of Celery for this kind of process."""
     settings = _everywhere() | _worker() | _beat(var)
     if role == "web":
@@ -111,4 +115,61 @@ def _worker() -> dict[str, Any]:
 
 
 def _beat(var: Path) -> dict[str, Any]:
-    return {"beat_schedule_filename": str(var / "beat-schedule"), "beat_max_loop_interval": 5}
+    return {
+        "beat_schedule": SCHEDULE,
+        "beat_schedule_filename": str(var / "beat-schedule"),
+        "beat_max_loop_interval": 5,
+    }
+
+
+SECOND = 1
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+MOMENT_S, WHILE_S = 15, 45
+"""Soft time limits of short and long tasks. Every lease is longer."""
+GRACE_S = 15
+
+
+def every(seconds: int, task: str, *, soft_limit_s: int = WHILE_S) -> dict[str, Any]:
+    """Return an entry that runs every so many seconds."""
+    return _entry(task, when=schedule(timedelta(seconds=seconds)), seconds=seconds, soft_limit_s=soft_limit_s)
+
+
+def daily(task: str, *, hour: int, minute: int = 0, soft_limit_s: int = WHILE_S) -> dict[str, Any]:
+    """Return an entry that runs at a time of day, UTC."""
+    when = crontab(hour=str(hour), minute=str(minute))
+    return _entry(task, when=when, seconds=DAY, soft_limit_s=soft_limit_s)
+
+
+def hourly(task: str, *, minutes: str, times: int = 1) -> dict[str, Any]:
+    """Return an entry that runs at some minutes of each hour."""
+    return _entry(task, when=crontab(minute=minutes), seconds=HOUR // times, soft_limit_s=WHILE_S)
+
+
+def _entry(task: str, *, when: BaseSchedule, seconds: int, soft_limit_s: int) -> dict[str, Any]:
+    limits = {"soft_time_limit": soft_limit_s, "time_limit": soft_limit_s + GRACE_S}
+    return {"task": task, "schedule": when, "options": {"expires": seconds, **limits}}
+
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # A wake-up is a hint: because this looks into the inbox, a lost message costs only seconds.
+    "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch", soft_limit_s=MOMENT_S),
+    # Not every installation sends a webhook when it comes or goes.
+    "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
+    # Work at GitHub becomes a job within seconds; each kind decides how far apart its requests are.
+    "plan-jobs": every(5 * SECOND, "apps.jobs.tasks.plan_jobs", soft_limit_s=MOMENT_S),
+    "daily-github-sync": daily("apps.integrations.tasks.sync_all_github_data", hour=2),
+    "hourly-metrics-update": hourly("apps.metrics.tasks.update_metrics", minutes="0"),
+    "frequent-check": hourly("apps.monitoring.tasks.check_status", minutes="*/15", times=4),
+    "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
+    # Opens, once, the run of a night in which no beat ran. The database's clock decides which period is due: this may
+    # come late, twice, or from three beats at once.
+    "open-due-syncs": every(MINUTE, "apps.integrations.tasks.open_due_syncs", soft_limit_s=MOMENT_S),
+    "conclude-syncs": every(15 * SECOND, "apps.integrations.tasks.conclude_syncs", soft_limit_s=MOMENT_S),
+    "prune-jobs": daily("apps.integrations.tasks.prune", hour=3, minute=30),
+    "clean-up": daily("apps.monitoring.tasks.clean_up", hour=3, minute=20),
+    # Celery would add this one itself, without an expiry.
+    "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),
+}
