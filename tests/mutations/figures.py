@@ -6,7 +6,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a snapshot that is not newer takes no lock",
         "SnapshotMerge.statement",
-        'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
+        'WHERE kept.{stamp} IS NULL OR {self.brings_news("incoming")}',
         "WHERE true",
         test="test_two_transactions_recording_the_same_unchanged_repository_do_not_wait_for_each_other",
     ),
@@ -15,10 +15,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         (
             Change(
                 "SnapshotMerge.statement",
-                'WHERE kept.{stamp} IS NULL OR kept.{stamp} < incoming.{stamp} COLLATE "C"',
+                'WHERE kept.{stamp} IS NULL OR {self.brings_news("incoming")}',
                 "WHERE true",
             ),
-            Change("SnapshotMerge.statement", 'WHERE kept.{stamp} < excluded.{stamp} COLLATE "C"', "WHERE true"),
+            Change("SnapshotMerge.statement", 'WHERE {self.brings_news("excluded")}', "WHERE true"),
         ),
         test="test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables",
     ),

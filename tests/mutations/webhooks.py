@@ -63,7 +63,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a commit is on disk before it is acknowledged",
-        "connection",
+        "database_settings",
         '"synchronous_commit": "on"',
         '"synchronous_commit": "off"',
         test="test_every_role_commits_durably_over_a_connection_that_is_checked_before_use",
