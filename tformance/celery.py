@@ -48,7 +48,7 @@ def keep_what_was_imported(**_: Any) -> None:
 
 
 @beat_init.connect
-def sweep_at_start(**_: Any) -> None:
+def scan_delivery_log_at_start(**_: Any) -> None:
     """Start a delivery log scan at once for deliveries that failed while we were down."""
     with suppress(OperationalError):
         app.send_task("apps.jobs.tasks.plan_jobs", kwargs={"at_start": True}, retry=False)

@@ -52,7 +52,7 @@ try:
     GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=environment.github_url)
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
-    SWEEP_REDELIVERS: bool = env.bool("SWEEP_REDELIVERS", False)
+    SCAN_REDELIVERS: bool = env.bool("SCAN_REDELIVERS", False)
     METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")
     BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=0))
 except EnvError as error:

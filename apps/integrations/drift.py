@@ -1,4 +1,4 @@
-"""Counting drift: what a page shows, compared with our tables before it is recorded."""
+"""Drift: what a page shows, compared with our tables before it is recorded, and counted."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,17 +14,17 @@ from apps.integrations.models import Drift, DriftedEntity, MissedDelivery
 from apps.integrations.streams import STREAM_OF_ENTITY, STREAM_OF_EVENT
 
 ON_ITS_WAY = timedelta(minutes=5)
-"""So young, something may be here before its webhook was: what is missing or stale of it is no drift yet."""
+"""Something so young may be read before its webhook arrives: if it is missing or stale, that is no drift yet."""
 RECONCILIATION = "reconciliation"
-"""What brings what was missing, in a Drift's `roads`."""
+"""The source of what a run itself brought, in a Drift's `recovery_sources`."""
 Finding = DriftedEntity.Finding
 Counts = Mapping[str, Mapping[str, int]]
-"""By stream: how much is added to each column of its Drift."""
+"""What to add to each column of a stream's Drift, by stream."""
 
 _SEEN_BEFORE = """
 SELECT seen.entity, seen.key FROM unnest(%s::text[], %s::text[]) AS seen (entity, key)
-JOIN activity_provenance AS told USING (entity, key)
-WHERE told.source = %s AND told.source_key = %s
+JOIN activity_provenance AS known USING (entity, key)
+WHERE known.source = %s AND known.source_key = %s
 """
 _FIND = """
 INSERT INTO integrations_driftedentity (repository_sync_id, stream, entity, key, finding)
@@ -34,7 +34,9 @@ ON CONFLICT (repository_sync_id, entity, key) DO NOTHING
 RETURNING stream, finding
 """
 _ADD = """
-INSERT INTO integrations_drift AS kept (repository_sync_id, stream, checked, missing, stale, repaired, deleted, roads)
+INSERT INTO integrations_drift AS kept (
+    repository_sync_id, stream, checked, missing, stale, repaired, deleted, recovery_sources
+)
 SELECT %s, found.stream, found.checked, found.missing, found.stale, found.repaired, found.deleted,
     CASE WHEN found.missing > 0 THEN jsonb_build_object('reconciliation', found.missing) ELSE '{}' END
 FROM unnest(%s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[])
@@ -44,8 +46,8 @@ ON CONFLICT (repository_sync_id, stream) DO UPDATE SET
     checked = kept.checked + excluded.checked, missing = kept.missing + excluded.missing,
     stale = kept.stale + excluded.stale, repaired = kept.repaired + excluded.repaired,
     deleted = kept.deleted + excluded.deleted,
-    roads = CASE WHEN excluded.missing > 0 THEN kept.roads || jsonb_build_object('reconciliation',
-        coalesce((kept.roads->>'reconciliation')::int, 0) + excluded.missing) ELSE kept.roads END
+    recovery_sources = CASE WHEN excluded.missing > 0 THEN kept.recovery_sources || jsonb_build_object('reconciliation',
+        coalesce((kept.recovery_sources->>'reconciliation')::int, 0) + excluded.missing) ELSE kept.recovery_sources END
 """
 
 
@@ -58,7 +60,7 @@ def count_drift(facts: Iterable[Fact], *, repository_sync_id: int, source: Sourc
     """Add to the run's drift what the facts show, in the transaction that records them afterwards.
 
     An entity that this read met before, by its provenance, is not checked again; one that is off counts once in
-    the run. Whatever is off is right once the facts are recorded: it counts as repaired.
+    the run. What was off is right once the facts are recorded, so it counts as repaired.
     """
     measured = measure(facts, settled_before=timezone.now() - ON_ITS_WAY)
     counts: dict[str, Counter[str]] = {}
@@ -71,7 +73,7 @@ def count_drift(facts: Iterable[Fact], *, repository_sync_id: int, source: Sourc
 
 
 def find(findings: Mapping[Entity, DriftedEntity.Finding], *, repository_sync_id: int) -> list[tuple[str, str]]:
-    """Keep which entities are off; stream and finding of those that the run did not know of yet."""
+    """Store which entities are off; return stream and finding of those that the run did not know yet."""
     if not findings:
         return []
     streams = [STREAM_OF_ENTITY[entity.kind] for entity in findings]
@@ -81,7 +83,7 @@ def find(findings: Mapping[Entity, DriftedEntity.Finding], *, repository_sync_id
 
 
 def add(counts: Counts, *, repository_sync_id: int) -> None:
-    """Add to the Drift of each stream, which is there from then on."""
+    """Add to the Drift of each stream, creating it if necessary."""
     if counts:
         columns = [[counts[stream].get(name, 0) for stream in counts] for name in Drift.COUNTS]
         db.run(_ADD, [repository_sync_id, list(counts), *columns])
@@ -95,36 +97,38 @@ def _seen_before(entities: frozenset[Entity], *, source: Source) -> set[Entity]:
     return {Entity(kind, key) for kind, key in found}
 
 
-ROADS: Mapping[str, str] = {
-    MissedDelivery.Road.FETCHED: "sweep",
-    MissedDelivery.Road.REDELIVERED: "redelivery",
+RECOVERY_SOURCES: Mapping[str, str] = {
+    MissedDelivery.RecoverySource.FETCHED: "delivery_log",
+    MissedDelivery.RecoverySource.REDELIVERED: "redelivery",
 }
-"""What came by itself, late, was not missed for good."""
+"""A delivery that arrived by itself, late, is not counted."""
 
 
 def count_recovered(syncs: Mapping[int, int]) -> None:
-    """Count what a sweep brought back of repositories since they were compared the last time: each delivery once.
+    """Count the deliveries that a scan recovered since these repositories were compared the last time, each once.
 
-    `syncs` leads from each repository's id to the RepositorySync in which it is counted, in the caller's transaction.
+    `syncs` maps each repository's id to the RepositorySync in which it is counted, in the caller's transaction.
     """
-    came = MissedDelivery.objects.filter(
+    recovered = MissedDelivery.objects.filter(
         repository_id__in=list(syncs), state=MissedDelivery.State.KEPT, is_counted=False
     )
     with transaction.atomic():
-        rows = list(came.order_by("pk").select_for_update().values_list("pk", "repository_id", "event", "road"))
+        rows = list(
+            recovered.order_by("pk").select_for_update().values_list("pk", "repository_id", "event", "recovery_source")
+        )
         if not rows:
             return
         MissedDelivery.objects.filter(pk__in=[row[0] for row in rows]).update(is_counted=True)
-        roads: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
-        for _, repository_id, event, road in rows:
-            if repository_id is not None and event in STREAM_OF_EVENT and road in ROADS:
-                roads[syncs[repository_id], STREAM_OF_EVENT[event]][ROADS[road]] += 1
-        for (sync_id, stream), counted in sorted(roads.items()):
+        counts: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+        for _, repository_id, event, source in rows:
+            if repository_id is not None and event in STREAM_OF_EVENT and source in RECOVERY_SOURCES:
+                counts[syncs[repository_id], STREAM_OF_EVENT[event]][RECOVERY_SOURCES[source]] += 1
+        for (sync_id, stream), counted in sorted(counts.items()):
             _add(sync_id, stream, counted)
 
 
 def _add(repository_sync_id: int, stream: str, counted: Mapping[str, int]) -> None:
     Drift.objects.get_or_create(repository_sync_id=repository_sync_id, stream=stream)
     row = Drift.objects.select_for_update().get(repository_sync=repository_sync_id, stream=stream)
-    row.roads = dict(Counter(row.roads) + Counter(counted))
-    row.save(update_fields=["roads"])
+    row.recovery_sources = dict(Counter(row.recovery_sources) + Counter(counted))
+    row.save(update_fields=["recovery_sources"])

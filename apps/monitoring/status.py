@@ -19,8 +19,7 @@ from redis.retry import Retry
 from apps.activity.models import Change
 from apps.common import db
 from apps.integrations.access import describe, lacking_installations
-from apps.integrations.delivery_log.scan_health import scan_problems
-from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings
+from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings, scan_problems
 from apps.integrations.models import StreamCount
 from apps.integrations.reconciliation.run_status import reconciliation_problems
 from apps.monitoring.models import StatusCheck

@@ -125,7 +125,7 @@ def make_drift(repository_id: int = API, **columns: Any) -> Drift:
     DriftedEntity.objects.create(
         repository_sync=sync, stream=values["stream"], entity="pull_request", key=key, finding="missing"
     )
-    return Drift.objects.create(repository_sync=sync, roads={"reconciliation": 1}, **values)
+    return Drift.objects.create(repository_sync=sync, recovery_sources={"reconciliation": 1}, **values)
 
 
 def make_sync(sync_id: str, *repository_ids: int, **columns: Any) -> SyncLog:

@@ -16,13 +16,15 @@ def test_a_repository_has_the_drift_of_its_last_run_by_stream(week: Cast) -> Non
     issues, pull_requests = make_drift(stream="issues"), make_drift()
     found = client.get(f"/api/v1/repositories/{API}/").json()["drift"]
     assert [row["id"] for row in found] == [issues.pk, pull_requests.pk]
-    assert {name: found[1][name] for name in ("checked", "missing", "stale", "repaired", "deleted", "roads")} == {
+    assert {
+        name: found[1][name] for name in ("checked", "missing", "stale", "repaired", "deleted", "recovery_sources")
+    } == {
         "checked": 40,
         "missing": 1,
         "stale": 0,
         "repaired": 1,
         "deleted": 0,
-        "roads": {"reconciliation": 1},
+        "recovery_sources": {"reconciliation": 1},
     }
     assert found[1]["run"] == pull_requests.repository_sync.sync.sync_id
 

@@ -21,7 +21,7 @@ PLACE = re.compile(r"`((?:apps|tests|tformance|deploy|benchmarks|docs|requiremen
 MODULES_WITH_PROBLEMS = (
     "apps/monitoring/status.py",
     "apps/integrations/reconciliation/run_status.py",
-    "apps/integrations/delivery_log/scan_health.py",
+    "apps/integrations/health.py",
 )
 WORD = re.compile(r'(?:(?:problems|found)\[|return \{)"(\w+)"|"(\w+)": probe_')
 TEST_NAME = re.compile(r"`(test_\w+)`")

@@ -24,7 +24,7 @@ USUAL_PER_PAGE, MOST_PER_PAGE = 30, 100
 RETENTION = timedelta(days=3)
 
 Post = Callable[[Sent], int]
-"""Posts a delivery at the door and tells the status of its answer."""
+"""Posts a delivery to the receiver and returns the status of its answer."""
 
 
 @dataclass(slots=True)

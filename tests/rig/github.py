@@ -87,7 +87,7 @@ class Ledger:
 
 
 class GitHub:
-    """Posts in the background at a steady rate; whatever is not acknowledged comes again, as the sweep asks for it."""
+    """Posts in the background at a steady rate; what is not acknowledged is posted again, as a scan requests."""
 
     def __init__(self, port: int, *, rate: float, threads: int = 8) -> None:
         self.ledger = Ledger()

@@ -174,7 +174,7 @@ def an_attempt_of_last_year() -> Callable[[], bool]:
 
 def a_delivery_missed_last_year() -> Callable[[], bool]:
     at = timezone.now() - LONG_AGO
-    about = {"delivered_at": at, "noted_at": at, "kept_at": at, "state": "kept", "road": "fetched"}
+    about = {"delivered_at": at, "noted_at": at, "kept_at": at, "state": "kept", "recovery_source": "fetched"}
     MissedDelivery.objects.create(
         hook_id=1, guid=uuid.uuid4(), log_id=1, status_code=503, event="push", has_effect=True, **about
     )

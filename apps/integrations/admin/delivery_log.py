@@ -1,4 +1,4 @@
-"""GitHub's log of deliveries for operators: how far it was walked, and what was missing in the inbox."""
+"""The scan of GitHub's delivery log for operators, and what was missing in the inbox."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from apps.common.admin import ReadOnlyAdmin
-from apps.integrations.delivery_log.scan_health import why
+from apps.integrations.delivery_log.scan_job import why
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.metrics.figures.formatting import NO_VALUE
 from apps.webhooks import replay
@@ -31,10 +31,19 @@ class DeliveryLogScanAdmin(ReadOnlyAdmin):
 
 @admin.register(MissedDelivery)
 class MissedDeliveryAdmin(ReadOnlyAdmin):
-    """What GitHub's log held and the inbox did not."""
+    """Deliveries that were in GitHub's log and not in the inbox."""
 
-    list_display = ("guid", "event", "action", "repository_id", "delivered_at", "shown_state", "road", "reason")
-    list_filter = ("state", "road", "has_effect", "event")
+    list_display = (
+        "guid",
+        "event",
+        "action",
+        "repository_id",
+        "delivered_at",
+        "shown_state",
+        "recovery_source",
+        "reason",
+    )
+    list_filter = ("state", "recovery_source", "has_effect", "event")
     search_fields = ("event",)
     search_ids = ("repository_id", "installation_id", "log_id")
     search_help_text = (

@@ -25,7 +25,7 @@ class OfSyncAdmin(ReadOnlyAdmin):
 class DriftAdmin(OfSyncAdmin):
     """How far each stream was off before a run repaired it."""
 
-    list_display = ("repository_sync", "stream", *Drift.COUNTS, "roads")
+    list_display = ("repository_sync", "stream", *Drift.COUNTS, "recovery_sources")
     list_filter = ("stream", "repository_sync__sync__cause")
 
 

@@ -149,14 +149,14 @@ class StreamDriftSerializer(serializers.ModelSerializer[Drift]):
     stale = serializers.IntegerField(help_text="Those that were here otherwise.")
     repaired = serializers.IntegerField(help_text="Missing or stale ones that are right now.")
     deleted = serializers.IntegerField(help_text="Those that were here and that GitHub has no more.")
-    roads = serializers.DictField(
+    recovery_sources = serializers.DictField(
         child=serializers.IntegerField(),
-        help_text="By which road the missing ones came back: `reconciliation`, `sweep`, `redelivery`.",
+        help_text="How many of the missing ones came from each source: `reconciliation`, `delivery_log`, `redelivery`.",
     )
 
     class Meta:
         model = Drift
-        fields = ("stream", *Drift.COUNTS, "roads")
+        fields = ("stream", *Drift.COUNTS, "recovery_sources")
         read_only_fields = fields
 
 

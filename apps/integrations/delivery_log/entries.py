@@ -1,4 +1,4 @@
-"""GitHub's log of deliveries, a page of it and one delivery of it, as GitHub writes them. Pure.
+"""Pages and single deliveries of GitHub's delivery log, as GitHub writes them. Pure.
 
 The list is newest first and holds an entry for each attempt, without payload and without the hook's id; all attempts at
 one event share its GUID.
@@ -36,14 +36,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedDelivery:
-    """A delivery as it would have come through the door; the bytes are ours, what they say is GitHub's."""
+    """A delivery as the receiver would have taken it; its bytes are written here, from what GitHub shows."""
 
     hook: GitHubHook
     content: bytes = field(repr=False)
 
 
 class NotRecoverableError(Exception):
-    """GitHub tells of the delivery, and nothing can be put into the inbox; `reason` is one word."""
+    """GitHub lists the delivery, but it cannot be stored in the inbox; `reason` is one word."""
 
     def __init__(self, reason: str, words: str) -> None:
         super().__init__(words)
@@ -51,12 +51,12 @@ class NotRecoverableError(Exception):
 
 
 def address_of(log_id: int) -> str:
-    """Where the log has one attempt whole."""
+    """Return the path of one attempt with its payload."""
     return f"/app/hook/deliveries/{log_id}"
 
 
 def read_entries(listed: object, *, as_of: datetime) -> list[Entry]:
-    """The attempts on a page, as GitHub told them at `as_of`. UnusablePayloadError for anything else."""
+    """Return the attempts on a page that GitHub answered at `as_of`. UnusablePayloadError for anything else."""
     if not isinstance(listed, list):
         raise UnusablePayloadError("shape_mismatch", "the log of deliveries is no list")
     return [
@@ -86,13 +86,13 @@ def _guid(entry: PayloadReader) -> UUID:
 
 
 def _status_code(entry: PayloadReader) -> int:
-    """0 where nobody answered."""
+    """Return the status of the answer, 0 if there was none."""
     code = entry.id_or_none("status_code") or 0
     return code if code < 1000 else 0  # noqa: PLR2004  HTTP has three digits
 
 
 def by_guid(entries: Iterable[Entry]) -> dict[UUID, list[Entry]]:
-    """All attempts at one event, newest first as they are listed."""
+    """Group the attempts by event, newest first as they are listed."""
     found: dict[UUID, list[Entry]] = {}
     for entry in entries:
         found.setdefault(entry.guid, []).append(entry)
@@ -100,28 +100,28 @@ def by_guid(entries: Iterable[Entry]) -> dict[UUID, list[Entry]]:
 
 
 def newest(attempts: Sequence[Entry]) -> Entry:
-    """The attempt that GitHub made last."""
+    """Return the attempt that GitHub made last."""
     return max(attempts, key=lambda entry: entry.log_id)
 
 
 def hook_id_of(detail: object) -> int | None:
-    """The hook that a delivery went to, None where GitHub does not tell."""
-    told = _headers(detail).get(HOOK_ID, "")
-    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else None  # noqa: PLR2004  bigint
+    """Return the hook that a delivery went to, None if GitHub does not say."""
+    shown = _headers(detail).get(HOOK_ID, "")
+    return int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 19 else None  # noqa: PLR2004  bigint
 
 
-def letter_of(detail: object, *, guid: UUID, event: str, hook_id: int) -> FetchedDelivery:
-    """What would have come through the door, NotRecoverableError where that cannot be told.
+def read_delivery(detail: object, *, guid: UUID, event: str, hook_id: int) -> FetchedDelivery:
+    """Return the delivery as the receiver would have taken it, or raise NotRecoverableError.
 
-    Where GitHub shows no headers, those of the list's entry stand for them.
+    Headers that GitHub does not show are taken from the list's entry.
     """
     payload = _request(detail).get("payload")
     if not isinstance(payload, Mapping) or not payload:
         raise NotRecoverableError("no_payload", "GitHub shows no payload.")
     listed = {"x-github-delivery": str(guid), "x-github-event": event, HOOK_ID: str(hook_id)}
-    told = {**listed, **_headers(detail), "content-type": JSON}
+    shown = {**listed, **_headers(detail), "content-type": JSON}
     try:
-        hook = GitHubHook.from_environ({_environ_name(name): value for name, value in told.items()})
+        hook = GitHubHook.from_environ({_environ_name(name): value for name, value in shown.items()})
     except MalformedHeaderError as error:
         raise NotRecoverableError("malformed_header", str(error)) from error
     if hook.guid != guid:
@@ -130,7 +130,7 @@ def letter_of(detail: object, *, guid: UUID, event: str, hook_id: int) -> Fetche
 
 
 def _written(payload: Mapping[str, Any]) -> bytes:
-    """The payload as GitHub writes it: compact, UTF-8."""
+    """Return the payload as GitHub writes it: compact, UTF-8."""
     try:
         text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError as error:

@@ -1,112 +1,101 @@
-"""The walk through GitHub's log, newest first, down to where the last whole walk began, or to the log's end.
+"""One scan of GitHub's delivery log: read it, record what is missing in the inbox, and recover that.
 
-What is new comes on top meanwhile, and is for the next walk. What a page shows to be missing and the place behind it
-are kept together, under the sweep's claim.
+The log is read newest first, down to where the last whole scan began, or to its end. Entries that are added meanwhile
+are left for the next scan. What a page shows to be missing and the cursor behind it are committed together, under the
+scan's claim.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.activity.coverage import cover
-from apps.activity.models import Coverage
 from apps.common.failpoints import failpoint
 from apps.common.github_host import GitHubHost
-from apps.github.responses import REFUSALS, Answer
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import Priority, Purpose
+from apps.github.responses import REFUSALS, Answer, ResponseKind
 from apps.integrations.delivery_log.entries import (
     FIRST_PAGE,
     Entry,
+    NotRecoverableError,
     address_of,
     by_guid,
     hook_id_of,
     newest,
+    read_delivery,
     read_entries,
 )
-from apps.integrations.delivery_log.scan_run import ScanRun
-from apps.integrations.models import MissedDelivery
+from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
-from apps.integrations.reader import RequestFailedError
+from apps.integrations.reader import RequestFailedError, storable
+from apps.webhooks import intake
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Unrouted, route
 
-KEPT_FOR = timedelta(days=90)
-State = MissedDelivery.State
-
-
-def note_missing(entries: Iterable[Entry], *, hook_id: int) -> int:
-    """Give a row to whatever is not in the inbox under this hook; how many such there were.
-
-    Whatever GitHub says that we answered: what is here is here in whichever state, and what is not is missing, also
-    where a backup was restored. Call it under the sweep's claim: nobody else notes meanwhile.
-    """
-    found = by_guid(entries)
-    here = Delivery.objects.filter(hook_id=hook_id, guid__in=found).values_list("guid", flat=True)
-    missing = {guid: attempts for guid, attempts in found.items() if guid not in set(here)}
-    known = {row.guid: row for row in MissedDelivery.objects.filter(hook_id=hook_id, guid__in=missing)}
-    MissedDelivery.objects.bulk_create(
-        _row(attempts, hook_id=hook_id) for guid, attempts in missing.items() if guid not in known
-    )
-    _learn_of_attempts(missing, known=known)
-    return len(missing)
-
-
-def prune() -> int:
-    """Forget what was kept or given up long ago; how many."""
-    ended = MissedDelivery.objects.exclude(state__in=MissedDelivery.OPEN)
-    return ended.filter(noted_at__lt=Now() - KEPT_FOR).delete()[0]
-
-
-def _row(attempts: Sequence[Entry], *, hook_id: int) -> MissedDelivery:
-    last = newest(attempts)
-    return MissedDelivery(
-        hook_id=hook_id,
-        guid=last.guid,
-        log_id=last.log_id,
-        delivered_at=min(entry.delivered_at for entry in attempts),
-        status_code=last.status_code,
-        event=last.event,
-        action=last.action,
-        installation_id=last.installation_id,
-        repository_id=last.repository_id,
-        has_effect=route(last.event, last.action or None) is not Unrouted.LISTED,
-    )
-
-
-def _learn_of_attempts(missing: Mapping[UUID, Sequence[Entry]], *, known: Mapping[UUID, MissedDelivery]) -> None:
-    """Older attempts tell when it was first tried. One made since it was given up is a reason to try again."""
-    changed = []
-    for guid, row in known.items():
-        if row.state == State.KEPT:
-            continue  # under the hook that its own headers name
-        last, first_at = newest(missing[guid]), min(entry.delivered_at for entry in missing[guid])
-        if last.log_id <= row.log_id and first_at >= row.delivered_at:
-            continue
-        if last.log_id > row.log_id:
-            row.log_id, row.status_code = last.log_id, last.status_code
-            if row.state == State.GIVEN_UP:
-                row.state, row.attempts, row.is_other_way = State.WAITING, 0, False
-        row.delivered_at = min(row.delivered_at, first_at)
-        changed.append(row)
-    columns = ["log_id", "status_code", "delivered_at", "state", "attempts", "is_other_way"]
-    MissedDelivery.objects.bulk_update(changed, columns)
-
-
 PERIOD = timedelta(minutes=15)
 MARGIN = timedelta(hours=1)
-"""So much later than what it tells of is a delivery in GitHub's log at the latest, we take it."""
+"""A delivery is in GitHub's log at most so much later than its event, as we assume."""
 KEPT, KEPT_BY_ENTERPRISE_SERVER = timedelta(days=3), timedelta(days=7)
 MOST_ASKED_FOR_THE_HOOK = 3
 MOST_RESTARTS = 3
 MOST_PAGES_WITHOUT_NEWS = 3
 """So many pages in a row that hold only entries of earlier ones, or none, are taken for a log without an end."""
+MISSED_KEPT_FOR = timedelta(days=90)
+FETCH_PAUSES = [timedelta(minutes=minutes) for minutes in (1, 4, 15, 60, 180, 360, 720, 1440)]
+REDELIVERY_PAUSES = [timedelta(minutes=minutes) for minutes in (2, 10, 60)]
+"""A redelivery arrives within seconds, or the receiver could not be reached once more."""
+MOST_UNDER_WAY = 100
+"""At most so many redeliveries are asked for and not here yet, so that a receiver that is still away is not flooded."""
+MOST_UNANSWERED = 3
+"""So many requests in a row without an answer are not the fault of single deliveries."""
+BATCH = 100
+FINAL = {ResponseKind.GONE, ResponseKind.REJECTED}
+"""Final answers about one delivery; an answer that forbids one forbids all."""
+State, RecoverySource = MissedDelivery.State, MissedDelivery.RecoverySource
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class ScanRun:
+    """One task's share of a scan: the job that it holds, and its access to GitHub."""
+
+    row: DeliveryLogScan
+    access: GitHubAccess
+    deadline_s: float
+    """Of time.monotonic: no request begins later."""
+    calls: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.deadline_s
+
+    def get(self, path: str) -> Answer:
+        """Read as the App; RequestFailedError if GitHub does not answer with it."""
+        return self._counted(self.access.get_as_app(path, purpose=self._purpose()))
+
+    def post(self, path: str) -> Answer:
+        """Post as the App; RequestFailedError if GitHub does not accept it."""
+        return self._counted(self.access.post_as_app(path, purpose=self._purpose()))
+
+    def _purpose(self) -> Purpose:
+        return Purpose(priority=Priority.RECONCILIATION, subject=self.row.subject, continues=self.calls > 0)
+
+    def _counted(self, answer: Answer) -> Answer:
+        if answer.kind is not ResponseKind.DEFERRED:
+            self.calls += 1
+        if answer.kind is not ResponseKind.OK:
+            raise RequestFailedError(answer)
+        return answer
 
 
 def read_log(scan: ScanRun) -> bool:
@@ -130,7 +119,7 @@ def read_log(scan: ScanRun) -> bool:
 
 
 def _begins_again(scan: ScanRun, answer: Answer) -> bool:
-    """Whether it is the cursor that GitHub refused: the log is walked from its top then."""
+    """Whether GitHub refused the cursor: then the log is read from its first page again."""
     if not scan.row.cursor or answer.kind not in REFUSALS:
         return False
     logger.info("delivery_log_begins_again", extra={"words": answer.message})
@@ -140,7 +129,7 @@ def _begins_again(scan: ScanRun, answer: Answer) -> bool:
 
 
 def _read_page(scan: ScanRun) -> tuple[bool, set[int]]:
-    """Keep what a page shows; return whether it was the last one that had to be read, and the ids of its entries."""
+    """Commit what a page shows; return whether it was the last one that had to be read, and the ids of its entries."""
     path = scan.row.cursor or FIRST_PAGE
     answer = scan.get(path)
     as_of = answer.observed_at or timezone.now()
@@ -157,8 +146,8 @@ def _read_page(scan: ScanRun) -> tuple[bool, set[int]]:
             items=scan.row.items + len(entries),
         )
         if entries and scan.row.hook_id is not None:
-            note_missing(entries, hook_id=scan.row.hook_id)
-        is_whole = answer.next_path is None or _is_behind_the_mark(scan, entries)
+            record_missing(entries, hook_id=scan.row.hook_id)
+        is_whole = answer.next_path is None or _is_past_the_mark(scan, entries)
         if is_whole:
             _finish(scan, as_of=as_of)
         failpoint("scan.before_commit")
@@ -171,44 +160,44 @@ def _oldest(reached_at: datetime | None, entries: Sequence[Entry]) -> datetime |
 
 
 def _begin(scan: ScanRun, entries: Sequence[Entry], *, as_of: datetime) -> None:
-    hook_id = _learn_hook(scan, entries)
+    hook_id = _find_hook(scan, entries)
     scan.row.hold(began_at=as_of, reached_at=None, items=0, hook_id=hook_id, started_at=timezone.now())
 
 
-def _learn_hook(scan: ScanRun, entries: Sequence[Entry]) -> int | None:
-    """The App's own hook, which the list does not name: each walk asks, as a hook may be made anew.
+def _find_hook(scan: ScanRun, entries: Sequence[Entry]) -> int | None:
+    """Return the App's own hook, which the list does not name; each scan asks, as a hook may be replaced.
 
-    Of the same event a delivery to another hook says something else, and may be here while ours is not. So nothing is
-    judged before the own one is known; a log without entries leaves nothing to be judged.
+    A delivery of the same event to another hook has another content, and may be here while ours is not. So nothing is
+    recorded as missing before the own hook is known; a log without entries has nothing to record.
     """
     for entry in entries[:MOST_ASKED_FOR_THE_HOOK]:
         try:
-            told = hook_id_of(scan.get(address_of(entry.log_id)).data)
+            hook_id = hook_id_of(scan.get(address_of(entry.log_id)).data)
         except RequestFailedError as refusal:
             if refusal.answer.kind not in REFUSALS:
                 raise
-            continue  # this one GitHub has no more
-        if told is not None:
-            return told
+            continue  # GitHub has this one no more
+        if hook_id is not None:
+            return hook_id
     if entries and scan.row.hook_id is None:
-        raise UnusablePayloadError("hook_unknown", "GitHub does not tell to which hook it delivered")
+        raise UnusablePayloadError("hook_unknown", "GitHub does not say to which hook it delivered")
     return scan.row.hook_id
 
 
-def _is_behind_the_mark(scan: ScanRun, entries: Sequence[Entry]) -> bool:
-    """Whether nothing on the page is newer than the mark: a single old one among new ones says nothing."""
+def _is_past_the_mark(scan: ScanRun, entries: Sequence[Entry]) -> bool:
+    """Whether nothing on the page is newer than the mark: a single old entry among new ones proves nothing."""
     mark = scan.row.mark
     return mark is not None and all(entry.delivered_at <= mark for entry in entries)
 
 
 def _finish(scan: ScanRun, *, as_of: datetime) -> None:
-    """The log was walked whole: the mark moves, and a hole is told where the log no longer reached down to it."""
+    """Move the mark, as the log was read whole, and note a gap if the log no longer reached down to it."""
     row = scan.row
     now = timezone.now()
     until = (row.began_at or as_of) - MARGIN
     mark = until if row.mark is None else max(until, row.mark)
     scan.row.hold(
-        **_hole(scan, as_of=as_of),
+        **_gap(scan, as_of=as_of),
         mark=mark,
         cursor="",
         restarts=0,
@@ -218,8 +207,8 @@ def _finish(scan: ScanRun, *, as_of: datetime) -> None:
     logger.info("delivery_log_read", extra={"seen": row.items, "mark": mark.isoformat()})
 
 
-def _hole(scan: ScanRun, *, as_of: datetime) -> dict[str, datetime]:
-    """From where on the log was there: what is covered begins anew after a hole, and before the first walk."""
+def _gap(scan: ScanRun, *, as_of: datetime) -> dict[str, datetime]:
+    """Return the changes after a gap, and before the first scan: coverage begins anew where the log begins."""
     row = scan.row
     surely_kept_from = as_of - _kept_for() + MARGIN
     if row.mark is None:
@@ -239,39 +228,168 @@ def _hole(scan: ScanRun, *, as_of: datetime) -> dict[str, datetime]:
 
 
 def _kept_for() -> timedelta:
-    """For how long GitHub keeps what it delivered."""
+    """Return for how long GitHub keeps its delivery log."""
     return KEPT_BY_ENTERPRISE_SERVER if GitHubHost(settings.GITHUB_API_URL).server else KEPT
 
 
-def cover_what_is_here(scan: ScanRun) -> None:
-    """Cover as much as may be up to the mark; what is left of it, once what stops it is here."""
-    row = scan.row
-    if row.covered_until is None or row.mark is None:
+def record_missing(entries: Iterable[Entry], *, hook_id: int) -> int:
+    """Give a row to each delivery that is not in the inbox under this hook; return how many there were.
+
+    Only the inbox counts, whatever its state there and whatever status GitHub shows: a delivery that was acknowledged
+    is missing too after a backup was restored. Call it under the scan's claim, so that nobody records at the same time.
+    """
+    found = by_guid(entries)
+    here = Delivery.objects.filter(hook_id=hook_id, guid__in=found).values_list("guid", flat=True)
+    missing = {guid: attempts for guid, attempts in found.items() if guid not in set(here)}
+    known = {row.guid: row for row in MissedDelivery.objects.filter(hook_id=hook_id, guid__in=missing)}
+    MissedDelivery.objects.bulk_create(
+        _row(attempts, hook_id=hook_id) for guid, attempts in missing.items() if guid not in known
+    )
+    _update_known(missing, known=known)
+    return len(missing)
+
+
+def prune() -> int:
+    """Delete the rows of deliveries that were recovered or given up long ago; return how many."""
+    ended = MissedDelivery.objects.exclude(state__in=MissedDelivery.OPEN)
+    return ended.filter(noted_at__lt=Now() - MISSED_KEPT_FOR).delete()[0]
+
+
+def _row(attempts: Sequence[Entry], *, hook_id: int) -> MissedDelivery:
+    last = newest(attempts)
+    return MissedDelivery(
+        hook_id=hook_id,
+        guid=last.guid,
+        log_id=last.log_id,
+        delivered_at=min(entry.delivered_at for entry in attempts),
+        status_code=last.status_code,
+        event=last.event,
+        action=last.action,
+        installation_id=last.installation_id,
+        repository_id=last.repository_id,
+        has_effect=route(last.event, last.action or None) is not Unrouted.LISTED,
+    )
+
+
+def _update_known(missing: Mapping[UUID, Sequence[Entry]], *, known: Mapping[UUID, MissedDelivery]) -> None:
+    """Note earlier and later attempts at known deliveries; an attempt after one was given up makes it due again."""
+    changed = []
+    for guid, row in known.items():
+        if row.state == State.KEPT:
+            continue  # under the hook that its own headers name
+        last, first_at = newest(missing[guid]), min(entry.delivered_at for entry in missing[guid])
+        if last.log_id <= row.log_id and first_at >= row.delivered_at:
+            continue
+        if last.log_id > row.log_id:
+            row.log_id, row.status_code = last.log_id, last.status_code
+            if row.state == State.GIVEN_UP:
+                row.state, row.attempts, row.uses_fallback = State.WAITING, 0, False
+        row.delivered_at = min(row.delivered_at, first_at)
+        changed.append(row)
+    columns = ["log_id", "status_code", "delivered_at", "state", "attempts", "uses_fallback"]
+    MissedDelivery.objects.bulk_update(changed, columns)
+
+
+def recover_due(scan: ScanRun) -> None:
+    """Recover the missed deliveries that are due, until the time slice is over.
+
+    Each is read from GitHub's log into the inbox, or redelivered; `SCAN_REDELIVERS` says which comes first, and the
+    other is tried if that fails for good. An attempt is spent before it is made, so that one delivery that crashes its
+    workers does not block the others. RequestFailedError if GitHub refuses them all.
+    """
+    unanswered = 0
+    while not scan.is_over:
+        batch = list(_due()[:BATCH])
+        if not batch:
+            return
+        unanswered = _recover_batch(batch, scan=scan, unanswered=unanswered)
+
+
+def _recover_batch(batch: Sequence[MissedDelivery], *, scan: ScanRun, unanswered: int) -> int:
+    for row in batch:
+        if scan.is_over or (is_redelivered(row) and not inbox_has_room()):
+            break
+        try:
+            _recover(row, scan=scan)
+        except RequestFailedError as refusal:
+            unanswered += 1
+            if refusal.answer.kind is not ResponseKind.TRANSIENT or unanswered >= MOST_UNANSWERED:
+                raise
+        else:
+            unanswered = 0
+    return unanswered
+
+
+def _due() -> MissedDeliveryQuerySet:
+    due = MissedDelivery.objects.due()
+    return due if inbox_has_room() else due.filter(uses_fallback=settings.SCAN_REDELIVERS)
+
+
+def is_redelivered(row: MissedDelivery) -> bool:
+    """Whether GitHub is to deliver it again, instead of our reading it from the log."""
+    return bool(settings.SCAN_REDELIVERS) != row.uses_fallback
+
+
+def inbox_has_room() -> bool:
+    """Whether more redeliveries may be asked for: the earlier ones are here, or had the time to arrive."""
+    return MissedDelivery.objects.filter(state=State.ASKED, not_before__gt=Now()).count() < MOST_UNDER_WAY
+
+
+def _recover(row: MissedDelivery, *, scan: ScanRun) -> None:
+    """Recover one delivery, unless another worker does; RequestFailedError if GitHub gives no answer about it."""
+    pauses = REDELIVERY_PAUSES if is_redelivered(row) else FETCH_PAUSES
+    own = MissedDelivery.objects.filter(pk=row.pk)
+    if row.attempts >= len(pauses):
+        reason = "not_delivered" if is_redelivered(row) else row.reason or "crashed"
+        _fall_back_or_give_up(row, reason=reason, words=row.error)
         return
-    with transaction.atomic():
-        scan.row.hold()
-        scan.row.hold(covered_until=_cover(row.covered_until, row.mark))
+    if not own.begin(attempts=row.attempts, again_after=pauses[row.attempts]):
+        return
+    try:
+        if is_redelivered(row):
+            _redeliver(row, scan=scan)
+        else:
+            _fetch(row, scan=scan)
+    except NotRecoverableError as error:
+        _fall_back_or_give_up(row, reason=error.reason, words=str(error))
+    except RequestFailedError as refusal:
+        words = storable(refusal.answer.message)
+        if refusal.answer.kind in FINAL:
+            _fall_back_or_give_up(row, reason=refusal.answer.kind.name.lower(), words=words)
+            return
+        if refusal.answer.kind is ResponseKind.TRANSIENT:
+            own.update(reason="unanswered", error=words)
+        else:
+            own.cancel_attempt()
+        raise
 
 
-def _cover(from_at: datetime, to_at: datetime) -> datetime:
-    """Cover between the two what may be; up to where."""
-    for missed in _in_the_way(from_at, to_at):
-        until = min(missed.delivered_at - MARGIN, to_at)
-        _tell(from_at, until)
-        from_at = max(from_at, until)
-        if missed.state != MissedDelivery.State.GIVEN_UP:
-            return from_at
-        from_at = max(from_at, missed.delivered_at)
-    _tell(from_at, to_at)
-    return max(from_at, to_at)
+def _fetch(row: MissedDelivery, *, scan: ScanRun) -> None:
+    detail = scan.get(address_of(row.log_id)).data
+    fetched = read_delivery(detail, guid=row.guid, event=row.event, hook_id=row.hook_id)
+    failpoint("scan.after_fetch")
+    scan.row.hold()
+    receipt = intake.receive(fetched.hook, fetched.content, source=Delivery.Source.API, received_at=row.delivered_at)
+    failpoint("scan.after_receipt")
+    source = RecoverySource.FETCHED if receipt.outcome is intake.Outcome.STORED else RecoverySource.ARRIVED
+    MissedDelivery.objects.filter(pk=row.pk).keep(delivery=receipt.id, recovery_source=source)
+    logger.info("missed_delivery_fetched", extra={"delivery": receipt.key, "outcome": receipt.outcome.value})
 
 
-def _tell(from_at: datetime, to_at: datetime) -> None:
-    if from_at < to_at:
-        cover(Coverage.DELIVERIES, repository_id=None, from_at=from_at, to_at=to_at)
+def _redeliver(row: MissedDelivery, *, scan: ScanRun) -> None:
+    scan.post(f"{address_of(row.log_id)}/attempts")
+    failpoint("scan.after_asking")
+    own = MissedDelivery.objects.filter(pk=row.pk).open()
+    own.update(state=State.ASKED, asks=F("asks") + 1)
+    logger.info("missed_delivery_asked_for", extra={"delivery": f"{row.hook_id}:{row.guid}"})
 
 
-def _in_the_way(from_at: datetime, to_at: datetime) -> MissedDeliveryQuerySet:
-    """What is not here and could take effect, in the order of its delivery."""
-    around = MissedDelivery.objects.filter(delivered_at__gt=from_at, delivered_at__lt=to_at + MARGIN, has_effect=True)
-    return around.exclude(state=MissedDelivery.State.KEPT).order_by("delivered_at")
+def _fall_back_or_give_up(row: MissedDelivery, *, reason: str, words: str) -> None:
+    """Try the fallback after one way has failed for good, and give the delivery up after both."""
+    own = MissedDelivery.objects.filter(pk=row.pk)
+    if not row.uses_fallback:
+        own.use_fallback(reason=reason, error=words)
+        return
+    own.give_up(reason=reason, error=words)
+    facts = {"delivery": f"{row.hook_id}:{row.guid}", "event": row.event, "reason": reason}
+    logger.warning("missed_delivery_given_up", extra=facts)

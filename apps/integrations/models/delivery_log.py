@@ -1,4 +1,4 @@
-"""GitHub's log of deliveries: how far it was walked, and what was found in it that is not in the inbox."""
+"""The scan of GitHub's delivery log, and the deliveries in it that were not in the inbox."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -16,18 +16,18 @@ class DeliveryLogScanQuerySet(JobQuerySet["DeliveryLogScan"]):
     """Scans of GitHub's log of deliveries, one for each App."""
 
     def hasten(self, *, apart: timedelta) -> int:
-        """Have the log read now, unless that began a moment ago, or a worker is at it, or a limit is waited for."""
+        """Make the scan due now, unless it began a moment ago, a worker runs it, or it waits for a limit."""
         is_old = Q(started_at=None) | Q(started_at__lt=Now() - apart)
         may_go = self.filter(is_old, state=Job.State.WAITING).exclude(reason__in=DeliveryLogScan.LIMITS)
         return may_go.update(read_due_at=Now(), not_before=Now())
 
 
 class DeliveryLogScan(Job):
-    """The job that reads the log of one App's deliveries, again and again: how far it came, and what is known of it."""
+    """The recurring job that reads the delivery log of one App, with its position in it."""
 
     KIND: ClassVar = "scan_delivery_log"
     LIMITS: ClassVar[Collection[str]] = ("busy", "blocked", "spent")
-    """Reasons to wait that GitHub's limits are."""
+    """Reasons to wait that come from GitHub's limits."""
 
     app_id = models.BigIntegerField(unique=True)
     hook_id = models.BigIntegerField(null=True, blank=True, help_text="the App's own webhook, as GitHub names it")
@@ -39,7 +39,7 @@ class DeliveryLogScan(Job):
     reached_at = models.DateTimeField(null=True, blank=True, help_text="how far back the reading has come")
     read_due_at = models.DateTimeField(db_default=Now(), help_text="when the log is read again")
     read_at = models.DateTimeField(null=True, blank=True, help_text="when it was last read whole, by our clock")
-    planned_at = models.DateTimeField(db_default=Now(), help_text="when somebody last looked whether it is due")
+    planned_at = models.DateTimeField(db_default=Now(), help_text="when it was last planned")
     truncated_at = models.DateTimeField(null=True, blank=True, help_text="when the log did not reach down to the mark")
     truncated_from = models.DateTimeField(null=True, blank=True, help_text="from here it was not there any more")
     truncated_to = models.DateTimeField(null=True, blank=True, help_text="to here")
@@ -54,45 +54,45 @@ class MissedDeliveryQuerySet(models.QuerySet["MissedDelivery"]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""
 
     def open(self) -> "MissedDeliveryQuerySet":
-        """Those that are still to come."""
+        """Return those that are not in the inbox yet and not given up."""
         return self.filter(state__in=MissedDelivery.OPEN)
 
     def due(self) -> "MissedDeliveryQuerySet":
-        """Those to be brought back now: first what takes effect, then what went wrong longest ago."""
+        """Return those to recover now: first those with an effect, then the oldest."""
         return self.open().filter(not_before__lte=Now()).order_by("-has_effect", "delivered_at", "log_id")
 
     def settle(self) -> int:
-        """Note which are in the inbox by now, and by which road they came."""
+        """Mark those that are in the inbox by now, with what brought them there; return how many."""
         arrived = Delivery.objects.filter(hook_id=OuterRef("hook_id"), guid=OuterRef("guid"))
-        road = Case(
-            When(Exists(arrived.filter(source=Delivery.Source.API)), then=Value(MissedDelivery.Road.FETCHED)),
-            When(asks__gt=0, then=Value(MissedDelivery.Road.REDELIVERED)),
-            default=Value(MissedDelivery.Road.CAME),
+        source = Case(
+            When(Exists(arrived.filter(source=Delivery.Source.API)), then=Value(MissedDelivery.RecoverySource.FETCHED)),
+            When(asks__gt=0, then=Value(MissedDelivery.RecoverySource.REDELIVERED)),
+            default=Value(MissedDelivery.RecoverySource.ARRIVED),
         )
         absent = self.exclude(state=MissedDelivery.State.KEPT).filter(Exists(arrived))
-        return absent.keep(delivery=Subquery(arrived.values("pk")[:1]), road=road)
+        return absent.keep(delivery=Subquery(arrived.values("pk")[:1]), recovery_source=source)
 
     def keep(self, **how: Any) -> int:
-        """They are in the inbox."""
+        """Mark them as being in the inbox; return how many."""
         return self.update(state=MissedDelivery.State.KEPT, kept_at=Now(), reason="", error="", **how)
 
     def begin(self, *, attempts: int, again_after: timedelta) -> int:
-        """Spend an attempt before it is made: whoever does not survive it is not asked for it again at once."""
+        """Spend an attempt before it is made, so that one that crashes its worker is not repeated at once."""
         return self.open().filter(attempts=attempts).update(attempts=F("attempts") + 1, not_before=Now() + again_after)
 
-    def take_back(self) -> int:
-        """The attempt was not made."""
+    def cancel_attempt(self) -> int:
+        """Give the attempt back, as it was not made."""
         return self.open().update(attempts=F("attempts") - 1, not_before=Now())
 
     def give_up(self, *, reason: str, error: str) -> int:
-        """Neither way brings them back."""
+        """Give them up after both ways have failed."""
         return self.open().update(state=MissedDelivery.State.GIVEN_UP, reason=reason, error=error)
 
-    def go_the_other_way(self, *, reason: str, error: str) -> int:
-        """One way does not bring them back: try the other."""
+    def use_fallback(self, *, reason: str, error: str) -> int:
+        """Try the fallback after one way has failed."""
         return self.open().update(
             state=MissedDelivery.State.WAITING,
-            is_other_way=True,
+            uses_fallback=True,
             attempts=0,
             not_before=Now(),
             reason=reason,
@@ -101,20 +101,20 @@ class MissedDeliveryQuerySet(models.QuerySet["MissedDelivery"]):
 
 
 class MissedDelivery(models.Model):
-    """A delivery in GitHub's log that was not in the inbox when the log was walked, whatever GitHub says of it."""
+    """A delivery in GitHub's log that was not in the inbox when the log was read, whatever status GitHub shows."""
 
     class State(models.TextChoices):
-        WAITING = "waiting"  # to be brought back, due at `not_before`
+        WAITING = "waiting"  # to be recovered, due at `not_before`
         ASKED = "asked"  # GitHub was asked to deliver it again
         KEPT = "kept"  # it is in the inbox
-        GIVEN_UP = "given_up"  # GitHub has it no more, or does not give it
+        GIVEN_UP = "given_up"  # GitHub has it no more, or does not show it
 
-    class Road(models.TextChoices):
-        """How it came back."""
+    class RecoverySource(models.TextChoices):
+        """What brought it into the inbox."""
 
         FETCHED = "fetched"  # read from GitHub's log
-        REDELIVERED = "redelivered"  # through the door, because we asked for it
-        CAME = "came"  # through the door by itself: it was late, or somebody had it redelivered
+        REDELIVERED = "redelivered"  # received, because we asked for it
+        ARRIVED = "arrived"  # received without our asking: it was late, or a person had it redelivered
 
     OPEN: ClassVar[Collection[str]] = (State.WAITING, State.ASKED)
 
@@ -130,19 +130,21 @@ class MissedDelivery(models.Model):
     has_effect = models.BooleanField(help_text="whether its event is not on the list of those that are ignored")
 
     state = models.TextField(choices=State.choices, db_default=State.WAITING)
-    road = models.TextField(choices=Road.choices, db_default="", blank=True, help_text="how it came back")
+    recovery_source = models.TextField(
+        choices=RecoverySource.choices, db_default="", blank=True, help_text="what brought it into the inbox"
+    )
     delivery = models.ForeignKey(
         Delivery, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="where it is kept"
     )
-    is_other_way = models.BooleanField(
-        db_default=False, help_text="the way that SWEEP_REDELIVERS names did not bring it back"
-    )
+    uses_fallback = models.BooleanField(db_default=False, help_text="the way that SCAN_REDELIVERS names has failed")
     asks = models.SmallIntegerField(db_default=0, help_text="how often GitHub was asked to deliver it again")
-    attempts = models.SmallIntegerField(db_default=0, help_text="how often this way was tried")
+    attempts = models.SmallIntegerField(db_default=0, help_text="attempts in the present way")
     not_before = models.DateTimeField(db_default=Now())
     reason = models.TextField(db_default="", blank=True, help_text="why it is not here, as one word")
     error = models.TextField(db_default="", blank=True, help_text="GitHub's words")
-    is_counted = models.BooleanField(db_default=False, help_text="a run of reconciliation has it among its roads")
+    is_counted = models.BooleanField(
+        db_default=False, help_text="a reconciliation run has counted it in its recovery_sources"
+    )
     noted_at = models.DateTimeField(db_default=Now())
     kept_at = models.DateTimeField(null=True, blank=True)
 
@@ -154,16 +156,17 @@ class MissedDelivery(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["hook_id", "guid"], name="a_missed_delivery_has_one_row_per_hook_and_guid"),
             models.CheckConstraint(
-                condition=Q(state="kept", kept_at__isnull=False) & ~Q(road="") | ~Q(state="kept") & Q(kept_at=None),
-                name="a_missed_delivery_came_by_some_road_exactly_when_it_is_kept",
+                condition=Q(state="kept", kept_at__isnull=False) & ~Q(recovery_source="")
+                | ~Q(state="kept") & Q(kept_at=None),
+                name="a_missed_delivery_has_a_recovery_source_exactly_when_it_is_kept",
             ),
         ]
         indexes: ClassVar = [
-            # what is to be brought back, and whether it came by itself
+            # what is to be recovered, and whether it arrived meanwhile
             models.Index(fields=["not_before"], name="missed_open", condition=~Q(state="kept")),
             # what keeps a stretch of the log from being covered
             models.Index(fields=["delivered_at"], name="missed_delivered", condition=Q(has_effect=True)),
-            # drift.roads: what came back of a repository since it was compared the last time
+            # drift.recovery_sources: what was recovered of a repository since it was compared the last time
             models.Index(
                 fields=["repository_id"], name="missed_uncounted", condition=Q(state="kept", is_counted=False)
             ),

@@ -232,7 +232,9 @@ class Drift(models.Model):
     stale = models.IntegerField(db_default=0, help_text="those that we had otherwise")
     repaired = models.IntegerField(db_default=0, help_text="missing or stale ones that are right now")
     deleted = models.IntegerField(db_default=0, help_text="those that we had and GitHub has no more")
-    roads = models.JSONField(default=dict, blank=True, help_text="by which road the missing ones came back, counted")
+    recovery_sources = models.JSONField(
+        default=dict, blank=True, help_text="how many of the missing ones each source brought"
+    )
 
     objects = DriftQuerySet.as_manager()
 

@@ -9,8 +9,13 @@ from django.utils import timezone
 
 from apps.common import db
 from apps.github.credentials import has_credentials
-from apps.integrations.delivery_log.scan_health import late_scan, truncated_log
-from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings
+from apps.integrations.health import (
+    count_lapsed_leases,
+    count_overdue_backfills,
+    count_overdue_listings,
+    late_scan,
+    truncated_log,
+)
 from apps.integrations.models import Backfill, DeliveryLogScan, SyncLog
 from apps.metrics.figures.formatting import duration
 from apps.monitoring.doctor.checks import Check, failure, ok, unchecked, warning
@@ -150,7 +155,7 @@ def check_delivery_log(row: DeliveryLogScan | None) -> Check:
             "delivery log", "GitHub's delivery log was not scanned yet; beat starts a scan within a minute."
         )
     if found := late_scan(row):
-        return failure("delivery log", " ".join(found.values()), "Run `manage.py sweep_deliveries` to scan it now.")
+        return failure("delivery log", " ".join(found.values()), "Run `manage.py scan_deliveries` to scan it now.")
     if found := truncated_log(row):
         return warning(
             "delivery log", " ".join(found.values()), "Run `manage.py reconcile --all` to compare everything now."

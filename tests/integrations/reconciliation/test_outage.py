@@ -1,4 +1,4 @@
-"""Hours in which nothing arrived: after one sweep and one reconciliation the tables equal GitHub's all the same."""
+"""Hours in which nothing arrived: after one scan and one reconciliation the tables still equal GitHub's."""
 
 import random
 from collections.abc import Callable
@@ -27,25 +27,25 @@ def organisation(hub: FakeGitHub) -> Organisation:
     return Organisation.on(hub, pull_requests=120)
 
 
-@pytest.mark.parametrize("is_forgotten", [False, True], ids=["swept", "forgotten"])
+@pytest.mark.parametrize("is_forgotten", [False, True], ids=["scanned", "forgotten"])
 def test_after_six_hours_without_us_everything_ends_as_it_is_on_github(
     organisation: Organisation, is_forgotten: bool
 ) -> None:
     told = organisation
     break_off(told, is_forgotten=is_forgotten)
-    sweep()
+    scan()
     assert Delivery.objects.filter(source=Delivery.Source.API).count() == (0 if is_forgotten else FAILED)
     reconcile()
     assert told.differences() == []
     assert Drift.objects.filter(missing__gt=0).exists()
 
 
-@pytest.mark.parametrize("is_forgotten", [False, True], ids=["swept", "forgotten"])
+@pytest.mark.parametrize("is_forgotten", [False, True], ids=["scanned", "forgotten"])
 def test_and_so_it_does_while_more_arrives(organisation: Organisation, is_forgotten: bool) -> None:
     told = organisation
     break_off(told, is_forgotten=is_forgotten)
     told.coming, later = told.coming[:MEANWHILE], told.coming[MEANWHILE : 2 * MEANWHILE]
-    sweep(told.go_on)
+    scan(told.go_on)
     told.coming += later
     reconcile(told.go_on)
     assert told.coming == []
@@ -81,7 +81,7 @@ def forget_long_ago(told: Organisation) -> None:
         attempt.at -= LONG_AGO
 
 
-def sweep(meanwhile: Callable[[], None] | None = None) -> None:
-    """Beat's next tick after the outage: nobody had looked for longer than a sweep rests."""
+def scan(meanwhile: Callable[[], None] | None = None) -> None:
+    """Plan jobs after the outage, hours after they were last planned, and run what is due."""
     DeliveryLogScan.objects.update(planned_at=Now() - timedelta(hours=6), started_at=Now() - timedelta(hours=6))
     work_off(meanwhile=meanwhile)

@@ -34,7 +34,7 @@ def test_without_webhooks_everything_is_missing_and_repaired(crew: Crew, api: Re
     [row] = Drift.objects.filter(repository_sync=sync)
     reviews = sum(kind == "review" for kind, _, _ in drifted(sync))
     assert (row.checked, row.missing, row.repaired, row.stale) == (30 + reviews, 30 + reviews, 30 + reviews, 0)
-    assert row.roads == {"reconciliation": row.missing}
+    assert row.recovery_sources == {"reconciliation": row.missing}
 
 
 def test_a_backfill_outside_of_a_run_counts_no_drift(crew: Crew, api: Repository) -> None:
@@ -78,7 +78,7 @@ def forget() -> None:
 def test_what_a_backfill_reads_twice_is_checked_once_and_missing_once(
     fake: FakeGitHub, crew: Crew, api: Repository
 ) -> None:
-    """Sweeps overlap: what is updated during the first comes again in the second."""
+    """Passes overlap: what is updated during the first is listed again in the second."""
     truth = fake.world.repositories[API].pull_requests
     assert isinstance(truth, Generated)
     last = truth.ordered("updated_at")[-1][1]
@@ -118,25 +118,25 @@ def test_what_was_recovered_otherwise_is_counted_separately(crew: Crew, api: Rep
     sync = begin_sync(api)
     walk(crew, sync, streams=PULLS)
     missing = Drift.objects.get().missing
-    for event, road in (
+    for event, source in (
         ("pull_request_review", "fetched"),
         ("pull_request", "fetched"),
         ("pull_request", "redelivered"),
-        ("pull_request", "came"),
+        ("pull_request", "arrived"),
         ("push", "fetched"),
         ("member", "fetched"),
     ):
-        make_missed(event, road)
+        make_missed(event, source)
     for _ in range(2):
         count_recovered({api.pk: sync.pk})
-    assert dict(Drift.objects.values_list("stream", "roads")) == {
-        "pull_requests": {"reconciliation": missing, "sweep": 2, "redelivery": 1},
-        "commits": {"sweep": 1},
+    assert dict(Drift.objects.values_list("stream", "recovery_sources")) == {
+        "pull_requests": {"reconciliation": missing, "delivery_log": 2, "redelivery": 1},
+        "commits": {"delivery_log": 1},
     }
 
 
-def make_missed(event: str, road: str) -> None:
-    """A delivery about the repository that was missed, and came back by this road."""
+def make_missed(event: str, source: str) -> None:
+    """A delivery about the repository that was missed, and was recovered from this source."""
     MissedDelivery.objects.create(
         hook_id=1,
         guid=uuid4(),
@@ -147,7 +147,7 @@ def make_missed(event: str, road: str) -> None:
         repository_id=API,
         has_effect=True,
         state=MissedDelivery.State.KEPT,
-        road=road,
+        recovery_source=source,
         kept_at=timezone.now(),
     )
 

@@ -35,7 +35,7 @@ def test_after_losing_one_delivery_in_twenty_drift_is_what_a_comparison_row_by_r
         findings["stale"],
     )
     assert all(row.repaired == row.missing + row.stale for row in rows)
-    assert sum(row.roads.get("reconciliation", 0) for row in rows) == findings["missing"]
+    assert sum(row.recovery_sources.get("reconciliation", 0) for row in rows) == findings["missing"]
     assert off(fake.world.repositories[repository.pk]) == set()
     second = begin_sync(repository)
     walk(crew, second)

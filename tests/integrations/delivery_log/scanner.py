@@ -1,4 +1,4 @@
-"""A worker who sweeps, and the time that passes between."""
+"""A worker who scans GitHub's delivery log, and a clock."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ MOST_TASKS = 50
 
 
 @dataclass(slots=True)
-class Sweeper:
+class Scanner:
     """One worker; both GitHub's clock and what our rows wait for go by it."""
 
     access: GitHubAccess
     log: DeliveryLog
     clock: Clock
 
-    def turn(self, *, seconds: float = SLICE_S) -> DeliveryLogScan | None:
+    def run_task(self, *, seconds: float = SLICE_S) -> DeliveryLogScan | None:
         """One task."""
         return scan_job.scan_now(access=self.access, seconds=seconds)
 
-    def sweep(self) -> DeliveryLogScan:
-        """As many tasks as ring for one another; the row afterwards."""
+    def scan(self) -> DeliveryLogScan:
+        """Run as many tasks as the scan needs; return the row afterwards."""
         for _ in range(MOST_TASKS):
-            row = self.turn()
-            assert row is not None, "somebody else sweeps, or it waits"
+            row = self.run_task()
+            assert row is not None, "another worker scans, or it waits"
             if not row.goes_on:
                 return row
         raise AssertionError("it never came to an end")
@@ -66,10 +66,10 @@ def inbox() -> set[str]:
 
 
 def missed(**what: Any) -> Counter[tuple[str, str]]:
-    """How many missed deliveries there are by state and road."""
-    return Counter(MissedDelivery.objects.filter(**what).values_list("state", "road"))
+    """How many missed deliveries there are by state and recovery source."""
+    return Counter(MissedDelivery.objects.filter(**what).values_list("state", "recovery_source"))
 
 
 def covered() -> list[tuple[datetime, datetime]]:
-    """The stretches for which the log is told to be here."""
+    """The stretches for which the log is covered."""
     return list(Coverage.objects.filter(stream=Coverage.DELIVERIES).order_by("from_at").values_list("from_at", "to_at"))

@@ -1,4 +1,4 @@
-"""What operators see of the sweep: two pages of the admin, and what the watch says."""
+"""What operators see of a scan: two pages of the admin, and problems."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.integrations.delivery_log.entries import read_entries
-from apps.integrations.delivery_log.scan_health import MANY_GIVEN_UP, scan_problems
 from apps.integrations.delivery_log.scan_job import open_scan
+from apps.integrations.health import MANY_GIVEN_UP, scan_problems
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.users.models import CustomUser
 from apps.webhooks.parsing import UnusablePayloadError
@@ -34,7 +34,7 @@ def miss(**about: Any) -> MissedDelivery:
     return MissedDelivery.objects.create(**{"hook_id": 5, "guid": uuid4(), **usual, **about})
 
 
-def test_missed_deliveries_are_found_by_what_people_have_at_hand(operator: Client) -> None:
+def test_missed_deliveries_are_found_by_guid_key_repository_and_event(operator: Client) -> None:
     first, second = miss(repository_id=11), miss(event="issues", repository_id=12)
     for term in (str(first.guid), f"5:{first.guid}", "11", "push"):
         page = operator.get(PAGE, {"q": term}).content.decode()
@@ -46,14 +46,14 @@ def test_missed_deliveries_are_found_by_what_people_have_at_hand(operator: Clien
     assert operator.get(f"{PAGE}add/").status_code == 403
 
 
-def test_the_page_of_the_sweep_says_what_it_waits_for(operator: Client) -> None:
+def test_the_admin_page_of_a_scan_says_what_it_waits_for(operator: Client) -> None:
     open_scan(7).update(reason="spent")
     page = operator.get("/admin/integrations/deliverylogscan/").content.decode()
     assert "the hour&#x27;s limit is spent" in page
     assert operator.get(f"/admin/integrations/deliverylogscan/{open_scan(7).get().pk}/change/").status_code == 200
 
 
-def test_many_that_were_given_up_are_told_of_and_ignored_events_are_not() -> None:
+def test_many_deliveries_given_up_are_a_problem_and_ignored_events_are_not() -> None:
     for number in range(MANY_GIVEN_UP + 1):
         miss(state="given_up", log_id=number, has_effect=number > 0)
     assert scan_problems() == {}
@@ -61,11 +61,11 @@ def test_many_that_were_given_up_are_told_of_and_ignored_events_are_not() -> Non
     assert "11 deliveries" in scan_problems()["missed_deliveries_given_up"]
 
 
-def test_a_sweep_that_never_was_whole_is_told_of_after_a_while() -> None:
+def test_a_log_that_was_never_read_whole_is_a_problem_after_two_hours() -> None:
     open_scan(7).update(created_at=NOW - timedelta(hours=1))
     assert scan_problems() == {}
     DeliveryLogScan.objects.update(created_at=NOW - timedelta(hours=3))
-    assert scan_problems()["delivery_sweep_is_late"].endswith("was never walked whole: do beat and a worker run?")
+    assert scan_problems()["delivery_log_scan_is_late"].endswith("was never read whole: do beat and a worker run?")
 
 
 ENTRY: Mapping[str, Any] = {
@@ -94,6 +94,6 @@ def test_an_entry_is_read_as_github_documents_it() -> None:
 
 
 @pytest.mark.parametrize("change", [{"id": None}, {"guid": "none"}, {"delivered_at": "never"}, {"event": 5}])
-def test_an_entry_that_cannot_be_read_is_no_entry_that_may_be_left_out(change: dict[str, Any]) -> None:
+def test_an_entry_that_cannot_be_read_fails_the_page(change: dict[str, Any]) -> None:
     with pytest.raises(UnusablePayloadError):
         read_entries([{**ENTRY, **change}], as_of=NOW)

@@ -1,4 +1,4 @@
-"""The cast: GitHub with its log of deliveries, the door it posts at, and a worker who sweeps."""
+"""Fixtures: GitHub with its delivery log, the receiver that it posts to, and a worker who scans."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from apps.webhooks import signature, wakeups
 from tests.fake_github.delivery_log import DeliveryLog, keep_log
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import Clock
-from tests.integrations.sweep.sweeper import Sweeper
+from tests.integrations.delivery_log.scanner import Scanner
 from tests.webhooks.conftest import GitHub
 
 
@@ -24,7 +24,7 @@ def _remember_nothing_of_the_last_test() -> Iterator[None]:
 
 @pytest.fixture
 def log(fake: FakeGitHub) -> DeliveryLog:
-    """The App's log; whatever GitHub posts goes through the real door."""
+    """The App's log; what GitHub posts goes through the real receiver."""
     github = GitHub()
 
     def post(sent: Sent) -> int:
@@ -36,11 +36,11 @@ def log(fake: FakeGitHub) -> DeliveryLog:
 
 
 @pytest.fixture
-def told(fake: FakeGitHub) -> list[Sent]:
+def deliveries(fake: FakeGitHub) -> list[Sent]:
     """What GitHub has to post."""
     return list(fake.world.deliveries())
 
 
 @pytest.fixture
-def sweeper(worker: GitHubAccess, log: DeliveryLog, clock: Clock) -> Sweeper:
-    return Sweeper(access=worker, log=log, clock=clock)
+def scanner(worker: GitHubAccess, log: DeliveryLog, clock: Clock) -> Scanner:
+    return Scanner(access=worker, log=log, clock=clock)

@@ -1,4 +1,4 @@
-"""Whose turn it is to sweep, and when: any number of beats and workers sweep once."""
+"""When a scan is due, and who runs it: any number of beats and workers scan once."""
 
 import threading
 from datetime import timedelta
@@ -12,8 +12,8 @@ from django.test import override_settings
 from django.utils import timezone
 
 from apps.demo.organisation import Sent
-from apps.integrations.delivery_log import recover, scan, scan_job
-from apps.integrations.delivery_log.scan import KEPT_FOR, prune
+from apps.integrations.delivery_log import scan, scan_job
+from apps.integrations.delivery_log.scan import MISSED_KEPT_FOR, prune
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.integrations.tasks import prune as prune_all
 from apps.jobs.claims import claim
@@ -26,7 +26,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import access_to
-from tests.integrations.sweep.sweeper import LIST, Sweeper, inbox, missed
+from tests.integrations.delivery_log.scanner import LIST, Scanner, inbox, missed
 from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,107 +75,105 @@ def lists(fake: FakeGitHub) -> int:
     return sum(call.path == LIST for call in fake.log)
 
 
-def test_four_workers_sweep_once(fake: FakeGitHub, told: list[Sent], log: DeliveryLog) -> None:
+def test_four_workers_scan_once(fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog) -> None:
     with log.outage():
-        log.deliver(told[:20])
+        log.deliver(deliveries[:20])
     rows = side_by_side(fake, hands=4)
     assert sum(row is not None for row in rows) == 1
     assert lists(fake) == 1
-    assert len([call for call in fake.log if call.path.startswith(f"{LIST}/")]) == 21, "the newest one tells the hook"
+    assert len([call for call in fake.log if call.path.startswith(f"{LIST}/")]) == 21, "the newest one shows the hook"
     assert missed() == {("kept", "fetched"): 20}
 
 
-def test_a_dead_workers_sweep_is_taken_over_when_its_lease_has_run_out(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_the_scan_of_a_dead_worker_is_taken_over_when_its_lease_has_expired(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    log.deliver(told[:1])
+    log.deliver(deliveries[:1])
     assert claim(scan_job.open_scan(APP_ID).get().pk, task_id="another") is not None
-    assert sweeper.turn() is None
-    sweeper.wait(seconds=LEASE.total_seconds() + 1)
-    assert sweeper.turn() is not None
+    assert scanner.run_task() is None
+    scanner.wait(seconds=LEASE.total_seconds() + 1)
+    assert scanner.run_task() is not None
 
 
-def test_who_was_taken_over_keeps_nothing(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_that_lost_its_claim_on_a_scan_writes_nothing(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with log.outage():
-        log.deliver(told[:3])
+        log.deliver(deliveries[:3])
 
     def taken_over(point: str) -> None:
         DeliveryLogScan.objects.update(claim_number=99)
 
     monkeypatch.setattr(scan, "failpoint", taken_over)
-    row = sweeper.turn()
+    row = scanner.run_task()
     assert row is not None
     assert (row.cursor, row.mark, row.claim_number) == ("", None, 99)
     assert missed() == {}
 
 
-def test_who_was_taken_over_while_it_fetched_puts_nothing_into_the_inbox(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_that_lost_its_claim_while_it_fetched_stores_nothing_in_the_inbox(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with log.outage():
-        log.deliver(told[:3])
+        log.deliver(deliveries[:3])
 
     def taken_over(point: str) -> None:
         DeliveryLogScan.objects.update(claim_number=99)
 
-    monkeypatch.setattr(recover, "failpoint", taken_over)
-    sweeper.turn()
+    monkeypatch.setattr(scan, "failpoint", taken_over)
+    scanner.run_task()
     assert inbox() == set()
 
 
 @as_our_app
-def test_beat_rings_when_it_is_due_and_any_number_of_beats_ring_for_one_sweep(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_any_number_of_beats_plan_one_scan_and_only_when_it_is_due(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    log.deliver(told[:1])
+    log.deliver(deliveries[:1])
     assert [scan_job.plan(), scan_job.plan()] == [1, 1]
-    assert sweeper.turn() is not None
-    assert sweeper.turn() is None
+    assert scanner.run_task() is not None
+    assert scanner.run_task() is None
     assert scan_job.plan() == 0
-    sweeper.wait(minutes=1)
+    scanner.wait(minutes=1)
     assert scan_job.plan() == 0
     for _ in range(13):
-        sweeper.wait(minutes=1)
+        scanner.wait(minutes=1)
         assert scan_job.plan() == 0
-    sweeper.wait(minutes=1)
+    scanner.wait(minutes=1)
     assert scan_job.plan() == 1
 
 
 @as_our_app
-def test_where_nobody_looked_for_some_minutes_it_is_due_at_once(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_scan_that_beat_has_not_planned_for_minutes_is_due_at_once(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    """Whatever was down may have kept the door shut."""
-    log.deliver(told[:1])
-    sweeper.sweep()
-    sweeper.wait(minutes=2)
+    """What was down may have included the receiver."""
+    log.deliver(deliveries[:1])
+    scanner.scan()
+    scanner.wait(minutes=2)
     assert scan_job.plan() == 0
-    sweeper.wait(minutes=4)
+    scanner.wait(minutes=4)
     with log.outage():
-        log.deliver(told[1:2])
+        log.deliver(deliveries[1:2])
     assert scan_job.plan() == 1
-    sweeper.sweep()
-    assert inbox() == {sent.guid for sent in told[:2]}
+    scanner.scan()
+    assert inbox() == {sent.guid for sent in deliveries[:2]}
 
 
 @as_our_app
-def test_when_beat_starts_it_is_due_at_once_but_not_for_every_beat_that_starts(
-    log: DeliveryLog, sweeper: Sweeper
-) -> None:
-    sweeper.sweep()
-    sweeper.wait(minutes=2)
+def test_a_scan_is_due_when_beat_starts_but_not_again_for_each_beat(log: DeliveryLog, scanner: Scanner) -> None:
+    scanner.scan()
+    scanner.wait(minutes=2)
     assert scan_job.plan() == 0
     assert scan_job.plan(at_start=True) == 1
-    sweeper.sweep()
+    scanner.scan()
     assert scan_job.plan(at_start=True) == 0
 
 
 @as_our_app
-def test_a_start_does_not_end_the_wait_for_a_limit(log: DeliveryLog, sweeper: Sweeper) -> None:
-    sweeper.sweep()
-    sweeper.wait(minutes=2)
+def test_a_start_of_beat_does_not_end_the_wait_for_a_limit(log: DeliveryLog, scanner: Scanner) -> None:
+    scanner.scan()
+    scanner.wait(minutes=2)
     DeliveryLogScan.objects.update(reason="spent")
     assert scan_job.plan(at_start=True) == 0
 
@@ -191,10 +189,10 @@ def test_beat_says_that_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @as_our_app
 def test_planning_wakes_a_worker_and_its_task_reads_the_log(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, monkeypatch: pytest.MonkeyPatch
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with log.outage():
-        log.deliver(told[:1])
+        log.deliver(deliveries[:1])
     monkeypatch.setattr("apps.github.auth.github", lambda: access_to(fake))
     plan_jobs()
     assert take_messages() >= 1
@@ -203,41 +201,41 @@ def test_planning_wakes_a_worker_and_its_task_reads_the_log(
 
 
 @override_settings(GITHUB_APP_ID=None, GITHUB_APP_PRIVATE_KEY="")
-def test_without_credentials_nothing_is_rung_for() -> None:
+def test_without_credentials_no_scan_is_planned() -> None:
     assert scan_job.plan() == 0
     assert not DeliveryLogScan.objects.exists()
 
 
 def test_a_database_that_goes_away_is_waited_for_a_moment_and_loses_nothing(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with log.outage():
-        log.deliver(told[:5])
+        log.deliver(deliveries[:5])
 
     def gone(*_: Any, **__: Any) -> None:
         raise OperationalError("the connection is closed")
 
     with monkeypatch.context() as away:
-        away.setattr(recover.intake, "receive", gone)
+        away.setattr(scan.intake, "receive", gone)
         with pytest.raises(OperationalError):
-            sweeper.turn()
+            scanner.run_task()
     row = DeliveryLogScan.objects.get()
     assert (row.reason, row.lease_until) == ("database", None)
-    sweeper.wait(minutes=2)
-    sweeper.sweep()
+    scanner.wait(minutes=2)
+    scanner.scan()
     assert missed() == {("kept", "fetched"): 5}
 
 
-def test_what_was_missed_long_ago_is_forgotten_unless_it_is_still_to_come(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_old_missed_deliveries_are_deleted_unless_they_are_still_awaited(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
     with log.outage():
-        log.deliver(told[:4])
-    sweeper.sweep()
+        log.deliver(deliveries[:4])
+    scanner.scan()
     first, second, *_ = MissedDelivery.objects.values_list("pk", flat=True)
-    MissedDelivery.objects.filter(pk=first).update(state="waiting", road="", kept_at=None)
+    MissedDelivery.objects.filter(pk=first).update(state="waiting", recovery_source="", kept_at=None)
     assert prune() == 0
-    old = MissedDelivery.objects.get(pk=second).noted_at - KEPT_FOR - timedelta(days=1)
+    old = MissedDelivery.objects.get(pk=second).noted_at - MISSED_KEPT_FOR - timedelta(days=1)
     MissedDelivery.objects.filter(pk__in=[first, second]).update(noted_at=old)
     assert prune_all() == 1
     assert MissedDelivery.objects.count() == 3
@@ -245,7 +243,7 @@ def test_what_was_missed_long_ago_is_forgotten_unless_it_is_still_to_come(
 
 
 @pytest.mark.proof
-def test_what_is_due_and_what_is_in_the_way_are_found_by_their_indexes() -> None:
+def test_due_and_uncovered_missed_deliveries_are_found_by_their_indexes() -> None:
     plans: list[str] = []
     MissedDelivery.objects.bulk_create(
         MissedDelivery(
@@ -259,7 +257,11 @@ def test_what_is_due_and_what_is_in_the_way_are_found_by_their_indexes() -> None
             has_effect=number % 50 == 0,
             is_counted=number % 50 != 0,
             state=MissedDelivery.State.WAITING if number % 100 == 0 else MissedDelivery.State.KEPT,
-            **({} if number % 100 == 0 else {"road": MissedDelivery.Road.CAME, "kept_at": timezone.now()}),
+            **(
+                {}
+                if number % 100 == 0
+                else {"recovery_source": MissedDelivery.RecoverySource.ARRIVED, "kept_at": timezone.now()}
+            ),
         )
         for number in range(5000)
     )

@@ -1,4 +1,4 @@
-"""What the sweep waits for is kept in its row, with the reason; no worker is held, and nothing is lost by it."""
+"""Waits of a scan are stored in its row, with the reason; no worker waits, and nothing is lost."""
 
 from datetime import timedelta
 
@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from apps.demo.organisation import Sent
 from apps.github.credentials import NoCredentialsError
-from apps.integrations.delivery_log.scan_health import scan_problems
-from apps.integrations.delivery_log.waits import BACKOFF, wait_after_failure
+from apps.integrations.delivery_log.scan_job import BACKOFF, wait_after_failure
+from apps.integrations.health import scan_problems
 from apps.integrations.models import DeliveryLogScan
 from apps.webhooks.models import Delivery
 from tests.api.conftest import make_delivery
@@ -20,7 +20,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import strange_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import access_to
-from tests.integrations.sweep.sweeper import LIST, Sweeper, inbox, missed
+from tests.integrations.delivery_log.scanner import LIST, Scanner, inbox, missed
 
 pytestmark = pytest.mark.django_db
 THE_APP = 0
@@ -36,52 +36,52 @@ def lose(log: DeliveryLog, sents: list[Sent]) -> None:
         log.deliver(sents)
 
 
-def test_while_the_inbox_is_behind_nothing_is_asked(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_scan_waits_while_the_inbox_lags(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:1])
+    lose(log, deliveries[:1])
     make_delivery(1)
     Delivery.objects.update(not_before=timezone.now() - timedelta(minutes=5))
-    row = sweeper.turn()
+    row = scanner.run_task()
     assert row is not None
     assert (row.reason, row.attempts, fake.log) == ("inbox_lags", 0, [])
     assert 30 < waits_s(row) <= 60
     Delivery.objects.all().delete()
-    sweeper.wait(minutes=1)
-    sweeper.sweep()
-    assert inbox() == {told[0].guid}
+    scanner.wait(minutes=1)
+    scanner.scan()
+    assert inbox() == {deliveries[0].guid}
 
 
-def test_a_key_that_github_refuses_is_said_in_the_row_and_loses_nothing(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_key_that_github_refuses_is_named_in_the_row_and_loses_nothing(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:3])
-    right, sweeper.access = sweeper.access, access_to(fake, pem=strange_pem())
-    row = sweeper.turn()
+    lose(log, deliveries[:3])
+    right, scanner.access = scanner.access, access_to(fake, pem=strange_pem())
+    row = scanner.run_task()
     assert row is not None
     assert (row.reason, row.attempts, row.mark) == ("app_refused", 1, None)
     assert waits_s(row) > 250
-    sweeper.access = right
-    sweeper.wait(minutes=20)
-    row = sweeper.sweep()
+    scanner.access = right
+    scanner.wait(minutes=20)
+    row = scanner.scan()
     assert (row.reason, row.error, row.attempts) == ("", "", 0)
     assert len(inbox()) == 3
 
 
-def test_a_limit_that_is_spent_is_waited_for_and_costs_no_attempt(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_scan_waits_for_a_spent_limit_without_counting_an_attempt(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:20])
+    lose(log, deliveries[:20])
     fake.limits.leave(THE_APP, "core", remaining=510)
-    row = sweeper.turn()
+    row = scanner.run_task()
     assert row is not None
     assert (row.reason, row.attempts) == ("spent", 0)
     assert waits_s(row) > 60
     found = missed()
     assert found["kept", "fetched"] > 0
     assert sum(found.values()) == 20
-    sweeper.wait(hours=1, minutes=1)
-    sweeper.sweep()
+    scanner.wait(hours=1, minutes=1)
+    scanner.scan()
     assert missed() == {("kept", "fetched"): 20}
 
 
@@ -98,64 +98,64 @@ def test_a_limit_that_is_spent_is_waited_for_and_costs_no_attempt(
         (faults.status(200, "not JSON"), "unanswered", 3),
     ],
 )
-def test_whatever_github_says_instead_of_its_log_is_in_the_row_and_tried_again(
+def test_an_unusable_answer_is_named_in_the_row_and_the_log_is_read_again(
     fake: FakeGitHub,
-    told: list[Sent],
+    deliveries: list[Sent],
     log: DeliveryLog,
-    sweeper: Sweeper,
+    scanner: Scanner,
     *,
     change: Change,
     reason: str,
     at_least_s: float,
 ) -> None:
-    lose(log, told[:2])
+    lose(log, deliveries[:2])
     fake.spoil(Fault(change, faults.below(LIST), times=1))
-    row = sweeper.turn()
+    row = scanner.run_task()
     assert row is not None
     assert (row.reason, row.mark, row.lease_until) == (reason, None, None)
     assert waits_s(row) >= at_least_s
-    sweeper.wait(minutes=20)
-    sweeper.sweep()
+    scanner.wait(minutes=20)
+    scanner.scan()
     assert len(inbox()) == 2
 
 
-def test_a_page_that_leads_to_itself_is_no_page(fake: FakeGitHub, log: DeliveryLog, sweeper: Sweeper) -> None:
+def test_a_page_that_links_to_itself_is_refused(fake: FakeGitHub, log: DeliveryLog, scanner: Scanner) -> None:
     def to_itself(asked: Asked, answer: Answered) -> Answered:
         answer.headers["link"] = f'<{fake.url}{LIST}?per_page=100>; rel="next"'
         return answer
 
     fake.spoil(Fault(to_itself, faults.below(LIST), is_instead=False))
-    row = sweeper.turn()
+    row = scanner.run_task()
     assert row is not None
     assert row.reason == "shape_mismatch"
 
 
-def test_failures_are_tried_again_later_each_time() -> None:
+def test_a_failed_scan_waits_longer_each_time() -> None:
     waits = [wait_after_failure("made_up", attempts=attempts, chance=0.5).seconds for attempts in range(12)]
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (5, BACKOFF.longest_s)
 
 
-def test_a_sweep_that_does_not_get_through_is_told_long_before_github_forgets(
-    log: DeliveryLog, sweeper: Sweeper, fake: FakeGitHub
+def test_a_scan_that_never_finishes_is_a_problem_long_before_github_deletes_its_log(
+    log: DeliveryLog, scanner: Scanner, fake: FakeGitHub
 ) -> None:
-    sweeper.sweep()
+    scanner.scan()
     assert scan_problems() == {}
     fake.spoil(Fault(faults.status(500), faults.below(LIST), times=None))
-    sweeper.wait(hours=1)
-    sweeper.turn()
+    scanner.wait(hours=1)
+    scanner.run_task()
     assert scan_problems() == {}
-    sweeper.wait(hours=2)
-    words = scan_problems()["delivery_sweep_is_late"]
-    assert "last walked whole" in words
+    scanner.wait(hours=2)
+    words = scan_problems()["delivery_log_scan_is_late"]
+    assert "last read whole" in words
     assert "GitHub does not answer (HTTP 500)" in words
 
 
-def test_without_credentials_it_says_so(sweeper: Sweeper) -> None:
+def test_a_scan_without_credentials_raises_an_error(scanner: Scanner) -> None:
     def none() -> None:
         raise NoCredentialsError("Set GITHUB_APP_ID.")
 
-    sweeper.access.client.credentials = none  # type: ignore[assignment]
+    scanner.access.client.credentials = none  # type: ignore[assignment]
     with pytest.raises(NoCredentialsError):
-        sweeper.turn()
+        scanner.run_task()
     assert not DeliveryLogScan.objects.filter(pk=APP_ID).exists()

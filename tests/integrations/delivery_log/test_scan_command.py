@@ -1,4 +1,4 @@
-"""`manage.py sweep_deliveries`: one sweep before somebody's eyes; and a process that dies in the middle of one."""
+"""`manage.py scan_deliveries`: one scan on a terminal, and a process that dies in the middle of one."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from apps.activity.models import Coverage
 from apps.common.failpoints import EXIT_CODE, SCAN_POINTS
 from apps.demo.organisation import Sent
 from apps.integrations.delivery_log.scan_job import open_scan
-from apps.integrations.management.commands import sweep_deliveries
+from apps.integrations.management.commands import scan_deliveries
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.jobs.claims import claim
 from apps.jobs.models import Job
@@ -30,7 +30,7 @@ from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import forget_everything
-from tests.integrations.sweep.sweeper import LIST, Sweeper, inbox
+from tests.integrations.delivery_log.scanner import LIST, Scanner, inbox
 from tests.webhooks.conftest import drain
 from tformance.local.home import CHECKOUT
 
@@ -38,9 +38,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _our_github(sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(sweep_deliveries, "github", lambda: sweeper.access)
-    monkeypatch.setattr(sweep_deliveries, "LOOK_EVERY_S", 0.01)
+def _our_github(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(scan_deliveries, "github", lambda: scanner.access)
+    monkeypatch.setattr(scan_deliveries, "LOOK_EVERY_S", 0.01)
     with override_settings(GITHUB_APP_ID=APP_ID, GITHUB_APP_PRIVATE_KEY=app_pem()):
         yield
 
@@ -54,65 +54,67 @@ def run(*arguments: str) -> tuple[str, str, str]:
     """What it says on both outputs, and its complaint."""
     out, err, complaint = StringIO(), StringIO(), ""
     try:
-        call_command("sweep_deliveries", *arguments, stdout=out, stderr=err)
+        call_command("scan_deliveries", *arguments, stdout=out, stderr=err)
     except CommandError as error:
         complaint = str(error)
     return out.getvalue(), err.getvalue(), complaint
 
 
 @pytest.mark.proof
-def test_it_says_what_was_missing_and_what_became_of_it(told: list[Sent], log: DeliveryLog) -> None:
-    log.deliver(told[:10])
-    lose(log, told[10:130])
+def test_the_command_prints_what_was_missing_and_what_became_of_it(deliveries: list[Sent], log: DeliveryLog) -> None:
+    log.deliver(deliveries[:10])
+    lose(log, deliveries[10:130])
     out, _, complaint = run()
     assert complaint == ""
     assert "attempts seen in GitHub's log        130" in out
     assert "missing in the inbox                 120" in out
     assert "fetched from the log                 120" in out
     assert "given up                               0\n" in out
-    assert "The log was walked whole up to" in out
+    assert "The log was read whole up to" in out
     assert len(inbox()) == 130
     out, _, complaint = run()
     assert complaint == ""
     assert "missing in the inbox                   0" in out
 
 
-def test_it_walks_though_it_is_not_due_and_though_a_failure_is_waited_for(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_the_command_scans_though_it_is_not_due_and_though_a_failure_is_waited_for(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    sweeper.sweep()
+    scanner.scan()
     DeliveryLogScan.objects.update(reason="app_refused", not_before="2999-01-01T00:00:00Z", attempts=3)
-    lose(log, told[:1])
+    lose(log, deliveries[:1])
     assert run()[2] == ""
     assert len(inbox()) == 1
 
 
-def test_for_machines_it_is_one_object(told: list[Sent], log: DeliveryLog) -> None:
-    lose(log, told[:3])
+def test_the_command_prints_one_json_object_for_machines(deliveries: list[Sent], log: DeliveryLog) -> None:
+    lose(log, deliveries[:3])
     said = json.loads(run("--json")[0])
-    assert (said["missing"], said["fetched"], said["given_up"], said["is_walked"]) == (3, 3, 0, True)
+    assert (said["missing"], said["fetched"], said["given_up"], said["is_read"]) == (3, 3, 0, True)
     assert said["attempts_seen"] == 3
 
 
-def test_what_is_not_here_in_the_end_is_exit_code_1(fake: FakeGitHub, told: list[Sent], log: DeliveryLog) -> None:
-    lose(log, told[:3])
+def test_the_command_ends_with_1_if_a_delivery_is_still_missing(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog
+) -> None:
+    lose(log, deliveries[:3])
     fake.spoil(Fault(faults.status(404, {"message": "Not Found"}), faults.below(f"{LIST}/1"), times=None))
     out, _, complaint = run()
     assert "given up                               1  see Missed deliveries in the admin" in out
     assert complaint == "1 missed delivery is not here."
 
 
-def test_a_limit_that_takes_long_is_not_waited_for(fake: FakeGitHub, told: list[Sent], log: DeliveryLog) -> None:
-    lose(log, told[:3])
+def test_the_command_does_not_wait_for_a_long_limit(fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog) -> None:
+    lose(log, deliveries[:3])
     fake.limits.leave(0, "core", remaining=0)
     complaint = run()[2]
     assert complaint.startswith("It did not come to its end: the hour's limit is spent")
     assert "The workers go on with it at" in complaint
 
 
-@override_settings(SWEEP_REDELIVERS=True)
-def test_what_github_was_asked_for_is_said(told: list[Sent], log: DeliveryLog) -> None:
-    lose(log, told[:2])
+@override_settings(SCAN_REDELIVERS=True)
+def test_the_command_prints_how_many_redeliveries_it_asked_for(deliveries: list[Sent], log: DeliveryLog) -> None:
+    lose(log, deliveries[:2])
     out, _, complaint = run()
     assert complaint == ""
     assert "asked for, still to come               2" in out
@@ -123,10 +125,10 @@ def test_without_credentials_it_says_what_to_set() -> None:
     assert "GitHub cannot be asked: Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY" in run()[2]
 
 
-def test_it_waits_for_the_worker_that_sweeps_and_then_walks_itself(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+def test_the_command_waits_for_a_worker_that_scans_and_then_scans_itself(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lose(log, told[:1])
+    lose(log, deliveries[:1])
     claim(open_scan(APP_ID).get().pk, task_id="another")
     waits = iter(range(100))
 
@@ -134,18 +136,18 @@ def test_it_waits_for_the_worker_that_sweeps_and_then_walks_itself(
         if next(waits) == 3:
             DeliveryLogScan.objects.update(state="waiting", lease_until=None)
 
-    monkeypatch.setattr(sweep_deliveries, "time", SimpleNamespace(sleep=let_it_end))
+    monkeypatch.setattr(scan_deliveries, "time", SimpleNamespace(sleep=let_it_end))
     _, err, complaint = run()
     assert complaint == ""
-    assert err.count("A worker sweeps right now") == 1
+    assert err.count("A worker scans right now") == 1
     assert len(inbox()) == 1
 
 
-def test_its_help_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_scan_deliveries_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        call_command("sweep_deliveries", "--help")
+        call_command("scan_deliveries", "--help")
     text = capsys.readouterr().out
-    assert "manage.py sweep_deliveries --json" in text
+    assert "manage.py scan_deliveries --json" in text
     assert "exit codes: 0" in text
 
 
@@ -162,30 +164,30 @@ def start(fake: FakeGitHub, *, crash_at: str, **environment: str) -> int:
         "CRASH_AT": crash_at,
         **environment,
     }
-    command = [sys.executable, "manage.py", "sweep_deliveries"]
+    command = [sys.executable, "manage.py", "scan_deliveries"]
     return subprocess.run(command, cwd=CHECKOUT, env=variables, capture_output=True, check=False).returncode
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("point", sorted(SCAN_POINTS))
-def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, *, point: str
+def test_a_scan_that_dies_at_any_point_loses_nothing_and_stores_nothing_twice(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, *, point: str
 ) -> None:
     empty(model._meta.db_table for model in (MissedDelivery, DeliveryBody, Delivery, DeliveryLogScan, Job))
-    lose(log, told[:120])
+    lose(log, deliveries[:120])
     is_about_asking = point == "scan.after_asking"
-    setting = {"SWEEP_REDELIVERS": "true" if is_about_asking else "false"}
+    setting = {"SCAN_REDELIVERS": "true" if is_about_asking else "false"}
     assert start(fake, crash_at=point, **setting) == EXIT_CODE
     assert DeliveryLogScan.objects.get().mark is None or MissedDelivery.objects.count() == 120
     forget_everything()
-    with override_settings(SWEEP_REDELIVERS=is_about_asking):
+    with override_settings(SCAN_REDELIVERS=is_about_asking):
         for _ in range(3):
-            sweeper.wait(minutes=16)
-            sweeper.sweep()
+            scanner.wait(minutes=16)
+            scanner.scan()
             log.catch_up()
-    sweeper.wait(minutes=20)
-    sweeper.sweep()
-    assert inbox() == {sent.guid for sent in told[:120]}
+    scanner.wait(minutes=20)
+    scanner.scan()
+    assert inbox() == {sent.guid for sent in deliveries[:120]}
     assert MissedDelivery.objects.exclude(state="kept").count() == 0
     assert Delivery.objects.filter(is_conflict=True).count() == 0
     while drain():

@@ -1,4 +1,4 @@
-"""Bringing back what was missed: the ways there are, what each ends in, and how often it is tried."""
+"""Recovering missed deliveries: the two ways, what each ends in, and how often it is tried."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ from django.test import override_settings
 
 from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import entries as github_log
-from apps.integrations.delivery_log import recover
-from apps.integrations.delivery_log.recover import ASK_PAUSES, FETCH_PAUSES
+from apps.integrations.delivery_log import scan
+from apps.integrations.delivery_log.scan import FETCH_PAUSES, REDELIVERY_PAUSES
 from apps.integrations.delivery_log.scan_job import open_scan
 from apps.integrations.models import MissedDelivery
 from apps.webhooks.models import Delivery
@@ -18,10 +18,10 @@ from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Fault
 from tests.fake_github.server import FakeGitHub
-from tests.integrations.sweep.sweeper import LIST, Sweeper, inbox, missed
+from tests.integrations.delivery_log.scanner import LIST, Scanner, inbox, missed
 
 pytestmark = pytest.mark.django_db
-by_redelivery = override_settings(SWEEP_REDELIVERS=True)
+by_redelivery = override_settings(SCAN_REDELIVERS=True)
 
 
 def calls(fake: FakeGitHub, method: str) -> list[str]:
@@ -38,147 +38,149 @@ def lose(log: DeliveryLog, sents: list[Sent]) -> None:
 
 
 @by_redelivery
-def test_by_setting_github_is_asked_to_deliver_again_and_it_comes_through_the_door(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_with_the_setting_github_is_asked_to_deliver_again_to_the_receiver(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:3])
-    sweeper.sweep()
+    lose(log, deliveries[:3])
+    scanner.scan()
     assert missed() == {("asked", ""): 3}
     assert inbox() == set()
     assert log.catch_up() == 3
-    sweeper.wait(minutes=3)
-    sweeper.sweep()
+    scanner.wait(minutes=3)
+    scanner.scan()
     assert missed() == {("kept", "redelivered"): 3}
     assert set(Delivery.objects.values_list("source", flat=True)) == {Delivery.Source.WEBHOOK}
 
 
 @by_redelivery
-def test_what_is_asked_for_in_vain_is_asked_for_later_each_time_and_then_fetched(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_redelivery_that_does_not_arrive_is_asked_for_later_each_time_and_then_fetched(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:1])
-    sweeper.sweep()
-    for number, pause in enumerate(ASK_PAUSES, start=1):
+    lose(log, deliveries[:1])
+    scanner.scan()
+    for number, pause in enumerate(REDELIVERY_PAUSES, start=1):
         with log.outage():
             log.catch_up()
         assert len(calls(fake, "POST")) == number
-        sweeper.wait(minutes=1)
-        sweeper.turn()
+        scanner.wait(minutes=1)
+        scanner.run_task()
         assert len(calls(fake, "POST")) == number, "it is not asked for again so soon"
-        sweeper.wait(seconds=pause.total_seconds())
-        sweeper.sweep()
-    assert len(calls(fake, "POST")) == len(ASK_PAUSES)
+        scanner.wait(seconds=pause.total_seconds())
+        scanner.scan()
+    assert len(calls(fake, "POST")) == len(REDELIVERY_PAUSES)
     assert missed() == {("kept", "fetched"): 1}
 
 
 @by_redelivery
-def test_a_door_that_is_still_shut_is_not_stormed(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+def test_a_receiver_that_is_still_away_gets_few_redeliveries_at_once(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recover, "MOST_UNDER_WAY", 5)
-    lose(log, told[:12])
-    sweeper.sweep()
+    monkeypatch.setattr(scan, "MOST_UNDER_WAY", 5)
+    lose(log, deliveries[:12])
+    scanner.scan()
     assert len(calls(fake, "POST")) == 5
     with log.outage():
         log.catch_up()
-    sweeper.wait(seconds=40)
-    sweeper.sweep()
+    scanner.wait(seconds=40)
+    scanner.scan()
     assert len(calls(fake, "POST")) == 5, "those five may still come"
-    sweeper.wait(minutes=2)
+    scanner.wait(minutes=2)
     log.catch_up()
-    sweeper.sweep()
+    scanner.scan()
     assert len(calls(fake, "POST")) == 10
 
 
 @by_redelivery
-def test_without_a_webhook_secret_nothing_is_asked_for(told: list[Sent], log: DeliveryLog, sweeper: Sweeper) -> None:
-    lose(log, told[:1])
+def test_without_a_webhook_secret_nothing_is_asked_for(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
+) -> None:
+    lose(log, deliveries[:1])
     with override_settings(GITHUB_WEBHOOK_SECRETS=[]):
-        row = sweeper.turn()
+        row = scanner.run_task()
     assert row is not None
     assert (row.reason, missed()) == ("no_webhook_secret", {})
 
 
 @by_redelivery
 def test_a_redelivery_that_github_accepts_without_a_word_is_accepted(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
     def without_body(asked: Asked, answer: Answered) -> Answered:
         return Answered(202, None, dict(answer.headers))
 
     fake.spoil(Fault(without_body, lambda asked: asked.method == "POST", is_instead=False))
-    lose(log, told[:1])
-    sweeper.sweep()
+    lose(log, deliveries[:1])
+    scanner.scan()
     assert missed() == {("asked", ""): 1}
 
 
-def test_what_comes_by_itself_meanwhile_is_noted_as_such(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_missed_delivery_that_arrives_by_itself_is_noted_as_arrived(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
     """Somebody has it redelivered by hand."""
-    lose(log, told[:1])
-    log.deliver(told[1:2])
+    lose(log, deliveries[:1])
+    log.deliver(deliveries[1:2])
     fake.spoil(Fault(faults.status(500), faults.below(f"{LIST}/1"), times=None))
-    sweeper.sweep()
+    scanner.scan()
     assert missed() == {("waiting", ""): 1}
-    log.deliver(told[:1])
-    sweeper.wait(minutes=16)
-    sweeper.sweep()
-    assert missed() == {("kept", "came"): 1}
+    log.deliver(deliveries[:1])
+    scanner.wait(minutes=16)
+    scanner.scan()
+    assert missed() == {("kept", "arrived"): 1}
 
 
-def test_what_github_shows_without_its_payload_is_asked_for_at_the_door(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_delivery_that_github_shows_without_its_payload_is_redelivered(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:2])
-    log.without_payload.add(told[0].guid)
-    sweeper.sweep()
+    lose(log, deliveries[:2])
+    log.without_payload.add(deliveries[0].guid)
+    scanner.scan()
     assert missed() == {("kept", "fetched"): 1, ("asked", ""): 1}
     log.catch_up()
-    sweeper.wait(minutes=3)
-    sweeper.sweep()
+    scanner.wait(minutes=3)
+    scanner.scan()
     assert missed() == {("kept", "fetched"): 1, ("kept", "redelivered"): 1}
 
 
-def test_what_is_larger_than_we_take_is_asked_for_and_then_given_up(
-    told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+def test_a_delivery_that_is_too_large_is_redelivered_and_then_given_up(
+    deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(github_log, "LARGEST_BODY", 1000)
-    lose(log, told[:1])
-    sweeper.sweep()
-    for pause in ASK_PAUSES:
+    lose(log, deliveries[:1])
+    scanner.scan()
+    for pause in REDELIVERY_PAUSES:
         with log.outage():
             log.catch_up()
-        sweeper.wait(seconds=pause.total_seconds() + 1)
-        sweeper.sweep()
+        scanner.wait(seconds=pause.total_seconds() + 1)
+        scanner.scan()
     row = MissedDelivery.objects.get()
-    assert (row.state, row.reason, row.asks) == ("given_up", "not_delivered", len(ASK_PAUSES))
+    assert (row.state, row.reason, row.asks) == ("given_up", "not_delivered", len(REDELIVERY_PAUSES))
 
 
-def test_what_the_log_has_no_more_is_given_up(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_delivery_that_the_log_has_no_more_is_given_up(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
     """GitHub forgets it between the list and the question."""
-    lose(log, told[:2])
+    lose(log, deliveries[:2])
     gone = f"{LIST}/1"
     fake.spoil(Fault(faults.status(404, {"message": "Not Found"}), faults.below(gone), times=None))
-    sweeper.sweep()
+    scanner.scan()
     row = MissedDelivery.objects.get(log_id=1)
     assert (row.state, row.reason, row.error) == ("given_up", "gone", "Not Found")
     assert missed()["kept", "fetched"] == 1
 
 
-def test_what_was_given_up_is_tried_again_when_somebody_has_it_redelivered(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_delivery_that_was_given_up_is_tried_again_after_a_manual_redelivery(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:1])
-    log.deliver(told[1:2])
+    lose(log, deliveries[:1])
+    log.deliver(deliveries[1:2])
     fake.spoil(Fault(faults.status(404, {"message": "Not Found"}), faults.below(f"{LIST}/1"), times=None))
-    sweeper.sweep()
+    scanner.scan()
     assert missed() == {("given_up", ""): 1}
-    lose(log, told[:1])
-    sweeper.wait(minutes=16)
-    sweeper.sweep()
+    lose(log, deliveries[:1])
+    scanner.wait(minutes=16)
+    scanner.scan()
     assert missed() == {("kept", "fetched"): 1}
 
 
@@ -202,68 +204,68 @@ def change(**request: Any) -> Callable[[Asked, Answered], Answered]:
         ),
     ],
 )
-def test_a_detail_that_cannot_be_a_delivery_is_not_kept(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, *, request_shown: Any, reason: str
+def test_a_detail_that_is_no_valid_delivery_is_not_stored(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, *, request_shown: Any, reason: str
 ) -> None:
-    lose(log, told[:1])
+    lose(log, deliveries[:1])
     fake.spoil(Fault(change(**request_shown), fetching, times=None, is_instead=False))
-    sweeper.sweep()
+    scanner.scan()
     row = MissedDelivery.objects.get()
-    assert (row.state, row.reason, row.is_other_way) == ("asked", reason, True)
+    assert (row.state, row.reason, row.uses_fallback) == ("asked", reason, True)
     assert inbox() == set()
 
 
-def test_without_headers_the_list_and_the_learned_hook_stand_for_them(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_headers_that_github_does_not_show_are_taken_from_the_list_entry(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    log.deliver(told[:1])
-    sweeper.sweep()
-    lose(log, told[1:2])
+    log.deliver(deliveries[:1])
+    scanner.scan()
+    lose(log, deliveries[1:2])
     fake.spoil(Fault(change(headers=None), fetching, times=None, is_instead=False))
-    sweeper.wait(minutes=16)
-    sweeper.sweep()
+    scanner.wait(minutes=16)
+    scanner.scan()
     assert set(Delivery.objects.values_list("hook_id", flat=True)) == {log.hook_id}
-    assert inbox() == {sent.guid for sent in told[:2]}
+    assert inbox() == {sent.guid for sent in deliveries[:2]}
 
 
-def test_one_that_github_does_not_show_is_tried_later_each_time_and_in_no_others_way(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_a_delivery_that_github_does_not_show_is_retried_later_and_does_not_block_others(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:4])
+    lose(log, deliveries[:4])
     path = f"{LIST}/2"
     fake.spoil(Fault(faults.status(500), lambda asked: asked.path == path, times=None))
-    row = sweeper.sweep()
+    row = scanner.scan()
     assert missed() == {("kept", "fetched"): 3, ("waiting", ""): 1}
-    assert (row.reason, row.attempts) == ("", 0), "the sweep itself is well"
+    assert (row.reason, row.attempts) == ("", 0), "the scan itself is well"
     for number, pause in enumerate(FETCH_PAUSES[:3], start=1):
         tries = [call for call in calls(fake, "GET") if call == path]
         assert len(tries) == number
-        sweeper.wait(seconds=pause.total_seconds() / 2)
-        sweeper.turn()
+        scanner.wait(seconds=pause.total_seconds() / 2)
+        scanner.run_task()
         assert [call for call in calls(fake, "GET") if call == path] == tries
-        sweeper.wait(seconds=pause.total_seconds() / 2 + 1)
-        sweeper.sweep()
+        scanner.wait(seconds=pause.total_seconds() / 2 + 1)
+        scanner.scan()
     fake.faults.clear()
-    sweeper.wait(hours=2)
-    sweeper.sweep()
+    scanner.wait(hours=2)
+    scanner.scan()
     assert missed() == {("kept", "fetched"): 4}
 
 
-def test_where_github_does_not_answer_at_all_no_delivery_but_the_first_ones_bear_it(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper
+def test_an_outage_of_github_costs_attempts_of_the_first_deliveries_only(
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner
 ) -> None:
-    lose(log, told[:20])
+    lose(log, deliveries[:20])
     fake.spoil(Fault(faults.hang_up(), fetching, times=None))
-    log.deliver(told[20:21])
-    open_scan(sweeper.access.client.credentials().app_id)
-    row = sweeper.turn()
+    log.deliver(deliveries[20:21])
+    open_scan(scanner.access.client.credentials().app_id)
+    row = scanner.run_task()
     assert row is not None
     assert (row.reason, row.attempts) == ("unanswered", 1)
-    assert MissedDelivery.objects.filter(attempts__gt=0).count() <= recover.MOST_SILENT
+    assert MissedDelivery.objects.filter(attempts__gt=0).count() <= scan.MOST_UNANSWERED
 
 
 def test_an_attempt_is_spent_before_it_is_made(
-    fake: FakeGitHub, told: list[Sent], log: DeliveryLog, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+    fake: FakeGitHub, deliveries: list[Sent], log: DeliveryLog, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One whose payload kills every worker is in no other's way, and is asked for instead in the end."""
 
@@ -274,13 +276,13 @@ def test_an_attempt_is_spent_before_it_is_made(
         if point == "scan.after_fetch":
             raise Killed
 
-    lose(log, told[:1])
-    monkeypatch.setattr(recover, "failpoint", die)
+    lose(log, deliveries[:1])
+    monkeypatch.setattr(scan, "failpoint", die)
     for pause in FETCH_PAUSES:
         with pytest.raises(Killed):
-            sweeper.turn()
-        sweeper.wait(seconds=max(pause.total_seconds(), 76) + 1)
+            scanner.run_task()
+        scanner.wait(seconds=max(pause.total_seconds(), 76) + 1)
     monkeypatch.undo()
-    sweeper.sweep()
+    scanner.scan()
     row = MissedDelivery.objects.get()
     assert (row.state, row.reason) == ("asked", "crashed")
