@@ -1,4 +1,4 @@
-"""Facts merge in any order, any number of times, from any mixture of sources."""
+"""Facts merge in any order, any number of times, from any mixture of sources, by statements planned once."""
 
 import random
 import threading
@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from apps.activity import facts, models
 from apps.activity.models import Change
+from apps.common import db
 from tests.activity.statements import (
     PULL_REQUEST,
     REPOSITORY_ID,
@@ -286,3 +287,17 @@ def test_writers_that_meet_on_the_same_rows_in_different_orders_all_finish_and_c
         thread.join()
     assert failures == []
     assert contents() == expected
+
+
+ONES = "SELECT %s::int + 1 FROM activity_repository"
+
+
+@pytest.mark.django_db
+def test_the_server_plans_a_statement_once_for_a_connection() -> None:
+    for number in range(3):
+        db.run(ONES, [number])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE '%%+ 1 FROM%%'"
+        )
+        assert [row[0] for row in cursor.fetchall()] == [3]

@@ -1,4 +1,4 @@
-"""Up to when all is here stands beside figures, repositories and teams, for those whose they are."""
+"""How far tables are complete and how far they were off, over the API, for those whose they are."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage, Installation, Repository, RepositoryAccess
 from apps.integrations.streams import STREAM_NAMES
-from tests.api.conftest import API, SECRETS, Cast, make_delivery
+from tests.api.conftest import API, SECRETS, Cast, make_delivery, make_drift
 from tests.github.times import at
 
 pytestmark = pytest.mark.django_db
@@ -112,3 +112,53 @@ def test_a_lock_of_one_account_does_not_affect_another(covered: Cast) -> None:
     assert stranger.get("/api/v1/teams/umbrella/").json() == before
     assert "acme" not in str(before)
     assert stranger.get("/api/v1/repositories/?limit=500").json()["count"] == 1
+
+
+LIST = "/api/v1/drift/"
+
+
+def test_a_repository_has_the_drift_of_its_last_run_by_stream(week: Cast) -> None:
+    client = week.client(week.viewer)
+    assert client.get(f"/api/v1/repositories/{API}/").json()["drift"] == []
+    make_drift(missing=9)
+    issues, pull_requests = make_drift(stream="issues"), make_drift()
+    found = client.get(f"/api/v1/repositories/{API}/").json()["drift"]
+    assert [row["id"] for row in found] == [issues.pk, pull_requests.pk]
+    assert {
+        name: found[1][name] for name in ("checked", "missing", "stale", "repaired", "deleted", "recovery_sources")
+    } == {
+        "checked": 40,
+        "missing": 1,
+        "stale": 0,
+        "repaired": 1,
+        "deleted": 0,
+        "recovery_sources": {"reconciliation": 1},
+    }
+    assert found[1]["run"] == pull_requests.repository_sync.sync.sync_id
+
+
+def test_drift_is_listed_newest_first_and_narrowed(week: Cast) -> None:
+    older, newer, issues = make_drift(), make_drift(), make_drift(stream="issues")
+    make_drift(SECRETS)
+    client = week.client(week.viewer)
+
+    def ids(query: str = "") -> list[int]:
+        return [row["id"] for row in client.get(f"{LIST}?{query}").json()["results"]]
+
+    assert ids() == [issues.pk, newer.pk, older.pk]
+    assert ids("latest=true") == [issues.pk, newer.pk]
+    assert ids("stream=issues") == [issues.pk]
+    assert ids("repository=acme/api&team=acme") == ids(f"repository={API}") == ids()
+    assert ids(f"repository={SECRETS}") == ids("team=umbrella") == []
+    assert week.client(week.operator).get(f"{LIST}?team=umbrella").json()["results"][0]["repository"] == {
+        "github_id": SECRETS,
+        "full_name": Repository.objects.get(pk=SECRETS).full_name,
+    }
+
+
+def test_a_run_shows_its_drift(week: Cast) -> None:
+    drift = make_drift()
+    make_drift(stream="issues")
+    found = week.client(week.viewer).get(f"{LIST}{drift.pk}/").json()
+    assert found["entities"] == [{"entity": "pull_request", "key": f"{API}:1", "finding": "missing"}]
+    assert found["repository"]["full_name"] == "acme/api"

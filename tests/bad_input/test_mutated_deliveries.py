@@ -15,7 +15,7 @@ from apps.metrics import recalculation
 from apps.webhooks.models import Delivery
 from tests.github.payloads import names, read
 from tests.github.published import examples
-from tests.github.test_mutated_payloads import VALUES, places, replaced
+from tests.github.test_event_rules import VALUES, places, replaced
 from tests.webhooks.conftest import GitHub, drain, make_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]

@@ -1,9 +1,10 @@
-"""Strings, docstrings and templates use the words of the glossary and none of those that it replaced."""
+"""Texts use the words of the glossary and none of those that it replaced; the words name things that exist."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -42,3 +43,18 @@ def strings_in(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield node.value
+
+
+GLOSSARY = (Path(__file__).resolve().parents[2] / "docs" / "glossary.md").read_text()
+NAMES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([\w.]+)` \|$", GLOSSARY, re.MULTILINE)
+WORDS = re.findall(r"^\| ([^|]+) \| ", GLOSSARY, re.MULTILINE)[1:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_word_of_the_glossary_has_the_name_it_says(name: str) -> None:
+    assert resolve_name(name) is not None
+
+
+def test_each_word_of_the_glossary_stands_once_with_a_name() -> None:
+    assert len(set(WORDS)) == len(WORDS)
+    assert len(NAMES) == len(WORDS) >= 30

@@ -1,11 +1,16 @@
-"""A rebuild changes nothing, and its check says so, or says what it would change."""
+"""A rebuild and its check, figures at the command line, and the tasks that compute them."""
 
+import json
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from apps.activity.models import Change
+from apps.metrics import tasks
+from apps.metrics.figures import FIGURES
+from apps.metrics.figures.formatting import NO_VALUE
 from apps.metrics.models import DerivedClosing, DerivedCommit, DerivedDeployment, DerivedPullRequest, DerivedReview
 from apps.metrics.rebuild import mark_outdated
 from apps.metrics.recalculation import drain
@@ -103,3 +108,103 @@ def test_rows_of_older_rules_are_derived_anew() -> None:
     assert derived_tables() == right
     mark_outdated()
     assert not Change.objects.exists()
+
+
+WEEK = ("--from", "2026-03-02", "--to", "2026-03-09")
+
+
+def figures(*arguments: str) -> str:
+    out = StringIO()
+    call_command("figures", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def account_team(teams: dict[str, Team]) -> Team:
+    tell_all(fixture_a.steps())
+    return teams["acme"]
+
+
+def test_without_a_team_the_command_lists_the_teams(teams: dict[str, Team]) -> None:
+    slugs = ", ".join(sorted(team.slug for team in teams.values()))
+    with pytest.raises(CommandError, match=f"^Which team. Teams: {slugs}[.]$") as refusal:
+        figures()
+    assert refusal.value.returncode == 2
+
+
+def test_a_table_for_people(account_team: Team) -> None:
+    lines = figures(account_team.slug, *WEEK).splitlines()
+    assert lines[0] == "acme: 2026-03-02 up to 2026-03-09, UTC"
+    assert lines[1].startswith("Live from webhooks only. Connect the App's private key (GITHUB_APP_ID")
+    assert len(lines) == 3 + len(FIGURES)
+    [cycle_time] = [line for line in lines if line.startswith("Cycle time")]
+    assert " ".join(cycle_time.split()) == "Cycle time 7 h 00 m 5 11 h 03 m 20 h 00 m 23 h 36 m"
+    [frequency] = [line for line in lines if line.startswith("Deployment frequency")]
+    assert frequency.split()[2:6] == ["0.57", "per", "day", "4"]
+    [merged] = [line for line in lines if line.startswith("Pull requests merged")]
+    assert merged.split()[3:7] == ["5", "pull", "requests", "5"]
+    [age] = [line for line in lines if line.startswith("Age")]
+    assert age.split()[-5:] == [NO_VALUE, "0", NO_VALUE, NO_VALUE, NO_VALUE]
+
+
+def test_a_document_for_machines(account_team: Team) -> None:
+    document = json.loads(figures(str(account_team.pk), *WEEK, "--json", "--bots", "include"))
+    assert (document["team"], document["window"]["start"], document["window"]["end"]) == (
+        "acme",
+        "2026-03-02",
+        "2026-03-09",
+    )
+    by_key = {figure["figure"]: figure for figure in document["figures"]}
+    assert list(by_key) == list(FIGURES)
+    assert by_key["prs_merged"]["value"] == 6
+
+
+def test_figures_are_chosen_by_name(account_team: Team) -> None:
+    document = json.loads(figures("acme", *WEEK, "--json", "--figure", "reviews", "--figure", "commits"))
+    assert [figure["figure"] for figure in document["figures"]] == ["reviews", "commits"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nobody",), "There is no team 'nobody'. Teams: acme, alpha, beta, platform."),
+        (("acme", "--figure", "velocity"), "no figure 'velocity'. Figures: commits, prs_opened"),
+        (("acme", "--window", "a week"), "a number of days like 7d or 90d"),
+        (("acme", "--from", "2026-03-02"), "must be used together"),
+        (("acme", "--from", "2026-03-02", "--to", "2026-03-02"), "must end after it starts"),
+        (("acme", "--from", "Monday", "--to", "2026-03-02"), "not a date like 2026-03-02"),
+    ],
+)
+def test_a_wrong_argument_says_what_is_accepted(
+    teams: dict[str, Team], arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
+        figures(*arguments)
+
+
+def test_without_any_team_the_command_says_where_teams_come_from() -> None:
+    with pytest.raises(CommandError, match="one is created when the App is installed"):
+        figures("acme")
+
+
+def test_the_task_gives_the_figures_of_a_team(account_team: Team) -> None:
+    found: dict[str, Any] = tasks.calculate_metrics(account_team.pk)
+    assert found["team"] == "acme"
+    assert [figure["figure"] for figure in found["figures"]] == list(FIGURES)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_task_recalculates_what_has_changed() -> None:
+    tell(*PullRequestTale(1, "ana").opened("03-02 10:00").steps[0])
+    tasks.recalculate_stale()
+    assert DerivedPullRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize("key", list(FIGURES))
+def test_every_figure_has_a_definition_and_rules(key: str) -> None:
+    figure = FIGURES[key]
+    assert figure.key == key
+    assert figure.definition.endswith(".")
+    assert figure.definition.count(". ") == 0, "one sentence"
+    assert figure.rules
+    assert all(rule.endswith(".") for rule in figure.rules)

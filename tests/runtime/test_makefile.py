@@ -1,4 +1,4 @@
-"""make: the front door."""
+"""make, and what a start says while it lasts."""
 
 import os
 import re
@@ -7,6 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from tformance.local import console
+from tformance.local.console import step
+from tformance.local.processes import wait_until
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 MAKEFILE = PROJECT / "Makefile"
@@ -104,3 +108,20 @@ def test_what_may_take_ten_minutes_is_left_to_make_proofs() -> None:
     long = [path for path, text in texts.items() if re.search(r"mark\.timeout\((?:[6-9]\d\d|\d{4,})\)", text)]
     assert len(long) > 5
     assert [path.name for path in long if "mark.proof" not in texts[path]] == []
+
+
+def test_a_step_that_takes_long_says_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "SAY_EVERY_S", 0.05)
+    said: list[str] = []
+
+    def has_said_it_twice() -> bool:
+        said.append(capsys.readouterr().out)
+        return "".join(said).count("  tables are made (0 s so far)\n") >= 2
+
+    with step("database", meanwhile="tables are made"):
+        assert wait_until(has_said_it_twice, seconds=60)
+    said.append(capsys.readouterr().out)
+    assert "".join(said).startswith("  database … \n")
+    assert "".join(said).splitlines()[-1].startswith("  database: ")

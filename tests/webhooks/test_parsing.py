@@ -1,4 +1,4 @@
-"""Strict reading of signed bodies, row by row of the catalogue of bad input; and where they end."""
+"""Strict reading of signed bodies, where they end, and which translator an event has."""
 
 import json
 import tracemalloc
@@ -6,9 +6,11 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from apps.webhooks import registry
 from apps.webhooks.origin import find_routing
 from apps.webhooks.parsing import FORM, MAX_DEPTH, UnusablePayloadError, is_form, read_document
-from tests.webhooks.conftest import GitHub, drain, only
+from apps.webhooks.registry import Unrouted, route
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
 
 JSON = "application/json"
 UNUSABLE = {
@@ -178,3 +180,36 @@ def test_a_long_form_is_decoded_to_the_same_payload_wherever_its_parts_are_cut(s
     said = {"a": "x" * shift + "\u00e9 +%" * 40_000}
     form = b"other=1&payload=" + quote_plus(json.dumps(said, ensure_ascii=False)).encode() + b"&more=2"
     assert read_document(form, content_type=FORM).payload == said
+
+
+def nothing(event: registry.Event) -> tuple[()]:
+    return ()
+
+
+def test_an_event_is_found_by_name_and_action(made_up_event: MadeUpEvent) -> None:
+    assert route("made_up", "happened") == made_up_event.translate
+    assert route("made_up_without_action", None) == made_up_event.translate
+    assert route("made_up", "happens") is Unrouted.UNKNOWN_ACTION
+    assert route("made_up", None) is Unrouted.UNKNOWN_ACTION
+    assert route("made_up_and_ignored", "whatever") is Unrouted.LISTED
+    assert route("unheard_of", "created") is Unrouted.UNKNOWN_EVENT
+
+
+def test_two_translators_for_one_route_are_an_error(made_up_event: MadeUpEvent) -> None:
+    with pytest.raises(ValueError, match=r"made_up\.happened"):
+        registry.translates("made_up", "happened")(nothing)
+
+
+def test_a_published_event_is_ignored_until_it_has_a_translator(made_up_event: MadeUpEvent) -> None:
+    registry.translates("made_up_and_ignored", "created")(nothing)
+    assert route("made_up_and_ignored", "created") is nothing
+    assert route("made_up_and_ignored", "deleted") is Unrouted.UNKNOWN_ACTION
+
+
+def test_a_scoped_registration_leaves_no_trace() -> None:
+    before = registry.routes(), registry.published_events()
+    with registry.scoped_registration():
+        registry.translates("scoped", "created")(nothing)
+        registry.publishes("scoped_and_ignored")
+        assert ("scoped", "created") in registry.routes()
+    assert (registry.routes(), registry.published_events()) == before

@@ -1,4 +1,4 @@
-"""What becomes of claimed deliveries, alone and in a batch."""
+"""What becomes of claimed deliveries, alone and in a batch, and what is logged of those that fail."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -315,3 +315,13 @@ def test_a_delivery_whose_body_is_gone_is_quarantined(github: GitHub) -> None:
     only().body.delete()
     drain()
     assert (only().state, only().reason) == ("quarantined", "body_expired")
+
+
+def test_a_translator_that_fails_is_logged_by_its_place(github: GitHub, caplog: pytest.LogCaptureFixture) -> None:
+    github.deliver({"action": "breaks"})
+    drain()
+    assert only().state == "failed"
+    (entry,) = (entry for entry in caplog.records if entry.message == "translator_failed")
+    assert vars(entry)["error"] == "RuntimeError"
+    assert vars(entry)["where"][-1].endswith(" breaks")
+    assert "a bug in the translator" not in caplog.text

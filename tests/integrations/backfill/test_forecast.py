@@ -1,7 +1,7 @@
-"""What a start would take: what GitHub is asked, and what is made of its answer."""
+"""What a start would take, and how far reading has come and when it will be done."""
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from apps.integrations.backfill import requests
 from apps.integrations.backfill.cost_model import Cost, Window, cost_of, duration_of
 from apps.integrations.backfill.estimate import MOST_AT_ONCE, TOO_LATE, Counting, Effort, Uncounted, totals_query
 from apps.integrations.backfill.start import Scope
+from apps.integrations.backfill.status import Progress, progress_of
+from apps.integrations.models import Backfill
 from tests.fake_github import faults
 from tests.fake_github.faults import Change, Fault
 from tests.fake_github.generated import Size
@@ -23,7 +25,7 @@ from tests.fake_github.keys import app_pem
 from tests.fake_github.points import points_of
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.backfill.installed import MONDAY, install, reach
+from tests.integrations.backfill.installed import MONDAY, backfill, install, reach
 
 pytestmark = pytest.mark.django_db
 GRAPHQL = ("pull_requests", "issues", "releases", "deployments", "commits")
@@ -237,3 +239,70 @@ def test_a_forecast_within_a_request_asks_for_few_lists_and_has_little_time(
     monkeypatch.setattr(requests, "LONGEST_S", 0.0)
     found = requests.forecast_asked(Repository.objects.all(), scope=scope)
     assert {each.why for each in found.uncounted} == {TOO_LATE}
+
+
+@pytest.fixture
+def api() -> Repository:
+    install()
+    return reach()
+
+
+def ago(seconds: float) -> datetime:
+    return timezone.now() - timedelta(seconds=seconds)
+
+
+def now() -> Progress:
+    return progress_of(Backfill.objects.all())
+
+
+def running(**about: Any) -> dict[str, Any]:
+    return {"state": "running", "lease_until": timezone.now() + timedelta(minutes=1), **about}
+
+
+def test_before_anything_is_read_nothing_is_foretold(api: Repository) -> None:
+    backfill(api)
+    found = now()
+    assert (found.done, found.total, found.unsized) == (0, 0, 1)
+    assert (found.items_per_s, found.eta_s, found.waits_until) == (None, None, None)
+
+
+def test_the_rate_is_that_of_the_whole_time_and_tells_the_end(api: Repository) -> None:
+    backfill(api, **running(items=300, total=900, started_at=ago(100)))
+    backfill(api, stream="issues", state="done", items=100, started_at=ago(60), finished_at=ago(10))
+    found = now()
+    assert (found.done, found.total, found.unsized) == (400, 1000, 0)
+    assert found.items_per_s == pytest.approx(4, rel=0.05)
+    assert found.eta_s == pytest.approx(150, rel=0.05)
+
+
+def test_what_is_done_took_as_long_as_it_took(api: Repository) -> None:
+    backfill(api, state="done", items=100, total=120, started_at=ago(1000), finished_at=ago(980))
+    found = now()
+    assert (round(found.items_per_s or 0), found.eta_s, found.total) == (5, 0, 100)
+
+
+def test_a_wait_that_all_share_is_part_of_the_time(api: Repository) -> None:
+    later = timezone.now() + timedelta(seconds=600)
+    backfill(api, items=100, total=200, started_at=ago(50), not_before=later, reason="spent")
+    backfill(api, stream="issues", not_before=later + timedelta(seconds=60), reason="spent")
+    found = now()
+    assert found.waits_until == later
+    assert found.eta_s == pytest.approx(650, rel=0.05)
+
+
+def test_nothing_is_waited_for_while_anything_may_be_read(api: Repository) -> None:
+    backfill(api, not_before=timezone.now() + timedelta(seconds=600), reason="spent")
+    backfill(api, stream="issues")
+    assert now().waits_until is None
+
+
+def test_what_somebody_paused_has_no_end(api: Repository) -> None:
+    backfill(api, state="paused", items=100, total=200, started_at=ago(50))
+    found = now()
+    assert (found.eta_s, found.waits_until) == (None, None)
+
+
+def test_more_than_github_said_is_not_more_than_all(api: Repository) -> None:
+    backfill(api, **running(items=130, total=120, started_at=ago(10)))
+    found = now()
+    assert (found.done, found.total) == (130, 130)

@@ -1,20 +1,23 @@
-"""Kill -9 at random moments of a long walk. `KILLS=30` makes it as long as the one whose figures the documents give."""
+"""Workers die at random moments (`KILLS=30` for the documents' figures) and at each point of a half-done page."""
 
 import os
 import random
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from apps.activity.models import Coverage, PullRequest
+from apps.activity.models import Coverage, PullRequest, Repository
+from apps.common.failpoints import READING_POINTS
 from apps.integrations.models import Backfill
 from apps.jobs import wakeups
 from tests.activity.tables import contents
+from tests.emptying import empty
 from tests.fake_github.faults import Fault, graphql, slow
 from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.using import ACME, WEB
+from tests.fake_github.using import ACME, WEB, forget_everything
 from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, reach
 from tests.integrations.backfill.real_worker import RealWorker, enqueue_until_finished, let_a_minute_pass, working
@@ -95,3 +98,36 @@ def test_a_walk_whose_workers_are_killed_again_and_again_ends_whole(fake: FakeGi
     crew.seconds = 600.0
     assert crew.advance(backfill(row.repository, installation_id=ACME)).state == "done"
     assert counts() == disturbed, "an undisturbed walk finds nothing missing"
+
+
+FACTS = ("activity_pullrequest", "activity_pullrequestevent", "activity_pullrequestcommit", "activity_review")
+
+
+def begin(api: Repository) -> Backfill:
+    """Nothing was read yet."""
+    empty([*FACTS, "activity_provenance", "activity_coverage", "activity_change", "integrations_backfill", "jobs_job"])
+    return backfill(api, installation_id=ACME, page_size=10)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_a_death_at_any_point_repeats_one_page_and_doubles_nothing(
+    fake: FakeGitHub, api: Repository, crew: Crew, tmp_path: Path
+) -> None:
+    undisturbed = crew.advance(begin(api))
+    expected, pages = counts(), len(fake.calls("graphql"))
+    assert undisturbed.pages == pages
+    with working(fake, crash_folder=tmp_path):
+        for point in sorted(READING_POINTS):
+            row, asked = begin(api), len(fake.calls("graphql"))
+            forget_everything()
+            (tmp_path / point).touch()
+            enqueue_until_finished()
+            row.refresh_from_db()
+            assert not (tmp_path / point).exists(), f"nobody came to {point}"
+            assert (row.state, row.items, row.pages) == ("done", 30, pages), point
+            assert row.claim_number >= 2, "it was taken over"
+            assert len(fake.calls("graphql")) - asked <= pages + 1, point
+            assert counts() == expected, point
+            assert Coverage.objects.count() == 1, point
+            assert PullRequest.objects.count() == 30, point

@@ -1,10 +1,12 @@
-"""What follows on each answer of GitHub's, as a table."""
+"""What follows on each answer of GitHub's, as a table; and what is counted and raised on the way."""
 
 from dataclasses import replace
 
 import pytest
 
-from apps.github.responses import Answer, GraphQLError, ResponseKind, Result, Standing
+from apps.github.auth import GitHubAccess
+from apps.github.rate_limit import Deferred, Priority, Purpose
+from apps.github.responses import GRAPHQL, Answer, GraphQLError, ResponseKind, Result, Standing
 from apps.integrations.outcomes import (
     BACKOFF,
     BLOCKED,
@@ -26,6 +28,11 @@ from apps.integrations.outcomes import (
     run_out_of_time,
     try_again,
 )
+from apps.integrations.reader import Reader, RequestFailedError
+from tests.fake_github.faults import Fault, graphql, status
+from tests.fake_github.server import FakeGitHub
+from tests.fake_github.using import ACME, BACKFILL
+from tests.integrations.backfill.meanwhile import during_page
 
 NOW = 1_800_000_000.0
 WHOLE = Progress(page_size=25, clean_pages=4)
@@ -181,3 +188,48 @@ def test_a_page_that_kills_its_workers_gets_smaller(progress: Progress, outcome:
 )
 def test_a_page_that_takes_longer_than_a_task_gets_smaller(progress: Progress, outcome: Outcome) -> None:
     assert run_out_of_time(progress, chance=0.5) == outcome
+
+
+WHERE = {"owner": "acme", "name": "api", "first": 1, "after": None}
+
+
+@pytest.fixture
+def reader(worker: GitHubAccess) -> Reader:
+    return Reader(access=worker, installation_id=ACME, purpose=BACKFILL)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_of_several_requests_is_not_broken_off_by_whoever_waits(
+    fake: FakeGitHub, worker: GitHubAccess, reader: Reader
+) -> None:
+    other = Purpose(priority=Priority.BACKFILL, subject="another")
+    waited: list[object] = []
+
+    def wait() -> None:
+        waited.append(worker.client.budget.take(installation_id=ACME, resource=GRAPHQL, purpose=other))
+
+    fake.spoil(during_page(1, wait))
+    for _ in range(3):
+        reader.graphql("release_page", WHERE)
+        assert reader.up_next == "another"
+    assert [type(one) for one in waited] == [Deferred]
+    assert (reader.calls, reader.points) == (3, 3)
+
+
+@pytest.mark.django_db
+def test_what_was_refused_is_counted_and_raised(fake: FakeGitHub, reader: Reader) -> None:
+    fake.spoil(Fault(status(503), graphql))
+    with pytest.raises(RequestFailedError) as caught:
+        reader.graphql("release_page", WHERE)
+    assert caught.value.answer.kind is ResponseKind.TRANSIENT
+    assert reader.calls == 1
+
+
+@pytest.mark.django_db
+def test_what_was_never_sent_cost_nothing(fake: FakeGitHub, reader: Reader) -> None:
+    fake.limits.leave(ACME, "graphql", remaining=100)
+    reader.graphql("release_page", WHERE)
+    with pytest.raises(RequestFailedError) as caught:
+        reader.graphql("release_page", WHERE)
+    assert caught.value.answer.kind is ResponseKind.DEFERRED
+    assert reader.calls == 1

@@ -1,25 +1,49 @@
-"""What webhooks leave out or tell too late, a listing settles; each installation is listed at least daily."""
+"""A listing settles what webhooks leave out; the installation of an account that nobody approved waits."""
 
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from apps.activity.models import Contributor, Installation, Repository
 from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, short_installation, user
 from apps.github.auth import GitHubAccess
-from apps.integrations.discovery import find_installations
+from apps.integrations import installations
+from apps.integrations.access import lacking_installations
+from apps.integrations.backfill.requests import Learning
+from apps.integrations.backfill.start import Scope, start
+from apps.integrations.discovery import find_installations, look_for_installations
 from apps.integrations.health import count_overdue_listings
 from apps.integrations.installations import due_installations, list_installation, open_listings
+from apps.integrations.models import Backfill
 from apps.jobs.models import Job
-from tests.fake_github.generated import acme
+from apps.metrics.recalculation import drain as recalculate
+from apps.monitoring.doctor.installations import check_installations
+from apps.teams.models import Team, TeamAccess
+from apps.users.models import CustomUser
+from apps.webhooks.models import Delivery
+from apps.webhooks.worker import drain
+from tests.fake_github.generated import Size, acme
 from tests.fake_github.identities import APP_ID
 from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.using import ACME, API
-from tests.integrations.backfill.listings import installed, is_due, tell
+from tests.fake_github.using import ACME, API, BETA
+from tests.github.door import Door
+from tests.integrations.backfill.crew import Crew, forget_messages
+from tests.integrations.backfill.listings import (
+    STRANGER,
+    STREAMS,
+    accesses,
+    installed,
+    is_due,
+    make_due,
+    shortened,
+    tell,
+)
+from tests.integrations.refresh.live_repository import refreshed
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +120,122 @@ def test_only_what_was_due_all_the_time_is_overdue(fake: FakeGitHub, worker: Git
     assert count_overdue_listings() == 1
     list_installation(ACME, access=worker)
     assert count_overdue_listings() == 0
+
+
+SECRETS = 77
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@pytest.fixture
+def stranger(fake: FakeGitHub, settings: Any) -> None:
+    """Another account installs the App, and works."""
+    settings.ALLOWED_ACCOUNTS = ["acme"]
+    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
+    installation = fake.world.install(BETA, STRANGER)
+    size = Size(pull_requests=3, issues=1, releases=1, deployments=1, runs=1)
+    truth = fake.world.add("secrets", installation_id=BETA, repository_id=SECRETS, size=size)
+    created = {"action": "created", "installation": installation.json(), "repositories": [shortened(truth)]}
+    door = Door()
+    assert door.post("installation", {**created, "sender": user(STRANGER)}).status_code == 202
+    door.deliver(sent for sent in fake.world.deliveries() if sent.payload.get("repository", {}).get("id") == SECRETS)
+    work_off()
+
+
+def work_off() -> None:
+    while Delivery.objects.filter(state="received").exists():
+        drain([], task_id="a task", is_redelivered=False)
+    recalculate(seconds=60)
+
+
+def do_everything(access: GitHubAccess) -> None:
+    """All that could lead to GitHub, though nobody should be told to."""
+    look_for_installations(access=access)
+    installations.plan()
+    installations.list_installation(BETA, access=access)
+    refreshed(access, installation_id=BETA)
+    start(Repository.objects.filter(pk=SECRETS), scope=Scope())
+    Learning(access=access, say=lambda words: None).about(
+        full_names=["stranger/secrets", "stranger/other"], installation_id=BETA, everything=True
+    )
+    list(check_installations(access))
+
+
+@pytest.mark.usefixtures("stranger")
+def test_nothing_of_a_stranger_is_fetched(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    do_everything(worker)
+    assert BETA not in fake.identities.minted, "not even a token is asked for"
+    assert fake.calls("core", payer=BETA) == fake.calls("graphql", payer=BETA) == []
+    paths = {call.path for call in fake.log if str(BETA) in call.path}
+    assert paths <= {f"/app/installations/{BETA}"}, "who it is may be asked, nothing else"
+    assert not Backfill.objects.filter(repository=SECRETS).exists()
+    assert lacking_installations() == []
+
+
+def client_of(person: CustomUser) -> Client:
+    client = Client()
+    client.force_login(person, backend=BACKEND)
+    return client
+
+
+PAGES = (
+    *("/", "/?team=stranger", "/backfills/", "/api/v1/teams/", "/api/v1/repositories/", "/api/v1/pull-requests/"),
+    *("/api/v1/deliveries/", "/api/v1/backfills/", "/api/v1/teams/stranger/", f"/api/v1/repositories/{SECRETS}/"),
+    f"/api/v1/pull-requests/{SECRETS}/1/",
+    *("/admin/activity/installation/", "/admin/activity/repository/", "/admin/activity/pullrequest/"),
+    *("/admin/webhooks/delivery/", "/admin/teams/team/", f"/admin/activity/repository/{SECRETS}/change/"),
+)
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("stranger")
+@pytest.mark.parametrize("is_staff", [False, True])
+def test_nothing_of_a_stranger_is_shown_to_anybody_but_operators(is_staff: bool) -> None:
+    team = Team.objects.get(slug="stranger")
+    assert (team.is_approved, team.account_id) == (False, STRANGER.id)
+    person = CustomUser.objects.create_user("ana", is_staff=is_staff)
+    TeamAccess.objects.create(team=team, user=person, role=TeamAccess.Role.ADMIN)
+    client = client_of(person)
+    for page in PAGES:
+        answer = client.get(page)
+        told = answer.content.decode()
+        assert "stranger/secrets" not in told, page
+        assert answer.status_code in {200, 302, 403, 404}, page
+        assert not (answer.status_code == 200 and f'"id": {SECRETS}' in told), page
+    operator = client_of(CustomUser.objects.create_superuser("operator"))
+    assert "stranger/secrets" in operator.get("/admin/activity/repository/").content.decode()
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("stranger")
+def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    do_everything(worker)
+    Team.objects.filter(slug="stranger").update(is_approved=True)
+    make_due()
+    assert BETA in installations.due_installations(app_id=APP_ID).values_list("pk", flat=True)
+    installations.list_installation(BETA, access=worker)
+    assert accesses(BETA) == {SECRETS: (True, True)}
+    assert Backfill.objects.filter(repository=SECRETS).count() == STREAMS
+    forget_messages()
+    crew = Crew(access=worker)
+    while Backfill.objects.unfinished().filter(repository=SECRETS).exists():
+        Backfill.objects.unfinished().update(not_before=timezone.now())
+        crew.work()
+    assert set(Backfill.objects.values_list("state", flat=True)) == {"done"}
+    assert BETA in fake.identities.minted
+    person = CustomUser.objects.create_user("ana")
+    TeamAccess.objects.create(team=Team.objects.get(slug="stranger"), user=person)
+    assert client_of(person).get(f"/api/v1/repositories/{SECRETS}/").status_code == 200
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("stranger")
+def test_an_approval_that_is_taken_back_ends_the_reading(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    Team.objects.filter(slug="stranger").update(is_approved=True)
+    installations.list_installation(BETA, access=worker)
+    Team.objects.filter(slug="stranger").update(is_approved=False)
+    asked = len(fake.log)
+    forget_messages()
+    crew = Crew(access=worker)
+    crew.work()
+    assert [call for call in fake.log[asked:] if call.payer == BETA] == []
+    assert Installation.objects.filter(pk__in=(ACME, BETA)).count() >= 1

@@ -1,5 +1,7 @@
-"""Drift is counted with the page that shows it: once, whatever happens to the worker and however often it is met."""
+"""Drift is what was lost, neither less nor more, and is counted once, with the page that shows it."""
 
+import random
+from collections import Counter
 from datetime import timedelta
 from uuid import uuid4
 
@@ -10,8 +12,8 @@ from django.utils import timezone
 from apps.activity.models import PullRequest, Repository
 from apps.integrations.backfill import pages
 from apps.integrations.drift import count_recovered
-from apps.integrations.models import Backfill, Drift, MissedDelivery
-from apps.integrations.streams import STREAM_OF_EVENT
+from apps.integrations.models import Backfill, Drift, MissedDelivery, RepositorySync
+from apps.integrations.streams import STREAM_NAMES, STREAM_OF_EVENT
 from apps.webhooks.registry import Unrouted, route
 from tests.emptying import empty
 from tests.fake_github.generated import Generated
@@ -20,6 +22,7 @@ from tests.fake_github.using import API
 from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill
 from tests.integrations.backfill.meanwhile import during_page
+from tests.integrations.reconciliation.drift.true_drift import off
 from tests.integrations.reconciliation.drift_runs import begin_sync, deliver, drift_of, drifted, told_of, walk
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,3 +160,58 @@ def test_every_event_with_a_stream_is_one_that_we_translate() -> None:
     for event in STREAM_OF_EVENT:
         actions = (known.get(event, "created"), "opened", "submitted")
         assert any(not isinstance(route(event, action), Unrouted) for action in actions), event
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_after_losing_one_delivery_in_twenty_drift_is_what_a_comparison_row_by_row_finds(
+    fake: FakeGitHub, crew: Crew, either: Repository, seed: int
+) -> None:
+    repository, chance = either, random.Random(seed)  # noqa: S311  a repeatable loss
+    deliver(sent for sent in told_of(fake, repository.pk) if chance.random() > 0.05)
+    expected = off(fake.world.repositories[repository.pk])
+    first = begin_sync(repository)
+    walk(crew, first, page_size=7)
+    assert drifted(first) == expected
+    assert expected, "something was lost"
+    findings = Counter(finding for _, _, finding in expected)
+    rows = Drift.objects.filter(repository_sync=first)
+    assert (sum(row.missing for row in rows), sum(row.stale for row in rows)) == (
+        findings["missing"],
+        findings["stale"],
+    )
+    assert all(row.repaired == row.missing + row.stale for row in rows)
+    assert sum(row.recovery_sources.get("reconciliation", 0) for row in rows) == findings["missing"]
+    assert off(fake.world.repositories[repository.pk]) == set()
+    second = begin_sync(repository)
+    walk(crew, second)
+    assert set(drift_of(second).values()) == {(0, 0)}
+    assert drift_of(second, "checked") == drift_of(first, "checked")
+
+
+def reconciled(crew: Crew, repository: Repository) -> RepositorySync:
+    sync = begin_sync(repository)
+    assert [row.state for row in walk(crew, sync)] == ["done"] * len(STREAM_NAMES)
+    return sync
+
+
+@pytest.mark.proof
+def test_after_a_story_that_lost_nothing_nothing_is_missing_or_stale(
+    fake: FakeGitHub, crew: Crew, either: Repository
+) -> None:
+    repository = either
+    story = told_of(fake, repository.pk)
+    random.Random(7).shuffle(story)  # noqa: S311  a repeatable order
+    deliver(story)
+    sync = reconciled(crew, repository)
+    assert drifted(sync) == set()
+    assert set(drift_of(sync).values()) == {(0, 0)}
+    assert all(row.checked for row in Drift.objects.filter(repository_sync=sync))
+    assert set(drift_of(sync)) >= {
+        "pull_requests",
+        "issues",
+        "issue_comments",
+        "review_comments",
+        "commits",
+        "releases",
+    }

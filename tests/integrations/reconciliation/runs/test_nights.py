@@ -1,4 +1,4 @@
-"""The night: opened once however many beats there are, made up once, and claimed again where a worker died."""
+"""The night: opened once however many beats there are, made up once, claimed again, and found by indexes."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from apps.activity.models import Installation
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import fan_out, results, schedule
-from apps.integrations.reconciliation.fan_out import spread, spread_to
+from apps.integrations.reconciliation.fan_out import spread, spread_to, verify_each
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import reach
 from tests.integrations.backfill.side_by_side import side_by_side
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, OLD, ZOO, make_team
 from tests.integrations.reconciliation.runs.crew import REPOSITORIES, Crew, compare, forget_messages, let_leases_lapse
+from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -237,3 +239,36 @@ def test_a_team_that_tracks_nothing_yet_hinders_no_night(acme: Team, crew: Crew)
     compare()
     assert crew.conclude() == 1
     assert SyncLog.objects.get().status == "completed"
+
+
+RUNS = 3000
+TABLES = ("integrations_synclog", "integrations_repositorysync", "integrations_teamsync", "jobs_job")
+
+
+@pytest.fixture
+def past(acme: Team) -> None:
+    """Thousands of runs that are over, and one that goes on."""
+    at = timezone.now() - timedelta(days=1)
+    runs = SyncLog.objects.bulk_create(
+        SyncLog(sync_id=f"old {number}", cause="nightly", scope="nightly", status="completed", finished_at=at)
+        for number in range(RUNS)
+    )
+    TeamSync.objects.bulk_create(
+        TeamSync(sync=run, team=acme, repository_ids=[API], status="success", finished_at=at) for run in runs
+    )
+    for run in runs:
+        verify_each(run.pk, {API: ACME})
+    RepositorySync.objects.all().jobs.update(state="done", finished_at=at)
+    schedule.open_due(now=MONDAY_NIGHT)
+
+
+@pytest.mark.proof
+def test_the_ticks_read_no_table_through(past: None) -> None:
+    plans: list[str] = []
+    with connection.execute_wrapper(explaining(plans)):
+        schedule.enqueue_due()
+        results.conclude()
+        schedule.open_due(now=MONDAY_NIGHT)
+    assert plans
+    read_through = [plan for plan in plans for table in TABLES if f"Seq Scan on {table}" in plan]
+    assert read_through == []
