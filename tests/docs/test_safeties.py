@@ -15,6 +15,7 @@ def test_a_safety_is_in_the_code_once_and_so_is_its_test(one: Mutation) -> None:
         assert text != (CHECKOUT / path).read_text()
         if path.endswith(".py"):
             ast.parse(text)
+    assert one.changes
     assert one.test_id(CHECKOUT)
 
 

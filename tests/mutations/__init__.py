@@ -1,35 +1,19 @@
 """Safety by safety: remove one, and show that a test fails."""
 
-from tests.mutations import (
-    accounts,
-    backfill,
-    delivery_log,
-    figures,
-    github,
-    jobs,
-    local,
-    monitoring,
-    reconciliation,
-    refresh,
-    webhooks,
-    workers,
-)
+from pathlib import Path
 
-MUTATIONS = tuple(
-    one
-    for safeties in (
-        webhooks,
-        workers,
-        figures,
-        github,
-        jobs,
-        backfill,
-        reconciliation,
-        delivery_log,
-        refresh,
-        accounts,
-        monitoring,
-        local,
-    )
-    for one in safeties.MUTATIONS
-)
+from tests.mutations.mutation import Change, Mutation, read
+from tformance.celery_settings import SCHEDULE
+
+OTHER_TESTS = {"find-installations": "test_installations_that_sent_no_webhook_are_found"}
+
+
+def entries_of_beat() -> list[Mutation]:
+    names = [name for name in SCHEDULE if not name.startswith("celery.")]
+    tests = {name: f"test_what_beat_sends_has_its_effect[{name}]" for name in names} | OTHER_TESTS
+    change = {name: Change("SCHEDULE", f'"{name}":', f'# "{name}":') for name in tests}
+    return [Mutation(f"beat sends {name}", (change[name],), test) for name, test in tests.items()]
+
+
+FILES = sorted(Path(__file__).parent.glob("*.txt"))
+MUTATIONS = (*entries_of_beat(), *(one for file in FILES for one in read(file)))

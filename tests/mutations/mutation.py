@@ -71,9 +71,23 @@ class Mutation:
         return f"{paths[0]}::{name}{bracket}{parameters}"
 
 
-def mutation(safety: str, target: str, old: str, new: str, *, test: str, hangs: bool = False) -> Mutation:
-    """Return a safety that one change removes."""
-    return Mutation(safety, (Change(target, old, new),), test, hangs)
+def read(file: Path) -> Iterator[Mutation]:
+    """Yield the mutations of a file, between which stand blank lines.
+
+    First comes the safety. Each change has its target after "in", the fragment after "-", and after "+" what is put in
+    its place, if anything. Last comes the test, after "fails", or after "hangs" where it then waits for ever.
+    """
+    for block in file.read_text().rstrip().split("\n\n"):
+        *lines, ending = block.splitlines()
+        safety, *changes = "\n".join(lines).split("\n  in ")
+        word, test = ending.split(maxsplit=1)
+        yield Mutation(safety, tuple(_change(text) for text in changes), test, hangs=word == "hangs")
+
+
+def _change(text: str) -> Change:
+    target, *lines = text.splitlines()
+    old, new = ("\n".join(line[4:] for line in lines if line.startswith(f"  {sign} ")) for sign in "-+")
+    return Change(target, old, new)
 
 
 class _Place(NamedTuple):
