@@ -7,7 +7,7 @@ import sys
 import time
 
 from benchmarks import results
-from tformance.local.home import var_folder
+from tformance.local.state import var_folder
 
 BENCHMARKS = ("door", "steady", "end_to_end", "growth", "memory", "backfill", "reconciliation", "inbox")
 

@@ -19,8 +19,8 @@ from benchmarks.load import post
 from benchmarks.results import Measurement, median_of
 from benchmarks.stack import Stack, stack
 from tformance.local import programs
-from tformance.local.home import CHECKOUT
 from tformance.local.programs import Program
+from tformance.local.state import CHECKOUT
 
 COUNT, WARM_UP, ROUNDS = 5000, 500, 5
 UNFINISHED = "SELECT count(*) FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed')"

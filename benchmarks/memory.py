@@ -11,8 +11,8 @@ from benchmarks.load import post, signed
 from benchmarks.results import Measurement
 from benchmarks.stack import Stack, live_workers, stack
 from tformance.local import programs
-from tformance.local.home import free_port
 from tformance.local.programs import wait_until_ready
+from tformance.local.state import free_port
 
 MEGABYTE = 1024 * 1024
 LARGEST = 25 * MEGABYTE - 2000

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tformance.local import programs
 from tformance.local.engines import Engines
-from tformance.local.home import CHECKOUT, ensure_secrets, free_port, last_lines, remembered
 from tformance.local.programs import Program, wait_until_ready
+from tformance.local.state import CHECKOUT, ensure_secrets, free_port, last_lines, local_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def stack(*, apply_migrations: bool = True) -> Iterator[Stack]:
         engines = Engines(var=var)
         try:
             engines.start()
-            known = remembered(var)
+            known = local_settings(var)
             chosen = {"TFORMANCE_VAR": str(var), "TFORMANCE_ENV_FILE": os.devnull}
             found = Stack(var=var, environment=own | known | chosen)
             if apply_migrations:

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tformance.local.engines import Engines, needs_postgres, needs_redis
-from tformance.local.home import ensure_secrets, remembered, take_free_slot, var_folder
 from tformance.local.redis_server import DATABASES
+from tformance.local.state import ensure_secrets, local_settings, take_free_slot, var_folder
 
 WEBHOOK_SECRET = "a-webhook-secret-for-tests-only-0123456789"
 ORIGIN = "TFORMANCE_TEST_ORIGIN"
@@ -28,7 +28,7 @@ def use_engines() -> None:
         _borrow(var)
     ensure_secrets(var)
     slot = take_free_slot(var / "slots", count=DATABASES)
-    known = remembered(var)
+    known = local_settings(var)
     if needs_postgres():
         os.environ["DATABASE_URL"] = f"{known['DATABASE_URL'].rpartition('/')[0]}/tformance_{slot}"
     if needs_redis():
@@ -55,5 +55,5 @@ def _forget_what_another_process_chose() -> None:
 def _borrow(var: Path) -> None:
     """Until the interpreter ends, not only until the last test: plugins close their connections late."""
     stack = ExitStack()
-    stack.enter_context(Engines(var=var, durable=False).borrowed())
+    stack.enter_context(Engines(var=var, durable=False).in_use())
     atexit.register(stack.close)

@@ -13,8 +13,8 @@ import psycopg
 
 from tformance.local.console import EmbeddedError
 from tformance.local.engine_process import client_program
-from tformance.local.home import CHECKOUT, remembered, try_exclusive, var_folder
 from tformance.local.runs import LOCK_FILE
+from tformance.local.state import CHECKOUT, local_settings, try_exclusive, var_folder
 from tformance.settings_files import load_settings_files
 
 EMPTY_SCHEMA = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
@@ -45,7 +45,7 @@ def main() -> int:
     try:
         load_settings_files()
         var = var_folder()
-        url = os.environ.get("DATABASE_URL") or remembered(var)["DATABASE_URL"]
+        url = os.environ.get("DATABASE_URL") or local_settings(var)["DATABASE_URL"]
         if options.command == "backup":
             backup(url, options.file or new_file(var))
         else:

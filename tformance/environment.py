@@ -80,9 +80,9 @@ def settings_errors_in_one_line() -> Iterator[None]:
 class Environment(Env):
     """Return the environment with the local settings of a checkout (`make run` writes them to TFORMANCE_VAR)."""
 
-    def __init__(self, remembered: dict[str, str]) -> None:
+    def __init__(self, local_settings: dict[str, str]) -> None:
         super().__init__()
-        self._remembered = remembered
+        self._local_settings = local_settings
         self.known: set[str] = set()
 
     def _get_value(self, env_key: str, default: Any) -> Any:
@@ -90,7 +90,7 @@ class Environment(Env):
         if env_key in MISTAKES:
             return STAND_INS.get(env_key, default)
         # Compose files pass variables on as NAME=${NAME:-}: set, and empty.
-        return os.environ.get(env_key) or self._remembered.get(env_key) or default
+        return os.environ.get(env_key) or self._local_settings.get(env_key) or default
 
 
 def absolute_url(value: str) -> None:

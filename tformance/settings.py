@@ -16,7 +16,7 @@ from tformance.api import settings as api_settings
 from tformance.environment import MISTAKES, Environment, SettingsError
 from tformance.local import programs
 from tformance.local.console import EmbeddedError
-from tformance.local.home import remembered, var_folder
+from tformance.local.state import local_settings, var_folder
 from tformance.log_format import logging_configuration
 from tformance.settings_files import load_settings_files
 
@@ -24,10 +24,10 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 try:
     load_settings_files()
     TFORMANCE_VAR = var_folder()
-    REMEMBERED = remembered(TFORMANCE_VAR)
+    LOCAL_SETTINGS = local_settings(TFORMANCE_VAR)
 except EmbeddedError as error:
     raise SettingsError(str(error)) from error
-env = Environment(REMEMBERED)
+env = Environment(LOCAL_SETTINGS)
 
 # --- What the environment says -------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ MISTAKEN_SETTINGS = dict(MISTAKES)  # which only doctor goes on without
 EMBEDDED_ENGINES = [
     name
     for name, variable in (("PostgreSQL", "DATABASE_URL"), ("Redis", "REDIS_URL"))
-    if env.str(variable) == REMEMBERED.get(variable)
+    if env.str(variable) == LOCAL_SETTINGS.get(variable)
 ]
 PUBLIC_HOST = str(urlsplit(PUBLIC_URL).hostname)
 # Health checks and the command line come in by loopback, whatever the public name is.

@@ -14,7 +14,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from tformance.local.console import EmbeddedError
-from tformance.local.home import CHECKOUT, var_folder
+from tformance.local.state import CHECKOUT, var_folder
 
 FILE_IN_VAR = "settings.env"
 READABLE_BY_OTHERS = 0o044

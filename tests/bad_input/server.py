@@ -14,8 +14,8 @@ import psutil
 from django.conf import settings
 
 from tests.webhooks.conftest import DOOR, HOOK_ID, sign
-from tformance.local.home import CHECKOUT, free_port
 from tformance.local.programs import wait_until_ready, web
+from tformance.local.state import CHECKOUT, free_port
 
 PATIENCE_S = 60
 

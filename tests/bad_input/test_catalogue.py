@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from tests.bad_input.catalogue import ROWS
-from tformance.local.home import CHECKOUT
+from tformance.local.state import CHECKOUT
 
 LAST_ROW = 64
 HERE = CHECKOUT / "tests" / "bad_input"

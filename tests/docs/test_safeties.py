@@ -6,7 +6,7 @@ import pytest
 
 from tests.mutations import MUTATIONS
 from tests.mutations.mutation import Mutation
-from tformance.local.home import CHECKOUT
+from tformance.local.state import CHECKOUT
 
 
 @pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.safety)

@@ -21,7 +21,7 @@ from tests.fake_github.keys import app_pem
 from tests.fake_github.server import FakeGitHub
 from tformance.local import programs
 from tformance.local.console import StopRequestedError, fact, say, step, stoppable
-from tformance.local.home import CHECKOUT, read_private_json
+from tformance.local.state import CHECKOUT, read_private_json
 
 REPOSITORIES = {"api": 400, "web": 250, "docs": 40}
 INSTALLATION, FIRST_REPOSITORY = 7, 11

@@ -6,7 +6,7 @@ import pytest
 
 from tests.rig.machine import Rig
 from tests.rig.machine import rig as make_rig
-from tformance.local.home import exclusive, var_folder
+from tformance.local.state import exclusive, var_folder
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.mutations import MUTATIONS
 from tests.mutations.mutation import Mutation
 from tformance.local.engines import Engines
-from tformance.local.home import CHECKOUT, var_folder
+from tformance.local.state import CHECKOUT, var_folder
 
 LONGEST_S = 300
 WITHOUT_A_SAFETY_S = 60  # for the test alone, without what it stands on
@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     chosen = [one for one in MUTATIONS if not options.words or any(word in one.safety for word in options.words)]
-    with Engines(var=var_folder() / "test", durable=False).borrowed(), trees(options.jobs) as free:
+    with Engines(var=var_folder() / "test", durable=False).in_use(), trees(options.jobs) as free:
         say(f"{len(chosen)} safeties. First the tests as they are …")
         if problem := _trouble_without_mutations(chosen):
             say(problem)

@@ -8,8 +8,8 @@ from tests.rig.engines import REFERENCE
 from tests.rig.github import Ledger
 from tests.rig.machine import Rig
 from tests.rig.reckoning import Reckoning
-from tformance.local.home import CHECKOUT
 from tformance.local.processes import wait_until
+from tformance.local.state import CHECKOUT
 
 UNFINISHED = """
 SELECT (SELECT count(*) FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed'))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.rig.machine import rig
 from tests.rig.storm import Outcome, rage
-from tformance.local.home import var_folder
+from tformance.local.state import var_folder
 
 
 def arguments() -> argparse.Namespace:

@@ -14,10 +14,10 @@ import redis
 from psycopg import sql
 
 from tformance.local.engine_process import locate
-from tformance.local.home import CHECKOUT, NAME, Home, ensure_secrets, remembered
 from tformance.local.postgres import Postgres
-from tformance.local.processes import end_now, occupants, wait_until
+from tformance.local.processes import kill_all, processes_in, wait_until
 from tformance.local.redis_server import Redis
+from tformance.local.state import CHECKOUT, NAME, EngineState, ensure_secrets, local_settings
 
 REFERENCE = "reference"
 EMPTY = "empty"
@@ -50,15 +50,17 @@ class Engines:
     def start(cls, var: Path) -> "Engines":
         """Make them, migrate, and keep an empty copy of the schema."""
         ensure_secrets(var)
-        home = Home.ensure(var)
-        binaries = locate(home.root)
+        state = EngineState.ensure(var)
+        binaries = locate(state.root)
         engines = cls(
-            var=var, postgres=Postgres(home=home, binaries=binaries), redis=Redis(home=home, binaries=binaries)
+            var=var, postgres=Postgres(state=state, binaries=binaries), redis=Redis(state=state, binaries=binaries)
         )
         try:
-            home = engines.postgres.start()
-            engines.redis = replace(engines.redis, home=engines.redis.start())
-            engines.postgres = replace(engines.postgres, home=replace(home, redis_port=engines.redis.home.redis_port))
+            state = engines.postgres.start()
+            engines.redis = replace(engines.redis, state=engines.redis.start())
+            engines.postgres = replace(
+                engines.postgres, state=replace(state, redis_port=engines.redis.state.redis_port)
+            )
             engines._prepare()
         except BaseException:
             engines.remove()
@@ -80,34 +82,34 @@ class Engines:
             connection.execute(f"CREATE DATABASE {REFERENCE} TEMPLATE {EMPTY}")
 
     @property
-    def home(self) -> Home:
-        return self.postgres.home
+    def state(self) -> EngineState:
+        return self.postgres.state
 
     def environment(self, *, database: str = NAME) -> dict[str, str]:
         """For a program that goes to the engines directly, not through a proxy."""
         inherited = {name: value for name, value in os.environ.items() if name not in {"PORT", "CRASH_AT"}}
-        return inherited | remembered(self.var) | {
+        return inherited | local_settings(self.var) | {
             "TFORMANCE_VAR": str(self.var),
             "TFORMANCE_ENV_FILE": os.devnull,
             "TFORMANCE_ROLE": "command",
             "DATABASE_URL": self.dsn(database),
-            "REDIS_URL": self.redis_url(self.home.redis_port),
+            "REDIS_URL": self.redis_url(self.state.redis_port),
             "DJANGO_SETTINGS_MODULE": "tests.rig.settings",
         }  # fmt: skip
 
     def dsn(self, database: str = NAME, *, port: int | None = None) -> str:
-        port = port or self.home.postgres_port
-        return f"postgres://{NAME}:{self.home.postgres_password}@127.0.0.1:{port}/{database}"
+        port = port or self.state.postgres_port
+        return f"postgres://{NAME}:{self.state.postgres_password}@127.0.0.1:{port}/{database}"
 
     def redis_url(self, port: int) -> str:
-        return urlsplit(self.home.redis_url)._replace(netloc=f":{self.home.redis_password}@127.0.0.1:{port}").geturl()
+        return urlsplit(self.state.redis_url)._replace(netloc=f":{self.state.redis_password}@127.0.0.1:{port}").geturl()
 
     def connect(self) -> "psycopg.Connection[tuple[object, ...]]":
         """A connection of ours, past every proxy, that sees each commit at once."""
         return psycopg.connect(self.dsn(), autocommit=True, connect_timeout=5)
 
     def broker(self) -> "redis.Redis":
-        return redis.Redis.from_url(self.redis_url(self.home.redis_port), socket_timeout=5)
+        return redis.Redis.from_url(self.redis_url(self.state.redis_port), socket_timeout=5)
 
     def rows(self, statement: str, parameters: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
         with self.connect() as connection:
@@ -130,20 +132,20 @@ class Engines:
             connection.execute("SELECT pg_reload_conf()")
 
     def start_postgres(self) -> None:
-        assert self.postgres.start().postgres_port == self.home.postgres_port
+        assert self.postgres.start().postgres_port == self.state.postgres_port
 
     def kill_redis(self) -> None:
         """SIGKILL: what was not on disk is lost."""
-        servers = occupants(self.redis.data)
+        servers = processes_in(self.redis.data)
         assert servers, "Redis does not run"
-        end_now(servers)
+        kill_all(servers)
         assert wait_until(lambda: not self.redis.is_ready(), seconds=10)
 
     def start_redis(self) -> None:
-        assert self.redis.start().redis_port == self.home.redis_port
+        assert self.redis.start().redis_port == self.state.redis_port
 
     def remove(self) -> None:
         """Stop both and delete everything."""
         self.postgres.stop()
         self.redis.stop()
-        self.home.remove()
+        self.state.remove()

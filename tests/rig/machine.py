@@ -19,9 +19,9 @@ from tests.rig.engines import Engines
 from tests.rig.proxy import Proxy
 from tformance.local import programs
 from tformance.local.console import follow_parent
-from tformance.local.home import CHECKOUT, free_port, write_private
-from tformance.local.processes import VARIABLE, clear, mark_of, marked, wait_until
+from tformance.local.processes import RUN_VARIABLE, end_tagged, tag_of, tagged, wait_until
 from tformance.local.programs import STOP_SECONDS, Program, configuration
+from tformance.local.state import CHECKOUT, free_port, write_private
 
 WEB = "web"
 WORKERS = ("worker-a", "worker-b")
@@ -40,7 +40,7 @@ class Rig:
     var: Path
     engines: Engines
     port: int
-    mark: str
+    tag: str
     supervisor: "subprocess.Popen[bytes] | None" = None
     proxies: dict[tuple[str, str], Proxy] = field(default_factory=dict)
     clocks: Clocks | None = None  # where there is a C compiler
@@ -82,7 +82,7 @@ class Rig:
     def group(self, name: str) -> list[psutil.Process]:
         """Every living process of a program, the main one first."""
         return sorted(
-            (process for process in marked(self.mark) if _name_of(process) == name),
+            (process for process in tagged(self.tag) if _name_of(process) == name),
             key=lambda process: (not self._is_main(process), process.pid),
         )
 
@@ -109,8 +109,8 @@ class Rig:
     def start(self) -> None:
         """Start everything; returns when the door and both workers are there."""
         for process in PROCESSES:
-            self.proxies[process, "postgres"] = Proxy(lambda: self.engines.home.postgres_port)
-            self.proxies[process, "redis"] = Proxy(lambda: self.engines.home.redis_port)
+            self.proxies[process, "postgres"] = Proxy(lambda: self.engines.state.postgres_port)
+            self.proxies[process, "redis"] = Proxy(lambda: self.engines.state.redis_port)
         for folder in (self.crash_folder, self.var / "log"):
             folder.mkdir(mode=0o700, exist_ok=True)
         self.clocks = Clocks.make(self.var / "clocks")
@@ -119,7 +119,7 @@ class Rig:
         self.supervisor = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(path)],
             cwd=CHECKOUT,
-            env=self.engines.environment() | {VARIABLE: self.mark, "PYTHONDONTWRITEBYTECODE": ""},
+            env=self.engines.environment() | {RUN_VARIABLE: self.tag, "PYTHONDONTWRITEBYTECODE": ""},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -162,12 +162,12 @@ class Rig:
         """Stop everything; no process is left."""
         try:
             if self.supervisor is not None and self.supervisor.poll() is None:
-                self.kill(marked(self.mark), signal.SIGCONT)
+                self.kill(tagged(self.tag), signal.SIGCONT)
                 self.supervisor.send_signal(signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.supervisor.wait(timeout=STOP_SECONDS + 10)
         finally:
-            clear(self.mark, patience=5)
+            end_tagged(self.tag, patience=5)
             for proxy in self.proxies.values():
                 proxy.close()
             if self.supervisor is not None:
@@ -176,7 +176,7 @@ class Rig:
     def heal(self) -> None:
         """Whatever was broken works again."""
         self.disarm()
-        self.kill(marked(self.mark), signal.SIGCONT)
+        self.kill(tagged(self.tag), signal.SIGCONT)
         for name in PROCESSES:
             self.set_clock(name, ahead_s=0)
         for proxy in self.proxies.values():
@@ -205,7 +205,7 @@ def rig(*, logs: Path | None = None) -> Iterator[Rig]:
         finally:
             os.environ |= kept
         try:
-            made = Rig(var=var, engines=engines, port=free_port(), mark=mark_of(var, run="rig"))
+            made = Rig(var=var, engines=engines, port=free_port(), tag=tag_of(var, run="rig"))
             try:
                 made.start()
                 yield made

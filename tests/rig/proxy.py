@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from tformance.local.home import free_port
+from tformance.local.state import free_port
 
 CHUNK = 64 * 1024
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from tformance.local.engines import Engines
-from tformance.local.processes import end_now, marked_in, wait_until
+from tformance.local.processes import kill_all, tagged_in, wait_until
 from tformance.local.runs import find_runners
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -88,7 +88,7 @@ class Checkout:
 
     def clear(self) -> None:
         """End whatever runs here."""
-        end_now([*find_runners(self.var), *self.left()])
+        kill_all([*find_runners(self.var), *self.left()])
         for one in self.started:
             one.end()
         Engines(var=self.var).remove()
@@ -105,7 +105,7 @@ class Checkout:
             connection.close()
 
     def left(self) -> list[psutil.Process]:
-        return [process for process, _, _ in marked_in(self.var)]
+        return [process for process, _, _ in tagged_in(self.var)]
 
 
 def target(name: str) -> list[str]:

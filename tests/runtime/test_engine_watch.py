@@ -37,12 +37,12 @@ def look_until_both_answer(watch: EngineWatch, engines: Engines) -> None:
 def test_an_engine_that_was_killed_runs_again_at_its_address_and_both_are_said(
     names: tuple[str, ...], engines: Engines, watched: EngineWatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = postgres_of(engines).home
+    before = postgres_of(engines).state
     for name in names:
         kill_engine(engines, name)
 
     look_until_both_answer(watched, engines)
-    assert postgres_of(engines).home == before
+    assert postgres_of(engines).state == before
     assert query(engines, "SELECT 1") == 1
     said = capsys.readouterr().err
     for name in ("PostgreSQL", "Redis"):
@@ -88,7 +88,7 @@ def test_an_engine_that_cannot_start_is_tried_with_pauses_and_given_up_with_an_e
 ) -> None:
     monkeypatch.setattr("tformance.local.engines.LONGEST_PAUSE_S", 0.01)
     monkeypatch.setattr("tformance.local.engines.LOOK_EVERY_S", 0)
-    port = redis_of(engines).home.redis_port
+    port = redis_of(engines).state.redis_port
     kill_engine(engines, "Redis")
     with taken(port), pytest.raises(EmbeddedError) as given_up:
         wait_until(lambda: bool(watched.look()), seconds=LONGEST_S)
@@ -96,4 +96,4 @@ def test_an_engine_that_cannot_start_is_tried_with_pauses_and_given_up_with_an_e
     assert f"started again {MOST_FAILURES} times and is given up" in str(given_up.value)
     said = capsys.readouterr().err
     assert said.count("It is started again in ") == MOST_FAILURES - 1
-    assert redis_of(engines).home.redis_port == port
+    assert redis_of(engines).state.redis_port == port

@@ -19,33 +19,33 @@ import redis
 from tformance.local.console import EmbeddedError
 from tformance.local.engine_process import locate
 from tformance.local.engines import Engines
-from tformance.local.home import LONGEST_SOCKET_PATH, Home, abandoned_folders
 from tformance.local.postgres import SETTINGS, Postgres
-from tformance.local.processes import end_now, occupants
+from tformance.local.processes import kill_all, processes_in
 from tformance.local.redis_server import Redis
+from tformance.local.state import LONGEST_SOCKET_PATH, EngineState, abandoned_folders
 
 pytestmark = [pytest.mark.usefixtures("no_servers"), pytest.mark.proof]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="about running as root")
 
 
 def postgres_of(engines: Engines) -> Postgres:
-    home = Home.existing(engines.var)
-    assert home is not None
-    return Postgres(home=home, binaries=locate(home.root), durable=False)
+    state = EngineState.existing(engines.var)
+    assert state is not None
+    return Postgres(state=state, binaries=locate(state.root), durable=False)
 
 
 def redis_of(engines: Engines) -> Redis:
-    home = Home.existing(engines.var)
-    assert home is not None
-    return Redis(home=home, binaries=locate(home.root), durable=False)
+    state = EngineState.existing(engines.var)
+    assert state is not None
+    return Redis(state=state, binaries=locate(state.root), durable=False)
 
 
 def living(engines: Engines) -> list[psutil.Process]:
-    return occupants(postgres_of(engines).data) + occupants(redis_of(engines).data)
+    return processes_in(postgres_of(engines).data) + processes_in(redis_of(engines).data)
 
 
 def query(engines: Engines, statement: str) -> object:
-    with psycopg.connect(postgres_of(engines).home.database_url, autocommit=True) as connection:
+    with psycopg.connect(postgres_of(engines).state.database_url, autocommit=True) as connection:
         cursor = connection.execute(statement)
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
@@ -62,15 +62,15 @@ def kill_engine(engines: Engines, name: str) -> None:
     if name == "PostgreSQL":
         postmaster = postgres_of(engines).postmaster()
         assert postmaster
-        end_now([psutil.Process(postmaster)])
+        kill_all([psutil.Process(postmaster)])
     else:
-        end_now(occupants(redis_of(engines).data))
+        kill_all(processes_in(redis_of(engines).data))
 
 
 def test_both_answer_after_a_start_and_nothing_is_left_after_a_stop(engines: Engines) -> None:
     engines.start()
     assert query(engines, "SELECT 1") == 1
-    with redis.Redis.from_url(redis_of(engines).home.redis_url) as client:
+    with redis.Redis.from_url(redis_of(engines).state.redis_url) as client:
         assert client.ping()
 
     engines.stop()
@@ -81,9 +81,9 @@ def test_both_answer_after_a_start_and_nothing_is_left_after_a_stop(engines: Eng
 def test_a_second_start_and_a_second_stop_change_nothing(engines: Engines) -> None:
     engines.start()
     before = {process.pid for process in living(engines) if process.ppid() not in {1, os.getpid()}}
-    addresses = replace(postgres_of(engines).home)
+    addresses = replace(postgres_of(engines).state)
     engines.start()
-    assert postgres_of(engines).home == addresses
+    assert postgres_of(engines).state == addresses
     assert before <= {process.pid for process in living(engines)}
     engines.stop()
     engines.stop()
@@ -157,13 +157,16 @@ def test_two_checkouts_run_side_by_side(engines: Engines, tmp_path: Path) -> Non
 def test_a_port_that_somebody_else_took_meanwhile_is_given_up(engines: Engines) -> None:
     engines.start()
     engines.stop()
-    home = postgres_of(engines).home
-    with socket.create_server(("127.0.0.1", home.postgres_port)), socket.create_server(("127.0.0.1", home.redis_port)):
+    state = postgres_of(engines).state
+    with (
+        socket.create_server(("127.0.0.1", state.postgres_port)),
+        socket.create_server(("127.0.0.1", state.redis_port)),
+    ):
         engines.start()
-        moved = postgres_of(engines).home
+        moved = postgres_of(engines).state
         assert engines.status().postgres
         assert engines.status().redis
-    assert not {moved.postgres_port, moved.redis_port} & {home.postgres_port, home.redis_port}
+    assert not {moved.postgres_port, moved.redis_port} & {state.postgres_port, state.redis_port}
 
 
 def test_a_folder_whose_path_is_too_long_for_a_socket_is_fine(no_servers: None, tmp_path: Path) -> None:
@@ -171,8 +174,8 @@ def test_a_folder_whose_path_is_too_long_for_a_socket_is_fine(no_servers: None, 
     engines = Engines(var=deep, durable=False)
     try:
         engines.start()
-        home = postgres_of(engines).home
-        assert len(f"{home.sockets}/.s.PGSQL.{home.postgres_port}.lock") <= LONGEST_SOCKET_PATH
+        state = postgres_of(engines).state
+        assert len(f"{state.sockets}/.s.PGSQL.{state.postgres_port}.lock") <= LONGEST_SOCKET_PATH
         assert query(engines, "SELECT 1") == 1
     finally:
         engines.remove()
@@ -204,8 +207,8 @@ def test_a_moved_checkout_keeps_its_data(fresh_engines: Engines, tmp_path: Path)
 
 
 def test_whoever_leaves_last_stops_them(engines: Engines) -> None:
-    with engines.borrowed():
-        with Engines(var=engines.var, durable=False).borrowed():
+    with engines.in_use():
+        with Engines(var=engines.var, durable=False).in_use():
             assert engines.status().postgres
         assert engines.status().postgres
     assert living(engines) == []
@@ -220,10 +223,10 @@ def test_a_server_that_the_environment_names_is_not_started(engines: Engines, mo
 
 def test_both_ask_for_a_password_and_listen_on_loopback_only(engines: Engines) -> None:
     engines.start()
-    home = postgres_of(engines).home
+    state = postgres_of(engines).state
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(f"postgres://tformance:wrong@127.0.0.1:{home.postgres_port}/tformance")
-    with redis.Redis(port=home.redis_port) as client, pytest.raises(redis.AuthenticationError):
+        psycopg.connect(f"postgres://tformance:wrong@127.0.0.1:{state.postgres_port}/tformance")
+    with redis.Redis(port=state.redis_port) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
     for process in living(engines):
         listening = [one.laddr for one in process.net_connections() if one.status == psutil.CONN_LISTEN]
@@ -242,7 +245,7 @@ def test_production_keeps_what_it_commits(fresh_engines: Engines) -> None:
 
 def owners(engines: Engines) -> set[int]:
     """The users of the engines' processes and of everything in their data folders."""
-    data = (postgres_of(engines).data.parent, redis_of(engines).data.parent, Path(postgres_of(engines).home.sockets))
+    data = (postgres_of(engines).data.parent, redis_of(engines).data.parent, Path(postgres_of(engines).state.sockets))
     places = [place for folder in data for place in (folder, *folder.rglob("*"))]
     return {place.lstat().st_uid for place in places} | {process.uids().effective for process in living(engines)}
 
@@ -253,7 +256,7 @@ def test_as_root_they_run_as_a_user_of_their_own_whose_data_only_they_can_read(
 ) -> None:
     engines.start()
     fresh_engines.start()
-    own = postgres_of(engines).home.uid
+    own = postgres_of(engines).state.uid
     assert owners(engines) == {own}
     assert owners(fresh_engines).isdisjoint({own, os.geteuid()})
     with pytest.raises(KeyError):
@@ -267,8 +270,8 @@ def test_data_of_a_shared_user_is_kept_and_given_to_one_of_their_own_even_while_
     fresh_engines: Engines,
 ) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
-    home = Home.ensure(fresh_engines.var)
-    replace(home, uid=nobody).remember()
+    state = EngineState.ensure(fresh_engines.var)
+    replace(state, uid=nobody).remember()
     fresh_engines.start()
     query(fresh_engines, "CREATE TABLE kept AS SELECT 42 AS answer")
     assert owners(fresh_engines) == {nobody}
@@ -276,7 +279,7 @@ def test_data_of_a_shared_user_is_kept_and_given_to_one_of_their_own_even_while_
 
     fresh_engines.start()
     assert query(fresh_engines, "SELECT answer FROM kept") == 42
-    assert owners(fresh_engines) == {postgres_of(fresh_engines).home.uid}
+    assert owners(fresh_engines) == {postgres_of(fresh_engines).state.uid}
     assert nobody not in owners(fresh_engines)
 
 
@@ -284,8 +287,8 @@ def test_data_of_a_shared_user_is_kept_and_given_to_one_of_their_own_even_while_
 def test_engines_of_a_shared_user_are_left_alone_while_somebody_uses_them(
     fresh_engines: Engines, tmp_path: Path
 ) -> None:
-    home = Home.ensure(fresh_engines.var)
-    replace(home, uid=pwd.getpwnam("nobody").pw_uid).remember()
+    state = EngineState.ensure(fresh_engines.var)
+    replace(state, uid=pwd.getpwnam("nobody").pw_uid).remember()
     fresh_engines.start()
     forget_uid(fresh_engines.var)
     before = {process.pid for process in living(fresh_engines)}
@@ -329,31 +332,31 @@ def test_no_folder_of_anybody_changes_its_permissions(fresh_engines: Engines, tm
 def test_a_folder_laid_out_for_us_by_somebody_else_is_refused(fresh_engines: Engines, tmp_path: Path) -> None:
     fresh_engines.start()
     fresh_engines.stop()
-    home = postgres_of(fresh_engines).home
+    state = postgres_of(fresh_engines).state
     trap = tmp_path / "trap"
     trap.mkdir(mode=0o777)
     trap.chmod(0o777)
-    home.root.rename(tmp_path / "away")
-    home.root.symlink_to(trap)
+    state.root.rename(tmp_path / "away")
+    state.root.symlink_to(trap)
     with pytest.raises(EmbeddedError, match="not a private folder of ours"):
         fresh_engines.start()
-    home.root.unlink()
-    (tmp_path / "away").rename(home.root)
+    state.root.unlink()
+    (tmp_path / "away").rename(state.root)
 
 
 @needs_root
 def test_data_whose_checkout_is_gone_is_named_and_kept(fresh_engines: Engines) -> None:
     fresh_engines.start()
     fresh_engines.stop()
-    home = postgres_of(fresh_engines).home
-    assert home.root not in abandoned_folders()
+    state = postgres_of(fresh_engines).state
+    assert state.root not in abandoned_folders()
     memory = fresh_engines.var / "engines.json"
     kept = memory.read_text()
     memory.unlink()
-    assert home.root in abandoned_folders()
-    assert home.root.is_dir()
+    assert state.root in abandoned_folders()
+    assert state.root.is_dir()
     memory.write_text("damaged")
-    assert home.root not in abandoned_folders()
+    assert state.root not in abandoned_folders()
     memory.write_text(kept)
 
 
@@ -363,7 +366,7 @@ def test_a_folder_whose_engines_still_run_is_named_with_them_and_never_advised_t
 ) -> None:
     fresh_engines.start()
     memory = fresh_engines.var / "engines.json"
-    kept, folder, processes = memory.read_text(), postgres_of(fresh_engines).home.root, living(fresh_engines)
+    kept, folder, processes = memory.read_text(), postgres_of(fresh_engines).state.root, living(fresh_engines)
     memory.unlink()
     line = told_of(folder, var=tmp_path / "other")
     memory.write_text(kept)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tformance.local.console import EmbeddedError
-from tformance.local.home import Home, ensure_secrets, read_private_json, remembered
+from tformance.local.state import EngineState, ensure_secrets, local_settings, read_private_json
 
 
 def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
     ensure_secrets(tmp_path)
-    first = remembered(tmp_path)
+    first = local_settings(tmp_path)
     ensure_secrets(tmp_path)
-    assert remembered(tmp_path) == first
+    assert local_settings(tmp_path) == first
     assert set(first) == {"SECRET_KEY", "FERNET_KEYS", "GITHUB_WEBHOOK_SECRETS"}
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
 
@@ -24,15 +24,15 @@ def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
 def test_a_secret_that_is_there_survives_those_that_are_added(tmp_path: Path) -> None:
     (tmp_path / "secrets.json").write_text(json.dumps({"SECRET_KEY": "kept"}))
     ensure_secrets(tmp_path)
-    assert remembered(tmp_path)["SECRET_KEY"] == "kept"
-    assert "FERNET_KEYS" in remembered(tmp_path)
+    assert local_settings(tmp_path)["SECRET_KEY"] == "kept"
+    assert "FERNET_KEYS" in local_settings(tmp_path)
 
 
 def test_several_who_make_them_at_once_agree(tmp_path: Path) -> None:
     def make(folder: Path) -> dict[str, str]:
         everybody_is_here.wait()
         ensure_secrets(folder)
-        return remembered(folder)
+        return local_settings(folder)
 
     everybody_is_here = threading.Barrier(8)
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -43,13 +43,13 @@ def test_several_who_make_them_at_once_agree(tmp_path: Path) -> None:
 
 def test_no_password_begins_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "token_bytes", lambda count: b"\xf8" * count)  # "-Pj4" as text for a URL
-    home = Home.ensure(tmp_path)
-    assert not home.postgres_password.startswith("-")
-    assert not home.redis_password.startswith("-")
+    state = EngineState.ensure(tmp_path)
+    assert not state.postgres_password.startswith("-")
+    assert not state.redis_password.startswith("-")
 
 
 def test_nothing_is_remembered_where_nothing_ran(tmp_path: Path) -> None:
-    assert remembered(tmp_path) == {}
+    assert local_settings(tmp_path) == {}
 
 
 @pytest.mark.parametrize("content", ["{", "[]", ""])

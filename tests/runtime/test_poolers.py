@@ -19,9 +19,9 @@ import pytest
 from tests.rig.github import ACCEPTED, delivery, post
 from tformance.environment import SESSION_TIMEOUTS
 from tformance.local.engines import Engines
-from tformance.local.home import Home, ensure_secrets, free_port, is_port_free, remembered
 from tformance.local.processes import wait_until
 from tformance.local.programs import ask_readiness
+from tformance.local.state import EngineState, ensure_secrets, free_port, is_port_free, local_settings
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -51,8 +51,8 @@ class Site:
     def __init__(self, engines: Engines, stack: ExitStack, folder: Path) -> None:
         self.var = engines.var
         ensure_secrets(self.var)
-        self.known = remembered(self.var)
-        self.postgres_port = Home.ensure(self.var).postgres_port
+        self.known = local_settings(self.var)
+        self.postgres_port = EngineState.ensure(self.var).postgres_port
         self._stack = stack
         self._folder = folder
 

@@ -17,10 +17,10 @@ import pytest
 from tests.runtime.checkout import Checkout, Started
 from tests.runtime.test_engines import kill_engine
 from tformance.local.engines import Engines
-from tformance.local.home import Home, is_port_free, try_exclusive
-from tformance.local.processes import marked_in, wait_until
+from tformance.local.processes import tagged_in, wait_until
 from tformance.local.programs import MOST_ENDINGS, beat, configuration, reserved_port, web, worker
 from tformance.local.runs import LOCK_FILE
+from tformance.local.state import EngineState, is_port_free, try_exclusive
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]
 proof = pytest.mark.proof
@@ -99,7 +99,7 @@ def test_a_start_waits_as_long_as_web_lives_and_says_so(checkout: Checkout) -> N
 
 
 def web_processes(checkout: Checkout) -> list[psutil.Process]:
-    return [process for process, _, role in marked_in(checkout.var) if role == "web"]
+    return [process for process, _, role in tagged_in(checkout.var) if role == "web"]
 
 
 @proof
@@ -119,9 +119,9 @@ def test_a_port_that_is_taken_ends_the_start_before_anything_runs(checkout: Chec
         answer = checkout.call("run", PORT=str(port))
     assert answer.returncode == 1
     assert f"Port {port} is taken by another program" in answer.stderr
-    home = Home.existing(checkout.var)
-    assert home is not None
-    assert not (home.root / "postgres").exists()
+    state = EngineState.existing(checkout.var)
+    assert state is not None
+    assert not (state.root / "postgres").exists()
 
 
 def test_a_run_changes_nothing_while_another_one_starts(checkout: Checkout) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.runtime.checkout import Checkout, target
 from tformance.local.engines import Engines
-from tformance.local.processes import marked_in, wait_until
+from tformance.local.processes import tagged_in, wait_until
 from tformance.local.runs import count_by_role
 
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]
@@ -26,7 +26,7 @@ TARGETS = {
 
 def programs(checkout: Checkout) -> Counter[str]:
     """The main processes by what they are: `celery … beat` is beat, whatever its role is called."""
-    found = [(process, role) for process, _, role in marked_in(checkout.var)]
+    found = [(process, role) for process, _, role in tagged_in(checkout.var)]
     roles = count_by_role(found)
     commands = Counter(word for process, _ in found for word in ("beat", "worker") if is_celery(process, word))
     assert {role for role in roles if commands[role]} == set(roles), (roles, commands)

@@ -14,8 +14,8 @@ from tformance.celery_settings import QUEUES
 from tformance.local import programs, runs
 from tformance.local.console import EmbeddedError, StopRequestedError, follow_parent, say, stoppable
 from tformance.local.engines import Engines
-from tformance.local.home import CHECKOUT, Home, ensure_secrets, remembered, var_folder
 from tformance.local.programs import Program
+from tformance.local.state import CHECKOUT, EngineState, ensure_secrets, local_settings, var_folder
 from tformance.settings_files import load_settings_files, names_in_settings_files
 
 COMMANDS = {
@@ -178,10 +178,10 @@ def manage_engines(options: argparse.Namespace, *, var: Path) -> int:
 
 def print_environment(var: Path) -> None:
     ensure_secrets(var)
-    if Home.existing(var) is None:
-        Engines(var=var).settle()
-    names = dict.fromkeys([*remembered(var), *names_in_settings_files()])
-    known = remembered(var) | {name: os.environ[name] for name in names if os.environ.get(name)}
+    if EngineState.existing(var) is None:
+        Engines(var=var).configure()
+    names = dict.fromkeys([*local_settings(var), *names_in_settings_files()])
+    known = local_settings(var) | {name: os.environ[name] for name in names if os.environ.get(name)}
     for name, value in (known | {"TFORMANCE_VAR": str(var)}).items():
         say(f"export {name}={shlex.quote(value)}")
 

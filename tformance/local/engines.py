@@ -12,10 +12,10 @@ import psutil
 
 from tformance.local.console import EmbeddedError, say
 from tformance.local.engine_process import locate
-from tformance.local.home import Home, Lease, exclusive, holders, last_lines
 from tformance.local.postgres import Postgres
 from tformance.local.processes import wait_until
 from tformance.local.redis_server import Redis
+from tformance.local.state import EngineState, SharedLock, exclusive, holders, last_lines
 
 LOCK_FILE = "engines.lock"
 
@@ -38,26 +38,26 @@ class Engines:
     def start(self) -> None:
         """Make sure that both run; harmless when they do."""
         with self._alone():
-            home = self._settled()
-            binaries = locate(home.root)
+            state = self._configured()
+            binaries = locate(state.root)
             if needs_postgres():
-                home = Postgres(home=home, binaries=binaries, durable=self.durable).start()
+                state = Postgres(state=state, binaries=binaries, durable=self.durable).start()
             if needs_redis():
-                Redis(home=home, binaries=binaries, durable=self.durable).start()
+                Redis(state=state, binaries=binaries, durable=self.durable).start()
 
-    def settle(self) -> None:
+    def configure(self) -> None:
         """Choose where they listen and as whom they run, without starting them."""
         with self._alone():
-            self._settled()
+            self._configured()
 
-    def _settled(self) -> Home:
-        if (known := Home.existing(self.var)) is not None and known.shares_account:
+    def _configured(self) -> EngineState:
+        if (known := EngineState.existing(self.var)) is not None and known.shares_account:
             self._stop_for_another_owner()
-        return Home.ensure(self.var)
+        return EngineState.ensure(self.var)
 
     def _stop_for_another_owner(self) -> None:
         """Stop them, because their data is about to change its owner; never under somebody who uses them."""
-        users = [process for process in self.borrowers() if self.running()]
+        users = [process for process in self.users() if self.running()]
         if users:
             numbers = ", ".join(str(process.pid) for process in users)
             raise EmbeddedError(
@@ -85,43 +85,43 @@ class Engines:
     def remove(self) -> None:
         """Stop both and delete their data."""
         self.stop()
-        if (home := Home.existing(self.var)) is not None:
-            home.remove()
+        if (state := EngineState.existing(self.var)) is not None:
+            state.remove()
 
     @contextmanager
-    def borrowed(self) -> Iterator[None]:
+    def in_use(self) -> Iterator[None]:
         """Run both for as long as somebody borrows them; whoever leaves last, however it leaves, stops them."""
-        lease = Lease(self._lease_file)
+        lock = SharedLock(self._users_file)
         try:
             self.start()
             yield
         finally:
-            if lease.is_last():
+            if lock.is_only_holder():
                 self.stop()
-            lease.give_back()
+            lock.release()
 
-    def borrowers(self) -> list[psutil.Process]:
+    def users(self) -> list[psutil.Process]:
         """Every other process that borrows them now."""
-        return holders(self._lease_file)
+        return holders(self._users_file)
 
-    def stop_unborrowed(self, *, patience: float = 0) -> bool:
+    def stop_if_last(self, *, patience: float = 0) -> bool:
         """Stop both once nobody else borrows them; return whether that came to be in time."""
-        lease = Lease(self._lease_file)
+        lock = SharedLock(self._users_file)
         try:
-            if not wait_until(lease.is_last, seconds=patience):
+            if not wait_until(lock.is_only_holder, seconds=patience):
                 return False
             self.stop()
             return True
         finally:
-            lease.give_back()
+            lock.release()
 
     def stop_if_unused(self) -> None:
         """Stop both; raise an error that names the processes which use them, if there are any."""
-        if not self.stop_unborrowed():
-            users = ", ".join(str(process.pid) for process in self.borrowers())
+        if not self.stop_if_last():
+            users = ", ".join(str(process.pid) for process in self.users())
             raise EmbeddedError(f"The engines are in use (by process {users}). `make stop` ends what uses them.")
 
-    def ours(self) -> list[Postgres | Redis]:
+    def managed(self) -> list[Postgres | Redis]:
         """The engines that the environment leaves to us, bound to the ports where their users look for them."""
         redis_first = reversed(self._engines())  # PostgreSQL may have to recover, which takes longer
         needed = compress(redis_first, (needs_redis(), needs_postgres()))
@@ -133,17 +133,17 @@ class Engines:
             engine.start()
 
     @property
-    def _lease_file(self) -> Path:
+    def _users_file(self) -> Path:
         return self.var / "engines.lease"
 
     def _engines(self) -> tuple[Postgres, Redis] | tuple[()]:
-        home = Home.existing(self.var)
-        if home is None or not home.root.is_dir():
+        state = EngineState.existing(self.var)
+        if state is None or not state.root.is_dir():
             return ()
-        binaries = locate(home.root)
+        binaries = locate(state.root)
         return (
-            Postgres(home=home, binaries=binaries, durable=self.durable),
-            Redis(home=home, binaries=binaries, durable=self.durable),
+            Postgres(state=state, binaries=binaries, durable=self.durable),
+            Redis(state=state, binaries=binaries, durable=self.durable),
         )
 
     @contextmanager
@@ -184,7 +184,7 @@ class EngineWatch:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         now = time.monotonic()
-        self._states = [_State(engine=engine, started_at=now - STEADY_S) for engine in engines.ours()]
+        self._states = [_State(engine=engine, started_at=now - STEADY_S) for engine in engines.managed()]
         self._looked_at = now
 
     def look(self) -> None:

@@ -23,8 +23,8 @@ from tformance.local.engine_process import (
     reap,
     with_name,
 )
-from tformance.local.home import NAME, Home, free_port, is_port_free, last_lines, log_for_append
-from tformance.local.processes import fail_unreachable, is_occupant
+from tformance.local.processes import end_processes_in, is_process_of
+from tformance.local.state import NAME, EngineState, free_port, is_port_free, last_lines, log_for_append
 
 STOP_S = 30
 CONNECT_S = 60
@@ -54,9 +54,9 @@ FLEETING = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1h
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """PostgreSQL of one home."""
+    """PostgreSQL of one state."""
 
-    home: Home
+    state: EngineState
     binaries: Binaries
     durable: bool = True
     may_move: bool = True  # to another port, if its own is taken
@@ -65,16 +65,16 @@ class Postgres:
 
     @property
     def data(self) -> Path:
-        return self.home.root / "postgres" / self.binaries.postgres_major
+        return self.state.root / "postgres" / self.binaries.postgres_major
 
     @property
     def log(self) -> Path:
-        return self.home.log_folder / "postgres.log"
+        return self.state.log_folder / "postgres.log"
 
     def postmaster(self) -> int | None:
         """The process id of the living postmaster."""
         first = "".join(self._pid_file_lines()[0:1])
-        return int(first) if first.isdigit() and is_occupant(int(first), self.data) else None
+        return int(first) if first.isdigit() and is_process_of(int(first), self.data) else None
 
     def is_alive(self) -> bool:
         """Whether its main process lives, be it ready or not."""
@@ -84,22 +84,22 @@ class Postgres:
         """Whether it takes connections; the postmaster writes so into its PID file."""
         return self._pid_file_lines()[7:8] == ["ready"] and self.postmaster() is not None
 
-    def start(self) -> Home:
-        """Make sure that it runs; the home it returns knows the port."""
+    def start(self) -> EngineState:
+        """Make sure that it runs; the state it returns knows the port."""
         if self.is_ready():
-            return self.home
+            return self.state
         self._initialise()
         self._clear_remains()
         if self.is_ready():
-            return self.home
+            return self.state
         here = self._with_free_port()
         here._launch()
         here._ensure_database()
-        return here.home
+        return here.state
 
     def stop(self) -> None:
         """Stop it quickly and cleanly: connections are closed, nothing is left to recover."""
-        fail_unreachable(self.data, first=signal.SIGINT, patience=STOP_S, leader=self.postmaster())
+        end_processes_in(self.data, first=signal.SIGINT, patience=STOP_S, leader=self.postmaster())
         reap()
 
     def _pid_file_lines(self) -> list[str]:
@@ -115,7 +115,7 @@ class Postgres:
         parent, draft = self.data.parent, self.data.with_name("draft")
         parent.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
-        account = self.home.account
+        account = self.state.account
         if account is None:
             self._run_initdb(draft, user=None)
         else:
@@ -132,7 +132,7 @@ class Postgres:
         password_file.touch(mode=0o600)
         if user:
             os.chown(password_file, user.uid, user.gid)
-        password_file.write_text(self.home.postgres_password)
+        password_file.write_text(self.state.postgres_password)
         command = [str(self.binaries.initdb), "-D", str(draft), "-U", NAME, f"--pwfile={password_file}"]
         options = [
             "--auth=scram-sha-256",
@@ -160,33 +160,33 @@ class Postgres:
         """Wait for, then end, what a killed postmaster left behind; only then is its PID file a dead letter."""
         if self.is_alive() and becomes_ready(self):  # another start is under way, or a stop
             return
-        fail_unreachable(self.data, first=signal.SIGQUIT, patience=10)
-        for dead_letter in (self.data / "postmaster.pid", *Path(self.home.sockets).glob(".s.PGSQL.*")):
+        end_processes_in(self.data, first=signal.SIGQUIT, patience=10)
+        for dead_letter in (self.data / "postmaster.pid", *Path(self.state.sockets).glob(".s.PGSQL.*")):
             dead_letter.unlink(missing_ok=True)
 
     def _with_free_port(self) -> "Postgres":
-        if is_port_free(self.home.postgres_port):
+        if is_port_free(self.state.postgres_port):
             return self
         if not self.may_move:
-            raise EmbeddedError(f"Port {self.home.postgres_port} of PostgreSQL is taken by another program.")
-        moved = replace(self.home, postgres_port=free_port())
+            raise EmbeddedError(f"Port {self.state.postgres_port} of PostgreSQL is taken by another program.")
+        moved = replace(self.state, postgres_port=free_port())
         moved.remember()
-        return replace(self, home=moved)
+        return replace(self, state=moved)
 
     def _launch(self) -> None:
         settings = SETTINGS | ({} if self.durable else FLEETING)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        place = ["-D", str(self.data), "-k", self.home.sockets, "-p", str(self.home.postgres_port)]
+        place = ["-D", str(self.data), "-k", self.state.sockets, "-p", str(self.state.postgres_port)]
         command = [str(self.binaries.postgres), *place, *options]
         with log_for_append(self.log) as log:
-            process = launch(command, log=log, folder=self.data, account=self.home.account)
+            process = launch(command, log=log, folder=self.data, account=self.state.account)
         if not becomes_ready(self, process):
             raise EmbeddedError(f"PostgreSQL did not start. The end of its log, {self.log}:\n{last_lines(self.log)}")
 
     def _ensure_database(self) -> None:
         try:
             with psycopg.connect(
-                self.home.database_url, dbname="postgres", autocommit=True, connect_timeout=CONNECT_S
+                self.state.database_url, dbname="postgres", autocommit=True, connect_timeout=CONNECT_S
             ) as connection:
                 if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
                     connection.execute(f"CREATE DATABASE {NAME}")

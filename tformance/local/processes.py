@@ -17,9 +17,9 @@ POLL_S = 0.02
 KILL_S = 10
 
 
-def occupants(folder: Path) -> list[psutil.Process]:
+def processes_in(folder: Path) -> list[psutil.Process]:
     """Every living process whose working directory is the folder."""
-    return [process for process in psutil.process_iter() if _stands_in(process, folder=str(folder))]
+    return [process for process in psutil.process_iter() if _works_in(process, folder=str(folder))]
 
 
 def processes_under(folder: Path) -> list[psutil.Process]:
@@ -27,15 +27,15 @@ def processes_under(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _working_directory(process).is_relative_to(folder)]
 
 
-def is_occupant(pid: int, folder: Path) -> bool:
+def is_process_of(pid: int, folder: Path) -> bool:
     """Whether this process lives in the folder."""
     try:
-        return _stands_in(psutil.Process(pid), folder=str(folder))
+        return _works_in(psutil.Process(pid), folder=str(folder))
     except psutil.Error:
         return False
 
 
-def _stands_in(process: psutil.Process, *, folder: str) -> bool:
+def _works_in(process: psutil.Process, *, folder: str) -> bool:
     return str(_working_directory(process)) == folder
 
 
@@ -57,24 +57,24 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
     return True
 
 
-def fail_unreachable(folder: Path, *, first: signal.Signals, patience: float, leader: int | None = None) -> None:
+def end_processes_in(folder: Path, *, first: signal.Signals, patience: float, leader: int | None = None) -> None:
     """End every occupant: first the signal, to the leader or to all, then SIGKILL for those who stay."""
-    found = occupants(folder)
+    found = processes_in(folder)
     for process in found:
         if leader is None or process.pid == leader:
             send(process, first)
     _wait_for_end(found, seconds=patience)
-    end_now(occupants(folder))  # those who stayed, and any that was born meanwhile
+    kill_all(processes_in(folder))  # those who stayed, and any that was born meanwhile
 
 
-def end_now(processes: Sequence[psutil.Process]) -> None:
+def kill_all(processes: Sequence[psutil.Process]) -> None:
     """SIGKILL, and wait for it to take effect."""
     for process in processes:
         send(process, signal.SIGKILL)
     _wait_for_end(processes, seconds=KILL_S)
 
 
-def end_politely(processes: Sequence[psutil.Process], *, patience: float) -> None:
+def terminate_all(processes: Sequence[psutil.Process], *, patience: float) -> None:
     """SIGTERM, and wait for as long as we have patience."""
     for process in processes:
         send(process, signal.SIGTERM)
@@ -100,33 +100,33 @@ def _has_ended(process: psutil.Process) -> bool:
         return True
 
 
-VARIABLE = "TFORMANCE_RUN"
+RUN_VARIABLE = "TFORMANCE_RUN"
 
 
-def mark_of(var: Path, *, run: str) -> str:
-    """The mark of one run of one checkout."""
+def tag_of(var: Path, *, run: str) -> str:
+    """The tag of one run of one checkout."""
     return f"{var.resolve()}:{run}"
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """Every living process that carries the mark; never ourselves."""
-    return [process for process, found, _ in _marked_processes() if found == mark]
+def tagged(tag: str) -> list[psutil.Process]:
+    """Every living process that carries the tag; never ourselves."""
+    return [process for process, found, _ in _tagged_processes() if found == tag]
 
 
-def marked_in(var: Path) -> list[tuple[psutil.Process, str, str]]:
+def tagged_in(var: Path) -> list[tuple[psutil.Process, str, str]]:
     """Every living process of any run of this checkout, with its run and its role ("" for one without)."""
-    start = mark_of(var, run="")
-    return [(process, mark.removeprefix(start), role) for process, mark, role in _marked_processes(start)]
+    start = tag_of(var, run="")
+    return [(process, tag.removeprefix(start), role) for process, tag, role in _tagged_processes(start)]
 
 
-def _marked_processes(start: str = "") -> list[tuple[psutil.Process, str, str]]:
-    """Every living process whose mark begins so, with its mark and its role; never ourselves."""
+def _tagged_processes(start: str = "") -> list[tuple[psutil.Process, str, str]]:
+    """Every living process whose tag begins so, with its tag and its role; never ourselves."""
     others = (process for process in psutil.process_iter() if process.pid != os.getpid())
     found = ((process, _environment_of(process)) for process in others)
     return [
-        (process, environment[VARIABLE], environment.get("TFORMANCE_ROLE", ""))
+        (process, environment[RUN_VARIABLE], environment.get("TFORMANCE_ROLE", ""))
         for process, environment in found
-        if VARIABLE in environment and environment[VARIABLE].startswith(start)
+        if RUN_VARIABLE in environment and environment[RUN_VARIABLE].startswith(start)
     ]
 
 
@@ -138,23 +138,23 @@ def _environment_of(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def clear(mark: str, *, patience: float) -> int:
+def end_tagged(tag: str, *, patience: float) -> int:
     """End what a killed run left behind, warm if it can be; returns how many processes that were."""
-    return _end(lambda: marked(mark), patience=patience)
+    return _end(lambda: tagged(tag), patience=patience)
 
 
-def clear_all(var: Path, *, patience: float) -> int:
+def end_all_tagged(var: Path, *, patience: float) -> int:
     """End the processes of every run of this checkout, warm if it can be; returns how many processes that were."""
-    return _end(lambda: [process for process, _, _ in marked_in(var)], patience=patience)
+    return _end(lambda: [process for process, _, _ in tagged_in(var)], patience=patience)
 
 
 def _end(find: Callable[[], list[psutil.Process]], *, patience: float) -> int:
     left = find()
     numbers = {process.pid for process in left}
     mains = [process for process in left if parent_of(process) not in numbers]
-    end_politely(mains, patience=patience)  # a worker tells its children itself
-    end_politely(find(), patience=patience)
-    end_now(find())
+    terminate_all(mains, patience=patience)  # a worker tells its children itself
+    terminate_all(find(), patience=patience)
+    kill_all(find())
     return len(left)
 
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tformance.local.console import EmbeddedError, follow_parent, say, wait_while_alive
 from tformance.local.engines import EngineWatch
-from tformance.local.home import (
+from tformance.local.processes import RUN_VARIABLE, end_tagged
+from tformance.local.state import (
     CHECKOUT,
     WEB_FILE,
     free_port,
@@ -30,7 +31,6 @@ from tformance.local.home import (
     write_private,
     write_private_json,
 )
-from tformance.local.processes import VARIABLE, clear
 from tformance.slow_request_guard import IDLE_S
 
 STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
@@ -144,7 +144,7 @@ class Supervision:
 
 
 @contextlib.contextmanager
-def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator[Supervision]:
+def supervised(programs: Sequence[Program], *, var: Path, tag: str) -> Iterator[Supervision]:
     """Run the programs under a supervisor until the block ends; then none of their processes is left."""
     path = var / "supervisord.conf"
     write_private(path, configuration(programs, var=var))
@@ -152,7 +152,7 @@ def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(path)],
         cwd=CHECKOUT,
-        env=os.environ | {VARIABLE: mark, "TFORMANCE_VAR": str(var)},
+        env=os.environ | {RUN_VARIABLE: tag, "TFORMANCE_VAR": str(var)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -169,7 +169,7 @@ def supervised(programs: Sequence[Program], *, var: Path, mark: str) -> Iterator
             supervisor.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             supervisor.wait(timeout=STOP_SECONDS + 10)
-        clear(mark, patience=10)
+        end_tagged(tag, patience=10)
         supervisor.poll()
 
 
@@ -230,22 +230,22 @@ def _quoted(part: str) -> str:
     return f'"{text}"' if " " in text or ";" in text else text
 
 
-def run_in_foreground(programs: Sequence[Program], *, var: Path, mark: str, watch: EngineWatch) -> int:
+def run_in_foreground(programs: Sequence[Program], *, var: Path, tag: str, watch: EngineWatch) -> int:
     """Run until one ends or we are stopped, then stop the others warm; the exit code of the first that ended."""
     running: list[subprocess.Popen[bytes]] = []
     try:
-        running += [_start(program, var=var, mark=mark) for program in programs]
+        running += [_start(program, var=var, tag=tag) for program in programs]
         while all(process.poll() is None for process in running):
             watch.look()
             time.sleep(0.2)
         return next((process.returncode for process in running if process.returncode is not None), 0)
     finally:
         _stop(running)
-        clear(mark, patience=5)
+        end_tagged(tag, patience=5)
 
 
-def _start(program: Program, *, var: Path, mark: str) -> "subprocess.Popen[bytes]":
-    environment = {VARIABLE: mark, "TFORMANCE_VAR": str(var), "TFORMANCE_ROLE": program.role}
+def _start(program: Program, *, var: Path, tag: str) -> "subprocess.Popen[bytes]":
+    environment = {RUN_VARIABLE: tag, "TFORMANCE_VAR": str(var), "TFORMANCE_ROLE": program.role}
     return subprocess.Popen(program.command, cwd=CHECKOUT, env=os.environ | environment, start_new_session=True)
 
 

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from tformance.local.console import EmbeddedError
 from tformance.local.engine_process import Binaries, becomes_ready, launch, reap
-from tformance.local.home import Home, free_port, is_port_free, last_lines, log_for_append, write_private
-from tformance.local.processes import fail_unreachable, is_occupant
+from tformance.local.processes import end_processes_in, is_process_of
+from tformance.local.state import EngineState, free_port, is_port_free, last_lines, log_for_append, write_private
 
 STOP_S = 10
 PID_FILE = "redis.pid"
@@ -21,9 +21,9 @@ DATABASES = 64  # the test suite gives each of its processes one
 
 @dataclass(frozen=True, kw_only=True)
 class Redis:
-    """Redis of one home."""
+    """Redis of one state."""
 
-    home: Home
+    state: EngineState
     binaries: Binaries
     durable: bool = True
     may_move: bool = True  # to another port, if its own is taken
@@ -32,11 +32,11 @@ class Redis:
 
     @property
     def data(self) -> Path:
-        return self.home.root / "redis" / self.binaries.redis_version
+        return self.state.root / "redis" / self.binaries.redis_version
 
     @property
     def log(self) -> Path:
-        return self.home.log_folder / "redis.log"
+        return self.state.log_folder / "redis.log"
 
     def is_alive(self) -> bool:
         """Whether its process lives, be it ready or not."""
@@ -44,19 +44,19 @@ class Redis:
             pid = int((self.data / PID_FILE).read_text())
         except (OSError, ValueError):
             return self.is_ready()  # started by a version that wrote no such file
-        return is_occupant(pid, self.data)
+        return is_process_of(pid, self.data)
 
     def is_ready(self) -> bool:
         """Whether it answers, to our password: nobody else knows it."""
         return self._ping() == b"+PONG"
 
-    def start(self) -> Home:
-        """Make sure that it runs; the home it returns knows the port."""
+    def start(self) -> EngineState:
+        """Make sure that it runs; the state it returns knows the port."""
         if self.is_ready():
-            return self.home
+            return self.state
         if self._is_loading() and becomes_ready(self):
-            return self.home
-        fail_unreachable(self.data, first=signal.SIGTERM, patience=STOP_S)
+            return self.state
+        end_processes_in(self.data, first=signal.SIGTERM, patience=STOP_S)
         here = self._with_free_port()
         process = here._launch()
         if process.poll() and process.returncode > 0:  # it ended by itself: nobody killed it
@@ -64,17 +64,17 @@ class Redis:
             process = here._launch()
         if process.poll() is not None:
             raise EmbeddedError(f"Redis did not start. The end of its log, {here.log}:\n{last_lines(here.log)}")
-        return here.home
+        return here.state
 
     def stop(self) -> None:
         """Stop it; it writes what it holds first."""
-        fail_unreachable(self.data, first=signal.SIGTERM, patience=STOP_S)
+        end_processes_in(self.data, first=signal.SIGTERM, patience=STOP_S)
         reap()
 
     def _ping(self) -> bytes:
         try:
-            with socket.create_connection(("127.0.0.1", self.home.redis_port), timeout=2) as connection:
-                connection.sendall(f"AUTH {self.home.redis_password}\r\nPING\r\n".encode())
+            with socket.create_connection(("127.0.0.1", self.state.redis_port), timeout=2) as connection:
+                connection.sendall(f"AUTH {self.state.redis_password}\r\nPING\r\n".encode())
                 answers = connection.makefile("rb")
                 answers.readline()
                 return answers.readline().strip()
@@ -82,19 +82,19 @@ class Redis:
             return b""
 
     def _with_free_port(self) -> "Redis":
-        if is_port_free(self.home.redis_port):
+        if is_port_free(self.state.redis_port):
             return self
         if not self.may_move:
-            raise EmbeddedError(f"Port {self.home.redis_port} of Redis is taken by another program.")
-        moved = replace(self.home, redis_port=free_port())
+            raise EmbeddedError(f"Port {self.state.redis_port} of Redis is taken by another program.")
+        moved = replace(self.state, redis_port=free_port())
         moved.remember()
-        return replace(self, home=moved)
+        return replace(self, state=moved)
 
     def _launch(self) -> "subprocess.Popen[bytes]":
         """Start it; return when it answers or has ended."""
         command = [str(self.binaries.redis_server), str(self._write_configuration())]
         with log_for_append(self.log) as log:
-            process = launch(command, log=log, folder=self.data, account=self.home.account)
+            process = launch(command, log=log, folder=self.data, account=self.state.account)
         becomes_ready(self, process)
         return process
 
@@ -105,8 +105,8 @@ class Redis:
     def _write_configuration(self) -> Path:
         lines = {
             "bind": "127.0.0.1",
-            "port": self.home.redis_port,
-            "requirepass": self.home.redis_password,
+            "port": self.state.redis_port,
+            "requirepass": self.state.redis_password,
             "dir": f'"{self.data}"',
             "daemonize": "no",
             "pidfile": f'"{self.data / PID_FILE}"',
@@ -122,7 +122,7 @@ class Redis:
             folder.mkdir(mode=0o700, exist_ok=True)
         path = self.data / "redis.conf"
         write_private(path, "".join(f"{name} {value}\n" for name, value in lines.items()))
-        if account := self.home.account:
+        if account := self.state.account:
             for place in (*folders, path):
                 os.chown(place, account.uid, account.gid)
         return path

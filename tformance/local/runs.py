@@ -20,27 +20,15 @@ from tformance import __version__
 from tformance.local import programs
 from tformance.local.console import EmbeddedError, fact, say, step
 from tformance.local.engines import Engines, EngineWatch, needs_postgres, needs_redis
-from tformance.local.home import (
-    CHECKOUT,
-    WEB_FILE,
-    Home,
-    abandoned_folders,
-    ensure_secrets,
-    holders,
-    last_lines,
-    read_private_json,
-    try_exclusive,
-    write_private_json,
-)
 from tformance.local.processes import (
-    VARIABLE,
-    clear,
-    clear_all,
-    end_politely,
-    mark_of,
-    marked_in,
+    RUN_VARIABLE,
+    end_all_tagged,
+    end_tagged,
     parent_of,
     processes_under,
+    tag_of,
+    tagged_in,
+    terminate_all,
     wait_until,
 )
 from tformance.local.programs import (
@@ -52,6 +40,18 @@ from tformance.local.programs import (
     run_in_foreground,
     supervised,
     wait_until_ready,
+)
+from tformance.local.state import (
+    CHECKOUT,
+    WEB_FILE,
+    EngineState,
+    abandoned_folders,
+    ensure_secrets,
+    holders,
+    last_lines,
+    read_private_json,
+    try_exclusive,
+    write_private_json,
 )
 from tformance.settings_files import warnings_of_settings_files
 
@@ -83,13 +83,13 @@ class Run:
 
 def find_runners(var: Path) -> list[psutil.Process]:
     """Every process that looks after a run: it holds the lock of the one `make run`, or borrows the engines."""
-    found = {process.pid: process for process in (*holders(var / LOCK_FILE), *Engines(var=var).borrowers())}
+    found = {process.pid: process for process in (*holders(var / LOCK_FILE), *Engines(var=var).users())}
     return list(found.values())
 
 
 def find_runs(var: Path) -> list[Run]:
     """Every run of which a process lives, and every runner that has started nothing yet."""
-    processes = marked_in(var)
+    processes = tagged_in(var)
     runners = {runner.pid: runner for runner in find_runners(var)}
     runs = []
     for name in sorted({run for _, run, _ in processes}):
@@ -155,10 +155,10 @@ def run_some(var: Path, *, name: str, chosen: Sequence[Program]) -> int:
     """Run some programs in the foreground against the engines of this checkout."""
     _make_what_settings_need(var)
     check_settings()
-    mark = mark_of(var, run=f"{name}-{os.getpid()}")
+    tag = tag_of(var, run=f"{name}-{os.getpid()}")
     engines = Engines(var=var)
-    with engines.borrowed():
-        return run_in_foreground(chosen, var=var, mark=mark, watch=EngineWatch(engines))
+    with engines.in_use():
+        return run_in_foreground(chosen, var=var, tag=tag, watch=EngineWatch(engines))
 
 
 def run_command(var: Path, program: Sequence[str]) -> int:
@@ -168,9 +168,9 @@ def run_command(var: Path, program: Sequence[str]) -> int:
         say("error: which command? python -m tformance.local with -- COMMAND …", error=True)
         return 2
     ensure_secrets(var)
-    with Engines(var=var).borrowed():
-        mark = {VARIABLE: mark_of(var, run=f"with-{os.getpid()}"), "TFORMANCE_ROLE": "command"}
-        child = subprocess.Popen(command, env=os.environ | {"TFORMANCE_VAR": str(var)} | mark)
+    with Engines(var=var).in_use():
+        tag = {RUN_VARIABLE: tag_of(var, run=f"with-{os.getpid()}"), "TFORMANCE_ROLE": "command"}
+        child = subprocess.Popen(command, env=os.environ | {"TFORMANCE_VAR": str(var)} | tag)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child gets it as well
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         return child.wait()
@@ -186,7 +186,7 @@ def _make_what_settings_need(var: Path) -> None:
     """Generate the secrets and choose where the engines listen, which no settings can do without."""
     ensure_secrets(var)
     if needs_postgres() or needs_redis():
-        Engines(var=var).settle()
+        Engines(var=var).configure()
 
 
 def _be_the_only_one(var: Path, *, stack: ExitStack) -> None:
@@ -226,7 +226,7 @@ def _remember(var: Path, **facts: object) -> None:
 
 
 def _clean_up(var: Path) -> None:
-    if left := clear(mark_of(var, run="run"), patience=STOP_SECONDS):
+    if left := end_tagged(tag_of(var, run="run"), patience=STOP_SECONDS):
         fact("cleaned up", f"{left} processes of a run that was killed")
 
 
@@ -234,7 +234,7 @@ def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
     (var / "log").mkdir(mode=0o700, exist_ok=True)
     engines = Engines(var=var)
     with step("PostgreSQL and Redis", meanwhile="a first start copies them and makes their data folders"):
-        stack.enter_context(engines.borrowed())
+        stack.enter_context(engines.in_use())
     watch = EngineWatch(engines)
     with step("database and static files", meanwhile="tables are made or changed, and files are gathered"):
         if code := _manage("prepare", "--verbosity", "0", var=var, watch=watch):
@@ -249,7 +249,7 @@ def _start(var: Path, *, port: int, stack: ExitStack, watch: EngineWatch) -> Sup
         *programs.workers(),
         programs.beat_of(var),
     )
-    supervision = stack.enter_context(supervised(everything, var=var, mark=mark_of(var, run="run")))
+    supervision = stack.enter_context(supervised(everything, var=var, tag=tag_of(var, run="run")))
     with step("web, workers and beat"):
         _await_web(port, var=var, supervision=supervision, watch=watch)
     _remember(var, port=port)
@@ -259,7 +259,7 @@ def _start(var: Path, *, port: int, stack: ExitStack, watch: EngineWatch) -> Sup
 
 def _manage(*arguments: str, var: Path, watch: EngineWatch) -> int:
     """Run a management command while the engines are watched; its exit code."""
-    own = {"TFORMANCE_VAR": str(var), "TFORMANCE_ROLE": "command", VARIABLE: mark_of(var, run="run")}
+    own = {"TFORMANCE_VAR": str(var), "TFORMANCE_ROLE": "command", RUN_VARIABLE: tag_of(var, run="run")}
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
     process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | own)
     try:
@@ -305,10 +305,10 @@ def stop_everything(var: Path) -> int:
     engines = Engines(var=var)
     runs, running = find_runs(var), engines.running()
     with ExitStack() as stack:
-        end_politely(find_runners(var), patience=2 * STOP_SECONDS)  # each stops its own programs, warm
+        terminate_all(find_runners(var), patience=2 * STOP_SECONDS)  # each stops its own programs, warm
         try_exclusive(var / LOCK_FILE, stack=stack)  # nothing starts meanwhile
-        clear_all(var, patience=STOP_SECONDS)
-        if not engines.stop_unborrowed(patience=1) or find_runs(var):
+        end_all_tagged(var, patience=STOP_SECONDS)
+        if not engines.stop_if_last(patience=1) or find_runs(var):
             left = "\n".join(f"  {run}" for run in find_runs(var))
             raise EmbeddedError(f"Not everything has stopped; look at {var / 'log'}. Still running:\n{left}")
     for run in runs:
@@ -322,8 +322,8 @@ def stop_everything(var: Path) -> int:
 def tell_engines(var: Path) -> Iterator[tuple[str, bool]]:
     """A line for each engine, and whether it answers; one that runs elsewhere is not ours to ask."""
     status = Engines(var=var).status()
-    home = Home.existing(var)
-    ports = (home.postgres_port, home.redis_port) if home else (0, 0)
+    state = EngineState.existing(var)
+    ports = (state.postgres_port, state.redis_port) if state else (0, 0)
     answers = (status.postgres, status.redis)
     names = (("PostgreSQL", "DATABASE_URL"), ("Redis", "REDIS_URL"))
     for (name, variable), is_ready, port in zip(names, answers, ports, strict=True):
@@ -361,7 +361,7 @@ def report_everything(var: Path) -> int:
 
 def tell_processes(var: Path) -> Iterator[tuple[str, bool]]:
     """A line for each kind of process, and whether one runs, be it of `make run` or of `make celery-dev`."""
-    running = count_by_role((process, role) for process, _, role in marked_in(var))
+    running = count_by_role((process, role) for process, _, role in tagged_in(var))
     yield tell_web(var) if running["web"] else (f"{'web':<11} not running", False)
     for name, role in (("workers", "worker"), ("beat", "beat")):
         count = running[role]

@@ -32,7 +32,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import forget_everything
 from tests.integrations.delivery_log.scanner import LIST, Scanner, inbox
 from tests.webhooks.conftest import drain
-from tformance.local.home import CHECKOUT
+from tformance.local.state import CHECKOUT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,7 +19,7 @@ from apps.monitoring.doctor.github import impatient_access
 from apps.monitoring.management.commands.doctor import all_families
 from apps.webhooks import signature
 from tests.fake_github.server import FakeGitHub
-from tformance.local.home import CHECKOUT
+from tformance.local.state import CHECKOUT
 
 pytestmark = pytest.mark.proof
 

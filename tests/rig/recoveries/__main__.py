@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from tests.rig.machine import Rig, rig
 from tests.rig.recoveries import of_connections, of_postgres, of_processes, of_redis, of_the_runner
 from tests.rig.recoveries.bench import Bench
-from tformance.local.home import var_folder
+from tformance.local.state import var_folder
 
 LONGEST_ANSWER_S = 5.0
 

@@ -65,7 +65,7 @@ SHARED_PARENTS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  the name is
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
+class EngineState:
     """The engines' identity: it outlives them, so that a second start finds the same data at the same addresses."""
 
     instance: str
@@ -89,27 +89,27 @@ class Home:
         return needs_account() and not self.uid
 
     @classmethod
-    def existing(cls, var: Path) -> "Home | None":
+    def existing(cls, var: Path) -> "EngineState | None":
         """What was remembered in this folder, if it was remembered *for* this folder."""
         content = read_private_json(var / FILE)
         if not content:
             return None
         try:
-            home = cls(**content)
+            state = cls(**content)
         except TypeError as error:
             raise EmbeddedError(f"{var / FILE} was not written by this version of tformance ({error}).") from error
-        return None if home._is_copied_to(var) else home
+        return None if state._is_copied_to(var) else state
 
     @classmethod
-    def ensure(cls, var: Path) -> "Home":
-        """The remembered home, moved or made if need be, with its folders in place."""
-        home = cls.existing(var) or cls._new(var)
-        home = home._settle(var)
-        write_private_json(var / FILE, asdict(home))
-        return home
+    def ensure(cls, var: Path) -> "EngineState":
+        """The remembered state, moved or made if need be, with its folders in place."""
+        state = cls.existing(var) or cls._new(var)
+        state = state._settle(var)
+        write_private_json(var / FILE, asdict(state))
+        return state
 
     @classmethod
-    def _new(cls, var: Path) -> "Home":
+    def _new(cls, var: Path) -> "EngineState":
         return cls(
             instance=secrets.token_hex(6),
             var=str(var.resolve()),
@@ -130,7 +130,7 @@ class Home:
         except (EmbeddedError, OSError):
             return False
 
-    def _settle(self, var: Path) -> "Home":
+    def _settle(self, var: Path) -> "EngineState":
         folder = Path(self.folder) if needs_account() and self.folder else self._place(var)
         _make_private(folder, traversable=needs_account())
         write_private(folder / OWNER_FILE, str(var.resolve()))
@@ -141,8 +141,8 @@ class Home:
         _make_private(sockets, owner=settled.account)
         return replace(settled, sockets=str(sockets))
 
-    def _with_own_account(self) -> "Home":
-        """The home with a user number of its own, and the data of an earlier account given to it."""
+    def _with_own_account(self) -> "EngineState":
+        """The state with a user number of its own, and the data of an earlier account given to it."""
         taken = {place.stat().st_uid for parent in SHARED_PARENTS for place in parent.glob(f"{NAME}-*/*")}
         settled = replace(self, uid=self.uid or choose_number(taken=taken))
         settled.remember()  # first: a start that is killed while it gives the data away goes on with this number
@@ -282,14 +282,14 @@ def try_exclusive(path: Path, *, stack: ExitStack) -> bool:
     return True
 
 
-class Lease:
+class SharedLock:
     """A share in something that must live until its last user has gone."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = _open(path)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
-    def is_last(self) -> bool:
+    def is_only_holder(self) -> bool:
         """Whether nobody else holds a share; if so none can be had until this one is returned."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -299,7 +299,7 @@ class Lease:
             return False
         return True
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let go; the next user may come in."""
         os.close(self._descriptor)
 
@@ -360,13 +360,13 @@ def ensure_secrets(var: Path) -> None:
             write_private_json(path, made | kept)
 
 
-def remembered(var: Path) -> dict[str, str]:
+def local_settings(var: Path) -> dict[str, str]:
     """Variables that were made or chosen for this folder; what the real environment says goes before them."""
     files = (read_private_json(var / name) for name in (SECRETS_FILE, WEB_FILE))
     known = {name: str(value) for content in files for name, value in content.items()}
-    home = Home.existing(var)
-    if home is not None:
-        known |= {"DATABASE_URL": home.database_url, "REDIS_URL": home.redis_url}
+    state = EngineState.existing(var)
+    if state is not None:
+        known |= {"DATABASE_URL": state.database_url, "REDIS_URL": state.redis_url}
     return known
 
 
