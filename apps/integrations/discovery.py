@@ -12,7 +12,7 @@ from apps.activity.models import Installation
 from apps.activity.record import record
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import app_credentials, has_credentials
-from apps.github.objects.installations import standing_facts
+from apps.github.objects.accounts import standing_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import ResponseKind

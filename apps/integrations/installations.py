@@ -24,7 +24,7 @@ from apps.activity.record import record
 from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import app_credentials, has_credentials
-from apps.github.objects.installations import access_facts, listing_done, removal, standing_facts
+from apps.github.objects.accounts import access_facts, listing_done, removal, standing_facts
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose

@@ -9,12 +9,12 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations import outcomes
-from apps.integrations.backfill import claimed_stream, pages, run
+from apps.integrations.backfill import claimed_stream, run
 from apps.integrations.models import Backfill
 from apps.jobs import runner
 from apps.jobs.status import FAILS, WAITS, JobStatus, percent_of, status_of
 
-CODE = [Path(module.__file__).read_text() for module in (outcomes, run, claimed_stream, pages, runner)]
+CODE = [Path(module.__file__).read_text() for module in (outcomes, run, claimed_stream, runner)]
 REASON = re.compile(r"""(?:reason=|Fail\(|Wait\([\w.]+, )"(\w+)\"""")
 NOW = timezone.now()
 

@@ -1,16 +1,47 @@
-"""What a claimed backfill reads, and by whose access."""
+"""A backfill that a worker holds: what it reads, by whose access, and how a page and its outcome are stored.
 
-from dataclasses import dataclass
+The facts of a page and the cursor behind it are in one transaction, fenced by the claim.
+"""
+
+import logging
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from apps.activity.models import RepositoryAccess
+from django.db import transaction
+from django.db.models import F, JSONField, Value
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
+
+from apps.activity.coverage import cover
+from apps.activity.facts import Source, evidence
+from apps.activity.models import Repository, RepositoryAccess
+from apps.activity.record import record
 from apps.common import db
+from apps.common.failpoints import failpoint
+from apps.github.payload import EPOCH
 from apps.integrations.access import installation_reaching
+from apps.integrations.drift import count_drift
 from apps.integrations.models import Backfill
-from apps.integrations.outcomes import SUSPENDED_S, Progress
-from apps.jobs.models import Job, JobQuerySet
+from apps.integrations.outcomes import (
+    BUSY,
+    FOR_ALL,
+    SPENT,
+    SUSPENDED_S,
+    Fail,
+    GoOn,
+    Progress,
+    Settled,
+    StartOver,
+    TryAgain,
+    Wait,
+)
+from apps.integrations.reader import Page, Reader, Skipped, storable
+from apps.jobs.models import LEASE, ClaimLostError, Job, JobQuerySet
 
-LONGEST_WAIT_S = 6.0
+LONGEST_UPDATE_S = 6.0
+LONGEST_COMMIT_S = 12.0
+logger = logging.getLogger(__name__)
 UNREACHED = (
     "No installation of the App reaches {}: install it on the account that owns the repository, give it the repository"
     " there, and have its team approved. Then let this go on."
@@ -51,7 +82,7 @@ def resolve(job: Job) -> Claimed | None:
     Where no installation reaches the repository the job fails, where it is suspended the job waits; both return None.
     """
     row = Backfill.objects.select_related("repository").get(pk=job.pk)
-    with db.limit(seconds=LONGEST_WAIT_S):
+    with db.limit(seconds=LONGEST_UPDATE_S):
         installation_id = installation_reaching([row.repository_id]).get(row.repository_id)
         if installation_id is None:
             _give_up(row)
@@ -96,3 +127,117 @@ def _claimed(row: Backfill, *, was_dropped: bool, installation_id: int) -> Claim
             restarts=row.restarts,
         ),
     )
+
+
+def commit_page(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> Claimed:
+    """Record the page's facts and move the cursor behind it, or end the walk; the claim as it is then.
+
+    A walk that is part of a reconciliation first has it counted how far our tables are off.
+    ClaimLostError if the walk is somebody else's by now: then nothing is kept. DatabaseTimeoutError after 12 s.
+    """
+    with db.limit(seconds=LONGEST_COMMIT_S), transaction.atomic():
+        source = Source(kind="api", key=f"backfill {claimed.id}")
+        if claimed.sync_id is not None:
+            count_drift(page.facts, repository_sync_id=claimed.sync_id, source=source)
+        record([evidence(source, page.facts)])
+        if page.cursor is None:
+            _end(page, claimed, progress=progress, reader=reader)
+        else:
+            _move(page, claimed, progress=progress, reader=reader)
+        failpoint("backfill.before_commit")
+    failpoint("backfill.after_commit")
+    return replace(claimed, cursor=claimed.cursor if page.cursor is None else page.cursor, progress=progress)
+
+
+def progress_columns(progress: Progress, *, reader: Reader) -> dict[str, Any]:
+    """How the walk fares and what it has cost, as columns."""
+    return {**asdict(progress), "calls": F("calls") + reader.calls, "points": F("points") + reader.points}
+
+
+def _move(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
+    changes = _counted(page, progress=progress, reader=reader)
+    if not claimed.row.update(cursor=page.cursor, lease_until=Now() + LEASE, error="", **changes):
+        raise ClaimLostError
+
+
+def _end(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
+    """Where nothing was skipped, the walk has seen all there was when it began: the stream is covered up to then."""
+    if not claimed.row.end(Backfill.State.DONE, **_counted(page, progress=progress, reader=reader)):
+        raise ClaimLostError
+    if Backfill.objects.filter(pk=claimed.id, skipped=[]).exists():
+        _cover(claimed)
+
+
+def _cover(claimed: Claimed) -> None:
+    to_at = min(claimed.started_at, claimed.until or claimed.started_at)
+    from_at = claimed.since or _beginning(claimed.repository_id)
+    cover(claimed.stream, repository_id=claimed.repository_id, from_at=min(from_at, to_at), to_at=to_at)
+
+
+def _beginning(repository_id: int) -> datetime:
+    created_at = Repository.objects.values_list("created_at", flat=True).get(pk=repository_id)
+    return created_at or EPOCH
+
+
+def _counted(page: Page, *, progress: Progress, reader: Reader) -> dict[str, Any]:
+    counts: dict[str, Any] = {"items": F("items") + page.items, "pages": F("pages") + 1, "advanced_at": Now()}
+    if page.total is not None:
+        counts["total"] = page.total
+    if page.skipped:
+        named = Value([_named(one) for one in page.skipped], output_field=JSONField())
+        counts["skipped"] = CombinedExpression(F("skipped"), "||", named, output_field=JSONField())
+    return counts | progress_columns(progress, reader=reader)
+
+
+def _named(one: Skipped) -> dict[str, str]:
+    return {"what": storable(one.what), "why": storable(one.why)}
+
+
+def apply_outcome(outcome: Settled, claimed: Claimed, *, reader: Reader, words: str) -> Claimed | None:
+    """Apply the outcome and return the claim to go on with, None if it was released; ClaimLostError if it was lost."""
+    cost = progress_columns(claimed.progress, reader=reader)
+    with db.limit(seconds=LONGEST_UPDATE_S):
+        match outcome:
+            case GoOn(progress):
+                changed = claimed.row.update(**progress_columns(progress, reader=reader))
+            case Wait(seconds, reason):
+                changed = _wait(claimed, seconds=seconds, reason=reason, words=words, cost=cost)
+            case TryAgain(seconds, reason, progress):
+                told = {**progress_columns(progress, reader=reader), "error": storable(words)}
+                changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **told)
+            case StartOver(progress):
+                changed = claimed.row.put_off(
+                    after=timedelta(), reason="", **progress_columns(progress, reader=reader), **_AT_THE_TOP
+                )
+            case Fail(reason, is_cursor_void):
+                void = {"cursor": ""} if is_cursor_void else {}
+                changed = claimed.row.end(Backfill.State.FAILED, reason=reason, error=storable(words), **cost, **void)
+    if not changed:
+        raise ClaimLostError
+    _log(outcome, claimed)
+    return replace(claimed, progress=outcome.progress) if isinstance(outcome, GoOn) else None
+
+
+_AT_THE_TOP: dict[str, Any] = {"cursor": "", "started_at": None, "items": 0, "pages": 0, "total": None, "skipped": []}
+
+
+def _wait(claimed: Claimed, *, seconds: float, reason: str, words: str, cost: dict[str, Any]) -> int:
+    error = {} if reason in {"", BUSY, SPENT, *FOR_ALL} else {"error": storable(words)}
+    changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **cost, **error)
+    if changed and reason in {SPENT, *FOR_ALL} and not claimed.progress.skips_item:
+        _put_off_alike(claimed, seconds=seconds, reason=reason)
+    return changed
+
+
+def _put_off_alike(claimed: Claimed, *, seconds: float, reason: str) -> None:
+    """Let others wait as long: those of the same stream ask for the same, some reasons are for all."""
+    others = Backfill.objects.filter(installation=claimed.installation_id)
+    if reason not in FOR_ALL:
+        others = others.filter(stream=claimed.stream)
+    others.wait_as_well(seconds=seconds, reason=reason)
+
+
+def _log(outcome: Settled, claimed: Claimed) -> None:
+    told = {"backfill": claimed.id, "outcome": type(outcome).__name__, "reason": getattr(outcome, "reason", "")}
+    level = logging.WARNING if isinstance(outcome, Fail) else logging.INFO
+    logger.log(level, "backfill_page_not_kept", extra=told)

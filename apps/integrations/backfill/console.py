@@ -16,9 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from apps.github.rate_limit import BudgetNow
-from apps.integrations.backfill.cost_model import Cost
 from apps.integrations.backfill.estimate import Uncounted
-from apps.integrations.backfill.forecast import Forecast
+from apps.integrations.backfill.forecast import Cost, Forecast
 from apps.integrations.backfill.status import Progress, progress_of
 from apps.integrations.models import Backfill
 from apps.integrations.streams import STREAM_NAMES

@@ -23,8 +23,7 @@ from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.integrations.access import installation_reaching
-from apps.integrations.backfill.claimed_stream import Claimed, resolve
-from apps.integrations.backfill.pages import follow, keep
+from apps.integrations.backfill.claimed_stream import Claimed, apply_outcome, commit_page, resolve
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.outcomes import (
     BUSY,
@@ -127,11 +126,11 @@ class Run:
 
     def read(self) -> None:
         """Read until there is a reason to stop, and leave the row as the next worker needs it."""
-        if self.claimed.was_dropped and not self._follow(lighten(self.claimed.progress), self._reader(), words=DIED):
+        if self.claimed.was_dropped and not self._apply(lighten(self.claimed.progress), self._reader(), words=DIED):
             return
         while self._step():
             if time.monotonic() >= self.deadline_s:
-                self._follow(Wait(0.0, ""), self._reader(), words="")
+                self._apply(Wait(0.0, ""), self._reader(), words="")
                 return
 
     def _step(self) -> bool:
@@ -142,7 +141,7 @@ class Run:
             wake_next_waiter(reader.up_next)
             failpoint("backfill.after_page")
             progress = self.claimed.progress.after_page(most=self.stream.most)
-            self.claimed = keep(page, self.claimed, progress=progress, reader=reader)
+            self.claimed = commit_page(page, self.claimed, progress=progress, reader=reader)
         except OUT_OF_TIME as error:
             return self._run_out_of_time(error, reader)
         except FAILURES as error:
@@ -196,7 +195,7 @@ class Run:
             return self._relocate_repository(error, reader)
         if isinstance(outcome, Wait) and outcome.reason == BUSY and self.pages:
             outcome = Wait(0.0, "")  # it has had its turn; those that wait for longer come first
-        return self._follow(outcome, reader, words=_words_of(error))
+        return self._apply(outcome, reader, words=_words_of(error))
 
     def _judge(self, error: Exception) -> Outcome:
         progress, chance = self.claimed.progress, _chance()
@@ -216,12 +215,12 @@ class Run:
         except OUT_OF_TIME as late:
             return self._run_out_of_time(late, reader)
         except FAILURES as failure:
-            return self._follow(self._judge_unfound(failure), reader, words=_words_of(failure))
+            return self._apply(self._judge_unfound(failure), reader, words=_words_of(failure))
         outcome: Settled = GoOn(found.progress)
         if found == self.claimed:
             outcome = try_again(found.progress, chance=_chance(), reason="gone")
         self.claimed = found
-        return self._follow(outcome, reader, words=_words_of(error))
+        return self._apply(outcome, reader, words=_words_of(error))
 
     def _judge_unfound(self, error: Exception) -> Settled:
         """What cannot be used here is the repository itself: no smaller page helps."""
@@ -240,10 +239,10 @@ class Run:
         connection.close()
         self.deadline_s = 0.0
         outcome = run_out_of_time(self.claimed.progress, chance=_chance())
-        return self._follow(outcome, reader, words=_words_of(error))
+        return self._apply(outcome, reader, words=_words_of(error))
 
-    def _follow(self, outcome: Settled, reader: Reader, *, words: str) -> bool:
-        claimed = follow(outcome, self.claimed, reader=reader, words=words)
+    def _apply(self, outcome: Settled, reader: Reader, *, words: str) -> bool:
+        claimed = apply_outcome(outcome, self.claimed, reader=reader, words=words)
         if claimed is None:
             return False
         self.claimed = claimed

@@ -1,9 +1,8 @@
 """How far the reading of GitHub's history has come."""
 
-from apps.integrations.models.backfills import Backfill
+from apps.integrations.models.backfills import Backfill, RefreshFailure
 from apps.integrations.models.delivery_log import DeliveryLogScan, MissedDelivery
 from apps.integrations.models.drifts import DriftedEntity, StreamCount
-from apps.integrations.models.enrichments import RefreshFailure
 from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog, TeamSync
 
 __all__ = [

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
+from apps.integrations.streams.comments import ISSUE_COMMENTS, REVIEW_COMMENTS
 from apps.integrations.streams.commits import COMMITS
 from apps.integrations.streams.deployments import DEPLOYMENTS
-from apps.integrations.streams.issue_comments import ISSUE_COMMENTS
 from apps.integrations.streams.issues import ISSUES
 from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from apps.integrations.streams.releases import RELEASES
-from apps.integrations.streams.review_comments import REVIEW_COMMENTS
 from apps.integrations.streams.stream import Stream
 from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS
 

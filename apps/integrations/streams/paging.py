@@ -1,15 +1,16 @@
 """A page of one of GitHub's lists: what is on it, where the list goes on, and its items as facts, each by itself."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from apps.activity.facts import Fact
-from apps.github.payload import PayloadReader
+from apps.github.payload import PayloadReader, parse_time, write_time
 from apps.github.responses import REFUSALS, Answer, ResponseKind
-from apps.integrations.reader import PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
+from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
 from apps.webhooks.parsing import UnusablePayloadError
 
 Item = Mapping[str, Any]
@@ -128,3 +129,159 @@ def read_item(
         return Items(skipped=(answer,))
     items = read_items([answer.data], answer=answer, noun=what.partition(" ")[0], key="id", facts_of=facts_of)
     return replace(items, skipped=tuple(replace(each, what=what) for each in items.skipped))
+
+
+MOST_PAGES = 300
+MOST_AT_ONCE = 100
+MOST_RETURNS = 3
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One page of a listing; its first `known` items were seen already."""
+
+    size: int
+    page: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetCursor:
+    """How far reading is: `seen` items into the listing of what was updated since `since`.
+
+    `last` is the id of the last of them, 0 where it is not known; `returns` counts how often reading went back to the
+    first. `is_alone`: an item was asked for alone, so the pages from the first on are not to be asked for again.
+    """
+
+    since: datetime | None
+    seen: int = 0
+    last: int = 0
+    returns: int = 0
+    is_alone: bool = False
+
+    @classmethod
+    def of(cls, request: PageRequest) -> "KeysetCursor":
+        if not request.cursor:
+            return cls(since=request.since)
+        since, *numbers = request.cursor.split(" ")
+        seen, last, returns, is_alone = (*map(int, numbers), 0, 0, 0)[:4]
+        return cls(since=parse_time(since), seen=seen, last=last, returns=returns, is_alone=bool(is_alone))
+
+    @property
+    def time(self) -> str:
+        return write_time(self.since) if self.since else ""
+
+    def as_text(self) -> str:
+        return f"{self.time} {self.seen} {self.last} {self.returns} {int(self.is_alone)}"
+
+    def next(self, size: int) -> Asked:
+        """The page to ask for: from the first item on as long as one page holds it, for then nothing can slip by."""
+        if self.seen < MOST_AT_ONCE and not self.is_alone:
+            return Asked(size=min(MOST_AT_ONCE, self.seen + size), page=1, known=self.seen)
+        return self.page_at(size)
+
+    def page_at(self, size: int) -> Asked:
+        """The page of this size that holds the first item not seen."""
+        return Asked(size=size, page=self.seen // size + 1, known=self.seen % size)
+
+    def parameters(self, asked: Asked) -> dict[str, Any]:
+        since = {"since": self.time} if self.since else {}
+        return {"sort": "updated", "direction": "asc", "per_page": asked.size, "page": asked.page, **since}
+
+    def after(self, asked: Asked, *, found: Sequence[Any]) -> "KeysetCursor":
+        """The cursor behind the page: always a later one."""
+        times = tuple(_times(found))
+        latest = max(times, default=None)
+        since = latest - SECOND if latest else None
+        if since is not None and (self.since is None or since > self.since):
+            return KeysetCursor(since=since, seen=sum(time >= since for time in times), last=_last_of(found))
+        return replace(self, seen=asked.page * asked.size, last=_last_of(found))
+
+    def first(self) -> "KeysetCursor":
+        """The first item of the same listing once more."""
+        return KeysetCursor(since=self.since, returns=self.returns + 1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Keyset:
+    """Reads one listing of a repository. `facts_of` reads an item, given the repository's id."""
+
+    path: str
+    noun: str
+    facts_of: Callable[[PayloadReader, int], Iterable[Fact]]
+
+    def read(self, request: PageRequest, reader: Reader) -> Page:
+        cursor = KeysetCursor.of(request)
+        asked = cursor.next(request.page_size)
+        if asked.page > MOST_PAGES:
+            return self._beyond(cursor)
+        answer = reader.get(f"{request.address}{self.path}", cursor.parameters(asked))
+        return self._page(answer, request, cursor=cursor, asked=asked, reader=reader)
+
+    def skip_item(self, request: PageRequest, reader: Reader) -> Page:
+        cursor = replace(KeysetCursor.of(request), is_alone=True)
+        asked = cursor.page_at(1)
+        what = f"{self.noun} {cursor.seen + 1} of those updated since {cursor.time or 'the beginning'}"
+        answer = request_item(self.path, what=what, request=request, reader=reader, parameters=cursor.parameters(asked))
+        if isinstance(answer, Skipped):
+            behind = cursor.after(asked, found=())
+            return Page(facts=(), cursor=behind.as_text(), items=0, skipped=(answer,))
+        return self._page(answer, request, cursor=cursor, asked=asked, reader=reader)
+
+    def _page(
+        self, answer: Answer, request: PageRequest, *, cursor: KeysetCursor, asked: Asked, reader: Reader
+    ) -> Page:
+        found = read_rows(answer)
+        items = read_items(
+            found, answer=answer, noun=self.noun, key="id", facts_of=lambda comment: self._facts(comment, request)
+        )
+        page = Page(
+            facts=items.facts,
+            cursor=cursor.after(asked, found=found).as_text() if answer.next_path else None,
+            items=max(0, len(found) - asked.known),
+            skipped=items.skipped,
+        )
+        before = self._before(found, request, cursor=cursor, asked=asked, reader=reader)
+        return page if before == cursor.last else self._moved(page, cursor=cursor)
+
+    def _before(
+        self, found: Sequence[Any], request: PageRequest, *, cursor: KeysetCursor, asked: Asked, reader: Reader
+    ) -> int:
+        """The id of the item before the new ones, asked for last: what is gone by then was not missed before."""
+        if asked.page == 1 or not cursor.last:
+            return cursor.last
+        if asked.known:
+            return _last_of(found[: asked.known])
+        before = replace(asked, page=asked.page - 1)
+        return _last_of(read_rows(reader.get(f"{request.address}{self.path}", cursor.parameters(before))))
+
+    def _moved(self, page: Page, *, cursor: KeysetCursor) -> Page:
+        """Items that were seen are gone from the listing, and others slipped by: it is read again from its first."""
+        if cursor.returns < MOST_RETURNS:
+            return replace(page, cursor=cursor.first().as_text(), items=0)
+        what = f"{self.noun}s before number {cursor.seen} of those updated since {cursor.time or 'the beginning'}"
+        skipped = Skipped(what=what, why=f"the listing changed during each of {MOST_RETURNS + 1} readings")
+        return replace(page, skipped=(*page.skipped, skipped))
+
+    def _facts(self, item: PayloadReader, request: PageRequest) -> Iterable[Fact]:
+        return self.facts_of(item, request.repository_id) if is_wanted(item, request) else ()
+
+    def _beyond(self, cursor: KeysetCursor) -> Page:
+        """More was updated within a second than GitHub lists: on to the next one."""
+        what = f"{self.noun}s updated at {cursor.time} beyond the first {cursor.seen}"
+        behind = KeysetCursor(since=cursor.since + SECOND if cursor.since else None)
+        skipped = Skipped(what=what, why=f"GitHub lists no more than {MOST_PAGES} pages")
+        return Page(facts=(), cursor=behind.as_text() if behind.since else None, items=0, skipped=(skipped,))
+
+
+def _times(items: Iterable[Any]) -> Iterable[datetime]:
+    for item in items:
+        moment = parse_time(item.get("updated_at")) if isinstance(item, dict) else None
+        if moment is not None:
+            yield moment
+
+
+def _last_of(items: Sequence[Any]) -> int:
+    last = items[-1].get("id") if items and isinstance(items[-1], dict) else None
+    return last if isinstance(last, int) else 0

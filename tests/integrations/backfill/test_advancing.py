@@ -205,7 +205,7 @@ def locked(table: str) -> Iterator[None]:
 def test_a_database_that_takes_too_long_costs_the_page_and_less_is_asked_for(
     api: Repository, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.integrations.backfill.pages.LONGEST_WAIT_S", 0.5)
+    monkeypatch.setattr("apps.integrations.backfill.claimed_stream.LONGEST_COMMIT_S", 0.5)
     row = backfill(api, page_size=10)
     with locked("activity_pullrequest"):
         crew.advance(row)

@@ -11,7 +11,7 @@ from apps.activity.record import record
 from apps.demo.shapes import moment
 from apps.github.auth import GitHubAccess
 from apps.integrations.reader import Page
-from apps.integrations.streams.keyset import MOST_PAGES
+from apps.integrations.streams.paging import MOST_PAGES
 from tests.fake_github.generated import REVIEW_BOT
 from tests.fake_github.server import FakeGitHub
 from tests.github.times import at

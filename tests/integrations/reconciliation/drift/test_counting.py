@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from apps.activity.models import PullRequest, Repository
-from apps.integrations.backfill import pages
+from apps.integrations.backfill import claimed_stream
 from apps.integrations.drift import count_recovered
 from apps.integrations.models import Backfill, Drift, MissedDelivery, RepositorySync
 from apps.integrations.streams import STREAM_NAMES, STREAM_OF_EVENT
@@ -62,7 +62,7 @@ def test_a_page_that_is_read_again_after_a_failure_counts_once(
             deaths.pop()
             raise DatabaseError("the worker is gone")
 
-    monkeypatch.setattr(pages, "failpoint", die)
+    monkeypatch.setattr(claimed_stream, "failpoint", die)
     sync = begin_sync(api)
     row = backfill(api, sync=sync)
     while row.state != "done":
