@@ -24,7 +24,7 @@ from apps.webhooks.overview import latest_received_at
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Flow": ("prs_merged", "cycle_time", "pr_size", "prs_opened", "closed_unmerged", "time_in_draft"),
     "Review": ("time_to_first_review", "review_coverage", "reviews"),
-    "Delivery": ("deployments", "deployment_frequency", "commits"),
+    "Delivery": ("deployments", "deployment_frequency", "failed_deployments", "commits"),
     "Now": ("wip", "age"),
 }
 OTHERS = "More"
@@ -209,7 +209,7 @@ def hints_for(query: FigureQuery, readings: Mapping[str, FigureReading]) -> Iter
 
 
 def deployments_hint(query: FigureQuery) -> str:
-    production = ", ".join(query.production_environments) or "none"
+    production = ", ".join(query.production_environments) or "by GitHub's flag and their name"
     rows = DerivedDeployment.objects.filter(repository_id__in=query.repositories)
     names = rows.order_by("environment").values_list("environment", flat=True).distinct()[:SHOWN_ENVIRONMENTS]
     seen = ", ".join(name for name in names if name) or "none"

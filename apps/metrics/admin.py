@@ -122,9 +122,18 @@ class DerivedReviewAdmin(ReadOnlyAdmin):
 class DerivedDeploymentAdmin(ReadOnlyAdmin):
     """Deployments to an environment by one workflow run, or outside of any."""
 
-    list_display = ("__str__", "repository", "environment", "is_production", "sha", "succeeded_at", "failed_at")
+    list_display = (
+        "__str__",
+        "repository",
+        "environment",
+        "service",
+        "is_production",
+        "sha",
+        "succeeded_at",
+        "failed_at",
+    )
     list_select_related = ("repository",)
-    list_filter = ("is_production", "rules_version")
+    list_filter = ("source", "is_production", "rules_version")
     search_fields = ("repository__full_name__iexact", "environment", "sha", "group_key")
     search_ids = ("run_id", "last_deployment_id")
     ordering = ("-id",)

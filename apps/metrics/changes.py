@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from apps.activity.models import Change
 from apps.common import db
 from apps.metrics.derived_tables import Scope, as_json
+from apps.teams.models import DeploymentSource, ServiceRule
 
 Kind = Change.Kind
 
@@ -61,6 +62,54 @@ LATER_PULL_REQUESTS = """
       AND later.number > one.number AND later.is_cross_repository IS NOT TRUE
 """
 
+DEPLOYMENTS_OF_COMMITS = """
+    SELECT github_id
+    FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)
+    JOIN activity_deployment USING (repository_id, sha)
+"""
+DEPLOYMENTS_OF_RUNS = """
+    SELECT github_id
+    FROM json_to_recordset(%s) AS row (repository_id bigint, number bigint)
+    JOIN activity_deployment AS one ON (one.repository_id, one.run_id) = (row.repository_id, row.number)
+"""
+RUNS_OF_COMMITS = """
+    SELECT DISTINCT one.repository_id, one.run_id
+    FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)
+    JOIN activity_workflowrun AS one ON (one.repository_id, one.head_sha) = (row.repository_id, row.sha)
+"""
+RELEASES_OF_COMMITS = """
+    WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, sha text))
+    SELECT DISTINCT one.repository_id, one.github_id
+    FROM (SELECT DISTINCT repository_id FROM scopes) AS concerned
+    JOIN activity_release AS one USING (repository_id)
+    JOIN activity_push AS push ON push.repository_id = one.repository_id AND push.ref = 'refs/tags/' || one.tag_name
+    JOIN scopes ON (scopes.repository_id, scopes.sha) = (push.repository_id, push.after_sha)
+"""
+RELEASES_OF_TAGS = """
+    SELECT DISTINCT one.repository_id, one.github_id
+    FROM json_to_recordset(%s) AS row (repository_id bigint, ref text)
+    JOIN activity_release AS one ON one.repository_id = row.repository_id AND row.ref = 'refs/tags/' || one.tag_name
+"""
+SPREAD_DEPLOYMENT_RULES = """
+    WITH repositories AS MATERIALIZED (
+        SELECT github_id AS repository_id FROM activity_repository
+        WHERE %(is_all)s OR github_id = %(repository_id)s OR owner_id = %(account_id)s
+    ), enqueued AS (
+        INSERT INTO activity_change (kind, key)
+        SELECT 'deployment', github_id::text FROM repositories JOIN activity_deployment USING (repository_id)
+        UNION ALL
+        SELECT DISTINCT 'workflow_run', repository_id || ':' || run_id
+        FROM repositories JOIN activity_workflowrun USING (repository_id)
+        UNION ALL
+        SELECT 'release', repository_id || ':' || github_id
+        FROM repositories JOIN activity_release USING (repository_id)
+        UNION ALL
+        SELECT 'pull_request', repository_id || ':' || number || ':alone'
+        FROM repositories JOIN activity_pullrequest USING (repository_id) WHERE merged_at IS NOT NULL
+    )
+    SELECT repository_id FROM repositories
+"""
+
 # An account's kind, bot rule or login bears on what it wrote, reviewed and committed, and on the team of
 # its installation. That may be a great deal: it is handed on as changes instead of entering the batch at hand.
 SPREAD_CONTRIBUTORS = """
@@ -101,8 +150,22 @@ class Stale:
     installations: set[int] = field(default_factory=set)
     teams: set[int] = field(default_factory=set)
     contributors: set[int] = field(default_factory=set)
+    workflow_runs: set[Scope] = field(default_factory=set)
+    releases: set[Scope] = field(default_factory=set)
+    deployment_rules: set[str] = field(default_factory=set)
+    """Which repositories' rules changed, as the key of the change says."""
     handed_on: set[Scope] = field(default_factory=set)
     """Pull requests that are too many for the current batch."""
+
+    def of_kind(self, kind: str) -> set[int]:
+        """Return the keys of a kind that is named by an id alone."""
+        by_kind: dict[str, set[int]] = {
+            Kind.DEPLOYMENT: self.deployments,
+            Kind.INSTALLATION: self.installations,
+            Kind.TEAM: self.teams,
+            Kind.CONTRIBUTOR: self.contributors,
+        }
+        return by_kind[kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +215,15 @@ def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
                 branches.add(split(change.key))
             case Kind.COMMIT:
                 found.commits.add(split(change.key))
-            case Kind.DEPLOYMENT:
-                found.deployments.add(int(change.key))
-            case Kind.INSTALLATION:
-                found.installations.add(int(change.key))
-            case Kind.TEAM:
-                found.teams.add(int(change.key))
-            case Kind.CONTRIBUTOR:
-                found.contributors.add(int(change.key))
+            case Kind.WORKFLOW_RUN | Kind.RELEASE:
+                repository_id, name = split(change.key)
+                numbered = found.workflow_runs if change.kind == Kind.WORKFLOW_RUN else found.releases
+                numbered.add((repository_id, int(name)))
+            case Kind.DEPLOYMENT_RULES:
+                found.deployment_rules.add(change.key)
+            case _:
+                found.of_kind(change.kind).add(int(change.key))
+    _bring_deployments(found, branches=branches)
     brought = _brought(found, branches=branches) - found.pull_requests - alone
     found.pull_requests.update(alone)
     (found.handed_on if len(brought) > most else found.pull_requests).update(brought)
@@ -172,6 +236,30 @@ def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
     brought.update(_pull_requests_of(found.commits))
     brought.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), brought | found.pull_requests))
     return brought
+
+
+def _bring_deployments(found: Stale, *, branches: Collection[Scope]) -> None:
+    """Add the deployments whose commits, tags or workflows changed."""
+    commits = _found(DEPLOYMENTS_OF_COMMITS, ("repository_id", "sha"), found.commits)
+    found.deployments.update(each for (each,) in commits)
+    if ServiceRule.objects.filter(field=ServiceRule.Field.WORKFLOW).exists():
+        runs = _found(DEPLOYMENTS_OF_RUNS, ("repository_id", "number"), found.workflow_runs)
+        found.deployments.update(each for (each,) in runs)
+    kinds = set(DeploymentSource.objects.order_by().values_list("kind", flat=True).distinct())
+    if DeploymentSource.Kind.WORKFLOW_RUNS in kinds:
+        found.workflow_runs.update(_found(RUNS_OF_COMMITS, ("repository_id", "sha"), found.commits))
+    if DeploymentSource.Kind.RELEASES in kinds:
+        found.releases.update(_found(RELEASES_OF_COMMITS, ("repository_id", "sha"), found.commits))
+        found.releases.update(_found(RELEASES_OF_TAGS, ("repository_id", "ref"), branches))
+
+
+def spread_deployment_rules(key: str) -> set[int]:
+    """Enqueue everything that is or may be a deployment of the repositories that the key names, and return them."""
+    kind, _, number = key.partition(":")
+    scope: dict[str, int | bool | None] = {"repository_id": None, "account_id": None, "is_all": not key}
+    if key:
+        scope[f"{kind}_id"] = int(number)
+    return {each for (each,) in db.run(SPREAD_DEPLOYMENT_RULES, scope)}
 
 
 def hand_on(pull_requests: Collection[Scope]) -> None:

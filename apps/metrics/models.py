@@ -12,12 +12,12 @@ from django.db import models
 from django.db.models import Q
 
 from apps.activity.models import Contributor, Repository, Review
-from apps.teams.models import Team
+from apps.teams.models import DeploymentSource, Team
 
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raise it with every change of a definition: rows of an older version are derived anew."""
 
 
@@ -170,25 +170,32 @@ class DerivedReview(models.Model):
 
 
 class DerivedDeployment(models.Model):
-    """A deployment to an environment by one workflow run, or outside of any; the last attempt counts."""
+    """A deployment of a service to an environment: a success with the attempts that failed before it, or a failure.
+
+    Its group is a workflow run, or whatever else deployed; each success of it is a row of its own.
+    """
 
     repository = repository_reference()
+    name = models.TextField(help_text="the group and the number in it")
     group_key = models.TextField()
+    source = models.TextField(choices=DeploymentSource.Kind.choices, default=DeploymentSource.Kind.DEPLOYMENTS)
     environment = models.TextField(blank=True)
-    is_production = models.BooleanField(null=True)
+    service = models.TextField(blank=True, default="", help_text="empty for the repository itself")
+    is_production = models.BooleanField(help_text="by GitHub's flag or the name; a team may have rules of its own")
     run_id = models.BigIntegerField(null=True, blank=True)
+    job_name = models.TextField(blank=True, default="")
     deployment_ids = ArrayField(models.BigIntegerField())
-    last_deployment_id = models.BigIntegerField()
+    last_deployment_id = models.BigIntegerField(help_text="or the id of the run or release, or the number of the merge")
     sha = models.TextField(blank=True)
+    order_at = models.DateTimeField(null=True, blank=True, help_text="arrival of the commit on the default branch")
+    order_position = models.IntegerField(null=True, blank=True, help_text="position in the push of that time")
     created_at = models.DateTimeField(null=True, blank=True)
     succeeded_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
     rules_version = rules_version_field()
 
     class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=("repository", "group_key"), name="one_row_per_deployment_group"),
-        )
+        constraints = (models.UniqueConstraint(fields=("repository", "name"), name="one_row_per_derived_deployment"),)
         indexes = (
             # deployments and deployment_frequency.
             models.Index(
@@ -196,12 +203,24 @@ class DerivedDeployment(models.Model):
                 name="succeeded_by_repository",
                 condition=Q(succeeded_at__isnull=False),
             ),
+            # failed_deployments.
+            models.Index(
+                fields=("repository", "failed_at"),
+                name="failed_by_repository",
+                condition=Q(failed_at__isnull=False),
+            ),
+            # The recalculation replaces the deployments of a group.
+            models.Index(fields=("repository", "group_key"), name="derived_deployments_of_one"),
+            # A job that deploys beside another one is a service, with what it deployed before.
+            models.Index(
+                fields=("repository", "environment", "job_name"), name="deployed_by_job", condition=~Q(job_name="")
+            ),
             # A run id learned late moves a deployment: which group held it before?
             GinIndex(fields=("deployment_ids",), name="group_of_a_deployment"),
         )
 
     def __str__(self) -> str:
-        return f"{self.environment} {self.group_key}"
+        return f"{self.environment} {self.name}".lstrip()
 
 
 class DerivedCommit(models.Model):

@@ -10,7 +10,7 @@ from apps.metrics.derivation.nouns import NOUNS, Derivation, Keys, Noun
 from apps.metrics.derived_tables import Row
 from apps.metrics.freshness import note_repository_changes
 from apps.metrics.models import RULES_VERSION
-from apps.metrics.recalculation import drain, lock
+from apps.metrics.recalculation import drain, lock_keys
 
 BATCH = 500
 SETTLING_S = 30.0
@@ -24,7 +24,12 @@ MARK_OUTDATED = """
     UNION ALL
     SELECT 'commit', repository_id || ':' || sha FROM metrics_derivedcommit WHERE rules_version < %(now)s
     UNION ALL
-    SELECT 'deployment', last_deployment_id::text FROM metrics_deriveddeployment WHERE rules_version < %(now)s
+    SELECT 'deployment', last_deployment_id::text FROM metrics_deriveddeployment
+    WHERE rules_version < %(now)s AND source = 'deployments'
+    UNION ALL
+    SELECT CASE source WHEN 'workflow_runs' THEN 'workflow_run' WHEN 'releases' THEN 'release' ELSE 'pull_request' END,
+           repository_id || ':' || last_deployment_id
+    FROM metrics_deriveddeployment WHERE rules_version < %(now)s AND source <> 'deployments'
 """
 
 
@@ -55,7 +60,7 @@ def rebuild(repository_ids: Iterable[int], *, progress: Progress) -> None:
     """Derive all rows of the repositories in batches that each commit, while the system runs."""
     for _, noun, keys, done, total in _batches(repository_ids):
         with transaction.atomic():
-            lock(noun.locks(keys))
+            lock_keys([(noun, keys)])
             note_repository_changes({one for derivation in noun.derive(keys) for one in derivation.store()})
         progress(noun.name, done, total)
 
@@ -91,7 +96,7 @@ def _batches(repository_ids: Iterable[int]) -> Iterator[tuple[int, Noun, Keys, i
 
 def _compare(repository_id: int, noun: Noun, keys: Sequence[Any]) -> list[Difference]:
     with transaction.atomic():
-        lock(noun.locks(keys))
+        lock_keys([(noun, keys)])
         return [found for derivation in noun.derive(keys) for found in _compare_table(repository_id, derivation)]
 
 

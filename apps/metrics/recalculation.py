@@ -8,7 +8,7 @@ claimed, by a recalculation that waits for the same lock. So nothing falls betwe
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -18,8 +18,26 @@ from apps.activity.models import Change
 from apps.common import db
 from apps.common.db import OUT_OF_MEMORY, QUERY_CANCELED, is_database_unavailable, is_of_database, sqlstate_of
 from apps.common.failpoints import failpoint
-from apps.metrics.changes import Stale, claim, claim_one, hand_on, oldest, set_aside, spread_contributors, stale
-from apps.metrics.derivation.nouns import COMMIT, DEPLOYMENT, PULL_REQUEST, Noun
+from apps.metrics.changes import (
+    Stale,
+    claim,
+    claim_one,
+    hand_on,
+    oldest,
+    set_aside,
+    spread_contributors,
+    spread_deployment_rules,
+    stale,
+)
+from apps.metrics.derivation.nouns import (
+    COMMIT,
+    DEPLOYMENT,
+    MERGE_DEPLOYMENT,
+    PULL_REQUEST,
+    RELEASE_DEPLOYMENT,
+    RUN_DEPLOYMENT,
+    Noun,
+)
 from apps.metrics.freshness import note_repository_changes, note_team_changes
 from apps.teams.accounts import ensure_account_team
 
@@ -45,11 +63,17 @@ KNOWN = (
     Change.Kind.BRANCH,
     Change.Kind.COMMIT,
     Change.Kind.DEPLOYMENT,
+    Change.Kind.WORKFLOW_RUN,
+    Change.Kind.RELEASE,
+    Change.Kind.DEPLOYMENT_RULES,
     Change.Kind.CONTRIBUTOR,
     Change.Kind.INSTALLATION,
     Change.Kind.TEAM,
 )
-LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key"
+LOCK = """
+    SELECT CASE WHEN is_shared THEN pg_advisory_xact_lock_shared(key) ELSE pg_advisory_xact_lock(key) END
+    FROM unnest(%s::bigint[], %s::boolean[]) AS lock (key, is_shared)
+"""
 
 
 def drain(*, seconds: float) -> bool:
@@ -106,17 +130,24 @@ def _one_by_one(*, skipped: set[int], deadline: float) -> None:
 def recalculate(found: Stale) -> None:
     """Derive all stale rows, under locks, in the caller's transaction."""
     named: list[tuple[Noun, list[Any]]] = [
-        (PULL_REQUEST, sorted(found.pull_requests)),
         (COMMIT, sorted(found.commits)),
         (DEPLOYMENT, sorted(found.deployments)),
+        (RUN_DEPLOYMENT, sorted(found.workflow_runs)),
+        (RELEASE_DEPLOYMENT, sorted(found.releases)),
+        (MERGE_DEPLOYMENT, sorted(found.pull_requests)),
+        (PULL_REQUEST, sorted(found.pull_requests)),
     ]
     wanted = [(noun, keys) for noun, keys in named if keys]
-    lock(name for noun, keys in wanted for name in noun.locks(keys))
-    stored = {one for noun, keys in wanted for derivation in noun.derive(keys) for one in derivation.store()}
+    lock_keys(wanted)
+    stored = {
+        one for noun, keys in wanted for derivation in noun.derive(keys) for one in derivation.store_and_spread()
+    }
     if found.handed_on:
         hand_on(found.handed_on)
     if found.contributors:
         spread_contributors(found)
+    for key in sorted(found.deployment_rules):
+        stored |= spread_deployment_rules(key)
     for installation_id in sorted(found.installations):
         ensure_account_team(installation_id)
     if found.teams:
@@ -124,14 +155,27 @@ def recalculate(found: Stale) -> None:
     note_repository_changes(stored)  # last: its locks are on rows that other batches need too
 
 
-def lock(names: Iterable[str]) -> None:
-    """Lock these keys until the end of the transaction.
+def lock_keys(wanted: Iterable[tuple[Noun, Sequence[Any]]]) -> None:
+    """Lock what is to be derived until the end of the transaction."""
+    wanted = list(wanted)
+    lock(
+        (name for noun, keys in wanted for name in noun.locks(keys)),
+        shared=(name for noun, keys in wanted for name in noun.shared_locks(keys)),
+    )
+
+
+def lock(names: Iterable[str], *, shared: Iterable[str] = ()) -> None:
+    """Lock these keys until the end of the transaction, for this one alone or shared.
 
     Everybody takes locks in the same order, so nobody waits in a circle.
     """
-    keys = sorted({int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True) for name in names})
+    keys = {_number_of(name): True for name in shared} | {_number_of(name): False for name in names}
     if keys:
-        db.run(LOCK, [keys])
+        db.run(LOCK, [sorted(keys), [keys[key] for key in sorted(keys)]])
+
+
+def _number_of(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
 def warn_of_unknown_changes() -> None:

@@ -1,4 +1,4 @@
-"""Teams in the admin: members, repositories, access and bot rules."""
+"""Teams in the admin: members, repositories, access; rules of bots, services and sources of deployments."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 
 from apps.common.admin import FindingAdmin
-from apps.teams.models import BotRule, Team, TeamAccess, TeamMember, TeamRepository
+from apps.teams.models import BotRule, DeploymentSource, ServiceRule, Team, TeamAccess, TeamMember, TeamRepository
 
 
 class MemberInline(TabularInline):  # type: ignore[misc]
@@ -96,3 +96,25 @@ class BotRuleAdmin(FindingAdmin):
     search_fields = ("contributor__login__icontains",)
     search_ids = ("contributor",)
     autocomplete_fields = ("contributor",)
+
+
+@admin.register(ServiceRule)
+class ServiceRuleAdmin(FindingAdmin):
+    """Rules that name the service of a deployment; the most specific rule that matches counts."""
+
+    list_display = ("service", "field", "pattern", "repository", "account")
+    list_select_related = ("repository", "account")
+    list_filter = ("field",)
+    search_fields = ("service__icontains", "repository__full_name__icontains")
+    autocomplete_fields = ("repository", "account")
+
+
+@admin.register(DeploymentSource)
+class DeploymentSourceAdmin(FindingAdmin):
+    """What counts as a deployment, where it is not GitHub's deployments."""
+
+    list_display = ("kind", "pattern", "repository", "account")
+    list_select_related = ("repository", "account")
+    list_filter = ("kind",)
+    search_fields = ("pattern__icontains", "repository__full_name__icontains")
+    autocomplete_fields = ("repository", "account")

@@ -1,5 +1,6 @@
-"""Teams, their members, repositories and access, and bot rules."""
+"""Teams, their members, repositories and access, and rules: bots, services and sources of deployments."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 from zoneinfo import available_timezones
@@ -73,11 +74,6 @@ def mark(rows: Iterable[MarksChange]) -> None:
 SLUG_LENGTH = 100
 
 
-def production() -> list[str]:
-    """Return the default production environments."""
-    return ["production"]
-
-
 def validate_time_zone(name: str) -> None:
     """Reject a name that is not in the IANA time zone database."""
     if name not in available_timezones():
@@ -132,7 +128,13 @@ class Team(MarksChange):
         default=True, help_text="Accounts that are not in ALLOWED_ACCOUNTS need the approval of an operator."
     )
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
-    production_environments = ArrayField(models.TextField(), default=production, blank=True)
+    production_environments = ArrayField(
+        models.TextField(),
+        default=list,
+        blank=True,
+        help_text="Names or patterns of the environments that count as production, in any case; * stands for any "
+        "text. Empty: those that GitHub or their name calls production, prod or live.",
+    )
     sync_frequency = models.CharField(max_length=10, choices=SyncFrequency.choices, default=SyncFrequency.DAILY)
     last_sync_status = models.CharField(max_length=10, choices=SyncStatus.choices, default=SyncStatus.NEVER)
     last_sync_error = models.TextField(default="", blank=True)
@@ -227,3 +229,79 @@ class BotRule(MarksChange):
 
     def change(self) -> tuple[Change.Kind, str]:
         return Change.Kind.CONTRIBUTOR, str(self.contributor_id)
+
+
+def validate_expression(text: str) -> None:
+    """Reject a text that is not a regular expression."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValidationError(_("This is not a regular expression: %(error)s."), params={"error": error}) from None
+
+
+class DeploymentRule(MarksChange):
+    """A rule about the deployments of a repository, of all repositories of an account, or of all."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    account = models.ForeignKey(
+        Contributor,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="All repositories of this account. Without a repository and an account: all repositories.",
+    )
+    pattern = models.CharField(
+        max_length=500,
+        blank=True,
+        validators=[validate_expression],
+        help_text="A regular expression, in any case, found anywhere in the name. Empty: every name.",
+    )
+
+    class Meta:
+        abstract = True
+
+    def change(self) -> tuple[Change.Kind, str]:
+        if self.repository_id is not None:
+            return Change.Kind.DEPLOYMENT_RULES, f"repository:{self.repository_id}"
+        return Change.Kind.DEPLOYMENT_RULES, "" if self.account_id is None else f"account:{self.account_id}"
+
+
+class ServiceRule(DeploymentRule):
+    """The service that a deployment belongs to; without a rule that matches, it is the repository."""
+
+    class Field(models.TextChoices):
+        ENVIRONMENT = "environment"
+        WORKFLOW = "workflow"
+        TASK = "task"
+        JOB = "job"
+
+    field = models.CharField(max_length=20, choices=Field.choices, default=Field.ENVIRONMENT)
+    service = models.CharField(
+        max_length=200, help_text=r"The name of the service; \1 stands for the first group of the pattern."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.pattern} is {self.service}"
+
+
+class DeploymentSource(DeploymentRule):
+    """What counts as a deployment of a repository; without any, it is GitHub's deployments.
+
+    A workflow run, release or merge that counts is a deployment to production.
+    """
+
+    class Kind(models.TextChoices):
+        DEPLOYMENTS = "deployments"
+        WORKFLOW_RUNS = "workflow_runs"
+        RELEASES = "releases"
+        MERGES = "merges"
+
+    kind = models.CharField(
+        max_length=20,
+        choices=Kind.choices,
+        help_text="The pattern is that of the environment, the workflow's name, the release's tag, or the branch.",
+    )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pattern}".rstrip()

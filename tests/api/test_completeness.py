@@ -55,7 +55,11 @@ def test_figures_have_their_completeness_and_gaps(covered: Cast) -> None:
     assert gap["repositories"] == [{"github_id": API, "full_name": "acme/api"}]
     assert gap["explanation"].startswith("Data may be missing from 4 Mar 2026, 00:00 UTC to 5 Mar 2026, 00:00 UTC")
     by_key = {figure["figure"]: figure for figure in told["figures"]}
-    assert {key for key, figure in by_key.items() if figure["gaps"]} == {"deployments", "deployment_frequency"}
+    assert {key for key, figure in by_key.items() if figure["gaps"]} == {
+        "deployments",
+        "deployment_frequency",
+        "failed_deployments",
+    }
     assert {figure["complete_until"] for figure in by_key.values()} == {UNTIL}
     assert by_key["reviews"]["streams"] == ["pull_requests"]
 

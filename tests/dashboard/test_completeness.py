@@ -88,7 +88,7 @@ def test_unverified_figures_are_marked_when_others_are_verified(installed: Cast)
     covered(days_ago=0.1, but_for="deployments")
     page = read(signed_in(installed.viewer), "/?from=2026-03-02&to=2026-03-09")
     assert "partly verified" in page
-    assert page.count("Unverified: its history is not fully loaded.") == 2
+    assert page.count("Unverified: its history is not fully loaded.") == 3
 
 
 def test_a_board_names_a_repository_that_the_app_lost(installed: Cast) -> None:

@@ -148,9 +148,9 @@ def test_the_last_attempt_of_a_run_counts_whichever_arrives_first(teams: Teams) 
 
 @pytest.mark.django_db
 def test_production_is_what_the_team_says(teams: Teams) -> None:
-    tell_all(deployed(201, statuses={"success": "03-03 10:00"}, environment="Live"))
-    assert value("deployments", teams["acme"]) == 0
-    teams["acme"].production_environments = ["live"]
+    tell_all(deployed(201, statuses={"success": "03-03 10:00"}, environment="Blue"))
+    assert value("deployments", teams["acme"]) is None
+    teams["acme"].production_environments = ["blue"]
     teams["acme"].save()
     assert value("deployments", teams["acme"]) == 1
 

@@ -20,6 +20,7 @@ from apps.activity.facts.accounts import (
 from apps.activity.facts.declaration import FACTS, Evidence, Fact, Snapshot, Source, Stamp, evidence
 from apps.activity.facts.deployments import (
     DeploymentFlags,
+    DeploymentJob,
     DeploymentRef,
     DeploymentRun,
     DeploymentState,
@@ -72,6 +73,7 @@ __all__ = [
     "CommitTrailer",
     "ContributorProfile",
     "DeploymentFlags",
+    "DeploymentJob",
     "DeploymentRef",
     "DeploymentRun",
     "DeploymentState",

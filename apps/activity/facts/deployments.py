@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from apps.activity.facts.declaration import Key, Snapshot, Within, fact
+from apps.activity.facts.declaration import Earliest, Fact, Key, Snapshot, Within, fact
 from apps.activity.merging import ChangeKey
 from apps.activity.models import Change, Deployment, DeploymentStatus, WorkflowRun
 
 DEPLOYMENT = ChangeKey(Change.Kind.DEPLOYMENT, ("github_id",))
+WORKFLOW_RUN = ChangeKey(Change.Kind.WORKFLOW_RUN, ("repository_id", "run_id"))
 DEPLOYMENT_OF_STATUS = ChangeKey(Change.Kind.DEPLOYMENT, ("deployment_id",))
 
 
@@ -51,6 +52,16 @@ class DeploymentRun(Snapshot):
     run_id: int
 
 
+@fact(Deployment, entity="deployment", change=DEPLOYMENT)
+class DeploymentJob(Fact):
+    """The job that made a deployment. A payload shows the run as it is: the least attempt is the one that deployed."""
+
+    github_id: Key[int]
+    repository_id: Within[int]
+    job_name: str
+    run_attempt: Earliest[int | None]
+
+
 @fact(DeploymentStatus, entity="deployment_status", change=DEPLOYMENT_OF_STATUS)
 class DeploymentStatusState(Snapshot):
     """A report on a deployment; `inactive` never undoes a success."""
@@ -64,7 +75,7 @@ class DeploymentStatusState(Snapshot):
     created_at: datetime
 
 
-@fact(WorkflowRun, entity="workflow_run")
+@fact(WorkflowRun, entity="workflow_run", change=WORKFLOW_RUN)
 class WorkflowRunState(Snapshot):
     """An attempt of a workflow run; the rank of its stamp is the order of its status."""
 

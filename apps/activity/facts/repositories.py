@@ -9,6 +9,7 @@ from apps.activity.models import Change, Commit, GitReference, Push, Release, Re
 
 BRANCH = ChangeKey(Change.Kind.BRANCH, ("repository_id", "ref"))
 COMMIT = ChangeKey(Change.Kind.COMMIT, ("repository_id", "sha"))
+RELEASE = ChangeKey(Change.Kind.RELEASE, ("repository_id", "github_id"))
 
 
 @fact(Repository, describes=True)
@@ -141,7 +142,7 @@ class CommitInHistory(Fact):
     presumed_landed_at: Earliest[datetime]
 
 
-@fact(Release, entity="release")
+@fact(Release, entity="release", change=RELEASE)
 class ReleaseState(Snapshot):
     """A release; drafts have no `published_at`."""
 
@@ -156,7 +157,7 @@ class ReleaseState(Snapshot):
     published_at: datetime | None
 
 
-@fact(Release, entity="release")
+@fact(Release, entity="release", change=RELEASE)
 class ReleaseDeleted(Fact):
     """The deletion of a release: final."""
 

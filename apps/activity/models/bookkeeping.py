@@ -19,6 +19,10 @@ class Change(models.Model):
         BRANCH = "branch"  # key: repository id, colon, ref: a push may belong to pull requests
         COMMIT = "commit"  # key: repository id, colon, SHA
         DEPLOYMENT = "deployment"  # key: deployment id
+        WORKFLOW_RUN = "workflow_run"  # key: repository id, colon, run id: it may be a deployment
+        RELEASE = "release"  # key: repository id, colon, release id: it may be a deployment
+        DEPLOYMENT_RULES = "deployment_rules"  # key: `repository:` or `account:` and an id; empty for all repositories
+        REMEDIATION = "remediation"  # key: repository id, colon, name of a derived deployment: what did it remedy?
         CONTRIBUTOR = "contributor"  # key: account id: its kind decides who counts as a bot
         INSTALLATION = "installation"  # key: installation id: its account gets a team
         TEAM = "team"  # key: team id: members, time zone, repositories or rules

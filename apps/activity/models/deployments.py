@@ -24,11 +24,21 @@ class Deployment(models.Model):
     flags_stamp = stamp_field()
     run_id = models.BigIntegerField(null=True, blank=True)
     run_stamp = stamp_field()
+    run_attempt = models.IntegerField(null=True, blank=True)
+    job_name = models.TextField(db_default="", blank=True)
 
     class Meta:
         indexes = (
             # Recalculation asks for all deployments that one run made in one environment.
-            models.Index(fields=("repository", "environment", "run_id"), name="deployments_of_a_run"),
+            models.Index(fields=("repository", "run_id", "environment"), name="deployments_of_a_run"),
+            # A job that deploys beside another one is a service: which jobs of a run deploy to one environment?
+            models.Index(
+                fields=("repository", "environment", "run_id", "job_name"),
+                name="deployments_of_jobs",
+                condition=~models.Q(job_name=""),
+            ),
+            # A commit that lands late gives a deployment its place on the branch.
+            models.Index(fields=("repository", "sha"), name="deployments_of_a_commit"),
             # Reconciliation looks for those of late that are not over.
             models.Index(fields=("repository", "created_at"), name="deployments_of_late"),
         )
@@ -79,6 +89,8 @@ class WorkflowRun(models.Model):
     class Meta:
         constraints = (models.UniqueConstraint(fields=("run_id", "attempt"), name="one_row_per_attempt_of_a_run"),)
         indexes = (
+            # A commit that lands late gives a run that deployed it its place on the branch.
+            models.Index(fields=("repository", "head_sha"), name="runs_of_a_commit"),
             # Reconciliation looks for those that are not over.
             models.Index(
                 fields=("repository", "created_at"), name="runs_not_over", condition=~models.Q(status="completed")

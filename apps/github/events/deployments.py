@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from apps.activity.facts import Fact
+from apps.activity.facts import DeploymentJob, Fact
 from apps.github.events.envelope import common_facts, declare_shape, open_payload, repository_id
 from apps.github.objects.deployments import (
     RUN_OF_PAYLOAD,
@@ -11,7 +11,7 @@ from apps.github.objects.deployments import (
     reported,
     workflow_run_facts,
 )
-from apps.github.payload import PayloadReader
+from apps.github.payload import LONGEST_NAME, PayloadReader
 from apps.webhooks.registry import Event, translates
 
 declare_shape("deployment", members="deployment workflow workflow_run")
@@ -41,12 +41,17 @@ def deployment_status(event: Event) -> Iterator[Fact]:
 def run_of_payload(payload: PayloadReader) -> Iterator[Fact]:
     """Yield the run that made the deployment, if GitHub Actions did."""
     run = payload.child_or_none("workflow_run")
-    if run is not None:
-        yield deployment_run(
-            payload.child("deployment"),
-            repository_id=repository_id(payload),
-            run_id=run.id(),
-            rank=RUN_OF_PAYLOAD,
+    if run is None:
+        return
+    requested, repository = payload.child("deployment"), repository_id(payload)
+    yield deployment_run(requested, repository_id=repository, run_id=run.id(), rank=RUN_OF_PAYLOAD)
+    job = payload.child_or_none("check_run")
+    if job is not None:
+        yield DeploymentJob(
+            github_id=requested.id(),
+            repository_id=repository,
+            job_name=job.prose("name", limit=LONGEST_NAME),
+            run_attempt=run.count("run_attempt") if "run_attempt" in run else None,
         )
 
 

@@ -166,10 +166,13 @@ def _environments(repository_id: int, *, since: datetime | None, reached: dateti
     return sorted(lacking, key=lambda name: not (known.get(name) or name.lower() in production))
 
 
+PRODUCTION = "production"
+
+
 def _production_of_teams() -> Iterator[str]:
-    """What any team calls production; all but a few teams call it the same."""
+    """Return the names that any team gives to production, without patterns; a team without any has the usual one."""
     for names in Team.objects.order_by().values_list("production_environments", flat=True).distinct():
-        yield from names
+        yield from (name for name in names or [PRODUCTION] if "*" not in name)
 
 
 def _is_earlier(node: Node, request: PageRequest) -> bool:

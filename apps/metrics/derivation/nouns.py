@@ -1,19 +1,21 @@
 """The kinds of derived rows: their keys, locks and derivations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Model, Q
 
-from apps.activity.models import Commit, Deployment, PullRequest
-from apps.metrics.derivation import commits, deployments, pull_requests
+from apps.activity.models import Commit, Deployment, PullRequest, Release, WorkflowRun
+from apps.metrics.derivation import chosen_deployments, commits, deployments, pull_requests
 from apps.metrics.derivation.commits import COMMITS
+from apps.metrics.derivation.deployment_rules import Kind
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
 from apps.metrics.derived_tables import DerivedTable, Row, Scope
 
 Keys = Sequence[Any]
+Spread = Callable[[Collection[Row], Collection[Row]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +26,35 @@ class Derivation:
     scopes: Sequence[Scope]
     rows: Sequence[Row]
 
+    spread: Spread | None = None
+    """Enqueues what the rows that are gone and the new ones make stale."""
+
     def store(self) -> set[int]:
         """Replace the rows; return the repositories that they are of."""
         self.table.replace(self.scopes, self.rows)
         return {scope[0] for scope in self.scopes}
 
+    def store_and_spread(self) -> set[int]:
+        """Store the rows, and enqueue what differs because of them; return the repositories that they are of."""
+        if self.spread is None:
+            return self.store()
+        before, after = self.table.stored(self.scopes), set(self.rows)
+        stored = self.store()
+        if before != after:
+            self.spread(before - after, after - before)
+        return stored
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noun:
-    """A kind of derived rows; `keys_in` returns all keys of a repository, derived or not."""
+    """A kind of derived rows; `keys_in` returns all keys of a repository, derived or not.
+
+    `locks` are of one recalculation at a time, `shared_locks` of several: they keep out who has them alone.
+    """
 
     name: str
     locks: Callable[[Keys], list[str]]
+    shared_locks: Callable[[Keys], list[str]] = lambda _: []
     derive: Callable[[Keys], list[Derivation]]
     keys_in: Callable[[int], list[Any]]
 
@@ -66,12 +85,52 @@ def _commits_in(repository_id: int) -> list[Scope]:
 
 def _deployments(deployment_ids: Keys) -> list[Derivation]:
     scopes, rows = deployments.derive(deployment_ids)
-    return [Derivation(DEPLOYMENTS, scopes, rows)]
+    return [Derivation(DEPLOYMENTS, scopes, rows, spread=_spread_deployments)]
+
+
+def _spread_deployments(_: Collection[Row], after: Collection[Row]) -> None:
+    deployments.hand_on_jobs(after)
+
+
+def lock_of_deployments(repository_id: int) -> str:
+    """Return the lock of a repository's deployments, which follow from each other."""
+    return f"deployments {repository_id}"
+
+
+def _chosen(kind: Kind, *, name: str, keys_in: Callable[[int], list[Any]]) -> Noun:
+    """Return the deployments that this kind of thing is where it was chosen: runs, releases or merges."""
+
+    def derive(scopes: Keys) -> list[Derivation]:
+        named, rows = chosen_deployments.derive(scopes, kind=kind)
+        return [Derivation(DEPLOYMENTS, named, rows, spread=_spread_deployments)]
+
+    def chosen_in(repository_id: int) -> list[Any]:
+        rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id, source=kind)
+        derived = {(repository_id, number) for number in rows.values_list("last_deployment_id", flat=True)}
+        is_chosen = chosen_deployments.repositories_with(kind, [repository_id])
+        return sorted(derived.union(keys_in(repository_id) if is_chosen else ()))
+
+    def locks(scopes: Keys) -> list[str]:
+        chosen = chosen_deployments.repositories_with(kind, (repository_id for repository_id, _ in scopes))
+        return [lock_of_deployments(repository_id) for repository_id in chosen]
+
+    def shared_locks(scopes: Keys) -> list[str]:
+        return [lock_of_deployments(repository_id) for repository_id, _ in scopes]
+
+    return Noun(name=name, locks=locks, shared_locks=shared_locks, derive=derive, keys_in=chosen_in)
+
+
+def _numbers_in(model: type[Model], *, number: str) -> Callable[[int], list[Any]]:
+    def keys_in(repository_id: int) -> list[Any]:
+        rows = model._default_manager.filter(repository_id=repository_id)
+        return list(rows.values_list("repository_id", number).distinct())
+
+    return keys_in
 
 
 def _deployments_in(repository_id: int) -> list[int]:
     facts = Deployment.objects.filter(repository_id=repository_id).values_list("pk", flat=True)
-    rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id)
+    rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id, source=Kind.DEPLOYMENTS)
     derived = (each for ids in rows.values_list("deployment_ids", flat=True) for each in ids)
     return sorted(set(facts).union(derived))
 
@@ -91,8 +150,15 @@ COMMIT = Noun(
 DEPLOYMENT = Noun(
     name="deployments",
     # A deployment may move from one group to another, so a repository's groups are derived by one at a time.
-    locks=lambda ids: [f"deployments {repository_id}" for repository_id in deployments.repositories_of(ids)],
+    locks=lambda ids: [lock_of_deployments(repository_id) for repository_id in deployments.repositories_of(ids)],
     derive=_deployments,
     keys_in=_deployments_in,
 )
-NOUNS = (PULL_REQUEST, COMMIT, DEPLOYMENT)
+RUN_DEPLOYMENT = _chosen(
+    Kind.WORKFLOW_RUNS, name="deployments by workflow runs", keys_in=_numbers_in(WorkflowRun, number="run_id")
+)
+RELEASE_DEPLOYMENT = _chosen(
+    Kind.RELEASES, name="deployments by releases", keys_in=_numbers_in(Release, number="github_id")
+)
+MERGE_DEPLOYMENT = _chosen(Kind.MERGES, name="deployments by merges", keys_in=_numbers_in(PullRequest, number="number"))
+NOUNS = (PULL_REQUEST, COMMIT, DEPLOYMENT, RUN_DEPLOYMENT, RELEASE_DEPLOYMENT, MERGE_DEPLOYMENT)

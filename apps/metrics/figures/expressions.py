@@ -29,6 +29,14 @@ class IsAnyOf(Func):
     output_field: ClassVar[Any] = BooleanField()
 
 
+class IsLikeAny(Func):
+    """Whether a text is like any of an array of patterns, in any case."""
+
+    template = "(%(expressions)s))"
+    arg_joiner = " ILIKE ANY("
+    output_field: ClassVar[Any] = BooleanField()
+
+
 class DraftSeconds(Func):
     """The time up to an instant that a pull request was a draft, from its draft starts and ends."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Case, DateTimeField, Exists, F, FloatField, OuterRef, Q, QuerySet, Value, When
-from django.db.models.functions import Cast, Extract, Greatest, Least, Lower
+from django.db.models.functions import Cast, Extract, Greatest, Least
 
 from apps.metrics.figures.expressions import DraftSeconds, WasDraft
 from apps.metrics.figures.query import FigureQuery
@@ -94,10 +94,15 @@ def rows_commits(query: FigureQuery) -> Rows:
 
 def rows_deployments(query: FigureQuery) -> Rows:
     """Return deployments of the team's repositories, by any account including bots."""
-    production = [name.lower() for name in query.production_environments]
-    rows = query.happened(DerivedDeployment.objects.all(), "succeeded_at")
-    rows = rows.alias(environment_name=Lower("environment")).filter(environment_name__in=production)
+    rows = query.happened(DerivedDeployment.objects.filter(query.is_production()), "succeeded_at")
     return rows.annotate(at=F("succeeded_at"))
+
+
+def rows_failed_deployments(query: FigureQuery) -> Rows:
+    """Return deployments to production that failed and had not succeeded by then."""
+    has_not_succeeded = Q(succeeded_at__isnull=True) | Q(succeeded_at__gt=query.as_of)
+    rows = query.happened(DerivedDeployment.objects.filter(query.is_production(), has_not_succeeded), "failed_at")
+    return rows.annotate(at=F("failed_at"))
 
 
 def draft_seconds(query: FigureQuery) -> Any:
@@ -141,3 +146,4 @@ in_progress = Population(rows=rows_in_progress, value=age)
 reviews = Population(rows=rows_reviews)
 commits = Population(rows=rows_commits)
 deployments = Population(rows=rows_deployments)
+failed_deployments = Population(rows=rows_failed_deployments)

@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, Exists, F, Model, OuterRef, Q, QuerySet, Value
+from django.db.models import BigIntegerField, Exists, F, Model, OuterRef, Q, QuerySet, TextField, Value
 
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
-from apps.metrics.figures.expressions import IsAnyOf
+from apps.metrics.derivation.deployment_rules import has_source
+from apps.metrics.figures.expressions import IsAnyOf, IsLikeAny
 from apps.metrics.figures.windows import Window
-from apps.teams.models import Team, TeamMember
+from apps.metrics.models import DerivedDeployment
+from apps.teams.models import DeploymentSource, Team, TeamMember
 from apps.teams.visibility import repositories_of
 
 Rows = TypeVar("Rows", bound=Model)
@@ -32,6 +34,12 @@ SHARED = frozenset({"repositories", "has_members", "report", "production_environ
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def _like(pattern: str) -> str:
+    """Return a pattern with * for any text as one of LIKE."""
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +88,21 @@ class FigureQuery:
     @cached_property
     def production_environments(self) -> tuple[str, ...]:
         return tuple(self.team.production_environments)
+
+    def is_production(self) -> Q:
+        """Return the condition that a deployment is to production: by the team's patterns, else by flag and name."""
+        if not self.production_environments:
+            return Q(is_production=True)
+        patterns = [_like(pattern) for pattern in self.production_environments]
+        matches = Q(IsLikeAny(F("environment"), Value(patterns, output_field=ArrayField(TextField()))))
+        return matches | ~Q(source=DeploymentSource.Kind.DEPLOYMENTS)
+
+    def lack_of_deployments(self) -> str:
+        """Return why the deployments of the team cannot be counted; empty if they can."""
+        known = DerivedDeployment.objects.filter(self.is_in_repositories(), created_at__lte=self.as_of)
+        if has_source(self.repositories) or known.filter(self.is_production()).exists():
+            return ""
+        return "no_production" if known.exists() else "no_source"
 
     @property
     def end_at(self) -> datetime:

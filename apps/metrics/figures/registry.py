@@ -49,15 +49,29 @@ class Figure:
     streams: tuple[str, ...]
     remarks: Mapping[str, Remark] = field(default_factory=dict)
     looks_back: bool = False
+    lacks: Callable[[FigureQuery], str] | None = None
+    """Returns why there is no value where nothing counts; empty where nothing is 0."""
 
 
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
 BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."
 NO_VALUE = "Shown as \N{EN DASH} when there are none."
-PRODUCTION = "Production environments are those in the team's list, in upper or lower case."
+PRODUCTION = (
+    "Production environments are those that the team's patterns name, in upper or lower case. Without patterns, they "
+    "are those that GitHub marks as production, or whose name begins with prod, production or live, also after its "
+    "last slash or dash."
+)
 ONE_PER_RUN = (
-    "One per workflow run and environment; of several attempts, the last counts."
-    " Outside a workflow run, each deployment counts."
+    "One per success of a service, environment and workflow run; attempts that failed before it belong to it, and what "
+    "comes after it is another deployment. Outside a workflow run, each deployment counts."
+)
+SERVICE = (
+    "The service is the repository, unless a rule names it or several jobs of a workflow run deploy to one "
+    "environment: then each job is a service."
+)
+SOURCE = (
+    "Without any deployment to production or chosen source of deployments (workflow runs, releases, merges), there is "
+    "no value."
 )
 SUCCESS = "Dated by its first `success` status; a later `inactive` does not undo it."
 
@@ -221,9 +235,35 @@ DEFINED = (
         unit="deployments",
         measure=Measure.COUNT,
         definition="Successful deployments to production in the period, dated by their success.",
-        rules=(BY_REPOSITORY, PRODUCTION, ONE_PER_RUN, SUCCESS, "Deploying the same commit again counts."),
+        rules=(
+            BY_REPOSITORY,
+            PRODUCTION,
+            ONE_PER_RUN,
+            SERVICE,
+            SUCCESS,
+            "Deploying the same commit again counts.",
+            SOURCE,
+        ),
         population=populations.deployments,
         streams=(DEPLOYMENTS,),
+        lacks=FigureQuery.lack_of_deployments,
+    ),
+    Figure(
+        key="failed_deployments",
+        title="Failed deployments",
+        unit="deployments",
+        measure=Measure.COUNT,
+        definition="Deployments to production that failed in the period and have not succeeded since.",
+        rules=(
+            BY_REPOSITORY,
+            PRODUCTION,
+            "A workflow run that failed and succeeded at a later attempt is no failed deployment.",
+            "A failure after a success is a failed deployment, and the success stays.",
+            SOURCE,
+        ),
+        population=populations.failed_deployments,
+        streams=(DEPLOYMENTS,),
+        lacks=FigureQuery.lack_of_deployments,
     ),
     Figure(
         key="deployment_frequency",
@@ -237,10 +277,12 @@ DEFINED = (
             ONE_PER_RUN,
             SUCCESS,
             "Shown with the number of days.",
+            SOURCE,
         ),
         population=populations.deployments,
         streams=(DEPLOYMENTS,),
         remarks={"deployment_days": deployment_days},
+        lacks=FigureQuery.lack_of_deployments,
     ),
 )
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.key: figure for figure in DEFINED})

@@ -30,6 +30,8 @@ class FigureReading:
     numerator: int | None = None
     denominator: int | None = None
     remarks: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+    """Why there is no value, if that is known: `no_source` or `no_production` of deployments."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reading as JSON."""
@@ -64,6 +66,8 @@ def _read_alike(figures: Mapping[str, Figure], *, query: FigureQuery) -> Iterato
 
 
 def _reading(figure: Figure, found: Mapping[str, Any], *, query: FigureQuery) -> FigureReading:
+    if figure.lacks is not None and not found["n"] and (reason := figure.lacks(query)):
+        return FigureReading(figure=figure.key, unit=figure.unit, value=None, n=0, reason=reason)
     return FigureReading(
         figure=figure.key,
         unit=figure.unit,

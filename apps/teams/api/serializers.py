@@ -51,7 +51,10 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
         )
         extra_kwargs = {  # noqa: RUF012  DRF's own shape
             "time_zone": {"help_text": "An IANA name, such as Europe/Berlin; days start at its midnight."},
-            "production_environments": {"help_text": "Names of the environments that count as production."},
+            "production_environments": {
+                "help_text": "Names or patterns of the environments that count as production, in any case; * stands "
+                "for any text. Empty: those that GitHub or their name calls production, prod or live."
+            },
             "sync_frequency": {
                 "help_text": "How often its repositories are automatically compared with GitHub: every full hour, at "
                 "02:00 UTC, or never."

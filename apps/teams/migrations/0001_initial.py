@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 (
                     "production_environments",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.TextField(), blank=True, default=apps.teams.models.production, size=None
+                        base_field=models.TextField(), blank=True, default=list, size=None
                     ),
                 ),
                 (

@@ -74,6 +74,9 @@ def about_deployments(told: Iterable[Sent]) -> list[Sent]:
     return [sent for sent in told if sent.event in ABOUT_DEPLOYMENTS]
 
 
+OF_RUNS = ("run_id", "run_attempt", "job_name")
+
+
 def tables() -> dict[str, Any]:
     """Every deployment and status, and what is derived of them, whichever road they came by."""
     rebuild([SHIP], progress=lambda *_: None)
@@ -102,7 +105,7 @@ def as_true(truth: RepositoryTruth) -> dict[str, Any]:
 def only_ours_of(truth: RepositoryTruth, ids: Iterable[int]) -> bool:
     """Whether the rows of these deployments are as on GitHub, each with all its statuses."""
     found, true = tables(), as_true(truth)
-    rows = [{name: value for name, value in row.items() if name != "run_id"} for row in found["deployments"]]
+    rows = [{name: value for name, value in row.items() if name not in OF_RUNS} for row in found["deployments"]]
     wanted = set(ids)
     return rows == [row for row in true["deployments"] if row["github_id"] in wanted] and found["statuses"] == [
         row for row in true["statuses"] if row["deployment_id"] in wanted

@@ -17,6 +17,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import DeploymentTruth
 from tests.github.translation import evidence_of
 from tests.integrations.streams.deployment_samples import (
+    OF_RUNS,
     SHIP,
     Ship,
     a_busy_month,
@@ -41,7 +42,7 @@ def reading(worker: GitHubAccess) -> Reading:
 
 def only_ours(found: dict[str, Any]) -> dict[str, Any]:
     """Without the run ids, which are ours to find."""
-    rows = [{name: value for name, value in row.items() if name != "run_id"} for row in found["deployments"]]
+    rows = [{name: value for name, value in row.items() if name not in OF_RUNS} for row in found["deployments"]]
     return {"deployments": rows, "statuses": found["statuses"]}
 
 

@@ -1,0 +1,85 @@
+"""Rules of deployments: what counts as one, which service it belongs to, and what is production."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from apps.activity.models import Repository
+from apps.teams.models import DeploymentRule, DeploymentSource, ServiceRule
+
+Kind = DeploymentSource.Kind
+Field = ServiceRule.Field
+
+PRODUCTION = re.compile(r"(prod|production|live)\b", re.IGNORECASE)
+NOT_PRODUCTION = re.compile(r"(pre|non|not|no)\W", re.IGNORECASE)
+"""A word before the last dash that turns production into something else, such as `pre-production`."""
+LAST_SEPARATOR = re.compile(r".*[/\N{EN DASH}\N{EM DASH}-]", re.DOTALL)
+
+
+def is_named_production(environment: str) -> bool:
+    """Return whether the name says production: at its start, or after its last slash or dash."""
+    name = environment.strip()
+    if PRODUCTION.match(name):
+        return True
+    last = LAST_SEPARATOR.match(name)
+    return last is not None and not NOT_PRODUCTION.match(name) and bool(PRODUCTION.match(name[last.end() :].strip()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The rules that apply to some repositories."""
+
+    services: tuple[ServiceRule, ...]
+    sources: tuple[DeploymentSource, ...]
+    owners: Mapping[int, int | None]
+
+    def service_of(self, repository_id: int, names: dict[str, str]) -> str | None:
+        """Return the service by the first rule that matches one of the names; None if none does."""
+        for rule in self.services:
+            if self._applies(rule, repository_id):
+                match = re.search(rule.pattern, names.get(rule.field, ""), re.IGNORECASE)
+                if match:
+                    return match.expand(rule.service)
+        return None
+
+    def counts(self, kind: Kind, repository_id: int, *, name: str) -> bool:
+        """Return whether something of this kind and name is a deployment of the repository."""
+        sources = [source for source in self.sources if self._applies(source, repository_id)]
+        if not sources:
+            return kind == Kind.DEPLOYMENTS
+        return any(source.kind == kind and re.search(source.pattern, name, re.IGNORECASE) for source in sources)
+
+    def repositories_with(self, kind: Kind) -> set[int]:
+        """Return the repositories where something of this kind may be a deployment."""
+        return {
+            repository_id
+            for repository_id in self.owners
+            if any(source.kind == kind and self._applies(source, repository_id) for source in self.sources)
+        }
+
+    def _applies(self, rule: DeploymentRule, repository_id: int) -> bool:
+        if rule.repository_id is not None:
+            return rule.repository_id == repository_id
+        return rule.account_id is None or rule.account_id == self.owners.get(repository_id)
+
+
+def read_rules(repository_ids: Iterable[int]) -> Rules:
+    """Return the rules for these repositories, the most specific first."""
+    owners = dict(Repository.objects.filter(pk__in=set(repository_ids)).values_list("pk", "owner_id"))
+    return Rules(
+        services=tuple(sorted(ServiceRule.objects.all(), key=_specific_first)),
+        sources=tuple(DeploymentSource.objects.all()),
+        owners=owners,
+    )
+
+
+def has_source(repository_ids: Collection[int]) -> bool:
+    """Return whether a source of deployments was chosen for any of the repositories."""
+    if not repository_ids or not DeploymentSource.objects.exists():
+        return False
+    rules = read_rules(repository_ids)
+    return any(rules.repositories_with(kind) for kind in Kind)
+
+
+def _specific_first(rule: ServiceRule) -> tuple[bool, bool, int]:
+    return rule.repository_id is None, rule.account_id is None, rule.pk
