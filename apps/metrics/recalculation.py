@@ -139,9 +139,7 @@ def recalculate(found: Stale) -> None:
     ]
     wanted = [(noun, keys) for noun, keys in named if keys]
     lock_keys(wanted)
-    stored = {
-        one for noun, keys in wanted for derivation in noun.derive(keys) for one in derivation.store_and_spread()
-    }
+    stored = {one for noun, keys in wanted for derivation in noun.derive(keys) for one in derivation.store_and_spread()}
     if found.handed_on:
         hand_on(found.handed_on)
     if found.contributors:
