@@ -30,7 +30,7 @@ TURN = """
 """
 BEGIN = """
     WITH log AS (
-        INSERT INTO integrations_synclog (sync_id, cause, is_spread, status, started_at)
+        INSERT INTO integrations_synclog (sync_id, cause, is_fanned_out, status, started_at)
         VALUES (%s, 'nightly', true, 'running', now()) RETURNING id
     ), job AS (
         INSERT INTO jobs_job (kind, key, installation_id, priority, page_size, skipped)

@@ -48,15 +48,15 @@ SCAN_POINTS = frozenset(
 )
 """The points of a delivery log scan."""
 SYNC_POINTS = frozenset(
-    {"sync.after_claim", "sync.after_probe", "sync.before_commit", "sync.after_commit", "sync.after_walks"}
+    {"sync.after_claim", "sync.after_probe", "sync.before_commit", "sync.after_commit", "sync.after_backfills"}
 )
 """The points of the reconciliation of a repository."""
 RUN_POINTS = frozenset(
     {
         "run.after_claim",
         "run.before_commit",
-        "run.before_part",
-        "run.before_verdict",
+        "run.before_team",
+        "run.before_result",
     }
 )
 """The points of a reconciliation run."""

@@ -46,7 +46,7 @@ def sync_all_github_data(sync_id: str | None = None) -> bool:
     """
     if not has_credentials():
         return False
-    return fan_out.spread(sync_id or schedule.open_night(now=schedule.database_time()))
+    return fan_out.fan_out_run(sync_id or schedule.open_night(now=schedule.database_time()))
 
 
 @shared_task(
@@ -67,8 +67,8 @@ def sync_github_data(self: Any, team_id: int, sync_id: str | None = None) -> boo
     if not has_credentials():
         return False
     run = sync_id or schedule.start_for_team(team_id).sync.sync_id
-    fan_out.spread(run)
-    return fan_out.spread_to(team_id, sync_id=run)
+    fan_out.fan_out_run(run)
+    return fan_out.fan_out_team(team_id, sync_id=run)
 
 
 @shared_task(name="apps.integrations.tasks.schedule_team_sync", ignore_result=True)
@@ -89,13 +89,13 @@ def conclude_team_sync(team_sync_id: int) -> None:
 @shared_task(name="apps.integrations.tasks.on_success", ignore_result=True)
 def on_success(team_sync_id: int) -> bool:
     """Write into the team's row that all of it was compared: the callback (`link`) of conclude_team_sync."""
-    return results.tell_success(team_sync_id)
+    return results.notify_success(team_sync_id)
 
 
 @shared_task(name="apps.integrations.tasks.on_failure", ignore_result=True)
 def on_failure(team_sync_id: int) -> bool:
     """Write into the team's row what could not be compared: the callback (`link_error`) of conclude_team_sync."""
-    return results.tell_failure(team_sync_id)
+    return results.notify_failure(team_sync_id)
 
 
 @shared_task(name="apps.integrations.tasks.prune", ignore_result=True)

@@ -21,7 +21,7 @@ def migrated_back() -> Iterator[None]:
     install()
     repository = reach()
     backfill(repository, installation_id=ACME, state="done", items=30, page_size=12, since=MONDAY)
-    run = SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="running", is_spread=True)
+    run = SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="running", is_fanned_out=True)
     row = verification(run, API, installation_id=ACME, reason="reading", differs=["issues"], probed_at=MONDAY)
     Drift.objects.create(repository_sync=row, stream="issues", missing=2)
     backfill(repository, installation_id=ACME, stream="issues", cursor="further", reason="spent", sync=row)

@@ -36,7 +36,7 @@ from tests.fake_github.using import ACME, API, Clock, forget_everything
 from tests.integrations.backfill.installed import ACCOUNT, install, reach
 from tests.integrations.backfill.real_worker import RealWorker, working
 from tests.integrations.reconciliation.runs.conftest import make_team
-from tests.integrations.reconciliation.runs.crew import forget_messages, let_leases_lapse
+from tests.integrations.reconciliation.runs.crew import expire_leases, forget_messages
 from tests.webhooks.conftest import eventually
 from tformance.celery_settings import QUEUES
 
@@ -201,7 +201,7 @@ def test_a_lost_connection_is_retried_three_times(acme: Team, monkeypatch: pytes
         tries.append(len(tries))
         raise ConnectionResetError("hung up")
 
-    monkeypatch.setattr(fan_out, "spread_to", hangs_up)
+    monkeypatch.setattr(fan_out, "fan_out_team", hangs_up)
     with pytest.raises(ConnectionResetError):
         sync_github_data.apply(args=[acme.pk]).get()
     assert (len(tries), sync_github_data.max_retries) == (4, 3)
@@ -214,9 +214,9 @@ def test_a_task_that_meets_its_soft_limit_ends_and_its_process_works_on(worker: 
         other.execute("LOCK TABLE integrations_teamsync IN ACCESS EXCLUSIVE MODE")
         sync_github_data.apply_async(args=[acme.pk], soft_time_limit=2, time_limit=60)
         eventually(lambda: is_logged(worker, "sync_github_data", "SoftTimeLimitExceeded"), within_s=LONGEST_S)
-    assert (SyncLog.objects.get().is_spread, TeamSync.objects.count()) == (False, 0)
+    assert (SyncLog.objects.get().is_fanned_out, TeamSync.objects.count()) == (False, 0)
     children = [child.pid for child in worker.children()]
-    let_leases_lapse()
+    expire_leases()
     sync_github_data.delay(acme.pk)
     beat_until(lambda: status_of(acme) == "success")
     assert [child.pid for child in worker.children()] == children

@@ -18,7 +18,7 @@ from django_celery_results.models import TaskResult
 from apps.activity.models import Installation, PullRequest
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import MissedDelivery, RefreshFailure, SyncLog
-from apps.integrations.reconciliation.fan_out import spread
+from apps.integrations.reconciliation.fan_out import fan_out_run
 from apps.integrations.reconciliation.schedule import start_for_team
 from apps.jobs.models import Job
 from apps.monitoring.models import StatusCheck
@@ -152,8 +152,8 @@ def a_team_at_two_in_the_night() -> Callable[[], bool]:
 
 def a_run_whose_repositories_are_through() -> Callable[[], bool]:
     run = start_for_team(Team.objects.get().pk).sync
-    spread(run.sync_id)
-    SyncLog.objects.update(is_spread=True)
+    fan_out_run(run.sync_id)
+    SyncLog.objects.update(is_fanned_out=True)
     run.teams.update(status="success", finished_at=timezone.now())
     compare()
     return lambda: SyncLog.objects.get().status == "completed"

@@ -1,4 +1,4 @@
-"""How far our tables were off, what was off, and how the streams were counted, in the admin."""
+"""Drift, single drifted entities and counts of streams in the admin."""
 
 from typing import ClassVar
 
@@ -31,7 +31,7 @@ class DriftAdmin(OfSyncAdmin):
 
 @admin.register(DriftedEntity)
 class DriftedEntityAdmin(OfSyncAdmin):
-    """What was off, one by one."""
+    """Single entities that were off."""
 
     list_display = ("repository_sync", "stream", "entity", "key", "finding")
     list_filter = ("finding", "stream", "entity")
@@ -39,7 +39,7 @@ class DriftedEntityAdmin(OfSyncAdmin):
 
 @admin.register(StreamCount)
 class StreamCountAdmin(OfSyncAdmin):
-    """What GitHub counted beside what we did, and what became of the difference."""
+    """The counts of a stream on GitHub and here, and what became of the difference."""
 
     list_display = ("repository_sync", "stream", "outcome", "theirs", "ours", "counted_at")
     list_filter = ("outcome", "stream")

@@ -23,7 +23,7 @@ COLOURS = {
 
 
 class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # unfold is not typed
-    """Rows that the machinery writes."""
+    """Rows that are shown and not edited."""
 
     extra = 0
     tab = True
@@ -38,7 +38,7 @@ class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # unfold is not type
 
 
 class TeamSyncInline(ReadOnlyInline):
-    """How each team fared."""
+    """The result of each team."""
 
     model = TeamSync
     fields = ("team", "shown_status", "repositories", "error", "finished_at")
@@ -50,16 +50,16 @@ class TeamSyncInline(ReadOnlyInline):
         return queryset.select_related("team", "sync").order_by("team__slug")
 
     @display(description="Status", label=COLOURS)  # type: ignore[untyped-decorator]  # unfold is not typed
-    def shown_status(self, part: TeamSync) -> str:
-        return part.status
+    def shown_status(self, team_run: TeamSync) -> str:
+        return team_run.status
 
     @admin.display(description="Repositories")
-    def repositories(self, part: TeamSync) -> str:
-        return f"{len(part.repository_ids):,}"
+    def repositories(self, team_run: TeamSync) -> str:
+        return f"{len(team_run.repository_ids):,}"
 
 
 class RepositorySyncInline(ReadOnlyInline):
-    """How each repository fared; those that failed come first."""
+    """The result of each repository; those that failed come first."""
 
     model = RepositorySync
     fields = ("repository", "shown_state", "why", "read", "off", "finished_at")
@@ -85,13 +85,13 @@ class RepositorySyncInline(ReadOnlyInline):
 
     @admin.display(description="Off")
     def off(self, row: RepositorySync) -> str:
-        told = [words for drift in row.drifts.all() if (words := drift_words(drift))]
-        return "; ".join(told) or NO_VALUE
+        found = [words for drift in row.drifts.all() if (words := drift_words(drift))]
+        return "; ".join(found) or NO_VALUE
 
 
 @admin.register(SyncLog)
 class SyncLogAdmin(ReadOnlyAdmin):
-    """The nights, the runs of hourly teams, and those that somebody wished for."""
+    """The runs of nights, of hourly teams and on request."""
 
     list_display = ("sync_id", "shown_status", "through", "error", "created_at", "finished_at")
     list_filter = ("status", "cause")
@@ -117,5 +117,5 @@ class SyncLogAdmin(ReadOnlyAdmin):
 def drift_words(drift: Any) -> str:
     """Such as: issues: 2 missing, 1 stale; empty where nothing was off."""
     counts = ((name, getattr(drift, name)) for name in ("missing", "stale", "deleted"))
-    told = ", ".join(f"{count:,} {name}" for name, count in counts if count)
-    return f"{drift.stream}: {told}" if told else ""
+    counted = ", ".join(f"{count:,} {name}" for name, count in counts if count)
+    return f"{drift.stream}: {counted}" if counted else ""

@@ -1,4 +1,4 @@
-"""What reconciliation found otherwise than GitHub, one by one, and how far its search for deletions has come."""
+"""Single entities that reconciliation found to differ from GitHub, and its search for deletions."""
 
 from typing import Any, ClassVar
 
@@ -9,15 +9,15 @@ from apps.teams.visibility import repositories_visible_to
 
 
 class DriftedEntityQuerySet(models.QuerySet["DriftedEntity"]):
-    """Found entities."""
+    """Entities that had drifted."""
 
     def visible_to(self, user: Any) -> "DriftedEntityQuerySet":
-        """Those of the repositories that the user may see."""
+        """Return those of the repositories that the user may see."""
         return self.filter(repository_sync__repository__in=repositories_visible_to(user).order_by().values("pk"))
 
 
 class DriftedEntity(models.Model):
-    """An entity that a run found otherwise than GitHub: it counts once in the run, however often it is met."""
+    """An entity that a run found to differ from GitHub: it counts once in the run, however often it is read."""
 
     class Finding(models.TextChoices):
         MISSING = "missing"
@@ -46,13 +46,13 @@ class DriftedEntity(models.Model):
 
 
 class StreamCount(models.Model):
-    """What GitHub counts of a stream beside what we do, and how far the search for what was deleted has come."""
+    """The counts of a stream on GitHub and here, and the progress of the search for deletions."""
 
     class Outcome(models.TextChoices):
         AGREES = "agrees"  # as many there as here
         SETTLED = "settled"  # what GitHub has no more is marked as deleted
-        SHORT = "short"  # GitHub has more, or others, than we: the stream has to be walked again
-        MASS = "mass"  # too much would be gone at once to be believed: nothing was marked
+        SHORT = "short"  # GitHub has more, or others, than are here: the stream has to be read again
+        MASS = "mass"  # too much would be deleted at once: nothing was marked
         UNSTEADY = "unsteady"  # GitHub's list does not come to its own count, however often it is read
         TOO_LONG = "too_long"  # GitHub does not list all of it
         SHUT = "shut"  # the repository shows no issues now, which says nothing of whether they exist

@@ -15,7 +15,7 @@ from apps.users.access import is_operator
 
 
 class TeamSync(models.Model):
-    """A team in a run. It ends in the transaction that tells the team's row of it, so no verdict is ever lost."""
+    """A team in a run. It ends in the transaction that writes its result into the team's row, so none is lost."""
 
     class Status(models.TextChoices):
         WAITING = "waiting"  # its repositories have no rows in the run yet
@@ -39,7 +39,7 @@ class TeamSync(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["sync", "team"], name="a_team_has_one_part_in_a_sync"),
+            models.UniqueConstraint(fields=["sync", "team"], name="a_team_is_in_a_sync_once"),
             models.CheckConstraint(
                 condition=Q(status__in=["success", "failed"], finished_at__isnull=False)
                 | Q(status__in=["waiting", "running"], finished_at=None),
@@ -47,7 +47,7 @@ class TeamSync(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # which are to be spread or concluded
+            # which are to be fanned out or concluded
             models.Index(fields=["sync"], name="team_sync_unfinished", condition=Q(status__in=["waiting", "running"])),
             # the latest of a team: what its streak of failures goes by
             models.Index(fields=["team", "-id"], name="team_sync_of_team"),
@@ -61,20 +61,20 @@ class SyncLogQuerySet(models.QuerySet["SyncLog"]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""
 
     def visible_to(self, user: Any) -> "SyncLogQuerySet":
-        """Every run for an operator; for anybody else their teams' own, and those in which something of theirs is.
+        """Return all runs for an operator; for another user those of their teams, and those with something of theirs.
 
         A run names the team that it is of, so another team's is not shown even where both track a repository.
         """
         if is_operator(user):
             return self.all()
         teams = Team.objects.visible_to(user).order_by().values("pk")
-        parts = TeamSync.objects.filter(sync=OuterRef("pk"), team__in=teams)
+        team_runs = TeamSync.objects.filter(sync=OuterRef("pk"), team__in=teams)
         theirs = repositories_visible_to(user).order_by().values("pk")
         repositories = RepositorySync.objects.filter(sync=OuterRef("pk"), repository__in=theirs)
-        return self.filter(Q(team__in=teams) | Q(Exists(parts) | Exists(repositories), team=None))
+        return self.filter(Q(team__in=teams) | Q(Exists(team_runs) | Exists(repositories), team=None))
 
     def unfinished(self) -> "SyncLogQuerySet":
-        """Those that have not come to their end."""
+        """Return the runs that have not ended."""
         return self.filter(status__in=SyncLog.UNFINISHED)
 
     def due(self) -> "SyncLogQuerySet":
@@ -85,7 +85,7 @@ class SyncLogQuerySet(models.QuerySet["SyncLog"]):
 class SyncLog(models.Model):
     """One run of reconciliation; it is fanned out to teams and repositories in one transaction.
 
-    Its `sync_id` names the period or the wish, so a second row is impossible, and a second attempt is not.
+    Its `sync_id` names the period or the request, so that a second attempt creates no second row.
     """
 
     class Cause(models.TextChoices):
@@ -101,7 +101,7 @@ class SyncLog(models.Model):
 
     UNFINISHED: ClassVar = (Status.WAITING, Status.RUNNING)
 
-    sync_id = models.TextField(unique=True, help_text="the period, such as nightly:2026-03-02, or the wish")
+    sync_id = models.TextField(unique=True, help_text="the period, such as nightly:2026-03-02, or the request")
     cause = models.TextField(choices=Cause.choices)
     scope = models.TextField(
         db_default="", blank=True, help_text="what it compares, such as nightly, team:5 or repositories:7,8"
@@ -109,14 +109,14 @@ class SyncLog(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
     status = models.TextField(choices=Status.choices, db_default=Status.WAITING)
     error = models.TextField(db_default="", blank=True)
-    believes_deletions = models.BooleanField(
-        db_default=False, help_text="somebody says that what GitHub has no more is deleted, however much it is"
+    accepts_mass_deletions = models.BooleanField(
+        db_default=False, help_text="what GitHub has no more is marked as deleted, however much it is"
     )
     is_thorough = models.BooleanField(
         db_default=False,
-        help_text="what changes without a trace is looked at in every repository, not only where it is its turn",
+        help_text="what changes without a trace is compared in every repository, not only in those that are due",
     )
-    is_spread = models.BooleanField(db_default=False, help_text="each of its repositories has a row")
+    is_fanned_out = models.BooleanField(db_default=False, help_text="each of its repositories has a row")
 
     not_before = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now())
@@ -156,7 +156,7 @@ class RepositorySyncQuerySet(JobQuerySet["RepositorySync"]):
     def verify_what_is_read(self, *, of: int | None = None) -> int:
         """Make those due of which nothing is being read any more, or this one; return how many.
 
-        A backfill that somebody paused is not waited for.
+        A paused backfill is not waited for.
         """
         parameters = {"kind": RepositorySync.KIND, "reading": RepositorySync.READING, "id": of}
         with connection.cursor() as cursor:
@@ -204,14 +204,14 @@ class RepositorySync(Job):
 
 
 class DriftQuerySet(models.QuerySet["Drift"]):
-    """How far off streams were."""
+    """Drift of streams."""
 
     def visible_to(self, user: Any) -> "DriftQuerySet":
-        """Those of the repositories that the user may see."""
+        """Return those of the repositories that the user may see."""
         return self.filter(repository_sync__repository__in=repositories_visible_to(user).order_by().values("pk"))
 
     def newest(self) -> "DriftQuerySet":
-        """Of each stream of a repository, what the last run that read it found."""
+        """Return, for each stream of a repository, what the last run that read it found."""
         later = Drift.objects.filter(
             stream=models.OuterRef("stream"),
             repository_sync__repository=models.OuterRef("repository_sync__repository"),
@@ -248,7 +248,7 @@ class Drift(models.Model):
 
 
 class StreamMark(models.Model):
-    """What GitHub told of a stream when all of it was here for the last time: a probe that tells the same is quiet."""
+    """What a probe showed of a stream when all of it was here the last time: if it shows the same, nothing changed."""
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="+", db_index=False)
     stream = models.TextField()

@@ -193,7 +193,7 @@ def changed(comparison: Comparison, *, probed_at: datetime) -> tuple[Fact, ...]:
 
 def _to_be_counted(sync_ids: Iterable[int]) -> set[int]:
     """The runs in which deletions are searched though nothing differs: a person started them."""
-    runs = SyncLog.objects.filter(Q(is_thorough=True) | Q(believes_deletions=True), pk__in=set(sync_ids))
+    runs = SyncLog.objects.filter(Q(is_thorough=True) | Q(accepts_mass_deletions=True), pk__in=set(sync_ids))
     return set(runs.values_list("pk", flat=True))
 
 

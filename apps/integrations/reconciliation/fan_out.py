@@ -1,4 +1,4 @@
-"""Spreading a run: each team gets its part, each part its repositories. Whatever is done twice is done once."""
+"""The fan-out of a run to teams and their repositories. Repeating it changes nothing."""
 
 import logging
 from typing import Any
@@ -40,8 +40,8 @@ UNREACHED = (
 logger = logging.getLogger(__name__)
 
 
-def spread(sync_id: str) -> bool:
-    """Give each team its part in the run, and each repository that belongs to no part its row; whether we did."""
+def fan_out_run(sync_id: str) -> bool:
+    """Create a row for each team and each repository outside of teams; return whether this call claimed the run."""
     with transaction.atomic():
         sync = SyncLog.objects.due().filter(sync_id=sync_id).select_for_update(skip_locked=True).first()
         if sync is None:
@@ -55,53 +55,53 @@ def spread(sync_id: str) -> bool:
         )
         failpoint("run.before_commit")
         verify_each(sync.pk, _reached(_repositories_in(scope)))
-        _have_listed(_installations_in(scope))
-    logger.info("sync_spread", extra={"sync": sync_id})
-    note_spread(sync.pk)
+        _request_listings(_installations_in(scope))
+    logger.info("sync_fanned_out", extra={"sync": sync_id})
+    note_fanned_out(sync.pk)
     schedule.enqueue_team_runs(sync.pk)
     enqueue_due()
     return True
 
 
-def spread_to(team_id: int, *, sync_id: str) -> bool:
-    """Give the repositories that the team tracks their rows in the run; whether we did.
+def fan_out_team(team_id: int, *, sync_id: str) -> bool:
+    """Create a row for each repository that the team tracks; return whether this call claimed the team run.
 
-    What no installation reaches has none: nobody could compare it. A team of which nothing is reached has failed.
+    A repository that no installation reaches cannot be compared and gets no row. If none is reached, the team fails.
     """
     with transaction.atomic():
-        parts = TeamSync.objects.filter(team=team_id, sync__sync_id=sync_id, status=TeamSync.Status.WAITING)
-        part = parts.select_for_update(skip_locked=True, of=("self",)).first()
-        if part is None:
+        team_runs = TeamSync.objects.filter(team=team_id, sync__sync_id=sync_id, status=TeamSync.Status.WAITING)
+        team_run = team_runs.select_for_update(skip_locked=True, of=("self",)).first()
+        if team_run is None:
             return False
         tracked = _known(repositories_of(Team.objects.filter(pk=team_id)))
         reached = _reached(tracked)
-        verify_each(part.sync_id, reached)
-        failpoint("run.before_part")
-        TeamSync.objects.filter(pk=part.pk).update(
+        verify_each(team_run.sync_id, reached)
+        failpoint("run.before_team")
+        TeamSync.objects.filter(pk=team_run.pk).update(
             status=TeamSync.Status.RUNNING,
             repository_ids=sorted(reached),
             error=UNREACHED.format(f"{len(tracked):,}") if tracked and not reached else "",
             notified_at=None,
         )
         Team.objects.filter(pk=team_id).note_sync(last_sync_status=Team.SyncStatus.RUNNING)
-    note_spread(part.sync_id)
+    note_fanned_out(team_run.sync_id)
     enqueue_due()
     return True
 
 
-def note_spread(*sync_ids: int) -> None:
-    """Note of runs whose parts are all spread that they are; of every run, if none is named."""
+def note_fanned_out(*sync_ids: int) -> None:
+    """Mark the runs whose team runs are all fanned out; every run, if none is named."""
     waiting = TeamSync.objects.filter(sync=OuterRef("pk"), status=TeamSync.Status.WAITING)
     SyncLog.objects.filter(
         ~Exists(waiting),
         Q(pk__in=sync_ids) if sync_ids else Q(),
         status=SyncLog.Status.RUNNING,
-        is_spread=False,
-    ).update(is_spread=True)
+        is_fanned_out=False,
+    ).update(is_fanned_out=True)
 
 
 def _teams_in(scope: Scope, *, cause: str) -> QuerySet[Team]:
-    """Return the teams that take part: of a run that was scheduled, only while the team still wants it."""
+    """Return the teams of a run; a scheduled run leaves out a team that was switched off meanwhile."""
     if scope.kind == NIGHTLY:
         return synced_teams()
     if scope.kind == EVERYTHING:
@@ -113,7 +113,7 @@ def _teams_in(scope: Scope, *, cause: str) -> QuerySet[Team]:
 
 
 def _repositories_in(scope: Scope) -> list[int]:
-    """Those that are compared whether or not they are in a team's part."""
+    """Return the repositories that are compared whether or not a team tracks them."""
     if scope.kind == REPOSITORIES:
         return _known(Repository.objects.filter(pk__in=scope.ids))
     accesses = RepositoryAccess.objects.filter(has_access=True)
@@ -128,7 +128,7 @@ def _repositories_in(scope: Scope) -> list[int]:
 
 
 def _installations_in(scope: Scope) -> QuerySet[Installation]:
-    """Those whose access, names and suspension are settled beside the run: a lost webhook may have told of them."""
+    """Return the installations to list with the run: a webhook about access, names or suspension may be lost."""
     ours = Installation.objects.filter(deleted_at=None, account__in=accepted_accounts().values("pk"))
     if scope.kind in {NIGHTLY, EVERYTHING}:
         return ours
@@ -142,10 +142,10 @@ def _installations_in(scope: Scope) -> QuerySet[Installation]:
     return ours.filter(Q(account__in=accounts) | Q(pk__in=accesses.values("installation")))
 
 
-def _have_listed(installations: QuerySet[Installation]) -> None:
+def _request_listings(installations: QuerySet[Installation]) -> None:
     now = database_time()
-    wanted = [ListingNeeded(github_id=pk, needs_listing_at=now) for pk in installations.values_list("pk", flat=True)]
-    record([evidence(SOURCE, wanted)])
+    needed = [ListingNeeded(github_id=pk, needs_listing_at=now) for pk in installations.values_list("pk", flat=True)]
+    record([evidence(SOURCE, needed)])
 
 
 def _known(repositories: QuerySet[Repository]) -> list[int]:
@@ -157,7 +157,7 @@ def _reached(repository_ids: list[int]) -> dict[int, int]:
 
 
 def verify_each(sync_id: int, reached: dict[int, int]) -> None:
-    """Have these verified in the run, each once."""
+    """Create the jobs that verify these repositories in the run, each once."""
     parameters: dict[str, Any] = {
         "kind": RepositorySync.KIND,
         "sync": sync_id,

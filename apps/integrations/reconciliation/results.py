@@ -1,4 +1,4 @@
-"""Finding what is over: parts whose verdict is to be told, runs that are through, and those that never will be."""
+"""The ends of runs: results of teams, runs that are over or take too long, and deletion of old ones."""
 
 import logging
 from datetime import timedelta
@@ -15,33 +15,36 @@ from apps.common.failpoints import failpoint
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reader import storable
 from apps.integrations.reconciliation import schedule
-from apps.integrations.reconciliation.fan_out import note_spread
+from apps.integrations.reconciliation.fan_out import note_fanned_out
 from apps.jobs import wakeups
 from apps.notifications.tasks import send_notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 
 LONGEST = timedelta(hours=24)
-"""By then the next night is due. What a run has not compared it gives up; walks that it began go on."""
-TOO_LONG = "It was not compared within 24 hours. What was begun goes on, and the next run looks again."
+"""By then the next night is due. The run gives up what it has not compared; its backfills continue."""
+TOO_LONG = "It was not compared within 24 hours. What was begun continues, and the next run compares it again."
 logger = logging.getLogger(__name__)
 
-# Told of again after a minute: the message, or its callback, may have been lost.
-_TELL_OF_PARTS = """
+# Notified again after a minute: the message, or its callback, may be lost.
+_NOTIFY_OF_FINISHED = """
 UPDATE integrations_teamsync SET notified_at = statement_timestamp() WHERE id = ANY(ARRAY(
-    SELECT part.id FROM integrations_teamsync part
-    WHERE part.status = 'running'
-        AND (part.notified_at IS NULL OR part.notified_at < statement_timestamp() - make_interval(secs => %(again_s)s))
+    SELECT team_run.id FROM integrations_teamsync team_run
+    WHERE team_run.status = 'running'
+        AND (
+            team_run.notified_at IS NULL
+            OR team_run.notified_at < statement_timestamp() - make_interval(secs => %(again_s)s)
+        )
         AND NOT EXISTS (
             SELECT FROM integrations_repositorysync own JOIN jobs_job j ON j.id = own.job_ptr_id
-            WHERE own.sync_id = part.sync_id AND own.repository_id = ANY(part.repository_ids)
+            WHERE own.sync_id = team_run.sync_id AND own.repository_id = ANY(team_run.repository_ids)
                 AND j.state IN ('waiting', 'running', 'paused')
         )
-    ORDER BY part.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ORDER BY team_run.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ))
 RETURNING id
 """
-# Counts and no names: a run holds repositories of teams that know nothing of each other.
+# Counts and no names: a run has repositories of teams that may not see each other.
 _END = """
 UPDATE integrations_synclog sync
 SET status = CASE WHEN failed.repositories + failed.teams > 0 OR sync.error <> '' THEN 'failed' ELSE 'completed' END,
@@ -57,7 +60,7 @@ FROM (
         (SELECT count(*) FROM integrations_repositorysync r WHERE r.sync_id = over.id) AS of_repositories,
         (SELECT count(*) FROM integrations_teamsync t WHERE t.sync_id = over.id AND t.status = 'failed') AS teams
     FROM integrations_synclog over
-    WHERE over.status = 'running' AND over.is_spread
+    WHERE over.status = 'running' AND over.is_fanned_out
         AND NOT EXISTS (
             SELECT FROM integrations_repositorysync r JOIN jobs_job j ON j.id = r.job_ptr_id
             WHERE r.sync_id = over.id AND j.state IN ('waiting', 'running', 'paused')
@@ -72,23 +75,23 @@ RETURNING sync.sync_id, sync.status
 
 
 def conclude() -> int:
-    """Do what is to be done with whatever is over; how many runs came to their end."""
+    """Give up old runs, notify of finished teams and end finished runs; return how many runs ended."""
     give_up_old()
-    note_spread()
-    tell_of_parts()
+    note_fanned_out()
+    notify_of_finished_teams()
     return end_runs()
 
 
-def tell_of_parts() -> int:
-    """Have verdicts told of the parts whose repositories are all through; how many messages the broker took."""
+def notify_of_finished_teams() -> int:
+    """Send a message for each team run whose repositories have all ended; return how many the broker took."""
     with connection.cursor() as cursor:
-        cursor.execute(_TELL_OF_PARTS, {"again_s": schedule.EXPIRES_S, "most": schedule.MOST_AT_ONCE})
+        cursor.execute(_NOTIFY_OF_FINISHED, {"again_s": schedule.EXPIRES_S, "most": schedule.MOST_AT_ONCE})
         over = [row[0] for row in cursor.fetchall()]
     return schedule.enqueue_results(over) if over else 0
 
 
 def end_runs() -> int:
-    """End the runs in which nothing is unfinished any more; how many."""
+    """End the runs in which nothing is unfinished any more; return how many."""
     with connection.cursor() as cursor:
         cursor.execute(_END)
         ended = cursor.fetchall()
@@ -98,7 +101,7 @@ def end_runs() -> int:
 
 
 def give_up_old() -> int:
-    """Fail whatever is unfinished in runs that have taken a day, so that the next may begin; how many runs."""
+    """Fail what is unfinished in runs that have taken a day, so that the next may begin; return how many runs."""
     old = SyncLog.objects.unfinished().filter(not_before__lt=Now() - LONGEST)
     given_up = 0
     for sync in old.order_by("pk"):
@@ -108,16 +111,16 @@ def give_up_old() -> int:
 
 
 def _give_up(sync: SyncLog) -> bool:
-    """Whether anything was left to be given up: its last verdicts may be on their way."""
-    parts = TeamSync.objects.filter(sync=sync, status=TeamSync.Status.WAITING)
-    own = SyncLog.objects.unfinished().filter(~Q(status="running", is_spread=True), pk=sync.pk)
+    """Give up what is left of the run; return whether there was anything, as only its results may be missing."""
+    team_runs = TeamSync.objects.filter(sync=sync, status=TeamSync.Status.WAITING)
+    own = SyncLog.objects.unfinished().filter(~Q(status="running", is_fanned_out=True), pk=sync.pk)
     changed = [
         _fail_repositories(sync),
-        parts.update(status=TeamSync.Status.RUNNING, error=TOO_LONG, notified_at=None),
+        team_runs.update(status=TeamSync.Status.RUNNING, error=TOO_LONG, notified_at=None),
         own.update(
             status=SyncLog.Status.RUNNING,
             error=TOO_LONG,
-            is_spread=True,
+            is_fanned_out=True,
         ),
     ]
     if any(changed):
@@ -126,7 +129,7 @@ def _give_up(sync: SyncLog) -> bool:
 
 
 def _fail_repositories(sync: SyncLog) -> int:
-    """Whoever works on one of them meanwhile has lost their claim."""
+    """Fail the unfinished repositories; a worker that runs one of them loses its claim."""
     return (
         RepositorySync.objects.filter(sync=sync)
         .jobs.unfinished()
@@ -146,8 +149,8 @@ EMAIL_TASK = "apps.notifications.tasks.send_email"
 TEMPLATE = "team_sync_failed"
 
 
-def tell_admins(team: Team, *, words: str) -> None:
-    """Leave each of the team's admins a note, and send an e-mail to those who have an address."""
+def notify_admins(team: Team, *, words: str) -> None:
+    """Create a note for each admin of the team, and send an e-mail to those who have an address."""
     context = {"team": team.name, "words": words, "address": settings.PUBLIC_URL}
     admins = CustomUser.objects.filter(
         team_accesses__team=team, team_accesses__role=TeamAccess.Role.ADMIN, is_active=True
@@ -169,82 +172,86 @@ class TeamSyncError(Exception):
     """Not everything that the team tracks could be compared with GitHub."""
 
 
-def require_success(part_id: int) -> None:
-    """Return where all of the part was compared; TeamSyncError, in words, where it was not."""
-    part = TeamSync.objects.filter(pk=part_id).first()
-    if part is not None and (words := _words_of_failure(part)):
+def require_success(team_run_id: int) -> None:
+    """Return if all of the team's repositories were compared, raise TeamSyncError with the reasons if not."""
+    team_run = TeamSync.objects.filter(pk=team_run_id).first()
+    if team_run is not None and (words := _describe_failure(team_run)):
         raise TeamSyncError(words)
 
 
-def tell_success(part_id: int) -> bool:
-    """Write into the team's row that all of it was compared; whether that is so and was not told yet."""
-    return _tell(part_id, status=TeamSync.Status.SUCCESS)
+def notify_success(team_run_id: int) -> bool:
+    """Write into the team's row that all was compared; return whether that is so and was not written yet."""
+    return _notify(team_run_id, status=TeamSync.Status.SUCCESS)
 
 
-def tell_failure(part_id: int) -> bool:
-    """Write into the team's row what could not be compared; whether that is so and was not told yet.
+def notify_failure(team_run_id: int) -> bool:
+    """Write into the team's row what could not be compared; return whether that is so and was not written yet.
 
-    Its admins are told too, unless its last part had failed already.
+    Its admins are notified too, unless the run before had failed already.
     """
-    return _tell(part_id, status=TeamSync.Status.FAILED)
+    return _notify(team_run_id, status=TeamSync.Status.FAILED)
 
 
-def _tell(part_id: int, *, status: TeamSync.Status) -> bool:
-    """The rows say how it ended, and never the message: a callback may come early, twice, or by mistake."""
+def _notify(team_run_id: int, *, status: TeamSync.Status) -> bool:
+    """Read from the rows how it ended, not from the message: a callback may come early, twice, or by mistake."""
     with transaction.atomic():
-        part = (
-            TeamSync.objects.filter(pk=part_id, status=TeamSync.Status.RUNNING).select_related("sync", "team").first()
+        team_run = (
+            TeamSync.objects.filter(pk=team_run_id, status=TeamSync.Status.RUNNING)
+            .select_related("sync", "team")
+            .first()
         )
-        if part is None or _own(part).filter(state__in=RepositorySync.UNFINISHED).exists():
+        if team_run is None or _own(team_run).filter(state__in=RepositorySync.UNFINISHED).exists():
             return False
-        Team.objects.select_for_update(no_key=True).get(pk=part.team_id)  # of two parts at once one comes first
-        words = _words_of_failure(part)
+        Team.objects.select_for_update(no_key=True).get(pk=team_run.team_id)  # serializes two runs of a team
+        words = _describe_failure(team_run)
         if bool(words) is not (status == TeamSync.Status.FAILED):
             return False
-        had_failed = _had_failed(part)
-        running = TeamSync.objects.filter(pk=part_id, status=TeamSync.Status.RUNNING)
+        had_failed = _had_failed(team_run)
+        running = TeamSync.objects.filter(pk=team_run_id, status=TeamSync.Status.RUNNING)
         if not running.update(status=status, error=words, finished_at=Now()):
             return False
-        Team.objects.filter(pk=part.team_id).note_sync(**_told(part, words=words))
-        failpoint("run.before_verdict")
+        Team.objects.filter(pk=team_run.team_id).note_sync(**_team_columns(team_run, words=words))
+        failpoint("run.before_result")
         if words and not had_failed:
-            tell_admins(part.team, words=words)
-    logger.info("team_sync_ended", extra={"sync": part.sync.sync_id, "team": part.team_id, "status": str(status)})
+            notify_admins(team_run.team, words=words)
+    logger.info(
+        "team_sync_ended", extra={"sync": team_run.sync.sync_id, "team": team_run.team_id, "status": str(status)}
+    )
     return True
 
 
-def _told(part: TeamSync, *, words: str) -> dict[str, Any]:
+def _team_columns(team_run: TeamSync, *, words: str) -> dict[str, Any]:
     if words:
         return {"last_sync_status": Team.SyncStatus.FAILED, "last_sync_error": words}
     return {"last_sync_status": Team.SyncStatus.SUCCESS, "last_sync_error": "", "last_synced_at": Now()}
 
 
-def _had_failed(part: TeamSync) -> bool:
-    """Whether the streak of failures is older than this part."""
-    ended = TeamSync.objects.filter(team=part.team_id, finished_at__isnull=False).order_by("-finished_at", "-pk")
+def _had_failed(team_run: TeamSync) -> bool:
+    """Whether the team's run before this one had failed."""
+    ended = TeamSync.objects.filter(team=team_run.team_id, finished_at__isnull=False).order_by("-finished_at", "-pk")
     return ended.values_list("status", flat=True).first() == TeamSync.Status.FAILED
 
 
-def _own(part: TeamSync) -> QuerySet[RepositorySync]:
-    return RepositorySync.objects.filter(sync=part.sync_id, repository__in=part.repository_ids)
+def _own(team_run: TeamSync) -> QuerySet[RepositorySync]:
+    return RepositorySync.objects.filter(sync=team_run.sync_id, repository__in=team_run.repository_ids)
 
 
-def _words_of_failure(part: TeamSync) -> str:
-    """Empty where there is none."""
+def _describe_failure(team_run: TeamSync) -> str:
+    """Return what could not be compared, in words; empty if all was."""
     failed = (
-        _own(part)
+        _own(team_run)
         .filter(state__in=[RepositorySync.State.FAILED, RepositorySync.State.CANCELLED])
         .select_related("repository")
     )
     count = failed.count()
     if not count:
-        return part.error
-    named = [_of_one(row) for row in failed.order_by("repository__full_name", "pk")[:MOST_NAMED]]
+        return team_run.error
+    named = [_describe_repository(row) for row in failed.order_by("repository__full_name", "pk")[:MOST_NAMED]]
     more = f"; and {count - MOST_NAMED:,} more" if count > MOST_NAMED else ""
-    of_all = f"{count:,} of {len(part.repository_ids):,} repositories could not be compared with GitHub"
+    of_all = f"{count:,} of {len(team_run.repository_ids):,} repositories could not be compared with GitHub"
     return storable(f"{of_all}: {'; '.join(named)}{more}.")
 
 
-def _of_one(row: RepositorySync) -> str:
+def _describe_repository(row: RepositorySync) -> str:
     why = (row.error or row.reason.replace("_", " ")).rstrip(".")
     return f"{row.repository} ({why})" if why else str(row.repository)

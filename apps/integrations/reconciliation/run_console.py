@@ -1,4 +1,4 @@
-"""Runs as a terminal of 80 columns shows them."""
+"""Runs on a terminal of 80 columns: progress, results, lists, and the arguments of the command."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -39,9 +39,10 @@ WORDS = {
 }
 STYLES = {"completed": "green", "failed": "bold red", "running": "yellow"}
 MOST_NAMED = 20
-NOT_LOOKED_AT = (
-    "Where it was not their turn (one night in seven), deleted comments, open pull requests, and deployments and"
-    " workflow runs of the last month were not looked at. `manage.py reconcile` without --quick looks at them."
+NOT_COMPARED = (
+    "In repositories that were not due (each is, one night in seven), deleted comments, open pull requests, and"
+    " deployments and workflow runs of the last month were not compared. `manage.py reconcile` without --quick"
+    " compares them."
 )
 
 
@@ -62,25 +63,27 @@ def progress_line(progress: Progress, *, now: datetime) -> str:
 
 def state_words(progress: Progress) -> str:
     """Such as: 3 being read, 37 done; 3 differ, 250 items read."""
-    if not progress.sync.is_spread and not progress.total:
+    if not progress.sync.is_fanned_out and not progress.total:
         return "waiting for a worker"
-    told = [f"{progress.states[state]:,} {WORDS[state]}" for state in SHOWN_FIRST if progress.states.get(state)]
+    counts = [f"{progress.states[state]:,} {WORDS[state]}" for state in SHOWN_FIRST if progress.states.get(state)]
     differing = f"; {progress.differing:,} differ, {progress.items:,} items read" if progress.differing else ""
-    return (", ".join(told) or "nothing to compare") + differing
+    return (", ".join(counts) or "nothing to compare") + differing
 
 
 def outcome_lines(progress: Progress) -> list[str]:
     """What was compared, and what could not be."""
     rows = RepositorySync.objects.filter(sync=progress.sync)
-    quiet = rows.filter(state="done", differs=[]).count()
-    differed = progress.states.get("done", 0) - quiet
+    unchanged = rows.filter(state="done", differs=[]).count()
+    differed = progress.states.get("done", 0) - unchanged
     failed = rows.filter(state="failed").select_related("repository").order_by("repository__full_name")
     count = progress.states.get("failed", 0)
-    lines = [f"{progress.total:,} repositories: {quiet:,} equal at first sight, {differed:,} read, {count:,} failed."]
+    lines = [
+        f"{progress.total:,} repositories: {unchanged:,} equal at first sight, {differed:,} read, {count:,} failed."
+    ]
     lines += [f"{row.repository}: {row.error or row.reason.replace('_', ' ')}" for row in failed[:MOST_NAMED]]
     if count > MOST_NAMED:
         lines.append(f"… and {count - MOST_NAMED:,} more; the admin lists all of them under Reconciliation.")
-    lines += [f"Team {part.team.slug}: {part.error}" for part in _unreached_parts(progress.sync)]
+    lines += [f"Team {team_run.team.slug}: {team_run.error}" for team_run in _unreached_team_runs(progress.sync)]
     return [*lines, off_line(found_in(rows))]
 
 
@@ -132,7 +135,7 @@ def as_document(progress: Progress) -> dict[str, Any]:
     found = found_in(RepositorySync.objects.filter(sync=sync))
     times = ("created_at", "started_at", "finished_at")
     return {
-        **{name: getattr(sync, name) for name in ("sync_id", "cause", "scope", "status", "error", "is_spread")},
+        **{name: getattr(sync, name) for name in ("sync_id", "cause", "scope", "status", "error", "is_fanned_out")},
         **{name: at.isoformat() if (at := getattr(sync, name)) else None for name in times},
         "repositories": dict(progress.states),
         "drift": {one.stream: {name: getattr(one, name) for name in Drift.COUNTS} for one in found},
@@ -146,8 +149,8 @@ def _took(sync: SyncLog) -> str:
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"  # noqa: PLR2004  two minutes
 
 
-def _unreached_parts(sync: SyncLog) -> Any:
-    """Teams that failed as a whole: of none of their repositories is there a row."""
+def _unreached_team_runs(sync: SyncLog) -> Any:
+    """Return the teams of which no repository could be compared."""
     return sync.teams.filter(status="failed", repository_ids=[]).select_related("team").order_by("team__slug")
 
 
@@ -201,8 +204,8 @@ examples:
   manage.py reconcile --team acme                what a team tracks
   manage.py reconcile --repository acme/api --wait
   manage.py reconcile --all --quick              only what changed, as at night
-  manage.py reconcile --repository acme/api --believe-deletions
-                                                 after deletions_not_believed
+  manage.py reconcile --repository acme/api --accept-mass-deletions
+                                                 after mass_deletions
   manage.py reconcile --installation 7
   manage.py reconcile --list                     the latest runs
 
@@ -226,15 +229,15 @@ def add_arguments(parser: CommandParser) -> None:
     which.add_argument("--all", action="store_true", help="all that any installation reaches, as at night")
     which.add_argument("--list", action="store_true", help="show the latest runs instead of starting one")
     parser.add_argument(
-        "--believe-deletions",
+        "--accept-mass-deletions",
         action="store_true",
-        help="with --repository: what GitHub has no more is deleted, however much it is",
+        help="with --repository: mark as deleted what GitHub has no more, however much it is",
     )
     parser.add_argument(
         "--quick",
         action="store_true",
         help="as at night: what changes without a trace (deleted comments, open pull requests, deployments and"
-        " workflow runs of the last month) is looked at only where it is its turn, one night in seven",
+        " workflow runs of the last month) is compared only in repositories that are due, one night in seven",
     )
     parser.add_argument("--wait", action="store_true", help="watch until it is over; Ctrl-C only stops watching")
     parser.add_argument("--json", action="store_true", help="with --list: for machines")

@@ -65,7 +65,7 @@ def progress_of(sync: SyncLog) -> Progress:
         differing=rows.exclude(differs=[]).count(),
         walks=walks.unfinished().count(),
         items=read["items"],
-        touched=(sync.status, sync.is_spread, states, claims, read["pages"]),
+        touched=(sync.status, sync.is_fanned_out, states, claims, read["pages"]),
     )
 
 
@@ -107,7 +107,7 @@ def _without_success_since() -> datetime | None:
 
 
 def _stuck_runs() -> dict[str, str]:
-    is_untouched = Q(is_spread=False, not_before__lt=Now() - UNTOUCHED)
+    is_untouched = Q(is_fanned_out=False, not_before__lt=Now() - UNTOUCHED)
     stuck = SyncLog.objects.unfinished().filter(is_untouched | Q(not_before__lt=Now() - STUCK))
     names = list(stuck.order_by("pk").values_list("sync_id", flat=True)[:3])
     if not names:

@@ -1,7 +1,7 @@
-"""Open the runs of periods: one row per period, however many beats ask for it.
+"""When runs are due: periods, scopes, the creation of runs, and their messages.
 
-The night is opened when it has begun, and the run of an hourly team while the hour before it passes. A row that is due
-stays due until a worker claims it, so a period that everybody missed is made up once.
+A period has one row, however many beats create it. The night's run is created when it has begun, and that of an hourly
+team in the hour before it. A row that is due stays due until a worker claims it, so a missed period is made up once.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,14 +27,14 @@ NIGHT_BEGINS = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A time at which something was to be compared; `key` names it for good."""
+    """A time at which something has to be compared; `key` names it."""
 
     key: str
     due_at: datetime
 
 
 def due_night(now: datetime) -> Period:
-    """The last night that has begun: at 02:00 UTC."""
+    """Return the last night that has begun: at 02:00 UTC."""
     now = now.astimezone(UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     due_at = midnight + NIGHT_BEGINS
@@ -44,34 +44,34 @@ def due_night(now: datetime) -> Period:
 
 
 def due_hour(now: datetime) -> Period:
-    """The last full hour, UTC."""
+    """Return the last full hour, UTC."""
     due_at = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     return Period(f"{due_at:%Y-%m-%dT%H}", due_at)
 
 
 def next_night(now: datetime) -> Period:
-    """The next night that begins."""
+    """Return the next night that begins."""
     return due_night(now + timedelta(days=1))
 
 
 def next_hour(now: datetime) -> Period:
-    """The next full hour, UTC."""
+    """Return the next full hour, UTC."""
     return due_hour(now + timedelta(hours=1))
 
 
 def is_of_night(hour: Period) -> bool:
-    """Whether the night begins in this hour: it compares whatever the hour would."""
+    """Whether the night begins in this hour, so that the hour needs no run of its own."""
     return due_night(hour.due_at).due_at == hour.due_at
 
 
 NIGHTLY, EVERYTHING, TEAM, INSTALLATION, REPOSITORIES = "nightly", "everything", "team", "installation", "repositories"
 MOST_REPOSITORIES = 100
-"""So many ids fit into what is unique."""
+"""So many ids fit into the unique index of scopes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A kind of choice, and the ids it names."""
+    """What a run compares: a kind, and the ids that it names."""
 
     kind: str
     ids: tuple[int, ...] = ()
@@ -81,29 +81,29 @@ class Scope:
 
     @property
     def only_id(self) -> int:
-        """Its one id."""
+        """Return its one id."""
         (found,) = self.ids
         return found
 
 
 def parse_scope(text: str) -> Scope:
-    """The scope that was written like this."""
+    """Return the scope of a text that str() made of it."""
     kind, _, ids = text.partition(":")
     return Scope(kind, tuple(int(one) for one in ids.split(",") if one))
 
 
 def of_team(team_id: int) -> Scope:
-    """What the team tracks."""
+    """Return the scope of what the team tracks."""
     return Scope(TEAM, (team_id,))
 
 
 def of_installation(installation_id: int) -> Scope:
-    """What the installation reaches."""
+    """Return the scope of what the installation reaches."""
     return Scope(INSTALLATION, (installation_id,))
 
 
 def of_repositories(repository_ids: Iterable[int]) -> Scope:
-    """These repositories. ValueError for none, and for more than fit."""
+    """Return the scope of these repositories. ValueError for none, and for more than fit."""
     ids = tuple(sorted(set(repository_ids)))
     if not 0 < len(ids) <= MOST_REPOSITORIES:
         raise ValueError(f"Name one to {MOST_REPOSITORIES} repositories.")
@@ -111,7 +111,7 @@ def of_repositories(repository_ids: Iterable[int]) -> Scope:
 
 
 def database_time() -> datetime:
-    """Now, by the one clock that all beats and workers share."""
+    """Return the time of the clock that all beats and workers share."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
         now: datetime = cursor.fetchone()[0]
@@ -130,7 +130,7 @@ def open_due(*, now: datetime) -> int:
 
 
 def schedule_team(team_id: int, *, now: datetime) -> str | None:
-    """Have a team compared as often as its frequency says; return the sync_id of its next run.
+    """Schedule a team's next run by its frequency; return the run's sync_id.
 
     Hourly: the next full hour, whose run is created here, or the night where that begins in this hour. Daily: the next
     night, which is opened when it begins. None for a team that is off or not approved. Team.DoesNotExist if there is
@@ -143,20 +143,20 @@ def schedule_team(team_id: int, *, now: datetime) -> str | None:
 
 
 def open_night(*, now: datetime) -> str:
-    """The run of the night that has begun last, opened if it was not; whoever asks for it by name need not wait."""
+    """Create the run of the night that has begun last, unless it exists; return its sync_id."""
     row = _row_of(due_night(now))
     SyncLog.objects.bulk_create([row], ignore_conflicts=True)
     return row.sync_id
 
 
 def synced_teams() -> QuerySet[Team]:
-    """The teams whose repositories are compared by themselves: approved, and not switched off."""
+    """Return the teams that are compared without a request: approved, and not switched off."""
     teams: QuerySet[Team] = Team.objects.filter(is_approved=True).exclude(sync_frequency=Team.SyncFrequency.OFF)
     return teams
 
 
 def _night(night: Period) -> Iterator[SyncLog]:
-    """Nothing has to be made up for of nights before there was anybody to compare for."""
+    """Yield the night's run, unless there was no team to compare for when it was due."""
     if synced_teams().filter(created_at__lte=night.due_at).exists():
         yield _row_of(night)
 
@@ -166,8 +166,8 @@ def _row_of(night: Period) -> SyncLog:
 
 
 def _next_runs_of_hourly_teams(now: datetime) -> Iterator[SyncLog]:
-    being_spread = SyncLog.objects.unfinished().filter(scope=NIGHTLY, is_spread=False)
-    if being_spread.exists():
+    being_fanned_out = SyncLog.objects.unfinished().filter(scope=NIGHTLY, is_fanned_out=False)
+    if being_fanned_out.exists():
         return
     taking_part = TeamSync.objects.filter(team=OuterRef("pk"), status__in=TeamSync.UNFINISHED)
     for team in synced_teams().filter(~Exists(taking_part), sync_frequency=Team.SyncFrequency.HOURLY):
@@ -177,7 +177,7 @@ def _next_runs_of_hourly_teams(now: datetime) -> Iterator[SyncLog]:
 
 
 def _next_run(team: Team, *, now: datetime) -> SyncLog | None:
-    """Return the next run that the team takes part in by itself, not stored; None while there is none."""
+    """Return the next run that the team takes part in without a request, not stored; None if there is none."""
     if not team.is_approved or team.sync_frequency == Team.SyncFrequency.OFF:
         return None
     hour = next_hour(now)
@@ -193,10 +193,10 @@ def _next_run(team: Team, *, now: datetime) -> SyncLog | None:
 
 
 def _insert(rows: Iterable[SyncLog]) -> int:
-    wanted = list(rows)
-    found = SyncLog.objects.filter(sync_id__in=[row.sync_id for row in wanted])
+    new = list(rows)
+    found = SyncLog.objects.filter(sync_id__in=[row.sync_id for row in new])
     before = found.count()
-    SyncLog.objects.bulk_create(wanted, ignore_conflicts=True)
+    SyncLog.objects.bulk_create(new, ignore_conflicts=True)
     return found.count() - before
 
 
@@ -205,26 +205,26 @@ MOST_TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run that compares what was asked for; `is_new` unless it was under way already."""
+    """The run that compares what was requested; `is_new` unless it was there already."""
 
     sync: SyncLog
     is_new: bool
 
 
-def start(scope: Scope, *, is_thorough: bool, believes_deletions: bool = False) -> Started:
-    """Have this compared now: an equal run that is unfinished is joined, one that waits for its hour begins at once.
+def start(scope: Scope, *, is_thorough: bool, accepts_mass_deletions: bool = False) -> Started:
+    """Start a run of the scope now, or join an equal unfinished one; one that waits for its hour begins at once.
 
-    `is_thorough`: what changes without a trace is looked at in every repository, not only in those whose turn it is.
+    `is_thorough`: what changes without a trace is compared in every repository, not only in those that are due.
     A run that was joined is thorough only if none of its repositories may have been compared already.
-    `believes_deletions`: what GitHub has no more counts as deleted, however much it is.
+    `accepts_mass_deletions`: what GitHub has no more is marked as deleted, however much it is.
     """
     for _ in range(MOST_TRIES):
         [row] = SyncLog.objects.bulk_create([_manual(scope, is_thorough=is_thorough)], ignore_conflicts=True)
         unfinished = SyncLog.objects.unfinished().filter(scope=str(scope))
-        if believes_deletions:
-            unfinished.update(believes_deletions=True)
+        if accepts_mass_deletions:
+            unfinished.update(accepts_mass_deletions=True)
         if is_thorough:
-            unfinished.filter(status=SyncLog.Status.WAITING, is_spread=False).update(is_thorough=True)
+            unfinished.filter(status=SyncLog.Status.WAITING, is_fanned_out=False).update(is_thorough=True)
         is_brought_forward = bool(
             unfinished.filter(status=SyncLog.Status.WAITING, not_before__gt=Now()).update(
                 not_before=Now(), cause=SyncLog.Cause.MANUAL
@@ -237,7 +237,7 @@ def start(scope: Scope, *, is_thorough: bool, believes_deletions: bool = False) 
 
 
 def start_for_team(team_id: int) -> Started:
-    """Have all that the team tracks compared now, whatever its frequency says. Team.DoesNotExist if there is none."""
+    """Start a run of all that the team tracks, whatever its frequency. Team.DoesNotExist if there is no such team."""
     return start(of_team(Team.objects.get(pk=team_id).pk), is_thorough=True)
 
 
@@ -257,40 +257,40 @@ CONCLUDE_TASK = "apps.integrations.tasks.conclude_team_sync"
 SUCCESS_TASK = "apps.integrations.tasks.on_success"
 FAILURE_TASK = "apps.integrations.tasks.on_failure"
 EXPIRES_S = 60
-"""After a minute the next message is there."""
+"""After a minute the next message is sent."""
 AGAIN = timedelta(seconds=EXPIRES_S)
 MOST_AT_ONCE = 500
 Message = Callable[..., object]
 
 
 def enqueue_due() -> int:
-    """Tell the workers of the runs that are to be claimed, and of parts that are to be spread; how many messages."""
+    """Wake workers for the runs and team runs to fan out; return how many messages were sent."""
     if not has_credentials():
         return 0
     messages: list[Message] = [_of_run(sync) for sync in SyncLog.objects.due().order_by("not_before")[:MOST_AT_ONCE]]
-    return wakeups.send([*messages, *_of_parts(TeamSync.objects.all())])
+    return wakeups.send([*messages, *_of_team_runs(TeamSync.objects.all())])
 
 
 def enqueue_run(sync: SyncLog) -> int:
-    """Tell the workers of a run that was started just now."""
+    """Wake a worker for a run that was just started."""
     return wakeups.send([_of_run(sync)])
 
 
 def enqueue_team_runs(sync_id: int) -> int:
-    """Tell the workers of the parts of a run that are to be spread."""
-    return wakeups.send(_of_parts(TeamSync.objects.filter(sync=sync_id)))
+    """Wake workers for the team runs of a run."""
+    return wakeups.send(_of_team_runs(TeamSync.objects.filter(sync=sync_id)))
 
 
-def enqueue_results(part_ids: list[int]) -> int:
-    """Have the workers say how these parts ended: what they say is told to the team by one of two callbacks."""
+def enqueue_results(team_run_ids: list[int]) -> int:
+    """Send the messages that conclude these team runs; one of two callbacks writes the result to the team."""
     return wakeups.send(
         _message(
             CONCLUDE_TASK,
-            part_id,
-            link=current_app.signature(SUCCESS_TASK, args=(part_id,), immutable=True),
-            link_error=current_app.signature(FAILURE_TASK, args=(part_id,), immutable=True),
+            team_run_id,
+            link=current_app.signature(SUCCESS_TASK, args=(team_run_id,), immutable=True),
+            link_error=current_app.signature(FAILURE_TASK, args=(team_run_id,), immutable=True),
         )
-        for part_id in part_ids
+        for team_run_id in team_run_ids
     )
 
 
@@ -301,12 +301,12 @@ def _of_run(sync: SyncLog) -> Message:
     return _message(ALL_TASK, sync.sync_id)
 
 
-def _of_parts(parts: QuerySet[TeamSync]) -> Iterator[Message]:
-    """Those that wait and were not told of a moment ago; the oldest first."""
-    due = parts.filter(Q(notified_at=None) | Q(notified_at__lt=Now() - AGAIN), status=TeamSync.Status.WAITING)
-    told = list(due.order_by("pk").values_list("pk", "team_id", "sync__sync_id")[:MOST_AT_ONCE])
-    TeamSync.objects.filter(pk__in=[pk for pk, _, _ in told]).update(notified_at=Now())
-    for _, team_id, sync_id in told:
+def _of_team_runs(team_runs: QuerySet[TeamSync]) -> Iterator[Message]:
+    """Yield messages of those that wait and were not notified a moment ago; the oldest first."""
+    due = team_runs.filter(Q(notified_at=None) | Q(notified_at__lt=Now() - AGAIN), status=TeamSync.Status.WAITING)
+    waiting = list(due.order_by("pk").values_list("pk", "team_id", "sync__sync_id")[:MOST_AT_ONCE])
+    TeamSync.objects.filter(pk__in=[pk for pk, _, _ in waiting]).update(notified_at=Now())
+    for _, team_id, sync_id in waiting:
         yield _message(TEAM_TASK, team_id, sync_id)
 
 

@@ -103,7 +103,7 @@ def verify_repository(job: Job, *, access: GitHubAccess, deadline_s: float) -> N
     if row.probed_at is None:
         probe(row, access=access, deadline_s=deadline_s)
         return
-    failpoint("sync.after_walks")
+    failpoint("sync.after_backfills")
     if row.attempts >= MOST_ATTEMPTS:
         end([Claimed.of(row)], reason="crashed", error=CRASHED)
         return
@@ -129,8 +129,10 @@ class Verification:
         """Find what was deleted, then settle the row; or leave it to the next task, and say why."""
         try:
             reader = self._reader()
-            believes_mass = self.row.sync.believes_deletions
-            found = find_deleted(self.row, reader=reader, deadline_s=self.deadline_s, believes_mass=believes_mass)
+            accepts_mass_deletions = self.row.sync.accepts_mass_deletions
+            found = find_deleted(
+                self.row, reader=reader, deadline_s=self.deadline_s, accepts_mass_deletions=accepts_mass_deletions
+            )
             wake_next_waiter(reader.up_next)
             if not found.is_complete:
                 self._wait(probe_outcomes.Follows())

@@ -100,7 +100,7 @@ def test_what_cannot_be_read_is_a_matter_of_usage(arguments: tuple[str, ...]) ->
         run(*arguments)
 
 
-def test_no_choice_is_a_matter_of_usage() -> None:
+def test_missing_selection_exits_with_usage_error() -> None:
     assert refused() == ("Say which repositories: OWNER/REPO, --installation ID, --team SLUG or --all.", 2)
     assert refused("--cancel")[1] == 2
     assert refused("--all", "--json") == ("--json goes with --list.", 2)

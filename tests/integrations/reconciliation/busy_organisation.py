@@ -56,19 +56,19 @@ class Organisation:
         taken, self.coming = self.coming[:count], self.coming[count:]
         return taken
 
-    def tell(self, deliveries: Sequence[Sent]) -> None:
+    def happen(self, deliveries: Sequence[Sent]) -> None:
         """It happens, and is posted."""
         self.busy.happen(deliveries)
         self.log.deliver(deliveries)
 
     def go_on(self) -> None:
         """A little more of what is coming happens."""
-        self.tell(self.take(A_BREATH))
+        self.happen(self.take(A_BREATH))
 
     def begin(self, count: int) -> None:
-        """The first so many deliveries arrive, and everything is read and swept once."""
+        """The first so many deliveries arrive, and everything is read and scanned once."""
         first = self.take(count)
-        self.tell(first)
+        self.happen(first)
         work_off()
         assert self.differences() == []
         then = first[-1].at  # the story is hours old: so is what was read up to there
@@ -79,7 +79,7 @@ class Organisation:
         return [found for repository_id in NAMES for found in differences(self.busy.truth(repository_id))]
 
     def differences_but_for_times(self) -> list[str]:
-        """Without the times of what happened to pull requests: webhooks tell them only to about a second."""
+        """Without the times of what happened to pull requests: webhooks have them only to about a second."""
         return [found for found in self.differences() if "histories" not in found and "dismissed_at" not in found]
 
 

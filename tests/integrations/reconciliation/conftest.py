@@ -1,4 +1,4 @@
-"""The cast: an instance whose GitHub is the fake one, repositories that webhooks told of, and workers who compare."""
+"""Fixtures: an instance whose GitHub is the fake one, repositories that webhooks reported, and workers who compare."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +36,7 @@ def hub(clock: Clock, settings: Any) -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def api(db: None, fake: FakeGitHub) -> Repository:
-    """`acme/api`, which GitHub has, as our tables know it before anything of it was told."""
+    """`acme/api`, which GitHub has, as our tables know it before anything of it was reported."""
     install()
     return reach()
 
@@ -50,7 +50,7 @@ def web(api: Repository, fake: FakeGitHub) -> Repository:
 
 @pytest.fixture(params=["api", "web"])
 def either(request: pytest.FixtureRequest, api: Repository, web: Repository) -> Repository:
-    """Each of them in turn."""
+    """Each of them, one after the other."""
     return {"api": api, "web": web}[request.param]
 
 

@@ -1,4 +1,4 @@
-"""A run of reconciliation as a test makes it: every stream of a repository is walked, and what drifted is looked at."""
+"""A run of reconciliation as a test makes it: every stream of a repository is read, and its drift is compared."""
 
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -19,13 +19,13 @@ from tests.integrations.backfill.installed import backfill
 RUNS, TOGETHER = count(1), 20
 
 
-def told_of(fake: FakeGitHub, repository_id: int) -> list[Sent]:
+def deliveries_about(fake: FakeGitHub, repository_id: int) -> list[Sent]:
     """Every webhook of the repository."""
     return [sent for sent in fake.world.deliveries() if sent.payload["repository"]["id"] == repository_id]
 
 
 def deliver(deliveries: Iterable[Sent]) -> None:
-    """Record what these webhooks tell, some together, as workers do."""
+    """Record these webhooks, some together, as workers do."""
     pieces = evidence_of(deliveries)
     for start in range(0, len(pieces), TOGETHER):
         record(pieces[start : start + TOGETHER])
@@ -39,7 +39,9 @@ def begin_sync(repository: Repository) -> RepositorySync:
     return RepositorySync.objects.get(sync=run)
 
 
-def walk(crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAM_NAMES, **about: Any) -> list[Backfill]:
+def read_streams(
+    crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAM_NAMES, **about: Any
+) -> list[Backfill]:
     """Walk the streams for the run, each to its end."""
     return [
         crew.advance(

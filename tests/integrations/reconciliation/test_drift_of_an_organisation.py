@@ -18,9 +18,9 @@ BEFORE, SINCE = 300, 900
 @pytest.fixture
 def organisation(hub: FakeGitHub) -> Organisation:
     install()
-    told = Organisation.on(hub, pull_requests=50)
-    told.begin(BEFORE)
-    return told
+    organisation = Organisation.on(hub, pull_requests=50)
+    organisation.begin(BEFORE)
+    return organisation
 
 
 def drifted(run: SyncLog) -> set[tuple[str, str, str]]:
@@ -29,8 +29,8 @@ def drifted(run: SyncLog) -> set[tuple[str, str, str]]:
     return set(rows.values_list("entity", "key", "finding"))
 
 
-def test_where_every_delivery_arrived_nothing_has_drifted(organisation: Organisation) -> None:
-    organisation.tell(organisation.take(SINCE))
+def test_nothing_has_drifted_if_every_delivery_arrived(organisation: Organisation) -> None:
+    organisation.happen(organisation.take(SINCE))
     work_off()
     list_commits()
     run = reconcile()
@@ -41,13 +41,11 @@ def test_where_every_delivery_arrived_nothing_has_drifted(organisation: Organisa
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_of_what_was_lost_a_run_finds_what_a_comparison_finds_and_the_next_run_nothing(
-    organisation: Organisation, seed: int
-) -> None:
-    chance, told = random.Random(seed), organisation.take(SINCE)  # noqa: S311  a repeatable loss
-    organisation.busy.happen(told)
-    organisation.log.lose(lost := [sent for sent in told if chance.random() < 0.05])
-    organisation.log.deliver(sent for sent in told if sent not in lost)
+def test_a_run_finds_what_a_comparison_finds_and_the_next_run_nothing(organisation: Organisation, seed: int) -> None:
+    chance, deliveries = random.Random(seed), organisation.take(SINCE)  # noqa: S311  a repeatable loss
+    organisation.busy.happen(deliveries)
+    organisation.log.lose(lost := [sent for sent in deliveries if chance.random() < 0.05])
+    organisation.log.deliver(sent for sent in deliveries if sent not in lost)
     work_off()
     list_commits()
     truths = [organisation.busy.truth(repository_id) for repository_id in NAMES]

@@ -32,13 +32,13 @@ PACE = Pace(pull_requests=4, issues=2, pushes=1, deployments=1, runs=0, releases
 
 @pytest.fixture
 def truth(hub: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> RepositoryTruth:
-    """A repository of which everything is here, compared today: it is nobody's turn to be read again."""
+    """A repository of which everything is here, compared today: nothing is due to be read again."""
     monkeypatch.setattr(run_console, "LINE_EVERY_S", 0.05)
     now, busy = datetime.now(UTC), Busy(hub.world)
     busy.add("one", repository_id=ONE, start=now - timedelta(hours=30), end=now - timedelta(hours=20), pace=PACE)
-    told = [sent for sent in busy.deliveries if sent.at < now]
-    busy.happen(told)
-    Door().deliver(told)
+    deliveries = [sent for sent in busy.deliveries if sent.at < now]
+    busy.happen(deliveries)
+    Door().deliver(deliveries)
     install()
     work_off()
     reconcile("--all")
@@ -81,8 +81,8 @@ def delete_two_comments(truth: RepositoryTruth) -> None:
 
 def test_comments_deleted_on_github_are_found_by_a_manual_run(truth: RepositoryTruth) -> None:
     delete_two_comments(truth)
-    told = reconcile("--repository", "acme/one")
-    assert "2 were off: 0 missing, 0 stale, 2 deleted on GitHub" in told
+    output = reconcile("--repository", "acme/one")
+    assert "2 were off: 0 missing, 0 stale, 2 deleted on GitHub" in output
     assert IssueComment.objects.exclude(deleted_at=None).count() == 1
     assert ReviewComment.objects.exclude(deleted_at=None).count() == 1
     assert "Nothing was off." in reconcile("--repository", "acme/one")
@@ -98,7 +98,9 @@ def test_an_open_pull_request_that_changed_without_moving_is_read_again(truth: R
 
 def test_a_quick_run_says_what_it_did_not_compare_and_the_next_one_finds_it(truth: RepositoryTruth) -> None:
     delete_two_comments(truth)
-    told = reconcile("--repository", "acme/one", "--quick")
-    assert "Nothing was off.\nWhere it was not their turn (one night in seven), deleted comments," in told
-    assert "without --quick" in told
+    output = reconcile("--repository", "acme/one", "--quick")
+    assert (
+        "Nothing was off.\nIn repositories that were not due (each is, one night in seven), deleted comments," in output
+    )
+    assert "without --quick" in output
     assert "2 deleted on GitHub" in reconcile("--all")

@@ -25,9 +25,9 @@ def delete_most(hub: FakeGitHub) -> Callable[[], None]:
     """A repository with a comment on each of 30 issues, of which somebody deletes most."""
     now, busy = datetime.now(UTC), Busy(hub.world)
     busy.add("one", repository_id=ONE, start=now - timedelta(hours=30), end=now - timedelta(hours=20), pace=PACE)
-    told = [sent for sent in busy.deliveries if sent.at < now]
-    busy.happen(told)
-    Door().deliver(told)
+    deliveries = [sent for sent in busy.deliveries if sent.at < now]
+    busy.happen(deliveries)
+    Door().deliver(deliveries)
     install()
     work_off()
     truth = busy.truth(ONE)
@@ -55,7 +55,7 @@ def test_many_deletions_at_once_fail_the_run_until_an_operator_accepts_them(dele
     assert run is not None
     assert (run.status, deleted()) == (SyncLog.Status.FAILED, 0)
     assert "not believed" in run.repositories.get().error
-    call_command("reconcile", "--repository", "acme/one", "--believe-deletions")
+    call_command("reconcile", "--repository", "acme/one", "--accept-mass-deletions")
     work_off()
     assert deleted() == 20
     latest = SyncLog.objects.first()
@@ -65,4 +65,4 @@ def test_many_deletions_at_once_fail_the_run_until_an_operator_accepts_them(dele
 
 def test_accepting_deletions_needs_the_name_of_the_repository(hub: FakeGitHub) -> None:
     with pytest.raises(CommandError, match="goes with --repository"):
-        call_command("reconcile", "--all", "--believe-deletions")
+        call_command("reconcile", "--all", "--accept-mass-deletions")

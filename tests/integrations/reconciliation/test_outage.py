@@ -28,56 +28,54 @@ def organisation(hub: FakeGitHub) -> Organisation:
 
 
 @pytest.mark.parametrize("is_forgotten", [False, True], ids=["scanned", "forgotten"])
-def test_after_six_hours_without_us_everything_ends_as_it_is_on_github(
-    organisation: Organisation, is_forgotten: bool
-) -> None:
-    told = organisation
-    break_off(told, is_forgotten=is_forgotten)
+def test_after_an_outage_of_six_hours_the_tables_equal_github(organisation: Organisation, is_forgotten: bool) -> None:
+    break_off(organisation, is_forgotten=is_forgotten)
     scan()
     assert Delivery.objects.filter(source=Delivery.Source.API).count() == (0 if is_forgotten else FAILED)
     reconcile()
-    assert told.differences() == []
+    assert organisation.differences() == []
     assert Drift.objects.filter(missing__gt=0).exists()
 
 
 @pytest.mark.parametrize("is_forgotten", [False, True], ids=["scanned", "forgotten"])
-def test_and_so_it_does_while_more_arrives(organisation: Organisation, is_forgotten: bool) -> None:
-    told = organisation
-    break_off(told, is_forgotten=is_forgotten)
-    told.coming, later = told.coming[:MEANWHILE], told.coming[MEANWHILE : 2 * MEANWHILE]
-    scan(told.go_on)
-    told.coming += later
-    reconcile(told.go_on)
-    assert told.coming == []
+def test_after_an_outage_the_tables_equal_github_while_more_arrives(
+    organisation: Organisation, is_forgotten: bool
+) -> None:
+    break_off(organisation, is_forgotten=is_forgotten)
+    organisation.coming, later = organisation.coming[:MEANWHILE], organisation.coming[MEANWHILE : 2 * MEANWHILE]
+    scan(organisation.go_on)
+    organisation.coming += later
+    reconcile(organisation.go_on)
+    assert organisation.coming == []
     list_commits()
-    assert told.differences_but_for_times() == []
+    assert organisation.differences_but_for_times() == []
 
 
-def break_off(told: Organisation, *, is_forgotten: bool) -> None:
+def break_off(organisation: Organisation, *, is_forgotten: bool) -> None:
     """All is well for a while; then six hours are lost, and it goes on."""
-    told.begin(700)
-    lose_hours(told, seed=5)
+    organisation.begin(700)
+    lose_hours(organisation, seed=5)
     if is_forgotten:
-        forget_long_ago(told)
-    told.tell(told.take(200))
+        forget_long_ago(organisation)
+    organisation.happen(organisation.take(200))
 
 
-def lose_hours(told: Organisation, *, seed: int) -> None:
-    """Of 2,300 deliveries of six hours or so GitHub attempts most in vain, and some not at all."""
+def lose_hours(organisation: Organisation, *, seed: int) -> None:
+    """Of 2,300 deliveries of six hours or so GitHub fails to deliver most, and does not attempt some."""
     chance = random.Random(seed)  # noqa: S311  the same ones every time
-    lost = told.take(FAILED + NEVER)
+    lost = organisation.take(FAILED + NEVER)
     assert len(lost) == FAILED + NEVER
     assert timedelta(hours=4) < lost[-1].at - lost[0].at < timedelta(hours=8)
     never = set(chance.sample(range(len(lost)), NEVER))
-    told.busy.happen(lost)
-    told.log.lose(sent for place, sent in enumerate(lost) if place in never)
-    with told.log.outage():
-        told.log.deliver(sent for place, sent in enumerate(lost) if place not in never)
+    organisation.busy.happen(lost)
+    organisation.log.lose(sent for place, sent in enumerate(lost) if place in never)
+    with organisation.log.outage():
+        organisation.log.deliver(sent for place, sent in enumerate(lost) if place not in never)
 
 
-def forget_long_ago(told: Organisation) -> None:
+def forget_long_ago(organisation: Organisation) -> None:
     """Days go by before anybody looks: GitHub's log holds none of it any more."""
-    for attempt in told.log.attempts:
+    for attempt in organisation.log.attempts:
         attempt.at -= LONG_AGO
 
 

@@ -1,4 +1,4 @@
-"""Beat and workers in a test: whatever is rung for is done, and rung for again, until nobody has anything to do."""
+"""Beat and workers in a test: they run all messages until there is no work left."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ LONGEST_REST_S = 120.0
 
 
 def work_off(*, meanwhile: Callable[[], None] | None = None, is_done: Callable[[], bool] | None = None) -> None:
-    """Beat ticks and workers do what they hear, until nothing is left; before each message `meanwhile` happens.
+    """Plan jobs and run messages, until nothing is left; before each message `meanwhile` happens.
 
     What waits for a limit or a retry is waited for.
     """
@@ -31,18 +31,18 @@ def work_off(*, meanwhile: Callable[[], None] | None = None, is_done: Callable[[
     left, deadline = unfinished(), time.monotonic() + LONGEST_REST_S
     while True:
         tick(frequent())
-        has_worked = hear(meanwhile)
-        if not has_worked and (is_done or is_quiet)():
+        has_worked = run_messages(meanwhile)
+        if not has_worked and (is_done or is_idle)():
             return
         if has_worked or unfinished() != left:
             left, deadline = unfinished(), time.monotonic() + LONGEST_REST_S
             continue
-        assert time.monotonic() < deadline, f"nobody goes on with {left}"
+        assert time.monotonic() < deadline, f"no progress with {left}"
         time.sleep(TICK_S)
 
 
 def frequent() -> list[str]:
-    """The tasks that beat rings for every minute or more often."""
+    """The tasks that beat sends every minute or more often."""
     entries = SCHEDULE.values()
     return [entry["task"] for entry in entries if getattr(entry["schedule"], "run_every", timedelta.max) <= OFTEN]
 
@@ -53,7 +53,7 @@ def tick(tasks: Iterable[str]) -> None:
         run(name)
 
 
-def hear(meanwhile: Callable[[], None] | None = None) -> int:
+def run_messages(meanwhile: Callable[[], None] | None = None) -> int:
     """Do what the messages say, and what is to follow on it; how many there were."""
     count = 0
     while (message := next_message()) is not None:
@@ -82,7 +82,7 @@ def perform(task: str, arguments: Any, keywords: Any, **about: Any) -> Any:
 
 
 def run(task: str, /, *arguments: Any, **keywords: Any) -> Any:
-    """The task, as if somebody had rung for it."""
+    """Run the task, as if it had been sent."""
     return perform(task, arguments, keywords)
 
 
@@ -103,16 +103,16 @@ def forget_messages() -> None:
             broker.default_channel.queue_purge(queue)
 
 
-def is_quiet() -> bool:
+def is_idle() -> bool:
     return not any(unfinished().values())
 
 
 def unfinished() -> dict[str, int]:
-    """What somebody still has to do."""
+    """Unfinished work, counted."""
     return {
         "deliveries": Delivery.objects.filter(state__in=Delivery.UNFINISHED).count(),
         "changes": Change.objects.count(),
-        "walks": Backfill.objects.unfinished().count(),
+        "backfills": Backfill.objects.unfinished().count(),
         "syncs": SyncLog.objects.filter(status__in=SyncLog.UNFINISHED).count(),
         "missed deliveries": MissedDelivery.objects.open().count(),
         "repositories": RepositorySync.objects.filter(state__in=RepositorySync.UNFINISHED).count(),

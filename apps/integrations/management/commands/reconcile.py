@@ -14,7 +14,7 @@ from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reconciliation import schedule
 from apps.integrations.reconciliation.run_console import (
     EXAMPLES,
-    NOT_LOOKED_AT,
+    NOT_COMPARED,
     add_arguments,
     as_document,
     choices_in,
@@ -34,7 +34,7 @@ MOST_LISTED = 20
 class Command(BaseCommand):
     help = """\
 Compare our tables with GitHub now, in the background, and repair what is off,
-as happens by itself at night. Of two equal unfinished starts there is one."""
+as the workers do at night. Two equal unfinished starts are one run."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(prog_name, subcommand, formatter_class=Help, epilog=EXAMPLES, **kwargs)
@@ -61,15 +61,15 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
             raise CommandError(
                 "Say one: --repository OWNER/REPO, --team SLUG, --installation ID, --all or --list.", returncode=USAGE
             )
-        if options["believe_deletions"] and not options["full_names"]:
-            raise CommandError("--believe-deletions goes with --repository.", returncode=USAGE)
+        if options["accept_mass_deletions"] and not options["full_names"]:
+            raise CommandError("--accept-mass-deletions goes with --repository.", returncode=USAGE)
         if options["json"] and not options["list"]:
             raise CommandError("--json goes with --list.", returncode=USAGE)
 
     def _reconcile(self, options: dict[str, Any]) -> None:
         app_credentials()  # or a run is started that could never compare anything
         started = start(
-            scope_of(options), is_thorough=not options["quick"], believes_deletions=options["believe_deletions"]
+            scope_of(options), is_thorough=not options["quick"], accepts_mass_deletions=options["accept_mass_deletions"]
         )
         name = started.sync.sync_id
         self.say(f"Run {name} started." if started.is_new else f"Run {name} compares this already.")
@@ -94,7 +94,7 @@ as happens by itself at night. Of two equal unfinished starts there is one."""
         for line in outcome_lines(progress):
             self.say(line)
         if not sync.is_thorough:
-            self.say(NOT_LOOKED_AT)
+            self.say(NOT_COMPARED)
         if sync.status == SyncLog.Status.FAILED:
             raise CommandError("Not everything could be compared. Fix the problems above, then run this again.")
 

@@ -132,7 +132,7 @@ def find_deleted(
     reader: Reader,
     deadline_s: float,
     streams: Sequence[str] = tuple(DELETABLE),
-    believes_mass: bool = False,
+    accepts_mass_deletions: bool = False,
 ) -> Found:
     """Count the streams and mark what is deleted, until `deadline_s` by time.monotonic(); then another task goes on.
 
@@ -145,7 +145,9 @@ def find_deleted(
     if unfinished:
         lookup = open_lookup(repository_sync.repository_id, reader=reader)
         for count in unfinished:
-            search = Search(count=count, lookup=lookup, deadline_s=deadline_s, believes_mass=believes_mass)
+            search = Search(
+                count=count, lookup=lookup, deadline_s=deadline_s, accepts_mass_deletions=accepts_mass_deletions
+            )
             if not search.go_on():
                 break
     short = tuple(count.stream for count in counts if count.outcome == Outcome.SHORT)
@@ -157,7 +159,7 @@ def mass_deletions(repository_sync: RepositorySync) -> list[str]:
     masses = StreamCount.objects.filter(repository_sync=repository_sync, outcome=Outcome.MASS).order_by("stream")
     return [
         f"{count.stream}: GitHub has {count.theirs}, here are {count.ours}; so many deletions at once are not believed,"
-        " and nothing was marked as deleted. If they are true: manage.py reconcile --believe-deletions"
+        " and nothing was marked as deleted. If they are true: manage.py reconcile --accept-mass-deletions"
         for count in masses
     ]
 
@@ -180,7 +182,7 @@ class Search:
     count: StreamCount
     lookup: StreamLookup
     deadline_s: float
-    believes_mass: bool
+    accepts_mass_deletions: bool
 
     @property
     def of(self) -> Deletable:
@@ -291,7 +293,7 @@ class Search:
         """More suspects than the counts differ by: GitHub has others that are not here, so first it is read again."""
         if is_short or len(suspects) > at_most:
             self._end(Outcome.SHORT)
-        elif self._is_mass(len(suspects)) and not self.believes_mass:
+        elif self._is_mass(len(suspects)) and not self.accepts_mass_deletions:
             self._end(Outcome.MASS)
             self._log_mass(len(suspects))
         else:
@@ -302,7 +304,7 @@ class Search:
 
     def _log_mass(self, suspects: int) -> None:
         facts = {"repository_sync": self.count.repository_sync_id, "stream": self.count.stream, "suspects": suspects}
-        logger.warning("deletions_not_believed", extra=facts)
+        logger.warning("mass_deletions_not_accepted", extra=facts)
 
     def _confirm(self) -> None:
         if self.count.place["suspects"]:

@@ -11,7 +11,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, WEB
 from tests.integrations.backfill.installed import install, reach
-from tests.integrations.reconciliation.drift_runs import begin_sync, deliver, told_of
+from tests.integrations.reconciliation.drift_runs import begin_sync, deliver, deliveries_about
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class Whole:
 
 @pytest.fixture
 def whole(db: None, fake: FakeGitHub) -> Whole:
-    """`acme/web`, told by its webhooks."""
+    """`acme/web`, as its webhooks reported it."""
     install()
     truth = fake.world.add(
         "web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=12, issues=14, releases=6)
     )
     repository = reach("acme/web", WEB)
-    deliver(told_of(fake, WEB))
+    deliver(deliveries_about(fake, WEB))
     return Whole(repository, truth)

@@ -70,7 +70,7 @@ def search_comments(whole: Whole, worker: GitHubAccess) -> RepositorySync:
     return sync
 
 
-def test_a_list_that_fails_half_way_deletes_nothing_and_is_gone_on_with(
+def test_a_list_that_fails_half_way_deletes_nothing_and_is_continued(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
     lost = say_much(whole)[:3]
@@ -139,7 +139,7 @@ def of_one(asked: Asked) -> bool:
 
 
 @pytest.mark.parametrize("code", [403, 500, 503])
-def test_a_suspect_of_which_github_says_nothing_stays(
+def test_a_suspect_about_which_github_does_not_answer_stays(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole, code: int
 ) -> None:
     delete_issue_comment(whole.truth, issue_comments_of(whole.truth)[0]["id"])
@@ -158,7 +158,7 @@ def only_the_repository(asked: Asked) -> bool:
 
 
 @pytest.mark.parametrize("what", [everything, only_the_repository])
-def test_of_a_repository_out_of_reach_nothing_is_deleted(
+def test_nothing_is_deleted_in_a_repository_out_of_reach(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole, what: Matches
 ) -> None:
     delete_issue_comment(whole.truth, issue_comments_of(whole.truth)[0]["id"])
@@ -169,7 +169,7 @@ def test_of_a_repository_out_of_reach_nothing_is_deleted(
     assert deleted(whole) == set()
 
 
-def test_what_the_installation_may_not_see_is_not_searched(
+def test_a_stream_that_the_installation_may_not_read_is_not_searched(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
     """GitHub may answer as if there were none of it."""
@@ -180,7 +180,7 @@ def test_what_the_installation_may_not_see_is_not_searched(
     assert deleted(whole) == set()
 
 
-def test_where_the_repository_goes_out_of_reach_meanwhile_nothing_is_deleted(
+def test_nothing_is_deleted_if_the_repository_goes_out_of_reach_meanwhile(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
     """By then each suspect is a 404 as well."""
@@ -219,13 +219,11 @@ def test_many_deletions_at_once_are_not_accepted_but_logged(
     [words] = mass_deletions(sync)
     assert words.startswith(f"issue_comments: GitHub has 0, here are {count};")
     believed = whole.sync()
-    assert search(believed, worker, streams=["issue_comments"], believes_mass=True).is_complete
+    assert search(believed, worker, streams=["issue_comments"], accepts_mass_deletions=True).is_complete
     assert len(deleted(whole)) == count
 
 
-def test_while_issues_are_switched_off_nothing_is_known_of_them(
-    fake: FakeGitHub, worker: GitHubAccess, whole: Whole
-) -> None:
+def test_issues_that_are_switched_off_are_not_deleted(fake: FakeGitHub, worker: GitHubAccess, whole: Whole) -> None:
     whole.truth.json["has_issues"] = False
     for number in list(whole.truth.issues):
         delete_issue(whole.truth, number)
@@ -275,7 +273,7 @@ def endless(asked: Asked, answer: Answered) -> Answered:
     return replace(answer, headers={**answer.headers, "link": link})
 
 
-def test_of_what_github_does_not_list_whole_nothing_is_deleted(
+def test_nothing_is_deleted_in_a_list_that_github_cuts_off(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
     delete_issue_comment(whole.truth, issue_comments_of(whole.truth)[0]["id"])

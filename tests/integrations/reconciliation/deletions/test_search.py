@@ -1,4 +1,4 @@
-"""What was deleted on GitHub while nobody told of it is deleted here, and nothing else is."""
+"""What was deleted on GitHub without a webhook is marked as deleted here, and nothing else is."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ def lose_some(truth: RepositoryTruth) -> dict[str, int]:
     return {name: before[name] - len(keys) for name, keys in theirs(truth).items()}
 
 
-def test_where_nothing_was_deleted_the_counts_agree_for_a_few_requests(
+def test_counts_agree_after_a_few_requests_if_nothing_was_deleted(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
     assert ours(whole.repository) == theirs(whole.truth)
@@ -96,7 +96,7 @@ def test_a_transferred_issue_is_gone_here_and_another_one_there(
 
 
 @pytest.mark.proof
-def test_an_issue_that_went_where_we_do_not_reach_is_gone_too(
+def test_an_issue_that_was_transferred_out_of_reach_is_deleted_here(
     fake: FakeGitHub, worker: GitHubAccess, whole: Whole
 ) -> None:
     elsewhere = fake.world.add("far", installation_id=ACME, repository_id=19, size=Size(pull_requests=1))
@@ -108,7 +108,7 @@ def test_an_issue_that_went_where_we_do_not_reach_is_gone_too(
 
 
 @pytest.mark.proof
-def test_it_goes_on_in_another_task_where_it_was(fake: FakeGitHub, worker: GitHubAccess, whole: Whole) -> None:
+def test_another_task_continues_the_search_for_deletions(fake: FakeGitHub, worker: GitHubAccess, whole: Whole) -> None:
     lost = lose_some(whole.truth)
     sync, tasks = whole.sync(), 1
     while not search(sync, worker, seconds=0.0).is_complete:
@@ -120,7 +120,7 @@ def test_it_goes_on_in_another_task_where_it_was(fake: FakeGitHub, worker: GitHu
     assert set(StreamCount.objects.values_list("outcome", flat=True)) == {"settled"}
 
 
-def test_what_a_webhook_called_deleted_is_not_counted(worker: GitHubAccess, whole: Whole) -> None:
+def test_a_row_that_a_webhook_marked_as_deleted_is_not_counted(worker: GitHubAccess, whole: Whole) -> None:
     first, second = [comment["id"] for comment in issue_comments_of(whole.truth)[:2]]
     delete_issue_comment(whole.truth, first)
     delete_issue_comment(whole.truth, second)
@@ -132,12 +132,14 @@ def test_what_a_webhook_called_deleted_is_not_counted(worker: GitHubAccess, whol
 
 
 @pytest.mark.proof
-def test_what_was_created_a_moment_ago_is_neither_counted_nor_suspected(worker: GitHubAccess, whole: Whole) -> None:
+def test_a_row_that_was_created_a_moment_ago_is_neither_counted_nor_suspected(
+    worker: GitHubAccess, whole: Whole
+) -> None:
     """Here already, while GitHub's lists do not show it yet; and the other way round."""
     now = datetime.now(UTC)
-    told = Release.objects.all()[0]
+    release = Release.objects.all()[0]
     Release.objects.create(
-        github_id=1, repository=whole.repository, tag_name="v9", published_at=now, created_at=now, stamp=told.stamp
+        github_id=1, repository=whole.repository, tag_name="v9", published_at=now, created_at=now, stamp=release.stamp
     )
     said = issue_comments_of(whole.truth)[0]
     number = issue_numbers(whole.truth)[0]
@@ -176,7 +178,7 @@ def forget_a_release(whole: Whole) -> None:
     ("forget", "stream"),
     [(forget_an_issue, "issues"), (forget_a_comment, "issue_comments"), (forget_a_release, "releases")],
 )
-def test_where_github_has_more_the_stream_has_to_be_read_again(
+def test_a_stream_of_which_github_has_more_is_read_again(
     worker: GitHubAccess, whole: Whole, forget: Callable[[Whole], None], stream: str
 ) -> None:
     forget(whole)
@@ -186,7 +188,7 @@ def test_where_github_has_more_the_stream_has_to_be_read_again(
     assert outcomes(sync)[stream] == "short"
 
 
-def test_where_github_has_others_nothing_is_deleted_before_they_are_here(worker: GitHubAccess, whole: Whole) -> None:
+def test_nothing_is_deleted_before_the_rows_that_github_has_are_here(worker: GitHubAccess, whole: Whole) -> None:
     forget_a_comment(whole)
     for comment in issue_comments_of(whole.truth)[1:3]:
         delete_issue_comment(whole.truth, comment["id"])

@@ -23,7 +23,14 @@ from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill
 from tests.integrations.backfill.meanwhile import during_page
 from tests.integrations.reconciliation.drift.true_drift import off
-from tests.integrations.reconciliation.drift_runs import begin_sync, deliver, drift_of, drifted, told_of, walk
+from tests.integrations.reconciliation.drift_runs import (
+    begin_sync,
+    deliver,
+    deliveries_about,
+    drift_of,
+    drifted,
+    read_streams,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PULLS = ("pull_requests",)
@@ -33,7 +40,7 @@ COUNTS = ("checked", "missing", "stale", "repaired")
 @pytest.mark.proof
 def test_without_webhooks_everything_is_missing_and_repaired(crew: Crew, api: Repository) -> None:
     sync = begin_sync(api)
-    walk(crew, sync, streams=PULLS)
+    read_streams(crew, sync, streams=PULLS)
     [row] = Drift.objects.filter(repository_sync=sync)
     reviews = sum(kind == "review" for kind, _, _ in drifted(sync))
     assert (row.checked, row.missing, row.repaired, row.stale) == (30 + reviews, 30 + reviews, 30 + reviews, 0)
@@ -52,7 +59,7 @@ def test_a_page_that_is_read_again_after_a_failure_counts_once(
 ) -> None:
     """It dies when the facts and the drift are written, just before the commit."""
     whole = begin_sync(api)
-    walk(crew, whole, streams=PULLS)
+    read_streams(crew, whole, streams=PULLS)
     expected = drift_of(whole, *COUNTS)
     forget()
     deaths = [1]
@@ -78,7 +85,7 @@ def forget() -> None:
     empty([*(f"activity_pullrequest{name}" for name in names), "activity_review", "activity_provenance"])
 
 
-def test_what_a_backfill_reads_twice_is_checked_once_and_missing_once(
+def test_an_entity_that_a_backfill_reads_twice_is_checked_once_and_missing_once(
     fake: FakeGitHub, crew: Crew, api: Repository
 ) -> None:
     """Passes overlap: what is updated during the first is listed again in the second."""
@@ -87,39 +94,39 @@ def test_what_a_backfill_reads_twice_is_checked_once_and_missing_once(
     last = truth.ordered("updated_at")[-1][1]
     fake.spoil(during_page(2, lambda: truth.edit(last, timezone.now(), title="Better")))
     sync = begin_sync(api)
-    [row] = walk(crew, sync, streams=PULLS, page_size=10, since=timezone.now() - timedelta(days=3650))
+    [row] = read_streams(crew, sync, streams=PULLS, page_size=10, since=timezone.now() - timedelta(days=3650))
     assert row.items > 30
     reviews = sum(kind == "review" for kind, _, _ in drifted(sync))
     assert drift_of(sync, *COUNTS) == {"pull_requests": (30 + reviews, 30 + reviews, 0, 30 + reviews)}
 
 
 @pytest.mark.proof
-def test_what_two_backfills_of_a_run_miss_counts_once(crew: Crew, api: Repository) -> None:
+def test_an_entity_that_two_backfills_of_a_run_miss_counts_once(crew: Crew, api: Repository) -> None:
     sync = begin_sync(api)
-    walk(crew, sync, streams=PULLS)
+    read_streams(crew, sync, streams=PULLS)
     once = drift_of(sync)
     forget()
-    walk(crew, sync, streams=PULLS)
+    read_streams(crew, sync, streams=PULLS)
     assert drift_of(sync) == once
 
 
 @pytest.mark.proof
-def test_what_happened_just_now_has_not_drifted(fake: FakeGitHub, crew: Crew, api: Repository) -> None:
+def test_an_entity_that_changed_just_now_has_not_drifted(fake: FakeGitHub, crew: Crew, api: Repository) -> None:
     """Its webhook is on its way."""
-    deliver(told_of(fake, API))
+    deliver(deliveries_about(fake, API))
     truth = fake.world.repositories[API].pull_requests
     assert isinstance(truth, Generated)
     truth.edit(3, timezone.now() - timedelta(seconds=20), title="Better")
     truth.edit(4, timezone.now() - timedelta(hours=1), title="Better")
     sync = begin_sync(api)
-    walk(crew, sync, streams=PULLS)
+    read_streams(crew, sync, streams=PULLS)
     assert drifted(sync) == {("pull_request", f"{API}:4", "stale")}
     assert set(PullRequest.objects.filter(number__in=[3, 4]).values_list("title", flat=True)) == {"Better"}
 
 
-def test_what_was_recovered_otherwise_is_counted_separately(crew: Crew, api: Repository) -> None:
+def test_recovered_deliveries_are_counted_by_their_source(crew: Crew, api: Repository) -> None:
     sync = begin_sync(api)
-    walk(crew, sync, streams=PULLS)
+    read_streams(crew, sync, streams=PULLS)
     missing = Drift.objects.get().missing
     for event, source in (
         ("pull_request_review", "fetched"),
@@ -164,14 +171,14 @@ def test_every_event_with_a_stream_is_one_that_we_translate() -> None:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_after_losing_one_delivery_in_twenty_drift_is_what_a_comparison_row_by_row_finds(
+def test_drift_after_losing_one_delivery_in_twenty_equals_a_comparison_row_by_row(
     fake: FakeGitHub, crew: Crew, either: Repository, seed: int
 ) -> None:
     repository, chance = either, random.Random(seed)  # noqa: S311  a repeatable loss
-    deliver(sent for sent in told_of(fake, repository.pk) if chance.random() > 0.05)
+    deliver(sent for sent in deliveries_about(fake, repository.pk) if chance.random() > 0.05)
     expected = off(fake.world.repositories[repository.pk])
     first = begin_sync(repository)
-    walk(crew, first, page_size=7)
+    read_streams(crew, first, page_size=7)
     assert drifted(first) == expected
     assert expected, "something was lost"
     findings = Counter(finding for _, _, finding in expected)
@@ -184,23 +191,21 @@ def test_after_losing_one_delivery_in_twenty_drift_is_what_a_comparison_row_by_r
     assert sum(row.recovery_sources.get("reconciliation", 0) for row in rows) == findings["missing"]
     assert off(fake.world.repositories[repository.pk]) == set()
     second = begin_sync(repository)
-    walk(crew, second)
+    read_streams(crew, second)
     assert set(drift_of(second).values()) == {(0, 0)}
     assert drift_of(second, "checked") == drift_of(first, "checked")
 
 
 def reconciled(crew: Crew, repository: Repository) -> RepositorySync:
     sync = begin_sync(repository)
-    assert [row.state for row in walk(crew, sync)] == ["done"] * len(STREAM_NAMES)
+    assert [row.state for row in read_streams(crew, sync)] == ["done"] * len(STREAM_NAMES)
     return sync
 
 
 @pytest.mark.proof
-def test_after_a_story_that_lost_nothing_nothing_is_missing_or_stale(
-    fake: FakeGitHub, crew: Crew, either: Repository
-) -> None:
+def test_nothing_is_missing_or_stale_if_no_delivery_was_lost(fake: FakeGitHub, crew: Crew, either: Repository) -> None:
     repository = either
-    story = told_of(fake, repository.pk)
+    story = deliveries_about(fake, repository.pk)
     random.Random(7).shuffle(story)  # noqa: S311  a repeatable order
     deliver(story)
     sync = reconciled(crew, repository)

@@ -65,8 +65,8 @@ def _lacks_history(pull: PullRequestTruth, here: int) -> bool:
     return any(
         not any(
             (name, about) in {(kind, subject), ("head_moved", subject) if kind == "force_pushed" else (kind, subject)}
-            and abs(told_at - at) <= NEAR
-            for name, about, told_at in events
+            and abs(stored_at - at) <= NEAR
+            for name, about, stored_at in events
         )
         for _, kind, subject, at in rows_of_truth([pull])["histories"]
     )

@@ -36,18 +36,18 @@ def nights(fake: FakeGitHub, clock: Clock, worker: GitHubAccess) -> Iterator[Nig
 
 @pytest.fixture
 def api(fake: FakeGitHub, nights: Nights) -> LiveRepository:
-    """A repository in which something of every kind happened weeks ago; all of it was told, and read."""
-    told = LiveRepository(fake)
-    told.open(1, 2, ago=LONG_AGO)
-    issue = IssueLife(told.place, number=51, author=PEOPLE[0], title="Trouble", body="It hurts.")
+    """A repository in which something of every kind happened weeks ago; all of it arrived and was read."""
+    live = LiveRepository(fake)
+    live.open(1, 2, ago=LONG_AGO)
+    issue = IssueLife(live.place, number=51, author=PEOPLE[0], title="Trouble", body="It hurts.")
     issue.open(now() - LONG_AGO)
     issue.comment(now() - LONG_AGO, by=PEOPLE[1])
-    told.lives[1].comment(now() - LONG_AGO, by=PEOPLE[1])
-    told.lives[2].remark(now() - LONG_AGO, by=PEOPLE[1])
-    told.place.release(now() - LONG_AGO, tag="v1", by=PEOPLE[0])
-    told.place.deploy(
+    live.lives[1].comment(now() - LONG_AGO, by=PEOPLE[1])
+    live.lives[2].remark(now() - LONG_AGO, by=PEOPLE[1])
+    live.place.release(now() - LONG_AGO, tag="v1", by=PEOPLE[0])
+    live.place.deploy(
         now() - LONG_AGO, to="production", by=PEOPLE[0], finished_at=now() - LONG_AGO + timedelta(minutes=5)
     )
-    told.deliver()
+    live.deliver()
     nights.backfill()
-    return told
+    return live

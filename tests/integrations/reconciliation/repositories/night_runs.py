@@ -1,4 +1,4 @@
-"""Runs of reconciliation in tests: rows as a run spreads them, and workers who bring them to their end."""
+"""Runs of reconciliation in tests: rows as a fan-out creates them, and workers who bring them to their end."""
 
 import time
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ _numbers = count(1)
 
 @dataclass(slots=True, kw_only=True)
 class Nights:
-    """Those who work at night; `walked` is how many walks a run came to."""
+    """Workers of a nightly run."""
 
     fake: FakeGitHub
     clock: Clock
@@ -41,7 +41,7 @@ class Nights:
     logs: list[SyncLog] = field(default_factory=list)
 
     def backfill(self) -> None:
-        """Everything that there is was read some hours ago, so that it is nobody's turn to be read again."""
+        """Everything that there is was read some hours ago, so that no repository is due to be read again."""
         start(Repository.objects.all(), scope=Scope())
         self.crew.work()
         assert not Backfill.objects.exclude(state="done").exists()
@@ -59,8 +59,8 @@ class Nights:
         )
 
     def begin(self, repositories: Iterable[Repository] | None = None) -> list[RepositorySync]:
-        """A run that was spread over these, else over all."""
-        log = SyncLog.objects.create(sync_id=f"nightly:{next(_numbers)}", cause="nightly", is_spread=True)
+        """Fan a run out over these repositories, else over all."""
+        log = SyncLog.objects.create(sync_id=f"nightly:{next(_numbers)}", cause="nightly", is_fanned_out=True)
         self.logs.append(log)
         chosen = repositories if repositories is not None else Repository.objects.order_by("pk")
         verify_each(log.pk, {repository.pk: ACME for repository in chosen})
@@ -87,7 +87,7 @@ class Nights:
             attempt(job, lambda: verify_repository(job, access=self.access, deadline_s=deadline_s))
 
     def finish(self) -> None:
-        """Walks are walked and repositories counted until nothing goes on."""
+        """Run backfills and verifications until nothing is left to do."""
         for _ in range(20):
             RepositorySync.objects.verify_what_is_read()
             self.crew.work()
@@ -119,7 +119,7 @@ class Nights:
         return sum(call.cost for call in self.fake.calls("graphql")[since:])
 
 
-def walks() -> dict[str, str]:
-    """The walks of runs: how each stream's last one ended."""
+def backfills_of_runs() -> dict[str, str]:
+    """Return the state of the last backfill of each stream in a run."""
     own = Backfill.objects.filter(sync__isnull=False).order_by("pk")
-    return {walk.stream: walk.state for walk in own}
+    return {backfill.stream: backfill.state for backfill in own}

@@ -61,7 +61,7 @@ class Deadly(GitHubAccess):
 
 
 @pytest.mark.proof
-def test_others_are_compared_though_workers_die_of_one(beside: list[Repository], nights: Nights) -> None:
+def test_a_repository_that_crashes_workers_does_not_block_others(beside: list[Repository], nights: Nights) -> None:
     nights.access = Deadly(client=nights.access.client, tokens=nights.access.tokens)
     nights.begin()
     for _ in range(MOST_DEATHS):
@@ -77,7 +77,7 @@ def test_others_are_compared_though_workers_die_of_one(beside: list[Repository],
 
 
 @pytest.mark.proof
-def test_one_whose_counting_kills_comes_to_an_end(api: LiveRepository, nights: Nights) -> None:
+def test_a_repository_whose_verification_crashes_workers_fails_in_the_end(api: LiveRepository, nights: Nights) -> None:
     [row] = nights.begin()
     RepositorySync.objects.update(probed_at=row.created_at)
     for _ in range(MOST_ATTEMPTS + 1):
@@ -106,7 +106,7 @@ def enqueue_until_finished(crash: Path) -> None:
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
-def test_a_death_at_any_point_repeats_work_and_doubles_nothing(
+def test_a_crash_at_any_point_repeats_work_and_doubles_nothing(
     fake: FakeGitHub, api: LiveRepository, nights: Nights, tmp_path: Path, settings: Any
 ) -> None:
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = str(APP_ID), app_pem()
@@ -119,11 +119,11 @@ def test_a_death_at_any_point_repeats_work_and_doubles_nothing(
             [row] = nights.begin()
             enqueue_until_finished(tmp_path / point)
             row.refresh_from_db()
-            assert not (tmp_path / point).exists(), f"nobody came to {point}"
+            assert not (tmp_path / point).exists(), f"no worker reached {point}"
             assert (row.state, row.error) == ("done", ""), point
             truth = fake.world.repositories[API]
             assert differences(truth, numbers=range(1, number + 1)) == [], point
-            walked = Counter(Backfill.objects.filter(sync=row).values_list("stream", flat=True))
-            assert set(walked.values()) == {1}, point
+            read = Counter(Backfill.objects.filter(sync=row).values_list("stream", flat=True))
+            assert set(read.values()) == {1}, point
             assert StreamMark.objects.count() == Coverage.objects.count() == 8, point
             assert set(StreamMark.objects.values_list("passed_at", flat=True)) == {row.probed_at}, point

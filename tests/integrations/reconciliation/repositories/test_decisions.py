@@ -29,15 +29,15 @@ NOW = datetime(2026, 3, 4, 2, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LAST = NOW - DAY
 MARK = {"count": 7, "updatedAt": "2026-03-01T00:00:00Z"}
-TOLD = ProbedStream(mark=MARK, moved_at=NOW - 3 * DAY, count=7)
+SHOWN = ProbedStream(mark=MARK, moved_at=NOW - 3 * DAY, count=7)
 KEPT = LocalState(kept=StoredMark(mark=MARK, passed_at=LAST, reread_at=LAST, ours=7), ours=7)
 READ = LocalState(covered=(NOW - 90 * DAY, LAST), ours=5)
 
 
 def decision(
-    stream: Stream = PULL_REQUESTS, *, shown: ProbedStream = TOLD, here: LocalState = KEPT, turn: bool = False
+    stream: Stream = PULL_REQUESTS, *, shown: ProbedStream = SHOWN, here: LocalState = KEPT, is_due: bool = False
 ) -> Decision:
-    return decide(stream, shown=shown, here=here, is_due=turn, now=NOW, history=90 * DAY)
+    return decide(stream, shown=shown, here=here, is_due=is_due, now=NOW, history=90 * DAY)
 
 
 def test_the_same_mark_and_the_same_count_are_unchanged_since_the_last_pass() -> None:
@@ -47,9 +47,9 @@ def test_the_same_mark_and_the_same_count_are_unchanged_since_the_last_pass() ->
 @pytest.mark.parametrize(
     "shown",
     [
-        replace(TOLD, mark={**MARK, "count": 8}),
-        replace(TOLD, mark={**MARK, "count": 6}),
-        replace(TOLD, mark={**MARK, "updatedAt": "2026-03-04T01:00:00Z"}),
+        replace(SHOWN, mark={**MARK, "count": 8}),
+        replace(SHOWN, mark={**MARK, "count": 6}),
+        replace(SHOWN, mark={**MARK, "updatedAt": "2026-03-04T01:00:00Z"}),
     ],
 )
 def test_with_another_mark_it_is_read_since_an_hour_before_the_last_pass(shown: ProbedStream) -> None:
@@ -66,13 +66,13 @@ def test_commits_are_read_since_two_weeks_before_as_branches_land_with_older_one
     assert decision(COMMITS, shown=shown, here=here) == Read(since=LAST - 14 * DAY)
 
 
-def test_without_a_mark_what_moved_before_the_history_was_read_is_unchanged() -> None:
+def test_without_a_mark_a_stream_that_moved_before_its_history_was_read_is_unchanged() -> None:
     assert decision(here=READ) == Unchanged(since=LAST)
     assert decision(here=READ, shown=ProbedStream(mark={"count": 0}, moved_at=None, count=0)) == Unchanged(since=LAST)
 
 
-def test_without_a_mark_what_moved_since_is_read() -> None:
-    assert decision(here=READ, shown=replace(TOLD, moved_at=LAST - HOUR / 2)) == Read(since=LAST - HOUR)
+def test_without_a_mark_a_stream_that_moved_since_its_history_was_read_is_read() -> None:
+    assert decision(here=READ, shown=replace(SHOWN, moved_at=LAST - HOUR / 2)) == Read(since=LAST - HOUR)
 
 
 def test_a_whole_history_has_to_be_as_long_as_githubs() -> None:
@@ -81,33 +81,33 @@ def test_a_whole_history_has_to_be_as_long_as_githubs() -> None:
     assert decision(here=replace(whole, ours=7)) == Unchanged(since=LAST)
 
 
-def test_what_is_unknown_is_read_as_far_back_as_history_is() -> None:
+def test_an_unknown_stream_is_read_as_far_back_as_history_is() -> None:
     assert decision(here=LocalState(ours=7)) == Read(since=NOW - 90 * DAY)
 
 
-def test_what_is_being_read_comes_first_and_what_is_paused_is_left_alone() -> None:
+def test_an_unfinished_backfill_comes_first_and_a_paused_one_is_left_alone() -> None:
     assert decision(here=replace(KEPT, is_being_read=True)) == Follow()
     assert decision(here=replace(KEPT, is_paused=True)) == Skip()
 
 
 @pytest.mark.parametrize(
-    ("open_for", "turn", "since"),
+    ("open_for", "is_due", "since"),
     [(2 * DAY, False, 2 * DAY), (HOUR, False, DAY + HOUR), (20 * DAY, False, None), (20 * DAY, True, 20 * DAY)],
 )
 def test_deployments_that_are_not_over_are_read_every_night_for_a_week_and_weekly_for_a_month(
-    open_for: timedelta, turn: bool, since: timedelta | None
+    open_for: timedelta, is_due: bool, since: timedelta | None
 ) -> None:
-    found = decision(DEPLOYMENTS, here=replace(KEPT, open_since=NOW - open_for), turn=turn)
-    assert found == (Read(since=NOW - since, is_reread=turn) if since else Unchanged(since=LAST))
+    found = decision(DEPLOYMENTS, here=replace(KEPT, open_since=NOW - open_for), is_due=is_due)
+    assert found == (Read(since=NOW - since, is_reread=is_due) if since else Unchanged(since=LAST))
 
 
 def test_runs_are_read_wherever_there_are_any_and_those_of_a_month_every_week() -> None:
     shown = ProbedStream(mark={"pushed_at": None}, moved_at=None)
     none = LocalState(kept=StoredMark(mark={"pushed_at": None}, passed_at=LAST, reread_at=LAST))
-    assert decision(WORKFLOW_RUNS, shown=shown, here=none, turn=True) == Unchanged(since=LAST)
+    assert decision(WORKFLOW_RUNS, shown=shown, here=none, is_due=True) == Unchanged(since=LAST)
     some = replace(none, has_any=True)
     assert decision(WORKFLOW_RUNS, shown=shown, here=some) == Read(since=LAST - HOUR)
-    assert decision(WORKFLOW_RUNS, shown=shown, here=some, turn=True) == Read(since=NOW - 30 * DAY, is_reread=True)
+    assert decision(WORKFLOW_RUNS, shown=shown, here=some, is_due=True) == Read(since=NOW - 30 * DAY, is_reread=True)
     still = replace(some, open_since=NOW - 5 * DAY)
     assert decision(WORKFLOW_RUNS, shown=shown, here=still) == Read(since=NOW - 5 * DAY)
 
@@ -122,7 +122,7 @@ def test_each_repository_is_due_once_a_week_and_a_missed_one_is_made_up() -> Non
     assert is_due(1, reread_at=None, now=NOW)
 
 
-def test_more_are_missing_than_before_where_githubs_count_grew_and_ours_did_not() -> None:
+def test_rows_are_missing_if_githubs_count_grew_and_ours_did_not() -> None:
     assert not is_missing(7, here=KEPT)
     assert is_missing(8, here=KEPT)
     assert not is_missing(8, here=replace(KEPT, ours=8))
@@ -130,12 +130,12 @@ def test_more_are_missing_than_before_where_githubs_count_grew_and_ours_did_not(
     assert not is_missing(7, here=partly)
     assert is_missing(8, here=partly)
     assert is_missing(7, here=LocalState(is_whole=True, ours=6))
-    assert not is_missing(7, here=LocalState(ours=6)), "of a part of the history no count can tell"
+    assert not is_missing(7, here=LocalState(ours=6)), "of a part of the history a count proves nothing"
     assert not is_missing(None, here=LocalState(is_whole=True, ours=6)), "streams that GitHub does not count"
     assert not is_missing(
         6, here=LocalState(kept=StoredMark(mark={"count": 6}, passed_at=LAST, reread_at=None, ours=7), ours=7)
     )
 
 
-def test_issues_are_as_pull_requests_are() -> None:
+def test_issues_are_decided_like_pull_requests() -> None:
     assert decision(ISSUES) == Unchanged(since=LAST)

@@ -46,7 +46,7 @@ def asked_at_once(fake: FakeGitHub) -> list[int]:
     return [sum(name.startswith("owner") for name in call.document["variables"]) for call in fake.calls("graphql")]
 
 
-def test_thirty_five_are_one_request_of_one_point(fake: FakeGitHub, nights: Nights) -> None:
+def test_thirty_five_repositories_are_one_request_of_one_point(fake: FakeGitHub, nights: Nights) -> None:
     nights.run()
     assert set(rows()) == {("done", "")}
     assert asked_at_once(fake) == [35, 5]
@@ -68,7 +68,7 @@ def test_a_limit_is_waited_for_by_all_of_the_installation(fake: FakeGitHub, nigh
     assert set(rows()) == {("done", "")}
 
 
-def test_a_failure_is_tried_again_later_each_time(fake: FakeGitHub, nights: Nights) -> None:
+def test_a_failed_probe_is_retried_later_each_time(fake: FakeGitHub, nights: Nights) -> None:
     fake.spoil(Fault(status(500), graphql, times=2))
     nights.begin()
     for attempts in (1, 2):
@@ -84,16 +84,14 @@ def test_a_failure_is_tried_again_later_each_time(fake: FakeGitHub, nights: Nigh
 
 
 @pytest.mark.proof
-def test_too_much_is_asked_for_in_halves_at_once(fake: FakeGitHub, nights: Nights) -> None:
+def test_a_batch_that_is_too_large_is_halved_at_once(fake: FakeGitHub, nights: Nights) -> None:
     fake.spoil(Fault(too_heavy(), graphql, times=2))
     nights.run()
     assert set(rows()) == {("done", "")}
     assert asked_at_once(fake)[:2] == [35, 17]
 
 
-def test_while_one_worker_probes_another_asks_for_nothing_and_a_dead_one_is_succeeded(
-    fake: FakeGitHub, nights: Nights
-) -> None:
+def test_a_second_worker_probes_nothing_until_the_first_one_has_died(fake: FakeGitHub, nights: Nights) -> None:
     nights.begin()
     first = claim_next(task_id="another")
     assert first is not None

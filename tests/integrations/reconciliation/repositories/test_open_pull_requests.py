@@ -8,7 +8,7 @@ from apps.activity.models import PullRequest
 from apps.integrations.models import StreamMark
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
-from tests.integrations.reconciliation.repositories.night_runs import Nights, walks
+from tests.integrations.reconciliation.repositories.night_runs import Nights, backfills_of_runs
 from tests.integrations.refresh.live_repository import DAY, HOUR, LiveRepository, now
 from tests.integrations.streams.pull_request_rows import differences
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def marks(api: LiveRepository, nights: Nights) -> None:
-    """One quiet night has passed."""
+    """A night without changes has passed."""
     nights.run()
     nights.pass_time(DAY)
 
@@ -35,7 +35,7 @@ def are_equal(fake: FakeGitHub) -> bool:
 
 
 @pytest.mark.proof
-def test_what_changed_without_a_trace_is_found_when_the_repository_is_due(fake: FakeGitHub, nights: Nights) -> None:
+def test_a_change_without_a_trace_is_found_when_the_repository_is_due(fake: FakeGitHub, nights: Nights) -> None:
     change_unnoticed(fake, 1, title="Another title")
     StreamMark.objects.update(reread_at=now() - 2 * HOUR)
     nights.run()
@@ -44,13 +44,13 @@ def test_what_changed_without_a_trace_is_found_when_the_repository_is_due(fake: 
     asked = len(fake.calls("graphql"))
     [row] = nights.run()
     assert are_equal(fake)
-    assert (row.state, walks()) == ("done", {})
+    assert (row.state, backfills_of_runs()) == ("done", {})
     assert nights.points(asked) == 2, "the probe looks at what is open for nothing; what is stale is one more"
     assert StreamMark.objects.get(stream="pull_requests").reread_at == row.probed_at
 
 
 @pytest.mark.proof
-def test_it_is_found_at_once_where_something_else_differs(
+def test_a_change_without_a_trace_is_found_at_once_if_the_repository_differs(
     fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     StreamMark.objects.update(reread_at=now() - 2 * HOUR)
@@ -71,7 +71,7 @@ def test_a_pull_request_whose_closing_was_lost_is_closed(fake: FakeGitHub, api: 
 
 
 @pytest.mark.proof
-def test_what_cannot_be_shown_fails_the_repository_and_is_tried_the_next_night(
+def test_a_pull_request_that_cannot_be_shown_fails_its_repository_until_the_next_night(
     fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     change_unnoticed(fake, 1, title="Another title", additions="many")

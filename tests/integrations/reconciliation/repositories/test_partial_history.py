@@ -34,28 +34,28 @@ LATELY = 5 * DAY
 @pytest.fixture
 def late(fake: FakeGitHub, nights: Nights) -> LiveRepository:
     """A repository with issues, comments and pull requests of weeks ago, and others of which the history was read."""
-    told = LiveRepository(fake)
-    told.open(1, 2, ago=LATELY)
-    told.deliver()
-    told.open(3, ago=LONG_AGO)
-    told.lives[3].remark(now() - LONG_AGO, by=PEOPLE[1])
+    live = LiveRepository(fake)
+    live.open(1, 2, ago=LATELY)
+    live.deliver()
+    live.open(3, ago=LONG_AGO)
+    live.lives[3].remark(now() - LONG_AGO, by=PEOPLE[1])
     for number in (41, 42, 43):
-        discuss(told, number, ago=LONG_AGO)
+        discuss(live, number, ago=LONG_AGO)
     for number in (51, 52, 53):
-        discuss(told, number, ago=LATELY)
-    told.lives[1].remark(now() - LATELY, by=PEOPLE[2])
-    told.lives[2].remark(now() - LATELY, by=PEOPLE[1])
-    told.happen()
+        discuss(live, number, ago=LATELY)
+    live.lives[1].remark(now() - LATELY, by=PEOPLE[2])
+    live.lives[2].remark(now() - LATELY, by=PEOPLE[1])
+    live.happen()
     start(Repository.objects.all(), scope=Scope(since=now() - 2 * LATELY))
     nights.crew.work()
     nights.pass_time(HOURS)
     assert set(Issue.objects.values_list("number", flat=True)) == {51, 52, 53}
     assert IssueComment.objects.count() == 6
-    return told
+    return live
 
 
-def discuss(told: LiveRepository, number: int, *, ago: timedelta) -> None:
-    issue = IssueLife(told.place, number=number, author=PEOPLE[0], title="Trouble", body="It hurts.")
+def discuss(live: LiveRepository, number: int, *, ago: timedelta) -> None:
+    issue = IssueLife(live.place, number=number, author=PEOPLE[0], title="Trouble", body="It hurts.")
     at = now() - ago
     issue.open(at)
     issue.comment(at, by=PEOPLE[1])
@@ -63,7 +63,7 @@ def discuss(told: LiveRepository, number: int, *, ago: timedelta) -> None:
 
 
 def night(nights: Nights) -> RepositorySync:
-    StreamMark.objects.update(reread_at=now())  # whatever day it is, it is not this repository's turn
+    StreamMark.objects.update(reread_at=now())  # whatever day it is, this repository is not due
     [row] = nights.run()
     assert (row.state, row.error) == ("done", "")
     nights.pass_time(DAY)
@@ -71,28 +71,26 @@ def night(nights: Nights) -> RepositorySync:
 
 
 def something_happens(late: LiveRepository, number: int = 54) -> None:
-    """Both issues and pull requests differ from what the last probe told."""
+    """Both issues and pull requests differ from what the last probe showed."""
     discuss(late, number, ago=HOUR)
     late.lives[1].label(now() - MINUTE, f"label {number}")
     late.happen()
 
 
 @pytest.mark.proof
-def test_what_was_never_read_is_not_taken_for_lost_each_time_something_happens(
-    late: LiveRepository, nights: Nights
-) -> None:
+def test_history_that_was_never_read_does_not_count_as_lost(late: LiveRepository, nights: Nights) -> None:
     night(nights)
     for number in (54, 55):
         something_happens(late, number)
         row = night(nights)
         assert Issue.objects.filter(number=number).exists()
         streams = list(Backfill.objects.filter(sync=row).values_list("stream", flat=True))
-        assert len(streams) == len(set(streams)), "nothing is walked twice"
+        assert len(streams) == len(set(streams)), "nothing is read twice"
         assert "short" not in outcomes(row).values()
 
 
 @pytest.mark.proof
-def test_what_was_deleted_is_found_beside_what_was_never_read(
+def test_deletions_are_found_though_part_of_the_history_was_never_read(
     fake: FakeGitHub, late: LiveRepository, nights: Nights
 ) -> None:
     night(nights)
@@ -115,7 +113,7 @@ def test_what_was_deleted_is_found_beside_what_was_never_read(
 
 
 @pytest.mark.proof
-def test_what_is_lost_later_is_missed_beside_what_was_never_read(late: LiveRepository, nights: Nights) -> None:
+def test_later_losses_are_found_though_part_of_the_history_was_never_read(late: LiveRepository, nights: Nights) -> None:
     night(nights)
     something_happens(late)
     night(nights)
@@ -129,11 +127,11 @@ def test_what_is_lost_later_is_missed_beside_what_was_never_read(late: LiveRepos
 @pytest.fixture
 def web(fake: FakeGitHub, api: LiveRepository, nights: Nights) -> LiveRepository:
     """Another repository beside it."""
-    told = LiveRepository(fake, "web", WEB).open(1, ago=9 * DAY).deliver()
+    live = LiveRepository(fake, "web", WEB).open(1, ago=9 * DAY).deliver()
     nights.backfill()
     nights.run()
     nights.pass_time(DAY)
-    return told
+    return live
 
 
 def state_of(rows: list[RepositorySync]) -> dict[int, tuple[str, str]]:
@@ -155,7 +153,7 @@ def test_a_renamed_repository_is_read_under_its_new_name_and_keeps_it(
 
 
 @pytest.mark.proof
-def test_where_another_repository_has_the_name_it_is_found_by_its_id(
+def test_a_repository_whose_name_another_one_took_is_found_by_its_id(
     fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights
 ) -> None:
     truth = fake.world.repositories[API]
@@ -186,7 +184,7 @@ def test_a_transferred_repository_is_read_by_the_installation_that_reaches_it_no
 
 
 @pytest.mark.proof
-def test_one_that_is_gone_fails_alone_and_has_the_installations_listed(
+def test_a_repository_that_is_gone_fails_alone_and_has_the_installations_listed(
     fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights
 ) -> None:
     before = Installation.objects.get(pk=ACME).needs_listing_at
@@ -200,7 +198,7 @@ def test_one_that_is_gone_fails_alone_and_has_the_installations_listed(
 
 
 @pytest.mark.proof
-def test_one_whose_place_cannot_be_used_fails_alone(
+def test_a_repository_whose_probe_is_unusable_fails_alone(
     fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights
 ) -> None:
     def spoil(asked: Asked, answer: Answered) -> Answered:
@@ -215,7 +213,7 @@ def test_one_whose_place_cannot_be_used_fails_alone(
 
 
 @pytest.mark.proof
-def test_nothing_of_a_strangers_account_is_asked(
+def test_no_request_is_made_about_an_unaccepted_account(
     fake: FakeGitHub, api: LiveRepository, web: LiveRepository, nights: Nights, settings: Any
 ) -> None:
     settings.ALLOWED_ACCOUNTS = ["somebody-else"]

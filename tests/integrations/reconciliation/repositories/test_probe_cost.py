@@ -97,7 +97,7 @@ def fill_with_what_is_over() -> None:
 
 @pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
-def test_what_is_known_of_a_batch_is_found_by_indexes(fake: FakeGitHub, nights: Nights) -> None:
+def test_the_local_state_of_a_batch_is_read_by_indexes(fake: FakeGitHub, nights: Nights) -> None:
     live_quietly(fake, count=10)
     StreamMark.objects.all().delete()
     Coverage.objects.update(to_at=timezone.now() - 9 * DAY)

@@ -1,4 +1,4 @@
-"""What no webhook told is found, stream by stream, and our tables equal GitHub's truth afterwards."""
+"""Changes that no webhook reported are found, stream by stream, and our tables equal GitHub's truth afterwards."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
 from tests.github.door import Door
-from tests.integrations.reconciliation.repositories.night_runs import Nights, walks
+from tests.integrations.reconciliation.repositories.night_runs import Nights, backfills_of_runs
 from tests.integrations.refresh.live_repository import DAY, HOUR, MINUTE, LiveRepository, now, work_off
 from tests.integrations.streams.pull_request_rows import differences
 
@@ -34,10 +34,10 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 
 @pytest.fixture(autouse=True)
 def marks(api: LiveRepository, nights: Nights) -> None:
-    """One quiet night has passed."""
+    """A night without changes has passed."""
     nights.run()
     nights.pass_time(DAY)
-    StreamMark.objects.update(reread_at=now())  # whatever day it is, it is not this repository's turn
+    StreamMark.objects.update(reread_at=now())  # whatever day it is, this repository is not due
 
 
 def assert_equal(fake: FakeGitHub) -> None:
@@ -101,13 +101,15 @@ def test_each_stream_that_lost_something_is_read_and_equals_the_truth(
     assert not Issue.objects.filter(number=52).exists()
     [row] = nights.run()
     assert (row.state, row.error) == ("done", "")
-    assert walks() == dict.fromkeys(STREAM_NAMES, "done")
+    assert backfills_of_runs() == dict.fromkeys(STREAM_NAMES, "done")
     assert_equal(fake)
     nights.pass_time(DAY)
     Backfill.objects.all().delete()
     [row] = nights.run()
     assert row.state == "done"
-    assert set(walks()) <= {"workflow_runs"}, "whoever has runs is asked for those that were made since"
+    assert set(backfills_of_runs()) <= {"workflow_runs"}, (
+        "a repository with runs is asked for those that were made since"
+    )
 
 
 def test_marks_of_what_was_read_are_those_of_the_probe(fake: FakeGitHub, api: LiveRepository, nights: Nights) -> None:
@@ -136,8 +138,8 @@ def test_a_deployment_that_is_not_over_is_read_again_however_unchanged_it_is(
     fake: FakeGitHub, api: LiveRepository, nights: Nights
 ) -> None:
     api.place.deploy(now() - 2 * DAY, to="staging", by=PEOPLE[0], finished_at=now() - MINUTE)
-    told = api.happen()
-    Door().deliver(sent for sent in told if sent.payload.get("deployment_status", {}).get("state") != "success")
+    deliveries = api.happen()
+    Door().deliver(sent for sent in deliveries if sent.payload.get("deployment_status", {}).get("state") != "success")
     work_off()
     nights.run()
     nights.pass_time(DAY)
@@ -146,8 +148,8 @@ def test_a_deployment_that_is_not_over_is_read_again_however_unchanged_it_is(
 
 def test_a_run_whose_end_was_lost_is_read_again(fake: FakeGitHub, api: LiveRepository, nights: Nights) -> None:
     api.place.run(now() - 2 * DAY, run_id=901, by=PEOPLE[1], finished_at=now() - 2 * DAY + timedelta(minutes=9))
-    told = api.happen()
-    Door().deliver(sent for sent in told if sent.payload["action"] != "completed")
+    deliveries = api.happen()
+    Door().deliver(sent for sent in deliveries if sent.payload["action"] != "completed")
     work_off()
     assert WorkflowRun.objects.get(run_id=901).conclusion is None
     nights.run()
@@ -162,7 +164,7 @@ def test_a_comment_that_is_off_by_its_count_is_read_again_within_the_week(
     StreamMark.objects.update(reread_at=now() - 9 * DAY)
     [row] = nights.run()
     assert row.state == "done"
-    assert "issue_comments" in walks()
+    assert "issue_comments" in backfills_of_runs()
 
 
 def test_runs_that_no_push_began_are_found_within_a_week_though_we_know_of_none(
@@ -176,7 +178,7 @@ def test_runs_that_no_push_began_are_found_within_a_week_though_we_know_of_none(
     assert fake.world.repositories[API].json["pushed_at"] == pushed_at
     assert not WorkflowRun.objects.exists()
     nights.run()
-    assert not WorkflowRun.objects.exists(), "it is not its turn"
+    assert not WorkflowRun.objects.exists(), "it is not due"
     nights.pass_time(9 * DAY)
     nights.run()
     assert WorkflowRun.objects.get().run_id == 900

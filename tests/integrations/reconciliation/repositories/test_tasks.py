@@ -1,4 +1,4 @@
-"""The tasks: a run's repositories go on by themselves, whoever is told of them, and in whatever state they are."""
+"""The tasks: a run's repositories go on by themselves, whichever worker is notified, and in whatever state they are."""
 
 from typing import Any
 
@@ -32,9 +32,7 @@ def credentials(fake: FakeGitHub, settings: Any) -> Any:
     github.cache_clear()
 
 
-def test_the_task_of_a_repository_probes_it_follows_its_walks_and_counts_it(
-    api: LiveRepository, nights: Nights
-) -> None:
+def test_the_task_of_a_repository_probes_reads_and_verifies_it(api: LiveRepository, nights: Nights) -> None:
     nights.run()
     nights.pass_time(DAY)
     api.open(3, ago=HOUR)
@@ -56,14 +54,16 @@ def test_the_task_of_a_repository_probes_it_follows_its_walks_and_counts_it(
     assert PullRequest.objects.filter(number=3).exists()
 
 
-def test_who_reads_a_repository_is_found_when_it_is_its_turn(api: LiveRepository, nights: Nights) -> None:
+def test_the_installation_that_reads_a_repository_is_found_when_it_is_claimed(
+    api: LiveRepository, nights: Nights
+) -> None:
     nights.begin()
     RepositorySync.objects.update(installation=None)
     nights.finish()
     assert RepositorySync.objects.get().installation_id == ACME
 
 
-def test_what_nobody_reaches_fails_without_being_asked_for(api: LiveRepository, nights: Nights) -> None:
+def test_a_repository_that_no_installation_reaches_fails_without_a_request(api: LiveRepository, nights: Nights) -> None:
     RepositoryAccess.objects.update(has_access=False)
     nights.begin()
     RepositorySync.objects.update(installation=None)
@@ -72,7 +72,7 @@ def test_what_nobody_reaches_fails_without_being_asked_for(api: LiveRepository, 
     assert (row.state, row.reason) == ("failed", "no_installation")
 
 
-def test_planning_makes_due_what_was_read_though_the_last_reading_told_nobody(
+def test_planning_makes_a_read_repository_due_even_if_its_last_backfill_did_not(
     api: LiveRepository, nights: Nights
 ) -> None:
     nights.run()
@@ -87,7 +87,7 @@ def test_planning_makes_due_what_was_read_though_the_last_reading_told_nobody(
     assert verify.plan() == 0
 
 
-def test_whoever_is_to_count_waits_for_the_same_turn(api: LiveRepository, nights: Nights) -> None:
+def test_verification_waits_for_github_under_the_same_name_as_the_probe(api: LiveRepository, nights: Nights) -> None:
     nights.run()
     nights.pass_time(DAY)
     api.open(3, ago=HOUR)
@@ -104,14 +104,14 @@ def test_whoever_is_to_count_waits_for_the_same_turn(api: LiveRepository, nights
     row.refresh_from_db()
     assert (row.state, row.reason) == ("waiting", "busy")
     RepositorySync.objects.update(not_before="2099-01-01T00:00:00Z")
-    told = budget.settle(held[0], result=Result(kind=ResponseKind.OK), limit=None)
-    assert wake_next_waiter(told) == 1
+    waiter = budget.settle(held[0], result=Result(kind=ResponseKind.OK), limit=None)
+    assert wake_next_waiter(waiter) == 1
     nights.verify(row)
     row.refresh_from_db()
     assert row.state == "done"
 
 
-def test_walks_of_a_run_are_its_own_and_those_that_go_on_already_stay_whose_they_were(
+def test_a_run_starts_its_own_backfills_and_leaves_unfinished_ones_to_their_owners(
     api: LiveRepository, nights: Nights
 ) -> None:
     [row] = nights.begin()
@@ -122,9 +122,7 @@ def test_walks_of_a_run_are_its_own_and_those_that_go_on_already_stay_whose_they
     assert dict(unfinished) == {"issues": None, "releases": row.pk}
 
 
-def test_a_walk_that_goes_on_already_is_waited_for_then_the_repository_is_probed_again(
-    api: LiveRepository, nights: Nights
-) -> None:
+def test_a_repository_with_an_unfinished_backfill_is_probed_again_after_it(api: LiveRepository, nights: Nights) -> None:
     nights.run()
     start(api_rows(), scope=Scope(streams=("issues",)))
     [row] = nights.begin()
@@ -137,7 +135,7 @@ def test_a_walk_that_goes_on_already_is_waited_for_then_the_repository_is_probed
     assert not Backfill.objects.filter(sync=row).exists()
 
 
-def test_a_walk_that_somebody_paused_is_not_waited_for(api: LiveRepository, nights: Nights) -> None:
+def test_a_run_does_not_wait_for_a_paused_backfill(api: LiveRepository, nights: Nights) -> None:
     start(api_rows(), scope=Scope(streams=("issues",)))
     Backfill.objects.unfinished().pause()
     [row] = nights.run()
@@ -145,7 +143,7 @@ def test_a_walk_that_somebody_paused_is_not_waited_for(api: LiveRepository, nigh
     assert Installation.objects.count() == 1
 
 
-def test_a_walk_that_failed_fails_its_repository_and_moves_no_mark(api: LiveRepository, nights: Nights) -> None:
+def test_a_failed_backfill_fails_its_repository_and_moves_no_mark(api: LiveRepository, nights: Nights) -> None:
     nights.run()
     nights.pass_time(DAY)
     api.open(3, ago=HOUR)
@@ -160,7 +158,7 @@ def test_a_walk_that_failed_fails_its_repository_and_moves_no_mark(api: LiveRepo
     row.refresh_from_db()
     assert (row.state, row.reason, row.error) == ("failed", "not_read", "pull_requests: It broke.")
     assert marks_of("pull_requests") == kept
-    assert marks_of("review_comments") != kept, "what was walked whole is kept"
+    assert marks_of("review_comments") != kept, "the mark of what was read whole is kept"
 
 
 def marks_of(stream: str) -> Any:

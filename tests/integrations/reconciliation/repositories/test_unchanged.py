@@ -7,7 +7,7 @@ from apps.integrations.models import StreamMark
 from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
-from tests.integrations.reconciliation.repositories.night_runs import DAY, Nights, walks
+from tests.integrations.reconciliation.repositories.night_runs import DAY, Nights, backfills_of_runs
 from tests.integrations.refresh.live_repository import LiveRepository
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,7 +19,7 @@ def test_an_unchanged_repository_costs_one_request_and_is_covered_up_to_the_prob
     asked = len(fake.log)
     [row] = nights.run()
     assert (row.state, row.reason, row.error, row.differs) == ("done", "", "", [])
-    assert walks() == {}
+    assert backfills_of_runs() == {}
     assert [(call.resource, call.cost) for call in fake.log[asked:] if call.resource != "app"] == [("graphql", 1)]
     assert row.probed_at is not None
     covered = Coverage.objects.filter(repository=API).values_list("stream", "to_at")
@@ -30,10 +30,12 @@ def test_an_unchanged_repository_costs_one_request_and_is_covered_up_to_the_prob
     assert marks.count() == 8
 
 
-def test_the_next_night_it_is_unchanged_by_its_marks(fake: FakeGitHub, nights: Nights, api: LiveRepository) -> None:
+def test_a_repository_is_unchanged_the_next_night_by_its_marks(
+    fake: FakeGitHub, nights: Nights, api: LiveRepository
+) -> None:
     nights.run()
     nights.pass_time(DAY)
     [row] = nights.run()
-    assert (row.state, walks()) == ("done", {})
+    assert (row.state, backfills_of_runs()) == ("done", {})
     assert StreamMark.objects.filter(passed_at=row.probed_at).count() == 8
     assert Coverage.objects.filter(repository=API, to_at=row.probed_at).count() == 8

@@ -20,7 +20,7 @@ ZOO_ACCOUNT, ZOO = 600, 21
 
 @pytest.fixture
 def credentials(settings: Any) -> None:
-    """Somebody who may ask GitHub; nobody asks in these tests."""
+    """Credentials for GitHub, with which nobody asks in these tests."""
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
 
 

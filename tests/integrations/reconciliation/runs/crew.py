@@ -18,7 +18,7 @@ REPOSITORIES = "run_jobs"
 
 @dataclass(slots=True)
 class Crew:
-    """Beat and workers; `done` counts what the workers were told to do, by the task's last name."""
+    """Beat and workers; `done` counts the messages that the workers ran, by the task's last name."""
 
     done: Counter[str] = field(default_factory=Counter)
 
@@ -30,7 +30,7 @@ class Crew:
         return opened
 
     def conclude(self) -> int:
-        """What beat does every 15 s, twice: the verdicts of parts, then the ends of runs."""
+        """What beat does every 15 s, twice: the results of team runs, then the ends of runs."""
         before = SyncLog.objects.unfinished().count()
         results.conclude()
         self.work()
@@ -48,7 +48,7 @@ class Crew:
 
 
 def take_message() -> tuple[str, list[Any], dict[str, Any]] | None:
-    """The next message of any queue, taken for good: the task, its arguments, and whom to tell of its end."""
+    """The next message of any queue, taken for good: the task, its arguments, and its callbacks."""
     with current_app.connection_for_read() as broker:
         for queue in QUEUES:
             message: Any = current_app.amqp.queues[queue](broker.default_channel).get(no_ack=True)
@@ -66,7 +66,7 @@ def forget_messages() -> None:
 
 
 def compare(*names: str, sync: SyncLog | None = None, error: str = "") -> int:
-    """As whoever compares repositories leaves their rows: done, or failed with GitHub's words.
+    """Leave rows as a worker does that has compared their repositories: done, or failed with GitHub's words.
 
     However far a real worker has come with them: it has lost them then.
     """
@@ -78,6 +78,6 @@ def compare(*names: str, sync: SyncLog | None = None, error: str = "") -> int:
     return rows.update(state="failed" if error else "done", error=error, finished_at=Now(), lease_until=None)
 
 
-def let_leases_lapse() -> None:
+def expire_leases() -> None:
     """A minute and a quarter passes for whatever workers were notified of."""
     TeamSync.objects.exclude(notified_at=None).update(notified_at="2020-01-01T00:00:00Z")

@@ -9,7 +9,7 @@ from django.db import connection
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import schedule
-from apps.integrations.reconciliation.fan_out import spread
+from apps.integrations.reconciliation.fan_out import fan_out_run
 from apps.integrations.reconciliation.schedule import due_hour, due_night, is_of_night, next_hour, start_for_team
 from apps.teams.models import Team
 from tests.fake_github.using import API, WEB
@@ -91,7 +91,7 @@ def test_a_run_waits_for_its_hour(acme: Team, crew: Crew) -> None:
     assert (run.status, run.cause, run.team) == ("waiting", "scheduled", acme)
     assert run.not_before.minute == 0
     assert timedelta(0) < run.not_before - now <= HOUR
-    assert spread(run.sync_id) is False, "nobody claims it before its hour"
+    assert fan_out_run(run.sync_id) is False, "nobody claims it before its hour"
 
 
 def test_a_night_that_is_made_up_stands_for_the_hour(acme: Team, zoo: Team, crew: Crew) -> None:
@@ -137,18 +137,18 @@ def test_a_team_that_is_switched_off_before_its_hour_is_not_compared(acme: Team,
     assert (run.status, run.teams.count(), run.repositories.count()) == ("completed", 0, 0)
 
 
-def test_somebody_who_does_not_wait_for_the_hour_has_its_run_begin_now(acme: Team, crew: Crew) -> None:
+def test_a_manual_start_begins_the_run_of_the_next_hour_now(acme: Team, crew: Crew) -> None:
     set_frequency(acme, "hourly")
     sync_id = schedule.schedule_team(acme.pk, now=now_or_soon())
     set_frequency(acme, "off")
     started = start_for_team(acme.pk)
     assert (started.sync.sync_id, started.sync.cause, started.is_new) == (sync_id, "manual", True)
     assert start_for_team(acme.pk).is_new is False
-    assert spread(started.sync.sync_id) is True
+    assert fan_out_run(started.sync.sync_id) is True
     assert [part.team for part in TeamSync.objects.all()] == [acme]
 
 
-def test_off_means_off(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_team_that_is_switched_off_is_not_compared(acme: Team, zoo: Team, crew: Crew) -> None:
     set_frequency(acme, "off")
     crew.beat(MONDAY_NIGHT)
     crew.beat(AFTERNOON)
@@ -159,11 +159,11 @@ def test_off_means_off(acme: Team, zoo: Team, crew: Crew) -> None:
     assert crew.beat(MONDAY_NIGHT + timedelta(days=1)) == 0, "there is nobody to compare for"
 
 
-def test_a_team_is_compared_now_when_somebody_says_so(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_team_is_compared_on_request(acme: Team, zoo: Team, crew: Crew) -> None:
     set_frequency(acme, "off")
     tasks.sync_github_data(acme.pk)
     run = SyncLog.objects.get()
-    assert (run.cause, run.team, run.is_spread) == ("manual", acme, True)
+    assert (run.cause, run.team, run.is_fanned_out) == ("manual", acme, True)
     assert run.sync_id.startswith("manual:")
     assert sorted(RepositorySync.objects.values_list("repository", flat=True)) == [API, WEB]
     compare()
@@ -172,7 +172,7 @@ def test_a_team_is_compared_now_when_somebody_says_so(acme: Team, zoo: Team, cre
     assert acme.last_sync_status == "success"
 
 
-def test_two_starts_are_one_until_it_is_over(acme: Team, crew: Crew) -> None:
+def test_two_equal_starts_are_one_run_until_it_is_over(acme: Team, crew: Crew) -> None:
     first = start_for_team(acme.pk).sync
     assert start_for_team(acme.pk).sync == first
     tasks.sync_github_data(acme.pk, first.sync_id)
@@ -182,7 +182,7 @@ def test_two_starts_are_one_until_it_is_over(acme: Team, crew: Crew) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_starts_at_the_very_same_time_are_one(acme: Team, crew: Crew) -> None:
+def test_equal_starts_at_the_same_time_are_one_run(acme: Team, crew: Crew) -> None:
     def begin(_: int) -> str:
         try:
             return start_for_team(acme.pk).sync.sync_id
@@ -200,7 +200,7 @@ def test_sync_github_data_without_a_run_makes_one_of_its_own(acme: Team, crew: C
     assert SyncLog.objects.count() == 1
 
 
-def test_a_team_that_is_not_in_the_run_is_not_spread_there(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_team_that_is_not_in_the_run_is_not_fanned_out(acme: Team, zoo: Team, crew: Crew) -> None:
     sync_id = start_for_team(acme.pk).sync.sync_id
     assert tasks.sync_github_data(zoo.pk, sync_id) is False
     assert TeamSync.objects.filter(team=zoo).count() == 0
@@ -231,7 +231,7 @@ def test_a_night_begins_at_two_and_is_due_until_the_next(now: str, night: str) -
     assert (period.due_at.hour, period.due_at <= at(now) < period.due_at + timedelta(days=1)) == (2, True)
 
 
-def test_the_clock_is_read_in_utc_wherever_it_stands() -> None:
+def test_periods_are_computed_in_utc_from_any_time_zone() -> None:
     berlin = timezone(timedelta(hours=1))
     assert due_night(datetime(2026, 3, 2, 2, 30, tzinfo=berlin)).key == "2026-03-01"
     assert due_hour(datetime(2026, 3, 2, 2, 30, tzinfo=berlin)).key == "2026-03-02T01"
@@ -242,5 +242,5 @@ def test_an_hour_is_due_from_its_beginning() -> None:
     assert due_hour(at("03-02T14:00:00")).due_at == at("03-02T14:00:00")
 
 
-def test_only_the_hour_of_two_is_the_nights() -> None:
+def test_the_night_begins_in_the_hour_of_two_alone() -> None:
     assert [hour for hour in range(24) if is_of_night(due_hour(at(f"03-02T{hour:02}:10:00")))] == [2]

@@ -1,4 +1,4 @@
-"""Old runs are forgotten, and what is wrong with runs is found."""
+"""Old runs are deleted, and problems of runs are found."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,7 +34,7 @@ def ended(name: str, *, days_ago: float, team: Team | None = None, status: str =
     return run
 
 
-def test_runs_are_forgotten_after_90_days_but_for_the_last_of_each_team(acme: Team, zoo: Team) -> None:
+def test_runs_are_deleted_after_90_days_except_the_last_of_each_team(acme: Team, zoo: Team) -> None:
     ended("a", days_ago=400, team=acme)
     ended("b", days_ago=300, team=zoo)
     ended("c", days_ago=200, team=acme)
@@ -48,23 +48,23 @@ def test_runs_are_forgotten_after_90_days_but_for_the_last_of_each_team(acme: Te
     assert tasks.prune() == 0
 
 
-def test_very_many_are_forgotten_in_one_go(acme: Team) -> None:
+def test_many_old_runs_are_deleted_at_once(acme: Team) -> None:
     for number in range(25):
         ended(f"old {number}", days_ago=100)
     assert tasks.prune() == 25
 
 
-def test_in_a_new_house_nothing_is_wrong_yet(acme: Team) -> None:
+def test_a_new_instance_has_no_reconciliation_problem(acme: Team) -> None:
     Team.objects.note_sync(created_at=timezone.now() - HOUR)
     assert check_status() == []
 
 
-def test_a_night_that_never_comes_is_found(acme: Team) -> None:
+def test_a_night_that_never_ran_is_a_problem(acme: Team) -> None:
     assert check_status() == ["reconciliation_is_late"]
     assert "Do beat and a worker run?" in reconciliation_problems()["reconciliation_is_late"]
 
 
-def test_nights_that_fail_are_found_after_26_hours(acme: Team) -> None:
+def test_failed_nights_are_a_problem_after_26_hours(acme: Team) -> None:
     ended("nightly:1", days_ago=25 / 24)
     assert check_status() == []
     SyncLog.objects.update(finished_at=timezone.now() - 27 * HOUR)
@@ -73,7 +73,7 @@ def test_nights_that_fail_are_found_after_26_hours(acme: Team) -> None:
     assert "The last one failed: 1 of 3 repositories" in reconciliation_problems()["reconciliation_is_late"]
 
 
-def test_where_nothing_is_to_be_compared_nothing_is_late(acme: Team, settings: Any) -> None:
+def test_no_night_is_late_if_there_is_nothing_to_compare(acme: Team, settings: Any) -> None:
     Team.objects.update(sync_frequency="off")
     assert check_status() == []
     Team.objects.update(sync_frequency="daily")
@@ -81,7 +81,7 @@ def test_where_nothing_is_to_be_compared_nothing_is_late(acme: Team, settings: A
     assert check_status() == []
 
 
-def test_a_run_that_gets_nowhere_is_found(acme: Team, crew: Crew) -> None:
+def test_a_run_without_progress_is_a_problem(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     SyncLog.objects.update(not_before=timezone.now() - 11 * HOUR)
     assert check_status() == []
@@ -92,7 +92,7 @@ def test_a_run_that_gets_nowhere_is_found(acme: Team, crew: Crew) -> None:
     assert check_status() == []
 
 
-def test_a_run_that_nobody_takes_is_found_soon(acme: Team) -> None:
+def test_a_run_that_no_worker_claims_is_a_problem_soon(acme: Team) -> None:
     start_for_team(acme.pk)
     SyncLog.objects.update(not_before=timezone.now() - HOUR)
     assert "reconciliation_is_stuck" in check_status()

@@ -12,13 +12,13 @@ from apps.activity.models import Installation
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import fan_out, results, schedule
-from apps.integrations.reconciliation.fan_out import spread, spread_to, verify_each
+from apps.integrations.reconciliation.fan_out import fan_out_run, fan_out_team, verify_each
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import reach
 from tests.integrations.backfill.side_by_side import side_by_side
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, OLD, ZOO, make_team
-from tests.integrations.reconciliation.runs.crew import REPOSITORIES, Crew, compare, forget_messages, let_leases_lapse
+from tests.integrations.reconciliation.runs.crew import REPOSITORIES, Crew, compare, expire_leases, forget_messages
 from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +38,7 @@ def test_a_night_is_opened_when_it_has_begun_and_each_repository_gets_its_row(
 ) -> None:
     crew.beat(MONDAY_NIGHT)
     night = SyncLog.objects.get()
-    assert (night.sync_id, night.cause, night.status, night.is_spread) == (
+    assert (night.sync_id, night.cause, night.status, night.is_fanned_out) == (
         "nightly:2026-03-02",
         "nightly",
         "running",
@@ -64,7 +64,7 @@ def test_beats_and_workers_at_the_very_same_time_make_one_run(acme: Team, crew: 
     def beat(_: int) -> bool:
         try:
             schedule.open_due(now=MONDAY_NIGHT)
-            return spread("nightly:2026-03-02")
+            return fan_out_run("nightly:2026-03-02")
         finally:
             connection.close()
 
@@ -93,7 +93,7 @@ def test_a_night_that_no_beat_saw_is_made_up_once(acme: Team, crew: Crew) -> Non
     assert names() == ["nightly:2026-03-02", "nightly:2026-03-03"]
 
 
-def test_of_several_nights_that_were_missed_the_last_one_makes_up_for_all(acme: Team, crew: Crew) -> None:
+def test_the_last_of_several_missed_nights_makes_up_for_all(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     compare()
     crew.conclude()
@@ -135,36 +135,36 @@ def test_a_worker_that_dies_while_it_fans_out_does_not_lose_the_night(
     with monkeypatch.context() as dying:
         dying.setattr(fan_out, "failpoint", die)
         with pytest.raises(KeyboardInterrupt):
-            spread("nightly:2026-03-02")
+            fan_out_run("nightly:2026-03-02")
     assert not TeamSync.objects.exists()
     crew.beat(MONDAY_NIGHT + MINUTE)
     assert [repository for _, repository, _ in rows()] == [API, WEB]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_workers_one_fans_a_run_out(acme: Team, crew: Crew) -> None:
+def test_only_one_of_many_workers_fans_a_run_out(acme: Team, crew: Crew) -> None:
     schedule.open_due(now=MONDAY_NIGHT)
-    assert sorted(side_by_side(*[lambda: spread("nightly:2026-03-02")] * 4)) == [False, False, False, True]
+    assert sorted(side_by_side(*[lambda: fan_out_run("nightly:2026-03-02")] * 4)) == [False, False, False, True]
     assert TeamSync.objects.count() == 1
 
 
-def test_a_part_whose_message_was_lost_is_told_of_again(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_team_run_whose_message_was_lost_is_notified_again(acme: Team, zoo: Team, crew: Crew) -> None:
     schedule.open_due(now=MONDAY_NIGHT)
-    spread("nightly:2026-03-02")
-    spread_to(zoo.pk, sync_id="nightly:2026-03-02")
+    fan_out_run("nightly:2026-03-02")
+    fan_out_team(zoo.pk, sync_id="nightly:2026-03-02")
     forget_messages()
-    assert not SyncLog.objects.get().is_spread
+    assert not SyncLog.objects.get().is_fanned_out
     crew.beat(MONDAY_NIGHT + MINUTE)
-    assert not SyncLog.objects.get().is_spread, "it was told of a moment ago"
-    let_leases_lapse()
+    assert not SyncLog.objects.get().is_fanned_out, "it was notified a moment ago"
+    expire_leases()
     crew.beat(MONDAY_NIGHT + 2 * MINUTE)
-    assert SyncLog.objects.get().is_spread
+    assert SyncLog.objects.get().is_fanned_out
     assert len(rows()) == 3
 
 
-def test_spreading_twice_doubles_nothing(acme: Team, crew: Crew) -> None:
+def test_fanning_out_twice_doubles_nothing(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
-    SyncLog.objects.update(status="waiting", is_spread=False)
+    SyncLog.objects.update(status="waiting", is_fanned_out=False)
     TeamSync.objects.update(status="waiting", notified_at=None)
     crew.beat(MONDAY_NIGHT + MINUTE)
     assert len(rows()) == 2
@@ -181,14 +181,14 @@ def test_a_repository_that_two_teams_track_is_compared_once(acme: Team, zoo: Tea
     }
 
 
-def test_nothing_is_compared_for_whoever_waits_for_approval(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_nothing_is_compared_for_a_team_that_waits_for_approval(acme: Team, zoo: Team, crew: Crew) -> None:
     Team.objects.filter(pk=zoo.pk).update(is_approved=False)
     crew.beat(MONDAY_NIGHT)
     assert [part.team_id for part in TeamSync.objects.all()] == [acme.pk]
     assert sorted(repository for _, repository, _ in rows()) == [API, WEB]
 
 
-def test_what_is_deleted_or_out_of_reach_has_no_row(acme: Team, crew: Crew) -> None:
+def test_a_repository_that_is_deleted_or_out_of_reach_has_no_row(acme: Team, crew: Crew) -> None:
     reach("acme/gone", 31, deleted_at=OLD)
     reach("acme/lost", 32, has_access=False)
     crew.beat(MONDAY_NIGHT)
@@ -225,7 +225,7 @@ def test_a_night_that_takes_a_day_gives_up_so_that_the_next_may_begin(acme: Team
     assert results.give_up_old() == 0
 
 
-def test_a_run_that_nobody_ever_spread_gives_up_too(acme: Team, crew: Crew) -> None:
+def test_a_run_that_was_never_fanned_out_is_given_up_too(acme: Team, crew: Crew) -> None:
     schedule.open_due(now=MONDAY_NIGHT)
     SyncLog.objects.update(not_before=schedule.database_time() - 25 * HOUR)
     assert crew.conclude() == 1
@@ -233,7 +233,7 @@ def test_a_run_that_nobody_ever_spread_gives_up_too(acme: Team, crew: Crew) -> N
     assert (run.status, run.error) == ("failed", results.TOO_LONG)
 
 
-def test_a_team_that_tracks_nothing_yet_hinders_no_night(acme: Team, crew: Crew) -> None:
+def test_a_team_that_tracks_nothing_does_not_block_the_night(acme: Team, crew: Crew) -> None:
     make_team("new")
     crew.beat(MONDAY_NIGHT)
     compare()
@@ -263,7 +263,7 @@ def past(acme: Team) -> None:
 
 
 @pytest.mark.proof
-def test_the_ticks_read_no_table_through(past: None) -> None:
+def test_periodic_tasks_use_indexes(past: None) -> None:
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)):
         schedule.enqueue_due()

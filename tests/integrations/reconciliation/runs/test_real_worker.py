@@ -1,4 +1,4 @@
-"""A real worker opens, spreads, concludes and tells, and dies once at each point where that is half done."""
+"""A real worker creates, fans out and concludes runs, and dies once at each point where that is half done."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +16,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API, WEB
 from tests.integrations.backfill.real_worker import working
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
-from tests.integrations.reconciliation.runs.crew import Crew, compare, let_leases_lapse
+from tests.integrations.reconciliation.runs.crew import Crew, compare, expire_leases
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,14 +26,14 @@ MOST_BEATS, PACE_S = 40, 2.0
 
 def beat() -> None:
     """What beat does, a minute and a quarter later each time."""
-    let_leases_lapse()
+    expire_leases()
     schedule.open_due(now=MONDAY_NIGHT)
     schedule.enqueue_due()
     results.conclude()
 
 
-def is_spread() -> bool:
-    return SyncLog.objects.filter(is_spread=True).exists()
+def is_fanned_out() -> bool:
+    return SyncLog.objects.filter(is_fanned_out=True).exists()
 
 
 def is_over() -> bool:
@@ -52,7 +52,7 @@ def beat_until(is_true: Callable[[], bool]) -> None:
 
 def run_a_night(team: Team) -> None:
     """A night in which one repository fails."""
-    beat_until(is_spread)
+    beat_until(is_fanned_out)
     compare("acme/web", error="502")
     compare()
     beat_until(is_over)
@@ -61,7 +61,7 @@ def run_a_night(team: Team) -> None:
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
-def test_a_death_at_any_point_loses_no_run_no_row_and_no_verdict(
+def test_a_crash_at_any_point_loses_no_run_no_row_and_no_result(
     fake: FakeGitHub, acme: Team, crew: Crew, tmp_path: Path
 ) -> None:
     ana = CustomUser.objects.create_user("ana")
@@ -72,7 +72,7 @@ def test_a_death_at_any_point_loses_no_run_no_row_and_no_verdict(
                 model.objects.all().delete()
             (tmp_path / point).touch()
             run_a_night(acme)
-            assert not (tmp_path / point).exists(), f"nobody came to {point}"
+            assert not (tmp_path / point).exists(), f"no worker reached {point}"
             assert SyncLog.objects.get().status == "failed", point
             assert sorted(RepositorySync.objects.values_list("repository", flat=True)) == [API, WEB], point
             assert TeamSync.objects.get().status == "failed", point

@@ -50,9 +50,9 @@ def shown(view: Any) -> str:
 
 
 def test_a_start_says_which_run_compares_it(acme: Team, crew: Crew) -> None:
-    told = run("--team", "acme")
+    output = run("--team", "acme")
     name = SyncLog.objects.get().sync_id
-    assert told == f"Run {name} started.\n`manage.py reconcile --list` shows how it stands.\n"
+    assert output == f"Run {name} started.\n`manage.py reconcile --list` shows how it stands.\n"
     assert f"Run {name} compares this already." in run("--team", "acme")
     crew.work()
     assert compared() == [API, WEB]
@@ -68,16 +68,18 @@ def test_a_start_says_which_run_compares_it(acme: Team, crew: Crew) -> None:
         (("--all",), [API, WEB, ZOO]),
     ],
 )
-def test_what_is_named_is_compared(zoo: Team, crew: Crew, arguments: tuple[str, ...], repositories: list[int]) -> None:
+def test_the_command_compares_what_it_names(
+    zoo: Team, crew: Crew, arguments: tuple[str, ...], repositories: list[int]
+) -> None:
     run(*arguments)
     crew.work()
     assert compared() == repositories
-    assert SyncLog.objects.get().is_spread
+    assert SyncLog.objects.get().is_fanned_out
     run(*arguments)
     assert SyncLog.objects.count() == 1, "two equal starts are one"
 
 
-def test_only_teams_that_were_meant_are_told(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_only_the_teams_of_a_run_get_a_result(acme: Team, zoo: Team, crew: Crew) -> None:
     run("--repository", "acme/api")
     crew.work()
     compare(error="502")
@@ -91,7 +93,7 @@ def test_only_teams_that_were_meant_are_told(acme: Team, zoo: Team, crew: Crew) 
     assert set(Team.objects.values_list("last_sync_status", flat=True)) == {"success"}
 
 
-def test_what_cannot_be_compared_is_said(acme: Team, zoo: Team) -> None:
+def test_the_command_says_what_cannot_be_compared(acme: Team, zoo: Team) -> None:
     assert refused("--team", "nobody") == ("There is no team 'nobody'; there are acme, zoo.", 2)
     assert (
         "Nothing is known of acme/nowhere; there are acme/api, acme/web." in refused("--repository", "acme/nowhere")[0]
@@ -113,7 +115,7 @@ def test_without_credentials_it_says_what_to_set_and_starts_nothing(acme: Team, 
     assert (code, SyncLog.objects.exists()) == (1, False)
 
 
-def test_no_choice_is_a_matter_of_usage(db: None) -> None:
+def test_missing_selection_exits_with_usage_error(db: None) -> None:
     assert refused() == ("Say one: --repository OWNER/REPO, --team SLUG, --installation ID, --all or --list.", 2)
     assert refused("--all", "--team", "acme")[1] == 2
     assert refused("--all", "--json") == ("--json goes with --list.", 2)
@@ -121,7 +123,7 @@ def test_no_choice_is_a_matter_of_usage(db: None) -> None:
         run("--repository", "acme")
 
 
-def test_while_the_broker_is_away_the_run_is_kept(acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_started_without_a_broker_is_kept(acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.jobs.wakeups.send", lambda messages: 0)  # as after a failure
     assert "The broker is away. The run is kept, and begins within a minute of its return." in run("--all")
     assert SyncLog.objects.get().status == "waiting"
@@ -155,17 +157,17 @@ def work_in_the_background(crew: Crew, *, error: str = "") -> threading.Thread:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_ends_with_what_was_off_and_repaired(acme: Team, crew: Crew, quick: None) -> None:
+def test_waiting_ends_by_printing_what_was_off_and_repaired(acme: Team, crew: Crew, quick: None) -> None:
     workers = work_in_the_background(crew)
-    told = run("--team", "acme", "--wait")
+    output = run("--team", "acme", "--wait")
     workers.join()
-    assert "2 repositories: 1 equal at first sight, 1 read, 0 failed." in told
-    assert "4 were off: 3 missing, 1 stale, 0 deleted on GitHub; 4 repaired." in told
-    assert ["issues", "1,200", "3", "1", "4", "0"] in [line.split() for line in told.splitlines()]
+    assert "2 repositories: 1 equal at first sight, 1 read, 0 failed." in output
+    assert "4 were off: 3 missing, 1 stale, 0 deleted on GitHub; 4 repaired." in output
+    assert ["issues", "1,200", "3", "1", "4", "0"] in [line.split() for line in output.splitlines()]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_for_what_fails_ends_with_1_and_github_s_words(acme: Team, crew: Crew, quick: None) -> None:
+def test_waiting_for_a_run_that_fails_ends_with_1_and_github_s_words(acme: Team, crew: Crew, quick: None) -> None:
     workers = work_in_the_background(crew, error="Resource not accessible by integration")
     out = StringIO()
     with pytest.raises(CommandError, match="Not everything could be compared") as caught:
@@ -186,7 +188,7 @@ def test_ctrl_c_only_stops_watching(acme: Team, monkeypatch: pytest.MonkeyPatch)
     assert SyncLog.objects.get().status == "waiting"
 
 
-def test_while_nobody_works_it_says_so(acme: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_says_so_while_no_worker_runs(acme: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_console, "UNTOUCHED_S", -1.0)
 
     def interrupt(seconds: float) -> None:
@@ -204,9 +206,9 @@ def test_the_list_says_of_the_last_run_that_failed_what_failed_and_why(acme: Tea
     sync = SyncLog.objects.create(sync_id="nightly:2026-03-02", cause="nightly", status="failed", finished_at=Now())
     about = {"state": "failed", "reason": "gone", "error": "Not Found", "finished_at": Now()}
     verification(sync, API, **about)
-    told = run("--list")
-    assert "The last that failed, nightly:2026-03-02:" in told
-    assert "acme/api: Not Found" in told
+    output = run("--list")
+    assert "The last that failed, nightly:2026-03-02:" in output
+    assert "acme/api: Not Found" in output
 
 
 def test_the_list_shows_the_latest_runs(acme: Team, crew: Crew) -> None:
@@ -214,9 +216,9 @@ def test_the_list_shows_the_latest_runs(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     compare("acme/api")
     Drift.objects.create(repository_sync=RepositorySync.objects.get(repository=API), stream="issues", missing=2)
-    told = run("--list")
-    assert "nightly:2026-03-02" in told
-    assert "1 of 2" in told
+    output = run("--list")
+    assert "nightly:2026-03-02" in output
+    assert "1 of 2" in output
     [document] = json.loads(run("--list", "--json"))
     assert (
         document["sync_id"],
@@ -239,7 +241,7 @@ def test_progress_fits_a_terminal_of_80_columns(acme: Team, crew: Crew) -> None:
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         call_command("reconcile", "--help")
-    told = capsys.readouterr().out
-    assert "manage.py reconcile --all --wait" in told
-    assert "Exit code: 0 done" in told
-    assert max(map(len, told.splitlines())) <= 80
+    output = capsys.readouterr().out
+    assert "manage.py reconcile --all --wait" in output
+    assert "Exit code: 0 done" in output
+    assert max(map(len, output.splitlines())) <= 80

@@ -1,4 +1,4 @@
-"""How a run ends for its teams: by a callback, once, and told to their admins once per streak of failures."""
+"""The results of teams: written by a callback, once, and sent to their admins once per streak of failures."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
-from tests.integrations.reconciliation.runs.crew import Crew, compare, forget_messages, let_leases_lapse
+from tests.integrations.reconciliation.runs.crew import Crew, compare, expire_leases, forget_messages
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -57,7 +57,7 @@ def test_a_team_whose_repositories_were_all_compared_has_succeeded(acme: Team, c
     assert (crew.done["conclude_team_sync"], crew.done["on_success"], crew.done["on_failure"]) == (1, 1, 0)
 
 
-def test_a_repository_that_failed_is_named_in_the_verdict(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_repository_that_failed_is_named_in_the_result(acme: Team, zoo: Team, crew: Crew) -> None:
     night(crew, 0, broken="acme/web")
     acme.refresh_from_db()
     zoo.refresh_from_db()
@@ -71,7 +71,7 @@ def test_a_repository_that_failed_is_named_in_the_verdict(acme: Team, zoo: Team,
     assert (run.status, run.error) == ("failed", "1 of 3 repositories could not be compared.")
 
 
-def test_very_many_that_failed_are_counted(acme: Team, crew: Crew) -> None:
+def test_many_failed_repositories_are_counted(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     part = TeamSync.objects.get()
     compare(error="x" * 2000)
@@ -121,15 +121,13 @@ def test_a_message_or_callback_that_was_lost_is_sent_again(acme: Team, admin: Cu
     forget_messages()
     results.conclude()
     crew.work()
-    assert TeamSync.objects.get().status == "running", "it was told of a moment ago"
-    let_leases_lapse()
+    assert TeamSync.objects.get().status == "running", "it was notified a moment ago"
+    expire_leases()
     crew.conclude()
     assert (TeamSync.objects.get().status, Notification.objects.count()) == ("failed", 1)
 
 
-def test_a_callback_that_comes_twice_or_for_another_reason_changes_nothing(
-    acme: Team, admin: CustomUser, crew: Crew
-) -> None:
+def test_a_callback_that_comes_twice_or_by_mistake_changes_nothing(acme: Team, admin: CustomUser, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     part = TeamSync.objects.get()
     assert tasks.on_failure(part.pk) is False, "nothing is over"
@@ -143,7 +141,7 @@ def test_a_callback_that_comes_twice_or_for_another_reason_changes_nothing(
     assert Notification.objects.count() == 1
 
 
-def test_a_verdict_goes_by_its_link_to_one_of_two_callbacks(acme: Team, crew: Crew) -> None:
+def test_a_result_goes_by_its_link_to_one_of_two_callbacks(acme: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     compare()
     results.conclude()
@@ -161,7 +159,7 @@ def test_a_verdict_goes_by_its_link_to_one_of_two_callbacks(acme: Team, crew: Cr
     assert embedded["chord"] is None
 
 
-def test_a_team_of_which_nothing_is_reached_is_told_what_to_do(acme: Team, admin: CustomUser, crew: Crew) -> None:
+def test_a_team_of_which_nothing_is_reached_learns_what_to_do(acme: Team, admin: CustomUser, crew: Crew) -> None:
     RepositoryAccess.objects.update(has_access=False)
     crew.beat(MONDAY_NIGHT)
     assert not RepositorySync.objects.exists()
@@ -173,14 +171,14 @@ def test_a_team_of_which_nothing_is_reached_is_told_what_to_do(acme: Team, admin
     assert Notification.objects.count() == 1
 
 
-def test_a_team_that_is_deleted_meanwhile_holds_nobody_up(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_team_that_is_deleted_meanwhile_does_not_block_the_run(acme: Team, zoo: Team, crew: Crew) -> None:
     crew.beat(MONDAY_NIGHT)
     zoo.delete()
     compare()
     assert crew.conclude() == 1
 
 
-def test_dying_before_a_verdict_is_kept_leaves_it_to_the_next(
+def test_a_result_lost_in_a_crash_is_written_by_the_next_callback(
     acme: Team, crew: Crew, admin: CustomUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crew.beat(MONDAY_NIGHT)
