@@ -19,8 +19,7 @@ from benchmarks.memory import high_water
 from benchmarks.results import Measurement
 from benchmarks.stack import Stack, stack
 from tests.fake_github.generated import Size
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tformance.local import programs
 

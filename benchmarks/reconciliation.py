@@ -15,8 +15,7 @@ import psycopg
 from benchmarks.backfill import INSTALLATION, MOST_POINTS, know_the_repositories
 from benchmarks.results import Measurement
 from benchmarks.stack import Stack, stack
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.quiet_town import QuietTown, quiet_town
 from tests.fake_github.server import FakeGitHub
 from tformance.local import programs

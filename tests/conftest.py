@@ -17,7 +17,7 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 
 from django.conf import settings  # noqa: E402  Django is set up now
 
-from tests.emptying import delete_instead_of_truncating  # noqa: E402
+from tests.activity.tables import delete_instead_of_truncating  # noqa: E402
 
 delete_instead_of_truncating()
 # A hasher for production takes half a second a sign-in.

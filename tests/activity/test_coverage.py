@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from apps.activity.coverage import cover
 from apps.activity.models import Coverage, Repository
-from tests.github.times import at
+from tests.github.translation import at
 
 REPOSITORY = 11
 

@@ -9,7 +9,7 @@ from hypothesis.extra.django import TestCase
 
 from apps.activity.coverage import Stretch, cover, cover_together
 from apps.activity.models import Coverage, Repository
-from tests.github.times import at
+from tests.github.translation import at
 
 START = at("03-02", "00:00")
 STREAMS = ("issues", "commits")

@@ -12,7 +12,7 @@ from apps.activity.coverage import cover
 from apps.activity.models import Coverage, Installation, Repository, RepositoryAccess
 from apps.integrations.streams import STREAM_NAMES
 from tests.api.conftest import API, SECRETS, Cast, make_delivery, make_drift
-from tests.github.times import at
+from tests.github.translation import at
 
 pytestmark = pytest.mark.django_db
 WEEK = "from=2026-03-02&to=2026-03-09"

@@ -27,7 +27,7 @@ from apps.teams.models import Team, TeamMember
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery
 from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_drift
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import app_pem
 
 pytestmark = pytest.mark.django_db
 CHECKS = [

@@ -1,9 +1,10 @@
-"""Parameters that are not known and bodies that no program could mean are 400 and say what is known."""
+"""Addresses, parameters and bodies that mean nothing are refused, and the answer says what is known."""
 
 from typing import Any
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
+from rest_framework.test import APIClient
 
 from apps.activity.models import Contributor
 from apps.teams.models import TeamMember
@@ -112,3 +113,21 @@ def test_an_unknown_time_zone_is_not_quoted(cast: Cast) -> None:
 def test_characters_beyond_the_basic_plane_are_whole(cast: Cast) -> None:
     answer = cast.client(cast.admin).patch(TEAM, '{"name": "\\ud83d\\ude80"}', content_type="application/json")
     assert answer.json()["name"] == "\N{ROCKET}"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["/api/v1/nonsense/", "/api/v1/teams/x/nonsense/"])
+def test_an_unknown_address_is_a_json_404(client, address):
+    answer = client.get(address)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.proof
+def test_the_root_of_the_api_links_its_lists_for_signed_in_users(cast: Cast) -> None:
+    assert APIClient().get("/api/v1/").status_code == 401
+    client = cast.client(cast.operator)
+    found = client.get("/api/v1/").json()
+    assert {"teams", "repositories", "pull_requests", "deliveries", "backfills", "syncs", "schema"} <= set(found)
+    assert found["teams"] == "http://testserver/api/v1/teams/"
+    assert {client.get(address).status_code for name, address in found.items() if name != "description"} == {200}
+    assert client.post("/api/v1/", {}).status_code == 405

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from apps.activity.models import Change
 from apps.metrics import recalculation
 from apps.webhooks.models import Delivery
-from tests.github.payloads import names, read
 from tests.github.published import examples
 from tests.github.test_event_rules import VALUES, places, replaced
+from tests.github.translation import names, read
 from tests.webhooks.conftest import GitHub, drain, make_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]

@@ -16,8 +16,8 @@ from apps.activity.models import Contributor, Issue, PullRequest, Repository
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery
-from tests.github.payloads import payload_of
 from tests.github.test_event_rules import replaced
+from tests.github.translation import payload_of
 from tests.webhooks.conftest import GitHub, drain, only
 from tformance.celery import app
 

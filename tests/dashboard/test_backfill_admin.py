@@ -19,8 +19,7 @@ from apps.teams.models import Team
 from tests.api.conftest import API, Cast
 from tests.dashboard.test_pages import read, signed_in
 from tests.fake_github.generated import Size
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, forget_everything
 from tests.integrations.backfill.installed import install, reach

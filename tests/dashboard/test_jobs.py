@@ -14,8 +14,7 @@ from apps.jobs.models import Job
 from apps.teams.models import Team
 from tests.api.conftest import API, Cast, make_sync
 from tests.dashboard.test_pages import read, signed_in
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db

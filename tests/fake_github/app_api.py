@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.demo.shapes import Json, moment
 from apps.demo.shapes.accounts import APP_SLUG, EVENTS, PERMISSIONS, Account, user
-from tests.fake_github.answering import Answered, Asked, Refusal
+from tests.fake_github.faults import Answered, Asked, Refusal
 from tests.fake_github.identities import Identities
 from tests.fake_github.world import INSTALLED_AT, World
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from apps.demo.organisation import Sent
 from apps.demo.shapes import Json, moment
-from tests.fake_github.answering import Answered, Asked, Refusal
+from tests.fake_github.faults import Answered, Asked, Refusal
 from tests.fake_github.server import FakeGitHub
 
 ROUTE = re.compile(r"/app/hook/deliveries(?:/(\d+)(/attempts)?)?")

@@ -16,8 +16,7 @@ from benchmarks.end_to_end import wait_until_fresh
 from benchmarks.stack import Stack, stack
 from tests.fake_github.faults import Fault, Matches, graphql, secondary, slow, too_heavy
 from tests.fake_github.generated import BEGINNING, Size, acme
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tformance.local import programs
 from tformance.local.console import StopRequestedError, fact, say, step, stoppable

@@ -1,11 +1,57 @@
-"""What can go wrong on the way to an answer, each as often as it is told."""
+"""A request as the fake sees it, what it answers, and what can go wrong on the way, each as often as it is told."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_github.answering import Answered, Asked
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One HTTP request."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    document: Any = None
+
+    @property
+    def is_graphql(self) -> bool:
+        return self.path == "/graphql"
+
+    @property
+    def resource(self) -> str:
+        return "graphql" if self.is_graphql else "core"
+
+
+@dataclass(slots=True)
+class Answered:
+    """One HTTP answer; text stands for itself, everything else is sent as JSON."""
+
+    status: int
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> bytes:
+        if self.body is None:
+            return b""
+        return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
+
+    @property
+    def content_type(self) -> str:
+        return "text/html; charset=utf-8" if isinstance(self.body, str) else "application/json; charset=utf-8"
+
+
+class Refusal(Exception):  # noqa: N818  ends the handling of a request with its answer
+    """GitHub says no."""
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        body = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+        self.answer = Answered(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
 
 HTML = "<!DOCTYPE html><html><body><h1>Whoa there!</h1><p>We had issues producing the response.</p></body></html>"
 SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."

@@ -18,8 +18,7 @@ from graphql import (
 
 from apps.demo.shapes import Json
 from tests.fake_github.connections import Node, github_error
-from tests.fake_github.deployment_nodes import deployment_of
-from tests.fake_github.nodes import actor, issue, pull_request
+from tests.fake_github.nodes import actor, deployment_of, issue, pull_request
 from tests.fake_github.points import MOST_NODES, Points, points_of
 from tests.fake_github.repository_nodes import repository
 from tests.fake_github.truth import RepositoryTruth

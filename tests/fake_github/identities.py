@@ -1,4 +1,4 @@
-"""Who asks: the App by its JSON web token, or an installation by its token."""
+"""Who asks: the App by its JSON web token, or an installation by its token; and the keys of both."""
 
 import json
 import secrets
@@ -6,13 +6,39 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from apps.demo.shapes import Json, moment
-from tests.fake_github.answering import Answered, Asked, Refusal
-from tests.fake_github.keys import app_key
+from tests.fake_github.faults import Answered, Asked, Refusal
 from tests.fake_github.world import InstallationTruth, World
+
+FORM = (Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+
+
+@cache
+def app_key() -> rsa.RSAPrivateKey:
+    """The key that GitHub knows the App by."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def app_pem() -> str:
+    """The same, as the .pem that GitHub hands out."""
+    return app_key().private_bytes(*FORM).decode()
+
+
+def elliptic_pem() -> str:
+    """A private key that GitHub does not take."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(*FORM).decode()
+
+
+def strange_pem() -> str:
+    """A private key as good as the App's, but not the App's."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(*FORM).decode()
+
 
 APP_ID = 412233
 LONGEST_S = 600

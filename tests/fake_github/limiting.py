@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.fake_github.answering import Answered
+from tests.fake_github.faults import Answered
 
 WINDOW_S = 3600.0
 

@@ -1,16 +1,20 @@
-"""Many repositories in which nothing happens any more, each with some open pull requests; made cheaply."""
+"""Many repositories, made cheaply: quiet ones with open pull requests, and some in which a lot happens soon."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.demo.organisation import Story
+from apps.demo.issue_life import IssueLife
+from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
 from apps.demo.shapes import Json
-from tests.fake_github.generated import BEGINNING, BLOCK, PEOPLE, Size, acme
-from tests.fake_github.truth import FoldedPullRequests, Folding, PullRequestTruth
+from apps.demo.shapes.git import Commit, fake_sha
+from tests.fake_github.generated import BEGINNING, BLOCK, PEOPLE, Size, acme, live, script
+from tests.fake_github.truth import FoldedPullRequests, Folding, PullRequestTruth, RepositoryTruth
+from tests.fake_github.using import ACME
 from tests.fake_github.world import World
 
 FIRST_ID = 30_000
@@ -87,3 +91,94 @@ def _row(shown: Json, *, repository_id: int) -> dict[str, Any]:
         "head_sha": shown["head"]["sha"],
         "listed_head_sha": shown["head"]["sha"],
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How much begins in a repository between its start and its end."""
+
+    pull_requests: int = 60
+    issues: int = 20
+    pushes: int = 20
+    deployments: int = 10
+    runs: int = 10
+    releases: int = 4
+
+
+@dataclass(slots=True)
+class Busy:
+    """Some repositories; what happens there becomes true on GitHub when it is let happen, and not before."""
+
+    world: World
+    deliveries: list[Sent] = field(default_factory=list)
+    """All that happens, in the order of its times."""
+    _foldings: dict[int, Folding] = field(default_factory=dict)
+
+    def add(self, name: str, *, repository_id: int, start: datetime, end: datetime, pace: Pace | None = None) -> None:
+        """A repository where everything begins between the two instants; what began may go on for a while."""
+        told = tell(name, repository_id=repository_id, start=start, end=end, pace=pace or Pace())
+        self.deliveries = list(heapq.merge(self.deliveries, told, key=lambda sent: sent.at))
+        self._foldings[repository_id] = Folding()
+
+    def happen(self, deliveries: Iterable[Sent]) -> None:
+        """Let all of this be true on GitHub, in this order."""
+        by_repository: dict[int, list[Sent]] = {}
+        for sent in deliveries:
+            by_repository.setdefault(sent.payload["repository"]["id"], []).append(sent)
+        for repository_id, told in by_repository.items():
+            truth = self._foldings[repository_id].fold(told)
+            self.world.repositories[repository_id] = truth
+            self.world.reached[repository_id] = ACME
+            self.world.names[truth.full_name.lower()] = repository_id
+
+    def truth(self, repository_id: int) -> RepositoryTruth:
+        return self._foldings[repository_id].truth
+
+
+def tell(name: str, *, repository_id: int, start: datetime, end: datetime, pace: Pace) -> list[Sent]:
+    """Every delivery of a repository, in the order of their times."""
+    story = Story(f"busy {name}", owner=acme(), installation_id=ACME, first_id=repository_id * BLOCK + 1)
+    created_at = start - timedelta(hours=1)
+    place = RepositoryLife(story, identity=repository_id, name=name, created_at=created_at)
+    place.create(created_at, by=PEOPLE[0])
+    _plan_pull_requests(place, moments(start, end, pace.pull_requests))
+    _plan_issues(place, moments(start, end, pace.issues), first=pace.pull_requests + 1)
+    _plan_the_rest(place, start=start, end=end, pace=pace)
+    return sorted(story.tell(), key=lambda sent: sent.at)
+
+
+def moments(start: datetime, end: datetime, count: int) -> list[datetime]:
+    """So many instants, evenly apart, in whole seconds."""
+    return [(start + (end - start) * number / count).replace(microsecond=0) for number in range(count)]
+
+
+def _plan_pull_requests(place: RepositoryLife, opened: Sequence[datetime]) -> None:
+    for number, at in enumerate(opened, start=1):
+        written = script(place.now.id, number, opens_at=at)
+        branch = f"change-{number}"
+        life = PullRequestLife(place, number=number, author=written.author, title=f"Change {number}", branch=branch)
+        live(life, written)
+
+
+def _plan_issues(place: RepositoryLife, opened: Sequence[datetime], *, first: int) -> None:
+    for number, at in enumerate(opened):
+        issue = IssueLife(place, number=first + number, author=PEOPLE[number % 6], title=f"Trouble {number}")
+        issue.open(at, "bug")
+        issue.comment(at + timedelta(minutes=7), by=PEOPLE[(number + 1) % 6])
+        if number % 2:
+            issue.close(at + timedelta(minutes=25))
+
+
+def _plan_the_rest(place: RepositoryLife, *, start: datetime, end: datetime, pace: Pace) -> None:
+    for number, at in enumerate(moments(start, end, pace.pushes)):
+        by = PEOPLE[number % 6]
+        made = Commit(fake_sha(place.now.id, at, "pushed"), by, f"Sort {number}", at - timedelta(minutes=5), at)
+        place.push_to_main(at, commits=(made,), by=by)
+    for number, at in enumerate(moments(start, end, pace.deployments)):
+        to = "production" if number % 2 else "staging"
+        place.deploy(at, to=to, by=PEOPLE[1], finished_at=at + timedelta(minutes=9))
+    for number, at in enumerate(moments(start, end, pace.runs)):
+        run_id = place.now.id * BLOCK + BLOCK - 1 - number
+        place.run(at, run_id=run_id, by=PEOPLE[2], finished_at=at + timedelta(minutes=9))
+    for number, at in enumerate(moments(start, end, pace.releases)):
+        place.release(at, tag=f"v1.{number}", by=PEOPLE[0])

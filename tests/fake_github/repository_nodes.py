@@ -5,8 +5,7 @@ from typing import Any
 
 from apps.demo.shapes import Json, node_id
 from tests.fake_github.connections import Node, connection, github_error, keyed_connection
-from tests.fake_github.deployment_nodes import deployments
-from tests.fake_github.nodes import actor, bare_commit, commit, issue, pull_request, release
+from tests.fake_github.nodes import actor, bare_commit, commit, deployments, issue, pull_request, release
 from tests.fake_github.truth import RepositoryTruth
 
 

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from apps.demo.shapes import Json
 from tests.fake_github import rest_shapes, rest_texts
-from tests.fake_github.answering import Answered, Asked, Refusal
-from tests.fake_github.deployment_nodes import deployment_by_rest, runs_by_rest
+from tests.fake_github.faults import Answered, Asked, Refusal
+from tests.fake_github.nodes import deployment_by_rest, runs_by_rest
 from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
 from tests.fake_github.world import InstallationTruth, World
 

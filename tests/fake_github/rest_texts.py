@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from apps.demo.shapes import Json
 from tests.fake_github import rest_shapes
-from tests.fake_github.answering import Asked, Refusal
+from tests.fake_github.faults import Asked, Refusal
 from tests.fake_github.truth import PullRequestTruth, RepositoryTruth
 
 MOST_PAGES = 300

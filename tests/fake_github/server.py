@@ -16,9 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from apps.demo.shapes import Json
 from tests.fake_github import graphql_api
-from tests.fake_github.answering import Answered, Asked, Refusal
 from tests.fake_github.app_api import AppApi
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault, Refusal
 from tests.fake_github.identities import Identities
 from tests.fake_github.limiting import Limits
 from tests.fake_github.points import Points

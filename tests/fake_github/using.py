@@ -8,8 +8,7 @@ from apps.github.client import GitHubClient, Timeouts
 from apps.github.credentials import AppCredentials
 from apps.github.rate_limit import PREFIX, Priority, Purpose, RateBudget, redis_client
 from apps.github.responses import Answer, ResponseKind
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 
 ACME, BETA = 7, 8

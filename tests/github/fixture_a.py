@@ -5,7 +5,7 @@ from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
 from apps.demo.shapes.accounts import Account, person
-from tests.github.times import at
+from tests.github.translation import at
 
 REPOSITORY_ID = 7_001
 ACME = Account(500, "acme", "Organization")

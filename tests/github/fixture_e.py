@@ -4,7 +4,7 @@ from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
 from tests.github.fixture_a import ACME, ANA, BEN
-from tests.github.times import at
+from tests.github.translation import at
 
 REPOSITORY_ID = 7_005
 NUMBER = 1

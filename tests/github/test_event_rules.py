@@ -20,8 +20,7 @@ from apps.demo.shapes import Json
 from apps.github.payload import EPOCH
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import routes
-from tests.github.payloads import payload_of
-from tests.github.translation import ARRIVAL, of, only, translate
+from tests.github.translation import ARRIVAL, of, only, payload_of, translate
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 """When the samples' objects were updated."""

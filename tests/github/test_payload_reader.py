@@ -10,11 +10,9 @@ import pytest
 
 from apps.github.payload import DEPLOYMENT, DEPLOYMENT_STATUS, EPOCH, NodeKind, PayloadReader, number_in
 from apps.webhooks.parsing import UnusablePayloadError
-from tests.fake_github.deployment_nodes import global_id
-from tests.github.payloads import payload_of
+from tests.fake_github.nodes import global_id
 from tests.github.published import EXAMPLES
-from tests.github.times import at
-from tests.github.translation import ARRIVAL, translate
+from tests.github.translation import ARRIVAL, at, payload_of, translate
 
 
 def reading(**members):

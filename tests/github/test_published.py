@@ -11,9 +11,8 @@ from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Unrouted, published_events, route, routes
 from tests.github.fixture_a import fixture_a
 from tests.github.fixture_e import fixture_e
-from tests.github.payloads import names, read
 from tests.github.published import ENTERPRISE_ACTIONS, ENTERPRISE_EVENTS, EVENTS, EXAMPLES, examples, models_of
-from tests.github.translation import ARRIVAL, translate
+from tests.github.translation import ARRIVAL, names, read, translate
 
 DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "events.md"
 FILES = Path(events.__file__).parent.glob("*.py")

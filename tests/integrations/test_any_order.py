@@ -16,9 +16,7 @@ from apps.demo.repository_life import RepositoryLife
 from apps.webhooks.registry import routes
 from tests.activity.tables import clear, contents
 from tests.github.fixture_a import ACME, ACTIONS, ANA, BEN, CODERABBIT, CY
-from tests.github.payloads import payload_of
-from tests.github.times import at
-from tests.github.translation import ARRIVAL, evidence_of, translate
+from tests.github.translation import ARRIVAL, at, evidence_of, payload_of, translate
 
 
 def eventful_week():

@@ -14,8 +14,7 @@ from apps.github.rate_limit import PREFIX, redis_client
 from apps.github.responses import ResponseKind
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import strange_pem
+from tests.fake_github.identities import APP_ID, strange_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BACKFILL, BETA, LIVE, NAME, WEB, Clock, access_to, good, query, read
 

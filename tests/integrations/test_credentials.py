@@ -20,7 +20,7 @@ from apps.github.credentials import (
 from apps.github.models import AppPrivateKey
 from apps.webhooks.models import WebhookSecret
 from apps.webhooks.signature import store_secret
-from tests.fake_github.keys import app_pem, elliptic_pem
+from tests.fake_github.identities import app_pem, elliptic_pem
 
 pytestmark = pytest.mark.django_db
 

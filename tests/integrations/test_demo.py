@@ -12,11 +12,8 @@ from apps.demo.deliveries import Sender
 from apps.demo.management.commands.demo import story_start
 from apps.demo.sample_data import COMPANIES, SPAN, tell_demo
 from apps.webhooks.models import Delivery
-from tests.github.door import Door
-from tests.github.payloads import payload_of
 from tests.github.published import models_of
-from tests.github.times import at
-from tests.github.translation import translate
+from tests.github.translation import Door, at, payload_of, translate
 
 pytestmark = pytest.mark.proof
 

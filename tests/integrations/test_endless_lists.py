@@ -17,15 +17,12 @@ from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
 from apps.jobs.models import Job
 from tests.fake_github import faults
-from tests.fake_github.answering import Answered, Asked
-from tests.fake_github.faults import Fault
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.faults import Answered, Asked, Fault
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, read
 from tests.integrations.backfill.crew import Crew
-from tests.integrations.backfill.installed import backfill, install, reach
-from tests.integrations.backfill.listings import installed
+from tests.integrations.backfill.installed import backfill, install, installed, reach
 
 MOST_LIES = 120
 """Then the fake's list ends after all, so that a walk that believes it comes to an end too."""

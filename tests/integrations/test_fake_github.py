@@ -18,8 +18,7 @@ from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Fault
 from tests.fake_github.generated import Generated, Size, script
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem, strange_pem
+from tests.fake_github.identities import APP_ID, app_pem, strange_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, LIVE, WEB, Clock
 from tests.github.published import models_of

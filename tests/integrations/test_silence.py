@@ -19,7 +19,7 @@ from apps.github.client import GitHubClient, Request, Timeouts
 from apps.github.credentials import AppCredentials
 from apps.github.rate_limit import RateBudget, redis_client
 from apps.github.responses import ResponseKind, Result
-from tests.fake_github.keys import app_key, app_pem
+from tests.fake_github.identities import app_key, app_pem
 from tests.fake_github.using import LIVE, forget_everything
 
 TIMEOUTS = Timeouts(connect_s=0.5, read_s=0.5, total_s=1.0)

@@ -16,12 +16,11 @@ from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
-from tests.fake_github.keys import elliptic_pem, strange_pem
+from tests.fake_github.identities import elliptic_pem, strange_pem
 from tests.fake_github.server import THE_APP, FakeGitHub
 from tests.fake_github.using import ACME, LIVE, Clock, access_to, good, read
 from tests.integrations.backfill.crew import Crew
-from tests.integrations.backfill.installed import backfill, install, reach
-from tests.integrations.backfill.listings import installed
+from tests.integrations.backfill.installed import backfill, install, installed, reach
 
 
 def test_one_token_serves_all_workers(fake: FakeGitHub) -> None:

@@ -18,8 +18,7 @@ from apps.jobs.models import Job
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event, scoped_registration, translates
-from tests.fake_github.answering import Answered, Asked
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, good, query, read
 from tests.integrations.backfill.crew import Crew

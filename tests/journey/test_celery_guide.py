@@ -29,8 +29,7 @@ from apps.notifications.tasks import send_email, send_notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from tests.fake_github.generated import Size
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, Clock, forget_everything
 from tests.integrations.backfill.installed import ACCOUNT, install, reach

@@ -15,10 +15,9 @@ from apps.metrics.recalculation import drain as recalculate
 from apps.teams.models import Team, TeamMember
 from apps.webhooks.models import Delivery
 from apps.webhooks.worker import drain as process
-from tests.activity.tables import contents
-from tests.emptying import empty
+from tests.activity.tables import contents, empty
 from tests.github import fixture_a
-from tests.github.door import Door
+from tests.github.translation import Door
 from tests.metrics.comparing import assert_equals_rebuild, derived_tables
 from tests.metrics.fixture_a_expectations import (
     FIRST_COMMITS,

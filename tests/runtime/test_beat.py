@@ -25,8 +25,7 @@ from apps.monitoring.models import StatusCheck
 from apps.teams.models import Team
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery, DeliveryBody
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB, Clock, access_to, forget_everything
 from tests.integrations.backfill.installed import ACCOUNT, install, reach

@@ -21,9 +21,7 @@ from apps.github.payload import write_time
 from apps.webhooks.models import Delivery
 from apps.webhooks.registry import routes
 from tests.activity.tables import fact_models
-from tests.github.door import Door
-from tests.github.payloads import EXPECTED, FOLDER, names, read
-from tests.github.translation import translate
+from tests.github.translation import EXPECTED, FOLDER, Door, names, read, translate
 from tests.webhooks.conftest import drain
 
 Rows = dict[str, dict[str, Any]]

@@ -1,10 +1,11 @@
-"""Workers in a test: they claim jobs as tasks do, and read with the access that a test gives them."""
+"""Workers in a test claim jobs as tasks do; things done side by side, or while GitHub answers."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -22,6 +23,7 @@ from apps.jobs.claims import claim, claim_next
 from apps.jobs.models import Job
 from apps.jobs.registry import SLICE_S
 from apps.jobs.wakeups import RUN_TASK
+from tests.fake_github.faults import Answered, Asked, Fault, graphql
 
 QUEUE = "backfill"
 
@@ -96,3 +98,36 @@ def forget_messages() -> None:
     """Empty the queue."""
     with current_app.connection_for_write() as broker:
         broker.default_channel.queue_purge(QUEUE)
+
+
+Done = TypeVar("Done")
+
+
+def side_by_side(*calls: Callable[[], Done]) -> list[Done]:
+    """Call all of them at once; what each returned."""
+    gate = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Done]) -> Done:
+        try:
+            gate.wait()
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def during_page(number: int, act: Callable[[], Any]) -> Fault:
+    """Do something while GitHub answers its page of this number, 1 for the first."""
+    seen = 0
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            act()
+            connection.close()  # nobody else ends what a thread of the fake has opened
+        return answer
+
+    return Fault(change, graphql, times=None, is_instead=False)

@@ -16,8 +16,7 @@ from apps.github.rate_limit import key, redis_client
 from apps.integrations.models import Backfill
 from apps.jobs import wakeups
 from apps.jobs.models import Job
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.integrations.backfill.crew import QUEUE

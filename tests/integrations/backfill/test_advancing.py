@@ -15,10 +15,8 @@ from apps.integrations.models import Backfill
 from apps.integrations.reader import Page, PageRequest, Reader, Skipped
 from tests.activity.tables import contents
 from tests.fake_github.server import FakeGitHub
-from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.crew import Crew, during_page, side_by_side
 from tests.integrations.backfill.installed import MONDAY, backfill
-from tests.integrations.backfill.meanwhile import during_page
-from tests.integrations.backfill.side_by_side import side_by_side
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BORN = datetime(2025, 1, 6, tzinfo=UTC)

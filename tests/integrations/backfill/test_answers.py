@@ -21,14 +21,12 @@ from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Page, PageRequest, Reader
 from apps.integrations.streams import STREAMS
 from apps.webhooks.parsing import UnusablePayloadError
-from tests.fake_github.answering import Asked
-from tests.fake_github.faults import Fault, graphql, graphql_errors, larger_than, poison, status, too_heavy
-from tests.fake_github.keys import strange_pem
+from tests.fake_github.faults import Asked, Fault, graphql, graphql_errors, larger_than, poison, status, too_heavy
+from tests.fake_github.identities import strange_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, Clock, access_to
-from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.crew import Crew, during_page
 from tests.integrations.backfill.installed import backfill, install, reach
-from tests.integrations.backfill.meanwhile import during_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PULLS = "pull_requests"

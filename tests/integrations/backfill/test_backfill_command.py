@@ -25,8 +25,7 @@ from apps.metrics.figures.formatting import NO_VALUE
 from apps.teams.models import Team
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB
 from tests.integrations.backfill.crossing import breaking_off_a_start_of

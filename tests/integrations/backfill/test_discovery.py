@@ -14,8 +14,7 @@ from apps.integrations.discovery import find_installations, look_for_installatio
 from apps.integrations.installations import due_installations
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA
 from tests.integrations.backfill.installed import install

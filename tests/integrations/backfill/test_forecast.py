@@ -20,8 +20,7 @@ from tests.fake_github import faults
 from tests.fake_github.faults import Change, Fault
 from tests.fake_github.generated import Size
 from tests.fake_github.graphql_api import schema
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.points import points_of
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB

@@ -12,8 +12,7 @@ from apps.activity.models import Coverage, PullRequest, Repository
 from apps.common.failpoints import READING_POINTS
 from apps.integrations.models import Backfill
 from apps.jobs import wakeups
-from tests.activity.tables import contents
-from tests.emptying import empty
+from tests.activity.tables import contents, empty
 from tests.fake_github.faults import Fault, graphql, slow
 from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub

@@ -19,14 +19,12 @@ from apps.jobs.claims import claim_next
 from apps.jobs.models import ClaimLostError, Job
 from apps.teams.models import Team
 from tests.fake_github import faults
-from tests.fake_github.answering import Answered, Asked
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.generated import acme
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.listings import (
+from tests.integrations.backfill.installed import (
     LIST,
     STRANGER,
     STREAMS,

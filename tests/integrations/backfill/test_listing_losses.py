@@ -8,11 +8,10 @@ from apps.github.auth import GitHubAccess
 from apps.integrations.installations import list_installation
 from apps.jobs.models import Job
 from tests.fake_github import faults
-from tests.fake_github.answering import Answered, Asked
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
-from tests.integrations.backfill.listings import LIST, accesses, installed, make_due, many
+from tests.integrations.backfill.installed import LIST, accesses, installed, make_due, many
 
 pytestmark = pytest.mark.django_db
 TAKEN, LAST = 103, 249

@@ -17,8 +17,17 @@ from apps.jobs.models import Job
 from tests.fake_github.generated import acme
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.installed import backfill
-from tests.integrations.backfill.listings import STREAMS, accesses, add, installed, is_due, make_due, tell, told
+from tests.integrations.backfill.installed import (
+    STREAMS,
+    accesses,
+    add,
+    backfill,
+    installed,
+    is_due,
+    make_due,
+    tell,
+    told,
+)
 
 pytestmark = pytest.mark.django_db
 

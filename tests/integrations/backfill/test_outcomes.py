@@ -32,7 +32,7 @@ from apps.integrations.reader import Reader, RequestFailedError
 from tests.fake_github.faults import Fault, graphql, status
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BACKFILL
-from tests.integrations.backfill.meanwhile import during_page
+from tests.integrations.backfill.crew import during_page
 
 NOW = 1_800_000_000.0
 WHOLE = Progress(page_size=25, clean_pages=4)

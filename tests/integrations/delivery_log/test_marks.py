@@ -12,9 +12,8 @@ from apps.integrations.delivery_log.scan import ScanRun
 from apps.integrations.health import scan_problems
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from tests.fake_github import faults
-from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.delivery_log import DeliveryLog
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.server import FakeGitHub
 from tests.integrations.delivery_log.scanner import LIST, Scanner, covered, inbox, missed
 

@@ -14,9 +14,8 @@ from apps.integrations.delivery_log.scan_job import open_scan
 from apps.integrations.models import MissedDelivery
 from apps.webhooks.models import Delivery
 from tests.fake_github import faults
-from tests.fake_github.answering import Answered, Asked
 from tests.fake_github.delivery_log import DeliveryLog
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.server import FakeGitHub
 from tests.integrations.delivery_log.scanner import LIST, Scanner, inbox, missed
 

@@ -22,12 +22,11 @@ from apps.integrations.models import DeliveryLogScan, MissedDelivery
 from apps.jobs.claims import claim
 from apps.jobs.models import Job
 from apps.webhooks.models import Delivery, DeliveryBody
-from tests.emptying import empty
+from tests.activity.tables import empty
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Fault
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import forget_everything
 from tests.integrations.delivery_log.scanner import LIST, Scanner, inbox

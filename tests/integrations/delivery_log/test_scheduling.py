@@ -22,8 +22,7 @@ from apps.jobs.tasks import plan_jobs, run_jobs
 from apps.jobs.wakeups import RUN_TASK
 from apps.webhooks.models import Delivery
 from tests.fake_github.delivery_log import DeliveryLog
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import access_to
 from tests.integrations.delivery_log.scanner import LIST, Scanner, inbox, missed

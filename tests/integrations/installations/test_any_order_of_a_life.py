@@ -19,13 +19,12 @@ from apps.jobs.models import Job
 from apps.metrics.recalculation import drain as recalculate
 from apps.webhooks.models import Delivery
 from apps.webhooks.worker import drain
+from tests.activity.tables import empty
 from tests.ageing import set_received_at
-from tests.emptying import empty
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, Clock, access_to, forget_everything
-from tests.github.door import Door
+from tests.github.translation import Door
 from tests.integrations.installations.life import API, DOCS, ENDED, OLD, WEB, Life
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -27,13 +27,12 @@ from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery
 from apps.webhooks.worker import drain
 from tests.fake_github.generated import Size, acme
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA
-from tests.github.door import Door
+from tests.github.translation import Door
 from tests.integrations.backfill.crew import Crew, forget_messages
-from tests.integrations.backfill.listings import (
+from tests.integrations.backfill.installed import (
     STRANGER,
     STREAMS,
     accesses,

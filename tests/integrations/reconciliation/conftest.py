@@ -7,8 +7,7 @@ import pytest
 
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess, github
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB, Clock, forget_everything
 from tests.integrations.backfill.crew import Crew

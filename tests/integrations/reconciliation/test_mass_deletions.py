@@ -8,10 +8,10 @@ from django.core.management import CommandError, call_command
 
 from apps.activity.models import IssueComment
 from apps.integrations.models import SyncLog
-from tests.fake_github.busy import Busy, Pace
+from tests.fake_github.quiet_town import Busy, Pace
 from tests.fake_github.server import FakeGitHub
-from tests.fake_github.vanishing import delete_issue_comment
-from tests.github.door import Door
+from tests.fake_github.world import delete_issue_comment
+from tests.github.translation import Door
 from tests.integrations.backfill.installed import install
 from tests.integrations.reconciliation.workers import work_off
 

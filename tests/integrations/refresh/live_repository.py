@@ -29,7 +29,7 @@ from tests.fake_github.generated import BLOCK, IDS_EACH, PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import PullRequestTruth
 from tests.fake_github.using import ACME, API
-from tests.github.door import Door
+from tests.github.translation import Door
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BEGAN_BEFORE = timedelta(hours=5)

@@ -12,7 +12,7 @@ from tests.fake_github.generated import Size
 from tests.fake_github.truth import PullRequestTruth
 from tests.fake_github.using import ACME, WEB
 from tests.fake_github.world import World
-from tests.github.times import at
+from tests.github.translation import at
 from tests.integrations.streams.stream_read import in_order
 from tests.integrations.streams.varied_repository import VariedRepository, begin, push, varied_repository
 

@@ -14,7 +14,7 @@ from apps.integrations.reader import Page
 from apps.integrations.streams.paging import MOST_PAGES
 from tests.fake_github.generated import REVIEW_BOT
 from tests.fake_github.server import FakeGitHub
-from tests.github.times import at
+from tests.github.translation import at
 from tests.integrations.streams import samples
 from tests.integrations.streams.stream_read import StreamRead, rows, skipped
 from tests.integrations.streams.varied_repository import VariedRepository

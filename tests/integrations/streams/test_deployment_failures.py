@@ -14,9 +14,8 @@ from apps.github.responses import ResponseKind
 from apps.integrations.reader import RequestFailedError
 from apps.integrations.streams.deployments import DEPLOYMENTS
 from tests.fake_github import faults
-from tests.fake_github.answering import Answered, Asked
-from tests.fake_github.deployment_nodes import global_id
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault
+from tests.fake_github.nodes import global_id
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
 from tests.integrations.streams.deployment_samples import SHIP, a_busy_month, only_ours_of, statuses_of

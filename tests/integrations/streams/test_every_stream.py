@@ -19,10 +19,9 @@ from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
 from tests.github.translation import evidence_of
-from tests.integrations.streams.hidden_items import hide
 from tests.integrations.streams.samples import SAMPLES, Sample
 from tests.integrations.streams.stream_read import StreamRead, rows, skipped
-from tests.integrations.streams.varied_repository import VariedRepository
+from tests.integrations.streams.varied_repository import VariedRepository, hide
 
 pytestmark = pytest.mark.django_db
 BY_NAME = {sample.stream: sample for sample in SAMPLES}

@@ -9,8 +9,7 @@ from apps.integrations.reader import Page, PageRequest, Reader
 from apps.integrations.streams.pull_request_parts import PullRequestCursor
 from apps.integrations.streams.pull_requests import PULL_REQUESTS
 from tests.fake_github import faults
-from tests.fake_github.answering import Answered, Asked
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth

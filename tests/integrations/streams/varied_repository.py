@@ -1,5 +1,6 @@
-"""A repository where everything that people write looks a little different each time."""
+"""A repository where everything looks a little different each time, and items that no page can show."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,11 +12,12 @@ from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
 from apps.demo.shapes.git import Commit, fake_sha
+from tests.fake_github.faults import HTML, Answered, Asked, Fault
 from tests.fake_github.generated import BLOCK, BOT, PEOPLE, REVIEW_BOT, acme
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, WEB
 from tests.fake_github.world import World
-from tests.github.times import at
+from tests.github.translation import at
 
 MANY_LABELS = 45
 MESSAGES = (
@@ -109,3 +111,15 @@ def _vary(hooks: Iterable[Sent]) -> None:
             issue["state_reason"] = reasons.get(sent.payload["action"], {}).get(issue["number"], issue["state_reason"])
         if comment and comment["id"] % 5 == 0:
             comment["user"] = None
+
+
+def hide(holding: str, *, of_path: str = "/graphql") -> Fault:
+    """No page that holds these words is ever shown whole."""
+
+    def matches(asked: Asked) -> bool:
+        return asked.path == of_path and (not asked.is_graphql or asked.document["variables"].get("isWhole", True))
+
+    def change(asked: Asked, answer: Answered) -> Answered:
+        return Answered(502, HTML) if holding in json.dumps(answer.body) else answer
+
+    return Fault(change, matches, times=None, is_instead=False)

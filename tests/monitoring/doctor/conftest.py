@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from apps.monitoring.doctor.checks import Check, CheckStoppedError, Family
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 
 

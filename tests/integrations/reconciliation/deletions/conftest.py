@@ -11,7 +11,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, WEB
 from tests.integrations.backfill.installed import install, reach
-from tests.integrations.reconciliation.drift_runs import begin_sync, deliver, deliveries_about
+from tests.integrations.reconciliation.workers import begin_sync, deliver, deliveries_about
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from apps.integrations.reconciliation.deletions.search import Found, find_delete
 from apps.integrations.reconciliation.probe import reader_of
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME
-from tests.fake_github.vanishing import issue_comments_of, review_comments_of
+from tests.fake_github.world import issue_comments_of, review_comments_of
 
 LONG_S = 60.0
 

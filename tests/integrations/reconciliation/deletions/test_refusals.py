@@ -10,14 +10,13 @@ from apps.github.responses import ResponseKind
 from apps.integrations.models import Drift, RepositorySync
 from apps.integrations.reader import RequestFailedError
 from apps.integrations.reconciliation.deletions.search import mass_deletions
-from tests.fake_github.answering import Answered, Asked
-from tests.fake_github.faults import Change, Fault, Matches, status
+from tests.fake_github.faults import Answered, Asked, Change, Fault, Matches, status
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import WEB
-from tests.fake_github.vanishing import delete_issue, delete_issue_comment, issue_comments_of
+from tests.fake_github.world import delete_issue, delete_issue_comment, issue_comments_of
 from tests.integrations.reconciliation.deletions.conftest import Whole
 from tests.integrations.reconciliation.deletions.searching import ours, outcomes, search, theirs
-from tests.integrations.reconciliation.drift_runs import drift_of
+from tests.integrations.reconciliation.workers import drift_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 HERE = f"/repositories/{WEB}"

@@ -13,7 +13,7 @@ from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API
-from tests.fake_github.vanishing import (
+from tests.fake_github.world import (
     delete_issue,
     delete_issue_comment,
     delete_release,
@@ -24,7 +24,7 @@ from tests.fake_github.vanishing import (
 )
 from tests.integrations.reconciliation.deletions.conftest import Whole
 from tests.integrations.reconciliation.deletions.searching import ours, outcomes, search, theirs
-from tests.integrations.reconciliation.drift_runs import drift_of, drifted
+from tests.integrations.reconciliation.workers import drift_of, drifted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ALL = ("issues", "releases", "issue_comments", "review_comments")

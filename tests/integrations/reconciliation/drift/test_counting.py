@@ -15,15 +15,14 @@ from apps.integrations.drift import count_recovered
 from apps.integrations.models import Backfill, Drift, MissedDelivery, RepositorySync
 from apps.integrations.streams import STREAM_NAMES, STREAM_OF_EVENT
 from apps.webhooks.registry import Unrouted, route
-from tests.emptying import empty
+from tests.activity.tables import empty
 from tests.fake_github.generated import Generated
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
-from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.crew import Crew, during_page
 from tests.integrations.backfill.installed import backfill
-from tests.integrations.backfill.meanwhile import during_page
 from tests.integrations.reconciliation.drift.true_drift import off
-from tests.integrations.reconciliation.drift_runs import (
+from tests.integrations.reconciliation.workers import (
     begin_sync,
     deliver,
     deliveries_about,

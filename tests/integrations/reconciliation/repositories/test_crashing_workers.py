@@ -15,8 +15,7 @@ from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.jobs import wakeups as job_wakeups
 from apps.jobs.claims import claim
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API
 from tests.integrations.backfill.installed import reach

@@ -13,17 +13,16 @@ from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.reconciliation.deletions.search import DELETABLE
 from apps.teams.models import Team
 from tests.fake_github import faults
-from tests.fake_github.answering import Answered, Asked
-from tests.fake_github.faults import Fault
+from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.fake_github.vanishing import delete_issue, delete_issue_comment, delete_review_comment
+from tests.fake_github.world import delete_issue, delete_issue_comment, delete_review_comment
 from tests.integrations.backfill.installed import install, reach
 from tests.integrations.reconciliation.deletions.searching import outcomes, search
-from tests.integrations.reconciliation.drift_runs import begin_sync, drift_of
 from tests.integrations.reconciliation.repositories.conftest import LONG_AGO
 from tests.integrations.reconciliation.repositories.night_runs import HOURS, Nights
+from tests.integrations.reconciliation.workers import begin_sync, drift_of
 from tests.integrations.refresh.live_repository import DAY, HOUR, MINUTE, LiveRepository, now
 from tests.integrations.streams.pull_request_rows import differences
 

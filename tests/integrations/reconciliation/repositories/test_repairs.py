@@ -24,7 +24,7 @@ from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
-from tests.github.door import Door
+from tests.github.translation import Door
 from tests.integrations.reconciliation.repositories.night_runs import Nights, backfills_of_runs
 from tests.integrations.refresh.live_repository import DAY, HOUR, MINUTE, LiveRepository, now, work_off
 from tests.integrations.streams.pull_request_rows import differences

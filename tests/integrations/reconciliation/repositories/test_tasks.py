@@ -13,8 +13,7 @@ from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.reconciliation import verify
 from apps.jobs.wakeups import wake_next_waiter
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API
 from tests.integrations.reconciliation.repositories.night_runs import Nights

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from apps.teams.models import Team
-from tests.fake_github.identities import APP_ID
-from tests.fake_github.keys import app_pem
+from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.using import API, BETA, WEB
 from tests.integrations.backfill.installed import ACCOUNT, install, reach
 from tests.integrations.reconciliation.runs.crew import Crew, forget_messages
