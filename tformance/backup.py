@@ -28,7 +28,7 @@ def arguments() -> argparse.Namespace:
     backup_command = commands.add_parser("backup", help="write the database to a file")
     backup_command.add_argument("file", type=Path, nargs="?", help="default: a new one in TFORMANCE_VAR/backups/")
     restore_command = commands.add_parser(
-        "restore", help="replace the database by what is in a file, wholly or not at all"
+        "restore", help="replace the database with the content of a file, completely or not at all"
     )
     restore_command.add_argument("file", type=existing_file)
     return parser.parse_args()

@@ -89,7 +89,7 @@ class Environment(Env):
         self.known.add(env_key)
         if env_key in MISTAKES:
             return STAND_INS.get(env_key, default)
-        # Compose files pass variables on as NAME=${NAME:-}: set, and empty.
+        # Compose files pass variables on as NAME=${NAME:-}, which sets them to nothing.
         return os.environ.get(env_key) or self._local_settings.get(env_key) or default
 
 
@@ -221,7 +221,7 @@ def explain(error: EnvError) -> SettingsError:
     name = named[1] if named else "A setting"
     if isinstance(error, EnvNotSetError):
         return SettingsError(
-            f"{name} is not set. On one machine `make run` makes and remembers it; "
+            f"{name} is not set. On one machine `make run` generates and stores it; "
             "elsewhere set it in the environment. docs/operations.md explains every setting.",
             name=name,
         )

@@ -46,7 +46,7 @@ def test_an_engine_that_was_killed_runs_again_at_its_address_and_both_are_said(
     assert query(engines, "SELECT 1") == 1
     said = capsys.readouterr().err
     for name in ("PostgreSQL", "Redis"):
-        assert said.count(f"! {name} ended by itself. It is started again; see ") == (name in names), said
+        assert said.count(f"! {name} ended unexpectedly. It is restarted; its log is ") == (name in names), said
         assert said.count(f"! {name} runs again after ") == (name in names), said
 
 
@@ -92,8 +92,8 @@ def test_an_engine_that_cannot_start_is_tried_with_pauses_and_given_up_with_an_e
     kill_engine(engines, "Redis")
     with taken(port), pytest.raises(EmbeddedError) as given_up:
         wait_until(lambda: bool(watched.look()), seconds=LONGEST_S)
-    assert f"Port {port} of Redis is taken by another program." in str(given_up.value)
-    assert f"started again {MOST_FAILURES} times and is given up" in str(given_up.value)
+    assert f"Port {port} of Redis is used by another program." in str(given_up.value)
+    assert f"restarted {MOST_FAILURES} times and is not restarted again" in str(given_up.value)
     said = capsys.readouterr().err
-    assert said.count("It is started again in ") == MOST_FAILURES - 1
+    assert said.count("It is restarted in ") == MOST_FAILURES - 1
     assert redis_of(engines).state.redis_port == port

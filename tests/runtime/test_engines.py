@@ -271,7 +271,7 @@ def test_data_of_a_shared_user_is_kept_and_given_to_one_of_their_own_even_while_
 ) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     state = EngineState.ensure(fresh_engines.var)
-    replace(state, uid=nobody).remember()
+    replace(state, uid=nobody).save()
     fresh_engines.start()
     query(fresh_engines, "CREATE TABLE kept AS SELECT 42 AS answer")
     assert owners(fresh_engines) == {nobody}
@@ -288,7 +288,7 @@ def test_engines_of_a_shared_user_are_left_alone_while_somebody_uses_them(
     fresh_engines: Engines, tmp_path: Path
 ) -> None:
     state = EngineState.ensure(fresh_engines.var)
-    replace(state, uid=pwd.getpwnam("nobody").pw_uid).remember()
+    replace(state, uid=pwd.getpwnam("nobody").pw_uid).save()
     fresh_engines.start()
     forget_uid(fresh_engines.var)
     before = {process.pid for process in living(fresh_engines)}
@@ -301,7 +301,7 @@ def test_engines_of_a_shared_user_are_left_alone_while_somebody_uses_them(
             check=False,
         )
     assert answer.returncode == 1
-    assert f"are in use (by process {os.getpid()}). `make stop` ends whatever uses them" in answer.stderr
+    assert f"are in use (by process {os.getpid()}). Run `make stop`, which ends whatever uses them" in answer.stderr
     assert before <= {process.pid for process in living(fresh_engines)}
 
 
@@ -338,7 +338,7 @@ def test_a_folder_laid_out_for_us_by_somebody_else_is_refused(fresh_engines: Eng
     trap.chmod(0o777)
     state.root.rename(tmp_path / "away")
     state.root.symlink_to(trap)
-    with pytest.raises(EmbeddedError, match="not a private folder of ours"):
+    with pytest.raises(EmbeddedError, match="not a private folder of this user"):
         fresh_engines.start()
     state.root.unlink()
     (tmp_path / "away").rename(state.root)
@@ -368,14 +368,16 @@ def test_a_folder_whose_engines_still_run_is_named_with_them_and_never_advised_t
     memory = fresh_engines.var / "engines.json"
     kept, folder, processes = memory.read_text(), postgres_of(fresh_engines).state.root, living(fresh_engines)
     memory.unlink()
-    line = told_of(folder, var=tmp_path / "other")
+    line = status_line_of(folder, var=tmp_path / "other")
     memory.write_text(kept)
-    assert line.startswith(f"note: {folder} holds the data of a checkout that is gone, and is still in use: process ")
+    assert line.startswith(
+        f"note: {folder} has the data of a checkout that no longer exists and is still in use by process "
+    )
     assert {str(one.pid) for one in processes} <= set(line.split())
     assert "delete" not in line
 
 
-def told_of(folder: Path, *, var: Path) -> str:
+def status_line_of(folder: Path, *, var: Path) -> str:
     """Return the line of `status` about a folder of engines, as the user of another checkout reads it."""
     command = [sys.executable, "-m", "tformance.local", "status"]
     answer = subprocess.run(command, env=os.environ | {"TFORMANCE_VAR": str(var)}, capture_output=True, check=False)

@@ -35,7 +35,7 @@ def test_a_run_answers_survives_being_killed_and_leaves_nothing_behind(checkout:
     admin = json.loads((checkout.var / "admin.json").read_text())
     assert f"sign in    {admin['username']} / {admin['password']}" in killed.said()
     second = checkout.call("run")
-    assert (second.returncode, second.stderr.split(":")[1]) == (1, " tformance runs already, at http")
+    assert (second.returncode, second.stderr.split(":")[1]) == (1, " tformance is already running at http")
 
     status = checkout.call("status")
     assert status.returncode == 0, status.stdout
@@ -46,10 +46,10 @@ def test_a_run_answers_survives_being_killed_and_leaves_nothing_behind(checkout:
 
     orphans = kill_outright(killed, checkout=checkout)
     assert orphans & {one.pid for one in checkout.left()}
-    assert "what a killed make run left: " in checkout.call("status").stdout
+    assert "processes of a killed make run: " in checkout.call("status").stdout
 
     run = checkout.start_and_wait()
-    assert "of a run that was killed" in run.said()
+    assert "processes that a killed run had left" in run.said()
     assert not orphans & {one.pid for one in checkout.left()}
     assert checkout.status_of("/readyz") == 200
 
@@ -81,7 +81,7 @@ def test_a_start_waits_as_long_as_web_lives_and_says_so(checkout: Checkout) -> N
     second = checkout.call("run")
     assert (second.returncode, second.stderr) == (
         1,
-        f"error: tformance is starting already (process {run.process.pid}). `make stop` stops it.\n",
+        f"error: tformance is already starting (process {run.process.pid}). Stop it with `make stop`.\n",
     )
     resume_at = time.monotonic() + OLD_LIMIT_S + 5
 
@@ -106,8 +106,8 @@ def web_processes(checkout: Checkout) -> list[psutil.Process]:
 def test_a_web_process_that_ends_again_and_again_ends_the_start_with_the_reason(checkout: Checkout) -> None:
     run = checkout.start(GRANIAN_LOG_LEVEL="nonsense")
     assert run.end() == 1
-    assert run.said().count("! web ended by itself. It is started again") == MOST_ENDINGS
-    assert "error: The web process ends again and again. The end of its log" in run.said()
+    assert run.said().count("! web ended unexpectedly. It is restarted") == MOST_ENDINGS
+    assert "error: The web process ended repeatedly. The end of its log" in run.said()
     assert "nonsense" in run.said()
     assert checkout.left() == []
 
@@ -118,7 +118,7 @@ def test_a_port_that_is_taken_ends_the_start_before_anything_runs(checkout: Chec
         port = taken.getsockname()[1]
         answer = checkout.call("run", PORT=str(port))
     assert answer.returncode == 1
-    assert f"Port {port} is taken by another program" in answer.stderr
+    assert f"Port {port} is used by another program" in answer.stderr
     state = EngineState.existing(checkout.var)
     assert state is not None
     assert not (state.root / "postgres").exists()
@@ -129,7 +129,7 @@ def test_a_run_changes_nothing_while_another_one_starts(checkout: Checkout) -> N
         assert try_exclusive(checkout.var / LOCK_FILE, stack=stack)
         answer = checkout.call("run")
     assert answer.returncode == 1
-    assert "tformance is starting already" in answer.stderr
+    assert "tformance is already starting" in answer.stderr
     assert [path.name for path in checkout.var.iterdir()] == [LOCK_FILE]
 
 
@@ -166,7 +166,7 @@ def test_engines_that_are_killed_under_a_run_come_back_and_the_terminal_says_so(
         for name in names:
             kill_engine(engines, name)
         for name, times in earlier.items():
-            run.wait_for(f"! {name} ended by itself. It is started again", f"! {name} runs again", times=times + 1)
+            run.wait_for(f"! {name} ended unexpectedly. It is restarted", f"! {name} runs again", times=times + 1)
         assert wait_until(lambda: checkout.status_of("/readyz") == 200, seconds=60)
     assert run.process.poll() is None
 

@@ -76,7 +76,7 @@ def test_a_stop_ends_every_process_of_the_checkout_and_says_what_it_was(checkout
         "Stopped PostgreSQL and Redis.",
         "Stopped make celery-beat: beat.",
         "Stopped make celery-dev: 2 workers, beat.",
+        "Stopped processes of a killed make celery-beat: beat.",
         "Stopped sleep 600: command.",
-        "Stopped what a killed make celery-beat left: beat.",
     ]
     assert checkout.call("stop").stdout == "Nothing was running.\n"

@@ -19,18 +19,18 @@ from tformance.local.state import CHECKOUT, EngineState, ensure_secrets, local_s
 from tformance.settings_files import load_settings_files, names_in_settings_files
 
 COMMANDS = {
-    "run": "engines, web, workers and beat, until Ctrl-C",
-    "demo": "the same, with a sample story posted to the webhook address",
-    "worker": "the workers alone",
-    "beat": "beat alone",
-    "dev": "workers and beat, without web",
-    "stop": "stop everything that runs, engines included",
-    "status": "say what runs, and where it answers; exit code 3 when something does not",
+    "run": "start PostgreSQL, Redis, web, workers and beat; stop them with Ctrl-C",
+    "demo": "the same, and post sample deliveries to the webhook address",
+    "worker": "start the workers only",
+    "beat": "start beat, the scheduler, only",
+    "dev": "start workers and beat, without web",
+    "stop": "stop all processes of this checkout, PostgreSQL and Redis included",
+    "status": "show what runs and at which address; exit code 3 if something does not run",
 }
 ENGINE_COMMANDS = {
     "start": "start both engines (harmless when they run) and leave them running",
     "stop": "stop both engines (harmless when they are stopped)",
-    "env": 'print the variables that point at them, for eval "$(python -m tformance.local engines env)"',
+    "env": 'print the variables with their addresses, for eval "$(python -m tformance.local engines env)"',
     "remove": "stop both engines and delete all their data (needs --yes)",
 }
 
@@ -38,8 +38,8 @@ ENGINE_COMMANDS = {
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tformance.local",
-        description="Run tformance on this machine; without DATABASE_URL and REDIS_URL, on engines of its own. "
-        "They are kept under TFORMANCE_VAR (default: var/ in the checkout).",
+        description="Run tformance on this machine; without DATABASE_URL and REDIS_URL, with embedded PostgreSQL and "
+        "Redis. Their data is in TFORMANCE_VAR (default: var/ in the checkout).",
     )
     parser.add_argument(
         "--end-with-parent", action="store_true", help="stop when the program that started this one dies (Linux)"
@@ -50,9 +50,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     meaning = "run a command with both engines running, and stop them after it: with -- COMMAND …"
     with_engines = commands.add_parser("with", help=meaning, description=meaning)
     with_engines.add_argument("program", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run")
-    meaning = "become one process, for a container or a service manager that looks after it"
+    meaning = "run one process in the foreground, for a container or a service manager"
     _add_kinds(commands.add_parser("only", help=meaning, description=meaning))
-    meaning = "the embedded PostgreSQL and Redis by themselves"
+    meaning = "manage the embedded PostgreSQL and Redis"
     _add_engine_commands(commands.add_parser("engines", help=meaning, description=meaning))
     return parser.parse_args(given)
 
@@ -67,7 +67,7 @@ def _add_kinds(parser: argparse.ArgumentParser) -> None:
         "--queues", required=True, type=queues, help="comma-separated: live, figures, backfill, maintenance"
     )
     worker.add_argument("--concurrency", type=positive, default=2)
-    kinds.add_parser("beat", help="the clock; more than one do no harm")
+    kinds.add_parser("beat", help="the scheduler; running several is harmless")
 
 
 def _add_engine_commands(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +159,7 @@ def manage_engines(options: argparse.Namespace, *, var: Path) -> int:
         case "start":
             ensure_secrets(var)
             engines.start()
-            for line, _ in runs.tell_engines(var):
+            for line, _ in runs.engine_lines(var):
                 say(line)
         case "env":
             print_environment(var)

@@ -1,4 +1,4 @@
-"""Lines for the person at the terminal."""
+"""Messages on the terminal, and requests to stop."""
 
 import contextlib
 import ctypes
@@ -16,12 +16,12 @@ from typing import TextIO
 SAY_EVERY_S = 5
 POLL_S = 0.02
 
-_unfinished: list[str] = []  # the step whose line is still open
-_said_at = [0.0]  # when something was said last
+_unfinished: list[str] = []  # the step whose line is not ended yet
+_said_at = [0.0]  # when the last message was printed
 
 
 def say(text: str = "", *, error: bool = False) -> None:
-    """Print one line at once, on a line of its own."""
+    """Print a message at once, on a line of its own."""
     if _unfinished:
         _unfinished.clear()
         _write(sys.stdout, "\n")
@@ -29,7 +29,7 @@ def say(text: str = "", *, error: bool = False) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Write at once; go on in silence when the reader has gone, as in `make status | head`."""
+    """Write at once; write nothing more if the reader has ended, as in `make status | head`."""
     _said_at[:] = [time.monotonic()]
     try:
         stream.write(text)
@@ -45,12 +45,12 @@ def fact(name: str, value: str) -> None:
 
 @contextmanager
 def step(name: str, *, meanwhile: str = "") -> Iterator[None]:
-    """Say what is being done and how long it took, and every few seconds of silence what takes so long."""
+    """Print what is being done and how long it took; without other messages, repeat it every few seconds."""
     _write(sys.stdout, f"  {name} … ")
     _unfinished[:] = [name]
     begin = time.monotonic()
     try:
-        with _no_long_silence(meanwhile or name):
+        with _repeated(meanwhile or name):
             yield
     except BaseException:
         _finish(name, "not done")
@@ -59,27 +59,27 @@ def step(name: str, *, meanwhile: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def _no_long_silence(words: str) -> Iterator[None]:
-    """Say the words whenever nothing was said for a few seconds."""
+def _repeated(words: str) -> Iterator[None]:
+    """Print the message whenever nothing was printed for a few seconds."""
     begin, is_over = time.monotonic(), threading.Event()
     _said_at[:] = [begin]
 
-    def speak() -> None:
+    def repeat() -> None:
         while not is_over.wait(max(POLL_S, _said_at[0] + SAY_EVERY_S - time.monotonic())):
             if time.monotonic() - _said_at[0] >= SAY_EVERY_S:
                 say(f"  {words} ({time.monotonic() - begin:.0f} s so far)")
 
-    speaker = threading.Thread(target=speak, daemon=True)
-    speaker.start()
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         is_over.set()
-        speaker.join()
+        thread.join()
 
 
 def _finish(name: str, outcome: str) -> None:
-    """End the step's line, or write a new one if something else was said meanwhile."""
+    """End the step's line, or write a new one if something else was printed meanwhile."""
     is_open = bool(_unfinished)
     _unfinished.clear()
     say(outcome if is_open else f"  {name}: {outcome}")
@@ -93,7 +93,7 @@ def wait_while_alive(
     log: Path,
     poll_s: float = POLL_S,
 ) -> bool:
-    """Return whether a program became ready: wait as long as it lives, and say every few seconds how it stands."""
+    """Return whether a program became ready: wait as long as it runs, and print its state every few seconds."""
     begin = said_at = time.monotonic()
     while not is_ready():
         if not is_alive():
@@ -106,18 +106,16 @@ def wait_while_alive(
 
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
 PR_SET_PDEATHSIG = 1
 
 
 class StopRequestedError(BaseException):
-    """Somebody asked us to stop. Not an Exception: nothing on the way may mistake it for a failure."""
+    """A signal asked this process to stop. It is not an Exception, so that no handler takes it for a failure."""
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Turn the first request into StopRequestedError; later ones find us stopping already and change nothing."""
+    """Raise StopRequestedError at the first request; later ones are ignored, because we are stopping already."""
     previous = {number: signal.signal(number, _first) for number in REQUESTS}
     try:
         yield
@@ -137,7 +135,7 @@ def _later(_number: int, _frame: FrameType | None) -> None:
 
 
 def follow_parent() -> None:
-    """Ask the kernel (Linux) for a SIGTERM when our parent is killed outright, so that we still stop warm."""
+    """Ask the kernel (Linux) for a SIGTERM when our parent is killed, so that we still stop in order."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

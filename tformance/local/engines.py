@@ -1,4 +1,4 @@
-"""Both engines of one TFORMANCE_VAR, started together, shared by whoever needs them, stopped by the last."""
+"""The engines of one TFORMANCE_VAR: started together, shared by several processes, stopped by the last of them."""
 
 import os
 import time
@@ -30,13 +30,13 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Engines:
-    """PostgreSQL and Redis under a folder; each only as far as the environment does not name a server of its own."""
+    """The embedded PostgreSQL and Redis of a folder; one is not started if the environment names another server."""
 
     var: Path
     durable: bool = True
 
     def start(self) -> None:
-        """Make sure that both run; harmless when they do."""
+        """Start those that do not run."""
         with self._alone():
             state = self._configured()
             binaries = locate(state.root)
@@ -46,7 +46,7 @@ class Engines:
                 Redis(state=state, binaries=binaries, durable=self.durable).start()
 
     def configure(self) -> None:
-        """Choose where they listen and as whom they run, without starting them."""
+        """Choose their ports and their user, without starting them."""
         with self._alone():
             self._configured()
 
@@ -56,30 +56,30 @@ class Engines:
         return EngineState.ensure(self.var)
 
     def _stop_for_another_owner(self) -> None:
-        """Stop them, because their data is about to change its owner; never under somebody who uses them."""
+        """Stop them before their data changes its owner; EmbeddedError if a process uses them."""
         users = [process for process in self.users() if self.running()]
         if users:
             numbers = ", ".join(str(process.pid) for process in users)
             raise EmbeddedError(
-                f"The engines run as a user of an earlier version, and are in use (by process {numbers}). "
-                "`make stop` ends whatever uses them; then start again."
+                f"The engines run as the user of an earlier version and are in use (by process {numbers}). "
+                "Run `make stop`, which ends whatever uses them, then start again."
             )
         for engine in self._engines():
             engine.stop()
 
     def stop(self) -> None:
-        """Make sure that neither runs; harmless when neither does."""
+        """Stop those that run."""
         with self._alone():
             for engine in self._engines():
                 engine.stop()
 
     def status(self) -> Status:
-        """Whether each answers."""
+        """Return whether each answers."""
         ready = [engine.is_ready() for engine in self._engines()] or [False, False]
         return Status(postgres=ready[0], redis=ready[1])
 
     def running(self) -> list[str]:
-        """The names of those that live, be they ready or not."""
+        """Return the names of those that run, ready or not."""
         return [engine.name for engine in self._engines() if engine.is_alive()]
 
     def remove(self) -> None:
@@ -90,7 +90,7 @@ class Engines:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Run both for as long as somebody borrows them; whoever leaves last, however it leaves, stops them."""
+        """Run both inside the block; the last process that leaves it stops them, also after an error."""
         lock = SharedLock(self._users_file)
         try:
             self.start()
@@ -101,11 +101,11 @@ class Engines:
             lock.release()
 
     def users(self) -> list[psutil.Process]:
-        """Every other process that borrows them now."""
+        """Return every other process that uses them now."""
         return holders(self._users_file)
 
     def stop_if_last(self, *, patience: float = 0) -> bool:
-        """Stop both once nobody else borrows them; return whether that came to be in time."""
+        """Stop both once no other process uses them; return False if that takes longer than `patience` seconds."""
         lock = SharedLock(self._users_file)
         try:
             if not wait_until(lock.is_only_holder, seconds=patience):
@@ -116,19 +116,19 @@ class Engines:
             lock.release()
 
     def stop_if_unused(self) -> None:
-        """Stop both; raise an error that names the processes which use them, if there are any."""
+        """Stop both; EmbeddedError with the processes that use them, if there are any."""
         if not self.stop_if_last():
             users = ", ".join(str(process.pid) for process in self.users())
-            raise EmbeddedError(f"The engines are in use (by process {users}). `make stop` ends what uses them.")
+            raise EmbeddedError(f"The engines are in use (by process {users}). Run `make stop` to end what uses them.")
 
     def managed(self) -> list[Postgres | Redis]:
-        """The engines that the environment leaves to us, bound to the ports where their users look for them."""
+        """Return the engines that are not external, bound to the ports that their users know."""
         redis_first = reversed(self._engines())  # PostgreSQL may have to recover, which takes longer
         needed = compress(redis_first, (needs_redis(), needs_postgres()))
         return [replace(engine, may_move=False) for engine in needed]
 
     def start_again(self, engine: Postgres | Redis) -> None:
-        """Make sure that one of them runs where it ran."""
+        """Start one of them again at its address."""
         with self._alone():
             engine.start()
 
@@ -153,24 +153,24 @@ class Engines:
 
 
 def needs_postgres() -> bool:
-    """Whether the environment leaves the database to us."""
+    """Return whether the database is the embedded one."""
     return not os.environ.get("DATABASE_URL")
 
 
 def needs_redis() -> bool:
-    """Whether the environment leaves the broker to us."""
+    """Return whether the broker is the embedded one."""
     return not os.environ.get("REDIS_URL")
 
 
 LOOK_EVERY_S = 0.5
 LONGEST_PAUSE_S = 30
 MOST_FAILURES = 10
-STEADY_S = 60  # an engine that lived this long has recovered
+STEADY_S = 60  # an engine that ran this long has recovered
 
 
 @dataclass
 class _State:
-    """When an engine was last started, how often it has died since it was steady, and when to start it again."""
+    """An engine, when it was last started, its failures since it was steady, and when to start it again."""
 
     engine: Postgres | Redis
     started_at: float
@@ -179,7 +179,7 @@ class _State:
 
 
 class EngineWatch:
-    """Starts engines again that ended by themselves, with growing pauses, and gives up with an error in the end."""
+    """Restart of engines that end unexpectedly, with growing pauses; EmbeddedError after too many failures."""
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
@@ -188,30 +188,30 @@ class EngineWatch:
         self._looked_at = now
 
     def look(self) -> None:
-        """Look after every engine, at most twice a second; whoever waits for something calls this all the time."""
+        """Check every engine, at most twice a second; called often by code that waits for something."""
         if time.monotonic() - self._looked_at < LOOK_EVERY_S:
             return
         for state in self._states:
             if state.due_at is None and not state.engine.is_alive():
-                self._plan(state, f"{state.engine.name} ended by itself.")
+                self._plan(state, f"{state.engine.name} ended unexpectedly.")
         for state in self._states:
             if state.due_at is not None and time.monotonic() >= state.due_at:
                 self._start(state)
         self._looked_at = time.monotonic()
 
     def _plan(self, state: _State, happened: str) -> None:
-        """Say what happened, and set the time of the next start."""
+        """Print what happened, and set the time of the next start."""
         now = time.monotonic()
         state.failures = 1 if now - state.started_at >= STEADY_S else state.failures + 1
         log = state.engine.log
         if state.failures > MOST_FAILURES:
             raise EmbeddedError(
-                f"{happened} It was started again {MOST_FAILURES} times and is given up. "
+                f"{happened} It was restarted {MOST_FAILURES} times and is not restarted again. "
                 f"The end of its log, {log}:\n{last_lines(log)}"
             )
         pause = 0 if state.failures == 1 else min(2 ** (state.failures - 1), LONGEST_PAUSE_S)
         state.due_at = now + pause
-        say(f"! {happened} It is started again{f' in {pause} s' if pause else ''}; see {log}", error=True)
+        say(f"! {happened} It is restarted{f' in {pause} s' if pause else ''}; its log is {log}", error=True)
 
     def _start(self, state: _State) -> None:
         begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""One PostgreSQL cluster in a private folder: made, started and stopped, whatever a killed run left behind."""
+"""The embedded PostgreSQL in a private folder: created, started and stopped, also after a run was killed."""
 
 import os
 import secrets
@@ -29,7 +29,7 @@ from tformance.local.state import NAME, EngineState, free_port, is_port_free, la
 STOP_S = 30
 CONNECT_S = 60
 
-# For a small machine; docs/operations.md says why. Durability is PostgreSQL's default and stays it.
+# For a small machine; docs/operations.md says why. Durability is PostgreSQL's default and is not changed.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
@@ -48,13 +48,13 @@ SETTINGS = {
     "log_parameter_max_length_on_error": "0",
     "autovacuum_naptime": "20s",
 }
-# Only for the test suite: nothing that is worth a disk flush.
+# Only for the test suite, whose data needs no flush to disk.
 FLEETING = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1h"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """PostgreSQL of one state."""
+    """The PostgreSQL of a TFORMANCE_VAR."""
 
     state: EngineState
     binaries: Binaries
@@ -72,20 +72,20 @@ class Postgres:
         return self.state.log_folder / "postgres.log"
 
     def postmaster(self) -> int | None:
-        """The process id of the living postmaster."""
+        """Return the process id of the postmaster; None if it does not run."""
         first = "".join(self._pid_file_lines()[0:1])
         return int(first) if first.isdigit() and is_process_of(int(first), self.data) else None
 
     def is_alive(self) -> bool:
-        """Whether its main process lives, be it ready or not."""
+        """Return whether its main process runs, ready or not."""
         return self.postmaster() is not None
 
     def is_ready(self) -> bool:
-        """Whether it takes connections; the postmaster writes so into its PID file."""
+        """Return whether it accepts connections; the postmaster writes so into its PID file."""
         return self._pid_file_lines()[7:8] == ["ready"] and self.postmaster() is not None
 
     def start(self) -> EngineState:
-        """Make sure that it runs; the state it returns knows the port."""
+        """Start it if it does not run; return the state with its port."""
         if self.is_ready():
             return self.state
         self._initialise()
@@ -98,7 +98,7 @@ class Postgres:
         return here.state
 
     def stop(self) -> None:
-        """Stop it quickly and cleanly: connections are closed, nothing is left to recover."""
+        """Stop it: connections are closed, and the next start needs no recovery."""
         end_processes_in(self.data, first=signal.SIGINT, patience=STOP_S, leader=self.postmaster())
         reap()
 
@@ -109,7 +109,7 @@ class Postgres:
             return []
 
     def _initialise(self) -> None:
-        """Make the cluster beside its place and rename it: one that was killed half-way never counts as made."""
+        """Create the cluster in a draft folder and rename it, so that an interrupted initdb leaves no cluster."""
         if (self.data / "PG_VERSION").exists():
             return
         parent, draft = self.data.parent, self.data.with_name("draft")
@@ -120,7 +120,7 @@ class Postgres:
             self._run_initdb(draft, user=None)
         else:
             os.chown(parent, os.geteuid(), account.gid)
-            parent.chmod(0o770)  # only initdb has this group: other programs of its user cannot come in
+            parent.chmod(0o770)  # only initdb has this group: other programs of its user have no access
             self._run_initdb(draft, user=with_name(account))
             give(draft, account)
             os.chown(parent, account.uid, account.gid)
@@ -154,23 +154,23 @@ class Postgres:
         finally:
             password_file.unlink()
         if result.returncode:
-            raise EmbeddedError(f"PostgreSQL could not make its data folder {draft}:\n{result.stderr.strip()}")
+            raise EmbeddedError(f"PostgreSQL could not create its data folder {draft}:\n{result.stderr.strip()}")
 
     def _clear_remains(self) -> None:
-        """Wait for, then end, what a killed postmaster left behind; only then is its PID file a dead letter."""
+        """Wait for processes that a killed postmaster left, end them, then delete its PID file and sockets."""
         if self.is_alive() and becomes_ready(self):  # another start is under way, or a stop
             return
         end_processes_in(self.data, first=signal.SIGQUIT, patience=10)
-        for dead_letter in (self.data / "postmaster.pid", *Path(self.state.sockets).glob(".s.PGSQL.*")):
-            dead_letter.unlink(missing_ok=True)
+        for leftover in (self.data / "postmaster.pid", *Path(self.state.sockets).glob(".s.PGSQL.*")):
+            leftover.unlink(missing_ok=True)
 
     def _with_free_port(self) -> "Postgres":
         if is_port_free(self.state.postgres_port):
             return self
         if not self.may_move:
-            raise EmbeddedError(f"Port {self.state.postgres_port} of PostgreSQL is taken by another program.")
+            raise EmbeddedError(f"Port {self.state.postgres_port} of PostgreSQL is used by another program.")
         moved = replace(self.state, postgres_port=free_port())
-        moved.remember()
+        moved.save()
         return replace(self, state=moved)
 
     def _launch(self) -> None:

@@ -1,8 +1,8 @@
-"""Which processes live in a data folder: the truth behind PID files, which outlive their processes.
+"""Processes of this checkout: found by their working directory or by the tag of their run, and ended.
 
-PostgreSQL and Redis both make their data folder their working directory, so a process is one of ours exactly if it
-stands there. A PID file alone cannot tell: its number may be reused, or name a zombie that nobody reaps (a container
-without an init process).
+PostgreSQL and Redis both make their data folder their working directory, so a process belongs to it exactly if it works
+there. A PID file alone is no proof: its number may be reused, or be that of a zombie that is never reaped (in a
+container without an init process). Other processes have the tag of their run in their environment.
 """
 
 import os
@@ -18,17 +18,17 @@ KILL_S = 10
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
-    """Every living process whose working directory is the folder."""
+    """Return the processes whose working directory is the folder."""
     return [process for process in psutil.process_iter() if _works_in(process, folder=str(folder))]
 
 
 def processes_under(folder: Path) -> list[psutil.Process]:
-    """Return every living process whose working directory is the folder or lies in it."""
+    """Return the processes whose working directory is the folder or lies in it."""
     return [process for process in psutil.process_iter() if _working_directory(process).is_relative_to(folder)]
 
 
 def is_process_of(pid: int, folder: Path) -> bool:
-    """Whether this process lives in the folder."""
+    """Return whether the working directory of this process is the folder."""
     try:
         return _works_in(psutil.Process(pid), folder=str(folder))
     except psutil.Error:
@@ -40,7 +40,7 @@ def _works_in(process: psutil.Process, *, folder: str) -> bool:
 
 
 def _working_directory(process: psutil.Process) -> Path:
-    """Return an empty path for a process that is gone, a zombie, or another user's: it is none of ours."""
+    """Return the working directory; an empty path for a process that has ended, a zombie, or one of another user."""
     try:
         return Path() if process.status() == psutil.STATUS_ZOMBIE else Path(process.cwd())
     except (psutil.Error, OSError):
@@ -48,7 +48,7 @@ def _working_directory(process: psutil.Process) -> Path:
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Whether the condition came true within so many seconds."""
+    """Return whether the condition became true within so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -58,31 +58,31 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
 
 
 def end_processes_in(folder: Path, *, first: signal.Signals, patience: float, leader: int | None = None) -> None:
-    """End every occupant: first the signal, to the leader or to all, then SIGKILL for those who stay."""
+    """End the processes of the folder: send the signal to the leader or to all, then SIGKILL to those that remain."""
     found = processes_in(folder)
     for process in found:
         if leader is None or process.pid == leader:
             send(process, first)
     _wait_for_end(found, seconds=patience)
-    kill_all(processes_in(folder))  # those who stayed, and any that was born meanwhile
+    kill_all(processes_in(folder))  # those that remain, and any that was started meanwhile
 
 
 def kill_all(processes: Sequence[psutil.Process]) -> None:
-    """SIGKILL, and wait for it to take effect."""
+    """Send SIGKILL, and wait for the end of the processes."""
     for process in processes:
         send(process, signal.SIGKILL)
     _wait_for_end(processes, seconds=KILL_S)
 
 
 def terminate_all(processes: Sequence[psutil.Process], *, patience: float) -> None:
-    """SIGTERM, and wait for as long as we have patience."""
+    """Send SIGTERM, and wait for their end for at most `patience` seconds."""
     for process in processes:
         send(process, signal.SIGTERM)
     _wait_for_end(processes, seconds=patience)
 
 
 def send(process: psutil.Process, signal_number: signal.Signals) -> None:
-    """Signal this very process: psutil compares start times, so never a stranger with a reused number."""
+    """Send a signal; psutil compares start times, so a process that reuses the number gets none."""
     try:
         process.send_signal(signal_number)
     except psutil.NoSuchProcess:
@@ -104,23 +104,23 @@ RUN_VARIABLE = "TFORMANCE_RUN"
 
 
 def tag_of(var: Path, *, run: str) -> str:
-    """The tag of one run of one checkout."""
+    """Return the tag of a run of this checkout."""
     return f"{var.resolve()}:{run}"
 
 
 def tagged(tag: str) -> list[psutil.Process]:
-    """Every living process that carries the tag; never ourselves."""
+    """Return the processes with this tag, without this process."""
     return [process for process, found, _ in _tagged_processes() if found == tag]
 
 
 def tagged_in(var: Path) -> list[tuple[psutil.Process, str, str]]:
-    """Every living process of any run of this checkout, with its run and its role ("" for one without)."""
+    """Return the processes of all runs of this checkout, each with its run and its role ("" for none)."""
     start = tag_of(var, run="")
     return [(process, tag.removeprefix(start), role) for process, tag, role in _tagged_processes(start)]
 
 
 def _tagged_processes(start: str = "") -> list[tuple[psutil.Process, str, str]]:
-    """Every living process whose tag begins so, with its tag and its role; never ourselves."""
+    """Return the processes whose tag begins with `start`, each with its tag and its role, without this process."""
     others = (process for process in psutil.process_iter() if process.pid != os.getpid())
     found = ((process, _environment_of(process)) for process in others)
     return [
@@ -131,7 +131,7 @@ def _tagged_processes(start: str = "") -> list[tuple[psutil.Process, str, str]]:
 
 
 def _environment_of(process: psutil.Process) -> dict[str, str]:
-    """Nothing for a process that is gone, a zombie, or another user's."""
+    """Return the environment; empty for a process that has ended, a zombie, or one of another user."""
     try:
         return {} if process.status() == psutil.STATUS_ZOMBIE else process.environ()
     except (psutil.Error, OSError):
@@ -139,12 +139,12 @@ def _environment_of(process: psutil.Process) -> dict[str, str]:
 
 
 def end_tagged(tag: str, *, patience: float) -> int:
-    """End what a killed run left behind, warm if it can be; returns how many processes that were."""
+    """End the processes with this tag, in order if possible; return how many there were."""
     return _end(lambda: tagged(tag), patience=patience)
 
 
 def end_all_tagged(var: Path, *, patience: float) -> int:
-    """End the processes of every run of this checkout, warm if it can be; returns how many processes that were."""
+    """End the processes of all runs of this checkout, in order if possible; return how many there were."""
     return _end(lambda: [process for process, _, _ in tagged_in(var)], patience=patience)
 
 
@@ -152,14 +152,14 @@ def _end(find: Callable[[], list[psutil.Process]], *, patience: float) -> int:
     left = find()
     numbers = {process.pid for process in left}
     mains = [process for process in left if parent_of(process) not in numbers]
-    terminate_all(mains, patience=patience)  # a worker tells its children itself
+    terminate_all(mains, patience=patience)  # a worker stops its children itself
     terminate_all(find(), patience=patience)
     kill_all(find())
     return len(left)
 
 
 def parent_of(process: psutil.Process) -> int:
-    """The process id of its parent; 0 when it is gone."""
+    """Return the process id of its parent; 0 if it has ended."""
     try:
         return int(process.ppid())
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""What runs: the command line of each process. docker-compose.yml and deploy/ run the same ones."""
+"""The programs: the command line of each, and their supervision. docker-compose.yml and deploy/ run the same."""
 
 import contextlib
 import http.client
@@ -35,11 +35,11 @@ from tformance.slow_request_guard import IDLE_S
 
 STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
 
-# Python runs one thread of a process at a time: a second process makes use of a second core.
+# Python runs one thread of a process at a time: a second process uses a second core.
 WEB_PROCESSES = max(1, min(os.cpu_count() or 1, 4))
 
-# Threads are cheap and one that waits for a slow client's body holds nothing else: many of them, so that such clients
-# are not in the way of others. Database connections are opened by the threads that need one, and kept for a minute.
+# Threads are cheap, and one that waits for the body of a slow client holds nothing else: there are many, so that such
+# clients do not block others. Database connections are opened by the threads that need one, and kept for a minute.
 WEB_THREADS = 96  # of all web processes together
 LARGE_BODY_BYTES = 204 * 1024 * 1024  # of all web processes together: eight bodies of the largest kind
 # glibc gives each thread a heap of its own, which keeps what a large body took of it. Two heaps are enough where one
@@ -64,7 +64,7 @@ class Program:
 
 
 def web(*, port: int, host: str = "127.0.0.1", counters: Path | None = None) -> Program:
-    """The HTTP server; its processes add up what they count in the folder `counters`, which starts empty."""
+    """Return the HTTP server; its processes add up their counters in the folder `counters`, which starts empty."""
     options = {
         "--interface": "wsgi",
         "--http": "1",
@@ -95,27 +95,27 @@ def _shared_counters(folder: Path | None) -> dict[str, str]:
 
 
 def worker(name: str, *, queues: str, concurrency: int) -> Program:
-    """A Celery worker for some queues."""
+    """Return a Celery worker for some queues."""
     options = ("--queues", queues, "--concurrency", str(concurrency), "--hostname", f"{name}@%h")
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO")
     return Program(name=name, role="worker", command=(*_celery(), "worker", *options, *quiet))
 
 
 def beat(schedule: Path | None = None) -> Program:
-    """Celery's clock, with a file of its own for what it remembers: any number of them is safe, one is enough."""
+    """Return Celery's scheduler, with a file of its own for its state: any number of them is safe, one is enough."""
     own = ("--schedule", str(schedule)) if schedule else ()
     command = (*_celery(), "beat", "--loglevel", "INFO", "--pidfile=", *own)
     return Program(name="beat", role="beat", command=command)
 
 
 def beat_of(var: Path) -> Program:
-    """Return a beat of this checkout whose file no other one writes: two that share one can damage it."""
+    """Return a beat of this checkout whose file no other beat writes: two that share one can damage it."""
     number = take_free_slot(var / "beats", count=MOST_BEATS)
     return beat(var / (f"beat-schedule-{number}" if number else "beat-schedule"))
 
 
 def workers() -> tuple[Program, ...]:
-    """The workers of one machine: live work never queues behind history."""
+    """Return the workers of one machine: live work never waits behind history."""
     concurrency = max(2, min(os.cpu_count() or 2, 8))
     return (
         worker("worker-live", queues="live,figures", concurrency=concurrency),
@@ -133,22 +133,22 @@ UNEXPECTED = re.compile(r"(?:(?P<lost>gave up)|exited): (?P<program>[\w-]+) .*(?
 
 @dataclass(frozen=True)
 class Supervision:
-    """The supervisor's process, and how often each program ended although nobody stopped it."""
+    """The process of the supervisor, and how often each program ended unexpectedly."""
 
     process: "subprocess.Popen[bytes]"
     endings: Counter[str] = field(default_factory=Counter)
 
     def keeps_up(self, program: str) -> bool:
-        """Whether the supervisor lives, and the program did not end again and again."""
+        """Return whether the supervisor runs and the program did not end repeatedly."""
         return self.process.poll() is None and self.endings[program] < MOST_ENDINGS
 
 
 @contextlib.contextmanager
 def supervised(programs: Sequence[Program], *, var: Path, tag: str) -> Iterator[Supervision]:
-    """Run the programs under a supervisor until the block ends; then none of their processes is left."""
+    """Run the programs under a supervisor inside the block; end all of their processes with it."""
     path = var / "supervisord.conf"
     write_private(path, configuration(programs, var=var))
-    errors = log_for_append(var / "log" / "supervisord-errors.log")  # it writes there even when we are gone
+    errors = log_for_append(var / "log" / "supervisord-errors.log")  # it writes there even after this process has ended
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(path)],
         cwd=CHECKOUT,
@@ -156,7 +156,7 @@ def supervised(programs: Sequence[Program], *, var: Path, tag: str) -> Iterator[
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,
-        start_new_session=True,  # a Ctrl-C is for us; the programs hear SIGTERM, from their supervisor, once
+        start_new_session=True,  # a Ctrl-C reaches only us; the programs get one SIGTERM, from their supervisor
         preexec_fn=follow_parent,  # noqa: PLW1509  no threads yet
     )
     errors.close()
@@ -174,19 +174,18 @@ def supervised(programs: Sequence[Program], *, var: Path, tag: str) -> Iterator[
 
 
 def _relay(supervision: Supervision, var: Path) -> None:
-    """Tell what concerns the person at the terminal: a program that ended although nobody stopped it."""
+    """Print each program that ended unexpectedly."""
     assert supervision.process.stdout is not None  # noqa: S101  for the type checker: it is a pipe
     for line in supervision.process.stdout:
         if match := UNEXPECTED.search(line.decode(errors="replace")):
             supervision.endings[match["program"]] += 1
-            outcome = "It is not started again" if match["lost"] else "It is started again"
-            say(
-                f"! {match['program']} ended by itself. {outcome}; see {var / 'log' / match['program']}.log", error=True
-            )
+            outcome = "It is not restarted" if match["lost"] else "It is restarted"
+            log = var / "log" / f"{match['program']}.log"
+            say(f"! {match['program']} ended unexpectedly. {outcome}; its log is {log}", error=True)
 
 
 def configuration(programs: Sequence[Program], *, var: Path) -> str:
-    """The supervisor's configuration file."""
+    """Return the content of the supervisor's configuration file."""
     header = {
         "nodaemon": "true",
         "pidfile": var / "supervisord.pid",
@@ -211,7 +210,7 @@ def _program(program: Program, *, var: Path) -> dict[str, object]:
         "stopasgroup": "false",  # SIGTERM to a worker's children kills the tasks they run
         "killasgroup": "true",
         "stopwaitsecs": STOP_SECONDS,
-        "autorestart": "true",  # also after a clean end: nobody but us should stop them
+        "autorestart": "true",  # also after a clean end: only the supervisor should stop them
         "startsecs": 2,
         "startretries": 30,
         "redirect_stderr": "true",
@@ -231,7 +230,7 @@ def _quoted(part: str) -> str:
 
 
 def run_in_foreground(programs: Sequence[Program], *, var: Path, tag: str, watch: EngineWatch) -> int:
-    """Run until one ends or we are stopped, then stop the others warm; the exit code of the first that ended."""
+    """Run the programs until one ends or this process is stopped, stop the others, and return the first exit code."""
     running: list[subprocess.Popen[bytes]] = []
     try:
         running += [_start(program, var=var, tag=tag) for program in programs]
@@ -268,7 +267,7 @@ ASK_EVERY_S = 0.2
 
 @contextmanager
 def reserved_port(var: Path) -> Iterator[int]:
-    """The port to listen on, kept free of other programs until the block ends, and remembered for the next start.
+    """Yield the port to listen on, reserved until the block ends, and store it for the next start.
 
     A start may take minutes, and the web server shares its port with any server of the same user (SO_REUSEPORT):
     without the reservation two checkouts that start at once would both listen there, and take each other's deliveries.
@@ -281,20 +280,22 @@ def reserved_port(var: Path) -> Iterator[int]:
 
 
 def choose_port(var: Path) -> int:
-    """Return PORT, else the port remembered for this folder, else the usual one, else one that is free."""
+    """Return PORT, else the port stored for this folder, else the usual one, else one that is free."""
     given = os.environ.get("PORT", "")
     if given and not (given.isdigit() and 0 < int(given) < 65536):  # noqa: PLR2004  the range of ports
         raise EmbeddedError(f"PORT is {given!r}; it must be a number from 1 to 65535.")
     if given and not is_port_free(int(given)):
-        raise EmbeddedError(f"Port {given} is taken by another program. Stop that one, or choose another PORT.")
-    wanted = int(given or read_private_json(var / WEB_FILE).get("PORT", USUAL_PORT))
-    port = wanted if is_port_free(wanted) else free_port()
+        raise EmbeddedError(
+            f"Port {given} is used by another program. Stop that program, or set PORT to another number."
+        )
+    preferred = int(given or read_private_json(var / WEB_FILE).get("PORT", USUAL_PORT))
+    port = preferred if is_port_free(preferred) else free_port()
     write_private_json(var / WEB_FILE, {"PORT": port})
     return port
 
 
 def wait_until_ready(port: int, *, is_alive: Callable[[], bool], log: Path) -> bool:
-    """Return whether the web process finds itself ready; wait as long as it lives, and say so every few seconds."""
+    """Return whether the web process became ready; wait as long as it runs, and print its state now and then."""
     return wait_while_alive(
         lambda: f"web {ask_readiness(port)[1]}",
         is_ready=lambda: ask_readiness(port)[0] == http.client.OK,
@@ -305,7 +306,7 @@ def wait_until_ready(port: int, *, is_alive: Callable[[], bool], log: Path) -> b
 
 
 def ask_readiness(port: int) -> tuple[int, str]:
-    """The status of the web process' own readiness and what it says of it; 0 when it does not answer."""
+    """Return the HTTP status of the web process' readiness and its details; 0 if it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")

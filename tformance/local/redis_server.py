@@ -1,4 +1,4 @@
-"""One Redis in a private folder: loopback, with a password, and nothing in it that cannot be rung for again."""
+"""The embedded Redis in a private folder: on loopback, with a password. Its messages may be lost without harm."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ DATABASES = 64  # the test suite gives each of its processes one
 
 @dataclass(frozen=True, kw_only=True)
 class Redis:
-    """Redis of one state."""
+    """The Redis of a TFORMANCE_VAR."""
 
     state: EngineState
     binaries: Binaries
@@ -39,7 +39,7 @@ class Redis:
         return self.state.log_folder / "redis.log"
 
     def is_alive(self) -> bool:
-        """Whether its process lives, be it ready or not."""
+        """Return whether its process runs, ready or not."""
         try:
             pid = int((self.data / PID_FILE).read_text())
         except (OSError, ValueError):
@@ -47,11 +47,11 @@ class Redis:
         return is_process_of(pid, self.data)
 
     def is_ready(self) -> bool:
-        """Whether it answers, to our password: nobody else knows it."""
+        """Return whether it answers to our password, which no other server has."""
         return self._ping() == b"+PONG"
 
     def start(self) -> EngineState:
-        """Make sure that it runs; the state it returns knows the port."""
+        """Start it if it does not run; return the state with its port."""
         if self.is_ready():
             return self.state
         if self._is_loading() and becomes_ready(self):
@@ -59,7 +59,7 @@ class Redis:
         end_processes_in(self.data, first=signal.SIGTERM, patience=STOP_S)
         here = self._with_free_port()
         process = here._launch()
-        if process.poll() and process.returncode > 0:  # it ended by itself: nobody killed it
+        if process.poll() and process.returncode > 0:  # it ended with an error and was not killed
             here._set_data_aside()
             process = here._launch()
         if process.poll() is not None:
@@ -67,7 +67,7 @@ class Redis:
         return here.state
 
     def stop(self) -> None:
-        """Stop it; it writes what it holds first."""
+        """Stop it; it writes its data to disk first."""
         end_processes_in(self.data, first=signal.SIGTERM, patience=STOP_S)
         reap()
 
@@ -85,13 +85,13 @@ class Redis:
         if is_port_free(self.state.redis_port):
             return self
         if not self.may_move:
-            raise EmbeddedError(f"Port {self.state.redis_port} of Redis is taken by another program.")
+            raise EmbeddedError(f"Port {self.state.redis_port} of Redis is used by another program.")
         moved = replace(self.state, redis_port=free_port())
-        moved.remember()
+        moved.save()
         return replace(self, state=moved)
 
     def _launch(self) -> "subprocess.Popen[bytes]":
-        """Start it; return when it answers or has ended."""
+        """Start it, and return when it answers or has ended."""
         command = [str(self.binaries.redis_server), str(self._write_configuration())]
         with log_for_append(self.log) as log:
             process = launch(command, log=log, folder=self.data, account=self.state.account)
@@ -99,7 +99,7 @@ class Redis:
         return process
 
     def _is_loading(self) -> bool:
-        """Whether another start is under way: it reads its data."""
+        """Return whether it is still loading its data after another start."""
         return self._ping().startswith(b"-LOADING")
 
     def _write_configuration(self) -> Path:
@@ -112,7 +112,7 @@ class Redis:
             "pidfile": f'"{self.data / PID_FILE}"',
             "databases": DATABASES,
             "maxmemory": "256mb",
-            "maxmemory-policy": "noeviction",  # a queue that forgets silently is worse than one that says it is full
+            "maxmemory-policy": "noeviction",  # better an error when it is full than lost messages
             "appendonly": "yes" if self.durable else "no",
             "appendfsync": "everysec",
             "save": '""',
@@ -128,5 +128,5 @@ class Redis:
         return path
 
     def _set_data_aside(self) -> None:
-        """Start empty rather than not at all: what is lost are doorbells, and the dispatcher rings again."""
+        """Move unreadable data away, so that it starts empty: the dispatcher sends lost wake-ups again."""
         self.data.rename(self.data.with_name(f"unreadable-{self.data.name}-{int(time.time())}"))

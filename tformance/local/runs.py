@@ -68,27 +68,27 @@ TARGETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run: what started it, the processes that look after it, and those that do its work, by role."""
+    """A run: the command that started it, the process that runs it, and the number of its processes by role."""
 
     name: str
     runner: psutil.Process | None  # None when it was killed
     counts: Counter[str]
 
     def __str__(self) -> str:
-        who = f"{self.name} (process {self.runner.pid})" if self.runner else f"what a killed {self.name} left"
+        who = f"{self.name} (process {self.runner.pid})" if self.runner else f"processes of a killed {self.name}"
         roles = ("web", "worker", "beat", "command")
         programs = ", ".join(_in_words(role, self.counts[role]) for role in roles if self.counts[role])
         return f"{who}: {programs or 'no programs'}"
 
 
 def find_runners(var: Path) -> list[psutil.Process]:
-    """Every process that looks after a run: it holds the lock of the one `make run`, or borrows the engines."""
+    """Return the main process of each run: it holds the lock of `make run`, or uses the engines."""
     found = {process.pid: process for process in (*holders(var / LOCK_FILE), *Engines(var=var).users())}
     return list(found.values())
 
 
 def find_runs(var: Path) -> list[Run]:
-    """Every run of which a process lives, and every runner that has started nothing yet."""
+    """Return the runs with a process, and those whose main process has started nothing yet."""
     processes = tagged_in(var)
     runners = {runner.pid: runner for runner in find_runners(var)}
     runs = []
@@ -102,7 +102,7 @@ def find_runs(var: Path) -> list[Run]:
 
 
 def count_by_role(processes: Iterable[tuple[psutil.Process, str]]) -> Counter[str]:
-    """Return how many main processes each role has; a main process is one whose parent has another role."""
+    """Return the number of main processes by role; a main process is one whose parent has another role."""
     found = [(process, role) for process, role in processes if role]
     roles = {process.pid: role for process, role in found}
     return Counter(role for process, role in found if roles.get(parent_of(process)) != role)
@@ -115,7 +115,7 @@ def _pop_main_runner(runners: dict[int, psutil.Process]) -> psutil.Process | Non
 
 
 def _name_of(runner: psutil.Process | None) -> str:
-    """Return what a person typed to start it; "" when it has ended."""
+    """Return the command that started it; "" if it has ended."""
     try:
         command = runner.cmdline() if runner else []
     except psutil.Error:
@@ -134,26 +134,26 @@ LOOK_EVERY_S = 0.2
 
 
 def run_everything(var: Path, *, with_demo: bool) -> int:
-    """Start engines, web, workers and beat; stay until asked to stop, or until the supervisor ends."""
+    """Start engines, web, workers and beat; run until asked to stop, or until the supervisor ends."""
     with ExitStack() as stack:
-        _be_the_only_one(var, stack=stack)
-        with _announced_end(var):
-            _make_what_settings_need(var)
+        _take_run_lock(var, stack=stack)
+        with _marked_as_stopping(var):
+            _prepare_settings(var)
             check_settings()
             say(f"tformance {__version__}")
-            _clean_up(var)
+            _end_leftovers(var)
             port = stack.enter_context(reserved_port(var))
             watch = _prepare(var, stack=stack)
             supervision = _start(var, port=port, stack=stack, watch=watch)
             if with_demo and (code := _manage("demo", var=var, watch=watch)):
                 return code
             say("Ctrl-C stops everything.")
-            return _stay(supervision, watch=watch)
+            return _run_until_stopped(supervision, watch=watch)
 
 
 def run_some(var: Path, *, name: str, chosen: Sequence[Program]) -> int:
     """Run some programs in the foreground against the engines of this checkout."""
-    _make_what_settings_need(var)
+    _prepare_settings(var)
     check_settings()
     tag = tag_of(var, run=f"{name}-{os.getpid()}")
     engines = Engines(var=var)
@@ -162,10 +162,10 @@ def run_some(var: Path, *, name: str, chosen: Sequence[Program]) -> int:
 
 
 def run_command(var: Path, program: Sequence[str]) -> int:
-    """Run a command of the user's while the engines run; return its exit code."""
+    """Run a command while the engines run; return its exit code."""
     command = program[1:] if program[:1] == ["--"] else program
     if not command:
-        say("error: which command? python -m tformance.local with -- COMMAND …", error=True)
+        say("error: no command was given. Usage: python -m tformance.local with -- COMMAND …", error=True)
         return 2
     ensure_secrets(var)
     with Engines(var=var).in_use():
@@ -177,38 +177,38 @@ def run_command(var: Path, program: Sequence[str]) -> int:
 
 
 def check_settings() -> None:
-    """Load the settings before anything is started: SettingsError in words, instead of a traceback of each process."""
+    """Load the settings before anything is started: one SettingsError instead of a traceback of each process."""
     for words in warnings_of_settings_files(settings.KNOWN_SETTINGS):
         say(f"warning: {words}", error=True)
 
 
-def _make_what_settings_need(var: Path) -> None:
-    """Generate the secrets and choose where the engines listen, which no settings can do without."""
+def _prepare_settings(var: Path) -> None:
+    """Generate the secrets and choose the ports of the engines, which the settings need."""
     ensure_secrets(var)
     if needs_postgres() or needs_redis():
         Engines(var=var).configure()
 
 
-def _be_the_only_one(var: Path, *, stack: ExitStack) -> None:
-    if not _is_mine(var, stack=stack):
+def _take_run_lock(var: Path, *, stack: ExitStack) -> None:
+    if not _wait_for_lock(var, stack=stack):
         running = read_private_json(var / RUN_FILE)
         port = running.get("port")
-        state = f"runs already, at http://127.0.0.1:{port}/" if port else "is starting already"
-        raise EmbeddedError(f"tformance {state} (process {running.get('pid', '?')}). `make stop` stops it.")
-    _remember(var)
+        state = f"already running at http://127.0.0.1:{port}/" if port else "already starting"
+        raise EmbeddedError(f"tformance is {state} (process {running.get('pid', '?')}). Stop it with `make stop`.")
+    _write_run_file(var)
 
 
 @contextmanager
-def _announced_end(var: Path) -> Iterator[None]:
-    """Leave word that this run is about to end, before the ending, which takes its time."""
+def _marked_as_stopping(var: Path) -> Iterator[None]:
+    """Write to the run file that this run is about to end, because stopping takes time."""
     try:
         yield
     finally:
-        _remember(var, is_stopping=True)
+        _write_run_file(var, is_stopping=True)
 
 
-def _is_mine(var: Path, *, stack: ExitStack) -> bool:
-    """Take the place of the one run of this checkout; a run that is about to end is worth waiting for."""
+def _wait_for_lock(var: Path, *, stack: ExitStack) -> bool:
+    """Return whether this process got the lock of the one run; wait for a run that is about to end."""
 
     def taken() -> bool:
         return try_exclusive(var / LOCK_FILE, stack=stack)
@@ -221,29 +221,29 @@ def _is_mine(var: Path, *, stack: ExitStack) -> bool:
     return wait_until(taken, seconds=STOP_SECONDS * 2)
 
 
-def _remember(var: Path, **facts: object) -> None:
+def _write_run_file(var: Path, **facts: object) -> None:
     write_private_json(var / RUN_FILE, {"pid": os.getpid(), **facts})
 
 
-def _clean_up(var: Path) -> None:
+def _end_leftovers(var: Path) -> None:
     if left := end_tagged(tag_of(var, run="run"), patience=STOP_SECONDS):
-        fact("cleaned up", f"{left} processes of a run that was killed")
+        fact("ended", f"{left} processes that a killed run had left")
 
 
 def _prepare(var: Path, *, stack: ExitStack) -> EngineWatch:
     (var / "log").mkdir(mode=0o700, exist_ok=True)
     engines = Engines(var=var)
-    with step("PostgreSQL and Redis", meanwhile="a first start copies them and makes their data folders"):
+    with step("PostgreSQL and Redis", meanwhile="the first start copies the programs and creates the data folders"):
         stack.enter_context(engines.in_use())
     watch = EngineWatch(engines)
-    with step("database and static files", meanwhile="tables are made or changed, and files are gathered"):
+    with step("database and static files", meanwhile="creating or changing tables, and collecting static files"):
         if code := _manage("prepare", "--verbosity", "0", var=var, watch=watch):
             raise EmbeddedError(f"`manage.py prepare` failed with exit code {code}; its message is above.")
     return watch
 
 
 def _start(var: Path, *, port: int, stack: ExitStack, watch: EngineWatch) -> Supervision:
-    os.environ["PORT"] = str(port)  # for everything we start
+    os.environ["PORT"] = str(port)  # for all child processes
     everything = (
         programs.web(port=port, counters=var / "counters" / str(port)),
         *programs.workers(),
@@ -252,13 +252,13 @@ def _start(var: Path, *, port: int, stack: ExitStack, watch: EngineWatch) -> Sup
     supervision = stack.enter_context(supervised(everything, var=var, tag=tag_of(var, run="run")))
     with step("web, workers and beat"):
         _await_web(port, var=var, supervision=supervision, watch=watch)
-    _remember(var, port=port)
-    _tell(var, port=port)
+    _write_run_file(var, port=port)
+    _print_summary(var, port=port)
     return supervision
 
 
 def _manage(*arguments: str, var: Path, watch: EngineWatch) -> int:
-    """Run a management command while the engines are watched; its exit code."""
+    """Run a management command while the engines are watched; return its exit code."""
     own = {"TFORMANCE_VAR": str(var), "TFORMANCE_ROLE": "command", RUN_VARIABLE: tag_of(var, run="run")}
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
     process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | own)
@@ -280,37 +280,39 @@ def _await_web(port: int, *, var: Path, supervision: Supervision, watch: EngineW
         return supervision.keeps_up("web")
 
     if not wait_until_ready(port, is_alive=is_alive, log=log):
-        raise EmbeddedError(f"The web process ends again and again. The end of its log, {log}:\n{last_lines(log)}")
+        raise EmbeddedError(f"The web process ended repeatedly. The end of its log, {log}:\n{last_lines(log)}")
 
 
-def _tell(var: Path, *, port: int) -> None:
+def _print_summary(var: Path, *, port: int) -> None:
     admin = read_private_json(var / "admin.json")
     fact("address", f"http://127.0.0.1:{port}/")
     if admin:
         fact("sign in", f"{admin['username']} / {admin['password']}")
     fact("webhooks", f"http://127.0.0.1:{port}/webhooks/github/")
-    fact("kept in", str(var))
+    fact("data", str(var))
     fact("logs", str(var / "log"))
 
 
-def _stay(supervision: Supervision, *, watch: EngineWatch) -> int:
+def _run_until_stopped(supervision: Supervision, *, watch: EngineWatch) -> int:
     while (code := supervision.process.poll()) is None:
         watch.look()
         time.sleep(LOOK_EVERY_S)
-    raise EmbeddedError(f"The supervisor ended by itself (exit code {code}). Everything is stopped; start it again.")
+    raise EmbeddedError(
+        f"The supervisor ended unexpectedly (exit code {code}). Everything is stopped. Start again with `make run`."
+    )
 
 
 def stop_everything(var: Path) -> int:
-    """Stop the runs, then what killed runs left behind, then the engines; the exit code."""
+    """Stop the runs, then what killed runs left, then the engines; return the exit code."""
     engines = Engines(var=var)
     runs, running = find_runs(var), engines.running()
     with ExitStack() as stack:
-        terminate_all(find_runners(var), patience=2 * STOP_SECONDS)  # each stops its own programs, warm
+        terminate_all(find_runners(var), patience=2 * STOP_SECONDS)  # each stops its own programs in order
         try_exclusive(var / LOCK_FILE, stack=stack)  # nothing starts meanwhile
         end_all_tagged(var, patience=STOP_SECONDS)
         if not engines.stop_if_last(patience=1) or find_runs(var):
             left = "\n".join(f"  {run}" for run in find_runs(var))
-            raise EmbeddedError(f"Not everything has stopped; look at {var / 'log'}. Still running:\n{left}")
+            raise EmbeddedError(f"Not everything has stopped; the logs are in {var / 'log'}. Still running:\n{left}")
     for run in runs:
         say(f"Stopped {run}.")
     if running:
@@ -319,8 +321,8 @@ def stop_everything(var: Path) -> int:
     return 0
 
 
-def tell_engines(var: Path) -> Iterator[tuple[str, bool]]:
-    """A line for each engine, and whether it answers; one that runs elsewhere is not ours to ask."""
+def engine_lines(var: Path) -> Iterator[tuple[str, bool]]:
+    """Yield a line for each engine, and whether it answers; an external one is not asked."""
     status = Engines(var=var).status()
     state = EngineState.existing(var)
     ports = (state.postgres_port, state.redis_port) if state else (0, 0)
@@ -328,48 +330,49 @@ def tell_engines(var: Path) -> Iterator[tuple[str, bool]]:
     names = (("PostgreSQL", "DATABASE_URL"), ("Redis", "REDIS_URL"))
     for (name, variable), is_ready, port in zip(names, answers, ports, strict=True):
         if os.environ.get(variable):
-            yield f"{name:<11} elsewhere: {variable} is set", True
+            yield f"{name:<11} external: {variable} is set", True
         else:
             yield f"{name:<11} {f'ready on 127.0.0.1:{port}' if is_ready else 'not running'}", is_ready
 
 
-def tell_abandoned() -> Iterator[str]:
-    """Yield a line for each folder of engines whose checkout is gone; only one in which nothing runs may be deleted."""
+def abandoned_lines() -> Iterator[str]:
+    """Yield a line for each engine folder of a deleted checkout; only one without processes may be deleted."""
     for folder in abandoned_folders():
+        found = f"note: {folder} has the data of a checkout that no longer exists"
         if processes := processes_under(folder):
             numbers = " ".join(str(process.pid) for process in processes)
-            yield f"note: {folder} holds the data of a checkout that is gone, and is still in use: process {numbers}"
+            yield f"{found} and is still in use by process {numbers}"
         else:
-            yield f"note: {folder} holds the data of a checkout that is gone; delete it if nobody wants it"
+            yield f"{found}; delete it if the data is not needed"
 
 
 NOT_RUNNING = 3
-"""The exit code of a service manager's status command for what does not run."""
+"""The exit code of a service manager's status command for a service that does not run."""
 
 
 def report_everything(var: Path) -> int:
-    """Say of engines, web, workers and beat whether they run; 0 when all do, else 3."""
-    lines = [*tell_engines(var), *tell_processes(var)]
+    """Print whether engines, web, workers and beat run; return 0 if all do, else 3."""
+    lines = [*engine_lines(var), *process_lines(var)]
     for line, _ in lines:
         say(line)
     for run in find_runs(var):
         say(f"{'run':<11} {run}")
-    for note in tell_abandoned():
+    for note in abandoned_lines():
         say(note)
     return 0 if all(is_running for _, is_running in lines) else NOT_RUNNING
 
 
-def tell_processes(var: Path) -> Iterator[tuple[str, bool]]:
-    """A line for each kind of process, and whether one runs, be it of `make run` or of `make celery-dev`."""
+def process_lines(var: Path) -> Iterator[tuple[str, bool]]:
+    """Yield a line for each kind of process, and whether one runs, of any run."""
     running = count_by_role((process, role) for process, _, role in tagged_in(var))
-    yield tell_web(var) if running["web"] else (f"{'web':<11} not running", False)
+    yield web_line(var) if running["web"] else (f"{'web':<11} not running", False)
     for name, role in (("workers", "worker"), ("beat", "beat")):
         count = running[role]
         words = f"{count} running" if role == "worker" and count else "running"
         yield f"{name:<11} {words if count else 'not running'}", bool(count)
 
 
-def tell_web(var: Path) -> tuple[str, bool]:
+def web_line(var: Path) -> tuple[str, bool]:
     port = read_private_json(var / WEB_FILE).get("PORT")
     status, words = ask_readiness(int(port)) if port else (0, "does not answer yet")
     is_ready = status == http.client.OK

@@ -1,4 +1,4 @@
-"""Where the engines of one TFORMANCE_VAR live: private folder, ports and passwords, remembered in engines.json."""
+"""The state in TFORMANCE_VAR: private files, locks, secrets, logs, and the engines' folders, ports and passwords."""
 
 import fcntl
 import json
@@ -39,14 +39,14 @@ def write_private_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_private_json(path: Path) -> dict[str, Any]:
-    """The file's content; empty when there is no such file."""
+    """Return the content of the file; empty if there is no such file."""
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
     except PermissionError as error:
         raise EmbeddedError(
-            f"{path} belongs to somebody else. Run this as its owner, or set TFORMANCE_VAR to a folder of your own."
+            f"{path} belongs to another user. Run this as its owner, or set TFORMANCE_VAR to a folder of your own."
         ) from error
     except ValueError as error:
         raise EmbeddedError(
@@ -66,7 +66,7 @@ SHARED_PARENTS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  the name is
 
 @dataclass(frozen=True, kw_only=True)
 class EngineState:
-    """The engines' identity: it outlives them, so that a second start finds the same data at the same addresses."""
+    """The engines' folders, ports and passwords, in engines.json: each start finds the same data and addresses."""
 
     instance: str
     var: str
@@ -80,17 +80,17 @@ class EngineState:
 
     @property
     def account(self) -> Account | None:
-        """The user that the engines run as; None when that is the user we are."""
+        """The user that the engines run as; None if that is our own user."""
         return Account(uid=self.uid, gid=self.uid) if needs_account() else None
 
     @property
     def shares_account(self) -> bool:
-        """Whether the engines' data still belongs to an account that other programs have too (`nobody`, once)."""
+        """Return whether the engines' data still belongs to an account that other programs have too (`nobody`)."""
         return needs_account() and not self.uid
 
     @classmethod
     def existing(cls, var: Path) -> "EngineState | None":
-        """What was remembered in this folder, if it was remembered *for* this folder."""
+        """Return the state that is stored in this folder, unless it belongs to another folder."""
         content = read_private_json(var / FILE)
         if not content:
             return None
@@ -102,7 +102,7 @@ class EngineState:
 
     @classmethod
     def ensure(cls, var: Path) -> "EngineState":
-        """The remembered state, moved or made if need be, with its folders in place."""
+        """Return the stored state, moved or created if necessary, with its folders."""
         state = cls.existing(var) or cls._new(var)
         state = state._settle(var)
         write_private_json(var / FILE, asdict(state))
@@ -122,7 +122,7 @@ class EngineState:
         )
 
     def _is_copied_to(self, var: Path) -> bool:
-        """A copied checkout must not share the original's data; a moved one keeps it."""
+        """Return whether this is a copied checkout, which must not share the original's data; a moved one keeps it."""
         if self.var == str(var.resolve()):
             return False
         try:
@@ -142,10 +142,10 @@ class EngineState:
         return replace(settled, sockets=str(sockets))
 
     def _with_own_account(self) -> "EngineState":
-        """The state with a user number of its own, and the data of an earlier account given to it."""
+        """Return the state with a user number of its own; data of an earlier account is given to it."""
         taken = {place.stat().st_uid for parent in SHARED_PARENTS for place in parent.glob(f"{NAME}-*/*")}
         settled = replace(self, uid=self.uid or choose_number(taken=taken))
-        settled.remember()  # first: a start that is killed while it gives the data away goes on with this number
+        settled.save()  # first: after an interrupted change of the owner, the next start uses the same number
         account = Account(uid=settled.uid, gid=settled.uid)
         for folder in (settled.root / name for name in ("postgres", "redis", "sockets")):
             if folder.is_dir() and folder.lstat().st_uid != account.uid:
@@ -187,12 +187,12 @@ class EngineState:
     def redis_url(self) -> str:
         return f"redis://:{self.redis_password}@127.0.0.1:{self.redis_port}/0"
 
-    def remember(self) -> None:
-        """Write what changed (a port that another process has taken meanwhile)."""
+    def save(self) -> None:
+        """Store the state after a change, such as of a port that another process uses."""
         write_private_json(Path(self.var) / FILE, asdict(self))
 
     def remove(self) -> None:
-        """Delete the engines' data and everything remembered of them."""
+        """Delete the engines' data and this state."""
         for folder in {self.folder, self.sockets}:
             if _is_ours(Path(folder)) or Path(folder).is_relative_to(self.folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -200,13 +200,13 @@ class EngineState:
 
 
 def abandoned_folders() -> list[Path]:
-    """Private folders of ours whose checkout is gone; only their owner can know whether the data in them is wanted."""
+    """Return the private folders whose checkout is deleted; only their owner knows whether the data is still needed."""
     ours = (path for parent in SHARED_PARENTS for path in parent.glob(f"{NAME}-*") if _is_ours(path))
     return [folder for folder in ours if not _has_owner(folder)]
 
 
 def _has_owner(folder: Path) -> bool:
-    """Whether somebody may still need it; what cannot be read proves nothing."""
+    """Return whether a checkout may still use the folder; also if its state cannot be read."""
     try:
         var = Path((folder / OWNER_FILE).read_text())
         return read_private_json(var / FILE).get("folder") == str(folder)
@@ -215,7 +215,7 @@ def _has_owner(folder: Path) -> bool:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -223,7 +223,7 @@ def free_port() -> int:
 
 
 def is_port_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as both engines do: TIME_WAIT is no obstacle
         try:
@@ -234,18 +234,18 @@ def is_port_free(port: int) -> bool:
 
 
 def _make_private(folder: Path, *, owner: Account | None = None, traversable: bool = False) -> None:
-    """Make the folder, or make sure that the one which is there is ours and not laid out for us by somebody else."""
+    """Make the folder; EmbeddedError if there is one that another user made or can write to."""
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         if not _is_ours(folder, owner=owner):
             raise EmbeddedError(
-                f"{folder} exists but is not a private folder of ours. Move it away and start again."
+                f"{folder} exists but is not a private folder of this user. Move it away and start again."
             ) from None
         return
     if traversable:
-        folder.chmod(0o711)  # the engines' user must pass through; what lies inside is 0700 and theirs
+        folder.chmod(0o711)  # the user of the engines must pass through; the folders inside are 0700 and theirs
     if owner is not None:
         os.chown(folder, owner.uid, owner.gid)
 
@@ -261,7 +261,7 @@ def _is_ours(folder: Path, *, owner: Account | None = None) -> bool:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock alone, waiting for others to let go."""
+    """Hold the lock inside the block; wait until no other process holds it."""
     descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -271,7 +271,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 def try_exclusive(path: Path, *, stack: ExitStack) -> bool:
-    """Whether nobody held the lock; if so it is ours until the stack closes."""
+    """Return whether the lock was free; if so this process holds it until the stack closes."""
     descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -283,14 +283,14 @@ def try_exclusive(path: Path, *, stack: ExitStack) -> bool:
 
 
 class SharedLock:
-    """A share in something that must live until its last user has gone."""
+    """A share of a lock, for something that must run until its last user has ended."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = _open(path)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def is_only_holder(self) -> bool:
-        """Whether nobody else holds a share; if so none can be had until this one is returned."""
+        """Return whether no other process has a share; if so none is given out until this one is released."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -300,12 +300,12 @@ class SharedLock:
         return True
 
     def release(self) -> None:
-        """Let go; the next user may come in."""
+        """Release the share."""
         os.close(self._descriptor)
 
 
 def holders(path: Path) -> list[psutil.Process]:
-    """Every other process that has the lock's file open: whoever holds the lock, or waits for it."""
+    """Return every other process that has the lock's file open: it holds the lock, or waits for it."""
     name = str(path.resolve())
     return [one for one in psutil.process_iter() if one.pid != os.getpid() and _has_open(one, name)]
 
@@ -313,12 +313,12 @@ def holders(path: Path) -> list[psutil.Process]:
 def _has_open(process: psutil.Process, name: str) -> bool:
     try:
         return any(file.path == name for file in process.open_files())
-    except (psutil.Error, OSError):  # gone meanwhile, or another user's
+    except (psutil.Error, OSError):  # it has ended, or is of another user
         return False
 
 
 def take_free_slot(folder: Path, *, count: int) -> int:
-    """The lowest number below count that no living process has; kept until this process ends."""
+    """Return the lowest number below `count` that no other process has; it is held until this process ends."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         descriptor = _open(folder / f"{number}.lock")
@@ -342,12 +342,12 @@ WEB_FILE = "web.json"
 
 
 def var_folder() -> Path:
-    """The folder of everything that this checkout keeps: TFORMANCE_VAR, else var/ beside the code."""
+    """Return the folder of all data of this checkout: TFORMANCE_VAR, else var/ next to the code."""
     return Path(os.environ.get("TFORMANCE_VAR") or CHECKOUT / "var").absolute()
 
 
 def ensure_secrets(var: Path) -> None:
-    """Make, once, the secrets that have no default anywhere; of several who try at once, one makes them."""
+    """Generate, once, the secrets that have no default; of several processes at once, one generates them."""
     path = var / SECRETS_FILE
     made = {
         "SECRET_KEY": secrets.token_hex(32),
@@ -361,7 +361,7 @@ def ensure_secrets(var: Path) -> None:
 
 
 def local_settings(var: Path) -> dict[str, str]:
-    """Variables that were made or chosen for this folder; what the real environment says goes before them."""
+    """Return the settings that were generated or chosen for this folder; the environment has precedence."""
     files = (read_private_json(var / name) for name in (SECRETS_FILE, WEB_FILE))
     known = {name: str(value) for content in files for name, value in content.items()}
     state = EngineState.existing(var)
@@ -374,7 +374,7 @@ LARGEST_BYTES = 10 * 1024 * 1024
 
 
 def log_for_append(path: Path) -> BinaryIO:
-    """The log, open for writing; a large one is set aside as .1 first."""
+    """Return the log, open for writing; a large one is renamed to .1 first."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists() and path.stat().st_size > LARGEST_BYTES:
         path.replace(path.with_name(f"{path.name}.1"))
@@ -382,7 +382,7 @@ def log_for_append(path: Path) -> BinaryIO:
 
 
 def last_lines(path: Path, *, count: int = 12) -> str:
-    """The end of the log, indented; a sentence when there is none."""
+    """Return the last lines of the log, indented; a sentence if there are none."""
     try:
         lines = path.read_text(errors="replace").splitlines()[-count:]
     except OSError:
