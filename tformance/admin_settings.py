@@ -30,7 +30,7 @@ NAVIGATION = [
     group(
         "Teams",
         page("Teams", "groups", "teams.team"),
-        page("Bot rules", "smart_toy", "teams.botrule"),
+        page("Account rules", "smart_toy", "teams.accountrule"),
     ),
     group(
         "Inbox",

@@ -12,12 +12,12 @@ from django.db import models
 from django.db.models import Q
 
 from apps.activity.models import Contributor, Repository, Review
-from apps.teams.models import DeploymentSource, Team
+from apps.teams.models import AccountRule, DeploymentSource, Team
 
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Raise it with every change of a definition: rows of an older version are derived anew."""
 
 
@@ -41,8 +41,12 @@ def contributor_reference() -> "Reference":
     )
 
 
+def current_rules() -> int:
+    return RULES_VERSION
+
+
 def rules_version_field() -> "models.SmallIntegerField[int, int]":
-    return models.SmallIntegerField(default=RULES_VERSION, editable=False)
+    return models.SmallIntegerField(default=current_rules, editable=False)
 
 
 class DerivedPullRequest(models.Model):
@@ -51,7 +55,8 @@ class DerivedPullRequest(models.Model):
     repository = repository_reference()
     number = models.IntegerField()
     author = contributor_reference()
-    is_bot_author = models.BooleanField()
+    author_class = models.TextField(choices=AccountRule.AccountClass.choices, db_default=AccountRule.AccountClass.HUMAN)
+    is_bot_author = models.BooleanField(help_text="whether an agent or another bot opened it")
 
     opened_at = models.DateTimeField()
     is_opened_as_draft = models.BooleanField()

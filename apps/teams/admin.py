@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 
 from apps.common.admin import FindingAdmin
-from apps.teams.models import BotRule, DeploymentSource, ServiceRule, Team, TeamAccess, TeamMember, TeamRepository
+from apps.teams.models import AccountRule, DeploymentSource, ServiceRule, Team, TeamAccess, TeamMember, TeamRepository
 
 
 class MemberInline(TabularInline):  # type: ignore[misc]
@@ -86,13 +86,13 @@ class TeamAdmin(FindingAdmin):
         return str(team.members_named_count or "everyone")
 
 
-@admin.register(BotRule)
-class BotRuleAdmin(FindingAdmin):
-    """Accounts that count as a bot or human against GitHub's account type."""
+@admin.register(AccountRule)
+class AccountRuleAdmin(FindingAdmin):
+    """Accounts that count as human, agent or bot against GitHub's account type and the lists of robots."""
 
-    list_display = ("contributor", "is_bot")
+    list_display = ("contributor", "account_class")
     list_select_related = ("contributor",)
-    list_filter = ("is_bot",)
+    list_filter = ("account_class",)
     search_fields = ("contributor__login__icontains",)
     search_ids = ("contributor",)
     autocomplete_fields = ("contributor",)

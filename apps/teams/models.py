@@ -1,4 +1,4 @@
-"""Teams, their members, repositories and access, and rules: bots, services and sources of deployments."""
+"""Teams, their members, repositories and access, and rules: accounts, services and sources of deployments."""
 
 import re
 from collections.abc import Iterable
@@ -218,14 +218,19 @@ class TeamAccess(models.Model):
         return f"{self.user} of {self.team}"
 
 
-class BotRule(MarksChange):
-    """Whether an account counts as a bot, against GitHub's account type; for the whole instance."""
+class AccountRule(MarksChange):
+    """The class of an account where GitHub's type and the lists of robots and agents are wrong; for the instance."""
 
-    contributor = models.OneToOneField(Contributor, on_delete=models.PROTECT, related_name="bot_rule")
-    is_bot = models.BooleanField()
+    class AccountClass(models.TextChoices):
+        HUMAN = "human"
+        AGENT = "agent"
+        BOT = "bot"
+
+    contributor = models.OneToOneField(Contributor, on_delete=models.PROTECT, related_name="account_rule")
+    account_class = models.TextField(choices=AccountClass.choices)
 
     def __str__(self) -> str:
-        return f"{self.contributor} counts as a {'bot' if self.is_bot else 'human'}"
+        return f"{self.contributor} counts as {self.account_class}"
 
     def change(self) -> tuple[Change.Kind, str]:
         return Change.Kind.CONTRIBUTOR, str(self.contributor_id)

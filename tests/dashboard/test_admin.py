@@ -15,7 +15,7 @@ from apps.activity.models import Change, Contributor, PullRequest
 from apps.common.admin import ReadOnlyAdmin
 from apps.monitoring.models import StatusCheck
 from apps.notifications.models import Notification
-from apps.teams.models import BotRule, Team, TeamRepository
+from apps.teams.models import AccountRule, Team, TeamRepository
 from apps.users.models import ApiToken
 from tests.api.conftest import API, Cast, make_backfill, make_delivery, make_members
 from tests.metrics.tales import PullRequestTale, tell_all
@@ -31,7 +31,7 @@ def operator(week: Cast) -> Client:
     make_backfill()
     make_members(week.teams["acme"], "ana", "ben", "cy")
     TeamRepository.objects.create(team=week.teams["acme"], repository_id=API)
-    BotRule.objects.create(contributor=Contributor.objects.get(login="cy"), is_bot=True)
+    AccountRule.objects.create(contributor=Contributor.objects.get(login="cy"), account_class="bot")
     Notification.objects.create(user=week.viewer, message="Hello")
     ApiToken.objects.issue(user=week.viewer)
     client = Client()
@@ -71,7 +71,7 @@ def test_the_first_page_opens(operator: Client) -> None:
 def test_whatever_can_be_added_has_a_form_that_opens(week: Cast, operator: Client) -> None:
     request = operator.get("/admin/").wsgi_request
     addable = [model for model in MODELS if admin.site._registry[model].has_add_permission(request)]
-    assert {Team, BotRule, ApiToken} <= set(addable)
+    assert {Team, AccountRule, ApiToken} <= set(addable)
     for model in addable:
         assert opened(operator, reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")) <= LARGEST
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apps.activity import facts
 from apps.metrics.figures import Bots, FigureQuery, FigureReading, Window, list_entities, read_figure
 from apps.metrics.figures.entities import count_entities
 from apps.metrics.models import DerivedPullRequest
@@ -26,7 +27,7 @@ from tests.metrics.fixture_a_expectations import (
     WITH_BOTS,
     WRONG_VALUES,
 )
-from tests.metrics.tales import PullRequestTale, deployed, instant, tell, tell_all
+from tests.metrics.tales import PullRequestTale, deployed, instant, stamp, tell, tell_all
 
 pytestmark = pytest.mark.django_db
 Teams = dict[str, Team]
@@ -268,3 +269,50 @@ def test_a_deployment_that_arrives_late_counts(teams: Teams) -> None:
     query = FigureQuery(team=teams["acme"], window=WEEK)
     assert read_figure("deployments", query).value == 5
     assert read_figure("deployment_frequency", query).remarks == {"deployment_days": 4}
+
+
+@pytest.mark.parametrize(
+    ("login", "kind", "expected"),
+    [
+        ("talbot", "user", "human"),
+        ("k8s-ci-robot", "user", "bot"),
+        ("acme-bot", "user", "bot"),
+        ("acme_bot", "user", "bot"),
+        ("dependabot[bot]", "bot", "bot"),
+        ("weblate", "user", "bot"),
+        ("Copilot", "bot", "agent"),
+        ("copilot-swe-agent", "bot", "agent"),
+        ("copilot-swe-agent[bot]", "bot", "agent"),
+        ("copilot-pull-request-reviewer[bot]", "bot", "bot"),
+        ("cursoragent", "user", "agent"),
+    ],
+)
+def test_an_account_has_one_class(teams: Teams, login: str, kind: str, expected: str) -> None:
+    tell(facts.ContributorProfile(stamp=stamp(instant("03-01 00:00")), github_id=1, login=login, kind=kind))
+    tell_all(PullRequestTale(1, "ana").opened("03-02 10:00").steps)
+    tell(facts.ContributorProfile(stamp=stamp(instant("03-03 00:00")), github_id=1, login=login, kind=kind))
+    assert drain(seconds=60)
+    row = DerivedPullRequest.objects.get()
+    assert (row.author_class, row.is_bot_author) == (expected, expected != "human")
+
+
+def test_a_robot_with_the_account_of_a_user_does_not_end_the_wait_for_a_review(teams: Teams) -> None:
+    tell(facts.ContributorProfile(stamp=stamp(instant("03-01 00:00")), github_id=3, login="k8s-ci-robot", kind="user"))
+    tale = (
+        PullRequestTale(1, "ana").opened("03-02 10:00").reviewed("03-02 10:00:05", "cy").reviewed("03-02 14:00", "ben")
+    )
+    tell_all(tale.steps)
+    tell(facts.ContributorProfile(stamp=stamp(instant("03-03 00:00")), github_id=3, login="k8s-ci-robot", kind="user"))
+    assert drain(seconds=60)
+    assert read_figure("time_to_first_review", FigureQuery(team=teams["acme"], window=DAY)).value == 4 * 3600
+
+
+def test_deleted_accounts_stay_in_their_team_and_bots_stay_bots(teams: Teams) -> None:
+    for number, login in ((1, "ana"), (2, "dependabot[bot]")):
+        tale = PullRequestTale(number, login).opened("03-02 10:00").merged("03-02 11:00")
+        tell_all(tale.steps)
+        tale.state["author_id"] = None
+        tell_all(tale.reopened("03-02 12:00").steps[-1:])
+    for bots, slug, expected in ((Bots.EXCLUDE, "alpha", 1), (Bots.ONLY, "acme", 1), (Bots.INCLUDE, "acme", 2)):
+        query = FigureQuery(team=teams[slug], window=DAY, bots=bots)
+        assert read_figure("prs_merged", query).value == expected, bots

@@ -9,7 +9,7 @@ from apps.activity.models import Change, Contributor
 from apps.metrics.figures import Bots, FigureQuery, read_figure
 from apps.metrics.models import DerivedCommit, DerivedPullRequest, TeamFreshness
 from apps.metrics.recalculation import drain, recalculate_batch
-from apps.teams.models import BotRule, Team, TeamMember
+from apps.teams.models import AccountRule, Team, TeamMember
 from tests.activity.statements import filled
 from tests.metrics import fixture_a
 from tests.metrics.comparing import assert_equals_rebuild
@@ -39,9 +39,9 @@ def value(key: str, team: Team, *, bots: Bots = Bots.EXCLUDE) -> float | None:
 
 
 @pytest.mark.django_db
-def test_a_bot_rule_counts_a_bot_as_a_human(teams: Teams) -> None:
+def test_an_account_rule_counts_a_bot_as_a_human(teams: Teams) -> None:
     tell_all(fixture_a.steps())
-    rule = BotRule.objects.create(contributor_id=person("dependabot[bot]"), is_bot=False)
+    rule = AccountRule.objects.create(contributor_id=person("dependabot[bot]"), account_class="human")
     assert drain(seconds=60)
     assert value("prs_merged", teams["acme"]) == 6
     assert value("cycle_time", teams["acme"]) == 4.5 * 3600
@@ -54,9 +54,9 @@ def test_a_bot_rule_counts_a_bot_as_a_human(teams: Teams) -> None:
 
 
 @pytest.mark.django_db
-def test_a_bot_rule_on_a_reviewer_moves_the_first_review(teams: Teams) -> None:
+def test_an_account_rule_on_a_reviewer_moves_the_first_review(teams: Teams) -> None:
     tell_all(fixture_a.steps())
-    BotRule.objects.create(contributor_id=person("ben"), is_bot=True)
+    AccountRule.objects.create(contributor_id=person("ben"), account_class="bot")
     assert drain(seconds=60)
     assert DerivedPullRequest.objects.get(number=5).first_review_at is None
     assert value("reviews", teams["acme"]) == 2  # ana's of 3 and cy's of 6

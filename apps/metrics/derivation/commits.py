@@ -7,8 +7,14 @@ from datetime import datetime, timedelta
 from apps.common import db
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import RULES_VERSION, DerivedCommit
+from apps.teams.account_classes import class_of
 
 SCOPE = ("repository_id", "sha")
+AUTHOR_CLASS = class_of(
+    login="coalesce(nullif(account.login, ''), author_login)",
+    kind="coalesce(account.kind, '')",
+    rule="rule.account_class",
+)
 COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
 
 # A push says when a commit landed. Where none is known, history says that it did, and when its committer's date says.
@@ -17,11 +23,11 @@ COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
 # The API names the author by id. A push knows a login at best, which may be nobody's by now, or of two accounts
 # (labels go stale): then the younger account, as a login is given again only once its first holder gave it up. Who was
 # seen last does not decide: being seen again is no Change. An unused login still shows a bot by its name.
-READ = """
+READ = f"""
     WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, sha text))
     SELECT repository_id, sha, coalesce(author_id, named.github_id),
            coalesce(nullif(account.login, ''), nullif(author_login, ''), author_name),
-           coalesce(rule.is_bot, nullif(account.kind, '') = 'bot', author_login LIKE '%%[bot]'),
+           {AUTHOR_CLASS} <> 'human',
            coalesce(parent_count, presumed_parent_count) > 1, coalesce(landed_at, presumed_landed_at)
     FROM scopes JOIN activity_commit USING (repository_id, sha)
     LEFT JOIN LATERAL (
@@ -30,9 +36,9 @@ READ = """
         ORDER BY github_id DESC LIMIT 1
     ) AS named ON true
     LEFT JOIN activity_contributor AS account ON account.github_id = coalesce(author_id, named.github_id)
-    LEFT JOIN teams_botrule AS rule ON rule.contributor_id = account.github_id
+    LEFT JOIN teams_accountrule AS rule ON rule.contributor_id = account.github_id
     WHERE coalesce(landed_at, presumed_landed_at) IS NOT NULL
-"""
+"""  # noqa: S608  an expression of our own
 
 
 def derive(scopes: Sequence[Scope]) -> list[Row]:

@@ -14,20 +14,8 @@ from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_liste
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
-
-
-def joined_bot_flag(column: str, *, name: str) -> tuple[str, str]:
-    """Return the joins that an account's column needs, and the expression of its bot flag.
-
-    A bot rule decides, otherwise GitHub's account type.
-    """
-    contributor, rule = f"{name}_account", f"{name}_rule"
-    joins = f"""
-        LEFT JOIN activity_contributor AS {contributor} ON {contributor}.github_id = {column}
-        LEFT JOIN teams_botrule AS {rule} ON {rule}.contributor_id = {column}
-    """
-    return joins, f"coalesce({rule}.is_bot, {contributor}.kind = 'bot', false)"
-
+from apps.teams.account_classes import class_of
+from apps.teams.models import AccountRule
 
 SCOPE = ("repository_id", "number")
 PULL_REQUESTS = DerivedTable(model=DerivedPullRequest, key=SCOPE, scope=SCOPE)
@@ -35,14 +23,19 @@ CLOSINGS = DerivedTable(model=DerivedClosing, key=(*SCOPE, "closed_at"), scope=S
 REVIEWS = DerivedTable(model=DerivedReview, key=("review_id",), scope=SCOPE)
 
 Verdict = Review.Verdict
+AccountClass = AccountRule.AccountClass
 ASKING = (Verdict.CHANGES_REQUESTED, Verdict.COMMENTED)
-AUTHOR_JOINS, IS_BOT_AUTHOR = joined_bot_flag("author_id", name="author")
+AUTHOR_CLASS = class_of(login="account.login", kind="account.kind", rule="rule.account_class")
+AUTHOR_JOINS = """
+    LEFT JOIN activity_contributor AS account ON account.github_id = author_id
+    LEFT JOIN teams_accountrule AS rule ON rule.contributor_id = author_id
+"""
 SCOPES = (
     "WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, number integer))"
 )
 READ_STATES = f"""
     {SCOPES}
-    SELECT repository_id, number, author_id, {IS_BOT_AUTHOR}, is_draft, created_at, updated_at,
+    SELECT repository_id, number, author_id, {AUTHOR_CLASS}, is_draft, created_at, updated_at,
            merged_at, closed_at, merge_sha, additions::bigint + deletions, head_sha
     FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
     WHERE activity_pullrequest.created_at IS NOT NULL
@@ -55,7 +48,7 @@ READ_HAPPENINGS = f"""
 """  # noqa: S608  names of our own tables and columns
 READ_REVIEWS = f"""
     {SCOPES}
-    SELECT repository_id, number, activity_review.github_id, author_id, {IS_BOT_AUTHOR}, submitted_at, verdict,
+    SELECT repository_id, number, activity_review.github_id, author_id, {AUTHOR_CLASS}, submitted_at, verdict,
            commit_sha
     FROM scopes JOIN activity_review USING (repository_id, number) {AUTHOR_JOINS}
     WHERE submitted_at IS NOT NULL AND deleted_at IS NULL
@@ -69,7 +62,7 @@ class State:
     repository_id: int
     number: int
     author_id: int | None
-    is_bot_author: bool
+    author_class: str
     is_draft: bool
     opened_at: datetime
     updated_at: datetime
@@ -78,6 +71,11 @@ class State:
     merge_sha: str | None
     size: int | None
     head_sha: str
+
+    @property
+    def is_bot_author(self) -> bool:
+        """Return whether an agent or another bot opened it."""
+        return self.author_class != AccountClass.HUMAN
 
     @property
     def ended_at(self) -> datetime | None:
@@ -90,11 +88,15 @@ class SubmittedReview:
 
     review_id: int
     reviewer_id: int | None
-    is_by_bot: bool
+    reviewer_class: str
     submitted_at: datetime
     verdict: str | None
     commit_sha: str | None
     is_by_author: bool
+
+    @property
+    def is_by_bot(self) -> bool:
+        return self.reviewer_class != AccountClass.HUMAN
 
     @property
     def qualifies(self) -> bool:
@@ -187,6 +189,7 @@ def _beginning(state: State, *, drafts: timeline.Drafts, started: FirstCommit) -
         state.repository_id,
         state.number,
         state.author_id,
+        state.author_class,
         state.is_bot_author,
         state.opened_at,
         drafts.is_opened_as_draft,
@@ -252,11 +255,11 @@ def _closings(state: State, *, story: Sequence[Happening]) -> list[Row]:
 
 
 def _submitted(row: Row, *, author_id: int | None) -> SubmittedReview:
-    review_id, reviewer_id, is_by_bot, submitted_at, verdict, commit_sha = row
+    review_id, reviewer_id, reviewer_class, submitted_at, verdict, commit_sha = row
     return SubmittedReview(
         review_id=review_id,
         reviewer_id=reviewer_id,
-        is_by_bot=is_by_bot,
+        reviewer_class=reviewer_class,
         submitted_at=submitted_at,
         verdict=verdict,
         commit_sha=commit_sha,
