@@ -21,7 +21,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["consumer"].add(Heartbeat)
 app.steps["consumer"].add(PrefetchCheck)
 app.steps["consumer"].add(StuckWorkerCheck)
-app.steps["consumer"].add("apps.webhooks.dispatch:DispatchTimer")
+app.steps["consumer"].add("apps.jobs.dispatch:DispatchTimer")
 app.steps["consumer"].add("apps.monitoring.presence:Presence")
 app.autodiscover_tasks()
 
@@ -48,10 +48,10 @@ def keep_what_was_imported(**_: Any) -> None:
 
 
 @beat_init.connect
-def scan_delivery_log_at_start(**_: Any) -> None:
+def dispatch_at_start(**_: Any) -> None:
     """Start a delivery log scan at once for deliveries that failed while we were down."""
     with suppress(OperationalError):
-        app.send_task("apps.jobs.tasks.plan_jobs", kwargs={"at_start": True}, retry=False)
+        app.send_task("apps.jobs.tasks.dispatch", kwargs={"at_start": True}, retry=False)
 
 
 @setup_logging.connect

@@ -17,28 +17,13 @@ QUEUES = ("live", "figures", "backfill", "maintenance")
 # First match wins. A task belongs to the queue of its module unless it is housekeeping.
 ROUTES = (
     [  # a list of pairs is one router, whose order counts
-        ("apps.webhooks.tasks.prune*", {"queue": "maintenance"}),
         ("apps.webhooks.tasks.process_slow*", {"queue": "maintenance"}),  # up to 45 s each: too long among live work
-        ("apps.webhooks.tasks.compare*", {"queue": "maintenance"}),
         ("apps.webhooks.*", {"queue": "live"}),
-        # It takes milliseconds; behind backfills of 20 s each its message would expire before a worker takes it.
-        ("apps.integrations.tasks.resume*", {"queue": "live"}),
         ("apps.metrics.*", {"queue": "figures"}),
-        ("apps.integrations.tasks.find*", {"queue": "maintenance"}),
-        # Opening jobs takes milliseconds; running them takes as long as GitHub does.
-        ("apps.jobs.tasks.plan*", {"queue": "live"}),
+        # Looking for what is due takes milliseconds; running jobs takes as long as GitHub does.
+        ("apps.jobs.tasks.dispatch", {"queue": "live"}),
         ("apps.jobs.*", {"queue": "backfill"}),
-        ("apps.integrations.tasks.prune*", {"queue": "maintenance"}),
-        # Runs of reconciliation are opened, spread and concluded by statements of milliseconds; what asks GitHub is
-        # sync_repository alone.
-        ("apps.integrations.tasks.open*", {"queue": "live"}),
-        ("apps.integrations.tasks.conclude_syncs", {"queue": "live"}),
-        ("apps.integrations.tasks.conclude*", {"queue": "maintenance"}),
-        ("apps.integrations.tasks.sync_all*", {"queue": "maintenance"}),
-        ("apps.integrations.tasks.sync_github*", {"queue": "maintenance"}),
-        ("apps.integrations.tasks.schedule*", {"queue": "maintenance"}),
-        ("apps.integrations.tasks.on_*", {"queue": "maintenance"}),
-        ("apps.integrations.*", {"queue": "backfill"}),
+        ("apps.integrations.tasks.sync_repository", {"queue": "backfill"}),  # alone asks GitHub
         ("*", {"queue": "maintenance"}),
     ],
 )
@@ -123,8 +108,7 @@ def _beat(var: Path) -> dict[str, Any]:
 
 
 SECOND = 1
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
+HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
 MOMENT_S, WHILE_S = 15, 45
@@ -154,22 +138,12 @@ def _entry(task: str, *, when: BaseSchedule, seconds: int, soft_limit_s: int) ->
 
 
 SCHEDULE: dict[str, dict[str, Any]] = {
-    # A wake-up is a hint: because this looks into the inbox, a lost message costs only seconds.
-    "dispatch": every(5 * SECOND, "apps.webhooks.tasks.dispatch", soft_limit_s=MOMENT_S),
-    # Not every installation sends a webhook when it comes or goes.
-    "find-installations": every(HOUR, "apps.integrations.tasks.find_installations"),
-    # Work at GitHub becomes a job within seconds; each kind decides how far apart its requests are.
-    "plan-jobs": every(5 * SECOND, "apps.jobs.tasks.plan_jobs", soft_limit_s=MOMENT_S),
+    # A wake-up is a hint: because this looks for what is due, a lost message costs only seconds.
+    "dispatch": every(5 * SECOND, "apps.jobs.tasks.dispatch", soft_limit_s=MOMENT_S),
     "daily-github-sync": daily("apps.integrations.tasks.sync_all_github_data", hour=2),
     "hourly-metrics-update": hourly("apps.metrics.tasks.update_metrics", minutes="0"),
     "frequent-check": hourly("apps.monitoring.tasks.check_status", minutes="*/15", times=4),
-    "prune-bodies": every(HOUR, "apps.webhooks.tasks.prune_bodies"),
-    # Opens, once, the run of a night in which no beat ran. The database's clock decides which period is due: this may
-    # come late, twice, or from three beats at once.
-    "open-due-syncs": every(MINUTE, "apps.integrations.tasks.open_due_syncs", soft_limit_s=MOMENT_S),
-    "conclude-syncs": every(15 * SECOND, "apps.integrations.tasks.conclude_syncs", soft_limit_s=MOMENT_S),
-    "prune-jobs": daily("apps.integrations.tasks.prune", hour=3, minute=30),
-    "clean-up": daily("apps.monitoring.tasks.clean_up", hour=3, minute=20),
+    "clean-up": every(HOUR, "apps.monitoring.tasks.clean_up"),
     # Celery would add this one itself, without an expiry.
     "celery.backend_cleanup": daily("celery.backend_cleanup", hour=4),
 }

@@ -7,14 +7,10 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         """Register what we make of each event, for which importing a translator module is enough, and what we know."""
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
-        from apps.integrations import (  # noqa: F401, PLC0415  models must be loaded first
-            checks,
-            installations,
-            refresh,
-        )
+        from apps.integrations import checks, discovery, installations, refresh  # noqa: F401, PLC0415  models must be loaded first
         from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.delivery_log import scan_job  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.reconciliation import verify  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.reconciliation import results, schedule, verify  # noqa: PLC0415  models must be loaded first
         from apps.integrations.streams import STREAMS  # noqa: PLC0415  models must be loaded first
         from apps.jobs import registry  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.providers import register_credentials_check  # noqa: PLC0415  models must be loaded first
@@ -22,5 +18,7 @@ class IntegrationsConfig(AppConfig):
 
         register_credentials_check(has_credentials)
         register_streams({name: stream.events for name, stream in STREAMS.items()})
-        for kind in (backfill_run.KIND, installations.KIND, refresh.KIND, scan_job.KIND, verify.KIND):
-            registry.register(kind)
+        for module in (backfill_run, discovery, installations, refresh, scan_job, verify):
+            registry.register(module.KIND)
+        for plan in (schedule.PLAN, results.PLAN):
+            registry.register_plan(plan)

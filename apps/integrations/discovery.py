@@ -1,41 +1,105 @@
 """Finding the App's installations through the API: not each of them sends a webhook when it comes, or when it goes."""
 
 import logging
+import random
+import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.activity.facts import Fact, ListingNeeded, evidence
 from apps.activity.models import Installation
 from apps.activity.record import record
+from apps.common import db
+from apps.common.encryption import UndecryptableError
+from apps.github import auth
 from apps.github.auth import GitHubAccess
-from apps.github.credentials import app_credentials, has_credentials
+from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
 from apps.github.objects.accounts import standing_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import ResponseKind
 from apps.integrations.installations import SETTLED, SOURCE
-from apps.integrations.reader import RequestFailedError
+from apps.integrations.outcomes import REFUSED_S
+from apps.integrations.reader import RequestFailedError, storable
+from apps.jobs.models import Job
+from apps.jobs.outcomes import Backoff
+from apps.jobs.registry import JobKind
 from apps.webhooks.parsing import UnusablePayloadError
 
 FIRST_PAGE = "/app/installations?per_page=100"
 PURPOSE = Purpose(priority=Priority.LIVE, subject="installations")
+EVERY = timedelta(hours=1)
+WHILE_NONE_IS_KNOWN = timedelta(seconds=5)
+BACKOFF = Backoff(first_s=5.0, longest_s=3600.0)
+MOST_ATTEMPTS = 100  # what is counted; the waits stop growing long before
+FAILURES = (
+    RequestFailedError,
+    UnusablePayloadError,
+    NoCredentialsError,
+    UndecryptableError,
+    SoftTimeLimitExceeded,
+    db.DatabaseTimeoutError,
+)
 logger = logging.getLogger(__name__)
 
 
-def look_for_installations(*, access: GitHubAccess) -> int | None:
-    """Find installations, if GitHub can be asked and answers; how many there are. What it did not say is logged."""
+def run(job: Job, deadline_s: float) -> None:
+    """Find the installations, and put the job off."""
+    find_for(job, access=auth.github())
+
+
+def plan(at_start: bool = False) -> int:
+    """Have installations looked for every hour; return how many jobs began to wait for that."""
     if not has_credentials():
-        return None
+        return 0
+    return Job.objects.open(KIND.name, priority=KIND.priority, installations={"all": None})
+
+
+KIND = JobKind(
+    name="find_installations",
+    priority=Priority.LIVE,
+    run=run,
+    plan=plan,
+    recurs=True,
+    words={"not_found": ("GitHub did not list the App's installations; retrying with increasing waits.", "")},
+)
+
+
+def find_for(job: Job, *, access: GitHubAccess) -> None:
+    """Find the installations for a claimed job, and put it off: for a moment while none is known, else for an hour."""
     try:
-        return find_installations(access=access)
-    except RequestFailedError as refusal:
-        logger.warning("installations_not_told", extra={"kind": refusal.answer.kind.name.lower()})
-    except UnusablePayloadError as error:
-        logger.warning("installations_not_told", extra={"words": str(error)})
-    return None
+        find_installations(access=access)
+    except FAILURES as error:
+        _put_off_after(error, job=job)
+        return
+    after = EVERY if Installation.objects.exists() else WHILE_NONE_IS_KNOWN
+    job.claim.put_off(after=after, reason="", error="", attempts=0)
+
+
+def _put_off_after(error: Exception, *, job: Job) -> None:
+    """Put the job off: each time for longer, and at least for as long as GitHub asked."""
+    wait_s = BACKOFF.wait_s(job.attempts, chance=random.random())  # noqa: S311  spreads waits, guards nothing
+    reason, message = "not_found", str(error)
+    match error:
+        case RequestFailedError():
+            wait_s = max(wait_s, (error.answer.not_before or 0.0) - time.time())
+            message = message or error.answer.kind.name.lower()
+        case NoCredentialsError() | UndecryptableError():
+            wait_s, reason = REFUSED_S, "no_credentials"
+        case SoftTimeLimitExceeded() | db.DatabaseTimeoutError():
+            connection.close()
+            reason, message = "timed_out", "A task took too long."
+    logger.warning("installations_not_found", extra={"reason": reason, "error": message})
+    job.claim.put_off(
+        after=timedelta(seconds=wait_s),
+        reason=reason,
+        error=storable(message),
+        attempts=min(job.attempts + 1, MOST_ATTEMPTS),
+    )
 
 
 def find_installations(*, access: GitHubAccess) -> int:

@@ -10,9 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
-from celery import current_app
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
@@ -33,7 +31,6 @@ from apps.integrations.access import readable_installations
 from apps.integrations.auto_backfill import last_reached, read_history_of
 from apps.integrations.outcomes import reason_of_wait
 from apps.integrations.reader import RequestFailedError, storable
-from apps.jobs import wakeups
 from apps.jobs.claims import claim
 from apps.jobs.models import ClaimLostError, Job
 from apps.jobs.outcomes import Backoff
@@ -276,10 +273,7 @@ AT_LEAST_EVERY = timedelta(days=1)
 """What no webhook told, because it was lost or there is none for it, is seen by the next listing."""
 APART = timedelta(minutes=10)
 """Signals that leave nothing unverified (a branch that came or went) ask for no more than one listing in this time."""
-FIND_TASK = "apps.integrations.tasks.find_installations"
 MOST_AT_ONCE = 100
-EXPIRES_S = 60
-"""After a minute the next message is there."""
 
 
 def run(job: Job, deadline_s: float) -> None:
@@ -288,12 +282,9 @@ def run(job: Job, deadline_s: float) -> None:
 
 
 def plan(at_start: bool = False) -> int:
-    """Have each installation listed that is due; where none is known at all, GitHub is asked whether there are any."""
+    """Have each installation listed that is due; return how many began to wait for it."""
     if not has_credentials():
         return 0
-    if not Installation.objects.exists():
-        find = partial(current_app.send_task, FIND_TASK, expires=EXPIRES_S, retry=False, ignore_result=True)
-        return wakeups.send([find])
     due = due_installations(app_id=app_credentials().app_id).order_by(F("listed_at").asc(nulls_first=True))
     return open_listings(due.values_list("pk", flat=True)[:MOST_AT_ONCE])
 

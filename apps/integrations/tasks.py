@@ -4,18 +4,9 @@ from typing import Any
 
 from celery import shared_task
 
-from apps.github.auth import github
 from apps.github.credentials import has_credentials
-from apps.integrations import discovery, refresh
-from apps.integrations.delivery_log import scan
-from apps.integrations.reconciliation import fan_out, results, retention, schedule, verify
+from apps.integrations.reconciliation import fan_out, results, schedule, verify
 from apps.integrations.reconciliation.results import TeamSyncError
-
-
-@shared_task(name="apps.integrations.tasks.find_installations", ignore_result=True)
-def find_installations() -> int | None:
-    """Ask GitHub where the App is installed; beat runs it every hour."""
-    return discovery.look_for_installations(access=github())
 
 
 @shared_task(bind=True, name="apps.integrations.tasks.sync_repository", ignore_result=True)
@@ -24,24 +15,11 @@ def sync_repository(self: Any, repo_id: int, sync_id: str) -> None:
     verify.advance(repo_id, sync_id=sync_id, task_id=self.request.id or "")
 
 
-@shared_task(name="apps.integrations.tasks.open_due_syncs", ignore_result=True)
-def open_due_syncs() -> int:
-    """Open the night that is due and the next run of each hourly team; beat runs it every minute."""
-    schedule.open_due(now=schedule.database_time())
-    return schedule.enqueue_due()
-
-
-@shared_task(name="apps.integrations.tasks.conclude_syncs", ignore_result=True)
-def conclude_syncs() -> int:
-    """End the runs that are through, and have their teams told; beat runs it every 15 s."""
-    return results.conclude()
-
-
 @shared_task(name="apps.integrations.tasks.sync_all_github_data", ignore_result=True)
 def sync_all_github_data(sync_id: str | None = None) -> bool:
     """Claim a run, if none is named the night that is due, and notify workers of each team in it.
 
-    Beat runs it at 02:00 UTC (`daily-github-sync`); a night that no beat saw is opened by `open_due_syncs`. Returns
+    Beat runs it at 02:00 UTC (`daily-github-sync`); a night that no beat saw is opened by the dispatcher. Returns
     whether this call claimed the run: any number of calls at once make one run.
     """
     if not has_credentials():
@@ -62,7 +40,7 @@ def sync_all_github_data(sync_id: str | None = None) -> bool:
 def sync_github_data(self: Any, team_id: int, sync_id: str | None = None) -> bool:
     """Have what a team tracks compared, in the run that is named or in one of its own; whether that was left to do.
 
-    Anything that fails all the same is repeated by `open_due_syncs`, since the team's part stays unfinished.
+    Anything that fails all the same is repeated by the dispatcher, since the team's part stays unfinished.
     """
     if not has_credentials():
         return False
@@ -96,9 +74,3 @@ def on_success(team_sync_id: int) -> bool:
 def on_failure(team_sync_id: int) -> bool:
     """Write into the team's row what could not be compared: the callback (`link_error`) of conclude_team_sync."""
     return results.notify_failure(team_sync_id)
-
-
-@shared_task(name="apps.integrations.tasks.prune", ignore_result=True)
-def prune() -> int:
-    """Delete what no longer matters: old runs, deliveries missed long ago, refused heads; beat runs it every day."""
-    return refresh.prune() + scan.prune() + retention.prune()

@@ -243,6 +243,16 @@ class Job(models.Model):
         return f"job {self.pk}"
 
 
+class PlanTime(models.Model):
+    """When the dispatcher may run a plan again, by the database's clock: one for all workers."""
+
+    name = models.TextField(primary_key=True)
+    due_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def _is_latest() -> Q:
     later = Job.objects.filter(kind=OuterRef("kind"), key=OuterRef("key"), pk__gt=OuterRef("pk"))
     return Q(~Exists(later))

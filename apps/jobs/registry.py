@@ -1,7 +1,8 @@
-"""The kinds of jobs there are. Each app registers its own when it is ready: jobs know none of them."""
+"""The kinds of jobs there are, and what the dispatcher looks after. Each app registers its own when it is ready."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,8 +11,22 @@ if TYPE_CHECKING:
 
 SLICE_S = 15.0
 """A task begins no request later: one takes 30 s at the most, and a task 45 s."""
+PLAN_EVERY_S = 4.0
+"""A little less than the dispatcher's 5 s: each of its ticks finds it due, and those of other workers do not."""
 Words = Mapping[str, tuple[str, str]]
 """By the one word that a job keeps as its reason: why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the dispatcher does again and again: it takes moments, and what takes longer is a job.
+
+    `run` is called once in `every_s` seconds by whichever worker comes first, and by each dispatch where that is 0.
+    """
+
+    name: str
+    run: Callable[[], object]
+    every_s: float = PLAN_EVERY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +59,17 @@ class JobKind:
 
 
 _kinds: dict[str, JobKind] = {}
+_plans: dict[str, Plan] = {}
 
 
 def register(kind: JobKind) -> None:
-    """Have jobs of the kind run."""
+    """Have jobs of the kind planned and run."""
     _kinds[kind.name] = kind
+
+
+def register_plan(plan: Plan) -> None:
+    """Have the dispatcher run the plan."""
+    _plans[plan.name] = plan
 
 
 def kinds() -> list[JobKind]:
@@ -59,3 +80,9 @@ def kinds() -> list[JobKind]:
 def known_kind(job: "Job") -> JobKind | None:
     """Return the job's kind; None where a later version knew it."""
     return _kinds.get(job.kind)
+
+
+def plans(*, at_start: bool = False) -> list[Plan]:
+    """Return every plan that is registered, and one for each kind whose jobs are planned."""
+    of_kinds = [Plan(name=kind.name, run=partial(kind.plan, at_start)) for kind in kinds() if kind.plan is not None]
+    return [*_plans.values(), *of_kinds]

@@ -13,7 +13,7 @@ from apps.common.failpoints import failpoint
 from apps.jobs import wakeups
 from apps.jobs.claims import claim_next
 from apps.jobs.models import ClaimLostError, Job
-from apps.jobs.registry import SLICE_S, kinds, known_kind
+from apps.jobs.registry import SLICE_S, known_kind
 
 GIVE_BACK_S = 3.0
 DATABASE_AWAY = timedelta(seconds=5)
@@ -36,14 +36,6 @@ def run_jobs(*, task_id: str, is_redelivered: bool, seconds: float = SLICE_S) ->
             wakeups.enqueue_jobs()
             break
     return count
-
-
-def plan(*, at_start: bool) -> None:
-    """Have each kind open the jobs that are to be done, and wake the workers for what is due."""
-    for kind in kinds():
-        if kind.plan is not None:
-            kind.plan(at_start)
-    wakeups.enqueue_due()
 
 
 def run(job: Job, *, deadline_s: float) -> None:

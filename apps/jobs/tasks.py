@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
+from apps.jobs import dispatch as dispatching
 from apps.jobs import runner
 
 
@@ -20,10 +21,15 @@ def run_jobs(self: Any) -> int:
     return runner.run_jobs(task_id=self.request.id, is_redelivered=is_redelivered)
 
 
-@shared_task(name="apps.jobs.tasks.plan_jobs", ignore_result=True)
-def plan_jobs(*, at_start: bool = False) -> None:
-    """Open the jobs that are to be done, and wake the workers for all that is due; beat runs it every 5 s.
+@shared_task(
+    name="apps.jobs.tasks.dispatch",
+    ignore_result=True,
+    soft_time_limit=dispatching.LONGEST_S,  # nothing that is slow keeps a worker from deliveries
+    time_limit=2 * dispatching.LONGEST_S,
+)
+def dispatch(*, at_start: bool = False) -> None:
+    """Wake workers for what is due, and run the plans that are due; beat and each live worker send this every 5 s.
 
     `at_start`: beat has just started, so something may have been down.
     """
-    runner.plan(at_start=at_start)
+    dispatching.dispatch(at_start=at_start)

@@ -17,6 +17,7 @@ from apps.jobs.claims import LONGEST_WAIT_S, count_due
 from apps.jobs.models import Job
 
 RUN_TASK = "apps.jobs.tasks.run_jobs"
+DISPATCH_TASK = "apps.jobs.tasks.dispatch"
 EXPIRES_S = 10
 """By then the dispatcher has sent the next message."""
 MOST_AT_ONCE = 8
@@ -31,6 +32,11 @@ logger = logging.getLogger(__name__)
 def enqueue_due() -> int:
     """Wake as many workers as there are jobs to run; return how many messages the broker took."""
     return enqueue_jobs(min(count_due(), MOST_AT_ONCE))
+
+
+def enqueue_dispatch() -> bool:
+    """Wake a worker to look for what is due; return whether the broker took the message."""
+    return send([partial(current_app.send_task, DISPATCH_TASK, retry=False, ignore_result=True)]) == 1
 
 
 def enqueue_jobs(count: int = 1) -> int:

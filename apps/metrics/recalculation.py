@@ -9,15 +9,20 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
+from celery import current_app
 from django.db import transaction
+from django.db.models.functions import Now
 
 from apps.activity.models import Change
 from apps.common import db
 from apps.common.db import OUT_OF_MEMORY, QUERY_CANCELED, is_database_unavailable, is_of_database, sqlstate_of
 from apps.common.failpoints import failpoint
+from apps.jobs import wakeups
 from apps.metrics.changes import (
     Stale,
     claim,
@@ -58,6 +63,8 @@ logger = logging.getLogger(__name__)
 BATCH = 400
 """Changes per transaction; it takes at most twice as many locks, because further rows are handed on."""
 
+RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
+CHANGES_MAY_WAIT = timedelta(seconds=5)
 KNOWN = (
     Change.Kind.PULL_REQUEST,
     Change.Kind.BRANCH,
@@ -74,6 +81,14 @@ LOCK = """
     SELECT CASE WHEN is_shared THEN pg_advisory_xact_lock_shared(key) ELSE pg_advisory_xact_lock(key) END
     FROM unnest(%s::bigint[], %s::boolean[]) AS lock (key, is_shared)
 """
+
+
+def dispatch_changes() -> bool:
+    """Wake a worker for a recalculation if changes have waited for 5 s; return whether they have."""
+    has_changes = Change.objects.filter(recorded_at__lt=Now() - CHANGES_MAY_WAIT).exists()
+    if has_changes:
+        wakeups.send([partial(current_app.send_task, RECALCULATE_TASK, retry=False, ignore_result=True)])
+    return has_changes
 
 
 def drain(*, seconds: float) -> bool:

@@ -7,9 +7,11 @@ class WebhooksConfig(AppConfig):
     name = "apps.webhooks"
 
     def ready(self) -> None:
+        from apps.jobs.registry import Plan, register_plan  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.providers import register_blocking_deliveries, register_uncertain_periods  # noqa: PLC0415  models must be loaded first
-        from apps.webhooks import checks  # noqa: F401, PLC0415  registers them once the settings are there
+        from apps.webhooks import checks, wakeups  # noqa: F401, PLC0415  registers them once the settings are there
         from apps.webhooks.pending import oldest_of_repositories, pending_without_repository  # noqa: PLC0415
 
         register_blocking_deliveries(oldest_of_repositories)
         register_uncertain_periods(pending_without_repository)
+        register_plan(Plan(name="deliveries", run=wakeups.dispatch_deliveries, every_s=0))

@@ -143,6 +143,44 @@ FROM suspect WHERE d.id = suspect.id
 RETURNING {_COLUMNS}
 """  # noqa: S608  put together of constants
 
+# The oldest due first, and no further: those behind them are claimed when a worker fills up its batch. Of the slow
+# ones, which are processed one at a time, the next; none while one is being processed. As arrays the ids are found
+# once, whatever the planner believes of a table that was empty when it was last analyzed: joined, they would be found
+# again for each row.
+_MARK_NOTIFIED = """
+UPDATE webhooks_delivery SET notified_at = statement_timestamp()
+WHERE id = ANY (ARRAY(
+    SELECT id FROM webhooks_delivery
+    WHERE notified_at < statement_timestamp() - make_interval(secs => %(again)s) AND id = ANY (ARRAY(
+        (SELECT id FROM webhooks_delivery
+         WHERE state IN ('received', 'failed') AND not_before <= statement_timestamp() AND NOT is_slow
+         ORDER BY source, not_before LIMIT %(most)s)
+        UNION ALL
+        (SELECT id FROM webhooks_delivery
+         WHERE state IN ('received', 'failed') AND not_before <= statement_timestamp() AND is_slow
+           AND NOT EXISTS (SELECT FROM webhooks_delivery WHERE state = 'running' AND is_slow)
+         ORDER BY source, not_before LIMIT 1)
+        UNION ALL
+        (SELECT id FROM webhooks_delivery
+         WHERE state = 'running' AND lease_until < statement_timestamp() ORDER BY lease_until LIMIT %(most)s)
+    ))
+    FOR UPDATE SKIP LOCKED
+))
+RETURNING id, is_slow AND state <> 'running'
+"""
+NOTIFY_AGAIN_AFTER_S = 5
+MOST_NOTIFIED = 1000
+
+# An attempt counts before the work, so that a body that kills its worker is not read for ever.
+_CLAIM_OTHER_BODY = """
+UPDATE webhooks_otherbody SET attempts = attempts + 1, not_before = statement_timestamp() + interval '2 minutes'
+WHERE id = (
+    SELECT id FROM webhooks_otherbody WHERE not_before <= statement_timestamp()
+    ORDER BY not_before LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+
 _BODIES = """
 SELECT delivery_id, content, headers ->> 'content-type' FROM webhooks_deliverybody
 WHERE day = ANY(%(days)s::date[]) AND delivery_id = ANY(%(ids)s::bigint[])
@@ -178,6 +216,16 @@ def claim_suspect(*, task_id: str, is_redelivered: bool) -> Claimed | None:
     """
     parameters = {"is_redelivered": is_redelivered, "most_crashes": MOST_CRASHES}
     return next(iter(_claim(_CLAIM_SUSPECT, parameters, task_id=task_id)), None)
+
+
+def claim_other_body() -> int | None:
+    """Claim the next body to be compared with the first of its key; return its id, None if none is due."""
+    return next((row[0] for row in db.run(_CLAIM_OTHER_BODY)), None)
+
+
+def mark_notified() -> list[tuple[int, bool]]:
+    """Mark due deliveries of which no worker was notified for 5 s; return their ids, and whether they are slow."""
+    return sorted(db.run(_MARK_NOTIFIED, {"again": NOTIFY_AGAIN_AFTER_S, "most": MOST_NOTIFIED}))
 
 
 def is_full(batch: Sequence[Claimed]) -> bool:

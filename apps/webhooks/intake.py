@@ -16,7 +16,7 @@ from django.db import DatabaseError
 from psycopg.types.json import Jsonb
 
 from apps.common import db
-from apps.webhooks import group_commit, wakeups
+from apps.webhooks import claims, group_commit, wakeups
 from apps.webhooks.group_commit import GroupCommitter, NewDelivery, StoredDelivery
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
 from apps.webhooks.origin import GitHubHook, find_routing
@@ -29,15 +29,6 @@ logger = logging.getLogger(__name__)
 _STORE = """
 INSERT INTO webhooks_otherbody (delivery_id, body_sha256, content, headers)
 VALUES (%(id)s, %(sha256)b, %(content)b, %(headers)s) ON CONFLICT DO NOTHING
-"""
-# An attempt counts before the work, so that a body that kills its worker is not read for ever.
-_CLAIM = """
-UPDATE webhooks_otherbody SET attempts = attempts + 1, not_before = statement_timestamp() + interval '2 minutes'
-WHERE id = (
-    SELECT id FROM webhooks_otherbody WHERE not_before <= statement_timestamp()
-    ORDER BY not_before LIMIT 1 FOR UPDATE SKIP LOCKED
-)
-RETURNING id
 """
 
 
@@ -64,8 +55,8 @@ def compare_other_bodies() -> int:
     conflict.
     """
     compared = 0
-    while claimed := db.run(_CLAIM):
-        other = OtherBody.objects.get(id=claimed[0][0])
+    while (claimed := claims.claim_other_body()) is not None:
+        other = OtherBody.objects.get(id=claimed)
         if other.attempts > MOST_ATTEMPTS:
             logger.error("conflict_not_checked", extra={"delivery": other.delivery_id})
         elif _is_conflict(other):

@@ -4,8 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from apps.webhooks import dispatch as dispatching
-from apps.webhooks import intake, retention, worker
+from apps.webhooks import intake, worker
 
 
 @shared_task(
@@ -23,23 +22,8 @@ def process_deliveries(self: Any, ids: list[int]) -> int:
 
 @shared_task(bind=True, name="apps.webhooks.tasks.process_slow_deliveries", ignore_result=True)
 def process_slow_deliveries(self: Any) -> int:
-    """Process the slow deliveries that are due: alone, after all others, and one at a time among all workers."""
-    return worker.drain_slow(task_id=self.request.id)
+    """Process the slow deliveries that are due: alone, after all others, and one at a time among all workers.
 
-
-@shared_task(name="apps.webhooks.tasks.dispatch", ignore_result=True)
-def dispatch() -> int:
-    """Wake workers for due work whose wake-up was lost; beat runs it every 5 s."""
-    return dispatching.dispatch().deliveries
-
-
-@shared_task(name="apps.webhooks.tasks.prune_bodies", ignore_result=True)
-def prune_bodies() -> None:
-    """Take away the bodies that have expired and make room for the next days; beat runs it every hour."""
-    retention.prune_bodies()
-
-
-@shared_task(name="apps.webhooks.tasks.compare_bodies", ignore_result=True)
-def compare_bodies() -> int:
-    """Compare what came again under a known key with other bytes; `dispatch` sends this while there is any."""
-    return intake.compare_other_bodies()
+    While none is, compare what came again under a known key with other bytes.
+    """
+    return worker.drain_slow(task_id=self.request.id) or intake.compare_other_bodies()

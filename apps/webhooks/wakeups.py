@@ -1,4 +1,4 @@
-"""Wake-ups of workers for new deliveries. A wake-up may be lost; the dispatcher finds what is due anyway."""
+"""Wake-ups of workers for deliveries. One may be lost: what is due is found and notified of again every few seconds."""
 
 import logging
 import os
@@ -13,10 +13,14 @@ from multiprocessing.util import Finalize
 from typing import Any, Generic, TypeVar
 
 from celery import current_app
+from django.db.models.functions import Now
 from kombu import Connection, Producer
 
 from apps.common.failpoints import failpoint
 from apps.jobs.wakeups import BOUNDED, BROKER_ERRORS, WAKEUPS, send
+from apps.metrics.recalculation import RECALCULATE_TASK
+from apps.webhooks import claims
+from apps.webhooks.models import OtherBody
 
 Item = TypeVar("Item")
 logger = logging.getLogger(__name__)
@@ -100,9 +104,6 @@ os.register_at_fork(after_in_child=_forget_all)
 
 PROCESS_TASK = "apps.webhooks.tasks.process_deliveries"
 SLOW_TASK = "apps.webhooks.tasks.process_slow_deliveries"
-RECALCULATE_TASK = "apps.metrics.tasks.recalculate_stale"
-COMPARE_TASK = "apps.webhooks.tasks.compare_bodies"
-DISPATCH_TASK = "apps.webhooks.tasks.dispatch"
 MOST_PER_MESSAGE = 50
 # The pause between two messages of a process: the more deliveries share a message and a batch, the less each costs.
 PAUSE_S = 0.05
@@ -147,26 +148,31 @@ def enqueue_next_batch() -> bool:
 
 def enqueue_slow_delivery() -> bool:
     """Wake a worker for a slow delivery, followed by a recalculation; return whether the message was sent."""
-    return _request(SLOW_TASK, link=current_app.signature(RECALCULATE_TASK, immutable=True))
+    recalculate = current_app.signature(RECALCULATE_TASK, immutable=True)
+    wake = partial(current_app.send_task, SLOW_TASK, link=recalculate, retry=False, ignore_result=True)
+    return send([wake]) == 1
 
 
-def enqueue_recalculation() -> bool:
-    """Wake a worker for a recalculation; return whether the message was sent."""
-    return _request(RECALCULATE_TASK)
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """The deliveries that workers were notified of again, and the messages that were sent for them."""
+
+    deliveries: int
+    messages: int
 
 
-def enqueue_dispatch() -> bool:
-    """Wake a worker to dispatch what is due; return whether the message was sent."""
-    return _request(DISPATCH_TASK)
-
-
-def enqueue_comparison() -> bool:
-    """Wake a worker to compare bodies with a known key; return whether the message was sent."""
-    return _request(COMPARE_TASK)
-
-
-def _request(task: str, **options: Any) -> bool:
-    return send([partial(current_app.send_task, task, retry=False, ignore_result=True, **options)]) == 1
+def dispatch_deliveries() -> Dispatched:
+    """Wake workers for due deliveries of which none was notified for 5 s, and for bodies to be compared."""
+    marked = claims.mark_notified()
+    if marked:
+        failpoint("dispatch.after_mark")
+    ids = [row_id for row_id, waits_alone in marked if not waits_alone]
+    messages = enqueue_deliveries(ids)
+    if len(ids) < len(marked) or OtherBody.objects.filter(not_before__lte=Now()).exists():
+        messages += enqueue_slow_delivery()
+    if marked:
+        logger.info("dispatched", extra={"deliveries": len(marked), "messages": messages})
+    return Dispatched(deliveries=len(marked), messages=messages)
 
 
 FLUSH_PENDING = Wakeup(id=0, key="")

@@ -11,10 +11,11 @@ from django.db.models.functions import Now
 from apps.github.auth import GitHubAccess
 from apps.github.client import MOST_LISTED
 from apps.github.responses import ResponseKind
+from apps.integrations import discovery
 from apps.integrations.backfill import run
-from apps.integrations.discovery import look_for_installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
+from apps.jobs.claims import claim
 from apps.jobs.models import Job
 from tests.fake_github import faults
 from tests.fake_github.faults import Answered, Asked, Fault
@@ -45,15 +46,19 @@ def credentials(settings: Any) -> None:
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
 
 
-def test_installations_without_end_are_given_up_and_the_log_says_so(
+def test_installations_without_end_are_given_up_and_the_job_and_the_log_say_so(
     fake: FakeGitHub, worker: GitHubAccess, caplog: pytest.LogCaptureFixture
 ) -> None:
     goes_on(fake, "/app/installations")
+    discovery.plan()
+    job = claim(Job.objects.get(kind="find_installations").pk, task_id="")
+    assert job is not None
     with caplog.at_level(logging.WARNING):
-        assert look_for_installations(access=worker) is None
+        discovery.find_for(job, access=worker)
     assert len(fake.log) == 2
-    (said,) = [line for line in caplog.records if line.message == "installations_not_told"]
-    assert "goes on after 1 installations" in said.words
+    job.refresh_from_db()
+    (said,) = [line for line in caplog.records if line.message == "installations_not_found"]
+    assert "goes on after 1 installations" in job.error == said.error
 
 
 def test_repositories_of_an_installation_without_end_are_a_failure_with_words(

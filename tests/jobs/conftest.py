@@ -26,6 +26,7 @@ def kinds(db: None, ran: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         job.claim.end(Job.State.DONE)
 
     monkeypatch.setattr(registry, "_kinds", {})
+    monkeypatch.setattr(registry, "_plans", {})
     registry.register(JobKind(name=READ, priority=2, places=2, run=run))
     registry.register(JobKind(name=LIST, priority=0, run=run))
     install(ACME)

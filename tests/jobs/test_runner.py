@@ -13,7 +13,7 @@ from apps.jobs import registry, runner, wakeups
 from apps.jobs.claims import claim_next
 from apps.jobs.models import Job
 from apps.jobs.registry import JobKind
-from apps.jobs.tasks import plan_jobs, run_jobs
+from apps.jobs.tasks import dispatch, run_jobs
 from tests.fake_github.using import ACME
 from tests.jobs.conftest import LIST, READ
 from tests.jobs.test_claims import MINUTE, make
@@ -67,7 +67,7 @@ def test_planning_opens_jobs_and_wakes_as_many_workers_as_may_work() -> None:
     registry.register(JobKind(name=LIST, priority=0, run=lambda job, deadline_s: None, plan=plan))
     for key in "abc":
         make(key)
-    plan_jobs()
+    dispatch()
     assert take_messages() == 3, "two readings, and the listing"
 
 

@@ -12,15 +12,15 @@ from django.db import connection
 from apps.activity.models import Issue, PullRequest, RepositoryAccess
 from apps.integrations.models import SyncLog, TeamSync
 from apps.integrations.reconciliation import fan_out
+from apps.integrations.reconciliation.results import conclude
 from apps.integrations.reconciliation.schedule import database_time, is_of_night, next_hour
 from apps.integrations.tasks import (
-    conclude_syncs,
-    open_due_syncs,
     schedule_team_sync,
     sync_all_github_data,
     sync_github_data,
 )
-from apps.jobs.tasks import plan_jobs
+from apps.jobs.models import PlanTime
+from apps.jobs.tasks import dispatch
 from apps.metrics.tasks import calculate_metrics, update_metrics
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.tasks import check_status
@@ -88,8 +88,8 @@ def beat_until(is_true: Callable[[], Any]) -> None:
 
     def beat() -> None:
         while not ended.wait(PACE_S):
-            for task in (open_due_syncs, plan_jobs, conclude_syncs):
-                task.delay()
+            PlanTime.objects.all().delete()
+            dispatch.delay()
 
     thread = threading.Thread(target=beat)
     thread.start()
@@ -128,7 +128,7 @@ def test_a_sync_of_one_team_ends_with_on_failure_when_nothing_of_it_is_reached(a
     sync_github_data.delay(acme.pk)
     beat_until(lambda: status_of(acme) == "failed")
     assert "No installation of the App reaches" in acme.last_sync_error
-    eventually(lambda: SyncLog.objects.filter(status="failed", team=acme).exists() or conclude_syncs() < 0)
+    eventually(lambda: SyncLog.objects.filter(status="failed", team=acme).exists() or conclude() < 0)
     assert Notification.objects.filter(user=ana).count() == 1
 
 

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from axes.models import AccessLog
@@ -16,9 +17,9 @@ from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import PREFIX, redis_client
 from apps.integrations.models import StreamCount, SyncLog
 from apps.metrics.recalculation import drain
-from apps.monitoring import presence
+from apps.monitoring import presence, tasks
 from apps.monitoring.models import StatusCheck
-from apps.monitoring.tasks import check_status, clean_up
+from apps.monitoring.tasks import check_status, clean_up, delete_expired
 from apps.notifications.models import Notification
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks import signature
@@ -239,7 +240,7 @@ def test_tokens_are_deleted_a_month_after_they_expire() -> None:
     user = CustomUser.objects.create_user("ana")
     for label, expires_at in (("gone", LONG_AGO), ("lately", LATELY), ("valid", SOON), ("for ever", None)):
         ApiToken.objects.issue(user=user, label=label, expires_at=expires_at)
-    assert clean_up()["api_tokens"] == 1
+    assert delete_expired()["api_tokens"] == 1
     assert set(ApiToken.objects.values_list("label", flat=True)) == {"lately", "valid", "for ever"}
 
 
@@ -247,7 +248,7 @@ def test_webhook_secrets_are_deleted_a_month_after_they_expire() -> None:
     for label, not_after in (("gone", LONG_AGO), ("lately", LATELY), ("active", None)):
         secret = store_secret(f"a long and random secret: {label}", label=label)
         WebhookSecret.objects.filter(pk=secret.pk).update(not_after=not_after)
-    assert clean_up()["webhook_secrets"] == 1
+    assert delete_expired()["webhook_secrets"] == 1
     assert set(WebhookSecret.objects.values_list("label", flat=True)) == {"lately", "active"}
 
 
@@ -257,10 +258,20 @@ def test_sessions_are_deleted_when_they_expire_and_sign_in_records_after_three_m
     for days in (91, 89):
         AccessLog.objects.create(username=str(days))
         AccessLog.objects.filter(username=str(days)).update(attempt_time=NOW - timedelta(days=days))
-    found = clean_up()
+    found = delete_expired()
     assert (found["sessions"], found["sign_ins"]) == (1, 1)
     assert [session.session_key for session in Session.objects.all()] == ["open"]
     assert [row.username for row in AccessLog.objects.all()] == ["89"]
+
+
+def test_what_cannot_be_deleted_stops_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    ApiToken.objects.issue(user=CustomUser.objects.create_user("ana"), expires_at=LONG_AGO)
+    broken = {"bodies": Mock(side_effect=ValueError), "refreshes": Mock(side_effect=KeyError)}
+    monkeypatch.setattr(tasks, "CLEAN_UPS", tasks.CLEAN_UPS | broken)
+    with pytest.raises(ExceptionGroup) as failed:
+        clean_up()
+    assert [type(error) for error in failed.value.exceptions] == [ValueError, KeyError]
+    assert not ApiToken.objects.exists()
 
 
 def test_keys_in_redis_of_reading_github_expire(fake: FakeGitHub, worker: GitHubAccess) -> None:

@@ -5,12 +5,10 @@ from pathlib import Path
 from tests.mutations.mutation import Change, Mutation, read
 from tformance.celery_settings import SCHEDULE
 
-OTHER_TESTS = {"find-installations": "test_installations_that_sent_no_webhook_are_found"}
-
 
 def entries_of_beat() -> list[Mutation]:
     names = [name for name in SCHEDULE if not name.startswith("celery.")]
-    tests = {name: f"test_what_beat_sends_has_its_effect[{name}]" for name in names} | OTHER_TESTS
+    tests = {name: f"test_what_beat_sends_has_its_effect[{name}]" for name in names}
     change = {name: Change("SCHEDULE", f'"{name}":', f'# "{name}":') for name in tests}
     return [Mutation(f"beat sends {name}", (change[name],), test) for name, test in tests.items()]
 

@@ -15,12 +15,12 @@ from celery.schedules import crontab
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 
-from apps.activity.models import Installation, PullRequest
-from apps.github.auth import GitHubAccess
+from apps.activity.models import Change, Installation, PullRequest
 from apps.integrations.models import MissedDelivery, RefreshFailure, SyncLog
 from apps.integrations.reconciliation.fan_out import fan_out_run
 from apps.integrations.reconciliation.schedule import start_for_team
 from apps.jobs.models import Job
+from apps.jobs.registry import kinds, plans
 from apps.monitoring.models import StatusCheck
 from apps.teams.models import Team
 from apps.users.models import ApiToken, CustomUser
@@ -68,7 +68,7 @@ def schedule_of_two_days_ago(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any], dict[str, Any]]]:
+def sent(tmp_path_factory: pytest.TempPathFactory) -> "Sent":
     """Arguments of each task that a real beat sent which had been away for two days."""
     schedule = tmp_path_factory.mktemp("beat") / "schedule"
     schedule_of_two_days_ago(schedule)
@@ -129,7 +129,13 @@ def acme(credentials: None) -> Team:
 def a_delivery_that_nobody_was_notified_of() -> Callable[[], bool]:
     (row_id,) = keep()
     Delivery.objects.update(notified_at=OLD)
-    return lambda: sent_names() == [("process_deliveries", [[row_id]])]
+    return lambda: ("process_deliveries", [[row_id]]) in sent_names()
+
+
+def a_change_that_nobody_was_notified_of() -> Callable[[], bool]:
+    Change.objects.create(kind="pull_request", key="1:1")
+    Change.objects.update(recorded_at=OLD)
+    return lambda: ("recalculate_stale", []) in sent_names()
 
 
 def an_installation_a_log_and_a_pull_request_to_be_read() -> Callable[[], bool]:
@@ -137,7 +143,7 @@ def an_installation_a_log_and_a_pull_request_to_be_read() -> Callable[[], bool]:
     PullRequest.objects.create(
         repository_id=API, number=1, head_sha="1" * 40, updated_at=timezone.now() - timedelta(minutes=1)
     )
-    kinds = {"list_installation", "refresh_pull_requests", "scan_delivery_log"}
+    kinds = {"find_installations", "list_installation", "refresh_pull_requests", "scan_delivery_log"}
     return lambda: set(Job.objects.values_list("kind", flat=True)) == kinds and ("run_jobs", []) in sent_names()
 
 
@@ -155,7 +161,7 @@ def a_run_whose_repositories_are_through() -> Callable[[], bool]:
     SyncLog.objects.update(is_fanned_out=True)
     run.teams.update(status="success", finished_at=timezone.now())
     compare()
-    return lambda: SyncLog.objects.get().status == "completed"
+    return lambda: SyncLog.objects.get(pk=run.pk).status == "completed"
 
 
 def a_run_of_last_year() -> Callable[[], bool]:
@@ -205,53 +211,64 @@ def an_instance_that_was_never_looked_at() -> Callable[[], bool]:
     return StatusCheck.objects.exists
 
 
-def work_of_last_year() -> Callable[[], bool]:
-    are_gone = [a_run_of_last_year(), an_attempt_of_last_year(), a_delivery_missed_last_year()]
+def what_ended_last_year() -> Callable[[], bool]:
+    old = (a_body_of_last_year, a_token_that_ended_last_year, a_run_of_last_year, an_attempt_of_last_year)
+    are_gone = [make() for make in (*old, a_delivery_missed_last_year)]
     return lambda: all(is_gone() for is_gone in are_gone)
 
 
 EFFECTS: dict[str, Callable[[], Callable[[], bool]]] = {
     "dispatch": a_delivery_that_nobody_was_notified_of,
-    "plan-jobs": an_installation_a_log_and_a_pull_request_to_be_read,
     "daily-github-sync": a_team_at_two_in_the_night,
     "hourly-metrics-update": a_team_with_figures,
     "frequent-check": an_instance_that_was_never_looked_at,
-    "prune-bodies": a_body_of_last_year,
-    "open-due-syncs": a_night_that_no_beat_saw,
-    "conclude-syncs": a_run_whose_repositories_are_through,
-    "prune-jobs": work_of_last_year,
-    "clean-up": a_token_that_ended_last_year,
+    "clean-up": what_ended_last_year,
     "celery.backend_cleanup": a_result_of_last_year,
 }
+EFFECTS_OF_PLANS: dict[str, Callable[[], Callable[[], bool]]] = {
+    "deliveries": a_delivery_that_nobody_was_notified_of,
+    "changes": a_change_that_nobody_was_notified_of,
+    "jobs": an_installation_a_log_and_a_pull_request_to_be_read,
+    "open_due_runs": a_night_that_no_beat_saw,
+    "conclude_runs": a_run_whose_repositories_are_through,
+}
+Sent = Mapping[str, tuple[list[Any], dict[str, Any]]]
+
+
+def run(name: str, sent: Sent) -> None:
+    """Run the task of an entry of the schedule as beat sent it."""
+    task = SCHEDULE[name]["task"]
+    args, kwargs = sent[task]
+    app.tasks[task].apply(args=args, kwargs=kwargs, throw=True)
 
 
 @pytest.mark.parametrize("name", EFFECTS)
-def test_what_beat_sends_has_its_effect(
-    name: str, sent: Mapping[str, tuple[list[Any], dict[str, Any]]], acme: Team
-) -> None:
+def test_what_beat_sends_has_its_effect(name: str, sent: Sent, acme: Team) -> None:
     has_happened = EFFECTS[name]()
-    args, kwargs = sent[SCHEDULE[name]["task"]]
-    app.tasks[SCHEDULE[name]["task"]].apply(args=args, kwargs=kwargs, throw=True)
+    run(name, sent)
+    assert has_happened()
+
+
+@pytest.mark.parametrize("name", EFFECTS_OF_PLANS)
+def test_what_the_dispatcher_looks_for_has_its_effect(name: str, sent: Sent, acme: Team) -> None:
+    has_happened = EFFECTS_OF_PLANS[name]()
+    run("dispatch", sent)
     assert has_happened()
 
 
 def test_installations_that_sent_no_webhook_are_found(
-    sent: Mapping[str, tuple[list[Any], dict[str, Any]]],
-    credentials: None,
-    fake: FakeGitHub,
-    monkeypatch: pytest.MonkeyPatch,
+    sent: Sent, credentials: None, fake: FakeGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def access() -> GitHubAccess:
-        return access_to(fake)
-
-    monkeypatch.setattr("apps.integrations.tasks.github", access)
-    args, kwargs = sent[SCHEDULE["find-installations"]["task"]]
-    app.tasks[SCHEDULE["find-installations"]["task"]].apply(args=args, kwargs=kwargs, throw=True)
+    monkeypatch.setattr("apps.github.auth.github", lambda: access_to(fake))
+    run("dispatch", sent)
+    app.tasks["apps.jobs.tasks.run_jobs"].apply(throw=True)
     assert [row.pk for row in Installation.objects.all()] == [ACME]
 
 
-def test_each_entry_of_the_schedule_is_tried_here() -> None:
-    assert {*EFFECTS, "find-installations"} == set(SCHEDULE)
+def test_each_entry_of_the_schedule_and_each_plan_is_tried_here() -> None:
+    assert set(EFFECTS) == set(SCHEDULE)
+    of_kinds = {kind.name for kind in kinds()}
+    assert {plan.name for plan in plans()} - of_kinds == set(EFFECTS_OF_PLANS) - {"jobs"}
 
 
 @pytest.mark.parametrize("name", NAMES)

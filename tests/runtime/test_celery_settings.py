@@ -87,26 +87,20 @@ def test_each_queue_is_one_list_of_its_own() -> None:
     [
         ("apps.webhooks.tasks.process_deliveries", "live"),
         ("apps.webhooks.tasks.process_slow_deliveries", "maintenance"),
-        ("apps.webhooks.tasks.dispatch", "live"),
-        ("apps.webhooks.tasks.prune_bodies", "maintenance"),
-        ("apps.webhooks.tasks.compare_bodies", "maintenance"),
         ("apps.metrics.tasks.recalculate_stale", "figures"),
         ("apps.metrics.tasks.update_metrics", "figures"),
         ("apps.integrations.tasks.sync_repository", "backfill"),
         ("apps.jobs.tasks.run_jobs", "backfill"),
-        ("apps.jobs.tasks.plan_jobs", "live"),
-        ("apps.integrations.tasks.find_installations", "maintenance"),
-        ("apps.integrations.tasks.open_due_syncs", "live"),
-        ("apps.integrations.tasks.conclude_syncs", "live"),
+        ("apps.jobs.tasks.dispatch", "live"),
         ("apps.integrations.tasks.sync_all_github_data", "maintenance"),
         ("apps.integrations.tasks.sync_github_data", "maintenance"),
         ("apps.integrations.tasks.schedule_team_sync", "maintenance"),
         ("apps.integrations.tasks.conclude_team_sync", "maintenance"),
         ("apps.integrations.tasks.on_success", "maintenance"),
         ("apps.integrations.tasks.on_failure", "maintenance"),
-        ("apps.integrations.tasks.prune", "maintenance"),
         ("apps.notifications.tasks.send_email", "maintenance"),
         ("apps.monitoring.tasks.check_status", "maintenance"),
+        ("apps.monitoring.tasks.clean_up", "maintenance"),
         ("celery.backend_cleanup", "maintenance"),
     ],
 )
@@ -171,7 +165,7 @@ def test_every_task_of_ours_has_a_limit_and_a_soft_limit_however_it_is_rung_for(
 
 
 def test_the_inbox_is_looked_into_every_few_seconds() -> None:
-    dispatch = next(entry for entry in SCHEDULE.values() if entry["task"] == "apps.webhooks.tasks.dispatch")
+    dispatch = next(entry for entry in SCHEDULE.values() if entry["task"] == "apps.jobs.tasks.dispatch")
     assert dispatch["schedule"].run_every.total_seconds() == 5
 
 

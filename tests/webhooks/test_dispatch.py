@@ -9,10 +9,11 @@ from django.conf import settings
 from django.db import connection
 
 from apps.activity.models import Change
+from apps.metrics.recalculation import RECALCULATE_TASK, dispatch_changes
 from apps.webhooks import wakeups
 from apps.webhooks.claims import claim_batch
-from apps.webhooks.dispatch import dispatch
 from apps.webhooks.models import Delivery
+from apps.webhooks.wakeups import dispatch_deliveries
 from tests.plans import explaining
 from tests.webhooks.conftest import lapse_leases
 from tests.webhooks.proxies import refused_port
@@ -45,9 +46,9 @@ def headers(broker: redis.Redis, queue: str) -> list[dict[str, str]]:
 def test_due_deliveries_not_rung_for_are_rung_for_once(queue: redis.Redis) -> None:
     rung_lately = keep(2)
     forgotten = keep(3, notified_at=LONG_AGO)
-    assert dispatch().deliveries == 3
+    assert dispatch_deliveries().deliveries == 3
     assert named(queue) == [forgotten]
-    assert dispatch().deliveries == 0
+    assert dispatch_deliveries().deliveries == 0
     assert set(rung_lately).isdisjoint(forgotten)
 
 
@@ -56,7 +57,7 @@ def test_what_is_due_is_searched_for_once_also_in_a_table_that_seemed_empty(queu
     explain = explaining(plans)  # of tables that are empty
     keep(3, notified_at=LONG_AGO)
     with connection.execute_wrapper(explain):
-        assert dispatch().deliveries == 3
+        assert dispatch_deliveries().deliveries == 3
     (mark,) = [plan for plan in plans if plan.startswith("Update on webhooks_delivery")]
     assert "Join" not in mark
     assert "Nested Loop" not in mark
@@ -64,7 +65,7 @@ def test_what_is_due_is_searched_for_once_also_in_a_table_that_seemed_empty(queu
 
 def test_50_are_named_in_a_message(queue: redis.Redis) -> None:
     keep(120, notified_at=LONG_AGO)
-    assert dispatch().messages == 3
+    assert dispatch_deliveries().messages == 3
     assert [len(ids) for ids in named(queue)] == [50, 50, 20]
 
 
@@ -72,7 +73,7 @@ def test_what_is_not_due_or_is_finished_or_runs_is_left_alone(queue: redis.Redis
     keep(notified_at=LONG_AGO, not_before="2999-01-01T00:00:00Z", state="failed")
     keep(notified_at=LONG_AGO, state="processed", finished_at=LONG_AGO)
     keep(notified_at=LONG_AGO, state="running", lease_until="2999-01-01T00:00:00Z")
-    assert dispatch().deliveries == 0
+    assert dispatch_deliveries().deliveries == 0
 
 
 def test_a_lapsed_lease_is_rung_for(queue: redis.Redis) -> None:
@@ -80,17 +81,17 @@ def test_a_lapsed_lease_is_rung_for(queue: redis.Redis) -> None:
     claim_batch([], task_id="t")
     lapse_leases()
     Delivery.objects.update(notified_at=LONG_AGO)
-    dispatch()
+    dispatch_deliveries()
     assert named(queue) == [abandoned]
 
 
 def test_only_changes_that_waited_are_rung_for(queue: redis.Redis) -> None:
-    assert not dispatch().has_changes
+    assert not dispatch_changes()
     Change.objects.create(kind="pull_request", key="1:1")
-    assert not dispatch().has_changes
+    assert not dispatch_changes()
     Change.objects.update(recorded_at=LONG_AGO)
-    assert dispatch().has_changes
-    assert wakeups.RECALCULATE_TASK in {one["task"] for one in headers(queue, "figures")}
+    assert dispatch_changes()
+    assert RECALCULATE_TASK in {one["task"] for one in headers(queue, "figures")}
 
 
 def test_a_dead_broker_leaves_the_deliveries_for_the_next_look(
@@ -102,8 +103,8 @@ def test_a_dead_broker_leaves_the_deliveries_for_the_next_look(
         raise ConnectionRefusedError(refused_port())
 
     monkeypatch.setattr(wakeups, "publish", publish)
-    assert dispatch().messages == 0
+    assert dispatch_deliveries().messages == 0
     monkeypatch.undo()
     Delivery.objects.update(notified_at=LONG_AGO)
-    dispatch()
+    dispatch_deliveries()
     assert named(queue) == [forgotten]

@@ -11,10 +11,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.test import Client
 
-from apps.webhooks import dispatch, intake, parsing, wakeups
+from apps.webhooks import intake, parsing, wakeups
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
 from apps.webhooks.overview import RESPONSES
 from apps.webhooks.retry import MOST_ATTEMPTS
+from apps.webhooks.tasks import process_slow_deliveries
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due, only
 
 GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
@@ -175,14 +176,15 @@ def test_a_comparison_that_never_ends_is_given_up_and_no_conflict(
 def test_the_dispatcher_asks_for_a_comparison_while_there_is_one(
     github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(wakeups, "_request", lambda task: asked.append(task) or True)
+    asked: list[bool] = []
+    monkeypatch.setattr(wakeups, "enqueue_slow_delivery", lambda: asked.append(True) or True)
     github.deliver(guid=GUID)
     github.deliver({"action": "other"}, guid=GUID)
-    dispatch.dispatch()
-    assert asked == ["apps.webhooks.tasks.compare_bodies"]
-    intake.compare_other_bodies()
-    dispatch.dispatch()
+    wakeups.dispatch_deliveries()
+    assert len(asked) == 1
+    assert process_slow_deliveries.apply().get() == 1
+    assert only().is_conflict
+    wakeups.dispatch_deliveries()
     assert len(asked) == 1
 
 

@@ -11,7 +11,6 @@ from django.db.models.functions import Now
 
 from apps.webhooks import claims, wakeups
 from apps.webhooks.claims import SLOW_MAY_WAIT_S, claim_batch, claim_slow, claim_suspect
-from apps.webhooks.dispatch import dispatch
 from apps.webhooks.models import Delivery, DeliveryBody
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, drain_slow, eventually, lapse_leases, make_due, only
 from tests.webhooks.test_claiming import claimed_ids, keep
@@ -148,12 +147,12 @@ def queue() -> Iterator[redis.Redis]:
 
 def test_the_dispatcher_has_the_next_slow_one_processed_unless_one_is(queue: redis.Redis) -> None:
     keep_slow(2, notified_at=LONG_AGO)
-    assert dispatch().messages == 1
+    assert wakeups.dispatch_deliveries().messages == 1
     assert [message["task"] for message in headers(queue, "maintenance")] == [wakeups.SLOW_TASK]
     assert headers(queue, "live") == []
     assert claim_slow(task_id="t") is not None
     Delivery.objects.update(notified_at=LONG_AGO)
-    assert dispatch().messages == 0
+    assert wakeups.dispatch_deliveries().messages == 0
 
 
 @pytest.mark.proof
@@ -187,7 +186,7 @@ def test_while_a_slow_one_is_processed_its_neighbours_are_too(
     slow = keep_slow(2, event="slow", notified_at=LONG_AGO)
     DeliveryBody.objects.update(content=b"{}")
     running = Delivery.objects.filter(id__in=slow, state="running")
-    dispatch()
+    wakeups.dispatch_deliveries()
     eventually(running.exists, within_s=120)
     for _ in range(50):
         github.post(b"{}", event="good")

@@ -17,6 +17,7 @@ from apps.integrations.reader import storable
 from apps.integrations.reconciliation import schedule
 from apps.integrations.reconciliation.fan_out import note_fanned_out
 from apps.jobs import wakeups
+from apps.jobs.registry import Plan
 from apps.notifications.tasks import send_notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
@@ -80,6 +81,9 @@ def conclude() -> int:
     note_fanned_out()
     notify_of_finished_teams()
     return end_runs()
+
+
+PLAN = Plan(name="conclude_runs", run=conclude, every_s=14.0)
 
 
 def notify_of_finished_teams() -> int:

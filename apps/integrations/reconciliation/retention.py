@@ -10,12 +10,12 @@ from apps.integrations.models import SyncLog, TeamSync
 from apps.integrations.reconciliation.schedule import NIGHTLY
 
 KEPT_FOR = timedelta(days=90)
-RUN_S = 30.0
+RUN_S = 5.0
 AT_A_TIME = 10
 
 
 def prune() -> int:
-    """Delete the runs that ended 90 days ago, as many as half a minute allows; how many.
+    """Delete the runs that ended 90 days ago, as many as a few seconds allow; how many.
 
     The last of each team stays, since its streak of failures goes by it, and so does the last night.
     """

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from apps.github.credentials import has_credentials
 from apps.integrations.models import SyncLog, TeamSync
 from apps.jobs import wakeups
+from apps.jobs.registry import Plan
 from apps.teams.models import Team
 
 NIGHT_BEGINS = timedelta(hours=2)
@@ -269,6 +270,19 @@ def enqueue_due() -> int:
         return 0
     messages: list[Message] = [_of_run(sync) for sync in SyncLog.objects.due().order_by("not_before")[:MOST_AT_ONCE]]
     return wakeups.send([*messages, *_of_team_runs(TeamSync.objects.all())])
+
+
+def dispatch_runs() -> int:
+    """Open the night that is due and the next run of each hourly team, and notify workers of runs that are due.
+
+    A night that no beat saw is made up for once. The database's clock decides which period is due: this may come late,
+    twice, or from several workers at once.
+    """
+    open_due(now=database_time())
+    return enqueue_due()
+
+
+PLAN = Plan(name="open_due_runs", run=dispatch_runs, every_s=EXPIRES_S)
 
 
 def enqueue_run(sync: SyncLog) -> int:

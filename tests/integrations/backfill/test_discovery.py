@@ -10,8 +10,10 @@ from apps.activity.models import Contributor, Installation
 from apps.demo.shapes.accounts import Account
 from apps.github.auth import GitHubAccess
 from apps.integrations import discovery
-from apps.integrations.discovery import find_installations, look_for_installations
+from apps.integrations.discovery import find_installations
 from apps.integrations.installations import due_installations
+from apps.jobs.claims import claim
+from apps.jobs.models import Job
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
 from tests.fake_github.identities import APP_ID, app_pem
@@ -62,9 +64,53 @@ def test_one_that_github_does_not_name_is_asked_after(fake: FakeGitHub, worker: 
 
 
 @pytest.mark.parametrize("answer", [faults.status(502), faults.status(200, {}), faults.status(200, [{"id": 7}])])
-def test_a_list_that_cannot_be_read_changes_nothing(fake: FakeGitHub, worker: GitHubAccess, answer: Any) -> None:
+def test_a_list_that_cannot_be_read_changes_nothing_and_is_asked_for_again_soon(
+    fake: FakeGitHub, worker: GitHubAccess, answer: Any
+) -> None:
     install(BETA, app_id=APP_ID, listed_at=timezone.now() - timedelta(hours=12))
     fake.spoil(Fault(answer, lambda asked: asked.path == PATH))
-    assert look_for_installations(access=worker) is None
+    job = looked_for(worker)
+    assert (job.state, job.reason, job.attempts) == ("waiting", "not_found", 1)
+    assert seconds_of_wait(job) < 10
     assert Installation.objects.count() == 1
     assert not due_installations(app_id=APP_ID).exists()
+    make_due()
+    assert seconds_of_wait(looked_for(worker)) > 3500
+    assert Installation.objects.filter(pk=ACME).exists()
+
+
+def test_where_no_webhook_told_of_any_installation_github_is_asked_every_few_seconds(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
+    del fake.world.installations[ACME]
+    assert seconds_of_wait(looked_for(worker)) <= 5
+    fake.world.install(ACME)
+    make_due()
+    assert seconds_of_wait(looked_for(worker)) > 3500
+    assert Installation.objects.exists()
+
+
+def test_one_job_looks_for_installations_however_often_it_is_planned(settings: Any) -> None:
+    assert (discovery.plan(), discovery.plan()) == (1, 0)
+    settings.GITHUB_APP_ID = None
+    Job.objects.all().delete()
+    assert discovery.plan() == 0, "without credentials nobody can be asked"
+    assert not Job.objects.exists()
+
+
+def looked_for(access: GitHubAccess) -> Job:
+    """The job that looks for installations, after a worker ran it with this access."""
+    discovery.plan()
+    job = claim(Job.objects.get(kind="find_installations").pk, task_id="")
+    assert job is not None
+    discovery.find_for(job, access=access)
+    job.refresh_from_db()
+    return job
+
+
+def seconds_of_wait(job: Job) -> float:
+    return (job.not_before - timezone.now()).total_seconds()
+
+
+def make_due() -> None:
+    Job.objects.update(not_before=timezone.now())

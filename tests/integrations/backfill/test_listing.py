@@ -11,7 +11,6 @@ from django.utils import timezone
 from apps.activity.models import Contributor, Installation, Repository
 from apps.demo.shapes.accounts import user
 from apps.github.auth import GitHubAccess
-from apps.github.rate_limit import redis_client
 from apps.integrations import installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
@@ -329,12 +328,3 @@ def test_what_is_due_becomes_a_job_once(fake: FakeGitHub, worker: GitHubAccess, 
     assert Job.objects.get(kind="list_installation").state == "done"
     make_due()
     assert installations.plan() == 1, "the same row goes on"
-
-
-def test_where_no_webhook_told_of_any_installation_github_is_asked(fake: FakeGitHub, settings: Any) -> None:
-    settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
-    redis_client().delete("maintenance")
-    installations.plan()
-    (message,) = redis_client().lrange("maintenance", 0, -1)
-    redis_client().delete("maintenance")
-    assert json.loads(message)["headers"]["task"] == installations.FIND_TASK

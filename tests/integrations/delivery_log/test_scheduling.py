@@ -15,10 +15,9 @@ from apps.demo.organisation import Sent
 from apps.integrations.delivery_log import scan, scan_job
 from apps.integrations.delivery_log.scan import MISSED_KEPT_FOR, prune
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
-from apps.integrations.tasks import prune as prune_all
 from apps.jobs.claims import claim
 from apps.jobs.models import LEASE
-from apps.jobs.tasks import plan_jobs, run_jobs
+from apps.jobs.tasks import dispatch, run_jobs
 from apps.jobs.wakeups import RUN_TASK
 from apps.webhooks.models import Delivery
 from tests.fake_github.delivery_log import DeliveryLog
@@ -183,7 +182,7 @@ def test_beat_says_that_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, Any]] = []
     monkeypatch.setattr("tformance.celery.app.send_task", lambda name, **about: sent.append((name, about["kwargs"])))
     beat_init.send(sender=None)
-    assert sent == [("apps.jobs.tasks.plan_jobs", {"at_start": True})]
+    assert sent == [("apps.jobs.tasks.dispatch", {"at_start": True})]
 
 
 @as_our_app
@@ -193,7 +192,7 @@ def test_planning_wakes_a_worker_and_its_task_reads_the_log(
     with log.outage():
         log.deliver(deliveries[:1])
     monkeypatch.setattr("apps.github.auth.github", lambda: access_to(fake))
-    plan_jobs()
+    dispatch()
     assert take_messages() >= 1
     run_jobs.apply()
     assert missed() == {("kept", "fetched"): 1}
@@ -236,7 +235,7 @@ def test_old_missed_deliveries_are_deleted_unless_they_are_still_awaited(
     assert prune() == 0
     old = MissedDelivery.objects.get(pk=second).noted_at - MISSED_KEPT_FOR - timedelta(days=1)
     MissedDelivery.objects.filter(pk__in=[first, second]).update(noted_at=old)
-    assert prune_all() == 1
+    assert prune() == 1
     assert MissedDelivery.objects.count() == 3
     assert Delivery.objects.count() == 4
 

@@ -15,7 +15,7 @@ from apps.integrations import installations
 from apps.integrations.access import lacking_installations
 from apps.integrations.backfill.requests import Learning
 from apps.integrations.backfill.start import Scope, start
-from apps.integrations.discovery import find_installations, look_for_installations
+from apps.integrations.discovery import find_installations
 from apps.integrations.health import count_overdue_listings
 from apps.integrations.installations import due_installations, list_installation, open_listings
 from apps.integrations.models import Backfill
@@ -148,7 +148,7 @@ def work_off() -> None:
 
 def do_everything(access: GitHubAccess) -> None:
     """All that could lead to GitHub, though nobody should be told to."""
-    look_for_installations(access=access)
+    find_installations(access=access)
     installations.plan()
     installations.list_installation(BETA, access=access)
     refreshed(access, installation_id=BETA)

@@ -16,6 +16,7 @@ from apps.integrations.reconciliation.fan_out import verify_each
 from apps.integrations.streams import STREAM_NAMES, STREAMS
 from apps.jobs import runner
 from apps.jobs.claims import claim_next
+from apps.jobs.models import PlanTime
 from apps.jobs.registry import SLICE_S
 from apps.jobs.wakeups import RUN_TASK, enqueue_jobs
 from apps.webhooks.models import Delivery
@@ -58,7 +59,8 @@ def frequent() -> list[str]:
 
 
 def tick(tasks: Iterable[str]) -> None:
-    """What beat does when each of these is due."""
+    """What beat does when each of these is due, as if the interval of each plan were over."""
+    PlanTime.objects.all().delete()
     for name in tasks:
         run(name)
 

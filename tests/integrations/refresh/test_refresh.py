@@ -153,7 +153,7 @@ def test_without_credentials_nothing_is_asked_and_nothing_is_an_error(
     api.open(1).deliver()
     assert due_installations() == [ACME]
     github.cache_clear()
-    tasks.plan_jobs()
+    tasks.dispatch()
     assert tasks.run_jobs.apply().get() == 0
     assert fake.log == []
     assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []

@@ -17,6 +17,7 @@ from apps.activity.models import RepositoryAccess
 from apps.integrations import tasks
 from apps.integrations.models import Drift, RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import results, run_console
+from apps.integrations.reconciliation.retention import prune
 from apps.integrations.reconciliation.run_console import progress_line, progress_view, run_table
 from apps.integrations.reconciliation.run_status import progress_of, reconciliation_problems
 from apps.integrations.reconciliation.schedule import start_for_team
@@ -276,16 +277,16 @@ def test_runs_are_deleted_after_90_days_except_the_last_of_each_team(acme: Team,
     ended("nightly:e", days_ago=120)
     ended("f", days_ago=100)
     ended("g", days_ago=80)
-    assert tasks.prune() == 3
+    assert prune() == 3
     assert list(SyncLog.objects.order_by("pk").values_list("sync_id", flat=True)) == ["b", "c", "nightly:e", "g"]
     assert Drift.objects.count() == 4
-    assert tasks.prune() == 0
+    assert prune() == 0
 
 
 def test_many_old_runs_are_deleted_at_once(acme: Team) -> None:
     for number in range(25):
         ended(f"old {number}", days_ago=100)
-    assert tasks.prune() == 25
+    assert prune() == 25
 
 
 def test_a_new_instance_has_no_reconciliation_problem(acme: Team) -> None:
