@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from apps.demo.deliveries import body_of
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes import Json
 from apps.demo.shapes.accounts import Account
 from benchmarks.load import Body, signed
@@ -19,14 +19,14 @@ PEOPLE = tuple(Account(71_000 + index, f"bench-{index}", "User") for index in ra
 
 def mixed_deliveries(*, count: int, repositories: int = 20) -> list[Sent]:
     """The lives of many pull requests in several repositories, interleaved in time as GitHub would send them."""
-    story = Story("bench", owner=OWNER)
+    scenario = Scenario("bench", owner=OWNER)
     lives = [
-        RepositoryLife(story, identity=72_000 + index, name=f"service-{index}", created_at=START)
+        RepositoryLife(scenario, identity=72_000 + index, name=f"service-{index}", created_at=START)
         for index in range(repositories)
     ]
     for index in range(count // 8 + 1):
         _plan_a_life(lives[index % repositories], index)
-    return story.tell()[:count]
+    return scenario.deliveries()[:count]
 
 
 def _plan_a_life(repository: RepositoryLife, index: int) -> None:

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import psycopg
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from benchmarks.bodies import mixed_deliveries, signed_deliveries
 from benchmarks.costs import PARTS, Costs, costs_of
 from benchmarks.load import post

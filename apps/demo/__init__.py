@@ -1,5 +1,5 @@
-"""Sample deliveries of GitHub's real shape, and a small language to write the life of a repository in.
+"""Sample deliveries of GitHub's real shape, from scenarios: planned events of repositories in the order of their times.
 
-The demo tells a story with it, tests write their cases in it; nothing of the product itself reads it. Tests hold the
-shapes against GitHub's published models.
+The demo and the tests use them; nothing of the product imports this app. Tests compare the shapes with GitHub's
+published models.
 """

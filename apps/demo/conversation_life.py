@@ -1,17 +1,17 @@
-"""What issues and pull requests have in common: labels, an end, and another beginning."""
+"""The common part of issues and pull requests: labels, closing and reopening."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
 
-from apps.demo.organisation import Story, planned
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, planned
 from apps.demo.shapes.accounts import Account
 from apps.demo.shapes.issues import IssueNow, label
 from apps.demo.shapes.pull_requests import PullRequestNow
 
 
 class ConversationLife(ABC):
-    """An issue or a pull request in a story. Verbs with a time take effect when the story comes to it."""
+    """An issue or a pull request in a scenario. Methods with a time are carried out at that time of the scenario."""
 
     def __init__(self, repository: RepositoryLife, *, number: int, author: Account, title: str, body: str) -> None:
         self.repository = repository
@@ -21,17 +21,17 @@ class ConversationLife(ABC):
         self._body = body
 
     @property
-    def story(self) -> Story:
-        return self.repository.story
+    def scenario(self) -> Scenario:
+        return self.repository.scenario
 
     @property
     @abstractmethod
     def now(self) -> IssueNow | PullRequestNow:
-        """Its state; LookupError before it is opened."""
+        """Return its state; LookupError before it is opened."""
 
     @abstractmethod
     def _send(self, action: str, at: datetime, *, by: Account, **more: object) -> None:
-        """Deliver its event with this action."""
+        """Send its event with this action."""
 
     @planned
     def label(self, at: datetime, name: str, *, by: Account | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How GitHub posts a delivery: body, headers, signature."""
+"""Deliveries as GitHub posts them: body, headers, signature."""
 
 import hashlib
 import hmac
@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Self
 from urllib.parse import urlsplit
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.demo.shapes import Json
 from apps.demo.shapes.accounts import APP_ID
 
@@ -19,19 +19,19 @@ HOOK_ID = 482_911_003
 
 
 def body_of(payload: Json) -> bytes:
-    """The payload as GitHub writes it: compact, UTF-8."""
+    """Return the payload as GitHub writes it: compact, UTF-8."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def sign(body: bytes, *, secret: str) -> str:
-    """The signature of a body, as the header carries it."""
+    """Return the signature of a body, as in the header."""
     return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
 def signed_headers(
     body: bytes, *, secret: str, event: str, guid: str, hook_id: int = HOOK_ID, app_id: int = APP_ID
 ) -> Mapping[str, str]:
-    """The headers of a delivery of a GitHub App, signed over the body's bytes."""
+    """Return the headers of a delivery of a GitHub App, signed over the body's bytes."""
     return {
         "Accept": "*/*",
         "User-Agent": "GitHub-Hookshot/0a1b2c3",
@@ -51,7 +51,7 @@ NO_ANSWER = 0
 
 
 class Sender:
-    """GitHub, with several connections to one address; a context that closes them. An answer of 0 is none at all."""
+    """Sender of deliveries over several connections to one address, which the context closes. Status 0 is no answer."""
 
     def __init__(self, url: str, *, secret: str) -> None:
         parts = urlsplit(url)
@@ -71,17 +71,17 @@ class Sender:
         while not self._idle.empty():
             self._idle.get().close()
 
-    def send_all(self, story: Sequence[Sent], *, progress: Callable[[int], None]) -> Counter[int]:
-        """Post every delivery once; how often each status was the answer."""
+    def send_all(self, deliveries: Sequence[Sent], *, progress: Callable[[int], None]) -> Counter[int]:
+        """Post every delivery once; return the number of answers by status."""
         answers: Counter[int] = Counter()
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            for done, status in enumerate(pool.map(self.send, story), start=1):
+            for done, status in enumerate(pool.map(self.send, deliveries), start=1):
                 answers[status] += 1
                 progress(done)
         return answers
 
     def send(self, sent: Sent) -> int:
-        """Post one delivery; the status of the answer. A kept connection that was closed meanwhile is opened anew."""
+        """Post one delivery and return the status of the answer; a connection that was closed meanwhile is reopened."""
         body = body_of(sent.payload)
         headers = {
             **signed_headers(body, secret=self._secret, event=sent.event, guid=sent.guid),

@@ -3,14 +3,14 @@
 from datetime import datetime
 
 from apps.demo.conversation_life import ConversationLife
-from apps.demo.organisation import planned
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import planned
 from apps.demo.shapes.accounts import Account
 from apps.demo.shapes.issues import IssueNow, issue, issue_comment
 
 
 class IssueLife(ConversationLife):
-    """An issue in a story. Verbs with a time take effect when the story comes to it."""
+    """An issue in a scenario. Methods with a time are carried out at that time of the scenario."""
 
     def __init__(self, repository: RepositoryLife, *, number: int, author: Account, title: str, body: str = "") -> None:
         super().__init__(repository, number=number, author=author, title=title, body=body)
@@ -25,7 +25,7 @@ class IssueLife(ConversationLife):
     @planned
     def open(self, at: datetime, *labels: str) -> None:
         self._now = IssueNow(
-            id=self.story.next_id(),
+            id=self.scenario.next_id(),
             number=self.number,
             repository=self.repository.now,
             author=self.author,
@@ -40,7 +40,7 @@ class IssueLife(ConversationLife):
     @planned
     def comment(self, at: datetime, *, by: Account) -> None:
         self.now.updated_at = at
-        said = issue_comment(self.story.next_id(), of=self.now, author=by, created_at=at)
+        said = issue_comment(self.scenario.next_id(), of=self.now, author=by, created_at=at)
         self.repository.send(
             "issue_comment", {"action": "created", "issue": issue(self.now), "comment": said}, at=at, sender=by
         )

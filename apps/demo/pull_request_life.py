@@ -5,8 +5,8 @@ from datetime import datetime
 from itertools import count
 
 from apps.demo.conversation_life import ConversationLife
-from apps.demo.organisation import planned
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import planned
 from apps.demo.shapes import Json, moment
 from apps.demo.shapes.accounts import WEB_FLOW, Account, user
 from apps.demo.shapes.git import NO_COMMIT, Commit, fake_sha
@@ -22,7 +22,7 @@ from apps.demo.shapes.pull_requests import (
 
 
 class PullRequestLife(ConversationLife):
-    """A pull request in a story. Verbs with a time take effect when the story comes to it."""
+    """A pull request in a scenario. Methods with a time are carried out at that time of the scenario."""
 
     def __init__(
         self, repository: RepositoryLife, *, number: int, author: Account, title: str, branch: str, body: str = ""
@@ -59,7 +59,7 @@ class PullRequestLife(ConversationLife):
         by: Account | None = None,
         committer: Account | None = None,
     ) -> None:
-        """One more commit on the branch; the first one creates the branch."""
+        """Push a commit to the branch; the first one creates the branch."""
         author, before, committed_at = by or self.author, self.head_sha, committed_at or at
         made = Commit(
             self._sha(), author, message or self._title, authored_at or committed_at, committed_at, committer=committer
@@ -73,7 +73,7 @@ class PullRequestLife(ConversationLife):
 
     @planned
     def force_push(self, at: datetime, *, by: Account | None = None, keeping: int | None = None) -> None:
-        """Rebase, after leaving out all but the first `keeping` commits: each keeps its author date and no SHA."""
+        """Rebase the first `keeping` commits and drop the others: each keeps its author date and gets a new SHA."""
         before, pusher = self.head_sha, by or self.author
         kept = self.commits[:keeping]
         self.commits = [replace(made, sha=self._sha(), committed_at=at, committer=by) for made in kept]
@@ -86,7 +86,7 @@ class PullRequestLife(ConversationLife):
     @planned
     def open(self, at: datetime, *, is_draft: bool = False, additions: int = 40, deletions: int = 8) -> None:
         self._now = PullRequestNow(
-            id=self.story.next_id(),
+            id=self.scenario.next_id(),
             number=self.number,
             repository=self.repository.now,
             author=self.author,
@@ -137,7 +137,7 @@ class PullRequestLife(ConversationLife):
 
     @planned
     def merge(self, at: datetime, *, by: Account) -> None:
-        """A merge commit on the main branch; the branch itself is deleted."""
+        """Merge with a merge commit on the main branch, and delete the branch."""
         arriving = [replace(made, is_distinct=False) for made in self.commits]
         message = f"Merge pull request #{self.number}\n\n{self._title}"
         merged = Commit(self._sha(), by, message, at, at, committer=WEB_FLOW)
@@ -150,33 +150,33 @@ class PullRequestLife(ConversationLife):
 
     @planned
     def review(self, at: datetime, *, by: Account, state: str) -> None:
-        """A submitted review; `state` is `approved`, `changes_requested` or `commented`."""
-        made = review(self.story.next_id(), of=self.now, author=by, state=state, submitted_at=at)
+        """Submit a review; `state` is `approved`, `changes_requested` or `commented`."""
+        made = review(self.scenario.next_id(), of=self.now, author=by, state=state, submitted_at=at)
         self._reviews[by.login] = made
         self.now.requested = [account for account in self.now.requested if account != by]
         self._send_child("pull_request_review", "submitted", at, by=by, review=made)
 
     @planned
     def dismiss_review(self, at: datetime, *, of: Account, by: Account) -> None:
-        """The latest review of somebody no longer counts on GitHub; what it had said is not told again."""
+        """Dismiss the latest review of an account; GitHub does not send its earlier state again."""
         made = {**self._reviews[of.login], "state": "dismissed", "updated_at": moment(at)}
         self._send_child("pull_request_review", "dismissed", at, by=by, review=made)
 
     @planned
     def remark(self, at: datetime, *, by: Account, is_resolved: bool = True) -> None:
-        """A comment on a line, which GitHub sends as a review too, and its thread when it is resolved."""
-        made = review(self.story.next_id(), of=self.now, author=by, state="commented", submitted_at=at)
-        comment = review_comment(self.story.next_id(), of=self.now, author=by, review_id=made["id"], created_at=at)
+        """Comment on a line, which GitHub sends as a review too, and resolve the thread if asked."""
+        made = review(self.scenario.next_id(), of=self.now, author=by, state="commented", submitted_at=at)
+        comment = review_comment(self.scenario.next_id(), of=self.now, author=by, review_id=made["id"], created_at=at)
         self._reviews.setdefault(by.login, made)
         self._send_child("pull_request_review", "submitted", at, by=by, review=made)
         self._send_child("pull_request_review_comment", "created", at, by=by, comment=comment)
         if is_resolved:
-            about = thread(self.story.next_id(), comment)
+            about = thread(self.scenario.next_id(), comment)
             self._send_child("pull_request_review_thread", "resolved", at, by=self.author, thread=about)
 
     @planned
     def comment(self, at: datetime, *, by: Account) -> None:
-        """A comment outside the diff; GitHub shows the pull request as an issue there."""
+        """Comment outside the diff; GitHub shows the pull request as an issue there."""
         now = self.now
         now.updated_at = at
         seen = IssueNow(
@@ -191,7 +191,7 @@ class PullRequestLife(ConversationLife):
             labels=now.labels,
             is_pull_request=True,
         )
-        said = issue_comment(self.story.next_id(), of=seen, author=by, created_at=at)
+        said = issue_comment(self.scenario.next_id(), of=seen, author=by, created_at=at)
         self.repository.send(
             "issue_comment", {"action": "created", "issue": issue(seen), "comment": said}, at=at, sender=by
         )

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from apps.demo.organisation import Story, planned
+from apps.demo.scenario import Scenario, planned
 from apps.demo.shapes import Json
 from apps.demo.shapes.accounts import Account
 from apps.demo.shapes.deployments import (
@@ -23,7 +23,7 @@ STARTUP = timedelta(seconds=20)
 
 
 class Headed(Protocol):
-    """What has a branch with a head."""
+    """An object that has a branch with a head."""
 
     branch: str
 
@@ -32,14 +32,14 @@ class Headed(Protocol):
 
 
 class RepositoryLife:
-    """A repository in a story. Verbs with a time take effect when the story comes to it."""
+    """A repository in a scenario. Methods with a time are carried out at that time of the scenario."""
 
-    def __init__(self, story: Story, *, identity: int, name: str, created_at: datetime) -> None:
-        self._story = story
+    def __init__(self, scenario: Scenario, *, identity: int, name: str, created_at: datetime) -> None:
+        self._scenario = scenario
         self.now = RepositoryIdentity(
             id=identity,
             name=name,
-            owner=story.owner,
+            owner=scenario.owner,
             created_at=created_at,
             updated_at=created_at,
             pushed_at=created_at,
@@ -48,15 +48,15 @@ class RepositoryLife:
         self._deployments: dict[str, DeploymentMade] = {}
 
     @property
-    def story(self) -> Story:
-        return self._story
+    def scenario(self) -> Scenario:
+        return self._scenario
 
     def send(self, event: str, payload: Json, *, at: datetime, sender: Account) -> None:
-        self.story.send(event, payload, at=at, sender=sender, about=self.now)
+        self.scenario.send(event, payload, at=at, sender=sender, about=self.now)
 
     @planned
     def create(self, at: datetime, *, by: Account) -> None:
-        """The repository appears, with a first commit on its main branch."""
+        """Create the repository, with a first commit on its main branch."""
         self.send("repository", {"action": "created"}, at=at, sender=by)
         first = Commit(fake_sha(self.now.id, "root"), by, "Initial commit", at, at)
         self.push_to_main(at, commits=(first,), by=by)
@@ -101,7 +101,7 @@ class RepositoryLife:
         run_id: int | None = None,
         is_run_in_payload: bool = True,
     ) -> None:
-        """Deploy what is on the main branch at `at`. A run is named in the payloads, or only by a status's link."""
+        """Deploy the head of the main branch. A run is named in the payloads, or only by the link of a status."""
         key = f"{to} {at.isoformat()}"
         named = run_id if is_run_in_payload else None
         self._request_deployment(at, key=key, to=to, by=by, run_id=named)
@@ -110,25 +110,25 @@ class RepositoryLife:
 
     @planned
     def _request_deployment(self, at: datetime, *, key: str, to: str, by: Account, run_id: int | None) -> None:
-        made = DeploymentMade(self.story.next_id(), self.now, self.main_sha, to, by, at)
+        made = DeploymentMade(self.scenario.next_id(), self.now, self.main_sha, to, by, at)
         self._deployments[key] = made
-        payload = {"action": "created", "deployment": deployment(made), **self._run_beside(made, run_id, at=at)}
+        payload = {"action": "created", "deployment": deployment(made), **self._run_members(made, run_id, at=at)}
         self.send("deployment", payload, at=at, sender=by)
 
     @planned
     def _report(self, at: datetime, *, key: str, state: str, run_id: int | None, link: int | None) -> None:
         made = self._deployments[key]
         log_url = "" if link is None else run_link(self.now, link)
-        status = deployment_status(self.story.next_id(), of=made, state=state, created_at=at, log_url=log_url)
+        status = deployment_status(self.scenario.next_id(), of=made, state=state, created_at=at, log_url=log_url)
         payload = {
             "action": "created",
             "deployment_status": status,
             "deployment": deployment(made, updated_at=at),
-            **self._run_beside(made, run_id, at=at),
+            **self._run_members(made, run_id, at=at),
         }
         self.send("deployment_status", payload, at=at, sender=made.creator)
 
-    def _run_beside(self, made: DeploymentMade, run_id: int | None, *, at: datetime) -> Json:
+    def _run_members(self, made: DeploymentMade, run_id: int | None, *, at: datetime) -> Json:
         if run_id is None:
             return {"workflow": None, "workflow_run": None}
         now = RunNow(
@@ -159,7 +159,7 @@ class RepositoryLife:
         attempt: int = 1,
         of: Headed | None = None,
     ) -> None:
-        """A workflow runs on the head of the main branch, or of a pull request, until it is concluded."""
+        """Run a workflow on the head of the main branch, or of a pull request, until it is concluded."""
         branch, sha = (of.branch, of.head_sha) if of else (self.now.default_branch, self.main_sha)
         for action, status, moment in (
             ("requested", "queued", at),
@@ -189,5 +189,5 @@ class RepositoryLife:
 
     @planned
     def release(self, at: datetime, *, tag: str, by: Account) -> None:
-        made = release(self.story.next_id(), of=self.now, author=by, tag=tag, created_at=at, published_at=at)
+        made = release(self.scenario.next_id(), of=self.now, author=by, tag=tag, created_at=at, published_at=at)
         self.send("release", {"action": "published", "release": made}, at=at, sender=by)

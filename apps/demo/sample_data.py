@@ -1,4 +1,4 @@
-"""The demo's story: eight weeks of two companies, the same every time, ending when it is told."""
+"""The sample data of the demo: eight weeks of two companies, the same every time, up to now."""
 
 import heapq
 import random
@@ -9,9 +9,9 @@ from functools import partial
 from itertools import count
 
 from apps.demo.issue_life import IssueLife
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes.accounts import Account, person
 
 DEPENDABOT = person(810_001, "dependabot[bot]")
@@ -21,7 +21,7 @@ ACTIONS = person(810_003, "github-actions[bot]")
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """An account that installed the App, and how its people work."""
+    """An account that installed the App, and the habits of its people."""
 
     account: Account
     installation_id: int
@@ -81,7 +81,7 @@ SPAN = timedelta(weeks=8)
 SETTING_UP = timedelta(days=3)
 OPENS_AT, CLOSES_AT, FRIDAY = 8, 18, 4
 PULL_REQUESTS_A_DAY = (0, 0, 1, 1, 1)
-ENDINGS = {
+OUTCOMES = {
     "approved": 25,
     "another round": 31,
     "remark": 15,
@@ -90,38 +90,38 @@ ENDINGS = {
     "unreviewed": 8,
     "abandoned": 6,
 }
-"""How pull requests of people end, and how many of a hundred."""
+"""The outcomes of people's pull requests, each with its share in percent."""
 
 Opening = Callable[[int], None]
 
 
-def tell_demo(*, start: datetime) -> list[Sent]:
-    """Every delivery of the eight weeks from `start`, in the order of their times."""
-    sent = [each for company in COMPANIES for each in tell_company(company, start=start)]
+def sample_deliveries(*, start: datetime) -> list[Sent]:
+    """Return every delivery of the eight weeks from `start`, in the order of their times."""
+    sent = [each for company in COMPANIES for each in deliveries_of_company(company, start=start)]
     return sorted((each for each in sent if each.at <= start + SPAN), key=lambda each: each.at)
 
 
-def tell_company(company: Company, *, start: datetime) -> list[Sent]:
-    story = Story(
+def deliveries_of_company(company: Company, *, start: datetime) -> list[Sent]:
+    scenario = Scenario(
         f"demo of {company.account.login}",
         owner=company.account,
         installation_id=company.installation_id,
         first_id=company.first_id,
     )
-    chance = random.Random(company.installation_id)  # noqa: S311  the same story every time
+    chance = random.Random(company.installation_id)  # noqa: S311  the same data every time
     lives = [
-        RepositoryLife(story, identity=identity, name=name, created_at=start - SETTING_UP)
+        RepositoryLife(scenario, identity=identity, name=name, created_at=start - SETTING_UP)
         for identity, name in company.repositories
     ]
-    story.install(start, *(life.now for life in lives))
+    scenario.install(start, *(life.now for life in lives))
     for life in lives:
         life.create(start, by=company.people[0])
-        Plot(life, company=company, chance=chance).unfold(start + timedelta(hours=1))
-    return story.tell()
+        RepositoryPlan(life, company=company, chance=chance).plan(start + timedelta(hours=1))
+    return scenario.deliveries()
 
 
 def at_work(moment: datetime) -> datetime:
-    """The moment itself in working hours (UTC), else the same minute of the next morning that has some."""
+    """Return the moment in working hours (UTC), else the same minute of the first hour of the next working day."""
     if moment.hour >= CLOSES_AT:
         moment = moment.replace(hour=OPENS_AT) + timedelta(days=1)
     elif moment.hour < OPENS_AT:
@@ -131,8 +131,8 @@ def at_work(moment: datetime) -> datetime:
     return moment
 
 
-class Plot:
-    """What becomes of one repository. Openings take their number in the order of their times, as on GitHub."""
+class RepositoryPlan:
+    """The plan of one repository. Openings get their numbers in the order of their times, as on GitHub."""
 
     def __init__(self, repository: RepositoryLife, *, company: Company, chance: random.Random) -> None:
         self.repository = repository
@@ -142,7 +142,7 @@ class Plot:
         self._order = count()
         self._runs = count(company.first_id + repository.now.id * 10)
 
-    def unfold(self, start: datetime) -> None:
+    def plan(self, start: datetime) -> None:
         """Plan every working day, and all that follows from it."""
         for day in range(1, SPAN.days):
             morning = start + timedelta(days=day)
@@ -165,12 +165,12 @@ class Plot:
         heapq.heappush(self._openings, (at, next(self._order), opening))
 
     def _after(self, moment: datetime, hours: float) -> datetime:
-        """About so many hours later, skewed as waiting is: most are short, some are very long."""
+        """Return about so many hours later, skewed as waiting is: most are short, some are very long."""
         waited = timedelta(hours=hours * self.chance.lognormvariate(-0.3, 0.8))
         return at_work(moment + waited).replace(second=self.chance.randint(0, 59))
 
     def _work(self, at: datetime, number: int) -> None:
-        """A person's pull request, from its first commit on."""
+        """Plan a person's pull request, from its first commit on."""
         author = self.chance.choice(self.company.people)
         title = f"{self.chance.choice(VERBS)} {self.chance.choice(THINGS)}"
         work = PullRequestLife(
@@ -192,26 +192,26 @@ class Plot:
         self._review(work, ready, reviewer=self._someone_but(author))
 
     def _review(self, work: PullRequestLife, ready: datetime, *, reviewer: Account) -> None:
-        (ending,) = self.chance.choices(list(ENDINGS), weights=list(ENDINGS.values()))
-        if ending == "abandoned":
+        (outcome,) = self.chance.choices(list(OUTCOMES), weights=list(OUTCOMES.values()))
+        if outcome == "abandoned":
             work.close(self._after(ready, 30))
-        elif ending == "unreviewed":
+        elif outcome == "unreviewed":
             self._merge(work, self._after(ready, 2))
         else:
-            self._merge(work, self._approve(work, ready, reviewer=reviewer, ending=ending))
+            self._merge(work, self._approve(work, ready, reviewer=reviewer, outcome=outcome))
 
-    def _approve(self, work: PullRequestLife, ready: datetime, *, reviewer: Account, ending: str) -> datetime:
-        """What comes before the approval and after it; when it can be merged."""
+    def _approve(self, work: PullRequestLife, ready: datetime, *, reviewer: Account, outcome: str) -> datetime:
+        """Plan the approval and what comes before and after it; return when it can be merged."""
         work.request_review(ready + timedelta(minutes=1), of=reviewer)
         seen = self._after(ready + timedelta(minutes=10), self.company.hours_to_review)
-        if ending == "another round":
+        if outcome == "another round":
             seen = self._another_round(work, seen, reviewer=reviewer)
-        elif ending == "remark":
+        elif outcome == "remark":
             work.remark(seen - timedelta(minutes=4), by=reviewer)
-        elif ending == "comment":
+        elif outcome == "comment":
             work.comment(seen - timedelta(minutes=4), by=self._someone_but(work.author))
         work.review(seen, by=reviewer, state="approved")
-        if ending == "dismissed":
+        if outcome == "dismissed":
             work.dismiss_review(seen + timedelta(minutes=20), of=reviewer, by=work.author)
             work.review(seen + timedelta(minutes=50), by=reviewer, state="approved")
         return self._after(seen + timedelta(hours=1), 2)
@@ -233,7 +233,7 @@ class Plot:
                 self._later(shipped + timedelta(minutes=40), partial(self._incident, work, shipped))
 
     def _deploy(self, environment: str, at: datetime) -> datetime:
-        """Deploy what is on the main branch; now and then the first attempt of the run fails. When it is out."""
+        """Plan a deployment of the main branch, sometimes with a failed first attempt; return when it succeeded."""
         run_id, done = next(self._runs), at + timedelta(minutes=self.chance.randint(3, 9))
         if self._happens(0.12):
             self.repository.deploy(at, to=environment, by=ACTIONS, finished_at=done, state="failure", run_id=run_id)
@@ -242,7 +242,7 @@ class Plot:
         return done
 
     def _incident(self, cause: PullRequestLife, shipped: datetime, number: int) -> None:
-        """An issue labelled as an incident, and the revert that ends it."""
+        """Plan an issue labelled as an incident, and the revert that resolves it."""
         noticed = shipped + timedelta(minutes=40)
         reporter = self._someone_but(cause.author)
         incident = IssueLife(
@@ -274,7 +274,7 @@ class Plot:
         incident.close(done + timedelta(minutes=5))
 
     def _bump(self, at: datetime, number: int) -> None:
-        """A dependency bot's pull request; a person approves it, or nobody looks and it is closed."""
+        """Plan a dependency bot's pull request: a person approves it, or it is closed without a review."""
         package = self.chance.choice(PACKAGES)
         bump = PullRequestLife(
             self.repository,

@@ -44,7 +44,7 @@ class StatusSerializer(serializers.ModelSerializer[Any]):
     skipped = SkippedSerializer(many=True, help_text="What GitHub could not show.")
 
     def get_percent(self, job: Job) -> int | None:
-        """How much was read; below 100 until it is done, null while GitHub has not said how much there is."""
+        """The share that was read; below 100 until it is done, null while the total is unknown."""
         return self._status(job).percent
 
     def get_eta_s(self, job: Job) -> float | None:
@@ -52,15 +52,15 @@ class StatusSerializer(serializers.ModelSerializer[Any]):
         return self._status(job).eta_s
 
     def get_waits_until(self, job: Job) -> datetime | None:
-        """Before when it does not go on; null where it does not wait."""
+        """The time until which it waits; null if it does not wait."""
         return self._status(job).waits_until
 
     def get_why(self, job: Job) -> str:
-        """What it waits for, or why it failed, in words; empty where there is nothing to say."""
+        """The reason why it waits or failed; empty without one."""
         return self._status(job).why
 
     def get_advice(self, job: Job) -> str:
-        """What to do; empty where nothing has to be done."""
+        """The advice to an operator; empty if nothing has to be done."""
         return self._status(job).advice
 
     def _status(self, job: Job) -> JobStatus:
@@ -111,7 +111,7 @@ class JobSerializer(StatusSerializer):
         read_only_fields = fields
 
     def get_title(self, job: Job) -> str:
-        """What it does, and of what."""
+        """The kind of work and its subject."""
         return title_of(job)
 
     def get_repository(self, job: Any) -> LabelDocument | None:

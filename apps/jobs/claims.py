@@ -96,7 +96,7 @@ def claim_next(*, task_id: str, is_redelivered: bool = False) -> Job | None:
 
 
 def claim(job_id: int, *, task_id: str, is_redelivered: bool = False) -> Job | None:
-    """Claim this job if it is due, whoever else has a place."""
+    """Claim this job if it is due, also if its lane is full."""
     return _claim(_CLAIM_ONE, id=job_id, task_id=task_id, is_redelivered=is_redelivered)
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.activity.models import Installation
 
 LEASE = timedelta(seconds=75)
-"""Longer than a task may run (60 s): a worker that holds a lapsed lease is dead."""
+"""Longer than a task may run (60 s): a worker that holds an expired lease is dead."""
 Row = TypeVar("Row", bound="Job")
 
 _RELEASED: dict[str, Any] = {"lease_until": None, "leased_by": ""}
@@ -163,7 +163,7 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     was_dropped: ClassVar[bool] = False
-    """Set on a row that was claimed: it was taken over from a worker that was never heard of again."""
+    """Set on a row that was claimed: it was taken over from a worker that did not return it."""
 
     objects = JobQuerySet["Job"].as_manager()
 

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.demo.shapes import Json, moment
 from tests.fake_github.faults import Answered, Asked, Refusal
 from tests.fake_github.server import FakeGitHub

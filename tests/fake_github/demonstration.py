@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 
 from apps.demo.deliveries import Sender
-from apps.demo.organisation import Story
+from apps.demo.scenario import Scenario
 from apps.demo.shapes.repositories import RepositoryIdentity
 from benchmarks.end_to_end import wait_until_fresh
 from benchmarks.stack import Stack, stack
@@ -79,8 +79,8 @@ def after(github: FakeGitHub, matches: Matches, *, calls: int) -> Matches:
 def install(running: Stack, *, port: int) -> None:
     """The App comes to the organisation: GitHub says so by webhook."""
     now = datetime.now(UTC).replace(microsecond=0)
-    story = Story("demonstration", owner=acme(), installation_id=INSTALLATION)
-    story.install(
+    scenario = Scenario("demonstration", owner=acme(), installation_id=INSTALLATION)
+    scenario.install(
         now,
         *(
             RepositoryIdentity(
@@ -90,7 +90,7 @@ def install(running: Stack, *, port: int) -> None:
         ),
     )
     with step("the App is installed on acme"), Sender(f"http://127.0.0.1:{port}", secret=running.secret) as sender:
-        for sent in story.tell():
+        for sent in scenario.deliveries():
             sender.send(sent)
         wait_until_fresh(running)
 

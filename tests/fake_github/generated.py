@@ -10,9 +10,9 @@ from functools import cache, lru_cache
 from typing import Any
 
 from apps.demo.issue_life import IssueLife
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes import moment
 from apps.demo.shapes.accounts import Account, person
 from tests.fake_github.truth import Folding, PullRequestTruth, RepositoryTruth
@@ -202,13 +202,13 @@ def _told(  # noqa: PLR0917  a cache is keyed by all of them
 ) -> bytes:
     """The pickled deliveries: tests ask for the same ones again and again, and each may change what it gets."""
     written = script(seed, number)
-    story = Story(
+    scenario = Scenario(
         f"{seed}:{repository_id}:{number}",
         owner=owner,
         installation_id=installation_id,
         first_id=repository_id * BLOCK + number * IDS_EACH,
     )
-    place = RepositoryLife(story, identity=repository_id, name=name, created_at=BEGINNING)
+    place = RepositoryLife(scenario, identity=repository_id, name=name, created_at=BEGINNING)
     life = PullRequestLife(
         place,
         number=number,
@@ -218,23 +218,23 @@ def _told(  # noqa: PLR0917  a cache is keyed by all of them
         body="Because." if number % 3 else "",
     )
     live(life, written)
-    return pickle.dumps(story.tell())
+    return pickle.dumps(scenario.deliveries())
 
 
 def generate(
     *, seed: int, size: Size, owner: Account, installation_id: int, repository_id: int, name: str
 ) -> tuple[RepositoryTruth, list[Sent]]:
     """A repository of this size, and the deliveries of everything but its pull requests."""
-    story = Story(
+    scenario = Scenario(
         f"{seed}:{repository_id}",
         owner=owner,
         installation_id=installation_id,
         first_id=repository_id * BLOCK + BLOCK // 2,
     )
-    place = RepositoryLife(story, identity=repository_id, name=name, created_at=BEGINNING)
+    place = RepositoryLife(scenario, identity=repository_id, name=name, created_at=BEGINNING)
     place.create(BEGINNING, by=PEOPLE[0])
     _plan_the_rest(place, size=size)
-    told = story.tell()
+    told = scenario.deliveries()
     truth = Folding().fold(told)
     truth.pull_requests = Generated(seed, size.pull_requests, owner, installation_id, repository_id, name)
     return truth, told

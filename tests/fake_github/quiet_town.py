@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.demo.issue_life import IssueLife
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes import Json
 from apps.demo.shapes.git import Commit, fake_sha
 from tests.fake_github.generated import BEGINNING, BLOCK, PEOPLE, Size, acme, live, script
@@ -64,13 +64,13 @@ def quiet_town(world: World, *, installation_id: int, count: int, open_each: int
 
 
 def _open_pull_request() -> Json:
-    story = Story("a model", owner=acme(), installation_id=1, first_id=BLOCK)
-    place = RepositoryLife(story, identity=MODEL, name="model", created_at=BEGINNING)
+    scenario = Scenario("a model", owner=acme(), installation_id=1, first_id=BLOCK)
+    place = RepositoryLife(scenario, identity=MODEL, name="model", created_at=BEGINNING)
     place.create(BEGINNING, by=PEOPLE[0])
     life = PullRequestLife(place, number=1, author=PEOPLE[0], title="Change it", branch="change")
     life.push(BEGINNING + timedelta(hours=1))
     life.open(BEGINNING + timedelta(hours=2))
-    found = Folding().fold(story.tell()).pull_requests.get(1)
+    found = Folding().fold(scenario.deliveries()).pull_requests.get(1)
     assert found is not None
     return found.json
 
@@ -137,14 +137,14 @@ class Busy:
 
 def tell(name: str, *, repository_id: int, start: datetime, end: datetime, pace: Pace) -> list[Sent]:
     """Every delivery of a repository, in the order of their times."""
-    story = Story(f"busy {name}", owner=acme(), installation_id=ACME, first_id=repository_id * BLOCK + 1)
+    scenario = Scenario(f"busy {name}", owner=acme(), installation_id=ACME, first_id=repository_id * BLOCK + 1)
     created_at = start - timedelta(hours=1)
-    place = RepositoryLife(story, identity=repository_id, name=name, created_at=created_at)
+    place = RepositoryLife(scenario, identity=repository_id, name=name, created_at=created_at)
     place.create(created_at, by=PEOPLE[0])
     _plan_pull_requests(place, moments(start, end, pace.pull_requests))
     _plan_issues(place, moments(start, end, pace.issues), first=pace.pull_requests + 1)
     _plan_the_rest(place, start=start, end=end, pace=pace)
-    return sorted(story.tell(), key=lambda sent: sent.at)
+    return sorted(scenario.deliveries(), key=lambda sent: sent.at)
 
 
 def moments(start: datetime, end: datetime, count: int) -> list[datetime]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zlib import crc32
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.demo.shapes import Json
 from apps.demo.shapes.git import NO_COMMIT
 

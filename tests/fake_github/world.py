@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.demo.shapes import Json, node_id
 from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, Account, installation
 from tests.fake_github.generated import Generated, Size, acme, generate

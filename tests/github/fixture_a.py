@@ -1,9 +1,9 @@
 """Fixture A of METRICS.md: one week of acme/api, with its branch pushes, as deliveries."""
 
 from apps.demo.issue_life import IssueLife
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes.accounts import Account, person
 from tests.github.translation import at
 
@@ -24,10 +24,10 @@ ANA_CHANGES_TEAM_AT = at("03-04", "12:00")
 
 def fixture_a(*, has_baseline: bool = True, has_late_deployment: bool = False) -> list[Sent]:
     """Every delivery in GitHub's order; `has_late_deployment` adds D1b, `has_baseline` is D0."""
-    story = Story("fixture-a", owner=ACME)
-    api = RepositoryLife(story, identity=REPOSITORY_ID, name="api", created_at=at("01-05", "09:00"))
+    scenario = Scenario("fixture-a", owner=ACME)
+    api = RepositoryLife(scenario, identity=REPOSITORY_ID, name="api", created_at=at("01-05", "09:00"))
     api.create(at("01-05", "09:00"), by=ANA)
-    story.install(at("02-20", "09:00"), api.now)
+    scenario.install(at("02-20", "09:00"), api.now)
     if has_baseline:
         api.deploy(at("02-27", "11:55"), to="production", by=ANA, finished_at=at("02-27", "12:00"), run_id=8999)
     tell_first(api)
@@ -38,7 +38,7 @@ def fixture_a(*, has_baseline: bool = True, has_late_deployment: bool = False) -
     tell_sixth(api)
     tell_deployments(api, has_late_deployment=has_late_deployment)
     tell_incidents(api)
-    return story.tell()
+    return scenario.deliveries()
 
 
 def tell_first(api: RepositoryLife) -> None:

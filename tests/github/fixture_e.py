@@ -1,8 +1,8 @@
 """Fixture E of METRICS.md: a pull request that goes back to draft."""
 
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from tests.github.fixture_a import ACME, ANA, BEN
 from tests.github.translation import at
 
@@ -13,8 +13,8 @@ DAY = "03-10"
 
 def fixture_e(*, until: str = "23:59") -> list[Sent]:
     """Every delivery of the day up to this time."""
-    story = Story("fixture-e", owner=ACME)
-    web = RepositoryLife(story, identity=REPOSITORY_ID, name="web", created_at=at("01-05", "09:00"))
+    scenario = Scenario("fixture-e", owner=ACME)
+    web = RepositoryLife(scenario, identity=REPOSITORY_ID, name="web", created_at=at("01-05", "09:00"))
     web.create(at("01-05", "09:00"), by=ANA)
     churned = PullRequestLife(web, number=NUMBER, author=ANA, title="Redraw the chart", branch="ana/chart")
     churned.push(at(DAY, "09:58"), authored_at=at(DAY, "09:30"))
@@ -24,4 +24,4 @@ def fixture_e(*, until: str = "23:59") -> list[Sent]:
     churned.ready(at(DAY, "15:00"))
     churned.review(at(DAY, "16:00"), by=BEN, state="approved")
     churned.merge(at(DAY, "18:00"), by=ANA)
-    return [sent for sent in story.tell() if sent.at <= at(DAY, until)]
+    return [sent for sent in scenario.deliveries() if sent.at <= at(DAY, until)]

@@ -12,7 +12,7 @@ from django.test import Client
 
 from apps.activity.facts import Evidence, Fact, Source, evidence
 from apps.demo.deliveries import HOOK_ID, body_of, signed_headers
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.demo.shapes import Json
 from apps.webhooks.registry import Event, Unrouted, route
 

@@ -10,9 +10,9 @@ from apps.activity.facts import Source, evidence
 from apps.activity.models import Provenance
 from apps.activity.record import record
 from apps.demo.issue_life import IssueLife
-from apps.demo.organisation import Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario
 from apps.webhooks.registry import routes
 from tests.activity.tables import clear, contents
 from tests.github.fixture_a import ACME, ACTIONS, ANA, BEN, CODERABBIT, CY
@@ -21,10 +21,10 @@ from tests.github.translation import ARRIVAL, at, evidence_of, payload_of, trans
 
 def eventful_week():
     """Partial payloads, equal times, a dismissal, deletions and revivals."""
-    story = Story("eventful", owner=ACME)
-    api = RepositoryLife(story, identity=7_300, name="api", created_at=at("03-01", "09:00"))
+    scenario = Scenario("eventful", owner=ACME)
+    api = RepositoryLife(scenario, identity=7_300, name="api", created_at=at("03-01", "09:00"))
     api.create(at("03-01", "09:00"), by=ANA)
-    story.install(at("03-01", "09:30"), api.now)
+    scenario.install(at("03-01", "09:30"), api.now)
     work = PullRequestLife(api, number=1, author=ANA, title="Sort", branch="sort")
     work.push(at("03-02", "09:00"))
     work.open(at("03-02", "10:00"), is_draft=True)
@@ -52,7 +52,7 @@ def eventful_week():
     incident.close(at("03-02", "15:00"))
     incident.reopen(at("03-02", "15:00"))
     incident.delete(at("03-02", "16:00"), by=ANA)
-    return story.tell()
+    return scenario.deliveries()
 
 
 def everything():

@@ -9,7 +9,7 @@ import pytest
 from apps.activity.facts import Evidence, Fact, PullRequestCommitList, PullRequestLabels, Source, evidence
 from apps.activity.models import Contributor, PullRequest, PullRequestCommit, PullRequestEvent, Review
 from apps.activity.record import record
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.github.auth import GitHubAccess
 from apps.github.graphql import document
 from apps.github.objects.graphql import extended, pull_request_node_facts, unfinished

@@ -1,4 +1,4 @@
-"""The sample story: the same every time, of GitHub's shape, and never beside real data."""
+"""The sample deliveries: the same every time, of GitHub's shape, and never mixed with real data."""
 
 from collections import Counter
 from datetime import timedelta
@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 
 from apps.activity.models import Installation
 from apps.demo.deliveries import Sender
-from apps.demo.management.commands.demo import story_start
-from apps.demo.sample_data import COMPANIES, SPAN, tell_demo
+from apps.demo.management.commands.demo import sample_start
+from apps.demo.sample_data import COMPANIES, SPAN, sample_deliveries
 from apps.webhooks.models import Delivery
 from tests.github.published import models_of
 from tests.github.translation import Door, at, payload_of, translate
@@ -21,22 +21,22 @@ START = at("03-02", "09:00")
 NOBODY = "http://127.0.0.1:9"
 
 
-def test_the_story_is_the_same_every_time_and_its_deliveries_have_ids_of_their_own():
-    story = tell_demo(start=START)
-    assert story == tell_demo(start=START)
-    assert len({sent.guid for sent in story}) == len(story)
-    assert 1500 <= len(story) <= 2500
+def test_the_sample_is_the_same_every_time_and_its_deliveries_have_different_guids():
+    deliveries = sample_deliveries(start=START)
+    assert deliveries == sample_deliveries(start=START)
+    assert len({sent.guid for sent in deliveries}) == len(deliveries)
+    assert 1500 <= len(deliveries) <= 2500
 
 
-def test_a_later_telling_has_the_same_deliveries_at_later_times():
-    later = {sent.guid for sent in tell_demo(start=START + timedelta(weeks=1))}
-    assert {sent.guid for sent in tell_demo(start=START)} == later
+def test_a_later_sample_has_the_same_deliveries_at_later_times():
+    later = {sent.guid for sent in sample_deliveries(start=START + timedelta(weeks=1))}
+    assert {sent.guid for sent in sample_deliveries(start=START)} == later
 
 
-def test_the_story_lasts_eight_weeks_and_has_everything_that_teams_meet():
-    story = tell_demo(start=START)
-    assert all(START <= sent.at <= START + SPAN for sent in story)
-    seen = Counter((sent.event, sent.payload.get("action")) for sent in story)
+def test_the_sample_lasts_eight_weeks_and_has_every_common_event():
+    deliveries = sample_deliveries(start=START)
+    assert all(START <= sent.at <= START + SPAN for sent in deliveries)
+    seen = Counter((sent.event, sent.payload.get("action")) for sent in deliveries)
     assert {
         ("pull_request", "ready_for_review"),
         ("pull_request", "synchronize"),
@@ -46,25 +46,25 @@ def test_the_story_lasts_eight_weeks_and_has_everything_that_teams_meet():
         ("workflow_run", "completed"),
         ("issues", "closed"),
     } <= set(seen)
-    assert any(sent.payload.get("forced") for sent in story)
-    assert any(sent.payload.get("pull_request", {}).get("title", "").startswith("Revert") for sent in story)
+    assert any(sent.payload.get("forced") for sent in deliveries)
+    assert any(sent.payload.get("pull_request", {}).get("title", "").startswith("Revert") for sent in deliveries)
 
 
-def test_every_delivery_of_the_story_fits_github_s_published_models_and_becomes_facts():
-    # Every sixth of them, as the models are slow and the same verbs tell all the rest.
-    for sent in tell_demo(start=START)[::6]:
+def test_every_sample_delivery_fits_github_s_published_models_and_becomes_facts():
+    # Every sixth of them: the models are slow, and the same methods make the others.
+    for sent in sample_deliveries(start=START)[::6]:
         models_of(sent.event)[sent.payload.get("action")].validate_python(sent.payload)
         assert translate(sent.event, sent.payload, received_at=sent.at)
 
 
 @pytest.mark.django_db
-def test_a_story_that_was_told_keeps_the_start_it_had():
+def test_a_sample_that_was_posted_keeps_its_start():
     Installation.objects.create(github_id=COMPANIES[0].installation_id, created_at=START)
-    assert story_start() == START
+    assert sample_start() == START
 
 
 @pytest.mark.django_db
-def test_the_demo_refuses_to_stand_among_the_deliveries_of_a_real_app():
+def test_the_demo_refuses_to_mix_with_deliveries_of_a_real_app():
     answer = Door(hook_id=77).post("ping", payload_of("ping", None))
     assert answer.status_code == 202
     with pytest.raises(CommandError, match="real GitHub App"):
@@ -72,7 +72,7 @@ def test_the_demo_refuses_to_stand_among_the_deliveries_of_a_real_app():
 
 
 @pytest.mark.django_db
-def test_the_demo_says_when_nothing_answers():
+def test_the_demo_reports_that_nothing_answers():
     with pytest.raises(CommandError, match="make run"):
         call_command("demo", url=NOBODY, stdout=StringIO())
 
@@ -85,10 +85,10 @@ def test_an_address_is_http(url):
 
 @pytest.mark.django_db(transaction=True)
 def test_deliveries_posted_twice_are_kept_once(live_server, settings):
-    story = tell_demo(start=START)[:20]
+    deliveries = sample_deliveries(start=START)[:20]
     seen: list[int] = []
     with Sender(live_server.url, secret=settings.GITHUB_WEBHOOK_SECRETS[0]) as sender:
         for _ in range(2):
-            assert sender.send_all(story, progress=seen.append) == {202: 20}
+            assert sender.send_all(deliveries, progress=seen.append) == {202: 20}
     assert Delivery.objects.count() == 20
     assert seen == [*range(1, 21), *range(1, 21)]

@@ -9,9 +9,9 @@ import pytest
 from apps.activity.facts import CommitParents, CommitParentsPresumed, Source, evidence
 from apps.activity.models import Commit
 from apps.activity.record import record
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes.git import NO_COMMIT
 from apps.demo.shapes.git import Commit as Made
 from apps.github.auth import GitHubAccess
@@ -37,8 +37,8 @@ def at(minute: float) -> datetime:
 
 def told() -> list[Sent]:
     """A commit of its own, three that are pushed at once, and two pull requests that are merged by GitHub's button."""
-    story = Story("merges", owner=acme(), installation_id=ACME, first_id=WEB * 100_000_000)
-    place = RepositoryLife(story, identity=WEB, name="web", created_at=at(-9))
+    scenario = Scenario("merges", owner=acme(), installation_id=ACME, first_id=WEB * 100_000_000)
+    place = RepositoryLife(scenario, identity=WEB, name="web", created_at=at(-9))
     place.create(at(0), by=BEN)
     for number, (start, commits) in enumerate(((10, 1), (20, 3)), start=1):
         life = PullRequestLife(place, number=number, author=ANA, title=f"Change {number}", branch=f"change-{number}")
@@ -46,12 +46,12 @@ def told() -> list[Sent]:
             life.push(at(start + place_in_branch))
         life.open(at(start + 5))
         life.merge(at(start + 8), by=BEN)
-    story.plan(
+    scenario.plan(
         at(30), lambda: place.push_to_main(at(30), commits=(Made("a" * 40, BEN, "One", at(29), at(29)),), by=BEN)
     )
     several = tuple(Made(sha * 40, BEN, "Several", at(39), at(39)) for sha in "bcd")
-    story.plan(at(40), lambda: place.push_to_main(at(40), commits=several, by=BEN))
-    return story.tell()
+    scenario.plan(at(40), lambda: place.push_to_main(at(40), commits=several, by=BEN))
+    return scenario.deliveries()
 
 
 def merges() -> dict[str, bool | None]:

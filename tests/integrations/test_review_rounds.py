@@ -9,9 +9,9 @@ import pytest
 
 from apps.activity.models import PullRequestCommit, Review
 from apps.activity.record import record
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes.accounts import WEB_FLOW, Account
 from apps.github.auth import GitHubAccess
 from apps.integrations.streams.pull_requests import PULL_REQUESTS
@@ -80,15 +80,15 @@ STORIES: dict[str, tuple[int, tuple[Step, ...]]] = {
 
 
 def told(*stories: tuple[Step, ...]) -> list[Sent]:
-    """The deliveries of a repository with one pull request for each story."""
-    story = Story("rounds", owner=acme(), installation_id=ACME, first_id=WEB * 100_000_000)
-    place = RepositoryLife(story, identity=WEB, name="web", created_at=BEGINNING - timedelta(days=1))
+    """The deliveries of a repository with one pull request for each scenario."""
+    scenario = Scenario("rounds", owner=acme(), installation_id=ACME, first_id=WEB * 100_000_000)
+    place = RepositoryLife(scenario, identity=WEB, name="web", created_at=BEGINNING - timedelta(days=1))
     place.create(BEGINNING - timedelta(hours=1), by=BEN)
     for number, steps in enumerate(stories, start=1):
         life = PullRequestLife(place, number=number, author=ANA, title=f"Change {number}", branch=f"change-{number}")
         for minute, verb, about in (*OPENED, *steps):
             getattr(life, verb)(BEGINNING + timedelta(minutes=minute), **about)
-    return story.tell()
+    return scenario.deliveries()
 
 
 def rounds() -> dict[int, int | None]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.metrics.figures import FigureQuery, read_figure
 from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import drain as recalculate

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from apps.demo.deliveries import HOOK_ID, body_of, signed_headers
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.demo.shapes import Json
 
 PATH = "/webhooks/github/"
@@ -47,8 +47,8 @@ def delivery(event: str, payload: Json, *, guid: str, secret: str) -> Delivery:
     return Delivery(key=f"{HOOK_ID}:{guid}", body=body, headers=headers)
 
 
-def deliveries(story: Iterable[Sent], *, secret: str) -> list[Delivery]:
-    return [delivery(sent.event, sent.payload, guid=sent.guid, secret=secret) for sent in story]
+def deliveries(sent: Iterable[Sent], *, secret: str) -> list[Delivery]:
+    return [delivery(one.event, one.payload, guid=one.guid, secret=secret) for one in sent]
 
 
 def post(port: int, body: bytes, headers: Mapping[str, str]) -> Answer:

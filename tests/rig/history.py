@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from apps.demo.issue_life import IssueLife
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes.accounts import Account, person
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -31,11 +31,11 @@ def rounds(*, seed: int) -> Iterator[list[Sent]]:
 
 def _round(number: int, *, seed: int, chance: random.Random) -> list[Sent]:
     place = seed % 1000 * ROUNDS_A_SEED + number
-    story = Story(f"rig {seed} {number}", owner=OWNER, first_id=FIRST_ID + place * IDS_A_ROUND)
+    scenario = Scenario(f"rig {seed} {number}", owner=OWNER, first_id=FIRST_ID + place * IDS_A_ROUND)
     at = START + timedelta(days=number)
-    life = RepositoryLife(story, identity=FIRST_REPOSITORY_ID + place, name=f"service-{place}", created_at=at)
+    life = RepositoryLife(scenario, identity=FIRST_REPOSITORY_ID + place, name=f"service-{place}", created_at=at)
     if number == 0:
-        story.install(at, life.now)
+        scenario.install(at, life.now)
     life.create(at, by=PEOPLE[0])
     for index in range(PULL_REQUESTS_A_ROUND):
         _pull_request(life, number=index + 1, at=at + timedelta(minutes=chance.randrange(1, 300)), chance=chance)
@@ -44,7 +44,7 @@ def _round(number: int, *, seed: int, chance: random.Random) -> list[Sent]:
     outcome = chance.choice(("success", "failure"))
     finished = deployed + timedelta(minutes=5)
     life.deploy(deployed, to="production", by=PEOPLE[1], finished_at=finished, state=outcome)
-    return story.tell()
+    return scenario.deliveries()
 
 
 def _pull_request(life: RepositoryLife, *, number: int, at: datetime, chance: random.Random) -> None:

@@ -1,4 +1,4 @@
-"""GitHub's objects as its payloads nest them, complete with the members that nobody reads."""
+"""GitHub's objects as its payloads nest them, complete with the members that are not used."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ API = "https://api.github.com"
 
 
 def moment(at: datetime) -> str:
-    """An instant as GitHub writes it: UTC, whole seconds."""
+    """Return an instant as GitHub writes it: UTC, whole seconds."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -20,10 +20,10 @@ def moment_or_none(at: datetime | None) -> str | None:
 
 
 def node_id(kind: str, number: int) -> str:
-    """An opaque id in the style of GitHub's."""
+    """Return an opaque id in the style of GitHub's."""
     return f"{kind}_kwDO{number:010d}"
 
 
 def links(root: str, templates: Mapping[str, str]) -> Json:
-    """Every link of an object, each below its root."""
+    """Return every link of an object, each below its root."""
     return {name: f"{root}{path}" for name, path in templates.items()}

@@ -23,7 +23,7 @@ EVENTS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody on GitHub. `kind` is `User`, `Bot` or `Organization`; a bot's login ends in `[bot]`."""
+    """An account on GitHub. `kind` is `User`, `Bot` or `Organization`; a bot's login ends in `[bot]`."""
 
     id: int
     login: str
@@ -31,7 +31,7 @@ class Account:
 
 
 WEB_FLOW = Account(19_864_447, "web-flow")
-"""Whoever commits on GitHub's pages, by the merge button too."""
+"""The committer of changes on GitHub's pages, with the merge button too."""
 
 
 def person(identity: int, login: str) -> Account:

@@ -26,7 +26,7 @@ class DeploymentMade:
 
 @dataclass(frozen=True, slots=True)
 class RunNow:
-    """One attempt of a workflow run as it stands at this point of a story."""
+    """The state of an attempt of a workflow run at a point of a scenario."""
 
     id: int
     repository: RepositoryIdentity
@@ -96,7 +96,7 @@ def run_link(of: RepositoryIdentity, run_id: int) -> str:
 
 
 def short_workflow_run(now: RunNow) -> Json:
-    """The run beside a deployment that it made."""
+    """Return the run next to a deployment that it made."""
     api = f"{now.repository.api}/actions/runs/{now.id}"
     return {
         "id": now.id,

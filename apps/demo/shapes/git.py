@@ -28,7 +28,7 @@ class Commit:
 
 
 def fake_sha(*words: object) -> str:
-    """A SHA for a story: the same words give the same one."""
+    """Return a SHA; the same words give the same one."""
     return sha1(":".join(map(str, words)).encode(), usedforsecurity=False).hexdigest()
 
 

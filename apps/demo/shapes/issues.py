@@ -11,7 +11,7 @@ from apps.demo.shapes.repositories import RepositoryIdentity
 
 @dataclass(slots=True)
 class IssueNow:
-    """An issue as it stands at this point of a story; with `is_pull_request` it only looks like one."""
+    """The state of an issue at a point of a scenario; with `is_pull_request` it is a pull request in this shape."""
 
     id: int
     number: int
@@ -61,7 +61,7 @@ def issue(now: IssueNow) -> Json:
 
 
 def pull_request_of_issue(now: IssueNow) -> Json:
-    """What tells a pull request from an issue where both have one shape."""
+    """Return the members that distinguish a pull request from an issue, in the shape that both have."""
     page = f"{now.repository.page}/pull/{now.number}"
     return {
         "draft": False,

@@ -11,7 +11,7 @@ from apps.demo.shapes.repositories import RepositoryIdentity, repository
 
 @dataclass(slots=True)
 class PullRequestNow:
-    """A pull request as it stands at this point of a story; an author of None is a ghost."""
+    """The state of a pull request at a point of a scenario; an author of None is a ghost."""
 
     id: int
     number: int
@@ -43,7 +43,7 @@ class PullRequestNow:
 
 
 def short_pull_request(now: PullRequestNow) -> Json:
-    """The pull request beside reviews, review comments and threads: without sizes."""
+    """Return the pull request next to reviews, review comments and threads: without sizes."""
     of = now.repository
     owner = of.owner
     return {

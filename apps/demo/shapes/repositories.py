@@ -9,7 +9,7 @@ from apps.demo.shapes.accounts import Account, user, user_or_ghost
 
 @dataclass(slots=True)
 class RepositoryIdentity:
-    """A repository as it stands at this point of a story."""
+    """The state of a repository at a point of a scenario."""
 
     id: int
     name: str

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from apps.demo.deliveries import body_of
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.github.auth import GitHubAccess
 from apps.webhooks import signature, wakeups
 from tests.fake_github.delivery_log import DeliveryLog, keep_log

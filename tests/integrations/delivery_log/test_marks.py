@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.integrations.delivery_log import scan, scan_job
 from apps.integrations.delivery_log.scan import ScanRun
 from apps.integrations.health import scan_problems

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.integrations.delivery_log import entries as github_log
 from apps.integrations.delivery_log import scan
 from apps.integrations.delivery_log.scan import FETCH_PAUSES, REDELIVERY_PAUSES

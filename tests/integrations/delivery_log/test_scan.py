@@ -9,7 +9,7 @@ import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.integrations.delivery_log.entries import read_entries
 from apps.integrations.delivery_log.scan_job import open_scan
 from apps.integrations.health import MANY_GIVEN_UP, scan_problems

@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from apps.activity.models import Coverage
 from apps.common.failpoints import EXIT_CODE, SCAN_POINTS
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.integrations.delivery_log.scan_job import open_scan
 from apps.integrations.management.commands import scan_deliveries
 from apps.integrations.models import DeliveryLogScan, MissedDelivery

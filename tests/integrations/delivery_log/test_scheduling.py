@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from django.test import override_settings
 from django.utils import timezone
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.integrations.delivery_log import scan, scan_job
 from apps.integrations.delivery_log.scan import MISSED_KEPT_FOR, prune
 from apps.integrations.models import DeliveryLogScan, MissedDelivery

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from apps.activity.models import GitReference
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.github.credentials import NoCredentialsError
 from apps.integrations.delivery_log.scan_job import BACKOFF, wait_after_failure
 from apps.integrations.health import scan_problems

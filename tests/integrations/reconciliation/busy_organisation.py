@@ -9,7 +9,7 @@ from django.db.models.functions import Least, Now
 
 from apps.activity.models import Coverage
 from apps.demo.deliveries import body_of
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.integrations.models import Backfill, SyncLog
 from apps.jobs.models import Job
 from apps.webhooks import signature

@@ -10,7 +10,7 @@ from celery import current_app
 
 from apps.activity.models import Change, Repository
 from apps.activity.record import record
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.integrations.models import Backfill, Drift, DriftedEntity, MissedDelivery, RepositorySync, SyncLog
 from apps.integrations.reconciliation.fan_out import verify_each
 from apps.integrations.streams import STREAM_NAMES, STREAMS

@@ -13,9 +13,9 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import RefreshFailure
@@ -50,15 +50,15 @@ class LiveRepository:
 
     def __post_init__(self) -> None:
         account = self.fake.world.installations[self.installation_id].account
-        story = Story(
+        scenario = Scenario(
             f"{self.name} of {self.identity}",
             owner=account,
             installation_id=self.installation_id,
             first_id=self.identity * BLOCK + IDS_EACH,
         )
-        self.place = RepositoryLife(story, identity=self.identity, name=self.name, created_at=now() - 400 * DAY)
+        self.place = RepositoryLife(scenario, identity=self.identity, name=self.name, created_at=now() - 400 * DAY)
         self.place.create(now() - 300 * DAY, by=PEOPLE[0])
-        story.install(now() - 200 * DAY, self.place.now)
+        scenario.install(now() - 200 * DAY, self.place.now)
 
     def open(self, *numbers: int, ago: timedelta = MINUTE, commits: int = 2) -> "LiveRepository":
         """Pull requests are opened, each with so many commits."""
@@ -85,7 +85,7 @@ class LiveRepository:
 
     def happen(self) -> list[Sent]:
         """It comes true on GitHub; the deliveries of what is new."""
-        sent = self.place.story.tell()
+        sent = self.place.scenario.deliveries()
         self.fake.world.fold(sent, installation_id=self.installation_id)
         new, self.posted = sent[self.posted :], len(sent)
         return new

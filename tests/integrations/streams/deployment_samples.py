@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.activity.models import Deployment, DeploymentStatus
-from apps.demo.organisation import Sent, Story
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.metrics.models import DerivedDeployment
 from apps.metrics.rebuild import rebuild
 from tests.fake_github.generated import BEGINNING, acme
@@ -25,8 +25,8 @@ class Ship:
     """A repository in which nothing happens but deployments; `name` is its name below acme."""
 
     def __init__(self, *, name: str = "ship", first_id: int = 900_000_000) -> None:
-        self._story = Story(name, owner=acme(), installation_id=ACME, first_id=first_id)
-        self.life = RepositoryLife(self._story, identity=SHIP, name=name, created_at=BEGINNING)
+        self._scenario = Scenario(name, owner=acme(), installation_id=ACME, first_id=first_id)
+        self.life = RepositoryLife(self._scenario, identity=SHIP, name=name, created_at=BEGINNING)
         self.life.create(BEGINNING, by=BEN)
 
     def deploy(
@@ -46,7 +46,7 @@ class Ship:
 
     def happens_on(self, fake: FakeGitHub) -> tuple[RepositoryTruth, list[Sent]]:
         """The story is true on the fake; its deliveries."""
-        told = self._story.tell()
+        told = self._scenario.deliveries()
         return fake.world.fold(told, installation_id=ACME), told
 
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.activity.models import WorkflowRun
-from apps.demo.organisation import Sent, Story
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes import moment
 from tests.fake_github.generated import BEGINNING, acme
 from tests.fake_github.server import FakeGitHub
@@ -20,8 +20,8 @@ SECOND = FIRST + timedelta(hours=9)
 
 def some_weeks(fake: FakeGitHub, *, count: int = 60) -> tuple[RepositoryTruth, list[Sent]]:
     """Runs of all kinds: failed, of one second, run again."""
-    story = Story("build", owner=acme(), installation_id=ACME)
-    life = RepositoryLife(story, identity=BUILD, name="build", created_at=BEGINNING)
+    scenario = Scenario("build", owner=acme(), installation_id=ACME)
+    life = RepositoryLife(scenario, identity=BUILD, name="build", created_at=BEGINNING)
     life.create(BEGINNING, by=ANA)
     for number in range(count):
         at = FIRST + timedelta(hours=9 * (number - number % 4 // 3))
@@ -32,7 +32,7 @@ def some_weeks(fake: FakeGitHub, *, count: int = 60) -> tuple[RepositoryTruth, l
         if number % 5 == 0:
             again = at + timedelta(minutes=30)
             life.run(again, finished_at=again + timedelta(minutes=4), attempt=2, **about)
-    told = story.tell()
+    told = scenario.deliveries()
     return fake.world.fold(told, installation_id=ACME), [sent for sent in told if sent.event == "workflow_run"]
 
 

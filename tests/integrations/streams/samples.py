@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.activity.models import Commit, Issue, IssueComment, Release, ReviewComment
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.demo.shapes import Json, moment
 from tests.fake_github.generated import Size
 from tests.fake_github.truth import PullRequestTruth
@@ -212,7 +212,7 @@ def make_thousand_commits(world: World) -> None:
     place = begin()
     for number in range(999):
         push(place, at("01-01", "09:00") + timedelta(minutes=number))
-    world.fold(place.story.tell(), installation_id=ACME)
+    world.fold(place.scenario.deliveries(), installation_id=ACME)
 
 
 def make_thousand_comments(world: World) -> None:

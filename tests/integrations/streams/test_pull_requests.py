@@ -11,7 +11,7 @@ import pytest
 
 from apps.activity.models import PullRequest, Review
 from apps.activity.record import record
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.github.auth import GitHubAccess
 from apps.integrations.streams.pull_request_parts import PendingPart, PullRequestCursor
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview

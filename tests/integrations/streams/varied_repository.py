@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from apps.demo.issue_life import IssueLife
-from apps.demo.organisation import Sent, Story
 from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
+from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes.git import Commit, fake_sha
 from tests.fake_github.faults import HTML, Answered, Asked, Fault
 from tests.fake_github.generated import BLOCK, BOT, PEOPLE, REVIEW_BOT, acme
@@ -30,8 +30,8 @@ MESSAGES = (
 
 def begin(name: str = "web", *, repository_id: int = WEB) -> RepositoryLife:
     """A repository of its own, with ids of its own."""
-    story = Story(name, owner=acme(), installation_id=ACME, first_id=repository_id * BLOCK + 1)
-    place = RepositoryLife(story, identity=repository_id, name=name, created_at=at("03-01", "09:00"))
+    scenario = Scenario(name, owner=acme(), installation_id=ACME, first_id=repository_id * BLOCK + 1)
+    place = RepositoryLife(scenario, identity=repository_id, name=name, created_at=at("03-01", "09:00"))
     place.create(at("03-01", "09:00"), by=PEOPLE[0])
     return place
 
@@ -52,7 +52,7 @@ def varied_repository(world: World) -> VariedRepository:
     _plan_releases(place)
     for number, message in enumerate(MESSAGES):
         push(place, at("03-03", "09:00") + timedelta(minutes=number), message=message, by=(*PEOPLE, BOT)[number - 1])
-    hooks = place.story.tell()
+    hooks = place.scenario.deliveries()
     _vary(hooks)
     return VariedRepository(world.fold(hooks, installation_id=ACME), hooks)
 
@@ -61,7 +61,7 @@ def push(place: RepositoryLife, when: datetime, *, message: str = "Sort", by: An
     """A commit, made some days before it is pushed to the main branch."""
     made = when - timedelta(days=days)
     commit = Commit(fake_sha(place.now.id, when, message), by, message, made, made + timedelta(hours=1))
-    place.story.plan(when, partial(place.push_to_main, when, commits=(commit,), by=by))
+    place.scenario.plan(when, partial(place.push_to_main, when, commits=(commit,), by=by))
 
 
 def _plan_issues(place: RepositoryLife) -> None:

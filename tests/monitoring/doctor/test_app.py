@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.utils import timezone
 
-from apps.demo.organisation import Sent
+from apps.demo.scenario import Sent
 from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, Account
 from apps.github.auth import GitHubAccess
 from apps.integrations.discovery import find_installations

@@ -96,7 +96,7 @@ def test_each_stream_that_lost_something_is_read_and_equals_the_truth(
     api.place.deploy(happen, to="production", by=PEOPLE[0], finished_at=happen + MINUTE)
     api.place.run(happen, run_id=900, by=PEOPLE[1], finished_at=happen + MINUTE)
     made = Made(fake_sha("landed", 1), PEOPLE[0], "Land it", happen - 3 * DAY, happen - 3 * DAY)
-    api.place.story.plan(happen, lambda: api.place.push_to_main(happen, commits=(made,), by=PEOPLE[0]))
+    api.place.scenario.plan(happen, lambda: api.place.push_to_main(happen, commits=(made,), by=PEOPLE[0]))
     api.happen()
     assert not Issue.objects.filter(number=52).exists()
     [row] = nights.run()

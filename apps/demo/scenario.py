@@ -1,4 +1,4 @@
-"""A story: what happens is planned in any order, and told as deliveries in the order of its times."""
+"""Scenarios: events are planned in any order and become deliveries in the order of their times."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Arguments = ParamSpec("Arguments")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One delivery: what GitHub posts, when, and its GUID."""
+    """A delivery: the payload that GitHub posts, its time, and its GUID."""
 
     event: str
     payload: Json
@@ -28,8 +28,8 @@ class Sent:
     guid: str
 
 
-class Story:
-    """What happens on GitHub to the repositories of one account; the same plan gives the same GUIDs."""
+class Scenario:
+    """The events of the repositories of one account on GitHub; the same plan gives the same GUIDs."""
 
     def __init__(
         self, name: str, *, owner: Account, installation_id: int = INSTALLATION_ID, first_id: int = FIRST_ID
@@ -42,24 +42,24 @@ class Story:
         self._ids = count(first_id)
 
     def plan(self, at: datetime, happen: Callable[[], None]) -> None:
-        """Let something happen at this time; of what happens at one time, the first planned comes first."""
+        """Plan an event for this time; of several at one time, the first planned comes first."""
         self._plans.append((at, happen))
 
-    def tell(self) -> list[Sent]:
-        """Let everything planned happen, in the order of its times; the deliveries so far."""
+    def deliveries(self) -> list[Sent]:
+        """Carry out the planned events in the order of their times; return all deliveries so far."""
         plans, self._plans = sorted(self._plans, key=lambda plan: plan[0]), []
         for _, happen in plans:
             happen()
         return list(self._sent)
 
     def next_id(self) -> int:
-        """An id that GitHub has not given out in this story."""
+        """Return an id that is not used in this scenario."""
         return next(self._ids)
 
     def send(
         self, event: str, payload: Json, *, at: datetime, sender: Account, about: RepositoryIdentity | None = None
     ) -> None:
-        """Deliver the payload with all that every payload carries along."""
+        """Send the payload with the members that every payload has."""
         around: Json = {"repository": repository(about)} if about and "repository" not in payload else {}
         if self.owner.kind == "Organization":
             around["organization"] = organization(self.owner)
@@ -69,7 +69,7 @@ class Story:
         self._sent.append(Sent(event, {**payload, **around, "sender": user(sender)}, at, guid))
 
     def install(self, at: datetime, *repositories: RepositoryIdentity) -> None:
-        """The App comes to the account, with access to these repositories."""
+        """Plan the installation of the App on the account, with access to these repositories."""
         self.plan(at, partial(self._install, at, repositories))
 
     def _install(self, at: datetime, repositories: tuple[RepositoryIdentity, ...]) -> None:
@@ -82,23 +82,23 @@ class Story:
         self.send("installation", payload, at=at, sender=self.owner)
 
 
-class Told(Protocol):
-    """Whatever lives in a story."""
+class InScenario(Protocol):
+    """An object of a scenario."""
 
     @property
-    def story(self) -> Story: ...
+    def scenario(self) -> Scenario: ...
 
 
-Teller = TypeVar("Teller", bound=Told)
+Subject = TypeVar("Subject", bound=InScenario)
 
 
 def planned(
-    happen: Callable[Concatenate[Teller, datetime, Arguments], None],
-) -> Callable[Concatenate[Teller, datetime, Arguments], None]:
-    """Make a method that happens at once one that happens when its time comes."""
+    happen: Callable[Concatenate[Subject, datetime, Arguments], None],
+) -> Callable[Concatenate[Subject, datetime, Arguments], None]:
+    """Return a method that is planned for its time instead of carried out at once."""
 
     @wraps(happen)
-    def plan(self: Teller, at: datetime, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        self.story.plan(at, partial(happen, self, at, *args, **kwargs))
+    def plan(self: Subject, at: datetime, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        self.scenario.plan(at, partial(happen, self, at, *args, **kwargs))
 
     return plan
