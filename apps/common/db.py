@@ -9,13 +9,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from psycopg import Error as PsycopgError
+
+Row = TypeVar("Row", bound=Model)
 
 
 class PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
@@ -68,6 +70,16 @@ def matches(names: Sequence[str], left: str, right: str) -> str:
 def quoted(name: str) -> str:
     """Return the name of a column or a table as SQL writes it."""
     return connection.ops.quote_name(name)
+
+
+def unclaimed(of: str) -> str:
+    """Return the end of a SELECT that locks the rows of a table, and leaves out those that others work on."""
+    return f"FOR UPDATE OF {of} SKIP LOCKED"
+
+
+def lock_unclaimed(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Return the rows, locked until the transaction ends; those that others work on are left out."""
+    return rows.select_for_update(skip_locked=True, of=("self",))
 
 
 LARGEST_ID = 2**63 - 1

@@ -79,6 +79,13 @@ WITH mine AS (
     WHERE {{named}} AND ({_IS_DUE} OR (j.state = 'running' AND %(is_redelivered)s AND j.leased_by = %(task_id)s))
     LIMIT 1 FOR UPDATE SKIP LOCKED
 ){_CLAIM}"""  # noqa: S608
+# Those that wait longest first; `own` is what is particular to their kind.
+_CLAIM_MORE = f"""
+WITH mine AS (
+    SELECT j.id, j.state = 'running' AS was_dropped FROM jobs_job j JOIN {{table}} own ON own.job_ptr_id = j.id
+    WHERE j.kind = %(kind)s AND j.installation_id = %(installation)s AND {{condition}} AND {_IS_DUE}
+    ORDER BY j.not_before, j.id LIMIT %(most)s FOR UPDATE OF j SKIP LOCKED
+){_CLAIM}"""  # noqa: S608
 _COUNT_DUE = f"{_NEXT} SELECT count(*) FROM due"  # noqa: S608
 _CLAIM_ONE = _CLAIM_NAMED.format(named="j.id = %(id)s")
 _CLAIM_OWN = _CLAIM_NAMED.format(named="j.state = 'running' AND j.leased_by = %(task_id)s")
@@ -100,6 +107,15 @@ def claim(job_id: int, *, task_id: str, is_redelivered: bool = False) -> Job | N
     return _claim(_CLAIM_ONE, id=job_id, task_id=task_id, is_redelivered=is_redelivered)
 
 
+def claim_more(job: Job, *, of: type[Job], condition: str, most: int) -> list[Job]:
+    """Claim up to so many more jobs of the claimed one's kind, model and installation, with it and under its lease."""
+    if not most:
+        return []
+    statement = _CLAIM_MORE.format(table=of._meta.db_table, condition=condition)
+    about = {"kind": job.kind, "installation": job.installation_id, "task_id": job.leased_by}
+    return _claim_all(statement, **about, most=most)
+
+
 def count_due() -> int:
     """Return how many jobs workers may claim now."""
     with db.limit(seconds=LONGEST_WAIT_S), connection.cursor() as cursor:
@@ -108,8 +124,12 @@ def count_due() -> int:
 
 
 def _claim(statement: str, **parameters: Any) -> Job | None:
+    return next(iter(_claim_all(statement, **parameters)), None)
+
+
+def _claim_all(statement: str, **parameters: Any) -> list[Job]:
     with db.limit(seconds=LONGEST_WAIT_S):
-        return next(iter(Job.objects.raw(statement, parameters | {"lease": LEASE})), None)
+        return list(Job.objects.raw(statement, parameters | {"lease": LEASE}))
 
 
 def _of_kinds() -> dict[str, Any]:

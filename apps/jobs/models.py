@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.activity.models import Installation
+from apps.common.db import lock_unclaimed
 
 LEASE = timedelta(seconds=75)
 """Longer than a task may run (60 s): a worker that holds an expired lease is dead."""
@@ -79,7 +80,7 @@ class JobQuerySet(models.QuerySet[Row]):
         until = Now() + timedelta(seconds=seconds)
         shorter = self.jobs.filter(state=Job.State.WAITING, not_before__lt=until)
         with transaction.atomic():
-            ids = list(shorter.select_for_update(skip_locked=True).order_by().values_list("pk", flat=True))
+            ids = list(lock_unclaimed(shorter).order_by().values_list("pk", flat=True))
             return Job.objects.filter(pk__in=ids).update(not_before=until, reason=reason)
 
     def end(self, state: "Job.State", *, reason: str = "", error: str = "", **learned: Any) -> int:

@@ -22,6 +22,8 @@ from django.utils import timezone
 from psycopg import errors as postgres
 from psycopg import sql
 
+from apps.common.db import unclaimed
+
 DAYS_AHEAD = 7
 MOST_TRIES = 10
 PAUSE_S = 0.5
@@ -133,7 +135,7 @@ WITH slice AS MATERIALIZED (
 ), expired AS MATERIALIZED (
     SELECT id, day FROM slice JOIN webhooks_delivery ON id = delivery_id
     WHERE received_at < %(before)s AND state IN ('processed', 'ignored')
-    FOR UPDATE OF webhooks_delivery SKIP LOCKED
+    {unclaimed}
 ), deleted AS (
     DELETE FROM {table} body USING expired WHERE body.day = expired.day AND body.delivery_id = expired.id RETURNING 1
 )
@@ -240,7 +242,7 @@ def _save(cursor: CursorWrapper, day: date, ids: Sequence[int]) -> int:
 
 def _delete_expired(table: str, *, before: datetime, ends_s: float) -> int:
     """Delete the expired bodies of a table row by row; return how many."""
-    statement = _DELETE_SLICE.format(table=table)
+    statement = _DELETE_SLICE.format(table=table, unclaimed=unclaimed("webhooks_delivery"))
     place: dict[str, Any] = {"day": date.min, "id": 0}
     deleted = 0
     with connection.cursor() as cursor:

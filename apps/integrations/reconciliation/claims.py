@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from apps.common import db
 from apps.integrations.models import RepositorySync
-from apps.jobs.models import LEASE, Job
+from apps.jobs import claims
+from apps.jobs.models import Job
 
-LONGEST_WAIT_S = 6.0
 NOT_REACHED = "No installation of the App reaches it: it was removed, is suspended, or its account was not accepted."
 CRASHED = "Workers died of it again and again."
 
@@ -55,25 +54,6 @@ class Claimed:
         )
 
 
-# Those that wait longest first. Whoever died over one of them shows in its attempts.
-_CLAIM_MORE = """
-WITH mine AS (
-    SELECT j.id, j.state = 'running' AS was_dropped, s.repository_id, s.sync_id
-    FROM jobs_job j JOIN integrations_repositorysync s ON s.job_ptr_id = j.id
-    WHERE j.kind = %(kind)s AND j.installation_id = %(installation)s AND s.probed_at IS NULL AND (
-        (j.state = 'waiting' AND j.not_before <= statement_timestamp())
-        OR (j.state = 'running' AND j.lease_until < statement_timestamp())
-    )
-    ORDER BY j.not_before, j.id LIMIT %(most)s
-    FOR UPDATE OF j SKIP LOCKED
-)
-UPDATE jobs_job j
-SET state = 'running', claim_number = j.claim_number + 1, lease_until = statement_timestamp() + %(lease)s,
-    leased_by = %(task_id)s, reason = '', started_at = coalesce(j.started_at, statement_timestamp()),
-    attempts = j.attempts + mine.was_dropped::int
-FROM mine WHERE j.id = mine.id
-RETURNING j.id, j.claim_number, mine.repository_id, mine.sync_id, j.attempts, j.page_size
-"""
 # Held rows are changed together, in the order of their ids; who lost one has it left out, and learns so by the count.
 _CHANGE = """
 WITH mine AS (
@@ -116,11 +96,10 @@ _MOVE = "installation_id = %(installation)s, state = 'waiting', not_before = sta
 
 def claim_more(job: Job, *, most: int) -> list[Claimed]:
     """Claim up to so many more of the installation's repositories that are to be probed."""
-    parameters = {"kind": RepositorySync.KIND, "installation": job.installation_id, "task_id": job.leased_by}
-    with db.limit(seconds=LONGEST_WAIT_S):
-        found = rows(_CLAIM_MORE, **parameters, most=most, lease=LEASE) if most else []
-    names = ("id", "claim_number", "repository_id", "sync_id", "attempts", "page_size")
-    return [Claimed(**dict(zip(names, row, strict=True))) for row in found]
+    mine = claims.claim_more(job, of=RepositorySync, condition="own.probed_at IS NULL", most=most)
+    numbers = {claimed.pk: claimed.claim_number for claimed in mine}
+    rows_of_mine = RepositorySync.objects.filter(pk__in=numbers)
+    return [replace(Claimed.of(row), claim_number=numbers[row.pk]) for row in rows_of_mine]
 
 
 def change(held: Iterable[Claimed], changes: str, *, particular: str = "sync_id = sync_id", **values: Any) -> set[int]:

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from apps.activity.facts import ListingNeeded, Source, evidence
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.activity.record import record
+from apps.common.db import lock_unclaimed
 from apps.common.failpoints import failpoint
 from apps.github.probes import MOST_AT_ONCE
 from apps.github.rate_limit import Priority
@@ -43,7 +44,7 @@ logger = logging.getLogger(__name__)
 def fan_out_run(sync_id: str) -> bool:
     """Create a row for each team and each repository outside of teams; return whether this call claimed the run."""
     with transaction.atomic():
-        sync = SyncLog.objects.due().filter(sync_id=sync_id).select_for_update(skip_locked=True).first()
+        sync = lock_unclaimed(SyncLog.objects.due().filter(sync_id=sync_id)).first()
         if sync is None:
             return False
         failpoint("run.after_claim")
@@ -70,7 +71,7 @@ def fan_out_team(team_id: int, *, sync_id: str) -> bool:
     """
     with transaction.atomic():
         team_runs = TeamSync.objects.filter(team=team_id, sync__sync_id=sync_id, status=TeamSync.Status.WAITING)
-        team_run = team_runs.select_for_update(skip_locked=True, of=("self",)).first()
+        team_run = lock_unclaimed(team_runs).first()
         if team_run is None:
             return False
         tracked = _known(repositories_of(Team.objects.filter(pk=team_id)))

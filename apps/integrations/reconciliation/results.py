@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from apps.common.db import unclaimed
 from apps.common.failpoints import failpoint
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reader import storable
@@ -28,7 +29,7 @@ TOO_LONG = "It was not compared within 24 hours. What was begun continues, and t
 logger = logging.getLogger(__name__)
 
 # Notified again after a minute: the message, or its callback, may be lost.
-_NOTIFY_OF_FINISHED = """
+_NOTIFY_OF_FINISHED = f"""
 UPDATE integrations_teamsync SET notified_at = statement_timestamp() WHERE id = ANY(ARRAY(
     SELECT team_run.id FROM integrations_teamsync team_run
     WHERE team_run.status = 'running'
@@ -41,10 +42,10 @@ UPDATE integrations_teamsync SET notified_at = statement_timestamp() WHERE id = 
             WHERE own.sync_id = team_run.sync_id AND own.repository_id = ANY(team_run.repository_ids)
                 AND j.state IN ('waiting', 'running', 'paused')
         )
-    ORDER BY team_run.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ORDER BY team_run.id LIMIT %(most)s {unclaimed("team_run")}
 ))
 RETURNING id
-"""
+"""  # noqa: S608  a clause of our own
 # Counts and no names: a run has repositories of teams that may not see each other.
 _END = """
 UPDATE integrations_synclog sync
