@@ -16,7 +16,7 @@ from benchmarks.backfill import INSTALLATION, MOST_POINTS, know_the_repositories
 from benchmarks.results import Measurement
 from benchmarks.stack import Stack, stack
 from tests.fake_github.identities import APP_ID, app_pem
-from tests.fake_github.quiet_town import QuietTown, quiet_town
+from tests.fake_github.organisations import QuietRepositories, quiet_repositories
 from tests.fake_github.server import FakeGitHub
 from tformance.local import programs
 
@@ -47,12 +47,12 @@ def measure() -> Iterator[Measurement]:
     with FakeGitHub() as github, stack() as running, ExitStack() as everything:
         github.limits.limit = MOST_POINTS
         github.world.install(INSTALLATION)
-        town = quiet_town(github.world, installation_id=INSTALLATION, count=COUNT)
+        quiet = quiet_repositories(github.world, installation_id=INSTALLATION, count=COUNT)
         running.environment.update(
             GITHUB_API_URL=github.url, GITHUB_APP_ID=str(APP_ID), GITHUB_APP_PRIVATE_KEY=app_pem()
         )
         know_the_repositories(running, github)
-        know_their_history(running, town)
+        know_their_history(running, quiet)
         worker = programs.worker("worker-maintenance", queues="live,backfill,maintenance", concurrency=2)
         everything.enter_context(running.running(worker, programs.beat()))
         first, *week = [night(running, github, number=number) for number in range(NIGHTS + 1)]
@@ -71,11 +71,11 @@ def measure() -> Iterator[Measurement]:
     )
 
 
-def know_their_history(running: Stack, town: QuietTown) -> None:
+def know_their_history(running: Stack, quiet: QuietRepositories) -> None:
     """As if everything had been read just now."""
     with psycopg.connect(running.environment["DATABASE_URL"], autocommit=True) as connection:
-        _insert(connection, "activity_pullrequest", town.pull_requests)
-        _insert(connection, "activity_coverage", list(town.coverage(to_at=datetime.now(UTC))))
+        _insert(connection, "activity_pullrequest", quiet.pull_requests)
+        _insert(connection, "activity_coverage", list(quiet.coverage(to_at=datetime.now(UTC))))
 
 
 def _insert(connection: Any, table: str, rows: list[dict[str, Any]]) -> None:

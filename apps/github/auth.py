@@ -292,10 +292,10 @@ class GitHubAccess:
         with self.tokens.minting(installation_id):
             renewed = self.tokens.find(installation_id)
             if renewed is not None and self.tokens.is_lasting(renewed):
-                return renewed  # somebody else minted it while we waited
+                return renewed  # another worker made it while we waited
             refusal = self.refusals.find(installation_id)
             if refusal is not None and self.client.clock() < refusal.until:
-                return found or refusal.answer(now=self.client.clock())  # somebody else was refused while we waited
+                return found or refusal.answer(now=self.client.clock())  # another worker was refused while we waited
             minted = self._mint(installation_id, purpose=purpose)
             if isinstance(minted, Answer) and minted.kind not in LIMITED:
                 minted = self._refused(minted, installation_id=installation_id, is_of_token=False)

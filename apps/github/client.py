@@ -345,7 +345,7 @@ def next_path(headers: Mapping[str, str], *, api_url: str) -> str | None:
     asked = dict(parse_qsl(urlsplit(found[1]).query))
     page, size = _whole(asked.get("page"), 1), _whole(asked.get("per_page"), USUAL_PER_PAGE)
     if (page - 1) * size >= MOST_LISTED:
-        raise EndlessListError(f"the list goes on after {MOST_LISTED:,} items")
+        raise EndlessListError(f"the list continues after {MOST_LISTED:,} items")
     return path_below(found[1], api_url=api_url)
 
 

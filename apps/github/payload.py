@@ -29,7 +29,7 @@ _BYTES_OF_NUMBER = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 
 
 def number_in(node_id: object, *, kind: NodeKind, repository_id: int) -> int | None:
-    """The number of a node of this kind in this repository; None for every id of another form, kind or repository."""
+    """Return the number of a node of this kind in this repository; None for another form, kind or repository."""
     if not isinstance(node_id, str):
         return None
     if node_id.startswith(f"{kind.prefix}_"):
@@ -49,7 +49,7 @@ def _older(node_id: str, *, name: str) -> int | None:
 
 
 def _newer(text: str) -> list[int] | None:
-    """The three numbers of the array, and nothing after them."""
+    """Return the three numbers of the array, and nothing after them."""
     try:
         array = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
@@ -110,33 +110,33 @@ class PayloadReader:
         return name in self._members
 
     def names(self) -> frozenset[str]:
-        """The names of all members."""
+        """Return the names of all members."""
         return frozenset(self._members)
 
     def mismatch(self, name: str, problem: str) -> UnusablePayloadError:
         return UnusablePayloadError("shape_mismatch", f"{self.path}.{name} {problem}")
 
     def child(self, name: str) -> "PayloadReader":
-        """The object under this name."""
+        """Return the object under this name."""
         return self._read(self._required(name), path=f"{self.path}.{name}")
 
     def child_or_none(self, name: str) -> "PayloadReader | None":
-        """The object under this name, None where it is missing or null."""
+        """Return the object under this name, None where it is missing or null."""
         member = self._members.get(name)
         return None if member is None else self._read(member, path=f"{self.path}.{name}")
 
     def children(self, name: str) -> tuple["PayloadReader", ...]:
-        """The objects of the list under this name; a missing or null list has none."""
+        """Return the objects of the list under this name; a missing or null list has none."""
         return tuple(
             self._read(member, path=f"{self.path}.{name}[{index}]") for index, member in enumerate(self._list(name))
         )
 
     def members(self, name: str) -> tuple[Any, ...]:
-        """The items of the list under this name, of any type; a missing or null list has none."""
+        """Return the items of the list under this name, of any type; a missing or null list has none."""
         return tuple(self._list(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """The strings of the list under this name; a missing or null list has none."""
+        """Return the strings of the list under this name; a missing or null list has none."""
         return tuple(self._text(member, name, LONGEST_NAME) for member in self._list(name))
 
     def alike(self, members: object, *, path: str) -> "PayloadReader":
@@ -144,7 +144,7 @@ class PayloadReader:
         return self._read(members, path=path)
 
     def id(self, name: str = "id") -> int:
-        """An identity that GitHub gave out."""
+        """Return an identity that GitHub gave out."""
         return self._integer(self._required(name), name, BIGGEST_ID)
 
     def id_or_none(self, name: str) -> int | None:
@@ -152,11 +152,11 @@ class PayloadReader:
         return None if member is None else self._integer(member, name, BIGGEST_ID)
 
     def count(self, name: str) -> int:
-        """A number of things, or the number of an issue or pull request."""
+        """Return a number of things, or the number of an issue or pull request."""
         return self._integer(self._required(name), name, BIGGEST_COUNT)
 
     def flag(self, name: str, *, default: bool | None = None) -> bool:
-        """A boolean; `default` stands for a missing or null one."""
+        """Return a boolean; `default` stands for a missing or null one."""
         member = self._members.get(name)
         if member is None and default is not None:
             return default
@@ -168,7 +168,7 @@ class PayloadReader:
         return None if self._members.get(name) is None else self.flag(name)
 
     def text(self, name: str, *, limit: int = LONGEST_NAME) -> str:
-        """A name, a label, a SHA: too long to be one means it is something else."""
+        """Return a name, a label, a SHA: too long to be one means it is something else."""
         return self._text(self._required(name), name, limit)
 
     def text_or_none(self, name: str, *, limit: int = LONGEST_NAME) -> str | None:
@@ -176,14 +176,14 @@ class PayloadReader:
         return None if member is None else self._text(member, name, limit)
 
     def sha(self, name: str) -> str:
-        """The id of a commit, or the zeros for none: SHA-1 or SHA-256 in lower-case hexadecimal digits."""
+        """Return the id of a commit, or the zeros for none: SHA-1 or SHA-256 in lower-case hexadecimal digits."""
         text = self.text(name)
         if not _SHA.fullmatch(text):
             raise self.mismatch(name, "is not a SHA")
         return text
 
     def word(self, name: str) -> str:
-        """A value of an enumeration, in lower case: REST, GraphQL and webhooks spell them differently."""
+        """Return a value of an enumeration, in lower case: REST, GraphQL and webhooks spell them differently."""
         return self.text(name).lower()
 
     def word_or_none(self, name: str) -> str | None:
@@ -191,7 +191,7 @@ class PayloadReader:
         return None if text is None else text.lower()
 
     def prose(self, name: str, *, limit: int = LONGEST_PROSE) -> str:
-        """A text that people write, cut to `limit`; a missing or null one is empty."""
+        """Return a text that people write, cut to `limit`; a missing or null one is empty."""
         member = self._members.get(name)
         if member is None:
             return ""
@@ -200,7 +200,7 @@ class PayloadReader:
         return member[:limit]
 
     def time(self, name: str) -> datetime:
-        """An instant, in UTC: RFC 3339, or the seconds since 1970 that GitHub sends in places.
+        """Return an instant, in UTC: RFC 3339, or the seconds since 1970 that GitHub sends in places.
 
         What was imported into GitHub keeps the dates of its tracker, which may be older than GitHub, or none at all
         (0001-01-01): those before 1970 are 1970, for a date that figures cannot reach is no reason to lose a delivery.
@@ -212,7 +212,7 @@ class PayloadReader:
         return None if member is None else self._time(member, name)
 
     def git_time(self, name: str, *, before: datetime) -> tuple[datetime | None, bool]:
-        """A time of somebody's clock, clamped between 1970 and `before`, and whether it was clamped.
+        """Return a time of a user's clock, clamped between 1970 and `before`, and whether it was clamped.
 
         Git keeps any date that a machine believes in, so an absurd one is ordinary input.
         """
@@ -277,7 +277,7 @@ class PayloadReader:
 
 
 def parse_time(value: object) -> datetime | None:
-    """The instant in UTC, None where the value is none that a datetime can hold."""
+    """Return the instant in UTC, None where the value is none that a datetime can hold."""
     try:
         if isinstance(value, int) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
@@ -289,7 +289,7 @@ def parse_time(value: object) -> datetime | None:
 
 
 def write_time(moment: datetime) -> str:
-    """The instant as GitHub writes it, in whole seconds."""
+    """Return the instant as GitHub writes it, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

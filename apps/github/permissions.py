@@ -48,10 +48,10 @@ def needed_events() -> frozenset[str]:
 def lack_of(permissions: Mapping[str, str], events: Collection[str], *, is_person: bool = False) -> Lack:
     """Return what is missing in these permissions and events; personal accounts need less."""
     wanted = {name: level for name, level in PERMISSIONS.items() if not (is_person and name in OF_ORGANIZATIONS)}
-    told = needed_events() - (MEMBER_EVENTS if is_person else frozenset())
+    subscribed = needed_events() - (MEMBER_EVENTS if is_person else frozenset())
     return Lack(
         permissions=tuple(sorted(name for name, level in wanted.items() if not allows(permissions, name, level=level))),
-        events=tuple(sorted(told - set(events))),
+        events=tuple(sorted(subscribed - set(events))),
     )
 
 

@@ -31,7 +31,7 @@ def redis_client() -> Redis:
         settings.REDIS_URL,
         socket_timeout=1.0,
         socket_connect_timeout=0.5,
-        retry=Retry(NoBackoff(), retries=1),  # a connection that Redis closed while nobody used it
+        retry=Retry(NoBackoff(), retries=1),  # a connection that Redis closed while it was idle
         decode_responses=True,
     )
 

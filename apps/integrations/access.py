@@ -1,4 +1,4 @@
-"""Which installation reads a repository. Nothing of a stranger's account is ever fetched: it is decided here."""
+"""The installation that reads a repository. Nothing of an account that was not accepted is ever fetched."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from apps.teams.accounts import accepted_accounts
 
 
 def readable_installations() -> QuerySet[Installation]:
-    """The installations that may be asked: neither removed nor suspended, on an account that was accepted."""
+    """Return the installations that may be asked: neither removed nor suspended, on an account that was accepted."""
     return Installation.objects.filter(
         deleted_at__isnull=True, suspended_at__isnull=True, account__in=accepted_accounts().values("pk")
     )
 
 
 def installation_reaching(repository_ids: Collection[int]) -> dict[int, int]:
-    """The installation that reads each of the repositories, by their ids; those that none reaches are left out.
+    """Return the installation that reads each of the repositories, by their ids; those that none reaches are left out.
 
-    Where several claim to, the owner's comes first, then what a listing verified, then what was said last.
+    If there are several, the owner's comes first, then what a listing verified, then the latest.
     """
     is_owners = Case(
         When(repository__owner=F("installation__account"), then=Value(1)), default=Value(0), output_field=IntegerField()
@@ -48,7 +48,7 @@ class Lacking:
 
 
 def lacking_installations() -> list[Lacking]:
-    """Those of accepted accounts that lack something, by login; those whose permissions nobody told are left out."""
+    """Return installations of accepted accounts that lack something, by login; unknown permissions are left out."""
     return sorted(_lacking(readable_installations().select_related("account")), key=lambda one: one.login.lower())
 
 
@@ -69,13 +69,13 @@ def _lacking(installations: QuerySet[Installation]) -> Iterator[Lacking]:
 
 
 def settings_page(login: str, *, installation_id: int, is_person: bool) -> str:
-    """Where the owner of an account says what the App may do on it."""
+    """Return where the owner of an account says what the App may do on it."""
     below = "settings" if is_person else f"organizations/{login}/settings"
     return f"{settings.GITHUB_URL}/{below}/installations/{installation_id}"
 
 
 def describe(lacking: Iterable[Lacking], *, most: int = 3) -> str:
-    """In words: on whom what is missing, and where it is given."""
+    """Say what is missing on which account, and where it is given."""
     found = list(lacking)
     words = [f"On {one.login} the App lacks {one.lack}: {one.address}" for one in found[:most]]
     return ". ".join([*words, *([f"{len(found) - most} more accounts lack something"] if len(found) > most else [])])

@@ -1,4 +1,4 @@
-"""The history of what a listing newly reaches is read by itself, and that of what comes back since it was lost."""
+"""Automatic backfills: of repositories that a listing newly reaches, and since the loss of those that come back."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -18,19 +18,19 @@ from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.streams import STREAM_NAMES
 
 MARGIN = timedelta(hours=1)
-"""A loss is dated by our clock, and by when we were told of it."""
+"""A loss is dated by our clock, and by when we were notified of it."""
 
 OUT_OF_REACH = ("no_installation", "removed", "gone")
-"""Why a walk fails whose repository was taken from us: `outcomes`, `claiming` and `advancing` name them.
+"""Reasons for which a backfill fails that lost access to its repository.
 
 To an installation, a repository that moved to another one is gone.
 """
 
 
 def read_history_of(repository_ids: Collection[int]) -> None:
-    """Start walks through the history of repositories that were listed just now, where it is not known yet.
+    """Start backfills of repositories that were listed just now, where their history is not known yet.
 
-    Doing so again starts nothing: each loss of access calls for one walk, and a first sight for one.
+    Doing so again starts nothing: each loss of access needs one backfill, and a new repository one.
     """
     listed = Repository.objects.filter(pk__in=repository_ids, deleted_at=None)
     wanted = [*_first_seen(listed).items(), *_broken_off(listed).items()]
@@ -43,7 +43,7 @@ def read_history_of(repository_ids: Collection[int]) -> None:
 
 
 def last_reached(accesses: QuerySet[RepositoryAccess], *, before: datetime) -> dict[int, datetime | None]:
-    """When each repository was last known to be reached, by its id; None where it is known that it no longer is.
+    """Return when each repository was last known to be reached, by its id; None where it is known that it no longer is.
 
     What was said after `before` is left out: the list of that time does not speak against it.
     """
@@ -65,16 +65,16 @@ def last_reached(accesses: QuerySet[RepositoryAccess], *, before: datetime) -> d
 
 
 def _first_seen(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
-    """Those of which nothing was ever read."""
+    """Return those of which nothing was ever read."""
     unread = repositories.filter(~Exists(Backfill.objects.filter(repository=OuterRef("pk"))))
     since = timezone.now() - timedelta(days=settings.BACKFILL_DAYS)
     return {Scope(since=since): list(unread.values_list("pk", flat=True))}
 
 
 def _broken_off(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
-    """Those whose walks failed because nobody reached them, by what was being read.
+    """Return those whose backfills failed because no installation reached them, by what was being read.
 
-    They begin again at the top: what changed meanwhile, behind where they were, nobody told us.
+    They begin again at the top: no webhook reported what changed meanwhile behind their cursors.
     """
     newest = (
         Backfill.objects.filter(repository__in=repositories)
@@ -89,7 +89,7 @@ def _broken_off(repositories: QuerySet[Repository]) -> dict[Scope, list[int]]:
 
 
 def _returned(repositories: QuerySet[Repository]) -> dict[tuple[datetime, tuple[str, ...]], list[int]]:
-    """Those that were out of reach for a while, by when they were lost and which streams were not read since.
+    """Return those that were out of reach for a while, by when they were lost and which streams were not read since.
 
     GitHub takes nothing back one by one when an installation ends or is suspended.
     """
@@ -112,7 +112,7 @@ def _returned(repositories: QuerySet[Repository]) -> dict[tuple[datetime, tuple[
 
 
 def _covering() -> QuerySet[Backfill]:
-    """The walks that read, from a start after `out_at`, what changed since then; or that will."""
+    """Return the backfills that read, from a start after `out_at`, what changed since then; or that will."""
     left_start_at = Coalesce("started_at", "created_at")
     return Backfill.objects.annotate(left_start_at=left_start_at).filter(
         Q(left_start_at__gt=OuterRef("out_at")) | Q(started_at=None, state__in=Backfill.UNFINISHED),

@@ -29,7 +29,7 @@ def check_api_url(app_configs: Any, **_: Any) -> Iterable[CheckMessage]:
 
 @register(Tags.security)
 def check_private_key(app_configs: Any, **_: Any) -> Iterable[CheckMessage]:
-    """A key cut short on its way into the environment would be noticed only at the first call of the API."""
+    """Check the private key: one cut short on its way into the environment would fail only at the first API call."""
     if settings.GITHUB_APP_PRIVATE_KEY and not is_signing_key(settings.GITHUB_APP_PRIVATE_KEY):
         yield Error(
             "GITHUB_APP_PRIVATE_KEY is not an RSA private key in PEM.",

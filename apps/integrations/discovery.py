@@ -136,7 +136,7 @@ def _read(access: GitHubAccess) -> Iterator[PayloadReader]:
         path = answer.next_path
         if path is not None and len(seen) == before:
             raise UnusablePayloadError(
-                "endless_list", f"GitHub's list goes on after {before} installations without another"
+                "endless_list", f"GitHub's list continues after {before} installations without another"
             )
 
 

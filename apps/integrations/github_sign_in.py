@@ -1,6 +1,6 @@
 """Who may sign in with GitHub: anybody, or with GITHUB_SIGN_IN_MEMBERS_ONLY the members of organisations with the App.
 
-GitHub is asked at each sign-in: webhooks tell of members that come and go, and of none that were there before.
+GitHub is asked at each sign-in: webhooks report members that come and go, and none that were there before.
 """
 
 import enum
@@ -46,7 +46,7 @@ class GitHubAccounts(DefaultSocialAccountAdapter):  # type: ignore[misc]  # alla
         return True
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        """Refuse whoever is not a member, at every sign-in; no GitHub account is connected to an existing user.
+        """Refuse users who are not members, at every sign-in; no GitHub account is connected to an existing user.
 
         A new user gets no e-mail address that another user has.
         """

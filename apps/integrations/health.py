@@ -1,4 +1,4 @@
-"""What is due for so long that nobody seems to look after it: a queue that no worker empties shows here."""
+"""Work that is due for so long that no worker seems to serve its queue."""
 
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ MANY_GIVEN_UP = 10
 
 
 def count_overdue_backfills() -> int:
-    """Walks that were due all this time, while no walk at all went on, ended or was put off."""
+    """Count backfills that were due all this time, while no backfill at all continued, ended or was put off."""
     stirred = Backfill.objects.filter(
         Q(advanced_at__gt=Now() - LONG)
         | Q(finished_at__gt=Now() - LONG)
@@ -38,10 +38,10 @@ def count_overdue_listings() -> int:
     return due_installations(app_id=app_credentials().app_id, for_as_long_as=LONG).count()
 
 
-def count_lapsed_leases() -> int:
-    """What a worker held when it died, and nobody took over since."""
-    lapsed = Q(lease_until__lt=Now() - LONG)
-    return Job.objects.filter(lapsed, state=Job.State.RUNNING).count()
+def count_expired_leases() -> int:
+    """Count the jobs of workers that died, which no worker took over since."""
+    expired = Q(lease_until__lt=Now() - LONG)
+    return Job.objects.filter(expired, state=Job.State.RUNNING).count()
 
 
 def scan_problems() -> dict[str, str]:

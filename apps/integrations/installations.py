@@ -1,6 +1,6 @@
-"""Listing installations through the API: which are due, and whose turn it is.
+"""The job that lists installations: which are due, and what each reaches.
 
-A listing settles what signals told, and has the history read of what is new on it. Its waits are kept in its row.
+A listing verifies what webhooks reported, and starts backfills of new repositories. Its waits are stored in its row.
 """
 
 import json
@@ -40,7 +40,7 @@ from apps.webhooks.parsing import UnusablePayloadError
 
 FIRST_PAGE = "/installation/repositories?per_page=100"
 SETTLED = timedelta(seconds=10)
-"""Not all of GitHub's servers know at once what a signal told: a listing shows what was true so long before it."""
+"""Not all of GitHub's servers know at once what a webhook reported: a listing shows what was true so long before it."""
 LONGEST = timedelta(minutes=10)
 """Pages that lie further apart are not one list: it begins again."""
 MOST_CONFIRMED = 20
@@ -72,7 +72,7 @@ class InstallationListing:
     @classmethod
     def of(cls, job: Job, *, access: GitHubAccess, deadline_s: float) -> "InstallationListing":
         """Go on where the last task stopped, unless that was too long ago."""
-        assert job.installation_id is not None, "nobody is listed"  # noqa: S101
+        assert job.installation_id is not None, "a job without an installation"  # noqa: S101
         cursor = json.loads(job.cursor or "{}")
         as_of = datetime.fromisoformat(cursor["as_of"]) if cursor.get("path") else None
         goes_on = as_of is not None and as_of >= timezone.now() - LONGEST
@@ -90,7 +90,7 @@ class InstallationListing:
 
     @property
     def cursor(self) -> str:
-        """Return where the next task goes on, and what was seen so far; empty where there is neither."""
+        """Return where the next task continues, and what was seen so far; empty where there is neither."""
         if not self.path and not self.missing:
             return ""
         return json.dumps(
@@ -108,7 +108,7 @@ class InstallationListing:
 
     def read(self) -> None:
         if not self.path:
-            if not self.ask_how_it_stands():
+            if not self.read_installation():
                 return
             self.path = FIRST_PAGE
         while not (self.read_page() and self.complete()):
@@ -116,18 +116,18 @@ class InstallationListing:
                 self.keep_cursor(after=timedelta())
                 return
 
-    def ask_how_it_stands(self) -> bool:
-        """Record how the installation stands; whether there is anything to be listed."""
+    def read_installation(self) -> bool:
+        """Record the state of the installation; return whether there is anything to be listed."""
         answer = self.access.get_as_app(f"/app/installations/{self.installation_id}", purpose=self.purpose)
         if answer.kind is ResponseKind.GONE and self.is_ours():
             self.end([removal(self.installation_id, as_of=self.as_of)])
             return False
         if answer.kind is not ResponseKind.OK:
             raise RequestFailedError(answer)
-        told = list(standing_facts(self.reading(answer, path="installation"), as_of=self.as_of))
+        facts = list(standing_facts(self.reading(answer, path="installation"), as_of=self.as_of))
         with transaction.atomic():
             self.hold(self.job.claim.update(claim_number=self.job.claim_number))
-            record([evidence(SOURCE, told)])
+            record([evidence(SOURCE, facts)])
         if readable_installations().filter(pk=self.installation_id).exists():
             self.access.forget_standing(self.installation_id)
             return True
@@ -135,13 +135,13 @@ class InstallationListing:
         return False
 
     def is_ours(self) -> bool:
-        """Whether the App that asks is the installation's: to any other, and to a wrong id, it is not there either."""
+        """Return whether the installation is of the App that asks: for others and a wrong id it does not exist."""
         answer = self.access.get_as_app("/app", purpose=self.purpose)
         app_id = answer.data.get("id") if answer.kind is ResponseKind.OK else None
         return app_id is not None and Installation.objects.filter(pk=self.installation_id, app_id=app_id).exists()
 
     def end_unread(self) -> None:
-        """It is suspended, a stranger's, or nobody's: an account may still be told later."""
+        """End the listing of one that is suspended, not accepted, or without an account so far."""
         installation = Installation.objects.get(pk=self.installation_id)
         if installation.account_id is None:
             self.fail("GitHub names no account for it.")
@@ -171,10 +171,10 @@ class InstallationListing:
         return answer.next_path is None
 
     def expect_more(self, *, before: int) -> None:
-        """Refuse a list that goes on although all was listed, or that brought nothing: it might never end."""
+        """Refuse a list that continues although all was listed, or that brought nothing: it might never end."""
         if len(self.seen) == before or len(self.seen) >= (self.total or 0):
             raise UnusablePayloadError(
-                "endless_list", f"GitHub's list goes on after {len(self.seen)} of {self.total} repositories."
+                "endless_list", f"GitHub's list continues after {len(self.seen)} of {self.total} repositories."
             )
 
     def complete(self) -> bool:
@@ -199,7 +199,7 @@ class InstallationListing:
         return True
 
     def are_lost(self, repository_ids: Iterable[int]) -> bool:
-        """Whether all of these are out of reach: an earlier reading did not show them either, or GitHub refuses them.
+        """Return whether all of these are out of reach: an earlier reading missed them too, or GitHub refuses them.
 
         A public repository is shown to everybody, so for one that GitHub shows the list has to be read again.
         """
@@ -257,7 +257,7 @@ class InstallationListing:
         )
 
     def hold(self, changed: int) -> None:
-        """Go on if the job was still ours to change. ClaimLostError if somebody else has it now."""
+        """Raise ClaimLostError if another worker has the job now."""
         if not changed:
             raise ClaimLostError
 
@@ -270,19 +270,19 @@ class InstallationListing:
 
 
 AT_LEAST_EVERY = timedelta(days=1)
-"""What no webhook told, because it was lost or there is none for it, is seen by the next listing."""
+"""What no webhook reported, because it was lost or there is none for it, is seen by the next listing."""
 APART = timedelta(minutes=10)
 """Signals that leave nothing unverified (a branch that came or went) ask for no more than one listing in this time."""
 MOST_AT_ONCE = 100
 
 
 def run(job: Job, deadline_s: float) -> None:
-    """Ask GitHub how an installation stands and what it reaches, as far as one task may."""
+    """Ask GitHub for the state of an installation and what it reaches, as far as one task may."""
     InstallationListing.of(job, access=auth.github(), deadline_s=deadline_s).run()
 
 
 def plan(at_start: bool = False) -> int:
-    """Have each installation listed that is due; return how many began to wait for it."""
+    """Open a job for each installation that is due; return how many are new."""
     if not has_credentials():
         return 0
     due = due_installations(app_id=app_credentials().app_id).order_by(F("listed_at").asc(nulls_first=True))
@@ -290,7 +290,7 @@ def plan(at_start: bool = False) -> int:
 
 
 def open_listings(installation_ids: Iterable[int]) -> int:
-    """Have these listed; return how many were not waiting for it already."""
+    """Open a job for each of these; return how many had none."""
     due = {str(pk): pk for pk in installation_ids}
     return Job.objects.open(KIND.name, priority=KIND.priority, installations=due)
 
@@ -306,24 +306,24 @@ KIND = JobKind(
 
 
 def due_installations(*, app_id: int, for_as_long_as: timedelta = timedelta(0)) -> QuerySet[Installation]:
-    """The installations of the App that a worker may list now: they never were, a signal came since, or it is a day.
+    """Return the installations of the App that are due: never listed, signalled since, or listed more than a day ago.
 
-    Only those on accepted accounts, and those of which nobody told whose they are: GitHub is asked that first.
-    `for_as_long_as` leaves out those that became due, were told of or waited for something since.
+    Only those on accepted accounts, and those whose account is unknown: GitHub is asked for it first.
+    `for_as_long_as` leaves out those that became due, were signalled or waited for something since.
     """
     then = Now() - for_as_long_as
     unverified = RepositoryAccess.objects.filter(installation=OuterRef("pk"), is_verified=False)
     is_unsettled = Q(listed_at=None) | Q(is_suspension_verified=False) | Q(Exists(unverified), suspended_at=None)
     is_signalled = Q(needs_listing_at__gt=F("listed_at"), listed_at__lt=then - APART)
     is_old = Q(listed_at__lt=then - AT_LEAST_EVERY)
-    is_nobodys = Q(account=None) | Q(account__login="")
+    is_without_account = Q(account=None) | Q(account__login="")
     of_it = Job.objects.filter(kind=KIND.name, installation=OuterRef("pk"))
     waiting = of_it.resting(at=then)
     if for_as_long_as:  # one that was found just now has neither
         is_unsettled &= Q(needs_listing_at__lt=then) | Q(Exists(of_it))
     return Installation.objects.filter(
         is_unsettled | is_signalled | is_old,
-        is_nobodys | Q(account__in=accepted_accounts().values("pk")),
+        is_without_account | Q(account__in=accepted_accounts().values("pk")),
         ~Exists(waiting),
         Q(app_id=None) | Q(app_id=app_id),
         deleted_at=None,
@@ -333,7 +333,7 @@ def due_installations(*, app_id: int, for_as_long_as: timedelta = timedelta(0)) 
 def list_installation(installation_id: int, *, access: GitHubAccess, seconds: float = SLICE_S) -> Job | None:
     """List the installation now, as far as one task may; return its job, None where another worker has it or it waits.
 
-    A job that waits and is due wants another call. NoCredentialsError where GitHub cannot be asked at all.
+    Call it again while the job waits and is due. NoCredentialsError where GitHub cannot be asked at all.
     """
     open_listings([installation_id])
     own = Job.objects.filter(kind=KIND.name, key=str(installation_id)).unfinished()

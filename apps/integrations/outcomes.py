@@ -1,4 +1,4 @@
-"""What follows when a page was kept, and when one was not. Pure: an answer and a walk's progress in, a value out."""
+"""What follows a stored page, and a failed one. Pure: from an answer and the progress of reading to an outcome."""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +7,7 @@ from apps.github.token_refusals import TOKEN_REFUSED
 from apps.jobs.outcomes import Backoff
 
 BUSY, BLOCKED, SPENT = "busy", "blocked", "spent"
-"""Why nobody may ask now: it is another's turn, a secondary limit holds, the hourly limit is spent."""
+"""Why no request may be sent now: others come first, a secondary limit holds, the hourly limit is spent."""
 FOR_ALL = {BLOCKED, TOKEN_REFUSED}
 """Reasons to wait that hold for all jobs of an installation."""
 
@@ -24,9 +24,9 @@ SUSPENDED_WORDS = "has been suspended"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How a walk fares where it is: how much it asks for at once, and what has gone wrong since the last page.
+    """The progress at a cursor: how much is requested at once, and what has failed since the last page.
 
-    `skips_item`: the one item at the cursor is too much, the walk goes around it. `restarts` counts void cursors.
+    `skips_item`: the one item at the cursor is too much and is skipped. `restarts` counts void cursors.
     """
 
     page_size: int
@@ -36,7 +36,7 @@ class Progress:
     restarts: int = 0
 
     def after_page(self, *, most: int) -> "Progress":
-        """Nothing is wrong; after ten such pages more is asked for at once, up to `most`."""
+        """Return the progress after a good page; after ten of them more is requested at once, up to `most`."""
         clean = replace(self, attempts=0, skips_item=False, clean_pages=self.clean_pages + 1)
         if clean.clean_pages < CLEAN_PAGES:
             return clean
@@ -59,7 +59,7 @@ class StartOver:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is wrong with the walk: due again after so many seconds."""
+    """Nothing failed: due again after so many seconds."""
 
     seconds: float
     reason: str
@@ -81,11 +81,11 @@ class FindAgain:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Somebody has to look."""
+    """It ends until an operator retries it."""
 
     reason: str
     is_cursor_void: bool = False
-    """Where somebody has it go on, it begins at the top."""
+    """A retry begins at the top."""
 
 
 Settled = GoOn | StartOver | Wait | TryAgain | Fail
@@ -93,7 +93,7 @@ Outcome = Settled | FindAgain
 
 
 def decide(answer: Answer, *, progress: Progress, now: float, chance: float) -> Outcome:
-    """What follows on an answer without the page; `now` is the asker's clock, `chance` in 0…1 spreads the waits."""
+    """Return what follows an answer without the page; `now` is our clock, `chance` in 0…1 spreads the waits."""
     match answer.kind:
         case ResponseKind.SHRINK:
             return _ask_for_less(progress, chance=chance)
@@ -109,7 +109,7 @@ def decide(answer: Answer, *, progress: Progress, now: float, chance: float) -> 
 def try_again(
     progress: Progress, *, chance: float, at_least_s: float = 0.0, reason: str = "unanswered"
 ) -> TryAgain | Fail:
-    """The same once more, each time later; after the twelfth time it is for somebody to look at."""
+    """Return another attempt, each time later; after the twelfth it fails."""
     attempts = progress.attempts + 1
     if attempts >= MOST_ATTEMPTS:
         return Fail(reason)
@@ -117,56 +117,56 @@ def try_again(
     return TryAgain(max(wait_s, at_least_s), reason, replace(progress, attempts=attempts))
 
 
-def isolate(progress: Progress, *, reason: str) -> GoOn | Fail:
-    """Something on the page cannot be used, whoever asks and whenever: find it, and go around it alone."""
+def isolate_item(progress: Progress, *, reason: str) -> GoOn | Fail:
+    """Return smaller pages to find the item that can never be used, and skip it alone."""
     if progress.page_size > 1:
-        return GoOn(_smaller(progress))
+        return GoOn(_halve(progress))
     return Fail(reason) if progress.skips_item else GoOn(replace(progress, skips_item=True))
 
 
-def lighten(progress: Progress) -> GoOn | Fail:
-    """Whoever walked this was never heard of again. From the third time on less is asked for.
+def shrink_after_crash(progress: Progress) -> GoOn | Fail:
+    """Return what follows a crashed worker: from the third crash on, smaller pages.
 
-    Workers die for reasons of their own too: a single item is gone around after the eighth time in one place.
+    Workers also die for other reasons, so a single item is skipped only after the eighth crash at one cursor.
     """
     if progress.attempts >= MOST_ATTEMPTS:
         return Fail("crashed")
     enough = SUSPECT_ATTEMPTS if progress.page_size > 1 else GUILTY_ATTEMPTS
-    return GoOn(progress if progress.skips_item or progress.attempts < enough else _lighter(progress))
+    return GoOn(progress if progress.skips_item or progress.attempts < enough else _shrink(progress))
 
 
 def run_out_of_time(progress: Progress, *, chance: float) -> GoOn | TryAgain | Fail:
-    """A page took longer than a task may."""
+    """Return what follows a page that took longer than a task may."""
     if progress.skips_item:
         return try_again(progress, chance=chance, reason="timed_out")
-    return isolate(progress, reason="timed_out")
+    return isolate_item(progress, reason="timed_out")
 
 
 def _ask_for_less(progress: Progress, *, chance: float) -> Outcome:
-    """Half of it, with the same cursor. That a single item is too much may be a bad minute of GitHub's: asked twice."""
+    """Return half the page size. A single item may be too much only for a moment, so it is requested twice."""
     if progress.page_size > 1:
-        return GoOn(_smaller(progress))
+        return GoOn(_halve(progress))
     if progress.attempts == 0 or progress.skips_item:
         return try_again(progress, chance=chance)
     return GoOn(replace(progress, skips_item=True))
 
 
 def _try_again_with_less(progress: Progress, *, chance: float, at_least_s: float) -> GoOn | TryAgain | Fail:
-    """What fails again and again in one place may be too much: REST does not say so.
+    """Return another attempt, with less where it failed repeatedly, because REST does not say that it is too much.
 
-    A single item is gone around before anything fails; nothing is skipped if GitHub does not show the repository.
+    A single item is skipped before anything fails; nothing is skipped if GitHub does not show the repository.
     """
     again = try_again(progress, chance=chance, at_least_s=at_least_s)
     if isinstance(again, Fail):
-        return again if progress.page_size > 1 or progress.skips_item else GoOn(_lighter(progress))
-    return again if again.progress.attempts < SUSPECT_ATTEMPTS else replace(again, progress=_lighter(again.progress))
+        return again if progress.page_size > 1 or progress.skips_item else GoOn(_shrink(progress))
+    return again if again.progress.attempts < SUSPECT_ATTEMPTS else replace(again, progress=_shrink(again.progress))
 
 
-def _lighter(progress: Progress) -> Progress:
-    return _smaller(progress) if progress.page_size > 1 else replace(progress, skips_item=True)
+def _shrink(progress: Progress) -> Progress:
+    return _halve(progress) if progress.page_size > 1 else replace(progress, skips_item=True)
 
 
-def _smaller(progress: Progress) -> Progress:
+def _halve(progress: Progress) -> Progress:
     return replace(progress, page_size=progress.page_size // 2, clean_pages=0)
 
 
@@ -175,7 +175,7 @@ def _wait_s(answer: Answer, *, now: float) -> float | None:
 
 
 def reason_of_wait(answer: Answer) -> str:
-    """Return why nobody may ask now, as one word."""
+    """Return why no request may be sent now, as one word."""
     if answer.kind is ResponseKind.DEFERRED:
         return answer.message
     return SPENT if answer.kind is ResponseKind.PRIMARY else BLOCKED

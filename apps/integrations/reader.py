@@ -1,4 +1,4 @@
-"""What reading a stream takes, and what it returns: requests, pages, and a reader that counts the cost."""
+"""Reading GitHub page by page: the request for a page, the page, and a reader that counts the cost."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ class PageRequest:
 
     @property
     def address(self) -> str:
-        """The repository's path in REST: by its id, for another may have its name by now."""
+        """Return the repository's path in REST: by its id, for another may have its name by now."""
         return f"/repositories/{self.repository_id}"
 
 
@@ -59,7 +59,7 @@ def ensure_same_repository(answer: Answer, *, repository_id: object, request: Pa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """Something that GitHub could not show; reading went on without it."""
+    """Something that GitHub could not show; reading continued without it."""
 
     what: str
     """Such as `pull request 17`."""
@@ -68,11 +68,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one request or a few brought, and where reading goes on: None at the end.
+    """The result of one request or a few, and the cursor where reading continues: None at the end.
 
-    What a page leaves unfinished of an item is in its cursor.
-
-    `items` counts what the page brought, `total` what there is in all as far as GitHub says.
+    What a page leaves unfinished of an item is in its cursor. `items` counts what
+    the page brought, `total` all there is as far as GitHub says.
     """
 
     facts: tuple[Fact, ...]
@@ -111,7 +110,7 @@ class Reader:
         return self._counted(answer, cost=1)
 
     def _purpose_now(self) -> Purpose:
-        """What follows the first request belongs to it: a page that another request interrupts is read twice."""
+        """Return the purpose: later requests continue the first, because an interrupted page is read twice."""
         return replace(self.purpose, continues=self.calls > 0)
 
     def _counted(self, answer: Answer, *, cost: int) -> Answer:
@@ -131,28 +130,28 @@ def _cost(answer: Answer) -> int:
 
 
 class StreamReader(Protocol):
-    """What reads one stream page by page."""
+    """An object that reads one stream page by page."""
 
     @property
     def page_size(self) -> int:
-        """How many items to ask for at first."""
+        """Return how many items to ask for at first."""
 
     @property
     def most(self) -> int:
-        """How many at the most, once GitHub has shown that it can."""
+        """Return how many at the most, once GitHub has shown that it can."""
 
     @property
     def read(self) -> Callable[[PageRequest, Reader], Page]:
-        """The page at the cursor; RequestFailedError where GitHub does not give it."""
+        """Return the page at the cursor; RequestFailedError where GitHub does not give it."""
 
     @property
     def skip_item(self) -> Callable[[PageRequest, Reader], Page]:
-        """The one item at the cursor that is too much for a page of one: by another way, else skipped and named."""
+        """Return the one item at the cursor that is too much for a page of one: read in another way, else skipped."""
 
 
 LONGEST = 500
 
 
 def storable(words: str) -> str:
-    """The beginning of a text of GitHub's, in characters that PostgreSQL takes."""
+    """Return the beginning of a text of GitHub's, in characters that PostgreSQL takes."""
     return words[:LONGEST].replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")

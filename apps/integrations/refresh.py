@@ -152,7 +152,7 @@ KIND = JobKind(name=REFRESH, priority=Priority.LIVE, run=run, plan=plan, recurs=
 
 def refresh(job: Job, *, access: GitHubAccess, deadline_s: float) -> None:
     """Ask as `access` for what is missing, and release or end the job."""
-    assert job.installation_id is not None, "nobody reads it"  # noqa: S101
+    assert job.installation_id is not None, "a job without an installation"  # noqa: S101
     size = max(1, job.page_size // 2) if job.was_dropped else job.page_size
     progress = Progress(page_size=size, attempts=job.attempts)
     Refresh(job=job, installation_id=job.installation_id, access=access, progress=progress, deadline_s=deadline_s).run()

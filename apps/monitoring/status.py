@@ -19,7 +19,12 @@ from redis.retry import Retry
 from apps.activity.models import Change
 from apps.common import db
 from apps.integrations.access import describe, lacking_installations
-from apps.integrations.health import count_lapsed_leases, count_overdue_backfills, count_overdue_listings, scan_problems
+from apps.integrations.health import (
+    count_expired_leases,
+    count_overdue_backfills,
+    count_overdue_listings,
+    scan_problems,
+)
 from apps.integrations.models import StreamCount
 from apps.integrations.reconciliation.run_status import reconciliation_problems
 from apps.monitoring.models import StatusCheck
@@ -207,7 +212,7 @@ def probe_problems() -> dict[str, str]:
 
 def reading_problems() -> dict[str, str]:
     """Report work at GitHub that has been due for long and that no worker runs."""
-    backfills, listings, leases = count_overdue_backfills(), count_overdue_listings(), count_lapsed_leases()
+    backfills, listings, leases = count_overdue_backfills(), count_overdue_listings(), count_expired_leases()
     problems = {}
     if backfills:
         problems["backfills_wait"] = f"{backfills} backfills are due. Is a worker of the queue backfill running?"

@@ -16,7 +16,7 @@ from apps.integrations.models import Backfill
 from tests.api.backfills import LIST, PULLS, fail, walk
 from tests.api.conftest import API, SECRETS, Cast
 from tests.fake_github.using import ACME, BETA, forget_everything
-from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.workers import BackfillWorkers
 
 pytestmark = pytest.mark.django_db
 
@@ -95,7 +95,7 @@ def test_a_waiting_backfill_shows_its_progress_and_the_end_of_its_wait(reached: 
 def test_what_was_started_is_read_by_a_worker_and_told_as_done(connected: Cast) -> None:
     client = connected.client(connected.admin)
     [row] = client.post(LIST, PULLS).json()["backfills"]
-    Crew(access=github()).advance(Backfill.objects.get(pk=row["id"]))
+    BackfillWorkers(access=github()).advance(Backfill.objects.get(pk=row["id"]))
     told = client.get(f"{LIST}{row['id']}/").json()
     assert (told["state"], told["percent"], told["items"], told["skipped"]) == ("done", 100, 30, [])
     assert told["calls"] >= 2

@@ -28,7 +28,7 @@ TEST_NAME = re.compile(r"`(test_\w+)`")
 CODE = re.compile(r"^```.*?^```|`[^`]*`", re.DOTALL | re.MULTILINE)
 METAPHOR = re.compile(
     r"\b(letterbox|doorbell|bells?|rings?|rung|walk(?:s|ed|ing)?|tells?|told|mend(?:s|ed)?|knock|errand|in vain"
-    r"|sweep(?:s|ing)?|doors?|judge[sd]?|whoever|provable)\b"
+    r"|sweep(?:s|ing)?|doors?|judge[sd]?|whoever|provable|strangers?|roads|lapse[sd]?|owe[sd]?|enrichment)\b"
 )
 
 

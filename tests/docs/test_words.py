@@ -11,14 +11,21 @@ import pytest
 from tests.docs.test_documents import METAPHOR, ROOT
 
 AREAS = (
-    *(f"apps/{app}" for app in ("activity", "common", "dashboard", "demo", "github", "jobs", "metrics", "monitoring")),
-    *(f"apps/{app}" for app in ("notifications", "teams", "users", "webhooks")),
+    *(f"apps/{app}" for app in ("activity", "common", "dashboard", "demo", "github", "integrations", "jobs")),
+    *(f"apps/{app}" for app in ("metrics", "monitoring", "notifications", "teams", "users", "webhooks")),
     "tformance",
 )
-LEFT_OUT = re.compile("/migrations/|github/events/|github/objects/")
+LEFT_OUT = re.compile(
+    "/migrations/|integrations/(reconciliation|delivery_log)/|integrations/tasks.py|commands/(reconcile|scan_deliveries).py"
+)
 FILES = [path for area in AREAS for path in sorted((ROOT / area).rglob("*.py")) if not LEFT_OUT.search(str(path))]
+NAMED = [path for path in FILES if path.is_relative_to(ROOT / "apps/github") or "apps/integrations" in str(path)]
 TEMPLATES = sorted(path for path in ROOT.glob("apps/*/templates/**/*") if path.suffix in (".html", ".txt"))
 MARKUP = re.compile(r"{%.*?%}|{{.*?}}|<[^>]*>", re.DOTALL)
+NAME = re.compile(
+    r"(^|_)(walk(s|ed|ing)?|told|tells?|errand|roads?|strangers?|owe[sd]?|paid|pay|mend|enrichment|lapsed?|bell|ring|rung"
+    r"|shared_memory|letterbox|knock|sweep)(_|$)"
+)
 OPENING = re.compile(r"(Whoever|What|Those|One|Whether|How|Who|Which|Somebody|Nobody)\b")
 
 
@@ -36,6 +43,22 @@ def test_a_template_has_no_metaphors(path: Path) -> None:
 def test_a_docstring_of_a_function_starts_with_a_verb_or_a_noun(path: Path) -> None:
     functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
     assert [text for node in functions if OPENING.match(text := ast.get_docstring(node) or "")] == []
+
+
+@pytest.mark.parametrize("path", NAMED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_name_has_no_metaphor(path: Path) -> None:
+    assert {name for name in names_in(path) if NAME.search(name.lower())} == set()
+
+
+def names_in(path: Path) -> Iterator[str]:
+    """Yield the names that a module gives: classes, functions, arguments, variables and attributes."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
 
 
 def strings_in(path: Path) -> Iterator[str]:

@@ -48,7 +48,7 @@ def demonstrate() -> int:
         with step("database and static files"):
             running.manage("prepare", "--verbosity", "0")
         with running.web() as port, running.running(*programs.workers(), programs.beat()):
-            tell(running, port=port)
+            announce(running, port=port)
             install(running, port=port)
             code = backfill(running)
             show(running, github)
@@ -95,7 +95,7 @@ def install(running: Stack, *, port: int) -> None:
         wait_until_fresh(running)
 
 
-def tell(running: Stack, *, port: int) -> None:
+def announce(running: Stack, *, port: int) -> None:
     admin = read_private_json(running.var / "admin.json")
     fact("address", f"http://127.0.0.1:{port}/")
     fact("sign in", f"{admin['username']} / {admin['password']}")

@@ -1,4 +1,4 @@
-"""A request as the fake sees it, what it answers, and what can go wrong on the way, each as often as it is told."""
+"""A request as the fake sees it, what it answers, and what can go wrong on the way, each as often as it is asked to."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""A repository of any size, from a seed: each pull request's life is told only when somebody asks for it."""
+"""A repository of any size, from a seed: each pull request is generated only when it is read."""
 
 import heapq
 import pickle
@@ -69,7 +69,7 @@ def opening(number: int) -> datetime:
 
 
 def script(seed: int, number: int, *, opens_at: datetime | None = None) -> Script:
-    """The life of a pull request before it is told."""
+    """The life of a pull request before it is generated."""
     opens_at = opens_at or opening(number)
     chance = random.Random(seed * 1_000_003 + number)  # noqa: S311  the same life every time
     author = BOT if chance.random() < 0.1 else chance.choice(PEOPLE)
@@ -138,8 +138,8 @@ class Generated:
     installation_id: int
     repository_id: int
     name: str
-    told: int = 0
-    """How many lives had to be told so far."""
+    generated: int = 0
+    """How many lives had to be generated so far."""
     _get: Any = None
     _updated: list[tuple[str, int]] = field(default_factory=list)
     _edited: dict[int, PullRequestTruth] = field(default_factory=dict)
@@ -177,27 +177,27 @@ class Generated:
         """Ids are handed out in blocks, one for each number."""
         return (int(node_id.removeprefix("PR_kwDO")) - self.repository_id * BLOCK) // IDS_EACH
 
-    def tell(self, number: int) -> list[Sent]:
+    def deliveries_of(self, number: int) -> list[Sent]:
         """The deliveries of one pull request."""
-        told: list[Sent] = pickle.loads(  # noqa: S301  what this process wrote
-            _told(self.seed, self.owner, self.installation_id, self.repository_id, self.name, number)
+        sent: list[Sent] = pickle.loads(  # noqa: S301  what this process wrote
+            _pickled_deliveries(self.seed, self.owner, self.installation_id, self.repository_id, self.name, number)
         )
-        return told
+        return sent
 
     def deliveries(self) -> Iterator[Sent]:
         """The deliveries of all, in the order of their times."""
-        told = (self.tell(number) for number in range(1, self.count + 1))
-        return heapq.merge(*told, key=lambda sent: sent.at)
+        sent = (self.deliveries_of(number) for number in range(1, self.count + 1))
+        return heapq.merge(*sent, key=lambda sent: sent.at)
 
     def _fold(self, number: int) -> PullRequestTruth:
-        self.told += 1
+        self.generated += 1
         folding = Folding()
-        folding.fold(self.tell(number))
+        folding.fold(self.deliveries_of(number))
         return folding.pull_request(number)
 
 
 @lru_cache(maxsize=2_000)
-def _told(  # noqa: PLR0917  a cache is keyed by all of them
+def _pickled_deliveries(  # noqa: PLR0917  a cache is keyed by all of them
     seed: int, owner: Account, installation_id: int, repository_id: int, name: str, number: int
 ) -> bytes:
     """The pickled deliveries: tests ask for the same ones again and again, and each may change what it gets."""
@@ -234,10 +234,10 @@ def generate(
     place = RepositoryLife(scenario, identity=repository_id, name=name, created_at=BEGINNING)
     place.create(BEGINNING, by=PEOPLE[0])
     _plan_the_rest(place, size=size)
-    told = scenario.deliveries()
-    truth = Folding().fold(told)
+    sent = scenario.deliveries()
+    truth = Folding().fold(sent)
     truth.pull_requests = Generated(seed, size.pull_requests, owner, installation_id, repository_id, name)
-    return truth, told
+    return truth, sent
 
 
 def _plan_the_rest(place: RepositoryLife, *, size: Size) -> None:

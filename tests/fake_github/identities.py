@@ -59,7 +59,7 @@ class Identities:
     _tokens: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def app(self, asked: Asked) -> None:
-        """Refuse whoever is not the App: RS256 by its key, issued by it, for no more than ten minutes."""
+        """Refuse tokens that are not of the App: RS256 by its key, issued by it, for no more than ten minutes."""
         signed = bearer(asked)
         try:
             claims = jwt.decode(
@@ -97,8 +97,8 @@ class Identities:
         token = stateless_token(self.app_id, installation_id=installation_id, expires_at=expires_at)
         self._tokens[token] = (installation_id, expires_at)
         self.minted.append(installation_id)
-        told: Json = {"token": token, "expires_at": moment(datetime.fromtimestamp(expires_at, UTC))}
-        return Answered(201, {**told, "permissions": {"metadata": "read"}, "repository_selection": "selected"})
+        answer: Json = {"token": token, "expires_at": moment(datetime.fromtimestamp(expires_at, UTC))}
+        return Answered(201, {**answer, "permissions": {"metadata": "read"}, "repository_selection": "selected"})
 
     def known(self, installation_id: int) -> InstallationTruth:
         if installation_id not in self.world.installations:

@@ -53,7 +53,7 @@ def commit(made: Json) -> Node:
 
 
 def signer(signature: Json) -> Json:
-    """The account of whoever signed a commit."""
+    """The account that signed a commit."""
     return accounts.user(accounts.person(int(signature["email"].partition("+")[0]), signature["username"]))
 
 

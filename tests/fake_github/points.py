@@ -47,7 +47,7 @@ def points_of(document: DocumentNode, *, schema: GraphQLSchema, variables: dict[
         raise values[0]
     counting = _Counting(schema, fragments, values)
     assert schema.query_type is not None
-    counting.walk(operation.selection_set, schema.query_type, times=1)
+    counting.visit(operation.selection_set, schema.query_type, times=1)
     return counting.points
 
 
@@ -58,7 +58,7 @@ class _Counting:
         self._fragments = fragments
         self._variables = variables
 
-    def walk(self, selections: SelectionSetNode | None, parent: Any, *, times: int) -> None:
+    def visit(self, selections: SelectionSetNode | None, parent: Any, *, times: int) -> None:
         for found in selections.selections if selections else ():
             if isinstance(found, FieldNode):
                 self._field(found, parent, times=times)
@@ -70,7 +70,7 @@ class _Counting:
 
     def _fragment(self, selections: SelectionSetNode, condition: Any, parent: Any, *, times: int) -> None:
         kind = self._schema.get_type(condition.name.value) if condition else parent
-        self.walk(selections, kind, times=times)
+        self.visit(selections, kind, times=times)
 
     def _field(self, field: FieldNode, parent: Any, *, times: int) -> None:
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) or field.name.value not in parent.fields:
@@ -84,4 +84,4 @@ class _Counting:
             self.points.nodes += times * wanted
             times *= wanted
         times *= len(arguments.get("ids") or (1,))
-        self.walk(field.selection_set, kind, times=times)
+        self.visit(field.selection_set, kind, times=times)

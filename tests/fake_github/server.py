@@ -158,11 +158,11 @@ class FakeGitHub:
 
     def _run(self, asked: Asked, payer: int, *, points: Any) -> Json:
         window = self.limits.window(payer, "graphql")
-        told = {"limit": 0, "remaining": 0, "used": 0, "resetAt": "2038-01-01T00:00:00Z"}
+        limit = {"limit": 0, "remaining": 0, "used": 0, "resetAt": "2038-01-01T00:00:00Z"}
         if window is not None:
-            told = {name: getattr(window, name) for name in ("limit", "remaining", "used")}
-            told["resetAt"] = moment_of(window.resets_at)
-        return graphql_api.run(asked.document, world=self.world, installation_id=payer, points=points, rate_limit=told)
+            limit = {name: getattr(window, name) for name in ("limit", "remaining", "used")}
+            limit["resetAt"] = moment_of(window.resets_at)
+        return graphql_api.run(asked.document, world=self.world, installation_id=payer, points=points, rate_limit=limit)
 
     def _rest(self, asked: Asked, payer: int) -> Answered:
         try:

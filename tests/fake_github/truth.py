@@ -1,7 +1,7 @@
 """What is true on the fake GitHub, and how its webhooks add up to it.
 
-Every object is kept in REST's shape. The truth is folded from the very deliveries that a story tells, so both roads,
-the webhooks and the API, lead to one history.
+Every object is kept in REST's shape. The truth is folded from the very deliveries that a story tells, so
+the webhooks and the API lead to one history.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -53,7 +53,7 @@ class DeploymentTruth:
 
 
 class PullRequests(Protocol):
-    """The pull requests of a repository, of which there may be more than anybody wants in memory."""
+    """The pull requests of a repository, of which there may be more than fit into memory."""
 
     def get(self, number: int) -> PullRequestTruth | None: ...
 
@@ -87,7 +87,7 @@ class RepositoryTruth:
     runs: dict[int, Json] = field(default_factory=dict)
     commits: list[Json] = field(default_factory=list)
     parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of each commit of the default branch, which a push does not tell."""
+    """Of each commit of the default branch, which a push does not have."""
     gone: dict[int, "tuple[RepositoryTruth, int] | None"] = field(default_factory=dict)
     """Issues that were deleted, by number, and where those went that were transferred."""
 
@@ -109,7 +109,7 @@ def parents_of(commits: Sequence[Json], *, before: str) -> dict[str, tuple[str, 
 
 
 def own_time(at: datetime, *words: object) -> datetime:
-    """The time of a timeline item: up to 3 s before the `updated_at` that its webhook tells, as GitHub's may be."""
+    """The time of a timeline item: up to 3 s before the `updated_at` that its webhook has, as GitHub's may be."""
     return at - timedelta(seconds=crc32(repr(words).encode()) % LATEST_S)
 
 

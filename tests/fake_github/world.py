@@ -46,7 +46,7 @@ class World:
     """The installation that reaches a repository, by the repository's id."""
     names: dict[str, int] = field(default_factory=dict)
     """Every name that a repository has or had."""
-    told: list[Sent] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     memberships: dict[tuple[str, str], Json] = field(default_factory=dict)
     """What GitHub says of a person in an organisation, by both logins."""
 
@@ -61,7 +61,7 @@ class World:
     ) -> RepositoryTruth:
         """A repository made up from a seed."""
         owner = self.installations[installation_id].account
-        truth, told = generate(
+        truth, deliveries = generate(
             seed=seed,
             size=size or Size(),
             owner=owner,
@@ -69,18 +69,18 @@ class World:
             repository_id=repository_id,
             name=name,
         )
-        self.told += told
+        self.sent += deliveries
         return self._keep(truth, installation_id=installation_id)
 
     def fold(self, deliveries: Iterable[Sent], *, installation_id: int) -> RepositoryTruth:
         """A repository as a story of deliveries about it leaves it."""
-        told = list(deliveries)
-        self.told += told
-        return self._keep(Folding().fold(told), installation_id=installation_id)
+        deliveries = list(deliveries)
+        self.sent += deliveries
+        return self._keep(Folding().fold(deliveries), installation_id=installation_id)
 
     def deliveries(self) -> Iterator[Sent]:
         """Every webhook that this history made, repository by repository."""
-        yield from self.told
+        yield from self.sent
         for truth in self.repositories.values():
             if isinstance(truth.pull_requests, Generated):
                 yield from truth.pull_requests.deliveries()

@@ -97,7 +97,7 @@ def test_any_order_any_repetition_and_any_batches_end_in_the_same_tables():
 
 
 @pytest.mark.django_db
-def test_the_week_ends_as_it_was_told():
+def test_the_week_ends_as_its_story_says():
     record(evidence_of(eventful_week()))
     found = contents()
     (work,) = [row for row in found["PullRequest"] if row[0] == 7_300]

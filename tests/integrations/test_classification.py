@@ -254,8 +254,8 @@ def test_every_error_keeps_its_path() -> None:
 
 
 def test_a_limit_belongs_to_the_resource_that_the_answer_names() -> None:
-    told = rate_limit({**LEFT, "x-ratelimit-resource": GRAPHQL}, resource=CORE, now=NOW)
-    assert told == RateLimit(resource=GRAPHQL, limit=5000, remaining=4000, resets_in_s=1200)
+    limit = rate_limit({**LEFT, "x-ratelimit-resource": GRAPHQL}, resource=CORE, now=NOW)
+    assert limit == RateLimit(resource=GRAPHQL, limit=5000, remaining=4000, resets_in_s=1200)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +267,6 @@ def test_a_missing_or_zero_limit_limits_nothing(headers: dict[str, str]) -> None
 
 def test_a_reset_is_measured_by_githubs_clock_and_not_by_ours() -> None:
     ahead = NOW.replace(hour=13)
-    told = rate_limit(LEFT, resource=CORE, now=ahead)
-    assert told is not None
-    assert told.resets_in_s == 1200
+    limit = rate_limit(LEFT, resource=CORE, now=ahead)
+    assert limit is not None
+    assert limit.resets_in_s == 1200

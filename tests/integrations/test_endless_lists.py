@@ -22,11 +22,11 @@ from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, read
-from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, installed, reach
+from tests.integrations.backfill.workers import BackfillWorkers
 
 MOST_LIES = 120
-"""Then the fake's list ends after all, so that a walk that believes it comes to an end too."""
+"""Then the fake's list ends after all, so that a backfill that trusts it comes to an end too."""
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -58,7 +58,7 @@ def test_installations_without_end_are_given_up_and_the_job_and_the_log_say_so(
     assert len(fake.log) == 2
     job.refresh_from_db()
     (said,) = [line for line in caplog.records if line.message == "installations_not_found"]
-    assert "goes on after 1 installations" in job.error == said.error
+    assert "continues after 1 installations" in job.error == said.error
 
 
 def test_repositories_of_an_installation_without_end_are_a_failure_with_words(
@@ -67,7 +67,7 @@ def test_repositories_of_an_installation_without_end_are_a_failure_with_words(
     installed(fake)
     goes_on(fake, "/installation/repositories")
     list_installation(ACME, access=worker)
-    assert "goes on after 1 of 1 repositories" in Job.objects.get(kind="list_installation").error
+    assert "continues after 1 of 1 repositories" in Job.objects.get(kind="list_installation").error
     assert len([call for call in fake.log if call.path == "/installation/repositories"]) == 1
 
 
@@ -80,13 +80,13 @@ def test_no_list_of_rest_goes_on_beyond_what_any_list_holds(fake: FakeGitHub, wo
 
     fake.spoil(Fault(change, faults.rest, times=None, is_instead=False))
     answer = read(worker, "/repos/acme/api/pulls", per_page=size)
-    assert (answer.kind, answer.message) == (ResponseKind.REJECTED, "next page: the list goes on after 200,000 items")
+    assert (answer.kind, answer.message) == (ResponseKind.REJECTED, "next page: the list continues after 200,000 items")
 
 
-def advance_to_the_end(crew: Crew, row: Backfill) -> Backfill:
+def advance_to_the_end(workers: BackfillWorkers, row: Backfill) -> Backfill:
     for _ in range(20):
         Backfill.objects.filter(state="waiting").update(not_before=Now())
-        if crew.advance(row).state in {"failed", "done"}:
+        if workers.advance(row).state in {"failed", "done"}:
             return row
     raise AssertionError(f"it goes on: {row.state} {row.reason}")
 
@@ -101,17 +101,17 @@ def cursors_in_a_circle() -> faults.Change:
     first: list[str] = []
 
     def change(asked: Asked, answer: Answered) -> Answered:
-        told = _shown(answer)["pageInfo"]["endCursor"]
-        first.append(told)
-        return _going_on(answer, cursor=None if told else first[0])
+        shown = _shown(answer)["pageInfo"]["endCursor"]
+        first.append(shown)
+        return _going_on(answer, cursor=None if shown else first[0])
 
     return change
 
 
 def _going_on(answer: Answered, *, cursor: str | None) -> Answered:
     """The page, which goes on at this cursor, or else at its own."""
-    told = _shown(answer)["pageInfo"]
-    told |= {"hasNextPage": True, "endCursor": cursor or told["endCursor"]}
+    shown = _shown(answer)["pageInfo"]
+    shown |= {"hasNextPage": True, "endCursor": cursor or shown["endCursor"]}
     return answer
 
 
@@ -130,6 +130,6 @@ def test_pages_of_graphql_without_end_fail_in_words(
     monkeypatch.setattr(run, "SPARE_ITEMS", 100)
     install()
     fake.spoil(Fault(change(), shows_pull_requests, times=MOST_LIES, is_instead=False))
-    row = advance_to_the_end(Crew(access=worker), backfill(reach()))
+    row = advance_to_the_end(BackfillWorkers(access=worker), backfill(reach()))
     assert (row.state, "endless_list" in row.error) == ("failed", True)
     assert len(fake.calls("graphql")) < MOST_LIES

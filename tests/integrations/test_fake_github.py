@@ -68,9 +68,9 @@ def call(fake: FakeGitHub, path: str, *, bearer: str | None = None, method: str 
 
 def signed(key: str | None = None, *, algorithm: str = "RS256", **claims: Any) -> str:
     now = int(time.time())
-    told = {"iat": now - 60, "exp": now + 300, "iss": str(APP_ID), **claims}
+    payload = {"iat": now - 60, "exp": now + 300, "iss": str(APP_ID), **claims}
     return jwt.encode(
-        {name: value for name, value in told.items() if value is not None}, key or app_pem(), algorithm=algorithm
+        {name: value for name, value in payload.items() if value is not None}, key or app_pem(), algorithm=algorithm
     )
 
 
@@ -173,15 +173,15 @@ def test_a_token_fits_githubs_published_model(fake: FakeGitHub) -> None:
 
 @pytest.mark.proof
 def test_a_webhook_of_every_kind_in_the_history_fits_githubs_published_model(fake: FakeGitHub) -> None:
-    told = list(fake.world.deliveries())
-    assert {sent.event for sent in told} >= {
+    deliveries = list(fake.world.deliveries())
+    assert {sent.event for sent in deliveries} >= {
         "pull_request",
         "pull_request_review",
         "push",
         "deployment",
         "workflow_run",
     }
-    for sent in told:
+    for sent in deliveries:
         models_of(sent.event)[sent.payload.get("action")].validate_python(sent.payload)
 
 
@@ -234,21 +234,21 @@ def test_the_log_of_deliveries_is_newest_first_and_sends_again_when_asked(
     arrived: list[str] = []
     log = DeliveryLog(post=lambda sent: arrived.append(sent.guid) or 202, address=lambda: fake.url)
     fake.app.extensions.append(log.answer)
-    told = fake.world.told[:7]
-    log.deliver(told, post=lambda sent: 0 if sent is told[3] else 202)
+    deliveries = fake.world.sent[:7]
+    log.deliver(deliveries, post=lambda sent: 0 if sent is deliveries[3] else 202)
     found, path, parameters = [], "/app/hook/deliveries", {"per_page": 3}
     while path:
         answer = worker.get_as_app(path, purpose=LIVE, parameters=parameters)
         TypeAdapter(list[models.HookDeliveryItem]).validate_python(answer.data)
         found += answer.data
         path, parameters = answer.next_path or "", {}
-    assert [one["guid"] for one in found] == [sent.guid for sent in reversed(told)]
+    assert [one["guid"] for one in found] == [sent.guid for sent in reversed(deliveries)]
     (failed,) = [one for one in found if not one["status_code"]]
     whole = worker.get_as_app(f"/app/hook/deliveries/{failed['id']}", purpose=LIVE)
     TypeAdapter(models.HookDelivery).validate_python(whole.data)
-    assert whole.data["request"]["payload"] == told[3].payload
+    assert whole.data["request"]["payload"] == deliveries[3].payload
     again = worker.post_as_app(f"/app/hook/deliveries/{failed['id']}/attempts", purpose=LIVE)
-    assert (again.kind, arrived) == (ResponseKind.OK, [told[3].guid])
+    assert (again.kind, arrived) == (ResponseKind.OK, [deliveries[3].guid])
     assert [attempt.is_redelivery for attempt in log.attempts].count(True) == 1
 
 
@@ -282,7 +282,7 @@ def test_a_token_opens_its_own_installation_for_an_hour(fake: FakeGitHub, clock:
     assert call(fake, ROOT, bearer=mine["token"]) == (401, {**call(fake, ROOT)[1], "message": "Bad credentials"})
 
 
-def test_a_limit_is_spent_by_points_and_told_in_headers(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_a_limit_is_spent_by_points_and_shown_in_headers(fake: FakeGitHub, worker: GitHubAccess) -> None:
     fake.limits.leave(ACME, "graphql", remaining=3)
     query = """query($n: Int!) { rateLimit { cost remaining nodeCount } repository(owner: "acme", name: "api") {
         pullRequests(first: $n) { nodes { reviews(first: 1) { totalCount } labels(first: 1) { totalCount } } } } }"""
@@ -342,11 +342,11 @@ def test_fifty_thousand_pull_requests_are_made_as_they_are_read(fake: FakeGitHub
     assert page["totalCount"] == 50_000
     assert [node["number"] for node in page["nodes"]] == [50_000, 49_999, 49_998]
     assert isinstance(truth.pull_requests, Generated)
-    assert truth.pull_requests.told == 3
+    assert truth.pull_requests.generated == 3
 
 
 def test_a_life_ends_when_its_last_step_happens(fake: FakeGitHub) -> None:
-    """What is updated last is known of each pull request without telling its life."""
+    """What is updated last is known of each pull request without generating its life."""
     pulls = fake.world.repositories[API].pull_requests
     for number in range(1, 31):
         truth = pulls.get(number)

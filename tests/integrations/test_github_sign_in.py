@@ -85,7 +85,7 @@ def refusal(answer: HttpResponse) -> tuple[int, str]:
     return answer.status_code, title
 
 
-STRANGER = (403, "No access with this GitHub account")
+NO_ACCESS = (403, "No access with this GitHub account")
 DOUBT = (503, "Membership could not be checked")
 
 
@@ -101,7 +101,7 @@ def test_a_member_of_one_of_the_organisations_comes_in(fake: FakeGitHub) -> None
 def test_nobody_else_does(fake: FakeGitHub, found: Json | None) -> None:
     if found:
         fake.world.memberships["acme", "ana"] = found
-    assert refusal(come()) == STRANGER
+    assert refusal(come()) == NO_ACCESS
 
 
 def test_without_the_setting_anybody_does(fake: FakeGitHub, settings: Any) -> None:
@@ -139,7 +139,7 @@ def test_an_organisation_that_does_not_answer_keeps_no_member_of_another_out(fak
 def test_a_removed_or_suspended_installation_has_no_members(fake: FakeGitHub) -> None:
     fake.world.memberships["acme", "ana"] = membership()
     Installation.objects.filter(pk=ACME).update(deleted_at="2026-01-01T00:00:00Z")
-    assert refusal(come()) == STRANGER
+    assert refusal(come()) == NO_ACCESS
     assert not [one for one in fake.log if "/acme/" in one.path]
 
 
@@ -151,7 +151,7 @@ def test_the_app_on_an_account_of_a_person_lets_that_person_in() -> None:
 
 def test_no_account_here_is_connected_with_one_on_github(fake: FakeGitHub) -> None:
     fake.world.memberships["acme", "ana"] = membership()
-    assert refusal(come(process="connect")) == STRANGER
+    assert refusal(come(process="connect")) == NO_ACCESS
 
 
 def test_an_address_that_somebody_has_already_is_left_out(fake: FakeGitHub) -> None:

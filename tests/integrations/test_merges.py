@@ -1,4 +1,4 @@
-"""Which commits are merges is known from pushes where they tell, and of all others once the history was read."""
+"""Which commits are merges is known from pushes where they show it, and of all others once the history was read."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
 from tests.github.translation import of, translate
 from tests.integrations.streams.stream_read import StreamRead
-from tests.integrations.test_both_roads import by_webhook
+from tests.integrations.test_webhooks_and_graphql import by_webhook
 
 pytestmark = pytest.mark.django_db
 ANA, BEN = PEOPLE[:2]
@@ -35,7 +35,7 @@ def at(minute: float) -> datetime:
     return BEGINNING + timedelta(minutes=minute)
 
 
-def told() -> list[Sent]:
+def story_deliveries() -> list[Sent]:
     """A commit of its own, three that are pushed at once, and two pull requests that are merged by GitHub's button."""
     scenario = Scenario("merges", owner=acme(), installation_id=ACME, first_id=WEB * 100_000_000)
     place = RepositoryLife(scenario, identity=WEB, name="web", created_at=at(-9))
@@ -65,7 +65,7 @@ def headlines(shas: Iterable[str]) -> set[str]:
 
 
 def test_pushes_tell_most_and_the_history_all(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    deliveries = told()
+    deliveries = story_deliveries()
     truth = fake.world.fold(deliveries, installation_id=ACME)
     record(by_webhook(deliveries))
     before = merges()
@@ -85,13 +85,13 @@ def test_pushes_tell_most_and_the_history_all(fake: FakeGitHub, worker: GitHubAc
     "changes", [{"forced": True}, {"before": NO_COMMIT}, {"ref": "refs/tags/v1"}, {"after": "e" * 40}]
 )
 def test_a_push_that_may_leave_something_out_tells_no_parents(changes: dict[str, object]) -> None:
-    sent = next(sent for sent in told() if sent.event == "push" and sent.payload["after"] == "a" * 40)
+    sent = next(sent for sent in story_deliveries() if sent.event == "push" and sent.payload["after"] == "a" * 40)
     assert of(CommitParentsPresumed, translate("push", sent.payload))
     assert not of(CommitParentsPresumed, translate("push", {**sent.payload, **changes}))
 
 
 def test_a_local_merge_that_is_pushed_is_not_guessed_at() -> None:
-    sent = next(sent for sent in told() if sent.event == "push" and len(sent.payload["commits"]) > 3)
+    sent = next(sent for sent in story_deliveries() if sent.event == "push" and len(sent.payload["commits"]) > 3)
     assert [fact.presumed_parent_count for fact in of(CommitParentsPresumed, translate("push", sent.payload))] == [2]
     commits = [{**commit, "committer": commit["author"]} for commit in sent.payload["commits"]]
     assert not of(CommitParentsPresumed, translate("push", {**sent.payload, "commits": commits}))
@@ -100,7 +100,9 @@ def test_a_local_merge_that_is_pushed_is_not_guessed_at() -> None:
 @pytest.mark.parametrize(("presumed", "proven"), [(2, 1), (1, 2)])
 def test_proven_parents_replace_presumed_ones_in_any_order_of_arrival(presumed: int, proven: int) -> None:
     """As where an App moves a branch forward to several commits of its own, which looks like a merge by GitHub."""
-    payload = next(sent.payload for sent in told() if sent.event == "push" and len(sent.payload["commits"]) > 3)
+    payload = next(
+        sent.payload for sent in story_deliveries() if sent.event == "push" and len(sent.payload["commits"]) > 3
+    )
     if presumed == 1:
         payload = {**payload, "commits": payload["commits"][-1:]}
     pushed, sha = translate("push", payload), payload["after"]

@@ -44,7 +44,7 @@ def budget(clock: Clock) -> Iterator[RateBudget]:
     forget_everything()
 
 
-def told(*, remaining: int, resets_in_s: float = 1000, limit: int = 5000, resource: str = GRAPHQL) -> RateLimit:
+def reported(*, remaining: int, resets_in_s: float = 1000, limit: int = 5000, resource: str = GRAPHQL) -> RateLimit:
     return RateLimit(resource=resource, limit=limit, remaining=remaining, resets_in_s=resets_in_s)
 
 
@@ -76,7 +76,7 @@ def exchange(budget: RateBudget, limit: RateLimit | None, result: Result = OK, *
 
 
 def test_an_unknown_budget_lets_the_first_request_learn_it(budget: RateBudget) -> None:
-    exchange(budget, told(remaining=4999))
+    exchange(budget, reported(remaining=4999))
     (known,) = budget.read(ACME)
     assert (known.resource, known.limit, known.remaining) == (GRAPHQL, 5000, 4999)
 
@@ -84,7 +84,7 @@ def test_an_unknown_budget_lets_the_first_request_learn_it(budget: RateBudget) -
 def test_nothing_goes_out_while_the_limit_is_spent_and_everything_does_after_the_reset(
     budget: RateBudget, clock: Clock
 ) -> None:
-    exchange(budget, told(remaining=0, resets_in_s=20))
+    exchange(budget, reported(remaining=0, resets_in_s=20))
     for priority in Priority:
         assert refused(ask(budget, priority)) == Deferred(reason="spent", until=clock.now + 20)
     clock.now += 20
@@ -97,14 +97,14 @@ def test_a_refused_request_spends_the_limit_too(budget: RateBudget, clock: Clock
 
 
 def test_a_limit_binds_its_own_resource_and_installation_only(budget: RateBudget) -> None:
-    exchange(budget, told(remaining=0))
+    exchange(budget, reported(remaining=0))
     granted(ask(budget, resource=CORE))
     granted(ask(budget, installation_id=OTHER))
     granted(ask(budget, installation_id=THE_APP))
 
 
 def test_a_limit_is_kept_under_the_resource_that_the_answer_names(budget: RateBudget) -> None:
-    exchange(budget, told(remaining=0, resource="search"), resource=CORE)
+    exchange(budget, reported(remaining=0, resource="search"), resource=CORE)
     granted(ask(budget, resource=CORE))
     assert refused(ask(budget, LIVE, resource="search")).reason == "spent"
 
@@ -116,14 +116,14 @@ def test_a_limit_is_kept_under_the_resource_that_the_answer_names(budget: RateBu
 def test_the_rest_of_a_limit_is_kept_for_what_is_more_urgent(
     budget: RateBudget, remaining: int, allowed: set[Priority]
 ) -> None:
-    exchange(budget, told(remaining=remaining))
+    exchange(budget, reported(remaining=remaining))
     answers = {priority: ask(budget, priority, subject=priority.name) for priority in reversed(Priority)}
     reasons = {priority: getattr(answer, "reason", "taken") for priority, answer in answers.items()}
     assert {priority for priority, reason in reasons.items() if reason != "spent"} == allowed
 
 
 def test_a_missing_limit_is_none(budget: RateBudget) -> None:
-    exchange(budget, told(remaining=0, resets_in_s=1))
+    exchange(budget, reported(remaining=0, resets_in_s=1))
     budget.settle(granted(ask(budget, installation_id=OTHER)), result=OK, limit=None)
     for _ in range(3):
         exchange(budget, None, installation_id=OTHER)
@@ -132,13 +132,13 @@ def test_a_missing_limit_is_none(budget: RateBudget) -> None:
 
 def test_a_limit_that_is_switched_off_is_forgotten(budget: RateBudget, clock: Clock) -> None:
     lease = granted(ask(budget))
-    exchange(budget, told(remaining=0, resource=CORE), resource=CORE)
+    exchange(budget, reported(remaining=0, resource=CORE), resource=CORE)
     budget.settle(Lease(id=lease.id, installation_id=ACME, resource=CORE), result=OK, limit=None)
     granted(ask(budget, resource=CORE))
 
 
 def test_an_error_page_says_nothing_about_limits(budget: RateBudget) -> None:
-    exchange(budget, told(remaining=4000))
+    exchange(budget, reported(remaining=4000))
     exchange(budget, None, Result(kind=ResponseKind.SHRINK))
     assert [known.remaining for known in budget.read(ACME)] == [4000]
 
@@ -146,17 +146,17 @@ def test_an_error_page_says_nothing_about_limits(budget: RateBudget) -> None:
 def test_within_a_window_what_is_left_only_falls(budget: RateBudget, clock: Clock) -> None:
     leases = [granted(ask(budget, resource=CORE)) for _ in range(3)]
     for lease, remaining in zip(leases, (4990, 4992, 4991), strict=True):
-        budget.settle(lease, result=OK, limit=told(remaining=remaining, resource=CORE))
+        budget.settle(lease, result=OK, limit=reported(remaining=remaining, resource=CORE))
     assert [known.remaining for known in budget.read(ACME)] == [4990]
     clock.now += 1000
-    exchange(budget, told(remaining=4999, resets_in_s=3600, resource=CORE), resource=CORE)
+    exchange(budget, reported(remaining=4999, resets_in_s=3600, resource=CORE), resource=CORE)
     assert [known.remaining for known in budget.read(ACME)] == [4999]
 
 
 def test_a_late_answer_of_the_window_before_changes_nothing(budget: RateBudget) -> None:
     late = granted(ask(budget, resource=CORE))
-    exchange(budget, told(remaining=4999, resets_in_s=3600, resource=CORE), resource=CORE)
-    budget.settle(late, result=OK, limit=told(remaining=3, resets_in_s=5, resource=CORE))
+    exchange(budget, reported(remaining=4999, resets_in_s=3600, resource=CORE), resource=CORE)
+    budget.settle(late, result=OK, limit=reported(remaining=3, resets_in_s=5, resource=CORE))
     assert [known.remaining for known in budget.read(ACME)] == [4999]
 
 
@@ -177,7 +177,7 @@ def test_many_workers_at_once_get_one_lease(budget: RateBudget) -> None:
 
 
 def test_points_of_requests_in_flight_are_spent_already(budget: RateBudget) -> None:
-    exchange(budget, told(remaining=10, resource=CORE), resource=CORE, cost=1)
+    exchange(budget, reported(remaining=10, resource=CORE), resource=CORE, cost=1)
     granted(ask(budget, LIVE, resource=CORE, cost=8))
     assert refused(ask(budget, LIVE, resource=CORE, cost=3)).reason == "spent"
     granted(ask(budget, LIVE, resource=CORE, cost=2))
@@ -248,7 +248,7 @@ def test_who_does_not_come_back_loses_the_turn(budget: RateBudget, clock: Clock)
 def test_a_secondary_limit_stops_the_whole_installation_for_as_long_as_github_says(
     budget: RateBudget, clock: Clock
 ) -> None:
-    exchange(budget, told(remaining=4000), Result(kind=ResponseKind.SECONDARY, wait_s=90))
+    exchange(budget, reported(remaining=4000), Result(kind=ResponseKind.SECONDARY, wait_s=90))
     for resource in (CORE, GRAPHQL):
         assert refused(ask(budget, LIVE, resource=resource)) == Deferred(reason="blocked", until=clock.now + 90)
     granted(ask(budget, installation_id=OTHER))
@@ -280,19 +280,19 @@ def test_a_secondary_limit_without_a_time_doubles_from_a_minute_to_an_hour(budge
 
 
 def test_when_redis_forgets_the_budget_is_learned_again(budget: RateBudget) -> None:
-    exchange(budget, told(remaining=0))
+    exchange(budget, reported(remaining=0))
     redis_client().flushdb()
     redis_client().script_flush()
     lease = granted(ask(budget))
     assert budget.read(ACME) == []
-    budget.settle(lease, result=OK, limit=told(remaining=17))
+    budget.settle(lease, result=OK, limit=reported(remaining=17))
     assert [known.remaining for known in budget.read(ACME)] == [17]
 
 
 def test_without_redis_work_goes_on_by_what_this_process_knows(clock: Clock) -> None:
     away = redis.Redis(port=refused_port(), retry=Retry(NoBackoff(), retries=0))
     lonely = RateBudget(redis=away, clock=clock)
-    exchange(lonely, told(remaining=4000))
+    exchange(lonely, reported(remaining=4000))
     exchange(lonely, None, Result(kind=ResponseKind.PRIMARY, wait_s=30))
     assert refused(ask(lonely)) == Deferred(reason="blocked", until=clock.now + 30)
     granted(ask(lonely, resource=CORE))
@@ -304,7 +304,7 @@ def test_without_redis_work_goes_on_by_what_this_process_knows(clock: Clock) -> 
 
 
 def test_nothing_is_kept_for_ever(budget: RateBudget) -> None:
-    exchange(budget, told(remaining=4000))
+    exchange(budget, reported(remaining=4000))
     granted(ask(budget))
     refused(ask(budget))
     found = list(redis_client().scan_iter(f"{PREFIX}:*"))

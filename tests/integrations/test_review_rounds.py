@@ -1,4 +1,4 @@
-"""Review rounds are the same whether webhooks told of the pushes or the history of the pull request shows them."""
+"""Review rounds are the same whether webhooks report the pushes or the history of the pull request shows them."""
 
 import random
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from tests.fake_github.generated import BOT, PEOPLE, REVIEW_BOT, Generated, Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
 from tests.integrations.streams.twelve_pull_requests import WITHOUT_GRAPHQL, web
-from tests.integrations.test_both_roads import by_webhook
+from tests.integrations.test_webhooks_and_graphql import by_webhook
 
 pytestmark = pytest.mark.django_db
 ANA, BEN, CY = PEOPLE[:3]
@@ -79,7 +79,7 @@ STORIES: dict[str, tuple[int, tuple[Step, ...]]] = {
 }
 
 
-def told(*stories: tuple[Step, ...]) -> list[Sent]:
+def deliveries_of(*stories: tuple[Step, ...]) -> list[Sent]:
     """The deliveries of a repository with one pull request for each scenario."""
     scenario = Scenario("rounds", owner=acme(), installation_id=ACME, first_id=WEB * 100_000_000)
     place = RepositoryLife(scenario, identity=WEB, name="web", created_at=BEGINNING - timedelta(days=1))
@@ -104,9 +104,9 @@ def mixtures(deliveries: list[Sent], worker: GitHubAccess) -> Iterator[dict[int,
     """The rounds that come of webhooks alone, of the history alone, and of both in any order."""
     record(by_webhook(deliveries))
     yield rounds()
-    for road in (PULL_REQUESTS, WITHOUT_GRAPHQL):
+    for stream in (PULL_REQUESTS, WITHOUT_GRAPHQL):
         clear()
-        read(worker, road)
+        read(worker, stream)
         yield rounds()
         record(by_webhook(deliveries))
         yield rounds()
@@ -121,8 +121,8 @@ def mixtures(deliveries: list[Sent], worker: GitHubAccess) -> Iterator[dict[int,
 
 
 @pytest.mark.proof
-def test_both_roads_and_every_mixture_come_to_the_same_rounds(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    deliveries = told(*(steps for _, steps in STORIES.values()))
+def test_webhooks_and_graphql_and_every_mixture_come_to_the_same_rounds(fake: FakeGitHub, worker: GitHubAccess) -> None:
+    deliveries = deliveries_of(*(steps for _, steps in STORIES.values()))
     fake.world.fold(deliveries, installation_id=ACME)
     expected = {name: count for name, (count, _) in STORIES.items()}
     for found in mixtures(deliveries, worker):
@@ -130,7 +130,9 @@ def test_both_roads_and_every_mixture_come_to_the_same_rounds(fake: FakeGitHub, 
 
 
 @pytest.mark.proof
-def test_many_pull_requests_come_to_the_same_rounds_by_both_roads(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_many_pull_requests_have_the_same_rounds_by_webhooks_and_by_graphql(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
     truth = fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=60), seed=4)
     assert isinstance(truth.pull_requests, Generated)
     read(worker)
@@ -143,17 +145,17 @@ def test_many_pull_requests_come_to_the_same_rounds_by_both_roads(fake: FakeGitH
 
 
 def test_where_only_webhooks_tell_a_review_of_an_earlier_commit_is_no_push() -> None:
-    """Whoever goes through a pull request commit by commit reviews some that never were the head."""
+    """A reviewer who goes through a pull request commit by commit reviews some that never were the head."""
     opened = Happening(BEGINNING, "head_moved", "b" * 40, is_from_api=False, actor_id=ANA.id)
     pushes = Pushes(opened_at=BEGINNING, author_id=ANA.id, head_sha="b" * 40, story=[opened])
     asked, other = (Seen(BEGINNING + timedelta(minutes=minute), sha * 40) for minute, sha in ((20, "b"), (25, "a")))
     assert review_rounds(pushes, asked=[asked], approved=None, reviews=[asked, other]) == 0
 
 
-def test_rounds_are_null_while_nobody_told_what_was_pushed(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_rounds_are_null_while_it_is_unknown_what_was_pushed(fake: FakeGitHub, worker: GitHubAccess) -> None:
     """Webhooks from the middle on, commits read before their places were kept, and a review without its commit."""
     steps = (asks(20), pushes(30), approves(40))
-    deliveries = told(steps)
+    deliveries = deliveries_of(steps)
     fake.world.fold(deliveries, installation_id=ACME)
     record(by_webhook([sent for sent in deliveries if sent.payload.get("action") not in {"opened", "synchronize"}]))
     assert rounds() == {1: None}

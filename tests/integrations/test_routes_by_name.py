@@ -8,14 +8,14 @@ from apps.github.responses import ResponseKind
 from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, LIVE, access_to, good
-from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, reach
+from tests.integrations.backfill.workers import BackfillWorkers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def walk(access: GitHubAccess, repository: Repository, stream: str) -> tuple[str, int, list[object]]:
-    row = Crew(access=access).advance(backfill(repository, stream=stream))
+def read_whole(access: GitHubAccess, repository: Repository, stream: str) -> tuple[str, int, list[object]]:
+    row = BackfillWorkers(access=access).advance(backfill(repository, stream=stream))
     found = row.state, row.items, row.skipped
     row.delete()
     return found
@@ -25,10 +25,10 @@ def walk(access: GitHubAccess, repository: Repository, stream: str) -> tuple[str
 def test_a_stream_is_read_by_name_as_it_is_by_id(fake: FakeGitHub, stream: str) -> None:
     install()
     repository = reach()
-    by_id = walk(access_to(fake), repository, stream)
+    by_id = read_whole(access_to(fake), repository, stream)
     assert by_id[0] == "done"
     fake.rest.has_routes_by_id = False
-    assert walk(access_to(fake), repository, stream) == by_id
+    assert read_whole(access_to(fake), repository, stream) == by_id
 
 
 def test_a_name_that_another_repository_has_by_now_is_not_read(fake: FakeGitHub, worker: GitHubAccess) -> None:

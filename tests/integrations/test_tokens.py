@@ -19,8 +19,8 @@ from tests.fake_github.faults import Fault
 from tests.fake_github.identities import elliptic_pem, strange_pem
 from tests.fake_github.server import THE_APP, FakeGitHub
 from tests.fake_github.using import ACME, LIVE, Clock, access_to, good, read
-from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, installed, reach
+from tests.integrations.backfill.workers import BackfillWorkers
 
 
 def test_one_token_serves_all_workers(fake: FakeGitHub) -> None:
@@ -189,7 +189,7 @@ def test_each_refusal_in_a_row_doubles_the_wait_up_to_a_quarter_of_an_hour(
     assert len(fake.log) == len(waits)
 
 
-def test_a_job_that_waits_for_the_token_is_told_until_when_and_spends_no_attempt(
+def test_a_job_that_waits_for_the_token_learns_until_when_and_spends_no_attempt(
     worker: GitHubAccess, fake: FakeGitHub, clock: Clock
 ) -> None:
     fake.spoil(no_token(fake))
@@ -261,13 +261,13 @@ def test_an_installation_that_github_lists_as_active_again_is_read_at_once(
 @pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_forty_eight_backfills_wait_for_the_token_as_one(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    crew = Crew(access=worker)
+    workers = BackfillWorkers(access=worker)
     install()
     fake.spoil(no_token(fake))
     rows = [backfill(reach(f"acme/r{number}", number)) for number in range(1, JOBS + 1)]
     for row in rows:
         Backfill.objects.filter(state="waiting").update(not_before=Now())
-        crew.advance(row)
+        workers.advance(row)
     assert len(fake.log) < JOBS / 10, "all wait as one: at most one asks again in each pause"
     reasons = Backfill.objects.values_list("state", "reason").distinct()
     assert set(reasons) <= {("waiting", TOKEN_REFUSED), ("waiting", "unanswered")}

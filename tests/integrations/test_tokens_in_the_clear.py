@@ -21,8 +21,8 @@ from apps.webhooks.registry import Event, scoped_registration, translates
 from tests.fake_github.faults import Answered, Asked, Fault
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, good, query, read
-from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, reach
+from tests.integrations.backfill.workers import BackfillWorkers
 from tests.runtime.test_failures_in_logs import written
 from tests.webhooks.conftest import GitHub, drain
 
@@ -118,9 +118,9 @@ def test_a_token_that_every_error_quotes_is_stored_and_shown_nowhere(fake: FakeG
     assert token.value.startswith("ghs_")
     fake.spoil(Fault(quoting, lambda asked: not asked.path.startswith("/app"), times=None))
     with written("") as log:
-        crew = Crew(access=worker)
+        workers = BackfillWorkers(access=worker)
         for stream in ("pull_requests", "commits", "issues"):
-            crew.advance(backfill(repository, stream=stream))
+            workers.advance(backfill(repository, stream=stream))
         list_installation(ACME, access=worker)
         query(worker)
         fail_deliveries(token.value)

@@ -14,7 +14,7 @@ from apps.jobs import claims
 from apps.jobs.claims import claim, claim_next
 from apps.jobs.models import LEASE, ClaimLostError, Job
 from tests.fake_github.using import ACME, BETA
-from tests.integrations.backfill.crew import side_by_side
+from tests.integrations.backfill.workers import side_by_side
 from tests.jobs.conftest import LIST, READ
 from tests.plans import explaining
 

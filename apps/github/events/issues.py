@@ -41,7 +41,7 @@ def issues(event: Event) -> Iterator[Fact]:
 
 @translates("issues", "deleted", "transferred")
 def issue_gone(event: Event) -> Iterator[Fact]:
-    """A transferred issue gets a new id in the other repository; its number is gone here."""
+    """Yield the end of a transferred issue, which gets a new id in the other repository; its number is gone here."""
     yield from issues(event)
     payload = open_payload(event)
     issue = payload.child("issue")

@@ -19,7 +19,7 @@ Scope = GitHubMembership.Scope
 
 @translates("member", "added", "removed", "edited")
 def member(event: Event) -> Iterator[Fact]:
-    """A collaborator of a repository."""
+    """Yield a collaborator of a repository."""
     payload = open_payload(event)
     yield from signal_facts(payload)
     yield from membership_facts(
@@ -34,7 +34,7 @@ def member(event: Event) -> Iterator[Fact]:
 
 @translates("membership", "added", "removed")
 def membership(event: Event) -> Iterator[Fact]:
-    """A member of a team. After a removal the team may be gone, with little more than its id left."""
+    """Yield a member of a team. After a removal the team may be gone, with little more than its id left."""
     payload = open_payload(event)
     team = payload.child("team")
     yield from signal_facts(payload)
@@ -80,7 +80,7 @@ def organization_renamed(event: Event) -> Iterator[Fact]:
 
 @translates("organization", "member_invited", "deleted")
 def organization(event: Event) -> Iterator[Fact]:
-    """An invitation makes nobody a member, and what happened in a deleted organisation stays."""
+    """Yield a membership; an invitation is none, and the members of a deleted organisation stay."""
     yield from signal_facts(open_organization(event))
 
 

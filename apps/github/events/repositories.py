@@ -49,7 +49,7 @@ def repository_deleted(event: Event) -> Iterator[Fact]:
 
 @translates("release", "created", "published", "released", "prereleased", "edited", "unpublished")
 def release(event: Event) -> Iterator[Fact]:
-    """An edit does not change the times of a payload without `updated_at`: its arrival takes that place."""
+    """Yield a release; an edit changes no time of a payload without `updated_at`, so its arrival takes that place."""
     payload = open_payload(event)
     is_change = event.action in {"edited", "unpublished"}
     yield from common_facts(payload, at=event.received_at)

@@ -23,7 +23,7 @@ from apps.activity.facts import (
 from apps.github.payload import TRANSLATOR_VERSION, PayloadReader
 
 WEB_FLOW = "web-flow"
-"""The committer of commits made on GitHub's pages, whoever made them."""
+"""The committer of all commits made on GitHub's pages."""
 
 
 def account_id(account: PayloadReader | None) -> int | None:
@@ -95,7 +95,7 @@ def standing_facts(installation: PayloadReader, *, as_of: datetime) -> Iterator[
     """Yield the App on an account, and whether it is suspended there."""
     suspended_at = installation.time_or_none("suspended_at")
     account = installation.child_or_none("account")
-    if account is not None:  # not cut to the hour: else a rename that was told of within it would outweigh this
+    if account is not None:  # not cut to the hour: else an earlier rename within it would outweigh this
         yield from renamed_profile(account, at=as_of, kind="user")
     yield installation_state(installation)
     yield InstallationSuspension(

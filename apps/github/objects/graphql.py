@@ -64,7 +64,7 @@ def plain_members(node: Node) -> dict[str, Any]:
 
 
 def pull_request(node: Node, *, repository_id: int) -> dict[str, Any]:
-    """The node in REST's shape; a list that goes on is not complete, so its group is left out."""
+    """Return the node in REST's shape; a list with more pages is not complete, so its group is left out."""
     merged_at, merge = node.get("mergedAt"), node.get("mergeCommit") or {}
     shaped = {
         **plain_members(node),
@@ -89,7 +89,7 @@ def pull_request(node: Node, *, repository_id: int) -> dict[str, Any]:
 
 
 def review(node: Node) -> dict[str, Any]:
-    """A review in REST's shape."""
+    """Return a review in REST's shape."""
     return {
         **plain_members(node),
         "id": number_of_id(node.get("fullDatabaseId")),
@@ -99,7 +99,7 @@ def review(node: Node) -> dict[str, Any]:
 
 
 def issue(node: Node) -> dict[str, Any]:
-    """An issue in REST's shape; its labels are complete."""
+    """Return an issue in REST's shape; its labels are complete."""
     labels = node.get("labels")
     return {
         **plain_members(node),
@@ -110,7 +110,7 @@ def issue(node: Node) -> dict[str, Any]:
 
 
 def release(node: Node) -> dict[str, Any]:
-    """A release in REST's shape."""
+    """Return a release in REST's shape."""
     return {
         **plain_members(node),
         "id": node.get("databaseId"),
@@ -121,7 +121,7 @@ def release(node: Node) -> dict[str, Any]:
 
 
 def commit(node: Node) -> dict[str, Any]:
-    """A commit of a history as a push lists it, and what a push does not tell: its author's account and its parents."""
+    """Return a commit of a history as a push lists it, with its author's account and parents, which a push has not."""
     signed = node.get("author") or {}
     author = user(signed.get("user"))
     return {
@@ -140,7 +140,7 @@ def commit(node: Node) -> dict[str, Any]:
 
 
 def commit_of_pull_request(member: Node) -> dict[str, Any]:
-    """A commit of a pull request in REST's shape. Its author and its committer are accounts, if their e-mails are."""
+    """Return a commit of a pull request in REST's shape; author and committer are accounts, if their e-mails are."""
     made = member["commit"]
     return {
         "sha": made.get("oid"),
@@ -165,7 +165,7 @@ EVENTS: Mapping[str, str] = {
 
 
 def timeline_item(member: Node) -> dict[str, Any]:
-    """An item of a timeline in REST's shape."""
+    """Return an item of a timeline in REST's shape."""
     shaped = {
         "event": EVENTS.get(member.get("__typename", "")),
         "created_at": member.get("createdAt"),
@@ -223,7 +223,7 @@ def pull_request_node_facts(node: Node, *, repository_id: int, observed_at: date
     """Yield the facts of a node of `fragment PullRequest`, read at GitHub's `Date`; else UnusablePayloadError.
 
     Lists that go on are taken as far as they go; whether all commits are there, and labels as a whole, is said only of
-    a complete list: what goes on is finished by `pull_request_overflow_facts`, or by `extended` first.
+    a complete list: further pages are read by `pull_request_overflow_facts`, or by `extended` first.
     """
     parent = _parent(node, repository_id=repository_id, observed_at=observed_at)
     yield from pull_request_facts(parent, repository_id=repository_id)
@@ -236,7 +236,7 @@ def pull_request_overflow_facts(
 ) -> Iterator[Fact]:
     """Yield the facts that a page of `overflow.graphql` adds; labels are read from their start.
 
-    `listed` commits of this head were told before; `has_lost` where some of them could not be shown.
+    `listed` commits of this head came before; `has_lost` where some of them could not be shown.
     """
     parent = _parent(node, repository_id=repository_id, observed_at=observed_at)
     if node.get("labels") and is_complete(node["labels"]):
@@ -282,7 +282,7 @@ def deployment(node: Node, *, repository_id: int) -> dict[str, Any]:
 
 
 def deployment_status(node: Node, *, repository_id: int) -> dict[str, Any]:
-    """A status in REST's shape."""
+    """Return a status in REST's shape."""
     return {
         **plain_members(node),
         "id": number_in(node.get("id"), kind=DEPLOYMENT_STATUS, repository_id=repository_id),
@@ -291,13 +291,13 @@ def deployment_status(node: Node, *, repository_id: int) -> dict[str, Any]:
 
 
 def deployment_number(node: Node, *, repository_id: int) -> int | None:
-    """The number that GraphQL shows; where that is more than an Int holds, the one inside the node id."""
+    """Return the number that GraphQL shows; where that is more than an Int holds, the one inside the node id."""
     shown = node.get("databaseId")
     return shown if shown is not None else number_in(node.get("id"), kind=DEPLOYMENT, repository_id=repository_id)
 
 
 def statuses(node: Node) -> list[Node]:
-    """The statuses that the node shows; one that GitHub cannot show has nothing in it."""
+    """Return the statuses that the node shows; one that GitHub cannot show has nothing in it."""
     listed = (node.get("statuses") or {}).get("nodes") or ()
     return [status or {} for status in listed]
 
@@ -307,7 +307,7 @@ def has_more_statuses(node: Node) -> bool:
     return bool((node.get("statuses") or {}).get("pageInfo", {}).get("hasNextPage"))
 
 
-def tells_status_numbers(node: Node, *, repository_id: int) -> bool:
+def has_status_numbers(node: Node, *, repository_id: int) -> bool:
     """Return whether the statuses' node ids have a form that, for the deployment's own id, gives its number."""
     own = number_in(node.get("id"), kind=DEPLOYMENT, repository_id=repository_id)
     if own is None or own != deployment_number(node, repository_id=repository_id):

@@ -185,7 +185,7 @@ KINDS: Mapping[str, PullRequestEvent.Kind] = {
 def commit_facts(
     commit: PayloadReader, *, pull_request: PayloadReader, repository_id: int, position: int
 ) -> Iterator[Fact]:
-    """A commit of the pull request's current head. A person's account is known there by number, a bot's is not."""
+    """Yield a commit of the pull request's current head; it has the id of a person's account, but not of a bot's."""
     author, signed = commit.child_or_none("author"), commit.child("commit")
     if author is not None and author.text_or_none("type") != "User":
         author = None
@@ -207,7 +207,7 @@ def commit_facts(
 def _is_by_author(commit: PayloadReader, *, pull_request: PayloadReader) -> bool:
     """Return whether the author of the pull request pushed the commit, as far as its accounts show.
 
-    Nobody tells who pushed a commit. Its committer made it in the clone that it was pushed from, unless GitHub did.
+    GitHub does not say who pushed a commit. Its committer made it in the clone it was pushed from, unless GitHub did.
     """
     pushers = [login for role in ("committer", "author") if (login := _login(commit, role)) not in {None, WEB_FLOW}]
     return not pushers or pushers[0] == _login(pull_request, "user")
@@ -250,7 +250,7 @@ def timeline_facts(item: PayloadReader, *, repository_id: int, number: int) -> I
 def _happening(kind: PullRequestEvent.Kind, item: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
     at, subject = item.time("created_at"), _subject(kind, item)
     if subject is None:
-        return  # a ghost is nobody, as in a webhook
+        return  # a ghost has no id, as in a webhook
     yield from profiles(item, "actor", "requested_reviewer", at=at)
     actor_id = account_id(item.child_or_none("actor"))
     yield _happened(kind, at=at, actor_id=actor_id, subject=subject, repository_id=repository_id, number=number)

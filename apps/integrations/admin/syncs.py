@@ -1,6 +1,6 @@
-"""Runs of reconciliation for operators: read only, with their teams, their repositories and what was off."""
+"""Runs of reconciliation for operators: read only, with their teams, their repositories and their drift."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Case, Count, Q, QuerySet, When
@@ -9,7 +9,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from apps.common.admin import ReadOnlyAdmin
-from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.models import Drift, DriftedEntity, RepositorySync, StreamCount, SyncLog, TeamSync
 from apps.metrics.figures.formatting import NO_VALUE
 
 COLOURS = {
@@ -119,3 +119,41 @@ def drift_words(drift: Any) -> str:
     counts = ((name, getattr(drift, name)) for name in ("missing", "stale", "deleted"))
     counted = ", ".join(f"{count:,} {name}" for name, count in counts if count)
     return f"{drift.stream}: {counted}" if counted else ""
+
+
+OF_SYNC = ("repository_sync__repository", "repository_sync__sync")
+SEARCHED: tuple[str, ...] = ("repository_sync__repository__full_name__istartswith",)
+
+
+class OfSyncAdmin(ReadOnlyAdmin):
+    """Rows of a repository in a run."""
+
+    list_select_related = OF_SYNC
+    search_fields = SEARCHED
+    search_ids = ("repository_sync__repository", "repository_sync")
+    search_help_text = "The beginning of a repository's name, or its id"
+    ordering: ClassVar = ["-id"]
+
+
+@admin.register(Drift)
+class DriftAdmin(OfSyncAdmin):
+    """How far each stream was off before a run repaired it."""
+
+    list_display = ("repository_sync", "stream", *Drift.COUNTS, "recovery_sources")
+    list_filter = ("stream", "repository_sync__sync__cause")
+
+
+@admin.register(DriftedEntity)
+class DriftedEntityAdmin(OfSyncAdmin):
+    """Single entities that were off."""
+
+    list_display = ("repository_sync", "stream", "entity", "key", "finding")
+    list_filter = ("finding", "stream", "entity")
+
+
+@admin.register(StreamCount)
+class StreamCountAdmin(OfSyncAdmin):
+    """The counts of a stream on GitHub and here, and what became of the difference."""
+
+    list_display = ("repository_sync", "stream", "outcome", "theirs", "ours", "counted_at")
+    list_filter = ("outcome", "stream")

@@ -1,4 +1,4 @@
-"""What backfills, drift and runs of reconciliation can be narrowed by."""
+"""Filters of backfills, drift and runs of reconciliation."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from apps.users.access import is_operator
 
 
 class BackfillFilter(django_filters.FilterSet):
-    """Backfills by what they read, how they stand, and who reads them."""
+    """Filters of backfills: what is read, its state, and the installation that reads it."""
 
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
     stream = django_filters.MultipleChoiceFilter(choices=STREAM_CHOICES, help_text="Repeat it for several.")
@@ -37,7 +37,7 @@ class BackfillFilter(django_filters.FilterSet):
 
 
 class DriftFilter(django_filters.FilterSet):
-    """Drift by what was read, and of whom."""
+    """Filters of drift: what was read, and of which team."""
 
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
     team = django_filters.CharFilter(method="of_team", help_text="Slug: only repositories that the team tracks.")
@@ -54,7 +54,7 @@ class DriftFilter(django_filters.FilterSet):
         return rows.filter(repository_sync__repository__full_name__iexact=value)
 
     def of_team(self, rows: QuerySet[Drift], name: str, slug: str) -> QuerySet[Drift]:
-        """Of a team that the user cannot see there is nothing, as of one that does not exist."""
+        """Return nothing for a team that the user cannot see, as for one that does not exist."""
         teams = Team.objects.visible_to(self.request.user).filter(slug=slug)
         tracked = repositories_of(Team.objects.filter(pk__in=teams.values("pk"))).order_by()
         return rows.filter(repository_sync__repository__in=tracked.values("pk"))
@@ -65,7 +65,7 @@ class DriftFilter(django_filters.FilterSet):
 
 
 class SyncFilter(django_filters.FilterSet):
-    """Runs by how they stand, why they are, and who takes part."""
+    """Filters of runs: their status, cause and teams."""
 
     status = django_filters.MultipleChoiceFilter(choices=SyncLog.Status.choices, help_text="Repeat it for several.")
     cause = django_filters.MultipleChoiceFilter(choices=SyncLog.Cause.choices, help_text="Repeat it for several.")
@@ -76,13 +76,13 @@ class SyncFilter(django_filters.FilterSet):
         fields = ("status", "cause", "team")
 
     def of_team(self, rows: QuerySet[SyncLog], name: str, slug: str) -> QuerySet[SyncLog]:
-        """Of a team that the user cannot see there is nothing, as of one that does not exist."""
+        """Return nothing for a team that the user cannot see, as for one that does not exist."""
         teams = Team.objects.visible_to(self.request.user).filter(slug=slug).order_by()
         return rows.filter(teams__team__in=teams.values("pk"))
 
 
 class RepositorySyncFilter(django_filters.FilterSet):
-    """Repositories of a run by how they stand."""
+    """Filter of the repositories of a run: their state."""
 
     state = django_filters.MultipleChoiceFilter(
         choices=RepositorySync.State.choices, help_text="Repeat it for several."
@@ -104,7 +104,7 @@ def chosen_by(
     team: str = "",
     everything: bool = False,
 ) -> QuerySet[Repository]:
-    """The repositories that the one choice names.
+    """Return the repositories that the one choice names.
 
     NotFound for what the person does not see, PermissionDenied for what they may only look at,
     NothingToStartError if there is nothing to read.
@@ -140,7 +140,7 @@ def _named(named: str, *, user: Any) -> QuerySet[Repository]:
 
 
 def _of_installation(installation_id: int, *, user: Any) -> QuerySet[Repository]:
-    """An installation is theirs whose team tracks its account."""
+    """Return the repositories of an installation; it belongs to the users of the teams that track its account."""
     found = Installation.objects.filter(pk=installation_id)
     if not is_operator(user):
         found = found.filter(account__in=_accounts_of(Team.objects.visible_to(user)))

@@ -10,11 +10,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.activity.api.serializers import RepositoryLabelSerializer
+from apps.activity.models import Repository
 from apps.github.rate_limit import BudgetNow
 from apps.integrations.backfill.status import budgets_of
-from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog, TeamSync
+from apps.integrations.models import Backfill, Drift, DriftedEntity, RepositorySync, SyncLog, TeamSync
 from apps.integrations.streams import STREAM_CHOICES
 from apps.jobs.api import StatusSerializer
+from apps.metrics.api.repositories import CompleteRepositoryDetailSerializer
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to
 
@@ -28,7 +30,7 @@ class BudgetSerializer(serializers.Serializer[BudgetNow]):
     resets_at = serializers.SerializerMethodField()
 
     def get_resets_at(self, budget: BudgetNow) -> datetime:
-        """When it is whole again."""
+        """Return when the whole limit is available again."""
         return datetime.fromtimestamp(budget.resets_at, UTC)
 
 
@@ -76,13 +78,13 @@ class BackfillSerializer(StatusSerializer):
 
     @extend_schema_field(BudgetSerializer(many=True))
     def get_budget(self, backfill: Backfill) -> Any:
-        """What is left of its installation's hourly limits; empty where nothing is known of them."""
+        """Return what is left of its installation's hourly limits; empty where nothing is known of them."""
         known = self.context["budgets"].get(backfill.installation_id, ())
         return BudgetSerializer(known, many=True).data
 
 
 def backfill_documents(rows: Sequence[Backfill]) -> Any:
-    """The rows as the API shows them; what is left of the limits is read once per installation."""
+    """Return the rows as the API shows them; what is left of the limits is read once per installation."""
     return BackfillSerializer(rows, many=True, context={"budgets": budgets_of(rows)}).data
 
 
@@ -110,7 +112,7 @@ class TeamPartSerializer(serializers.ModelSerializer[TeamSync]):
 
 
 class SyncSerializer(serializers.ModelSerializer[SyncLog]):
-    """A run of reconciliation: the repositories of many teams at night, or what somebody wished for."""
+    """A run of reconciliation: the repositories of many teams at night, or those that were asked for."""
 
     teams = serializers.SerializerMethodField()
     repositories = serializers.SerializerMethodField()
@@ -132,12 +134,12 @@ class SyncSerializer(serializers.ModelSerializer[SyncLog]):
 
     @extend_schema_field(TeamPartSerializer(many=True))
     def get_teams(self, sync: SyncLog) -> Any:
-        """How those of your teams fared that take part."""
+        """Return the status of those of your teams that take part."""
         return TeamPartSerializer(self.context["parts"][sync.pk], many=True).data
 
     @extend_schema_field(CountsSerializer)
     def get_repositories(self, sync: SyncLog) -> Any:
-        """How many of the repositories that you may see are at what."""
+        """Return how many of the repositories that you may see are in each state."""
         return {state: self.context["counts"][sync.pk, state] for state in RepositorySync.State.values}
 
 
@@ -187,7 +189,7 @@ class RepositorySyncSerializer(serializers.ModelSerializer[RepositorySync]):
 
 
 def sync_documents(rows: Sequence[SyncLog], *, user: Any) -> Any:
-    """The runs as this person may see them; nothing in them tells of anybody else's teams or repositories."""
+    """Return the runs as this user may see them, without other users' teams and repositories."""
     teams = Team.objects.visible_to(user).order_by().values("pk")
     parts: dict[int, list[TeamSync]] = defaultdict(list)
     for part in TeamSync.objects.filter(sync__in=rows, team__in=teams).select_related("team").order_by("team__slug"):
@@ -201,3 +203,68 @@ def sync_documents(rows: Sequence[SyncLog], *, user: Any) -> Any:
         }
     )
     return SyncSerializer(rows, many=True, context={"parts": parts, "counts": counts}).data
+
+
+MOST_SHOWN = 500
+
+
+class DriftOfStreamSerializer(StreamDriftSerializer):
+    """The same, with the run that found it."""
+
+    run = serializers.CharField(source="repository_sync.sync.sync_id", help_text="Such as `nightly:2026-03-02`.")
+    begun_at = serializers.DateTimeField(source="repository_sync.created_at")
+
+    class Meta(StreamDriftSerializer.Meta):
+        fields = ("id", "run", "begun_at", *StreamDriftSerializer.Meta.fields)  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+
+class DriftSerializer(DriftOfStreamSerializer):
+    """The same, with its repository."""
+
+    repository = RepositoryLabelSerializer(source="repository_sync.repository")
+
+    class Meta(DriftOfStreamSerializer.Meta):
+        fields = ("id", "repository", *DriftOfStreamSerializer.Meta.fields[1:])  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+
+class DriftedEntitySerializer(serializers.ModelSerializer[DriftedEntity]):
+    """One that was off."""
+
+    class Meta:
+        model = DriftedEntity
+        fields = ("entity", "key", "finding")
+        read_only_fields = fields
+
+
+class DriftDetailSerializer(DriftSerializer):
+    """The same, and what was off."""
+
+    entities = serializers.SerializerMethodField()
+
+    class Meta(DriftSerializer.Meta):
+        fields = (*DriftSerializer.Meta.fields, "entities")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(DriftedEntitySerializer(many=True))
+    def get_entities(self, drift: Drift) -> Any:
+        """Return what was off, by the keys of its provenance; the first 500."""
+        rows = DriftedEntity.objects.filter(repository_sync=drift.repository_sync_id, stream=drift.stream)
+        return DriftedEntitySerializer(rows.order_by("entity", "key")[:MOST_SHOWN], many=True).data
+
+
+class RepositoryWithDriftSerializer(CompleteRepositoryDetailSerializer):
+    """A repository, what is complete of it, and how far it was off."""
+
+    drift = serializers.SerializerMethodField()
+
+    class Meta(CompleteRepositoryDetailSerializer.Meta):
+        fields = (*CompleteRepositoryDetailSerializer.Meta.fields, "drift")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(DriftOfStreamSerializer(many=True))
+    def get_drift(self, repository: Repository) -> Any:
+        """Return what the last run that read each stream found; empty until one did."""
+        rows = Drift.objects.filter(repository_sync__repository=repository).select_related("repository_sync__sync")
+        return DriftOfStreamSerializer(rows.newest().order_by("stream"), many=True).data

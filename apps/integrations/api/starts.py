@@ -60,7 +60,7 @@ class StartSerializer(OnlyKnownFields, serializers.Serializer[Any]):
         return until
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        """The choice and the scope that were asked for."""
+        """Return the choice and the scope that were asked for."""
         named = {name: attributes[name] for name in CHOICES if attributes.get(name)}
         if len(named) != 1:
             raise serializers.ValidationError(f"Name which repositories by exactly one of {', '.join(CHOICES)}.")
@@ -106,7 +106,7 @@ class StreamForecastSerializer(serializers.Serializer[StreamForecast]):
 
     stream = serializers.ChoiceField(choices=STREAM_CHOICES)
     items = serializers.IntegerField()
-    is_estimate = serializers.BooleanField(help_text="Judged by what was counted beside it.")
+    is_estimate = serializers.BooleanField(help_text="Estimated from what was counted.")
     calls = serializers.IntegerField(source="cost.calls")
     points = serializers.IntegerField(source="cost.points", help_text="Of the hourly limits.")
 
@@ -131,7 +131,7 @@ class ForecastSerializer(serializers.Serializer[Forecast]):
     is_waiting = serializers.BooleanField(
         source="duration.is_waiting", help_text="Whether waiting for a limit is part of that."
     )
-    under_way = serializers.IntegerField(help_text="Backfills that are unfinished already: a start goes on with them.")
+    under_way = serializers.IntegerField(help_text="Backfills that are unfinished already: a start continues them.")
     streams = StreamForecastSerializer(many=True)
     installations = InstallationForecastSerializer(many=True)
     uncounted = SkippedSerializer(many=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.integrations.api import drift, views
+from apps.integrations.api import views
 from apps.integrations.api.serializers import BackfillSerializer
 from apps.jobs.api import change_views
 
@@ -11,10 +11,10 @@ urlpatterns = [
     path("backfills/", views.BackfillsView.as_view(), name="backfill-list"),
     path("backfills/<int:pk>/", views.BackfillView.as_view(), name="backfill-detail"),
     *(path(f"backfills/<int:pk>/{name}/", view, name=f"backfill-{name}") for name, view in changes.items()),
-    path("drift/", drift.DriftsView.as_view(), name="drift-list"),
-    path("drift/<int:pk>/", drift.DriftView.as_view(), name="drift-detail"),
-    # What is known of a repository beside its facts is known here, above the apps that keep them.
-    path("repositories/<int:github_id>/", drift.RepositoryView.as_view(), name="repository-detail"),
+    path("drift/", views.DriftsView.as_view(), name="drift-list"),
+    path("drift/<int:pk>/", views.DriftView.as_view(), name="drift-detail"),
+    # The page of a repository shows drift too, which only this app knows.
+    path("repositories/<int:github_id>/", views.RepositoryView.as_view(), name="repository-detail"),
     path("syncs/", views.SyncsView.as_view(), name="sync-list"),
     path("syncs/<int:pk>/", views.SyncView.as_view(), name="sync-detail"),
     path("syncs/<int:pk>/repositories/", views.SyncRepositoriesView.as_view(), name="sync-repositories"),

@@ -9,11 +9,15 @@ from rest_framework import exceptions, generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.activity.models import Repository
 from apps.common.api import NewestFirst, OnlyKnownParameters
-from apps.integrations.api.filters import BackfillFilter, RepositorySyncFilter, SyncFilter, chosen_by
+from apps.integrations.api.filters import BackfillFilter, DriftFilter, RepositorySyncFilter, SyncFilter, chosen_by
 from apps.integrations.api.serializers import (
     BackfillSerializer,
+    DriftDetailSerializer,
+    DriftSerializer,
     RepositorySyncSerializer,
+    RepositoryWithDriftSerializer,
     SyncSerializer,
     backfill_documents,
     sync_documents,
@@ -25,13 +29,14 @@ from apps.integrations.backfill.requests import (
     start_asked,
 )
 from apps.integrations.backfill.start import NothingToStartError, Scope
-from apps.integrations.models import Backfill, RepositorySync, SyncLog
+from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
 from apps.jobs.changes import JobsBusyError
+from apps.metrics.api.repositories import OfRepositories
 from apps.teams.visibility import repositories_visible_to
 
 
 class NothingStarted(exceptions.APIException):
-    """There is nothing to be read, or nobody to read it."""
+    """There is nothing to be read, or no installation that reads it."""
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "nothing_to_start"
@@ -59,7 +64,7 @@ class BackfillsView(OfBackfill, generics.ListAPIView[Backfill]):
 
     @property
     def throttle_scope(self) -> str | None:
-        """Looking costs nothing."""
+        """Throttle starts only."""
         return "backfill" if self.request.method == "POST" else None
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -79,7 +84,7 @@ class BackfillsView(OfBackfill, generics.ListAPIView[Backfill]):
         },
     )
     def post(self, request: Request) -> Response:
-        """Start a backfill of each stream of each repository, in the background. What is unfinished already goes on.
+        """Start a backfill of each stream of each repository, in the background. Unfinished ones continue.
 
         Two starts of one thing are one; where this one asks for more, it begins again with the wider bounds. Operators
         start anything, admins of a team what the team tracks.
@@ -107,12 +112,12 @@ def begin(user: Any, *, choice: dict[str, Any], scope: Scope, dry_run: bool) -> 
     repositories = chosen_by(user, **choice)
     if dry_run:
         return Response(ForecastSerializer(forecast_asked(repositories, scope=scope)).data)
-    begun = start_asked(repositories, scope=scope)
+    started = start_asked(repositories, scope=scope)
     document = {
-        "new": begun.new,
-        "count": begun.count,
-        "backfills": backfill_documents(begun.shown),
-        "unreachable": [str(repository) for repository in begun.unreachable],
+        "new": started.new,
+        "count": started.count,
+        "backfills": backfill_documents(started.shown),
+        "unreachable": [str(repository) for repository in started.unreachable],
     }
     return Response(document, status=status.HTTP_202_ACCEPTED)
 
@@ -161,3 +166,36 @@ class SyncRepositoriesView(OnlyKnownParameters, generics.ListAPIView[RepositoryS
         theirs = repositories_visible_to(self.request.user).order_by().values("pk")
         rows = RepositorySync.objects.filter(sync=sync, repository__in=theirs)
         return rows.select_related("repository").prefetch_related("drifts")
+
+
+class OfDrift(OnlyKnownParameters, generics.GenericAPIView[Drift]):
+    """Drift of repositories that the user may see; another's is not there."""
+
+    queryset = Drift.objects.none()
+    serializer_class = DriftSerializer
+
+    def get_queryset(self) -> QuerySet[Drift]:
+        rows = Drift.objects.visible_to(self.request.user)
+        return rows.select_related("repository_sync__repository", "repository_sync__sync")
+
+
+@extend_schema_view(get=extend_schema(tags=["activity"], summary="Drift, newest first"))
+class DriftsView(OfDrift, generics.ListAPIView[Drift]):
+    """How far our tables were off, run by run and stream by stream, before they were repaired."""
+
+    filterset_class = DriftFilter
+    pagination_class = NewestFirst
+
+
+@extend_schema_view(get=extend_schema(tags=["activity"], summary="The drift of a stream in a run"))
+class DriftView(OfDrift, generics.RetrieveAPIView[Drift]):
+    """One stream in one run, with what was off."""
+
+    serializer_class = DriftDetailSerializer
+
+
+@extend_schema_view(get=extend_schema(tags=["activity"], summary="A repository and what is complete of it"))
+class RepositoryView(OfRepositories, generics.RetrieveAPIView[Repository]):
+    """One repository, up to when it is complete, what was read of each stream, and how far each was off."""
+
+    serializer_class = RepositoryWithDriftSerializer

@@ -50,9 +50,9 @@ UNREACHED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A stream of a repository that this worker holds until its lease runs out, and where it is.
+    """A stream of a repository that this worker has claimed until its lease expires, and how far it was read.
 
-    `was_dropped`: it was taken over from a worker that was never heard of again. `sync_id`: the reconciliation whose
+    `was_dropped`: it was taken over from a worker that crashed or timed out. `sync_id`: the reconciliation whose
     drift it measures, if it is a part of one.
     """
 
@@ -130,10 +130,10 @@ def _claimed(row: Backfill, *, was_dropped: bool, installation_id: int) -> Claim
 
 
 def commit_page(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> Claimed:
-    """Record the page's facts and move the cursor behind it, or end the walk; the claim as it is then.
+    """Record the page's facts and move the cursor behind it, or end the backfill; return the claim as it is then.
 
-    A walk that is part of a reconciliation first has it counted how far our tables are off.
-    ClaimLostError if the walk is somebody else's by now: then nothing is kept. DatabaseTimeoutError after 12 s.
+    The drift of a backfill that is part of a reconciliation is counted first.
+    ClaimLostError if another worker has the claim: then nothing is stored. DatabaseTimeoutError after 12 s.
     """
     with db.limit(seconds=LONGEST_COMMIT_S), transaction.atomic():
         source = Source(kind="api", key=f"backfill {claimed.id}")
@@ -150,7 +150,7 @@ def commit_page(page: Page, claimed: Claimed, *, progress: Progress, reader: Rea
 
 
 def progress_columns(progress: Progress, *, reader: Reader) -> dict[str, Any]:
-    """How the walk fares and what it has cost, as columns."""
+    """Return the columns with the progress of the backfill and what it has cost."""
     return {**asdict(progress), "calls": F("calls") + reader.calls, "points": F("points") + reader.points}
 
 
@@ -161,7 +161,7 @@ def _move(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -
 
 
 def _end(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
-    """Where nothing was skipped, the walk has seen all there was when it began: the stream is covered up to then."""
+    """End the backfill; if nothing was skipped, the stream is covered up to when the reading began."""
     if not claimed.row.end(Backfill.State.DONE, **_counted(page, progress=progress, reader=reader)):
         raise ClaimLostError
     if Backfill.objects.filter(pk=claimed.id, skipped=[]).exists():
@@ -203,8 +203,8 @@ def apply_outcome(outcome: Settled, claimed: Claimed, *, reader: Reader, words: 
             case Wait(seconds, reason):
                 changed = _wait(claimed, seconds=seconds, reason=reason, words=words, cost=cost)
             case TryAgain(seconds, reason, progress):
-                told = {**progress_columns(progress, reader=reader), "error": storable(words)}
-                changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **told)
+                columns = {**progress_columns(progress, reader=reader), "error": storable(words)}
+                changed = claimed.row.put_off(after=timedelta(seconds=seconds), reason=reason, **columns)
             case StartOver(progress):
                 changed = claimed.row.put_off(
                     after=timedelta(), reason="", **progress_columns(progress, reader=reader), **_AT_THE_TOP
@@ -230,7 +230,7 @@ def _wait(claimed: Claimed, *, seconds: float, reason: str, words: str, cost: di
 
 
 def _put_off_alike(claimed: Claimed, *, seconds: float, reason: str) -> None:
-    """Let others wait as long: those of the same stream ask for the same, some reasons are for all."""
+    """Let other backfills wait as long: those of the same stream, or all of them where the reason holds for all."""
     others = Backfill.objects.filter(installation=claimed.installation_id)
     if reason not in FOR_ALL:
         others = others.filter(stream=claimed.stream)
@@ -238,6 +238,6 @@ def _put_off_alike(claimed: Claimed, *, seconds: float, reason: str) -> None:
 
 
 def _log(outcome: Settled, claimed: Claimed) -> None:
-    told = {"backfill": claimed.id, "outcome": type(outcome).__name__, "reason": getattr(outcome, "reason", "")}
+    details = {"backfill": claimed.id, "outcome": type(outcome).__name__, "reason": getattr(outcome, "reason", "")}
     level = logging.WARNING if isinstance(outcome, Fail) else logging.INFO
-    logger.log(level, "backfill_page_not_kept", extra=told)
+    logger.log(level, "backfill_page_not_kept", extra=details)

@@ -1,4 +1,4 @@
-"""Walks and forecasts as a terminal of 80 columns shows them."""
+"""Backfills and forecasts as a terminal of 80 columns shows them."""
 
 import time
 from argparse import ArgumentTypeError
@@ -27,21 +27,21 @@ from apps.metrics.figures.formatting import NO_VALUE, duration
 State = Backfill.State
 FEWEST_ROWS = 5
 BESIDE_ROWS = 10
-"""Lines of a live display that are no walk."""
+"""Lines of a live display that show no backfill."""
 SOON_S = 3.0
 STYLES = {State.RUNNING: "green", State.FAILED: "bold red", State.PAUSED: "yellow", State.DONE: "dim"}
 FIRST_SHOWN = (State.RUNNING, State.FAILED, State.WAITING, State.PAUSED, State.CANCELLED, State.DONE)
 WORDS = {
     "spent": "limit is spent",
     "blocked": "GitHub: slow down",
-    "busy": "its turn",
+    "busy": "other requests",
     "token_refused": "token refused",
 }
-"""Why a walk waits, where the one word that its row keeps would be too short."""
+"""Reasons for which a backfill waits, where the one word in its row would be too short."""
 
 
 def progress_view(rows: Sequence[Backfill], progress: Progress, *, now: datetime, height: int) -> RenderableType:
-    """Walk by walk as far as the height allows, and all of them together below."""
+    """Backfills as far as the height allows, and all of them together below."""
     return Group(
         backfill_table(rows, now=now, most=max(FEWEST_ROWS, height - BESIDE_ROWS)),
         Text(),
@@ -86,14 +86,14 @@ def _place(row: Backfill) -> int:
 
 
 def standing(row: Backfill, *, now: datetime) -> str:
-    """What the walk does, or what it waits for and for how long."""
+    """Return what the backfill does, or what it waits for and for how long."""
     match State(row.state):
         case State.RUNNING:
             return "reading"
         case State.WAITING:
             wait_s = (row.not_before - now).total_seconds()
             why = WORDS.get(row.reason, row.reason.replace("_", " "))
-            return f"{why or 'waits'}, {duration(wait_s)}" if wait_s > SOON_S else "waits its turn"
+            return f"{why or 'waits'}, {duration(wait_s)}" if wait_s > SOON_S else "waits"
         case State.FAILED:
             return f"failed: {row.error or row.reason}"
         case state:
@@ -101,7 +101,7 @@ def standing(row: Backfill, *, now: datetime) -> str:
 
 
 def progress_line(progress: Progress, *, now: datetime) -> str:
-    """All of it as one plain line."""
+    """Return all of it as one plain line."""
     parts = [states_words(progress), read_words(progress), f"{progress.points:,} points"]
     if progress.waits_until:
         parts.append(waiting_line(progress, now=now))
@@ -110,8 +110,8 @@ def progress_line(progress: Progress, *, now: datetime) -> str:
 
 def states_words(progress: Progress) -> str:
     """Such as: 3 running, 4 waiting, 1 done."""
-    told = [f"{progress.states[state]:,} {state}" for state in FIRST_SHOWN if progress.states.get(state)]
-    return ", ".join(told) + (f" ({progress.unsized:,} of unknown size)" if progress.unsized else "")
+    words = [f"{progress.states[state]:,} {state}" for state in FIRST_SHOWN if progress.states.get(state)]
+    return ", ".join(words) + (f" ({progress.unsized:,} of unknown size)" if progress.unsized else "")
 
 
 def read_words(progress: Progress) -> str:
@@ -129,22 +129,22 @@ def waiting_line(progress: Progress, *, now: datetime) -> str:
 
 
 def budget_lines(progress: Progress) -> list[str]:
-    """What was spent, and what is left of each limit."""
+    """Return what was spent, and what is left of each limit."""
     spent = f"{progress.points:,} points spent in {progress.calls:,} calls"
     return [spent, *(f"installation {key}: {budget_words(budgets)}" for key, budgets in progress.budgets.items())]
 
 
 def budget_words(budgets: Iterable[BudgetNow]) -> str:
     """Such as: 4,900 of 5,000 graphql left until 14:02 UTC."""
-    told = [
+    words = [
         f"{one.remaining:,} of {one.limit:,} {one.resource} left until {clock(_moment(one.resets_at))}"
         for one in budgets
     ]
-    return ", ".join(told) or "no limit is known"
+    return ", ".join(words) or "no limit is known"
 
 
 def forecast_view(forecast: Forecast) -> RenderableType:
-    """A dry run's answer."""
+    """Return a dry run's answer."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in ("stream", "items", "calls", "points", "work"):
         table.add_column(name, justify="left" if name == "stream" else "right", min_width=9)
@@ -157,7 +157,7 @@ def forecast_view(forecast: Forecast) -> RenderableType:
 
 
 def forecast_lines(forecast: Forecast) -> list[str]:
-    """How long it would take, what is left of the limits, and what the numbers leave out."""
+    """Return how long it would take, what is left of the limits, and what the numbers leave out."""
     took = forecast.duration
     wait = ", waiting for a limit's reset included" if took.is_waiting else ", without waiting for any limit"
     lines = [f"About {duration(took.seconds)}{wait}."]
@@ -213,12 +213,12 @@ LOOK_AT_MANY_EVERY_S = 5.0
 MANY = 200
 LINE_EVERY_S = 5.0
 UNTOUCHED_S = 30.0
-NO_WORKER = "Nobody has taken any of this for 30 s: does a worker serve the queue `backfill`?"
+NO_WORKER = "No worker has taken any of this for 30 s: does a worker serve the queue `backfill`?"
 GOING_ON = {Backfill.State.WAITING, Backfill.State.RUNNING}
 
 
 def watch(ids: Sequence[int], *, console: Console) -> list[Backfill]:
-    """Show the walks until each is done, failed, cancelled or paused; how they stand then.
+    """Show the backfills until each is done, failed, cancelled or paused, and return them as they are then.
 
     A live table on a terminal; elsewhere a plain line every few seconds.
     """
@@ -267,7 +267,7 @@ examples:
   manage.py backfill acme/api --since 90d --wait    the last 90 days, and watch
   manage.py backfill --installation 7 --dry-run     what would it take?
   manage.py backfill --all --streams pull_requests  whatever we reach
-  manage.py backfill --list                         how it stands
+  manage.py backfill --list                         show its state
   manage.py backfill --pause acme/api               until --resume acme/api
 
 streams: {", ".join(STREAM_NAMES[:4])},
@@ -278,7 +278,7 @@ Exit code: 0 done, 1 something failed or cannot be done, 2 usage,
 
 
 def moment(text: str) -> datetime:
-    """A day, a time, or so many days ago; UTC unless it says otherwise."""
+    """Return a day, a time, or so many days ago; UTC unless it says otherwise."""
     if text[-1:] == "d" and text[:-1].isdecimal():
         return timezone.now() - timedelta(days=int(text[:-1]))
     try:
@@ -308,7 +308,7 @@ def full_name(text: str) -> str:
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Which repositories, what of them, and what to do instead of starting."""
+    """Add options: which repositories, what of them, and what to do instead of starting."""
     which = parser.add_argument_group("which repositories (any of these together)")
     which.add_argument("full_names", nargs="*", type=full_name, metavar="OWNER/REPO")
     which.add_argument("--installation", type=int, metavar="ID", help="all that the installation reaches")
@@ -323,9 +323,9 @@ def add_arguments(parser: CommandParser) -> None:
     what.add_argument("--wait", action="store_true", help="watch until all of it is done; Ctrl-C only stops watching")
     instead = parser.add_argument_group("instead of a start").add_mutually_exclusive_group()
     instead.add_argument("--dry-run", action="store_true", help="ask GitHub how much there is, and say what it takes")
-    instead.add_argument("--list", action="store_true", help="show how the walks stand")
-    instead.add_argument("--pause", action="store_true", help="stop walks where they are")
-    instead.add_argument("--resume", action="store_true", help="go on with paused walks")
-    instead.add_argument("--cancel", action="store_true", help="end walks for good; what was read stays")
-    instead.add_argument("--retry", action="store_true", help="let failed walks go on where they stopped")
+    instead.add_argument("--list", action="store_true", help="show the state of backfills")
+    instead.add_argument("--pause", action="store_true", help="pause backfills")
+    instead.add_argument("--resume", action="store_true", help="continue paused backfills")
+    instead.add_argument("--cancel", action="store_true", help="end backfills for good; what was read stays")
+    instead.add_argument("--retry", action="store_true", help="continue failed backfills where they stopped")
     parser.add_argument("--json", action="store_true", help="with --list: for machines")

@@ -37,7 +37,7 @@ class Totals:
 
 
 def totals_query(full_names: Sequence[str], *, since: datetime | None) -> tuple[str, dict[str, Any]]:
-    """The document that counts in all of these repositories, and its variables.
+    """Return the document that counts in all of these repositories, and its variables.
 
     No list of pull requests can be bounded by when they were updated; a search can, and is counted without its results.
     """
@@ -70,7 +70,7 @@ fragment RepositoryTotals on Repository {{
 
 
 def read_totals(data: Mapping[str, Any], place: int, *, repository_id: int) -> Totals | None:
-    """What the answer says of the repository at this place; None where it is not there, or another has its name."""
+    """Return the counts of the repository at this place; None where it is missing, or another has its name."""
     found = data.get(f"repository{place}")
     if not isinstance(found, Mapping) or found.get("databaseId") not in {None, repository_id}:
         return None
@@ -101,7 +101,7 @@ class Effort:
     """How much counting may take. For `patience_s` it waits where others ask at the moment.
 
     Comments and runs cost a call for each list and repository: they are counted in the `most_by_rest` largest, and
-    judged by those in the rest. After `deadline_s`, of time.monotonic(), nothing more is asked; None is no bound.
+    estimated from those in the rest. After `deadline_s`, of time.monotonic(), nothing more is asked; None is no bound.
     """
 
     patience_s: float = 0.0
@@ -149,17 +149,17 @@ class Counting:
             self._count_together(repositories[:half])
             self._count_together(repositories[half:])
             return
-        told = {error.path[0]: error.message for error in answer.errors if error.path}
+        reasons = {error.path[0]: error.message for error in answer.errors if error.path}
         for place, repository in enumerate(repositories):
             found = read_totals(answer.data, place, repository_id=repository.pk) if answer.data else None
             if found is None:
-                why = told.get(f"repository{place}") or answer.message or NOT_THERE
+                why = reasons.get(f"repository{place}") or answer.message or NOT_THERE
                 self.uncounted.append(Uncounted(what=str(repository), why=why))
             else:
                 self.items[repository.pk] = self._items(found)
 
     def _items(self, found: Totals) -> dict[str, int]:
-        """What is listed by its creation has no count since a time: taken as even over the repository's life."""
+        """Return the counts; what is listed by creation has none since a time, so it is spread evenly over its life."""
         if self.scope.since is None:
             return dict(found.items)
         now = timezone.now()
@@ -169,7 +169,7 @@ class Counting:
         return {name: round(count * share) if name in unbounded else count for name, count in found.items.items()}
 
     def _weight(self, repository_id: int) -> int:
-        """What comments and runs go by."""
+        """Return the weight by which comments and runs are estimated."""
         items = self.items[repository_id]
         return items[PULL_REQUESTS.name] + items[ISSUES.name] + 1
 
@@ -189,7 +189,7 @@ class Counting:
             self.items[pk][stream] = counted[pk] if pk in counted else round(each * self._weight(pk))
 
     def _count_list(self, stream: str, repository: Repository) -> int | str:
-        """How long a list is, else why that is not known: a page of one item says how many pages there are."""
+        """Return how long a list is, else why that is not known: a page of one item says how many pages there are."""
         listing = LISTED[stream]
         parameters = listing.parameters(self.scope.since)
         path = f"/repositories/{repository.pk}{listing.path}"

@@ -41,7 +41,7 @@ class Cost:
 
 
 def cost_of(stream: str, *, items: int, page_size: int) -> Cost:
-    """The cost of reading so many items of a stream; that there are none costs a call as well."""
+    """Return the cost of reading so many items of a stream; none cost a call as well."""
     cost = STREAMS[stream].cost
     pages = max(1, math.ceil(items / page_size))
     longer = math.ceil(items * cost.long_lists)
@@ -71,7 +71,7 @@ class Duration:
 
 
 def duration_of(cost: Cost, *, resource: str, window: Window | None) -> Duration:
-    """How long a cost of one resource takes within its limit; None is no limit."""
+    """Return how long a cost of one resource takes within its limit; None is no limit."""
     work_s = cost.seconds / AT_ONCE[resource]
     if window is None or not cost.points or cost.points <= window.left:
         return Duration(seconds=work_s)
@@ -87,7 +87,7 @@ def duration_of(cost: Cost, *, resource: str, window: Window | None) -> Duration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamForecast:
-    """One stream of all the repositories; `is_estimate`: some of it was judged by the rest and not counted."""
+    """One stream of all the repositories; `is_estimate`: some of it was not counted but estimated."""
 
     stream: str
     items: int
@@ -115,7 +115,7 @@ class Forecast:
     uncounted: tuple[Uncounted, ...]
     unreachable: tuple[Repository, ...]
     under_way: int
-    """How many backfills of these streams and repositories are unfinished already: a start goes on with them."""
+    """How many backfills of these streams and repositories are unfinished already: a start continues them."""
 
     @property
     def cost(self) -> Cost:
@@ -123,7 +123,7 @@ class Forecast:
 
     @property
     def duration(self) -> Duration:
-        """The installation that takes longest: the others are done before."""
+        """Return the installation that takes longest: the others are done before."""
         durations = (each.duration for each in self.installations)
         return max(durations, key=lambda each: each.seconds, default=Duration(seconds=0.0))
 
@@ -177,7 +177,7 @@ def _of_stream(stream: str, counted: Iterable[Counting]) -> StreamForecast:
 
 
 def _of_installation(counting: Counting, *, scope: Scope, access: GitHubAccess) -> InstallationForecast:
-    """The resources are read side by side: the slower one counts."""
+    """Return the forecast of an installation: its resources are read at the same time, so the slower one counts."""
     costs: dict[str, Cost] = defaultdict(Cost)
     for stream in dict.fromkeys(scope.streams):
         costs[STREAMS[stream].cost.resource] += _cost(stream, [items[stream] for items in counting.items.values()])
@@ -200,7 +200,7 @@ def _cost(stream: str, sizes: Iterable[int]) -> Cost:
 
 
 def _window(resource: str, budgets: Iterable[BudgetNow], *, now_s: float) -> Window | None:
-    """What a backfill may use of a resource: some of it stays for live work. None where no limit is known."""
+    """Return what a backfill may use of a resource: some of it stays for live work. None where no limit is known."""
     known = next((each for each in budgets if each.resource == resource), None)
     if known is None:
         return None

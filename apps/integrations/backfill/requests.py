@@ -1,4 +1,4 @@
-"""What people ask for: refused in words, and, in a request, done before the request is given up."""
+"""Starts and forecasts that users request: refused with a message, or finished before the request times out."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ LONGEST_S = 15.0
 MOST_BY_REST = 5
 """A forecast within a request asks for no more lists than that of a kind, and for nothing more after so long."""
 PATIENCE_S = 3.0
-"""So long it waits for walks that ask at the moment: they come first as often as it does."""
+"""How long it waits for backfills that send requests at the moment."""
 MOST_SHOWN = 500
 AT_A_TIME = 500
 
@@ -62,8 +62,8 @@ class TooMuchToCountError(StartRefusedError):
 
 
 @dataclass(slots=True)
-class Begun:
-    """What a start in a request has set in motion; `shown` are the first of its walks."""
+class StartResult:
+    """What was started in a request; `shown` are the first of its backfills."""
 
     new: int = 0
     count: int = 0
@@ -79,23 +79,23 @@ class Begun:
         self.unreachable += started.unreachable
 
 
-def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Begun:
+def start_asked(repositories: QuerySet[Repository], *, scope: Scope) -> StartResult:
     """Start what was asked for; NothingToStartError where no installation reaches any of it, or without credentials.
 
     Many repositories are started some at a time: in a request, no statement may take longer than seconds.
     """
     _require_credentials()
-    begun = Begun()
+    result = StartResult()
     ids = list(repositories.values_list("pk", flat=True))
     for first in range(0, len(ids), AT_A_TIME):
         some = Repository.objects.filter(pk__in=ids[first : first + AT_A_TIME]).order_by("full_name", "pk")
-        begun.add(others_first(partial(start, some, scope=scope)))
-    if not begun.count:
-        names = ", ".join(str(repository) for repository in begun.unreachable[:MOST_NAMED]) or "any of it"
+        result.add(others_first(partial(start, some, scope=scope)))
+    if not result.count:
+        names = ", ".join(str(repository) for repository in result.unreachable[:MOST_NAMED]) or "any of it"
         raise NothingToStartError(
             f"No installation of the App reaches {names}: give it access on GitHub, then start this again."
         )
-    return begun
+    return result
 
 
 def forecast_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Forecast:
@@ -114,7 +114,7 @@ def forecast_asked(repositories: QuerySet[Repository], *, scope: Scope) -> Forec
 
 
 def _require_credentials() -> None:
-    """Or something would be started that could never be read."""
+    """Refuse to start what could never be read."""
     try:
         app_credentials()
     except (NoCredentialsError, UndecryptableError) as error:
@@ -122,8 +122,8 @@ def _require_credentials() -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learning:
-    """Asks GitHub about what is named; `say` is told what comes of it.
+class RepositoryResolver:
+    """Asks GitHub for repositories that are named and not known yet; `say` gets the messages.
 
     NothingToStartError where GitHub refuses to say, NoCredentialsError where it cannot be asked.
     """
@@ -147,11 +147,11 @@ class Learning:
         try:
             found = find_installations(access=self.access)
         except (RequestFailedError, UnusablePayloadError) as error:
-            raise CannotBeReadError(f"GitHub does not tell where the App is installed: {error}.") from error
+            raise CannotBeReadError(f"GitHub does not say where the App is installed: {error}.") from error
         self.say(f"GitHub names {found} {'installation' if found == 1 else 'installations'} of the App.")
 
     def _list(self, installation: Installation) -> None:
-        """List it, task after task."""
+        """List it to the end."""
         self.say(f"Listing what installation {installation.pk} on {installation.account} reaches …")
         row = list_installation(installation.pk, access=self.access)
         while row is not None and row.goes_on:
@@ -163,7 +163,7 @@ class Learning:
         else:
             reached = RepositoryAccess.objects.filter(installation=installation, has_access=True).count()
             days = settings.BACKFILL_DAYS
-            self.say(f"It reaches {reached:,}; of those that are new, the last {days} days are read by themselves.")
+            self.say(f"It reaches {reached:,}; of those that are new, the last {days} days are read automatically.")
 
 
 def _readable() -> QuerySet[Installation]:
@@ -171,7 +171,7 @@ def _readable() -> QuerySet[Installation]:
 
 
 def _unknown(full_names: Sequence[str]) -> list[str]:
-    """Those of which no repository is known, deleted ones aside."""
+    """Return the names of which no repository is known that was not deleted."""
     known = Repository.objects.filter(deleted_at__isnull=True).annotate(name=Lower("full_name"))
     found = set(known.filter(name__in=[name.lower() for name in full_names]).values_list("name", flat=True))
     return [name for name in full_names if name.lower() not in found]

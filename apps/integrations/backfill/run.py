@@ -1,4 +1,4 @@
-"""Walking on, page by page. A page is read outside any transaction, and kept or not kept at all."""
+"""The job that reads a stream, page by page. A page is read outside any transaction, and stored whole or not at all."""
 
 import logging
 import random
@@ -35,9 +35,9 @@ from apps.integrations.outcomes import (
     Settled,
     Wait,
     decide,
-    isolate,
-    lighten,
+    isolate_item,
     run_out_of_time,
+    shrink_after_crash,
     try_again,
 )
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, StreamReader
@@ -53,7 +53,7 @@ LONGEST_WAIT_S = 6.0
 
 
 def relocate_repository(claimed: Claimed, *, reader: Reader) -> Claimed:
-    """The claim with the name that the repository has now, which is recorded; the same one if it has not changed.
+    """Return the claim with the repository's present name, which is recorded; the same one if it has not changed.
 
     RequestFailedError, of kind GONE, if there is no such repository any more, or not for this installation.
     """
@@ -72,14 +72,14 @@ def relocate_repository(claimed: Claimed, *, reader: Reader) -> Claimed:
 FEWEST_PAGES = 20
 MOST_PAGES, MOST_ITEMS, SPARE_ITEMS = 100_000, 5_000_000, 5_000
 """Where a list must have ended: far beyond the largest repository, and beyond twice what GitHub counts in it."""
-DIED = "Every worker that read on from here died, or was never heard of again."
+DIED = "Every worker that processed this page crashed or timed out."
 OUT_OF_TIME = (SoftTimeLimitExceeded, db.DatabaseTimeoutError)
 FAILURES = (RequestFailedError, UnusablePayloadError, NoCredentialsError, UndecryptableError, Error)
 logger = logging.getLogger(__name__)
 
 
 def run(job: Job, deadline_s: float) -> None:
-    """Read on, page by page, until the time is over, the stream is at its end or GitHub says no."""
+    """Read page by page until the time is over, the stream is at its end, or GitHub refuses."""
     read_stream(job, access=auth.github(), deadline_s=deadline_s)
 
 
@@ -91,13 +91,13 @@ KIND = JobKind(
     repository="backfill__repository",
     part="backfill__stream",
 )
-"""Of an installation two are at work at once: while the page of one is kept, that of the other is read."""
+"""Two of an installation run at once: while the page of one is stored, that of the other is read."""
 
 
 def read_stream(
     job: Job, *, access: GitHubAccess, deadline_s: float, streams: Mapping[str, StreamReader] = STREAMS
 ) -> None:
-    """Read on for a job that was claimed, and release or end it; then its reconciliation may go on."""
+    """Read the stream of a claimed job, and release or end it; then its reconciliation may continue."""
     claimed = resolve(job)
     if claimed is None:
         return
@@ -114,7 +114,7 @@ def read_stream(
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """What one task walks of one backfill."""
+    """The part of a backfill that one task reads."""
 
     claimed: Claimed
     access: GitHubAccess
@@ -125,8 +125,10 @@ class Run:
     """The cursors that this task read pages at."""
 
     def read(self) -> None:
-        """Read until there is a reason to stop, and leave the row as the next worker needs it."""
-        if self.claimed.was_dropped and not self._apply(lighten(self.claimed.progress), self._reader(), words=DIED):
+        """Read until there is a reason to stop, and store where the next worker continues."""
+        if self.claimed.was_dropped and not self._apply(
+            shrink_after_crash(self.claimed.progress), self._reader(), words=DIED
+        ):
             return
         while self._step():
             if time.monotonic() >= self.deadline_s:
@@ -134,7 +136,7 @@ class Run:
                 return
 
     def _step(self) -> bool:
-        """Read a page and keep it; whether there is more to be read now."""
+        """Read and store a page; return whether there is more to be read now."""
         reader = self._reader()
         try:
             page = self._read(reader)
@@ -175,36 +177,36 @@ class Run:
         return page
 
     def _expect_end(self, page: Page) -> None:
-        """Refuse a page that leads to where this task was, or that goes on long after all that GitHub counts."""
+        """Refuse a page that leads to where this task was, or that comes long after all that GitHub counts."""
         self.visited.add(self.claimed.cursor)
         if page.cursor is None:
             return
         if page.cursor in self.visited:
-            raise UnusablePayloadError("endless_list", "GitHub's list goes on where it was")
+            raise UnusablePayloadError("endless_list", "GitHub's list leads back to an earlier page")
         row = Backfill.objects.filter(pk=self.claimed.id).values("pages", "items", "total").first()
         if row is None or row["pages"] < FEWEST_PAGES:
             return
         most = MOST_ITEMS if row["total"] is None else 2 * row["total"] + SPARE_ITEMS
         if row["pages"] > MOST_PAGES or row["items"] > most:
-            raise UnusablePayloadError("endless_list", f"GitHub's list goes on after {row['items']:,} items")
+            raise UnusablePayloadError("endless_list", f"GitHub's list continues after {row['items']:,} items")
 
     def _recover(self, error: Exception, reader: Reader) -> bool:
-        """Do what follows on what went wrong; an Error that blames the database goes up."""
-        outcome = self._judge(error)
+        """Do what follows an error; an unavailable database is raised again."""
+        outcome = self._outcome_of(error)
         if isinstance(outcome, FindAgain):
             return self._relocate_repository(error, reader)
         if isinstance(outcome, Wait) and outcome.reason == BUSY and self.pages:
-            outcome = Wait(0.0, "")  # it has had its turn; those that wait for longer come first
-        return self._apply(outcome, reader, words=_words_of(error))
+            outcome = Wait(0.0, "")  # it has read pages already; those that wait for longer come first
+        return self._apply(outcome, reader, words=_error_message(error))
 
-    def _judge(self, error: Exception) -> Outcome:
+    def _outcome_of(self, error: Exception) -> Outcome:
         progress, chance = self.claimed.progress, _chance()
         if isinstance(error, RequestFailedError):
             return decide(error.answer, progress=progress, now=self.access.client.clock(), chance=chance)
         if isinstance(error, NoCredentialsError | UndecryptableError):
             return Wait(REFUSED_S, "no_credentials")
         if not isinstance(error, Error) or is_data_error(error):
-            return isolate(progress, reason="unusable")
+            return isolate_item(progress, reason="unusable")
         if is_database_unavailable(error):
             raise error
         return try_again(progress, chance=chance, reason="not_recorded")
@@ -215,31 +217,31 @@ class Run:
         except OUT_OF_TIME as late:
             return self._run_out_of_time(late, reader)
         except FAILURES as failure:
-            return self._apply(self._judge_unfound(failure), reader, words=_words_of(failure))
+            return self._apply(self._outcome_without_repository(failure), reader, words=_error_message(failure))
         outcome: Settled = GoOn(found.progress)
         if found == self.claimed:
             outcome = try_again(found.progress, chance=_chance(), reason="gone")
         self.claimed = found
-        return self._apply(outcome, reader, words=_words_of(error))
+        return self._apply(outcome, reader, words=_error_message(error))
 
-    def _judge_unfound(self, error: Exception) -> Settled:
-        """What cannot be used here is the repository itself: no smaller page helps."""
+    def _outcome_without_repository(self, error: Exception) -> Settled:
+        """Return what follows if the repository itself cannot be used: a smaller page does not help."""
         if isinstance(error, UnusablePayloadError) or is_data_error(error):
             return try_again(self.claimed.progress, chance=_chance(), reason="not_recorded")
-        outcome = self._judge(error)
-        return self._follow_its_installation() if isinstance(outcome, FindAgain) else outcome
+        outcome = self._outcome_of(error)
+        return self._outcome_of_transfer() if isinstance(outcome, FindAgain) else outcome
 
-    def _follow_its_installation(self) -> Settled:
-        """Where it was transferred to an account with an installation of ours, that one goes on; else it is gone."""
+    def _outcome_of_transfer(self) -> Settled:
+        """Return what follows a transfer: the installation of the new account continues, if there is one."""
         reached_by = installation_reaching([self.claimed.repository_id]).get(self.claimed.repository_id)
         return Fail("gone") if reached_by in {None, self.claimed.installation_id} else Wait(0.0, "")
 
     def _run_out_of_time(self, error: Exception, reader: Reader) -> bool:
-        """What was begun is broken off; less of it is for the next task."""
+        """Give up the page that took too long; the next task asks for less."""
         connection.close()
         self.deadline_s = 0.0
         outcome = run_out_of_time(self.claimed.progress, chance=_chance())
-        return self._apply(outcome, reader, words=_words_of(error))
+        return self._apply(outcome, reader, words=_error_message(error))
 
     def _apply(self, outcome: Settled, reader: Reader, *, words: str) -> bool:
         claimed = apply_outcome(outcome, self.claimed, reader=reader, words=words)
@@ -249,7 +251,7 @@ class Run:
         return True
 
 
-def _words_of(error: Exception) -> str:
+def _error_message(error: Exception) -> str:
     return error.answer.message if isinstance(error, RequestFailedError) else describe(error)
 
 

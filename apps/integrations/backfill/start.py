@@ -1,4 +1,4 @@
-"""Starting walks through history: one statement for any number of repositories, and two starts of one thing are one."""
+"""Starts of backfills: one statement for any number of repositories; two starts of the same stream are one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ MOST_NAMED = 8
 
 
 class NothingToStartError(ValueError):
-    """What was asked for is not there to be walked; the message says what to do about it."""
+    """What was asked for cannot be read; the message says what to do about it."""
 
 
 class CannotBeReadError(NothingToStartError):
@@ -51,7 +51,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The walks of a start, one per repository and stream: new, or the unfinished one that was there already.
+    """The backfills of a start, one per repository and stream: new, or the unfinished one that was there already.
 
     `new` counts those that are new or had to be widened; `unreachable` are repositories that no installation of ours
     reaches.
@@ -90,11 +90,11 @@ def start(
     lost_at: datetime | None = None,
     sync: RepositorySync | None = None,
 ) -> Started:
-    """Have the history of the repositories read. What is being read already goes on; where this asks for more of it,
-    or it was begun before the repository was `lost_at`, it begins again with the wider bounds.
+    """Start backfills of the repositories. Unfinished ones continue; where this asks for more of it, or it was started
+    before the repository was `lost_at`, it begins again with the wider bounds.
 
-    Archived repositories are read too, deleted ones are not. New walks are part of the reconciliation `sync`, if one
-    is named; what is being read already stays whose it was.
+    Archived repositories are read too, deleted ones are not. New backfills are part of the reconciliation `sync`, if
+    one is named; unfinished ones stay part of what they were.
     """
     wanted = list(repositories.filter(deleted_at__isnull=True))
     reached = installation_reaching([repository.pk for repository in wanted])
@@ -119,19 +119,19 @@ def _named(known: QuerySet[Repository], full_names: Sequence[str]) -> QuerySet[R
     found = {name.lower() for name in named.values_list("full_name", flat=True)}
     if missing := [name for lowered, name in wanted.items() if lowered not in found]:
         raise NothingToStartError(
-            f"Nothing is known of {', '.join(missing)}{_known_beside(known, missing)}. A repository becomes known when"
-            " an installation that reaches it is listed: give the App access to it on GitHub, then try again."
+            f"Nothing is known of {', '.join(missing)}{_known_of_owners(known, missing)}. A repository becomes known"
+            " when an installation that reaches it is listed: give the App access to it on GitHub, then try again."
         )
     return Repository.objects.filter(pk__in=named.values("pk"))
 
 
-def _known_beside(known: QuerySet[Repository], missing: Sequence[str]) -> str:
-    """What is known of the same owners, in case a name was mistyped."""
+def _known_of_owners(known: QuerySet[Repository], missing: Sequence[str]) -> str:
+    """Return the known repositories of the same owners, in case a name was mistyped."""
     owners = {name.partition("/")[0].lower() for name in missing}
-    beside = Q()
+    of_owners = Q()
     for owner in owners:
-        beside |= Q(full_name__istartswith=f"{owner}/")
-    names = ", ".join(known.filter(beside).order_by("full_name").values_list("full_name", flat=True)[:MOST_NAMED])
+        of_owners |= Q(full_name__istartswith=f"{owner}/")
+    names = ", ".join(known.filter(of_owners).order_by("full_name").values_list("full_name", flat=True)[:MOST_NAMED])
     return f"; there are {names}" if names else ""
 
 
@@ -187,7 +187,7 @@ def _insert_or_widen(
     lost_at: datetime | None,
     sync: RepositorySync | None,
 ) -> int:
-    """One statement; how many rows are new or begin again."""
+    """Insert or widen all of them in one statement; return how many are new or begin again."""
     if not reached:
         return 0
     asked: dict[str, Any] = {
@@ -209,7 +209,7 @@ def _insert_or_widen(
 
 # What an earlier backfill of the stream learned of page sizes is where this one begins. The bounds of a row that is
 # widened become those that hold both; its reading begins again, as cursors of other bounds mean other places. So does
-# one that is behind what changed while nobody told us of it.
+# one whose cursor is behind changes that no webhook reported.
 _INSERT_OR_WIDEN = """
 WITH wanted AS (
     SELECT reached.*, read.*, reached.repository_id || '/' || read.stream AS key

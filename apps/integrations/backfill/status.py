@@ -1,4 +1,4 @@
-"""How far walks have come, and when they will be done."""
+"""The progress of backfills, and when they will be done."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,15 +14,15 @@ from apps.jobs.status import first_wait_of, items_per_s, remaining_s, size_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far some walks have come together.
+    """The progress of some backfills together.
 
-    `total` is what they will have read at the end, as far as is known; of `unsized` walks it is not, before their first
+    `total` is what they will have read at the end, as far as is known; of `unsized` ones it is not, before their first
     page and where GitHub does not say, so the end may be further away than `eta_s`. `waits_until` is set where nothing
     may be read before then.
     """
 
     states: Mapping[str, int]
-    """How many walks are in each state; states without any are left out."""
+    """How many backfills are in each state; states without any are left out."""
     done: int
     total: int
     unsized: int
@@ -36,7 +36,7 @@ class Progress:
 
 
 def progress_of(backfills: Iterable[Backfill], *, budget: RateBudget | None = None) -> Progress:
-    """How far these walks have come together."""
+    """Return the progress of these backfills together."""
     rows = list(backfills)
     now = timezone.now()
     done = sum(row.items for row in rows)
@@ -59,7 +59,7 @@ def progress_of(backfills: Iterable[Backfill], *, budget: RateBudget | None = No
 
 
 def budgets_of(rows: Iterable[Backfill], *, budget: RateBudget | None = None) -> Mapping[int, tuple[BudgetNow, ...]]:
-    """What is left of the hourly limits of each installation that reads these; nothing where Redis is away."""
+    """Return what is left of the hourly limits of each installation that reads these; nothing where Redis is away."""
     ids = sorted({row.installation_id for row in rows if row.installation_id is not None})
     asked = budget or RateBudget(redis=redis_client())
     return {installation_id: tuple(asked.read(installation_id)) for installation_id in ids}

@@ -2,8 +2,15 @@
 
 from apps.integrations.models.backfills import Backfill, RefreshFailure
 from apps.integrations.models.delivery_log import DeliveryLogScan, MissedDelivery
-from apps.integrations.models.drifts import DriftedEntity, StreamCount
-from apps.integrations.models.syncs import Drift, RepositorySync, StreamMark, SyncLog, TeamSync
+from apps.integrations.models.syncs import (
+    Drift,
+    DriftedEntity,
+    RepositorySync,
+    StreamCount,
+    StreamMark,
+    SyncLog,
+    TeamSync,
+)
 
 __all__ = [
     "Backfill",

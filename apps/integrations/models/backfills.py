@@ -31,7 +31,7 @@ class Backfill(Job):
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
-        related_name="walks",
+        related_name="backfills",
         help_text="the reconciliation that it is a part of; its drift is counted there",
     )
     since = models.DateTimeField(null=True, blank=True, help_text="only what was updated since; empty for everything")

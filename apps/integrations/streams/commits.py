@@ -64,7 +64,7 @@ def skip_item(request: PageRequest, reader: Reader) -> Page:
 
 
 def _ask(request: PageRequest, reader: Reader, *, first: int, is_whole: bool = True) -> History | None:
-    """The page at the cursor; from the new head on where the old one is no more. None of an empty repository."""
+    """Return the page at the cursor; from the new head on where the old one is no more. None of an empty repository."""
     head, _, after = request.cursor.partition(" ")
     if head:
         history = _read(request, reader, first=first, is_whole=is_whole, expression=head, after=after)

@@ -1,4 +1,4 @@
-"""A deployment as GitHub showed it, whichever road it came by."""
+"""Pages of deployments, as GraphQL and REST show them."""
 
 import enum
 import json
@@ -56,7 +56,7 @@ class DeploymentCursor:
         return DeploymentCursor(phase=Phase.DETAILS, at_most=self.at_most, reached=reached)
 
     def seeing(self, seen: int) -> "DeploymentCursor":
-        """The same so far down REST's listing."""
+        """Return the cursor so far down REST's listing."""
         return replace(self, seen=seen)
 
     def baselines(self) -> "DeploymentCursor":
@@ -87,7 +87,7 @@ class Shown:
 
     @classmethod
     def of(cls, deployment: PayloadReader, statuses: Iterable[PayloadReader]) -> "Shown":
-        """The deployment, if it says at least which one it is, when, and where to; else UnusablePayloadError."""
+        """Return the deployment, if it says at least which one it is, when, and where to; else UnusablePayloadError."""
         deployment.id()
         return cls(
             deployment=deployment,
@@ -98,11 +98,11 @@ class Shown:
         )
 
     def has_succeeded_before(self, since: datetime) -> bool:
-        """Whether a status of success was reported before."""
+        """Return whether a status of success was reported before."""
         return any(_is_success_before(status, since) for status in self.statuses)
 
     def facts(self, *, repository_id: int) -> tuple[list[Fact], list[Skipped]]:
-        """What the deployment and its statuses say; a status that cannot be used is named, and leaves the others."""
+        """Return the facts of the deployment and its statuses; a status that cannot be used is named and skipped."""
         number, skipped = self.deployment.id(), list[Skipped]()
         try:
             facts = list(deployment_facts(self.deployment, repository_id=repository_id))
@@ -120,7 +120,7 @@ class Shown:
 class DeploymentPage:
     """A page of deployments, newest first: those that were wanted of it.
 
-    `after` is where the list goes on, None at its end; `last_made` is when the last of the page was made, as GitHub
+    `after` is where the list continues, None at its end; `last_made` is when the last of the page was made, as GitHub
     wrote it, wanted or not; `at_most` bounds the pages that follow.
     """
 
@@ -141,7 +141,7 @@ def page_of(
     facts: Iterable[Fact] = (),
     skipped: Iterable[Skipped] = (),
 ) -> Page:
-    """These deployments with their statuses, beside other facts, and where reading goes on."""
+    """These deployments with their statuses, other facts, and where reading continues."""
     said, unusable, items = list(facts), list(skipped), 0
     for shown in kept:
         more, unsaid = shown.facts(repository_id=request.repository_id)
@@ -160,7 +160,7 @@ def _is_success_before(status: PayloadReader, since: datetime) -> bool:
 Node = Mapping[str, Any]
 A_PAGE = 100
 MOST_STATUSES = 2_000
-"""No deployment has more statuses; a list that goes on beyond them has no end."""
+"""No deployment has more statuses; a list that continues after them has no end."""
 AT_ONCE = 25
 """Deployments whose long lists of statuses are asked for together."""
 FEW = 20
@@ -171,10 +171,10 @@ IsWanted = Callable[[Node], bool]
 
 
 def read_page(request: PageRequest, reader: Reader, cursor: DeploymentCursor, *, is_wanted: IsWanted) -> DeploymentPage:
-    """The page at the cursor; a smaller one if too many of its deployments had to be read one by one."""
+    """Return the page at the cursor; a smaller one if too many of its deployments had to be read one by one."""
     answer, listed = _list(request, reader, cursor, document="deployment_page", first=_size(request, cursor))
     nodes = [node for node in listed["nodes"] if node is not None and is_wanted(node)]
-    if cursor.at_most > FEW and sum(not _tells_numbers(node, request) for node in nodes) > FEW:
+    if cursor.at_most > FEW and sum(not _has_numbers(node, request) for node in nodes) > FEW:
         return read_page(request, reader, replace(cursor, at_most=FEW), is_wanted=is_wanted)
     skipped, shown = list(_holes(answer, listed)), list[Shown]()
     for node in _with_all_statuses(nodes, reader):
@@ -191,7 +191,7 @@ def read_page(request: PageRequest, reader: Reader, cursor: DeploymentCursor, *,
 
 
 def read_alone(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> DeploymentPage:
-    """The one deployment at the cursor by REST, without a page of GraphQL; named if that does not come either."""
+    """Return the one deployment at the cursor by REST, without a page of GraphQL; it is named if that fails too."""
     _, listed = _list(request, reader, cursor, document="deployment_ids", first=1)
     shown, skipped = list[Shown](), list[Skipped]()
     for node in listed["nodes"]:
@@ -209,7 +209,7 @@ def read_alone(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -
 
 
 def address_of(number: int | None, request: PageRequest) -> str:
-    """Where REST shows a deployment."""
+    """Return where REST shows a deployment."""
     return f"{request.address}/deployments/{number}"
 
 
@@ -243,12 +243,12 @@ def _page(
     )
 
 
-def _tells_numbers(node: Node, request: PageRequest) -> bool:
-    return graphql.tells_status_numbers(node, repository_id=request.repository_id)
+def _has_numbers(node: Node, request: PageRequest) -> bool:
+    return graphql.has_status_numbers(node, repository_id=request.repository_id)
 
 
 def _holes(answer: Answer, listed: Mapping[str, Any]) -> Iterable[Skipped]:
-    """What GitHub shows as nothing, with the error that says why."""
+    """Yield what GitHub shows as nothing, with the error that says why."""
     why = answer.message or "GitHub shows nothing in its position"
     for position, node in enumerate(listed["nodes"], start=1):
         if node is None:
@@ -256,7 +256,7 @@ def _holes(answer: Answer, listed: Mapping[str, Any]) -> Iterable[Skipped]:
 
 
 def _with_all_statuses(nodes: Sequence[Node], reader: Reader) -> Iterable[Node]:
-    """The nodes in their order, each list of statuses read to its end."""
+    """Yield the nodes in their order, each list of statuses read to its end."""
     unfinished = [node["id"] for node in nodes if graphql.has_more_statuses(node)]
     longer: dict[str, Node] = {}
     for start in range(0, len(unfinished), AT_ONCE):
@@ -289,7 +289,7 @@ def _finished(node: Node, reader: Reader) -> Node:
 def _shown(node: Node, answer: Answer, *, request: PageRequest, reader: Reader) -> Shown:
     repository_id = request.repository_id
     deployment = item_reader(graphql.deployment(node, repository_id=repository_id), path="deployment", answer=answer)
-    if not _tells_numbers(node, request):
+    if not _has_numbers(node, request):
         return Shown.of(deployment, _statuses_by_rest(deployment.id(), request=request, reader=reader))
     shaped = (graphql.deployment_status(status, repository_id=repository_id) for status in graphql.statuses(node))
     return Shown.of(deployment, [item_reader(status, path="deployment.status", answer=answer) for status in shaped])
@@ -316,13 +316,13 @@ def _statuses_by_rest(number: int | None, *, request: PageRequest, reader: Reade
 
 
 def read(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> Page:
-    """The page at the cursor."""
+    """Return the page at the cursor."""
     page = read_page(request, reader, cursor, is_wanted=lambda node: _is_wanted(node, request))
     return _go_on(page, request, cursor)
 
 
 def skip_item(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> Page:
-    """The one deployment at the cursor, by REST."""
+    """Return the one deployment at the cursor, by REST."""
     return _go_on(read_alone(request, reader, cursor), request, cursor)
 
 
@@ -333,7 +333,7 @@ def _is_wanted(node: Node, request: PageRequest) -> bool:
 
 
 def _go_on(page: DeploymentPage, request: PageRequest, cursor: DeploymentCursor) -> Page:
-    """What is kept of the page; the page that passes `since` is the last, and shows baselines for nothing."""
+    """Return what is used of the page; the page that passes `since` is the last, and shows baselines without a cost."""
     kept = [shown for shown in page.shown if _is_asked_for(shown, request)]
     kept += [shown for shown in _baselines(page.shown, since=request.since) if shown not in kept]
     if page.after is None:

@@ -42,7 +42,7 @@ DETAILS = "the refs and flags of older deployments"
 
 
 def _read_details(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> Page:
-    """A page of REST's listing, newest first as well; where GitHub lists no further, what it leaves open is named."""
+    """Return a page of REST's listing, newest first as well; what is left where GitHub's list ends is named."""
     try:
         return _details_page(
             _ask_details(request, reader, cursor, size=request.page_size), request, cursor, size=request.page_size
@@ -55,7 +55,7 @@ def _read_details(request: PageRequest, reader: Reader, cursor: DeploymentCursor
 
 
 def _skip_details(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> Page:
-    """The one deployment at the cursor, which is named where it does not come."""
+    """Return the one deployment at the cursor, which is named where it does not come."""
     try:
         return _details_page(_ask_details(request, reader, cursor, size=1), request, cursor, size=1)
     except RequestFailedError as unanswered:
@@ -67,7 +67,7 @@ def _skip_details(request: PageRequest, reader: Reader, cursor: DeploymentCursor
 
 
 def _ask_details(request: PageRequest, reader: Reader, cursor: DeploymentCursor, *, size: int) -> Answer:
-    """The page that the cursor is on; its first deployments were seen already where the size was changed."""
+    """Return the page that the cursor is on; its first deployments were seen already where the size was changed."""
     return reader.get(f"{request.address}/deployments", {"per_page": size, "page": cursor.seen // size + 1})
 
 
@@ -88,12 +88,12 @@ def _details_page(answer: Answer, request: PageRequest, cursor: DeploymentCursor
 
 
 def _after_details(request: PageRequest, cursor: DeploymentCursor) -> DeploymentCursor | None:
-    """On to the baselines, where there can be any that the first phase did not come to."""
+    """Return the page that continues with the baselines, if there can be any that the first phase did not reach."""
     return cursor.baselines() if request.since is not None and cursor.reached is not None else None
 
 
 def _known(listed: Sequence[Mapping[str, Any]], *, request: PageRequest) -> Iterator[Mapping[str, Any]]:
-    """Those that have a row: nothing is recorded of one whose statuses were not read."""
+    """Return those that have a row: nothing is recorded of one whose statuses were not read."""
     ids = [one["id"] for one in listed if isinstance(one.get("id"), int)]
     here = Deployment.objects.filter(repository_id=request.repository_id, github_id__in=ids)
     known = set(here.values_list("github_id", flat=True))
@@ -101,7 +101,7 @@ def _known(listed: Sequence[Mapping[str, Any]], *, request: PageRequest) -> Iter
 
 
 def _has_passed(answer: Answer, reached: str | None) -> bool:
-    """Whether the page came to what is older than all that the first phase read."""
+    """Return whether the page came to what is older than all that the first phase read."""
     oldest, bound = parse_time(answer.data[-1].get("created_at")) if answer.data else None, parse_time(reached)
     return oldest is not None and bound is not None and oldest < bound
 
@@ -113,7 +113,7 @@ MOST_WITHOUT_SUCCESS = 10
 
 
 def _read_baseline(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> Page:
-    """The page at the cursor, which is one of the environment that it names first."""
+    """Return the page at the cursor, which is one of the environment that it names first."""
     chosen, skipped = _choose(request, cursor)
     if chosen is None:
         return page_of((), request=request, then=None)
@@ -122,7 +122,7 @@ def _read_baseline(request: PageRequest, reader: Reader, cursor: DeploymentCurso
 
 
 def _skip_baseline(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -> Page:
-    """The one deployment at the cursor, by REST."""
+    """Return the one deployment at the cursor, by REST."""
     chosen, skipped = _choose(request, cursor)
     if chosen is None:
         return page_of((), request=request, then=None)
@@ -131,7 +131,7 @@ def _skip_baseline(request: PageRequest, reader: Reader, cursor: DeploymentCurso
 
 
 def _choose(request: PageRequest, cursor: DeploymentCursor) -> tuple[DeploymentCursor | None, list[Skipped]]:
-    """The cursor with its environments: those whose last success before the start is older than all that was read."""
+    """Return the cursor with its environments: their last success before the start is older than all reading."""
     if cursor.environments:
         return cursor, []
     lacking = _environments(request.repository_id, since=request.since, reached=parse_time(cursor.reached))
@@ -176,7 +176,7 @@ def _production_of_teams() -> Iterator[str]:
 
 
 def _is_earlier(node: Node, request: PageRequest) -> bool:
-    """Only what was made before `since`; the rest was read."""
+    """Return only what was made before `since`; the rest was read."""
     made_at = parse_time(node.get("createdAt"))
     return made_at is None or request.since is None or made_at < request.since
 
@@ -184,7 +184,7 @@ def _is_earlier(node: Node, request: PageRequest) -> bool:
 def _go_on_searching(
     page: DeploymentPage, request: PageRequest, reader: Reader, cursor: DeploymentCursor, *, skipped: list[Skipped]
 ) -> Page:
-    """The first of the page that had succeeded before `since`, or the page that follows, or the next environment."""
+    """Return the first of the page that had succeeded before `since`, else the next page, else the next environment."""
     found = [shown for shown in page.shown if _is_baseline(shown, request)][:1]
     if found:
         facts = _details_of(found[0], request, reader)
@@ -204,7 +204,7 @@ def _is_baseline(shown: Shown, request: PageRequest) -> bool:
 
 
 def _details_of(shown: Shown, request: PageRequest, reader: Reader) -> tuple[Fact, ...]:
-    """What REST alone shows of it, which the second phase did not come to."""
+    """Return what REST alone shows of it, which the second phase did not reach."""
     try:
         answer = reader.get(address_of(shown.deployment.id(), request))
     except RequestFailedError as unanswered:
@@ -239,13 +239,13 @@ SKIP_ITEM: Mapping[Phase, Step] = {
 
 
 def read(request: PageRequest, reader: Reader) -> Page:
-    """The page of the phase that the cursor is in."""
+    """Return the page of the phase that the cursor is in."""
     cursor = DeploymentCursor.from_text(request.cursor)
     return READ[cursor.phase](request, reader, cursor)
 
 
 def skip_item(request: PageRequest, reader: Reader) -> Page:
-    """The deployment at the cursor by REST, else named."""
+    """Return the deployment at the cursor by REST, else named."""
     cursor = DeploymentCursor.from_text(request.cursor)
     return SKIP_ITEM[cursor.phase](request, reader, cursor)
 

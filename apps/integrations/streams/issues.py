@@ -1,6 +1,6 @@
 """Issues, by what was updated last: one that is updated meanwhile comes again at the end.
 
-The cursor is the time up to which issues were read, and GitHub's own, without which reading goes on by the time.
+The cursor is the time up to which issues were read, and GitHub's own, without which reading continues by the time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ def skip_item(request: PageRequest, reader: Reader) -> Page:
 
 
 def _ask(request: PageRequest, reader: Reader, *, first: int, is_whole: bool = True) -> tuple[Answer, ListPage]:
-    """The page at the cursor; if GitHub does not take its own cursor any more, the page from the last time seen on."""
+    """Return the page at the cursor; if GitHub refuses its own cursor, the page from the last time seen on."""
     read_until, _, after = request.cursor.partition(" ")
     since = write_time(request.since) if request.since else None
     variables: dict[str, Any] = {"owner": request.owner, "name": request.name, "first": first, "isWhole": is_whole}
@@ -93,14 +93,14 @@ def _page(page: ListPage, request: PageRequest, items: Items) -> Page:
 
 
 def _read_until(page: ListPage, request: PageRequest) -> str:
-    """The last time on the page, as GitHub writes it; where it shows none, the one before."""
+    """Return the last time on the page, as GitHub writes it; where it shows none, the one before."""
     times = (parse_time(node.get("updatedAt")) for node in page.nodes if isinstance(node, Mapping))
     latest = max((time for time in times if time), default=None)
     return write_time(latest) if latest else request.cursor.partition(" ")[0]
 
 
 def _with_labels(nodes: Sequence[Any], reader: Reader) -> list[Any]:
-    """The nodes, each with all of its labels."""
+    """Return the nodes, each with all of its labels."""
     unfinished = [node["id"] for node in nodes if node and not is_complete(node.get("labels"))]
     if not unfinished:
         return list(nodes)

@@ -1,4 +1,4 @@
-"""A page of one of GitHub's lists: what is on it, where the list goes on, and its items as facts, each by itself."""
+"""A page of one of GitHub's lists: what is on it, where the list continues, and the facts of each item."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListPage:
-    """A page of a GraphQL list: its nodes, how many there are in all, and the cursor to go on from, if it goes on."""
+    """A page of a GraphQL list: its nodes, how many there are in all, and the cursor to continue from, if any."""
 
     nodes: tuple[Any, ...]
     total: int | None
@@ -34,14 +34,14 @@ class Items:
 
 
 def read_repository(answer: Answer, request: PageRequest) -> PayloadReader:
-    """The repository of a GraphQL answer; RequestFailedError where another one has the request's name by now."""
+    """Return the repository of a GraphQL answer; RequestFailedError where another one has the request's name by now."""
     found = item_reader(answer.data, path="data", answer=answer).child("repository")
     ensure_same_repository(answer, repository_id=found.id("databaseId"), request=request)
     return found
 
 
 def read_list(connection: PayloadReader) -> ListPage:
-    """The page of a GraphQL list."""
+    """Return the page of a GraphQL list."""
     info = connection.child("pageInfo")
     return ListPage(
         nodes=connection.members("nodes"),
@@ -51,21 +51,21 @@ def read_list(connection: PayloadReader) -> ListPage:
 
 
 def read_rows(answer: Answer) -> tuple[Any, ...]:
-    """The objects of a REST listing."""
+    """Return the objects of a REST listing."""
     if not isinstance(answer.data, list):
         raise UnusablePayloadError("shape_mismatch", f"the listing is {type(answer.data).__name__}, not a list")
     return tuple(answer.data)
 
 
 def item_reader(shaped: object, *, path: str, answer: Answer) -> PayloadReader:
-    """An object of REST's shape, as it was when GitHub answered."""
+    """Return an object of REST's shape, as it was when GitHub answered."""
     return PayloadReader(
         shaped, path=path, arrived_at=answer.observed_at or timezone.now(), observed_at=answer.observed_at
     )
 
 
 def is_wanted(item: PayloadReader, request: PageRequest) -> bool:
-    """Whether it was created no later than the request goes."""
+    """Return whether it was created no later than the request goes."""
     return request.until is None or item.time("created_at") <= request.until
 
 
@@ -78,7 +78,7 @@ def read_items(
     facts_of: Callable[[PayloadReader], Iterable[Fact]],
     shape: Callable[[Item], Item] = dict,
 ) -> Items:
-    """The facts of all items, once `shape` has given them REST's shape.
+    """Return the facts of all items, once `shape` has given them REST's shape.
 
     One that cannot be used is named by its `key` and left out, its neighbours are kept.
     """
@@ -94,7 +94,7 @@ def read_items(
 
 
 def _object(item: Any, *, answer: Answer) -> Item:
-    """Null is what GitHub left out, with its words beside the data."""
+    """Return the item; null is what GitHub left out, with its message next to the data."""
     if not isinstance(item, Mapping):
         raise UnusablePayloadError("not_shown", answer.message or f"it is {type(item).__name__}, not an object")
     return item
@@ -106,7 +106,7 @@ FAILING = {ResponseKind.TRANSIENT, ResponseKind.SHRINK}
 def request_item(
     path: str, *, what: str, request: PageRequest, reader: Reader, parameters: Mapping[str, Any] | None = None
 ) -> Answer | Skipped:
-    """What is below the repository's path, or why GitHub does not show it.
+    """Return what is below the repository's path, or why GitHub does not show it.
 
     RequestFailedError while we must wait, or where GitHub shows nothing of the repository: nothing is skipped for that.
     """
@@ -123,7 +123,7 @@ def request_item(
 def read_item(
     path: str, *, what: str, request: PageRequest, reader: Reader, facts_of: Callable[[PayloadReader], Iterable[Fact]]
 ) -> Items:
-    """The facts of the one item below the repository's path, else its name as skipped."""
+    """Return the facts of the one item below the repository's path, else its name as skipped."""
     answer = request_item(path, what=what, request=request, reader=reader)
     if isinstance(answer, Skipped):
         return Items(skipped=(answer,))
@@ -176,13 +176,13 @@ class KeysetCursor:
         return f"{self.time} {self.seen} {self.last} {self.returns} {int(self.is_alone)}"
 
     def next(self, size: int) -> Asked:
-        """The page to ask for: from the first item on as long as one page holds it, for then nothing can slip by."""
+        """Return the page to request: from the first item on while one page holds all of it, so nothing is missed."""
         if self.seen < MOST_AT_ONCE and not self.is_alone:
             return Asked(size=min(MOST_AT_ONCE, self.seen + size), page=1, known=self.seen)
         return self.page_at(size)
 
     def page_at(self, size: int) -> Asked:
-        """The page of this size that holds the first item not seen."""
+        """Return the page of this size that holds the first item not seen."""
         return Asked(size=size, page=self.seen // size + 1, known=self.seen % size)
 
     def parameters(self, asked: Asked) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class KeysetCursor:
         return {"sort": "updated", "direction": "asc", "per_page": asked.size, "page": asked.page, **since}
 
     def after(self, asked: Asked, *, found: Sequence[Any]) -> "KeysetCursor":
-        """The cursor behind the page: always a later one."""
+        """Return the cursor behind the page: always a later one."""
         times = tuple(_times(found))
         latest = max(times, default=None)
         since = latest - SECOND if latest else None
@@ -199,7 +199,7 @@ class KeysetCursor:
         return replace(self, seen=asked.page * asked.size, last=_last_of(found))
 
     def first(self) -> "KeysetCursor":
-        """The first item of the same listing once more."""
+        """Return the cursor at the first item of the same listing."""
         return KeysetCursor(since=self.since, returns=self.returns + 1)
 
 
@@ -248,7 +248,7 @@ class Keyset:
     def _before(
         self, found: Sequence[Any], request: PageRequest, *, cursor: KeysetCursor, asked: Asked, reader: Reader
     ) -> int:
-        """The id of the item before the new ones, asked for last: what is gone by then was not missed before."""
+        """Return the id of the item before the new ones, asked for last: what is gone by then was not missed before."""
         if asked.page == 1 or not cursor.last:
             return cursor.last
         if asked.known:
@@ -257,7 +257,7 @@ class Keyset:
         return _last_of(read_rows(reader.get(f"{request.address}{self.path}", cursor.parameters(before))))
 
     def _moved(self, page: Page, *, cursor: KeysetCursor) -> Page:
-        """Items that were seen are gone from the listing, and others slipped by: it is read again from its first."""
+        """Return the page with a cursor at the first item, because items left the listing and others were missed."""
         if cursor.returns < MOST_RETURNS:
             return replace(page, cursor=cursor.first().as_text(), items=0)
         what = f"{self.noun}s before number {cursor.seen} of those updated since {cursor.time or 'the beginning'}"
@@ -268,7 +268,7 @@ class Keyset:
         return self.facts_of(item, request.repository_id) if is_wanted(item, request) else ()
 
     def _beyond(self, cursor: KeysetCursor) -> Page:
-        """More was updated within a second than GitHub lists: on to the next one."""
+        """Return the page that continues with the next second, because GitHub does not list all of one."""
         what = f"{self.noun}s updated at {cursor.time} beyond the first {cursor.seen}"
         behind = KeysetCursor(since=cursor.since + SECOND if cursor.since else None)
         skipped = Skipped(what=what, why=f"GitHub lists no more than {MOST_PAGES} pages")

@@ -37,7 +37,7 @@ class PendingPart:
     id: str = ""
     updated_at: str = ""
     head_sha: str = ""
-    """With `updated_at`: whether it is still what it was when its lists were begun."""
+    """With `updated_at`: whether it is still what it was when reading its lists began."""
     author: str = ""
     """The login of who opened it."""
     after: Mapping[str, str | None] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class PullRequestCursor:
 
     @classmethod
     def from_text(cls, text: str) -> "PullRequestCursor":
-        """The cursor of this text of ours."""
+        """Return the cursor in this text."""
         read = json.loads(text)
         for name in ("down_to", "left_top_at"):
             read[name] = datetime.fromisoformat(read[name]) if name in read else None
@@ -81,7 +81,7 @@ class PullRequestCursor:
         return cls(**read, pending=tuple(pending))
 
     def replace_first(self, *pending: PendingPart) -> "PullRequestCursor":
-        """The same with these in place of the first that was pending."""
+        """Return the cursor with these in place of the first pending part."""
         return replace(self, pending=(*pending, *self.pending[1:]))
 
     def as_text(self) -> str | None:
@@ -96,7 +96,7 @@ class PullRequestCursor:
 
 
 def _without_defaults(value: PullRequestCursor | PendingPart) -> dict[str, Any]:
-    """What is worth writing down: every default is empty."""
+    """Return the values that are stored: those that differ from their defaults, which are empty."""
     return {name: field for name, field in asdict(value).items() if field}
 
 
@@ -115,7 +115,7 @@ class Found:
 
 
 def together(found: Iterable[Found]) -> Found:
-    """All of it as one."""
+    """Return all of these as one."""
     pieces = list(found)
     return Found(
         facts=tuple(fact for piece in pieces for fact in piece.facts),
@@ -126,7 +126,7 @@ def together(found: Iterable[Found]) -> Found:
 
 
 def errors_below(answer: Answer, at: Path) -> list[GraphQLError]:
-    """The errors of what is at this path, with the rest of their paths."""
+    """Return the errors of what is at this path, with the rest of their paths."""
     found = (error for error in answer.errors if error.path[: len(at)] == at)
     return [replace(error, path=error.path[len(at) :]) for error in found]
 
@@ -139,7 +139,7 @@ def by_rest(number: int, *, is_counted: bool = False) -> PendingPart:
 def node_found(
     node: Node, *, errors: Sequence[GraphQLError], repository_id: int, observed_at: datetime, tries: int = 0
 ) -> Found:
-    """A pull request and what its lists still owe. Null is unknown: without a part of its own it is read by REST."""
+    """Return a pull request and the pending parts of its lists. Null is unknown: it is read by REST."""
     lost = _lost_items(errors)
     if lost is None:
         return Found(pending=(by_rest(node["number"]),))
@@ -154,7 +154,7 @@ def node_found(
 def overflow_found(
     node: Node, pending: PendingPart, *, errors: Sequence[GraphQLError], repository_id: int, observed_at: datetime
 ) -> Found:
-    """What a page of overflow adds, and what is still pending after it."""
+    """Return what a page of overflow adds, and what is still pending after it."""
     lost = _lost_items(errors)
     if lost is None:
         return Found(pending=(by_rest(pending.number, is_counted=True),))
@@ -198,7 +198,7 @@ def _rest_of_lists(node: Node, *, tries: int) -> tuple[PendingPart, ...]:
 
 
 def _lost_items(errors: Iterable[GraphQLError]) -> dict[str, set[int]] | None:
-    """The items of its lists, by position, that errors name or name a part of; None where they name anything else."""
+    """Return the positions of the items in its lists that errors name, or name a part of; None if they name others."""
     lost: dict[str, set[int]] = defaultdict(set)
     for error in errors:
         match error.path:
@@ -228,7 +228,7 @@ Facts = Callable[[PayloadReader, PayloadReader, int, int], Iterator[Fact]]
 
 
 def read_part(pending: PendingPart, *, request: PageRequest, reader: Reader) -> Found:
-    """One request, and what is pending after it; a part that GitHub refuses is left out and named."""
+    """Send one request and return what is pending after it; a part that GitHub refuses is left out and named."""
     path = pending.path or f"{request.address}{PATHS[pending.part].format(number=pending.number)}"
     parameters = None if pending.path or pending.part == "pull" else {"per_page": 100}
     try:
@@ -262,7 +262,7 @@ def _pull_found(answer: Answer, pending: PendingPart, *, repository_id: int) -> 
             *merging_facts(pull, repository_id=repository_id),
         )
         author = pull.child_or_none("user")
-        begun = replace(
+        remaining = replace(
             pending,
             head_sha=pull.child("head").sha("sha"),
             updated_at=pull.text("updated_at"),
@@ -271,7 +271,7 @@ def _pull_found(answer: Answer, pending: PendingPart, *, repository_id: int) -> 
         )
     except UnusablePayloadError as unusable:
         return leave_out(pending, why=str(unusable))
-    return Found(facts=facts, pending=_next_part(begun), items=int(not pending.is_counted))
+    return Found(facts=facts, pending=_next_part(remaining), items=int(not pending.is_counted))
 
 
 def _members_found(answer: Answer, pending: PendingPart, *, repository_id: int) -> Found:
@@ -300,7 +300,7 @@ def _members_found(answer: Answer, pending: PendingPart, *, repository_id: int) 
 
 
 def _commits_found(found: Found, read: PendingPart, *, last: Any, pull: PayloadReader, repository_id: int) -> Found:
-    """The list ends with the head that was read, or the head has moved meanwhile, or REST does not list them all."""
+    """Return the facts of the last page: whether the list is complete for the head that was read."""
     if read.path:
         return replace(found, pending=(read,))
     is_of_head = isinstance(last, Mapping) and last.get("sha") == read.head_sha

@@ -2,7 +2,7 @@
 
 All of them by creation; with `since` by update, from the latest down to it, until nothing moved. One page is one
 request. What a page leaves unfinished of a pull request is pending, and fetched request by request before the next
-page: whoever has to wait in between has lost nothing.
+page: a wait in between loses nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ AT = ("repository", "pullRequests", "nodes")
 def read_nodes(
     cursor: PullRequestCursor, *, request: PageRequest, reader: Reader
 ) -> tuple[Found, PullRequestCursor, int | None]:
-    """The page at the cursor, the cursor after it with all that is pending, and how many there are in all."""
+    """Return the page at the cursor, the cursor after it with all that is pending, and how many there are in all."""
     answer, listed = _ask_page("pull_request_page", cursor, request=request, reader=reader, first=request.page_size)
     wanted, is_past = _wanted(listed["nodes"], cursor=cursor, request=request)
     found = [
@@ -64,7 +64,7 @@ def read_nodes(
 
 
 def read_numbers(cursor: PullRequestCursor, *, request: PageRequest, reader: Reader) -> tuple[Found, PullRequestCursor]:
-    """The one pull request at the cursor, left to REST, and the cursor after it."""
+    """Return the one pull request at the cursor, left to REST, and the cursor after it."""
     answer, listed = _ask_page("pull_request_numbers", cursor, request=request, reader=reader, first=1)
     wanted, is_past = _wanted(listed["nodes"], cursor=cursor, request=request)
     found = together(_named(wanted, answer=answer, seen=()))
@@ -73,7 +73,7 @@ def read_numbers(cursor: PullRequestCursor, *, request: PageRequest, reader: Rea
 
 
 def find_missing(pending: PendingPart, *, cursor: PullRequestCursor, request: PageRequest, reader: Reader) -> Found:
-    """Which pull requests were the holes of a page: each is left to REST. The pass of the page may be over since."""
+    """Return the pull requests that a page left out; each is read by REST. The pass of the page may be over since."""
     there = replace(cursor, down_to=request.since, after=pending.after["page"])
     answer, listed = _ask_page("pull_request_numbers", there, request=request, reader=reader, first=pending.count)
     wanted, _ = _wanted(listed["nodes"], cursor=there, request=request)
@@ -83,7 +83,7 @@ def find_missing(pending: PendingPart, *, cursor: PullRequestCursor, request: Pa
 def _passed(
     cursor: PullRequestCursor, *, listed: Node, is_past: bool, request: PageRequest, answer: Answer
 ) -> PullRequestCursor:
-    """The cursor after a page: further on, at the top again, or at the end.
+    """Return the cursor after a page: further on, at the top again, or at the end.
 
     What was updated during a pass moved above it, so another follows, down to where the last one began; one that
     is a single page cannot have missed anything.
@@ -100,7 +100,7 @@ def _passed(
 def _ask_page(
     document: str, cursor: PullRequestCursor, *, request: PageRequest, reader: Reader, first: int
 ) -> tuple[Answer, Node]:
-    """The page at the cursor; RequestFailedError where another repository has the request's name by now."""
+    """Return the page at the cursor; RequestFailedError where another repository has the request's name by now."""
     by_creation = {"field": "CREATED_AT", "direction": "ASC"}
     order = by_creation if cursor.down_to is None else {"field": "UPDATED_AT", "direction": "DESC"}
     variables = {"owner": request.owner, "name": request.name, "first": first, "after": cursor.after, **order}
@@ -113,7 +113,7 @@ def _ask_page(
 def _wanted(
     nodes: list[Node | None], *, cursor: PullRequestCursor, request: PageRequest
 ) -> tuple[list[tuple[int, Node | None]], bool]:
-    """The nodes within the bounds, each with its cursor on the page, and whether the page goes beyond them."""
+    """Return the nodes within the bounds, each with its cursor on the page, and whether the page goes beyond them."""
     wanted: list[tuple[int, Node | None]] = []
     for at, node in enumerate(nodes):
         created_at, updated_at = (parse_time((node or {}).get(name)) for name in ("createdAt", "updatedAt"))
@@ -133,7 +133,7 @@ def _holes(wanted: list[tuple[int, Node | None]], *, cursor: PullRequestCursor, 
 
 
 def _named(wanted: list[tuple[int, Node | None]], *, answer: Answer, seen: tuple[int, ...]) -> Iterator[Found]:
-    """Those that are not among `seen`; what is a hole here as well is left out."""
+    """Yield those that are not among `seen`; what is a hole here as well is left out."""
     neighbour = "at the top of a page"
     for at, node in wanted:
         if node is None:
@@ -199,7 +199,7 @@ def _finish_lists(pending: PendingPart, *, request: PageRequest, reader: Reader)
 
 
 def _begin_again(pending: PendingPart) -> Found:
-    """It changed meanwhile: lists of two heads are no list."""
+    """Return a new beginning, because it changed meanwhile and lists of two heads do not fit together."""
     if pending.tries == MOST_TRIES:
         what = f"the longer lists of pull request {pending.number}"
         return Found(skipped=(Skipped(what=what, why="it changed each time they were read"),))
@@ -222,7 +222,7 @@ def _read_whole(pending: PendingPart, *, request: PageRequest, reader: Reader) -
 
 
 def _ask(name: str, variables: dict[str, Any], *, reader: Reader) -> Answer | None:
-    """None where GraphQL does not show it, however small the question: REST may, or says what is the matter."""
+    """Return the answer; None where GraphQL does not show it at any size, for REST may show it, or say why not."""
     try:
         return reader.graphql(name, variables)
     except RequestFailedError as unanswered:
@@ -232,7 +232,7 @@ def _ask(name: str, variables: dict[str, Any], *, reader: Reader) -> Answer | No
 
 
 def read(request: PageRequest, reader: Reader) -> Page:
-    """What is pending, else the next page."""
+    """Return what is pending, else the next page."""
     cursor = _cursor_of(request)
     if cursor.pending:
         found = fetch_part(cursor.pending[0], cursor=cursor, request=request, reader=reader)

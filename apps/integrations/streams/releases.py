@@ -85,7 +85,7 @@ def _page(page: ListPage, request: PageRequest, items: Items, *, is_last: bool =
 
 
 def _is_older(page: ListPage, since: datetime | None) -> bool:
-    """Whether everything on the page was made and last changed before."""
+    """Return whether everything on the page was made and last changed before."""
     return since is not None and all(_is_before(node, since) for node in page.nodes)
 
 
@@ -119,7 +119,7 @@ RELEASES = Stream(
         permission="contents",
         deleted=_deleted,
         made="published_at",
-        excluded={"is_draft": True},  # GitHub hides drafts from whoever may not write: they would all seem deleted
+        excluded={"is_draft": True},  # GitHub hides drafts from those who may not write: they would all seem deleted
         most_pages=100,
     ),
 )

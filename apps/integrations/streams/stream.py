@@ -46,11 +46,11 @@ class Total:
 
     @classmethod
     def of_list(cls, name: str, *, arguments: str = "", is_bounded: bool = False) -> "Total":
-        """The length of a list of the repository."""
+        """Return the length of a list of the repository."""
         return cls(fields=f"{name}{arguments} {{ totalCount }}", path=(name, "totalCount"), is_bounded=is_bounded)
 
     def read(self, repository: Mapping[str, Any]) -> int:
-        """The number; 0 where there is nothing on the way to it."""
+        """Return the number; 0 where the path leads to nothing."""
         found: Any = repository
         for name in self.path:
             found = (found or {}).get(name)
@@ -64,11 +64,11 @@ class Listing:
     path: str
 
     def parameters(self, since: datetime | None) -> dict[str, Any]:
-        """What asks for those since this time, one on a page."""
+        """Return the parameters of a list since this time, one item a page."""
         return {"per_page": 1, **({"since": write_time(since)} if since else {})}
 
     def length(self, answer: Answer) -> int | None:
-        """How many the answer says there are; None if it does not say."""
+        """Return how many the answer says there are; None if it does not say."""
         return answer.last_page or len(answer.data)
 
 
@@ -95,7 +95,7 @@ class Deletable:
     """GitHub shows none of it while the repository has its issues switched off."""
 
     def is_shown_to(self, installation: Installation | None) -> bool:
-        """Whether GitHub shows it to the installation, as far as we know what that was permitted."""
+        """Return whether GitHub shows it to the installation, as far as we know what that was permitted."""
         permissions = installation.permissions if installation else None
         return permissions is None or self.permission in permissions
 
@@ -105,7 +105,7 @@ class Deletable:
         return rows.exclude(stamp="")
 
     def countable(self, repository_id: int, *, until: datetime) -> QuerySet[Any]:
-        """Those of them that GitHub must have counted."""
+        """Return those of them that GitHub must have counted."""
         rows = self.here(repository_id).filter(**{f"{self.made}__lte": until})
         return rows.exclude(**self.excluded) if self.excluded else rows
 
@@ -147,7 +147,7 @@ class Stream:
 
     @property
     def count_query(self) -> str:
-        """The SQL that counts its rows by repository; deleted ones do not count."""
+        """Return the SQL that counts its rows by repository; deleted ones do not count."""
         try:
             self.model._meta.get_field("deleted_at")
         except FieldDoesNotExist:

@@ -1,6 +1,6 @@
 """Workflow runs, newest first: REST alone has them, and lists a thousand of any search.
 
-They are read in windows of creation whose ends stand still: what is created meanwhile moves no page. A run shows its
+They are read in windows of creation with fixed ends: what is created meanwhile moves no page. A run shows its
 last attempt only. `since` is about creation here, as GitHub has no order by update: what is run again later is found by
 its webhook or by reconciliation.
 """
@@ -26,7 +26,7 @@ MOST_LISTED = 1000
 AIM = 800
 """How many runs the later part of a window is to hold, if they came as evenly as those on its first page."""
 FEW = 10
-"""Too few to tell how evenly."""
+"""Too few runs to see how evenly they are spread."""
 SECOND = timedelta(seconds=1)
 
 
@@ -39,7 +39,7 @@ class RunWindow:
 
     @property
     def created(self) -> str:
-        """The filter of GitHub's listing."""
+        """Return the filter of GitHub's listing."""
         return f"{write_time(self.start)}..{write_time(self.end)}"
 
     @property
@@ -47,7 +47,7 @@ class RunWindow:
         return self.start == self.end
 
     def cut(self, page: Sequence[datetime]) -> tuple["RunWindow", "RunWindow"]:
-        """The later part and the earlier part; `page` is when the runs of its first page were created.
+        """Return the later part and the earlier part; `page` is when the runs of its first page were created.
 
         The later reaches back half of the way at the most, so that however runs came, a few cuts are enough.
         """
@@ -82,15 +82,15 @@ class RunCursor:
         return cls(windows=windows, seen=read["seen"], total=read["total"])
 
     def page(self, size: int) -> int:
-        """The page to ask for; its first runs were seen already where the size was changed."""
+        """Return the page to ask for; its first runs were seen already where the size was changed."""
         return self.seen // size + 1
 
     def counting(self, total: int) -> "RunCursor":
-        """The same, once GitHub said how many there are: what it says first is of all windows together."""
+        """Return the same, once GitHub said how many there are: the first number is that of all windows together."""
         return self if self.total is not None else replace(self, total=total)
 
     def instead(self, *windows: RunWindow) -> "RunCursor":
-        """The same with other windows in place of the first, or none."""
+        """Return the same with other windows in place of the first, or none."""
         return replace(self, windows=(*windows, *self.windows[1:]), seen=0)
 
     def further(self, seen: int) -> "RunCursor":
@@ -108,7 +108,7 @@ BEFORE_ACTIONS = datetime(2018, 10, 1, tzinfo=UTC)
 NOT_HERE = {ResponseKind.FORBIDDEN, ResponseKind.GONE}
 TOO_MUCH = {ResponseKind.SHRINK, ResponseKind.TRANSIENT}
 NO_PERMISSION = "not accessible"
-"""In GitHub's words to an App that was not given a permission: somebody has to look."""
+"""In GitHub's words to an App that was not given a permission: an owner has to give it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class RunPage:
 
 
 def read(request: PageRequest, reader: Reader) -> Page:
-    """A page of the latest window; a window of too many is cut instead, which brings no runs yet."""
+    """Return a page of the latest window; a window of too many is cut instead, which brings no runs yet."""
     cursor = cursor_of(request)
     if not cursor.windows:
         return _page(cursor)
@@ -137,7 +137,7 @@ def read(request: PageRequest, reader: Reader) -> Page:
 
 
 def skip_item(request: PageRequest, reader: Reader) -> Page:
-    """The one run at the cursor, which is named where it does not come."""
+    """Return the one run at the cursor, which is named where it does not come."""
     cursor = cursor_of(request)
     try:
         listed = _ask(request, reader, cursor, size=1)
@@ -149,7 +149,7 @@ def skip_item(request: PageRequest, reader: Reader) -> Page:
 
 
 def cursor_of(request: PageRequest) -> RunCursor:
-    """Where the request is; at its start, one window of all that is asked for."""
+    """Return the cursor of the request; at its start, one window of all that is asked for."""
     if request.cursor:
         return RunCursor.from_text(request.cursor)
     start, end = whole_seconds(request.since or BEFORE_ACTIONS), whole_seconds(request.until or request.started_at)
@@ -159,7 +159,7 @@ def cursor_of(request: PageRequest) -> RunCursor:
 def _ask(request: PageRequest, reader: Reader, cursor: RunCursor, *, size: int) -> RunPage:
     parameters = {"created": cursor.windows[0].created, "per_page": size, "page": cursor.page(size)}
     answer = reader.get(f"{request.address}/actions/runs", {**parameters, "exclude_pull_requests": "true"})
-    listing = PayloadReader(answer.data, path="runs", arrived_at=_told_at(answer))
+    listing = PayloadReader(answer.data, path="runs", arrived_at=_answered_at(answer))
     runs = tuple(run if isinstance(run, Mapping) else {} for run in answer.data.get("workflow_runs") or ())
     for known in [run["repository"] for run in runs if run.get("repository")][:1]:
         ensure_same_repository(answer, repository_id=known.get("id"), request=request)
@@ -193,10 +193,10 @@ def _page(
 
 
 def _reading(run: Mapping[str, Any], answer: Answer) -> PayloadReader:
-    return PayloadReader(run, path="workflow_run", arrived_at=_told_at(answer), observed_at=answer.observed_at)
+    return PayloadReader(run, path="workflow_run", arrived_at=_answered_at(answer), observed_at=answer.observed_at)
 
 
-def _told_at(answer: Answer) -> datetime:
+def _answered_at(answer: Answer) -> datetime:
     return answer.observed_at or datetime.now(UTC)
 
 
@@ -213,7 +213,7 @@ def _missing(unanswered: RequestFailedError, cursor: RunCursor) -> Skipped:
 
 
 def _without(unanswered: RequestFailedError, request: PageRequest, reader: Reader, cursor: RunCursor) -> Page:
-    """Where the listing ends: beyond a cap the window's rest is named, without Actions there is nothing to read."""
+    """Return the page where the listing ends: the rest beyond a cap is named; without Actions nothing is read."""
     answer = unanswered.answer
     if answer.kind is ResponseKind.REJECTED and cursor.seen:
         what = f"workflow runs created in {cursor.windows[0].created} beyond the first {cursor.seen:,}"
@@ -225,7 +225,7 @@ def _without(unanswered: RequestFailedError, request: PageRequest, reader: Reade
 
 
 def _is_there(request: PageRequest, reader: Reader) -> bool:
-    """Whether it is the runs that are not there, and not the repository."""
+    """Return whether it is the runs that are not there, and not the repository."""
     try:
         answer = reader.get(request.address)
     except RequestFailedError as unanswered:
@@ -237,16 +237,16 @@ def _is_there(request: PageRequest, reader: Reader) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunListing(Listing):
-    """The list of runs, whose length GitHub writes beside it."""
+    """The list of runs, whose answer has its length."""
 
     def parameters(self, since: datetime | None) -> dict[str, Any]:
-        """What asks for those created since this time, one on a page."""
+        """Return the parameters of a list of runs created since this time, one a page."""
         now = whole_seconds(datetime.now(UTC))
         window = {"created": RunWindow(start=whole_seconds(since), end=now).created} if since else {}
         return {"per_page": 1, **window}
 
     def length(self, answer: Answer) -> int | None:
-        """How many the answer says there are; None if it does not say."""
+        """Return how many the answer says there are; None if it does not say."""
         total = answer.data.get("total_count") if isinstance(answer.data, Mapping) else None
         return total if isinstance(total, int) else None
 

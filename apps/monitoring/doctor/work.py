@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.common import db
 from apps.github.credentials import has_credentials
 from apps.integrations.health import (
-    count_lapsed_leases,
+    count_expired_leases,
     count_overdue_backfills,
     count_overdue_listings,
     late_scan,
@@ -123,7 +123,7 @@ def check_waiting_work() -> Check:
     counts = {
         "backfills": count_overdue_backfills(),
         "listings of installations": count_overdue_listings(),
-        "expired leases": count_lapsed_leases(),
+        "expired leases": count_expired_leases(),
     }
     found = [f"{words} ({count:,})" for words, count in counts.items() if count]
     if found:

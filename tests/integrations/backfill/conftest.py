@@ -1,4 +1,4 @@
-"""The cast of walks: repositories that an installation reaches, and workers who walk them."""
+"""The cast of backfills: repositories that an installation reaches, and workers who read them."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,8 @@ import pytest
 
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
-from tests.integrations.backfill.crew import Crew, forget_messages
 from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.workers import BackfillWorkers, forget_messages
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def api(db: None) -> Repository:
 
 
 @pytest.fixture
-def crew(worker: GitHubAccess) -> Iterator[Crew]:
+def workers(worker: GitHubAccess) -> Iterator[BackfillWorkers]:
     forget_messages()
-    yield Crew(access=worker)
+    yield BackfillWorkers(access=worker)
     forget_messages()

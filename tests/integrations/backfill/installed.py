@@ -50,7 +50,7 @@ def reach(
 
 
 def backfill(repository: Repository, **about: Any) -> Backfill:
-    """A walk as it may be found."""
+    """A backfill as it may be found."""
     if about.get("state") in {"done", "cancelled", "failed"}:
         about.setdefault("finished_at", MONDAY)
     stream = about.get("stream", "pull_requests")
@@ -68,10 +68,10 @@ def verification(sync: SyncLog, repository_id: int, **about: Any) -> RepositoryS
 
 STREAMS = len(STREAM_NAMES)
 LIST = "/installation/repositories"
-STRANGER = Account(501, "stranger", "Organization")
+UNAPPROVED = Account(501, "unapproved", "Organization")
 
 
-def tell(event: str, payload: Json, *, ago: timedelta) -> datetime:
+def post_webhook(event: str, payload: Json, *, ago: timedelta) -> datetime:
     """A webhook that arrived some time ago."""
     at = timezone.now() - ago
     record([evidence(Source(kind="delivery", key=str(at)), translate(event, payload, received_at=at))])
@@ -82,14 +82,14 @@ def installed(fake: FakeGitHub, installation_id: int = ACME, *, ago: timedelta =
     """The webhook of an installation, and every repository that it reaches now."""
     shown = [shortened(truth) for truth in fake.world.reached_by(installation_id)]
     payload = {"action": "created", "installation": fake.world.installations[installation_id].json()}
-    tell("installation", {**payload, "repositories": shown, "sender": user(acme())}, ago=ago)
+    post_webhook("installation", {**payload, "repositories": shown, "sender": user(acme())}, ago=ago)
 
 
-def told(fake: FakeGitHub, action: str, truth: RepositoryTruth, *, ago: timedelta) -> datetime:
+def post_change(fake: FakeGitHub, action: str, truth: RepositoryTruth, *, ago: timedelta) -> datetime:
     """The webhook of a repository that was added to the installation, or removed from it."""
     lists = {"repositories_added": [], "repositories_removed": [], f"repositories_{action}": [shortened(truth)]}
     payload = {"action": action, "installation": fake.world.installations[ACME].json(), **lists}
-    return tell("installation_repositories", {**payload, "sender": user(acme())}, ago=ago)
+    return post_webhook("installation_repositories", {**payload, "sender": user(acme())}, ago=ago)
 
 
 def shortened(truth: RepositoryTruth) -> Json:

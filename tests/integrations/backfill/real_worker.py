@@ -1,4 +1,4 @@
-"""A real Celery worker that walks through the fake GitHub, and may be killed."""
+"""A real Celery worker that reads the fake GitHub, and may be killed."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from apps.jobs.models import Job
 from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
-from tests.integrations.backfill.crew import QUEUE
+from tests.integrations.backfill.workers import QUEUE
 from tests.webhooks.conftest import PATIENCE_S, eventually
 
 COMMAND = (
@@ -52,7 +52,7 @@ class RealWorker:
         return self.main.children()
 
     def kill_child(self) -> bool:
-        """Kill -9 whoever works; whether there was anybody."""
+        """Kill -9 the working process; return whether there was one."""
         found = self.children()
         for child in found:
             with suppress(psutil.NoSuchProcess):
@@ -115,7 +115,7 @@ def let_a_minute_pass() -> None:
 
 
 def enqueue_until_finished(*, within_s: float = PATIENCE_S) -> None:
-    """Beat goes on ringing until every walk is through."""
+    """Beat sends wake-ups until every backfill is done."""
 
     def is_over() -> bool:
         wakeups.enqueue_due()

@@ -1,4 +1,4 @@
-"""`manage.py backfill`: starts, forecasts, watches and looks after walks, in words and with exit codes."""
+"""`manage.py backfill`: starts, forecasts, watches and looks after backfills, in words and with exit codes."""
 
 import json
 import threading
@@ -66,7 +66,7 @@ def test_a_start_that_was_broken_off_for_a_deadlock_is_begun_once_more(connected
         assert run("acme/api", "--streams", "issues,releases") == "2 backfills started, 0 already running.\n"
 
 
-def test_a_start_says_how_many_walks_there_are_now(connected: FakeGitHub) -> None:
+def test_a_start_says_how_many_backfills_there_are_now(connected: FakeGitHub) -> None:
     assert run("acme/api", "--since", "90d") == "8 backfills started, 0 already running.\n"
     since = Backfill.objects.values_list("since", flat=True).distinct().get()
     assert since is not None
@@ -126,22 +126,22 @@ def test_what_is_not_reached_is_said_and_the_rest_is_started(connected: FakeGitH
 
 def test_a_repository_nobody_heard_of_is_looked_for_where_its_owner_installed_the_app(connected: FakeGitHub) -> None:
     connected.world.add("web", installation_id=ACME, repository_id=WEB)
-    told = run("acme/web", "--streams", "issues")
-    assert "Listing what installation 7 on acme reaches" in told
-    assert "1 backfill started" in told
+    output = run("acme/web", "--streams", "issues")
+    assert "Listing what installation 7 on acme reaches" in output
+    assert "1 backfill started" in output
     assert Backfill.objects.get(repository=WEB, stream="issues").since is None
     words, code = refused("acme/nowhere")
     assert "Nothing is known of acme/nowhere; there are acme/api, acme/web" in words
     assert code == 2
-    assert "Nothing is known of stranger/x. " in refused("stranger/x")[0]
+    assert "Nothing is known of unapproved/x. " in refused("unapproved/x")[0]
 
 
-def test_installations_that_no_webhook_told_of_are_found(connected: FakeGitHub) -> None:
+def test_installations_that_no_webhook_reported_are_found(connected: FakeGitHub) -> None:
     RepositoryAccess.objects.all().delete()
     Installation.objects.all().delete()
-    told = run("--all", "--streams", "issues")
-    assert "GitHub names 1 installation of the App." in told
-    assert "1 backfill started" in told or "8 backfills started" in told
+    output = run("--all", "--streams", "issues")
+    assert "GitHub names 1 installation of the App." in output
+    assert "1 backfill started" in output or "8 backfills started" in output
     assert Installation.objects.get().listed_at is not None
 
 
@@ -150,7 +150,7 @@ def test_a_key_that_github_refuses_is_said(connected: FakeGitHub) -> None:
         Fault(faults.status(401, {"message": "A JSON web token could not be decoded"}), faults.below("/app"))
     )
     assert refused("acme/web") == (
-        "GitHub does not tell where the App is installed: A JSON web token could not be decoded.",
+        "GitHub does not say where the App is installed: A JSON web token could not be decoded.",
         1,
     )
 
@@ -160,24 +160,24 @@ def test_a_team_that_is_not_there_is_said() -> None:
 
 
 def test_a_dry_run_starts_nothing_and_says_what_it_would_take(connected: FakeGitHub) -> None:
-    told = run("acme/api", "--dry-run", "--streams", "pull_requests,issues,workflow_runs")
-    lines = [" ".join(line.split()) for line in told.splitlines()]
+    output = run("acme/api", "--dry-run", "--streams", "pull_requests,issues,workflow_runs")
+    lines = [" ".join(line.split()) for line in output.splitlines()]
     assert "stream items calls points work" in lines
     assert "pull_requests 30 3 3 5 s" in lines
     assert "issues 12 1 1 1 s" in lines
     assert "workflow_runs 5 1 1 1 s" in lines
     assert any(line.startswith("in all 47 5 5") for line in lines)
     assert "About 6 s, without waiting for any limit." in lines
-    assert "Installation 7: 4,99" in told
+    assert "Installation 7: 4,99" in output
     assert "graphql left until" in " ".join(lines)
     assert not Backfill.objects.exists()
 
 
 def test_a_dry_run_counts_the_wait_for_a_reset(connected: FakeGitHub) -> None:
     connected.limits.leave(ACME, "graphql", remaining=2, resets_in_s=1800)
-    told = run("acme/api", "--dry-run", "--streams", "pull_requests")
-    assert "About 30 m" in told
-    assert "waiting for a limit's reset included" in told
+    output = run("acme/api", "--dry-run", "--streams", "pull_requests")
+    assert "About 30 m" in output
+    assert "waiting for a limit's reset included" in output
 
 
 def test_a_dry_run_says_what_could_not_be_counted(connected: FakeGitHub) -> None:
@@ -188,7 +188,7 @@ def test_a_dry_run_says_what_could_not_be_counted(connected: FakeGitHub) -> None
     assert "Not counted: acme/gone: Could not resolve" in " ".join(out.getvalue().split())
 
 
-def test_walks_are_paused_resumed_cancelled_and_retried(connected: FakeGitHub) -> None:
+def test_backfills_are_paused_resumed_cancelled_and_retried(connected: FakeGitHub) -> None:
     run("acme/api", "--streams", "issues,commits")
     assert run("--pause", "acme/api", "--streams", "issues") == "1 backfill paused.\n"
     assert "1 backfill paused: --resume continues them." in run("acme/api", "--streams", "issues")
@@ -199,7 +199,7 @@ def test_walks_are_paused_resumed_cancelled_and_retried(connected: FakeGitHub) -
     assert Backfill.objects.get(stream="issues").state == "waiting"
 
 
-def test_the_list_shows_the_newest_walk_of_each_stream(connected: FakeGitHub) -> None:
+def test_the_list_shows_the_newest_backfill_of_each_stream(connected: FakeGitHub) -> None:
     assert run("--list") == "Nothing was ever started there.\n"
     repository = Repository.objects.get()
     backfill(repository, state="cancelled")
@@ -234,11 +234,11 @@ def finish(state: str = "done", **about: Any) -> None:
 def test_waiting_ends_when_all_is_done(connected: FakeGitHub, quickly: None) -> None:
     timer = threading.Timer(0.4, finish)
     timer.start()
-    told = run("acme/api", "--streams", "issues", "--wait").splitlines()
+    output = run("acme/api", "--streams", "issues", "--wait").splitlines()
     timer.join()
-    assert told[1].endswith("1 waiting (1 of unknown size); 0 items; 0 points")
-    assert console.NO_WORKER in told
-    assert told[-1] == "Done: 30 items read, 0 points spent."
+    assert output[1].endswith("1 waiting (1 of unknown size); 0 items; 0 points")
+    assert console.NO_WORKER in output
+    assert output[-1] == "Done: 30 items read, 0 points spent."
 
 
 @pytest.mark.django_db(transaction=True)
@@ -257,9 +257,9 @@ def test_what_was_left_out_is_said(connected: FakeGitHub, quickly: None) -> None
     skipped = [{"what": "pull request 17", "why": "HTTP 502"}]
     timer = threading.Timer(0.2, finish, ("done",), {"skipped": skipped})
     timer.start()
-    told = run("acme/api", "--streams", "pull_requests", "--wait")
+    output = run("acme/api", "--streams", "pull_requests", "--wait")
     timer.join()
-    assert "pull_requests of acme/api: pull request 17 was left out: HTTP 502" in told
+    assert "pull_requests of acme/api: pull request 17 was left out: HTTP 502" in output
 
 
 def test_ctrl_c_leaves_the_backfill_running(connected: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +271,7 @@ def test_ctrl_c_leaves_the_backfill_running(connected: FakeGitHub, monkeypatch: 
     with pytest.raises(SystemExit) as caught:
         call_command("backfill", "acme/api", "--wait", stdout=out)
     assert caught.value.code == 130
-    assert "The backfill goes on." in out.getvalue()
+    assert "The backfill continues." in out.getvalue()
     assert Backfill.objects.unfinished().count() == STREAMS
 
 
@@ -302,15 +302,15 @@ def test_the_live_display_fits_80_columns_and_shows_what_happens_first(connected
     assert [" ".join(line.split()) for line in lines[:5]] == [
         "acme/a-repository-with-quite-a-long-name-for-a-table",
         "pull_requests 1,250 of 4,000 ━━╸ reading",
-        f"issues {NO_VALUE} waits its turn",
+        f"issues {NO_VALUE} waits",
         "acme/api",
         f"pull_requests {NO_VALUE} failed: forbidden",
     ]
-    told = "\n".join(lines)
-    assert "1 running, 1 failed, 1 waiting (1 of unknown size)" in told
-    assert "1,250 of 4,000 items, 4.2/s, at least 11 m" in told
-    assert "50 points spent in 52 calls" in told
-    assert "installation 7: 4,999 of 5,000 graphql left until" in told
+    output = "\n".join(lines)
+    assert "1 running, 1 failed, 1 waiting (1 of unknown size)" in output
+    assert "1,250 of 4,000 items, 4.2/s, at least 11 m" in output
+    assert "50 points spent in 52 calls" in output
+    assert "installation 7: 4,999 of 5,000 graphql left until" in output
 
 
 def test_a_long_table_is_cut_to_the_height_of_the_terminal(connected: FakeGitHub) -> None:

@@ -1,4 +1,4 @@
-"""Who may walk: one worker at a time, and the one after a worker that died."""
+"""Claims of backfills: one worker at a time, and the one after a worker that died."""
 
 from datetime import timedelta
 
@@ -51,7 +51,7 @@ def test_the_installation_is_the_one_that_reaches_the_repository_now(api: Reposi
     assert claimed.installation_id == row.installation_id == BETA
 
 
-def test_without_an_installation_a_walk_fails_and_says_what_to_do(api: Repository) -> None:
+def test_without_an_installation_a_backfill_fails_and_says_what_to_do(api: Repository) -> None:
     RepositoryAccess.objects.update(has_access=False)
     row = backfill(api)
     assert take(row) is None
@@ -66,7 +66,7 @@ def test_a_removed_installation_is_none(api: Repository) -> None:
     assert (row.state, row.reason) == ("failed", "no_installation")
 
 
-def test_while_its_installation_is_suspended_a_walk_waits(api: Repository) -> None:
+def test_while_its_installation_is_suspended_a_backfill_waits(api: Repository) -> None:
     Installation.objects.update(suspended_at=Now())
     row = backfill(api)
     assert take(row) is None

@@ -1,4 +1,4 @@
-"""Installations that no webhook told of are found, and those that went unheard are looked after."""
+"""Installations that no webhook reported are found, and those without news are listed."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,15 +37,17 @@ def test_an_installation_that_sent_no_webhook_is_found_and_due(fake: FakeGitHub,
     assert list(due_installations(app_id=APP_ID)) == [installation]
 
 
-def test_of_a_stranger_no_more_is_learned_than_who_it_is(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
+def test_of_an_account_that_was_not_accepted_only_its_name_is_recorded(
+    fake: FakeGitHub, worker: GitHubAccess, settings: Any
+) -> None:
     settings.ALLOWED_ACCOUNTS = ["acme"]
-    fake.world.install(BETA, Account(501, "stranger", "Organization"))
+    fake.world.install(BETA, Account(501, "unapproved", "Organization"))
     assert find_installations(access=worker) == 2
-    assert Contributor.objects.get(pk=501).login == "stranger"
+    assert Contributor.objects.get(pk=501).login == "unapproved"
     assert [found.pk for found in due_installations(app_id=APP_ID)] == [ACME]
 
 
-def test_a_suspension_that_nobody_told_of_is_seen(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_a_suspension_that_no_webhook_reported_is_seen(fake: FakeGitHub, worker: GitHubAccess) -> None:
     install(app_id=APP_ID)
     fake.world.suspend(ACME)
     find_installations(access=worker)

@@ -17,16 +17,16 @@ from tests.fake_github.faults import Fault, graphql, slow
 from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB, forget_everything
-from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, reach
 from tests.integrations.backfill.real_worker import RealWorker, enqueue_until_finished, let_a_minute_pass, working
+from tests.integrations.backfill.workers import BackfillWorkers
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KILLS = int(os.environ.get("KILLS", "5"))
 PULL_REQUESTS = 60 * KILLS if KILLS < 30 else 2000
 MOST_PAGES, LONGEST_S = 2, 0.6
-"""Whoever walks is killed after no, one or two pages, and a moment: somewhere in the next one."""
+"""The worker that reads is killed after no, one or two pages, and a moment: somewhere in the next one."""
 ALL_OF_IT = 0.2
 """How often it is the whole worker that is killed, and not the child that works."""
 
@@ -40,7 +40,7 @@ class Carnage:
 
 
 def kill_at_random(worker: RealWorker, row: Backfill, *, chance: random.Random) -> Carnage:
-    """Kill so many times, each time somebody who walks, and not the one who was killed before."""
+    """Kill so many times, each time a worker that reads, and not the one that was killed before."""
     children = workers = claim_number = 0
     while children + workers < KILLS:
         wanted = row.pages + chance.randint(0, MOST_PAGES)
@@ -61,7 +61,7 @@ def kill_at_random(worker: RealWorker, row: Backfill, *, chance: random.Random) 
 
 
 def has_come(row: Backfill, *, claim_number: int, pages: int) -> bool:
-    """Whether somebody has claimed it since this claim, and has come so far; beat rings meanwhile."""
+    """Return whether a worker claimed it since this claim, and has read so far; beat sends wake-ups meanwhile."""
     wakeups.enqueue_due()
     row.refresh_from_db()
     assert row.state in {"waiting", "running"}, f"{row.state} before it was killed often enough"
@@ -74,7 +74,9 @@ def counts() -> dict[str, int]:
 
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
-def test_a_walk_whose_workers_are_killed_again_and_again_ends_whole(fake: FakeGitHub, crew: Crew) -> None:
+def test_a_backfill_whose_workers_are_killed_again_and_again_ends_whole(
+    fake: FakeGitHub, workers: BackfillWorkers
+) -> None:
     fake.world.add("web", installation_id=ACME, repository_id=WEB, size=Size(pull_requests=PULL_REQUESTS))
     install()
     row = backfill(reach("acme/web", WEB), installation_id=ACME)
@@ -85,18 +87,20 @@ def test_a_walk_whose_workers_are_killed_again_and_again_ends_whole(fake: FakeGi
         enqueue_until_finished(within_s=600)
     row.refresh_from_db()
     asked = len(fake.calls("graphql"))
-    told = f"seed {seed}: {carnage}, {row.pages} pages kept, {asked - row.pages} read again, {row.claim_number} claims"
-    print(told)  # noqa: T201  pytest -s shows what a run came to
-    assert carnage.children + carnage.workers == KILLS, told
-    assert (row.state, row.reason, row.skipped) == ("done", "", []), told
-    assert row.items == PullRequest.objects.count() == PULL_REQUESTS, told
-    assert asked - row.pages <= KILLS, told
+    summary = (
+        f"seed {seed}: {carnage}, {row.pages} pages kept, {asked - row.pages} read again, {row.claim_number} claims"
+    )
+    print(summary)  # noqa: T201  pytest -s shows what a run came to
+    assert carnage.children + carnage.workers == KILLS, summary
+    assert (row.state, row.reason, row.skipped) == ("done", "", []), summary
+    assert row.items == PullRequest.objects.count() == PULL_REQUESTS, summary
+    assert asked - row.pages <= KILLS, summary
     assert Coverage.objects.count() == 1
     disturbed = counts()
     fake.faults.clear()
-    crew.seconds = 600.0
-    assert crew.advance(backfill(row.repository, installation_id=ACME)).state == "done"
-    assert counts() == disturbed, "an undisturbed walk finds nothing missing"
+    workers.seconds = 600.0
+    assert workers.advance(backfill(row.repository, installation_id=ACME)).state == "done"
+    assert counts() == disturbed, "an undisturbed backfill finds nothing missing"
 
 
 FACTS = ("activity_pullrequest", "activity_pullrequestevent", "activity_pullrequestcommit", "activity_review")
@@ -111,9 +115,9 @@ def begin(api: Repository) -> Backfill:
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_a_death_at_any_point_repeats_one_page_and_doubles_nothing(
-    fake: FakeGitHub, api: Repository, crew: Crew, tmp_path: Path
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers, tmp_path: Path
 ) -> None:
-    undisturbed = crew.advance(begin(api))
+    undisturbed = workers.advance(begin(api))
     expected, pages = counts(), len(fake.calls("graphql"))
     assert undisturbed.pages == pages
     with working(fake, crash_folder=tmp_path):

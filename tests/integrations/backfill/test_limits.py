@@ -1,4 +1,4 @@
-"""Many walks within the limits: nobody asks in vain, nobody sleeps, no account keeps another waiting."""
+"""Many backfills within the limits: no useless requests, no sleeping workers, no account that delays another."""
 
 import threading
 from collections import Counter
@@ -16,8 +16,8 @@ from tests.fake_github.faults import Fault, graphql, secondary, slow
 from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, WEB, Clock
-from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill, install, reach
+from tests.integrations.backfill.workers import BackfillWorkers
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +25,7 @@ TOOLS = 13
 
 
 def add_repository(fake: FakeGitHub, name: str, repository_id: int, *, installation_id: int = ACME) -> Backfill:
-    """Another repository of 30 pull requests, and the walk through it."""
+    """Another repository of 30 pull requests, and its backfill."""
     fake.world.add(name, installation_id=installation_id, repository_id=repository_id, size=Size(pull_requests=30))
     owner_id = 600 if installation_id == BETA else 500
     known = reach(f"acme/{name}", repository_id, installation_id=installation_id, owner_id=owner_id)
@@ -37,13 +37,13 @@ def is_over() -> bool:
 
 
 @contextmanager
-def beating(crew: Crew, *, every_s: float = 0.2) -> Iterator[None]:
-    """Beat rings and workers work until the end of the block; only time is short here."""
+def beating(workers: BackfillWorkers, *, every_s: float = 0.2) -> Iterator[None]:
+    """Beat sends wake-ups and workers work until the end of the block; only time is short here."""
     stop = threading.Event()
 
     def beat() -> None:
         while not stop.wait(every_s):
-            crew.work()
+            workers.work()
         connection.close()
 
     thread = threading.Thread(target=beat)
@@ -56,17 +56,17 @@ def beating(crew: Crew, *, every_s: float = 0.2) -> Iterator[None]:
 
 
 @pytest.mark.proof
-def test_a_spent_limit_is_waited_for_without_a_call_and_the_walk_goes_on_by_itself(
-    fake: FakeGitHub, api: Repository, crew: Crew
+def test_a_spent_limit_is_waited_for_without_a_call_and_the_backfill_continues(
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers
 ) -> None:
     """Two hundred points are less than what backfill leaves to others."""
     fake.limits.leave(ACME, "graphql", remaining=200, resets_in_s=20)
     resets_at = timezone.now() + timedelta(seconds=20)
-    row = crew.advance(backfill(api, page_size=5, installation_id=ACME))
-    assert (row.state, row.reason, row.attempts, row.calls) == ("waiting", "spent", 0, 1), "the first call told"
+    row = workers.advance(backfill(api, page_size=5, installation_id=ACME))
+    assert (row.state, row.reason, row.attempts, row.calls) == ("waiting", "spent", 0, 1), "the first call showed it"
     assert abs(row.not_before - resets_at) < timedelta(seconds=3)
     assert (row.lease_until, row.leased_by) == (None, ""), "nobody holds it"
-    with beating(crew):
+    with beating(workers):
         eventually(lambda: len(fake.calls("graphql")) > 1)
         assert timezone.now() > row.not_before, "no call is made while it waits"
         eventually(is_over)
@@ -75,13 +75,13 @@ def test_a_spent_limit_is_waited_for_without_a_call_and_the_walk_goes_on_by_itse
     assert len(fake.calls("graphql")) == row.calls
 
 
-def test_what_one_walk_was_told_of_a_limit_the_others_need_not_find_out(
-    fake: FakeGitHub, api: Repository, crew: Crew
+def test_a_limit_that_one_backfill_meets_is_waited_for_by_the_others(
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers
 ) -> None:
     rows = [backfill(api, page_size=5, installation_id=ACME), add_repository(fake, "web", WEB)]
     issues = backfill(api, stream="issues", installation_id=ACME)
     fake.limits.leave(ACME, "graphql", remaining=200, resets_in_s=1800)
-    crew.advance(rows[0])
+    workers.advance(rows[0])
     waiting = Backfill.objects.filter(reason="spent", not_before__gt=timezone.now() + timedelta(seconds=1700))
     assert set(waiting) == set(rows), "those that ask for the same"
     issues.refresh_from_db()
@@ -90,7 +90,7 @@ def test_what_one_walk_was_told_of_a_limit_the_others_need_not_find_out(
 
 @pytest.mark.proof
 def test_a_secondary_limit_is_obeyed_and_one_request_asks_whether_it_is_over(
-    fake: FakeGitHub, api: Repository, crew: Crew, clock: Clock
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers, clock: Clock
 ) -> None:
     backfill(api, page_size=5, installation_id=ACME)
     add_repository(fake, "web", WEB)
@@ -98,7 +98,7 @@ def test_a_secondary_limit_is_obeyed_and_one_request_asks_whether_it_is_over(
     fake.spoil(Fault(secondary(retry_after_s=60), graphql, times=2))
 
     def all_wait() -> bool:
-        crew.work(hands=4)
+        workers.work(hands=4)
         return Backfill.objects.filter(state="waiting", reason="blocked", attempts=0).count() == 3
 
     for window in (1, 2):
@@ -107,26 +107,26 @@ def test_a_secondary_limit_is_obeyed_and_one_request_asks_whether_it_is_over(
         clock.wind(61)
         Backfill.objects.update(not_before=timezone.now())
     while not is_over():
-        crew.work()
+        workers.work()
     assert refusals(fake) == Counter({ACME: 2})
     assert PullRequest.objects.count() == 90
 
 
 def refusals(fake: FakeGitHub) -> Counter[int]:
-    """How often GitHub was asked in vain, by installation. The fake notes what a fault replaces as 500."""
+    """The number of requests that GitHub refused, by installation. The fake notes what a fault replaces as 500."""
     return Counter(call.payer for call in fake.calls("graphql") if call.status == 500)
 
 
 @pytest.mark.proof
 def test_an_installation_that_has_spent_its_limit_does_not_slow_another(
-    fake: FakeGitHub, api: Repository, crew: Crew
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers
 ) -> None:
     fake.world.install(BETA)
     install(BETA, login="beta", account_id=600)
     spent = [backfill(api, page_size=5, installation_id=ACME), add_repository(fake, "web", WEB)]
     other = add_repository(fake, "tools", TOOLS, installation_id=BETA)
     fake.limits.leave(ACME, "graphql", remaining=0, resets_in_s=1800)
-    crew.work()
+    workers.work()
     other.refresh_from_db()
     assert (other.state, other.items) == ("done", 30)
     for row in spent:
@@ -136,15 +136,15 @@ def test_an_installation_that_has_spent_its_limit_does_not_slow_another(
 
 
 @pytest.mark.proof
-def test_four_workers_keep_one_request_of_an_installation_in_flight_and_all_of_its_walks_in_turn(
-    fake: FakeGitHub, api: Repository, crew: Crew
+def test_four_workers_keep_one_request_of_an_installation_in_flight_and_are_fair_to_its_backfills(
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers
 ) -> None:
     rows = [backfill(api, page_size=5, installation_id=ACME)]
     rows += [add_repository(fake, "web", WEB), add_repository(fake, "tools", TOOLS)]
     fake.spoil(Fault(slow(0.05), graphql, times=None, is_instead=False))
     finished: list[int] = []
     while not is_over():
-        crew.work(hands=4)
+        workers.work(hands=4)
         finished.append(Backfill.objects.filter(state="done").count())
     assert fake.most_at_once[ACME, "graphql"] == 1
     assert PullRequest.objects.count() == 90

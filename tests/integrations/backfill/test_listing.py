@@ -25,16 +25,16 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA, WEB
 from tests.integrations.backfill.installed import (
     LIST,
-    STRANGER,
     STREAMS,
+    UNAPPROVED,
     accesses,
     add,
     installed,
     is_due,
     make_due,
     many,
-    tell,
-    told,
+    post_change,
+    post_webhook,
 )
 
 pytestmark = pytest.mark.django_db
@@ -198,19 +198,19 @@ def test_a_later_signal_wins_over_the_listing_and_an_earlier_one_does_not(
     truth = fake.world.repositories[API]
     installed(fake)
     list_installation(ACME, access=worker)
-    told(fake, "removed", truth, ago=timedelta(minutes=1))
+    post_change(fake, "removed", truth, ago=timedelta(minutes=1))
     assert accesses() == {API: (True, True)}, "it happened before the list was read, which shows that it came back"
-    told(fake, "removed", truth, ago=timedelta(seconds=0))
+    post_change(fake, "removed", truth, ago=timedelta(seconds=0))
     assert accesses() == {API: (False, False)}
     assert is_due()
 
 
-def test_a_signal_told_late_leaves_nothing_unverified(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_a_late_webhook_leaves_nothing_unverified(fake: FakeGitHub, worker: GitHubAccess) -> None:
     truth = add(fake)
     fake.world.reached.pop(WEB)
     installed(fake)
     list_installation(ACME, access=worker)
-    told(fake, "added", truth, ago=timedelta(minutes=2))
+    post_change(fake, "added", truth, ago=timedelta(minutes=2))
     assert accesses()[WEB] == (True, False), "nobody had heard of it when the list was read"
     assert is_due()
     list_installation(ACME, access=worker)
@@ -227,7 +227,7 @@ def test_branches_that_come_and_go_ask_for_one_listing_in_ten_minutes(fake: Fake
         "master_branch": "main",
         "repository": fake.world.repositories[API].json,
     }
-    tell("create", {**branch, "installation": {"id": ACME}, "sender": user(acme())}, ago=timedelta(0))
+    post_webhook("create", {**branch, "installation": {"id": ACME}, "sender": user(acme())}, ago=timedelta(0))
     assert not is_due()
     Installation.objects.update(listed_at=timezone.now() - timedelta(minutes=11))
     assert is_due()
@@ -268,19 +268,17 @@ def test_with_the_id_of_another_app_nothing_is_taken_for_removed(fake: FakeGitHu
     assert Installation.objects.get().deleted_at is None
 
 
-def test_of_a_strangers_account_nothing_is_listed_before_somebody_approves(
-    fake: FakeGitHub, worker: GitHubAccess, settings: Any
-) -> None:
+def test_an_account_is_not_listed_before_it_is_approved(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
     settings.ALLOWED_ACCOUNTS = ["acme"]
-    fake.world.install(BETA, STRANGER)
+    fake.world.install(BETA, UNAPPROVED)
     add(fake, installation_id=BETA)
     Installation.objects.create(github_id=BETA)
-    assert is_due(BETA), "nobody told yet whose it is"
+    assert is_due(BETA), "its account is not known yet"
     list_installation(BETA, access=worker)
-    assert Contributor.objects.get(pk=501).login == "stranger"
+    assert Contributor.objects.get(pk=501).login == "unapproved"
     assert not is_due(BETA)
     assert [call.path for call in fake.log] == [f"/app/installations/{BETA}"]
-    Team.objects.create(name="stranger", slug="stranger", account_id=501, is_approved=True)
+    Team.objects.create(name="unapproved", slug="unapproved", account_id=501, is_approved=True)
     assert is_due(BETA)
     list_installation(BETA, access=worker)
     assert accesses(BETA) == {WEB: (True, True)}
@@ -293,7 +291,7 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
     assert not is_due()
     assert list_installation(ACME, access=worker) is None
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert is_due(), "whoever held it is dead"
+    assert is_due(), "the worker that held it is dead"
     assert list_installation(ACME, access=worker) is not None
     assert fake.log
 

@@ -64,7 +64,7 @@ def test_a_repository_that_slipped_between_two_pages_keeps_its_access(fake: Fake
     truth = fake.world.repositories[LAST]
 
     def swap() -> None:
-        """One is taken and one is added at once: the total tells nothing."""
+        """One is taken and one is added at once: the total shows nothing."""
         take(fake, TAKEN)
         fake.world.repositories[900] = type(truth)(json={**truth.json, "id": 900, "full_name": "acme/new"})
         fake.world.reached[900] = ACME

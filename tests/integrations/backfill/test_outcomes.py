@@ -23,16 +23,16 @@ from apps.integrations.outcomes import (
     TryAgain,
     Wait,
     decide,
-    isolate,
-    lighten,
+    isolate_item,
     run_out_of_time,
+    shrink_after_crash,
     try_again,
 )
 from apps.integrations.reader import Reader, RequestFailedError
 from tests.fake_github.faults import Fault, graphql, status
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BACKFILL
-from tests.integrations.backfill.crew import during_page
+from tests.integrations.backfill.workers import during_page
 
 NOW = 1_800_000_000.0
 WHOLE = Progress(page_size=25, clean_pages=4)
@@ -59,7 +59,7 @@ def failed(progress: Progress, times: int) -> Progress:
 
 
 @pytest.mark.parametrize(
-    ("progress", "told", "outcome"),
+    ("progress", "found", "outcome"),
     [
         # Too much: half of it, to the single item, which is asked for twice and then gone around.
         (WHOLE, answer(ResponseKind.SHRINK), GoOn(Progress(page_size=12))),
@@ -99,7 +99,7 @@ def failed(progress: Progress, times: int) -> Progress:
         (WHOLE, answer(ResponseKind.FORBIDDEN, words="This installation has been suspended"), Wait(900.0, "suspended")),
         (WHOLE, answer(ResponseKind.FORBIDDEN, words="Resource not accessible by integration"), Fail("forbidden")),
         (WHOLE, answer(ResponseKind.GONE), FindAgain()),
-        # A void cursor costs the walk one new beginning.
+        # A void cursor costs the backfill one new beginning.
         (WHOLE, answer(ResponseKind.REJECTED, error=VOID), StartOver(replace(WHOLE, restarts=1))),
         (
             replace(WHOLE, restarts=1),
@@ -110,8 +110,8 @@ def failed(progress: Progress, times: int) -> Progress:
         (WHOLE, answer(ResponseKind.REJECTED, words="HTTP 422"), Fail("rejected")),
     ],
 )
-def test_what_follows_on_an_answer(progress: Progress, told: Answer, outcome: Outcome) -> None:
-    assert decide(told, progress=progress, now=NOW, chance=0.5) == outcome
+def test_what_follows_on_an_answer(progress: Progress, found: Answer, outcome: Outcome) -> None:
+    assert decide(found, progress=progress, now=NOW, chance=0.5) == outcome
 
 
 def test_waits_grow_from_seconds_to_a_quarter_of_an_hour_and_end_after_an_hour() -> None:
@@ -125,7 +125,7 @@ def test_waits_grow_from_seconds_to_a_quarter_of_an_hour_and_end_after_an_hour()
 
 
 @pytest.mark.parametrize("attempts", range(MOST_ATTEMPTS - 1))
-def test_no_two_walks_must_try_again_together(attempts: int) -> None:
+def test_no_two_backfills_must_retry_together(attempts: int) -> None:
     waits = []
     for chance in (0.0, 1.0):
         outcome = try_again(failed(WHOLE, attempts), chance=chance)
@@ -151,12 +151,12 @@ def test_a_kept_page_ends_what_was_wrong_before() -> None:
 
 
 def test_a_smaller_page_counts_its_clean_pages_anew() -> None:
-    assert isolate(WHOLE, reason="unusable") == GoOn(Progress(page_size=12))
+    assert isolate_item(WHOLE, reason="unusable") == GoOn(Progress(page_size=12))
 
 
 def test_what_cannot_be_used_is_found_gone_around_and_named_if_even_that_fails() -> None:
     progress, sizes = WHOLE, []
-    while isinstance(outcome := isolate(progress, reason="unusable"), GoOn):
+    while isinstance(outcome := isolate_item(progress, reason="unusable"), GoOn):
         progress = outcome.progress
         sizes.append((progress.page_size, progress.skips_item))
     assert sizes == [(12, False), (6, False), (3, False), (1, False), (1, True)]
@@ -175,7 +175,7 @@ def test_what_cannot_be_used_is_found_gone_around_and_named_if_even_that_fails()
     ],
 )
 def test_a_page_that_kills_its_workers_gets_smaller(progress: Progress, outcome: Outcome) -> None:
-    assert lighten(progress) == outcome
+    assert shrink_after_crash(progress) == outcome
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def reader(worker: GitHubAccess) -> Reader:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_page_of_several_requests_is_not_broken_off_by_whoever_waits(
+def test_a_page_of_several_requests_is_not_interrupted_by_others_that_wait(
     fake: FakeGitHub, worker: GitHubAccess, reader: Reader
 ) -> None:
     other = Purpose(priority=Priority.BACKFILL, subject="another")

@@ -1,4 +1,4 @@
-"""Starting walks: what is chosen, who reads it, and that two starts of one thing are one."""
+"""Starting backfills: what is chosen, who reads it, and that two starts of one thing are one."""
 
 import threading
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from apps.integrations.streams import STREAM_NAMES
 from apps.jobs.changes import retry
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.crew import forget_messages, take_messages
 from tests.integrations.backfill.installed import ACCOUNT, MONDAY, backfill, install, reach
+from tests.integrations.backfill.workers import forget_messages, take_messages
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ def in_threads(*calls: Callable[[], object]) -> None:
     assert errors == []
 
 
-def test_every_stream_of_a_repository_is_walked_by_the_installation_that_reaches_it() -> None:
+def test_every_stream_of_a_repository_is_read_by_the_installation_that_reaches_it() -> None:
     install()
     reach()
     started = start(everything(), scope=Scope(since=MONDAY))
@@ -63,7 +63,7 @@ def test_every_stream_of_a_repository_is_walked_by_the_installation_that_reaches
     assert started.unreachable == ()
 
 
-def test_what_is_walked_already_goes_on() -> None:
+def test_an_unfinished_backfill_continues() -> None:
     install()
     reach()
     first = start(everything(), scope=PULLS).backfills[0]
@@ -88,7 +88,7 @@ def test_what_is_walked_already_goes_on() -> None:
     ],
     ids=["earlier", "everything", "no end", "both ends"],
 )
-def test_a_wider_start_widens_the_walk_and_lets_it_begin_again(
+def test_a_wider_start_widens_the_backfill_and_lets_it_begin_again(
     before: Scope, asked: Scope, bounds: tuple[Any, Any]
 ) -> None:
     install()
@@ -100,11 +100,11 @@ def test_a_wider_start_widens_the_walk_and_lets_it_begin_again(
     [widened] = start(everything(), scope=asked).backfills
     assert (widened.pk, widened.since, widened.until) == (first.pk, *bounds)
     assert (widened.state, widened.cursor, widened.items, widened.lease_until) == ("waiting", "", 0, None)
-    assert widened.claim_number == 4, "whoever walks it now loses its claim"
+    assert widened.claim_number == 4, "the worker that reads it now loses its claim"
     assert widened.points == 2, "what was spent was spent"
 
 
-def test_a_paused_walk_that_is_widened_stays_paused() -> None:
+def test_a_paused_backfill_that_is_widened_stays_paused() -> None:
     install()
     backfill(reach(), state="paused", since=MONDAY)
     [row] = start(everything(), scope=PULLS).backfills
@@ -112,7 +112,7 @@ def test_a_paused_walk_that_is_widened_stays_paused() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_workers_are_told_of_a_start_once_it_is_committed() -> None:
+def test_workers_are_notified_of_a_start_once_it_is_committed() -> None:
     install()
     reach()
     forget_messages()
@@ -134,7 +134,7 @@ def test_starts_at_the_same_time_are_one() -> None:
     assert Backfill.objects.count() == 12 * len(STREAM_NAMES)
 
 
-def test_a_walk_begins_with_the_page_size_that_the_one_before_learned() -> None:
+def test_a_backfill_begins_with_the_page_size_that_the_one_before_learned() -> None:
     install()
     repository = reach()
     backfill(repository, state="done", page_size=12)
@@ -144,7 +144,7 @@ def test_a_walk_begins_with_the_page_size_that_the_one_before_learned() -> None:
     assert row.page_size == 6
 
 
-def test_archived_repositories_are_walked_and_deleted_ones_are_not() -> None:
+def test_archived_repositories_are_read_and_deleted_ones_are_not() -> None:
     install()
     reach("acme/old", 1, is_archived=True)
     reach("acme/gone", 2, deleted_at=MONDAY)
@@ -168,14 +168,14 @@ def test_an_installation_that_is_gone_suspended_or_nobodys_reads_nothing(about: 
     assert installation_reaching([API]) == {}
 
 
-def test_nothing_of_a_strangers_account_is_read_before_somebody_approves(settings: Any) -> None:
+def test_nothing_of_an_account_is_read_before_it_is_approved(settings: Any) -> None:
     settings.ALLOWED_ACCOUNTS = ["Acme"]
     install()
     reach()
-    install(BETA, login="stranger", account_id=501)
-    reach("stranger/web", WEB, installation_id=BETA, owner_id=501)
+    install(BETA, login="unapproved", account_id=501)
+    reach("unapproved/web", WEB, installation_id=BETA, owner_id=501)
     assert installation_reaching([API, WEB]) == {API: ACME}
-    team = Team.objects.create(name="stranger", slug="stranger", account_id=501, is_approved=False)
+    team = Team.objects.create(name="unapproved", slug="unapproved", account_id=501, is_approved=False)
     assert installation_reaching([API, WEB]) == {API: ACME}
     Team.objects.filter(pk=team.pk).update(is_approved=True)
     assert installation_reaching([API, WEB]) == {API: ACME, WEB: BETA}
@@ -188,7 +188,7 @@ def test_an_account_whose_approval_is_taken_back_is_read_no_more() -> None:
     assert installation_reaching([API]) == {}
 
 
-def test_an_account_whose_login_nobody_told_waits() -> None:
+def test_an_account_whose_login_is_unknown_waits() -> None:
     install()
     reach()
     Contributor.objects.update(login="")
@@ -297,20 +297,20 @@ def test_of_two_failures_the_later_one_goes_on() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_retry_that_meets_a_start_waits_for_it() -> None:
     backfill(reach_one(), state="failed")
-    is_started, told = threading.Event(), list[int]()
+    is_started, retried = threading.Event(), list[int]()
 
     def start_slowly() -> None:
         with transaction.atomic():
             start(everything(), scope=PULLS)
             is_started.set()
-            eventually(lambda: _waiting_for_a_lock() or told)
+            eventually(lambda: _waiting_for_a_lock() or retried)
 
     def retry_meanwhile() -> None:
         is_started.wait()
-        told.append(retry(Backfill.objects.all()))
+        retried.append(retry(Backfill.objects.all()))
 
     in_threads(start_slowly, retry_meanwhile)
-    assert told == [0]
+    assert retried == [0]
     assert Backfill.objects.unfinished().count() == 1
 
 

@@ -1,4 +1,4 @@
-"""The life of the App on two accounts: what GitHub told of it, and how it ended."""
+"""The life of the App on two accounts: what GitHub reported of it, and how it ended."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -29,7 +29,7 @@ class Life:
     """Tells it step by step, an hour apart, and leaves the world as it ended."""
 
     def __init__(self) -> None:
-        self.told: list[Post] = []
+        self.posts: list[Post] = []
         self.now = BEGAN
         self.granted = BEGAN
         self.permissions, self.events = FEW_PERMISSIONS, FEW_EVENTS
@@ -101,7 +101,7 @@ class Life:
         self._changed("transferred", identity, of=BETA)
 
     def _rename_account(self) -> None:
-        """First to a name in between; what was told under earlier names may come later."""
+        """First to a name in between; what was reported under earlier names may come later."""
         for login in ("between", RENAMED.login):
             self.account = replace(self.account, login=login)
             target = {"action": "renamed", "account": user(self.account), "target_type": "Organization"}
@@ -124,5 +124,5 @@ class Life:
         )
 
     def _send(self, event: str, payload: Json) -> None:
-        self.told.append((event, {**payload, "sender": user(SOMEBODY)}))
+        self.posts.append((event, {**payload, "sender": user(SOMEBODY)}))
         self.now += timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Whatever of the App's life is told, in whatever order, however often: the next listing leaves it as it is."""
+"""Whatever webhooks of the App arrive, in whatever order, however often: the next listing leaves it as it is."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -29,7 +29,7 @@ from tests.integrations.installations.life import API, DOCS, ENDED, OLD, WEB, Li
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIFE = Life()
-EVERYTHING = range(len(LIFE.told))
+EVERYTHING = range(len(LIFE.posts))
 AGO = timedelta(minutes=5)
 
 
@@ -50,11 +50,11 @@ def forget_rows() -> None:
     empty(model._meta.db_table for label in labels for model in apps.get_app_config(label).get_models())
 
 
-def tell(numbers: Sequence[int]) -> None:
-    """Deliver these through the door, and work them off; it was a while ago."""
+def deliver(numbers: Sequence[int]) -> None:
+    """Deliver these to the receiver and process them, as of a while ago."""
     door = Door()
     for number in numbers:
-        answer = door.post(*LIFE.told[number])
+        answer = door.post(*LIFE.posts[number])
         assert answer.status_code == 202, answer.content
     set_received_at(Delivery.objects.filter(state="received"), Now() - AGO)
     while Delivery.objects.filter(state="received").exists():
@@ -112,8 +112,8 @@ def test_a_listing_alone_tells_all_of_it(ended: GitHubAccess) -> None:
     assert how_it_stands() == as_github_has_it()
 
 
-def test_told_in_order_and_whole_what_ended_is_known_too(ended: GitHubAccess) -> None:
-    tell(EVERYTHING)
+def test_with_all_webhooks_in_order_the_end_is_known_too(ended: GitHubAccess) -> None:
+    deliver(EVERYTHING)
     list_all(ended)
     assert how_it_stands() == as_github_has_it()
     assert Installation.objects.get(pk=ENDED).deleted_at is not None
@@ -125,16 +125,16 @@ def test_any_order_any_repetition_and_any_loss_end_as_it_is(ended: GitHubAccess)
     repeated = st.lists(st.sampled_from(EVERYTHING), max_size=12)
 
     @tried(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(told=st.permutations(EVERYTHING), lost=st.sets(st.sampled_from(EVERYTHING)), again=repeated, cut=st.data())
-    def told_somehow(told: list[int], lost: set[int], again: list[int], cut: st.DataObject) -> None:
+    @given(order=st.permutations(EVERYTHING), lost=st.sets(st.sampled_from(EVERYTHING)), again=repeated, cut=st.data())
+    def deliver_in_any_order(order: list[int], lost: set[int], again: list[int], cut: st.DataObject) -> None:
         forget_rows()
-        arrived = [number for number in (*told, *again) if number not in lost]
+        arrived = [number for number in (*order, *again) if number not in lost]
         half = cut.draw(st.integers(0, len(arrived)))
-        tell(arrived[:half])
+        deliver(arrived[:half])
         if cut.draw(st.booleans()):
             list_all(ended)
-        tell(arrived[half:])
+        deliver(arrived[half:])
         list_all(ended)
         assert how_it_stands() == as_github_has_it()
 
-    told_somehow()
+    deliver_in_any_order()

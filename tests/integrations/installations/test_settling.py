@@ -13,7 +13,7 @@ from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, short_installation, u
 from apps.github.auth import GitHubAccess
 from apps.integrations import installations
 from apps.integrations.access import lacking_installations
-from apps.integrations.backfill.requests import Learning
+from apps.integrations.backfill.requests import RepositoryResolver
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import find_installations
 from apps.integrations.health import count_overdue_listings
@@ -31,31 +31,31 @@ from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, BETA
 from tests.github.translation import Door
-from tests.integrations.backfill.crew import Crew, forget_messages
 from tests.integrations.backfill.installed import (
-    STRANGER,
     STREAMS,
+    UNAPPROVED,
     accesses,
     installed,
     is_due,
     make_due,
+    post_webhook,
     shortened,
-    tell,
 )
+from tests.integrations.backfill.workers import BackfillWorkers, forget_messages
 from tests.integrations.refresh.live_repository import refreshed
 
 pytestmark = pytest.mark.django_db
 
 
 def listed(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    """Listed a while ago: two reads of one second are told apart by nobody."""
+    """Listed a while ago: two reads within one second cannot be distinguished."""
     installed(fake)
     list_installation(ACME, access=worker)
     assert not is_due()
     fake.clock.wind(60)  # type: ignore[attr-defined]
 
 
-def test_what_no_webhook_told_is_seen_by_the_listing_of_the_day(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_what_no_webhook_reported_is_seen_by_the_daily_listing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     listed(fake, worker)
     truth = fake.world.repositories[API]
     truth.json = {**truth.json, "archived": True, "private": False, "default_branch": "trunk"}
@@ -67,13 +67,13 @@ def test_what_no_webhook_told_is_seen_by_the_listing_of_the_day(fake: FakeGitHub
     assert not is_due()
 
 
-def test_a_name_told_too_late_yields_to_the_listing_of_the_same_hour(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_a_late_name_does_not_overwrite_the_listing_of_the_same_hour(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake, ago=timedelta(hours=2))
     between, last = replace(acme(), login="between"), replace(acme(), login="apex")
     fake.world.installations[ACME].account = last
     payload = {"action": "renamed", "account": user(between), "target_type": "Organization"}
     payload |= {"installation": short_installation(ACME), "sender": user(last)}
-    tell("installation_target", payload, ago=timedelta(seconds=11))
+    post_webhook("installation_target", payload, ago=timedelta(seconds=11))
     assert Contributor.objects.get(pk=acme().id).login == "between"
     list_installation(ACME, access=worker)
     assert Contributor.objects.get(pk=acme().id).login == "apex"
@@ -87,11 +87,11 @@ def test_permissions_and_events_follow_what_was_accepted(fake: FakeGitHub, worke
     truth.permissions, truth.events = PERMISSIONS, EVENTS
     truth.updated_at += timedelta(hours=1)
     payload = {"action": "new_permissions_accepted", "installation": truth.json(), "repositories": []}
-    tell("installation", {**payload, "sender": user(acme())}, ago=timedelta(minutes=1))
+    post_webhook("installation", {**payload, "sender": user(acme())}, ago=timedelta(minutes=1))
     installation = Installation.objects.get()
     assert (set(installation.permissions), installation.events) == (set(PERMISSIONS), sorted(EVENTS))
     late = {"action": "created", "installation": before, "repositories": [], "sender": user(acme())}
-    tell("installation", late, ago=timedelta(0))
+    post_webhook("installation", late, ago=timedelta(0))
     assert set(Installation.objects.get().permissions) == set(PERMISSIONS), "the older one came later"
 
 
@@ -126,16 +126,16 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @pytest.fixture
-def stranger(fake: FakeGitHub, settings: Any) -> None:
+def unapproved(fake: FakeGitHub, settings: Any) -> None:
     """Another account installs the App, and works."""
     settings.ALLOWED_ACCOUNTS = ["acme"]
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
-    installation = fake.world.install(BETA, STRANGER)
+    installation = fake.world.install(BETA, UNAPPROVED)
     size = Size(pull_requests=3, issues=1, releases=1, deployments=1, runs=1)
     truth = fake.world.add("secrets", installation_id=BETA, repository_id=SECRETS, size=size)
     created = {"action": "created", "installation": installation.json(), "repositories": [shortened(truth)]}
     door = Door()
-    assert door.post("installation", {**created, "sender": user(STRANGER)}).status_code == 202
+    assert door.post("installation", {**created, "sender": user(UNAPPROVED)}).status_code == 202
     door.deliver(sent for sent in fake.world.deliveries() if sent.payload.get("repository", {}).get("id") == SECRETS)
     work_off()
 
@@ -147,20 +147,20 @@ def work_off() -> None:
 
 
 def do_everything(access: GitHubAccess) -> None:
-    """All that could lead to GitHub, though nobody should be told to."""
+    """All that could lead to GitHub, though nothing should."""
     find_installations(access=access)
     installations.plan()
     installations.list_installation(BETA, access=access)
     refreshed(access, installation_id=BETA)
     start(Repository.objects.filter(pk=SECRETS), scope=Scope())
-    Learning(access=access, say=lambda words: None).about(
-        full_names=["stranger/secrets", "stranger/other"], installation_id=BETA, everything=True
+    RepositoryResolver(access=access, say=lambda words: None).about(
+        full_names=["unapproved/secrets", "unapproved/other"], installation_id=BETA, everything=True
     )
     list(check_installations(access))
 
 
-@pytest.mark.usefixtures("stranger")
-def test_nothing_of_a_stranger_is_fetched(fake: FakeGitHub, worker: GitHubAccess) -> None:
+@pytest.mark.usefixtures("unapproved")
+def test_nothing_of_an_account_that_was_not_accepted_is_fetched(fake: FakeGitHub, worker: GitHubAccess) -> None:
     do_everything(worker)
     assert BETA not in fake.identities.minted, "not even a token is asked for"
     assert fake.calls("core", payer=BETA) == fake.calls("graphql", payer=BETA) == []
@@ -177,8 +177,8 @@ def client_of(person: CustomUser) -> Client:
 
 
 PAGES = (
-    *("/", "/?team=stranger", "/backfills/", "/api/v1/teams/", "/api/v1/repositories/", "/api/v1/pull-requests/"),
-    *("/api/v1/deliveries/", "/api/v1/backfills/", "/api/v1/teams/stranger/", f"/api/v1/repositories/{SECRETS}/"),
+    *("/", "/?team=unapproved", "/backfills/", "/api/v1/teams/", "/api/v1/repositories/", "/api/v1/pull-requests/"),
+    *("/api/v1/deliveries/", "/api/v1/backfills/", "/api/v1/teams/unapproved/", f"/api/v1/repositories/{SECRETS}/"),
     f"/api/v1/pull-requests/{SECRETS}/1/",
     *("/admin/activity/installation/", "/admin/activity/repository/", "/admin/activity/pullrequest/"),
     *("/admin/webhooks/delivery/", "/admin/teams/team/", f"/admin/activity/repository/{SECRETS}/change/"),
@@ -186,55 +186,55 @@ PAGES = (
 
 
 @pytest.mark.proof
-@pytest.mark.usefixtures("stranger")
+@pytest.mark.usefixtures("unapproved")
 @pytest.mark.parametrize("is_staff", [False, True])
-def test_nothing_of_a_stranger_is_shown_to_anybody_but_operators(is_staff: bool) -> None:
-    team = Team.objects.get(slug="stranger")
-    assert (team.is_approved, team.account_id) == (False, STRANGER.id)
+def test_an_account_that_was_not_accepted_is_shown_to_operators_only(is_staff: bool) -> None:
+    team = Team.objects.get(slug="unapproved")
+    assert (team.is_approved, team.account_id) == (False, UNAPPROVED.id)
     person = CustomUser.objects.create_user("ana", is_staff=is_staff)
     TeamAccess.objects.create(team=team, user=person, role=TeamAccess.Role.ADMIN)
     client = client_of(person)
     for page in PAGES:
         answer = client.get(page)
-        told = answer.content.decode()
-        assert "stranger/secrets" not in told, page
+        page_text = answer.content.decode()
+        assert "unapproved/secrets" not in page_text, page
         assert answer.status_code in {200, 302, 403, 404}, page
-        assert not (answer.status_code == 200 and f'"id": {SECRETS}' in told), page
+        assert not (answer.status_code == 200 and f'"id": {SECRETS}' in page_text), page
     operator = client_of(CustomUser.objects.create_superuser("operator"))
-    assert "stranger/secrets" in operator.get("/admin/activity/repository/").content.decode()
+    assert "unapproved/secrets" in operator.get("/admin/activity/repository/").content.decode()
 
 
 @pytest.mark.proof
-@pytest.mark.usefixtures("stranger")
+@pytest.mark.usefixtures("unapproved")
 def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, worker: GitHubAccess) -> None:
     do_everything(worker)
-    Team.objects.filter(slug="stranger").update(is_approved=True)
+    Team.objects.filter(slug="unapproved").update(is_approved=True)
     make_due()
     assert BETA in installations.due_installations(app_id=APP_ID).values_list("pk", flat=True)
     installations.list_installation(BETA, access=worker)
     assert accesses(BETA) == {SECRETS: (True, True)}
     assert Backfill.objects.filter(repository=SECRETS).count() == STREAMS
     forget_messages()
-    crew = Crew(access=worker)
+    workers = BackfillWorkers(access=worker)
     while Backfill.objects.unfinished().filter(repository=SECRETS).exists():
         Backfill.objects.unfinished().update(not_before=timezone.now())
-        crew.work()
+        workers.work()
     assert set(Backfill.objects.values_list("state", flat=True)) == {"done"}
     assert BETA in fake.identities.minted
     person = CustomUser.objects.create_user("ana")
-    TeamAccess.objects.create(team=Team.objects.get(slug="stranger"), user=person)
+    TeamAccess.objects.create(team=Team.objects.get(slug="unapproved"), user=person)
     assert client_of(person).get(f"/api/v1/repositories/{SECRETS}/").status_code == 200
 
 
 @pytest.mark.proof
-@pytest.mark.usefixtures("stranger")
+@pytest.mark.usefixtures("unapproved")
 def test_an_approval_that_is_taken_back_ends_the_reading(fake: FakeGitHub, worker: GitHubAccess) -> None:
-    Team.objects.filter(slug="stranger").update(is_approved=True)
+    Team.objects.filter(slug="unapproved").update(is_approved=True)
     installations.list_installation(BETA, access=worker)
-    Team.objects.filter(slug="stranger").update(is_approved=False)
+    Team.objects.filter(slug="unapproved").update(is_approved=False)
     asked = len(fake.log)
     forget_messages()
-    crew = Crew(access=worker)
-    crew.work()
+    workers = BackfillWorkers(access=worker)
+    workers.work()
     assert [call for call in fake.log[asked:] if call.payer == BETA] == []
     assert Installation.objects.filter(pk__in=(ACME, BETA)).count() >= 1

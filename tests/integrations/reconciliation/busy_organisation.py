@@ -14,7 +14,7 @@ from apps.integrations.models import Backfill, SyncLog
 from apps.jobs.models import Job
 from apps.webhooks import signature
 from tests.fake_github.delivery_log import DeliveryLog, keep_log
-from tests.fake_github.quiet_town import Busy, Pace
+from tests.fake_github.organisations import Busy, Pace
 from tests.fake_github.server import FakeGitHub
 from tests.integrations.reconciliation.true_tables import differences
 from tests.integrations.reconciliation.workers import work_off

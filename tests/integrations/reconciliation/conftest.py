@@ -10,8 +10,8 @@ from apps.github.auth import GitHubAccess, github
 from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB, Clock, forget_everything
-from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.workers import BackfillWorkers
 from tests.integrations.reconciliation.workers import forget_messages
 from tests.integrations.streams.varied_repository import varied_repository
 
@@ -54,7 +54,7 @@ def either(request: pytest.FixtureRequest, api: Repository, web: Repository) -> 
 
 
 @pytest.fixture
-def crew(worker: GitHubAccess) -> Iterator[Crew]:
+def workers(worker: GitHubAccess) -> Iterator[BackfillWorkers]:
     forget_messages()
-    yield Crew(access=worker)
+    yield BackfillWorkers(access=worker)
     forget_messages()

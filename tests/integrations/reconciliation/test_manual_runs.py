@@ -12,7 +12,7 @@ from django.db import connection
 
 from apps.activity.models import IssueComment, PullRequest, ReviewComment
 from apps.integrations.reconciliation import run_console
-from tests.fake_github.quiet_town import Busy, Pace
+from tests.fake_github.organisations import Busy, Pace
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import FoldedPullRequests, RepositoryTruth
 from tests.fake_github.world import delete_issue_comment, delete_review_comment, issue_comments_of, review_comments_of

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from apps.activity.models import IssueComment
 from apps.integrations.models import SyncLog
-from tests.fake_github.quiet_town import Busy, Pace
+from tests.fake_github.organisations import Busy, Pace
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.world import delete_issue_comment
 from tests.github.translation import Door

@@ -23,8 +23,8 @@ from apps.webhooks.models import Delivery
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.github.translation import evidence_of
-from tests.integrations.backfill.crew import Crew
 from tests.integrations.backfill.installed import backfill
+from tests.integrations.backfill.workers import BackfillWorkers
 from tformance.celery_settings import SCHEDULE
 
 QUEUES = ("live", "figures", "backfill", "maintenance")
@@ -155,11 +155,11 @@ def begin_sync(repository: Repository) -> RepositorySync:
 
 
 def read_streams(
-    crew: Crew, sync: RepositorySync, *, streams: Sequence[str] = STREAM_NAMES, **about: Any
+    workers: BackfillWorkers, sync: RepositorySync, *, streams: Sequence[str] = STREAM_NAMES, **about: Any
 ) -> list[Backfill]:
     """Walk the streams for the run, each to its end."""
     return [
-        crew.advance(
+        workers.advance(
             backfill(sync.repository, stream=stream, sync=sync, **{"page_size": STREAMS[stream].page_size, **about})
         )
         for stream in streams

@@ -18,7 +18,7 @@ from tests.github.fixture_a import ACTIONS, BEN
 SHIP = 7_100
 ABOUT_DEPLOYMENTS = ("deployment", "deployment_status")
 STAMPS = {"stamp", "ref_stamp", "flags_stamp", "run_stamp"}
-"""How recent the news is, which differs by the road it came."""
+"""How recent the news is, which differs between webhooks and the API."""
 
 
 class Ship:
@@ -46,8 +46,8 @@ class Ship:
 
     def happens_on(self, fake: FakeGitHub) -> tuple[RepositoryTruth, list[Sent]]:
         """The story is true on the fake; its deliveries."""
-        told = self._scenario.deliveries()
-        return fake.world.fold(told, installation_id=ACME), told
+        sent = self._scenario.deliveries()
+        return fake.world.fold(sent, installation_id=ACME), sent
 
 
 def a_busy_month(count: int = 40) -> Ship:
@@ -70,15 +70,15 @@ def statuses_of(deployment: DeploymentTruth, *, count: int) -> None:
     ]
 
 
-def about_deployments(told: Iterable[Sent]) -> list[Sent]:
-    return [sent for sent in told if sent.event in ABOUT_DEPLOYMENTS]
+def about_deployments(sent: Iterable[Sent]) -> list[Sent]:
+    return [one for one in sent if one.event in ABOUT_DEPLOYMENTS]
 
 
 OF_RUNS = ("run_id", "run_attempt", "job_name")
 
 
 def tables() -> dict[str, Any]:
-    """Every deployment and status, and what is derived of them, whichever road they came by."""
+    """Every deployment and status, and what is derived of them, from webhooks or the API."""
     rebuild([SHIP], progress=lambda *_: None)
     derived = [field.attname for field in DerivedDeployment._meta.concrete_fields if field.name != "id"]
     return {

@@ -52,12 +52,12 @@ def _difference(name: str, ours: dict[str, Any] | None, true: dict[str, Any] | N
     """Empty where there is none."""
     if ours is None or true is None:
         return "" if ours is true else f"{name}: {'is missing' if ours is None else 'should not be there'}"
-    told = [f"{column} is {ours[column]}, not {true[column]}" for column in true if ours[column] != true[column]]
-    return f"{name}: {', '.join(told)}" if told else ""
+    different = [f"{column} is {ours[column]}, not {true[column]}" for column in true if ours[column] != true[column]]
+    return f"{name}: {', '.join(different)}" if different else ""
 
 
 def our_rows(repository_id: int) -> Tables:
-    """Every row of the repository: of commits those of the current heads, of histories what the API told."""
+    """Every row of the repository: of commits those of the current heads, of histories what the API showed."""
     pulls = PullRequest.objects.filter(repository=repository_id)
     heads = dict(pulls.values_list("number", "head_sha"))
     commits = PullRequestCommit.objects.filter(repository=repository_id)
@@ -119,7 +119,7 @@ def _pull_request(pull: PullRequestTruth) -> dict[str, Any]:
 
 
 def _review(review: Json, pull: PullRequestTruth) -> dict[str, Any]:
-    """A dismissed one has said what the first of its dismissals tells."""
+    """A dismissed one has said what the first of its dismissals shows."""
     dismissals = [
         item
         for item in pull.timeline

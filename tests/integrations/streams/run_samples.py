@@ -32,8 +32,8 @@ def some_weeks(fake: FakeGitHub, *, count: int = 60) -> tuple[RepositoryTruth, l
         if number % 5 == 0:
             again = at + timedelta(minutes=30)
             life.run(again, finished_at=again + timedelta(minutes=4), attempt=2, **about)
-    told = scenario.deliveries()
-    return fake.world.fold(told, installation_id=ACME), [sent for sent in told if sent.event == "workflow_run"]
+    sent = scenario.deliveries()
+    return fake.world.fold(sent, installation_id=ACME), [one for one in sent if one.event == "workflow_run"]
 
 
 def crowd(truth: RepositoryTruth, moments: list[datetime], *, first: int = 7_000_000) -> int:

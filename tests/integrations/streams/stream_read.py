@@ -144,7 +144,7 @@ def skipped(pages: Iterable[Page]) -> list[Skipped]:
 
 
 def rows(model: Any, **conditions: Any) -> list[dict[str, Any]]:
-    """What the table holds, without surrogate ids, and without the stamps, which tell when something was seen."""
+    """What the table holds, without surrogate ids, and without the stamps, which say when something was seen."""
     names = [field.attname for field in model._meta.concrete_fields if field.name != "id" and "stamp" not in field.name]
     return in_order(model.objects.filter(**conditions).values(*names))
 

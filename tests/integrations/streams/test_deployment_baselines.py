@@ -1,4 +1,4 @@
-"""The last success before the start is fetched for each environment; fixture A has four deployments by every road."""
+"""The last success before the start is fetched for each environment; fixture A has four deployments in any way."""
 
 import random
 from collections.abc import Callable
@@ -166,14 +166,14 @@ def test_a_success_that_came_after_the_start_is_no_baseline_and_one_reported_lon
     fake: FakeGitHub, reading: Reading
 ) -> None:
     ship = Ship()
-    told_often = quiet(ship, to="production", days=5)
+    often_deployed = quiet(ship, to="production", days=5)
     ship.deploy(START - timedelta(minutes=2))
     ship.deploy(START + DAY)
     truth, _ = ship.happens_on(fake)
     statuses_of(next(iter(truth.deployments.values())), count=30)
     reading(size=1).to_end()
     assert set(Deployment.objects.filter(created_at__lt=START).values_list("created_at", flat=True)) == {
-        told_often,
+        often_deployed,
         START - timedelta(minutes=2),  # updated since
     }
 
@@ -185,8 +185,8 @@ def test_an_environment_known_from_webhooks_alone_has_its_baseline_too(fake: Fak
     for hours in range(1, 12):
         ship.deploy(START - timedelta(hours=hours), to="production")
     ship.deploy(START + DAY, to="production")
-    _, told = ship.happens_on(fake)
-    record(evidence_of(about_deployments(told)[:1]))  # of the older one, as it began
+    _, sent = ship.happens_on(fake)
+    record(evidence_of(about_deployments(sent)[:1]))  # of the older one, as it began
     reading(size=3).to_end()
     succeeded = DeploymentStatus.objects.filter(environment="canary", state="success").values("deployment_id")
     assert Deployment.objects.get(github_id__in=succeeded).created_at == before

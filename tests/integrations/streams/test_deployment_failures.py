@@ -1,4 +1,4 @@
-"""What becomes of deployments that GitHub shows badly or not at all: another road, or a note that names them."""
+"""What becomes of deployments that GitHub shows badly or not at all: by REST, or a note that names them."""
 
 from base64 import b64encode
 from collections.abc import Callable

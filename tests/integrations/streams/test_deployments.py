@@ -1,4 +1,4 @@
-"""Deployments with their statuses, read through the API: what webhooks would have told, no more and no less."""
+"""Deployments with their statuses, read through the API: what webhooks would have shown, no more and no less."""
 
 import random
 from collections.abc import Callable
@@ -57,8 +57,8 @@ def test_every_row_is_as_on_github_field_by_field(fake: FakeGitHub, reading: Rea
 
 @pytest.mark.proof
 def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: FakeGitHub, reading: Reading) -> None:
-    _, told = a_busy_month().happens_on(fake)
-    hooks = evidence_of(about_deployments(told))
+    _, sent = a_busy_month().happens_on(fake)
+    hooks = evidence_of(about_deployments(sent))
     record(hooks)
     expected = tables()
     assert len({row["run_id"] for row in expected["deployments"]}) > 10
@@ -79,10 +79,10 @@ def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: Fa
 
 @pytest.mark.parametrize("is_hook_first", [True, False])
 def test_what_graphql_cannot_show_empties_nothing(fake: FakeGitHub, reading: Reading, is_hook_first: bool) -> None:
-    _, told = a_busy_month(1).happens_on(fake)
+    _, sent = a_busy_month(1).happens_on(fake)
     page = next(page for _, page, _ in reading().steps())
     clear()
-    hooks = evidence_of(about_deployments(told))
+    hooks = evidence_of(about_deployments(sent))
     steps = [lambda: record(hooks), lambda: record_page(page)]
     for step in steps if is_hook_first else reversed(steps):
         step()

@@ -177,7 +177,7 @@ def test_lists_that_are_too_much_are_left_to_rest(fake: FakeGitHub, worker: GitH
     history = web(worker).patiently()
     assert (history.items, history.skipped) == (12, [])
     assert_whole(fake)
-    assert len(fake.calls("graphql")) == 2 + 2, "nothing is asked for in vain"
+    assert len(fake.calls("graphql")) == 2 + 2, "no request is useless"
 
 
 def test_waiting_between_a_page_and_its_lists_loses_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:

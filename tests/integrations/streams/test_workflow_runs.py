@@ -53,8 +53,8 @@ def test_every_row_is_as_on_github_field_by_field(fake: FakeGitHub, reading: Rea
 
 @pytest.mark.proof
 def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: FakeGitHub, reading: Reading) -> None:
-    truth, told = some_weeks(fake)
-    hooks = evidence_of(told)
+    truth, sent = some_weeks(fake)
+    hooks = evidence_of(sent)
     record(hooks)
     expected = rows()
     clear()

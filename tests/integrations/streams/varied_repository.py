@@ -23,7 +23,7 @@ MANY_LABELS = 45
 MESSAGES = (
     "Sort by name",
     f"Explain at length why {'very ' * 20}long headlines are cut\n\nAnd a body.",
-    "Mend the door\n\nCo-authored-by: Ben <ben@example.com>\nReviewed-by: Cy <cy@example.com>",
+    "Fix the gate\n\nCo-authored-by: Ben <ben@example.com>\nReviewed-by: Cy <cy@example.com>",
     "Let it be written\n\nGenerated with [A Tool](https://example.com)",
 )
 
@@ -97,7 +97,7 @@ def _plan_releases(place: RepositoryLife) -> None:
 
 
 def _vary(hooks: Iterable[Sent]) -> None:
-    """What a story cannot tell: ghosts, reasons, drafts, an edit."""
+    """What a story does not contain: ghosts, reasons, drafts, an edit."""
     reasons = {"closed": {2: "not_planned", 4: "duplicate"}, "reopened": {6: "reopened"}}
     releases = [sent.payload["release"] for sent in hooks if sent.event == "release"]
     releases[1] |= {"draft": True, "published_at": None, "name": None}

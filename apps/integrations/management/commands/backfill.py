@@ -25,7 +25,7 @@ from apps.integrations.backfill.console import (
 )
 from apps.integrations.backfill.estimate import Effort
 from apps.integrations.backfill.forecast import forecast
-from apps.integrations.backfill.requests import Learning
+from apps.integrations.backfill.requests import RepositoryResolver
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, Scope, Started, chosen, start
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
@@ -76,7 +76,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         self._require_choice(options)
         app_credentials()  # or nothing is started that could never be read
         scope = Scope(since=options["since"], until=options["until"], streams=options["streams"] or STREAM_NAMES)
-        Learning(access=github(), say=self.say).about(
+        RepositoryResolver(access=github(), say=self.say).about(
             full_names=options["full_names"], installation_id=options["installation"], everything=options["all"]
         )
         repositories = self._chosen(options)
@@ -129,7 +129,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         try:
             rows = watch([row.pk for row in started.backfills], console=self.console)
         except KeyboardInterrupt:
-            self.say("The backfill goes on. `manage.py backfill --list` shows how it stands, --cancel ends it.")
+            self.say("The backfill continues. `manage.py backfill --list` shows its state, --cancel ends it.")
             raise SystemExit(INTERRUPTED) from None
         self._sum_up(rows)
 
@@ -153,13 +153,13 @@ background. Two starts of one thing are one; what asks for more widens the first
 
     def _change(self, options: dict[str, Any]) -> None:
         self._require_choice(options)
-        found = self._walks(options)
+        found = self._backfills(options)
         [change] = [change for name, change in CHANGES.items() if options[name]]
         noun = "failed backfill" if options["retry"] else "backfill"
         self.say(f"{counted(change.apply(found), noun)} {change.done}.")
 
     def _list(self, options: dict[str, Any]) -> None:
-        newest = self._walks(options).order_by("repository_id", "stream", "-pk").distinct("repository_id", "stream")
+        newest = self._backfills(options).order_by("repository_id", "stream", "-pk").distinct("repository_id", "stream")
         rows = list(Backfill.objects.filter(pk__in=newest.values("pk")).select_related("repository"))
         if options["json"]:
             self.say(json.dumps([as_document(row) for row in rows]))
@@ -168,7 +168,7 @@ background. Two starts of one thing are one; what asks for more widens the first
         else:
             self.say("Nothing was ever started there.")
 
-    def _walks(self, options: dict[str, Any]) -> BackfillQuerySet:
+    def _backfills(self, options: dict[str, Any]) -> BackfillQuerySet:
         """Whatever was started of the chosen repositories, also where no installation reaches them any more."""
         is_chosen = Q(installation=options["installation"]) if options["installation"] else Q()
         if options["full_names"] or options["team"]:
@@ -187,7 +187,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def as_document(row: Backfill) -> dict[str, Any]:
-    """A walk for machines; times in ISO 8601, UTC."""
+    """Return a backfill for machines; times in ISO 8601, UTC."""
     times = ("since", "until", "started_at", "not_before", "advanced_at", "created_at", "finished_at")
     plain = ("id", "stream", "state", "reason", "error", "items", "total", "pages", "page_size", "calls", "points")
     return {

@@ -10,7 +10,7 @@ from apps.github.auth import GitHubAccess
 from tests.fake_github.generated import PEOPLE
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, Clock, forget_everything
-from tests.integrations.backfill.crew import Crew, forget_messages
+from tests.integrations.backfill.workers import BackfillWorkers, forget_messages
 from tests.integrations.reconciliation.repositories.night_runs import Nights
 from tests.integrations.refresh.live_repository import LiveRepository, now
 
@@ -30,7 +30,7 @@ def fake(clock: Clock) -> Iterator[FakeGitHub]:
 @pytest.fixture
 def nights(fake: FakeGitHub, clock: Clock, worker: GitHubAccess) -> Iterator[Nights]:
     forget_messages()
-    yield Nights(fake=fake, clock=clock, access=worker, crew=Crew(access=worker))
+    yield Nights(fake=fake, clock=clock, access=worker, workers=BackfillWorkers(access=worker))
     forget_messages()
 
 

@@ -24,7 +24,7 @@ from apps.jobs.runner import attempt
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, Clock
-from tests.integrations.backfill.crew import Crew
+from tests.integrations.backfill.workers import BackfillWorkers
 
 DAY, HOURS = timedelta(days=1), timedelta(hours=6)
 _numbers = count(1)
@@ -36,14 +36,14 @@ class Nights:
 
     fake: FakeGitHub
     clock: Clock
-    crew: Crew
+    workers: BackfillWorkers
     access: GitHubAccess
     logs: list[SyncLog] = field(default_factory=list)
 
     def backfill(self) -> None:
         """Everything that there is was read some hours ago, so that no repository is due to be read again."""
         start(Repository.objects.all(), scope=Scope())
-        self.crew.work()
+        self.workers.work()
         assert not Backfill.objects.exclude(state="done").exists()
         self.pass_time(HOURS)
 
@@ -90,7 +90,7 @@ class Nights:
         """Run backfills and verifications until nothing is left to do."""
         for _ in range(20):
             RepositorySync.objects.verify_what_is_read()
-            self.crew.work()
+            self.workers.work()
             if not self.unfinished():
                 return
         raise AssertionError(list(self.unfinished().values()))

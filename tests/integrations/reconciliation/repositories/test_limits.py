@@ -14,8 +14,8 @@ from tests.fake_github import faults
 from tests.fake_github.faults import Fault, graphql, secondary, status, too_heavy
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, Clock
-from tests.integrations.backfill.crew import side_by_side
 from tests.integrations.backfill.installed import install, reach
+from tests.integrations.backfill.workers import side_by_side
 from tests.integrations.reconciliation.repositories.night_runs import Nights
 
 pytestmark = pytest.mark.django_db(transaction=True)

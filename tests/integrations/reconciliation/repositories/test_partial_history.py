@@ -46,7 +46,7 @@ def late(fake: FakeGitHub, nights: Nights) -> LiveRepository:
     live.lives[2].remark(now() - LATELY, by=PEOPLE[1])
     live.happen()
     start(Repository.objects.all(), scope=Scope(since=now() - 2 * LATELY))
-    nights.crew.work()
+    nights.workers.work()
     nights.pass_time(HOURS)
     assert set(Issue.objects.values_list("number", flat=True)) == {51, 52, 53}
     assert IssueComment.objects.count() == 6

@@ -14,8 +14,8 @@ from apps.integrations.models import Backfill, RepositorySync, StreamMark
 from apps.integrations.streams import PROBES
 from tests.fake_github.generated import BEGINNING
 from tests.fake_github.graphql_api import schema
+from tests.fake_github.organisations import quiet_repositories
 from tests.fake_github.points import points_of
-from tests.fake_github.quiet_town import quiet_town
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.integrations.backfill.installed import install, reach
@@ -73,12 +73,12 @@ def test_an_unchanged_week_costs_a_point_for_thirty_five_a_night_and_reads_once_
 
 def live_quietly(fake: FakeGitHub, *, count: int) -> None:
     """Repositories whose history was read just now, as rows."""
-    town = quiet_town(fake.world, installation_id=ACME, count=count)
+    quiet = quiet_repositories(fake.world, installation_id=ACME, count=count)
     install()
-    for shown in town.repositories:
+    for shown in quiet.repositories:
         reach(shown["full_name"], shown["id"], created_at=shown["created_at"])
-    PullRequest.objects.bulk_create(PullRequest(**row) for row in town.pull_requests)
-    Coverage.objects.bulk_create(Coverage(**row) for row in town.coverage(to_at=timezone.now()))
+    PullRequest.objects.bulk_create(PullRequest(**row) for row in quiet.pull_requests)
+    Coverage.objects.bulk_create(Coverage(**row) for row in quiet.coverage(to_at=timezone.now()))
 
 
 def fill_with_what_is_over() -> None:

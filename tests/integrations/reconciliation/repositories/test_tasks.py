@@ -44,7 +44,7 @@ def test_the_task_of_a_repository_probes_reads_and_verifies_it(api: LiveReposito
     tasks.sync_repository(API, name)
     row.refresh_from_db()
     assert (row.state, row.reason) == ("waiting", "reading"), "it is still being read"
-    nights.crew.work()
+    nights.workers.work()
     row.refresh_from_db()
     assert (row.state, row.claim_number) == ("done", 2), "the last reading made it due"
     tasks.sync_repository(API, name)
@@ -94,7 +94,7 @@ def test_verification_waits_for_github_under_the_same_name_as_the_probe(api: Liv
     [row] = nights.begin()
     nights.probe()
     while Backfill.objects.unfinished().exists():
-        nights.crew.advance(Backfill.objects.unfinished().earliest("pk"))
+        nights.workers.advance(Backfill.objects.unfinished().earliest("pk"))
     others = Purpose(priority=Priority.LIVE, subject="another")
     budget = nights.access.client.budget
     held = [budget.take(installation_id=ACME, resource=CORE, purpose=others) for _ in range(IN_FLIGHT_OTHERWISE)]

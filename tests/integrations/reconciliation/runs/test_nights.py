@@ -15,8 +15,8 @@ from apps.integrations.reconciliation import fan_out, results, schedule
 from apps.integrations.reconciliation.fan_out import fan_out_run, fan_out_team, verify_each
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
-from tests.integrations.backfill.crew import side_by_side
 from tests.integrations.backfill.installed import reach
+from tests.integrations.backfill.workers import side_by_side
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, OLD, ZOO, make_team
 from tests.integrations.reconciliation.runs.crew import REPOSITORIES, Crew, compare, expire_leases, forget_messages
 from tests.plans import explaining

@@ -15,8 +15,8 @@ from apps.integrations.models import Backfill
 from apps.integrations.reader import Page, PageRequest, Reader, Skipped
 from tests.activity.tables import contents
 from tests.fake_github.server import FakeGitHub
-from tests.integrations.backfill.crew import Crew, during_page, side_by_side
 from tests.integrations.backfill.installed import MONDAY, backfill
+from tests.integrations.backfill.workers import BackfillWorkers, during_page, side_by_side
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BORN = datetime(2025, 1, 6, tzinfo=UTC)
@@ -31,9 +31,11 @@ def read_of(row: Backfill) -> tuple[int, int]:
 
 
 @pytest.mark.proof
-def test_a_walk_brings_everything_and_says_so(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
+def test_a_backfill_records_everything_and_covers_its_stream(
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers
+) -> None:
     Repository.objects.update(created_at=BORN)
-    row = crew.advance(backfill(api, page_size=10))
+    row = workers.advance(backfill(api, page_size=10))
     assert PullRequest.objects.count() == 30
     assert (row.state, row.items, row.total) == ("done", 30, 30)
     assert row.pages == 3 + LONG
@@ -49,7 +51,7 @@ def test_a_walk_brings_everything_and_says_so(fake: FakeGitHub, api: Repository,
 
 @dataclass(frozen=True, slots=True)
 class Leaky:
-    """A walk of two pages, one of which names what GitHub could not show."""
+    """A backfill of two pages, one of which names what GitHub could not show."""
 
     leaks_at: str
     page_size: int = 25
@@ -63,15 +65,17 @@ class Leaky:
 
 
 @pytest.mark.parametrize(("leaks_at", "covered"), [("", 0), ("second", 0), ("nowhere", 1)])
-def test_what_skipped_something_covers_nothing(api: Repository, crew: Crew, leaks_at: str, covered: int) -> None:
-    crew.streams = {"pull_requests": Leaky(leaks_at)}
-    row = crew.advance(backfill(api))
+def test_what_skipped_something_covers_nothing(
+    api: Repository, workers: BackfillWorkers, leaks_at: str, covered: int
+) -> None:
+    workers.streams = {"pull_requests": Leaky(leaks_at)}
+    row = workers.advance(backfill(api))
     assert (row.state, len(row.skipped)) == ("done", 1 - covered)
     assert Coverage.objects.count() == covered
 
 
-def test_a_stream_that_this_version_does_not_know_fails_and_says_so(api: Repository, crew: Crew) -> None:
-    row = crew.advance(backfill(api, stream="discussions"))
+def test_a_stream_that_this_version_does_not_know_fails_and_says_so(api: Repository, workers: BackfillWorkers) -> None:
+    row = workers.advance(backfill(api, stream="discussions"))
     assert (row.state, row.reason) == ("failed", "unknown_stream")
     assert "discussions" in row.error
 
@@ -81,38 +85,38 @@ def test_a_stream_that_this_version_does_not_know_fails_and_says_so(api: Reposit
     ("bounds", "covered"),
     [({"since": MONDAY}, (MONDAY, None)), ({"until": MONDAY}, (datetime(1970, 1, 1, tzinfo=UTC), MONDAY))],
 )
-def test_what_is_covered_lies_between_the_bounds_of_the_walk(
-    api: Repository, crew: Crew, bounds: dict[str, Any], covered: tuple[datetime, datetime | None]
+def test_what_is_covered_lies_between_the_bounds_of_the_backfill(
+    api: Repository, workers: BackfillWorkers, bounds: dict[str, Any], covered: tuple[datetime, datetime | None]
 ) -> None:
-    row = crew.advance(backfill(api, **bounds))
+    row = workers.advance(backfill(api, **bounds))
     found = Coverage.objects.get()
     assert (found.from_at, found.to_at) == (covered[0], covered[1] or row.started_at)
 
 
 @pytest.mark.proof
-def test_when_its_time_is_over_another_task_goes_on(api: Repository, crew: Crew) -> None:
-    crew.seconds = 0.0
-    row = crew.advance(backfill(api, page_size=10))
+def test_when_its_time_slice_is_over_another_task_continues(api: Repository, workers: BackfillWorkers) -> None:
+    workers.seconds = 0.0
+    row = workers.advance(backfill(api, page_size=10))
     assert (row.state, row.items, row.reason) == ("waiting", 10, "")
     assert row.not_before <= timezone.now()
-    crew.seconds = 60.0
-    assert crew.advance(row).state == "done"
+    workers.seconds = 60.0
+    assert workers.advance(row).state == "done"
     assert PullRequest.objects.count() == 30
 
 
 @pytest.mark.proof
-def test_a_start_is_read_to_its_end_time_slice_by_time_slice(api: Repository, crew: Crew) -> None:
-    crew.seconds = 0.0
+def test_a_start_is_read_to_its_end_time_slice_by_time_slice(api: Repository, workers: BackfillWorkers) -> None:
+    workers.seconds = 0.0
     row = backfill(api, page_size=10, installation_id=7)
-    assert crew.work() == 3 + LONG
+    assert workers.work() == 3 + LONG
     assert read_of(row) == (30, 30)
     assert row.state == "done"
 
 
 @pytest.mark.proof
-def test_two_workers_read_one_stream_once(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
+def test_two_workers_read_one_stream_once(fake: FakeGitHub, api: Repository, workers: BackfillWorkers) -> None:
     row = backfill(api, page_size=10)
-    side_by_side(*[lambda: crew.advance(Backfill.objects.get(pk=row.pk))] * 2)
+    side_by_side(*[lambda: workers.advance(Backfill.objects.get(pk=row.pk))] * 2)
     assert read_of(row) == (30, 30)
     assert (row.state, row.pages, row.claim_number) == ("done", 3 + LONG, 1)
     assert len(fake.calls("graphql")) == row.calls == 3 + LONG
@@ -120,31 +124,33 @@ def test_two_workers_read_one_stream_once(fake: FakeGitHub, api: Repository, cre
 
 @pytest.mark.proof
 @pytest.mark.parametrize("stop", ["pause", "cancel"])
-def test_a_walk_that_is_stopped_while_a_page_is_read_keeps_nothing_of_it(
-    fake: FakeGitHub, api: Repository, crew: Crew, stop: str
+def test_a_backfill_that_is_stopped_while_a_page_is_read_stores_nothing_of_it(
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers, stop: str
 ) -> None:
     row = backfill(api, page_size=10)
     fake.spoil(during_page(3, getattr(Backfill.objects.all(), stop)))
-    crew.advance(row)
+    workers.advance(row)
     assert read_of(row) == (10, 10)
     assert (row.state, row.lease_until) == ({"pause": "paused", "cancel": "cancelled"}[stop], None)
     assert len(fake.calls("graphql")) == 3
-    assert crew.work() == 0
+    assert workers.work() == 0
 
 
 @pytest.mark.proof
-def test_a_paused_walk_goes_on_where_it_was(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
+def test_a_paused_backfill_continues_where_it_was(fake: FakeGitHub, api: Repository, workers: BackfillWorkers) -> None:
     row = backfill(api, page_size=10, installation_id=7)
     fake.spoil(during_page(3, Backfill.objects.all().pause))
-    crew.advance(row)
+    workers.advance(row)
     assert Backfill.objects.all().resume() == 1
-    assert crew.work() == 1
+    assert workers.work() == 1
     assert read_of(row) == (30, 30)
     assert row.state == "done"
     assert len(fake.calls("graphql")) == 3 + LONG + 1, "one page was read twice"
 
 
-def test_a_worker_whose_claim_was_taken_over_writes_nothing(fake: FakeGitHub, api: Repository, crew: Crew) -> None:
+def test_a_worker_whose_claim_was_taken_over_writes_nothing(
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers
+) -> None:
     """Another took it over and is further by now."""
     row = backfill(api, page_size=10)
 
@@ -152,15 +158,15 @@ def test_a_worker_whose_claim_was_taken_over_writes_nothing(fake: FakeGitHub, ap
         Backfill.objects.update(claim_number=9, leased_by="another")
 
     fake.spoil(during_page(3, take_over))
-    crew.advance(row)
+    workers.advance(row)
     assert read_of(row) == (10, 10)
     assert (row.state, row.leased_by, row.claim_number) == ("running", "another", 9)
     assert row.lease_until is not None
     assert not Coverage.objects.exists()
 
 
-def test_a_walk_that_is_widened_while_a_page_is_read_begins_again(
-    fake: FakeGitHub, api: Repository, crew: Crew
+def test_a_backfill_that_is_widened_while_a_page_is_read_begins_again(
+    fake: FakeGitHub, api: Repository, workers: BackfillWorkers
 ) -> None:
     row = backfill(api, page_size=10, since=BORN)
 
@@ -170,16 +176,16 @@ def test_a_walk_that_is_widened_while_a_page_is_read_begins_again(
         )
 
     fake.spoil(during_page(2, widen))
-    crew.advance(row)
+    workers.advance(row)
     assert read_of(row)[0] == 10
     assert (row.state, row.cursor, row.since) == ("waiting", "", None)
 
 
 @pytest.mark.proof
-def test_walking_again_changes_nothing_but_when_it_was_seen(api: Repository, crew: Crew) -> None:
-    crew.advance(backfill(api))
+def test_reading_again_changes_nothing_but_when_it_was_seen(api: Repository, workers: BackfillWorkers) -> None:
+    workers.advance(backfill(api))
     before, covered = counts(), Coverage.objects.get()
-    crew.advance(backfill(api, page_size=7))
+    workers.advance(backfill(api, page_size=7))
     assert counts() == before
     assert before[PullRequest.__name__] == 30
     again = Coverage.objects.get()
@@ -201,24 +207,26 @@ def locked(table: str) -> Iterator[None]:
 
 @pytest.mark.proof
 def test_a_database_that_takes_too_long_costs_the_page_and_less_is_asked_for(
-    api: Repository, crew: Crew, monkeypatch: pytest.MonkeyPatch
+    api: Repository, workers: BackfillWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apps.integrations.backfill.claimed_stream.LONGEST_COMMIT_S", 0.5)
     row = backfill(api, page_size=10)
     with locked("activity_pullrequest"):
-        crew.advance(row)
+        workers.advance(row)
     row.refresh_from_db()
     assert (row.state, row.items, row.page_size) == ("waiting", 0, 5)
-    assert crew.advance(row).state == "done"
+    assert workers.advance(row).state == "done"
     assert PullRequest.objects.count() == 30
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_goes_away_costs_the_page_and_no_attempt(api: Repository, crew: Crew, fake: FakeGitHub) -> None:
+def test_a_database_that_goes_away_costs_the_page_and_no_attempt(
+    api: Repository, workers: BackfillWorkers, fake: FakeGitHub
+) -> None:
     row = backfill(api, page_size=10)
     fake.spoil(during_page(2, end_other_connections))
     with pytest.raises(OperationalError):
-        crew.advance(row)
+        workers.advance(row)
     row.refresh_from_db()
     assert (row.state, row.reason, row.items, row.attempts) == ("waiting", "database", 10, 0)
     assert timedelta(0) < row.not_before - timezone.now() < timedelta(seconds=6)

@@ -29,7 +29,7 @@ QUEUE = "backfill"
 
 
 @dataclass(slots=True, kw_only=True)
-class Crew:
+class BackfillWorkers:
     """Workers; `ran` is the ids of the jobs that they ran so far, in this order."""
 
     access: GitHubAccess

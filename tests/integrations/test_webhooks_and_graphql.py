@@ -1,4 +1,4 @@
-"""One pull request by both roads, its webhooks and GraphQL, comes to the same rows and the same story."""
+"""One pull request by its webhooks and by GraphQL comes to the same rows and the same story."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -93,7 +93,7 @@ def truth_of(fake: FakeGitHub, *, repository_id: int = API) -> Generated:
 
 
 def state() -> dict[str, Any]:
-    """What is true now, of everything that both roads tell."""
+    """What is true now, of everything that webhooks and GraphQL show."""
     names = [field.attname for field in PullRequest._meta.concrete_fields if field.name not in BY_API_ALONE]
     reviews = ("github_id", "number", "author_id", "submitted_at", "commit_sha", "verdict")
     return {
@@ -132,13 +132,17 @@ def record_by(pieces: list[Evidence]) -> tuple[dict[str, Any], list[Any], list[A
     return state(), history(*BOTH_TELL), list(dismissals)
 
 
-def test_both_roads_lead_to_the_same_state_and_the_same_history(fake: FakeGitHub, worker: GitHubAccess) -> None:
+def test_webhooks_and_graphql_lead_to_the_same_state_and_the_same_history(
+    fake: FakeGitHub, worker: GitHubAccess
+) -> None:
     api_state, api_history, api_dismissals = record_by(by_api(nodes(worker)))
     hook_state, hook_history, hook_dismissals = record_by(by_webhook(truth_of(fake).deliveries()))
     assert len(api_state["pull requests"]) == 30
     assert set(differences(api_state["pull requests"], hook_state["pull requests"])) == {
-        (number, "updated_at") for number in range(1, 31) if truth_of(fake).tell(number)[-1].event == "issue_comment"
-    }, "the webhook of a comment shows an issue, so only the API tells that it touched the pull request"
+        (number, "updated_at")
+        for number in range(1, 31)
+        if truth_of(fake).deliveries_of(number)[-1].event == "issue_comment"
+    }, "the webhook of a comment shows an issue, so only the API shows that it touched the pull request"
     assert api_state["reviews"] == hook_state["reviews"]
     assert {review["verdict"] for review in api_state["reviews"]} == {"approved", "changes_requested", "commented"}
     people = {identity: hook_state["people"].get(identity) for identity in api_state["people"]}
@@ -176,7 +180,7 @@ def test_half_of_it_by_webhook_first_changes_nothing(fake: FakeGitHub, worker: G
 
 
 def timelines() -> list[Any]:
-    """The derived rows, without what only a push tells: when the work began, and each push."""
+    """The derived rows, without what only a push shows: when the work began, and each push."""
     return [row[:2] for row in derived_tables()["closings"]]
 
 
@@ -195,15 +199,15 @@ def test_the_commits_of_the_head_are_listed_with_their_dates(fake: FakeGitHub, w
 
 def test_a_force_push_is_in_the_history_with_the_head_it_led_to(fake: FakeGitHub, worker: GitHubAccess) -> None:
     record(by_api(nodes(worker)))
-    told = {(number, subject) for number, _, subject, _ in history("force_pushed")}
+    found = {(number, subject) for number, _, subject, _ in history("force_pushed")}
     happened = {
         (number, item.more["after"])
         for number in range(1, 31)
         for item in (truth_of(fake).get(number) or pytest.fail("it is there")).timeline
         if item.kind == "HeadRefForcePushedEvent"
     }
-    assert told == happened
-    assert told
+    assert found == happened
+    assert found
 
 
 def test_lists_longer_than_a_page_are_finished(fake: FakeGitHub, worker: GitHubAccess) -> None:

@@ -25,8 +25,8 @@ from tests.integrations.backfill.installed import (
     installed,
     is_due,
     make_due,
-    tell,
-    told,
+    post_change,
+    post_webhook,
 )
 
 pytestmark = pytest.mark.django_db
@@ -59,8 +59,8 @@ def test_what_comes_back_is_read_from_when_it_was_lost(fake: FakeGitHub, worker:
     truth = fake.world.repositories[API]
     installed(fake, ago=timedelta(days=40))
     backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
-    lost_at = told(fake, "removed", truth, ago=timedelta(days=9))
-    told(fake, "added", truth, ago=timedelta(minutes=5))
+    lost_at = post_change(fake, "removed", truth, ago=timedelta(days=9))
+    post_change(fake, "added", truth, ago=timedelta(minutes=5))
     for _ in range(3):
         make_due()
         list_installation(ACME, access=worker)
@@ -69,7 +69,7 @@ def test_what_comes_back_is_read_from_when_it_was_lost(fake: FakeGitHub, worker:
     assert read.count() == STREAMS
 
 
-def test_a_walk_that_was_cut_off_begins_again_when_its_repository_comes_back(
+def test_a_backfill_that_lost_access_begins_again_when_its_repository_comes_back(
     fake: FakeGitHub, worker: GitHubAccess
 ) -> None:
     truth = fake.world.repositories[API]
@@ -77,8 +77,8 @@ def test_a_walk_that_was_cut_off_begins_again_when_its_repository_comes_back(
     begun = {"created_at": timezone.now() - timedelta(days=10), "since": timezone.now() - timedelta(days=100)}
     cut_off = backfill(Repository.objects.get(), state="failed", reason="no_installation", cursor="there", **begun)
     backfill(Repository.objects.get(), stream="issues", state="failed", reason="rejected", **begun)
-    lost_at = told(fake, "removed", truth, ago=timedelta(days=9))
-    told(fake, "added", truth, ago=timedelta(minutes=5))
+    lost_at = post_change(fake, "removed", truth, ago=timedelta(days=9))
+    post_change(fake, "added", truth, ago=timedelta(minutes=5))
     for _ in range(2):
         make_due()
         list_installation(ACME, access=worker)
@@ -95,7 +95,7 @@ def test_what_moved_to_another_installation_while_it_was_read_begins_again(
     begun = {"created_at": timezone.now() - timedelta(hours=2), "since": timezone.now() - timedelta(days=90)}
     for stream in STREAM_NAMES:
         backfill(Repository.objects.get(), stream=stream, state="failed", reason="gone", cursor="there", **begun)
-    told(fake, "removed", fake.world.repositories[API], ago=timedelta(hours=1))
+    post_change(fake, "removed", fake.world.repositories[API], ago=timedelta(hours=1))
     fake.world.install(BETA)
     fake.world.reached[API] = BETA
     installed(fake, BETA)
@@ -126,8 +126,10 @@ def suspended(fake: FakeGitHub, *, ago: timedelta) -> datetime:
     """The webhooks of a suspension that ended an hour ago; when it began."""
     shown = fake.world.installations[ACME].json()
     payload = {"action": "suspend", "installation": {**shown, "suspended_at": (timezone.now() - ago).isoformat()}}
-    began_at = tell("installation", {**payload, "sender": user(acme())}, ago=ago)
-    tell("installation", {"action": "unsuspend", "installation": shown, "sender": user(acme())}, ago=timedelta(hours=1))
+    began_at = post_webhook("installation", {**payload, "sender": user(acme())}, ago=ago)
+    post_webhook(
+        "installation", {"action": "unsuspend", "installation": shown, "sender": user(acme())}, ago=timedelta(hours=1)
+    )
     return began_at
 
 
@@ -141,10 +143,10 @@ def every_stream_was_read(*, but: str) -> None:
 def test_what_a_suspension_hid_is_read_from_when_it_began(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake, ago=timedelta(days=40))
     backfill(Repository.objects.get(), state="done", created_at=timezone.now() - timedelta(days=40))
-    told_at = suspended(fake, ago=timedelta(days=3))
+    reported_at = suspended(fake, ago=timedelta(days=3))
     list_installation(ACME, access=worker)
     assert set(Backfill.objects.filter(state="waiting").values_list("since", flat=True)) == {
-        told_at - timedelta(hours=1)
+        reported_at - timedelta(hours=1)
     }
 
 
@@ -164,7 +166,7 @@ def test_one_stream_that_was_read_since_does_not_stand_for_the_others(
 
 
 @pytest.mark.parametrize("state", ["waiting", "paused"])
-def test_a_walk_begun_before_the_loss_begins_again_and_one_that_did_not_begin_goes_on(
+def test_a_backfill_started_before_the_loss_begins_again_and_a_waiting_one_continues(
     fake: FakeGitHub, worker: GitHubAccess, state: str
 ) -> None:
     installed(fake, ago=timedelta(days=40))
@@ -187,7 +189,7 @@ def test_a_walk_begun_before_the_loss_begins_again_and_one_that_did_not_begin_go
     Backfill.objects.unfinished().update(state="done", started_at=timezone.now(), finished_at=timezone.now())
     make_due()
     list_installation(ACME, access=worker)
-    assert not Backfill.objects.unfinished().exists(), "each loss calls for one walk"
+    assert not Backfill.objects.unfinished().exists(), "each loss needs one backfill"
 
 
 def test_what_a_new_installation_brings_back_is_read_from_the_end_of_the_old_one(
@@ -205,7 +207,7 @@ def test_what_a_new_installation_brings_back_is_read_from_the_end_of_the_old_one
     assert set(rows.values_list("since", "installation")) == {(removed_at - timedelta(hours=1), BETA)}
 
 
-def test_a_kill_between_the_list_and_its_walks_leaves_neither(
+def test_a_kill_between_a_listing_and_its_backfills_leaves_neither(
     fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed(fake)

@@ -32,7 +32,7 @@ STREAMS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuietTown:
+class QuietRepositories:
     """The rows that its history leads to."""
 
     repositories: list[Json]
@@ -45,7 +45,7 @@ class QuietTown:
                 yield {"repository_id": repository["id"], "stream": stream, "from_at": BEGINNING, "to_at": to_at}
 
 
-def quiet_town(world: World, *, installation_id: int, count: int, open_each: int = 5) -> QuietTown:
+def quiet_repositories(world: World, *, installation_id: int, count: int, open_each: int = 5) -> QuietRepositories:
     """So many repositories of acme's, reached by the installation."""
     model, repositories, rows = _open_pull_request(), list[Json](), list[dict[str, Any]]()
     for place in range(count):
@@ -60,7 +60,7 @@ def quiet_town(world: World, *, installation_id: int, count: int, open_each: int
             rows.append(_row(shown, repository_id=identity))
         truth.pull_requests = pulls
         repositories.append(truth.json)
-    return QuietTown(repositories=repositories, pull_requests=rows)
+    return QuietRepositories(repositories=repositories, pull_requests=rows)
 
 
 def _open_pull_request() -> Json:
@@ -116,8 +116,8 @@ class Busy:
 
     def add(self, name: str, *, repository_id: int, start: datetime, end: datetime, pace: Pace | None = None) -> None:
         """A repository where everything begins between the two instants; what began may go on for a while."""
-        told = tell(name, repository_id=repository_id, start=start, end=end, pace=pace or Pace())
-        self.deliveries = list(heapq.merge(self.deliveries, told, key=lambda sent: sent.at))
+        sent = deliveries_of(name, repository_id=repository_id, start=start, end=end, pace=pace or Pace())
+        self.deliveries = list(heapq.merge(self.deliveries, sent, key=lambda sent: sent.at))
         self._foldings[repository_id] = Folding()
 
     def happen(self, deliveries: Iterable[Sent]) -> None:
@@ -125,8 +125,8 @@ class Busy:
         by_repository: dict[int, list[Sent]] = {}
         for sent in deliveries:
             by_repository.setdefault(sent.payload["repository"]["id"], []).append(sent)
-        for repository_id, told in by_repository.items():
-            truth = self._foldings[repository_id].fold(told)
+        for repository_id, sent in by_repository.items():
+            truth = self._foldings[repository_id].fold(sent)
             self.world.repositories[repository_id] = truth
             self.world.reached[repository_id] = ACME
             self.world.names[truth.full_name.lower()] = repository_id
@@ -135,7 +135,7 @@ class Busy:
         return self._foldings[repository_id].truth
 
 
-def tell(name: str, *, repository_id: int, start: datetime, end: datetime, pace: Pace) -> list[Sent]:
+def deliveries_of(name: str, *, repository_id: int, start: datetime, end: datetime, pace: Pace) -> list[Sent]:
     """Every delivery of a repository, in the order of their times."""
     scenario = Scenario(f"busy {name}", owner=acme(), installation_id=ACME, first_id=repository_id * BLOCK + 1)
     created_at = start - timedelta(hours=1)
