@@ -2,20 +2,24 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.github.credentials import app_credentials, has_credentials
 from apps.integrations.delivery_log.scan_job import why
 from apps.integrations.installations import due_installations
-from apps.integrations.models import Backfill, DeliveryLogScan, MissedDelivery
+from apps.integrations.models import Backfill, DeliveryLogScan, MissedDelivery, SyncLog
+from apps.integrations.reconciliation.schedule import NIGHTLY, database_time, synced_teams
 from apps.jobs.models import Job
 
 LONG = timedelta(minutes=15)
 SCAN_IS_LATE_AFTER = timedelta(hours=2)
 REPORTED_FOR = timedelta(days=7)
 MANY_GIVEN_UP = 10
+NIGHT_IS_LATE_AFTER = timedelta(hours=26)
+"""A night is a day after the one before it, and may take two hours."""
+UNTOUCHED, STUCK = timedelta(minutes=30), timedelta(hours=12)
 
 
 def count_overdue_backfills() -> int:
@@ -83,3 +87,37 @@ def truncated_log(row: DeliveryLogScan) -> dict[str, str]:
 
 def _shown(at: datetime | None) -> str:
     return "" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def reconciliation_problems() -> dict[str, str]:
+    """Return the problems of reconciliation by a stable name, each with an explanation; none without credentials."""
+    return {**_late_night(), **_stuck_runs()} if has_credentials() else {}
+
+
+def _late_night() -> dict[str, str]:
+    since = _without_success_since()
+    if since is None or since > database_time() - NIGHT_IS_LATE_AFTER:
+        return {}
+    last = SyncLog.objects.filter(scope=NIGHTLY, finished_at__isnull=False).first()
+    why = f" The last one failed: {last.error}" if last is not None and last.error else " Do beat and a worker run?"
+    words = f"No nightly reconciliation has succeeded since {since:%Y-%m-%d %H:%M} UTC.{why}"
+    return {"reconciliation_is_late": words}
+
+
+def _without_success_since() -> datetime | None:
+    """Return when the last night succeeded, else when the first one was due; None if no team is compared."""
+    nights = SyncLog.objects.filter(scope=NIGHTLY)
+    last = nights.filter(status=SyncLog.Status.COMPLETED).order_by("-pk").values_list("finished_at", flat=True).first()
+    begun = nights.aggregate(first=Min("created_at"))["first"]
+    teams: datetime | None = synced_teams().aggregate(first=Min("created_at"))["first"]
+    return (last or begun or teams) if teams is not None else None
+
+
+def _stuck_runs() -> dict[str, str]:
+    is_untouched = Q(is_fanned_out=False, not_before__lt=Now() - UNTOUCHED)
+    stuck = SyncLog.objects.unfinished().filter(is_untouched | Q(not_before__lt=Now() - STUCK))
+    names = list(stuck.order_by("pk").values_list("sync_id", flat=True)[:3])
+    if not names:
+        return {}
+    words = f"Reconciliation does not come to an end: {', '.join(names)}. Do workers serve the queues?"
+    return {"reconciliation_is_stuck": f"{words} `manage.py reconcile --list` shows how it stands."}

@@ -23,10 +23,10 @@ from apps.integrations.health import (
     count_expired_leases,
     count_overdue_backfills,
     count_overdue_listings,
+    reconciliation_problems,
     scan_problems,
 )
 from apps.integrations.models import StreamCount
-from apps.integrations.reconciliation.run_status import reconciliation_problems
 from apps.monitoring.models import StatusCheck
 from apps.webhooks import intake, overview, retention
 from apps.webhooks.models import Delivery

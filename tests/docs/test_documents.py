@@ -20,7 +20,6 @@ LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 PLACE = re.compile(r"`((?:apps|tests|tformance|deploy|benchmarks|docs|requirements)/[\w./*-]*)`")
 MODULES_WITH_PROBLEMS = (
     "apps/monitoring/status.py",
-    "apps/integrations/reconciliation/run_status.py",
     "apps/integrations/health.py",
 )
 WORD = re.compile(r'(?:(?:problems|found)\[|return \{)"(\w+)"|"(\w+)": probe_')

@@ -1,1 +1,0 @@
-"""Comparing what is here with what GitHub has, and repairing the difference."""

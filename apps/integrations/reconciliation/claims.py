@@ -1,23 +1,61 @@
-"""Holding repositories of a run: many are probed in one request, so a worker that claimed one claims more with it."""
+"""Claims on the repositories of a run, and what becomes of them: a result, a wait or a failure.
+
+Many repositories are probed in one request, so a worker that claimed one claims more with it.
+"""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, connection
 
+from apps.common import db
+from apps.common.db import is_database_unavailable
+from apps.common.encryption import UndecryptableError
+from apps.github.credentials import NoCredentialsError
+from apps.github.probes import MOST_AT_ONCE
 from apps.integrations.models import RepositorySync
+from apps.integrations.outcomes import (
+    BUSY,
+    FOR_ALL,
+    REFUSED_S,
+    SPENT,
+    Fail,
+    GoOn,
+    Progress,
+    TryAgain,
+    Wait,
+    decide,
+    try_again,
+)
+from apps.integrations.reader import RequestFailedError, storable
 from apps.jobs import claims
 from apps.jobs.models import Job
+from apps.webhooks.parsing import UnusablePayloadError
+from apps.webhooks.retry import is_data_error
+from apps.webhooks.translate import describe
 
+LONGEST_WAIT_S = 6.0
 NOT_REACHED = "No installation of the App reaches it: it was removed, is suspended, or its account was not accepted."
-CRASHED = "Workers died of it again and again."
+CRASHED = "Its workers crashed again and again."
+FAILURES = (
+    RequestFailedError,
+    UnusablePayloadError,
+    NoCredentialsError,
+    UndecryptableError,
+    SoftTimeLimitExceeded,
+    Error,
+)
+"""Errors after which a repository waits or fails."""
+logger = logging.getLogger(__name__)
 
 
 def rows(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    """Return what the statement returns."""
+    """Return the rows of a statement."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())
@@ -39,7 +77,7 @@ class Claimed:
     sync_id: int
     attempts: int
     page_size: int
-    """How many were asked for at once when this one was asked for last."""
+    """How many were probed at once when this one was probed last."""
 
     @classmethod
     def of(cls, row: RepositorySync) -> "Claimed":
@@ -54,7 +92,7 @@ class Claimed:
         )
 
 
-# Held rows are changed together, in the order of their ids; who lost one has it left out, and learns so by the count.
+# Held rows are changed together, in the order of their ids. A row whose claim was lost is left out, which the ids show.
 _CHANGE = """
 WITH mine AS (
     SELECT j.id FROM jobs_job j
@@ -67,7 +105,7 @@ WITH mine AS (
 UPDATE jobs_job j SET {changes}, lease_until = NULL, leased_by = '' WHERE j.id = ANY(ARRAY(SELECT id FROM mine))
 RETURNING j.id
 """
-# What differs is waited for by its reason: it is due once it was read.
+# A repository that differs waits with a reason, and is due once what differs was read.
 _SETTLE = """
 WITH probed AS (
     SELECT * FROM unnest(
@@ -117,13 +155,13 @@ def change(held: Iterable[Claimed], changes: str, *, particular: str = "sync_id 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What a probe came to: the streams that are read now, else the end, a failure where there is a reason."""
+    """The result of a probe: the streams to read now, else the end, which is a failure if there is a reason."""
 
     claimed: Claimed
     marks: Mapping[str, Any]
     differs: tuple[str, ...] = ()
     is_counted: bool = False
-    """Whether deletions are looked for though nothing differs."""
+    """Whether deletions are searched though nothing differs."""
     reason: str = ""
     error: str = ""
 
@@ -137,7 +175,7 @@ class Settled:
 
 
 def settle(settled: Sequence[Settled], *, probed_at: datetime) -> set[int]:
-    """Keep what became of those that are still held, and release them; return the ids of those rows."""
+    """Store the results of those that are still held, and release them; return the ids of those rows."""
     if not settled:
         return set()
     held = rows(
@@ -156,7 +194,7 @@ def settle(settled: Sequence[Settled], *, probed_at: datetime) -> set[int]:
 
 
 def hand_over(held: Claimed, *, installation_id: int) -> None:
-    """Another installation reaches it by now, and is to ask."""
+    """Leave the repository to another installation that reaches it by now."""
     change([held], _MOVE, particular="probed_at = NULL", installation=installation_id)
 
 
@@ -169,7 +207,7 @@ def put_back(
     attempts: int | None = None,
     page_size: int | None = None,
 ) -> set[int]:
-    """Let them wait to be probed again after so many seconds."""
+    """Let them wait to be probed again after so many seconds; return the ids of those still held."""
     return change(
         held,
         "state = 'waiting', reason = %(reason)s, error = %(error)s,"
@@ -186,7 +224,7 @@ def put_back(
 
 
 def end(held: Iterable[Claimed], *, reason: str = "", error: str = "") -> set[int]:
-    """End them: failed where there is a reason, done otherwise."""
+    """End them, failed if there is a reason, done otherwise; return the ids of those still held."""
     return change(
         held,
         "state = %(state)s, reason = %(reason)s, error = %(error)s, finished_at = statement_timestamp()",
@@ -194,3 +232,79 @@ def end(held: Iterable[Claimed], *, reason: str = "", error: str = "") -> set[in
         reason=reason,
         error=error,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOutcome:
+    """The outcome of a failed request for a batch: it waits so many seconds, or ends if `is_failure`.
+
+    `most` is how many repositories are probed at once from now on.
+    """
+
+    reason: str = ""
+    words: str = ""
+    seconds: float = 0.0
+    attempts: int | None = None
+    most: int = MOST_AT_ONCE
+    is_failure: bool = False
+
+
+def decide_outcome(error: Exception, *, batch: Sequence[Claimed], now: float, chance: float) -> BatchOutcome:
+    """Return the outcome of an error for these; the Error of a database that is away is raised again."""
+    progress = Progress(page_size=len(batch), attempts=max(one.attempts for one in batch))
+    if isinstance(error, RequestFailedError):
+        decision = decide(error.answer, progress=progress, now=now, chance=chance)
+        return _outcome_of(decision, words=error.answer.message)
+    words = describe(error)
+    if isinstance(error, SoftTimeLimitExceeded | db.DatabaseTimeoutError):
+        return _outcome_of(try_again(progress, chance=chance, reason="timed_out"), words=words)
+    if isinstance(error, UnusablePayloadError):
+        return _outcome_of(try_again(progress, chance=chance, reason="unusable"), words=words)
+    if not isinstance(error, Error):
+        return BatchOutcome(reason="no_credentials", words=words, seconds=REFUSED_S)
+    if is_database_unavailable(error) or not is_data_error(error):
+        raise error
+    if len(batch) == 1:
+        return BatchOutcome(reason="not_recorded", words=words, is_failure=True)
+    return BatchOutcome(words=words, most=len(batch) // 2)
+
+
+def apply_outcome(outcome: BatchOutcome, *, batch: Sequence[Claimed], row: RepositorySync) -> None:
+    """Let the batch wait, or end it; `row` is the one under whose name it waits for GitHub, the others go with it."""
+    with db.limit(seconds=LONGEST_WAIT_S):
+        if outcome.is_failure:
+            end(batch, reason=outcome.reason, error=storable(outcome.words))
+        else:
+            _put_back_batch(outcome, batch=batch, row=row)
+            if outcome.reason in {SPENT, *FOR_ALL}:
+                delay_others(outcome, installation_id=row.installation_id)
+    facts = {"installation": row.installation_id, "reason": outcome.reason, "is_failure": outcome.is_failure}
+    logger.info("repositories_not_probed", extra=facts)
+
+
+def _put_back_batch(outcome: BatchOutcome, *, batch: Sequence[Claimed], row: RepositorySync) -> None:
+    learned: dict[str, Any] = {"attempts": outcome.attempts, "page_size": outcome.most}
+    waiting = [one for one in batch if outcome.reason != BUSY or one.id == row.pk]
+    put_back(waiting, seconds=outcome.seconds, reason=outcome.reason, error=storable(outcome.words), **learned)
+    put_back([one for one in batch if one not in waiting], **learned)
+
+
+def delay_others(outcome: BatchOutcome, *, installation_id: int | None) -> None:
+    """Let the other repositories of the installation that are to be probed wait as long."""
+    others = RepositorySync.objects.filter(installation=installation_id, probed_at=None)
+    others.wait_as_well(seconds=outcome.seconds, reason=outcome.reason)
+
+
+def _outcome_of(decision: object, *, words: str) -> BatchOutcome:
+    match decision:
+        case GoOn(progress) if not progress.skips_item:
+            return BatchOutcome(words=words, most=max(1, progress.page_size))
+        case GoOn():
+            return BatchOutcome(reason="too_much", words=words, is_failure=True, most=1)
+        case Wait(seconds, reason):
+            return BatchOutcome(reason=reason, seconds=seconds)
+        case TryAgain(seconds, reason, progress):
+            return BatchOutcome(reason=reason, words=words, seconds=seconds, attempts=progress.attempts)
+        case Fail(reason):
+            return BatchOutcome(reason=reason, words=words, is_failure=True)
+    return BatchOutcome(reason="gone", words=words, is_failure=True)

@@ -1,6 +1,6 @@
-"""Comparing repositories with a probe: what is here, what GitHub shows, what follows, and its commit.
+"""The comparison of repositories with a probe: what is here, what GitHub shows, the decisions, and their commit.
 
-One transaction keeps a batch, fenced by the claims.
+One transaction commits a batch, fenced by the claims.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,29 +27,26 @@ from apps.integrations.drift import count_recovered, source_of
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reader import Reader, RequestFailedError
 from apps.integrations.reconciliation.claims import Claimed, Settled, end, settle
-from apps.integrations.reconciliation.decide import (
+from apps.integrations.reconciliation.local_state import (
+    COUNTED_WEEKLY,
     LONGEST_OPEN,
     MARGIN,
     Decision,
     Follow,
     LocalState,
-    Read,
-    Unchanged,
-    decide,
-)
-from apps.integrations.reconciliation.local_state import (
-    COUNTED_WEEKLY,
     Mark,
     OpenPullRequest,
+    Read,
     Streams,
+    Unchanged,
     count_heads,
     counts_of,
+    decide,
     keep_marks,
     needs_rereading,
     open_pull_requests,
     read_local_state,
 )
-from apps.integrations.reconciliation.open_pull_requests import read_open, read_stale, stale_among
 from apps.integrations.streams import PROBES, STREAMS
 from apps.integrations.streams.commits import COMMITS
 from apps.integrations.streams.pull_requests import PULL_REQUESTS
@@ -67,7 +64,7 @@ class CommentCount:
 
 
 def count_listed(listing: Listing, *, repository_id: int, since: datetime | None, reader: Reader) -> int | None:
-    """How many of a list GitHub has since then; None where it refuses to list them."""
+    """Return how many of a list GitHub has since then; None if it refuses to list them."""
     try:
         answer = reader.get(f"/repositories/{repository_id}{listing.path}", listing.parameters(since))
     except RequestFailedError as unanswered:
@@ -78,7 +75,7 @@ def count_listed(listing: Listing, *, repository_id: int, since: datetime | None
 
 
 def is_off(count: CommentCount, *, here: LocalState) -> bool:
-    """Whether one of the counts changed without the other; for the first time, only a whole history can tell."""
+    """Whether one of the counts changed without the other; the first time, whether they differ in a whole history."""
     if here.kept is not None and here.kept.counted is not None:
         listed, ours = here.kept.counted
         return count.listed - listed != count.ours - ours
@@ -87,19 +84,19 @@ def is_off(count: CommentCount, *, here: LocalState) -> bool:
 
 LONGEST_WAIT_S = 15.0
 REREAD, PROBLEM = "reread", "problem"
-"""Beside the marks a row keeps, for when its backfills are over: the streams of which what changes without a trace was
-read, and why something could not be."""
+"""Keys next to the marks in a row, for its verification: the streams whose changes without a trace were read, and why
+something could not be read."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """One repository of a probe: what was asked, what GitHub showed, what follows."""
+    """One repository of a probe: the request, the answer and the decisions."""
 
     claimed: Claimed
     repository: Repository
     here: Streams
     rereads: frozenset[str]
-    """The streams of which what changes without a trace is to be read again."""
+    """The streams whose changes without a trace have to be read."""
     asked: ProbeRequest
     open: Sequence[OpenPullRequest] = ()
     probe: Probe | None = None
@@ -111,14 +108,14 @@ class Comparison:
 
     @property
     def shown(self) -> Probe:
-        """What GitHub showed; LookupError where it showed nothing."""
+        """Return what GitHub showed; LookupError if it showed nothing."""
         if self.probe is None:
             raise LookupError(self.repository.full_name)
         return self.probe
 
     @property
     def read_since(self) -> datetime | None:
-        """From when on its pull requests will be read; None where they will not."""
+        """Return from when on its pull requests will be read; None if they will not."""
         decision = self.decisions.get(PULL_REQUESTS.name)
         return decision.since if isinstance(decision, Read) else None
 
@@ -128,14 +125,14 @@ class Comparison:
 
     @property
     def reread(self) -> list[str]:
-        """The streams of which what changes without a trace was read again, or will have been after a backfill."""
+        """Return the streams whose changes without a trace were read, or will have been after a backfill."""
         read = [stream for stream, one in self.decisions.items() if isinstance(one, Read) and one.is_reread]
         opened = [PULL_REQUESTS.name] if self.is_open_read and not self.problem else []
         return [*read, *opened, *self.counts]
 
 
-def keep(comparisons: Iterable[Comparison], *, probed_at: datetime) -> None:
-    """Settle the rows still held: keep marks and coverage of what is unchanged, start backfills of the rest."""
+def commit(comparisons: Iterable[Comparison], *, probed_at: datetime) -> None:
+    """Settle the rows still held: store marks and coverage of unchanged streams, start backfills of the others."""
     with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
         by_id = {each.claimed.id: each for each in comparisons if each.probe is not None}
         counted = _to_be_counted(each.claimed.sync_id for each in by_id.values())
@@ -167,7 +164,7 @@ def keep(comparisons: Iterable[Comparison], *, probed_at: datetime) -> None:
 
 
 def reread_at(here: LocalState, *, fresh: bool, at: datetime) -> datetime | None:
-    """When what changes without a trace was read last: now, or as it was; a history that was read has it too."""
+    """Return when changes without a trace were read last: now, or before; reading history reads them too."""
     if fresh:
         return at
     kept = here.kept.reread_at if here.kept else None
@@ -175,7 +172,7 @@ def reread_at(here: LocalState, *, fresh: bool, at: datetime) -> datetime | None
 
 
 def changed(comparison: Comparison, *, probed_at: datetime) -> tuple[Fact, ...]:
-    """The repository as it is described now, if we have it otherwise: renamed, transferred, archived, pushed to."""
+    """Return the facts of a repository that changed: renamed, transferred, archived or pushed to."""
     described, ours = comparison.shown.described, comparison.repository
     shown = {
         "full_name": described["full_name"],
@@ -192,7 +189,7 @@ def changed(comparison: Comparison, *, probed_at: datetime) -> tuple[Fact, ...]:
 
 
 def _to_be_counted(sync_ids: Iterable[int]) -> set[int]:
-    """The runs in which deletions are searched though nothing differs: a person started them."""
+    """Return the runs in which deletions are searched though nothing differs, as a person started them."""
     runs = SyncLog.objects.filter(Q(is_thorough=True) | Q(accepts_mass_deletions=True), pk__in=set(sync_ids))
     return set(runs.values_list("pk", flat=True))
 
@@ -224,7 +221,7 @@ def _mark(comparison: Comparison, stream: str, *, at: datetime) -> Mark:
 
 
 def _start_backfills(comparison: Comparison) -> None:
-    """Those that begin at the same time together; what is being read already is left to whoever reads it."""
+    """Start backfills, those of one begin together; a stream that is being read already gets none."""
     row, repository = RepositorySync(pk=comparison.claimed.id), Repository.objects.filter(pk=comparison.repository.pk)
     for since, streams in _by_since(comparison.decisions):
         start(repository, scope=Scope(since=since, streams=streams), sync=row)
@@ -237,7 +234,7 @@ def _by_since(decisions: Mapping[str, Decision]) -> Iterator[tuple[datetime, tup
 
 
 def begin_comparisons(batch: Sequence[tuple[Claimed, Repository]]) -> list[Comparison]:
-    """What is here of each, and what to ask: open pull requests of those that are read again, as many as fit."""
+    """Read what is here of each, and choose what to ask, with as many open pull requests to read again as fit."""
     here = read_local_state([repository for _, repository in batch])
     rereads = _rereads([claimed for claimed, _ in batch], here=here)
     opened = open_pull_requests([pk for pk, streams in rereads.items() if PULL_REQUESTS.name in streams])
@@ -256,7 +253,7 @@ def begin_comparisons(batch: Sequence[tuple[Claimed, Repository]]) -> list[Compa
 
 
 def read_answer(comparisons: Sequence[Comparison], answer: Answer) -> None:
-    """Read what the answer shows of each; one that cannot be used ends alone."""
+    """Parse what the answer shows of each; an unusable one fails alone."""
     for at, each in enumerate(comparisons):
         try:
             each.probe = read_probe(answer.data, at, request=each.asked, streams=PROBES)
@@ -265,17 +262,16 @@ def read_answer(comparisons: Sequence[Comparison], answer: Answer) -> None:
             end([each.claimed], reason="unusable", error=each.problem)
 
 
-def decide_and_read(comparisons: Iterable[Comparison], *, reader: Reader, read_by_s: float) -> None:
-    """Decide about those that GitHub shows, and read what that needs; RequestFailedError where it does not answer."""
+def decide_each(comparisons: Iterable[Comparison], *, reader: Reader) -> None:
+    """Decide about those that GitHub shows, and count what that needs; RequestFailedError if it does not answer."""
     there = [each for each in comparisons if each.probe is not None]
     _decide(there)
     _count_comments(there, reader=reader)
     _count_runs(there, reader=reader)
-    _read_open(there, reader=reader, read_by_s=read_by_s)
 
 
 def _rereads(batch: Sequence[Claimed], *, here: Mapping[int, Streams]) -> dict[int, frozenset[str]]:
-    """The streams of each of which what changes without a trace is read again: all of them in a thorough run."""
+    """Return the streams of each whose changes without a trace are read: all of them in a thorough run."""
     runs, now = {claimed.sync_id for claimed in batch}, timezone.now()
     thorough = set(SyncLog.objects.filter(pk__in=runs, is_thorough=True).values_list("pk", flat=True))
     rereads = {}
@@ -301,7 +297,7 @@ def _decide(comparisons: Sequence[Comparison]) -> None:
 
 
 def _count_comments(comparisons: Sequence[Comparison], *, reader: Reader) -> None:
-    """Once a week, where they are unchanged; those whose count is off are read since they were last counted."""
+    """Count unchanged comments once a week; if a count is off, they are read since they were last counted."""
     ours = counts_of([each.repository.pk for each in comparisons], streams=COUNTED_WEEKLY)
     for each in comparisons:
         for stream in COUNTED_WEEKLY:
@@ -319,7 +315,7 @@ def _count_comments(comparisons: Sequence[Comparison], *, reader: Reader) -> Non
 
 
 def _count_runs(comparisons: Sequence[Comparison], *, reader: Reader) -> None:
-    """Once a week, where we know of none: those that no push began may all have been lost."""
+    """Count workflow runs once a week if none is here: all runs that no push began may be lost."""
     since, name, runs = timezone.now() - LONGEST_OPEN, WORKFLOW_RUNS.name, WORKFLOW_RUNS.total
     assert isinstance(runs, Listing)  # noqa: S101  REST alone has runs
     for each in comparisons:
@@ -330,30 +326,3 @@ def _count_runs(comparisons: Sequence[Comparison], *, reader: Reader) -> None:
             each.decisions[name] = Read(since=since, is_reread=True)
         elif listed is not None:
             each.counts[name] = CommentCount(listed=0, ours=0)
-
-
-def _read_open(comparisons: Sequence[Comparison], *, reader: Reader, read_by_s: float) -> None:
-    """Open pull requests, where they are due or something differs: what is stale of them is read whole."""
-    differing = [each.repository.pk for each in comparisons if each.read_since is not None and not each.open]
-    opened = open_pull_requests(differing)
-    chosen = [each for each in comparisons if each.read_since is not None or PULL_REQUESTS.name in each.rereads]
-    for each in chosen:
-        each.open = each.open or opened.get(each.repository.pk, [])
-    shown = read_open([left for each in chosen if (left := _left(each)).numbers], reader=reader)
-    stale = []
-    for each in chosen:
-        seen = {**each.shown.pull_requests, **shown.get(each.repository.pk, {})}
-        stale += [(one, each.repository.full_name) for one in stale_among(each.open, seen, before=each.read_since)]
-    sync_ids = {each.repository.pk: each.claimed.id for each in chosen}
-    problems = read_stale(stale, reader=reader, sync_ids=sync_ids, deadline_s=read_by_s)
-    for each in chosen:
-        each.is_open_read = True
-        each.problem = problems.get(each.repository.pk, "")
-
-
-def _left(comparison: Comparison) -> ProbeRequest:
-    """Its open pull requests that the probe had no room for."""
-    numbers = tuple(one.number for one in comparison.open if one.number not in comparison.asked.numbers)
-    return ProbeRequest(
-        repository_id=comparison.repository.pk, full_name=comparison.repository.full_name, numbers=numbers
-    )

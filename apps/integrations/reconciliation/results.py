@@ -1,6 +1,7 @@
 """The ends of runs: results of teams, runs that are over or take too long, and deletion of old ones."""
 
 import logging
+import time
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from apps.common.db import unclaimed
@@ -17,6 +18,7 @@ from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reader import storable
 from apps.integrations.reconciliation import schedule
 from apps.integrations.reconciliation.fan_out import note_fanned_out
+from apps.integrations.reconciliation.schedule import NIGHTLY
 from apps.jobs import wakeups
 from apps.jobs.registry import Plan
 from apps.notifications.tasks import send_notification
@@ -26,6 +28,12 @@ from apps.users.models import CustomUser
 LONGEST = timedelta(hours=24)
 """By then the next night is due. The run gives up what it has not compared; its backfills continue."""
 TOO_LONG = "It was not compared within 24 hours. What was begun continues, and the next run compares it again."
+KEPT_FOR = timedelta(days=90)
+RUN_S = 5.0
+AT_A_TIME = 10
+EMAIL_TASK = "apps.notifications.tasks.send_email"
+TEMPLATE = "team_sync_failed"
+MOST_NAMED = 5
 logger = logging.getLogger(__name__)
 
 # Notified again after a minute: the message, or its callback, may be lost.
@@ -150,10 +158,6 @@ def _fail_repositories(sync: SyncLog) -> int:
     )
 
 
-EMAIL_TASK = "apps.notifications.tasks.send_email"
-TEMPLATE = "team_sync_failed"
-
-
 def notify_admins(team: Team, *, words: str) -> None:
     """Create a note for each admin of the team, and send an e-mail to those who have an address."""
     context = {"team": team.name, "words": words, "address": settings.PUBLIC_URL}
@@ -168,9 +172,6 @@ def notify_admins(team: Team, *, words: str) -> None:
 
 def _send_email(user_id: int, context: dict[str, str]) -> None:
     wakeups.send([partial(current_app.send_task, EMAIL_TASK, args=[user_id, TEMPLATE, context], retry=False)])
-
-
-MOST_NAMED = 5
 
 
 class TeamSyncError(Exception):
@@ -260,3 +261,25 @@ def _describe_failure(team_run: TeamSync) -> str:
 def _describe_repository(row: RepositorySync) -> str:
     why = (row.error or row.reason.replace("_", " ")).rstrip(".")
     return f"{row.repository} ({why})" if why else str(row.repository)
+
+
+def prune() -> int:
+    """Delete the runs that ended 90 days ago, as many as a few seconds allow; return how many.
+
+    The last run of each team stays, as the next result depends on it, and so does the last night.
+    """
+    deleted, deadline_s = 0, time.monotonic() + RUN_S
+    while time.monotonic() < deadline_s:
+        ids = list(_old().order_by("pk").values_list("pk", flat=True)[:AT_A_TIME])
+        SyncLog.objects.filter(pk__in=ids).delete()
+        deleted += len(ids)
+        if len(ids) < AT_A_TIME:
+            break
+    return deleted
+
+
+def _old() -> QuerySet[SyncLog]:
+    later = TeamSync.objects.filter(team=OuterRef("team"), finished_at__isnull=False, pk__gt=OuterRef("pk"))
+    last_of_teams = TeamSync.objects.filter(~Exists(later), sync=OuterRef("pk"), finished_at__isnull=False)
+    last_night = SyncLog.objects.filter(scope=NIGHTLY, finished_at__isnull=False).order_by("-pk").values("pk")[:1]
+    return SyncLog.objects.filter(~Exists(last_of_teams), finished_at__lt=Now() - KEPT_FOR).exclude(pk__in=last_night)

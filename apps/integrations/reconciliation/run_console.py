@@ -1,11 +1,13 @@
 """Runs on a terminal of 80 columns: progress, results, lists, and the arguments of the command."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -18,8 +20,7 @@ from apps.activity.models import Repository
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.console import full_name
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, chosen
-from apps.integrations.models import Drift, RepositorySync, SyncLog
-from apps.integrations.reconciliation.run_status import Found, Progress, found_in, progress_of
+from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
 from apps.integrations.reconciliation.schedule import (
     EVERYTHING,
     MOST_REPOSITORIES,
@@ -46,8 +47,70 @@ NOT_COMPARED = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A run at one moment. `items` is what was read for it so far."""
+
+    sync: SyncLog
+    states: Mapping[str, int]
+    differing: int
+    items: int
+    touched: object
+    """A value that changes whenever a worker did something for the run."""
+
+    @property
+    def total(self) -> int:
+        return sum(self.states.values())
+
+    @property
+    def ended(self) -> int:
+        """Return how many of its repositories have ended."""
+        return self.states.get("done", 0) + self.states.get("failed", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """How far our tables were off in one stream, in all repositories of a run together."""
+
+    stream: str
+    checked: int
+    missing: int
+    stale: int
+    repaired: int
+    deleted: int
+
+    @property
+    def off(self) -> int:
+        return self.missing + self.stale + self.deleted
+
+
+def progress_of(sync: SyncLog) -> Progress:
+    """Return the progress of the run, its row read anew."""
+    sync.refresh_from_db()
+    rows = RepositorySync.objects.filter(sync=sync)
+    states = dict(rows.order_by().values_list("state").annotate(count=Count("pk")))
+    backfills = Backfill.objects.filter(sync__sync=sync)
+    read = backfills.aggregate(items=Sum("items", default=0), pages=Sum("pages", default=0))
+    claims = rows.aggregate(claims=Sum("claim_number", default=0))["claims"]
+    return Progress(
+        sync=sync,
+        states=states,
+        differing=rows.exclude(differs=[]).count(),
+        items=read["items"],
+        touched=(sync.status, sync.is_fanned_out, states, claims, read["pages"]),
+    )
+
+
+def found_in(rows: QuerySet[RepositorySync]) -> list[Found]:
+    """Return what was off in these, stream by stream."""
+    drifts = Drift.objects.filter(repository_sync__in=rows.order_by().values("pk"))
+    sums = {name: Sum(name) for name in Drift.COUNTS}
+    summed: Iterable[Any] = drifts.order_by("stream").values("stream").annotate(**sums)
+    return [Found(**one) for one in summed]
+
+
 def progress_view(progress: Progress) -> RenderableType:
-    """A bar, and what the repositories are at."""
+    """Return a bar and the states of the repositories."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_row(
         ProgressBar(total=progress.total or 1, completed=progress.ended, width=30),
@@ -57,12 +120,12 @@ def progress_view(progress: Progress) -> RenderableType:
 
 
 def progress_line(progress: Progress, *, now: datetime) -> str:
-    """All of it as one plain line."""
+    """Return the progress as one plain line."""
     return f"{now:%H:%M:%S}  {progress.ended:,} of {progress.total:,} repositories; {state_words(progress)}"
 
 
 def state_words(progress: Progress) -> str:
-    """Such as: 3 being read, 37 done; 3 differ, 250 items read."""
+    """Return words such as: 3 being compared, 37 done; 3 differ, 250 items read."""
     if not progress.sync.is_fanned_out and not progress.total:
         return "waiting for a worker"
     counts = [f"{progress.states[state]:,} {WORDS[state]}" for state in SHOWN_FIRST if progress.states.get(state)]
@@ -71,7 +134,7 @@ def state_words(progress: Progress) -> str:
 
 
 def outcome_lines(progress: Progress) -> list[str]:
-    """What was compared, and what could not be."""
+    """Return lines about what was compared, and what could not be."""
     rows = RepositorySync.objects.filter(sync=progress.sync)
     unchanged = rows.filter(state="done", differs=[]).count()
     differed = progress.states.get("done", 0) - unchanged
@@ -88,7 +151,7 @@ def outcome_lines(progress: Progress) -> list[str]:
 
 
 def off_line(found: Sequence[Found]) -> str:
-    """What our tables were off by, all streams together."""
+    """Return what was off in all streams together, in words."""
     off, repaired = sum(one.off for one in found), sum(one.repaired for one in found)
     if not off:
         return "Nothing was off."
@@ -98,7 +161,7 @@ def off_line(found: Sequence[Found]) -> str:
 
 
 def found_table(found: Sequence[Found]) -> RenderableType:
-    """What was off, stream by stream."""
+    """Return a table of what was off, stream by stream."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("stream", min_width=17)
     for name in Drift.COUNTS:
@@ -109,7 +172,7 @@ def found_table(found: Sequence[Found]) -> RenderableType:
 
 
 def run_table(progresses: Sequence[Progress]) -> RenderableType:
-    """Run by run, the latest first."""
+    """Return a table of runs, the latest first."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("run", overflow="ellipsis", no_wrap=True, max_width=30)
     for name in ("status", "started", "took", "repositories"):
@@ -130,7 +193,7 @@ def run_table(progresses: Sequence[Progress]) -> RenderableType:
 
 
 def as_document(progress: Progress) -> dict[str, Any]:
-    """A run for machines; times in ISO 8601, UTC."""
+    """Return a run for machines; times in ISO 8601, UTC."""
     sync = progress.sync
     found = found_in(RepositorySync.objects.filter(sync=sync))
     times = ("created_at", "started_at", "finished_at")
@@ -154,26 +217,26 @@ def _unreached_team_runs(sync: SyncLog) -> Any:
     return sync.teams.filter(status="failed", repository_ids=[]).select_related("team").order_by("team__slug")
 
 
-LOOK_EVERY_S, LINE_EVERY_S = 1.0, 5.0
+POLL_EVERY_S, LINE_EVERY_S = 1.0, 5.0
 UNTOUCHED_S = 90.0
 NO_WORKER = "Nothing has happened for 90 s: do beat and workers for `maintenance` and `backfill` run?"
 Show = Callable[[Progress, str], None]
 
 
 def watch(sync: SyncLog, *, console: Console) -> Progress:
-    """Show the run until it has succeeded or failed; how it stands then.
+    """Show the run until it has succeeded or failed; return its progress then.
 
     A live bar on a terminal; elsewhere a plain line every few seconds.
     """
     if not console.is_terminal:
-        return _look(sync, show=_printer(console), every_s=LINE_EVERY_S)
+        return _poll(sync, show=_printer(console), every_s=LINE_EVERY_S)
     with Live(console=console, auto_refresh=False) as live:
 
         def show(progress: Progress, note: str) -> None:
             view = progress_view(progress)
             live.update(Group(view, Text(note, style="bold yellow")) if note else view, refresh=True)
 
-        return _look(sync, show=show, every_s=LOOK_EVERY_S)
+        return _poll(sync, show=show, every_s=POLL_EVERY_S)
 
 
 def _printer(console: Console) -> Show:
@@ -185,7 +248,7 @@ def _printer(console: Console) -> Show:
     return show
 
 
-def _look(sync: SyncLog, *, show: Show, every_s: float) -> Progress:
+def _poll(sync: SyncLog, *, show: Show, every_s: float) -> Progress:
     touched: object = None
     touched_at_s = time.monotonic()
     while True:
@@ -214,7 +277,7 @@ Exit code: 0 done, 1 something could not be compared or cannot be done,
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """What to compare, or what to show instead."""
+    """Add the arguments that choose what to compare, or what to show instead."""
     which = parser.add_argument_group("what to compare (one of these), or to show")
     which.add_argument("--team", metavar="SLUG", help="all that the team tracks")
     which.add_argument(
@@ -244,13 +307,13 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def choices_in(options: dict[str, Any]) -> int:
-    """How many things were named of which one may be."""
+    """Count the selections, of which there may be one."""
     named = [options[name] for name in ("team", "full_names", "all", "list")]
     return sum(map(bool, named)) + (options["installation"] is not None)
 
 
 def scope_of(options: dict[str, Any]) -> Scope:
-    """What was named; NothingToStartError where it cannot be compared."""
+    """Return the scope that was named; NothingToStartError if it cannot be compared."""
     if options["team"]:
         return of_team(_team(options["team"]).pk)
     if options["full_names"]:

@@ -1,4 +1,4 @@
-"""The end of a repository in a run: its walks are over, deletions are looked for, and counts are compared once more."""
+"""The verification of a repository in a run: after its backfills deletions are searched and counts compared again."""
 
 import logging
 import random
@@ -14,23 +14,36 @@ from django.db import Error, connection, transaction
 from apps.activity.coverage import Stretch, cover_together
 from apps.activity.models import Repository
 from apps.common import db
-from apps.common.encryption import UndecryptableError
 from apps.common.failpoints import failpoint
 from apps.github import auth
 from apps.github.auth import GitHubAccess
-from apps.github.credentials import NoCredentialsError
 from apps.github.rate_limit import Priority
 from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.start import Scope, start
-from apps.integrations.models import Backfill, RepositorySync
+from apps.integrations.models import Backfill, RepositorySync, StreamCount
 from apps.integrations.outcomes import MOST_ATTEMPTS
 from apps.integrations.reader import Reader, RequestFailedError, storable
-from apps.integrations.reconciliation import probe_outcomes
-from apps.integrations.reconciliation.claims import CRASHED, NOT_REACHED, Claimed, change, end, put_back
+from apps.integrations.reconciliation.claims import (
+    CRASHED,
+    FAILURES,
+    NOT_REACHED,
+    BatchOutcome,
+    Claimed,
+    change,
+    decide_outcome,
+    end,
+    put_back,
+)
 from apps.integrations.reconciliation.comparison import PROBLEM, REREAD, reread_at
-from apps.integrations.reconciliation.decide import LocalState, is_missing
-from apps.integrations.reconciliation.deletions.search import count_again, find_deleted, mass_deletions
-from apps.integrations.reconciliation.local_state import Mark, count_heads, keep_marks, read_local_state
+from apps.integrations.reconciliation.deletions import Outcome, find_deleted
+from apps.integrations.reconciliation.local_state import (
+    LocalState,
+    Mark,
+    count_heads,
+    is_missing,
+    keep_marks,
+    read_local_state,
+)
 from apps.integrations.reconciliation.probe import probe, reader_of
 from apps.integrations.streams.commits import COMMITS
 from apps.jobs import runner
@@ -39,27 +52,18 @@ from apps.jobs.models import Job
 from apps.jobs.registry import SLICE_S, JobKind
 from apps.jobs.runner import DATABASE_AWAY, GIVE_BACK_S
 from apps.jobs.wakeups import wake_next_waiter
-from apps.webhooks.parsing import UnusablePayloadError
 
 LONGEST_WAIT_S = 12.0
-FAILURES = (
-    RequestFailedError,
-    UnusablePayloadError,
-    NoCredentialsError,
-    UndecryptableError,
-    SoftTimeLimitExceeded,
-    Error,
-)
 logger = logging.getLogger(__name__)
 
 
 def run(job: Job, deadline_s: float) -> None:
-    """Probe a repository of a run, or count it once what differs was read."""
+    """Probe a repository of a run, or verify it once what differs was read."""
     verify_repository(job, access=auth.github(), deadline_s=deadline_s)
 
 
 def plan(at_start: bool = False) -> int:
-    """Have those counted of which nothing is being read any more."""
+    """Make those due for verification of which nothing is being read any more; return how many."""
     with db.limit(seconds=LONGEST_WAIT_S):
         return RepositorySync.objects.verify_what_is_read()
 
@@ -78,7 +82,7 @@ KIND = JobKind(
             "Not all that differs could be read.",
             "Retry the backfills that failed; the next run compares again.",
         ),
-        "crashed": ("Workers died of it again and again.", "Look at the log of the workers."),
+        "crashed": ("Its workers crashed again and again.", "Look at the log of the workers."),
         "too_long": ("It was not compared within 24 hours.", "The next run compares it again."),
         "too_much": ("GitHub cannot show even this repository alone.", "The next run compares it again."),
     },
@@ -88,7 +92,7 @@ KIND = JobKind(
 
 
 def verify_repository(job: Job, *, access: GitHubAccess, deadline_s: float) -> None:
-    """Do what is next for a job that was claimed, and release or end it.
+    """Run the next step of a claimed job, and release or end it.
 
     Raises the Error of a database that is away.
     """
@@ -112,21 +116,21 @@ def verify_repository(job: Job, *, access: GitHubAccess, deadline_s: float) -> N
 
 @dataclass(slots=True, kw_only=True)
 class Verification:
-    """One task's part of a repository's end."""
+    """One task's share of the verification of a repository."""
 
     claimed: Claimed
     row: RepositorySync
     access: GitHubAccess
     deadline_s: float
-    walks: Mapping[str, Backfill] = field(init=False)
-    """The last of this run's own walks through each stream that differed; one that followed another's has none."""
+    backfills: Mapping[str, Backfill] = field(init=False)
+    """The run's own last backfill of each stream that differed; a stream that another backfill read has none."""
 
     def __post_init__(self) -> None:
         own = Backfill.objects.filter(sync=self.row).order_by("stream", "-pk").distinct("stream")
-        self.walks = {walk.stream: walk for walk in own}
+        self.backfills = {backfill.stream: backfill for backfill in own}
 
     def finish(self) -> None:
-        """Find what was deleted, then settle the row; or leave it to the next task, and say why."""
+        """Search deletions, then settle the row; or leave it to the next task with a reason."""
         try:
             reader = self._reader()
             accepts_mass_deletions = self.row.sync.accepts_mass_deletions
@@ -135,7 +139,7 @@ class Verification:
             )
             wake_next_waiter(reader.up_next)
             if not found.is_complete:
-                self._wait(probe_outcomes.Follows())
+                self._wait(BatchOutcome())
                 return
             with db.limit(seconds=LONGEST_WAIT_S), transaction.atomic():
                 self._settle(short=found.short)
@@ -154,7 +158,7 @@ class Verification:
             return
         keep_marks([self._mark(stream, here[stream]) for stream in self._whole()])
         cover_together(list(self._covered(here)))
-        followed = [stream for stream in self.row.differs if stream not in self.walks]
+        followed = [stream for stream in self.row.differs if stream not in self.backfills]
         failures = list(self._failures())
         if failures:
             end([self.claimed], reason="not_read", error=storable("; ".join(failures)))
@@ -171,20 +175,20 @@ class Verification:
         return count_heads(read_local_state([repository]), heads)[repository.pk]
 
     def _whole(self) -> list[str]:
-        """The streams whose walk came to its end and left nothing out."""
+        """Return the streams whose backfill is done and skipped nothing."""
         done = Backfill.State.DONE
-        return [stream for stream, walk in self.walks.items() if walk.state == done and not walk.skipped]
+        return [stream for stream, own in self.backfills.items() if own.state == done and not own.skipped]
 
     def _missing(self, here: Mapping[str, LocalState], *, short: Collection[str]) -> Iterator[str]:
-        """What GitHub has more of than there is here, though all that changed was read: unless all of it was."""
+        """Yield the streams of which GitHub has more though all that changed was read, unless all of it was."""
         for stream in self._whole():
-            walk, about = self.walks[stream], here[stream]
-            is_all = walk.since is None or (about.covered is not None and walk.since <= about.covered[0])
+            since, about = self.backfills[stream].since, here[stream]
+            is_all = since is None or (about.covered is not None and since <= about.covered[0])
             if not is_all and (stream in short or is_missing(self.row.marks[stream].get("count"), here=about)):
                 yield stream
 
     def _read_all(self, streams: Sequence[str], *, here: Mapping[str, LocalState]) -> None:
-        """Walk all of the history that we have of these; then it is counted again."""
+        """Start backfills of all the history that is here of these streams, after which it is verified again."""
         change(
             [self.claimed],
             "state = 'waiting', reason = %(reading)s, not_before = statement_timestamp() + interval '30 d'",
@@ -212,7 +216,7 @@ class Verification:
         )
 
     def _covered(self, here: Mapping[str, LocalState]) -> Iterator[Stretch]:
-        """A walk began after the probe, but is dated by our clock, and not by GitHub's: no gap is left between them."""
+        """Yield the time up to the probe: a backfill began after it, but is dated by our clock, not by GitHub's."""
         for stream in self._whole():
             covered, at = here[stream].covered, self.row.probed_at
             if covered is not None and at is not None:
@@ -223,9 +227,9 @@ class Verification:
         if problem := self.row.marks.get(PROBLEM):
             yield str(problem)
         whole = self._whole()
-        for stream, walk in sorted(self.walks.items()):
+        for stream, backfill in sorted(self.backfills.items()):
             if stream not in whole:
-                yield f"{stream}: {_words_of(walk)}"
+                yield f"{stream}: {_describe(backfill)}"
         yield from mass_deletions(self.row)
 
     def _recover(self, error: Exception) -> None:
@@ -233,39 +237,54 @@ class Verification:
         if isinstance(error, Error | SoftTimeLimitExceeded):
             connection.close()
         try:
-            follows = probe_outcomes.judge(error, batch=[self.claimed], now=self.access.client.clock(), chance=chance)
+            outcome = decide_outcome(error, batch=[self.claimed], now=self.access.client.clock(), chance=chance)
         except Error:
             with suppress(Error), db.limit(seconds=GIVE_BACK_S):
-                self._wait(probe_outcomes.Follows(reason="database", seconds=DATABASE_AWAY.total_seconds()))
+                self._wait(BatchOutcome(reason="database", seconds=DATABASE_AWAY.total_seconds()))
             raise
-        if follows.is_failure:
-            end([self.claimed], reason=follows.reason, error=storable(follows.words))
+        if outcome.is_failure:
+            end([self.claimed], reason=outcome.reason, error=storable(outcome.words))
         else:
-            self._wait(follows)
+            self._wait(outcome)
 
-    def _wait(self, follows: probe_outcomes.Follows) -> None:
-        """Its walks are over: it waits to be counted, not to be probed."""
+    def _wait(self, outcome: BatchOutcome) -> None:
+        """Let the repository wait to be verified again; it is not probed again."""
         change(
             [self.claimed],
             "state = 'waiting', reason = %(reason)s, error = %(error)s,"
             " not_before = statement_timestamp() + make_interval(secs => %(seconds)s),"
             " attempts = coalesce(%(attempts)s::smallint, j.attempts)",
-            reason=follows.reason,
-            error=storable(follows.words),
-            seconds=follows.seconds,
-            attempts=follows.attempts,
+            reason=outcome.reason,
+            error=storable(outcome.words),
+            seconds=outcome.seconds,
+            attempts=outcome.attempts,
         )
 
 
-def _words_of(walk: Backfill) -> str:
-    if walk.state == Backfill.State.DONE:
-        left_out: list[Any] = walk.skipped
+def _describe(backfill: Backfill) -> str:
+    if backfill.state == Backfill.State.DONE:
+        left_out: list[Any] = backfill.skipped
         return f"left out {', '.join(str(one['what']) for one in left_out)}"
-    return walk.error or walk.reason or walk.state
+    return backfill.error or backfill.reason or backfill.state
+
+
+def mass_deletions(repository_sync: RepositorySync) -> list[str]:
+    """Describe the streams of which so much would be deleted at once that nothing was marked."""
+    masses = StreamCount.objects.filter(repository_sync=repository_sync, outcome=Outcome.MASS).order_by("stream")
+    return [
+        f"{count.stream}: GitHub has {count.theirs}, here are {count.ours}; so many deletions at once are not accepted,"
+        " and nothing was marked as deleted. If they are true: manage.py reconcile --accept-mass-deletions"
+        for count in masses
+    ]
+
+
+def count_again(repository_sync: RepositorySync, *, streams: Sequence[str]) -> None:
+    """Delete the counts of these streams, as they are read again."""
+    StreamCount.objects.filter(repository_sync=repository_sync, stream__in=streams).delete()
 
 
 def advance(repository_id: int, *, sync_id: str, task_id: str) -> None:
-    """Go on with one repository of a run now, wherever it stands; does nothing where it is not due."""
+    """Run the next step of one repository in a run now, unless it is not due."""
     row = RepositorySync.objects.filter(repository=repository_id, sync__sync_id=sync_id).first()
     job = claim(row.pk, task_id=task_id) if row is not None else None
     if job is not None:

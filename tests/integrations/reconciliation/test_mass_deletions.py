@@ -1,4 +1,4 @@
-"""A mass of deletions: not believed by itself, and believed when somebody says that it is true."""
+"""A mass of deletions fails the run, until an operator accepts it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -54,7 +54,7 @@ def test_many_deletions_at_once_fail_the_run_until_an_operator_accepts_them(dele
     run = SyncLog.objects.first()
     assert run is not None
     assert (run.status, deleted()) == (SyncLog.Status.FAILED, 0)
-    assert "not believed" in run.repositories.get().error
+    assert "not accepted" in run.repositories.get().error
     call_command("reconcile", "--repository", "acme/one", "--accept-mass-deletions")
     work_off()
     assert deleted() == 20

@@ -18,13 +18,14 @@ from apps.integrations.reconciliation.run_console import (
     add_arguments,
     as_document,
     choices_in,
+    found_in,
     found_table,
     outcome_lines,
+    progress_of,
     run_table,
     scope_of,
     watch,
 )
-from apps.integrations.reconciliation.run_status import found_in, progress_of
 from apps.integrations.reconciliation.schedule import start
 
 USAGE, INTERRUPTED = 2, 130

@@ -6,7 +6,7 @@ from typing import Any
 from apps.activity.models import Issue, IssueComment, Release, Repository, ReviewComment
 from apps.github.auth import GitHubAccess
 from apps.integrations.models import RepositorySync, StreamCount
-from apps.integrations.reconciliation.deletions.search import Found, find_deleted
+from apps.integrations.reconciliation.deletions import Found, find_deleted
 from apps.integrations.reconciliation.probe import reader_of
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME

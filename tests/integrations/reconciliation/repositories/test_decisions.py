@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apps.github.probes import ProbedStream
-from apps.integrations.reconciliation.decide import (
+from apps.integrations.reconciliation.local_state import (
     Decision,
     Follow,
     LocalState,

@@ -10,7 +10,7 @@ from apps.demo.issue_life import IssueLife
 from apps.demo.shapes.accounts import Account, user
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
-from apps.integrations.reconciliation.deletions.search import DELETABLE
+from apps.integrations.reconciliation.deletions import DELETABLE
 from apps.teams.models import Team
 from tests.fake_github import faults
 from tests.fake_github.faults import Answered, Asked, Fault
