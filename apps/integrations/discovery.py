@@ -1,4 +1,4 @@
-"""Finding the App's installations through the API: not each of them sends a webhook when it comes, or when it goes."""
+"""The search for the App's installations through the API, as not each sends a webhook when it is made or removed."""
 
 import logging
 import random
@@ -35,7 +35,7 @@ PURPOSE = Purpose(priority=Priority.LIVE, subject="installations")
 EVERY = timedelta(hours=1)
 WHILE_NONE_IS_KNOWN = timedelta(seconds=5)
 BACKOFF = Backoff(first_s=5.0, longest_s=3600.0)
-MOST_ATTEMPTS = 100  # what is counted; the waits stop growing long before
+MOST_ATTEMPTS = 100  # the waits stop growing long before
 FAILURES = (
     RequestFailedError,
     UnusablePayloadError,
@@ -53,7 +53,7 @@ def run(job: Job, deadline_s: float) -> None:
 
 
 def plan(at_start: bool = False) -> int:
-    """Have installations looked for every hour; return how many jobs began to wait for that."""
+    """Create the hourly job that finds installations; return how many were created."""
     if not has_credentials():
         return 0
     return Job.objects.open(KIND.name, priority=KIND.priority, installations={"all": None})
@@ -106,7 +106,7 @@ def find_installations(*, access: GitHubAccess) -> int:
     """Record every installation that GitHub knows of the App and return how many there are.
 
     Known installations that GitHub does not name are marked for listing, which finds out what became of them.
-    RequestFailedError or UnusablePayloadError if GitHub does not say, NoCredentialsError without credentials.
+    RequestFailedError or UnusablePayloadError if GitHub does not list them, NoCredentialsError without credentials.
     """
     as_of = _database_time() - SETTLED
     found = list(_read(access))
@@ -141,7 +141,7 @@ def _read(access: GitHubAccess) -> Iterator[PayloadReader]:
 
 
 def _database_time() -> datetime:
-    """Signals are stamped by the database's clock."""
+    """Return the time of the database, whose clock stamps signals."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
         now: datetime = cursor.fetchone()[0]

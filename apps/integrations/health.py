@@ -1,4 +1,4 @@
-"""Work that is due for so long that no worker seems to serve its queue."""
+"""Problems of the work in this app: what is overdue, the delivery log scan and reconciliation."""
 
 from datetime import datetime, timedelta
 

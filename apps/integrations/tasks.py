@@ -11,7 +11,7 @@ from apps.integrations.reconciliation.results import TeamSyncError
 
 @shared_task(bind=True, name="apps.integrations.tasks.sync_repository", ignore_result=True)
 def sync_repository(self: Any, repo_id: int, sync_id: str) -> None:
-    """Go on with one repository of a run, wherever it stands; those that wait beside it share its request."""
+    """Run the next step of one repository in a run; others that wait share its request."""
     verify.advance(repo_id, sync_id=sync_id, task_id=self.request.id or "")
 
 
@@ -38,9 +38,9 @@ def sync_all_github_data(sync_id: str | None = None) -> bool:
     max_retries=3,
 )
 def sync_github_data(self: Any, team_id: int, sync_id: str | None = None) -> bool:
-    """Have what a team tracks compared, in the run that is named or in one of its own; whether that was left to do.
+    """Have what a team tracks compared, in the run that is named or in one of its own; return whether that was left to do.
 
-    Anything that fails all the same is repeated by the dispatcher, since the team's part stays unfinished.
+    Anything that fails all the same is repeated by the dispatcher, since the team run stays unfinished.
     """
     if not has_credentials():
         return False
@@ -60,7 +60,7 @@ def schedule_team_sync(team_id: int) -> str | None:
 
 @shared_task(name="apps.integrations.tasks.conclude_team_sync", ignore_result=True, throws=(TeamSyncError,))
 def conclude_team_sync(team_sync_id: int) -> None:
-    """Succeed or fail as the team's part in a run did: one of the two callbacks writes it into the team's row."""
+    """Succeed or fail as the team did in a run: one of the two callbacks writes the result into the team's row."""
     results.require_success(team_sync_id)
 
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from apps.integrations import refresh
 from apps.integrations.delivery_log import scan
-from apps.integrations.reconciliation import retention as runs
+from apps.integrations.reconciliation import results
 from apps.jobs.dispatch import run_each
 from apps.monitoring import status
 from apps.notifications.models import Notification
@@ -59,7 +59,7 @@ def check_status() -> list[str]:
 CLEAN_UPS: Mapping[str, Callable[[], object]] = {
     "bodies": bodies.prune_bodies,  # makes room for the next days too
     "expired": delete_expired,
-    "runs": runs.prune,
+    "runs": results.prune,
     "missed_deliveries": scan.prune,
     "refreshes": refresh.prune,
 }

@@ -119,7 +119,7 @@ def read_log(scan: ScanRun) -> bool:
 
 
 def _begins_again(scan: ScanRun, answer: Answer) -> bool:
-    """Whether GitHub refused the cursor: then the log is read from its first page again."""
+    """Return whether GitHub refused the cursor: then the log is read from its first page again."""
     if not scan.row.cursor or answer.kind not in REFUSALS:
         return False
     logger.info("delivery_log_begins_again", extra={"words": answer.message})
@@ -185,7 +185,7 @@ def _find_hook(scan: ScanRun, entries: Sequence[Entry]) -> int | None:
 
 
 def _is_past_the_mark(scan: ScanRun, entries: Sequence[Entry]) -> bool:
-    """Whether nothing on the page is newer than the mark: a single old entry among new ones proves nothing."""
+    """Return whether nothing on the page is newer than the mark: a single old entry among new ones proves nothing."""
     mark = scan.row.mark
     return mark is not None and all(entry.delivered_at <= mark for entry in entries)
 
@@ -326,12 +326,12 @@ def _due() -> MissedDeliveryQuerySet:
 
 
 def is_redelivered(row: MissedDelivery) -> bool:
-    """Whether GitHub is to deliver it again, instead of our reading it from the log."""
+    """Return whether GitHub is to deliver it again, instead of our reading it from the log."""
     return bool(settings.SCAN_REDELIVERS) != row.uses_fallback
 
 
 def inbox_has_room() -> bool:
-    """Whether more redeliveries may be asked for: the earlier ones are here, or had the time to arrive."""
+    """Return whether more redeliveries may be asked for: the earlier ones are here, or had the time to arrive."""
     return MissedDelivery.objects.filter(state=State.ASKED, not_before__gt=Now()).count() < MOST_UNDER_WAY
 
 

@@ -75,7 +75,7 @@ def count_listed(listing: Listing, *, repository_id: int, since: datetime | None
 
 
 def is_off(count: CommentCount, *, here: LocalState) -> bool:
-    """Whether one of the counts changed without the other; the first time, whether they differ in a whole history."""
+    """Return whether one of the counts changed without the other, or, the first time, if a whole history differs."""
     if here.kept is not None and here.kept.counted is not None:
         listed, ours = here.kept.counted
         return count.listed - listed != count.ours - ours

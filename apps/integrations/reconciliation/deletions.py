@@ -130,14 +130,14 @@ class StreamLookup:
         return [number for place, number in enumerate(numbers) if self._is_elsewhere(answer, shown, f"at{place}")]
 
     def _is_elsewhere(self, answer: Answer, shown: Mapping[str, Any], name: str) -> bool:
-        """Whether it was not found, or found in another repository; null for another reason proves nothing."""
+        """Return whether it was not found, or found in another repository; null for another reason proves nothing."""
         found = shown.get(name)
         if found is not None:
             return bool(found["repository"]["databaseId"] != self.repository_id)
         return {error.type for error in errors_below(answer, ("repository", name))} == {"NOT_FOUND"}
 
     def is_gone(self, of: Deletable, row: Any) -> bool:
-        """Whether GitHub answers that this row is gone; RequestFailedError if it does not answer."""
+        """Return whether GitHub answers that this row is gone; RequestFailedError if it does not answer."""
         try:
             answer = self.reader.get(f"{self.request.address}{of.path}/{getattr(row, of.key)}")
         except RequestFailedError as refusal:
@@ -184,7 +184,7 @@ def _young(items: Sequence[Any], made: str, *, at: datetime) -> int:
 
 
 def _is_after(text: object, moment: datetime) -> bool:
-    """Whether a time of GitHub's is later; an item without one, such as a draft, is not later."""
+    """Return whether a time of GitHub's is later; an item without one, such as a draft, is not later."""
     made_at = parse_time(text)
     return made_at is not None and made_at > moment
 

@@ -161,7 +161,7 @@ def open_pull_requests(repository_ids: Collection[int]) -> dict[int, list[OpenPu
 
 
 def needs_rereading(repository_id: int, here: LocalState, *, now: datetime) -> bool:
-    """Whether what may change without a trace has to be read again in this repository."""
+    """Return whether what may change without a trace has to be read again in this repository."""
     reread_at = here.kept.reread_at if here.kept else None
     return is_due(repository_id, reread_at=reread_at or (here.covered[1] if here.covered else None), now=now)
 
@@ -312,7 +312,7 @@ def decide(
 
 
 def is_due(repository_id: int, *, reread_at: datetime | None, now: datetime) -> bool:
-    """Whether what may change without a trace has to be read again: once a week, a seventh of all a day."""
+    """Return whether what may change without a trace has to be read again: once a week, a seventh of all a day."""
     if reread_at is None:
         return True
     if now - reread_at >= LATE:
@@ -321,7 +321,7 @@ def is_due(repository_id: int, *, reread_at: datetime | None, now: datetime) -> 
 
 
 def is_missing(count: int | None, *, here: LocalState) -> bool:
-    """Whether GitHub counts more than are here, by more than it did when all was here.
+    """Return whether GitHub counts more than are here, by more than it did when all was here.
 
     A count proves nothing if history was read only in part and nothing was compared yet.
     """
@@ -333,7 +333,7 @@ def is_missing(count: int | None, *, here: LocalState) -> bool:
 
 
 def _unchanged_since(shown: ProbedStream, *, here: LocalState) -> datetime | None:
-    """Return since when the stream provably has not changed, None if it may have."""
+    """Return since when the stream has not changed for sure, None if it may have."""
     if here.kept is not None:
         is_same = shown.mark == here.kept.mark and here.ours == here.kept.ours
         return here.kept.passed_at if is_same else None

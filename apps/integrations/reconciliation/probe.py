@@ -272,7 +272,7 @@ def _left(comparison: Comparison) -> ProbeRequest:
 
 
 def is_stale(ours: OpenPullRequest, shown: Json) -> bool:
-    """Whether GitHub shows the pull request differently."""
+    """Return whether GitHub shows the pull request differently."""
     state = str(shown.get("state")).lower()
     shown = {
         "title": shown.get("title"),

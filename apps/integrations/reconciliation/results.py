@@ -233,7 +233,7 @@ def _team_columns(team_run: TeamSync, *, words: str) -> dict[str, Any]:
 
 
 def _had_failed(team_run: TeamSync) -> bool:
-    """Whether the team's run before this one had failed."""
+    """Return whether the team's run before this one had failed."""
     ended = TeamSync.objects.filter(team=team_run.team_id, finished_at__isnull=False).order_by("-finished_at", "-pk")
     return ended.values_list("status", flat=True).first() == TeamSync.Status.FAILED
 

@@ -61,7 +61,7 @@ def next_hour(now: datetime) -> Period:
 
 
 def is_of_night(hour: Period) -> bool:
-    """Whether the night begins in this hour, so that the hour needs no run of its own."""
+    """Return whether the night begins in this hour, so that the hour needs no run of its own."""
     return due_night(hour.due_at).due_at == hour.due_at
 
 

@@ -123,7 +123,7 @@ minutes; they finish what is begun here."""
 
 
 def _is_over(row: DeliveryLogScan, *, begun_at: datetime) -> bool:
-    """Whether nothing more can be done now: all is done, or the wait is longer than anybody watches."""
+    """Return whether nothing more can be done now: all is done, or the wait is longer than anybody watches."""
     if row.lease_until is not None or row.goes_on:
         return False
     if row.reason:

@@ -1,4 +1,4 @@
-"""Nothing is deleted for want of an answer, nor for one that is not to be believed."""
+"""Nothing is deleted if an answer is missing, or if it is not accepted."""
 
 from dataclasses import replace
 
@@ -217,8 +217,8 @@ def test_many_deletions_at_once_are_not_accepted_but_logged(
     assert not any(of_one(Asked("GET", call.path, {}, {}, None)) for call in fake.log)
     [words] = mass_deletions(sync)
     assert words.startswith(f"issue_comments: GitHub has 0, here are {count};")
-    believed = whole.sync()
-    assert search(believed, worker, streams=["issue_comments"], accepts_mass_deletions=True).is_complete
+    accepted = whole.sync()
+    assert search(accepted, worker, streams=["issue_comments"], accepts_mass_deletions=True).is_complete
     assert len(deleted(whole)) == count
 
 

@@ -99,10 +99,10 @@ def test_admins_get_one_mail_per_streak_of_failures(
         "Acme could not be compared with GitHub: 1 of 2 repositories could not be compared with GitHub: acme/web"
         " (Resource not accessible by integration).",
     )
-    [letter] = mail.outbox
-    assert (letter.to, letter.subject) == (["ana@example.com"], "tformance: reconciliation of Acme failed")
-    assert "acme/web (Resource not accessible by integration)" in letter.body
-    assert "another alert until it has recovered" in letter.body
+    [mail_sent] = mail.outbox
+    assert (mail_sent.to, mail_sent.subject) == (["ana@example.com"], "tformance: reconciliation of Acme failed")
+    assert "acme/web (Resource not accessible by integration)" in mail_sent.body
+    assert "another alert until it has recovered" in mail_sent.body
 
 
 def test_a_recovery_ends_the_streak(acme: Team, admin: CustomUser, crew: Crew) -> None:
