@@ -54,6 +54,11 @@ from apps.integrations.streams.stream import Listing
 from apps.integrations.streams.workflow_runs import WORKFLOW_RUNS
 from apps.webhooks.parsing import UnusablePayloadError
 
+LONGEST_WAIT_S = 15.0
+REREAD, PROBLEM = "reread", "problem"
+"""Keys next to the marks in a row, for its verification: the streams whose changes without a trace were read, and why
+something could not be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentCount:
@@ -67,8 +72,8 @@ def count_listed(listing: Listing, *, repository_id: int, since: datetime | None
     """Return how many of a list GitHub has since then; None if it refuses to list them."""
     try:
         answer = reader.get(f"/repositories/{repository_id}{listing.path}", listing.parameters(since))
-    except RequestFailedError as unanswered:
-        if unanswered.answer.kind not in REFUSALS:
+    except RequestFailedError as refusal:
+        if refusal.answer.kind not in REFUSALS:
             raise
         return None
     return listing.length(answer)
@@ -80,12 +85,6 @@ def is_off(count: CommentCount, *, here: LocalState) -> bool:
         listed, ours = here.kept.counted
         return count.listed - listed != count.ours - ours
     return here.is_whole and count.listed != count.ours
-
-
-LONGEST_WAIT_S = 15.0
-REREAD, PROBLEM = "reread", "problem"
-"""Keys next to the marks in a row, for its verification: the streams whose changes without a trace were read, and why
-something could not be read."""
 
 
 @dataclass(slots=True, kw_only=True)
