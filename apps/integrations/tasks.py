@@ -38,7 +38,7 @@ def sync_all_github_data(sync_id: str | None = None) -> bool:
     max_retries=3,
 )
 def sync_github_data(self: Any, team_id: int, sync_id: str | None = None) -> bool:
-    """Have what a team tracks compared, in the run that is named or in one of its own; return whether that was left to do.
+    """Fan out what a team tracks, in the run that is named or in one of its own; return whether that was left to do.
 
     Anything that fails all the same is repeated by the dispatcher, since the team run stays unfinished.
     """
