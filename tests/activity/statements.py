@@ -32,15 +32,15 @@ def stamp(seconds: int, *, observed: int | None = None, version: int = 1, is_mer
     )
 
 
-def tell(*told: facts.Fact) -> None:
+def record_facts(*told: facts.Fact) -> None:
     """Record the facts as one delivery."""
     with transaction.atomic():
         record([facts.evidence(facts.Source(kind="delivery", key=str(next(deliveries))), told)])
 
 
-def tell_one_by_one(told: Iterable[facts.Fact]) -> None:
+def record_one_by_one(told: Iterable[facts.Fact]) -> None:
     for fact in told:
-        tell(fact)
+        record_facts(fact)
 
 
 def filled(kind: type[facts.Fact], /, **given: Any) -> Any:

@@ -20,11 +20,11 @@ from tests.activity.statements import (
     labels,
     landed,
     profile,
+    record_facts,
     repository,
     sizes,
     stamp,
     submitted,
-    tell,
     verdict,
 )
 
@@ -47,13 +47,13 @@ def test_an_entity_without_a_row_is_missing_once() -> None:
 
 
 def test_what_only_a_child_named_is_missing() -> None:
-    tell(submitted())
+    record_facts(submitted())
     assert off(core(), submitted()) == ({PULL}, set())
 
 
 def test_what_was_recorded_is_no_difference() -> None:
     told = (core(), sizes(), labels(), submitted(), verdict(), dismissed(), comment(), happened())
-    tell(*told)
+    record_facts(*told)
     assert off(*told) == NOTHING
     assert {entity.kind for entity in measure(told, settled_before=LATER).seen} == {
         "pull_request",
@@ -66,12 +66,12 @@ def test_what_was_recorded_is_no_difference() -> None:
     "told", [core(**LATER_READ, title="Other"), sizes(**LATER_READ, additions=9), labels(**LATER_READ, labels=("bug",))]
 )
 def test_a_field_group_that_says_otherwise_is_stale(told: facts.Fact) -> None:
-    tell(core(), sizes(), labels())
+    record_facts(core(), sizes(), labels())
     assert off(told) == (set(), {PULL})
 
 
 def test_a_field_group_that_never_came_is_stale() -> None:
-    tell(core())
+    record_facts(core())
     assert off(core(), sizes()) == (set(), {PULL})
 
 
@@ -87,17 +87,17 @@ def test_a_field_group_that_never_came_is_stale() -> None:
     ],
 )
 def test_what_no_webhook_tells_is_no_difference(told: facts.Fact) -> None:
-    tell(core(), submitted())
+    record_facts(core(), submitted())
     assert off(told) == NOTHING
 
 
 def test_where_ours_is_newer_nothing_is_stale() -> None:
-    tell(core(stamp=stamp(90), title="Newer"))
+    record_facts(core(stamp=stamp(90), title="Newer"))
     assert off(core(), core(**LATER_READ)) == NOTHING
 
 
 def test_what_was_deleted_here_stays_so_and_is_no_difference() -> None:
-    tell(comment_deleted())
+    record_facts(comment_deleted())
     assert off(comment()) == NOTHING
 
 
@@ -111,12 +111,12 @@ def test_what_was_deleted_here_stays_so_and_is_no_difference() -> None:
     ],
 )
 def test_an_event_has_a_twin_within_ten_seconds(ours: facts.Fact, is_stale: bool) -> None:
-    tell(core(), ours)
+    record_facts(core(), ours)
     assert off(happened(source="api", at=at(10))) == (set(), {PULL} if is_stale else set())
 
 
 def test_a_webhook_of_a_force_push_is_a_move_of_the_head() -> None:
-    tell(core(), happened(kind="head_moved", subject="b" * 40, at=at(10)))
+    record_facts(core(), happened(kind="head_moved", subject="b" * 40, at=at(10)))
     for subject, is_stale in (("b" * 40, False), ("", False), ("c" * 40, True)):
         told = happened(kind="force_pushed", subject=subject, source="api", at=at(8))
         assert off(told) == (set(), {PULL} if is_stale else set())
@@ -142,9 +142,9 @@ def listed(count: int, **about: Any) -> facts.PullRequestCommitList:
 
 
 def test_a_list_of_commits_is_compared_where_ours_claims_to_be_complete_for_the_same_head() -> None:
-    tell(core())
+    record_facts(core())
     assert off(listed(2), committed("1" * 40), committed("2" * 40)) == NOTHING
-    tell(listed(1), committed("1" * 40))
+    record_facts(listed(1), committed("1" * 40))
     assert off(committed("1" * 40)) == NOTHING
     assert off(committed("2" * 40)) == (set(), {PULL})
     assert off(listed(2, **LATER_READ)) == (set(), {PULL})
@@ -152,9 +152,9 @@ def test_a_list_of_commits_is_compared_where_ours_claims_to_be_complete_for_the_
 
 
 def test_a_dismissal_may_be_known_some_seconds_late() -> None:
-    tell(core(), submitted(), verdict())
+    record_facts(core(), submitted(), verdict())
     assert off(dismissed()) == (set(), {REVIEW})
-    tell(dismissed(dismissed_at=at(123)))
+    record_facts(dismissed(dismissed_at=at(123)))
     assert off(dismissed()) == NOTHING
     assert off(dismissed(dismissed_at=at(100))) == (set(), {REVIEW})
 
@@ -163,10 +163,10 @@ def test_a_landing_that_no_push_reported_is_stale() -> None:
     fact = in_history()
     commit = Entity("commit", f"{fact.repository_id}:{fact.sha}")
     assert off(fact) == ({commit}, set())
-    tell(repository())
+    record_facts(repository())
     models.Commit.objects.create(repository_id=REPOSITORY_ID, sha=fact.sha, stamp="0|a push|-|0001|0|x")
     assert off(fact) == (set(), {commit})
-    tell(landed())
+    record_facts(landed())
     assert off(fact) == NOTHING
 
 

@@ -27,13 +27,13 @@ from tests.activity.statements import (
     presumed_parents,
     profile,
     push,
+    record_facts,
+    record_one_by_one,
     repository,
     run,
     sizes,
     stamp,
     submitted,
-    tell,
-    tell_one_by_one,
     trailer,
     verdict,
 )
@@ -95,7 +95,7 @@ def test_the_fields_of_a_fact_are_columns_of_its_table(kind):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 8))])
 def test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables(seed):
-    tell_one_by_one(STORY)
+    record_one_by_one(STORY)
     expected = contents()
     chance = random.Random(seed)  # noqa: S311  a repeatable shuffle
     for _ in range(12):
@@ -104,7 +104,7 @@ def test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables(seed)
         chance.shuffle(told)
         while told:
             size = chance.choice((1, 2, 5, 40))
-            tell(*told[:size])
+            record_facts(*told[:size])
             del told[:size]
         assert contents() == expected
 
@@ -116,12 +116,12 @@ def test_two_labelings_of_one_second_converge_and_a_settled_api_read_then_wins()
     ends = []
     for order in permutations((first, second)):
         clear()
-        tell_one_by_one(order)
+        record_one_by_one(order)
         ends.append(models.PullRequest.objects.get().labels)
     assert ends[0] == ends[1]
-    tell(settled)
+    record_facts(settled)
     assert models.PullRequest.objects.get().labels == ["b"]
-    tell_one_by_one((first, second))
+    record_one_by_one((first, second))
     assert models.PullRequest.objects.get().labels == ["b"]
 
 
@@ -129,18 +129,18 @@ def test_two_labelings_of_one_second_converge_and_a_settled_api_read_then_wins()
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_an_author_stays_when_the_account_is_deleted_in_any_order(order):
     story = (core(), core(stamp=stamp(60), author_id=None, title="Newer"), core(stamp=stamp(30), author_id=None))
-    tell_one_by_one([story[position] for position in order])
+    record_one_by_one([story[position] for position in order])
     row = models.PullRequest.objects.get()
     assert (row.title, row.author_id) == ("Newer", 11)
-    tell_one_by_one(story)
+    record_one_by_one(story)
     assert models.PullRequest.objects.get().author_id == 11
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_author_learned_late_is_a_change():
-    tell(core(stamp=stamp(60), author_id=None))
+    record_facts(core(stamp=stamp(60), author_id=None))
     models.Change.objects.all().delete()
-    tell(core())
+    record_facts(core())
     assert models.Change.objects.filter(kind="pull_request").exists()
 
 
@@ -151,15 +151,15 @@ def test_a_newer_partial_payload_and_an_older_full_one_keep_state_and_sizes_in_b
     for order in permutations((older_full, newer_partial)):
         clear()
         for told in order:
-            tell(*told)
+            record_facts(*told)
         row = models.PullRequest.objects.get()
         assert (row.title, row.additions) == ("Newer", 99)
 
 
 @pytest.mark.django_db
 def test_two_reviewers_requested_in_one_second_are_two_events():
-    tell(happened(subject="12"), happened(subject="13"))
-    tell(happened(subject="13"))
+    record_facts(happened(subject="12"), happened(subject="13"))
+    record_facts(happened(subject="13"))
     assert set(models.PullRequestEvent.objects.values_list("subject", flat=True)) == {"12", "13"}
 
 
@@ -169,7 +169,7 @@ def test_a_dismissal_stands_beside_the_approval_in_both_orders():
     for order in permutations((approval, (submitted(), dismissed()))):
         clear()
         for told in order:
-            tell(*told)
+            record_facts(*told)
         review = models.Review.objects.get()
         assert (review.verdict, review.submitted_at, review.dismissed_at) == ("approved", at(60), at(120))
 
@@ -179,42 +179,42 @@ def test_a_comment_belongs_where_its_newest_snapshot_says_whichever_arrives_firs
     told = (comment(), comment(stamp=stamp(300), number=8))
     for order in permutations(told):
         clear()
-        tell_one_by_one(order)
+        record_one_by_one(order)
         assert models.IssueComment.objects.get().number == 8
 
 
 @pytest.mark.django_db
 def test_a_deletion_is_final_even_when_a_later_snapshot_arrives():
-    tell(comment_deleted())
-    tell(comment(stamp=stamp(999)))
+    record_facts(comment_deleted())
+    record_facts(comment(stamp=stamp(999)))
     assert models.IssueComment.objects.get().deleted_at == at(30)
 
 
 @pytest.mark.django_db
 def test_a_replay_by_a_fixed_translator_takes_effect_and_by_the_old_one_does_not():
-    tell(core(title="Mistranslated"))
-    tell(core(stamp=stamp(0, version=2), title="Mended"))
-    tell(core(title="Mistranslated"))
+    record_facts(core(title="Mistranslated"))
+    record_facts(core(stamp=stamp(0, version=2), title="Mended"))
+    record_facts(core(title="Mistranslated"))
     assert models.PullRequest.objects.get().title == "Mended"
 
 
 @pytest.mark.django_db
 def test_a_child_brings_a_stub_of_its_parents():
-    tell(submitted())
+    record_facts(submitted())
     assert models.PullRequest.objects.get().title == ""
     assert models.Contributor.objects.get(pk=12).login == ""
-    tell(core())
+    record_facts(core())
     assert models.PullRequest.objects.get().title == "Add a door"
 
 
 @pytest.mark.django_db
 def test_only_what_really_changed_is_marked():
-    tell(core(), profile(), repository())
+    record_facts(core(), profile(), repository())
     Change.objects.all().delete()
-    tell(core(), profile(), repository())
-    tell(profile(stamp=stamp(7200)))
+    record_facts(core(), profile(), repository())
+    record_facts(profile(stamp=stamp(7200)))
     assert not Change.objects.exists()
-    tell(core(stamp=stamp(60), title="Other"))
+    record_facts(core(stamp=stamp(60), title="Other"))
     assert list(Change.objects.values_list("kind", "key")) == [
         ("pull_request", f"{REPOSITORY_ID}:{PULL_REQUEST['number']}")
     ]
@@ -251,10 +251,10 @@ def in_another_connection(work):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_transactions_recording_the_same_unchanged_repository_do_not_wait_for_each_other():
-    tell(repository(), profile())
+    record_facts(repository(), profile())
     with transaction.atomic():
-        tell(repository(), profile(), core())
-        thread, failures = in_another_connection(lambda: tell(repository(), profile(), core(number=8)))
+        record_facts(repository(), profile(), core())
+        thread, failures = in_another_connection(lambda: record_facts(repository(), profile(), core(number=8)))
         thread.join(timeout=10)
         assert not thread.is_alive()
     assert failures == []
@@ -263,7 +263,7 @@ def test_two_transactions_recording_the_same_unchanged_repository_do_not_wait_fo
 
 @pytest.mark.django_db(transaction=True)
 def test_writers_that_meet_on_the_same_rows_in_different_orders_all_finish_and_converge():
-    tell_one_by_one(STORY)
+    record_one_by_one(STORY)
     expected = contents()
     clear()
     failures: list[Exception] = []
@@ -274,7 +274,7 @@ def test_writers_that_meet_on_the_same_rows_in_different_orders_all_finish_and_c
         chance.shuffle(told)
         try:
             for start in range(0, len(told), 7):
-                tell(*told[start : start + 7])
+                record_facts(*told[start : start + 7])
         except Exception as error:
             failures.append(error)
         finally:

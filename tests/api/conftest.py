@@ -27,7 +27,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, forget_everything
 from tests.integrations.backfill.installed import install, reach, verification
 from tests.metrics import fixture_a
-from tests.metrics.tales import API, PullRequestTale, Step, person, tell
+from tests.metrics.steps import API, PullRequestSteps, Step, person, record_facts
 
 UMBRELLA, SECRETS = 800, 801
 
@@ -72,13 +72,13 @@ def cast(db: None) -> Cast:
 @pytest.fixture
 def week(cast: Cast) -> Cast:
     """The cast, after the week of fixture A."""
-    tell_at_once(fixture_a.steps())
+    record_at_once(fixture_a.steps())
     return cast
 
 
-def tell_at_once(steps: list[Step]) -> None:
+def record_at_once(steps: list[Step]) -> None:
     """Record the steps as one delivery, which comes to the same."""
-    tell(*(fact for step in steps for fact in step))
+    record_facts(*(fact for step in steps for fact in step))
     assert drain(seconds=60)
 
 
@@ -143,12 +143,12 @@ __all__ = [
     "API",
     "SECRETS",
     "Cast",
-    "PullRequestTale",
+    "PullRequestSteps",
     "make_backfill",
     "make_delivery",
     "make_members",
     "make_sync",
-    "tell_at_once",
+    "record_at_once",
 ]
 
 

@@ -19,7 +19,7 @@ from tests.dashboard.test_pages import signed_in
 from tests.fake_github.using import ACME, BETA
 from tests.integrations.backfill.crossing import breaking_off_a_start_of
 from tests.integrations.backfill.installed import backfill, reach
-from tests.metrics.tales import WEB, person
+from tests.metrics.steps import WEB, person
 
 pytestmark = pytest.mark.django_db
 

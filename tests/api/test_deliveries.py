@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.activity.models import Contributor, Installation
 from apps.webhooks.models import Delivery, DeliveryBody
 from tests.api.conftest import SECRETS, Cast, make_delivery
-from tests.metrics.tales import person
+from tests.metrics.steps import person
 
 pytestmark = pytest.mark.django_db
 LIST = "/api/v1/deliveries/"

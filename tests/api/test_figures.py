@@ -20,9 +20,9 @@ from apps.metrics.freshness import tag_of
 from apps.metrics.rebuild import rebuild
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
-from tests.api.conftest import API, Cast, make_members, tell_at_once
+from tests.api.conftest import API, Cast, make_members, record_at_once
 from tests.metrics import fixture_a
-from tests.metrics.tales import PullRequestTale, deployed, instant, tell
+from tests.metrics.steps import PullRequestSteps, deployed, instant, record_facts
 
 pytestmark = pytest.mark.django_db
 
@@ -87,7 +87,7 @@ def test_the_period_before_is_read_when_asked_for(week: Cast) -> None:
 def test_a_day_just_begun_is_compared_with_as_much_of_a_day(cast: Cast) -> None:
     """Fixture G16: a deployment a day at half past midnight, and the last day of the window is an hour old."""
     for day in range(2, 16):
-        tell_at_once(deployed(day, statuses={"success": f"03-{day:02} 00:30"}))
+        record_at_once(deployed(day, statuses={"success": f"03-{day:02} 00:30"}))
     window = "from=2026-03-09&to=2026-03-16&as_of=2026-03-15T01:00:00Z&previous=true"
     for key, value in (("deployments", 7), ("deployment_frequency", 1)):
         figure = asked(cast, f"{FIGURES_PATH}{key}/?{window}")["figure"]
@@ -96,7 +96,7 @@ def test_a_day_just_begun_is_compared_with_as_much_of_a_day(cast: Cast) -> None:
 
 
 def test_a_period_that_was_not_read_has_no_value_to_compare(reached: Cast) -> None:
-    tell_at_once(fixture_a.steps())
+    record_at_once(fixture_a.steps())
     address = f"{FIGURES_PATH}prs_merged/?from=2026-03-09&to=2026-03-16&previous=true"
     cover("pull_requests", repository_id=API, from_at=instant("03-04 00:00"), to_at=instant("04-01 00:00"))
     earlier = asked(reached, address)["figure"]["previous"]
@@ -237,7 +237,7 @@ def test_whatever_changes_figures_changes_their_tag(week: Cast) -> None:
         assert client.get(address, HTTP_IF_NONE_MATCH=tags[-1]).status_code == 200
         tags.append(client.get(address)["ETag"])
 
-    tell(*PullRequestTale(7, "ben").opened("03-03 10:00").steps[0])
+    record_facts(*PullRequestSteps(7, "ben").opened("03-03 10:00").steps[0])
     settle()
     make_members(week.teams["acme"], "ben")
     settle()

@@ -84,7 +84,7 @@ ROWS: dict[int, tuple[str, ...]] = {
         CROWD,
     ),
     27: (BARE + "test_row_27_no_more_is_read_than_was_announced", CROWD),
-    28: (SLOW, CROWD, EDGE + "test_row_28_clients_that_dawdle_hold_no_thread_behind"),
+    28: (SLOW, CROWD, EDGE + "test_row_28_clients_that_send_slowly_hold_no_thread"),
     29: (BARE + "test_row_29_a_compressed_body_is_415_and_never_unpacked", CROWD),
     30: (
         BARE + "test_row_30_too_many_or_too_long_headers_are_431",

@@ -112,7 +112,7 @@ def test_row_26_a_length_that_is_said_twice_is_400(edge: Edge) -> None:
     assert refused(edge, head(BODY).replace(LENGTH, 2 * LENGTH) + BODY) == 400
 
 
-def test_row_28_clients_that_dawdle_hold_no_thread_behind(edge: Edge, server: Server) -> None:
+def test_row_28_clients_that_send_slowly_hold_no_thread(edge: Edge, server: Server) -> None:
     """nginx passes a body on when it is whole, and bears 64 connections of one address."""
     unfinished = head(BODY, Content_Length="100") + b"{"
     with edge.holding(unfinished, times=60):

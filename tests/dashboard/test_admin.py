@@ -18,7 +18,7 @@ from apps.notifications.models import Notification
 from apps.teams.models import AccountRule, Team, TeamRepository
 from apps.users.models import ApiToken
 from tests.api.conftest import API, Cast, make_backfill, make_delivery, make_members
-from tests.metrics.tales import PullRequestTale, tell_all
+from tests.metrics.steps import PullRequestSteps, record_steps
 
 pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -79,7 +79,9 @@ def test_whatever_can_be_added_has_a_form_that_opens(week: Cast, operator: Clien
 def test_a_list_costs_the_same_queries_however_long(operator: Client) -> None:
     address = reverse("admin:activity_pullrequest_changelist")
     before = opened(operator, address)
-    tell_all([step for number in (11, 12, 13) for step in PullRequestTale(number, "ben").opened("03-07 09:00").steps])
+    record_steps(
+        [step for number in (11, 12, 13) for step in PullRequestSteps(number, "ben").opened("03-07 09:00").steps]
+    )
     assert opened(operator, address) == before
 
 

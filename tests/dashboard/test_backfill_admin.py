@@ -23,7 +23,7 @@ from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, forget_everything
 from tests.integrations.backfill.installed import install, reach
-from tests.metrics.tales import WEB, person
+from tests.metrics.steps import WEB, person
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/integrations/backfill/"

@@ -19,7 +19,7 @@ from apps.users.models import CustomUser
 from tests.api.conftest import API, SECRETS, UMBRELLA, Cast
 from tests.dashboard.test_pages import read, signed_in
 from tests.integrations.backfill.installed import install, reach
-from tests.metrics.tales import WEB, person
+from tests.metrics.steps import WEB, person
 
 pytestmark = pytest.mark.django_db
 State = Backfill.State

@@ -27,7 +27,7 @@ from apps.webhooks.origin import GitHubHook
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event
 from apps.webhooks.retry import MOST_ATTEMPTS
-from tests.ageing import set_received_at
+from tests.delivery_times import set_received_at
 from tests.rig.engines import WITNESS
 
 LONG_AGO = "2020-01-01T00:00:00Z"

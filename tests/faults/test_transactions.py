@@ -29,14 +29,14 @@ def profile() -> facts.ContributorProfile:
     return facts.ContributorProfile(stamp=stamp, github_id=1, login="somebody", kind="user")
 
 
-def tell() -> None:
+def record_facts() -> None:
     record([Evidence(source=Source(kind="delivery", key="1"), facts=(profile(),))])
 
 
 def test_a_fact_and_its_change_are_there_together_or_not_at_all() -> None:
     def break_down() -> None:
         with transaction.atomic():
-            tell()
+            record_facts()
             assert Contributor.objects.count() == Change.objects.count() == 1
             raise BreakdownError
 

@@ -2,7 +2,18 @@
 
 from apps.activity.models import Repository
 from apps.teams.models import Team, TeamMember, TeamRepository
-from tests.metrics.tales import API, PullRequestTale, Step, deployed, instant, person, profile, pushed, repository, tell
+from tests.metrics.steps import (
+    API,
+    PullRequestSteps,
+    Step,
+    deployed,
+    instant,
+    person,
+    profile,
+    pushed,
+    record_facts,
+    repository,
+)
 
 MOVES = instant("03-04 12:00")
 MEMBERS = {
@@ -17,8 +28,8 @@ def steps() -> list[Step]:
 
 
 def pull_requests() -> list[Step]:
-    tales = (
-        PullRequestTale(1, "ana")
+    pull_requests = (
+        PullRequestSteps(1, "ana")
         .opened("03-02 10:00", draft=True, head="a1")
         .reviewed("03-02 10:02", "coderabbitai[bot]", "commented")
         .ready("03-02 14:00")
@@ -27,25 +38,25 @@ def pull_requests() -> list[Step]:
         .moved("03-02 17:00", "a2")
         .reviewed("03-03 09:00", "ben")
         .merged("03-03 10:00"),
-        PullRequestTale(2, "ben").opened("03-03 09:00", head="b1").merged("03-03 11:00"),
-        PullRequestTale(3, "cy")
+        PullRequestSteps(2, "ben").opened("03-03 09:00", head="b1").merged("03-03 11:00"),
+        PullRequestSteps(3, "cy")
         .opened("03-04 09:00", head="c1")
         .closed("03-04 12:00")
         .reopened("03-05 09:00")
         .reviewed("03-05 10:00", "ana")
         .merged("03-05 11:00"),
-        PullRequestTale(4, "dependabot[bot]")
+        PullRequestSteps(4, "dependabot[bot]")
         .opened("03-04 01:00", head="d1")
         .reviewed("03-04 01:30", "github-actions[bot]")
         .merged("03-04 02:00"),
-        PullRequestTale(5, "talbot")
+        PullRequestSteps(5, "talbot")
         .opened("03-05 09:00", head="e1")
         .reviewed("03-05 12:00", "ben")
         .moved("03-05 15:00", "e2")
         .merged("03-05 16:00"),
-        PullRequestTale(6, "ben").opened("03-05 18:30", head="f1").reviewed("03-05 18:40", "cy").merged("03-05 18:45"),
+        PullRequestSteps(6, "ben").opened("03-05 18:30", head="f1").reviewed("03-05 18:40", "cy").merged("03-05 18:45"),
     )
-    return [step for tale in tales for step in tale.steps]
+    return [step for one in pull_requests for step in one.steps]
 
 
 def pushes() -> list[Step]:
@@ -100,7 +111,7 @@ def people() -> Step:
 
 def make_teams() -> dict[str, Team]:
     """The account's own team, without members, and those that share its repository."""
-    tell(*people(), repository())
+    record_facts(*people(), repository())
     teams = {"acme": Team.objects.create(name="acme", slug="acme", account_id=person("acme"))}
     for slug, members in MEMBERS.items():
         teams[slug] = Team.objects.create(name=slug.title(), slug=slug)

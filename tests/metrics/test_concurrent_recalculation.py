@@ -16,7 +16,7 @@ from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import drain
 from tests.metrics import fixture_a
 from tests.metrics.comparing import assert_equals_rebuild
-from tests.metrics.tales import PullRequestTale, instant, tell
+from tests.metrics.steps import PullRequestSteps, instant, record_facts
 
 
 @contextmanager
@@ -40,13 +40,13 @@ def held(event: threading.Event, reached: threading.Event, monkeypatch: pytest.M
 @pytest.mark.django_db(transaction=True)
 def test_a_fact_that_arrives_between_the_read_and_the_write_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first recalculation has read an open pull request when its merge arrives; a second waits for the first."""
-    tale = PullRequestTale(1, "ana").opened("03-02 10:00").merged("03-02 12:00")
-    tell(*tale.steps[0])
+    tale = PullRequestSteps(1, "ana").opened("03-02 10:00").merged("03-02 12:00")
+    record_facts(*tale.steps[0])
     go_on, has_read = threading.Event(), threading.Event()
     with held(go_on, has_read, monkeypatch):
         first = in_a_thread(lambda: drain(seconds=60))
         assert has_read.wait(30)
-        tell(*tale.steps[1])
+        record_facts(*tale.steps[1])
         second = in_a_thread(lambda: drain(seconds=60))
         wait_until_blocked()
         assert not DerivedPullRequest.objects.exists()
@@ -59,7 +59,7 @@ def test_a_fact_that_arrives_between_the_read_and_the_write_is_not_lost(monkeypa
 
 @pytest.mark.django_db(transaction=True)
 def test_a_recalculation_that_fails_loses_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(*PullRequestTale(1, "ana").opened("03-02 10:00").steps[0])
+    record_facts(*PullRequestSteps(1, "ana").opened("03-02 10:00").steps[0])
     waiting = Change.objects.count()
     with monkeypatch.context() as broken:
         broken.setattr(recalculation, "recalculate", lambda found: 1 / 0)
@@ -73,7 +73,7 @@ def test_a_recalculation_that_fails_loses_no_change(monkeypatch: pytest.MonkeyPa
 @pytest.mark.django_db(transaction=True)
 def test_several_recalculations_share_the_work() -> None:
     for step in fixture_a.steps():
-        tell(*step)
+        record_facts(*step)
     threads = [in_a_thread(lambda: drain(seconds=60)) for _ in range(4)]
     for thread in threads:
         thread.join(60)

@@ -14,7 +14,18 @@ from apps.metrics.recalculation import drain
 from apps.teams.models import DeploymentSource, ServiceRule, Team
 from tests.activity.statements import filled
 from tests.metrics.comparing import assert_equals_rebuild
-from tests.metrics.tales import API, EPOCH, Step, deployed, instant, repository, run_of, stamp, tell, tell_all
+from tests.metrics.steps import (
+    API,
+    EPOCH,
+    Step,
+    deployed,
+    instant,
+    record_facts,
+    record_steps,
+    repository,
+    run_of,
+    stamp,
+)
 
 pytestmark = pytest.mark.django_db
 Teams = dict[str, Team]
@@ -78,12 +89,12 @@ def in_several_orders(steps: list[Step]) -> Iterable[list[Step]]:
 
 
 def test_g1_a_success_run_again_is_a_deployment_of_each_week(teams: Teams) -> None:
-    tell_all(first_case())
+    record_steps(first_case())
     assert [count("deployments", teams["acme"], window=week) for week in (FIRST_WEEK, SECOND_WEEK)] == [1, 1]
 
 
 def test_g2_a_failure_after_a_success_undoes_nothing(teams: Teams) -> None:
-    tell_all(second_case())
+    record_steps(second_case())
     assert count("deployments", teams["acme"]) == 1
     assert count("failed_deployments", teams["acme"]) == 1
     assert count("deployments", teams["acme"], as_of="03-04 11:00") == 1
@@ -91,7 +102,7 @@ def test_g2_a_failure_after_a_success_undoes_nothing(teams: Teams) -> None:
 
 
 def test_g3_what_comes_later_changes_no_earlier_answer(teams: Teams) -> None:
-    tell_all(third_case())
+    record_steps(third_case())
     team = teams["acme"]
     assert count("deployments", team, as_of="03-04 11:00") == 2
     assert count("deployments", team, as_of="03-09 00:00") == 3
@@ -100,7 +111,7 @@ def test_g3_what_comes_later_changes_no_earlier_answer(teams: Teams) -> None:
 
 
 def test_g4_two_jobs_of_a_run_are_two_services(teams: Teams) -> None:
-    tell_all(fourth_case())
+    record_steps(fourth_case())
     team = teams["acme"]
     assert (count("deployments", team), count("failed_deployments", team)) == (3, 1)
     assert set(DerivedDeployment.objects.values_list("service", flat=True)) == {"api", "web"}
@@ -111,7 +122,7 @@ def test_any_order_comes_to_the_same_rows(case: object) -> None:
     found = []
     for steps in in_several_orders(case()):  # type: ignore[operator]
         for step in steps:
-            tell(*step)
+            record_facts(*step)
             drain(seconds=60)
         rows = DerivedDeployment.objects.order_by("name").values_list("name", "succeeded_at", "failed_at", "service")
         found.append(list(rows))
@@ -121,16 +132,16 @@ def test_any_order_comes_to_the_same_rows(case: object) -> None:
 
 def test_a_job_that_deployed_alone_before_belongs_to_its_service() -> None:
     alone = facts.DeploymentJob(github_id=301, repository_id=API, job_name="api", run_attempt=1)
-    tell_all([*deployed(301, statuses={"success": "03-02 10:00"}, run_id=77), (repository(), alone)])
+    record_steps([*deployed(301, statuses={"success": "03-02 10:00"}, run_id=77), (repository(), alone)])
     assert DerivedDeployment.objects.get().service == ""
-    tell_all(fourth_case())
+    record_steps(fourth_case())
     assert set(DerivedDeployment.objects.values_list("service", flat=True)) == {"api", "web"}
     assert_equals_rebuild()
 
 
 def test_g5_production_has_many_names(teams: Teams) -> None:
     for number, environment in enumerate((*PRODUCTION, *NOT_PRODUCTION), start=401):
-        tell_all(deployed(number, statuses={"success": "03-03 10:00"}, environment=environment))
+        record_steps(deployed(number, statuses={"success": "03-03 10:00"}, environment=environment))
     assert count("deployments", teams["acme"]) == 6
 
 
@@ -153,7 +164,7 @@ def test_githubs_flag_makes_an_environment_production(teams: Teams) -> None:
         is_production=True,
         is_transient=False,
     )
-    tell_all([*deployed(501, statuses={"success": "03-03 10:00"}, environment="blue"), (repository(), flags)])
+    record_steps([*deployed(501, statuses={"success": "03-03 10:00"}, environment="blue"), (repository(), flags)])
     assert count("deployments", teams["acme"]) == 1
 
 
@@ -164,7 +175,7 @@ def test_githubs_flag_makes_an_environment_production(teams: Teams) -> None:
 def test_a_teams_patterns_say_what_is_production(teams: Teams, patterns: list[str], expected: int | None) -> None:
     names = ("live", "production", "prod", "production-api", "blue/Production 1", "my-production")
     for number, environment in enumerate(names, start=601):
-        tell_all(deployed(number, statuses={"success": "03-03 10:00"}, environment=environment))
+        record_steps(deployed(number, statuses={"success": "03-03 10:00"}, environment=environment))
     teams["acme"].production_environments = patterns
     teams["acme"].save()
     reading = read("deployments", teams["acme"])
@@ -191,7 +202,7 @@ def workflow_run(run_id: int, name: str, *, concluded: str, conclusion: str = "s
 
 def test_g13_without_a_source_there_is_no_value(teams: Teams) -> None:
     team = teams["acme"]
-    tell_all(
+    record_steps(
         [
             workflow_run(1, "deploy", concluded="03-03 10:00"),
             workflow_run(2, "deploy", concluded="03-04 09:00", conclusion="failure"),
@@ -231,11 +242,11 @@ def test_releases_may_be_the_deployments(teams: Teams) -> None:
             is_prerelease=is_prerelease,
             published_at=None if is_draft else instant("03-03 10:00"),
         )
-        tell_all([(repository(), release)])
+        record_steps([(repository(), release)])
     DeploymentSource.objects.create(kind=DeploymentSource.Kind.RELEASES, repository_id=API)
     assert drain(seconds=60)
     assert count("deployments", teams["acme"]) == 1
-    tell_all([(repository(), facts.ReleaseDeleted(github_id=1, repository_id=API, deleted_at=EPOCH))])
+    record_steps([(repository(), facts.ReleaseDeleted(github_id=1, repository_id=API, deleted_at=EPOCH))])
     assert count("deployments", teams["acme"]) == 0
     assert_equals_rebuild()
 
@@ -251,9 +262,9 @@ def test_releases_may_be_the_deployments(teams: Teams) -> None:
 )
 def test_a_rule_names_the_service(rule: dict[str, str], expected: set[str]) -> None:
     made = ServiceRule.objects.create(**rule)
-    tell_all(deployed(701, statuses={"success": "03-03 10:00"}, environment="production-api"))
-    tell_all(deployed(702, statuses={"success": "03-03 10:00"}, environment="production", run_id=9))
-    tell_all([workflow_run(9, "Release it", concluded="03-03 10:00")])
+    record_steps(deployed(701, statuses={"success": "03-03 10:00"}, environment="production-api"))
+    record_steps(deployed(702, statuses={"success": "03-03 10:00"}, environment="production", run_id=9))
+    record_steps([workflow_run(9, "Release it", concluded="03-03 10:00")])
     assert set(DerivedDeployment.objects.values_list("service", flat=True)) == expected
     assert_equals_rebuild()
     made.delete()

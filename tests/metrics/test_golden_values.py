@@ -27,7 +27,7 @@ from tests.metrics.fixture_a_expectations import (
     WITH_BOTS,
     WRONG_VALUES,
 )
-from tests.metrics.tales import PullRequestTale, deployed, instant, stamp, tell, tell_all
+from tests.metrics.steps import PullRequestSteps, deployed, instant, record_facts, record_steps, stamp
 
 pytestmark = pytest.mark.django_db
 Teams = dict[str, Team]
@@ -41,7 +41,7 @@ def cycle_times(team: Team, *seconds: int) -> FigureReading:
     opened = instant("03-02 10:00")
     for number, each in enumerate(seconds, start=1):
         merged = opened + timedelta(seconds=each)
-        tell_all(PullRequestTale(number, "ben").opened("03-02 10:00").merged(f"{merged:%m-%d %H:%M:%S}").steps)
+        record_steps(PullRequestSteps(number, "ben").opened("03-02 10:00").merged(f"{merged:%m-%d %H:%M:%S}").steps)
     return read_figure("cycle_time", FigureQuery(team=team, window=DAY))
 
 
@@ -68,7 +68,7 @@ def test_quantiles_are_interpolated(teams: Teams) -> None:
 def test_a_median_of_a_month_is_not_the_mean_of_its_weeks(teams: Teams) -> None:
     merged = {1: "03-02 10:00:01", 2: "03-03 10:00:01", 3: "03-04 10:00:01", 4: "03-09 10:00:10"}
     for number, at in merged.items():
-        tell_all(PullRequestTale(number, "ben").opened(f"{at[:-2]}00").merged(at).steps)
+        record_steps(PullRequestSteps(number, "ben").opened(f"{at[:-2]}00").merged(at).steps)
     month = Window(start=date(2026, 3, 1), end=date(2026, 4, 1), time_zone="UTC")
     by_week = [read_figure("cycle_time", FigureQuery(team=teams["acme"], window=week)).n for week in month.weeks()]
     assert by_week == [0, 3, 1, 0, 0, 0]
@@ -76,7 +76,7 @@ def test_a_median_of_a_month_is_not_the_mean_of_its_weeks(teams: Teams) -> None:
 
 
 def test_a_merge_late_on_sunday_belongs_to_the_local_week(teams: Teams) -> None:
-    tell_all(PullRequestTale(1, "ben").opened("03-08 10:00").merged("03-09 03:30").steps)
+    record_steps(PullRequestSteps(1, "ben").opened("03-08 10:00").merged("03-09 03:30").steps)
     for zone, monday in ((NEW_YORK, date(2026, 3, 2)), ("UTC", date(2026, 3, 9))):
         week = Window(start=monday, end=monday + timedelta(days=7), time_zone=zone)
         assert read_figure("prs_merged", FigureQuery(team=teams["acme"], window=week)).value == 1
@@ -94,7 +94,7 @@ def test_a_week_in_which_the_clocks_go_forward_has_seven_days() -> None:
 
 
 def test_the_last_instant_belongs_to_the_next_window_only(teams: Teams) -> None:
-    tell_all(PullRequestTale(1, "ben").opened("03-08 10:00").merged("03-09 04:00").steps)
+    record_steps(PullRequestSteps(1, "ben").opened("03-08 10:00").merged("03-09 04:00").steps)
     week = Window(start=date(2026, 3, 2), end=date(2026, 3, 9), time_zone=NEW_YORK)
     following = Window(start=date(2026, 3, 9), end=date(2026, 3, 16), time_zone=NEW_YORK)
     assert read_figure("prs_merged", FigureQuery(team=teams["acme"], window=week)).value == 0
@@ -113,9 +113,9 @@ def test_an_invalid_window_is_rejected(name: str) -> None:
         Window.named(name, time_zone="UTC")
 
 
-def churning() -> PullRequestTale:
+def churning() -> PullRequestSteps:
     return (
-        PullRequestTale(1, "ana")
+        PullRequestSteps(1, "ana")
         .opened("03-02 10:00", draft=True)
         .ready("03-02 12:00")
         .drafted("03-02 13:00")
@@ -126,7 +126,7 @@ def churning() -> PullRequestTale:
 
 
 def test_draft_churn(teams: Teams) -> None:
-    tell_all(churning().steps)
+    record_steps(churning().steps)
     query = FigureQuery(team=teams["acme"], window=DAY)
     found = {key: read_figure(key, query).value for key in ("time_in_draft", "time_to_first_review", "cycle_time")}
     assert found == {"time_in_draft": 4 * 3600, "time_to_first_review": 4 * 3600, "cycle_time": 6 * 3600}
@@ -136,20 +136,20 @@ def test_draft_churn_seen_while_it_lasts(teams: Teams) -> None:
     """Asked at 14:00 it has been a draft for three hours, whether the rest is known by then or not."""
     known_by_then, rest = churning().steps[:3], churning().steps[3:]
     query = FigureQuery(team=teams["acme"], window=DAY, as_of=instant("03-02 14:00"))
-    tell_all(known_by_then)
+    record_steps(known_by_then)
     assert read_figure("time_in_draft", query).value == 3 * 3600
     assert read_figure("wip", query).value == 0
-    tell_all(rest)
+    record_steps(rest)
     assert read_figure("time_in_draft", query).value == 3 * 3600
     assert read_figure("wip", query).value == 0
 
 
 def test_a_review_while_it_still_is_a_draft_takes_no_time(teams: Teams) -> None:
-    tale = PullRequestTale(1, "ana").opened("03-02 10:00", draft=True).reviewed("03-02 11:00", "ben")
+    tale = PullRequestSteps(1, "ana").opened("03-02 10:00", draft=True).reviewed("03-02 11:00", "ben")
     query = FigureQuery(team=teams["acme"], window=DAY)
-    tell_all(tale.steps)
+    record_steps(tale.steps)
     assert read_figure("time_to_first_review", query).n == 0
-    tell_all(tale.ready("03-02 12:00").steps)
+    record_steps(tale.ready("03-02 12:00").steps)
     reading = read_figure("time_to_first_review", query)
     assert (reading.value, reading.n, reading.remarks) == (0, 1, {"reviewed_in_draft": 1})
     [entity] = list_entities("time_to_first_review", query)
@@ -157,9 +157,9 @@ def test_a_review_while_it_still_is_a_draft_takes_no_time(teams: Teams) -> None:
 
 
 def test_work_in_progress_and_its_age_at_an_instant(teams: Teams) -> None:
-    tell_all(PullRequestTale(1, "ana").opened("03-02 10:00").merged("03-02 18:00").steps)
-    tell_all(PullRequestTale(2, "ben").opened("03-02 11:00").closed("03-02 12:00").reopened("03-02 14:00").steps)
-    tell_all(PullRequestTale(3, "cy").opened("03-02 09:00", draft=True).steps)
+    record_steps(PullRequestSteps(1, "ana").opened("03-02 10:00").merged("03-02 18:00").steps)
+    record_steps(PullRequestSteps(2, "ben").opened("03-02 11:00").closed("03-02 12:00").reopened("03-02 14:00").steps)
+    record_steps(PullRequestSteps(3, "cy").opened("03-02 09:00", draft=True).steps)
     ages = {}
     for hour in (11, 13, 15, 19):
         query = FigureQuery(team=teams["acme"], window=DAY, as_of=instant(f"03-02 {hour}:30"))
@@ -175,18 +175,18 @@ def assert_comes_to(query: FigureQuery, expected: Mapping[str, Mapping[str, Any]
 
 
 def test_humans_in_the_week(teams: Teams) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     assert_comes_to(FigureQuery(team=teams["acme"], window=WEEK), HUMANS)
 
 
 def test_bots_are_separable(teams: Teams) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     assert_comes_to(FigureQuery(team=teams["acme"], window=WEEK, bots=Bots.INCLUDE), WITH_BOTS)
     assert_comes_to(FigureQuery(team=teams["acme"], window=WEEK, bots=Bots.ONLY), BOTS_ONLY)
 
 
 def test_no_figure_comes_to_a_naive_value(teams: Teams) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     query = FigureQuery(team=teams["acme"], window=WEEK)
     for key, wrong in WRONG_VALUES.items():
         reading = read_figure(key, query).as_dict()
@@ -195,7 +195,7 @@ def test_no_figure_comes_to_a_naive_value(teams: Teams) -> None:
 
 
 def test_a_closing_counts_for_as_long_as_it_held(teams: Teams) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     query = FigureQuery(team=teams["acme"], window=WEEK, as_of=WHILE_THREE_WAS_CLOSED)
     assert read_figure("closed_unmerged", query).value == 1
     assert [entity.number for entity in list_entities("closed_unmerged", query)] == [3]
@@ -204,7 +204,7 @@ def test_a_closing_counts_for_as_long_as_it_held(teams: Teams) -> None:
 
 
 def test_work_counts_for_the_team_of_its_day(teams: Teams) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     for slug, numbers in MERGED_BY_TEAM.items():
         query = FigureQuery(team=teams[slug], window=WEEK)
         assert {entity.number for entity in list_entities("prs_merged", query)} == numbers, slug
@@ -213,13 +213,13 @@ def test_work_counts_for_the_team_of_its_day(teams: Teams) -> None:
 
 
 def test_deployments_count_for_every_team_of_the_repository(teams: Teams) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     for team in teams.values():
         assert read_figure("deployments", FigureQuery(team=team, window=WEEK)).value == 4
 
 
 def test_the_first_commit_comes_with_the_pushes_of_the_branch(teams: Teams) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     rows = DerivedPullRequest.objects.all()
     assert dict(rows.values_list("number", "first_commit_at")) == FIRST_COMMITS
     assert dict(rows.values_list("number", "review_rounds")) == ROUNDS
@@ -229,7 +229,7 @@ def test_the_first_commit_comes_with_the_pushes_of_the_branch(teams: Teams) -> N
 
 @pytest.mark.parametrize("bots", list(Bots))
 def test_the_list_behind_a_figure_is_exactly_what_it_counts(teams: Teams, bots: Bots) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     for team in teams.values():
         query = FigureQuery(team=team, window=WEEK, bots=bots)
         for key in HUMANS:
@@ -246,7 +246,7 @@ def test_any_order_with_repeats_comes_to_the_same(teams: Teams, seed: int) -> No
     told = [*steps, *luck.sample(steps, k=len(steps) // 2)]
     luck.shuffle(told)
     for step in told:
-        tell(*step)
+        record_facts(*step)
         if luck.random() < 0.3:
             drain(seconds=60)
     drain(seconds=60)
@@ -257,15 +257,15 @@ def test_any_order_with_repeats_comes_to_the_same(teams: Teams, seed: int) -> No
 @pytest.mark.proof
 def test_after_every_step_the_rows_are_those_of_a_rebuild(teams: Teams) -> None:
     for step in fixture_a.steps():
-        tell(*step)
+        record_facts(*step)
         drain(seconds=60)
         assert_equals_rebuild()
     assert derived_tables()["deployments"]
 
 
 def test_a_deployment_that_arrives_late_counts(teams: Teams) -> None:
-    tell_all(fixture_a.steps())
-    tell_all(deployed(108, statuses={"success": "03-04 08:00"}))
+    record_steps(fixture_a.steps())
+    record_steps(deployed(108, statuses={"success": "03-04 08:00"}))
     query = FigureQuery(team=teams["acme"], window=WEEK)
     assert read_figure("deployments", query).value == 5
     assert read_figure("deployment_frequency", query).remarks == {"deployment_days": 4}
@@ -288,31 +288,35 @@ def test_a_deployment_that_arrives_late_counts(teams: Teams) -> None:
     ],
 )
 def test_an_account_has_one_class(teams: Teams, login: str, kind: str, expected: str) -> None:
-    tell(facts.ContributorProfile(stamp=stamp(instant("03-01 00:00")), github_id=1, login=login, kind=kind))
-    tell_all(PullRequestTale(1, "ana").opened("03-02 10:00").steps)
-    tell(facts.ContributorProfile(stamp=stamp(instant("03-03 00:00")), github_id=1, login=login, kind=kind))
+    record_facts(facts.ContributorProfile(stamp=stamp(instant("03-01 00:00")), github_id=1, login=login, kind=kind))
+    record_steps(PullRequestSteps(1, "ana").opened("03-02 10:00").steps)
+    record_facts(facts.ContributorProfile(stamp=stamp(instant("03-03 00:00")), github_id=1, login=login, kind=kind))
     assert drain(seconds=60)
     row = DerivedPullRequest.objects.get()
     assert (row.author_class, row.is_bot_author) == (expected, expected != "human")
 
 
 def test_a_robot_with_the_account_of_a_user_does_not_end_the_wait_for_a_review(teams: Teams) -> None:
-    tell(facts.ContributorProfile(stamp=stamp(instant("03-01 00:00")), github_id=3, login="k8s-ci-robot", kind="user"))
-    tale = (
-        PullRequestTale(1, "ana").opened("03-02 10:00").reviewed("03-02 10:00:05", "cy").reviewed("03-02 14:00", "ben")
+    record_facts(
+        facts.ContributorProfile(stamp=stamp(instant("03-01 00:00")), github_id=3, login="k8s-ci-robot", kind="user")
     )
-    tell_all(tale.steps)
-    tell(facts.ContributorProfile(stamp=stamp(instant("03-03 00:00")), github_id=3, login="k8s-ci-robot", kind="user"))
+    tale = (
+        PullRequestSteps(1, "ana").opened("03-02 10:00").reviewed("03-02 10:00:05", "cy").reviewed("03-02 14:00", "ben")
+    )
+    record_steps(tale.steps)
+    record_facts(
+        facts.ContributorProfile(stamp=stamp(instant("03-03 00:00")), github_id=3, login="k8s-ci-robot", kind="user")
+    )
     assert drain(seconds=60)
     assert read_figure("time_to_first_review", FigureQuery(team=teams["acme"], window=DAY)).value == 4 * 3600
 
 
 def test_deleted_accounts_stay_in_their_team_and_bots_stay_bots(teams: Teams) -> None:
     for number, login in ((1, "ana"), (2, "dependabot[bot]")):
-        tale = PullRequestTale(number, login).opened("03-02 10:00").merged("03-02 11:00")
-        tell_all(tale.steps)
+        tale = PullRequestSteps(number, login).opened("03-02 10:00").merged("03-02 11:00")
+        record_steps(tale.steps)
         tale.state["author_id"] = None
-        tell_all(tale.reopened("03-02 12:00").steps[-1:])
+        record_steps(tale.reopened("03-02 12:00").steps[-1:])
     for bots, slug, expected in ((Bots.EXCLUDE, "alpha", 1), (Bots.ONLY, "acme", 1), (Bots.INCLUDE, "acme", 2)):
         query = FigureQuery(team=teams[slug], window=DAY, bots=bots)
         assert read_figure("prs_merged", query).value == expected, bots

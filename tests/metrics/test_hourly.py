@@ -12,7 +12,7 @@ from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 from apps.users.models import CustomUser
 from tests.metrics import fixture_a
-from tests.metrics.tales import tell_all
+from tests.metrics.steps import record_steps
 
 pytestmark = pytest.mark.django_db
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -36,7 +36,7 @@ def test_the_figures_of_an_hour_are_kept_once_as_they_stood_last(acme: Team) -> 
 def test_the_result_has_the_totals_of_commits_and_pull_requests(
     teams: dict[str, Team], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     monkeypatch.setattr(tasks, "FIGURES_DAYS", 3000)
     document = tasks.calculate_metrics(teams["acme"].pk)
     values = {figure["figure"]: figure["value"] for figure in document["figures"]}

@@ -9,7 +9,7 @@ from apps.activity.models import Change, Contributor
 from apps.metrics.figures import FIGURES, FigureQuery, Window, read_figures
 from apps.metrics.recalculation import recalculate_batch
 from apps.teams.models import Team, TeamMember
-from tests.metrics.tales import profile, repository, tell
+from tests.metrics.steps import profile, record_facts, repository
 from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +137,9 @@ CHANGES = (
 def team() -> Team:
     """Many rows over many repositories, accounts and days; the team tracks two repositories and has one member."""
     Contributor.objects.bulk_create(Contributor(github_id=number) for number in range(1, ACCOUNTS + 1))
-    tell(profile("ana"), *(repository(number, full_name=f"acme/{number}") for number in range(1, REPOSITORIES + 1)))
+    record_facts(
+        profile("ana"), *(repository(number, full_name=f"acme/{number}") for number in range(1, REPOSITORIES + 1))
+    )
     with connection.cursor() as cursor:
         for table, columns in MANY.items():
             cursor.execute(

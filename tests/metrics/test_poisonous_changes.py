@@ -9,7 +9,7 @@ from apps.metrics.changes import ALONE
 from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import BATCH, drain, recalculate_batch
 from tests.metrics.comparing import assert_equals_rebuild
-from tests.metrics.tales import API, PullRequestTale, tell
+from tests.metrics.steps import API, PullRequestSteps, record_facts
 
 pytestmark = pytest.mark.django_db
 POISONOUS, HARMLESS = 1, 2
@@ -18,7 +18,7 @@ MANY = 2 * BATCH + 100
 
 def open_pull_requests() -> None:
     for number in (POISONOUS, HARMLESS):
-        tell(*PullRequestTale(number, "ana").opened("03-02 10:00").steps[0])
+        record_facts(*PullRequestSteps(number, "ana").opened("03-02 10:00").steps[0])
 
 
 def refuse_the_poisonous_one(*, code: str) -> None:
@@ -81,9 +81,9 @@ def test_a_drain_stops_at_its_time_limit_while_it_tries_changes_one_by_one() -> 
 
 
 def tell_of_many_on_one_branch() -> None:
-    first = PullRequestTale(1, "ana", branch="release").opened("03-02 10:00").merged("03-02 12:00")
+    first = PullRequestSteps(1, "ana", branch="release").opened("03-02 10:00").merged("03-02 12:00")
     for step in first.steps:
-        tell(*step)
+        record_facts(*step)
     assert drain(seconds=60)
     one = PullRequest.objects.get()
     PullRequest.objects.bulk_create(

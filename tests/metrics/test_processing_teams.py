@@ -16,7 +16,7 @@ from apps.metrics.figures import FIGURES
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 from tests.metrics import fixture_a
-from tests.metrics.tales import tell_all
+from tests.metrics.steps import record_steps
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_team_has_its_figures_computed_by_a_task_of_its_own(queue: None) -> No
 @pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_the_figures_of_a_team_can_be_waited_for(queue: None, teams: dict[str, Team]) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     promise = tasks.calculate_metrics.delay(teams["acme"].pk)
     address = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
     worker = subprocess.Popen(

@@ -11,7 +11,7 @@ from hypothesis.extra.django import TestCase
 from apps.metrics.models import DerivedClosing, DerivedPullRequest
 from apps.metrics.recalculation import drain
 from tests.metrics.comparing import assert_equals_rebuild, derived_tables
-from tests.metrics.tales import NOWHERE, PullRequestTale, Step, instant, pushed, tell
+from tests.metrics.steps import NOWHERE, PullRequestSteps, Step, instant, pushed, record_facts
 
 START = instant("03-02 10:00")
 VERBS = ("ready", "drafted", "closed", "reopened", "moved", "reviewed", "bot_reviewed", "merged")
@@ -27,7 +27,7 @@ def lives(draw: st.DrawFn) -> list[Step]:
     steps: list[Step] = []
     before, clock = NOWHERE, 0
     for number in range(1, draw(st.integers(1, 2)) + 1):
-        tale = PullRequestTale(number, "ana", branch="topic")
+        tale = PullRequestSteps(number, "ana", branch="topic")
         clock += 1
         head = f"head-{number}-0"
         steps.append(pushed(minute(clock), branch="topic", before=before, after=head, commits={head: minute(clock)}))
@@ -48,7 +48,7 @@ def lives(draw: st.DrawFn) -> list[Step]:
     return steps
 
 
-def happen(tale: PullRequestTale, verb: str, *, at: str, head: str) -> None:
+def happen(tale: PullRequestSteps, verb: str, *, at: str, head: str) -> None:
     is_closed = tale.state["state"] == "closed"
     match verb:
         case "ready" if tale.state["is_draft"]:
@@ -84,7 +84,7 @@ class AnyOrder(TestCase):
     def test_the_order_of_telling_does_not_matter(self, told: tuple[list[Step], list[Step]], pauses: Any) -> None:
         _, shuffled = told
         for step in shuffled:
-            tell(*step)
+            record_facts(*step)
             if pauses.random() < 0.4:
                 drain(seconds=60)
         assert drain(seconds=60)

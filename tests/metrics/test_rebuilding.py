@@ -17,14 +17,14 @@ from apps.metrics.recalculation import drain
 from apps.teams.models import Team
 from tests.metrics import fixture_a
 from tests.metrics.comparing import derived_tables
-from tests.metrics.tales import API, WEB, PullRequestTale, instant, repository, tell, tell_all
+from tests.metrics.steps import API, WEB, PullRequestSteps, instant, record_facts, record_steps, repository
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def _fixture_a(teams: dict[str, Team]) -> None:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
 
 
 def check(*arguments: str) -> tuple[int, str]:
@@ -44,7 +44,7 @@ def test_the_check_finds_nothing_where_nothing_is_wrong() -> None:
 
 @pytest.mark.usefixtures("_fixture_a")
 def test_the_check_processes_waiting_changes_first() -> None:
-    tell(*PullRequestTale(7, "ana").opened("03-06 10:00").steps[0])
+    record_facts(*PullRequestSteps(7, "ana").opened("03-06 10:00").steps[0])
     assert Change.objects.exists()
     assert check()[0] == 0
 
@@ -81,8 +81,8 @@ def test_the_check_names_each_difference_and_a_rebuild_fixes_it() -> None:
 @pytest.mark.usefixtures("_fixture_a")
 @pytest.mark.parametrize("chosen", [("--repository", "acme/web"), ("--repository", str(WEB)), ("--team", "web")])
 def test_only_the_named_repositories_are_checked(chosen: tuple[str, str]) -> None:
-    web = PullRequestTale(1, "ana", repository_id=WEB).opened("03-02 10:00")
-    tell_all([(*web.steps[0][1:], repository(WEB, full_name="acme/web"))])
+    web = PullRequestSteps(1, "ana", repository_id=WEB).opened("03-02 10:00")
+    record_steps([(*web.steps[0][1:], repository(WEB, full_name="acme/web"))])
     team = Team.objects.create(name="Web", slug="web")
     team.tracked.create(repository_id=WEB)
     DerivedPullRequest.objects.filter(repository_id=API, number=1).update(cycle_seconds=1)
@@ -121,7 +121,7 @@ def figures(*arguments: str) -> str:
 
 @pytest.fixture
 def account_team(teams: dict[str, Team]) -> Team:
-    tell_all(fixture_a.steps())
+    record_steps(fixture_a.steps())
     return teams["acme"]
 
 
@@ -195,7 +195,7 @@ def test_the_task_gives_the_figures_of_a_team(account_team: Team) -> None:
 
 
 def test_the_task_recalculates_what_has_changed() -> None:
-    tell(*PullRequestTale(1, "ana").opened("03-02 10:00").steps[0])
+    record_facts(*PullRequestSteps(1, "ana").opened("03-02 10:00").steps[0])
     tasks.recalculate_stale()
     assert DerivedPullRequest.objects.count() == 1
 

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from apps.metrics.derivation.timeline import Drafts, Happening, Interval, closings, deduplicated, drafts
-from tests.metrics.tales import instant
+from tests.metrics.steps import instant
 
 NOON = instant("03-02 12:00")
 

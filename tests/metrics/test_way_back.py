@@ -9,7 +9,7 @@ from django.db import connection
 from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
-from tests.metrics.tales import PullRequestTale, tell_all
+from tests.metrics.steps import PullRequestSteps, record_steps
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 @pytest.fixture
 def _unknown_rounds(teams: dict[str, Team]) -> Iterator[None]:
     """A pull request whose rounds are unknown; afterwards the tables are as they are now."""
-    tell_all(PullRequestTale(7, "ana").opened("03-06 10:00").steps)
+    record_steps(PullRequestSteps(7, "ana").opened("03-06 10:00").steps)
     drain(seconds=20)
     assert DerivedPullRequest.objects.update(review_rounds=None) == 1
     yield

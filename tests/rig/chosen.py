@@ -1,4 +1,4 @@
-"""The storm of the suite: one fault of each family, in an order that lets the slow recoveries run beside the others."""
+"""The faults of the test suite: one of each family, in an order in which slow recoveries overlap with other faults."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -78,18 +78,18 @@ def _links(rig: Rig) -> list[Fault]:
 
 
 def _crash_everywhere(rig: Rig) -> Fault:
-    """At every named point somebody dies, once: at the door and in the workers at the same time."""
-    at_the_door = {point for point in POINTS if point.startswith(("receiver.", "wakeup."))}
+    """Crash once at every failpoint: in the receiver and in the workers at the same time."""
+    in_receiver = {point for point in POINTS if point.startswith(("receiver.", "wakeup."))}
 
     def crash() -> None:
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda points: _crash_at(rig, points), (at_the_door, POINTS - AT_DISPATCH - at_the_door)))
+            list(pool.map(lambda points: _crash_at(rig, points), (in_receiver, POINTS - AT_DISPATCH - in_receiver)))
 
     return Fault(name="a crash at every point", begin=crash, end=rig.disarm)
 
 
 def _crash_the_dispatcher(rig: Rig) -> Fault:
-    """Nobody rings, so the dispatcher must; and it dies."""
+    """Lose the wake-ups, so that the dispatcher has to send them, and crash it."""
     links = rig.links(process=WEB, engine="redis")
 
     def crash() -> None:
@@ -102,16 +102,16 @@ def _crash_the_dispatcher(rig: Rig) -> Fault:
         for link in links:
             link.heal()
 
-    return Fault(name="a crash of the dispatcher, with nobody to ring", begin=crash, end=heal)
+    return Fault(name="a crash of the dispatcher, without wake-ups", begin=crash, end=heal)
 
 
 def _crash_at(rig: Rig, points: Iterable[str]) -> None:
     for point in sorted(points):
-        wait_until(lambda: not _is_somebody_at_risk(rig), seconds=VISITED_S)
+        wait_until(lambda: not _is_any_at_risk(rig), seconds=VISITED_S)
         rig.crash_at(point)
-        assert wait_until(partial(rig.has_crashed, point), seconds=VISITED_S), f"Nobody came to {point}"
+        assert wait_until(partial(rig.has_crashed, point), seconds=VISITED_S), f"No process reached {point}"
 
 
-def _is_somebody_at_risk(rig: Rig) -> bool:
-    """Whether one more crash could be some innocent delivery's third of its own, which is the end."""
+def _is_any_at_risk(rig: Rig) -> bool:
+    """Return whether one more crash could be the third of a good delivery, which would then be dead."""
     return bool(rig.engines.rows(AT_RISK))

@@ -1,4 +1,4 @@
-"""What can go wrong, as a catalogue: each fault is begun, lasts a while, and is ended."""
+"""The catalogue of faults: each is begun, lasts a while, and is ended."""
 
 import random
 import signal
@@ -15,7 +15,7 @@ GARBAGE = (b"not json", b"[]", b"null", b"{}", b'{"body": "e30=", "headers": 3}'
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Something that goes wrong; `end` puts right what does not mend itself."""
+    """A fault; `end` repairs what does not recover automatically."""
 
     name: str
     begin: Callable[[], object]
@@ -24,7 +24,7 @@ class Fault:
 
 
 def catalogue(rig: Rig, chance: random.Random) -> list[Callable[[], Fault]]:
-    """Every kind of fault; each call of one chooses its victim and its length by chance."""
+    """Return every kind of fault; each call of one chooses its target and its length at random."""
     kinds = [_process_faults, _engine_faults, _database_faults, _link_faults, _broker_faults]
     if rig.clocks is not None:
         kinds.append(_clock_faults)

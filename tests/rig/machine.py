@@ -35,7 +35,7 @@ START_SECONDS = 180  # on a machine that is busy with other tests
 
 @dataclass
 class Rig:
-    """Everything of one rig; its methods are what can go wrong."""
+    """A whole tformance; its methods cause faults."""
 
     var: Path
     engines: Engines
@@ -62,15 +62,15 @@ class Rig:
         ]
 
     def crash_at(self, point: str) -> None:
-        """Let the next process that comes to this point die there."""
+        """Let the next process that reaches this failpoint crash there."""
         (self.crash_folder / point).touch()
 
     def has_crashed(self, point: str) -> bool:
-        """Whether somebody has died at this point since `crash_at`."""
+        """Return whether a process crashed at this failpoint since `crash_at`."""
         return not (self.crash_folder / point).exists()
 
     def disarm(self) -> None:
-        """Nobody dies any more."""
+        """Remove all failpoints."""
         for point in self.crash_folder.iterdir():
             point.unlink(missing_ok=True)
 
@@ -98,7 +98,7 @@ class Rig:
         return [process for process in self.group(name) if not self._is_main(process)]
 
     def kill(self, processes: Iterable[psutil.Process], signal_number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to processes of the rig; to how many."""
+        """Send a signal to processes of the rig; return to how many."""
         count = 0
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -107,7 +107,7 @@ class Rig:
         return count
 
     def start(self) -> None:
-        """Start everything; returns when the door and both workers are there."""
+        """Start everything; return when the receiver and both workers are ready."""
         for process in PROCESSES:
             self.proxies[process, "postgres"] = Proxy(lambda: self.engines.state.postgres_port)
             self.proxies[process, "redis"] = Proxy(lambda: self.engines.state.redis_port)
@@ -128,12 +128,12 @@ class Rig:
         assert self.is_complete(seconds=START_SECONDS), f"The rig does not start; its logs are in {self.var / 'log'}"
 
     def is_complete(self, *, seconds: float) -> bool:
-        """Whether the door answers and each worker has its children, within so many seconds."""
+        """Return whether the receiver answers and each worker has its children, within so many seconds."""
         return wait_until(
-            lambda: self._door_answers() and all(len(self.children(name)) >= 2 for name in WORKERS), seconds=seconds
+            lambda: self._receiver_answers() and all(len(self.children(name)) >= 2 for name in WORKERS), seconds=seconds
         )
 
-    def _door_answers(self) -> bool:
+    def _receiver_answers(self) -> bool:
         from tests.rig.github import post  # noqa: PLC0415  it needs the rig's types
 
         return post(self.port, b"{}", {}).status == 415
@@ -174,7 +174,7 @@ class Rig:
                 self.supervisor.poll()
 
     def heal(self) -> None:
-        """Whatever was broken works again."""
+        """Repair everything."""
         self.disarm()
         self.kill(tagged(self.tag), signal.SIGCONT)
         for name in PROCESSES:

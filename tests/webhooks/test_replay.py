@@ -23,7 +23,7 @@ from apps.webhooks.models import Delivery, DeliveryBody, WebhookSecret
 from apps.webhooks.replay import Filter, find, replay
 from apps.webhooks.retention import create_days, prune_bodies
 from apps.webhooks.signature import fingerprint_of
-from tests.metrics.tales import repository, tell
+from tests.metrics.steps import record_facts, repository
 from tests.webhooks.conftest import HOOK_ID, GitHub, MadeUpEvent, drain, eventually, make_due, only
 from tests.webhooks.test_claiming import keep
 
@@ -237,7 +237,7 @@ def test_deliveries_are_listed_and_found(operator: Client) -> None:
 
 
 def test_the_list_says_what_came_from_where_and_when(operator: Client) -> None:
-    tell(repository(7, full_name="acme/api"))
+    record_facts(repository(7, full_name="acme/api"))
     keep(repository_id=7, event="pull_request", action="opened", received_at=datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC))
     keep(repository_id=8, state="quarantined", finished_at=datetime(2026, 3, 2, tzinfo=UTC))
     page = operator.get(reverse(DELIVERIES)).content.decode()

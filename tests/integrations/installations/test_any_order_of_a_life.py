@@ -20,7 +20,7 @@ from apps.metrics.recalculation import drain as recalculate
 from apps.webhooks.models import Delivery
 from apps.webhooks.worker import drain
 from tests.activity.tables import empty
-from tests.ageing import set_received_at
+from tests.delivery_times import set_received_at
 from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, BETA, Clock, access_to, forget_everything

@@ -49,7 +49,7 @@ def measure(bench: Bench, *, words: Sequence[str] = ()) -> None:
         bench.rest()
         act(bench)
     bench.rest()
-    bench.note(f"slowest answer of the door at all ({bench.slowest_at})", bench.slowest_s, limit_s=LONGEST_ANSWER_S)
+    bench.note(f"slowest answer of the receiver ({bench.slowest_at})", bench.slowest_s, limit_s=LONGEST_ANSWER_S)
 
 
 def arguments() -> argparse.Namespace:
@@ -66,7 +66,7 @@ def main() -> int:
     say("Starting a rig …")
     logs = var_folder() / "recoveries"
     with rig(logs=logs) as made:
-        bench = Bench(rig=made, tell=say)
+        bench = Bench(rig=made, report=say)
         measure(bench, words=words)
     bench.rows += of_the_runner.measure(say, words=words)
     exceeded = [row for row in bench.rows if not row.is_kept]

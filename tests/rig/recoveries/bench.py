@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from tests.rig.bad_events.apps import PROBE, SLOW
 from tests.rig.github import ACCEPTED, GitHub, delivery, post
 from tests.rig.machine import WORKERS, Rig
-from tests.rig.mischief.apps import DAWDLE, PROBE
 from tests.rig.proxy import Proxy
 from tformance.local.processes import wait_until
 
 LONGEST_S = 180
 WARMING = 24  # so many that every worker child has its connections
-RUNG_WITHIN_S = 0.5
+NOTIFIED_WITHIN_S = 0.5
 CHILDREN = 4  # two of each worker
 WORKING_AGAIN_S = 30
 HELD_S = 40  # below a task's soft limit
@@ -45,14 +45,14 @@ class Bench:
     """A rig, what is posted at it, and what was measured."""
 
     rig: Rig
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     rows: list[Row] = field(default_factory=list)
     slowest_s: float = 0.0
     slowest_at: str = "nowhere"
 
     def note(self, name: str, seconds: float, *, limit_s: float) -> None:
         self.rows.append(Row(name, seconds, limit_s))
-        self.tell(str(self.rows[-1]))
+        self.report(str(self.rows[-1]))
 
     def deliver(self, event: str = PROBE, *, seconds: float = 0, during: str = "", **payload: object) -> str:
         """Post until it is accepted; the GUID."""
@@ -65,15 +65,15 @@ class Bench:
                 self.slowest_s, self.slowest_at = answer.seconds, during
             return answer.status == ACCEPTED
 
-        assert wait_until(accepted, seconds=LONGEST_S), "the door does not accept anything"
+        assert wait_until(accepted, seconds=LONGEST_S), "no delivery is accepted"
         return guid
 
-    def deliver_unrung(self, count: int, *, during: str) -> list[str]:
-        """Deliveries of which no worker is told: their messages are lost, those waiting and those on their way."""
+    def deliver_unnotified(self, count: int, *, during: str) -> list[str]:
+        """Post deliveries whose wake-ups are lost, in the queue and on their way; return the GUIDs."""
         links = [link for name in WORKERS for link in self.rig.links(process=name, engine="redis")]
         freeze(links)
         guids = [self.deliver(during=during) for _ in range(count)]
-        time.sleep(RUNG_WITHIN_S)
+        time.sleep(NOTIFIED_WITHIN_S)
         with self.rig.engines.broker() as broker:
             broker.flushall()
         for link in links:
@@ -141,7 +141,7 @@ class Bench:
         """Wait until each child of both workers has a delivery of its own in hand; the moment."""
         held: list[str] = []
         for _ in range(CHILDREN):
-            held.append(self.deliver(DAWDLE, seconds=HELD_S, during="until every child works"))
+            held.append(self.deliver(SLOW, seconds=HELD_S, during="until every child works"))
             self.wait(held[-1], state="running")
         moment = time.monotonic()
         assert all(self.row(guid)[0] == "running" for guid in held), "one child had two of them in hand"
@@ -152,7 +152,7 @@ class Bench:
         """Heal, and wait until everything works at its usual pace."""
         self.rig.heal()
         assert self.rig.is_complete(seconds=LONGEST_S)
-        self.wait_for_all([self.deliver(DAWDLE, seconds=0.2, during="rest") for _ in range(WARMING)])
+        self.wait_for_all([self.deliver(SLOW, seconds=0.2, during="rest") for _ in range(WARMING)])
 
 
 @contextmanager

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from tests.rig.bad_events.apps import SLOW
 from tests.rig.machine import BEATS, WEB, WORKERS, Rig
-from tests.rig.mischief.apps import DAWDLE
 from tests.rig.proxy import Proxy
 from tests.rig.recoveries.bench import WORKING_AGAIN_S, Bench, freeze, traffic
 
@@ -45,7 +45,7 @@ def beats_half_open(bench: Bench) -> None:
     """Only the dispatcher can know of these deliveries, and whoever calls it has a dead connection."""
     freeze([link for name in BEATS for link in bench.rig.links(process=name, engine="redis")])
     started = time.monotonic()
-    guids = bench.deliver_unrung(5, during="half-open: beats to redis")
+    guids = bench.deliver_unnotified(5, during="half-open: beats to redis")
     bench.note(
         "half-open connections, beats to redis, and messages lost", bench.wait_for_all(guids) - started, limit_s=15
     )
@@ -53,7 +53,7 @@ def beats_half_open(bench: Bench) -> None:
 
 def frozen_in_mid_delivery(bench: Bench) -> None:
     """The worker that is at work loses its database without a word, in the middle of a delivery."""
-    guid = bench.deliver(DAWDLE, seconds=2)
+    guid = bench.deliver(SLOW, seconds=2)
     bench.wait(guid, state="running")
     started = time.monotonic()
     freeze([link for name in WORKERS for link in bench.rig.links(process=name, engine="postgres")])
@@ -72,7 +72,7 @@ def partitioned(bench: Bench) -> None:
     """The workers are cut off from both engines, in mid-flight, for long enough that every limit of theirs is met."""
     links = [link for name in WORKERS for link in bench.rig.links(process=name)]
     with traffic(bench, "workers partitioned") as posted:
-        bench.deliver(DAWDLE, seconds=3, during="workers partitioned")
+        bench.deliver(SLOW, seconds=3, during="workers partitioned")
         time.sleep(IN_FULL_SWING_S)
         for link in links:
             link.blackhole()

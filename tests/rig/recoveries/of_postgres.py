@@ -3,8 +3,8 @@
 import time
 import uuid
 
+from tests.rig.bad_events.apps import PROBE
 from tests.rig.github import delivery, post
-from tests.rig.mischief.apps import PROBE
 from tests.rig.recoveries.bench import LONGEST_S, Bench
 from tformance.local.processes import wait_until
 from tformance.local.programs import ask_readiness

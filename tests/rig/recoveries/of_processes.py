@@ -2,13 +2,13 @@
 
 import time
 
+from tests.rig.bad_events.apps import GARBLE, POISON, SLOW
 from tests.rig.machine import BEATS, WEB, WORKERS
-from tests.rig.mischief.apps import DAWDLE, GARBLE, POISON
 from tests.rig.recoveries.bench import LONGEST_S, WORKING_AGAIN_S, Bench, traffic
 
 
 def child_killed(bench: Bench) -> None:
-    guid = bench.deliver(DAWDLE, seconds=3)
+    guid = bench.deliver(SLOW, seconds=3)
     bench.wait(guid, state="running")
     started = time.monotonic()
     for name in WORKERS:
@@ -22,7 +22,7 @@ def child_killed(bench: Bench) -> None:
 
 
 def worker_killed(bench: Bench) -> None:
-    guid = bench.deliver(DAWDLE, seconds=3)
+    guid = bench.deliver(SLOW, seconds=3)
     bench.wait(guid, state="running")
     started = time.monotonic()
     for name in WORKERS:
@@ -47,13 +47,13 @@ def beats_killed(bench: Bench) -> None:
     for name in BEATS:
         bench.rig.kill(bench.rig.group(name))
     started = time.monotonic()
-    guids = bench.deliver_unrung(5, during="beats killed")
+    guids = bench.deliver_unnotified(5, during="beats killed")
     bench.note("both beats killed, and FLUSHALL: all processed", bench.wait_for_all(guids) - started, limit_s=30)
 
 
 def slow_at_each_attempt(bench: Bench) -> None:
     """Its first attempt finds out that it is slow; from then on it is in nobody's way."""
-    slow = bench.deliver(DAWDLE, seconds=600)
+    slow = bench.deliver(SLOW, seconds=600)
     bench.wait(slow, state="failed")
     with traffic(bench, "a delivery that times out at each attempt") as posted:
         bench.wait(slow, state="running")

@@ -16,7 +16,7 @@ LONGEST_S = 15
 KILLED = (("PostgreSQL",), ("Redis",), ("PostgreSQL", "Redis"))
 
 
-def measure(tell: Callable[[str], None], *, words: Sequence[str]) -> list[Row]:
+def measure(report: Callable[[str], None], *, words: Sequence[str]) -> list[Row]:
     """Kill each engine, then both, under a run of their own; how long until all is ready again."""
     if words and not any(word in "engines_killed" for word in words):
         return []
@@ -36,7 +36,7 @@ def measure(tell: Callable[[str], None], *, words: Sequence[str]) -> list[Row]:
                 assert wait_until(lambda: checkout.status_of("/readyz") == 200, seconds=120)
                 seconds = time.monotonic() - started
                 rows.append(Row(f"{' and '.join(names)} killed under make run: ready again", seconds, LONGEST_S))
-                tell(str(rows[-1]))
+                report(str(rows[-1]))
             return rows
         finally:
             checkout.clear()

@@ -1,4 +1,4 @@
-"""Stories told as facts: each step is what one delivery would bring, so a story can be told in any order."""
+"""Facts in steps: each step has the facts of one delivery, so that steps can be recorded in any order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,21 +64,21 @@ def repository(github_id: int = API, *, full_name: str = "acme/api") -> facts.Re
     )
 
 
-def tell(*told: Fact) -> None:
+def record_facts(*told: Fact) -> None:
     """Record the facts as one delivery."""
     with transaction.atomic():
         record([facts.evidence(facts.Source(kind="delivery", key=str(next(deliveries))), told)])
 
 
-def tell_all(steps: Iterable[Step]) -> None:
+def record_steps(steps: Iterable[Step]) -> None:
     """Record the steps, one delivery each, and recalculate at the end."""
     for step in steps:
-        tell(*step)
+        record_facts(*step)
     assert drain(seconds=60)
 
 
 @dataclass
-class PullRequestTale:
+class PullRequestSteps:
     """One pull request's life; every method adds the step that its delivery would bring."""
 
     number: int
@@ -89,7 +89,7 @@ class PullRequestTale:
     state: dict[str, Any] = field(default_factory=dict)
     _review_ids: Any = field(default_factory=lambda: count(1))
 
-    def opened(self, at: str, *, draft: bool = False, head: str = "", size: int = 10) -> "PullRequestTale":
+    def opened(self, at: str, *, draft: bool = False, head: str = "", size: int = 10) -> "PullRequestSteps":
         head = head or f"head-{self.number}"
         self.state = {
             "github_id": self.repository_id * 1000 + self.number,
@@ -115,26 +115,26 @@ class PullRequestTale:
         )
         return self._step(at, sizes, self._event("head_moved", at, subject=head))
 
-    def ready(self, at: str) -> "PullRequestTale":
+    def ready(self, at: str) -> "PullRequestSteps":
         return self._step(at, self._event("ready_for_review", at), is_draft=False)
 
-    def drafted(self, at: str) -> "PullRequestTale":
+    def drafted(self, at: str) -> "PullRequestSteps":
         return self._step(at, self._event("converted_to_draft", at), is_draft=True)
 
-    def closed(self, at: str) -> "PullRequestTale":
+    def closed(self, at: str) -> "PullRequestSteps":
         return self._step(at, self._event("closed", at), state="closed", closed_at=instant(at))
 
-    def reopened(self, at: str) -> "PullRequestTale":
+    def reopened(self, at: str) -> "PullRequestSteps":
         return self._step(at, self._event("reopened", at), state="open", closed_at=None)
 
-    def moved(self, at: str, head: str) -> "PullRequestTale":
+    def moved(self, at: str, head: str) -> "PullRequestSteps":
         return self._step(at, self._event("head_moved", at, subject=head), head_sha=head)
 
-    def merged(self, at: str) -> "PullRequestTale":
+    def merged(self, at: str) -> "PullRequestSteps":
         ended = {"closed_at": instant(at), "merged_at": instant(at), "merge_sha": f"merge-{self.number}"}
         return self._step(at, self._event("closed", at), self._event("merged", at), state="closed", **ended)
 
-    def reviewed(self, at: str, reviewer: str, verdict: str = "approved") -> "PullRequestTale":
+    def reviewed(self, at: str, reviewer: str, verdict: str = "approved") -> "PullRequestSteps":
         known: dict[str, Any] = {
             "stamp": stamp(instant(at)),
             "github_id": (self.repository_id * 1000 + self.number) * 100 + next(self._review_ids),
@@ -155,7 +155,7 @@ class PullRequestTale:
             actor_id=person(self.author),
         )
 
-    def _step(self, at: str, *told: Fact, **changes: Any) -> "PullRequestTale":
+    def _step(self, at: str, *told: Fact, **changes: Any) -> "PullRequestSteps":
         self.state |= changes
         core = filled(
             facts.PullRequestCore,

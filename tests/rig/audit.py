@@ -1,6 +1,6 @@
-"""The reckoning after a storm: what GitHub was told against what the database holds.
+"""The audit after faults: the answers that GitHub got against the content of the database.
 
-    python -m tests.rig.reckoning LEDGER.json
+    python -m tests.rig.audit LEDGER.json
 
 It runs as a process of its own, on the empty reference database (DATABASE_URL), and folds there, in one go and in an
 order of its own, the distinct events that the rig's inbox (RIG_DATABASE_URL) holds. It prints one JSON object.
@@ -23,8 +23,8 @@ FINISHED = ("processed", "ignored", "quarantined", "dead")
 
 
 @dataclass
-class Reckoning:
-    """What is wrong, each list empty when nothing is; and the counts that say how much was looked at."""
+class Audit:
+    """The problems, each list empty without any, and the counts of what was compared."""
 
     acknowledged: int = 0
     distinct: int = 0
@@ -45,9 +45,9 @@ class Reckoning:
         return {name: value for name, value in asdict(self).items() if isinstance(value, list) and value}
 
 
-def reckon(acknowledged: dict[str, str], *, inbox: "psycopg.Connection[Any]") -> Reckoning:
-    """Hold the ledger, and the fold of the distinct events, against the rig's database."""
-    found = Reckoning(acknowledged=len(acknowledged))
+def audit_deliveries(acknowledged: dict[str, str], *, inbox: "psycopg.Connection[Any]") -> Audit:
+    """Compare the ledger, and the fold of the distinct events, with the rig's database."""
+    found = Audit(acknowledged=len(acknowledged))
     _look_at_the_inbox(found, acknowledged, inbox=inbox)
     _look_at_the_witness(found, inbox=inbox)
     fold(inbox)
@@ -55,7 +55,7 @@ def reckon(acknowledged: dict[str, str], *, inbox: "psycopg.Connection[Any]") ->
     return found
 
 
-def _look_at_the_inbox(found: Reckoning, acknowledged: dict[str, str], *, inbox: "psycopg.Connection[Any]") -> None:
+def _look_at_the_inbox(found: Audit, acknowledged: dict[str, str], *, inbox: "psycopg.Connection[Any]") -> None:
     rows = inbox.execute(
         "SELECT hook_id || ':' || guid, encode(body_sha256, 'hex'), state, reason, event, lease_until, leased_by "
         "FROM webhooks_delivery"
@@ -77,8 +77,8 @@ def _look_at_the_inbox(found: Reckoning, acknowledged: dict[str, str], *, inbox:
         found.unfinished.append(f"{count[0]} changes")
 
 
-def _look_at_the_witness(found: Reckoning, *, inbox: "psycopg.Connection[Any]") -> None:
-    """Nothing takes effect twice, except by being armed again after its end."""
+def _look_at_the_witness(found: Audit, *, inbox: "psycopg.Connection[Any]") -> None:
+    """Check that no delivery took effect twice, except after a replay."""
     rows = inbox.execute(
         "SELECT d.id, d.state, count(*) FILTER (WHERE what = 'effect'), count(*) FILTER (WHERE what = 'rearmed') "
         "FROM webhooks_delivery d LEFT JOIN rig_witness w ON w.delivery_id = d.id GROUP BY d.id, d.state"
@@ -132,7 +132,7 @@ def _facts(inbox: "psycopg.Connection[Any]") -> Iterator[tuple[int, Any]]:
         yield identity, tuple(translator(event))
 
 
-def _compare(found: Reckoning, *, inbox: "psycopg.Connection[Any]") -> None:
+def _compare(found: Audit, *, inbox: "psycopg.Connection[Any]") -> None:
     with psycopg.connect(os.environ["DATABASE_URL"]) as reference:
         for table, columns in compared_tables().items():
             statement = f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608  our own tables
@@ -162,7 +162,7 @@ def main() -> int:
     django.setup()
     acknowledged = json.loads(Path(sys.argv[1]).read_text())
     with psycopg.connect(os.environ["RIG_DATABASE_URL"]) as inbox:
-        found = reckon(acknowledged, inbox=inbox)
+        found = audit_deliveries(acknowledged, inbox=inbox)
     sys.stdout.write(json.dumps(asdict(found)))
     return 1 if found.problems else 0
 

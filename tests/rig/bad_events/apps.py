@@ -1,4 +1,4 @@
-"""Registers the translators that misbehave."""
+"""Events that GitHub does not have, whose translators do to a worker what the worst payload could do."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # facts name their tables, which Django must have loaded
     from apps.webhooks.registry import Event
 
 POISON = "rig_poison"
-DAWDLE = "rig_dawdle"
+SLOW = "rig_slow"
 PROBE = "rig_probe"
 GARBLE = "rig_garble"
 
@@ -30,7 +30,7 @@ def poison(event: "Event") -> "Iterable[Fact]":
     return ()
 
 
-def dawdle(event: "Event") -> "Iterable[Fact]":
+def slow(event: "Event") -> "Iterable[Fact]":
     """Take as long as the payload says."""
     time.sleep(float(event.payload["seconds"]))
     return ()
@@ -42,20 +42,20 @@ def probe(event: "Event") -> "Iterable[Fact]":
 
 
 def garble(event: "Event") -> "Iterable[Fact]":
-    """Leave the pipe of results in the state of one whose reader lost its place: the main process is told nonsense."""
+    """Write unreadable data into the pipe of results, as if its reader had lost its place."""
     pipe = current_process().outq._writer.fileno()
     os.write(pipe, ENDLESS if event.payload["is_endless"] else UNREADABLE)
     return ()
 
 
-class MischiefConfig(AppConfig):
-    name = "tests.rig.mischief"
-    label = "mischief"
+class BadEventsConfig(AppConfig):
+    name = "tests.rig.bad_events"
+    label = "bad_events"
 
     def ready(self) -> None:
         from apps.webhooks.registry import translates  # noqa: PLC0415
 
         translates(POISON)(poison)
-        translates(DAWDLE)(dawdle)
+        translates(SLOW)(slow)
         translates(PROBE)(probe)
         translates(GARBLE)(garble)

@@ -1,4 +1,4 @@
-"""Moving deliveries into the past, with their bodies."""
+"""Times of deliveries, moved with their bodies."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from django.db import connection
 
 from apps.webhooks.models import DeliveryQuerySet
 
-FOLLOW = """
+MOVE_BODIES = """
 UPDATE webhooks_deliverybody body SET day = (received_at AT TIME ZONE 'UTC')::date
 FROM webhooks_delivery WHERE id = delivery_id AND day < '9999-12-31'
 """
 
 
 def set_received_at(deliveries: DeliveryQuerySet, received_at: Any) -> None:
-    """Have deliveries received at another time: each body lies under the day of its delivery."""
+    """Set the arrival of deliveries: each body is stored under the day of its delivery."""
     deliveries.update(received_at=received_at)
     with connection.cursor() as cursor:
-        cursor.execute(FOLLOW)
+        cursor.execute(MOVE_BODIES)
