@@ -9,7 +9,7 @@ import time
 from benchmarks import results
 from tformance.local.state import var_folder
 
-BENCHMARKS = ("door", "steady", "end_to_end", "growth", "memory", "backfill", "reconciliation", "inbox")
+BENCHMARKS = ("door", "steady", "end_to_end", "growth", "memory", "backfill", "reconciliation", "inbox", "figures")
 
 
 def main() -> int:

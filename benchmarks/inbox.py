@@ -72,9 +72,10 @@ FIGURES = (
         SELECT 1 + i % {REPOSITORIES}, md5(i::text), 1 + i % {MEMBERS}, '', false, false,
                now() - i * interval '{YEARS}' / 300000, 1
         FROM generate_series(1, 300000) i""",
-    f"""INSERT INTO metrics_deriveddeployment (repository_id, group_key, environment, deployment_ids,
-            last_deployment_id, sha, created_at, succeeded_at, rules_version)
-        SELECT 1 + i % {REPOSITORIES}, i::text, 'production', ARRAY[i], i, '', at, at, 1
+    f"""INSERT INTO metrics_deriveddeployment (repository_id, name, group_key, source, environment, service,
+            is_production, job_name, deployment_ids, last_deployment_id, sha, created_at, succeeded_at, rules_version)
+        SELECT 1 + i % {REPOSITORIES}, i::text, i::text, 'deployments', 'production', '', true, '', ARRAY[i], i, '',
+               at, at, 1
         FROM generate_series(1, 20000) i, LATERAL (SELECT now() - i * interval '{YEARS}' / 20000 AS at) dated""",
 )
 

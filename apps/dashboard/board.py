@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from apps.activity.models import Change, Installation
+from apps.activity.models import Installation
 from apps.metrics.completeness import Completeness, Reason, Report
 from apps.metrics.completeness.descriptions import (
     advise,
@@ -13,18 +13,21 @@ from apps.metrics.completeness.descriptions import (
     explain_gap_briefly,
     format_moment,
 )
-from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, read_figures
+from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading
 from apps.metrics.figures.registry import Measure
-from apps.metrics.figures.values import completeness_by_figure, completeness_of
+from apps.metrics.figures.values import VALUE_ONLY, completeness_by_figure, completeness_of, read_together
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
 from apps.webhooks.overview import latest_received_at
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Flow": ("prs_merged", "cycle_time", "pr_size", "prs_opened", "closed_unmerged", "time_in_draft"),
-    "Review": ("time_to_first_review", "review_coverage", "reviews"),
-    "Delivery": ("deployments", "deployment_frequency", "failed_deployments", "commits"),
+    "Flow": (
+        *("prs_merged", "throughput", "cycle_time", "pr_size"),
+        *("prs_opened", "closed_unmerged", "flow_ratio", "time_in_draft"),
+    ),
+    "Review": ("time_to_first_review", "review_coverage", "review_rounds", "reviews", "review_load"),
+    "Delivery": ("deployments", "deployment_frequency", "deployment_days_per_week", "failed_deployments", "commits"),
     "Now": ("wip", "age"),
 }
 OTHERS = "More"
@@ -127,10 +130,10 @@ class Board:
 
 def board_of(query: FigureQuery) -> Board:
     """Read a team's figures for the page."""
-    now = {reading.figure: reading for reading in read_figures(query)}
     earlier = query.compared_with()
-    before = {reading.figure: reading for reading in read_figures(earlier)}
-    complete = completeness_by_figure(query)
+    read = read_together([(query, VALUE_ONLY), (earlier, VALUE_ONLY)])
+    now, before = ({reading.figure: reading for reading in readings} for readings in read)
+    complete = completeness_by_figure(query, keys=now)
     warnings = warnings_for(complete, query=query)
     has_before = any(reading.n for reading in before.values())
     cards = {
@@ -141,17 +144,17 @@ def board_of(query: FigureQuery) -> Board:
             warning=warnings[key],
             is_before_known=was_loaded(FIGURES[key], earlier=earlier, report=query.report, has_any=has_before),
         )
-        for key in FIGURES
+        for key in now
     }
     return Board(
         team=query.team,
         query=query,
         groups=tuple(grouped(cards)),
         hints=tuple(hints_for(query, now)),
-        overall=completeness_of(query),
+        overall=completeness_of(query, keys=now),
         is_partly_complete=any(found.complete_until for found in complete.values()),
         last_received_at=latest_received_at(query.repositories) or last_of_installation(query.team),
-        is_recalculating=Change.objects.exists(),
+        is_recalculating=query.is_recalculating,
     )
 
 
@@ -204,7 +207,7 @@ def hints_for(query: FigureQuery, readings: Mapping[str, FigureReading]) -> Iter
     """Yield what is missing and what to do."""
     if not query.repositories:
         yield "No repositories yet: add one to the team, or install the GitHub App on its account."
-    elif not readings["deployments"].n:
+    elif "deployments" in readings and not readings["deployments"].n:
         yield deployments_hint(query)
 
 

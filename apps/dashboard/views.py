@@ -47,7 +47,10 @@ def front(request: HttpRequest) -> HttpResponse:
         teams = [team for team in visible if narrowed(request.GET, team=team)] or visible
     page = Paginator(teams, TEAMS_PER_PAGE).get_page(request.GET.get("page"))
     try:
-        boards = [board_of(query_of(team, narrowed(request.GET, team=team) or request.GET)) for team in page]
+        boards = [
+            board_of(query_of(team, narrowed(request.GET, team=team) or request.GET, user=request.user))
+            for team in page
+        ]
     except ValidationError as error:
         return invalid_filter(request, error)
     context = {"boards": boards, "page": page, **chosen(request), **set_up()}
@@ -77,7 +80,7 @@ def entities(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     if key not in FIGURES:
         raise Http404(f"There is no figure {key!r}.")
     try:
-        query = query_of(team, request.GET)
+        query = query_of(team, request.GET, user=request.user)
     except ValidationError as error:
         return invalid_filter(request, error)
     return render(request, "dashboard/entities.html", {**listing(request, key=key, query=query), **chosen(request)})

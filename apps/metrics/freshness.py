@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
-from django.db.models import Sum
 from django.utils import timezone
 
-from apps.activity.models import Change
 from apps.common import db
+from apps.metrics.completeness import OF_FIGURES
+from apps.metrics.completeness.knowledge import DIGESTS
 from apps.metrics.figures import FIGURES, FigureQuery
-from apps.metrics.models import RepositoryFreshness, TeamFreshness
+from apps.metrics.models import TeamFreshness
 from apps.teams.models import Team
 
 NOTE_REPOSITORIES = """
@@ -42,10 +42,20 @@ def note_team_changes(team_ids: Collection[int]) -> None:
     )
 
 
-def last_change_of(repository_ids: Collection[int]) -> int:
-    """Return a number that grows with each change of the derived rows of any of the repositories."""
-    rows = RepositoryFreshness.objects.filter(pk__in=list(repository_ids))
-    return int(rows.aggregate(total=Sum("version"))["total"] or 0)
+STATE = f"""
+    SELECT EXISTS (SELECT FROM activity_change),
+           (SELECT sum(version) FROM metrics_repositoryfreshness WHERE repository_id = ANY(%(repositories)s::bigint[])),
+           (SELECT changed_at FROM metrics_teamfreshness WHERE team_id = %(team)s),
+           {DIGESTS}
+"""  # noqa: S608  our own tables
+
+
+def read_state(query: FigureQuery) -> tuple[Any, ...]:
+    """Return what changes with the derived rows of the repositories, their completeness, and the team's settings."""
+    parameters = {"repositories": list(query.repositories), "team": query.team.pk, "streams": list(OF_FIGURES)}
+    [state] = db.run(STATE, parameters)
+    vars(query)["is_recalculating"] = state[0]  # it is part of the answer, and need not be read again
+    return state
 
 
 def tag_of(query: FigureQuery, *chosen: Any, is_as_of_now: bool) -> str:
@@ -61,22 +71,15 @@ def tag_of(query: FigureQuery, *chosen: Any, is_as_of_now: bool) -> str:
 
 
 def _inputs(query: FigureQuery) -> Sequence[Any]:
-    team = query.team
-    settings = team.slug, team.name, query.production_environments, query.has_members
-    changed_at = TeamFreshness.objects.filter(team=team).values_list("changed_at", flat=True).first()
-    return (
-        settings,
-        changed_at,
-        query.repositories,
-        last_change_of(query.repositories),
-        Change.objects.exists(),
-        query.report.knowledge,
-    )
+    settings = query.team.slug, query.team.production_environments, query.memberships
+    return settings, query.repositories, query.pending, read_state(query)
 
 
 @cache
 def _definitions() -> str:
-    return _digest(*((one.key, one.title, one.unit, one.definition, one.rules) for one in FIGURES.values()))
+    return _digest(
+        *((one.key, one.title, one.unit, one.version, one.definition, one.rules) for one in FIGURES.values())
+    )
 
 
 def _digest(*parts: Any) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Cast, Coalesce
 
 from apps.activity.models import Contributor, Repository, Review
 from apps.teams.models import AccountRule, DeploymentSource, Team
@@ -43,6 +44,10 @@ def contributor_reference() -> "Reference":
 
 def current_rules() -> int:
     return RULES_VERSION
+
+
+ENDED_AT = Coalesce("closed_at", Cast(Value("infinity"), models.DateTimeField()))
+"""The end of a pull request, as far in the future as can be while it is open: one range of an index."""
 
 
 def rules_version_field() -> "models.SmallIntegerField[int, int]":
@@ -93,13 +98,13 @@ class DerivedPullRequest(models.Model):
             models.CheckConstraint(condition=Q(first_review_seconds__gte=0), name="review_wait_is_never_negative"),
         )
         indexes = (
-            # prs_merged, cycle_time, pr_size and review_coverage; here and below, a figure reads no table for
-            # the columns that the index has.
+            # prs_merged, cycle_time, pr_size, review_rounds and review_coverage; here and below, a figure reads no
+            # table for the columns that the index has.
             models.Index(
                 fields=("repository", "merged_at"),
-                name="merges_by_repository",
+                name="merged_by_repository",
                 condition=Q(merged_at__isnull=False),
-                include=("author", "is_bot_author", "cycle_seconds", "size", "first_review_at"),
+                include=("author", "is_bot_author", "cycle_seconds", "size", "first_review_at", "review_rounds"),
             ),
             # prs_opened and time_in_draft.
             models.Index(fields=("repository", "opened_at"), name="opened_by_repository"),
@@ -110,8 +115,8 @@ class DerivedPullRequest(models.Model):
                 condition=Q(review_wait_ended_at__isnull=False),
                 include=("author", "is_bot_author", "first_review_seconds", "is_reviewed_in_draft"),
             ),
-            # wip and age: what was open at an instant ended later, or not at all.
-            models.Index(fields=("repository", "closed_at"), name="ended_by_repository"),
+            # wip and age: what was open at an instant had been opened by then, and ended later, or not at all.
+            models.Index("repository", ENDED_AT, "opened_at", name="open_by_repository"),
         )
 
     def __str__(self) -> str:

@@ -4,22 +4,44 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
+from django.core.exceptions import PermissionDenied
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 
 from apps.activity.models import Repository
-from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window
+from apps.common.api import truth_in
+from apps.common.db import is_id
+from apps.metrics.figures import FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Window
+from apps.metrics.figures.dimensions import DIMENSIONS, filters_of
+from apps.metrics.figures.entities import ORDERINGS, Listing
+from apps.metrics.figures.query import Account
+from apps.metrics.figures.registry import VARIANTS
+from apps.metrics.figures.values import figures_for
+from apps.teams.accounts import contributors_of
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
+from apps.users.access import is_operator
 
 DEFAULT_WINDOW = "30d"
 LONGEST_DAYS = 3660
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # where Git's own time begins
+MOST_BUCKETS = 400
+MOST_QUANTILES = 10
+PREVIOUS = "previous"
+OF_PEOPLE = "author"
+ONLY_ONESELF = (
+    "Figures of a person are for that person, who signs in with GitHub, and for admins of the team. "
+    "Leave out author and group_by=author, or use your own login."
+)
 
 
-def query_of(team: Team, parameters: QueryDict) -> FigureQuery:
-    """Return the query of a URL's parameters; ValidationError names the parameter and what it accepts."""
+def query_of(team: Team, parameters: QueryDict, *, user: Any) -> FigureQuery:
+    """Return the query of a URL's parameters; ValidationError names the parameter and what it accepts.
+
+    Figures of one person are for that person, and for those who may see those of all.
+    """
     as_of = as_of_in(parameters)
     chosen: dict[str, Any] = {"as_of": as_of} if as_of else {}
     return FigureQuery(
@@ -27,6 +49,9 @@ def query_of(team: Team, parameters: QueryDict) -> FigureQuery:
         window=window_in(parameters, time_zone=team.time_zone, now=as_of),
         bots=bots_in(parameters),
         repository_ids=repositories_in(parameters, team=team),
+        author=author_in(parameters, team=team, user=user),
+        labels=labels_in(parameters),
+        variant=variant_in(parameters),
         **chosen,
     )
 
@@ -50,13 +75,24 @@ def window_in(parameters: QueryDict, *, time_zone: str, now: datetime | None) ->
 
 def day_in(parameters: QueryDict, name: str) -> date:
     text = parameters.get(name, "")
+    if not text:
+        raise ValidationError({name: ["from and to must be used together. Use the format 2026-03-02."]})
     try:
-        day = date.fromisoformat(text)
+        return parse_day(text)
+    except DayOutOfRangeError as error:
+        raise ValidationError({name: [str(error)]}) from error
     except ValueError as error:
-        words = f"{text!r} is not a date." if text else "from and to must be used together."
-        raise ValidationError({name: [f"{words} Use the format 2026-03-02."]}) from error
+        raise ValidationError({name: [f"{text!r} is not a date. Use the format 2026-03-02."]}) from error
+
+
+class DayOutOfRangeError(ValueError):
+    """The day is too early or too late."""
+
+
+def parse_day(text: str) -> date:
+    day = date.fromisoformat(text)
     if not EARLIEST.year <= day.year < date.max.year:  # time zones reach into the neighbouring year
-        raise ValidationError({name: [f"{text} is out of range: use a date from {EARLIEST:%Y-%m-%d} on."]})
+        raise DayOutOfRangeError(f"{text} is out of range: use a date from {EARLIEST:%Y-%m-%d} on.")
     return day
 
 
@@ -84,6 +120,140 @@ def bots_in(parameters: QueryDict) -> Bots:
         return Bots(text)
     except ValueError as error:
         raise ValidationError({"bots": [f"{text!r} is not one of {', '.join(Bots)}."]}) from error
+
+
+def author_in(parameters: QueryDict, *, team: Team, user: Any) -> Account | None:
+    login = parameters.get("author", "")
+    if not login:
+        return None
+    known = contributors_of(Team.objects.filter(pk=team.pk))
+    found = None if "\0" in login else known.filter(login__iexact=login).first()
+    if found is None:
+        where = f"Use a login of /api/v1/teams/{team.slug}/contributors/."
+        raise ValidationError({"author": [f"No account {login!r} belongs to the team or its repositories. {where}"]})
+    if not may_see_people(user, team=team) and found.pk not in own_accounts(user):
+        raise PermissionDenied(ONLY_ONESELF)
+    return Account(login=found.login, contributor_id=found.pk)
+
+
+def labels_in(parameters: QueryDict) -> tuple[str, ...]:
+    """Return the labels that pull requests must all have."""
+    labels = tuple(dict.fromkeys(label for label in parameters.getlist("label") if label))
+    if any("\0" in label for label in labels):
+        raise ValidationError({"label": ["A label has no NUL. Use the name of a label; repeat it for several."]})
+    return labels
+
+
+def variant_in(parameters: QueryDict) -> str:
+    text = parameters.get("variant", "")
+    if text and text not in VARIANTS:
+        raise ValidationError({"variant": [f"{text!r} is not one of {', '.join(VARIANTS)}."]})
+    return text
+
+
+def asked_in(parameters: QueryDict, *, query: FigureQuery, user: Any, is_detailed: bool) -> Asked:
+    """Return what is asked for beside the values: series, groups, quantiles, and the rest if it is detailed."""
+    return Asked(
+        granularity=granularity_in(parameters, window=query.window),
+        group_by=group_by_in(parameters, team=query.team, user=user),
+        quantiles=quantiles_in(parameters),
+        has_histogram=is_detailed,
+        has_exclusions=is_detailed,
+    )
+
+
+def granularity_in(parameters: QueryDict, *, window: Window) -> Granularity | None:
+    text = parameters.get("granularity", "")
+    if not text:
+        return None
+    try:
+        granularity = Granularity(text)
+    except ValueError as error:
+        raise ValidationError({"granularity": [f"{text!r} is not one of {', '.join(Granularity)}."]}) from error
+    if len(window.buckets(granularity)) > MOST_BUCKETS:
+        words = f"A series has at most {MOST_BUCKETS} buckets. Use a longer granularity or a shorter period."
+        raise ValidationError({"granularity": [words]})
+    return granularity
+
+
+def group_by_in(parameters: QueryDict, *, team: Team, user: Any) -> str:
+    text = parameters.get("group_by", "")
+    if text and text not in DIMENSIONS:
+        raise ValidationError({"group_by": [f"{text!r} is not one of {', '.join(DIMENSIONS)}."]})
+    if text == OF_PEOPLE and not may_see_people(user, team=team):
+        raise PermissionDenied(ONLY_ONESELF)
+    return text
+
+
+def quantiles_in(parameters: QueryDict) -> tuple[float, ...]:
+    texts = split_values(parameters.getlist("quantiles"))
+    accepted = f"Use up to {MOST_QUANTILES} numbers from 0 to 1, like 0.5,0.9."
+    try:
+        shares = tuple(dict.fromkeys(float(text) for text in texts))
+    except ValueError as error:
+        raise ValidationError({"quantiles": [f"{', '.join(texts)} are not numbers. {accepted}"]}) from error
+    if len(shares) > MOST_QUANTILES or not all(0 <= share <= 1 for share in shares):
+        raise ValidationError({"quantiles": [accepted]})
+    return shares
+
+
+def compared_in(parameters: QueryDict, *, query: FigureQuery) -> FigureQuery | None:
+    """Return the query of the period to compare with; None without any."""
+    text = parameters.get("compare", "")
+    is_previous = truth_in(parameters, "previous")
+    if not text:
+        return query.compared_with() if is_previous else None
+    if is_previous and text != PREVIOUS:
+        raise ValidationError({"compare": ["Use either previous=true or compare, not both."]})
+    if text == PREVIOUS:
+        return query.compared_with()
+    start, _, end = text.partition("..")
+    try:
+        window = Window(start=parse_day(start), end=parse_day(end), time_zone=query.window.time_zone)
+    except ValueError as error:
+        accepted = "Use previous, or a first day and the day after the last one, like 2026-01-05..2026-01-12."
+        raise ValidationError({"compare": [f"{text!r} is not a period. {accepted}"]}) from error
+    if window.days > LONGEST_DAYS:
+        raise ValidationError({"compare": [f"A period can have at most {LONGEST_DAYS} days."]})
+    return query.compared_with(window)
+
+
+def listing_in(parameters: QueryDict, *, figure: Figure) -> Listing:
+    """Return which rows of the figure are listed, and in what order."""
+    ordering, excluded = parameters.get("ordering") or ORDERINGS[0], parameters.get("excluded", "")
+    if ordering not in ORDERINGS:
+        raise ValidationError({"ordering": [f"{ordering!r} is not one of {', '.join(ORDERINGS)}."]})
+    if excluded and excluded not in figure.reasons:
+        known = ", ".join(figure.reasons) or "none"
+        raise ValidationError({"excluded": [f"{excluded!r} is no reason for {figure.key}. Reasons: {known}."]})
+    return Listing(excluded=excluded, ordering=ordering)
+
+
+def ensure_fitting(keys: Sequence[str], *, query: FigureQuery, group_by: str = "") -> None:
+    """Raise ValidationError if a figure lacks a dimension that is filtered or grouped by, or the variant."""
+    for key in keys:
+        figure = FIGURES[key]
+        needed = {name: name for name in filters_of(query)} | ({"group_by": group_by} if group_by else {})
+        for parameter, dimension in needed.items():
+            if dimension not in figure.dimensions:
+                words = f"{key} has no {dimension}. Its dimensions: {', '.join(figure.dimensions)}."
+                raise ValidationError({parameter: [words]})
+        if query.variant and query.variant not in figure.variants:
+            having = ", ".join(one.key for one in FIGURES.values() if query.variant in one.variants)
+            raise ValidationError(
+                {"variant": [f"{key} has no variant {query.variant!r}. Figures that have it: {having}."]}
+            )
+
+
+def may_see_people(user: Any, *, team: Team) -> bool:
+    """Return whether the user may see figures by person: operators and admins of the team."""
+    return is_operator(user) or Team.objects.administered_by(user).filter(pk=team.pk).exists()
+
+
+def own_accounts(user: Any) -> set[int]:
+    """Return the GitHub accounts that the user signs in with."""
+    uids = SocialAccount.objects.filter(user=user, provider="github").values_list("uid", flat=True)
+    return {int(uid) for uid in uids if is_id(uid)}
 
 
 def repositories_in(parameters: QueryDict, *, team: Team) -> tuple[int, ...] | None:
@@ -121,13 +291,14 @@ def find_repository(tracked: Any, name: str) -> int:
     return found
 
 
-def figures_in(parameters: QueryDict) -> Sequence[str]:
-    """Return the requested keys, each of the registry; all of them when none is named."""
-    keys = split_values(parameters.getlist("figure"))
+def figures_in(parameters: QueryDict, *, query: FigureQuery, group_by: str = "") -> Sequence[str]:
+    """Return the requested keys; without any, all that have the dimensions and the variant of the query."""
+    keys = list(dict.fromkeys(split_values(parameters.getlist("figure"))))
     for key in keys:
         if key not in FIGURES:
             raise ValidationError({"figure": [f"There is no figure {key!r}. Figures: {', '.join(FIGURES)}."]})
-    return list(dict.fromkeys(keys)) or list(FIGURES)
+    ensure_fitting(keys, query=query, group_by=group_by)
+    return keys or [one.key for one in figures_for(query, keys=None, group_by=group_by)]
 
 
 def split_values(values: list[str]) -> list[str]:

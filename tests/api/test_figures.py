@@ -250,6 +250,13 @@ def test_whatever_changes_figures_changes_their_tag(week: Cast) -> None:
     assert client.get(f"{address}&bots=only", HTTP_IF_NONE_MATCH=tags[-1]).status_code == 200
 
 
+def test_a_rebuild_changes_the_tag(week: Cast) -> None:
+    client, address = week.client(week.viewer), f"{FIGURES_PATH}?{WEEK}"
+    tag = client.get(address)["ETag"]
+    rebuild([API], progress=lambda *_: None)
+    assert client.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 200
+
+
 def test_an_hour_later_figures_are_computed_again(week: Cast) -> None:
     """An age grows without any change."""
     query = week_of(week)

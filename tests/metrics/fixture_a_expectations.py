@@ -39,6 +39,11 @@ HUMANS: Mapping[str, Mapping[str, Any]] = {
     "time_in_draft": hours(5, median=0.0, mean=0.8, p75=0.0, p90=2.4),
     "wip": {"value": 0},
     "age": {"value": None, "n": 0},
+    "throughput": {"value": 5, "numerator": 5, "denominator": 7},
+    "flow_ratio": share(5, 5),
+    "review_rounds": {"n": 5, "value": 0, "mean": pytest.approx(0.2), "p90": pytest.approx(0.6)},
+    "review_load": {"value": pytest.approx(5 / 3), "numerator": 5, "denominator": 3},
+    "deployment_days_per_week": {"value": 3, "n": 4, "numerator": 3, "denominator": 1},
 }
 WITH_BOTS: Mapping[str, Mapping[str, Any]] = {
     "commits": {"value": 6},

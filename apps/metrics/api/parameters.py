@@ -10,7 +10,10 @@ from drf_spectacular.utils import OpenApiParameter
 from apps.activity.models import PullRequest
 from apps.common.api import InstantFilter, TruthFilter
 from apps.common.db import is_id
-from apps.metrics.figures import FIGURES
+from apps.metrics.figures import FIGURES, Granularity
+from apps.metrics.figures.dimensions import DIMENSIONS
+from apps.metrics.figures.entities import ORDERINGS
+from apps.metrics.figures.registry import VARIANTS
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -59,7 +62,7 @@ class PullRequestFilter(django_filters.FilterSet):  # type: ignore[misc]  # it c
         return rows.filter(labels__contains=[value])
 
 
-WINDOW = [
+QUERY = [
     OpenApiParameter("window", str, description="The last days, including today: `7d`, `30d` (default), `90d`, …"),
     OpenApiParameter("from", OpenApiTypes.DATE, description="Instead of `window`: the first day, in the team's zone."),
     OpenApiParameter("to", OpenApiTypes.DATE, description="With `from`: the day after the last one."),
@@ -68,12 +71,40 @@ WINDOW = [
         "repository", str, many=True, description="GitHub's id or the full name; repeat the parameter for several."
     ),
     OpenApiParameter(
+        "author", str, description="Login: only the work of this account; your own, or as an admin of the team any."
+    ),
+    OpenApiParameter(
+        "label", str, many=True, description="Only pull requests that have the label now; repeated, all of them."
+    ),
+    OpenApiParameter("variant", str, enum=list(VARIANTS), description="Another definition of figures that have it."),
+    OpenApiParameter(
         "as_of", OpenApiTypes.DATETIME, description="Compute as of this time, with time zone; default: now."
     ),
 ]
+"""Which rows count: figures and the lists behind them have the same."""
+READING = [
+    OpenApiParameter(
+        "granularity", str, enum=list(Granularity), description="Also return a series of days, weeks or months."
+    ),
+    OpenApiParameter(
+        "group_by", str, enum=list(DIMENSIONS), description="Also return the figure by group; by author for admins."
+    ),
+    OpenApiParameter("quantiles", str, description="Also return these quantiles of distributions, like `0.5,0.9`."),
+    OpenApiParameter(
+        "compare",
+        str,
+        description="Also return the previous period (`previous`) or another (`2026-01-05..2026-01-12`), for as long "
+        "as this one has lasted.",
+    ),
+    OpenApiParameter("previous", bool, description="The same as `compare=previous`."),
+]
+LISTING = [
+    OpenApiParameter("ordering", str, enum=list(ORDERINGS), description="By time or value; - for descending."),
+    OpenApiParameter("excluded", str, description="Instead of what counts: what is left out for this reason."),
+]
+DETAIL = OpenApiParameter("detail", bool, description="Also histograms and what is left out, as for a single figure.")
 FIGURE = OpenApiParameter("figure", str, many=True, enum=list(FIGURES), description="Only these figures; default: all.")
 KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, enum=list(FIGURES), description="The key of the figure.")
-PREVIOUS = OpenApiParameter("previous", bool, description="Also return the previous period of the same length.")
 FORMAT = OpenApiParameter("format", str, enum=["json", "csv"], description="CSV has the whole list, JSON a page.")
 
 

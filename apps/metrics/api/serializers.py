@@ -33,6 +33,11 @@ class WindowSerializer(serializers.Serializer[Any]):
     days = serializers.IntegerField()
 
 
+QUANTILES = serializers.DictField(
+    child=serializers.FloatField(allow_null=True), allow_null=True, help_text="The requested quantiles (R-7)."
+)
+
+
 class ValueSerializer(serializers.Serializer[Any]):
     """The value of a figure in a window."""
 
@@ -50,27 +55,74 @@ class ComparedSerializer(ValueSerializer):
     )
 
 
+class PointSerializer(ValueSerializer):
+    """A figure in one bucket of a series: local days from `start` up to, but without, `end`."""
+
+    start = serializers.DateField()
+    end = serializers.DateField()
+    partial = serializers.BooleanField(  # type: ignore[assignment]  # a serializer has an argument of that name
+        help_text="It is not a whole day, week or month, or has not ended. What has not begun has no value."
+    )
+    complete = serializers.BooleanField(allow_null=True, help_text="Everything of it is stored; null if unverified.")
+
+
+class GroupSerializer(ValueSerializer):
+    """A figure of a part of its entities."""
+
+    key = serializers.CharField(help_text="GitHub's id or the name; empty for entities without any.")
+    name = serializers.CharField()
+    quantiles = QUANTILES
+
+
+class BinSerializer(serializers.Serializer[Any]):
+    """How many values are at least `start` and less than `end`."""
+
+    start = serializers.FloatField()
+    end = serializers.FloatField(allow_null=True, help_text="Null for the last one, which has no end.")
+    n = serializers.IntegerField()
+
+
+class ExclusionSerializer(serializers.Serializer[Any]):
+    """Entities of the period that do not count for one reason."""
+
+    reason = serializers.CharField()
+    n = serializers.IntegerField(help_text="Number of entities. With `n` of the figure they are all there are.")
+    url = serializers.CharField(help_text="URL of these entities.")
+
+
 class FigureReadingSerializer(CompleteSerializer, ValueSerializer):
     """A figure in a window, with its definition and completeness."""
 
     figure = serializers.CharField(help_text="Its key.")
     title = serializers.CharField()
+    version = serializers.IntegerField(help_text="Of the definition.")
     unit = serializers.CharField(help_text="seconds, lines, share (0 to 1), or what is counted.")
     measure = serializers.ChoiceField(
         choices=[str(each) for each in Measure],
-        help_text="count; distribution: `value` is the median; per_day and share: numerator by denominator.",
+        help_text="count; distribution: `value` is the median; days_per_week: the median of weeks; else: numerator by "
+        "denominator.",
     )
     definition = serializers.CharField()
     rules = serializers.ListField(child=serializers.CharField(), help_text="Rules of edge cases.")
     streams = serializers.ListField(child=serializers.CharField(), help_text="The streams it is computed from.")
+    dimensions = serializers.ListField(child=serializers.CharField(), help_text="What it can be grouped by.")
+    variants = serializers.ListField(child=serializers.CharField(), help_text="Other definitions of it.")
     mean = serializers.FloatField(allow_null=True)
     median = serializers.FloatField(allow_null=True)
     p75 = serializers.FloatField(allow_null=True, help_text="75th percentile, interpolated (R-7).")
     p90 = serializers.FloatField(allow_null=True, help_text="90th percentile, interpolated (R-7).")
     numerator = serializers.IntegerField(allow_null=True)
-    denominator = serializers.IntegerField(allow_null=True, help_text="Entities, or days that have begun.")
+    denominator = serializers.IntegerField(
+        allow_null=True, help_text="Entities, accounts, weeks, or days that have begun."
+    )
     remarks = serializers.DictField(child=serializers.IntegerField(), help_text="Additional counts.")
-    previous = ComparedSerializer(allow_null=True, help_text="The previous period; with `previous=true`.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why there is no value, such as `no_source`; or empty.")
+    quantiles = QUANTILES
+    series = PointSerializer(many=True, allow_null=True, help_text="With `granularity`.")
+    groups = GroupSerializer(many=True, allow_null=True, help_text="With `group_by`; the largest first.")
+    histogram = BinSerializer(many=True, allow_null=True, help_text="Of a distribution, with `detail=true`.")
+    excluded = ExclusionSerializer(many=True, allow_null=True, help_text="With `detail=true`.")
+    previous = ComparedSerializer(allow_null=True, help_text="The other period; with `compare`.")
     entities_url = serializers.CharField(help_text="URL of the entities it counts.")
 
 
@@ -83,6 +135,9 @@ class AskedSerializer(CompleteSerializer):
     repositories = serializers.ListField(
         child=serializers.IntegerField(), allow_null=True, help_text="GitHub's ids; null for all of the team's."
     )
+    author = serializers.CharField(allow_null=True, help_text="Login of the account whose work counts; null for all.")
+    labels = serializers.ListField(child=serializers.CharField(), help_text="Labels that pull requests must have.")
+    variant = serializers.CharField(allow_null=True, help_text="The definition; null for the usual one.")
     as_of = serializers.DateTimeField(help_text="The time as of which the figures are computed.")
     is_recalculating = serializers.BooleanField(help_text="Changes are waiting to be recalculated.")
     completeness = serializers.CharField(help_text=SENTENCE)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from apps.metrics.completeness.gaps import Gap, Reason
 from apps.metrics.completeness.knowledge import read_knowledge
+from apps.metrics.completeness.providers import Pending
 from apps.metrics.completeness.reports import STALE_AFTER, Completeness, Report
 from apps.metrics.completeness.streams import OF_FIGURES, every_stream
 
@@ -23,6 +24,9 @@ __all__ = [
 ]
 
 
-def report_of(repository_ids: Collection[int], *, streams: Collection[str] | None = None) -> Report:
+def report_of(
+    repository_ids: Collection[int], *, streams: Collection[str] | None = None, pending: Pending | None = None
+) -> Report:
     """Return a report on these streams, or all, of the repositories; the number of statements is constant."""
-    return Report(read_knowledge(repository_ids, streams=every_stream() if streams is None else streams))
+    wanted = every_stream() if streams is None else streams
+    return Report(read_knowledge(repository_ids, streams=wanted, pending=pending))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 BlockingDeliveries = Callable[[Collection[int]], Mapping[int, datetime]]
@@ -51,6 +52,19 @@ def find_uncertain(repository_ids: Collection[int]) -> dict[int, tuple[datetime,
             known = found.get(repository_id, (first_at, last_at))
             found[repository_id] = min(first_at, known[0]), max(last_at, known[1])
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What unprocessed deliveries keep from being complete, by repository: since when, or in which period."""
+
+    blocked: Mapping[int, datetime]
+    uncertain: Mapping[int, tuple[datetime, datetime]]
+
+
+def find_pending(repository_ids: Collection[int]) -> Pending:
+    """Return what the providers say of the repositories."""
+    return Pending(find_blocked(repository_ids), find_uncertain(repository_ids))
 
 
 def is_history_readable() -> bool:

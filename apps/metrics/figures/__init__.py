@@ -7,17 +7,20 @@ list_entities("cycle_time", query, limit=50)
 
 from apps.metrics.figures.entities import Entity, list_entities
 from apps.metrics.figures.query import Bots, FigureQuery
+from apps.metrics.figures.readings import FigureReading
 from apps.metrics.figures.registry import FIGURES, Figure, UnknownFigureError, figure_of
-from apps.metrics.figures.values import FigureReading, read_figure, read_figures
-from apps.metrics.figures.windows import Window
+from apps.metrics.figures.values import Asked, read_figure, read_figures
+from apps.metrics.figures.windows import Granularity, Window
 
 __all__ = [
     "FIGURES",
+    "Asked",
     "Bots",
     "Entity",
     "Figure",
     "FigureQuery",
     "FigureReading",
+    "Granularity",
     "UnknownFigureError",
     "Window",
     "figure_of",

@@ -1,19 +1,27 @@
 """A team's figures as JSON, for the API, the command and the hourly task."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from apps.activity.models import Change
 from apps.metrics.completeness.descriptions import describe_completeness, describe_with_sentence, format_instant
 from apps.metrics.figures.query import FigureQuery
-from apps.metrics.figures.registry import FIGURES
-from apps.metrics.figures.values import FigureReading, completeness_by_figure, completeness_of, is_read, read_figures
+from apps.metrics.figures.readings import FigureReading
+from apps.metrics.figures.registry import figure_of
+from apps.metrics.figures.values import (
+    VALUE_ONLY,
+    Asked,
+    completeness_by_figure,
+    completeness_of,
+    figures_for,
+    is_read,
+    read_together,
+)
 
 
-def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
+def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None, asked: Asked = VALUE_ONLY) -> dict[str, Any]:
     """Return the query and the figures, all or those named, with their definitions."""
     named = None if keys is None else list(keys)
-    return {**describe_query(query, keys=named), "figures": describe_figures(query, keys=named)}
+    return {**describe_query(query, keys=named), "figures": describe_figures(query, keys=named, asked=asked)}
 
 
 def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
@@ -30,51 +38,65 @@ def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> 
         },
         "bots": str(query.bots),
         "repositories": None if query.repository_ids is None else list(query.repository_ids),
+        "author": None if query.author is None else query.author.login,
+        "labels": list(query.labels),
+        "variant": query.variant or None,
         "as_of": format_instant(query.as_of),
-        "is_recalculating": Change.objects.exists(),
+        "is_recalculating": query.is_recalculating,
         **describe_with_sentence(told, report=query.report),
     }
 
 
 def describe_figures(
-    query: FigureQuery, *, keys: Iterable[str] | None = None, is_compared: bool = False
+    query: FigureQuery,
+    *,
+    keys: Iterable[str] | None = None,
+    asked: Asked = VALUE_ONLY,
+    compared: FigureQuery | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the readings with their definitions and, if compared, the values of the previous period."""
-    named = list(FIGURES) if keys is None else list(keys)
-    before = _compared(query.compared_with(), keys=named) if is_compared else {}
+    """Return the readings with their definitions and, if compared, the values of the other period."""
+    named = [one.key for one in figures_for(query, keys=keys, group_by=asked.group_by)]
+    questions = [(query, asked)] if compared is None else [(query, asked), (compared, VALUE_ONLY)]
+    readings, *others = read_together(questions, keys=named)
+    before = {} if compared is None else _compared(compared, readings=others[0])
     complete = completeness_by_figure(query, keys=named)
     return [
-        _described(reading, before=before.get(reading.figure))
+        _described(reading, query=query, before=before.get(reading.figure))
         | describe_completeness(complete[reading.figure], names=query.report.names)
-        for reading in read_figures(query, keys=named)
+        for reading in readings
     ]
 
 
-def _compared(query: FigureQuery, *, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-    return {reading.figure: _earlier(reading, query=query) for reading in read_figures(query, keys=keys)}
-
-
-def _earlier(reading: FigureReading, *, query: FigureQuery) -> dict[str, Any]:
-    """Return the value of an earlier period; none if some of it was never read."""
-    is_complete = is_read(FIGURES[reading.figure], query)
+def _compared(query: FigureQuery, *, readings: Sequence[FigureReading]) -> dict[str, dict[str, Any]]:
+    """Return the values of another period, by figure; none if some of it was never read."""
+    complete = completeness_by_figure(query, keys=[one.figure for one in readings])
+    is_complete = {key: is_read(found, query=query) for key, found in complete.items()}
     return {
-        "value": None if is_complete is False else reading.value,
-        "n": reading.n,
-        "start_at": format_instant(query.window.start_at),
-        "end_at": format_instant(query.end_at),
-        "complete": is_complete,
+        one.figure: {
+            "value": None if is_complete[one.figure] is False else one.value,
+            "n": one.n,
+            "start_at": format_instant(query.window.start_at),
+            "end_at": format_instant(query.end_at),
+            "complete": is_complete[one.figure],
+        }
+        for one in readings
     }
 
 
-def _described(reading: FigureReading, *, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    figure = FIGURES[reading.figure]
+def _described(reading: FigureReading, *, query: FigureQuery, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    figure = figure_of(reading.figure, variant=query.variant)
+    excluded = None if reading.excluded is None else [{"reason": one, "n": n} for one, n in reading.excluded.items()]
     return {
         "figure": figure.key,
         "title": figure.title,
+        "version": figure.version,
         "measure": str(figure.measure),
         "definition": figure.definition,
         "rules": list(figure.rules),
         "streams": list(figure.streams),
+        "dimensions": list(figure.dimensions),
+        "variants": list(figure.variants),
         **reading.as_dict(),
+        "excluded": excluded,
         "previous": before,
     }

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from apps.activity.models import Contributor, PullRequest
 from apps.metrics.figures.query import FigureQuery
@@ -58,31 +58,66 @@ class Entity:
     flags: tuple[str, ...]
 
 
-def count_entities(key: str, query: FigureQuery) -> int:
-    """Return the number of rows that the figure counts."""
-    return figure_of(key).population(query).count()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Which rows are listed, and in what order: those that count, or those that are left out for a reason."""
+
+    excluded: str = ""
+    ordering: str = "-at"
 
 
-def list_entities(key: str, query: FigureQuery, *, limit: int | None = None, offset: int = 0) -> list[Entity]:
-    """Return the entities of the figure, the latest first."""
-    rows = _described(figure_of(key).population(query))
+COUNTED = Listing()
+ORDERINGS = ("-at", "at", "-value", "value")
+
+
+def rows_of_figure(key: str, query: FigureQuery, *, listing: Listing = COUNTED) -> QuerySet[Any]:
+    """Return the rows that the figure counts, or that it leaves out for a reason."""
+    figure = figure_of(key, variant=query.variant)
+    if not listing.excluded:
+        return figure.population(query)
+    if other := figure.also_excluded.get(listing.excluded):
+        return other(query)
+    return figure.population.excluded(query, listing.excluded)
+
+
+def count_entities(key: str, query: FigureQuery, *, listing: Listing = COUNTED) -> int:
+    """Return the number of rows in the list."""
+    return rows_of_figure(key, query, listing=listing).count()
+
+
+def list_entities(
+    key: str, query: FigureQuery, *, limit: int | None = None, offset: int = 0, listing: Listing = COUNTED
+) -> list[Entity]:
+    """Return the entities of the figure, by default the latest first."""
+    rows = _described(rows_of_figure(key, query, listing=listing), ordering=listing.ordering)
     return [_entity(row) for row in rows[offset : None if limit is None else offset + limit]]
 
 
-def iterate_entities(key: str, query: FigureQuery) -> Iterator[Entity]:
+def iterate_entities(key: str, query: FigureQuery, *, listing: Listing = COUNTED) -> Iterator[Entity]:
     """Yield the same list in chunks, for an export of any length."""
-    for row in _described(figure_of(key).population(query)).iterator(chunk_size=2000):
+    rows = _described(rows_of_figure(key, query, listing=listing), ordering=listing.ordering)
+    for row in rows.iterator(chunk_size=2000):
         yield _entity(row)
 
 
-def _described(rows: QuerySet[Any]) -> QuerySet[Any]:
+def _described(rows: QuerySet[Any], *, ordering: str) -> QuerySet[Any]:
     if hasattr(rows.model, "number"):
         named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
         rows = rows.annotate(title=Subquery(named.values("title")[:1]))
     if account := _account_field(rows.model):
         logins = Contributor.objects.filter(pk=OuterRef(f"{account}_id")).values("login")[:1]
         rows = rows.annotate(account=Subquery(logins))
-    return rows.select_related("repository").order_by("-at", "pk")
+    return rows.select_related("repository").order_by(*_order(ordering))
+
+
+def _order(ordering: str) -> tuple[Any, ...]:
+    match ordering:
+        case "-value":
+            return F("value").desc(nulls_last=True), "-at", "pk"
+        case "value":
+            return F("value").asc(nulls_last=True), "-at", "pk"
+        case _:
+            return ordering, "pk"
 
 
 def _account_field(model: type[Any]) -> str | None:

@@ -1,8 +1,9 @@
 """Formatting of values for people."""
 
+from collections.abc import Sequence
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
 NO_VALUE = "\N{EN DASH}"
-PER_DAY = "deployments per day"
 
 
 def as_words(value: float | None, *, unit: str) -> str:
@@ -14,19 +15,24 @@ def as_words(value: float | None, *, unit: str) -> str:
             return duration(value)
         case "share":
             return f"{value:.0%}"
-        case unit if unit == PER_DAY:
+        case _ if is_rate(unit):
             return f"{value:.2f}"
         case _:
-            return f"{value:,.0f}"
+            return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def is_rate(unit: str) -> bool:
+    """Return whether values of the unit are fractions of counts."""
+    return unit == "ratio" or " per " in unit
 
 
 def unit_beside(unit: str, *, value: float | None = None) -> str:
     """Return the unit to show after the value; empty where the value already has it."""
     match unit:
-        case "seconds" | "share":
+        case "seconds" | "share" | "ratio":
             return ""
-        case unit if unit == PER_DAY:
-            return "per day"
+        case _ if is_rate(unit):
+            return f"per {unit.partition(' per ')[2]}"
         case _:
             return unit.removesuffix("s") if value == 1 else unit
 
@@ -41,3 +47,14 @@ def duration(seconds: float) -> str:
     if whole < 2 * DAY:
         return f"{whole // HOUR} h {whole % HOUR // MINUTE:02} m"
     return f"{whole // DAY} d {whole % DAY // HOUR:02} h"
+
+
+BARS = "▁▂▃▄▅▆▇"
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Return a bar for each value, from 0 to the greatest; a space where there is none."""
+    most = max((value for value in values if value is not None), default=0.0)
+    return "".join(
+        " " if value is None else BARS[round((value / most if most else 0) * (len(BARS) - 1))] for value in values
+    )

@@ -4,16 +4,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, DateTimeField, Exists, F, FloatField, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    DateTimeField,
+    Exists,
+    F,
+    FloatField,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Extract, Greatest, Least
 
+from apps.metrics.figures.dimensions import narrowed
 from apps.metrics.figures.expressions import DraftSeconds, WasDraft
 from apps.metrics.figures.query import FigureQuery
-from apps.metrics.models import DerivedClosing, DerivedCommit, DerivedDeployment, DerivedPullRequest, DerivedReview
+from apps.metrics.models import (
+    ENDED_AT,
+    DerivedClosing,
+    DerivedCommit,
+    DerivedDeployment,
+    DerivedPullRequest,
+    DerivedReview,
+)
 
-Rows = QuerySet[Any]
+Read = Callable[[FigureQuery], QuerySet[Any]]
 
 NOTHING = Value(None, output_field=FloatField())
+NOT_EXCLUDED = Value(None, output_field=TextField())
 
 
 def no_value(_: FigureQuery) -> Any:
@@ -22,35 +44,69 @@ def no_value(_: FigureQuery) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows of a table in a window, with `at`, the time of each, and `excluded`, why it does not count, or null.
+
+    Those that `is_level` are counted at an instant, the end of the window, and not through the window.
+    """
+
+    table: type[Model]
+    read: Read
+    is_level: bool = False
+
+    def __call__(self, query: FigureQuery) -> QuerySet[Any]:
+        rows = narrowed(self.read(query), query=query)
+        return rows if "excluded" in rows.query.annotations else rows.annotate(excluded=NOT_EXCLUDED)
+
+
+def rows_of(table: type[Model], *, is_level: bool = False) -> Callable[[Read], Rows]:
+    """Declare that the function returns rows of the table."""
+    return lambda read: Rows(table=table, read=read, is_level=is_level)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Population:
     """The rows of a figure, and what is measured of each.
 
-    Figures that have the same `rows` are computed in one statement. `only` says which of the rows count.
+    Figures that have the same `rows` are computed in one statement. `only` says which of the rows count, and `left_out`
+    why the others do not.
     """
 
-    rows: Callable[[FigureQuery], Rows]
+    rows: Rows
     value: Callable[[FigureQuery], Any] = no_value
     only: Q | None = None
+    left_out: str = ""
 
-    def __call__(self, query: FigureQuery) -> Rows:
-        rows = self.rows(query)
-        counted: Rows = (rows if self.only is None else rows.filter(self.only)).annotate(value=self.value(query))
-        return counted
+    def __call__(self, query: FigureQuery) -> QuerySet[Any]:
+        """Return the rows that count."""
+        rows: QuerySet[Any] = self.rows(query).filter(excluded__isnull=True).annotate(value=self.value(query))
+        return rows if self.only is None else rows.filter(self.only)
+
+    def excluded(self, query: FigureQuery, reason: str) -> QuerySet[Any]:
+        """Return the rows that do not count for the reason."""
+        rows: QuerySet[Any] = self.rows(query).annotate(value=NOTHING)
+        if self.only is not None and reason == self.left_out:
+            return rows.filter(excluded__isnull=True).exclude(self.only)
+        return rows.filter(excluded=reason)
 
 
-def rows_opened(query: FigureQuery) -> Rows:
+@rows_of(DerivedPullRequest)
+def rows_opened(query: FigureQuery) -> QuerySet[Any]:
     return _pull_requests(query, at="opened_at")
 
 
-def rows_merged(query: FigureQuery) -> Rows:
+@rows_of(DerivedPullRequest)
+def rows_merged(query: FigureQuery) -> QuerySet[Any]:
     return _pull_requests(query, at="merged_at")
 
 
-def rows_first_reviewed(query: FigureQuery) -> Rows:
+@rows_of(DerivedPullRequest)
+def rows_first_reviewed(query: FigureQuery) -> QuerySet[Any]:
     return _pull_requests(query, at="review_wait_ended_at")
 
 
-def rows_closed_unmerged(query: FigureQuery) -> Rows:
+@rows_of(DerivedClosing)
+def rows_closed_unmerged(query: FigureQuery) -> QuerySet[Any]:
     """Return closings; a pull request that was closed several times counts once, by the closing that holds."""
     still_closed = Q(reopened_at__isnull=True) | Q(reopened_at__gt=query.as_of)
     rows = query.happened(DerivedClosing.objects.filter(still_closed), "closed_at")
@@ -58,47 +114,53 @@ def rows_closed_unmerged(query: FigureQuery) -> Rows:
     return rows.annotate(at=F("closed_at"))
 
 
-def rows_in_progress(query: FigureQuery) -> Rows:
+@rows_of(DerivedPullRequest, is_level=True)
+def rows_in_progress(query: FigureQuery) -> QuerySet[Any]:
     """Return pull requests that are open and not drafts at the end of the window, or now if that is earlier."""
+    instant = query.instant
     closed_then = DerivedClosing.objects.filter(
-        Q(reopened_at__isnull=True) | Q(reopened_at__gt=query.end_at),
+        Q(reopened_at__isnull=True) | Q(reopened_at__gt=instant),
         repository_id=OuterRef("repository_id"),
         number=OuterRef("number"),
-        closed_at__lte=query.end_at,
+        closed_at__lte=instant,
     )
-    rows = DerivedPullRequest.objects.filter(
+    rows = DerivedPullRequest.objects.alias(ended_at=ENDED_AT).filter(
         query.is_in_repositories(),
-        Q(closed_at__isnull=True) | Q(closed_at__gt=query.end_at),
         ~Exists(closed_then),
-        opened_at__lte=query.end_at,
-        ready_at__lte=query.end_at,
+        ended_at__gt=instant,
+        opened_at__lte=instant,
+        ready_at__lte=instant,
     )
-    rows = rows.alias(was_draft=WasDraft("draft_starts", "draft_ends", _instant(query.end_at)))
+    rows = rows.alias(was_draft=WasDraft("draft_starts", "draft_ends", instant))
     rows = rows.filter(Q(draft_starts=[]) | Q(was_draft=False))
-    rows = query.attributed(rows, account="author", is_bot="is_bot_author", at=query.end_at)
+    rows = query.attributed(rows, account="author", is_bot="is_bot_author", at=instant)
     return rows.annotate(at=F("ready_at"))
 
 
-def rows_reviews(query: FigureQuery) -> Rows:
+@rows_of(DerivedReview)
+def rows_reviews(query: FigureQuery) -> QuerySet[Any]:
     rows = query.happened(DerivedReview.objects.filter(is_by_author=False), "submitted_at")
     rows = query.attributed(rows, account="reviewer", is_bot="is_by_bot", at=OuterRef("submitted_at"))
     return rows.annotate(at=F("submitted_at"))
 
 
-def rows_commits(query: FigureQuery) -> Rows:
+@rows_of(DerivedCommit)
+def rows_commits(query: FigureQuery) -> QuerySet[Any]:
     """Return commits without known merges; not every push says which are merges."""
     rows = query.happened(DerivedCommit.objects.exclude(is_merge=True), "landed_at")
     rows = query.attributed(rows, account="author", is_bot="is_by_bot", at=OuterRef("landed_at"))
     return rows.annotate(at=F("landed_at"))
 
 
-def rows_deployments(query: FigureQuery) -> Rows:
+@rows_of(DerivedDeployment)
+def rows_deployments(query: FigureQuery) -> QuerySet[Any]:
     """Return deployments of the team's repositories, by any account including bots."""
     rows = query.happened(DerivedDeployment.objects.filter(query.is_production()), "succeeded_at")
     return rows.annotate(at=F("succeeded_at"))
 
 
-def rows_failed_deployments(query: FigureQuery) -> Rows:
+@rows_of(DerivedDeployment)
+def rows_failed_deployments(query: FigureQuery) -> QuerySet[Any]:
     """Return deployments to production that failed and had not succeeded by then."""
     has_not_succeeded = Q(succeeded_at__isnull=True) | Q(succeeded_at__gt=query.as_of)
     rows = query.happened(DerivedDeployment.objects.filter(query.is_production(), has_not_succeeded), "failed_at")
@@ -121,10 +183,10 @@ def was_reviewed(_: FigureQuery) -> Any:
 
 
 def age(query: FigureQuery) -> Any:
-    return Cast(Extract(_instant(query.end_at) - F("ready_at"), "epoch"), FloatField())
+    return Cast(Extract(query.instant - F("ready_at"), "epoch"), FloatField())
 
 
-def _pull_requests(query: FigureQuery, *, at: str) -> Rows:
+def _pull_requests(query: FigureQuery, *, at: str) -> QuerySet[Any]:
     rows = query.happened(DerivedPullRequest.objects.all(), at)
     rows = query.attributed(rows, account="author", is_bot="is_bot_author", at=OuterRef(at))
     return rows.annotate(at=F(at))
@@ -134,12 +196,30 @@ def _instant(at: Any) -> Value:
     return Value(at, output_field=DateTimeField())
 
 
+def seconds_open(_: FigureQuery) -> Any:
+    """Return the seconds from the creation to the merge, drafts included, as GitHub measures it."""
+    return Cast(Extract(F("merged_at") - F("opened_at"), "epoch"), FloatField())
+
+
 opened = Population(rows=rows_opened)
 draft_times = Population(rows=rows_opened, value=draft_seconds)
 merged = Population(rows=rows_merged)
-cycle_times = Population(rows=rows_merged, value=lambda _: F("cycle_seconds"), only=Q(cycle_seconds__isnull=False))
-sizes = Population(rows=rows_merged, value=lambda _: F("size"), only=Q(size__isnull=False))
+cycle_times = Population(
+    rows=rows_merged,
+    value=lambda _: F("cycle_seconds"),
+    only=Q(cycle_seconds__isnull=False),
+    left_out="never_ready",
+)
+created_to_merged = Population(rows=rows_merged, value=seconds_open)
+sizes = Population(rows=rows_merged, value=lambda _: F("size"), only=Q(size__isnull=False), left_out="size_unknown")
+rounds = Population(
+    rows=rows_merged,
+    value=lambda _: F("review_rounds"),
+    only=Q(review_rounds__isnull=False),
+    left_out="rounds_unknown",
+)
 reviewed = Population(rows=rows_merged, value=was_reviewed)
+never_reviewed = Population(rows=rows_merged, only=Q(first_review_at__isnull=True))
 first_reviews = Population(rows=rows_first_reviewed, value=lambda _: F("first_review_seconds"))
 closed_unmerged = Population(rows=rows_closed_unmerged)
 in_progress = Population(rows=rows_in_progress, value=age)

@@ -7,17 +7,34 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, Exists, F, Model, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models import (
+    Case,
+    DateTimeField,
+    Exists,
+    F,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
 
+from apps.activity.models import Change
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
+from apps.metrics.completeness.providers import Pending, find_pending
 from apps.metrics.derivation.deployment_rules import has_source
-from apps.metrics.figures.expressions import IsAnyOf, IsLikeAny
+from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny
 from apps.metrics.figures.windows import Window
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import DeploymentSource, Team, TeamMember
 from apps.teams.visibility import repositories_of
 
 Rows = TypeVar("Rows", bound=Model)
+
+BOT, HUMAN, NOT_A_MEMBER = "bot", "human", "not_a_member"
+"""Why a row does not count for a team."""
 
 
 class Bots(StrEnum):
@@ -28,8 +45,8 @@ class Bots(StrEnum):
     ONLY = "only"
 
 
-SHARED = frozenset({"repositories", "has_members", "report", "production_environments"})
-"""What was read for a query and holds for any window of the same team and filters."""
+SHARED = frozenset({"repositories", "memberships", "pending", "report", "is_recalculating"})
+"""What is read once for a query, and holds for any window of the same team and filters."""
 
 
 def now() -> datetime:
@@ -42,12 +59,32 @@ def _like(pattern: str) -> str:
     return escaped.replace("*", "%")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account, by whose rows figures are filtered; without an id, it is known by its login alone."""
+
+    login: str
+    contributor_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """A contributor in a team, from when until when; None is unlimited."""
+
+    contributor_id: int
+    from_at: datetime | None
+    until_at: datetime | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class FigureQuery:
     """A team, a window and filters, for figures and for the lists behind them.
 
     `as_of` is the instant from which it is seen: what came later has not happened yet. `repository_ids` narrows the
     team's repositories; ids of others are left out. `cut_at` ends the window earlier than its last day.
+    `author` and `labels` leave only the rows of an account, and of pull requests with all of the labels. With
+    `is_at_each_instant`, rows that are counted at an instant are so at each instant that a statement joins to them.
+    `origin` is the query that this one was made of.
     """
 
     team: Team
@@ -56,6 +93,11 @@ class FigureQuery:
     repository_ids: tuple[int, ...] | None = None
     as_of: datetime = field(default_factory=now)
     cut_at: datetime | None = None
+    author: Account | None = None
+    labels: tuple[str, ...] = ()
+    variant: str = ""
+    is_at_each_instant: bool = False
+    origin: "FigureQuery | None" = field(default=None, repr=False)
 
     def compared_with(self, window: Window | None = None) -> "FigureQuery":
         """Return the query of another window, by default of the days just before, for as long as this one has lasted.
@@ -64,8 +106,16 @@ class FigureQuery:
         """
         window = window or self.window.previous()
         days = (window.start - self.window.start).days
-        other = replace(self, window=window, cut_at=self.window.shift(self.end_at, days=days))
-        vars(other).update({name: value for name, value in vars(self).items() if name in SHARED})
+        return self._changed(window=window, cut_at=self.window.shift(self.end_at, days=days))
+
+    def at_each_instant(self) -> "FigureQuery":
+        """Return the query of what is counted at an instant, for each of those that a statement joins."""
+        return self._changed(is_at_each_instant=True)
+
+    def _changed(self, **changes: Any) -> "FigureQuery":
+        other = replace(self, origin=self, **changes)
+        needed = {"repositories": self.repositories, "memberships": self.memberships}
+        vars(other).update({name: value for name, value in vars(self).items() if name in SHARED} | needed)
         return other
 
     @cached_property
@@ -79,11 +129,24 @@ class FigureQuery:
     @cached_property
     def report(self) -> Report:
         """Return the completeness of these repositories, for the streams of figures."""
-        return report_of(self.repositories, streams=OF_FIGURES)
+        return report_of(self.repositories, streams=OF_FIGURES, pending=self.pending)
 
     @cached_property
-    def has_members(self) -> bool:
-        return TeamMember.objects.filter(team=self.team).exists()
+    def pending(self) -> Pending:
+        """Return what is known of unprocessed deliveries of these repositories."""
+        return find_pending(self.repositories)
+
+    @cached_property
+    def is_recalculating(self) -> bool:
+        """Return whether changes wait to be recalculated."""
+        return Change.objects.exists()
+
+    @cached_property
+    def memberships(self) -> tuple[Membership, ...]:
+        """Return every membership of the team, past ones too."""
+        rows = TeamMember.objects.filter(team=self.team).order_by("contributor_id", "pk")
+        found = rows.values("contributor_id", "from_at", "until_at")
+        return tuple(Membership(**row) for row in found)
 
     @cached_property
     def production_environments(self) -> tuple[str, ...]:
@@ -99,6 +162,13 @@ class FigureQuery:
 
     def lack_of_deployments(self) -> str:
         """Return why the deployments of the team cannot be counted; empty if they can."""
+        return self.lacking_deployments
+
+    @cached_property
+    def lacking_deployments(self) -> str:
+        """Return the same, which is asked once for a query and all that were made of it."""
+        if self.origin is not None:
+            return self.origin.lacking_deployments
         known = DerivedDeployment.objects.filter(self.is_in_repositories(), created_at__lte=self.as_of)
         if has_source(self.repositories) or known.filter(self.is_production()).exists():
             return ""
@@ -116,26 +186,50 @@ class FigureQuery:
 
     def is_in_repositories(self) -> IsAnyOf:
         """Return the condition that a row is of one of the repositories."""
-        ids = Value(list(self.repositories), output_field=ArrayField(BigIntegerField()))
-        return IsAnyOf(F("repository_id"), ids)
+        return IsAnyOf(F("repository_id"), Ids(self.repositories))
 
-    def attributed(self, rows: QuerySet[Rows], *, account: str, is_bot: str, at: Any) -> QuerySet[Rows]:
-        """Return the rows whose account was a member of the team at the time of the event.
+    @property
+    def instant(self) -> Any:
+        """Return the end of the query as an expression, or each of the instants that the statement joins."""
+        return AtInstant() if self.is_at_each_instant else Value(self.end_at, output_field=DateTimeField())
 
-        A team without members counts everybody in its repositories. A bot is nobody's member: where bots count, they
-        count for every team that tracks the repository.
+    def attributed(self, rows: QuerySet[Any], *, account: str, is_bot: str, at: Any) -> QuerySet[Any]:
+        """Return the rows with `excluded`: why a row does not count for the team, null if it does.
+
+        A row counts if its account was a member of the team at the time of the event. A team without members counts
+        everybody in its repositories. A bot is nobody's member: where bots count, they count for every team that tracks
+        the repository.
         """
         is_by_bot = Q(**{is_bot: True})
+        counted = When(is_by_bot, then=Value(BOT) if self.bots is Bots.EXCLUDE else None)
         if self.bots is Bots.ONLY:
-            return rows.filter(is_by_bot)
-        if not self.has_members:
-            return rows if self.bots is Bots.INCLUDE else rows.exclude(is_by_bot)
-        is_members = Q(Exists(self._memberships(account=account, at=at)))
-        if self.bots is Bots.INCLUDE:
-            return rows.filter(is_by_bot | is_members)
-        return rows.filter(~is_by_bot & is_members)
+            reason = _reason(counted, default=HUMAN)
+        elif not self.memberships:
+            reason = _reason(counted)
+        else:
+            reason = _reason(counted, When(self._is_member(account=account, at=at), then=None), default=NOT_A_MEMBER)
+        annotated: QuerySet[Any] = rows.annotate(excluded=reason)
+        return annotated
+
+    def _is_member(self, *, account: str, at: Any) -> Q:
+        """Return the condition; only of those who were members for a part of the window, the time is compared."""
+        whole = {one.contributor_id for one in self.memberships if self._covers(one)}
+        partly = {one.contributor_id for one in self.memberships} - whole
+        condition = Q(IsAnyOf(F(f"{account}_id"), Ids(whole)))
+        if partly:
+            is_partly = Q(IsAnyOf(F(f"{account}_id"), Ids(partly)))
+            condition |= is_partly & Q(Exists(self._memberships(account=account, at=at)))
+        return condition
+
+    def _covers(self, one: Membership) -> bool:
+        has_begun = one.from_at is None or one.from_at <= min(self.window.start_at, self.end_at)
+        return has_begun and (one.until_at is None or one.until_at > self.end_at)
 
     def _memberships(self, *, account: str, at: Any) -> QuerySet[TeamMember]:
         has_begun = Q(from_at__isnull=True) | Q(from_at__lte=at)
         has_not_ended = Q(until_at__isnull=True) | Q(until_at__gt=at)
         return TeamMember.objects.filter(has_begun, has_not_ended, team=self.team, contributor=OuterRef(account))
+
+
+def _reason(*cases: When, default: str | None = None) -> Case:
+    return Case(*cases, default=Value(default, output_field=TextField()), output_field=TextField())

@@ -1,21 +1,18 @@
 """The registry of figures: one definition each, from which page, API, command, documentation and tests are made."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
-from django.db.models import Aggregate, Count, Q
-from django.db.models.functions import TruncDate
+from django.db.models import Q
 
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
 from apps.metrics.figures import populations
-from apps.metrics.figures.expressions import count_rows
+from apps.metrics.figures.dimensions import ACCOUNTS, dimensions_of
 from apps.metrics.figures.populations import Population
-from apps.metrics.figures.query import FigureQuery
-
-Remark = Callable[[FigureQuery], Aggregate]
+from apps.metrics.figures.query import BOT, HUMAN, NOT_A_MEMBER, FigureQuery
+from apps.metrics.figures.statement import Remark
 
 
 class Measure(StrEnum):
@@ -24,7 +21,11 @@ class Measure(StrEnum):
     COUNT = "count"
     DISTRIBUTION = "distribution"  # the value is the median
     PER_DAY = "per_day"  # rows over the local days that have begun
+    PER_WEEK = "per_week"  # rows over these days as weeks
+    DAYS_PER_WEEK = "days_per_week"  # the median over whole weeks of the local days with a row
+    PER_ACCOUNT = "per_account"  # rows over the accounts that they are by
     SHARE = "share"  # rows whose value is 1 over all rows
+    RATIO = "ratio"  # rows over the rows of other populations
 
 
 class UnknownFigureError(LookupError):
@@ -32,11 +33,22 @@ class UnknownFigureError(LookupError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Another definition of a figure, shown only when asked for."""
+
+    definition: str
+    population: Population
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figure:
     """One definition: what counts, how, and the rules of edge cases. `remarks` are additional counts shown with it.
 
     `streams`: what it is computed from; their gaps are its gaps. `looks_back`: it also counts what began before the
-    window, so an earlier gap is one of its own.
+    window, so an earlier gap is one of its own. `over`: what the rows of a ratio are divided by. `also_excluded`: by
+    reason, rows of other populations that do not count; those of its own population have their reasons there. `lacks`
+    returns why there is no value where nothing counts, or nothing where that is 0. `version` is raised with each change
+    of the definition.
     """
 
     key: str
@@ -50,7 +62,28 @@ class Figure:
     remarks: Mapping[str, Remark] = field(default_factory=dict)
     looks_back: bool = False
     lacks: Callable[[FigureQuery], str] | None = None
-    """Returns why there is no value where nothing counts; empty where nothing is 0."""
+    over: tuple[Population, ...] = ()
+    also_excluded: Mapping[str, Population] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    version: int = 1
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Return what it can be grouped and filtered by: what the rows of all its populations have."""
+        tables = [one.rows.table for one in (self.population, *self.over)]
+        return tuple(name for name in dimensions_of(tables[0]) if all(name in dimensions_of(one) for one in tables))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return every reason for which rows may not count."""
+        return tuple(self._reasons())
+
+    def _reasons(self) -> Iterator[str]:
+        if self.population.rows.table in ACCOUNTS:
+            yield from (BOT, HUMAN, NOT_A_MEMBER)
+        if self.population.left_out:
+            yield self.population.left_out
+        yield from self.also_excluded
 
 
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
@@ -76,10 +109,6 @@ SOURCE = (
 SUCCESS = "Dated by its first `success` status; a later `inactive` does not undo it."
 
 
-def deployment_days(query: FigureQuery) -> Aggregate:
-    return Count(TruncDate("at", tzinfo=ZoneInfo(query.window.time_zone)), distinct=True)
-
-
 DEFINED = (
     Figure(
         key="commits",
@@ -96,7 +125,7 @@ DEFINED = (
         ),
         population=populations.commits,
         streams=(COMMITS,),
-        remarks={"merges_not_known": lambda _: count_rows(filter=Q(is_merge__isnull=True))},
+        remarks={"merges_not_known": Remark(only=Q(is_merge__isnull=True))},
     ),
     Figure(
         key="prs_opened",
@@ -107,7 +136,7 @@ DEFINED = (
         rules=(BY_AUTHOR, "Drafts count as opened and are also shown separately."),
         population=populations.opened,
         streams=(PULL_REQUESTS,),
-        remarks={"opened_as_draft": lambda _: count_rows(filter=Q(is_opened_as_draft=True))},
+        remarks={"opened_as_draft": Remark(only=Q(is_opened_as_draft=True))},
     ),
     Figure(
         key="prs_merged",
@@ -120,6 +149,16 @@ DEFINED = (
         streams=(PULL_REQUESTS,),
     ),
     Figure(
+        key="throughput",
+        title="Throughput",
+        unit="pull requests per week",
+        measure=Measure.PER_WEEK,
+        definition="Pull requests merged per week of the period, counting the days that have begun.",
+        rules=(BY_AUTHOR, "The days are divided by seven; they need not be whole weeks."),
+        population=populations.merged,
+        streams=(PULL_REQUESTS,),
+    ),
+    Figure(
         key="closed_unmerged",
         title="Pull requests closed unmerged",
         unit="pull requests",
@@ -127,6 +166,17 @@ DEFINED = (
         definition="Pull requests closed in the period without being merged, and still closed now.",
         rules=(BY_AUTHOR, "Reopening a pull request removes it again, also from past periods."),
         population=populations.closed_unmerged,
+        streams=(PULL_REQUESTS,),
+    ),
+    Figure(
+        key="flow_ratio",
+        title="Flow ratio",
+        unit="ratio",
+        measure=Measure.RATIO,
+        definition="Pull requests opened per pull request that was merged or closed in the period.",
+        rules=(BY_AUTHOR, "Above 1, work piles up. Shown as \N{EN DASH} when none was merged or closed."),
+        population=populations.opened,
+        over=(populations.merged, populations.closed_unmerged),
         streams=(PULL_REQUESTS,),
     ),
     Figure(
@@ -143,6 +193,12 @@ DEFINED = (
         ),
         population=populations.cycle_times,
         streams=(PULL_REQUESTS,),
+        variants={
+            "gh_compatible": Variant(
+                definition="Time from created to merged, drafts included, as `median_minutes_to_merge` of GitHub.",
+                population=populations.created_to_merged,
+            )
+        },
     ),
     Figure(
         key="time_to_first_review",
@@ -159,7 +215,8 @@ DEFINED = (
         ),
         population=populations.first_reviews,
         streams=(PULL_REQUESTS,),
-        remarks={"reviewed_in_draft": lambda _: count_rows(filter=Q(is_reviewed_in_draft=True))},
+        also_excluded={"merged_without_review": populations.never_reviewed},
+        remarks={"reviewed_in_draft": Remark(only=Q(is_reviewed_in_draft=True))},
     ),
     Figure(
         key="time_in_draft",
@@ -189,6 +246,21 @@ DEFINED = (
         definition="Share of the pull requests merged in the period that a human other than the author reviewed.",
         rules=(BY_AUTHOR, NO_VALUE),
         population=populations.reviewed,
+        streams=(PULL_REQUESTS,),
+    ),
+    Figure(
+        key="review_rounds",
+        title="Review rounds",
+        unit="rounds",
+        measure=Measure.DISTRIBUTION,
+        definition="Reviews that asked for changes or commented and were answered by a push, of what was merged in the "
+        "period.",
+        rules=(
+            BY_AUTHOR,
+            "Only reviews by humans other than the author, up to the first approval, open a round.",
+            "Pull requests whose pushes after a review are unknown are left out; without any round it is 0.",
+        ),
+        population=populations.rounds,
         streams=(PULL_REQUESTS,),
     ),
     Figure(
@@ -225,6 +297,19 @@ DEFINED = (
         rules=(
             BY_AUTHOR.replace("author", "reviewer"),
             "Dismissed reviews count, deleted ones do not.",
+        ),
+        population=populations.reviews,
+        streams=(PULL_REQUESTS,),
+    ),
+    Figure(
+        key="review_load",
+        title="Review load",
+        unit="reviews per reviewer",
+        measure=Measure.PER_ACCOUNT,
+        definition="Reviews submitted in the period by humans other than the author, per reviewer.",
+        rules=(
+            BY_AUTHOR.replace("author", "reviewer"),
+            "Reviewers are those who reviewed in the period; who did not is not counted as 0.",
         ),
         population=populations.reviews,
         streams=(PULL_REQUESTS,),
@@ -281,16 +366,42 @@ DEFINED = (
         ),
         population=populations.deployments,
         streams=(DEPLOYMENTS,),
-        remarks={"deployment_days": deployment_days},
+        remarks={"deployment_days": Remark(counts_days=True)},
+        lacks=FigureQuery.lack_of_deployments,
+    ),
+    Figure(
+        key="deployment_days_per_week",
+        title="Deployment days per week",
+        unit="days per week",
+        measure=Measure.DAYS_PER_WEEK,
+        definition="Days of a week with a successful deployment to production: the median of the weeks in the period.",
+        rules=(
+            BY_REPOSITORY,
+            PRODUCTION,
+            ONE_PER_RUN,
+            SUCCESS,
+            "Only weeks from Monday to Sunday that lie in the period and have ended; one without deployments is 0.",
+        ),
+        population=populations.deployments,
+        streams=(DEPLOYMENTS,),
         lacks=FigureQuery.lack_of_deployments,
     ),
 )
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.key: figure for figure in DEFINED})
+VARIANTS = tuple(dict.fromkeys(name for figure in DEFINED for name in figure.variants))
 
 
-def figure_of(key: str) -> Figure:
-    """Return the figure of that key."""
+def figure_of(key: str, *, variant: str = "") -> Figure:
+    """Return the figure of that key, or a variant of it."""
     try:
-        return FIGURES[key]
+        figure = FIGURES[key]
     except KeyError:
         raise UnknownFigureError(f"There is no figure {key!r}. Figures: {', '.join(FIGURES)}.") from None
+    if not variant:
+        return figure
+    try:
+        chosen = figure.variants[variant]
+    except KeyError:
+        known = ", ".join(figure.variants) or "none"
+        raise UnknownFigureError(f"{key} has no variant {variant!r}. Variants: {known}.") from None
+    return replace(figure, definition=chosen.definition, population=chosen.population)

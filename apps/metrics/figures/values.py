@@ -1,111 +1,301 @@
-"""The value of a figure, computed from its rows."""
+"""Reading figures: what is wanted of which populations, and the values that follow from what is found."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property, partial
+from statistics import median
 from typing import Any
 
-from django.db.models import Avg, Sum
-
 from apps.metrics.completeness import Completeness
-from apps.metrics.figures.expressions import Quantiles, count_rows
+from apps.metrics.figures.dimensions import DIMENSIONS, filters_of
 from apps.metrics.figures.query import FigureQuery
+from apps.metrics.figures.readings import Bin, FigureReading, Group, Point
 from apps.metrics.figures.registry import FIGURES, Figure, Measure, figure_of
+from apps.metrics.figures.statement import NONE, QUANTILES, Aggregates, Detail, Found, Question, Wanted, Wants, read
+from apps.metrics.figures.windows import Granularity, Window
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+BINS: Mapping[str, tuple[float, ...]] = {
+    "seconds": (
+        *(0.0, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR),
+        *(DAY, 2 * DAY, 4 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 56 * DAY),
+    ),
+    "lines": (0.0, 1.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0),
+    "rounds": (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0),
+}
+"""Where the bins of histograms begin, by unit."""
+WANTS = {
+    Measure.DISTRIBUTION: Wants.DISTRIBUTION,
+    Measure.SHARE: Wants.SUM,
+    Measure.PER_ACCOUNT: Wants.ACCOUNTS,
+    Measure.DAYS_PER_WEEK: Wants.DAYS,
+}
+DAYS_OF_A_WEEK = 7
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FigureReading:
-    """The value of a figure for one query. None is no value, never 0.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked for beside the values of the whole window."""
 
-    `n` is the number of rows behind it; `numerator` and `denominator` are there where one was divided by the other.
-    """
-
-    figure: str
-    unit: str
-    value: float | None
-    n: int
-    mean: float | None = None
-    median: float | None = None
-    p75: float | None = None
-    p90: float | None = None
-    numerator: int | None = None
-    denominator: int | None = None
-    remarks: Mapping[str, int] = field(default_factory=dict)
-    reason: str = ""
-    """Why there is no value, if that is known: `no_source` or `no_production` of deployments."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the reading as JSON."""
-        return asdict(self)
+    granularity: Granularity | None = None
+    group_by: str = ""
+    quantiles: tuple[float, ...] = ()
+    has_histogram: bool = False
+    has_exclusions: bool = False
 
 
-def read_figure(key: str, query: FigureQuery) -> FigureReading:
+VALUE_ONLY = Asked()
+
+
+def read_figure(key: str, query: FigureQuery, *, asked: Asked = VALUE_ONLY) -> FigureReading:
     """Compute one figure."""
-    [reading] = read_figures(query, keys=[key])
+    [reading] = read_figures(query, keys=[key], asked=asked)
     return reading
 
 
-def read_figures(query: FigureQuery, *, keys: Iterable[str] | None = None) -> list[FigureReading]:
-    """Compute several figures, by default all, in the order of the registry or of the names.
+def read_figures(
+    query: FigureQuery, *, keys: Iterable[str] | None = None, asked: Asked = VALUE_ONLY
+) -> list[FigureReading]:
+    """Compute several figures in one statement, in the order of the registry or of the names.
 
-    Those that count among the same rows are computed in one statement.
+    By default, these are all that have the dimensions and the variant that are asked for.
     """
-    figures = [figure_of(key) for key in (FIGURES if keys is None else keys)]
-    alike: dict[Any, dict[str, Figure]] = {}
-    for figure in figures:
-        alike.setdefault(figure.population.rows, {})[figure.key] = figure
-    read = {key: reading for group in alike.values() for key, reading in _read_alike(group, query=query)}
-    return [read[figure.key] for figure in figures]
+    [readings] = read_together([(query, asked)], keys=keys)
+    return readings
 
 
-def _read_alike(figures: Mapping[str, Figure], *, query: FigureQuery) -> Iterator[tuple[str, FigureReading]]:
-    rows = next(iter(figures.values())).population.rows(query)
-    wanted = {key: _aggregates(figure, query=query) for key, figure in figures.items()}
-    found = rows.aggregate(**{f"{key}_{name}": one for key, own in wanted.items() for name, one in own.items()})
-    for key, figure in figures.items():
-        yield key, _reading(figure, {name: found[f"{key}_{name}"] for name in wanted[key]}, query=query)
+def read_together(
+    questions: Sequence[tuple[FigureQuery, Asked]], *, keys: Iterable[str] | None = None
+) -> list[list[FigureReading]]:
+    """Compute the same figures for several queries, such as a window and the one before, in one statement."""
+    first, asked = questions[0]
+    figures = figures_for(first, keys=keys, group_by=asked.group_by)
+    found = read([_question(figures, query=query, asked=asked) for query, asked in questions])
+    return [
+        list(_readings(figures, query=query, asked=asked, found=each))
+        for (query, asked), each in zip(questions, found, strict=True)
+    ]
 
 
-def _reading(figure: Figure, found: Mapping[str, Any], *, query: FigureQuery) -> FigureReading:
-    if figure.lacks is not None and not found["n"] and (reason := figure.lacks(query)):
-        return FigureReading(figure=figure.key, unit=figure.unit, value=None, n=0, reason=reason)
-    return FigureReading(
-        figure=figure.key,
-        unit=figure.unit,
-        n=found["n"],
-        remarks={name: found[f"remark_{name}"] for name in figure.remarks},
-        **_values(figure, found, query=query),
+def _question(figures: Sequence[Figure], *, query: FigureQuery, asked: Asked) -> Question:
+    detail = Detail(
+        buckets=tuple((one.start_at, one.end_at) for one in _buckets(query, asked)),
+        dimension=asked.group_by,
+        quantiles=(*QUANTILES, *asked.quantiles),
+        bins=_bins(figures) if asked.has_histogram else {},
+        has_exclusions=asked.has_exclusions,
     )
+    wanted = [one for figure in figures for one in _wanted(figure, asked=asked)]
+    return Question(wanted=wanted, query=query, detail=detail)
 
 
-def _aggregates(figure: Figure, *, query: FigureQuery) -> dict[str, Any]:
-    only, value = figure.population.only, figure.population.value(query)
-    aggregates: dict[str, Any] = {"n": count_rows(filter=only)}
-    aggregates |= {f"remark_{name}": remark(query) for name, remark in figure.remarks.items()}
-    match figure.measure:
-        case Measure.DISTRIBUTION:
-            aggregates |= {"mean": Avg(value, filter=only), "quantiles": Quantiles(value, filter=only)}
-        case Measure.SHARE:
-            aggregates["numerator"] = Sum(value, filter=only)
-    return aggregates
+def _readings(
+    figures: Sequence[Figure], *, query: FigureQuery, asked: Asked, found: Mapping[str, Found]
+) -> Iterator[FigureReading]:
+    buckets = _buckets(query, asked)
+    complete = completeness_by_figure(query, keys=[one.key for one in figures]) if buckets else {}
+    names = _names_of_groups(found, group_by=asked.group_by)
+    for figure in figures:
+        yield Reader(figure, query, asked, found, buckets, complete.get(figure.key), names).reading()
 
 
-def _values(figure: Figure, found: Mapping[str, Any], *, query: FigureQuery) -> dict[str, Any]:
-    match figure.measure:
-        case Measure.COUNT:
-            return {"value": found["n"]}
-        case Measure.DISTRIBUTION:
-            median, p75, p90 = found["quantiles"] or (None, None, None)
-            mean = None if found["mean"] is None else float(found["mean"])
-            return {"value": median, "mean": mean, "median": median, "p75": p75, "p90": p90}
-        case Measure.PER_DAY:
-            return _quotient(found["n"], query.window.days_begun(query.end_at))
-        case Measure.SHARE:
-            return _quotient(int(found["numerator"] or 0), found["n"])
+def _buckets(query: FigureQuery, asked: Asked) -> tuple[Window, ...]:
+    return query.window.buckets(asked.granularity) if asked.granularity else ()
+
+
+def figures_for(query: FigureQuery, *, keys: Iterable[str] | None, group_by: str = "") -> list[Figure]:
+    """Return the figures of these keys, or all that have the dimensions and the variant."""
+    if keys is not None:
+        return [figure_of(key, variant=query.variant) for key in keys]
+    needed = {*filters_of(query), *([group_by] if group_by else [])}
+    fitting = (one for one in FIGURES.values() if needed <= {*one.dimensions})
+    chosen = (one for one in fitting if not query.variant or query.variant in one.variants)
+    return [figure_of(one.key, variant=query.variant) for one in chosen]
+
+
+def _wanted(figure: Figure, *, asked: Asked) -> Iterator[Wanted]:
+    wants = WANTS.get(figure.measure, Wants.COUNT)
+    yield Wanted(key=figure.key, population=figure.population, wants=wants, remarks=figure.remarks)
+    for place, population in enumerate(figure.over):
+        yield Wanted(key=f"{figure.key}/over/{place}", population=population)
+    if asked.has_exclusions:
+        for reason, population in figure.also_excluded.items():
+            yield Wanted(key=f"{figure.key}/excluded/{reason}", population=population)
+
+
+def _bins(figures: Iterable[Figure]) -> dict[str, tuple[float, ...]]:
+    return {one.key: BINS[one.unit] for one in figures if one.measure is Measure.DISTRIBUTION}
+
+
+def _names_of_groups(found: Mapping[str, Found], *, group_by: str) -> Mapping[str, str]:
+    if not group_by:
+        return {}
+    return DIMENSIONS[group_by].names(sorted({key for one in found.values() for key in one.groups if key}))
+
+
+Take = Callable[[Found], Aggregates]
+
+
+def _whole(found: Found) -> Aggregates:
+    return found.whole
+
+
+def _bucket(place: int, found: Found) -> Aggregates:
+    return found.buckets.get(place, NONE)
+
+
+def _group(key: str, found: Found) -> Aggregates:
+    return found.groups.get(key, NONE)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Makes the reading of one figure of what was found."""
+
+    figure: Figure
+    query: FigureQuery
+    asked: Asked
+    found: Mapping[str, Found]
+    buckets: tuple[Window, ...]
+    complete: Completeness | None
+    names: Mapping[str, str]
+
+    def reading(self) -> FigureReading:
+        own = self.found[self.figure.key]
+        if self.reason:
+            return self.reading_without_value()
+        return FigureReading(
+            figure=self.figure.key,
+            unit=self.figure.unit,
+            n=own.whole["n"],
+            remarks={name: own.whole.get(f"remark_{name}", 0) for name in self.figure.remarks},
+            quantiles=self.quantiles(own.whole) if self.asked.quantiles else None,
+            series=tuple(self.series()) if self.asked.granularity else None,
+            groups=tuple(self.groups()) if self.asked.group_by else None,
+            histogram=self.histogram(own) if self.asked.has_histogram else None,
+            excluded=self.excluded(own) if self.asked.has_exclusions else None,
+            **self.values(_whole, window=self.query.window),
+        )
+
+    @cached_property
+    def reason(self) -> str:
+        """Return why there is no value where nothing counts; empty where that is 0."""
+        has_rows = self.found[self.figure.key].whole["n"]
+        return "" if has_rows or self.figure.lacks is None else self.figure.lacks(self.query)
+
+    def reading_without_value(self) -> FigureReading:
+        return FigureReading(
+            figure=self.figure.key,
+            unit=self.figure.unit,
+            value=None,
+            n=0,
+            reason=self.reason,
+            series=tuple(replace(point, value=None) for point in self.series()) if self.asked.granularity else None,
+            groups=() if self.asked.group_by else None,
+            excluded={} if self.asked.has_exclusions else None,
+        )
+
+    def values(self, take: Take, *, window: Window) -> dict[str, Any]:
+        """Return the value and what it is made of, of the whole or of the part that is taken of what was found."""
+        own = take(self.found[self.figure.key])
+        days = window.days_begun(self.query.end_at)
+        found: dict[str, Any]
+        match self.figure.measure:
+            case Measure.COUNT:
+                found = {"value": own["n"]}
+            case Measure.DISTRIBUTION:
+                middle, p75, p90, *_ = own.get("quantiles") or (None, None, None)
+                found = {"value": middle, "mean": own.get("mean"), "median": middle, "p75": p75, "p90": p90}
+            case Measure.PER_DAY:
+                found = _quotient(own["n"], days)
+            case Measure.PER_WEEK:
+                found = {**_quotient(own["n"], days), "value": own["n"] * DAYS_OF_A_WEEK / days if days else None}
+            case Measure.DAYS_PER_WEEK:
+                found = self.days_per_week(own, window=window)
+            case Measure.PER_ACCOUNT:
+                found = _quotient(own["n"], own.get("accounts", 0))
+            case Measure.SHARE:
+                found = _quotient(int(own.get("sum") or 0), own["n"])
+            case Measure.RATIO:
+                over = (f"{self.figure.key}/over/{place}" for place in range(len(self.figure.over)))
+                found = _quotient(own["n"], sum(take(self.found[key])["n"] for key in over))
+        return found
+
+    def days_per_week(self, own: Aggregates, *, window: Window) -> dict[str, Any]:
+        days = [date.fromisoformat(day) for day in own.get("days") or ()]
+        weeks = [one for one in window.weeks() if one.days == DAYS_OF_A_WEEK and one.end_at <= self.query.end_at]
+        counts = [sum(week.start <= day < week.end for day in days) for week in weeks]
+        return {
+            "value": float(median(counts)) if counts else None,
+            "numerator": sum(counts),
+            "denominator": len(counts),
+        }
+
+    def quantiles(self, own: Aggregates) -> dict[str, float | None]:
+        """Return the quantiles that are asked for; None for each where there are no values."""
+        found = (own.get("quantiles") or [])[len(QUANTILES) :] or [None] * len(self.asked.quantiles)
+        return {f"{share:g}": value for share, value in zip(self.asked.quantiles, found, strict=True)}
+
+    def series(self) -> Iterator[Point]:
+        for place, window in enumerate(self.buckets, start=1):
+            has_begun = window.start_at < self.query.end_at
+            own = self.found[self.figure.key].buckets.get(place, NONE)
+            values = self.values(partial(_bucket, place), window=window)
+            yield Point(
+                start=window.start,
+                end=window.end,
+                n=own["n"] if has_begun else 0,
+                value=values["value"] if has_begun else None,
+                partial=self.is_partial(window),
+                complete=_is_complete(self.complete, window=window),
+            )
+
+    def is_partial(self, window: Window) -> bool:
+        granularity = self.asked.granularity
+        return window.end_at > self.query.end_at or granularity is None or not window.is_whole(granularity)
+
+    def groups(self) -> Iterator[Group]:
+        own = self.found[self.figure.key].groups
+        for key, aggregates in sorted(own.items(), key=lambda one: (-one[1]["n"], self.names.get(one[0], one[0]))):
+            if aggregates["n"]:
+                values = self.values(partial(_group, key), window=self.query.window)
+                yield Group(
+                    key=key,
+                    name=self.names.get(key, key),
+                    n=aggregates["n"],
+                    value=values["value"],
+                    quantiles=self.quantiles(aggregates),
+                )
+
+    def histogram(self, own: Found) -> tuple[Bin, ...] | None:
+        if self.figure.measure is not Measure.DISTRIBUTION:
+            return None
+        bounds = BINS[self.figure.unit]
+        ends = (*bounds[1:], None)
+        return tuple(
+            Bin(start=start, end=end, n=own.bins.get(place, 0))
+            for place, (start, end) in enumerate(zip(bounds, ends, strict=True), start=1)
+        )
+
+    def excluded(self, own: Found) -> dict[str, int]:
+        """Return the numbers of rows that do not count, by reason; what is not left out has no reason."""
+        others = {one: self.found[f"{self.figure.key}/excluded/{one}"].whole["n"] for one in self.figure.also_excluded}
+        found = {**own.excluded, **{reason: n for reason, n in others.items() if n}}
+        return {reason: found[reason] for reason in self.figure.reasons if reason in found}
 
 
 def _quotient(numerator: int, denominator: int) -> dict[str, Any]:
     value = numerator / denominator if denominator else None
     return {"value": value, "numerator": numerator, "denominator": denominator}
+
+
+def _is_complete(found: Completeness | None, *, window: Window) -> bool | None:
+    """Return whether everything of the bucket is stored; None if unverified."""
+    if found is None or found.complete_until is None:
+        return None
+    overlapping = (gap for gap in found.gaps if gap.from_at < window.end_at and gap.to_at > window.start_at)
+    return window.end_at <= found.complete_until and not any(overlapping)
 
 
 def completeness_of(query: FigureQuery, *, keys: Iterable[str] | None = None) -> Completeness:
@@ -128,9 +318,8 @@ def completeness_by_figure(query: FigureQuery, *, keys: Iterable[str] | None = N
     return told
 
 
-def is_read(figure: Figure, query: FigureQuery) -> bool | None:
-    """Return whether everything that the figure counts was read; None if unverified."""
-    found = _of_figure(figure, query=query)
+def is_read(found: Completeness, *, query: FigureQuery) -> bool | None:
+    """Return whether everything up to the end of the query was read; None if unverified."""
     if found.complete_until is None:
         return None
     return query.end_at <= found.complete_until and not found.gaps

@@ -1,13 +1,23 @@
 """Half-open windows of whole local days."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
+LONGEST_MONTH = timedelta(days=31)
 LONGEST_NAMED = 3660
+
+
+class Granularity(StrEnum):
+    """The length of the buckets of a series."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +80,36 @@ class Window:
 
     def weeks(self) -> Iterator["Window"]:
         """Yield the calendar weeks (from Monday) in the window, cut at its ends."""
-        start = self.start
-        while start < self.end:
-            monday = start - DAY * start.weekday() + WEEK
-            yield Window(start=start, end=min(monday, self.end), time_zone=self.time_zone)
-            start = monday
+        return self._cut(lambda day: day - DAY * day.weekday() + WEEK)
 
     def each_day(self) -> Iterator["Window"]:
         """Yield the days one by one."""
-        for offset in range(self.days):
-            day = self.start + DAY * offset
-            yield Window(start=day, end=day + DAY, time_zone=self.time_zone)
+        return self._cut(lambda day: day + DAY)
+
+    def months(self) -> Iterator["Window"]:
+        """Yield the calendar months in the window, cut at its ends."""
+        return self._cut(lambda day: (day.replace(day=1) + LONGEST_MONTH).replace(day=1))
+
+    def buckets(self, granularity: Granularity) -> tuple["Window", ...]:
+        """Return the days, weeks or months in the window; together they are the whole of it."""
+        match granularity:
+            case Granularity.DAY:
+                return tuple(self.each_day())
+            case Granularity.WEEK:
+                return tuple(self.weeks())
+            case Granularity.MONTH:
+                return tuple(self.months())
+
+    def is_whole(self, granularity: Granularity) -> bool:
+        """Return whether the window is one whole day, week or month, and not cut."""
+        return self in replace(self, start=self.start - DAY, end=self.end + DAY).buckets(granularity)
+
+    def _cut(self, following: Callable[[date], date]) -> Iterator["Window"]:
+        start = self.start
+        while start < self.end:
+            end = min(following(start), self.end)
+            yield replace(self, start=start, end=end)
+            start = end
 
     def previous(self) -> "Window":
         """Return the window of as many days just before this one."""

@@ -32,7 +32,7 @@ from tests.metrics.completeness.known import (
 from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db
-DEPLOYED = ("deployments", "deployment_frequency", "failed_deployments")
+DEPLOYED = tuple(key for key, figure in FIGURES.items() if "deployments" in figure.streams)
 NOT_DEPLOYMENTS = tuple(stream for stream in STREAM_NAMES if stream != "deployments")
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 

@@ -1,5 +1,6 @@
 """docs/figures.md, written from the registry."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -15,6 +16,11 @@ belongs to the next window only. Medians and quantiles interpolate (R-7); nothin
 Bots are left out unless requested (`bots=include`, `bots=only`); GitHub's account type decides, and a bot rule
 overrides it. Work is attributed to the teams its author belonged to at the time (`at_event`): a member of two teams
 counts in both, so teams may add up to more than the organisation. `as_of` asks what was true at an instant.
+
+Rows of the period that do not count are counted by reason, and listed: together with those that count they are all.
+`bot`, `human`: by the choice of bots; `not_a_member`: the account was not in the team at the time. Series are of local
+days, weeks from Monday, or months, cut at the ends of the window; a bucket that is cut or has not ended is `partial`.
+Each bucket is computed from its own rows: counts add up to the whole, medians do not.
 
 Each figure has `complete_until`, up to when everything that GitHub had is stored, and `gaps`, periods of the window
 before then in which data may be missing. Complete is what was read from GitHub, and what deliveries reported while
@@ -40,9 +46,19 @@ def page() -> str:
 
 
 def section(figure: Figure) -> str:
-    """Return the section of a figure: its definition, unit and rules."""
-    rules = "".join(f"- {rule}\n" for rule in figure.rules)
-    streams = " and ".join(f"`{stream}`" for stream in figure.streams)
+    """Return the section of a figure: its definition, unit, rules, variants, dimensions, and what it leaves out."""
+    items = [*figure.rules, *(f"Variant `{name}`: {one.definition}" for name, one in figure.variants.items())]
+    items.append(f"By {named(figure.dimensions)}.")
+    if figure.reasons:
+        items.append(f"Left out, counted and listed: {named(figure.reasons)}.")
     back = " What began before the window counts too." if figure.looks_back else ""
-    read = f"- Complete as far as {streams} of the team's repositories are.{back}\n"
-    return f"## {figure.title}\n\n`{figure.key}`, in {figure.unit}. {figure.definition}\n\n{rules}{read}"
+    streams = " and ".join(f"`{stream}`" for stream in figure.streams)
+    items.append(f"Complete as far as {streams} of the team's repositories are.{back}")
+    rules = "".join(f"- {item}\n" for item in items)
+    head = f"`{figure.key}`, in {figure.unit}, version {figure.version}. {figure.definition}"
+    return f"## {figure.title}\n\n{head}\n\n{rules}"
+
+
+def named(names: Iterable[str]) -> str:
+    """Return names as code, separated by commas."""
+    return ", ".join(f"`{name}`" for name in names)

@@ -8,13 +8,23 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
-from apps.metrics.figures import FIGURES, Bots, FigureQuery, FigureReading, UnknownFigureError, Window, read_figures
+from apps.metrics.figures import (
+    FIGURES,
+    Asked,
+    Bots,
+    FigureQuery,
+    FigureReading,
+    Granularity,
+    UnknownFigureError,
+    Window,
+    read_figures,
+)
 from apps.metrics.figures.document import as_document
-from apps.metrics.figures.formatting import as_words, unit_beside
+from apps.metrics.figures.formatting import as_words, sparkline, unit_beside
 from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.teams.models import Team
 
-ROW = "{:<30} {:>14} {:<13} {:>6} {:>12} {:>12} {:>12}"
+ROW = "{:<30} {:>14} {:<13} {:>6} {:>12} {:>12} {:>12}  {}"
 INCOMPLETE = "*"
 
 
@@ -28,16 +38,20 @@ class Command(BaseCommand):
         parser.add_argument("--to", dest="end", type=day, help="the day after the last one; needs --from")
         parser.add_argument("--figure", action="append", metavar="KEY", help=f"one or more of {', '.join(FIGURES)}")
         parser.add_argument("--bots", choices=[str(each) for each in Bots], default="exclude", help="default: exclude")
+        parser.add_argument(
+            "--granularity", choices=[str(each) for each in Granularity], help="also show each day, week or month"
+        )
         parser.add_argument("--json", action="store_true", help="print JSON; durations are in seconds")
 
     def handle(self, *args: Any, **options: Any) -> None:
         team = find_team(options["team"])
         query = FigureQuery(team=team, window=chosen_window(team, options), bots=Bots(options["bots"]))
+        asked = Asked(granularity=Granularity(options["granularity"]) if options["granularity"] else None)
         try:
             if options["json"]:
-                self.stdout.write(json.dumps(as_document(query, keys=options["figure"])))
+                self.stdout.write(json.dumps(as_document(query, keys=options["figure"], asked=asked)))
             else:
-                self.show(query, read_figures(query, keys=options["figure"]))
+                self.show(query, read_figures(query, keys=options["figure"], asked=asked))
         except UnknownFigureError as error:
             raise CommandError(str(error), returncode=2) from error
 
@@ -45,11 +59,12 @@ class Command(BaseCommand):
         window = query.window
         self.stdout.write(f"{query.team.name}: {window.start} up to {window.end}, {window.time_zone}")
         self.show_completeness(query, keys=[reading.figure for reading in readings])
-        self.stdout.write(ROW.format("figure", "value", "unit", "n", "mean", "p75", "p90"))
+        self.stdout.write(ROW.format("figure", "value", "unit", "n", "mean", "p75", "p90", "").rstrip())
         complete = completeness_by_figure(query, keys=[reading.figure for reading in readings])
         for reading in readings:
             mark = f" {INCOMPLETE}" if complete[reading.figure].gaps else ""
-            self.stdout.write(ROW.format(f"{FIGURES[reading.figure].title}{mark}", *columns(reading)))
+            title = f"{FIGURES[reading.figure].title}{mark}"
+            self.stdout.write(ROW.format(title, *columns(reading), bars(reading)).rstrip())
         if any(found.gaps for found in complete.values()):
             self.stdout.write(f"{INCOMPLETE} data may be missing, see above")
 
@@ -63,6 +78,11 @@ class Command(BaseCommand):
 def columns(reading: FigureReading) -> list[str]:
     values = [as_words(each, unit=reading.unit) for each in (reading.value, reading.mean, reading.p75, reading.p90)]
     return [values[0], unit_beside(reading.unit, value=reading.value), str(reading.n), *values[1:]]
+
+
+def bars(reading: FigureReading) -> str:
+    """Return the series as a line of bars, if it was asked for."""
+    return sparkline([point.value for point in reading.series or ()])
 
 
 def find_team(name: str | None) -> Team:

@@ -1,0 +1,138 @@
+"""Dimensions: what rows can be filtered and grouped by, as far as their table has it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Subquery, TextField, Value, When
+from django.db.models.functions import Cast, Coalesce, Concat, NullIf
+
+from apps.activity.models import Contributor, PullRequest, Repository
+from apps.metrics.figures.query import BOT, HUMAN, FigureQuery
+from apps.metrics.models import DerivedClosing, DerivedCommit, DerivedDeployment, DerivedPullRequest, DerivedReview
+
+Table = type[Model]
+Names = Callable[[list[str]], Mapping[str, str]]
+
+ACCOUNTS: Mapping[Table, tuple[str, str]] = {
+    DerivedPullRequest: ("author", "is_bot_author"),
+    DerivedClosing: ("author", "is_bot_author"),
+    DerivedReview: ("reviewer", "is_by_bot"),
+    DerivedCommit: ("author", "is_by_bot"),
+}
+"""The field of the account that a row is attributed to, and the one that says whether it is a bot."""
+TABLES: tuple[Table, ...] = (*ACCOUNTS, DerivedDeployment)
+OF_REPOSITORY = "repository:"
+OF_PULL_REQUESTS: tuple[Table, ...] = (DerivedPullRequest, DerivedClosing, DerivedReview)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """A dimension: the expression by which rows of each table are grouped, as text, and the names of its groups."""
+
+    name: str
+    expressions: Mapping[Table, Any]
+    names: Names = lambda keys: {key: key for key in keys}
+    has_many: bool = False
+    """A row may be in several groups: the expression is an array."""
+
+
+def text_of(field: str) -> Cast:
+    return Cast(F(field), TextField())
+
+
+def account_of(table: Table) -> Any:
+    """Return the account of a row as text; of a commit whose author is no contributor, the login that it names."""
+    by_id = text_of(f"{ACCOUNTS[table][0]}_id")
+    if table is not DerivedCommit:
+        return by_id
+    return Coalesce(by_id, NullIf(F("author_login"), Value("", output_field=TextField())))
+
+
+def class_of(table: Table) -> Any:
+    """Return the class of the account; only pull requests tell agents from other bots."""
+    if table is DerivedPullRequest:
+        return F("author_class")
+    is_bot = Q(**{ACCOUNTS[table][1]: True})
+    return Case(When(is_bot, then=Value(BOT)), default=Value(HUMAN), output_field=TextField())
+
+
+def _pull_request() -> QuerySet[PullRequest]:
+    return PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
+
+
+def labels_of_pull_request() -> Subquery:
+    return Subquery(_pull_request().values("labels")[:1], output_field=ArrayField(TextField()))
+
+
+def service_of_deployment() -> Coalesce:
+    """Return the service of a deployment; that of a repository, which has no name of its own, by the repository."""
+    own = NullIf(F("service"), Value("", output_field=TextField()))
+    return Coalesce(own, Concat(Value(OF_REPOSITORY), text_of("repository_id"), output_field=TextField()))
+
+
+def name_services(keys: list[str]) -> Mapping[str, str]:
+    of_repositories = {key: key.removeprefix(OF_REPOSITORY) for key in keys if key.startswith(OF_REPOSITORY)}
+    names = name_repositories(list(of_repositories.values()))
+    return {key: names[repository] for key, repository in of_repositories.items() if repository in names}
+
+
+def name_repositories(keys: list[str]) -> Mapping[str, str]:
+    rows = Repository.objects.filter(pk__in=[int(key) for key in keys]).values_list("pk", "full_name")
+    return {str(pk): name for pk, name in rows if name}
+
+
+def name_accounts(keys: list[str]) -> Mapping[str, str]:
+    rows = Contributor.objects.filter(pk__in=[int(key) for key in keys if key.isdecimal()]).values_list("pk", "login")
+    return {str(pk): login for pk, login in rows if login}
+
+
+DIMENSIONS: Mapping[str, Dimension] = {
+    one.name: one
+    for one in (
+        Dimension(
+            name="repository",
+            expressions={table: text_of("repository_id") for table in TABLES},
+            names=name_repositories,
+        ),
+        Dimension(name="service", expressions={DerivedDeployment: service_of_deployment()}, names=name_services),
+        Dimension(name="author", expressions={table: account_of(table) for table in ACCOUNTS}, names=name_accounts),
+        Dimension(name="class", expressions={table: class_of(table) for table in ACCOUNTS}),
+        Dimension(
+            name="label",
+            expressions={table: labels_of_pull_request() for table in OF_PULL_REQUESTS},
+            has_many=True,
+        ),
+    )
+}
+
+
+def dimensions_of(table: Table) -> tuple[str, ...]:
+    """Return the names of the dimensions that the rows of a table have."""
+    return tuple(name for name, dimension in DIMENSIONS.items() if table in dimension.expressions)
+
+
+def filters_of(query: FigureQuery) -> tuple[str, ...]:
+    """Return the dimensions that the query filters by; only figures that have them can be read."""
+    chosen = {"author": query.author is not None, "label": bool(query.labels)}
+    return tuple(name for name, is_chosen in chosen.items() if is_chosen)
+
+
+def narrowed(rows: QuerySet[Any], *, query: FigureQuery) -> QuerySet[Any]:
+    """Return the rows of the query's author and labels."""
+    if query.author is not None:
+        rows = rows.filter(_is_by(query, table=rows.model))
+    if query.labels:
+        rows = rows.filter(Exists(_pull_request().filter(labels__contains=list(query.labels))))
+    return rows
+
+
+def _is_by(query: FigureQuery, *, table: Table) -> Q:
+    author = query.author
+    if author is None:
+        return Q()
+    condition = Q(**{f"{ACCOUNTS[table][0]}_id": author.contributor_id}) if author.contributor_id else Q(pk=None)
+    if table is DerivedCommit:
+        condition |= Q(author_id__isnull=True, author_login__iexact=author.login)
+    return condition

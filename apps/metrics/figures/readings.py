@@ -1,0 +1,121 @@
+"""The reading of a figure: its value for one query, and its series, groups, histogram and exclusions if asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A figure in one bucket of a series.
+
+    `partial`: it is not a whole day, week or month, or has not ended. `complete`: everything of it is stored; None if
+    unverified.
+    """
+
+    start: date
+    end: date
+    n: int
+    value: float | None
+    partial: bool
+    complete: bool | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the point as JSON."""
+        return {
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "n": self.n,
+            "value": self.value,
+            "partial": self.partial,
+            "complete": self.complete,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A figure of a part of the rows, such as those of one repository. The key is empty for rows without any."""
+
+    key: str
+    name: str
+    n: int
+    value: float | None
+    quantiles: Mapping[str, float | None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the group as JSON."""
+        return {
+            "key": self.key,
+            "name": self.name,
+            "n": self.n,
+            "value": self.value,
+            "quantiles": dict(self.quantiles),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """How many values are at least `start` and less than `end`; the last bin has no end."""
+
+    start: float
+    end: float | None
+    n: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the bin as JSON."""
+        return {"start": self.start, "end": self.end, "n": self.n}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureReading:
+    """The value of a figure for one query. None is no value, never 0.
+
+    `n` is the number of rows behind it; `numerator` and `denominator` are there where one was divided by the other.
+    `reason` says why there is no value, if that is known: `no_source` or `no_production` of deployments.
+    `series`, `groups`, `histogram` and `excluded` (the numbers of rows that do not count, by reason) are None unless
+    they were asked for.
+    """
+
+    figure: str
+    unit: str
+    value: float | None
+    n: int
+    mean: float | None = None
+    median: float | None = None
+    p75: float | None = None
+    p90: float | None = None
+    numerator: int | None = None
+    denominator: int | None = None
+    remarks: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+    quantiles: Mapping[str, float | None] | None = None
+    series: tuple[Point, ...] | None = None
+    groups: tuple[Group, ...] | None = None
+    histogram: tuple[Bin, ...] | None = None
+    excluded: Mapping[str, int] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the reading as JSON."""
+        return {
+            "figure": self.figure,
+            "unit": self.unit,
+            "value": self.value,
+            "n": self.n,
+            "mean": self.mean,
+            "median": self.median,
+            "p75": self.p75,
+            "p90": self.p90,
+            "numerator": self.numerator,
+            "denominator": self.denominator,
+            "remarks": dict(self.remarks),
+            "reason": self.reason,
+            "quantiles": None if self.quantiles is None else dict(self.quantiles),
+            "series": _listed(self.series),
+            "groups": _listed(self.groups),
+            "histogram": _listed(self.histogram),
+        }
+
+
+def _listed(parts: tuple[Any, ...] | None) -> list[dict[str, Any]] | None:
+    return None if parts is None else [one.as_dict() for one in parts]
