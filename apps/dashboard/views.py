@@ -23,10 +23,10 @@ from apps.common import db
 from apps.dashboard.board import board_of
 from apps.dashboard.described_api import operations_by_tag
 from apps.metrics.completeness.descriptions import advise, explain_gap
-from apps.metrics.figures import FIGURES, FigureQuery, list_entities, read_figure
-from apps.metrics.figures.entities import count_entities
+from apps.metrics.figures import FIGURES, Asked, FigureQuery, figure_of, list_entities, read_figure
+from apps.metrics.figures.entities import Listing, count_entities
 from apps.metrics.figures.values import completeness_by_figure
-from apps.metrics.parameters import narrowed, query_of
+from apps.metrics.parameters import ensure_fitting, listing_in, narrowed, query_of
 from apps.notifications.models import Notification
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
@@ -81,9 +81,12 @@ def entities(request: HttpRequest, slug: str, key: str) -> HttpResponse:
         raise Http404(f"There is no figure {key!r}.")
     try:
         query = query_of(team, request.GET, user=request.user)
+        ensure_fitting([key], query=query)
+        shown = listing_in(request.GET, figure=FIGURES[key])
     except ValidationError as error:
         return invalid_filter(request, error)
-    return render(request, "dashboard/entities.html", {**listing(request, key=key, query=query), **chosen(request)})
+    context = {**listing(request, key=key, query=query, shown=shown), **chosen(request)}
+    return render(request, "dashboard/entities.html", context)
 
 
 @require_safe
@@ -95,18 +98,22 @@ def api_description(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/api.html", context)
 
 
-def listing(request: HttpRequest, *, key: str, query: FigureQuery) -> dict[str, Any]:
-    count = count_entities(key, query)
+def listing(request: HttpRequest, *, key: str, query: FigureQuery, shown: Listing) -> dict[str, Any]:
+    count = count_entities(key, query, listing=shown)
     paginator = Paginator(range(count), ENTITIES_PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
     offset = max(page.start_index() - 1, 0)
+    reading = read_figure(key, query, asked=Asked(has_exclusions=True))
     return {
-        "figure": FIGURES[key],
+        "figure": figure_of(key, variant=query.variant),
         "query": query,
-        "reading": read_figure(key, query),
+        "reading": reading,
+        "excluded": shown.excluded,
+        "left_out": [(one, n, f"?{parameters(request, excluded=one)}") for one, n in (reading.excluded or {}).items()],
+        "counted_url": f"?{parameters(request, excluded='')}",
         "gaps": gaps_of(key, query=query),
         "page": page,
-        "entities": list_entities(key, query, limit=ENTITIES_PER_PAGE, offset=offset),
+        "entities": list_entities(key, query, limit=ENTITIES_PER_PAGE, offset=offset, listing=shown),
         "csv_url": f"{reverse('figure-entities', args=[query.team.slug, key])}?{parameters(request, format='csv')}",
     }
 

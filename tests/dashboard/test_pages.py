@@ -87,6 +87,26 @@ def test_a_number_links_to_the_list_of_what_it_counts(week: Cast) -> None:
     assert "/acme/api/pull/5" in page
 
 
+def test_a_list_links_to_what_is_left_out(week: Cast) -> None:
+    client = signed_in(week.viewer)
+    link = f"/teams/acme/figures/prs_merged/?{WEEK}"
+    assert "excluded=bot" in (page := read(client, link))
+    assert ">1 bot</a>" in page
+    page = read(client, f"{link}&excluded=bot")
+    assert "<strong>1 bot</strong>" in page
+    assert "dependabot[bot]" in page
+    assert page.count("<tr>") == 1 + 1
+    assert "Reasons: bot, human, not_a_member." in read(client, f"{link}&excluded=mood", status=400)
+
+
+def test_figures_of_a_person_are_for_admins_on_pages_too(week: Cast) -> None:
+    read(signed_in(week.viewer), f"/?{WEEK}&author=ben", status=403)
+    page = read(signed_in(week.admin), f"/?{WEEK}&author=ben")
+    assert "Pull requests merged" in page
+    assert "Deployment frequency" not in page
+    read(signed_in(week.admin), f"/teams/acme/figures/deployments/?{WEEK}&author=ben", status=400)
+
+
 def test_a_board_without_production_deployments_names_the_environments(week: Cast) -> None:
     Team.objects.filter(slug="acme").update(production_environments=["live"])
     page = read(signed_in(week.viewer), f"/?{WEEK}")

@@ -159,6 +159,13 @@ def test_a_document_for_machines(account_team: Team) -> None:
     assert by_key["prs_merged"]["value"] == 6
 
 
+def test_a_series_is_a_line_of_bars(account_team: Team) -> None:
+    lines = figures("acme", *WEEK, "--granularity", "day", "--figure", "prs_merged").splitlines()
+    assert lines[-1].endswith("  \N{LOWER ONE EIGHTH BLOCK}▅▁▇▁▁▁"), lines  # none, 2, none, 3, none
+    document = json.loads(figures("acme", *WEEK, "--granularity", "day", "--figure", "prs_merged", "--json"))
+    assert [point["value"] for point in document["figures"][0]["series"]] == [0, 2, 0, 3, 0, 0, 0]
+
+
 def test_figures_are_chosen_by_name(account_team: Team) -> None:
     document = json.loads(figures("acme", *WEEK, "--json", "--figure", "reviews", "--figure", "commits"))
     assert [figure["figure"] for figure in document["figures"]] == ["reviews", "commits"]
