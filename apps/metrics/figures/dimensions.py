@@ -51,7 +51,7 @@ def account_of(table: Table) -> Any:
 
 
 def class_of(table: Table) -> Any:
-    """Return the class of the account; only pull requests tell agents from other bots."""
+    """Return the class of the account; only pull requests distinguish agents from other bots."""
     if table is DerivedPullRequest:
         return F("author_class")
     is_bot = Q(**{ACCOUNTS[table][1]: True})
