@@ -1,1 +1,0 @@
-"""GitHub's history through the same facts: checkpointed page by page, inside the rate limits, safe to kill anywhere."""
