@@ -3,13 +3,15 @@
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.activity import facts
 from apps.activity.facts import Evidence, Source
 from apps.activity.models import Change, Contributor
 from apps.activity.record import record
+from apps.common.connections import check_connection
+from apps.integrations.tasks import conclude_team_sync
 from apps.metrics.recalculation import drain
 from apps.webhooks import intake, registry
 from apps.webhooks.claims import claim_batch, claim_suspect
@@ -43,6 +45,28 @@ def test_a_fact_and_its_change_are_there_together_or_not_at_all() -> None:
     with pytest.raises(BreakdownError):
         break_down()
     assert Contributor.objects.count() == Change.objects.count() == 0
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_transaction_that_a_task_was_stopped_in_ends_before_the_next_task(is_closed: bool) -> None:
+    transaction.atomic().__enter__()  # a soft limit that raises in here leaves no block that would end it
+    record_facts()
+    if is_closed:
+        connection.close()
+    check_connection(task=conclude_team_sync)
+    assert not connection.in_atomic_block
+    record_facts()
+    connection.close()
+    assert Contributor.objects.count() == Change.objects.count() == 1
+
+
+def test_a_task_that_is_applied_inside_a_transaction_stays_in_it() -> None:
+    with transaction.atomic():
+        record_facts()
+        conclude_team_sync.apply(args=[0], throw=True)
+        assert connection.in_atomic_block
+        record_facts()
+    assert Contributor.objects.count() == 1
 
 
 def test_a_change_is_gone_only_when_what_follows_from_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:

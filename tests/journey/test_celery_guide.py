@@ -1,5 +1,6 @@
 """The "Celery Background Tasks Guide", section by section, on a real worker: its names do what it says of them."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from celery.result import AsyncResult
 from django.db import connection
 
 from apps.activity.models import Issue, PullRequest, RepositoryAccess
-from apps.integrations.models import SyncLog, TeamSync
+from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import fan_out
 from apps.integrations.reconciliation.results import conclude
 from apps.integrations.reconciliation.schedule import database_time, is_of_night, next_hour
@@ -19,7 +20,7 @@ from apps.integrations.tasks import (
     sync_all_github_data,
     sync_github_data,
 )
-from apps.jobs.models import PlanTime
+from apps.jobs.models import Job, PlanTime
 from apps.jobs.tasks import dispatch
 from apps.metrics.tasks import calculate_metrics, update_metrics
 from apps.monitoring.models import StatusCheck
@@ -33,9 +34,9 @@ from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, Clock, forget_everything
 from tests.integrations.backfill.installed import ACCOUNT, install, reach
-from tests.integrations.backfill.real_worker import RealWorker, working
+from tests.integrations.backfill.real_worker import RealWorker, end_all_tasks, working
 from tests.integrations.reconciliation.runs.conftest import make_team
-from tests.integrations.reconciliation.runs.crew import expire_leases, forget_messages
+from tests.integrations.reconciliation.runs.crew import expire_leases
 from tests.webhooks.conftest import eventually
 from tformance.celery_settings import QUEUES
 
@@ -61,6 +62,7 @@ def worker(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> I
             BACKFILL_DAYS="4000",
         ) as started:
             yield started
+            sys.stdout.write(started.log.read_text())  # shown where a test failed
     forget_everything()
 
 
@@ -71,7 +73,7 @@ def acme(worker: RealWorker, settings: Any) -> Iterator[Team]:
     install()
     reach()
     yield make_team("acme", ACCOUNT)
-    forget_messages()
+    end_all_tasks()
 
 
 @pytest.fixture
@@ -95,9 +97,29 @@ def beat_until(is_true: Callable[[], Any]) -> None:
     thread.start()
     try:
         eventually(is_true, within_s=LONGEST_S)
+    except AssertionError as error:
+        error.add_note(described_state())
+        raise
     finally:
         ended.set()
         thread.join()
+
+
+SESSIONS = """
+SELECT pid, state, wait_event, pg_blocking_pids(pid) AS blocked_by, now() - xact_start AS in_transaction_for,
+    left(query, 200) AS query
+FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def described_state() -> str:
+    """Return the rows of runs and jobs and what the sessions of the server do, for whoever reads of a failure."""
+    rows = [row for model in (SyncLog, TeamSync, RepositorySync, Job) for row in model.objects.values()]
+    with connection.cursor() as cursor:
+        cursor.execute(SESSIONS)
+        names = [column.name for column in cursor.description]
+        sessions = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return "\n".join(map(str, [*rows, *sessions]))
 
 
 def status_of(team: Team) -> str:

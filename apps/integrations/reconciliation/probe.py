@@ -101,7 +101,7 @@ class ProbeRun:
 
     def run(self, batch: list[Claimed]) -> None:
         """Probe a batch and commit what it shows, or let it wait after an error."""
-        few = self._few_enough(batch)
+        few = self._few_enough(self._each_once(batch))
         if not few:
             return
         reader = reader_of(self.row, access=self.access)
@@ -114,6 +114,15 @@ class ProbeRun:
         wake_next_waiter(reader.up_next)
         shown = {"installation": self.installation_id, "probed": len(few), "points": reader.points}
         logger.info("repositories_probed", extra=shown)
+
+    def _each_once(self, batch: list[Claimed]) -> list[Claimed]:
+        """Return the batch with each repository once; the same repository of another run is put back.
+
+        One statement cannot store two marks of a stream.
+        """
+        chosen = {one.repository_id: one for one in reversed(batch)}
+        put_back(one for one in batch if chosen[one.repository_id] is not one)
+        return [one for one in batch if chosen[one.repository_id] is one]
 
     def _few_enough(self, batch: list[Claimed]) -> list[Claimed]:
         """Return the part of the batch to probe now: after repeated failures it is smaller, as one may cause them.

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from celery import current_app
 from django.db import connection
 
 from apps.github.rate_limit import key, redis_client
@@ -21,6 +23,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME
 from tests.integrations.backfill.workers import QUEUE
 from tests.webhooks.conftest import PATIENCE_S, eventually
+from tformance.celery_settings import QUEUES
 
 COMMAND = (
     *(sys.executable, "-m", "celery", "--app", "tformance", "worker", "--pool", "prefork"),
@@ -106,6 +109,22 @@ def working(
         yield worker
     finally:
         worker.stop()
+
+
+def end_all_tasks() -> None:
+    """Forget all messages and wait until the workers have ended every task.
+
+    What they write must not meet the deletion of all rows after a test: each would wait for the other.
+    """
+
+    def is_idle() -> bool:
+        with current_app.connection_for_write() as broker:
+            for queue in QUEUES:
+                broker.default_channel.queue_purge(queue)
+        time.sleep(0.05)  # a worker that took a message just now has noted it by then
+        return not redis_client().hlen("unacked")  # it stays there until its task has ended
+
+    eventually(lambda: is_idle() and is_idle())
 
 
 def let_a_minute_pass() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.activity.models import Coverage
-from apps.integrations.models import StreamMark
+from apps.integrations.models import RepositorySync, StreamMark
 from apps.integrations.streams import STREAM_NAMES
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API
@@ -39,3 +39,15 @@ def test_a_repository_is_unchanged_the_next_night_by_its_marks(
     assert (row.state, backfills_of_runs()) == ("done", {})
     assert StreamMark.objects.filter(passed_at=row.probed_at).count() == 8
     assert Coverage.objects.filter(repository=API, to_at=row.probed_at).count() == 8
+
+
+def test_two_runs_that_meet_at_an_unchanged_repository_both_end(
+    fake: FakeGitHub, nights: Nights, api: LiveRepository
+) -> None:
+    asked = len(fake.log)
+    rows = [*nights.begin(), *nights.begin()]
+    nights.probe()
+    nights.finish()
+    assert set(RepositorySync.objects.values_list("pk", "state")) == {(row.pk, "done") for row in rows}
+    assert len({row.sync_id for row in rows}) == 2
+    assert [call.cost for call in fake.log[asked:] if call.resource == "graphql"] == [1, 1]
