@@ -37,7 +37,7 @@ LISTS = {  # the links of /api/v1/ itself
 API: list[URLPattern | URLResolver] = [
     path("", include("apps.teams.api.urls")),
     path("", include("apps.metrics.api.urls")),
-    path("", include("apps.webhooks.api.urls")),
+    path("", include("apps.webhooks.api")),
     path("", include("apps.jobs.api")),
     path("", include("apps.integrations.api.urls")),
     path("", APIRootView.as_view(api_root_dict=LISTS)),
@@ -51,7 +51,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("apps.users.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include(API)),
-    path("webhooks/", include("apps.webhooks.urls")),
+    path("webhooks/", include("apps.webhooks.views")),
 ]
 
 handler500 = "apps.dashboard.views.answer_failure"

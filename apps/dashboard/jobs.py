@@ -19,8 +19,7 @@ from apps.common.db import is_id
 from apps.jobs.changes import CHANGES, JobsBusyError
 from apps.jobs.models import Job, JobQuerySet
 from apps.jobs.registry import known_kind
-from apps.jobs.status import JobStatus, status_of
-from apps.jobs.visibility import jobs_administered_by, jobs_visible_to, title_of, with_subjects
+from apps.jobs.status import JobStatus, jobs_administered_by, jobs_visible_to, status_of, title_of, with_subjects
 from apps.users.access import is_operator
 
 State = Job.State

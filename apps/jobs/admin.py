@@ -20,8 +20,7 @@ from apps.common.db import is_id
 from apps.jobs.changes import CHANGES, JobsBusyError
 from apps.jobs.models import Job
 from apps.jobs.registry import kinds
-from apps.jobs.status import percent_of, status_of, waits_until_of
-from apps.jobs.visibility import ids_of_jobs_of, title_of, with_subjects
+from apps.jobs.status import ids_of_jobs_of, percent_of, status_of, title_of, waits_until_of, with_subjects
 
 BAR = "unfold/components/progress.html"
 COLOURS = {

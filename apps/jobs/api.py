@@ -20,8 +20,15 @@ from apps.common.db import is_id
 from apps.jobs.changes import CHANGES, Change, JobsBusyError
 from apps.jobs.models import Job
 from apps.jobs.registry import kinds
-from apps.jobs.status import JobStatus, status_of
-from apps.jobs.visibility import ids_of_jobs_of, jobs_administered_by, jobs_visible_to, title_of, with_subjects
+from apps.jobs.status import (
+    JobStatus,
+    ids_of_jobs_of,
+    jobs_administered_by,
+    jobs_visible_to,
+    status_of,
+    title_of,
+    with_subjects,
+)
 
 ONLY_ADMINS = "Only operators, and admins of a team that tracks the repository, may do this."
 

@@ -10,7 +10,7 @@ class WebhooksConfig(AppConfig):
         from apps.jobs.registry import Plan, register_plan  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.providers import register_blocking_deliveries, register_uncertain_periods  # noqa: PLC0415  models must be loaded first
         from apps.webhooks import checks, wakeups  # noqa: F401, PLC0415  registers them once the settings are there
-        from apps.webhooks.pending import oldest_of_repositories, pending_without_repository  # noqa: PLC0415
+        from apps.webhooks.overview import oldest_of_repositories, pending_without_repository  # noqa: PLC0415
 
         register_blocking_deliveries(oldest_of_repositories)
         register_uncertain_periods(pending_without_repository)

@@ -25,7 +25,8 @@ from psycopg.pq import Format
 from apps.common import db
 from apps.common.db import is_database_unavailable
 from apps.common.failpoints import failpoint
-from apps.webhooks.origin import GitHubHook, Routing
+from apps.webhooks.parsing import Routing
+from apps.webhooks.signature import GitHubHook
 
 LONGEST_WAIT_S = 4.0
 OVERDUE_S = 0.05  # a longer write does not block others: the next leader writes in parallel

@@ -19,9 +19,9 @@ from apps.common import db
 from apps.webhooks import claims, group_commit, wakeups
 from apps.webhooks.group_commit import GroupCommitter, NewDelivery, StoredDelivery
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
-from apps.webhooks.origin import GitHubHook, find_routing
 from apps.webhooks.overview import RESPONSES
-from apps.webhooks.parsing import UnusablePayloadError, is_form, read_document
+from apps.webhooks.parsing import UnusablePayloadError, find_routing, is_form, read_document
+from apps.webhooks.signature import GitHubHook
 
 MOST_ATTEMPTS = 3
 logger = logging.getLogger(__name__)

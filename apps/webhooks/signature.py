@@ -1,4 +1,7 @@
-"""Signatures of deliveries, and the active webhook secrets."""
+"""The sender of a delivery: its signature, the active webhook secrets, and the headers that name the delivery.
+
+The headers are not signed and therefore checked.
+"""
 
 import hashlib
 import hmac
@@ -6,9 +9,10 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError
@@ -16,6 +20,7 @@ from django.utils import timezone
 
 from apps.common import db
 from apps.common.encryption import UndecryptableError, decrypt, encrypt
+from apps.common.github_host import GitHubHost
 from apps.webhooks.models import WebhookSecret
 
 SHORTEST_SECRET = 16
@@ -133,3 +138,84 @@ def _decrypt(secret: WebhookSecret) -> SigningSecret | None:
 @lru_cache(maxsize=8)
 def _environment_secrets(values: tuple[str, ...]) -> tuple[SigningSecret, ...]:
     return tuple(fingerprint_of(value) for value in values if is_strong(value))
+
+
+KEPT_HEADERS = (
+    "content-type",
+    "user-agent",
+    "x-github-event",
+    "x-github-delivery",
+    "x-github-hook-id",
+    "x-github-hook-installation-target-id",
+    "x-github-hook-installation-target-type",
+    "x-github-enterprise-host",
+    "x-github-enterprise-version",
+    "x-github-tenant",
+    "x-github-tenant-id",
+)
+LONGEST_KEPT_VALUE = 200
+SENDER_ADDRESS = "sender-address"
+"""The key, next to those headers, of the address of a signed delivery: the doctor compares it with GitHub's list."""
+_ENVIRON_NAMES = tuple(
+    (name, "CONTENT_TYPE" if name == "content-type" else "HTTP_" + name.upper().replace("-", "_"))
+    for name in KEPT_HEADERS
+)
+
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HOOK_ID = re.compile(r"[0-9]{1,18}")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+
+class MalformedHeaderError(ValueError):
+    """A header that names the delivery is missing or is not what GitHub sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubHook:
+    """The webhook that delivers, the delivery and its event."""
+
+    hook_id: int
+    guid: UUID
+    event: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    is_authenticated = True  # to Django REST Framework this is who asks
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "GitHubHook":
+        """Read the headers of a WSGI request; MalformedHeaderError names the first that is not as it must be."""
+        event = _matching(environ, "HTTP_X_GITHUB_EVENT", _EVENT)
+        guid = _matching(environ, "HTTP_X_GITHUB_DELIVERY", _GUID)
+        hook_id = _matching(environ, "HTTP_X_GITHUB_HOOK_ID", _HOOK_ID)
+        address = environ.get("REMOTE_ADDR", "")
+        headers, sender = stored_headers(environ), {SENDER_ADDRESS: address} if address else {}
+        return cls(hook_id=int(hook_id), guid=UUID(guid), event=event, headers=headers | sender)
+
+
+def stored_headers(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers on the allow-list, short and printable. Never all: GitHub once sent a secret in one."""
+    kept = {}
+    for name, environ_name in _ENVIRON_NAMES:
+        value = environ.get(environ_name)
+        if value:
+            kept[name] = _UNPRINTABLE.sub("?", value[:LONGEST_KEPT_VALUE])
+    return kept
+
+
+def is_of_host(environ: Mapping[str, str], *, api_url: str) -> bool:
+    """Return whether a delivery comes from the GitHub whose API is configured: ids mean nothing across hosts.
+
+    Enterprise Server names itself in one header, a tenant of GHE.com in another, and github.com in none.
+    """
+    github = GitHubHost(api_url)
+    sender = environ.get("HTTP_X_GITHUB_ENTERPRISE_HOST", "").lower().partition(":")[0]
+    return (sender, environ.get("HTTP_X_GITHUB_TENANT", "").lower()) == (github.server, github.tenant)
+
+
+def _matching(environ: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
+    value = environ.get(name, "")
+    if pattern.fullmatch(value) is None:
+        header = name.removeprefix("HTTP_").replace("_", "-").lower()
+        raise MalformedHeaderError(f"The header {header} is missing or malformed.")
+    return value

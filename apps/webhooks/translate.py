@@ -14,13 +14,11 @@ from apps.common.db import error_message, is_of_database
 from apps.common.redaction import redact
 from apps.webhooks.claims import Claimed
 from apps.webhooks.models import Delivery
-from apps.webhooks.origin import Routing
-from apps.webhooks.parsing import WRONG_SHAPE, Document, UnusablePayloadError, read_document
+from apps.webhooks.parsing import WRONG_SHAPE, Document, Routing, UnusablePayloadError, read_document, read_routing
 from apps.webhooks.registry import Event, Unrouted, route
 
 LONGEST_ERROR = 500
 DEEPEST_PLACE = 5
-_BIGGEST_ID = 2**63 - 1
 logger = logging.getLogger(__name__)
 
 
@@ -137,19 +135,3 @@ def _action(payload: Mapping[str, Any]) -> str | None:
     if action is not None and not isinstance(action, str):
         raise UnusablePayloadError("shape_mismatch", "action is not a text")
     return action
-
-
-def read_routing(payload: Mapping[str, Any]) -> Routing:
-    """Return the routing columns of a payload, whatever its shape."""
-    action = payload.get("action")
-    return Routing(
-        action=action[:64] if isinstance(action, str) else "",
-        installation_id=_id_of(payload.get("installation")),
-        repository_id=_id_of(payload.get("repository")),
-    )
-
-
-def _id_of(value: Any) -> int | None:
-    identity = value.get("id") if isinstance(value, dict) else None
-    is_id = isinstance(identity, int) and not isinstance(identity, bool) and 0 <= identity <= _BIGGEST_ID
-    return identity if is_id else None

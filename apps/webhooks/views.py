@@ -11,6 +11,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import path
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation
@@ -24,10 +25,18 @@ from rest_framework.views import APIView
 from apps.common import db
 from apps.webhooks import intake
 from apps.webhooks.models import Refusal
-from apps.webhooks.origin import GitHubHook, MalformedHeaderError, is_of_host, stored_headers
 from apps.webhooks.overview import RESPONSES
 from apps.webhooks.request_body import budget, check_framing, read_content
-from apps.webhooks.signature import SigningSecret, active_secrets, find_signing_secret, is_signature
+from apps.webhooks.signature import (
+    GitHubHook,
+    MalformedHeaderError,
+    SigningSecret,
+    active_secrets,
+    find_signing_secret,
+    is_of_host,
+    is_signature,
+    stored_headers,
+)
 
 ROWS_KEPT = 1000
 STORE_EVERY_S = 1.0  # a row for each reason and process, at most
@@ -232,3 +241,10 @@ def _hook(environ: dict[str, str]) -> GitHubHook:
         return GitHubHook.from_environ(environ)
     except MalformedHeaderError as error:
         raise exceptions.ParseError(str(error), code="malformed_header") from error
+
+
+app_name = "webhooks"
+urlpatterns = [
+    path("github/", DeliveryView.as_view(), name="github"),
+    path("github", DeliveryView.as_view()),  # GitHub follows no redirect: an address without its slash must work too
+]

@@ -23,10 +23,10 @@ from apps.webhooks import claims, intake, registry, replay, retention, wakeups
 from apps.webhooks import worker as deliveries
 from apps.webhooks.claims import MOST_CRASHES, Claimed
 from apps.webhooks.models import Delivery
-from apps.webhooks.origin import GitHubHook
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event
 from apps.webhooks.retry import MOST_ATTEMPTS
+from apps.webhooks.signature import GitHubHook
 from tests.delivery_times import set_received_at
 from tests.rig.engines import WITNESS
 

@@ -16,7 +16,7 @@ from apps.metrics.recalculation import drain
 from apps.webhooks import intake, registry
 from apps.webhooks.claims import claim_batch, claim_suspect
 from apps.webhooks.models import Delivery
-from apps.webhooks.origin import GitHubHook
+from apps.webhooks.signature import GitHubHook
 from apps.webhooks.worker import process
 
 pytestmark = pytest.mark.django_db(transaction=True)

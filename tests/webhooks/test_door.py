@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.webhooks.models import Delivery, DeliveryBody, Refusal
-from apps.webhooks.origin import find_routing
-from apps.webhooks.parsing import FORM, UnusablePayloadError, is_form, read_document
+from apps.webhooks.parsing import FORM, UnusablePayloadError, find_routing, is_form, read_document
 from apps.webhooks.request_body import LARGEST_BODY
 from apps.webhooks.signature import fingerprint_of
 from tests.webhooks.conftest import DOOR, HOOK_ID, GitHub, drain, only, sign

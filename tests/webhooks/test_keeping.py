@@ -12,7 +12,8 @@ from django.db import DatabaseError, connection
 from apps.webhooks import group_commit, intake
 from apps.webhooks.group_commit import GroupCommitter, NewDelivery, StoredDelivery
 from apps.webhooks.models import Delivery
-from apps.webhooks.origin import GitHubHook, Routing
+from apps.webhooks.parsing import Routing
+from apps.webhooks.signature import GitHubHook
 from tests.webhooks.conftest import HOOK_ID, GitHub, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,8 +7,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from apps.webhooks import registry
-from apps.webhooks.origin import find_routing
-from apps.webhooks.parsing import FORM, MAX_DEPTH, UnusablePayloadError, is_form, read_document
+from apps.webhooks.parsing import FORM, MAX_DEPTH, UnusablePayloadError, find_routing, is_form, read_document
 from apps.webhooks.registry import Unrouted, route
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, only
 

@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from apps.github.payload import PayloadReader
-from apps.webhooks.origin import GitHubHook, MalformedHeaderError
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.request_body import JSON, LARGEST_BODY
+from apps.webhooks.signature import GitHubHook, MalformedHeaderError
 
 FIRST_PAGE = "/app/hook/deliveries?per_page=100"
 HOOK_ID = "x-github-hook-id"

@@ -14,7 +14,7 @@ from apps.integrations.access import readable_installations, settings_page
 from apps.monitoring.doctor.checks import Check, CheckStoppedError, failure, ok, unchecked, warning
 from apps.monitoring.doctor.github import LOOKED_AT, PURPOSE, explain_failure, read_as_app
 from apps.webhooks.models import Delivery, DeliveryBody
-from apps.webhooks.origin import SENDER_ADDRESS
+from apps.webhooks.signature import SENDER_ADDRESS
 
 NAMES = ("installations", "rate limits", "senders")
 ASKED, ASKED_FOR_S = 5, 6.0

@@ -14,7 +14,7 @@ from apps.integrations.health import scan_problems
 from apps.integrations.models import DeliveryLogScan
 from apps.webhooks import intake
 from apps.webhooks.models import Delivery
-from apps.webhooks.origin import GitHubHook
+from apps.webhooks.signature import GitHubHook
 from tests.api.conftest import make_delivery
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog

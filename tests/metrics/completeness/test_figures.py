@@ -16,7 +16,7 @@ from apps.metrics.completeness.descriptions import explain_completeness
 from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.teams.models import Team
-from apps.webhooks import pending
+from apps.webhooks import overview
 from tests.metrics.completeness.known import (
     API,
     WEB,
@@ -173,7 +173,7 @@ def test_a_team_of_500_repositories_costs_four_statements_by_index(many: range) 
 @pytest.mark.proof
 def test_the_oldest_of_a_long_backlog_is_found_by_its_own_index(many: range) -> None:
     plans = []
-    for statement, parameters in ((pending._OF_REPOSITORIES, [list(many)]), (pending._OF_NO_REPOSITORY, [])):
+    for statement, parameters in ((overview._OF_REPOSITORIES, [list(many)]), (overview._OF_NO_REPOSITORY, [])):
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN {statement}", parameters)
             plans.append("\n".join(row[0] for row in cursor.fetchall()))

@@ -12,8 +12,7 @@ from apps.jobs.api import JobSerializer
 from apps.jobs.changes import CHANGES, JobsBusyError
 from apps.jobs.models import Job
 from apps.jobs.registry import kinds
-from apps.jobs.status import status_of
-from apps.jobs.visibility import title_of, with_subjects
+from apps.jobs.status import status_of, title_of, with_subjects
 
 USAGE = 2
 MOST_LISTED = 60
