@@ -74,8 +74,8 @@ FIGURES = (
         FROM generate_series(1, 300000) i""",
     f"""INSERT INTO metrics_deriveddeployment (repository_id, name, group_key, source, environment, service,
             is_production, job_name, deployment_ids, last_deployment_id, sha, created_at, succeeded_at, rules_version)
-        SELECT 1 + i % {REPOSITORIES}, i::text, i::text, 'deployments', 'production', '', true, '', ARRAY[i], i, '',
-               at, at, 1
+        SELECT 1 + i % {REPOSITORIES}, i || '#1', i::text, 'deployments', 'production', '',
+               true, '', ARRAY[i], i, '', at, at, 1
         FROM generate_series(1, 20000) i, LATERAL (SELECT now() - i * interval '{YEARS}' / 20000 AS at) dated""",
 )
 

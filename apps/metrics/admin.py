@@ -17,7 +17,9 @@ from apps.metrics.models import (
     DerivedCommit,
     DerivedDeployment,
     DerivedPullRequest,
+    DerivedRemediation,
     DerivedReview,
+    DerivedShipment,
     HourlyFigures,
     RepositoryFreshness,
     TeamFreshness,
@@ -136,6 +138,29 @@ class DerivedDeploymentAdmin(ReadOnlyAdmin):
     list_filter = ("source", "is_production", "rules_version")
     search_fields = ("repository__full_name__iexact", "environment", "sha", "group_key")
     search_ids = ("run_id", "last_deployment_id")
+    ordering = ("-id",)
+
+
+@admin.register(DerivedShipment)
+class DerivedShipmentAdmin(ReadOnlyAdmin):
+    """Merged pull requests, and the deployments that shipped them."""
+
+    list_display = ("__str__", "repository", "service", "environment", "deployed_at", "is_order_unknown")
+    list_select_related = ("repository",)
+    list_filter = ("is_production", "is_order_unknown", "is_hotfix", "rules_version")
+    search_fields = ("repository__full_name__iexact", "environment", "deployment")
+    search_number = "number"
+    ordering = ("-id",)
+
+
+@admin.register(DerivedRemediation)
+class DerivedRemediationAdmin(ReadOnlyAdmin):
+    """Deployments that remedied an earlier one, with the evidence."""
+
+    list_display = ("__str__", "repository", "kind", "evidence", "failing_at", "remediated_at")
+    list_select_related = ("repository",)
+    list_filter = ("kind", "is_production", "rules_version")
+    search_fields = ("repository__full_name__iexact", "environment", "failing", "remediation")
     ordering = ("-id",)
 
 

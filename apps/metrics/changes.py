@@ -62,6 +62,37 @@ LATER_PULL_REQUESTS = """
       AND later.number > one.number AND later.is_cross_repository IS NOT TRUE
 """
 
+PULL_REQUESTS_OF_MERGES = """
+    SELECT repository_id, number
+    FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)
+    JOIN activity_pullrequest AS one USING (repository_id) WHERE one.merge_sha = row.sha
+"""
+# What was merged into the head of a merged pull request since the last merge of that head, and did not land by itself.
+STACKED_PULL_REQUESTS = """
+    WITH RECURSIVE stack AS (
+        SELECT repository_id, number, head_ref, merged_at, is_cross_repository, 0 AS depth
+        FROM json_to_recordset(%s) AS row (repository_id bigint, number integer)
+        JOIN activity_pullrequest USING (repository_id, number)
+        UNION
+        SELECT below.repository_id, below.number, below.head_ref, below.merged_at, below.is_cross_repository, depth + 1
+        FROM stack CROSS JOIN LATERAL (
+            SELECT coalesce(max(merged_at), '-infinity') AS at FROM activity_pullrequest AS other
+            WHERE (other.repository_id, other.head_ref) = (stack.repository_id, stack.head_ref)
+              AND other.merged_at < stack.merged_at
+        ) AS before CROSS JOIN LATERAL (
+            SELECT repository_id, number, head_ref, merged_at, is_cross_repository, merge_sha
+            FROM activity_pullrequest AS other
+            WHERE (other.repository_id, other.base_ref) = (stack.repository_id, stack.head_ref)
+              AND other.merged_at >= before.at AND other.merged_at <= stack.merged_at
+        ) AS below
+        WHERE stack.head_ref <> '' AND stack.is_cross_repository IS NOT TRUE AND depth < 10 AND NOT EXISTS (
+            SELECT FROM activity_commit AS kept
+            WHERE (kept.repository_id, kept.sha) = (below.repository_id, below.merge_sha)
+              AND coalesce(kept.landed_at, kept.presumed_landed_at) IS NOT NULL
+        )
+    )
+    SELECT DISTINCT repository_id, number FROM stack WHERE depth > 0
+"""
 DEPLOYMENTS_OF_COMMITS = """
     SELECT github_id
     FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)
@@ -152,6 +183,7 @@ class Stale:
     contributors: set[int] = field(default_factory=set)
     workflow_runs: set[Scope] = field(default_factory=set)
     releases: set[Scope] = field(default_factory=set)
+    remediations: set[Scope] = field(default_factory=set)
     deployment_rules: set[str] = field(default_factory=set)
     """Which repositories' rules changed, as the key of the change says."""
     handed_on: set[Scope] = field(default_factory=set)
@@ -219,6 +251,8 @@ def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
                 repository_id, name = split(change.key)
                 numbered = found.workflow_runs if change.kind == Kind.WORKFLOW_RUN else found.releases
                 numbered.add((repository_id, int(name)))
+            case Kind.REMEDIATION:
+                found.remediations.add(split(change.key))
             case Kind.DEPLOYMENT_RULES:
                 found.deployment_rules.add(change.key)
             case _:
@@ -234,7 +268,9 @@ def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
     """Return the pull requests that changes of branches, commits and other pull requests make stale."""
     brought = set(_found(PULL_REQUESTS_OF_BRANCHES, ("repository_id", "ref"), branches))
     brought.update(_pull_requests_of(found.commits))
+    brought.update(_found(PULL_REQUESTS_OF_MERGES, ("repository_id", "sha"), found.commits))
     brought.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), brought | found.pull_requests))
+    brought.update(_found(STACKED_PULL_REQUESTS, ("repository_id", "number"), brought | found.pull_requests))
     return brought
 
 

@@ -18,7 +18,7 @@ from apps.teams.models import AccountRule, DeploymentSource, Team
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 """Raise it with every change of a definition: rows of an older version are derived anew."""
 
 
@@ -89,6 +89,7 @@ class DerivedPullRequest(models.Model):
     is_reopened = models.BooleanField()
     is_force_pushed = models.BooleanField()
     merge_sha = models.TextField(null=True, blank=True)  # noqa: DJ001  null until merged
+    landed_at = models.DateTimeField(null=True, blank=True, help_text="arrival of the merge on the default branch")
     rules_version = rules_version_field()
 
     class Meta:
@@ -117,6 +118,10 @@ class DerivedPullRequest(models.Model):
             ),
             # wip and age: what was open at an instant had been opened by then, and ended later, or not at all.
             models.Index("repository", ENDED_AT, "opened_at", name="open_by_repository"),
+            # A deployment asks for the merges between its neighbours.
+            models.Index(
+                fields=("repository", "landed_at"), name="landed_by_repository", condition=Q(landed_at__isnull=False)
+            ),
         )
 
     def __str__(self) -> str:
@@ -213,6 +218,19 @@ class DerivedDeployment(models.Model):
                 name="succeeded_by_repository",
                 condition=Q(succeeded_at__isnull=False),
             ),
+            # A merge asks for the first success after it, a success for its neighbours.
+            models.Index(
+                fields=("repository", "service", "environment", "succeeded_at", "name"),
+                name="successes_of_a_service",
+                include=("order_at", "order_position"),
+                condition=Q(succeeded_at__isnull=False),
+            ),
+            # A merge asks for the services and environments that have commits of the default branch.
+            models.Index(
+                fields=("repository", "service", "environment"),
+                name="deployed_services",
+                condition=Q(order_at__isnull=False),
+            ),
             # failed_deployments.
             models.Index(
                 fields=("repository", "failed_at"),
@@ -231,6 +249,95 @@ class DerivedDeployment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.environment} {self.name}".lstrip()
+
+
+class DerivedShipment(models.Model):
+    """The first deployment of a service to an environment that had a merged pull request."""
+
+    repository = repository_reference()
+    number = models.IntegerField()
+    service = models.TextField(blank=True)
+    environment = models.TextField(blank=True)
+    source = models.TextField(choices=DeploymentSource.Kind.choices)
+    is_production = models.BooleanField()
+    deployment = models.TextField(help_text="name of the derived deployment")
+    author = contributor_reference()
+    is_bot_author = models.BooleanField()
+    merged_at = models.DateTimeField()
+    landed_at = models.DateTimeField()
+    deployed_at = models.DateTimeField()
+    is_order_unknown = models.BooleanField(
+        help_text="an earlier deployment may have had it: its commit is not known on the default branch"
+    )
+    lead_seconds = models.BigIntegerField(null=True, blank=True)
+    deploy_seconds = models.BigIntegerField(null=True, blank=True)
+    reverts_number = models.IntegerField(null=True, blank=True)
+    is_hotfix = models.BooleanField()
+    rules_version = rules_version_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("repository", "number", "service", "environment"), name="one_shipment_per_environment"
+            ),
+            models.CheckConstraint(condition=Q(lead_seconds__gte=0), name="lead_time_is_never_negative"),
+        )
+        indexes = (
+            # lead_time.
+            models.Index(fields=("repository", "deployed_at"), name="shipped_by_repository"),
+            # The recalculation asks what a deployment shipped.
+            models.Index(fields=("repository", "deployment"), name="shipments_of_a_deployment"),
+            # The recalculation asks what reverts a pull request.
+            models.Index(
+                fields=("repository", "reverts_number"),
+                name="shipments_of_reverts",
+                condition=Q(reverts_number__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}#{self.number} in {self.deployment}"
+
+
+class DerivedRemediation(models.Model):
+    """A deployment that undid or repaired an earlier one of its service and environment."""
+
+    class Kind(models.TextChoices):
+        REVERT = "revert"
+        ROLLBACK = "rollback"
+        HOTFIX = "hotfix"
+
+    repository = repository_reference()
+    remediation = models.TextField(help_text="name of the derived deployment that remedied")
+    failing = models.TextField(help_text="name of the derived deployment that was remedied")
+    service = models.TextField(blank=True)
+    environment = models.TextField(blank=True)
+    source = models.TextField(choices=DeploymentSource.Kind.choices)
+    is_production = models.BooleanField()
+    kind = models.TextField(choices=Kind.choices)
+    evidence = models.TextField()
+    failing_at = models.DateTimeField()
+    remediated_at = models.DateTimeField()
+    rules_version = rules_version_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("repository", "remediation", "failing"), name="one_remediation_of_a_failing_deployment"
+            ),
+            models.CheckConstraint(
+                condition=Q(remediated_at__gte=models.F("failing_at")), name="remediated_after_it_was_deployed"
+            ),
+        )
+        indexes = (
+            # change_failure_rate.
+            models.Index(fields=("repository", "failing"), name="remediations_of_a_deployment"),
+            # failed_deployment_recovery_time.
+            models.Index(fields=("repository", "remediated_at"), name="remediated_by_repository"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.remediation} remedies {self.failing}"
 
 
 class DerivedCommit(models.Model):

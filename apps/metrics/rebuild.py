@@ -30,6 +30,11 @@ MARK_OUTDATED = """
     SELECT CASE source WHEN 'workflow_runs' THEN 'workflow_run' WHEN 'releases' THEN 'release' ELSE 'pull_request' END,
            repository_id || ':' || last_deployment_id
     FROM metrics_deriveddeployment WHERE rules_version < %(now)s AND source <> 'deployments'
+    UNION ALL
+    SELECT 'pull_request', repository_id || ':' || number FROM metrics_derivedshipment WHERE rules_version < %(now)s
+    UNION ALL
+    SELECT 'remediation', repository_id || ':' || remediation
+    FROM metrics_derivedremediation WHERE rules_version < %(now)s
 """
 
 

@@ -40,6 +40,7 @@ from apps.metrics.derivation.nouns import (
     MERGE_DEPLOYMENT,
     PULL_REQUEST,
     RELEASE_DEPLOYMENT,
+    REMEDIATION,
     RUN_DEPLOYMENT,
     Noun,
 )
@@ -73,6 +74,7 @@ KNOWN = (
     Change.Kind.WORKFLOW_RUN,
     Change.Kind.RELEASE,
     Change.Kind.DEPLOYMENT_RULES,
+    Change.Kind.REMEDIATION,
     Change.Kind.CONTRIBUTOR,
     Change.Kind.INSTALLATION,
     Change.Kind.TEAM,
@@ -151,6 +153,7 @@ def recalculate(found: Stale) -> None:
         (RELEASE_DEPLOYMENT, sorted(found.releases)),
         (MERGE_DEPLOYMENT, sorted(found.pull_requests)),
         (PULL_REQUEST, sorted(found.pull_requests)),
+        (REMEDIATION, sorted(found.remediations)),
     ]
     wanted = [(noun, keys) for noun, keys in named if keys]
     lock_keys(wanted)

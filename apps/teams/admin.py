@@ -8,7 +8,16 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 
 from apps.common.admin import FindingAdmin
-from apps.teams.models import AccountRule, DeploymentSource, ServiceRule, Team, TeamAccess, TeamMember, TeamRepository
+from apps.teams.models import (
+    AccountRule,
+    DeploymentSource,
+    HotfixRule,
+    ServiceRule,
+    Team,
+    TeamAccess,
+    TeamMember,
+    TeamRepository,
+)
 
 
 class MemberInline(TabularInline):  # type: ignore[misc]
@@ -116,5 +125,16 @@ class DeploymentSourceAdmin(FindingAdmin):
     list_display = ("kind", "pattern", "repository", "account")
     list_select_related = ("repository", "account")
     list_filter = ("kind",)
+    search_fields = ("pattern__icontains", "repository__full_name__icontains")
+    autocomplete_fields = ("repository", "account")
+
+
+@admin.register(HotfixRule)
+class HotfixRuleAdmin(FindingAdmin):
+    """What makes a pull request a hotfix."""
+
+    list_display = ("field", "pattern", "repository", "account")
+    list_select_related = ("repository", "account")
+    list_filter = ("field",)
     search_fields = ("pattern__icontains", "repository__full_name__icontains")
     autocomplete_fields = ("repository", "account")

@@ -290,6 +290,20 @@ class ServiceRule(DeploymentRule):
         return f"{self.field} {self.pattern} is {self.service}"
 
 
+class HotfixRule(DeploymentRule):
+    """What makes a merged pull request a hotfix; without any, it is a branch or a label of that name."""
+
+    class Field(models.TextChoices):
+        BRANCH = "branch"
+        LABEL = "label"
+        TITLE = "title"
+
+    field = models.CharField(max_length=20, choices=Field.choices, default=Field.BRANCH)
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.pattern}".rstrip()
+
+
 class DeploymentSource(DeploymentRule):
     """What counts as a deployment of a repository; without any, it is GitHub's deployments.
 

@@ -6,6 +6,8 @@ from apps.activity.models import Repository
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
+from apps.metrics.derivation.remediations import REMEDIATIONS
+from apps.metrics.derivation.shipments import SHIPMENTS
 from apps.metrics.rebuild import rebuild
 
 TABLES = {
@@ -14,6 +16,8 @@ TABLES = {
     "reviews": REVIEWS,
     "commits": COMMITS,
     "deployments": DEPLOYMENTS,
+    "shipments": SHIPMENTS,
+    "remediations": REMEDIATIONS,
 }
 
 

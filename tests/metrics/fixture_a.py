@@ -23,8 +23,8 @@ MEMBERS = {
 }
 
 
-def steps() -> list[Step]:
-    return [*pull_requests(), *pushes(), *deployments()]
+def steps(*, has_baseline: bool = True) -> list[Step]:
+    return [*pull_requests(), *pushes(), *deployments(has_baseline=has_baseline)]
 
 
 def pull_requests() -> list[Step]:
@@ -54,7 +54,10 @@ def pull_requests() -> list[Step]:
         .reviewed("03-05 12:00", "ben")
         .moved("03-05 15:00", "e2")
         .merged("03-05 16:00"),
-        PullRequestSteps(6, "ben").opened("03-05 18:30", head="f1").reviewed("03-05 18:40", "cy").merged("03-05 18:45"),
+        PullRequestSteps(6, "ben")
+        .opened("03-05 18:30", head="f1", body="Reverts #5")
+        .reviewed("03-05 18:40", "cy")
+        .merged("03-05 18:45"),
     )
     return [step for one in pull_requests for step in one.steps]
 
@@ -90,19 +93,23 @@ def pushes() -> list[Step]:
     ]
 
 
-def deployments() -> list[Step]:
+def deployments(*, has_baseline: bool = True) -> list[Step]:
     """The same run deploys again with a new id; a later deployment makes the earlier one inactive."""
     told = (
-        deployed(100, statuses={"success": "02-27 12:00", "inactive": "03-03 12:00"}),
-        deployed(101, statuses={"success": "03-03 11:30"}, environment="staging"),
-        deployed(102, statuses={"in_progress": "03-03 11:55", "success": "03-03 12:00", "inactive": "03-05 17:00"}),
-        deployed(103, statuses={"failure": "03-05 16:30"}, run_id=9001),
-        deployed(104, statuses={"success": "03-05 17:00"}, run_id=9001, created="03-05 16:50"),
-        deployed(105, statuses={"success": "03-05 19:00"}, sha="same"),
-        deployed(106, statuses={"success": "03-06 10:00"}, sha="same"),
-        deployed(107, statuses={"failure": "03-06 15:00"}),
+        deployed(100, statuses={"success": "02-27 12:00", "inactive": "03-03 12:00"}, sha="before"),
+        deployed(101, statuses={"success": "03-03 11:30"}, environment="staging", sha="merge-2"),
+        deployed(
+            102,
+            statuses={"in_progress": "03-03 11:55", "success": "03-03 12:00", "inactive": "03-05 17:00"},
+            sha="merge-2",
+        ),
+        deployed(103, statuses={"failure": "03-05 16:30"}, run_id=9001, sha="merge-5"),
+        deployed(104, statuses={"success": "03-05 17:00"}, run_id=9001, created="03-05 16:50", sha="merge-5"),
+        deployed(105, statuses={"success": "03-05 19:00"}, sha="merge-6"),
+        deployed(106, statuses={"success": "03-06 10:00"}, sha="merge-6"),
+        deployed(107, statuses={"failure": "03-06 15:00"}, sha="merge-6"),
     )
-    return [step for steps in told for step in steps]
+    return [step for steps in told[0 if has_baseline else 1 :] for step in steps]
 
 
 def people() -> Step:

@@ -35,6 +35,14 @@ HUMANS: Mapping[str, Mapping[str, Any]] = {
     "reviews": {"value": 5},
     "deployments": {"value": 4},
     "deployment_frequency": {**share(4, 7), "remarks": {"deployment_days": 3}},
+    "lead_time": {
+        **hours(5, value=27.0, mean=33.6067, p75=32.5, p90=75.4),
+        "remarks": {"order_unknown": 0, "not_deployed": 0, "baseline_unknown": 0},
+    },
+    "change_failure_rate": share(1, 4),
+    "failed_deployment_recovery_time": hours(1, value=2.0),
+    "deployment_rework_rate": share(1, 4),
+    "failed_deployments": {"value": 1},
     "review_coverage": share(4, 5),
     "time_in_draft": hours(5, median=0.0, mean=0.8, p75=0.0, p90=2.4),
     "wip": {"value": 0},
@@ -54,6 +62,7 @@ WITH_BOTS: Mapping[str, Mapping[str, Any]] = {
     "reviews": {"value": 7},
     "review_coverage": share(4, 6),
     "deployments": {"value": 4},
+    "lead_time": hours(6, value=29.75),
 }
 BOTS_ONLY: Mapping[str, Mapping[str, Any]] = {
     "commits": {"value": 1},
@@ -96,6 +105,17 @@ WRONG_VALUES: Mapping[str, tuple[tuple[str, float], ...]] = {
     ),
     "deployments": (("value", 5), ("value", 6), ("value", 7), ("value", 3)),
     "deployment_frequency": (("value", 0), ("value", 4 / 5), ("value", 3 / 7), ("value", 5 / 7), ("value", 6 / 7)),
+    "lead_time": (
+        ("median", 29.75 * HOUR),  # with the bot's
+        ("p90", 104 * HOUR),  # nearest rank
+        ("n", 6),
+    ),
+    "change_failure_rate": (("value", 0.5),),  # incidents, or the nearest deployment
+    "failed_deployment_recovery_time": (
+        ("value", 2.5 * HOUR),  # to the end of the incident
+        ("value", 2.75 * HOUR),  # from merge to merge
+        ("value", 1.5 * HOUR),
+    ),
     "reviews": (("value", 6), ("value", 8)),
     "review_coverage": (("value", 1.0), ("value", 3 / 5)),
 }

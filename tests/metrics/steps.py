@@ -85,11 +85,14 @@ class PullRequestSteps:
     author: str
     repository_id: int = API
     branch: str = ""
+    base: str = "main"
     steps: list[Step] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     _review_ids: Any = field(default_factory=lambda: count(1))
 
-    def opened(self, at: str, *, draft: bool = False, head: str = "", size: int = 10) -> "PullRequestSteps":
+    def opened(
+        self, at: str, *, draft: bool = False, head: str = "", size: int = 10, body: str = ""
+    ) -> "PullRequestSteps":
         head = head or f"head-{self.number}"
         self.state = {
             "github_id": self.repository_id * 1000 + self.number,
@@ -101,7 +104,7 @@ class PullRequestSteps:
             "closed_at": None,
             "merged_at": None,
             "merge_sha": None,
-            "base_ref": "main",
+            "base_ref": self.base,
             "head_ref": self.branch or f"branch-{self.number}",
             "head_sha": head,
             "is_cross_repository": False,
@@ -113,7 +116,10 @@ class PullRequestSteps:
             number=self.number,
             additions=size,
         )
-        return self._step(at, sizes, self._event("head_moved", at, subject=head))
+        text = facts.PullRequestText(
+            stamp=stamp(instant(at)), repository_id=self.repository_id, number=self.number, body=body
+        )
+        return self._step(at, sizes, text, self._event("head_moved", at, subject=head))
 
     def ready(self, at: str) -> "PullRequestSteps":
         return self._step(at, self._event("ready_for_review", at), is_draft=False)

@@ -8,18 +8,21 @@ import pytest
 
 from apps.activity import facts
 from apps.metrics.derivation.deployment_rules import is_named_production
+from apps.metrics.derivation.shipments import reverted_number
 from apps.metrics.figures import FigureQuery, FigureReading, Window, read_figure
-from apps.metrics.models import DerivedDeployment
+from apps.metrics.models import DerivedDeployment, DerivedRemediation, DerivedShipment
 from apps.metrics.recalculation import drain
-from apps.teams.models import DeploymentSource, ServiceRule, Team
+from apps.teams.models import DeploymentSource, HotfixRule, ServiceRule, Team
 from tests.activity.statements import filled
 from tests.metrics.comparing import assert_equals_rebuild
 from tests.metrics.steps import (
     API,
     EPOCH,
+    PullRequestSteps,
     Step,
     deployed,
     instant,
+    pushed,
     record_facts,
     record_steps,
     repository,
@@ -271,3 +274,110 @@ def test_a_rule_names_the_service(rule: dict[str, str], expected: set[str]) -> N
     assert drain(seconds=60)
     assert set(DerivedDeployment.objects.values_list("service", flat=True)) == {""}
     assert_equals_rebuild()
+
+
+def landed(number: int, at: str) -> Step:
+    return pushed(at, branch="main", before=f"c{number - 1}", after=f"c{number}", commits={f"c{number}": at})
+
+
+def test_g11_an_earlier_commit_deployed_again_is_a_rollback(teams: Teams) -> None:
+    steps = [landed(number, f"03-03 0{number}:00") for number in (1, 2, 3)]
+    for number, (sha, at) in enumerate((("c1", "10:00"), ("c2", "11:00"), ("c3", "12:00"), ("c2", "12:30")), start=801):
+        steps += deployed(number, statuses={"success": f"03-03 {at}"}, sha=sha)
+    for told in in_several_orders(steps):
+        for step in told:
+            record_facts(*step)
+            drain(seconds=60)
+        team = teams["acme"]
+        assert count("deployments", team) == 4
+        assert (count("change_failure_rate", team), count("deployment_rework_rate", team)) == (0.25, 0.25)
+        assert count("failed_deployment_recovery_time", team) == 1800
+        assert DerivedRemediation.objects.get().kind == "rollback"
+        assert_equals_rebuild()
+
+
+def test_g12_what_is_merged_into_another_head_ships_with_that_one(teams: Teams) -> None:
+    first = PullRequestSteps(1, "ana", branch="one").opened("03-02 10:00", head="h1")
+    second = PullRequestSteps(2, "ben", branch="two", base="one").opened("03-02 11:00", head="h2")
+    steps = [
+        *deployed(901, statuses={"success": "03-01 10:00"}, sha="c0"),
+        pushed("03-02 09:50", branch="one", after="h1", commits={"h1": "03-02 09:00"}),
+        pushed("03-02 10:50", branch="two", after="h2", commits={"h2": "03-02 10:30"}, login="ben"),
+        *second.merged("03-02 12:00").steps,
+        *first.merged("03-02 13:00").steps,
+        pushed("03-02 13:00", branch="main", before="c0", after="merge-1", commits={"merge-1": "03-02 13:00"}),
+        *deployed(902, statuses={"success": "03-02 14:00"}, sha="merge-1"),
+    ]
+    for told in in_several_orders(steps):
+        for step in told:
+            record_facts(*step)
+            drain(seconds=60)
+        lead = dict(DerivedShipment.objects.values_list("number", "lead_seconds"))
+        assert lead == {1: 5 * 3600, 2: 3.5 * 3600}
+        assert_equals_rebuild()
+
+
+def test_a_deployment_of_an_unknown_commit_leaves_in_doubt_what_it_shipped(teams: Teams) -> None:
+    tale = PullRequestSteps(1, "ana").opened("03-02 10:00", head="h1").merged("03-02 12:00")
+    record_steps(
+        [
+            *deployed(901, statuses={"success": "03-01 10:00"}, sha="c0"),
+            *tale.steps,
+            pushed("03-02 12:00", branch="main", before="c0", after="merge-1", commits={"merge-1": "03-02 12:00"}),
+            *deployed(903, statuses={"success": "03-02 15:00"}, sha="merge-1"),
+        ]
+    )
+    assert not DerivedShipment.objects.get().is_order_unknown
+    record_steps(deployed(902, statuses={"success": "03-02 14:00"}, sha="elsewhere"))
+    assert DerivedShipment.objects.get().is_order_unknown
+    reading = read("lead_time", teams["acme"])
+    assert (reading.value, reading.n, reading.remarks["order_unknown"]) == (None, 0, 1)
+    assert_equals_rebuild()
+    record_steps([pushed("03-02 11:00", branch="main", after="elsewhere", commits={"elsewhere": "03-02 11:00"})])
+    assert not DerivedShipment.objects.get().is_order_unknown
+    assert_equals_rebuild()
+
+
+@pytest.mark.parametrize(
+    ("branch", "rule", "is_hotfix"),
+    [
+        ("hotfix/now", None, True),
+        ("topic", None, False),
+        ("urgent-1", "^urgent", True),
+        ("hotfix/now", "^urgent", False),
+    ],
+)
+def test_a_hotfix_remedies_the_deployment_before_it(
+    teams: Teams, branch: str, rule: str | None, is_hotfix: bool
+) -> None:
+    tale = PullRequestSteps(1, "ana", branch=branch).opened("03-02 10:00", head="h1").merged("03-02 12:00")
+    record_steps(
+        [
+            *deployed(901, statuses={"success": "03-02 09:00"}, sha="c0"),
+            *tale.steps,
+            pushed("03-02 12:00", branch="main", before="c0", after="merge-1", commits={"merge-1": "03-02 12:00"}),
+            *deployed(902, statuses={"success": "03-02 15:00"}, sha="merge-1"),
+        ]
+    )
+    if rule:
+        HotfixRule.objects.create(pattern=rule)
+        assert drain(seconds=60)
+    assert count("change_failure_rate", teams["acme"]) == (0.5 if is_hotfix else 0)
+    assert_equals_rebuild()
+
+
+@pytest.mark.parametrize(
+    ("body", "title", "head_ref", "expected"),
+    [
+        ("Reverts #5", "", "", 5),
+        ("Reverts acme/api#12 because of the outage", "", "", 12),
+        ("", 'Revert "Sort by name (#7)"', "", 7),
+        ("", 'Revert "Sort by name"', "revert-8-ana/sort", 8),
+        ("Reverts #5", 'Reapply "Sort by name"', "", None),
+        ("Reverts #6", 'Revert "Revert "Sort by name""', "", None),
+        ("This reverts nothing", "Sort by name", "ana/revert-8", None),
+        ("Reverts #99999999999", "", "", None),
+    ],
+)
+def test_a_revert_names_what_it_reverts(body: str, title: str, head_ref: str, expected: int | None) -> None:
+    assert reverted_number(body=body, title=title, head_ref=head_ref) == expected

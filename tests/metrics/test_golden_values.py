@@ -10,7 +10,7 @@ import pytest
 from apps.activity import facts
 from apps.metrics.figures import Bots, FigureQuery, FigureReading, Window, list_entities, read_figure
 from apps.metrics.figures.entities import count_entities
-from apps.metrics.models import DerivedPullRequest
+from apps.metrics.models import DerivedPullRequest, DerivedShipment
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
 from tests.metrics import fixture_a
@@ -19,6 +19,7 @@ from tests.metrics.fixture_a_expectations import (
     BOTS_ONLY,
     FIRST_COMMITS,
     FLAGS,
+    HOUR,
     HUMANS,
     MERGED_BY_TEAM,
     ROUNDS,
@@ -265,10 +266,38 @@ def test_after_every_step_the_rows_are_those_of_a_rebuild(teams: Teams) -> None:
 
 def test_a_deployment_that_arrives_late_counts(teams: Teams) -> None:
     record_steps(fixture_a.steps())
-    record_steps(deployed(108, statuses={"success": "03-04 08:00"}))
+    record_steps(deployed(108, statuses={"success": "03-04 08:00"}, sha="merge-4"))
     query = FigureQuery(team=teams["acme"], window=WEEK)
     assert read_figure("deployments", query).value == 5
     assert read_figure("deployment_frequency", query).remarks == {"deployment_days": 4}
+    assert read_figure("change_failure_rate", query).value == 1 / 5
+    assert read_figure("lead_time", query).value == 27 * HOUR
+    everybody = FigureQuery(team=teams["acme"], window=WEEK, bots=Bots.INCLUDE)
+    assert read_figure("lead_time", everybody).value == pytest.approx(17.0167 * HOUR, abs=1)
+    fourth = DerivedShipment.objects.get(number=4)
+    assert fourth.lead_seconds == pytest.approx(7.0333 * HOUR, abs=1)
+    assert_equals_rebuild()
+
+
+def test_without_a_baseline_what_was_merged_before_the_first_deployment_has_no_lead_time(teams: Teams) -> None:
+    record_steps(fixture_a.steps(has_baseline=False))
+    query = FigureQuery(team=teams["acme"], window=WEEK)
+    reading = read_figure("lead_time", query)
+    assert (reading.n, reading.value) == (3, 32.5 * HOUR)
+    assert reading.remarks == {"order_unknown": 0, "not_deployed": 0, "baseline_unknown": 2}
+    baseline = fixture_a.deployments()[:3]
+    record_steps(baseline)
+    assert_comes_to(query, HUMANS)
+    assert_equals_rebuild()
+
+
+def test_seen_before_the_deployment_it_has_no_lead_time_yet(teams: Teams) -> None:
+    record_steps(fixture_a.steps())
+    query = FigureQuery(team=teams["acme"], window=WEEK, as_of=instant("03-05 18:59"))
+    reading = read_figure("lead_time", query)
+    assert (reading.n, reading.remarks["not_deployed"]) == (4, 1)
+    assert read_figure("change_failure_rate", query).value == 0
+    assert read_figure("failed_deployment_recovery_time", query).value is None
 
 
 @pytest.mark.parametrize(

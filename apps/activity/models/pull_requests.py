@@ -67,6 +67,18 @@ class PullRequest(models.Model):
         indexes = (
             # A push asks which pull requests its branch feeds.
             models.Index(fields=("repository", "head_ref"), name="pull_request_by_head_ref"),
+            # What was merged into the head of another pull request ships with it.
+            models.Index(
+                fields=("repository", "base_ref", "merged_at"),
+                name="merged_by_base_ref",
+                condition=models.Q(merged_at__isnull=False),
+            ),
+            # A commit that lands on the default branch asks which pull request it is the merge of.
+            models.Index(
+                fields=("repository", "merge_sha"),
+                name="pull_request_by_merge",
+                condition=models.Q(merge_sha__isnull=False),
+            ),
             # The pull request list is read newest first.
             models.Index(fields=("repository", "-updated_at"), name="pull_request_newest_first"),
             # Whose commits are to be asked for, the latest first. They are few, but the planner expects many: it comes

@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from apps.activity.models import Repository
-from apps.teams.models import DeploymentRule, DeploymentSource, ServiceRule
+from apps.teams.models import DeploymentRule, DeploymentSource, HotfixRule, ServiceRule
 
 Kind = DeploymentSource.Kind
-Field = ServiceRule.Field
+HOTFIXES = ((HotfixRule.Field.BRANCH, r"^hotfix(\W|_|$)"), (HotfixRule.Field.LABEL, "^hotfix$"))
+"""What makes a pull request a hotfix without rules: its branch or a label of it."""
 
 PRODUCTION = re.compile(r"(prod|production|live)\b", re.IGNORECASE)
 NOT_PRODUCTION = re.compile(r"(pre|non|not|no)\W", re.IGNORECASE)
@@ -31,6 +32,7 @@ class Rules:
 
     services: tuple[ServiceRule, ...]
     sources: tuple[DeploymentSource, ...]
+    hotfixes: tuple[HotfixRule, ...]
     owners: Mapping[int, int | None]
 
     def service_of(self, repository_id: int, names: dict[str, str]) -> str | None:
@@ -48,6 +50,13 @@ class Rules:
         if not sources:
             return kind == Kind.DEPLOYMENTS
         return any(source.kind == kind and re.search(source.pattern, name, re.IGNORECASE) for source in sources)
+
+    def is_hotfix(self, repository_id: int, names: Mapping[str, Collection[str]]) -> bool:
+        """Return whether the branch, a label or the title of a pull request says that it is a hotfix."""
+        rules = [(rule.field, rule.pattern) for rule in self.hotfixes if self._applies(rule, repository_id)]
+        return any(
+            re.search(pattern, name, re.IGNORECASE) for field, pattern in rules or HOTFIXES for name in names[field]
+        )
 
     def repositories_with(self, kind: Kind) -> set[int]:
         """Return the repositories where something of this kind may be a deployment."""
@@ -69,6 +78,7 @@ def read_rules(repository_ids: Iterable[int]) -> Rules:
     return Rules(
         services=tuple(sorted(ServiceRule.objects.all(), key=_specific_first)),
         sources=tuple(DeploymentSource.objects.all()),
+        hotfixes=tuple(HotfixRule.objects.all()),
         owners=owners,
     )
 

@@ -7,11 +7,13 @@ from typing import Any
 from django.db.models import Model, Q
 
 from apps.activity.models import Commit, Deployment, PullRequest, Release, WorkflowRun
-from apps.metrics.derivation import chosen_deployments, commits, deployments, pull_requests
+from apps.metrics.derivation import chosen_deployments, commits, deployments, pull_requests, remediations, shipments
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployment_rules import Kind
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
+from apps.metrics.derivation.remediations import REMEDIATIONS
+from apps.metrics.derivation.shipments import SHIPMENTS
 from apps.metrics.derived_tables import DerivedTable, Row, Scope
 
 Keys = Sequence[Any]
@@ -65,12 +67,14 @@ def _pull_requests(scopes: Keys) -> list[Derivation]:
         Derivation(PULL_REQUESTS, scopes, derived.pull_requests),
         Derivation(CLOSINGS, scopes, derived.closings),
         Derivation(REVIEWS, scopes, derived.reviews),
+        Derivation(SHIPMENTS, scopes, derived.shipments, spread=_spread_shipments),
     ]
 
 
 def _pull_requests_in(repository_id: int) -> list[Scope]:
     facts = PullRequest.objects.filter(repository_id=repository_id).values_list("repository_id", "number")
-    return sorted(set(facts).union(*(table.scopes_of(repository_id) for table in (PULL_REQUESTS, CLOSINGS, REVIEWS))))
+    tables = (PULL_REQUESTS, CLOSINGS, REVIEWS, SHIPMENTS)
+    return sorted(set(facts).union(*(table.scopes_of(repository_id) for table in tables)))
 
 
 def _commits(scopes: Keys) -> list[Derivation]:
@@ -88,8 +92,23 @@ def _deployments(deployment_ids: Keys) -> list[Derivation]:
     return [Derivation(DEPLOYMENTS, scopes, rows, spread=_spread_deployments)]
 
 
-def _spread_deployments(_: Collection[Row], after: Collection[Row]) -> None:
+def _spread_deployments(before: Collection[Row], after: Collection[Row]) -> None:
     deployments.hand_on_jobs(after)
+    shipments.hand_on([*before, *after])
+    remediations.hand_on_deployments([*before, *after])
+
+
+def _spread_shipments(before: Collection[Row], after: Collection[Row]) -> None:
+    remediations.hand_on_shipments([*before, *after])
+
+
+def _remediations(scopes: Keys) -> list[Derivation]:
+    return [Derivation(REMEDIATIONS, scopes, remediations.derive(scopes))]
+
+
+def _remediations_in(repository_id: int) -> list[Scope]:
+    rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id, succeeded_at__isnull=False)
+    return sorted(set(rows.values_list("repository_id", "name")) | REMEDIATIONS.scopes_of(repository_id))
 
 
 def lock_of_deployments(repository_id: int) -> str:
@@ -138,6 +157,7 @@ def _deployments_in(repository_id: int) -> list[int]:
 PULL_REQUEST = Noun(
     name="pull requests",
     locks=lambda scopes: [f"pull_request {repository_id}:{number}" for repository_id, number in scopes],
+    shared_locks=lambda scopes: [lock_of_deployments(repository_id) for repository_id, _ in scopes],
     derive=_pull_requests,
     keys_in=_pull_requests_in,
 )
@@ -161,4 +181,11 @@ RELEASE_DEPLOYMENT = _chosen(
     Kind.RELEASES, name="deployments by releases", keys_in=_numbers_in(Release, number="github_id")
 )
 MERGE_DEPLOYMENT = _chosen(Kind.MERGES, name="deployments by merges", keys_in=_numbers_in(PullRequest, number="number"))
-NOUNS = (PULL_REQUEST, COMMIT, DEPLOYMENT, RUN_DEPLOYMENT, RELEASE_DEPLOYMENT, MERGE_DEPLOYMENT)
+REMEDIATION = Noun(
+    name="remediations",
+    locks=lambda scopes: [lock_of_deployments(repository_id) for repository_id, _ in scopes],
+    derive=_remediations,
+    keys_in=_remediations_in,
+)
+NOUNS = (COMMIT, DEPLOYMENT, RUN_DEPLOYMENT, RELEASE_DEPLOYMENT, MERGE_DEPLOYMENT, PULL_REQUEST, REMEDIATION)
+"""Each after those that it is derived from."""

@@ -8,9 +8,11 @@ from typing import Any
 
 from apps.activity.models import Review
 from apps.common import db
-from apps.metrics.derivation import timeline
+from apps.metrics.derivation import shipments, timeline
 from apps.metrics.derivation.commits import Commits, FirstCommit, first_commit, read_commits
+from apps.metrics.derivation.deployment_rules import Rules, read_rules
 from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_listed, review_rounds
+from apps.metrics.derivation.shipments import Merge, Place, reverted_number
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
@@ -36,7 +38,8 @@ SCOPES = (
 READ_STATES = f"""
     {SCOPES}
     SELECT repository_id, number, author_id, {AUTHOR_CLASS}, is_draft, created_at, updated_at,
-           merged_at, closed_at, merge_sha, additions::bigint + deletions, head_sha
+           merged_at, closed_at, merge_sha, additions::bigint + deletions, head_sha,
+           head_ref, title, body, labels
     FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
     WHERE activity_pullrequest.created_at IS NOT NULL
 """  # noqa: S608  names of our own tables and columns
@@ -71,6 +74,10 @@ class State:
     merge_sha: str | None
     size: int | None
     head_sha: str
+    head_ref: str
+    title: str
+    body: str
+    labels: Sequence[str] | None
 
     @property
     def is_bot_author(self) -> bool:
@@ -114,6 +121,7 @@ class Derived:
     pull_requests: list[Row]
     closings: list[Row]
     reviews: list[Row]
+    shipments: list[Row]
 
 
 def derive(scopes: Sequence[Scope]) -> Derived:
@@ -123,16 +131,39 @@ def derive(scopes: Sequence[Scope]) -> Derived:
     reviews = _grouped(_read(READ_REVIEWS, scopes))
     commits = read_commits(scopes)
     listed = read_listed(list(reviews)) if reviews else {}
-    derived = Derived([], [], [])
+    places = shipments.read_places(scopes)
+    rules = read_rules(state.repository_id for state in states) if places else None
+    merges = list[Merge]()
+    derived = Derived([], [], [], [])
     for state in states:
         scope = state.repository_id, state.number
         story = timeline.deduplicated(Happening(*row) for row in happenings[scope])
         submitted = [_submitted(row, author_id=state.author_id) for row in reviews[scope]]
         row = clocks(state, story=story, reviews=submitted, commits=commits[scope], listed=listed.get(scope, ()))
-        derived.pull_requests.append(row)
+        place = places.get(scope)
+        derived.pull_requests.append((*row, place.at if place else None, RULES_VERSION))
+        if place and rules and state.merged_at is not None:
+            first_commit_at = row[PULL_REQUESTS.columns.index("first_commit_at")]
+            merges.append(_merge(state, place=place, first_commit_at=first_commit_at, rules=rules))
         derived.closings.extend(_closings(state, story=story))
         derived.reviews.extend(_review_row(scope, review) for review in submitted)
+    derived.shipments.extend(shipments.derive(merges))
     return derived
+
+
+def _merge(state: State, *, place: Place, first_commit_at: datetime | None, rules: Rules) -> Merge:
+    names = {"branch": [state.head_ref], "label": state.labels or (), "title": [state.title]}
+    return Merge(
+        repository_id=state.repository_id,
+        number=state.number,
+        author_id=state.author_id,
+        is_bot_author=state.is_bot_author,
+        first_commit_at=first_commit_at,
+        merged_at=state.merged_at or place.at,
+        place=place,
+        reverts_number=reverted_number(body=state.body, title=state.title, head_ref=state.head_ref),
+        is_hotfix=rules.is_hotfix(state.repository_id, names),
+    )
 
 
 def clocks(
@@ -143,7 +174,7 @@ def clocks(
     commits: Commits,
     listed: Sequence[Move],
 ) -> Row:
-    """Return a row of DerivedPullRequest, its columns in the order of the model."""
+    """Return a row of DerivedPullRequest, its columns in the order of the model, up to the place of its merge."""
     drafts = _drafts(state, story=story)
     started = first_commit(commits, opened_at=state.opened_at, ready_at=drafts.ready_at)
     counted = _counted(reviews, until=state.ended_at)
@@ -169,7 +200,6 @@ def clocks(
         any(each.kind == timeline.Kind.REOPENED for each in story),
         commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
         state.merge_sha,
-        RULES_VERSION,
     )
 
 

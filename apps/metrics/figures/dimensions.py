@@ -10,7 +10,15 @@ from django.db.models.functions import Cast, Coalesce, Concat, NullIf
 
 from apps.activity.models import Contributor, PullRequest, Repository
 from apps.metrics.figures.query import BOT, HUMAN, FigureQuery
-from apps.metrics.models import DerivedClosing, DerivedCommit, DerivedDeployment, DerivedPullRequest, DerivedReview
+from apps.metrics.models import (
+    DerivedClosing,
+    DerivedCommit,
+    DerivedDeployment,
+    DerivedPullRequest,
+    DerivedRemediation,
+    DerivedReview,
+    DerivedShipment,
+)
 
 Table = type[Model]
 Names = Callable[[list[str]], Mapping[str, str]]
@@ -20,11 +28,13 @@ ACCOUNTS: Mapping[Table, tuple[str, str]] = {
     DerivedClosing: ("author", "is_bot_author"),
     DerivedReview: ("reviewer", "is_by_bot"),
     DerivedCommit: ("author", "is_by_bot"),
+    DerivedShipment: ("author", "is_bot_author"),
 }
 """The field of the account that a row is attributed to, and the one that says whether it is a bot."""
-TABLES: tuple[Table, ...] = (*ACCOUNTS, DerivedDeployment)
+OF_DEPLOYMENTS: tuple[Table, ...] = (DerivedDeployment, DerivedShipment, DerivedRemediation)
+TABLES: tuple[Table, ...] = tuple(dict.fromkeys((*ACCOUNTS, *OF_DEPLOYMENTS)))
 OF_REPOSITORY = "repository:"
-OF_PULL_REQUESTS: tuple[Table, ...] = (DerivedPullRequest, DerivedClosing, DerivedReview)
+OF_PULL_REQUESTS: tuple[Table, ...] = (DerivedPullRequest, DerivedClosing, DerivedReview, DerivedShipment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +106,11 @@ DIMENSIONS: Mapping[str, Dimension] = {
             expressions={table: text_of("repository_id") for table in TABLES},
             names=name_repositories,
         ),
-        Dimension(name="service", expressions={DerivedDeployment: service_of_deployment()}, names=name_services),
+        Dimension(
+            name="service",
+            expressions={table: service_of_deployment() for table in OF_DEPLOYMENTS},
+            names=name_services,
+        ),
         Dimension(name="author", expressions={table: account_of(table) for table in ACCOUNTS}, names=name_accounts),
         Dimension(name="class", expressions={table: class_of(table) for table in ACCOUNTS}),
         Dimension(

@@ -12,7 +12,15 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from apps.activity.models import Contributor, PullRequest
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.registry import figure_of
-from apps.metrics.models import DerivedClosing, DerivedCommit, DerivedDeployment, DerivedPullRequest, DerivedReview
+from apps.metrics.models import (
+    DerivedClosing,
+    DerivedCommit,
+    DerivedDeployment,
+    DerivedPullRequest,
+    DerivedRemediation,
+    DerivedReview,
+    DerivedShipment,
+)
 
 FLAGS: dict[type[Any], dict[str, str]] = {
     DerivedPullRequest: {
@@ -27,6 +35,8 @@ FLAGS: dict[type[Any], dict[str, str]] = {
     DerivedReview: {"is_by_bot": "bot"},
     DerivedCommit: {"is_by_bot": "bot"},
     DerivedDeployment: {},
+    DerivedShipment: {"is_bot_author": "bot", "is_hotfix": "hotfix"},
+    DerivedRemediation: {},
 }
 KINDS = {
     DerivedPullRequest: "pull_request",
@@ -34,6 +44,8 @@ KINDS = {
     DerivedReview: "review",
     DerivedCommit: "commit",
     DerivedDeployment: "deployment",
+    DerivedShipment: "pull_request",
+    DerivedRemediation: "deployment",
 }
 
 
@@ -149,6 +161,8 @@ def _name(row: Any) -> str:
             return str(row.sha)
         case DerivedDeployment():
             return str(row.last_deployment_id)
+        case DerivedRemediation():
+            return str(row.failing)
         case _:
             return str(row.number)
 

@@ -29,7 +29,9 @@ from apps.metrics.models import (
     DerivedCommit,
     DerivedDeployment,
     DerivedPullRequest,
+    DerivedRemediation,
     DerivedReview,
+    DerivedShipment,
 )
 
 Read = Callable[[FigureQuery], QuerySet[Any]]
@@ -167,6 +169,82 @@ def rows_failed_deployments(query: FigureQuery) -> QuerySet[Any]:
     return rows.annotate(at=F("failed_at"))
 
 
+@rows_of(DerivedShipment)
+def rows_shipped(query: FigureQuery) -> QuerySet[Any]:
+    """Return pull requests by the first deployment to production that had them, of whichever service."""
+    earlier = DerivedShipment.objects.filter(
+        Q(deployed_at__lt=OuterRef("deployed_at")) | Q(deployed_at=OuterRef("deployed_at"), pk__lt=OuterRef("pk")),
+        query.is_production(),
+        repository_id=OuterRef("repository_id"),
+        number=OuterRef("number"),
+    )
+    rows = query.happened(DerivedShipment.objects.filter(query.is_production(), ~Exists(earlier)), "deployed_at")
+    rows = query.attributed(rows, account="author", is_bot="is_bot_author", at=OuterRef("deployed_at"))
+    return rows.annotate(at=F("deployed_at"))
+
+
+@rows_of(DerivedPullRequest)
+def rows_not_deployed(query: FigureQuery) -> QuerySet[Any]:
+    """Return merged pull requests that no deployment to production had yet, nor any before the first known one."""
+    return _not_shipped(query).filter(~Exists(_baselines(query)))
+
+
+@rows_of(DerivedPullRequest)
+def rows_baseline_unknown(query: FigureQuery) -> QuerySet[Any]:
+    """Return merged pull requests that were there already at the first known deployment to production."""
+    return _not_shipped(query).filter(Exists(_baselines(query)))
+
+
+def _not_shipped(query: FigureQuery) -> QuerySet[Any]:
+    shipments = DerivedShipment.objects.filter(
+        query.is_production(),
+        repository_id=OuterRef("repository_id"),
+        number=OuterRef("number"),
+        deployed_at__lt=query.as_of,
+    )
+    return _pull_requests(query, at="merged_at").filter(~Exists(shipments))
+
+
+def _baselines(query: FigureQuery) -> QuerySet[Any]:
+    is_after = Q(order_at__gte=OuterRef("landed_at")) | Q(
+        order_at__isnull=True, succeeded_at__gte=OuterRef("landed_at")
+    )
+    rows = DerivedDeployment.objects.filter(query.is_production(), is_after, repository_id=OuterRef("repository_id"))
+    return rows.filter(succeeded_at__lt=query.as_of)
+
+
+@rows_of(DerivedRemediation)
+def rows_remediated(query: FigureQuery) -> QuerySet[Any]:
+    """Return the first remediation of each failing deployment to production."""
+    earlier = DerivedRemediation.objects.filter(
+        Q(remediated_at__lt=OuterRef("remediated_at"))
+        | Q(remediated_at=OuterRef("remediated_at"), pk__lt=OuterRef("pk")),
+        repository_id=OuterRef("repository_id"),
+        failing=OuterRef("failing"),
+    )
+    rows = DerivedRemediation.objects.filter(query.is_production(), ~Exists(earlier))
+    return query.happened(rows, "remediated_at").annotate(at=F("remediated_at"))
+
+
+def has_failed(query: FigureQuery) -> Any:
+    return _is_remediation(query, failing=OuterRef("name"))
+
+
+def is_remediation(query: FigureQuery) -> Any:
+    return _is_remediation(query, remediation=OuterRef("name"))
+
+
+def _is_remediation(query: FigureQuery, **named: Any) -> Any:
+    found = DerivedRemediation.objects.filter(
+        repository_id=OuterRef("repository_id"), remediated_at__lt=query.as_of, **named
+    )
+    return Case(When(Exists(found), then=1.0), default=0.0, output_field=FloatField())
+
+
+def recovery_seconds(_: FigureQuery) -> Any:
+    return Cast(Extract(F("remediated_at") - F("failing_at"), "epoch"), FloatField())
+
+
 def draft_seconds(query: FigureQuery) -> Any:
     seen_at = _instant(query.as_of)
     once = Extract(Least(F("draft_ends__0"), seen_at) - F("draft_starts__0"), "epoch")  # no end is left out by LEAST
@@ -227,3 +305,14 @@ reviews = Population(rows=rows_reviews)
 commits = Population(rows=rows_commits)
 deployments = Population(rows=rows_deployments)
 failed_deployments = Population(rows=rows_failed_deployments)
+failing = Population(rows=rows_deployments, value=has_failed)
+rework = Population(rows=rows_deployments, value=is_remediation)
+recoveries = Population(rows=rows_remediated, value=recovery_seconds)
+lead_times = Population(
+    rows=rows_shipped,
+    value=lambda _: F("lead_seconds"),
+    only=Q(lead_seconds__isnull=False),
+    left_out="lead_time_unknown",
+)
+not_deployed = Population(rows=rows_not_deployed)
+baseline_unknown = Population(rows=rows_baseline_unknown)

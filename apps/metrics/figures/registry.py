@@ -102,6 +102,10 @@ SERVICE = (
     "The service is the repository, unless a rule names it or several jobs of a workflow run deploy to one "
     "environment: then each job is a service."
 )
+REMEDIES = (
+    "A deployment remedies an earlier one of its service and environment if it ships a pull request that reverts one "
+    "of that, if it goes back to an earlier commit, or if it ships a hotfix (then it remedies the one before it)."
+)
 SOURCE = (
     "Without any deployment to production or chosen source of deployments (workflow runs, releases, merges), there is "
     "no value."
@@ -384,6 +388,62 @@ DEFINED = (
         ),
         population=populations.deployments,
         streams=(DEPLOYMENTS,),
+        lacks=FigureQuery.lack_of_deployments,
+    ),
+    Figure(
+        key="lead_time",
+        title="Lead time for changes",
+        unit="seconds",
+        measure=Measure.DISTRIBUTION,
+        definition="Time from the first commit to the first deployment to production, for pull requests first deployed "
+        "in the period.",
+        rules=(
+            BY_AUTHOR,
+            PRODUCTION,
+            "A pull request ships with the first success whose commit stands at or after its merge on the default "
+            "branch. One merged into the branch of another ships with that one.",
+            "The first known deployment of a service to an environment is its baseline: what was merged before it has "
+            "no lead time.",
+            "Nor has what an earlier deployment of a commit outside the default branch may have shipped.",
+            NO_VALUE,
+        ),
+        population=populations.lead_times,
+        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
+        remarks={"order_unknown": Remark(only=Q(is_order_unknown=True))},
+        also_excluded={"not_deployed": populations.not_deployed, "baseline_unknown": populations.baseline_unknown},
+        lacks=FigureQuery.lack_of_deployments,
+    ),
+    Figure(
+        key="change_failure_rate",
+        title="Change failure rate",
+        unit="share",
+        measure=Measure.SHARE,
+        definition="Share of the successful deployments to production in the period that a later one had to remedy.",
+        rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, "A deployment fails once, whatever remedied it.", NO_VALUE),
+        population=populations.failing,
+        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
+        lacks=FigureQuery.lack_of_deployments,
+    ),
+    Figure(
+        key="failed_deployment_recovery_time",
+        title="Failed deployment recovery time",
+        unit="seconds",
+        measure=Measure.DISTRIBUTION,
+        definition="Time from a failing deployment to the first one that remedied it, by the day of the remedy.",
+        rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
+        population=populations.recoveries,
+        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
+        lacks=FigureQuery.lack_of_deployments,
+    ),
+    Figure(
+        key="deployment_rework_rate",
+        title="Deployment rework rate",
+        unit="share",
+        measure=Measure.SHARE,
+        definition="Share of the successful deployments to production in the period that remedied an earlier one.",
+        rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
+        population=populations.rework,
+        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
         lacks=FigureQuery.lack_of_deployments,
     ),
 )

@@ -1,0 +1,114 @@
+"""Derivation of remediations: deployments that undid or repaired an earlier one.
+
+The best evidence counts: a revert of a pull request that the failing deployment shipped, then a rollback to an earlier
+commit, then a hotfix, which repairs the deployment before it.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from apps.common import db
+from apps.metrics.derivation.deployments import DEPLOYMENTS
+from apps.metrics.derivation.shipments import SHIPMENTS
+from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
+from apps.metrics.models import RULES_VERSION, DerivedRemediation
+
+SCOPE = ("repository_id", "remediation")
+REMEDIATIONS = DerivedTable(model=DerivedRemediation, key=(*SCOPE, "failing"), scope=SCOPE)
+
+READ = """
+    WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, remediation text)),
+    made AS MATERIALIZED (
+        SELECT one.*, before.name AS before_name, before.succeeded_at AS before_at, before.sha AS before_sha,
+               (one.order_at, one.order_position) < (before.order_at, before.order_position) AS is_rollback
+        FROM scopes JOIN metrics_deriveddeployment AS one
+          ON (one.repository_id, one.name) = (scopes.repository_id, scopes.remediation)
+        LEFT JOIN LATERAL (
+            SELECT name, succeeded_at, sha, order_at, order_position FROM metrics_deriveddeployment AS other
+            WHERE (other.repository_id, other.service, other.environment)
+                = (one.repository_id, one.service, one.environment)
+              AND other.succeeded_at IS NOT NULL AND (other.succeeded_at, other.name) < (one.succeeded_at, one.name)
+            ORDER BY succeeded_at DESC, name DESC LIMIT 1
+        ) AS before ON true
+        WHERE one.succeeded_at IS NOT NULL
+    ), shipped AS MATERIALIZED (
+        SELECT made.repository_id, made.name, made.before_name, made.before_at, one.service, one.environment,
+               one.number, one.reverts_number, one.is_hotfix
+        FROM made JOIN metrics_derivedshipment AS one
+          ON (one.repository_id, one.deployment) = (made.repository_id, made.name)
+        WHERE one.is_hotfix OR one.reverts_number IS NOT NULL
+    ), found AS (
+        SELECT shipped.repository_id, shipped.name, failing.deployment AS failing, failing.deployed_at AS failing_at,
+               1 AS rank, 'revert' AS kind,
+               '#' || shipped.number || ' reverts #' || shipped.reverts_number AS evidence
+        FROM shipped JOIN metrics_derivedshipment AS failing
+          ON (failing.repository_id, failing.number, failing.service, failing.environment)
+           = (shipped.repository_id, shipped.reverts_number, shipped.service, shipped.environment)
+        WHERE failing.deployment <> shipped.name
+        UNION ALL
+        SELECT repository_id, name, before_name, before_at, 2, 'rollback', before_sha || ' to ' || sha
+        FROM made WHERE is_rollback
+        UNION ALL
+        SELECT repository_id, name, before_name, before_at, 3, 'hotfix', '#' || number || ' is a hotfix'
+        FROM shipped WHERE is_hotfix AND before_name IS NOT NULL
+    )
+    SELECT DISTINCT ON (found.repository_id, found.name, failing)
+           found.repository_id, found.name, failing, made.service, made.environment, made.source, made.is_production,
+           kind, evidence, failing_at, made.succeeded_at
+    FROM found JOIN made ON (made.repository_id, made.name) = (found.repository_id, found.name)
+    WHERE failing_at <= made.succeeded_at
+    ORDER BY found.repository_id, found.name, failing, rank, evidence COLLATE "C"
+"""
+# What a deployment remedied depends on the one before it.
+HAND_ON_DEPLOYMENTS = """
+    WITH moved AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%s) AS row (
+            repository_id bigint, service text, environment text, name text, succeeded_at timestamptz
+        )
+    )
+    INSERT INTO activity_change (kind, key)
+    SELECT 'remediation', repository_id || ':' || name FROM moved
+    UNION
+    SELECT 'remediation', moved.repository_id || ':' || later.name
+    FROM moved CROSS JOIN LATERAL (
+        SELECT name FROM metrics_deriveddeployment AS one
+        WHERE (one.repository_id, one.service, one.environment)
+            = (moved.repository_id, moved.service, moved.environment)
+          AND one.succeeded_at IS NOT NULL AND (one.succeeded_at, one.name) > (moved.succeeded_at, moved.name)
+        ORDER BY succeeded_at, name LIMIT 1
+    ) AS later
+"""
+# What a pull request shipped with may have failed: what reverts it says so.
+HAND_ON_SHIPMENTS = """
+    WITH moved AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, number integer, deployment text)
+    )
+    INSERT INTO activity_change (kind, key)
+    SELECT 'remediation', repository_id || ':' || deployment FROM moved
+    UNION
+    SELECT 'remediation', one.repository_id || ':' || one.deployment
+    FROM moved JOIN metrics_derivedshipment AS one USING (repository_id)
+    WHERE one.reverts_number = moved.number
+"""
+
+
+def derive(scopes: Sequence[Scope]) -> list[Row]:
+    """Return what these deployments remedied."""
+    return [(*row, RULES_VERSION) for row in db.run(READ, [as_json(SCOPE, scopes)])]
+
+
+def hand_on_deployments(rows: Iterable[Row]) -> None:
+    """Enqueue the remediations of deployments that came, went or moved, and of those after them."""
+    _hand_on(HAND_ON_DEPLOYMENTS, DEPLOYMENTS, rows, names=("repository_id", "service", "environment", "name"))
+
+
+def hand_on_shipments(rows: Iterable[Row]) -> None:
+    """Enqueue the remediations that follow from these shipments."""
+    _hand_on(HAND_ON_SHIPMENTS, SHIPMENTS, rows, names=("repository_id", "number", "deployment"))
+
+
+def _hand_on(statement: str, table: DerivedTable, rows: Iterable[Row], *, names: Collection[str]) -> None:
+    wanted = (*names, "succeeded_at") if table is DEPLOYMENTS else tuple(names)
+    told = [dict(zip(table.columns, row, strict=True)) for row in rows]
+    moved = {tuple(row[name] for name in wanted) for row in told if row.get("succeeded_at", "") is not None}
+    if moved:
+        db.run(statement, [as_json(wanted, moved)])

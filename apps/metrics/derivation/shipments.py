@@ -1,0 +1,228 @@
+"""Derivation of shipments: the first deployment of each service and environment that has a merged pull request.
+
+Commits of the default branch stand in the order of their pushes, and in each push in its order. A pull request ships
+with the first success whose commit stands at or after its merge. The first success of a service and environment is its
+baseline: what was merged before it was there already, for nobody knows how long.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from apps.common import db
+from apps.metrics.derivation.deployments import DEPLOYMENTS, PLACE
+from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
+from apps.metrics.models import RULES_VERSION, DerivedShipment
+
+SCOPE = ("repository_id", "number")
+SHIPMENTS = DerivedTable(model=DerivedShipment, key=(*SCOPE, "service", "environment"), scope=SCOPE)
+MOST_STACKED = 10
+BIGGEST_NUMBER = 2**31 - 1
+
+# A pull request that was merged into the head of another one is on the default branch once that one is.
+READ_MERGES = f"""
+    WITH RECURSIVE scopes AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%(scopes)s) AS row (repository_id bigint, number integer)
+    ), path AS (
+        SELECT repository_id, number, 0 AS depth, merged_at, merge_sha, base_ref
+        FROM scopes JOIN activity_pullrequest USING (repository_id, number) WHERE merged_at IS NOT NULL
+        UNION ALL
+        SELECT path.repository_id, path.number, depth + 1, above.merged_at, above.merge_sha, above.base_ref
+        FROM path CROSS JOIN LATERAL (
+            SELECT merged_at, merge_sha, base_ref FROM activity_pullrequest
+            WHERE repository_id = path.repository_id AND head_ref = path.base_ref AND number <> path.number
+              AND is_cross_repository IS NOT TRUE AND merged_at >= path.merged_at
+            ORDER BY merged_at, number LIMIT 1
+        ) AS above
+        WHERE depth < %(most)s AND path.base_ref <> ''
+    )
+    SELECT DISTINCT ON (path.repository_id, path.number) path.repository_id, path.number, place.at, place.position
+    FROM path {PLACE.format(alias="path", sha="merge_sha")}
+    WHERE place.at IS NOT NULL
+    ORDER BY path.repository_id, path.number, depth
+"""  # noqa: S608  a clause of our own
+# `chains`: only those that ever had a commit of the default branch, one look into the index for each.
+READ_CARRIERS = """
+    WITH RECURSIVE merges AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%s)
+            AS row (repository_id bigint, number integer, at timestamptz, position integer)
+    ), chains AS (
+        SELECT repository_id, one.service, one.environment
+        FROM (SELECT DISTINCT repository_id FROM merges) AS concerned CROSS JOIN LATERAL (
+            SELECT service, environment FROM metrics_deriveddeployment AS kept
+            WHERE kept.repository_id = concerned.repository_id AND order_at IS NOT NULL
+            ORDER BY service, environment LIMIT 1
+        ) AS one
+        UNION ALL
+        SELECT repository_id, one.service, one.environment FROM chains CROSS JOIN LATERAL (
+            SELECT service, environment FROM metrics_deriveddeployment AS kept
+            WHERE kept.repository_id = chains.repository_id AND order_at IS NOT NULL
+              AND (kept.service, kept.environment) > (chains.service, chains.environment)
+            ORDER BY service, environment LIMIT 1
+        ) AS one
+    ), bases AS MATERIALIZED (
+        SELECT chains.*, base.at, base.position FROM chains CROSS JOIN LATERAL (
+            SELECT coalesce(order_at, succeeded_at) AS at, coalesce(order_position, 0) AS position
+            FROM metrics_deriveddeployment AS one
+            WHERE (one.repository_id, one.service, one.environment)
+                = (chains.repository_id, chains.service, chains.environment) AND succeeded_at IS NOT NULL
+            ORDER BY succeeded_at, name LIMIT 1
+        ) AS base
+    )
+    SELECT merges.repository_id, merges.number, merges.at, bases.service, bases.environment, carrier.name,
+           carrier.source, carrier.is_production, carrier.succeeded_at, EXISTS (
+               SELECT FROM metrics_deriveddeployment AS one
+               WHERE (one.repository_id, one.service, one.environment)
+                   = (bases.repository_id, bases.service, bases.environment)
+                 AND order_at IS NULL AND succeeded_at >= merges.at AND succeeded_at < carrier.succeeded_at
+           )
+    FROM merges JOIN bases USING (repository_id) CROSS JOIN LATERAL (
+        SELECT name, source, is_production, succeeded_at FROM metrics_deriveddeployment AS one
+        WHERE (one.repository_id, one.service, one.environment)
+            = (bases.repository_id, bases.service, bases.environment)
+          AND succeeded_at >= merges.at AND (order_at, order_position) >= (merges.at, merges.position)
+        ORDER BY succeeded_at, name LIMIT 1
+    ) AS carrier
+    WHERE (merges.at, merges.position) > (bases.at, bases.position)
+"""
+# A success that came, went or moved re-dates the merges between its neighbours. Where its commit is unknown, those are
+# in doubt that a later success shipped. The first success of all is a baseline, so it moves what the next one shipped.
+HAND_ON = """
+    WITH moved AS MATERIALIZED (
+        SELECT *, coalesce(order_at, succeeded_at) AS at FROM json_to_recordset(%s) AS row (
+            repository_id bigint, service text, environment text, name text, succeeded_at timestamptz,
+            order_at timestamptz
+        )
+    ), around AS MATERIALIZED (
+        SELECT moved.*, earlier.at AS earlier_at, later.name AS later_name, later.at AS later_at
+        FROM moved LEFT JOIN LATERAL (
+            SELECT coalesce(max(order_at), min(succeeded_at)) AS at FROM metrics_deriveddeployment AS one
+            WHERE (one.repository_id, one.service, one.environment)
+                = (moved.repository_id, moved.service, moved.environment)
+              AND one.succeeded_at IS NOT NULL AND (one.succeeded_at, one.name) < (moved.succeeded_at, moved.name)
+        ) AS earlier ON true LEFT JOIN LATERAL (
+            SELECT name, coalesce(order_at, succeeded_at) AS at FROM metrics_deriveddeployment AS one
+            WHERE (one.repository_id, one.service, one.environment)
+                = (moved.repository_id, moved.service, moved.environment)
+              AND one.succeeded_at IS NOT NULL AND (one.succeeded_at, one.name) > (moved.succeeded_at, moved.name)
+            ORDER BY succeeded_at, name LIMIT 1
+        ) AS later ON true
+    ), reaches AS (
+        SELECT repository_id, earlier_at AS since, at AS until FROM around WHERE earlier_at IS NOT NULL
+        UNION ALL
+        SELECT repository_id, least(at, later_at), greatest(at, later_at) FROM around WHERE earlier_at IS NULL
+    ), stale AS (
+        SELECT repository_id, number
+        FROM moved JOIN metrics_derivedshipment AS one USING (repository_id) WHERE one.deployment = moved.name
+        UNION
+        SELECT repository_id, number
+        FROM around JOIN metrics_derivedshipment AS one USING (repository_id)
+        WHERE one.deployment = around.later_name AND earlier_at IS NULL
+        UNION
+        SELECT repository_id, number FROM moved JOIN metrics_derivedshipment AS one
+            USING (repository_id, service, environment)
+        WHERE moved.order_at IS NULL AND one.landed_at <= moved.succeeded_at AND one.deployed_at > moved.succeeded_at
+        UNION
+        SELECT repository_id, number FROM reaches JOIN metrics_derivedpullrequest USING (repository_id)
+        WHERE landed_at BETWEEN since AND until
+    )
+    INSERT INTO activity_change (kind, key)
+    SELECT 'pull_request', repository_id || ':' || number || ':alone' FROM stale
+"""
+
+REVERTS = (
+    re.compile(r"\breverts\s+(?:[\w.-]+/[\w.-]+)?#(\d+)", re.IGNORECASE),
+    re.compile(r"\Arevert\b.*?#(\d+)", re.IGNORECASE),
+    re.compile(r"\Arevert-(\d+)-"),
+)
+"""How the description, the title or the branch of a pull request names the one that it reverts."""
+REAPPLIES = re.compile(r'\s*(reapply\b|revert\s+"revert\b)', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a commit stands on the default branch."""
+
+    at: datetime
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """A merged pull request, as far as its shipment is concerned."""
+
+    repository_id: int
+    number: int
+    author_id: int | None
+    is_bot_author: bool
+    first_commit_at: datetime | None
+    merged_at: datetime
+    place: Place
+    reverts_number: int | None
+    is_hotfix: bool
+
+
+def read_places(scopes: Sequence[Scope]) -> dict[Scope, Place]:
+    """Return where the merges of the pull requests stand; those that are not on the default branch are left out."""
+    asked = {"scopes": as_json(SCOPE, scopes), "most": MOST_STACKED}
+    return {(row[0], row[1]): Place(*row[2:]) for row in db.run(READ_MERGES, asked)}
+
+
+def derive(merges: Iterable[Merge]) -> list[Row]:
+    """Return the shipments of the merges, one for each service and environment."""
+    by_scope = {(merge.repository_id, merge.number): merge for merge in merges}
+    places = [(*scope, merge.place.at, merge.place.position) for scope, merge in by_scope.items()]
+    if not places:
+        return []
+    rows = db.run(READ_CARRIERS, [as_json((*SCOPE, "at", "position"), places)])
+    return [_row(by_scope[row[0], row[1]], row) for row in rows]
+
+
+def _row(merge: Merge, carrier: tuple[Any, ...]) -> Row:
+    _, _, landed_at, service, environment, name, source, is_production, deployed_at, is_order_unknown = carrier
+    return (
+        merge.repository_id,
+        merge.number,
+        service,
+        environment,
+        source,
+        is_production,
+        name,
+        merge.author_id,
+        merge.is_bot_author,
+        merge.merged_at,
+        landed_at,
+        deployed_at,
+        is_order_unknown,
+        None if is_order_unknown else _seconds(merge.first_commit_at, deployed_at),
+        None if is_order_unknown else _seconds(merge.merged_at, deployed_at),
+        merge.reverts_number,
+        merge.is_hotfix,
+        RULES_VERSION,
+    )
+
+
+def _seconds(since: datetime | None, until: datetime) -> int | None:
+    return None if since is None else max(0, round((until - since).total_seconds()))
+
+
+def hand_on(rows: Iterable[Row]) -> None:
+    """Enqueue the pull requests that ship otherwise because these deployments came, went or moved."""
+    names = ("repository_id", "service", "environment", "name", "succeeded_at", "order_at")
+    told = [dict(zip(DEPLOYMENTS.columns, row, strict=True)) for row in rows]
+    moved = [tuple(row[name] for name in names) for row in told if row["succeeded_at"] is not None]
+    if moved:
+        db.run(HAND_ON, [as_json(names, moved)])
+
+
+def reverted_number(*, body: str, title: str, head_ref: str) -> int | None:
+    """Return the number of the pull request that this one reverts; None if it reverts none."""
+    if REAPPLIES.match(title):
+        return None
+    for pattern, text in zip(REVERTS, (body, title, head_ref), strict=True):
+        match = pattern.search(text)
+        if match and (number := int(match[1])) <= BIGGEST_NUMBER:
+            return number
+    return None
