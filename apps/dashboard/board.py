@@ -27,7 +27,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("prs_opened", "closed_unmerged", "flow_ratio", "time_in_draft"),
     ),
     "Review": ("time_to_first_review", "review_coverage", "review_rounds", "reviews", "review_load"),
-    "Delivery": ("deployments", "deployment_frequency", "deployment_days_per_week", "failed_deployments", "commits"),
+    "Delivery": (
+        *("deployments", "deployment_frequency", "deployment_days_per_week", "failed_deployments", "lead_time"),
+        *("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate", "commits"),
+    ),
     "Now": ("wip", "age"),
 }
 OTHERS = "More"

@@ -59,6 +59,10 @@ def test_figures_have_their_completeness_and_gaps(covered: Cast) -> None:
         "deployments",
         "deployment_frequency",
         "failed_deployments",
+        "lead_time",
+        "change_failure_rate",
+        "failed_deployment_recovery_time",
+        "deployment_rework_rate",
     }
     assert {figure["complete_until"] for figure in by_key.values()} == {UNTIL}
     assert by_key["reviews"]["streams"] == ["pull_requests"]

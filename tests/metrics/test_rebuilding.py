@@ -70,8 +70,9 @@ def test_the_check_names_each_difference_and_a_rebuild_fixes_it() -> None:
     assert "derived review" in said
     assert "is_merge is True, should be None" in said
     assert "succeeded_at is None, should be 2026-03-03 12:00:00+00:00" in said
-    assert f"acme/api ({API}): 6\n" in said
-    assert "difference: 6\n" in said
+    assert f"derived shipment {API}:2::production: " in said, "without the deployment, the next one shipped it"
+    assert f"acme/api ({API}): 8\n" in said
+    assert "difference: 8\n" in said
     assert derived_tables() == broken, "a check changes nothing"
     call_command("rebuild_figures", stdout=StringIO(), stderr=StringIO())
     assert derived_tables() == right

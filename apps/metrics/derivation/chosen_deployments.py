@@ -9,6 +9,7 @@ from apps.common import db
 from apps.metrics.derivation.deployment_rules import Kind, Rules, read_rules
 from apps.metrics.derivation.deployments import PLACE, Attempt, Group, rows_of
 from apps.metrics.derived_tables import Row, Scope, as_json
+from apps.teams.models import DeploymentSource
 
 PRODUCTION = "production"
 """The environment of what was chosen as a deployment."""
@@ -54,8 +55,9 @@ GROUPS = {Kind.WORKFLOW_RUNS: "run", Kind.RELEASES: "release", Kind.MERGES: "mer
 def derive(scopes: Sequence[Scope], *, kind: Kind) -> tuple[list[Scope], list[Row]]:
     """Return the groups of these runs, releases or merges, and the rows of those that are deployments."""
     groups: dict[Group, list[Attempt]] = defaultdict(list)
-    rules = read_rules(repository_id for repository_id, _ in scopes)
-    if chosen := [scope for scope in scopes if scope[0] in rules.repositories_with(kind)]:
+    repositories = repositories_with(kind, (repository_id for repository_id, _ in scopes))
+    if chosen := [scope for scope in scopes if scope[0] in repositories]:
+        rules = read_rules(repositories)
         for row in db.run(STATEMENTS[kind], [as_json(("repository_id", "number"), chosen)]):
             repository_id, number, _, name, *_ = row
             if rules.counts(kind, repository_id, name=name):
@@ -72,6 +74,8 @@ def group_key(kind: Kind, number: int) -> str:
 
 def repositories_with(kind: Kind, repository_ids: Iterable[int]) -> set[int]:
     """Return those of the repositories where this kind was chosen."""
+    if not DeploymentSource.objects.filter(kind=kind).exists():
+        return set()
     return read_rules(repository_ids).repositories_with(kind)
 
 
