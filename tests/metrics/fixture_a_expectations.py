@@ -35,10 +35,7 @@ HUMANS: Mapping[str, Mapping[str, Any]] = {
     "reviews": {"value": 5},
     "deployments": {"value": 4},
     "deployment_frequency": {**share(4, 7), "remarks": {"deployment_days": 3}},
-    "lead_time": {
-        **hours(5, value=27.0, mean=33.6067, p75=32.5, p90=75.4),
-        "remarks": {"order_unknown": 0, "not_deployed": 0, "baseline_unknown": 0},
-    },
+    "lead_time": hours(5, value=27.0, mean=33.6067, p75=32.5, p90=75.4),
     "change_failure_rate": share(1, 4),
     "failed_deployment_recovery_time": hours(1, value=2.0),
     "deployment_rework_rate": share(1, 4),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from apps.activity import facts
-from apps.metrics.figures import Bots, FigureQuery, FigureReading, Window, list_entities, read_figure
-from apps.metrics.figures.entities import count_entities
+from apps.metrics.figures import Asked, Bots, FigureQuery, FigureReading, Window, list_entities, read_figure
+from apps.metrics.figures.entities import Listing, count_entities
 from apps.metrics.models import DerivedPullRequest, DerivedShipment
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
@@ -282,9 +282,10 @@ def test_a_deployment_that_arrives_late_counts(teams: Teams) -> None:
 def test_without_a_baseline_what_was_merged_before_the_first_deployment_has_no_lead_time(teams: Teams) -> None:
     record_steps(fixture_a.steps(has_baseline=False))
     query = FigureQuery(team=teams["acme"], window=WEEK)
-    reading = read_figure("lead_time", query)
-    assert (reading.n, reading.value) == (3, 32.5 * HOUR)
-    assert reading.remarks == {"order_unknown": 0, "not_deployed": 0, "baseline_unknown": 2}
+    reading = read_figure("lead_time", query, asked=Asked(has_exclusions=True))
+    assert (reading.n, reading.value, reading.excluded) == (3, 32.5 * HOUR, {"bot": 1, "baseline_unknown": 2})
+    listed = list_entities("lead_time", query, listing=Listing(excluded="baseline_unknown"))
+    assert {entity.number for entity in listed} == {1, 2}
     baseline = fixture_a.deployments()[:3]
     record_steps(baseline)
     assert_comes_to(query, HUMANS)
@@ -294,8 +295,8 @@ def test_without_a_baseline_what_was_merged_before_the_first_deployment_has_no_l
 def test_seen_before_the_deployment_it_has_no_lead_time_yet(teams: Teams) -> None:
     record_steps(fixture_a.steps())
     query = FigureQuery(team=teams["acme"], window=WEEK, as_of=instant("03-05 18:59"))
-    reading = read_figure("lead_time", query)
-    assert (reading.n, reading.remarks["not_deployed"]) == (4, 1)
+    reading = read_figure("lead_time", query, asked=Asked(has_exclusions=True))
+    assert (reading.n, reading.excluded) == (4, {"bot": 1, "not_deployed": 1})
     assert read_figure("change_failure_rate", query).value == 0
     assert read_figure("failed_deployment_recovery_time", query).value is None
 

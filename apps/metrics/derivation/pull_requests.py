@@ -143,22 +143,28 @@ def derive(scopes: Sequence[Scope]) -> Derived:
         place = places.get(scope)
         derived.pull_requests.append((*row, place.at if place else None, RULES_VERSION))
         if place and rules and state.merged_at is not None:
-            first_commit_at = row[PULL_REQUESTS.columns.index("first_commit_at")]
-            merges.append(_merge(state, place=place, first_commit_at=first_commit_at, rules=rules))
+            merges.append(_merge(state, place=place, started_at=_start(row, state), rules=rules))
         derived.closings.extend(_closings(state, story=story))
         derived.reviews.extend(_review_row(scope, review) for review in submitted)
     derived.shipments.extend(shipments.derive(merges))
     return derived
 
 
-def _merge(state: State, *, place: Place, first_commit_at: datetime | None, rules: Rules) -> Merge:
+def _start(row: Row, state: State) -> datetime:
+    """Return when work on it began: the first commit, or what came next where none is known."""
+    known = dict(zip(PULL_REQUESTS.columns, row, strict=False))
+    started_at: datetime = known["first_commit_at"] or known["ready_at"] or state.opened_at
+    return started_at
+
+
+def _merge(state: State, *, place: Place, started_at: datetime, rules: Rules) -> Merge:
     names = {"branch": [state.head_ref], "label": state.labels or (), "title": [state.title]}
     return Merge(
         repository_id=state.repository_id,
         number=state.number,
         author_id=state.author_id,
         is_bot_author=state.is_bot_author,
-        first_commit_at=first_commit_at,
+        started_at=started_at,
         merged_at=state.merged_at or place.at,
         place=place,
         reverts_number=reverted_number(body=state.body, title=state.title, head_ref=state.head_ref),

@@ -157,7 +157,7 @@ class Merge:
     number: int
     author_id: int | None
     is_bot_author: bool
-    first_commit_at: datetime | None
+    started_at: datetime
     merged_at: datetime
     place: Place
     reverts_number: int | None
@@ -196,7 +196,7 @@ def _row(merge: Merge, carrier: tuple[Any, ...]) -> Row:
         landed_at,
         deployed_at,
         is_order_unknown,
-        None if is_order_unknown else _seconds(merge.first_commit_at, deployed_at),
+        None if is_order_unknown else _seconds(merge.started_at, deployed_at),
         None if is_order_unknown else _seconds(merge.merged_at, deployed_at),
         merge.reverts_number,
         merge.is_hotfix,
@@ -204,8 +204,8 @@ def _row(merge: Merge, carrier: tuple[Any, ...]) -> Row:
     )
 
 
-def _seconds(since: datetime | None, until: datetime) -> int | None:
-    return None if since is None else max(0, round((until - since).total_seconds()))
+def _seconds(since: datetime, until: datetime) -> int:
+    return max(0, round((until - since).total_seconds()))
 
 
 def hand_on(rows: Iterable[Row]) -> None:

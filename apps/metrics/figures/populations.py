@@ -312,7 +312,7 @@ lead_times = Population(
     rows=rows_shipped,
     value=lambda _: F("lead_seconds"),
     only=Q(lead_seconds__isnull=False),
-    left_out="lead_time_unknown",
+    left_out="order_unknown",
 )
 not_deployed = Population(rows=rows_not_deployed)
 baseline_unknown = Population(rows=rows_baseline_unknown)

@@ -405,11 +405,11 @@ DEFINED = (
             "The first known deployment of a service to an environment is its baseline: what was merged before it has "
             "no lead time.",
             "Nor has what an earlier deployment of a commit outside the default branch may have shipped.",
+            "Where the commits are not known, it starts when the pull request is ready for review.",
             NO_VALUE,
         ),
         population=populations.lead_times,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
-        remarks={"order_unknown": Remark(only=Q(is_order_unknown=True))},
         also_excluded={"not_deployed": populations.not_deployed, "baseline_unknown": populations.baseline_unknown},
         lacks=FigureQuery.lack_of_deployments,
     ),
