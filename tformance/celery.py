@@ -38,7 +38,7 @@ def load_the_settings(**unused: Any) -> None:
 def refuse_unfit_pooler(**_: Any) -> None:
     """End the process if a pooler breaks its sessions."""
     with settings_errors_in_one_line():
-        import_string("apps.common.pooler.refuse_unfit_pooler")()
+        import_string("apps.common.connections.refuse_unfit_pooler")()
 
 
 @worker_init.connect

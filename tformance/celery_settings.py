@@ -83,7 +83,7 @@ def _everywhere() -> dict[str, Any]:
 
 def _worker() -> dict[str, Any]:
     return {
-        "imports": ["apps.common.connections"],  # which looks at the connection before each task
+        "imports": ["apps.common.connections"],  # it checks the connection before each task
         "db_reuse_max": 10**9,  # else Celery's Django fixup opens a new one for every task
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": 1000,

@@ -156,7 +156,7 @@ def test_doctor_says_it_too(site: Site) -> None:
 
 
 def test_a_database_that_is_away_is_no_reason_to_refuse(site: Site) -> None:
-    code = "from apps.common.pooler import find_fault; import django; django.setup(); print(repr(find_fault()))"
+    code = "from apps.common.connections import find_fault; import django; django.setup(); print(repr(find_fault()))"
     url = f"postgres://u:p@127.0.0.1:{free_port()}/none"
     answer = site.run(("-c", f"import tformance; {code}"), url)
     assert answer.stdout.strip() == "''", answer.stderr

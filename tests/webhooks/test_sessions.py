@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from apps.common.pooler import BoundsError, find_fault
+from apps.common.connections import BoundsError, find_fault
 
 ASKED = "-c statement_timeout=3000 -c lock_timeout=2000 -c synchronous_commit=on"
 

@@ -148,7 +148,7 @@ def chosen_program(options: argparse.Namespace) -> Program:
 def become(program: Program) -> None:
     """Replace this process, so that the manager's signals reach the program's main process and no other."""
     runs.check_settings()
-    import_string("apps.common.pooler.refuse_unfit_pooler")()  # an app of ours is named in a string
+    import_string("apps.common.connections.refuse_unfit_pooler")()  # an app of ours is named in a string
     os.chdir(CHECKOUT)
     os.execve(program.command[0], program.command, os.environ | {"TFORMANCE_ROLE": program.role, **program.environment})  # noqa: S606
 

@@ -14,7 +14,7 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.common import db, pooler
+from apps.common import connections, db
 from apps.common.db import error_message
 from apps.common.encryption import UndecryptableError, decrypt, encrypted_fields
 from apps.monitoring.doctor.checks import Check, CheckStoppedError, failure, ok, warning
@@ -75,7 +75,9 @@ def check_database() -> Iterator[Check]:
     except DatabaseError as error:
         advice = "`make run` starts the embedded one; otherwise start yours, or fix DATABASE_URL."
         yield failure(
-            "database", error_message(error), advice + (f" {pooler.WHAT_TO_DO}" if pooler.is_refusal(error) else "")
+            "database",
+            error_message(error),
+            advice + (f" {connections.WHAT_TO_DO}" if connections.is_refusal(error) else ""),
         )
         raise CheckStoppedError("The database does not answer.") from error
     answered_at_s = time.time()
@@ -83,7 +85,7 @@ def check_database() -> Iterator[Check]:
     yield check_clock("database clock", (asked_at_s + answered_at_s) / 2 - server.now_s, whose="the database's")
     yield check_durability(server)
     yield check_connections(server)
-    yield check_sessions(pooler.find_fault())
+    yield check_sessions(connections.find_fault())
     migrations = probe_migrations()
     if not migrations.is_good:
         yield failure("migrations", migrations.explanation or "They could not be read.", "")
@@ -155,7 +157,7 @@ def check_connections(server: Server) -> Check:
 def check_sessions(fault: str) -> Check:
     """Check that a connection pooler, if there is one, keeps the session state."""
     if fault:
-        return failure("sessions", fault, pooler.WHAT_TO_DO)
+        return failure("sessions", fault, connections.WHAT_TO_DO)
     return ok("sessions", "Timeouts apply and prepared statements are kept.")
 
 

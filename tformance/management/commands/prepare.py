@@ -14,7 +14,7 @@ class Command(BaseCommand):
     help = "Migrate the database, collect the static files if they changed, and make the first user if there is none."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        import_string("apps.common.pooler.refuse_unfit_pooler")()
+        import_string("apps.common.connections.refuse_unfit_pooler")()
         call_command("migrate", interactive=False, verbosity=options["verbosity"])
         self._collect_static(options["verbosity"])
         call_command("ensure_admin", verbosity=options["verbosity"])
