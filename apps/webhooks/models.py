@@ -221,7 +221,7 @@ class Delivery(models.Model):
                 name="delivery_due_by_installation",
                 condition=Q(state__in=["received", "failed"]),
             ),
-            # claiming.claim_suspect: which leases have lapsed, which does this task hold already
+            # claims.claim_suspect: the expired leases, and those that this task holds already
             models.Index(fields=["lease_until"], name="delivery_running", condition=Q(state="running")),
             # without_effect: the oldest delivery of a repository that has not taken effect
             models.Index(

@@ -234,8 +234,8 @@ def _report(results: Iterable[TranslationResult]) -> None:
         alike[result.state.value, result.reason].append(result.claimed)
     for (state, reason), finished in alike.items():
         RESULTS.labels(state, reason).inc(len(finished))
-        told = {"deliveries": [claimed.id for claimed in finished], "state": state, "reason": reason}
-        logger.info("deliveries_finished", extra=told | {"github_events": Counter(one.event for one in finished)})
+        about = {"deliveries": [claimed.id for claimed in finished], "state": state, "reason": reason}
+        logger.info("deliveries_finished", extra=about | {"github_events": Counter(one.event for one in finished)})
 
 
 def _retry_failed(results: Iterable[TranslationResult]) -> None:

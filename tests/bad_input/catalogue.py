@@ -1,6 +1,6 @@
 """The catalogue of bad input: what arrives, and the tests that show what becomes of it, row by row."""
 
-DOOR = "tests/webhooks/test_door.py::"
+RECEIVER = "tests/webhooks/test_receiver.py::"
 PARSING = "tests/webhooks/test_parsing.py::"
 SECRETS = "tests/webhooks/test_secrets.py::"
 AGAIN = "tests/webhooks/test_redelivery.py::"
@@ -11,10 +11,10 @@ HERE = "tests/bad_input/test_rows.py::"
 PAYLOADS = "tests/payloads/"
 """What becomes of a payload there is shown by the expectation beside it."""
 
-FORGED = DOOR + "test_a_bad_signature_is_401_and_leaves_no_row"
-MALFORMED = DOOR + "test_a_signed_delivery_with_a_malformed_header_is_400"
+FORGED = RECEIVER + "test_a_bad_signature_is_401_and_leaves_no_row"
+MALFORMED = RECEIVER + "test_a_signed_delivery_with_a_malformed_header_is_400"
 UNUSABLE = PARSING + "test_a_signed_but_unusable_delivery_is_kept_and_quarantined"
-UNPARSED = DOOR + "test_the_door_does_not_parse"
+UNPARSED = RECEIVER + "test_the_receiver_does_not_parse"
 CROWD = BARE + "test_64_such_connections_are_in_nobodys_way"
 SLOW = BARE + "test_rows_25_and_28_bodies_that_do_not_come_in_time_end_with_their_connections"
 CHARACTERS = PARSING + "test_characters_that_no_database_stores_are_replaced"
@@ -24,12 +24,12 @@ ROWS: dict[int, tuple[str, ...]] = {
     2: (FORGED,),
     3: (FORGED,),
     4: (FORGED,),
-    5: (DOOR + "test_two_signatures_are_401", BARE + "test_row_05_two_signatures_are_401_even_if_one_is_right"),
+    5: (RECEIVER + "test_two_signatures_are_401", BARE + "test_row_05_two_signatures_are_401_even_if_one_is_right"),
     6: (
-        SECRETS + "test_without_an_active_secret_the_door_answers_503",
+        SECRETS + "test_without_an_active_secret_the_receiver_answers_503",
         SECRETS + "test_a_weak_secret_is_refused_everywhere",
     ),
-    7: (DOOR + "test_a_body_changed_after_signing_is_401",),
+    7: (RECEIVER + "test_a_body_changed_after_signing_is_401",),
     8: (
         SECRETS + "test_both_secrets_of_a_rotation_sign_and_each_delivery_tells_which",
         SECRETS + "test_a_secret_that_left_the_rotation_signs_nothing",
@@ -43,25 +43,28 @@ ROWS: dict[int, tuple[str, ...]] = {
         "tests/github/test_published.py::test_no_body_is_read_as_another_event_than_its_own",
     ),
     13: (MALFORMED, BARE + "test_a_head_that_is_no_http_is_400"),
-    14: (MALFORMED, DOOR + "test_every_event_name_that_github_could_think_of_is_kept"),
+    14: (MALFORMED, RECEIVER + "test_every_event_name_that_github_could_think_of_is_kept"),
     15: (
-        DOOR + "test_an_underscored_signature_header_is_no_signature",
+        RECEIVER + "test_an_underscored_signature_header_is_no_signature",
         BARE + "test_row_15_an_underscored_signature_must_be_as_right_as_any",
         EDGE + "test_row_15_an_underscored_signature_is_none",
     ),
-    16: (DOOR + "test_other_methods_are_405",),
+    16: (RECEIVER + "test_other_methods_are_405",),
     17: (
         "tests/runtime/test_middleware.py::test_the_client_is_the_last_address_that_is_not_ours",
         "tests/runtime/test_middleware.py::test_nobody_else_sees_what_was_claimed",
-        DOOR + "test_a_foreign_host_name_is_400",
+        RECEIVER + "test_a_foreign_host_name_is_400",
         EDGE + "test_a_forwarded_address_that_a_client_claims_ends_here",
     ),
     18: (HERE + "test_row_18_the_signature_counts_and_not_the_address",),
-    19: (DOOR + "test_a_large_body_is_kept",),
-    20: (DOOR + "test_a_large_body_is_kept", EDGE + "test_row_20_github_may_send_25_mb_and_nobody_else_more_than_one"),
+    19: (RECEIVER + "test_a_large_body_is_kept",),
+    20: (
+        RECEIVER + "test_a_large_body_is_kept",
+        EDGE + "test_row_20_github_may_send_25_mb_and_nobody_else_more_than_one",
+    ),
     21: (
         BARE + "test_row_21_a_body_over_the_limit_is_413_from_its_announced_length_alone",
-        DOOR + "test_a_body_over_the_limit_is_413_and_is_not_read",
+        RECEIVER + "test_a_body_over_the_limit_is_413_and_is_not_read",
         CROWD,
     ),
     22: (
@@ -96,9 +99,9 @@ ROWS: dict[int, tuple[str, ...]] = {
         EDGE + "test_row_31_bare_line_feeds_are_read_and_passed_on_as_proper_ones",
         CROWD,
     ),
-    32: (PARSING + "test_a_form_is_recognised_however_its_type_is_written", DOOR + "test_a_form_body_is_kept_raw"),
-    33: (DOOR + "test_neither_json_nor_form_is_415", DOOR + "test_a_charset_is_ignored"),
-    34: (DOOR + "test_an_empty_body_is_401_unsigned_and_kept_when_signed", UNUSABLE),
+    32: (PARSING + "test_a_form_is_recognised_however_its_type_is_written", RECEIVER + "test_a_form_body_is_kept_raw"),
+    33: (RECEIVER + "test_neither_json_nor_form_is_415", RECEIVER + "test_a_charset_is_ignored"),
+    34: (RECEIVER + "test_an_empty_body_is_401_unsigned_and_kept_when_signed", UNUSABLE),
     35: (UNUSABLE,),
     36: (UNUSABLE,),
     37: (UNPARSED, UNUSABLE),
@@ -160,7 +163,10 @@ ROWS: dict[int, tuple[str, ...]] = {
         HERE + "test_row_61_what_happened_days_ago_counts_and_what_has_not_come_is_quarantined",
         "tests/integrations/test_any_order.py::test_any_order_any_repetition_and_any_batches_end_in_the_same_tables",
     ),
-    62: (DOOR + "test_a_flood_of_refusals_becomes_few_rows", HERE + "test_row_62_a_flood_writes_no_line_for_each_post"),
+    62: (
+        RECEIVER + "test_a_flood_of_refusals_becomes_few_rows",
+        HERE + "test_row_62_a_flood_writes_no_line_for_each_post",
+    ),
     63: (
         HERE + "test_row_63_a_message_that_is_not_json_is_never_unpacked",
         "tests/runtime/test_celery_settings.py::test_the_running_application_has_the_pinned_value",

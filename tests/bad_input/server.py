@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from django.conf import settings
 
-from tests.webhooks.conftest import DOOR, HOOK_ID, sign
+from tests.webhooks.conftest import HOOK_ID, RECEIVER, sign
 from tformance.local.programs import wait_until_ready, web
 from tformance.local.state import CHECKOUT, free_port
 
@@ -77,7 +77,7 @@ def head(body: bytes = b"{}", *, without: tuple[str, ...] = (), line_end: str = 
         "X-Hub-Signature-256": sign(body),
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
-    lines = [f"POST {DOOR} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers if name not in without)]
+    lines = [f"POST {RECEIVER} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers if name not in without)]
     return (line_end.join(lines) + 2 * line_end).encode("latin-1")
 
 

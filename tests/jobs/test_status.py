@@ -61,5 +61,5 @@ def test_the_end_is_as_far_as_the_wait_and_what_is_left_at_the_pace_so_far() -> 
 @pytest.mark.parametrize("state", ["paused", "failed", "cancelled", "done"])
 def test_what_does_not_go_on_by_itself_has_no_end_to_tell_and_waits_for_no_time(state: str) -> None:
     later = NOW + timedelta(minutes=1)
-    told = status(state=state, started_at=NOW, items=1, total=4, not_before=later, finished_at=NOW)
-    assert (told.eta_s, told.waits_until) == (None, None)
+    shown = status(state=state, started_at=NOW, items=1, total=4, not_before=later, finished_at=NOW)
+    assert (shown.eta_s, shown.waits_until) == (None, None)

@@ -1,4 +1,4 @@
-"""Telling people things."""
+"""Notes and e-mail to people."""
 
 import smtplib
 import socketserver
@@ -45,7 +45,7 @@ def test_no_message_goes_to_inactive_users_or_users_without_address(ana: CustomU
 
 
 class MailServer(socketserver.StreamRequestHandler):
-    """Takes one message a connection, and hangs up on as many connections as it was told to."""
+    """Takes one message a connection, and hangs up on as many connections as the test wants."""
 
     def handle(self) -> None:
         server: Any = self.server

@@ -20,7 +20,7 @@ from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Event
 from tests.engines import WEBHOOK_SECRET
 
-DOOR = "/webhooks/github/"
+RECEIVER = "/webhooks/github/"
 HOOK_ID = 292430182
 
 
@@ -42,7 +42,7 @@ def eventually(is_true: Callable[[], Any], *, within_s: float = PATIENCE_S) -> N
 
 @dataclass
 class GitHub:
-    """Who posts at the door as GitHub does; any part of a delivery can be made wrong."""
+    """A client that posts to the receiver as GitHub does; any part of a delivery can be made wrong."""
 
     secret: str = WEBHOOK_SECRET
     client: Client = field(default_factory=Client)
@@ -65,7 +65,7 @@ class GitHub:
         content_type: str = "application/json",
         headers: Mapping[str, str | None] | None = None,
         environ: Mapping[str, str] | None = None,
-        path: str = DOOR,
+        path: str = RECEIVER,
     ) -> Any:
         sent = {
             "X-GitHub-Event": event,
@@ -151,6 +151,6 @@ def make_due(**changes: Any) -> None:
     Delivery.objects.update(not_before="2020-01-01T00:00:00Z", **changes)
 
 
-def lapse_leases() -> None:
+def expire_leases() -> None:
     """Let every lease run out, as when its worker is gone."""
     Delivery.objects.filter(state="running").update(lease_until="2020-01-01T00:00:00Z")

@@ -19,7 +19,7 @@ from apps.webhooks.registry import Event
 from apps.webhooks.translate import translate_delivery
 from apps.webhooks.worker import finish, process
 from tests.plans import explaining
-from tests.webhooks.conftest import HOOK_ID, MadeUpEvent, drain, lapse_leases, make_due
+from tests.webhooks.conftest import HOOK_ID, MadeUpEvent, drain, expire_leases, make_due
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ MOMENTS = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second) for seco
 
 
 def keep(count: int = 1, **columns: object) -> list[int]:
-    """Put deliveries into the inbox without a door."""
+    """Put deliveries into the inbox without a request."""
     content = b'{"action":"happened"}'
     values = {"hook_id": HOOK_ID, "event": "made_up", "size": len(content), "body_sha256": bytes(32), **columns}
     rows = Delivery.objects.bulk_create(
@@ -134,10 +134,10 @@ def test_a_delivery_of_unknown_id_is_no_error() -> None:
     assert claim_batch([10**12], task_id="t") == []
 
 
-def test_a_lapsed_lease_is_claimed_alone_and_is_no_crash_yet() -> None:
+def test_an_expired_lease_is_claimed_alone_and_is_no_crash_yet() -> None:
     keep(3)
     claim_batch([], task_id="t")
-    lapse_leases()
+    expire_leases()
     suspect = claim_suspect(task_id="u", is_redelivered=False)
     assert suspect is not None
     assert (suspect.is_claimed_alone, suspect.claim_number) == (True, 2)
@@ -152,7 +152,7 @@ def test_a_live_lease_is_nobody_elses() -> None:
     assert claim_suspect(task_id="t", is_redelivered=False) is None
 
 
-def test_a_redelivered_ring_takes_over_what_its_task_held() -> None:
+def test_a_redelivered_wake_up_takes_over_what_its_task_held() -> None:
     keep()
     claim_batch([], task_id="t")
     assert claim_suspect(task_id="t", is_redelivered=True) is not None
@@ -182,7 +182,7 @@ def test_those_never_claimed_alone_come_before_a_repeated_suspect() -> None:
 def test_a_worker_that_lost_its_claim_writes_nothing(made_up_event: MadeUpEvent) -> None:
     keep(3)
     batch = claim_batch([], task_id="t")
-    lapse_leases()
+    expire_leases()
     stolen = claim_suspect(task_id="u", is_redelivered=False)
     assert stolen is not None
     with pytest.raises(ClaimLostError) as lost:
@@ -193,7 +193,7 @@ def test_a_worker_that_lost_its_claim_writes_nothing(made_up_event: MadeUpEvent)
 def test_the_others_of_a_batch_take_effect_when_one_claim_is_lost(made_up_event: MadeUpEvent) -> None:
     keep(3)
     batch = claim_batch([], task_id="t")
-    lapse_leases()
+    expire_leases()
     stolen = claim_suspect(task_id="u", is_redelivered=False)
     assert stolen is not None
     process(batch)

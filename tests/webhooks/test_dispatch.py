@@ -15,7 +15,7 @@ from apps.webhooks.claims import claim_batch
 from apps.webhooks.models import Delivery
 from apps.webhooks.wakeups import dispatch_deliveries
 from tests.plans import explaining
-from tests.webhooks.conftest import lapse_leases
+from tests.webhooks.conftest import expire_leases
 from tests.webhooks.proxies import refused_port
 from tests.webhooks.test_claiming import keep
 
@@ -43,7 +43,7 @@ def headers(broker: redis.Redis, queue: str) -> list[dict[str, str]]:
     return [json.loads(raw)["headers"] for raw in reversed(broker.lrange(queue, 0, -1))]
 
 
-def test_due_deliveries_not_rung_for_are_rung_for_once(queue: redis.Redis) -> None:
+def test_workers_are_notified_once_of_due_deliveries_whose_wake_up_was_lost(queue: redis.Redis) -> None:
     rung_lately = keep(2)
     forgotten = keep(3, notified_at=LONG_AGO)
     assert dispatch_deliveries().deliveries == 3
@@ -76,16 +76,16 @@ def test_what_is_not_due_or_is_finished_or_runs_is_left_alone(queue: redis.Redis
     assert dispatch_deliveries().deliveries == 0
 
 
-def test_a_lapsed_lease_is_rung_for(queue: redis.Redis) -> None:
+def test_workers_are_notified_of_an_expired_lease(queue: redis.Redis) -> None:
     abandoned = keep()
     claim_batch([], task_id="t")
-    lapse_leases()
+    expire_leases()
     Delivery.objects.update(notified_at=LONG_AGO)
     dispatch_deliveries()
     assert named(queue) == [abandoned]
 
 
-def test_only_changes_that_waited_are_rung_for(queue: redis.Redis) -> None:
+def test_workers_are_notified_only_of_changes_that_waited(queue: redis.Redis) -> None:
     assert not dispatch_changes()
     Change.objects.create(kind="pull_request", key="1:1")
     assert not dispatch_changes()

@@ -14,7 +14,7 @@ from apps.webhooks.claims import claim_batch
 from apps.webhooks.models import Delivery
 from apps.webhooks.registry import Event
 from apps.webhooks.retry import MOST_ATTEMPTS
-from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, drain_slow, lapse_leases, make_due, only
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, drain_slow, expire_leases, make_due, only
 from tests.webhooks.proxies import refused_port
 
 pytestmark = pytest.mark.django_db
@@ -268,7 +268,7 @@ def test_claims_that_could_not_be_released_are_released_later(github: GitHub) ->
 def test_a_claim_taken_over_meanwhile_is_not_released(github: GitHub) -> None:
     github.deliver()
     (claimed,) = claim_batch([], task_id="t")
-    lapse_leases()
+    expire_leases()
     claims._held[claimed.id] = 0
     claims.release_leftovers()
     assert only().state == "running"

@@ -202,9 +202,9 @@ def test_the_inbox_command_shows_states_and_ages() -> None:
     }
     assert answer["oldest_waiting_s"] > 24 * 3600
     assert answer["lag_s"] > 0
-    told = run("inbox")
-    assert "received             2  waits for a worker" in told
-    assert "Is a worker running?" in told
+    shown = run("inbox")
+    assert "received             2  waits for a worker" in shown
+    assert "Is a worker running?" in shown
 
 
 def test_an_empty_inbox_has_nothing_waiting() -> None:

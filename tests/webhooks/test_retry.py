@@ -35,7 +35,7 @@ def caused(error: DatabaseError | InterfaceError, cause: Exception | None) -> Ex
     return error
 
 
-BLAME = {
+INFRASTRUCTURE = {
     "connection lost": (caused(OperationalError(), psycopg.OperationalError()), True),
     "connection closed": (caused(InterfaceError(), psycopg.InterfaceError()), True),
     "administrator": (caused(OperationalError(), errors.AdminShutdown()), True),
@@ -52,6 +52,6 @@ BLAME = {
 }
 
 
-@pytest.mark.parametrize(("error", "is_environment"), BLAME.values(), ids=BLAME)
+@pytest.mark.parametrize(("error", "is_environment"), INFRASTRUCTURE.values(), ids=INFRASTRUCTURE)
 def test_only_what_would_meet_any_delivery_is_the_environment(error: Exception, is_environment: bool) -> None:
     assert is_infrastructure_error(error) is is_environment

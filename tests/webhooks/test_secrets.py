@@ -82,7 +82,7 @@ def test_a_stored_secret_under_a_lost_key_does_not_close_the_door(settings: Any)
 
 
 @pytest.mark.parametrize("secrets", [[], [""], ["short"], ["x" * 40]])
-def test_without_an_active_secret_the_door_answers_503(settings: Any, secrets: list[str]) -> None:
+def test_without_an_active_secret_the_receiver_answers_503(settings: Any, secrets: list[str]) -> None:
     settings.GITHUB_WEBHOOK_SECRETS = secrets
     for secret in [*secrets, ""]:
         assert GitHub(secret=secret).deliver().status_code == 503

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from apps.webhooks import claims, wakeups
 from apps.webhooks.claims import SLOW_MAY_WAIT_S, claim_batch, claim_slow, claim_suspect
 from apps.webhooks.models import Delivery, DeliveryBody
-from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, drain_slow, eventually, lapse_leases, make_due, only
+from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, drain_slow, eventually, expire_leases, make_due, only
 from tests.webhooks.test_claiming import claimed_ids, keep
 from tests.webhooks.test_dispatch import LONG_AGO, headers
 from tests.webhooks.test_worker import empty_queue, start_worker, stop_worker
@@ -110,7 +110,7 @@ def test_one_whose_worker_died_is_still_the_only_one() -> None:
     keep_slow(2)
     claimed = claim_slow(task_id="t")
     assert claimed is not None
-    lapse_leases()
+    expire_leases()
     assert claim_slow(task_id="u") is None
     suspect = claim_suspect(task_id="u", is_redelivered=False)
     assert suspect is not None

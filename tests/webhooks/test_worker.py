@@ -78,7 +78,7 @@ def test_a_killed_child_costs_no_lease_and_no_neighbour(github: GitHub, worker: 
     assert Delivery.objects.get(event="killer").reason == "crashed"
 
 
-def test_a_worker_without_any_beat_finds_what_nobody_rang_for(worker: subprocess.Popen[bytes]) -> None:
+def test_a_worker_without_any_beat_finds_deliveries_without_a_wake_up(worker: subprocess.Popen[bytes]) -> None:
     keep(event="good", notified_at="2020-01-01T00:00:00Z")
     eventually(lambda: not Delivery.objects.unfinished().exists())
 

@@ -1,4 +1,4 @@
-"""The door as the server calls it: before Django's middleware, and without its signals."""
+"""The receiver as the server calls it: before Django's middleware, and without its signals."""
 
 import io
 import threading
@@ -21,11 +21,11 @@ BODY = body_of({"zen": "Keep it simple.", "hook_id": HOOK_ID})
 
 
 @pytest.fixture
-def door() -> WebhookMiddleware:
+def receiver() -> WebhookMiddleware:
     return WebhookMiddleware(get_wsgi_application())
 
 
-def knock(door: WebhookMiddleware, **changes: Any) -> tuple[str, bytes]:
+def send(receiver: WebhookMiddleware, **changes: Any) -> tuple[str, bytes]:
     """Post a delivery; the status line and the body of the answer."""
     secret = settings.GITHUB_WEBHOOK_SECRETS[0]
     headers = signed_headers(BODY, secret=secret, event="ping", guid=str(uuid4()), hook_id=HOOK_ID)
@@ -43,45 +43,45 @@ def knock(door: WebhookMiddleware, **changes: Any) -> tuple[str, bytes]:
         **changes,
     }
     status: list[str] = []
-    body = b"".join(door(environ, lambda line, headers: status.append(line)))
+    body = b"".join(receiver(environ, lambda line, headers: status.append(line)))
     return status[0], body
 
 
-def test_a_delivery_is_kept_and_answered(door: WebhookMiddleware) -> None:
-    status, body = knock(door)
+def test_a_delivery_is_stored_and_answered(receiver: WebhookMiddleware) -> None:
+    status, body = send(receiver)
     assert (status, b'"outcome":"stored"' in body) == ("202 Accepted", True)
     assert Delivery.objects.count() == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT"])
-def test_nothing_but_a_post_is_taken(door: WebhookMiddleware, method: str) -> None:
-    assert knock(door, REQUEST_METHOD=method)[0] == "405 Method Not Allowed"
+def test_nothing_but_a_post_is_taken(receiver: WebhookMiddleware, method: str) -> None:
+    assert send(receiver, REQUEST_METHOD=method)[0] == "405 Method Not Allowed"
 
 
-def test_a_host_that_is_not_ours_is_refused(door: WebhookMiddleware) -> None:
-    assert knock(door, HTTP_HOST="evil.example")[0] == "400 Bad Request"
+def test_a_host_that_is_not_ours_is_refused(receiver: WebhookMiddleware) -> None:
+    assert send(receiver, HTTP_HOST="evil.example")[0] == "400 Bad Request"
 
 
-def test_what_goes_wrong_is_an_answer_too(door: WebhookMiddleware, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_is_an_answer_too(receiver: WebhookMiddleware, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down(*_: object, **__: object) -> None:
         raise ValueError
 
     monkeypatch.setattr(intake, "receive", break_down)
-    assert knock(door)[0] == "500 Internal Server Error"
+    assert send(receiver)[0] == "500 Internal Server Error"
 
 
-def test_every_other_page_is_djangos(door: WebhookMiddleware) -> None:
-    assert knock(door, PATH_INFO="/livez", REQUEST_METHOD="GET")[0] == "200 OK"
+def test_every_other_page_is_djangos(receiver: WebhookMiddleware) -> None:
+    assert send(receiver, PATH_INFO="/livez", REQUEST_METHOD="GET")[0] == "200 OK"
 
 
-def test_a_connection_that_ended_between_two_deliveries_costs_none_of_them(door: WebhookMiddleware) -> None:
+def test_a_connection_that_ended_between_two_deliveries_costs_none_of_them(receiver: WebhookMiddleware) -> None:
     answers: list[str] = []
 
     def of_one_thread() -> None:
         try:
             for number in range(4):
                 signature.forget_secrets()  # a while has passed: the stored secrets are read again first
-                answers.append(knock(door)[0])
+                answers.append(send(receiver)[0])
                 if number == 1:
                     end_this_connection()
         finally:

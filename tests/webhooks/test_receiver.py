@@ -15,7 +15,7 @@ from apps.webhooks.models import Delivery, DeliveryBody, Refusal
 from apps.webhooks.parsing import FORM, UnusablePayloadError, find_routing, is_form, read_document
 from apps.webhooks.request_body import LARGEST_BODY
 from apps.webhooks.signature import fingerprint_of
-from tests.webhooks.conftest import DOOR, HOOK_ID, GitHub, drain, only, sign
+from tests.webhooks.conftest import HOOK_ID, RECEIVER, GitHub, drain, only, sign
 
 pytestmark = pytest.mark.django_db
 
@@ -109,7 +109,7 @@ def test_every_event_name_that_github_could_think_of_is_kept(github: GitHub, eve
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "OPTIONS", "TRACE", "DELETE", "PATCH"])
 def test_other_methods_are_405(method: str) -> None:
-    answer = Client().generic(method, DOOR)
+    answer = Client().generic(method, RECEIVER)
     assert (answer.status_code, answer["Allow"]) == (405, "POST")
 
 
@@ -166,7 +166,7 @@ def test_an_empty_body_is_401_unsigned_and_kept_when_signed(github: GitHub) -> N
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b"\xff\xfe", b"null", b'{"a":1e400}', b'{"installation":{"id":' + b"9" * 30]
 )
-def test_the_door_does_not_parse(github: GitHub, body: bytes) -> None:
+def test_the_receiver_does_not_parse(github: GitHub, body: bytes) -> None:
     assert github.post(body, headers={"X-Hub-Signature-256": None}).status_code == 401
     assert github.post(body).status_code == 202
     assert only().installation_id is None
@@ -218,7 +218,7 @@ def test_a_foreign_host_name_is_400(github: GitHub) -> None:
     assert github.deliver(environ={"HTTP_HOST": "evil.example"}).status_code == 400
 
 
-def test_the_door_touches_no_session(github: GitHub) -> None:
+def test_the_receiver_touches_no_session(github: GitHub) -> None:
     github.client.cookies["sessionid"] = "whatever"
     answer = github.deliver()
     assert answer.status_code == 202

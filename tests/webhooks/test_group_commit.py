@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def group(monkeypatch: pytest.MonkeyPatch) -> GroupCommitter:
-    """The door's group, in which nobody loses patience."""
+    """The receiver's group commit, in which no request runs out of time."""
     group = GroupCommitter()
     monkeypatch.setattr(intake, "_committer", group)
     monkeypatch.setattr(group_commit, "OVERDUE_S", 60)
@@ -36,7 +36,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 @contextmanager
 def nobody_can_write() -> Iterator[None]:
-    """Whoever writes a delivery inside waits until the block ends."""
+    """A request that stores a delivery inside waits until the block ends."""
     connection.ensure_connection()
     info = connection.connection.info
     with psycopg.connect(info.dsn, password=info.password or None) as other:

@@ -16,7 +16,7 @@ from tests.webhooks.conftest import HOOK_ID, GitHub, eventually, only
 from tests.webhooks.proxies import refused_port, silent_server
 
 
-def rings(outcome: str) -> float:
+def wakeups_counted(outcome: str) -> float:
     return WAKEUPS.labels(outcome)._value.get()
 
 
@@ -71,21 +71,21 @@ def test_a_message_names_50_deliveries_at_most(queue: redis.Redis) -> None:
 
 def test_a_dead_broker_is_asked_once_and_then_left_alone() -> None:
     sender = WakeupSender(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
-    failed, skipped = rings("failed"), rings("skipped")
+    failed, skipped = wakeups_counted("failed"), wakeups_counted("skipped")
     for number in range(5):
         sender.send_now([Wakeup(id=number, key=str(number))])
-    assert (rings("failed"), rings("skipped")) == (failed + 1, skipped + 4)
+    assert (wakeups_counted("failed"), wakeups_counted("skipped")) == (failed + 1, skipped + 4)
 
 
 def test_a_silent_broker_is_given_up() -> None:
     with silent_server() as port:
         sender = WakeupSender(broker_url=f"redis://127.0.0.1:{port}/0")
-        failed = rings("failed")
+        failed = wakeups_counted("failed")
         sender.send_now([Wakeup(id=1, key="a")])
-        assert rings("failed") == failed + 1
+        assert wakeups_counted("failed") == failed + 1
 
 
-def test_the_ring_recovers_with_the_broker(queue: redis.Redis) -> None:
+def test_wake_ups_recover_with_the_broker(queue: redis.Redis) -> None:
     sender = WakeupSender(broker_url=f"redis://127.0.0.1:{refused_port()}/0")
     sender.send_now([Wakeup(id=1, key="a")])
     sender._broker_url, sender._quiet_until_s = None, 0.0  # the broker is back, and the quiet is over
@@ -99,6 +99,6 @@ def test_a_broken_broker_changes_no_answer(github: GitHub, monkeypatch: pytest.M
     with silent_server() as port:
         sender = WakeupSender(broker_url=f"redis://127.0.0.1:{port if is_silent else refused_port()}/0")
         monkeypatch.setattr(wakeups, "_sender", sender)
-        failed = rings("failed")
+        failed = wakeups_counted("failed")
         assert {github.deliver().status_code for _ in range(20)} == {202}
-        eventually(lambda: rings("failed") > failed)
+        eventually(lambda: wakeups_counted("failed") > failed)

@@ -124,7 +124,7 @@ def test_a_claim_whose_answer_is_lost_costs_no_lease(
     assert (only().state, only().attempts, only().crashes) == ("processed", 1, 0)
 
 
-def test_the_watchdog_spares_those_in_time() -> None:
+def test_those_in_time_are_not_cut_off() -> None:
     with db.limit(seconds=30), connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(0.3)")
         cursor.execute("SELECT 1")
@@ -138,7 +138,7 @@ def test_an_error_of_ones_own_is_not_the_watchdogs() -> None:
         cursor.execute("SELECT nonsense")
 
 
-def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
+def test_a_forked_child_has_a_deadline_thread_of_its_own() -> None:
     with db.limit(seconds=30):
         pass
     before = db._deadlines
@@ -222,14 +222,14 @@ def limit_is_near(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     signal.signal(signal.SIGUSR1, previous)
 
 
-@pytest.mark.parametrize("beside", [0, 2])
+@pytest.mark.parametrize("others", [0, 2])
 def test_time_that_ran_out_in_waiting_for_a_lock_is_nobodys_fault(
-    github: GitHub, unlock: Callable[[], None], limit_is_near: None, beside: int
+    github: GitHub, unlock: Callable[[], None], limit_is_near: None, others: int
 ) -> None:
-    deliver(github, LOCKED, *range(FREE, FREE + beside))
+    deliver(github, LOCKED, *range(FREE, FREE + others))
     drain()
-    assert outcomes() == [WAITS] * (1 + beside)
+    assert outcomes() == [WAITS] * (1 + others)
     unlock()
     make_due()
-    assert drain() == 1 + beside
-    assert outcomes() == [TOOK_EFFECT] * (1 + beside)
+    assert drain() == 1 + others
+    assert outcomes() == [TOOK_EFFECT] * (1 + others)
