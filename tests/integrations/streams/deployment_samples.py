@@ -14,11 +14,12 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import DeploymentTruth, RepositoryTruth
 from tests.fake_github.using import ACME
 from tests.github.fixture_a import ACTIONS, BEN
+from tests.integrations.streams.stream_read import rows
+from tests.integrations.true_rows import in_order, true_rows
 
 SHIP = 7_100
 ABOUT_DEPLOYMENTS = ("deployment", "deployment_status")
-STAMPS = {"stamp", "ref_stamp", "flags_stamp", "run_stamp"}
-"""How recent the news is, which differs between webhooks and the API."""
+OF_RUNS = ("run_id", "run_attempt", "job_name")
 
 
 class Ship:
@@ -33,16 +34,8 @@ class Ship:
         self, at: datetime, *, to: str = "production", state: str = "success", run_id: int | None = None
     ) -> None:
         """A deployment that ends five minutes later."""
-        ends = at + timedelta(minutes=5)
-        self.life.deploy(
-            at,
-            to=to,
-            by=ACTIONS,
-            finished_at=ends,
-            state=state,
-            run_id=run_id,
-            is_run_in_payload=bool((run_id or 0) % 2),
-        )
+        ended = {"finished_at": at + timedelta(minutes=5), "state": state}
+        self.life.deploy(at, to=to, by=ACTIONS, run_id=run_id, is_run_in_payload=bool((run_id or 0) % 2), **ended)
 
     def happens_on(self, fake: FakeGitHub) -> tuple[RepositoryTruth, list[Sent]]:
         """The story is true on the fake; its deliveries."""
@@ -74,66 +67,16 @@ def about_deployments(sent: Iterable[Sent]) -> list[Sent]:
     return [one for one in sent if one.event in ABOUT_DEPLOYMENTS]
 
 
-OF_RUNS = ("run_id", "run_attempt", "job_name")
-
-
 def tables() -> dict[str, Any]:
     """Every deployment and status, and what is derived of them, from webhooks or the API."""
     rebuild([SHIP], progress=lambda *_: None)
-    derived = [field.attname for field in DerivedDeployment._meta.concrete_fields if field.name != "id"]
-    return {
-        "deployments": list(Deployment.objects.order_by("github_id").values(*_names(Deployment))),
-        "statuses": list(DeploymentStatus.objects.order_by("github_id").values(*_names(DeploymentStatus))),
-        "derived": list(DerivedDeployment.objects.order_by("last_deployment_id").values(*derived)),
-    }
+    return {model: rows(model) for model in (Deployment, DeploymentStatus, DerivedDeployment)}
 
 
-def _names(model: Any) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields if field.name not in STAMPS]
-
-
-def as_true(truth: RepositoryTruth) -> dict[str, Any]:
-    """The rows that the truth on GitHub comes to, run ids aside."""
-    found = truth.deployments.values()
-    statuses = [_status_row(status, deployment.json) for deployment in found for status in deployment.statuses]
-    return {
-        "deployments": sorted((_row(deployment.json) for deployment in found), key=_identity),
-        "statuses": sorted(statuses, key=_identity),
-    }
-
-
-def only_ours_of(truth: RepositoryTruth, ids: Iterable[int]) -> bool:
-    """Whether the rows of these deployments are as on GitHub, each with all its statuses."""
-    found, true = tables(), as_true(truth)
-    rows = [{name: value for name, value in row.items() if name not in OF_RUNS} for row in found["deployments"]]
-    wanted = set(ids)
-    return rows == [row for row in true["deployments"] if row["github_id"] in wanted] and found["statuses"] == [
-        row for row in true["statuses"] if row["deployment_id"] in wanted
-    ]
-
-
-def _identity(row: dict[str, Any]) -> int:
-    return int(row["github_id"])
-
-
-def _row(seen: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "github_id": seen["id"],
-        "repository_id": SHIP,
-        **{name: seen[name] for name in ("sha", "ref", "environment", "task")},
-        "is_production": seen["production_environment"],
-        "is_transient": seen["transient_environment"],
-        "creator_id": seen["creator"]["id"],
-        "created_at": datetime.fromisoformat(seen["created_at"]),
-    }
-
-
-def _status_row(seen: dict[str, Any], of: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "github_id": seen["id"],
-        "repository_id": SHIP,
-        "deployment_id": of["id"],
-        **{name: seen[name] for name in ("state", "environment")},
-        "creator_id": seen["creator"]["id"],
-        "created_at": datetime.fromisoformat(seen["created_at"]),
-    }
+def only_ours_of(truth: RepositoryTruth, ids: Iterable[int] | None = None) -> bool:
+    """Return whether the rows of these deployments, or of all, are as on GitHub, each with all its statuses."""
+    wanted = set(truth.deployments if ids is None else ids)
+    statuses = [row for row in true_rows(DeploymentStatus, truth) if row["deployment_id"] in wanted]
+    deployments = [row for row in true_rows(Deployment, truth) if row["github_id"] in wanted]
+    ours = in_order({name: value for name, value in row.items() if name not in OF_RUNS} for row in rows(Deployment))
+    return (ours, rows(DeploymentStatus)) == (deployments, statuses)

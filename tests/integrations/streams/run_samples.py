@@ -1,9 +1,7 @@
 """Stories of workflow runs for tests, and the rows that they end in."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from apps.activity.models import WorkflowRun
 from apps.demo.repository_life import RepositoryLife
 from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes import moment
@@ -43,26 +41,3 @@ def crowd(truth: RepositoryTruth, moments: list[datetime], *, first: int = 7_000
         times = dict.fromkeys(("created_at", "updated_at", "run_started_at"), moment(at))
         truth.runs[number] = {**model, "id": number, "run_attempt": 1, **times}
     return len(truth.runs)
-
-
-def rows() -> list[dict[str, Any]]:
-    names = [field.attname for field in WorkflowRun._meta.concrete_fields if field.name not in {"id", "stamp"}]
-    return list(WorkflowRun.objects.order_by("run_id", "attempt").values(*names))
-
-
-def as_true(truth: RepositoryTruth) -> list[dict[str, Any]]:
-    """The rows that the runs on GitHub come to: of each its last attempt."""
-    return [
-        {
-            "run_id": run["id"],
-            "attempt": run["run_attempt"],
-            "repository_id": BUILD,
-            **{name: run[name] for name in ("workflow_id", "name", "event", "status", "conclusion", "head_branch")},
-            "head_sha": run["head_sha"],
-            "actor_id": run["actor"]["id"],
-            "created_at": datetime.fromisoformat(run["created_at"]),
-            "started_at": datetime.fromisoformat(run["run_started_at"]),
-            "concluded_at": datetime.fromisoformat(run["updated_at"]) if run["status"] == "completed" else None,
-        }
-        for _, run in sorted(truth.runs.items())
-    ]

@@ -1,6 +1,6 @@
 """What each stream of the varied repository comes to, and what is particular to it in the tests that all share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,14 +9,12 @@ from apps.activity.models import Commit, Issue, IssueComment, Release, ReviewCom
 from apps.demo.scenario import Sent
 from apps.demo.shapes import Json, moment
 from tests.fake_github.generated import Size
-from tests.fake_github.truth import PullRequestTruth
 from tests.fake_github.using import ACME, WEB
 from tests.fake_github.world import World
 from tests.github.translation import at
-from tests.integrations.streams.stream_read import in_order
 from tests.integrations.streams.varied_repository import VariedRepository, begin, push, varied_repository
+from tests.integrations.true_rows import pull_requests
 
-Rows = list[dict[str, Any]]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -24,13 +22,12 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 class Sample:
     """One stream of the varied repository.
 
-    `rows` are those that GitHub's items call for, `hooks` are its webhooks, `shared` the columns that those fill too;
-    without any, all of them. There are `total` items, and so many `pages` of `size` of them.
+    `hooks` are its webhooks, `shared` the columns that those fill too; without any, all of them.
+    There are `total` items, and so many `pages` of `size` of them.
     """
 
     stream: str
     model: Any
-    rows: Callable[[VariedRepository], Rows]
     hooks: Callable[[Sent], bool]
     total: int
     size: int
@@ -50,32 +47,6 @@ class Sample:
     """How GitHub refuses to show it alone."""
 
 
-def time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def author(item: Json) -> int | None:
-    return item["user"]["id"] if item["user"] else None
-
-
-def release_rows(web: VariedRepository) -> Rows:
-    return in_order(
-        {
-            "github_id": release["id"],
-            "repository_id": WEB,
-            "tag_name": release["tag_name"],
-            "name": release["name"] or "",
-            "is_draft": release["draft"],
-            "is_prerelease": release["prerelease"],
-            "author_id": release["author"] and release["author"]["id"],
-            "created_at": time(release["created_at"]),
-            "published_at": time(release["published_at"]),
-            "deleted_at": None,
-        }
-        for release in web.truth.releases.values()
-    )
-
-
 def publish(web: VariedRepository, count: int, *, first_id: int = 700_000) -> None:
     """Let GitHub have so many releases and no other, an hour apart."""
     pattern = next(iter(web.truth.releases.values()))
@@ -89,68 +60,6 @@ def publish(web: VariedRepository, count: int, *, first_id: int = 700_000) -> No
         }
         for number, time in enumerate(times)
     }
-
-
-def issue_rows(web: VariedRepository) -> Rows:
-    return in_order(
-        {
-            **{name: issue[name] for name in ("number", "title", "state", "state_reason")},
-            **{name: time(issue[name]) for name in ("created_at", "updated_at", "closed_at")},
-            "repository_id": WEB,
-            "github_id": issue["id"],
-            "author_id": author(issue),
-            "labels": sorted(label["name"] for label in issue["labels"]),
-            "deleted_at": None,
-        }
-        for issue in web.truth.issues.values()
-    )
-
-
-def commit_rows(web: VariedRepository) -> Rows:
-    """The rows that the commits of the default branch call for, without any push."""
-    return in_order(
-        {
-            "repository_id": WEB,
-            "sha": commit["id"],
-            "headline": commit["message"].partition("\n")[0],
-            "authored_at": time(commit["author"]["date"]),
-            "committed_at": time(commit["committer"]["date"]),
-            "author_name": commit["author"]["name"],
-            "author_email": commit["author"]["email"],
-            "author_login": commit["author"]["username"],
-            "is_date_clamped": False,
-            "parent_count": len(web.truth.parents[commit["id"]]),
-            "presumed_parent_count": None,
-            "author_id": int(commit["author"]["email"].partition("+")[0]),
-            "landed_at": None,
-            "presumed_landed_at": time(commit["committer"]["date"]),
-        }
-        for commit in web.truth.commits
-    )
-
-
-def pull_requests(web: VariedRepository) -> Iterator[PullRequestTruth]:
-    for _, number in web.truth.pull_requests.ordered("created_at"):
-        found = web.truth.pull_requests.get(number)
-        assert found is not None
-        yield found
-
-
-def issue_comment_rows(web: VariedRepository) -> Rows:
-    on_issues = [(number, False, comment) for number, all_ in web.truth.issue_comments.items() for comment in all_]
-    on_pulls = [(pull.number, True, comment) for pull in pull_requests(web) for comment in pull.comments]
-    return in_order(
-        {
-            "github_id": comment["id"],
-            "repository_id": WEB,
-            "number": number,
-            "is_on_pull_request": is_on_pull_request,
-            "author_id": author(comment),
-            "created_at": time(comment["created_at"]),
-            "deleted_at": None,
-        }
-        for number, is_on_pull_request, comment in on_issues + on_pulls
-    )
 
 
 def comment_at(web: VariedRepository, times: list[datetime]) -> list[Json]:
@@ -173,25 +82,9 @@ def comment_at(web: VariedRepository, times: list[datetime]) -> list[Json]:
     return comments
 
 
-def review_comment_rows(web: VariedRepository) -> Rows:
-    return in_order(
-        {
-            "github_id": comment["id"],
-            "repository_id": WEB,
-            "number": pull.number,
-            "review_id": comment["pull_request_review_id"],
-            "author_id": author(comment),
-            "created_at": time(comment["created_at"]),
-            "deleted_at": None,
-        }
-        for pull in pull_requests(web)
-        for comment in pull.review_comments
-    )
-
-
 def remark(web: VariedRepository, count: int) -> list[Json]:
     """Let GitHub have so many comments, a minute apart, on the lines of the first pull request alone."""
-    first, *others = pull_requests(web)
+    first, *others = pull_requests(web.truth)
     pattern = first.review_comments[0]
     times = [at("03-10", "09:00") + timedelta(minutes=number) for number in range(count)]
     first.review_comments = [
@@ -223,7 +116,6 @@ SAMPLES = (
     Sample(
         stream="issues",
         model=Issue,
-        rows=issue_rows,
         hooks=lambda sent: sent.event == "issues" or "issue" in sent.payload,
         total=7,
         size=2,
@@ -239,7 +131,6 @@ SAMPLES = (
     Sample(
         stream="releases",
         model=Release,
-        rows=release_rows,
         hooks=lambda sent: sent.event == "release",
         total=5,
         size=2,
@@ -253,7 +144,6 @@ SAMPLES = (
     Sample(
         stream="commits",
         model=Commit,
-        rows=commit_rows,
         hooks=lambda sent: sent.event == "push",
         total=11,
         size=3,
@@ -272,7 +162,6 @@ SAMPLES = (
     Sample(
         stream="issue_comments",
         model=IssueComment,
-        rows=issue_comment_rows,
         hooks=lambda sent: sent.event == "issue_comment",
         total=10,
         size=3,
@@ -285,13 +174,12 @@ SAMPLES = (
     Sample(
         stream="review_comments",
         model=ReviewComment,
-        rows=review_comment_rows,
         hooks=lambda sent: sent.event.startswith("pull_request_review"),
         total=3,
         size=1,
         pages=3,
         make_thousand=lambda world: remark(varied_repository(world), 1000),
-        item=lambda web: next(pull_requests(web)).review_comments[0],
+        item=lambda web: pull_requests(web.truth)[0].review_comments[0],
         words='"id": {id},',
         noun="review comment",
     ),

@@ -14,6 +14,7 @@ from apps.integrations.streams import STREAMS
 from apps.integrations.streams.stream import Stream
 from tests.activity.tables import clear
 from tests.fake_github.using import ACME, API, BACKFILL, WEB
+from tests.integrations.true_rows import in_order
 
 UNWELL = {ResponseKind.SHRINK, ResponseKind.TRANSIENT}
 
@@ -147,7 +148,3 @@ def rows(model: Any, **conditions: Any) -> list[dict[str, Any]]:
     """What the table holds, without surrogate ids, and without the stamps, which say when something was seen."""
     names = [field.attname for field in model._meta.concrete_fields if field.name != "id" and "stamp" not in field.name]
     return in_order(model.objects.filter(**conditions).values(*names))
-
-
-def in_order(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(found, key=lambda row: repr(sorted(row.items())))

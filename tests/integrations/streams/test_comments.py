@@ -18,6 +18,7 @@ from tests.github.translation import at
 from tests.integrations.streams import samples
 from tests.integrations.streams.stream_read import StreamRead, rows, skipped
 from tests.integrations.streams.varied_repository import VariedRepository
+from tests.integrations.true_rows import pull_requests, true_rows
 
 pytestmark = pytest.mark.django_db
 START = samples.START
@@ -136,7 +137,9 @@ def test_since_bounds_what_was_updated_and_until_what_was_created(web: VariedRep
     since, until = at("03-02", "12:00"), at("03-04", "12:02")
     StreamRead.of_web("issue_comments", worker, since=since, until=until).into_empty_tables()
     times = {comment.created_at for comment in IssueComment.objects.all()}
-    assert len(times) == len([each for each in samples.issue_comment_rows(web) if since <= each["created_at"] <= until])
+    assert len(times) == len(
+        [each for each in true_rows(IssueComment, web.truth) if since <= each["created_at"] <= until]
+    )
     assert all(since <= time <= until for time in times)
 
 
@@ -149,7 +152,7 @@ def test_bots_and_ghosts_comment_on_issues_and_pull_requests(web: VariedReposito
 
 def test_a_review_comment_brings_a_stub_of_its_pull_request(web: VariedRepository, worker: GitHubAccess) -> None:
     StreamRead.of_web("review_comments", worker).into_empty_tables()
-    numbers = {(pull.number, "") for pull in samples.pull_requests(web)}
+    numbers = {(pull.number, "") for pull in pull_requests(web.truth)}
     assert set(PullRequest.objects.values_list("number", "title")) == numbers
     assert Contributor.objects.get(pk=REVIEW_BOT.id).login == REVIEW_BOT.login
 

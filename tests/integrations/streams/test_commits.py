@@ -20,9 +20,9 @@ from tests.fake_github.generated import BOT
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import WEB
 from tests.github.translation import evidence_of
-from tests.integrations.streams import samples
 from tests.integrations.streams.stream_read import StreamRead, rows
 from tests.integrations.streams.varied_repository import MESSAGES, VariedRepository
+from tests.integrations.true_rows import true_rows
 from tests.metrics.comparing import assert_equals_rebuild
 
 pytestmark = pytest.mark.django_db
@@ -87,7 +87,7 @@ def test_a_commit_from_the_future_has_landed_by_now(web: VariedRepository, worke
 
 
 def test_what_is_pushed_meanwhile_moves_nothing(web: VariedRepository, worker: GitHubAccess) -> None:
-    before = samples.commit_rows(web)
+    before = true_rows(Commit, web.truth)
     pages = []
     for page in StreamRead.of_web("commits", worker, size=3).pages():
         pages.append(page)
@@ -103,7 +103,7 @@ def test_a_head_that_is_no_more_lets_reading_begin_again(web: VariedRepository, 
     web.truth.commits[-1] = {**web.truth.commits[-1], "id": "f" * 40}
     web.truth.parents["f" * 40] = (web.truth.commits[-2]["id"],)
     record(stream.evidence(stream.pages(first.cursor)))
-    assert rows(Commit) == samples.commit_rows(web)
+    assert rows(Commit) == true_rows(Commit, web.truth)
 
 
 def test_since_and_until_bound_when_a_commit_was_made(web: VariedRepository, worker: GitHubAccess) -> None:

@@ -22,6 +22,7 @@ from tests.github.translation import evidence_of
 from tests.integrations.streams.samples import SAMPLES, Sample
 from tests.integrations.streams.stream_read import StreamRead, rows, skipped
 from tests.integrations.streams.varied_repository import VariedRepository, hide
+from tests.integrations.true_rows import true_rows
 
 pytestmark = pytest.mark.django_db
 BY_NAME = {sample.stream: sample for sample in SAMPLES}
@@ -47,13 +48,13 @@ def hide_item(fake: FakeGitHub, web: VariedRepository, sample: Sample) -> None:
 def rows_without_item(web: VariedRepository, sample: Sample) -> list[dict[str, Any]]:
     item = sample.item(web)
     identity = item["id"]
-    return [row for row in sample.rows(web) if identity not in {row.get("github_id"), row.get("sha")}]
+    return [row for row in true_rows(sample.model, web.truth) if identity not in {row.get("github_id"), row.get("sha")}]
 
 
 @each()
 def test_rows_are_as_on_github_field_by_field(web: VariedRepository, worker: GitHubAccess, sample: Sample) -> None:
     pages = StreamRead.of_web(sample.stream, worker).into_empty_tables()
-    assert rows(sample.model) == sample.rows(web)
+    assert rows(sample.model) == true_rows(sample.model, web.truth)
     assert [(page.items, page.cursor) for page in pages] == [(sample.total, None)]
     assert {page.total for page in pages} == {None if sample in REST else sample.total}
     assert not skipped(pages)
@@ -74,7 +75,7 @@ def test_webhooks_and_pages_merge_to_the_same_rows_in_any_mixture(
     clear()
     record(pages)
     assert shared(sample) <= by_webhook
-    assert rows(sample.model) == sample.rows(web)
+    assert rows(sample.model) == true_rows(sample.model, web.truth)
     clear()
     record([*hooks, *pages])
     expected = contents()
@@ -97,7 +98,7 @@ def test_reading_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
     for read, page in enumerate(pages[:-1], start=1):
         clear()
         record(stream.evidence([*pages[:read], *stream.pages(page.cursor)]))
-        assert rows(sample.model) == sample.rows(web)
+        assert rows(sample.model) == true_rows(sample.model, web.truth)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_an_item_that_no_page_can_show_is_read_alone(
 ) -> None:
     hide_item(fake, web, sample)
     history = StreamRead.of_web(sample.stream, worker, size=4).patiently()
-    assert rows(sample.model) == sample.rows(web)
+    assert rows(sample.model) == true_rows(sample.model, web.truth)
     assert not history.skipped
 
 
@@ -196,7 +197,7 @@ def test_a_name_that_another_repository_has_by_now_is_not_read(
     stream = StreamRead.of_web(sample.stream, worker)
     if sample in REST:
         stream.into_empty_tables()
-        assert rows(sample.model) == sample.rows(web)
+        assert rows(sample.model) == true_rows(sample.model, web.truth)
         return
     with pytest.raises(RequestFailedError) as refused:
         stream.read()

@@ -18,6 +18,7 @@ from tests.github.translation import at
 from tests.integrations.streams import samples
 from tests.integrations.streams.stream_read import StreamRead, rows, skipped
 from tests.integrations.streams.varied_repository import MANY_LABELS, VariedRepository
+from tests.integrations.true_rows import true_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +52,7 @@ def test_an_issue_that_is_updated_meanwhile_comes_again_and_no_other_is_lost(
         if len(pages) == 1:
             web.truth.issues[1] |= {"title": "Worse", "updated_at": "2026-03-09T09:00:00Z"}
     record(StreamRead.of_web("issues", worker).evidence(pages))
-    assert rows(Issue) == samples.issue_rows(web)
+    assert rows(Issue) == true_rows(Issue, web.truth)
     assert sum(page.items for page in pages) == 8
 
 
@@ -74,7 +75,7 @@ def test_reading_goes_on_where_github_no_longer_takes_its_own_cursor(
     refused = {"type": CURSOR_REFUSED, "message": "`abc` does not appear to be a valid cursor."}
     fake.spoil(Fault(graphql_errors(refused), faults.graphql))
     record(stream.evidence([first, *stream.pages(first.cursor)]))
-    assert rows(Issue) == samples.issue_rows(web)
+    assert rows(Issue) == true_rows(Issue, web.truth)
 
 
 def test_an_issue_with_more_labels_than_github_allows_is_skipped_rather_than_cut(

@@ -18,7 +18,6 @@ from tests.fake_github.generated import Generated
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, LIVE, WEB
-from tests.integrations.streams.pull_request_rows import differences
 from tests.integrations.streams.stream_read import History, record_page
 from tests.integrations.streams.twelve_pull_requests import (
     FORBIDDEN,
@@ -34,6 +33,7 @@ from tests.integrations.streams.twelve_pull_requests import (
     twelve,
     web,
 )
+from tests.integrations.true_rows import differences
 
 pytestmark = pytest.mark.django_db
 

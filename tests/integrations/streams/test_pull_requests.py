@@ -23,9 +23,9 @@ from tests.fake_github.generated import MANY, Generated, Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, API, WEB
-from tests.integrations.streams.pull_request_rows import differences
 from tests.integrations.streams.twelve_pull_requests import pull_requests, web
 from tests.integrations.test_webhooks_and_graphql import by_webhook
+from tests.integrations.true_rows import differences
 
 pytestmark = pytest.mark.django_db
 ALL = range(1, 31)

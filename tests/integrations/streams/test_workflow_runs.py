@@ -23,8 +23,9 @@ from tests.fake_github.generated import BEGINNING
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, WEB
 from tests.github.translation import evidence_of
-from tests.integrations.streams.run_samples import BUILD, SECOND, as_true, crowd, rows, some_weeks
-from tests.integrations.streams.stream_read import StreamRead, record_page
+from tests.integrations.streams.run_samples import BUILD, SECOND, crowd, some_weeks
+from tests.integrations.streams.stream_read import StreamRead, record_page, rows
+from tests.integrations.true_rows import true_rows
 
 pytestmark = pytest.mark.django_db
 RUNS = f"/repositories/{BUILD}/actions/runs"
@@ -46,8 +47,8 @@ def asked(fake: FakeGitHub) -> int:
 def test_every_row_is_as_on_github_field_by_field(fake: FakeGitHub, reading: Reading) -> None:
     truth, _ = some_weeks(fake)
     history = reading().to_end()
-    assert rows() == as_true(truth)
-    assert {row["attempt"] for row in rows()} == {1, 2}
+    assert rows(WorkflowRun) == true_rows(WorkflowRun, truth)
+    assert {row["attempt"] for row in rows(WorkflowRun)} == {1, 2}
     assert (history.items, history.pages[0].total, history.calls, history.points) == (60, 60, 1, 1)
 
 
@@ -56,11 +57,13 @@ def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: Fa
     truth, sent = some_weeks(fake)
     hooks = evidence_of(sent)
     record(hooks)
-    expected = rows()
+    expected = rows(WorkflowRun)
     clear()
     pages = reading().to_end().pages
     last = {(run["id"], run["run_attempt"]) for run in truth.runs.values()}
-    assert rows() == [row for row in expected if (row["run_id"], row["attempt"]) in last], "an earlier attempt is gone"
+    assert rows(WorkflowRun) == [row for row in expected if (row["run_id"], row["attempt"]) in last], (
+        "an earlier attempt is gone"
+    )
     for seed in range(3):
         chance = random.Random(seed)  # noqa: S311  an order
         pieces: list[Callable[[], None]] = [lambda page=page: record_page(page) for page in pages]
@@ -69,7 +72,7 @@ def test_webhooks_backfill_and_any_mixture_of_them_end_in_the_same_rows(fake: Fa
         clear()
         for piece in pieces:
             piece()
-        assert rows() == expected, seed
+        assert rows(WorkflowRun) == expected, seed
 
 
 @pytest.mark.proof
@@ -122,13 +125,13 @@ def test_reading_that_goes_on_from_any_of_its_cursors_ends_in_the_same_rows(
     crowd(truth, [BEGINNING + timedelta(days=50, seconds=7 * number) for number in range(1_050 if crowded else 450)])
     whole = reading().to_end()
     assert len(whole.cursors) > 4
-    expected = rows()
+    expected = rows(WorkflowRun)
     for place in range(1, len(whole.cursors)):
         clear()
         for page in whole.pages[:place]:
             record_page(page)
         reading(started_at=datetime.now(UTC) + timedelta(hours=1)).to_end(whole.cursors[place])
-        assert rows() == expected, whole.cursors[place]
+        assert rows(WorkflowRun) == expected, whole.cursors[place]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,7 @@ def test_a_size_that_changes_meanwhile_loses_no_run(fake: FakeGitHub, reading: R
         cursor, items = page.cursor, items + page.items
         if cursor is None:
             break
-    assert rows() == as_true(truth)
+    assert rows(WorkflowRun) == true_rows(WorkflowRun, truth)
     assert items == 60
 
 
@@ -231,7 +234,7 @@ def test_a_run_that_cannot_be_used_is_named_and_its_neighbours_are_kept(fake: Fa
     (skipped,) = reading().to_end().skipped
     assert skipped.what == f"workflow run {broken}"
     assert "workflow_id" in skipped.why
-    assert rows() == [row for row in as_true(truth) if row["run_id"] != broken]
+    assert rows(WorkflowRun) == [row for row in true_rows(WorkflowRun, truth) if row["run_id"] != broken]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from tests.fake_github.generated import Size
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import RepositoryTruth
 from tests.fake_github.using import ACME, WEB
-from tests.integrations.streams.pull_request_rows import differences
 from tests.integrations.streams.stream_read import StreamRead
+from tests.integrations.true_rows import differences
 
 ALL = range(1, 13)
 SEVENTH = f"/repositories/{WEB}/pulls/7"

@@ -22,7 +22,7 @@ from tests.integrations.backfill.installed import reach
 from tests.integrations.backfill.real_worker import let_a_minute_pass, working
 from tests.integrations.reconciliation.repositories.night_runs import Nights
 from tests.integrations.refresh.live_repository import MINUTE, LiveRepository
-from tests.integrations.streams.pull_request_rows import differences
+from tests.integrations.true_rows import differences
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)

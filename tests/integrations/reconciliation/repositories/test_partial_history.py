@@ -24,7 +24,7 @@ from tests.integrations.reconciliation.repositories.conftest import LONG_AGO
 from tests.integrations.reconciliation.repositories.night_runs import HOURS, Nights
 from tests.integrations.reconciliation.workers import begin_sync, drift_of
 from tests.integrations.refresh.live_repository import DAY, HOUR, MINUTE, LiveRepository, now
-from tests.integrations.streams.pull_request_rows import differences
+from tests.integrations.true_rows import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATELY = 5 * DAY

@@ -27,7 +27,7 @@ from tests.fake_github.using import API
 from tests.github.translation import Door
 from tests.integrations.reconciliation.repositories.night_runs import Nights, backfills_of_runs
 from tests.integrations.refresh.live_repository import DAY, HOUR, MINUTE, LiveRepository, now, work_off
-from tests.integrations.streams.pull_request_rows import differences
+from tests.integrations.true_rows import differences
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 

@@ -1,14 +1,28 @@
 """The truth of the fake GitHub as the rows that it must come to, and the rows that there are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from apps.activity.models import PullRequest, PullRequestCommit, PullRequestEvent, Review
+from apps.activity.models import (
+    Commit,
+    Deployment,
+    DeploymentStatus,
+    Issue,
+    IssueComment,
+    PullRequest,
+    PullRequestCommit,
+    PullRequestEvent,
+    Release,
+    Review,
+    ReviewComment,
+    WorkflowRun,
+)
 from apps.demo.shapes import Json
 from tests.fake_github.truth import Happening, PullRequestTruth, RepositoryTruth
 
-Rows = dict[Any, dict[str, Any]]
+Row = dict[str, Any]
+Rows = dict[Any, Row]
 Tables = dict[str, Rows]
 KINDS = {
     "ReadyForReviewEvent": "ready_for_review",
@@ -38,17 +52,17 @@ REVIEW = ("number", "author_id", "submitted_at", "commit_sha", "verdict", "dismi
 
 def differences(truth: RepositoryTruth, *, numbers: Iterable[int]) -> list[str]:
     """What our rows say otherwise than GitHub would, of these pull requests and of all that belongs to them."""
-    found = (truth.pull_requests.get(number) for number in numbers)
-    true, ours = rows_of_truth(pull for pull in found if pull is not None), our_rows(truth.json["id"])
-    return [
-        difference
+    pulls = (truth.pull_requests.get(number) for number in numbers)
+    true, ours = rows_of_truth(pull for pull in pulls if pull is not None), our_rows(truth.json["id"])
+    found = [
+        difference(f"{table} {key}", ours[table].get(key), true[table].get(key))
         for table in true
         for key in sorted(true[table].keys() | ours[table].keys())
-        if (difference := _difference(f"{table} {key}", ours[table].get(key), true[table].get(key)))
     ]
+    return [one for one in found if one]
 
 
-def _difference(name: str, ours: dict[str, Any] | None, true: dict[str, Any] | None) -> str:
+def difference(name: str, ours: Row | None, true: Row | None) -> str:
     """Empty where there is none."""
     if ours is None or true is None:
         return "" if ours is true else f"{name}: {'is missing' if ours is None else 'should not be there'}"
@@ -94,7 +108,7 @@ def rows_of_truth(pulls: Iterable[PullRequestTruth]) -> Tables:
     return tables
 
 
-def _pull_request(pull: PullRequestTruth) -> dict[str, Any]:
+def _pull_request(pull: PullRequestTruth) -> Row:
     seen = pull.json
     return {
         "github_id": seen["id"],
@@ -118,7 +132,7 @@ def _pull_request(pull: PullRequestTruth) -> dict[str, Any]:
     }
 
 
-def _review(review: Json, pull: PullRequestTruth) -> dict[str, Any]:
+def _review(review: Json, pull: PullRequestTruth) -> Row:
     """A dismissed one has said what the first of its dismissals shows."""
     dismissals = [
         item
@@ -136,7 +150,7 @@ def _review(review: Json, pull: PullRequestTruth) -> dict[str, Any]:
     }
 
 
-def _commit(made: Json) -> dict[str, Any]:
+def _commit(made: Json) -> Row:
     """Bots have no account in a list of commits."""
     person = None if made["author"]["username"].endswith("[bot]") else int(made["author"]["email"].partition("+")[0])
     authored_at, committed_at = (_time(made[role]["date"]) for role in ("author", "committer"))
@@ -162,6 +176,134 @@ def _subjects(item: Happening) -> Iterator[str]:
         yield item.more["after"]
     elif item.kind not in {"ReviewRequestedEvent", "ReviewRequestRemovedEvent"}:
         yield ""
+
+
+def pull_requests(truth: RepositoryTruth) -> list[PullRequestTruth]:
+    """Return all pull requests of the repository, the oldest first."""
+    found = (truth.pull_requests.get(number) for _, number in truth.pull_requests.ordered("created_at"))
+    return [pull for pull in found if pull is not None]
+
+
+def _issues(truth: RepositoryTruth) -> Iterator[Row]:
+    for issue in truth.issues.values():
+        yield {
+            **{name: issue[name] for name in ("number", "title", "state", "state_reason")},
+            **{name: _time(issue[name]) for name in ("created_at", "updated_at", "closed_at")},
+            "github_id": issue["id"],
+            "author_id": _id(issue["user"]),
+            "labels": sorted(label["name"] for label in issue["labels"]),
+            "deleted_at": None,
+        }
+
+
+def _issue_comments(truth: RepositoryTruth) -> Iterator[Row]:
+    for number, comments in truth.issue_comments.items():
+        yield from ({**_comment(one, number), "is_on_pull_request": False} for one in comments)
+    for pull in pull_requests(truth):
+        yield from ({**_comment(one, pull.number), "is_on_pull_request": True} for one in pull.comments)
+
+
+def _review_comments(truth: RepositoryTruth) -> Iterator[Row]:
+    for pull in pull_requests(truth):
+        for one in pull.review_comments:
+            yield {**_comment(one, pull.number), "review_id": one["pull_request_review_id"]}
+
+
+def _comment(comment: Json, number: int) -> Row:
+    return {**_made(comment), "number": number, "author_id": _id(comment["user"]), "deleted_at": None}
+
+
+def _releases(truth: RepositoryTruth) -> Iterator[Row]:
+    for release in truth.releases.values():
+        yield {
+            **_made(release),
+            "tag_name": release["tag_name"],
+            "name": release["name"] or "",
+            "is_draft": release["draft"],
+            "is_prerelease": release["prerelease"],
+            "author_id": _id(release["author"]),
+            "published_at": _time(release["published_at"]),
+            "deleted_at": None,
+        }
+
+
+def _deployments(truth: RepositoryTruth) -> Iterator[Row]:
+    """The run that made a deployment is not told: our own rows know it."""
+    for seen in (deployment.json for deployment in truth.deployments.values()):
+        yield {
+            **_made(seen),
+            **{name: seen[name] for name in ("sha", "ref", "environment", "task")},
+            "is_production": seen["production_environment"],
+            "is_transient": seen["transient_environment"],
+            "creator_id": _id(seen["creator"]),
+        }
+
+
+def _statuses(truth: RepositoryTruth) -> Iterator[Row]:
+    for deployment_id, deployment in truth.deployments.items():
+        for seen in deployment.statuses:
+            about = {name: seen[name] for name in ("state", "environment")}
+            yield {**_made(seen), **about, "deployment_id": deployment_id, "creator_id": _id(seen["creator"])}
+
+
+def _runs(truth: RepositoryTruth) -> Iterator[Row]:
+    """Of each run its last attempt."""
+    for run in truth.runs.values():
+        same = ("workflow_id", "name", "event", "status", "conclusion", "head_branch", "head_sha")
+        yield {
+            **{name: run[name] for name in same},
+            "run_id": run["id"],
+            "attempt": run["run_attempt"],
+            "actor_id": _id(run["actor"]),
+            "created_at": _time(run["created_at"]),
+            "started_at": _time(run["run_started_at"]),
+            "concluded_at": _time(run["updated_at"]) if run["status"] == "completed" else None,
+        }
+
+
+def _commits(truth: RepositoryTruth) -> Iterator[Row]:
+    """Those of the default branch, as they are without any push."""
+    for commit in truth.commits:
+        author, committed_at = commit["author"], _time(commit["committer"]["date"])
+        yield {
+            "sha": commit["id"],
+            "headline": commit["message"].partition("\n")[0],
+            "authored_at": _time(author["date"]),
+            "committed_at": committed_at,
+            **{f"author_{ours}": author[name] for ours, name in AUTHOR.items()},
+            "is_date_clamped": False,
+            "parent_count": len(truth.parents[commit["id"]]),
+            "presumed_parent_count": None,
+            "author_id": int(author["email"].partition("+")[0]),
+            "landed_at": None,
+            "presumed_landed_at": committed_at,
+        }
+
+
+AUTHOR = {"name": "name", "email": "email", "login": "username"}
+ROWS: Mapping[Any, Callable[[RepositoryTruth], Iterable[Row]]] = {
+    Issue: _issues,
+    IssueComment: _issue_comments,
+    ReviewComment: _review_comments,
+    Release: _releases,
+    Deployment: _deployments,
+    DeploymentStatus: _statuses,
+    WorkflowRun: _runs,
+    Commit: _commits,
+}
+
+
+def true_rows(model: Any, truth: RepositoryTruth) -> list[Row]:
+    """Return the rows that what GitHub has comes to, with every column but ids and stamps of our own."""
+    return in_order({"repository_id": truth.json["id"], **row} for row in ROWS[model](truth))
+
+
+def in_order(found: Iterable[Row]) -> list[Row]:
+    return sorted(found, key=lambda row: repr(sorted(row.items())))
+
+
+def _made(seen: Json) -> Row:
+    return {"github_id": seen["id"], "created_at": _time(seen["created_at"])}
 
 
 def _id(account: Json | None) -> int | None:
