@@ -1,9 +1,12 @@
 """Rows of the catalogue of bad input that no test elsewhere shows: in at the door, and as far as they come."""
 
+import ast
 import json
 import pickle
+import re
 import socket
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,10 +19,12 @@ from apps.activity.models import Contributor, Issue, PullRequest, Repository
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery
+from tests.bad_input.catalogue import ROWS
 from tests.github.test_event_rules import replaced
 from tests.github.translation import payload_of
 from tests.webhooks.conftest import GitHub, drain, only
 from tformance.celery import app
+from tformance.local.state import CHECKOUT
 
 pytestmark = pytest.mark.django_db
 RIGHT_TO_LEFT, ZERO_WIDTH = "\u202e", "\u200b"
@@ -237,3 +242,39 @@ def test_row_64_a_tampered_cookie_is_nobody() -> None:
         assert client.get("/")["Location"].startswith("/accounts/login/")
         assert client.get("/api/v1/teams/").status_code == 401
     assert Repository.objects.count() == 0
+
+
+LAST_ROW = 64
+HERE = CHECKOUT / "tests" / "bad_input"
+NUMBERED = re.compile(r"test_rows?_(\d\d)(?:_and_(\d\d))?_")
+
+
+@cache
+def names_in(path: str) -> frozenset[str]:
+    """The tests of a file, classes looked into."""
+    tree = ast.parse((CHECKOUT / path).read_text())
+    return frozenset(
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
+
+
+def test_no_row_is_left_out() -> None:
+    assert sorted(ROWS) == list(range(1, LAST_ROW + 1))
+
+
+@pytest.mark.parametrize("row", range(1, LAST_ROW + 1))
+def test_a_row_has_tests_that_exist(row: int) -> None:
+    assert ROWS[row]
+    assert [one for one in ROWS[row] if not exists(one)] == []
+
+
+def exists(test: str) -> bool:
+    path, is_function, name = test.partition("::")
+    return name in names_in(path) if is_function else (CHECKOUT / path).is_file()
+
+
+def test_a_test_that_bears_a_rows_number_stands_under_it() -> None:
+    for path in HERE.glob("test_*.py"):
+        for name in names_in(str(path.relative_to(CHECKOUT))):
+            for number in filter(None, ((found := NUMBERED.match(name)) and found.groups()) or ()):
+                assert any(one.endswith(f"::{name}") for one in ROWS[int(number)]), name

@@ -1,18 +1,34 @@
-"""The documents stay true: what they point at exists, and what is generated is current."""
+"""Documents, words, safeties and what the App needs stay true to the code."""
 
+import ast
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
+from apps.demo.shapes import accounts
+from apps.github.permissions import (
+    ALWAYS_SENT,
+    MEMBER_EVENTS,
+    OF_ORGANIZATIONS,
+    PERMISSIONS,
+    lack_of,
+    listed,
+    needed_events,
+)
 from apps.metrics.management.commands.describe_figures import page
 from apps.webhooks.models import Delivery
 from benchmarks import results
 from tests.engines import WEBHOOK_SECRET
+from tests.mutations import MUTATIONS
+from tests.mutations.mutation import Mutation
 from tformance.celery import app
+from tformance.local.state import CHECKOUT
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -101,3 +117,133 @@ def test_the_table_of_the_benchmarks_is_written_by_them():
     table = results.as_document(json.loads(results.FIGURES.read_text()))
     assert f"<!-- table of the benchmarks -->\n{table}<!-- end of the table -->" in text
     assert len(table.splitlines()) > 10
+
+
+AREAS = (
+    *(f"apps/{app}" for app in ("activity", "common", "dashboard", "demo", "github", "integrations", "jobs")),
+    *(f"apps/{app}" for app in ("metrics", "monitoring", "notifications", "teams", "users", "webhooks")),
+    "tformance",
+)
+LEFT_OUT = re.compile("/migrations/")
+FILES = [path for area in AREAS for path in sorted((ROOT / area).rglob("*.py")) if not LEFT_OUT.search(str(path))]
+NAMED = [
+    *(path for path in FILES if path.is_relative_to(ROOT / "apps/github") or "apps/integrations" in str(path)),
+    *(
+        path
+        for area in ("delivery_log", "reconciliation")
+        for path in sorted((ROOT / "tests/integrations" / area).rglob("*.py"))
+    ),
+]
+TEMPLATES = sorted(path for path in ROOT.glob("apps/*/templates/**/*") if path.suffix in (".html", ".txt"))
+MARKUP = re.compile(r"{%.*?%}|{{.*?}}|<[^>]*>", re.DOTALL)
+NAME = re.compile(
+    r"(^|_)(walk(s|ed|ing)?|told|tells?|errand|roads?|strangers?|owe[sd]?|paid|pay|mend|enrichment|lapsed?|bell|ring|rung"
+    r"|shared_memory|letterbox|letter|knock|sweep(s|er|ing)?|swept|is_spread|note_spread|spread_to|spreading|believe[sd]?|judge[sd]?)(_|$)"
+)
+OPENING = re.compile(r"(Whoever|What|Those|One|Whether|How|Who|Which|Somebody|Nobody)\b")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_has_no_metaphors_in_its_strings(path: Path) -> None:
+    assert METAPHOR.findall("\n".join(strings_in(path))) == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_template_has_no_metaphors(path: Path) -> None:
+    assert METAPHOR.findall(MARKUP.sub("", path.read_text())) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_docstring_of_a_function_starts_with_a_verb_or_a_noun(path: Path) -> None:
+    functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
+    assert [text for node in functions if OPENING.match(text := ast.get_docstring(node) or "")] == []
+
+
+@pytest.mark.parametrize("path", NAMED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_name_has_no_metaphor(path: Path) -> None:
+    assert {name for name in names_in(path) if NAME.search(name.lower())} == set()
+
+
+def names_in(path: Path) -> Iterator[str]:
+    """Yield the names that a module gives: its own, classes, functions, arguments, variables, events and columns."""
+    yield path.stem
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            yield node.value
+
+
+def strings_in(path: Path) -> Iterator[str]:
+    """Yield the strings of a module that have several words: messages, help texts, docstrings and statements."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.value
+
+
+GLOSSARY = (Path(__file__).resolve().parents[2] / "docs" / "glossary.md").read_text()
+NAMES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([\w.]+)` \|$", GLOSSARY, re.MULTILINE)
+WORDS = re.findall(r"^\| ([^|]+) \| ", GLOSSARY, re.MULTILINE)[1:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_word_of_the_glossary_has_the_name_it_says(name: str) -> None:
+    assert resolve_name(name) is not None
+
+
+def test_each_word_of_the_glossary_stands_once_with_a_name() -> None:
+    assert len(set(WORDS)) == len(WORDS)
+    assert len(NAMES) == len(WORDS) >= 30
+
+
+@pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.safety)
+def test_a_safety_is_in_the_code_once_and_so_is_its_test(one: Mutation) -> None:
+    for path, text in one.changed_files(CHECKOUT).items():
+        assert text != (CHECKOUT / path).read_text()
+        if path.endswith(".py"):
+            ast.parse(text)
+    assert one.changes
+    assert one.test_id(CHECKOUT)
+
+
+def test_no_two_safeties_have_the_same_name() -> None:
+    assert len({one.safety for one in MUTATIONS}) == len(MUTATIONS)
+
+
+README = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text().split())
+
+
+def named(label: str) -> set[str]:
+    [words] = re.findall(rf"\*\*{label}\*\*[^:]*: ([^.]*)\.", README)
+    return set(words.split(", "))
+
+
+def test_the_readme_names_the_permissions() -> None:
+    of_repositories = set(PERMISSIONS) - OF_ORGANIZATIONS
+    assert named("Repository permissions") == set(listed(of_repositories).split(", "))
+    assert named("Organization permissions") == set(listed(OF_ORGANIZATIONS).split(", "))
+    assert set(PERMISSIONS.values()) == {"read"}
+
+
+def test_the_readme_names_the_events_that_are_handled() -> None:
+    assert named("Events") == set(listed(needed_events()).split(", "))
+
+
+def test_the_demonstration_lacks_nothing() -> None:
+    assert set(accounts.PERMISSIONS) == set(PERMISSIONS)
+    assert set(accounts.EVENTS) == needed_events()
+
+
+def test_what_is_sent_unasked_is_no_event_to_subscribe_to() -> None:
+    assert not needed_events() & ALWAYS_SENT
+    assert needed_events() >= MEMBER_EVENTS
+
+
+def test_more_than_reading_is_enough_and_less_is_not() -> None:
+    assert not lack_of(dict.fromkeys(PERMISSIONS, "write"), needed_events())
+    lack = lack_of({**PERMISSIONS, "issues": "none"}, needed_events() - {"push"})
+    assert (lack.permissions, lack.events, str(lack)) == (("issues",), ("push",), "permission Issues; event Push")

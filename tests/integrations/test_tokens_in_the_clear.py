@@ -23,7 +23,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, good, query, read
 from tests.integrations.backfill.installed import backfill, install, reach
 from tests.integrations.backfill.workers import BackfillWorkers
-from tests.runtime.test_failures_in_logs import written
+from tests.runtime.test_logs import written
 from tests.webhooks.conftest import GitHub, drain
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -1,17 +1,26 @@
-"""Liveness, readiness, and what they show to strangers."""
+"""Liveness and readiness, what they show to strangers, and beats that report themselves."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 
+from apps.monitoring import presence
 from apps.users.models import CustomUser
 from apps.webhooks import intake, signature
+from tests.webhooks.conftest import eventually
+from tformance.celery_settings import QUEUES
 
 READY = {"status": "ready", "database": "up", "migrations": "applied", "secret": "present", "broker": "up"}
 
@@ -112,3 +121,32 @@ def test_explanations_are_for_operators(client: Client) -> None:
             signature.forget_secrets()
             _, told = ask(client)
         assert ("GITHUB_WEBHOOK_SECRETS" in str(told)) is is_told
+
+
+@pytest.fixture
+def broker() -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL) as client:
+        client.delete(presence.KEY, *QUEUES)
+        yield client
+        client.delete(presence.KEY, *QUEUES)
+
+
+@pytest.mark.proof
+def test_a_beat_reports_itself(broker: "redis.Redis", tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "celery", "--app", "tformance", "beat", "--pidfile=", "--loglevel", "ERROR"]
+    environment = {**os.environ, "TFORMANCE_ROLE": "beat", "DJANGO_SETTINGS_MODULE": "tformance.settings"}
+    process = subprocess.Popen([*command, "--schedule", str(tmp_path / "schedule")], env=environment)
+    try:
+        eventually(lambda: presence.present(broker).get(presence.BEAT))
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert presence.present(broker)[presence.BEAT][0].endswith(f":{process.pid}")
+
+
+@pytest.mark.proof
+def test_without_redis_a_report_neither_blocks_nor_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = redis.Redis(port=1)
+    monkeypatch.setattr(presence, "_redis", lambda: away)
+    presence.report(["live worker@here"])
+    presence.remove(["live worker@here"])

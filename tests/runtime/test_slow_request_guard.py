@@ -1,4 +1,6 @@
-"""Only quiet connections of those who are late are ended. With a real server: tests/bad_input/test_bare_server.py."""
+"""Only quiet connections of those who are late are ended; X-Forwarded-* is believed from our own proxies only.
+
+With a real server: tests/bad_input/test_bare_server.py."""
 
 import io
 import socket
@@ -7,8 +9,12 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+from pytest_django import Settings
 
 from tformance.local.processes import wait_until
+from tformance.middleware import TrustedProxyMiddleware
 from tformance.slow_request_guard import SlowBodiesCut, TimedInput, _seconds_since_sent, end_quiet
 
 LATE, OTHER = "127.0.0.2", "127.0.0.3"
@@ -81,3 +87,42 @@ def test_a_request_without_a_body_costs_nothing() -> None:
     nothing = io.BytesIO()
     assert body_of({"wsgi.input": nothing}) is nothing
     assert body_of({"wsgi.input": nothing, "CONTENT_LENGTH": "0"}) is nothing
+
+
+@pytest.fixture(autouse=True)
+def proxies(settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = ["127.0.0.1", "10.0.0.0/8"]
+
+
+def seen(remote: str, **headers: str) -> HttpRequest:
+    request = RequestFactory().get("/", REMOTE_ADDR=remote, **headers)
+    TrustedProxyMiddleware(lambda _: HttpResponse())(request)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("remote", "chain", "client"),
+    [
+        ("127.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", "198.51.100.1, 203.0.113.9, 10.2.3.4", "203.0.113.9"),
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("127.0.0.1", "not an address", "127.0.0.1"),
+        ("203.0.113.9", "127.0.0.1", "203.0.113.9"),
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+    ],
+)
+def test_the_client_is_the_last_address_that_is_not_ours(remote: str, chain: str, client: str) -> None:
+    assert seen(remote, HTTP_X_FORWARDED_FOR=chain).META["REMOTE_ADDR"] == client
+
+
+def test_a_trusted_proxy_says_whether_it_was_https() -> None:
+    assert seen("10.1.1.1", HTTP_X_FORWARDED_PROTO="https", HTTP_X_FORWARDED_FOR="203.0.113.9").is_secure()
+    assert not seen("203.0.113.9", HTTP_X_FORWARDED_PROTO="https").is_secure()
+
+
+def test_nobody_else_sees_what_was_claimed() -> None:
+    request = seen(
+        "203.0.113.9", HTTP_X_FORWARDED_FOR="127.0.0.1", HTTP_X_FORWARDED_HOST="evil.example", HTTP_FORWARDED="for=x"
+    )
+    assert not [name for name in request.META if "FORWARDED" in name]
