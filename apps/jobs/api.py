@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.activity.models import Repository
-from apps.common.api import NewestFirst, OnlyKnownParameters
+from apps.common.api import AnyOfFilter, NewestFirst, OnlyKnownParameters
 from apps.common.db import is_id
 from apps.jobs.changes import CHANGES, Change, JobsBusyError
 from apps.jobs.models import Job
@@ -134,9 +134,7 @@ class JobFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes wit
         method="of_key", help_text="What it is done to, such as the id of an installation, or `11/issues`."
     )
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
-    state = django_filters.MultipleChoiceFilter(
-        choices=Job.State.choices, distinct=False, help_text="Repeat it for several."
-    )
+    state = AnyOfFilter(choices=Job.State.choices, help_text="Repeat it for several.")
     reason = django_filters.CharFilter(help_text="Why it waits or ended, as one word, such as `spent`.")
     installation = django_filters.NumberFilter(field_name="installation_id", help_text="GitHub's id.")
 

@@ -123,7 +123,9 @@ class Team(MarksChange):
 
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=SLUG_LENGTH, unique=True)
-    account = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    account = models.ForeignKey(
+        Contributor, on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
+    )
     is_approved = models.BooleanField(
         default=True, help_text="Accounts that are not in ALLOWED_ACCOUNTS need the approval of an operator."
     )
@@ -157,7 +159,7 @@ class Team(MarksChange):
 class TeamMember(MarksChange):
     """A contributor whose work counts for a team between two instants; null is unlimited."""
 
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="members")
     contributor = models.ForeignKey(Contributor, on_delete=models.PROTECT, related_name="memberships")
     from_at = models.DateTimeField(null=True, blank=True)
     until_at = models.DateTimeField(null=True, blank=True)
@@ -185,7 +187,7 @@ class TeamMember(MarksChange):
 class TeamRepository(MarksChange):
     """A repository that a team tracks in addition to those of its account."""
 
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="tracked")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="tracked")
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
@@ -206,7 +208,7 @@ class TeamAccess(models.Model):
         VIEWER = "viewer"
         ADMIN = "admin"
 
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="accesses")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="accesses")
     user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, related_name="team_accesses")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
 

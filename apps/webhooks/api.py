@@ -15,7 +15,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.api import InstantFilter, NewestFirst, OnlyKnownParameters
+from apps.common.api import AnyOfFilter, InstantFilter, NewestFirst, OnlyKnownParameters
 from apps.users.access import OnlyOperators, is_operator
 from apps.webhooks import replay
 from apps.webhooks.models import Delivery
@@ -85,9 +85,7 @@ class ReplaySerializer(serializers.Serializer[Any]):
 class DeliveryFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes without types
     """Filters by repository, event, state and time."""
 
-    state = django_filters.MultipleChoiceFilter(
-        choices=Delivery.State.choices, help_text="Repeat the parameter for several states."
-    )
+    state = AnyOfFilter(choices=Delivery.State.choices, help_text="Repeat the parameter for several states.")
     event = django_filters.CharFilter(help_text="GitHub's name: `pull_request`.")
     action = django_filters.CharFilter(help_text="The payload's action: `opened`.")
     reason = django_filters.CharFilter(help_text="The reason of its state: `shape_mismatch`.")

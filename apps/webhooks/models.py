@@ -311,7 +311,7 @@ class DeliveryBody(models.Model):
 class OtherBody(models.Model):
     """Another body with the key of a delivery; a worker compares it with the first."""
 
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE)
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, db_index=False)
     body_sha256 = models.BinaryField(max_length=32)
     content = models.BinaryField()
     headers = models.JSONField()

@@ -59,7 +59,7 @@ class Installation(models.Model):
 class RepositoryAccess(models.Model):
     """The access of an installation to a repository."""
 
-    installation = models.ForeignKey(Installation, on_delete=models.PROTECT, related_name="accesses")
+    installation = models.ForeignKey(Installation, on_delete=models.PROTECT, db_index=False, related_name="accesses")
     repository = models.ForeignKey("Repository", on_delete=models.PROTECT, related_name="accesses")
     has_access = models.BooleanField(db_default=False)
     is_verified = models.BooleanField(db_default=False)

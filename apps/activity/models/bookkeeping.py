@@ -64,7 +64,9 @@ class Coverage(models.Model):
     DELIVERIES: ClassVar = "deliveries"
     """The stream of the rows without a repository."""
 
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, null=True, blank=True, db_index=False, related_name="+"
+    )
     stream = models.TextField()
     from_at = models.DateTimeField()
     to_at = models.DateTimeField()

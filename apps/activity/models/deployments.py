@@ -10,7 +10,7 @@ class Deployment(models.Model):
     """A request to deploy a commit; its statuses say whether it succeeded."""
 
     github_id = models.BigIntegerField(primary_key=True)
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="deployments")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="deployments")
     sha = models.TextField(db_default="", blank=True)
     environment = models.TextField(db_default="", blank=True)
     task = models.TextField(db_default="", blank=True)
@@ -72,7 +72,7 @@ class WorkflowRun(models.Model):
 
     run_id = models.BigIntegerField()
     attempt = models.IntegerField()
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     workflow_id = models.BigIntegerField(db_default=0)
     name = models.TextField(db_default="", blank=True)
     event = models.TextField(db_default="", blank=True)

@@ -17,7 +17,7 @@ class PullRequest(models.Model):
         OPEN = "open"
         CLOSED = "closed"
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="pull_requests")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="pull_requests")
     number = models.IntegerField()
 
     github_id = models.BigIntegerField(null=True, blank=True)
@@ -122,7 +122,7 @@ class PullRequestEvent(models.Model):
     SAME: ClassVar = timedelta(seconds=10)
     """A webhook knows an event only by the pull request's `updated_at`, which may lag behind the event's own time."""
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     number = models.IntegerField()
     kind = models.TextField(choices=Kind.choices)
     subject = models.TextField(db_default="", blank=True)
@@ -145,7 +145,7 @@ class PullRequestEvent(models.Model):
 class PullRequestCommit(models.Model):
     """A commit of a pull request while `head_sha` was its head."""
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     number = models.IntegerField()
     head_sha = models.TextField()
     sha = models.TextField()
@@ -176,7 +176,7 @@ class Review(models.Model):
         COMMENTED = "commented"
 
     github_id = models.BigIntegerField(primary_key=True)
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     number = models.IntegerField()
     author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     submitted_at = models.DateTimeField(null=True, blank=True)
@@ -198,7 +198,7 @@ class ReviewComment(models.Model):
     """A comment on a line of the diff."""
 
     github_id = models.BigIntegerField(primary_key=True)
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     number = models.IntegerField()
     review_id = models.BigIntegerField(null=True, blank=True)
     author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
@@ -216,7 +216,7 @@ class ReviewComment(models.Model):
 class Issue(models.Model):
     """An issue; it shares its numbers with the pull requests of the repository."""
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     number = models.IntegerField()
     github_id = models.BigIntegerField(null=True, blank=True)
     title = models.TextField(db_default="", blank=True)
@@ -241,7 +241,7 @@ class IssueComment(models.Model):
     """A comment on an issue or, outside any diff, on a pull request."""
 
     github_id = models.BigIntegerField(primary_key=True)
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     number = models.IntegerField()
     is_on_pull_request = models.BooleanField(null=True)
     author = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")

@@ -44,7 +44,7 @@ class GitReference(models.Model):
         BRANCH = "branch"
         TAG = "tag"
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     kind = models.TextField(choices=Kind.choices)
     name = models.TextField()
     is_deleted = models.BooleanField(db_default=False)
@@ -63,7 +63,7 @@ class GitReference(models.Model):
 class Push(models.Model):
     """A ref moved from one commit to another."""
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     ref = models.TextField()
     before_sha = models.TextField()
     after_sha = models.TextField()
@@ -101,7 +101,7 @@ class Commit(models.Model):
     while `parent_count` is null.
     """
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="+")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
     sha = models.TextField()
     headline = models.TextField(db_default="", blank=True)
     authored_at = models.DateTimeField(null=True, blank=True)

@@ -8,6 +8,7 @@ from django.db.models.functions import Lower
 from rest_framework.exceptions import NotFound, PermissionDenied
 
 from apps.activity.models import Installation, Repository
+from apps.common.api import AnyOfFilter
 from apps.common.db import is_id
 from apps.integrations.backfill.start import NothingToStartError, chosen
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
@@ -22,8 +23,8 @@ class BackfillFilter(django_filters.FilterSet):
     """Filters of backfills: what is read, its state, and the installation that reads it."""
 
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
-    stream = django_filters.MultipleChoiceFilter(choices=STREAM_CHOICES, help_text="Repeat it for several.")
-    state = django_filters.MultipleChoiceFilter(choices=Backfill.State.choices, help_text="Repeat it for several.")
+    stream = AnyOfFilter(choices=STREAM_CHOICES, help_text="Repeat it for several.")
+    state = AnyOfFilter(choices=Backfill.State.choices, help_text="Repeat it for several.")
     installation = django_filters.NumberFilter(field_name="installation_id", help_text="GitHub's id.")
 
     class Meta:
@@ -41,7 +42,7 @@ class DriftFilter(django_filters.FilterSet):
 
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
     team = django_filters.CharFilter(method="of_team", help_text="Slug: only repositories that the team tracks.")
-    stream = django_filters.MultipleChoiceFilter(choices=STREAM_CHOICES, help_text="Repeat it for several.")
+    stream = AnyOfFilter(choices=STREAM_CHOICES, help_text="Repeat it for several.")
     latest = django_filters.BooleanFilter(method="only_latest", help_text="Only the last of each stream.")
 
     class Meta:
@@ -67,8 +68,8 @@ class DriftFilter(django_filters.FilterSet):
 class SyncFilter(django_filters.FilterSet):
     """Filters of runs: their status, cause and teams."""
 
-    status = django_filters.MultipleChoiceFilter(choices=SyncLog.Status.choices, help_text="Repeat it for several.")
-    cause = django_filters.MultipleChoiceFilter(choices=SyncLog.Cause.choices, help_text="Repeat it for several.")
+    status = AnyOfFilter(choices=SyncLog.Status.choices, help_text="Repeat it for several.")
+    cause = AnyOfFilter(choices=SyncLog.Cause.choices, help_text="Repeat it for several.")
     team = django_filters.CharFilter(method="of_team", help_text="Slug: only those in which the team takes part.")
 
     class Meta:
@@ -84,9 +85,7 @@ class SyncFilter(django_filters.FilterSet):
 class RepositorySyncFilter(django_filters.FilterSet):
     """Filter of the repositories of a run: their state."""
 
-    state = django_filters.MultipleChoiceFilter(
-        choices=RepositorySync.State.choices, help_text="Repeat it for several."
-    )
+    state = AnyOfFilter(choices=RepositorySync.State.choices, help_text="Repeat it for several.")
 
     class Meta:
         model = RepositorySync

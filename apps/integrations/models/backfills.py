@@ -24,7 +24,7 @@ class Backfill(Job):
 
     KIND: ClassVar = "read_stream"
 
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="backfills")
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, db_index=False, related_name="backfills")
     stream = models.TextField(help_text="as apps.integrations.streams names it")
     sync = models.ForeignKey(
         "RepositorySync",

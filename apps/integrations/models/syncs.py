@@ -25,8 +25,8 @@ class TeamSync(models.Model):
 
     UNFINISHED: ClassVar = (Status.WAITING, Status.RUNNING)
 
-    sync = models.ForeignKey("SyncLog", on_delete=models.CASCADE, related_name="teams")
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="syncs")
+    sync = models.ForeignKey("SyncLog", on_delete=models.CASCADE, db_index=False, related_name="teams")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="syncs")
     status = models.TextField(choices=Status.choices, db_default=Status.WAITING)
     error = models.TextField(db_default="", blank=True, help_text="what is wrong, for the team's admins")
     repository_ids = ArrayField(
@@ -106,7 +106,7 @@ class SyncLog(models.Model):
     scope = models.TextField(
         db_default="", blank=True, help_text="what it compares, such as nightly, team:5 or repositories:7,8"
     )
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, db_index=False, related_name="+")
     status = models.TextField(choices=Status.choices, db_default=Status.WAITING)
     error = models.TextField(db_default="", blank=True)
     accepts_mass_deletions = models.BooleanField(
@@ -182,8 +182,8 @@ class RepositorySync(Job):
     READING: ClassVar = "reading"
     """Why it waits while what differs is being read."""
 
-    sync = models.ForeignKey(SyncLog, on_delete=models.CASCADE, related_name="repositories")
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="syncs")
+    sync = models.ForeignKey(SyncLog, on_delete=models.CASCADE, db_index=False, related_name="repositories")
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, db_index=False, related_name="syncs")
     probed_at = models.DateTimeField(null=True, blank=True, help_text="by GitHub's clock; empty until it was probed")
     marks = models.JSONField(default=dict, blank=True, help_text="what the probe showed of each stream")
     differs = ArrayField(models.TextField(), default=list, blank=True, help_text="the streams that are read")
@@ -225,7 +225,7 @@ class Drift(models.Model):
 
     COUNTS: ClassVar = ("checked", "missing", "stale", "repaired", "deleted")
 
-    repository_sync = models.ForeignKey(RepositorySync, on_delete=models.CASCADE, related_name="drifts")
+    repository_sync = models.ForeignKey(RepositorySync, on_delete=models.CASCADE, db_index=False, related_name="drifts")
     stream = models.TextField()
     checked = models.IntegerField(db_default=0, help_text="entities that GitHub showed")
     missing = models.IntegerField(db_default=0, help_text="those of them that we had not")
@@ -283,7 +283,9 @@ class DriftedEntity(models.Model):
         STALE = "stale"
         DELETED = "deleted"  # we had it, and GitHub has it no more
 
-    repository_sync = models.ForeignKey(RepositorySync, on_delete=models.CASCADE, related_name="drifted")
+    repository_sync = models.ForeignKey(
+        RepositorySync, on_delete=models.CASCADE, db_index=False, related_name="drifted"
+    )
     stream = models.TextField()
     entity = models.TextField(help_text="its kind, as in its provenance")
     key = models.TextField(help_text="GitHub's id, or what names it within its repository")
@@ -316,7 +318,7 @@ class StreamCount(models.Model):
         TOO_LONG = "too_long"  # GitHub does not list all of it
         SHUT = "shut"  # the repository shows no issues now, which says nothing of whether they exist
 
-    repository_sync = models.ForeignKey(RepositorySync, on_delete=models.CASCADE, related_name="counts")
+    repository_sync = models.ForeignKey(RepositorySync, on_delete=models.CASCADE, db_index=False, related_name="counts")
     stream = models.TextField()
     outcome = models.TextField(choices=Outcome.choices, db_default="", blank=True, help_text="empty while it continues")
     counted_at = models.DateTimeField(null=True, blank=True, help_text="by GitHub's clock")
