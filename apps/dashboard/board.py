@@ -31,6 +31,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("deployments", "deployment_frequency", "deployment_days_per_week", "failed_deployments", "lead_time"),
         *("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate", "commits"),
     ),
+    "Stages": ("coding_time", "pickup_time", "review_time", "merge_time", "deploy_time"),
     "Now": ("wip", "age"),
 }
 OTHERS = "More"

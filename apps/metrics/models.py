@@ -18,7 +18,7 @@ from apps.teams.models import AccountRule, DeploymentSource, Team
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
 
-RULES_VERSION = 5
+RULES_VERSION = 6
 """Raise it with every change of a definition: rows of an older version are derived anew."""
 
 
@@ -90,6 +90,10 @@ class DerivedPullRequest(models.Model):
     is_force_pushed = models.BooleanField()
     merge_sha = models.TextField(null=True, blank=True)  # noqa: DJ001  null until merged
     landed_at = models.DateTimeField(null=True, blank=True, help_text="arrival of the merge on the default branch")
+    coding_seconds = models.BigIntegerField(null=True, blank=True)
+    pickup_seconds = models.BigIntegerField(null=True, blank=True)
+    review_seconds = models.BigIntegerField(null=True, blank=True)
+    merge_seconds = models.BigIntegerField(null=True, blank=True)
     rules_version = rules_version_field()
 
     class Meta:
@@ -97,6 +101,10 @@ class DerivedPullRequest(models.Model):
             models.UniqueConstraint(fields=("repository", "number"), name="one_derived_row_per_pull_request"),
             models.CheckConstraint(condition=Q(cycle_seconds__gte=0), name="cycle_time_is_never_negative"),
             models.CheckConstraint(condition=Q(first_review_seconds__gte=0), name="review_wait_is_never_negative"),
+            models.CheckConstraint(
+                condition=Q(coding_seconds__gte=0, pickup_seconds__gte=0, review_seconds__gte=0, merge_seconds__gte=0),
+                name="a_stage_before_the_merge_is_never_negative",
+            ),
         )
         indexes = (
             # prs_merged, cycle_time, pr_size, review_rounds and review_coverage; here and below, a figure reads no
@@ -270,6 +278,10 @@ class DerivedShipment(models.Model):
         help_text="an earlier deployment may have had it: its commit is not known on the default branch"
     )
     lead_seconds = models.BigIntegerField(null=True, blank=True)
+    coding_seconds = models.BigIntegerField(null=True, blank=True)
+    pickup_seconds = models.BigIntegerField(null=True, blank=True)
+    review_seconds = models.BigIntegerField(null=True, blank=True)
+    merge_seconds = models.BigIntegerField(null=True, blank=True)
     deploy_seconds = models.BigIntegerField(null=True, blank=True)
     reverts_number = models.IntegerField(null=True, blank=True)
     is_hotfix = models.BooleanField()
@@ -280,7 +292,26 @@ class DerivedShipment(models.Model):
             models.UniqueConstraint(
                 fields=("repository", "number", "service", "environment"), name="one_shipment_per_environment"
             ),
-            models.CheckConstraint(condition=Q(lead_seconds__gte=0), name="lead_time_is_never_negative"),
+            models.CheckConstraint(
+                condition=Q(
+                    coding_seconds__gte=0,
+                    pickup_seconds__gte=0,
+                    review_seconds__gte=0,
+                    merge_seconds__gte=0,
+                    deploy_seconds__gte=0,
+                ),
+                name="a_stage_is_never_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    lead_seconds=models.F("coding_seconds")
+                    + models.F("pickup_seconds")
+                    + models.F("review_seconds")
+                    + models.F("merge_seconds")
+                    + models.F("deploy_seconds")
+                ),
+                name="stages_sum_to_the_lead_time",
+            ),
         )
         indexes = (
             # lead_time.

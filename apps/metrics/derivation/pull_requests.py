@@ -13,6 +13,7 @@ from apps.metrics.derivation.commits import Commits, FirstCommit, first_commit, 
 from apps.metrics.derivation.deployment_rules import Rules, read_rules
 from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_listed, review_rounds
 from apps.metrics.derivation.shipments import Merge, Place, reverted_number
+from apps.metrics.derivation.stages import Boundaries, Stages, stages
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
@@ -25,6 +26,7 @@ CLOSINGS = DerivedTable(model=DerivedClosing, key=(*SCOPE, "closed_at"), scope=S
 REVIEWS = DerivedTable(model=DerivedReview, key=("review_id",), scope=SCOPE)
 
 Verdict = Review.Verdict
+NO_STAGES = (None, None, None, None)
 AccountClass = AccountRule.AccountClass
 ASKING = (Verdict.CHANGES_REQUESTED, Verdict.COMMENTED)
 AUTHOR_CLASS = class_of(login="account.login", kind="account.kind", rule="rule.account_class")
@@ -141,30 +143,41 @@ def derive(scopes: Sequence[Scope]) -> Derived:
         submitted = [_submitted(row, author_id=state.author_id) for row in reviews[scope]]
         row = clocks(state, story=story, reviews=submitted, commits=commits[scope], listed=listed.get(scope, ()))
         place = places.get(scope)
-        derived.pull_requests.append((*row, place.at if place else None, RULES_VERSION))
-        if place and rules and state.merged_at is not None:
-            merges.append(_merge(state, place=place, started_at=_start(row, state), rules=rules))
+        until_merge = _until_merge(row, state)
+        seconds = until_merge.seconds if until_merge else NO_STAGES
+        derived.pull_requests.append((*row, place.at if place else None, *seconds, RULES_VERSION))
+        if place and rules and until_merge:
+            merges.append(_merge(state, place=place, until_merge=until_merge, rules=rules))
         derived.closings.extend(_closings(state, story=story))
         derived.reviews.extend(_review_row(scope, review) for review in submitted)
     derived.shipments.extend(shipments.derive(merges))
     return derived
 
 
-def _start(row: Row, state: State) -> datetime:
-    """Return when work on it began: the first commit, or what came next where none is known."""
+def _until_merge(row: Row, state: State) -> Stages | None:
+    """Return the stages of a merged pull request. Where no commit is known it starts when it was ready, or opened."""
+    if state.merged_at is None:
+        return None
     known = dict(zip(PULL_REQUESTS.columns, row, strict=False))
-    started_at: datetime = known["first_commit_at"] or known["ready_at"] or state.opened_at
-    return started_at
+    return stages(
+        Boundaries(
+            started_at=known["first_commit_at"] or known["ready_at"] or state.opened_at,
+            ready_at=known["ready_at"],
+            first_review_at=known["first_review_at"],
+            first_approval_at=known["first_approval_at"],
+            merged_at=state.merged_at,
+        )
+    )
 
 
-def _merge(state: State, *, place: Place, started_at: datetime, rules: Rules) -> Merge:
+def _merge(state: State, *, place: Place, until_merge: Stages, rules: Rules) -> Merge:
     names = {"branch": [state.head_ref], "label": state.labels or (), "title": [state.title]}
     return Merge(
         repository_id=state.repository_id,
         number=state.number,
         author_id=state.author_id,
         is_bot_author=state.is_bot_author,
-        started_at=started_at,
+        until_merge=until_merge,
         merged_at=state.merged_at or place.at,
         place=place,
         reverts_number=reverted_number(body=state.body, title=state.title, head_ref=state.head_ref),

@@ -13,6 +13,7 @@ from typing import Any
 
 from apps.common import db
 from apps.metrics.derivation.deployments import DEPLOYMENTS, PLACE
+from apps.metrics.derivation.stages import Stages
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import RULES_VERSION, DerivedShipment
 
@@ -157,7 +158,7 @@ class Merge:
     number: int
     author_id: int | None
     is_bot_author: bool
-    started_at: datetime
+    until_merge: Stages
     merged_at: datetime
     place: Place
     reverts_number: int | None
@@ -196,16 +197,19 @@ def _row(merge: Merge, carrier: tuple[Any, ...]) -> Row:
         landed_at,
         deployed_at,
         is_order_unknown,
-        None if is_order_unknown else _seconds(merge.started_at, deployed_at),
-        None if is_order_unknown else _seconds(merge.merged_at, deployed_at),
+        *_stages(merge, deployed_at=None if is_order_unknown else deployed_at),
         merge.reverts_number,
         merge.is_hotfix,
         RULES_VERSION,
     )
 
 
-def _seconds(since: datetime, until: datetime) -> int:
-    return max(0, round((until - since).total_seconds()))
+def _stages(merge: Merge, *, deployed_at: datetime | None) -> Row:
+    """Return the lead time and its five stages, all null where it is not known which deployment had the merge."""
+    if deployed_at is None:
+        return (None,) * 6
+    deploy = max(0, int(deployed_at.timestamp()) - int(merge.merged_at.timestamp()))
+    return merge.until_merge.total + deploy, *merge.until_merge.seconds, deploy
 
 
 def hand_on(rows: Iterable[Row]) -> None:

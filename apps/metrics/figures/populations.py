@@ -279,26 +279,35 @@ def seconds_open(_: FigureQuery) -> Any:
     return Cast(Extract(F("merged_at") - F("opened_at"), "epoch"), FloatField())
 
 
+def measured(column: str) -> Callable[[FigureQuery], Any]:
+    """Return the value of rows that have it in a column."""
+    return lambda _: F(column)
+
+
 opened = Population(rows=rows_opened)
 draft_times = Population(rows=rows_opened, value=draft_seconds)
 merged = Population(rows=rows_merged)
 cycle_times = Population(
     rows=rows_merged,
-    value=lambda _: F("cycle_seconds"),
+    value=measured("cycle_seconds"),
     only=Q(cycle_seconds__isnull=False),
     left_out="never_ready",
 )
+coding, pickup, review, merging = (
+    Population(rows=rows_merged, value=measured(f"{stage}_seconds"), only=Q(**{f"{stage}_seconds__isnull": False}))
+    for stage in ("coding", "pickup", "review", "merge")
+)
 created_to_merged = Population(rows=rows_merged, value=seconds_open)
-sizes = Population(rows=rows_merged, value=lambda _: F("size"), only=Q(size__isnull=False), left_out="size_unknown")
+sizes = Population(rows=rows_merged, value=measured("size"), only=Q(size__isnull=False), left_out="size_unknown")
 rounds = Population(
     rows=rows_merged,
-    value=lambda _: F("review_rounds"),
+    value=measured("review_rounds"),
     only=Q(review_rounds__isnull=False),
     left_out="rounds_unknown",
 )
 reviewed = Population(rows=rows_merged, value=was_reviewed)
 never_reviewed = Population(rows=rows_merged, only=Q(first_review_at__isnull=True))
-first_reviews = Population(rows=rows_first_reviewed, value=lambda _: F("first_review_seconds"))
+first_reviews = Population(rows=rows_first_reviewed, value=measured("first_review_seconds"))
 closed_unmerged = Population(rows=rows_closed_unmerged)
 in_progress = Population(rows=rows_in_progress, value=age)
 reviews = Population(rows=rows_reviews)
@@ -310,8 +319,14 @@ rework = Population(rows=rows_deployments, value=is_remediation)
 recoveries = Population(rows=rows_remediated, value=recovery_seconds)
 lead_times = Population(
     rows=rows_shipped,
-    value=lambda _: F("lead_seconds"),
+    value=measured("lead_seconds"),
     only=Q(lead_seconds__isnull=False),
+    left_out="order_unknown",
+)
+deploying = Population(
+    rows=rows_shipped,
+    value=measured("deploy_seconds"),
+    only=Q(deploy_seconds__isnull=False),
     left_out="order_unknown",
 )
 not_deployed = Population(rows=rows_not_deployed)

@@ -413,6 +413,49 @@ DEFINED = (
         also_excluded={"not_deployed": populations.not_deployed, "baseline_unknown": populations.baseline_unknown},
         lacks=FigureQuery.lack_of_deployments,
     ),
+    *(
+        Figure(
+            key=f"{stage}_time",
+            title=f"{stage.capitalize()} time",
+            unit="seconds",
+            measure=Measure.DISTRIBUTION,
+            definition=f"{definition} By the day of the merge.",
+            rules=(
+                BY_AUTHOR,
+                "One of five stages that sum to the lead time: coding, pickup, review, merge, deploy.",
+                "Where a boundary is missing, the stage before it lasts until the next known one.",
+                NO_VALUE,
+            ),
+            population=population,
+            streams=(PULL_REQUESTS, COMMITS),
+        )
+        for stage, population, definition in (
+            ("coding", populations.coding, "Time from the first commit to ready for review."),
+            ("pickup", populations.pickup, "Time from ready for review to the first review."),
+            (
+                "review",
+                populations.review,
+                "Time from the first review to the first approval.",
+            ),
+            ("merge", populations.merging, "Time from the first approval to the merge."),
+        )
+    ),
+    Figure(
+        key="deploy_time",
+        title="Deploy time",
+        unit="seconds",
+        measure=Measure.DISTRIBUTION,
+        definition="Time from the merge to the first deployment to production, by the day of the deployment.",
+        rules=(
+            BY_AUTHOR,
+            PRODUCTION,
+            "The last of five stages that sum to the lead time: coding, pickup, review, merge, deploy.",
+            NO_VALUE,
+        ),
+        population=populations.deploying,
+        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
+        lacks=FigureQuery.lack_of_deployments,
+    ),
     Figure(
         key="change_failure_rate",
         title="Change failure rate",
