@@ -136,8 +136,9 @@ class PullRequestSteps:
     def moved(self, at: str, head: str) -> "PullRequestSteps":
         return self._step(at, self._event("head_moved", at, subject=head), head_sha=head)
 
-    def merged(self, at: str) -> "PullRequestSteps":
-        ended = {"closed_at": instant(at), "merged_at": instant(at), "merge_sha": f"merge-{self.number}"}
+    def merged(self, at: str, *, sha: str = "") -> "PullRequestSteps":
+        sha = sha or f"merge-{self.number}"
+        ended = {"closed_at": instant(at), "merged_at": instant(at), "merge_sha": sha}
         return self._step(at, self._event("closed", at), self._event("merged", at), state="closed", **ended)
 
     def reviewed(self, at: str, reviewer: str, verdict: str = "approved") -> "PullRequestSteps":

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from apps.metrics.models import DerivedClosing, DerivedPullRequest
+from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedShipment
 from apps.metrics.recalculation import drain
 from tests.metrics.comparing import assert_equals_rebuild, derived_tables
-from tests.metrics.steps import NOWHERE, PullRequestSteps, Step, instant, pushed, record_facts
+from tests.metrics.steps import NOWHERE, PullRequestSteps, Step, deployed, instant, pushed, record_facts
 
 START = instant("03-02 10:00")
 VERBS = ("ready", "drafted", "closed", "reopened", "moved", "reviewed", "bot_reviewed", "merged")
@@ -103,6 +103,58 @@ class AnyOrder(TestCase):
         held = DerivedClosing.objects.filter(reopened_at__isnull=True)
         closed = DerivedPullRequest.objects.filter(closed_at__isnull=False, merged_at__isnull=True)
         assert set(held.values_list("number", flat=True)) == set(closed.values_list("number", flat=True))
+
+
+SHAS = ("c0", "c1", "c2", "c3", "elsewhere")
+PLACES = ("production", "staging")
+
+
+@st.composite
+def deliveries_of_a_branch(draw: st.DrawFn) -> list[Step]:
+    """Commits that land, some as merges, one of them of a stack, and deployments of any of them in any order."""
+    steps = [
+        pushed(
+            minute(10 * number),
+            branch="main",
+            before=f"c{number - 1}",
+            after=f"c{number}",
+            commits={f"c{number}": minute(1)},
+        )
+        for number in range(1, 4)
+    ]
+    for number in draw(st.sets(st.integers(1, 3))):
+        body = draw(st.sampled_from(["", *(f"Reverts #{other}" for other in range(1, number))]))
+        branch = draw(st.sampled_from([f"branch-{number}", f"hotfix/{number}"]))
+        life = PullRequestSteps(number, "ana", branch=branch).opened(minute(1), head=f"h{number}", body=body)
+        life.merged(minute(10 * number), sha=f"c{number}")
+        steps.extend(life.steps)
+        if draw(st.booleans()):
+            below = PullRequestSteps(10 + number, "ben", base=branch).opened(minute(2), head=f"h1{number}")
+            steps.extend(below.merged(minute(10 * number - 1)).steps)
+    for github_id in range(1, draw(st.integers(1, 6)) + 1):
+        state, at = draw(st.sampled_from(["success", "success", "failure"])), draw(st.integers(1, 60))
+        sha, environment = draw(st.sampled_from(SHAS)), draw(st.sampled_from(PLACES))
+        run_id = draw(st.sampled_from([None, None, 1]))
+        steps.extend(deployed(github_id, statuses={state: minute(at)}, sha=sha, environment=environment, run_id=run_id))
+    return steps
+
+
+@pytest.mark.proof
+class DeploymentsInAnyOrder(TestCase):
+    @given(data=st.data(), pauses=st.randoms(use_true_random=False))
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    def test_what_was_derived_step_by_step_is_what_a_rebuild_makes(self, data: Any, pauses: Any) -> None:
+        steps = data.draw(deliveries_of_a_branch())
+        for step in data.draw(st.permutations([*steps, *steps[:3]])):
+            record_facts(*step)
+            if pauses.random() < 0.5:
+                drain(seconds=60)
+        assert drain(seconds=60)
+        for row in DerivedShipment.objects.all():
+            assert row.merged_at <= row.deployed_at
+            assert row.landed_at <= row.deployed_at
+            assert (row.lead_seconds is None) == row.is_order_unknown
+        assert_equals_rebuild()
 
 
 @pytest.mark.django_db
