@@ -36,7 +36,7 @@ from tests.fake_github.using import ACME, API, Clock, forget_everything
 from tests.integrations.backfill.installed import ACCOUNT, install, reach
 from tests.integrations.backfill.real_worker import RealWorker, end_all_tasks, working
 from tests.integrations.reconciliation.runs.conftest import make_team
-from tests.integrations.reconciliation.runs.crew import expire_leases
+from tests.integrations.reconciliation.runs.run_workers import expire_leases
 from tests.webhooks.conftest import eventually
 from tformance.celery_settings import QUEUES
 

@@ -30,7 +30,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import ACME, API, WEB, Clock, access_to, forget_everything
 from tests.integrations.backfill.installed import ACCOUNT, install, reach
 from tests.integrations.reconciliation.runs.conftest import OLD, make_team
-from tests.integrations.reconciliation.runs.crew import compare
+from tests.integrations.reconciliation.runs.run_workers import compare
 from tests.webhooks.conftest import eventually
 from tests.webhooks.test_claiming import keep
 from tformance.celery import app

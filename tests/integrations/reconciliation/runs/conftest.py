@@ -10,7 +10,7 @@ from apps.teams.models import Team
 from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.using import API, BETA, WEB
 from tests.integrations.backfill.installed import ACCOUNT, install, reach
-from tests.integrations.reconciliation.runs.crew import Crew, forget_messages
+from tests.integrations.reconciliation.runs.run_workers import Workers, forget_messages
 
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 MONDAY_NIGHT = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
@@ -41,9 +41,9 @@ def zoo(acme: Team) -> Team:
 
 
 @pytest.fixture
-def crew(db: None) -> Iterator[Crew]:
+def workers(db: None) -> Iterator[Workers]:
     forget_messages()
-    yield Crew()
+    yield Workers()
     forget_messages()
 
 

@@ -14,7 +14,7 @@ from apps.integrations.reconciliation.schedule import due_hour, due_night, is_of
 from apps.teams.models import Team
 from tests.fake_github.using import API, WEB
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, ZOO
-from tests.integrations.reconciliation.runs.crew import Crew, compare
+from tests.integrations.reconciliation.runs.run_workers import Workers, compare
 
 pytestmark = pytest.mark.django_db
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -36,28 +36,30 @@ def names() -> list[str]:
 
 
 @pytest.fixture
-def after_the_night(acme: Team, zoo: Team, crew: Crew) -> Crew:
+def after_the_night(acme: Team, zoo: Team, workers: Workers) -> Workers:
     """The night is over."""
-    crew.beat(MONDAY_NIGHT)
+    workers.beat(MONDAY_NIGHT)
     compare()
-    assert crew.conclude() == 1
-    return crew
+    assert workers.conclude() == 1
+    return workers
 
 
-def test_a_daily_team_takes_part_in_the_night_alone(after_the_night: Crew) -> None:
+def test_a_daily_team_takes_part_in_the_night_alone(after_the_night: Workers) -> None:
     assert after_the_night.beat(AFTERNOON) == 0
     assert names() == ["nightly:2026-03-02"]
 
 
 @pytest.mark.proof
-def test_an_hourly_team_has_a_run_each_full_hour_and_takes_part_in_the_night(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_an_hourly_team_has_a_run_each_full_hour_and_takes_part_in_the_night(
+    acme: Team, zoo: Team, workers: Workers
+) -> None:
     set_frequency(acme, "hourly")
     for hour in range(4):
-        crew.beat(MONDAY_NIGHT + HOUR * hour)
-        crew.beat(MONDAY_NIGHT + HOUR * hour + 30 * MINUTE)
+        workers.beat(MONDAY_NIGHT + HOUR * hour)
+        workers.beat(MONDAY_NIGHT + HOUR * hour + 30 * MINUTE)
         compare()
-        crew.conclude()
-        crew.beat(MONDAY_NIGHT + HOUR * hour + 31 * MINUTE)
+        workers.conclude()
+        workers.beat(MONDAY_NIGHT + HOUR * hour + 31 * MINUTE)
     assert names() == [
         "nightly:2026-03-02",
         "team:acme:2026-03-02T03",
@@ -72,7 +74,7 @@ def test_an_hourly_team_has_a_run_each_full_hour_and_takes_part_in_the_night(acm
 
 
 @pytest.mark.proof
-def test_hours_that_were_missed_are_made_up_once(acme: Team, after_the_night: Crew) -> None:
+def test_hours_that_were_missed_are_made_up_once(acme: Team, after_the_night: Workers) -> None:
     set_frequency(acme, "hourly")
     assert after_the_night.beat(AFTERNOON + 17 * MINUTE) == 1
     assert after_the_night.beat(AFTERNOON + 5 * HOUR) == 0, "the run of 14:00 is still to be claimed"
@@ -82,11 +84,11 @@ def test_hours_that_were_missed_are_made_up_once(acme: Team, after_the_night: Cr
     assert names()[1:] == ["team:acme:2026-03-02T14", "team:acme:2026-03-02T19"]
 
 
-def test_a_run_waits_for_its_hour(acme: Team, crew: Crew) -> None:
+def test_a_run_waits_for_its_hour(acme: Team, workers: Workers) -> None:
     set_frequency(acme, "hourly")
     now = now_or_soon()
     sync_id = schedule.schedule_team(acme.pk, now=now)
-    crew.beat()
+    workers.beat()
     run = SyncLog.objects.get(sync_id=sync_id)
     assert (run.status, run.cause, run.team) == ("waiting", "scheduled", acme)
     assert run.not_before.minute == 0
@@ -94,17 +96,17 @@ def test_a_run_waits_for_its_hour(acme: Team, crew: Crew) -> None:
     assert fan_out_run(run.sync_id) is False, "nobody claims it before its hour"
 
 
-def test_a_night_that_is_made_up_stands_for_the_hour(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_night_that_is_made_up_stands_for_the_hour(acme: Team, zoo: Team, workers: Workers) -> None:
     set_frequency(acme, "hourly")
-    assert crew.beat(AFTERNOON) == 1
-    assert crew.beat(AFTERNOON + MINUTE) == 0, "the team takes part in the night"
+    assert workers.beat(AFTERNOON) == 1
+    assert workers.beat(AFTERNOON + MINUTE) == 0, "the team takes part in the night"
     assert names() == ["nightly:2026-03-02"]
     compare()
-    crew.conclude()
-    assert crew.beat(AFTERNOON + 2 * MINUTE) == 1
+    workers.conclude()
+    assert workers.beat(AFTERNOON + 2 * MINUTE) == 1
 
 
-def test_the_hour_in_which_the_night_begins_has_no_run_of_its_own(acme: Team, after_the_night: Crew) -> None:
+def test_the_hour_in_which_the_night_begins_has_no_run_of_its_own(acme: Team, after_the_night: Workers) -> None:
     set_frequency(acme, "hourly")
     assert after_the_night.beat(MONDAY_NIGHT + 23 * HOUR + 10 * MINUTE) == 0
     assert schedule.schedule_team(acme.pk, now=MONDAY_NIGHT + 23 * HOUR) == "nightly:2026-03-03"
@@ -127,17 +129,17 @@ def test_a_team_is_scheduled_as_often_as_its_frequency_says(
     assert names() == ([next_run] if next_run and next_run.startswith("team") else [])
 
 
-def test_a_team_that_is_switched_off_before_its_hour_is_not_compared(acme: Team, crew: Crew) -> None:
+def test_a_team_that_is_switched_off_before_its_hour_is_not_compared(acme: Team, workers: Workers) -> None:
     set_frequency(acme, "hourly")
     schedule.schedule_team(acme.pk, now=AFTERNOON)
     set_frequency(acme, "off")
-    crew.beat(AFTERNOON + HOUR)
-    crew.conclude()
+    workers.beat(AFTERNOON + HOUR)
+    workers.conclude()
     run = SyncLog.objects.get()
     assert (run.status, run.teams.count(), run.repositories.count()) == ("completed", 0, 0)
 
 
-def test_a_manual_start_begins_the_run_of_the_next_hour_now(acme: Team, crew: Crew) -> None:
+def test_a_manual_start_begins_the_run_of_the_next_hour_now(acme: Team, workers: Workers) -> None:
     set_frequency(acme, "hourly")
     sync_id = schedule.schedule_team(acme.pk, now=now_or_soon())
     set_frequency(acme, "off")
@@ -148,18 +150,18 @@ def test_a_manual_start_begins_the_run_of_the_next_hour_now(acme: Team, crew: Cr
     assert [part.team for part in TeamSync.objects.all()] == [acme]
 
 
-def test_a_team_that_is_switched_off_is_not_compared(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_team_that_is_switched_off_is_not_compared(acme: Team, zoo: Team, workers: Workers) -> None:
     set_frequency(acme, "off")
-    crew.beat(MONDAY_NIGHT)
-    crew.beat(AFTERNOON)
+    workers.beat(MONDAY_NIGHT)
+    workers.beat(AFTERNOON)
     assert list(RepositorySync.objects.values_list("repository", flat=True)) == [ZOO]
     set_frequency(zoo, "off")
     compare()
-    crew.conclude()
-    assert crew.beat(MONDAY_NIGHT + timedelta(days=1)) == 0, "there is nobody to compare for"
+    workers.conclude()
+    assert workers.beat(MONDAY_NIGHT + timedelta(days=1)) == 0, "there is nobody to compare for"
 
 
-def test_a_team_is_compared_on_request(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_team_is_compared_on_request(acme: Team, zoo: Team, workers: Workers) -> None:
     set_frequency(acme, "off")
     tasks.sync_github_data(acme.pk)
     run = SyncLog.objects.get()
@@ -167,22 +169,22 @@ def test_a_team_is_compared_on_request(acme: Team, zoo: Team, crew: Crew) -> Non
     assert run.sync_id.startswith("manual:")
     assert sorted(RepositorySync.objects.values_list("repository", flat=True)) == [API, WEB]
     compare()
-    crew.conclude()
+    workers.conclude()
     acme.refresh_from_db()
     assert acme.last_sync_status == "success"
 
 
-def test_two_equal_starts_are_one_run_until_it_is_over(acme: Team, crew: Crew) -> None:
+def test_two_equal_starts_are_one_run_until_it_is_over(acme: Team, workers: Workers) -> None:
     first = start_for_team(acme.pk).sync
     assert start_for_team(acme.pk).sync == first
     tasks.sync_github_data(acme.pk, first.sync_id)
     compare()
-    crew.conclude()
+    workers.conclude()
     assert start_for_team(acme.pk).sync != first
 
 
 @pytest.mark.django_db(transaction=True)
-def test_equal_starts_at_the_same_time_are_one_run(acme: Team, crew: Crew) -> None:
+def test_equal_starts_at_the_same_time_are_one_run(acme: Team, workers: Workers) -> None:
     def begin(_: int) -> str:
         try:
             return start_for_team(acme.pk).sync.sync_id
@@ -193,14 +195,14 @@ def test_equal_starts_at_the_same_time_are_one_run(acme: Team, crew: Crew) -> No
         assert len(set(people.map(begin, range(12)))) == 1
 
 
-def test_sync_github_data_without_a_run_makes_one_of_its_own(acme: Team, crew: Crew) -> None:
+def test_sync_github_data_without_a_run_makes_one_of_its_own(acme: Team, workers: Workers) -> None:
     assert tasks.sync_github_data(acme.pk) is True
     assert RepositorySync.objects.count() == 2
     assert tasks.sync_github_data(acme.pk) is False
     assert SyncLog.objects.count() == 1
 
 
-def test_a_team_that_is_not_in_the_run_is_not_fanned_out(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_a_team_that_is_not_in_the_run_is_not_fanned_out(acme: Team, zoo: Team, workers: Workers) -> None:
     sync_id = start_for_team(acme.pk).sync.sync_id
     assert tasks.sync_github_data(zoo.pk, sync_id) is False
     assert TeamSync.objects.filter(team=zoo).count() == 0

@@ -16,7 +16,7 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import API, WEB
 from tests.integrations.backfill.real_worker import working
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT
-from tests.integrations.reconciliation.runs.crew import Crew, compare, expire_leases
+from tests.integrations.reconciliation.runs.run_workers import Workers, compare, expire_leases
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,7 +62,7 @@ def run_a_night(team: Team) -> None:
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_a_crash_at_any_point_loses_no_run_no_row_and_no_result(
-    fake: FakeGitHub, acme: Team, crew: Crew, tmp_path: Path
+    fake: FakeGitHub, acme: Team, workers: Workers, tmp_path: Path
 ) -> None:
     ana = CustomUser.objects.create_user("ana")
     TeamAccess.objects.create(team=acme, user=ana, role=TeamAccess.Role.ADMIN)

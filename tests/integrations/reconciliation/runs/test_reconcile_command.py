@@ -26,7 +26,7 @@ from apps.teams.models import Team
 from tests.fake_github.using import ACME, API, WEB
 from tests.integrations.backfill.installed import verification
 from tests.integrations.reconciliation.runs.conftest import MONDAY_NIGHT, ZOO
-from tests.integrations.reconciliation.runs.crew import Crew, compare
+from tests.integrations.reconciliation.runs.run_workers import Workers, compare
 from tests.webhooks.conftest import eventually
 
 pytestmark = pytest.mark.django_db
@@ -55,12 +55,12 @@ def shown(view: Any) -> str:
     return out.getvalue()
 
 
-def test_a_start_says_which_run_compares_it(acme: Team, crew: Crew) -> None:
+def test_a_start_says_which_run_compares_it(acme: Team, workers: Workers) -> None:
     output = run("--team", "acme")
     name = SyncLog.objects.get().sync_id
     assert output == f"Run {name} started.\n`manage.py reconcile --list` shows how it stands.\n"
     assert f"Run {name} compares this already." in run("--team", "acme")
-    crew.work()
+    workers.work()
     assert compared() == [API, WEB]
     assert SyncLog.objects.get().team == acme
 
@@ -75,27 +75,27 @@ def test_a_start_says_which_run_compares_it(acme: Team, crew: Crew) -> None:
     ],
 )
 def test_the_command_compares_what_it_names(
-    zoo: Team, crew: Crew, arguments: tuple[str, ...], repositories: list[int]
+    zoo: Team, workers: Workers, arguments: tuple[str, ...], repositories: list[int]
 ) -> None:
     run(*arguments)
-    crew.work()
+    workers.work()
     assert compared() == repositories
     assert SyncLog.objects.get().is_fanned_out
     run(*arguments)
     assert SyncLog.objects.count() == 1, "two equal starts are one"
 
 
-def test_only_the_teams_of_a_run_get_a_result(acme: Team, zoo: Team, crew: Crew) -> None:
+def test_only_the_teams_of_a_run_get_a_result(acme: Team, zoo: Team, workers: Workers) -> None:
     run("--repository", "acme/api")
-    crew.work()
+    workers.work()
     compare(error="502")
-    crew.conclude()
+    workers.conclude()
     acme.refresh_from_db()
     assert (acme.last_sync_status, SyncLog.objects.get().status) == ("never", "failed")
     run("--all")
-    crew.work()
+    workers.work()
     compare()
-    crew.conclude()
+    workers.conclude()
     assert set(Team.objects.values_list("last_sync_status", flat=True)) == {"success"}
 
 
@@ -129,7 +129,7 @@ def test_missing_selection_exits_with_usage_error(db: None) -> None:
         run("--repository", "acme")
 
 
-def test_a_run_started_without_a_broker_is_kept(acme: Team, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_started_without_a_broker_is_kept(acme: Team, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.jobs.wakeups.send", lambda messages: 0)  # as after a failure
     assert "The broker is away. The run is kept, and begins within a minute of its return." in run("--all")
     assert SyncLog.objects.get().status == "waiting"
@@ -140,12 +140,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_console, "LINE_EVERY_S", 0.05)
 
 
-def work_in_the_background(crew: Crew, *, error: str = "") -> threading.Thread:
+def work_in_the_background(workers: Workers, *, error: str = "") -> threading.Thread:
     """Workers who take the run, compare it and conclude it."""
 
     def work() -> None:
         try:
-            eventually(lambda: crew.work() or RepositorySync.objects.count() == 2)
+            eventually(lambda: workers.work() or RepositorySync.objects.count() == 2)
             row = RepositorySync.objects.order_by("repository__full_name").last()
             assert row is not None
             RepositorySync.objects.filter(pk=row.pk).update(differs=["issues"])
@@ -153,7 +153,7 @@ def work_in_the_background(crew: Crew, *, error: str = "") -> threading.Thread:
             if error:
                 compare("acme/api", error=error)
             compare()
-            eventually(lambda: results.conclude() or crew.work() or not SyncLog.objects.unfinished().exists())
+            eventually(lambda: results.conclude() or workers.work() or not SyncLog.objects.unfinished().exists())
         finally:
             connection.close()
 
@@ -163,22 +163,22 @@ def work_in_the_background(crew: Crew, *, error: str = "") -> threading.Thread:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_ends_by_printing_what_was_off_and_repaired(acme: Team, crew: Crew, quick: None) -> None:
-    workers = work_in_the_background(crew)
+def test_waiting_ends_by_printing_what_was_off_and_repaired(acme: Team, workers: Workers, quick: None) -> None:
+    background = work_in_the_background(workers)
     output = run("--team", "acme", "--wait")
-    workers.join()
+    background.join()
     assert "2 repositories: 1 equal at first sight, 1 read, 0 failed." in output
     assert "4 were off: 3 missing, 1 stale, 0 deleted on GitHub; 4 repaired." in output
     assert ["issues", "1,200", "3", "1", "4", "0"] in [line.split() for line in output.splitlines()]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_for_a_run_that_fails_ends_with_1_and_github_s_words(acme: Team, crew: Crew, quick: None) -> None:
-    workers = work_in_the_background(crew, error="Resource not accessible by integration")
+def test_waiting_for_a_run_that_fails_ends_with_1_and_github_s_words(acme: Team, workers: Workers, quick: None) -> None:
+    background = work_in_the_background(workers, error="Resource not accessible by integration")
     out = StringIO()
     with pytest.raises(CommandError, match="Not everything could be compared") as caught:
         call_command("reconcile", "--all", "--wait", stdout=out)
-    workers.join()
+    background.join()
     assert caught.value.returncode == 1
     assert "acme/api: Resource not accessible by integration" in out.getvalue()
 
@@ -217,9 +217,9 @@ def test_the_list_says_of_the_last_run_that_failed_what_failed_and_why(acme: Tea
     assert "acme/api: Not Found" in output
 
 
-def test_the_list_shows_the_latest_runs(acme: Team, crew: Crew) -> None:
+def test_the_list_shows_the_latest_runs(acme: Team, workers: Workers) -> None:
     assert run("--list") == "No run was ever started. The first night begins at 02:00 UTC.\n"
-    crew.beat(MONDAY_NIGHT)
+    workers.beat(MONDAY_NIGHT)
     compare("acme/api")
     Drift.objects.create(repository_sync=RepositorySync.objects.get(repository=API), stream="issues", missing=2)
     output = run("--list")
@@ -234,8 +234,8 @@ def test_the_list_shows_the_latest_runs(acme: Team, crew: Crew) -> None:
     ) == ("nightly:2026-03-02", "running", {"done": 1, "waiting": 1}, 2)
 
 
-def test_progress_fits_a_terminal_of_80_columns(acme: Team, crew: Crew) -> None:
-    crew.beat(MONDAY_NIGHT)
+def test_progress_fits_a_terminal_of_80_columns(acme: Team, workers: Workers) -> None:
+    workers.beat(MONDAY_NIGHT)
     compare("acme/api")
     progress = progress_of(SyncLog.objects.get())
     assert progress_line(progress, now=MONDAY_NIGHT) == "02:00:00  1 of 2 repositories; 1 waiting, 1 done"
@@ -316,14 +316,14 @@ def test_no_night_is_late_if_there_is_nothing_to_compare(acme: Team, settings: A
     assert check_status() == []
 
 
-def test_a_run_without_progress_is_a_problem(acme: Team, crew: Crew) -> None:
-    crew.beat(MONDAY_NIGHT)
+def test_a_run_without_progress_is_a_problem(acme: Team, workers: Workers) -> None:
+    workers.beat(MONDAY_NIGHT)
     SyncLog.objects.update(not_before=timezone.now() - 11 * HOUR)
     assert check_status() == []
     SyncLog.objects.update(not_before=timezone.now() - 13 * HOUR)
     assert "nightly:2026-03-02" in reconciliation_problems()["reconciliation_is_stuck"]
     compare()
-    crew.conclude()
+    workers.conclude()
     assert check_status() == []
 
 

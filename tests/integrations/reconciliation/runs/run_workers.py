@@ -17,7 +17,7 @@ REPOSITORIES = "run_jobs"
 
 
 @dataclass(slots=True)
-class Crew:
+class Workers:
     """Beat and workers; `done` counts the messages that the workers ran, by the task's last name."""
 
     done: Counter[str] = field(default_factory=Counter)
