@@ -1,14 +1,12 @@
 """Bodies expire by whole days and rows stay; the migration to bodies by day goes back with those that are there."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
@@ -16,7 +14,6 @@ from django.utils import timezone
 
 from apps.monitoring.status import retention_problems
 from apps.webhooks import retention
-from apps.webhooks.claims import claim_batch
 from apps.webhooks.models import KEPT_DAY, Delivery, DeliveryBody
 from apps.webhooks.retention import BATCH, DAYS_AHEAD, create_days, find_days, measure_delay_s, prune_bodies
 from tests.plans import explaining
@@ -220,25 +217,3 @@ def test_retention_and_readers_go_by_index_and_open_no_other_day() -> None:
     assert "delivery_without_effect" in saving
     assert "webhooks_deliverybody_20200101" in reading
     assert f"webhooks_deliverybody_{today():%Y%m%d}" not in reading
-
-
-@pytest.fixture
-def migrated_back() -> Iterator[None]:
-    """The tables as they were before bodies lay by day, with a delivery of that time; afterwards as they are now."""
-    keep()
-    call_command("migrate", "webhooks", "0003", verbosity=0)
-    yield
-    call_command("migrate", "webhooks", verbosity=0)
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.proof
-def test_bodies_of_before_are_read_after_the_way_back_and_forth(migrated_back: None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM webhooks_deliverybody")
-        assert cursor.fetchone() == (1,), "what lay in its day was copied"
-    call_command("migrate", "webhooks", verbosity=0)
-    assert DeliveryBody.objects.get().day == KEPT_DAY
-    keep()
-    assert [claimed.content for claimed in claim_batch([], task_id="t")] == [b'{"action":"happened"}'] * 2
-    assert Delivery.objects.filter(state="running").count() == 2
