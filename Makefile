@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --pro
 
 # Install a lock file and say which package is on its way; the stamp is there only if pip succeeded.
 define INSTALL
-@rm -f $@; $(TELL_TIME) total=$$(grep -c '^[^ ]*==' $<); { $(PIP) --requirement $< && touch $@; } | { n=0; while read -r word name rest; do \
+@rm -f $@; $(SHOW_PROGRESS) total=$$(grep -c '^[^ ]*==' $<); { $(PIP) --requirement $< && touch $@; } | { n=0; while read -r word name rest; do \
 	case "$$word" in \
 		Collecting|Processing) n=$$((n + 1)); echo "  $$n of $$total: $${name##*/}";; \
 		Installing) echo "  Unpacking them …";; \
@@ -17,9 +17,9 @@ define INSTALL
 @echo "Installed. What is loaded for the first time is compiled, which takes a moment."
 endef
 
-# Until the end of the recipe's line, say every TELL_S seconds how long it has taken.
-TELL_S ?= 5
-TELL_TIME = { n=0; while sleep $(TELL_S) >/dev/null 2>&1; do n=$$((n + $(TELL_S))); echo "  ($$n s so far)"; done; } & \
+# Print the elapsed time every PROGRESS_S seconds until the end of the recipe's line.
+PROGRESS_S ?= 5
+SHOW_PROGRESS = { n=0; while sleep $(PROGRESS_S) >/dev/null 2>&1; do n=$$((n + $(PROGRESS_S))); echo "  ($$n s so far)"; done; } & \
 	teller=$$!; trap "kill $$teller" EXIT;
 
 # Byte code is written when first used and read from then on: a second start must be quick.
@@ -158,7 +158,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "error: $(PYTHON) is $$($(PYTHON) --version); tformance needs 3.11 or newer. Name one: make PYTHON=python3.12 …"; exit 2; }
 	@echo "Making $(VENV) …"
-	@$(TELL_TIME) $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(SHOW_PROGRESS) $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 2; }
 
 $(VENV)/run.stamp: requirements/run.lock | $(BIN)/python

@@ -18,7 +18,7 @@ from tformance.local.state import CHECKOUT, var_folder
 
 FILE_IN_VAR = "settings.env"
 READABLE_BY_OTHERS = 0o044
-KNOWN_BESIDES = {  # beside what tformance/settings.py reads
+ALSO_KNOWN = {  # next to what tformance/settings.py reads
     *("TFORMANCE_VAR", "TFORMANCE_ENV_FILE", "PROMETHEUS_MULTIPROC_DIR", "WORKER_HEARTBEAT_FILE"),
     *("POSTGRES_PASSWORD", "REDIS_PASSWORD", "COMPOSE_FILE"),  # docker compose reads the same .env
 }
@@ -75,8 +75,8 @@ def warnings_of_settings_files(known: Collection[str]) -> Iterator[str]:
         if path.is_file() and path.stat().st_mode & READABLE_BY_OTHERS:
             yield f"Other users of this machine can read {path}, which may hold secrets. Run: chmod 600 {path}"
         for name in read_settings_file(path):
-            if name not in {*known, *KNOWN_BESIDES} and not OF_OTHER_PROGRAMS.match(name):
-                near = get_close_matches(name.upper(), {*known, *KNOWN_BESIDES}, n=1)
+            if name not in {*known, *ALSO_KNOWN} and not OF_OTHER_PROGRAMS.match(name):
+                near = get_close_matches(name.upper(), {*known, *ALSO_KNOWN}, n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 yield f"{path} sets {name}, which tformance does not know.{hint}"
 

@@ -216,9 +216,9 @@ def is_database_unavailable(error: BaseException, *, but_for: Collection[str] = 
 
 def error_message(error: BaseException) -> str:
     """Return the SQLSTATE and the main line if it quotes no value; never details, hints and contexts."""
-    told = error if isinstance(error, psycopg.Error) else error.__cause__
-    if not isinstance(told, psycopg.Error) or not told.sqlstate:
+    reported = error if isinstance(error, psycopg.Error) else error.__cause__
+    if not isinstance(reported, psycopg.Error) or not reported.sqlstate:
         return str(error).partition("\n")[0]  # the driver's own words, such as that nobody answers
-    if not told.sqlstate.startswith(_WITHOUT_VALUES):
-        return told.sqlstate
-    return f"{told.sqlstate} {told.diag.message_primary or ''}".rstrip()
+    if not reported.sqlstate.startswith(_WITHOUT_VALUES):
+        return reported.sqlstate
+    return f"{reported.sqlstate} {reported.diag.message_primary or ''}".rstrip()

@@ -32,14 +32,14 @@ def stamp(seconds: int, *, observed: int | None = None, version: int = 1, is_mer
     )
 
 
-def record_facts(*told: facts.Fact) -> None:
+def record_facts(*recorded: facts.Fact) -> None:
     """Record the facts as one delivery."""
     with transaction.atomic():
-        record([facts.evidence(facts.Source(kind="delivery", key=str(next(deliveries))), told)])
+        record([facts.evidence(facts.Source(kind="delivery", key=str(next(deliveries))), recorded)])
 
 
-def record_one_by_one(told: Iterable[facts.Fact]) -> None:
-    for fact in told:
+def record_one_by_one(recorded: Iterable[facts.Fact]) -> None:
+    for fact in recorded:
         record_facts(fact)
 
 

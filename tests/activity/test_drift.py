@@ -36,9 +36,9 @@ NOTHING: tuple[set[Entity], set[Entity]] = (set(), set())
 LATER_READ = {"stamp": stamp(30, observed=60)}
 
 
-def off(*told: facts.Fact) -> tuple[set[Entity], set[Entity]]:
+def off(*given: facts.Fact) -> tuple[set[Entity], set[Entity]]:
     """What is missing, and what is stale."""
-    measured = measure(told, settled_before=LATER)
+    measured = measure(given, settled_before=LATER)
     return set(measured.missing), set(measured.stale)
 
 
@@ -52,10 +52,10 @@ def test_what_only_a_child_named_is_missing() -> None:
 
 
 def test_what_was_recorded_is_no_difference() -> None:
-    told = (core(), sizes(), labels(), submitted(), verdict(), dismissed(), comment(), happened())
-    record_facts(*told)
-    assert off(*told) == NOTHING
-    assert {entity.kind for entity in measure(told, settled_before=LATER).seen} == {
+    given = (core(), sizes(), labels(), submitted(), verdict(), dismissed(), comment(), happened())
+    record_facts(*given)
+    assert off(*given) == NOTHING
+    assert {entity.kind for entity in measure(given, settled_before=LATER).seen} == {
         "pull_request",
         "review",
         "issue_comment",
@@ -63,11 +63,12 @@ def test_what_was_recorded_is_no_difference() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [core(**LATER_READ, title="Other"), sizes(**LATER_READ, additions=9), labels(**LATER_READ, labels=("bug",))]
+    "given",
+    [core(**LATER_READ, title="Other"), sizes(**LATER_READ, additions=9), labels(**LATER_READ, labels=("bug",))],
 )
-def test_a_field_group_that_says_otherwise_is_stale(told: facts.Fact) -> None:
+def test_a_field_group_that_says_otherwise_is_stale(given: facts.Fact) -> None:
     record_facts(core(), sizes(), labels())
-    assert off(told) == (set(), {PULL})
+    assert off(given) == (set(), {PULL})
 
 
 def test_a_field_group_that_never_came_is_stale() -> None:
@@ -76,7 +77,7 @@ def test_a_field_group_that_never_came_is_stale() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "given",
     [
         core(**LATER_READ, updated_at=at(99)),
         core(**LATER_READ, author_association="NONE"),
@@ -86,9 +87,9 @@ def test_a_field_group_that_never_came_is_stale() -> None:
         repository(),
     ],
 )
-def test_what_no_webhook_tells_is_no_difference(told: facts.Fact) -> None:
+def test_what_no_webhook_reports_is_no_difference(given: facts.Fact) -> None:
     record_facts(core(), submitted())
-    assert off(told) == NOTHING
+    assert off(given) == NOTHING
 
 
 def test_where_ours_is_newer_nothing_is_stale() -> None:
@@ -118,8 +119,8 @@ def test_an_event_has_a_twin_within_ten_seconds(ours: facts.Fact, is_stale: bool
 def test_a_webhook_of_a_force_push_is_a_move_of_the_head() -> None:
     record_facts(core(), happened(kind="head_moved", subject="b" * 40, at=at(10)))
     for subject, is_stale in (("b" * 40, False), ("", False), ("c" * 40, True)):
-        told = happened(kind="force_pushed", subject=subject, source="api", at=at(8))
-        assert off(told) == (set(), {PULL} if is_stale else set())
+        given = happened(kind="force_pushed", subject=subject, source="api", at=at(8))
+        assert off(given) == (set(), {PULL} if is_stale else set())
 
 
 def committed(sha: str, *, head_sha: str = "a" * 40) -> facts.PullRequestCommitted:
@@ -137,8 +138,8 @@ def committed(sha: str, *, head_sha: str = "a" * 40) -> facts.PullRequestCommitt
 
 
 def listed(count: int, **about: Any) -> facts.PullRequestCommitList:
-    told: dict[str, Any] = {"listed_head_sha": "a" * 40, "listed_commit_count": count, "stamp": stamp(0), **about}
-    return facts.PullRequestCommitList(repository_id=REPOSITORY_ID, number=7, **told)
+    given: dict[str, Any] = {"listed_head_sha": "a" * 40, "listed_commit_count": count, "stamp": stamp(0), **about}
+    return facts.PullRequestCommitList(repository_id=REPOSITORY_ID, number=7, **given)
 
 
 def test_a_list_of_commits_is_compared_where_ours_claims_to_be_complete_for_the_same_head() -> None:
@@ -171,7 +172,7 @@ def test_a_landing_that_no_push_reported_is_stale() -> None:
 
 
 def test_a_pending_recalculation_is_not_a_difference() -> None:
-    told = (core(stamp=stamp(500)), happened(at=at(500)), dismissed(dismissed_at=at(500)))
-    measured = measure(told, settled_before=at(400))
+    given = (core(stamp=stamp(500)), happened(at=at(500)), dismissed(dismissed_at=at(500)))
+    measured = measure(given, settled_before=at(400))
     assert (measured.missing, measured.stale, measured.seen) == (frozenset(), frozenset(), {PULL, REVIEW})
-    assert measure(told, settled_before=at(600)).missing
+    assert measure(given, settled_before=at(600)).missing

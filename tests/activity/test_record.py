@@ -100,12 +100,12 @@ def test_any_order_any_repetition_and_any_grouping_ends_in_the_same_tables(seed)
     chance = random.Random(seed)  # noqa: S311  a repeatable shuffle
     for _ in range(12):
         clear()
-        told = [fact for fact in STORY for _ in range(chance.choice((1, 1, 2)))]
-        chance.shuffle(told)
-        while told:
+        given = [fact for fact in STORY for _ in range(chance.choice((1, 1, 2)))]
+        chance.shuffle(given)
+        while given:
             size = chance.choice((1, 2, 5, 40))
-            record_facts(*told[:size])
-            del told[:size]
+            record_facts(*given[:size])
+            del given[:size]
         assert contents() == expected
 
 
@@ -150,8 +150,8 @@ def test_a_newer_partial_payload_and_an_older_full_one_keep_state_and_sizes_in_b
     newer_partial = (core(stamp=stamp(60), title="Newer", updated_at=at(60)),)
     for order in permutations((older_full, newer_partial)):
         clear()
-        for told in order:
-            record_facts(*told)
+        for given in order:
+            record_facts(*given)
         row = models.PullRequest.objects.get()
         assert (row.title, row.additions) == ("Newer", 99)
 
@@ -164,20 +164,20 @@ def test_two_reviewers_requested_in_one_second_are_two_events():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_dismissal_stands_beside_the_approval_in_both_orders():
+def test_a_dismissal_is_kept_with_the_approval_in_both_orders():
     approval = (submitted(), verdict())
     for order in permutations((approval, (submitted(), dismissed()))):
         clear()
-        for told in order:
-            record_facts(*told)
+        for given in order:
+            record_facts(*given)
         review = models.Review.objects.get()
         assert (review.verdict, review.submitted_at, review.dismissed_at) == ("approved", at(60), at(120))
 
 
 @pytest.mark.django_db
 def test_a_comment_belongs_where_its_newest_snapshot_says_whichever_arrives_first():
-    told = (comment(), comment(stamp=stamp(300), number=8))
-    for order in permutations(told):
+    given = (comment(), comment(stamp=stamp(300), number=8))
+    for order in permutations(given):
         clear()
         record_one_by_one(order)
         assert models.IssueComment.objects.get().number == 8
@@ -270,11 +270,11 @@ def test_writers_that_meet_on_the_same_rows_in_different_orders_all_finish_and_c
 
     def write(seed):
         chance = random.Random(seed)  # noqa: S311  a repeatable shuffle
-        told = list(STORY)
-        chance.shuffle(told)
+        given = list(STORY)
+        chance.shuffle(given)
         try:
-            for start in range(0, len(told), 7):
-                record_facts(*told[start : start + 7])
+            for start in range(0, len(given), 7):
+                record_facts(*given[start : start + 7])
         except Exception as error:
             failures.append(error)
         finally:

@@ -24,14 +24,14 @@ from tests.metrics.steps import WEB, person
 pytestmark = pytest.mark.django_db
 
 
-def test_an_admin_has_the_history_of_a_repository_read(reached: Cast) -> None:
+def test_an_admin_starts_the_backfill_of_a_repository(reached: Cast) -> None:
     client = reached.client(reached.admin)
     answer = client.post(LIST, {"repository": "Acme/API", "since": "2026-01-01T00:00:00Z"})
     assert answer.status_code == 202
-    told = answer.json()
-    assert (told["new"], told["count"], told["unreachable"]) == (STREAMS, STREAMS, [])
-    assert {row["stream"] for row in told["backfills"]} == set(STREAM_NAMES)
-    assert {(row["repository"]["full_name"], row["since"], row["state"]) for row in told["backfills"]} == {
+    data = answer.json()
+    assert (data["new"], data["count"], data["unreachable"]) == (STREAMS, STREAMS, [])
+    assert {row["stream"] for row in data["backfills"]} == set(STREAM_NAMES)
+    assert {(row["repository"]["full_name"], row["since"], row["state"]) for row in data["backfills"]} == {
         ("acme/api", "2026-01-01T00:00:00Z", "waiting")
     }
     assert set(Backfill.objects.values_list("installation", flat=True)) == {ACME}
@@ -95,10 +95,10 @@ def test_rows_of_others_look_like_missing_ones(
     with_umbrella: Cast, foreign: dict[str, Any], missing: dict[str, Any]
 ) -> None:
     client = with_umbrella.client(with_umbrella.admin)
-    told = [(client.post(LIST, one).json(), str(*one.values())) for one in (foreign, missing)]
-    words = {answer["detail"].replace(name, "…") for answer, name in told}
+    data = [(client.post(LIST, one).json(), str(*one.values())) for one in (foreign, missing)]
+    words = {answer["detail"].replace(name, "…") for answer, name in data}
     assert len(words) == 1
-    assert {answer["code"] for answer, _ in told} == {"not_found"}
+    assert {answer["code"] for answer, _ in data} == {"not_found"}
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def test_nothing_starts_without_credentials(reached: Cast, settings: Any) -> Non
 
 def test_unreachable_repositories_are_listed_with_the_started_ones(reached: Cast) -> None:
     reach("acme/web", WEB, owner_id=person("acme"), has_access=False)
-    told = reached.client(reached.admin).post(LIST, {"team": "acme", "streams": ["issues"]}).json()
-    assert (told["count"], told["unreachable"]) == (1, ["acme/web"])
+    data = reached.client(reached.admin).post(LIST, {"team": "acme", "streams": ["issues"]}).json()
+    assert (data["count"], data["unreachable"]) == (1, ["acme/web"])
 
 
 @pytest.mark.proof
@@ -166,21 +166,21 @@ def test_thousands_are_started_by_one_request(reached: Cast) -> None:
     RepositoryAccess.objects.bulk_create(
         RepositoryAccess(installation_id=ACME, repository=repository, has_access=True) for repository in repositories
     )
-    told = reached.client(reached.operator).post(LIST, {"everything": True, "streams": ["issues"]}).json()
-    assert (told["new"], told["count"], len(told["backfills"])) == (1201, 1201, 500)
+    data = reached.client(reached.operator).post(LIST, {"everything": True, "streams": ["issues"]}).json()
+    assert (data["new"], data["count"], len(data["backfills"])) == (1201, 1201, 500)
     assert Backfill.objects.count() == 1201
 
 
 def test_a_dry_run_starts_nothing_and_says_what_it_takes(connected: Cast) -> None:
     answer = connected.client(connected.admin).post(LIST, {**PULLS, "dry_run": True})
     assert answer.status_code == 200
-    told = answer.json()
-    assert told["streams"] == [
-        {"stream": "pull_requests", "items": 30, "is_estimate": False, "calls": 3, "points": told["points"]}
+    data = answer.json()
+    assert data["streams"] == [
+        {"stream": "pull_requests", "items": 30, "is_estimate": False, "calls": 3, "points": data["points"]}
     ]
-    assert (told["repositories"], told["calls"], told["uncounted"], told["under_way"]) == (1, 3, [], 0)
-    assert told["duration_s"] > 0
-    [installation] = told["installations"]
+    assert (data["repositories"], data["calls"], data["uncounted"], data["under_way"]) == (1, 3, [], 0)
+    assert data["duration_s"] > 0
+    [installation] = data["installations"]
     assert installation["installation_id"] == ACME
     assert "graphql" in {budget["resource"] for budget in installation["budget"]}
     assert not Backfill.objects.exists()

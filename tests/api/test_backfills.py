@@ -1,4 +1,4 @@
-"""What is being read, over the API: how it is told, found, paused, resumed, cancelled and retried."""
+"""What is being read, over the API: how it is data, found, paused, resumed, cancelled and retried."""
 
 from datetime import timedelta
 
@@ -25,11 +25,11 @@ def test_a_backfill_is_paused_resumed_and_cancelled(reached: Cast) -> None:
     row = walk()
     client = reached.client(reached.admin)
 
-    def told(change: str) -> tuple[int, str]:
+    def data(change: str) -> tuple[int, str]:
         answer = client.post(f"{LIST}{row.pk}/{change}/")
         return answer.status_code, answer.json().get("state") or answer.json()["code"]
 
-    assert [told(change) for change in ("resume", "pause", "pause", "resume", "cancel", "cancel", "retry")] == [
+    assert [data(change) for change in ("resume", "pause", "pause", "resume", "cancel", "cancel", "retry")] == [
         (409, "not_in_this_state"),
         (202, "paused"),
         (409, "not_in_this_state"),
@@ -80,36 +80,36 @@ def test_a_waiting_backfill_shows_its_progress_and_the_end_of_its_wait(reached: 
         skipped=[{"what": "pull request 17", "why": "It is too large."}],
     )
     Backfill.objects.filter(pk=row.pk).put_off(after=timedelta(seconds=600), reason="spent")
-    told = reached.client(reached.viewer).get(f"{LIST}{row.pk}/").json()
-    assert (told["percent"], told["total"], told["items"], told["calls"], told["points"]) == (25, 1000, 250, 11, 12)
-    assert told["eta_s"] == pytest.approx(600 + 300, abs=10)
-    assert told["waits_until"] == told["not_before"]
-    assert told["why"] == "GitHub's hourly rate limit is used up, except for a reserve for live work."
-    assert told["skipped"] == [{"what": "pull request 17", "why": "It is too large."}]
-    [left] = told["budget"]
+    data = reached.client(reached.viewer).get(f"{LIST}{row.pk}/").json()
+    assert (data["percent"], data["total"], data["items"], data["calls"], data["points"]) == (25, 1000, 250, 11, 12)
+    assert data["eta_s"] == pytest.approx(600 + 300, abs=10)
+    assert data["waits_until"] == data["not_before"]
+    assert data["why"] == "GitHub's hourly rate limit is used up, except for a reserve for live work."
+    assert data["skipped"] == [{"what": "pull request 17", "why": "It is too large."}]
+    [left] = data["budget"]
     assert (left["resource"], left["limit"], left["remaining"]) == ("graphql", 5000, 4000)
     forget_everything()
 
 
 @pytest.mark.proof
-def test_what_was_started_is_read_by_a_worker_and_told_as_done(connected: Cast) -> None:
+def test_a_started_backfill_is_read_by_a_worker_and_shown_as_done(connected: Cast) -> None:
     client = connected.client(connected.admin)
     [row] = client.post(LIST, PULLS).json()["backfills"]
     BackfillWorkers(access=github()).advance(Backfill.objects.get(pk=row["id"]))
-    told = client.get(f"{LIST}{row['id']}/").json()
-    assert (told["state"], told["percent"], told["items"], told["skipped"]) == ("done", 100, 30, [])
-    assert told["calls"] >= 2
-    assert {budget["resource"] for budget in told["budget"]} >= {"graphql"}
+    data = client.get(f"{LIST}{row['id']}/").json()
+    assert (data["state"], data["percent"], data["items"], data["skipped"]) == ("done", 100, 30, [])
+    assert data["calls"] >= 2
+    assert {budget["resource"] for budget in data["budget"]} >= {"graphql"}
     assert client.get("/api/v1/pull-requests/?repository=acme/api").json()["count"] == 30
 
 
 def test_a_failed_backfill_shows_githubs_message_and_advice(reached: Cast) -> None:
     row = walk(total=100, items=30)
     fail(row, "forbidden")
-    told = reached.client(reached.viewer).get(f"{LIST}{row.pk}/").json()
-    assert (told["state"], told["reason"], told["error"], told["percent"]) == ("failed", "forbidden", "502", 30)
-    assert "Give the App the permission" in told["advice"]
-    assert told["eta_s"] is None
+    data = reached.client(reached.viewer).get(f"{LIST}{row.pk}/").json()
+    assert (data["state"], data["reason"], data["error"], data["percent"]) == ("failed", "forbidden", "502", 30)
+    assert "Give the App the permission" in data["advice"]
+    assert data["eta_s"] is None
 
 
 @pytest.fixture

@@ -47,15 +47,15 @@ def without_words(gap: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_figures_have_their_completeness_and_gaps(covered: Cast) -> None:
-    told = asked(covered, f"{FIGURES_PATH}?{WEEK}")
-    assert told["complete_until"] == UNTIL
-    assert told["completeness"].startswith("Complete only until 8 Mar 2026, 12:00 UTC")
-    [gap] = told["gaps"]
+    data = asked(covered, f"{FIGURES_PATH}?{WEEK}")
+    assert data["complete_until"] == UNTIL
+    assert data["completeness"].startswith("Complete only until 8 Mar 2026, 12:00 UTC")
+    [gap] = data["gaps"]
     assert without_words(gap) == GAP
     assert (gap["streams"], gap["repository_count"]) == (["deployments"], 1)
     assert gap["repositories"] == [{"github_id": API, "full_name": "acme/api"}]
     assert gap["explanation"].startswith("Data may be missing from 4 Mar 2026, 00:00 UTC to 5 Mar 2026, 00:00 UTC")
-    by_key = {figure["figure"]: figure for figure in told["figures"]}
+    by_key = {figure["figure"]: figure for figure in data["figures"]}
     of_deployments = {key for key, figure in FIGURES.items() if "deployments" in figure.streams}
     assert {key for key, figure in by_key.items() if figure["gaps"]} == of_deployments > {"deployments", "lead_time"}
     assert {figure["complete_until"] for figure in by_key.values()} == {UNTIL}
@@ -64,35 +64,35 @@ def test_figures_have_their_completeness_and_gaps(covered: Cast) -> None:
 
 def test_a_figure_has_only_the_gaps_of_its_streams(covered: Cast) -> None:
     assert asked(covered, f"{FIGURES_PATH}reviews/?{WEEK}")["gaps"] == []
-    told = asked(covered, f"{FIGURES_PATH}deployments/?{WEEK}")
-    assert [without_words(gap) for gap in told["gaps"]] == [GAP]
-    assert told["gaps"] == told["figure"]["gaps"]
+    data = asked(covered, f"{FIGURES_PATH}deployments/?{WEEK}")
+    assert [without_words(gap) for gap in data["gaps"]] == [GAP]
+    assert data["gaps"] == data["figure"]["gaps"]
 
 
 def test_a_window_without_the_gap_has_none(covered: Cast) -> None:
     assert asked(covered, f"{FIGURES_PATH}?from=2026-03-05&to=2026-03-09")["gaps"] == []
-    told = asked(covered, f"{FIGURES_PATH}?from=2026-02-27&to=2026-03-03")
-    assert [(gap["reason"], gap["to_at"]) for gap in told["gaps"]] == [("history", "2026-03-01T00:00:00Z")]
+    data = asked(covered, f"{FIGURES_PATH}?from=2026-02-27&to=2026-03-03")
+    assert [(gap["reason"], gap["to_at"]) for gap in data["gaps"]] == [("history", "2026-03-01T00:00:00Z")]
 
 
 @pytest.mark.parametrize("address", [f"/api/v1/repositories/{API}/", "/api/v1/teams/acme/"])
 def test_repositories_and_teams_have_the_completeness_of_every_stream(covered: Cast, address: str) -> None:
-    told = asked(covered, address)
-    assert (told["complete_until"], [without_words(gap) for gap in told["gaps"]]) == (UNTIL, [GAP])
+    data = asked(covered, address)
+    assert (data["complete_until"], [without_words(gap) for gap in data["gaps"]]) == (UNTIL, [GAP])
     make_delivery(1, state="quarantined", finished_at=timezone.now(), received_at=at("03-02", "00:00"))
-    told = asked(covered, address)
-    assert told["complete_until"] == "2026-03-02T00:00:00Z"
-    assert told["completeness"].endswith("a delivery of acme/api could not be processed. An operator can replay it.")
+    data = asked(covered, address)
+    assert data["complete_until"] == "2026-03-02T00:00:00Z"
+    assert data["completeness"].endswith("a delivery of acme/api could not be processed. An operator can replay it.")
     Coverage.objects.filter(stream="releases").delete()
-    told = asked(covered, address)
-    assert (told["complete_until"], told["gaps"]) == (None, [])
-    assert told["completeness"].startswith("Live from webhooks only. Connect the App")
+    data = asked(covered, address)
+    assert (data["complete_until"], data["gaps"]) == (None, [])
+    assert data["completeness"].startswith("Live from webhooks only. Connect the App")
 
 
 def test_a_repository_that_was_deleted_says_so(covered: Cast) -> None:
     Repository.objects.update(deleted_at=timezone.now())
-    told = asked(covered, f"/api/v1/repositories/{API}/")
-    assert (told["complete_until"], told["completeness"]) == (None, "The repository was deleted.")
+    data = asked(covered, f"/api/v1/repositories/{API}/")
+    assert (data["complete_until"], data["completeness"]) == (None, "The repository was deleted.")
 
 
 def test_a_list_of_repositories_costs_the_same_queries_however_long(covered: Cast) -> None:

@@ -75,8 +75,8 @@ def planted(week: Cast) -> dict[str, list[Any]]:
     PullRequest.objects.create(
         repository_id=SECRETS, number=1, title=MARKER, author=author, labels=[MARKER], head_ref=MARKER
     )
-    told = {"error": MARKER, "skipped": [{"what": MARKER, "why": MARKER}]}
-    backfills = [make_backfill(), make_backfill(SECRETS, **told)]
+    shown = {"error": MARKER, "skipped": [{"what": MARKER, "why": MARKER}]}
+    backfills = [make_backfill(), make_backfill(SECRETS, **shown)]
     drifts = [make_drift(), make_drift(SECRETS, stream=MARKER)]
     their_member = TeamMember.objects.create(team=week.teams["umbrella"], contributor=author)
     of_nobody = {"repository_id": None, "installation_id": 70, "reason": MARKER}
@@ -167,6 +167,6 @@ def test_the_unread_badge_is_per_user(week: Cast, planted: dict[str, list[Any]])
         "drift",
         "teams/umbrella/members",
     )
-    told = [client.get(f"/api/v1/{name}/").content.decode() for name in lists]
-    assert all(MARKER in one for one in told)
+    shown = [client.get(f"/api/v1/{name}/").content.decode() for name in lists]
+    assert all(MARKER in one for one in shown)
     assert Delivery.objects.filter(error=MARKER).exists()

@@ -94,9 +94,9 @@ def test_an_account_sees_deliveries_that_name_no_repository(cast: Cast) -> None:
 
 
 def test_a_delivery_never_carries_its_body(inbox: Cast) -> None:
-    told = inbox.client(inbox.operator).get(f"{LIST}{Delivery.objects.earliest('id').pk}/").json()
-    assert (told["source"], told["body_sha256"], told["size"]) == ("webhook", "00" * 32, 15)
-    assert not {"body", "headers", "signed_by"} & set(told)
+    data = inbox.client(inbox.operator).get(f"{LIST}{Delivery.objects.earliest('id').pk}/").json()
+    assert (data["source"], data["body_sha256"], data["size"]) == ("webhook", "00" * 32, 15)
+    assert not {"body", "headers", "signed_by"} & set(data)
 
 
 def test_an_operator_reads_the_body_as_it_was_signed(inbox: Cast) -> None:

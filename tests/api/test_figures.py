@@ -43,21 +43,21 @@ def week_of(cast: Cast, **filters: Any) -> FigureQuery:
 
 
 def test_every_figure_is_the_registrys(week: Cast) -> None:
-    told = {figure["figure"]: figure for figure in asked(week, f"{FIGURES_PATH}?{WEEK}")["figures"]}
-    assert list(told) == list(FIGURES)
+    data = {figure["figure"]: figure for figure in asked(week, f"{FIGURES_PATH}?{WEEK}")["figures"]}
+    assert list(data) == list(FIGURES)
     for key in FIGURES:
         expected = read_figure(key, week_of(week)).as_dict()
-        assert {name: told[key][name] for name in expected} == expected, key
-        assert told[key]["definition"] == FIGURES[key].definition
-    assert (told["prs_merged"]["value"], told["cycle_time"]["median"]) == (5, 7.0 * 3600)
+        assert {name: data[key][name] for name in expected} == expected, key
+        assert data[key]["definition"] == FIGURES[key].definition
+    assert (data["prs_merged"]["value"], data["cycle_time"]["median"]) == (5, 7.0 * 3600)
 
 
 def test_bots_repositories_and_the_instant_of_seeing_narrow_a_figure(week: Cast) -> None:
     merged = {bots: asked(week, f"{FIGURES_PATH}prs_merged/?{WEEK}&bots={bots}")["figure"]["value"] for bots in Bots}
     assert merged == {"exclude": 5, "include": 6, "only": 1}
     for repository in (API, "acme/api", "ACME/API"):
-        told = asked(week, f"{FIGURES_PATH}prs_merged/?{WEEK}&repository={repository}")
-        assert (told["repositories"], told["figure"]["value"]) == ([API], 5)
+        data = asked(week, f"{FIGURES_PATH}prs_merged/?{WEEK}&repository={repository}")
+        assert (data["repositories"], data["figure"]["value"]) == ([API], 5)
     seen = asked(week, f"{FIGURES_PATH}closed_unmerged/?{WEEK}&as_of=2026-03-04T23:00:00Z")
     assert (seen["figure"]["value"], seen["as_of"]) == (1, "2026-03-04T23:00:00Z")
 
@@ -109,9 +109,9 @@ def test_a_period_that_was_not_read_has_no_value_to_compare(reached: Cast) -> No
 def test_days_are_those_of_the_teams_time_zone(week: Cast) -> None:
     week.teams["acme"].time_zone = "America/New_York"
     week.teams["acme"].save()
-    told = asked(week, f"{FIGURES_PATH}commits/?from=2026-03-03&to=2026-03-04&bots=include")
-    assert told["window"] == {"start": "2026-03-03", "end": "2026-03-04", "time_zone": "America/New_York", "days": 1}
-    assert told["figure"]["value"] == 3  # also 4, merged at 02:00 UTC: still the 3rd in New York
+    data = asked(week, f"{FIGURES_PATH}commits/?from=2026-03-03&to=2026-03-04&bots=include")
+    assert data["window"] == {"start": "2026-03-03", "end": "2026-03-04", "time_zone": "America/New_York", "days": 1}
+    assert data["figure"]["value"] == 3  # also 4, merged at 02:00 UTC: still the 3rd in New York
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_days_are_those_of_the_teams_time_zone(week: Cast) -> None:
 def test_a_bad_parameter_is_400_and_says_what_is_accepted(
     cast: Cast, parameters: str, field: str, accepted: str
 ) -> None:
-    told = asked(cast, f"{FIGURES_PATH}?{parameters}", status=400)
-    assert told["code"] == "invalid"
-    assert accepted in told["fields"][field][0]
-    assert told["detail"] == f"{field}: {told['fields'][field][0]}"
+    data = asked(cast, f"{FIGURES_PATH}?{parameters}", status=400)
+    assert data["code"] == "invalid"
+    assert accepted in data["fields"][field][0]
+    assert data["detail"] == f"{field}: {data['fields'][field][0]}"
 
 
 def test_an_unknown_figure_is_404_and_names_those_there_are(cast: Cast) -> None:
@@ -228,7 +228,7 @@ def test_unchanged_figures_are_not_sent_again_nor_computed(week: Cast, parameter
     assert not [one for one in queries if "metrics_derived" in str(one["sql"])]
 
 
-def test_whatever_changes_figures_changes_their_tag(week: Cast) -> None:
+def test_every_change_of_figures_changes_their_tag(week: Cast) -> None:
     client, address = week.client(week.viewer), f"{FIGURES_PATH}?{WEEK}"
     tags = [client.get(address)["ETag"]]
 
@@ -302,12 +302,12 @@ def test_order_comes_from_a_list(week: Cast) -> None:
 
 
 def test_a_pull_request_has_the_sources_of_its_numbers(week: Cast) -> None:
-    told = week.client(week.viewer).get(f"{LIST}{API}/3/").json()
-    assert [event["kind"] for event in told["history"]] == ["head_moved", "closed", "reopened", "closed", "merged"]
-    assert [(review["author"]["login"], review["verdict"]) for review in told["reviews"]] == [("ana", "approved")]
-    assert (told["derived"]["cycle_seconds"], told["derived"]["is_reopened"]) == (26 * 3600, True)
+    data = week.client(week.viewer).get(f"{LIST}{API}/3/").json()
+    assert [event["kind"] for event in data["history"]] == ["head_moved", "closed", "reopened", "closed", "merged"]
+    assert [(review["author"]["login"], review["verdict"]) for review in data["reviews"]] == [("ana", "approved")]
+    assert (data["derived"]["cycle_seconds"], data["derived"]["is_reopened"]) == (26 * 3600, True)
     sources = Provenance.objects.filter(entity="pull_request", key=f"{API}:3").values_list("source_key", flat=True)
-    assert {source["url"] for source in told["provenance"]} == {f"/api/v1/deliveries/{key}/" for key in sources}
+    assert {source["url"] for source in data["provenance"]} == {f"/api/v1/deliveries/{key}/" for key in sources}
 
 
 def test_lists_and_details_cost_the_same_queries_however_long(week: Cast) -> None:

@@ -173,17 +173,17 @@ def night(cast: Cast) -> SyncLog:
 
 
 def test_a_run_shows_how_ones_own_teams_fared(cast: Cast, night: SyncLog) -> None:
-    [told] = cast.client(cast.viewer).get(SYNCS).json()["results"]
-    assert (told["sync_id"], told["cause"], told["status"]) == ("nightly:2026-03-02", "nightly", "failed")
-    assert [(part["team"], part["status"], part["error"]) for part in told["teams"]] == [("acme", "success", "")]
-    assert told["repositories"] == {"waiting": 0, "running": 0, "paused": 0, "done": 1, "cancelled": 0, "failed": 0}
-    assert "umbrella" not in str(told)
+    [data] = cast.client(cast.viewer).get(SYNCS).json()["results"]
+    assert (data["sync_id"], data["cause"], data["status"]) == ("nightly:2026-03-02", "nightly", "failed")
+    assert [(part["team"], part["status"], part["error"]) for part in data["teams"]] == [("acme", "success", "")]
+    assert data["repositories"] == {"waiting": 0, "running": 0, "paused": 0, "done": 1, "cancelled": 0, "failed": 0}
+    assert "umbrella" not in str(data)
 
 
 def test_operators_see_all_of_it(cast: Cast, night: SyncLog) -> None:
-    told = cast.client(cast.operator).get(f"{SYNCS}{night.pk}/").json()
-    assert [part["team"] for part in told["teams"]] == ["acme", "umbrella"]
-    assert (told["repositories"]["done"], told["repositories"]["failed"]) == (1, 1)
+    data = cast.client(cast.operator).get(f"{SYNCS}{night.pk}/").json()
+    assert [part["team"] for part in data["teams"]] == ["acme", "umbrella"]
+    assert (data["repositories"]["done"], data["repositories"]["failed"]) == (1, 1)
 
 
 def test_repositories_have_their_drift(cast: Cast, night: SyncLog) -> None:
@@ -226,10 +226,10 @@ def test_a_page_of_runs_costs_the_same_however_many_there_are(
         assert len(client.get(SYNCS).json()["results"]) == 21
 
 
-def test_how_often_a_team_is_compared_is_its_admins_to_choose(cast: Cast) -> None:
+def test_admins_choose_how_often_a_team_is_compared(cast: Cast) -> None:
     address = "/api/v1/teams/acme/"
-    told = cast.client(cast.viewer).get(address).json()
-    assert (told["sync_frequency"], told["last_sync_status"], told["last_sync_error"], told["last_synced_at"]) == (
+    data = cast.client(cast.viewer).get(address).json()
+    assert (data["sync_frequency"], data["last_sync_status"], data["last_sync_error"], data["last_synced_at"]) == (
         "daily",
         "never",
         "",

@@ -92,7 +92,7 @@ TEAM = "/api/v1/teams/acme/"
         ("{", "not valid JSON"),
     ],
 )
-def test_a_body_that_cannot_be_meant_is_400(cast: Cast, body: str | bytes, words: str) -> None:
+def test_a_body_that_is_not_valid_json_is_400(cast: Cast, body: str | bytes, words: str) -> None:
     answer = cast.client(cast.admin).patch(TEAM, body, content_type="application/json")
     assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
     assert words in answer.json()["detail"]

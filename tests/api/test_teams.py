@@ -34,8 +34,8 @@ def test_everybody_sees_their_teams_and_an_operator_all(cast: Cast) -> None:
 
 def test_an_admin_changes_the_team_and_figures_follow(week: Cast, admin: APIClient) -> None:
     body = {"name": "Acme", "time_zone": "Europe/Berlin", "production_environments": ["live", " live ", "prod"]}
-    told = admin.patch(TEAM, body, format="json").json()
-    assert (told["time_zone"], told["production_environments"]) == ("Europe/Berlin", ["live", "prod"])
+    data = admin.patch(TEAM, body, format="json").json()
+    assert (data["time_zone"], data["production_environments"]) == ("Europe/Berlin", ["live", "prod"])
     assert Change.objects.filter(kind="team", key=str(week.teams["acme"].pk)).exists()
 
 
@@ -137,7 +137,7 @@ def add(client: APIClient, team: Team, repository_id: int) -> int:
     return int(post(client, f"/api/v1/teams/{team.slug}/repositories/", {"repository_id": repository_id}).status_code)
 
 
-def test_who_may_only_look_at_a_repository_cannot_hand_it_on(week: Cast, own: Team) -> None:
+def test_a_reader_of_a_repository_cannot_give_others_access_to_it(week: Cast, own: Team) -> None:
     TeamAccess.objects.create(team=own, user=week.stranger)
     client = week.client(week.viewer)
     assert add(client, own, API) == 400

@@ -97,7 +97,7 @@ def test_strangers_to_the_instance_are_asked_to_sign_in(week: Cast) -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_lists_want_a_sign_in_and_hold_nothing_of_others(week: Cast, path: str) -> None:
+def test_lists_require_a_sign_in_and_contain_nothing_of_others(week: Cast, path: str) -> None:
     make_delivery(1)
     make_delivery(2, repository_id=SECRETS)
     make_backfill()
@@ -154,7 +154,9 @@ def test_access_ends_with_the_installation(cast: Cast, access: RepositoryAccess)
     assert sees_secrets(cast) == (404, 404)
 
 
-def test_while_nobody_said_who_owns_it_whoever_reached_it_sees_it(cast: Cast, access: RepositoryAccess) -> None:
+def test_a_repository_without_a_known_owner_is_visible_to_every_account_that_had_access(
+    cast: Cast, access: RepositoryAccess
+) -> None:
     Repository.objects.filter(pk=SECRETS).update(owner=None)
     RepositoryAccess.objects.update(has_access=False)
     assert sees_secrets(cast) == (200, 200)

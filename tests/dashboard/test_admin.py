@@ -68,7 +68,7 @@ def test_the_first_page_opens(operator: Client) -> None:
 
 
 @pytest.mark.proof
-def test_whatever_can_be_added_has_a_form_that_opens(week: Cast, operator: Client) -> None:
+def test_every_model_that_can_be_added_has_a_form_that_opens(week: Cast, operator: Client) -> None:
     request = operator.get("/admin/").wsgi_request
     addable = [model for model in MODELS if admin.site._registry[model].has_add_permission(request)]
     assert {Team, AccountRule, ApiToken} <= set(addable)
@@ -85,7 +85,7 @@ def test_a_list_costs_the_same_queries_however_long(operator: Client) -> None:
     assert opened(operator, address) == before
 
 
-def test_everything_wears_the_same_clothes() -> None:
+def test_every_admin_page_uses_the_theme() -> None:
     assert [model for model, page in admin.site._registry.items() if not isinstance(page, ModelAdmin)] == []
 
 
@@ -178,7 +178,7 @@ def test_a_user_who_is_not_staff_is_rejected(week: Cast) -> None:
     assert client.get("/admin/").status_code == 302
 
 
-def test_the_field_for_a_webhook_secret_is_to_be_seen(operator: Client) -> None:
+def test_the_field_for_a_webhook_secret_is_visible(operator: Client) -> None:
     page = operator.get(reverse("admin:webhooks_webhooksecret_add")).content.decode()
     field = next(line for line in page.split("<input") if 'name="value"' in line)
     assert 'type="password"' in field

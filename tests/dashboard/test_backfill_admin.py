@@ -87,8 +87,8 @@ def test_the_list_says_how_far_each_is_what_it_waits_for_and_until_when(operator
 
 def test_a_failed_backfill_shows_githubs_message_advice_and_skipped_items(operator: Client) -> None:
     [row] = begin("releases")
-    told = {"error": "Resource not <accessible>", "skipped": [{"what": "release 17", "why": "It is too <large>."}]}
-    Backfill.objects.all().end(Backfill.State.FAILED, reason="forbidden", **told)
+    data = {"error": "Resource not <accessible>", "skipped": [{"what": "release 17", "why": "It is too <large>."}]}
+    Backfill.objects.all().end(Backfill.State.FAILED, reason="forbidden", **data)
     page = read(operator, f"{LIST}{row.pk}/change/")
     assert "Give the App the permission" in page
     assert "Resource not &lt;accessible&gt;" in page
@@ -118,7 +118,7 @@ def test_what_is_selected_is_paused_resumed_cancelled_and_retried(operator: Clie
     assert "1 of 1 backfills retried." in act(operator, "retry_selected", rows[:1])
 
 
-def test_who_may_only_look_changes_and_starts_nothing(cast: Cast, operator: Client) -> None:
+def test_a_viewer_can_neither_change_nor_start_a_backfill(cast: Cast, operator: Client) -> None:
     rows = begin("issues")
     client = staff(cast, "view_backfill", "view_repository")
     assert "pause_selected" not in read(client, LIST)
@@ -147,7 +147,9 @@ def test_rows_are_never_edited(operator: Client) -> None:
         ({"repositories": [WEB], "teams": ["beta"]}, {API, WEB}),
     ],
 )
-def test_whatever_is_chosen_is_started(operator: Client, choice: dict[str, Any], repositories: set[int]) -> None:
+def test_every_choice_of_repositories_is_started(
+    operator: Client, choice: dict[str, Any], repositories: set[int]
+) -> None:
     if "teams" in choice:
         choice = {**choice, "teams": [Team.objects.get(slug="beta").pk]}
     sent = {**choice, "streams": ["issues"], "since": "2026-03-02", "until": "2026-04-01", "start": "1"}
@@ -233,7 +235,7 @@ def test_more_than_an_address_carries_is_not_chosen_one_by_one(operator: Client)
     assert "Choose at most 300" in answer.content.decode()
 
 
-def test_the_form_offers_as_much_of_the_past_as_is_read_by_itself(operator: Client, settings: Any) -> None:
+def test_the_form_offers_the_period_that_is_loaded_automatically(operator: Client, settings: Any) -> None:
     by_itself = Scope(since=timezone.now() - timedelta(days=settings.BACKFILL_DAYS))
     start(Repository.objects.filter(pk=API), scope=by_itself)
     page = operator.get(START, {"repositories": API})

@@ -22,7 +22,7 @@ PAGE, CHANGE, ADMIN = "/jobs/", "/jobs/change/", "/admin/jobs/job/"
 WAITS = "GitHub&#x27;s hourly rate limit is used up, except for a reserve for live work."
 
 
-def test_who_has_not_signed_in_is_asked_to() -> None:
+def test_an_anonymous_user_is_asked_to_sign_in() -> None:
     answer = Client().get(PAGE)
     assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={PAGE}")
 

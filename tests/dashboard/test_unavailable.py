@@ -90,7 +90,7 @@ def test_figures_that_take_too_long_say_so_over_the_api(client: Client, blocked:
     assert "a shorter period" in answer.json()["detail"]
 
 
-def test_what_waits_too_long_for_a_lock_is_to_be_asked_again(client: Client, blocked: None) -> None:
+def test_a_lock_timeout_is_503_database_unavailable(client: Client, blocked: None) -> None:
     limit("lock_timeout")
     answer = client.get(FIGURES)
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")

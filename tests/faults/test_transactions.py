@@ -73,7 +73,7 @@ def test_a_change_is_gone_only_when_what_follows_from_it_is_stored(monkeypatch: 
     Change.objects.create(kind=Change.Kind.PULL_REQUEST, key="1:1")
 
     def break_down(*_: object) -> None:
-        raise KeyboardInterrupt  # as a worker that is told to stop
+        raise KeyboardInterrupt  # like a worker that is asked to stop
 
     monkeypatch.setattr("apps.metrics.recalculation.recalculate", break_down)
     with pytest.raises(KeyboardInterrupt):
@@ -86,8 +86,8 @@ def test_a_change_is_gone_only_when_what_follows_from_it_is_stored(monkeypatch: 
 
 def test_a_worker_that_lost_its_claim_leaves_no_fact() -> None:
     with registry.scoped_registration():
-        registry.translates("told")(lambda event: (profile(),))
-        hook = GitHubHook(hook_id=1, guid=uuid4(), event="told", headers={"content-type": "application/json"})
+        registry.translates("found")(lambda event: (profile(),))
+        hook = GitHubHook(hook_id=1, guid=uuid4(), event="found", headers={"content-type": "application/json"})
         intake.receive(hook, b"{}")
         late = claim_batch([], task_id="late")
         Delivery.objects.update(lease_until="2020-01-01T00:00:00Z")

@@ -52,29 +52,29 @@ def look(
         (look(idle=[FIRST, SECOND]), ""),
     ],
 )
-def test_what_stays_wrong_at_every_look_is_a_fault(seen: Look, fault: str) -> None:
+def test_a_state_that_is_wrong_at_every_check_is_a_fault(seen: Look, fault: str) -> None:
     assert fault in find_fault([seen] * LOOKS)
     assert bool(find_fault([seen] * LOOKS)) is bool(fault)
     assert not find_fault([seen] * (LOOKS - 1))
     assert not find_fault([*[seen] * (LOOKS - 1), look(idle=[FIRST])])
 
 
-def test_requests_that_come_and_go_are_work() -> None:
+def test_a_worker_with_changing_requests_is_not_stuck() -> None:
     passing = [look(name, idle=[Child(1, float(number))], taken=number) for number, name in enumerate("abcdef")]
     assert len(passing) == LOOKS
     assert not find_fault(passing)
 
 
-def test_a_child_that_is_at_one_task_after_the_other_is_not_idle() -> None:
+def test_a_child_with_one_task_after_another_is_not_idle() -> None:
     looks = [look("a", idle=[Child(1, float(number))]) for number in range(LOOKS)]
     assert not find_fault(looks)
 
 
-def test_messages_that_arrive_are_work_however_many_wait() -> None:
+def test_a_worker_that_receives_messages_is_not_stuck() -> None:
     assert not find_fault([look(empty=False, taken=number) for number in range(LOOKS)])
 
 
-def test_what_a_child_says_of_itself_is_seen_by_the_main_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_main_process_sees_the_state_of_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
     children = Children()
     monkeypatch.setattr(worker_health.current_process(), "index", 3, raising=False)
     for is_busy in (True, False):
@@ -88,7 +88,7 @@ def test_what_a_child_says_of_itself_is_seen_by_the_main_process(monkeypatch: py
         assert not children.seen({os.getpid()}, is_busy=is_busy)
 
 
-def test_a_loop_that_stands_still_counts_only_while_the_broker_answers() -> None:
+def test_an_event_loop_counts_as_stuck_only_while_the_broker_answers() -> None:
     watch = LoopWatch()
     watch.turned_at_s -= LOOK_EVERY_S * LOOKS * 2
     with override_settings(REDIS_URL="redis://127.0.0.1:1/0"):
@@ -99,14 +99,14 @@ def test_a_loop_that_stands_still_counts_only_while_the_broker_answers() -> None
     assert answers == [False] * (LOOKS // 2 - 1) + [True]
 
 
-def test_a_loop_that_turns_stands_never_still() -> None:
+def test_a_running_event_loop_is_not_stuck() -> None:
     watch = LoopWatch()
     assert not any(watch.stands_still() for _ in range(LOOKS * 2))
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("holds_the_log", [False, True])
-def test_it_ends_though_nobody_can_write_to_the_log(holds_the_log: bool) -> None:
+def test_a_stuck_worker_ends_even_if_the_log_is_blocked(holds_the_log: bool) -> None:
     code = (
         "import logging, threading; from tformance import worker_health\n"
         f"lock = logging.lastResort.lock if {holds_the_log} else threading.Lock()\n"

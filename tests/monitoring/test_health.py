@@ -91,8 +91,8 @@ def test_without_the_database_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -
         raise DatabaseError("connection to server at 10.0.0.7 failed: password is hunter2")
 
     monkeypatch.setattr(connection, "cursor", refuse)
-    status, told = ask()
-    assert (status, told) == (503, {"status": "not ready", "database": "down", "broker": "up"})
+    status, data = ask()
+    assert (status, data) == (503, {"status": "not ready", "database": "down", "broker": "up"})
 
 
 @pytest.mark.django_db
@@ -119,8 +119,8 @@ def test_explanations_are_for_operators(client: Client) -> None:
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         with override_settings(GITHUB_WEBHOOK_SECRETS=[]):
             signature.forget_secrets()
-            _, told = ask(client)
-        assert ("GITHUB_WEBHOOK_SECRETS" in str(told)) is is_told
+            _, data = ask(client)
+        assert ("GITHUB_WEBHOOK_SECRETS" in str(data)) is is_told
 
 
 @pytest.fixture

@@ -115,8 +115,8 @@ class Traffic:
             self._past.append(one)
 
     def _deliveries(self) -> Iterator[Delivery]:
-        for told in self._rounds:
-            made = deliveries(told, secret=self._rig.secret)
+        for batch in self._rounds:
+            made = deliveries(batch, secret=self._rig.secret)
             self._chance.shuffle(made)
             yield from made
 

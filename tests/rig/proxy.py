@@ -48,7 +48,7 @@ class _Connection:
 
 
 class Proxy:
-    """Forwards to a server on loopback, until told to misbehave; `heal` ends all misbehaviour."""
+    """Forwards to a server on loopback, until one of its faults is switched on; `heal` ends all of them."""
 
     _shared: _Loop | None = None
     _starting = threading.Lock()

@@ -60,7 +60,7 @@ def test_lost_messages_are_restored_soon_not_after_a_hundred_seconds() -> None:
     assert options["unacked_restore_interval"] * options["unacked_restore_throttle"] == 5
 
 
-def test_a_web_process_tries_to_ring_once_and_briefly() -> None:
+def test_a_web_process_tries_once_and_briefly_to_send_a_wakeup() -> None:
     settings = settings_of("web")
     assert settings["task_publish_retry"] is False
     options = settings["broker_transport_options"]
@@ -156,7 +156,7 @@ def test_an_entry_has_a_limit_and_a_soft_limit_before_it(entry: dict[str, Any]) 
     assert 0 < soft < hard <= app.conf.task_time_limit, "leases are made for what all tasks keep to"
 
 
-def test_every_task_of_ours_has_a_limit_and_a_soft_limit_however_it_is_rung_for() -> None:
+def test_every_task_has_a_limit_and_a_soft_limit_however_it_is_started() -> None:
     app.loader.import_default_modules()
     for name, task in app.tasks.items():
         soft = task.soft_time_limit or app.conf.task_soft_time_limit

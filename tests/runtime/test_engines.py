@@ -108,7 +108,7 @@ def test_a_postmaster_that_died_alone_is_replaced_when_its_backends_have_gone(en
     assert postgres_of(engines).postmaster() not in {None, postmaster}
 
 
-def test_a_pid_file_that_names_a_living_stranger_is_not_believed(engines: Engines) -> None:
+def test_a_pid_file_with_the_number_of_another_process_is_ignored(engines: Engines) -> None:
     engines.start()
     kill_outright(engines)
     pid_file = postgres_of(engines).data / "postmaster.pid"
@@ -154,7 +154,7 @@ def test_two_checkouts_run_side_by_side(engines: Engines, tmp_path: Path) -> Non
         other.remove()
 
 
-def test_a_port_that_somebody_else_took_meanwhile_is_given_up(engines: Engines) -> None:
+def test_a_port_that_another_program_took_meanwhile_is_replaced(engines: Engines) -> None:
     engines.start()
     engines.stop()
     state = postgres_of(engines).state
@@ -206,7 +206,7 @@ def test_a_moved_checkout_keeps_its_data(fresh_engines: Engines, tmp_path: Path)
         moved.remove()
 
 
-def test_whoever_leaves_last_stops_them(engines: Engines) -> None:
+def test_the_last_user_stops_the_engines(engines: Engines) -> None:
     with engines.in_use():
         with Engines(var=engines.var, durable=False).in_use():
             assert engines.status().postgres
@@ -329,7 +329,7 @@ def test_no_folder_of_anybody_changes_its_permissions(fresh_engines: Engines, tm
     assert [(place.stat().st_mode, place.stat().st_uid) for place in watched] == before
 
 
-def test_a_folder_laid_out_for_us_by_somebody_else_is_refused(fresh_engines: Engines, tmp_path: Path) -> None:
+def test_a_folder_that_another_user_prepared_is_refused(fresh_engines: Engines, tmp_path: Path) -> None:
     fresh_engines.start()
     fresh_engines.stop()
     state = postgres_of(fresh_engines).state

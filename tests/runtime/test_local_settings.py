@@ -48,7 +48,7 @@ def test_no_password_begins_with_a_dash(tmp_path: Path, monkeypatch: pytest.Monk
     assert not state.redis_password.startswith("-")
 
 
-def test_nothing_is_remembered_where_nothing_ran(tmp_path: Path) -> None:
+def test_there_are_no_local_settings_before_the_first_run(tmp_path: Path) -> None:
     assert local_settings(tmp_path) == {}
 
 

@@ -123,7 +123,7 @@ def test_a_line_of_any_library_is_one_json_object_without_secrets() -> None:
 
 
 @pytest.mark.proof
-def test_a_sign_in_that_succeeds_is_no_news_and_one_that_is_refused_is() -> None:
+def test_only_a_refused_sign_in_is_a_warning_in_the_log() -> None:
     program = (
         "import django, logging; django.setup(); axes = logging.getLogger('axes.handlers.database');"
         "axes.info('signed in'); axes.warning('locked out'); logging.getLogger('apps.webhooks').info('kept')"
@@ -188,7 +188,7 @@ def test_an_error_of_the_database_is_its_code_and_its_place(statement: str) -> N
     assert type(error).__name__ in line["exception"]
 
 
-def test_a_request_that_fails_tells_nothing_of_rows() -> None:
+def test_a_failed_request_logs_no_values_of_rows() -> None:
     error = fails(refused_by_the_database)
     with written("django.request") as stream:
         try:
@@ -204,7 +204,7 @@ def refused_task(argument: str) -> None:
     refused_by_the_database()
 
 
-def test_a_task_that_fails_tells_neither_rows_nor_arguments() -> None:
+def test_a_failed_task_logs_neither_rows_nor_arguments() -> None:
     with written("celery.app.trace") as stream:
         result = refused_task.apply(args=(f"{PRIVATE}, as argument",))
     assert result.failed()
@@ -214,21 +214,21 @@ def test_a_task_that_fails_tells_neither_rows_nor_arguments() -> None:
     assert PRIVATE not in stream.getvalue()
 
 
-def test_the_errors_behind_an_error_are_told_too() -> None:
+def test_the_causes_of_an_error_are_logged_too() -> None:
     def fail() -> None:
         try:
             refused_by_the_database()
         except Error as error:
-            raise RuntimeError("the week could not be told") from error
+            raise RuntimeError("the week failed") from error
 
     with written("any.library") as stream:
         try:
             fail()
         except RuntimeError:
             logging.getLogger("any.library").exception("something_failed")
-    told = json.loads(stream.getvalue())["exception"]
-    assert told.index("NotNullViolation") < told.index("IntegrityError") < told.index("the week could not be told")
-    assert PRIVATE not in told
+    found = json.loads(stream.getvalue())["exception"]
+    assert found.index("NotNullViolation") < found.index("IntegrityError") < found.index("the week failed")
+    assert PRIVATE not in found
 
 
 @pytest.mark.proof

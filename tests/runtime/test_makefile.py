@@ -78,11 +78,11 @@ def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
 
 @pytest.mark.proof
 @needs_make
-def test_what_takes_long_is_not_silent(tmp_path: Path) -> None:
+def test_a_long_installation_prints_its_progress(tmp_path: Path) -> None:
     slow = tmp_path / "python3"
     slow.write_text('#!/bin/sh\n[ "$1" = -m ] || exit 0\nsleep 3\nmkdir -p "$3/bin" && touch "$3/bin/python"\n')
     slow.chmod(0o755)
-    answer = make(f"PYTHON={slow}", f"VENV={tmp_path}/venv", "TELL_S=1", f"{tmp_path}/venv/bin/python")
+    answer = make(f"PYTHON={slow}", f"VENV={tmp_path}/venv", "PROGRESS_S=1", f"{tmp_path}/venv/bin/python")
     assert (answer.returncode, answer.stderr) == (0, "")
     assert answer.stdout.splitlines()[1:3] == ["  (1 s so far)", "  (2 s so far)"]
 
@@ -118,9 +118,7 @@ def test_what_may_take_ten_minutes_is_left_to_make_proofs() -> None:
     assert [path.name for path in long if "mark.proof" not in texts[path]] == []
 
 
-def test_a_step_that_takes_long_says_what_goes_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_long_step_repeats_its_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(console, "SAY_EVERY_S", 0.05)
     said: list[str] = []
 
@@ -224,7 +222,7 @@ def test_the_key_of_the_app_is_where_its_variable_says(service: dict[str, Any]) 
 
 
 @services
-def test_a_service_has_time_to_stop_warm(service: dict[str, Any]) -> None:
+def test_a_service_has_time_to_stop_in_order(service: dict[str, Any]) -> None:
     assert int(service["stop_grace_period"].removesuffix("s")) > STOP_SECONDS
 
 
@@ -234,7 +232,7 @@ def test_every_queue_has_a_worker_and_no_worker_another_queue() -> None:
     assert sorted(served) == sorted(QUEUES)
 
 
-def test_all_that_stays_up_is_watched() -> None:
+def test_every_lasting_service_has_a_health_check() -> None:
     lasting = {name for name in COMPOSE["services"] if name != "migrate"}
     assert lasting == {"postgres", "redis", "web", "beat", *(f"worker-{queue}" for queue in QUEUES)}
     assert all(COMPOSE["services"][name].get("healthcheck") for name in lasting)
@@ -263,7 +261,7 @@ def test_the_image_copies_files_that_exist_and_leaves_root() -> None:
     assert re.findall(r"^USER (\w+)", DOCKERFILE, re.MULTILINE)[-1] == "tformance"
 
 
-def test_the_image_runs_web_by_itself() -> None:
+def test_the_image_runs_web_by_default() -> None:
     (command,) = re.findall(r"^CMD (\[.*\])", DOCKERFILE, re.MULTILINE)
     accept(yaml.safe_load(command))
 

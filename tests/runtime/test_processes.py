@@ -133,7 +133,7 @@ def test_a_run_changes_nothing_while_another_one_starts(checkout: Checkout) -> N
     assert [path.name for path in checkout.var.iterdir()] == [LOCK_FILE]
 
 
-def test_a_status_that_nobody_reads_to_its_end_ends_without_a_word(checkout: Checkout) -> None:
+def test_status_ends_silently_if_its_output_is_closed(checkout: Checkout) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "tformance.local", "status"]
