@@ -14,7 +14,7 @@ from apps.metrics.completeness.descriptions import (
     format_moment,
 )
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading
-from apps.metrics.figures.registry import Measure
+from apps.metrics.figures.figure import Measure
 from apps.metrics.figures.values import VALUE_ONLY, completeness_by_figure, completeness_of, read_together
 from apps.metrics.models import DerivedDeployment
 from apps.teams.models import Team

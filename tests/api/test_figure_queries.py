@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.activity.coverage import cover
 from apps.activity.models import PullRequest
 from apps.metrics.figures import FIGURES
-from apps.metrics.figures.registry import Measure
+from apps.metrics.figures.figure import Measure
 from apps.metrics.models import DerivedPullRequest
 from tests.api.conftest import API, Cast, make_members, record_at_once
 from tests.api.test_figures import FIGURES_PATH, WEEK, asked

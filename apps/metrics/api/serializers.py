@@ -18,7 +18,7 @@ from apps.activity.models import Provenance, PullRequest, PullRequestEvent, Revi
 from apps.metrics.api.teams import SENTENCE, CompleteSerializer
 from apps.metrics.figures import Entity
 from apps.metrics.figures.entities import github_url
-from apps.metrics.figures.registry import Measure
+from apps.metrics.figures.figure import Measure
 from apps.metrics.models import DerivedPullRequest
 
 NULL_IS_NONE = "Null if there are no entities."

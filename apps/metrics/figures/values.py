@@ -9,9 +9,10 @@ from typing import Any
 
 from apps.metrics.completeness import Completeness
 from apps.metrics.figures.dimensions import DIMENSIONS, filters_of
+from apps.metrics.figures.figure import Figure, Measure
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.readings import Bin, FigureReading, Group, Point
-from apps.metrics.figures.registry import FIGURES, Figure, Measure, figure_of
+from apps.metrics.figures.registry import FIGURES, figure_of
 from apps.metrics.figures.statement import NONE, QUANTILES, Aggregates, Detail, Found, Question, Wanted, Wants, read
 from apps.metrics.figures.windows import Granularity, Window
 

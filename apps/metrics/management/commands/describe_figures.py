@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.metrics.figures.registry import DEFINED, Figure
+from apps.metrics.figures.figure import Figure
+from apps.metrics.figures.registry import DEFINED
 
 HEAD = """# Figures
 
