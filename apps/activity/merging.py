@@ -4,8 +4,10 @@
 each column of a row moves one way only.
 
 Both first look at the rows that exist and leave out what would change nothing, so a fact that is in every payload (its
-repository, its sender) takes no row lock. The other rows are locked, or inserted, in the order of their key: two
-transactions never wait for each other in a circle.
+repository, its sender) takes no row lock. A statement locks the other rows, or inserts them, in the order of their key,
+and the first statement of a table inserts all that are missing (`record.insert_first`): two transactions that insert
+never wait for each other in a circle. Two that change existing rows by facts of different kinds might; PostgreSQL then
+ends one, which is processed again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,6 +81,9 @@ class Merge:
     def matches(self, left: str, right: str) -> str:
         return matches(self.key, left, right)
 
+    def key_of(self, row: Row) -> tuple[Any, ...]:
+        return tuple(row[name] for name in self.key)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotMerge(Merge):
@@ -127,9 +132,22 @@ class SnapshotMerge(Merge):
             )
             SELECT {listed(self.returned, of="merged.")}
             FROM merged LEFT JOIN locked ON {self.matches("locked", "merged")}
-            WHERE right(locked.{stamp}, {DIGEST_LENGTH}) IS DISTINCT FROM right(merged.{stamp}, {DIGEST_LENGTH})
+            WHERE right(coalesce(locked.{stamp}, ''), {DIGEST_LENGTH}) <> right(merged.{stamp}, {DIGEST_LENGTH})
                {self.any_lasting("OR locked.{0} IS DISTINCT FROM merged.{0}")}
         """  # noqa: S608  names of our own tables and columns
+
+    def stub(self, key: tuple[Any, ...]) -> Row:
+        """Return a row that has only its key. It is older than any snapshot, and no Change follows from it."""
+        return self.defaults | dict(zip(self.key, key, strict=True))
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The values of the columns of a row that nothing has described."""
+        columns = {field.column: field for field in self.model._meta.concrete_fields}
+        return {
+            name: columns[name].db_default if columns[name].has_db_default() else None
+            for name in (*self.content, self.stamp)
+        }
 
     @property
     def gathered(self) -> str:

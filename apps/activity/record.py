@@ -8,7 +8,7 @@ from django.db.models import Model
 
 from apps.activity import models
 from apps.activity.facts import FACTS, Evidence, Fact, Snapshot
-from apps.activity.merging import DIGEST_LENGTH, Merge, Row, UnionMerge
+from apps.activity.merging import DIGEST_LENGTH, Merge, Row, SnapshotMerge, UnionMerge
 from apps.common import db
 from apps.common.failpoints import failpoint
 
@@ -81,13 +81,31 @@ def record(evidence: Sequence[Evidence]) -> None:
     stubs = missing_parents(rows)
     changes: dict[tuple[str, str], None] = {}
     for table, kinds in FACTS_BY_TABLE.items():
-        if table in stubs:
-            STUBS[table].apply(stubs[table])
-        for kind in kinds:
-            changes |= dict.fromkeys(apply(kind.merge, rows.get(kind, ())))
+        merges = [(kind.merge, rows[kind]) for kind in kinds if kind in rows]
+        for merge, merged in insert_first(table, stubs=stubs.get(table, ()), merges=merges):
+            changes |= dict.fromkeys(apply(merge, merged))
     failpoint("record.half_way")
     insert_provenance(evidence)
     append(changes)
+
+
+def insert_first(
+    table: Table, *, stubs: Sequence[Row], merges: Sequence[tuple[Merge, Sequence[Row]]]
+) -> list[tuple[Merge, Sequence[Row]]]:
+    """Return the merges of a table, of which the first inserts all missing rows, in the order of their key.
+
+    If two of them inserted rows, two transactions might insert the same rows in opposite orders, and each would wait
+    for the other.
+    """
+    if table not in STUBS:
+        return list(merges)
+    first, described = merges[0] if merges else (None, ())
+    if not isinstance(first, SnapshotMerge):
+        return [(STUBS[table], stubs), *merges]
+    others = merges[1:]
+    keys = {first.key_of(row) for rows in (stubs, *(rows for _, rows in others)) for row in rows}
+    missing = keys - {first.key_of(row) for row in described}
+    return [(first, [*described, *map(first.stub, missing)]), *others]
 
 
 def append(changes: Iterable[tuple[str, str]]) -> None:

@@ -5,6 +5,7 @@ import threading
 from dataclasses import fields
 from itertools import permutations
 
+import psycopg
 import pytest
 from django.db import connection, transaction
 
@@ -38,6 +39,7 @@ from tests.activity.statements import (
     verdict,
 )
 from tests.activity.tables import clear, contents
+from tests.webhooks.conftest import eventually
 
 STORY = (
     profile(),
@@ -230,14 +232,14 @@ def test_a_number_answers_where_it_came_from():
     assert set(rows) == {("pull_request", f"{REPOSITORY_ID}:7"), ("review", "501")}
 
 
-def in_another_connection(work):
-    """Run the work in a thread of its own, which has a connection of its own; answer when it is done or after 5 s."""
+def in_another_connection(work, *, lock_timeout="2s"):
+    """Start the work in a thread of its own, which has a connection of its own."""
     failures = []
 
     def run_it():
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [lock_timeout])
                 work()
         except Exception as error:
             failures.append(error)
@@ -301,3 +303,36 @@ def test_the_server_plans_a_statement_once_for_a_connection() -> None:
             "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE '%%+ 1 FROM%%'"
         )
         assert [row[0] for row in cursor.fetchall()] == [3]
+
+
+def waiting_sessions():
+    """Return how many sessions wait for a lock; asked outside a transaction, in which the answer stays the same."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_that_insert_a_row_the_other_only_names_do_not_wait_for_each_other():
+    """Each describes one contributor of two, and a third that is being inserted when both begin."""
+    described = [(3, 5), (5, 3)]
+    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+        other.execute("INSERT INTO activity_contributor (github_id) VALUES (1)")
+        writers = [
+            in_another_connection(
+                lambda own=own, named=named: record_facts(
+                    profile(github_id=1), profile(github_id=own), repository(owner_id=named)
+                ),
+                lock_timeout="60s",
+            )
+            for own, named in described
+        ]
+        eventually(lambda: waiting_sessions() == 2)
+        other.rollback()
+    for thread, _ in writers:
+        thread.join(timeout=60)
+    assert [failures for _, failures in writers] == [[], []]
+    logins = models.Contributor.objects.order_by("pk").values_list("pk", "login")
+    assert list(logins) == [(1, profile().login), (3, profile().login), (5, profile().login)]
