@@ -81,7 +81,7 @@ def test_without_a_secret_it_is_not_ready() -> None:
 
 @pytest.mark.django_db
 def test_with_a_migration_to_apply_it_is_not_ready() -> None:
-    MigrationRecorder(connection).record_unapplied("webhooks", "0001_initial")
+    MigrationRecorder(connection).record_unapplied("webhooks", "0001_squashed_initial")
     assert ask() == (503, READY | {"status": "not ready", "migrations": "pending"})
 
 

@@ -345,7 +345,7 @@ DEFINED = (
             title=f"{stage.capitalize()} time",
             unit="seconds",
             measure=Measure.DISTRIBUTION,
-            definition=f"{definition} By the day of the merge.",
+            definition=f"Time from {definition}, for pull requests merged in the period.",
             rules=(
                 BY_AUTHOR,
                 "One of five stages that sum to the lead time: coding, pickup, review, merge, deploy.",
@@ -353,17 +353,13 @@ DEFINED = (
                 NO_VALUE,
             ),
             population=population,
-            streams=(PULL_REQUESTS, COMMITS),
+            streams=streams,
         )
-        for stage, population, definition in (
-            ("coding", populations.coding, "Time from the first commit to ready for review."),
-            ("pickup", populations.pickup, "Time from ready for review to the first review."),
-            (
-                "review",
-                populations.review,
-                "Time from the first review to the first approval.",
-            ),
-            ("merge", populations.merging, "Time from the first approval to the merge."),
+        for stage, population, streams, definition in (
+            ("coding", populations.coding, (PULL_REQUESTS, COMMITS), "the first commit to ready for review"),
+            ("pickup", populations.pickup, (PULL_REQUESTS,), "ready for review to the first review"),
+            ("review", populations.review, (PULL_REQUESTS,), "the first review to the first approval"),
+            ("merge", populations.merging, (PULL_REQUESTS,), "the first approval to the merge"),
         )
     ),
     Figure(
@@ -371,7 +367,7 @@ DEFINED = (
         title="Deploy time",
         unit="seconds",
         measure=Measure.DISTRIBUTION,
-        definition="Time from the merge to the first deployment to production, by the day of the deployment.",
+        definition="Time from the merge to the first deployment to production, for those first deployed in the period.",
         rules=(
             BY_AUTHOR,
             PRODUCTION,
