@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.db.models import Model
+
 from apps.activity.models import Installation
 from apps.metrics.completeness import Completeness, Reason, Report
 from apps.metrics.completeness.descriptions import (
@@ -16,7 +18,7 @@ from apps.metrics.completeness.descriptions import (
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading
 from apps.metrics.figures.figure import Measure
 from apps.metrics.figures.values import VALUE_ONLY, completeness_by_figure, completeness_of, read_together
-from apps.metrics.models import DerivedDeployment
+from apps.metrics.models import DerivedDeployment, DerivedRemediation
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
 from apps.webhooks.overview import latest_received_at
@@ -35,6 +37,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Now": ("wip", "age"),
 }
 OTHERS = "More"
+NOUNS: Mapping[type[Model], str] = {DerivedDeployment: "deployment", DerivedRemediation: "deployment"}
+"""What a card calls the rows that are not pull requests."""
 SHOWN_ENVIRONMENTS = 5
 
 
@@ -47,6 +51,10 @@ class Card:
     before: FigureReading
     warning: str
     is_before_known: bool = True
+
+    @property
+    def noun(self) -> str:
+        return NOUNS.get(self.figure.population.rows.table, "PR")
 
     @property
     def has_percentiles(self) -> bool:

@@ -67,7 +67,8 @@ def test_the_front_page_shows_the_figures_of_the_window(week: Cast) -> None:
 def test_a_card_compares_with_the_previous_period(week: Cast) -> None:
     page = read(signed_in(week.viewer), "/?from=2026-03-09&to=2026-03-16")
     assert "-100%" in page
-    assert "vs 7 h 00 m in previous 7 days (5 PRs)" in page
+    assert "7 h 00 m in the previous 7 days (5 PRs)" in page
+    assert "25% in the previous 7 days (4 deployments)" in page
 
 
 def test_only_visible_teams_are_shown(week: Cast) -> None:
