@@ -90,8 +90,9 @@ def beat_until(is_true: Callable[[], Any]) -> None:
 
     def beat() -> None:
         while not ended.wait(PACE_S):
-            PlanTime.objects.all().delete()
+            PlanTime.objects.all().delete()  # as if the interval of each plan were over
             dispatch.delay()
+        connection.close()
 
     thread = threading.Thread(target=beat)
     thread.start()

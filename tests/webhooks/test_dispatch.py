@@ -44,12 +44,12 @@ def headers(broker: redis.Redis, queue: str) -> list[dict[str, str]]:
 
 
 def test_workers_are_notified_once_of_due_deliveries_whose_wake_up_was_lost(queue: redis.Redis) -> None:
-    rung_lately = keep(2)
+    notified_lately = keep(2)
     forgotten = keep(3, notified_at=LONG_AGO)
     assert dispatch_deliveries().deliveries == 3
     assert named(queue) == [forgotten]
     assert dispatch_deliveries().deliveries == 0
-    assert set(rung_lately).isdisjoint(forgotten)
+    assert set(notified_lately).isdisjoint(forgotten)
 
 
 def test_what_is_due_is_searched_for_once_also_in_a_table_that_seemed_empty(queue: redis.Redis) -> None:
