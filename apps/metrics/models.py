@@ -113,7 +113,10 @@ class DerivedPullRequest(models.Model):
                 fields=("repository", "merged_at"),
                 name="merged_by_repository",
                 condition=Q(merged_at__isnull=False),
-                include=("author", "is_bot_author", "cycle_seconds", "size", "first_review_at", "review_rounds"),
+                include=(
+                    *("author", "is_bot_author", "cycle_seconds", "size", "first_review_at", "review_rounds"),
+                    *("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"),
+                ),
             ),
             # prs_opened and time_in_draft.
             models.Index(fields=("repository", "opened_at"), name="opened_by_repository"),

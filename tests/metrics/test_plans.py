@@ -33,6 +33,7 @@ MANY: dict[str, dict[str, str]] = {
         "is_draft": "false",
         "cycle_seconds": "7200",
         "first_review_seconds": "3600",
+        **dict.fromkeys(("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"), "1800"),
         "size": "5",
         "review_rounds": "0",
         "is_reviewed_in_draft": "false",
@@ -79,7 +80,9 @@ MANY: dict[str, dict[str, str]] = {
         "landed_at": "t",
         "deployed_at": "t",
         "is_order_unknown": "false",
-        "lead_seconds": "7200",
+        "lead_seconds": "9000",
+        **dict.fromkeys(("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"), "1800"),
+        "deploy_seconds": "1800",
         "is_hotfix": "false",
     },
     "metrics_derivedremediation": {

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
-
 from apps.activity.facts import Stamp
 from apps.activity.models import Coverage, Repository
 from apps.metrics.completeness.gaps import Period, cut_at, intersect, merge_periods, subtract
@@ -179,10 +177,12 @@ def read_knowledge(
 
 def _coverage(ids: Collection[int], *, streams: Collection[str]) -> tuple[list[Period], Passes]:
     """Return the periods of the log, and those of each stream of each repository, all merged."""
-    rows = Coverage.objects.filter(Q(repository__in=ids, stream__in=list(streams)) | Q(repository=None))
+    columns = ("repository_id", "stream", "from_at", "to_at")
+    of_log = Coverage.objects.filter(repository=None).values_list(*columns)
+    of_streams = Coverage.objects.filter(repository__in=ids, stream__in=list(streams)).values_list(*columns)
     log: list[Period] = []
     passes: Passes = {}
-    for repository_id, stream, *period in rows.values_list("repository_id", "stream", "from_at", "to_at"):
+    for repository_id, stream, *period in of_log.union(of_streams, all=True):  # each by its index
         if repository_id is None:
             log.append(Period(*period))
         else:
@@ -205,8 +205,12 @@ def _reaches(ids: Collection[int]) -> dict[int, Reach]:
 # Rows in any order, as one number for each table: what changes it changes what is known of repositories. It costs a
 # fraction of reading them.
 DIGESTS = """
-    (SELECT count(*) || ':' || sum(hashtextextended(coverage::text, 0)) FROM activity_coverage AS coverage
-     WHERE (repository_id = ANY(%(repositories)s::bigint[]) AND stream = ANY(%(streams)s)) OR repository_id IS NULL),
+    (SELECT count(*) || ':' || sum(hashtextextended(coverage::text, 0)) FROM (
+        SELECT * FROM activity_coverage
+        WHERE repository_id = ANY(%(repositories)s::bigint[]) AND stream = ANY(%(streams)s)
+        UNION ALL
+        SELECT * FROM activity_coverage WHERE repository_id IS NULL
+     ) AS coverage),
     (SELECT count(*) || ':' || sum(hashtextextended(access::text || installation::text, 0))
      FROM activity_repositoryaccess AS access
      JOIN activity_installation AS installation ON installation.github_id = installation_id

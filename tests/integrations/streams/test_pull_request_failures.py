@@ -1,7 +1,7 @@
 """Pull requests that GitHub shows badly or not at all by GraphQL, and what REST shows of them instead."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -258,7 +258,9 @@ def test_a_head_that_moves_between_the_pull_request_and_its_commits_is_read_agai
     def rebase(page: int) -> None:
         if paths(fake)[-1:] == [SEVENTH] and len(paths(fake)) == 1:
             pull.commits = [{**made, "id": f"ff{made['id'][2:]}"} for made in pull.commits]
-            pull.json = {**pull.json, "head": {**pull.json["head"], "sha": pull.commits[-1]["id"]}}
+            changed_at = datetime.fromisoformat(pull.json["updated_at"]) + timedelta(seconds=1)
+            moved = {"head": {**pull.json["head"], "sha": pull.commits[-1]["id"]}}
+            pull.json = {**pull.json, **moved, "updated_at": f"{changed_at:%Y-%m-%dT%H:%M:%SZ}"}
 
     assert web(worker).patiently(between=rebase).items == 12
     assert paths(fake).count(SEVENTH) == 2

@@ -32,7 +32,7 @@ ALL = range(1, 31)
 MIXED = int(os.environ.get("PULL_REQUESTS", "24"))
 """How many pull requests come half by webhook; a thousand take minutes."""
 
-BY_PUSH_ALONE = {"id", "first_commit_at", "is_first_commit_adjusted"}
+BY_PUSH_ALONE = {"id", "first_commit_at", "is_first_commit_adjusted", "landed_at", "coding_seconds"}
 """When the work began is known better by who saw the commits that were pushed over."""
 
 
