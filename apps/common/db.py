@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Model, QuerySet
 from psycopg import Error as PsycopgError
 
@@ -32,12 +33,25 @@ class PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
 
 def run(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
     """Return the rows of a statement, run in the current transaction if there is one; errors are Django's."""
+    with _executed(statement, parameters) as cursor:
+        return cursor.fetchall() if cursor.description else []
+
+
+def run_with_names(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
+    """Return the rows of a statement with the names of their columns."""
+    with _executed(statement, parameters) as cursor:
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+@contextmanager
+def _executed(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Iterator[CursorWrapper]:
     connection.close_if_health_check_failed()  # as Django's own cursors do, outside a transaction
     connection.ensure_connection()
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrap(PreparedCursor(connection.connection)) as cursor:  # type: ignore[arg-type]  # any cursor of the driver
         cursor.execute(statement, parameters)
-        return cursor.fetchall() if cursor.description else []
+        yield cursor
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -1,6 +1,6 @@
 """Tables of derived rows, replaced in bulk; only rows that differ are written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ from django.db import models
 
 from apps.common import db
 from apps.common.db import listed, matches, quoted, typed_columns
+from apps.metrics.models import RULES_VERSION
 
 Scope = tuple[Any, ...]
 Row = tuple[Any, ...]
@@ -34,6 +35,23 @@ class DerivedTable:
     @property
     def name(self) -> str:
         return str(self.model._meta.verbose_name)
+
+    def row(self, **values: Any) -> Row:
+        """Return a row with these columns; the version of the rules is added.
+
+        Raises:
+            TypeError: a column is missing, or there is no such column.
+
+        """
+        values["rules_version"] = RULES_VERSION
+        if values.keys() != set(self.columns):
+            message = f"columns of {self.name}: {sorted(values.keys() ^ set(self.columns))}"
+            raise TypeError(message)
+        return tuple(values[name] for name in self.columns)
+
+    def as_dicts(self, rows: Iterable[Row]) -> list[dict[str, Any]]:
+        """Return the rows with the names of their columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in rows]
 
     def key_of(self, row: Row) -> Row:
         """Return the key of a row."""
@@ -93,6 +111,11 @@ class DerivedTable:
 
 def hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def selected(names: Collection[str], rows: Iterable[dict[str, Any]]) -> list[Row]:
+    """Return these columns of the rows, without repetitions."""
+    return list(dict.fromkeys(tuple(row[name] for name in names) for row in rows))
 
 
 def as_json(names: Sequence[str], rows: Iterable[Row]) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from apps.common import db
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
-from apps.metrics.models import RULES_VERSION, DerivedCommit
+from apps.metrics.models import DerivedCommit
 from apps.teams.account_classes import class_of
 
 SCOPE = ("repository_id", "sha")
@@ -25,10 +25,11 @@ COMMITS = DerivedTable(model=DerivedCommit, key=SCOPE, scope=SCOPE)
 # seen last does not decide: being seen again is no Change. An unused login still shows a bot by its name.
 READ = f"""
     WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, sha text))
-    SELECT repository_id, sha, coalesce(author_id, named.github_id),
-           coalesce(nullif(account.login, ''), nullif(author_login, ''), author_name),
-           {AUTHOR_CLASS} <> 'human',
-           coalesce(parent_count, presumed_parent_count) > 1, coalesce(landed_at, presumed_landed_at)
+    SELECT repository_id, sha, coalesce(author_id, named.github_id) AS author_id,
+           coalesce(nullif(account.login, ''), nullif(author_login, ''), author_name) AS author_login,
+           {AUTHOR_CLASS} <> 'human' AS is_by_bot,
+           coalesce(parent_count, presumed_parent_count) > 1 AS is_merge,
+           coalesce(landed_at, presumed_landed_at) AS landed_at
     FROM scopes JOIN activity_commit USING (repository_id, sha)
     LEFT JOIN LATERAL (
         SELECT github_id FROM activity_contributor
@@ -42,8 +43,8 @@ READ = f"""
 
 
 def derive(scopes: Sequence[Scope]) -> list[Row]:
-    """Return the rows of the commits that have landed, in the order of the model's columns."""
-    return [(*row, RULES_VERSION) for row in db.run(READ, [as_json(SCOPE, scopes)])]
+    """Return the rows of the commits that have landed."""
+    return [COMMITS.row(**row) for row in db.run_with_names(READ, [as_json(SCOPE, scopes)])]
 
 
 OLDEST_BELIEVED = timedelta(days=365)

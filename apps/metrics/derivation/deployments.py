@@ -12,8 +12,8 @@ from typing import Any
 
 from apps.common import db
 from apps.metrics.derivation.deployment_rules import Kind, Rules, is_named_production, read_rules
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
-from apps.metrics.models import RULES_VERSION, DerivedDeployment
+from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json, selected
+from apps.metrics.models import DerivedDeployment
 
 SCOPE = ("repository_id", "group_key")
 DEPLOYMENTS = DerivedTable(model=DerivedDeployment, key=("repository_id", "name"), scope=SCOPE)
@@ -116,12 +116,12 @@ class Attempt:
     @property
     def outcomes(self) -> "list[Outcome]":
         """Return what became of it, at least that it was made."""
-        told = [
+        known = [
             Outcome(at, is_success=is_success, attempt=self)
             for at, is_success in ((self.failed_at, False), (self.succeeded_at, True), (self.failed_after_at, False))
             if at is not None
         ]
-        return told or [Outcome(self.created_at, is_success=None, attempt=self)]
+        return known or [Outcome(self.created_at, is_success=None, attempt=self)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +171,13 @@ def _is_production(attempt: Attempt) -> bool:
 def hand_on_jobs(rows: Iterable[Row]) -> None:
     """Enqueue the other deployments of jobs that turned out to deploy beside another one."""
     names = ("repository_id", "environment", "job_name")
-    told = [dict(zip(DEPLOYMENTS.columns, row, strict=True)) for row in rows]
-    jobs = {
-        tuple(row[name] for name in names)
-        for row in told
+    jobs = [
+        row
+        for row in DEPLOYMENTS.as_dicts(rows)
         if row["job_name"] and row["group_key"].endswith(f" / {row['service']}")
-    }
+    ]
     if jobs:
-        db.run(HAND_ON_JOBS, [as_json(names, sorted(jobs))])
+        db.run(HAND_ON_JOBS, [as_json(names, selected(names, jobs))])
 
 
 def rows_of(group: Group, attempts: Iterable[Attempt]) -> list[Row]:
@@ -200,25 +199,25 @@ def _row(group: Group, outcomes: Sequence[Outcome], *, number: int) -> Row:
     last = outcomes[-1].attempt
     succeeded_at = outcomes[-1].at if outcomes[-1].is_success else None
     is_on_branch = succeeded_at is not None and last.landed_at is not None and last.landed_at <= succeeded_at
-    return (
-        group.repository_id,
-        f"{group.key}#{number}",
-        group.key,
-        group.source,
-        last.environment,
-        group.service,
-        any(_is_production(outcome.attempt) for outcome in outcomes),
-        last.run_id,
-        last.job_name,
-        tuple(sorted({outcome.attempt.github_id for outcome in outcomes})) if group.source == Kind.DEPLOYMENTS else (),
-        last.github_id,
-        last.sha,
-        last.landed_at if is_on_branch else None,
-        last.position if is_on_branch else None,
-        min(outcome.attempt.created_at for outcome in outcomes),
-        succeeded_at,
-        next((outcome.at for outcome in outcomes if outcome.is_success is False), None),
-        RULES_VERSION,
+    github_ids = {outcome.attempt.github_id for outcome in outcomes}
+    return DEPLOYMENTS.row(
+        repository_id=group.repository_id,
+        name=f"{group.key}#{number}",
+        group_key=group.key,
+        source=group.source,
+        environment=last.environment,
+        service=group.service,
+        is_production=any(_is_production(outcome.attempt) for outcome in outcomes),
+        run_id=last.run_id,
+        job_name=last.job_name,
+        deployment_ids=tuple(sorted(github_ids)) if group.source == Kind.DEPLOYMENTS else (),
+        github_id=last.github_id,
+        sha=last.sha,
+        order_at=last.landed_at if is_on_branch else None,
+        order_position=last.position if is_on_branch else None,
+        created_at=min(outcome.attempt.created_at for outcome in outcomes),
+        succeeded_at=succeeded_at,
+        failed_at=next((outcome.at for outcome in outcomes if outcome.is_success is False), None),
     )
 
 

@@ -1,7 +1,7 @@
 """Derivation of pull requests: times, closings and reviews."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,14 +9,14 @@ from typing import Any
 from apps.activity.models import Review
 from apps.common import db
 from apps.metrics.derivation import shipments, timeline
-from apps.metrics.derivation.commits import Commits, FirstCommit, first_commit, read_commits
+from apps.metrics.derivation.commits import Commits, first_commit, read_commits
 from apps.metrics.derivation.deployment_rules import Rules, read_rules
 from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_listed, review_rounds
 from apps.metrics.derivation.shipments import Merge, Place, reverted_number
-from apps.metrics.derivation.stages import Boundaries, Stages, stages
+from apps.metrics.derivation.stages import NO_STAGES, Boundaries, Stages, stages
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
-from apps.metrics.models import RULES_VERSION, DerivedClosing, DerivedPullRequest, DerivedReview
+from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview
 from apps.teams.account_classes import class_of
 from apps.teams.models import AccountRule
 
@@ -26,7 +26,6 @@ CLOSINGS = DerivedTable(model=DerivedClosing, key=(*SCOPE, "closed_at"), scope=S
 REVIEWS = DerivedTable(model=DerivedReview, key=("review_id",), scope=SCOPE)
 
 Verdict = Review.Verdict
-NO_STAGES = (None, None, None, None)
 AccountClass = AccountRule.AccountClass
 ASKING = (Verdict.CHANGES_REQUESTED, Verdict.COMMENTED)
 AUTHOR_CLASS = class_of(login="account.login", kind="account.kind", rule="rule.account_class")
@@ -141,11 +140,17 @@ def derive(scopes: Sequence[Scope]) -> Derived:
         scope = state.repository_id, state.number
         story = timeline.deduplicated(Happening(*row) for row in happenings[scope])
         submitted = [_submitted(row, author_id=state.author_id) for row in reviews[scope]]
-        row = clocks(state, story=story, reviews=submitted, commits=commits[scope], listed=listed.get(scope, ()))
+        times = times_of(state, story=story, reviews=submitted, commits=commits[scope], listed=listed.get(scope, ()))
         place = places.get(scope)
-        until_merge = _until_merge(row, state)
-        seconds = until_merge.seconds if until_merge else NO_STAGES
-        derived.pull_requests.append((*row, place.at if place else None, *seconds, RULES_VERSION))
+        until_merge = _until_merge(state, times=times)
+        derived.pull_requests.append(
+            PULL_REQUESTS.row(
+                **_identity(state),
+                **times,
+                landed_at=place.at if place else None,
+                **(until_merge.columns if until_merge else NO_STAGES),
+            )
+        )
         if place and rules and until_merge:
             merges.append(_merge(state, place=place, until_merge=until_merge, rules=rules))
         derived.closings.extend(_closings(state, story=story))
@@ -154,17 +159,16 @@ def derive(scopes: Sequence[Scope]) -> Derived:
     return derived
 
 
-def _until_merge(row: Row, state: State) -> Stages | None:
+def _until_merge(state: State, *, times: Mapping[str, Any]) -> Stages | None:
     """Return the stages of a merged pull request. Where no commit is known it starts when it was ready, or opened."""
     if state.merged_at is None:
         return None
-    known = dict(zip(PULL_REQUESTS.columns, row, strict=False))
     return stages(
         Boundaries(
-            started_at=known["first_commit_at"] or known["ready_at"] or state.opened_at,
-            ready_at=known["ready_at"],
-            first_review_at=known["first_review_at"],
-            first_approval_at=known["first_approval_at"],
+            started_at=times["first_commit_at"] or times["ready_at"] or state.opened_at,
+            ready_at=times["ready_at"],
+            first_review_at=times["first_review_at"],
+            first_approval_at=times["first_approval_at"],
             merged_at=state.merged_at,
         )
     )
@@ -185,15 +189,28 @@ def _merge(state: State, *, place: Place, until_merge: Stages, rules: Rules) -> 
     )
 
 
-def clocks(
+def _identity(state: State) -> dict[str, Any]:
+    return {
+        "repository_id": state.repository_id,
+        "number": state.number,
+        "author_id": state.author_id,
+        "author_class": state.author_class,
+        "is_bot_author": state.is_bot_author,
+        "is_draft": state.is_draft,
+        "size": state.size,
+        "merge_sha": state.merge_sha,
+    }
+
+
+def times_of(
     state: State,
     *,
     story: Sequence[Happening],
     reviews: Sequence[SubmittedReview],
     commits: Commits,
     listed: Sequence[Move],
-) -> Row:
-    """Return a row of DerivedPullRequest, its columns in the order of the model, up to the place of its merge."""
+) -> dict[str, Any]:
+    """Return when it began, was reviewed and ended, how long each took, and what is odd about it, by column."""
     drafts = _drafts(state, story=story)
     started = first_commit(commits, opened_at=state.opened_at, ready_at=drafts.ready_at)
     counted = _counted(reviews, until=state.ended_at)
@@ -201,25 +218,26 @@ def clocks(
     first_approval = next((each for each in counted if each.verdict == Verdict.APPROVED), None)
     pushes = Pushes(state.opened_at, state.author_id, state.head_sha, story, listed)
     wait_ended_at = _latest(first_review_at, drafts.ready_at)
-    return (
-        *_beginning(state, drafts=drafts, started=started),
-        first_review_at,
-        first_approval.submitted_at if first_approval else None,
-        wait_ended_at,
-        state.merged_at,
-        state.ended_at,
-        tuple(each.since for each in drafts.intervals),
-        tuple(each.until for each in drafts.intervals),
-        state.is_draft,
-        _seconds(drafts.ready_at, state.merged_at),
-        _seconds(drafts.ready_at, wait_ended_at),
-        state.size,
-        _rounds(pushes, reviews=reviews, counted=counted, approval=first_approval),
-        _is_reviewed_in_draft(counted, drafts=drafts),
-        any(each.kind == timeline.Kind.REOPENED for each in story),
-        commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
-        state.merge_sha,
-    )
+    return {
+        "opened_at": state.opened_at,
+        "is_opened_as_draft": drafts.is_opened_as_draft,
+        "ready_at": drafts.ready_at,
+        "first_commit_at": started.at,
+        "is_first_commit_adjusted": started.is_adjusted,
+        "first_review_at": first_review_at,
+        "first_approval_at": first_approval.submitted_at if first_approval else None,
+        "review_wait_ended_at": wait_ended_at,
+        "merged_at": state.merged_at,
+        "closed_at": state.ended_at,
+        "draft_starts": tuple(each.since for each in drafts.intervals),
+        "draft_ends": tuple(each.until for each in drafts.intervals),
+        "cycle_seconds": _seconds(drafts.ready_at, state.merged_at),
+        "first_review_seconds": _seconds(drafts.ready_at, wait_ended_at),
+        "review_rounds": _rounds(pushes, reviews=reviews, counted=counted, approval=first_approval),
+        "is_reviewed_in_draft": _is_reviewed_in_draft(counted, drafts=drafts),
+        "is_reopened": any(each.kind == timeline.Kind.REOPENED for each in story),
+        "is_force_pushed": commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
+    }
 
 
 def _drafts(state: State, *, story: Sequence[Happening]) -> timeline.Drafts:
@@ -229,22 +247,6 @@ def _drafts(state: State, *, story: Sequence[Happening]) -> timeline.Drafts:
         ended_at=state.ended_at,
         is_draft=state.is_draft,
         updated_at=state.updated_at,
-    )
-
-
-def _beginning(state: State, *, drafts: timeline.Drafts, started: FirstCommit) -> Row:
-    """The first columns of DerivedPullRequest: whose it is, and how it began."""
-    return (
-        state.repository_id,
-        state.number,
-        state.author_id,
-        state.author_class,
-        state.is_bot_author,
-        state.opened_at,
-        drafts.is_opened_as_draft,
-        drafts.ready_at,
-        started.at,
-        started.is_adjusted,
     )
 
 
@@ -290,14 +292,13 @@ def _closings(state: State, *, story: Sequence[Happening]) -> list[Row]:
         story, merged_at=state.merged_at, closed_at=state.closed_at, updated_at=state.updated_at
     )
     return [
-        (
-            state.repository_id,
-            state.number,
-            state.author_id,
-            state.is_bot_author,
-            each.since,
-            each.until,
-            RULES_VERSION,
+        CLOSINGS.row(
+            repository_id=state.repository_id,
+            number=state.number,
+            author_id=state.author_id,
+            is_bot_author=state.is_bot_author,
+            closed_at=each.since,
+            reopened_at=each.until,
         )
         for each in intervals
     ]
@@ -317,15 +318,16 @@ def _submitted(row: Row, *, author_id: int | None) -> SubmittedReview:
 
 
 def _review_row(scope: Scope, review: SubmittedReview) -> Row:
-    return (
-        review.review_id,
-        *scope,
-        review.reviewer_id,
-        review.submitted_at,
-        review.verdict,
-        review.is_by_bot,
-        review.is_by_author,
-        RULES_VERSION,
+    repository_id, number = scope
+    return REVIEWS.row(
+        review_id=review.review_id,
+        repository_id=repository_id,
+        number=number,
+        reviewer_id=review.reviewer_id,
+        submitted_at=review.submitted_at,
+        verdict=review.verdict,
+        is_by_bot=review.is_by_bot,
+        is_by_author=review.is_by_author,
     )
 
 

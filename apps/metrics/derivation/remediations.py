@@ -4,13 +4,13 @@ The best evidence counts: a revert of a pull request that the failing deployment
 commit, then a hotfix, which repairs the deployment before it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from apps.common import db
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.shipments import SHIPMENTS
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
-from apps.metrics.models import RULES_VERSION, DerivedRemediation
+from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json, selected
+from apps.metrics.models import DerivedRemediation
 
 SCOPE = ("repository_id", "remediation")
 REMEDIATIONS = DerivedTable(model=DerivedRemediation, key=(*SCOPE, "failing"), scope=SCOPE)
@@ -52,8 +52,8 @@ READ = """
         FROM shipped WHERE is_hotfix AND before_name IS NOT NULL
     )
     SELECT DISTINCT ON (found.repository_id, found.name, failing)
-           found.repository_id, found.name, failing, made.service, made.environment, made.source, made.is_production,
-           kind, evidence, failing_at, made.succeeded_at
+           found.repository_id, found.name AS remediation, failing, made.service, made.environment, made.source,
+           made.is_production, kind, evidence, failing_at, made.succeeded_at AS remediated_at
     FROM found JOIN made ON (made.repository_id, made.name) = (found.repository_id, found.name)
     WHERE failing_at <= made.succeeded_at
     ORDER BY found.repository_id, found.name, failing, rank, evidence COLLATE "C"
@@ -93,22 +93,19 @@ HAND_ON_SHIPMENTS = """
 
 def derive(scopes: Sequence[Scope]) -> list[Row]:
     """Return what these deployments remedied."""
-    return [(*row, RULES_VERSION) for row in db.run(READ, [as_json(SCOPE, scopes)])]
+    return [REMEDIATIONS.row(**row) for row in db.run_with_names(READ, [as_json(SCOPE, scopes)])]
 
 
 def hand_on_deployments(rows: Iterable[Row]) -> None:
     """Enqueue the remediations of deployments that came, went or moved, and of those after them."""
-    _hand_on(HAND_ON_DEPLOYMENTS, DEPLOYMENTS, rows, names=("repository_id", "service", "environment", "name"))
+    names = ("repository_id", "service", "environment", "name", "succeeded_at")
+    moved = [row for row in DEPLOYMENTS.as_dicts(rows) if row["succeeded_at"] is not None]
+    if moved:
+        db.run(HAND_ON_DEPLOYMENTS, [as_json(names, selected(names, moved))])
 
 
 def hand_on_shipments(rows: Iterable[Row]) -> None:
     """Enqueue the remediations that follow from these shipments."""
-    _hand_on(HAND_ON_SHIPMENTS, SHIPMENTS, rows, names=("repository_id", "number", "deployment"))
-
-
-def _hand_on(statement: str, table: DerivedTable, rows: Iterable[Row], *, names: Collection[str]) -> None:
-    wanted = (*names, "succeeded_at") if table is DEPLOYMENTS else tuple(names)
-    told = [dict(zip(table.columns, row, strict=True)) for row in rows]
-    moved = {tuple(row[name] for name in wanted) for row in told if row.get("succeeded_at", "") is not None}
-    if moved:
-        db.run(statement, [as_json(wanted, moved)])
+    names = ("repository_id", "number", "deployment")
+    if moved := selected(names, SHIPMENTS.as_dicts(rows)):
+        db.run(HAND_ON_SHIPMENTS, [as_json(names, moved)])

@@ -13,9 +13,9 @@ from typing import Any
 
 from apps.common import db
 from apps.metrics.derivation.deployments import DEPLOYMENTS, PLACE
-from apps.metrics.derivation.stages import Stages
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
-from apps.metrics.models import RULES_VERSION, DerivedShipment
+from apps.metrics.derivation.stages import NO_STAGES, Stages
+from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json, selected
+from apps.metrics.models import DerivedShipment
 
 SCOPE = ("repository_id", "number")
 SHIPMENTS = DerivedTable(model=DerivedShipment, key=(*SCOPE, "service", "environment"), scope=SCOPE)
@@ -72,13 +72,14 @@ READ_CARRIERS = """
             ORDER BY succeeded_at, name LIMIT 1
         ) AS base
     )
-    SELECT merges.repository_id, merges.number, merges.at, bases.service, bases.environment, carrier.name,
-           carrier.source, carrier.is_production, carrier.succeeded_at, EXISTS (
+    SELECT merges.repository_id, merges.number, merges.at AS landed_at, bases.service, bases.environment,
+           carrier.name AS deployment, carrier.source, carrier.is_production, carrier.succeeded_at AS deployed_at,
+           EXISTS (
                SELECT FROM metrics_deriveddeployment AS one
                WHERE (one.repository_id, one.service, one.environment)
                    = (bases.repository_id, bases.service, bases.environment)
                  AND order_at IS NULL AND succeeded_at >= merges.at AND succeeded_at < carrier.succeeded_at
-           )
+           ) AS is_order_unknown
     FROM merges JOIN bases USING (repository_id) CROSS JOIN LATERAL (
         SELECT name, source, is_production, succeeded_at FROM metrics_deriveddeployment AS one
         WHERE (one.repository_id, one.service, one.environment)
@@ -177,48 +178,36 @@ def derive(merges: Iterable[Merge]) -> list[Row]:
     places = [(*scope, merge.place.at, merge.place.position) for scope, merge in by_scope.items()]
     if not places:
         return []
-    rows = db.run(READ_CARRIERS, [as_json((*SCOPE, "at", "position"), places)])
-    return [_row(by_scope[row[0], row[1]], row) for row in rows]
+    carriers = db.run_with_names(READ_CARRIERS, [as_json((*SCOPE, "at", "position"), places)])
+    return [_row(by_scope[one["repository_id"], one["number"]], one) for one in carriers]
 
 
-def _row(merge: Merge, carrier: tuple[Any, ...]) -> Row:
-    _, _, landed_at, service, environment, name, source, is_production, deployed_at, is_order_unknown = carrier
-    return (
-        merge.repository_id,
-        merge.number,
-        service,
-        environment,
-        source,
-        is_production,
-        name,
-        merge.author_id,
-        merge.is_bot_author,
-        merge.merged_at,
-        landed_at,
-        deployed_at,
-        is_order_unknown,
-        *_stages(merge, deployed_at=None if is_order_unknown else deployed_at),
-        merge.reverts_number,
-        merge.is_hotfix,
-        RULES_VERSION,
+def _row(merge: Merge, carrier: dict[str, Any]) -> Row:
+    return SHIPMENTS.row(
+        **carrier,
+        author_id=merge.author_id,
+        is_bot_author=merge.is_bot_author,
+        merged_at=merge.merged_at,
+        **_stages(merge, deployed_at=None if carrier["is_order_unknown"] else carrier["deployed_at"]),
+        reverts_number=merge.reverts_number,
+        is_hotfix=merge.is_hotfix,
     )
 
 
-def _stages(merge: Merge, *, deployed_at: datetime | None) -> Row:
+def _stages(merge: Merge, *, deployed_at: datetime | None) -> dict[str, int | None]:
     """Return the lead time and its five stages, all null where it is not known which deployment had the merge."""
     if deployed_at is None:
-        return (None,) * 6
+        return dict.fromkeys((*NO_STAGES, "deploy_seconds", "lead_seconds"))
     deploy = max(0, int(deployed_at.timestamp()) - int(merge.merged_at.timestamp()))
-    return merge.until_merge.total + deploy, *merge.until_merge.seconds, deploy
+    return {**merge.until_merge.columns, "deploy_seconds": deploy, "lead_seconds": merge.until_merge.total + deploy}
 
 
 def hand_on(rows: Iterable[Row]) -> None:
     """Enqueue the pull requests that ship otherwise because these deployments came, went or moved."""
     names = ("repository_id", "service", "environment", "name", "succeeded_at", "order_at")
-    told = [dict(zip(DEPLOYMENTS.columns, row, strict=True)) for row in rows]
-    moved = [tuple(row[name] for name in names) for row in told if row["succeeded_at"] is not None]
+    moved = [row for row in DEPLOYMENTS.as_dicts(rows) if row["succeeded_at"] is not None]
     if moved:
-        db.run(HAND_ON, [as_json(names, moved)])
+        db.run(HAND_ON, [as_json(names, selected(names, moved))])
 
 
 def reverted_number(*, body: str, title: str, head_ref: str) -> int | None:

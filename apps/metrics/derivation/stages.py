@@ -1,7 +1,7 @@
 """Stages of a merged pull request: coding, pickup, review, merge and deploy. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from itertools import accumulate, pairwise
 
@@ -31,9 +31,13 @@ class Stages:
         return self.coding + self.pickup + self.review + self.merge
 
     @property
-    def seconds(self) -> tuple[int, int, int, int]:
-        """Return them in their order, as the columns of derived rows."""
-        return self.coding, self.pickup, self.review, self.merge
+    def columns(self) -> dict[str, int]:
+        """Return them by the column of derived rows."""
+        return {f"{name}_seconds": seconds for name, seconds in asdict(self).items()}
+
+
+NO_STAGES = dict[str, None].fromkeys(f"{field.name}_seconds" for field in fields(Stages))
+"""The columns of a pull request that was not merged."""
 
 
 def stages(boundaries: Boundaries) -> Stages:

@@ -1,0 +1,32 @@
+"""Derived rows, and when they changed.
+
+Derived rows are written by the recalculation alone and may be thrown away and rebuilt at any time. They point at facts
+without foreign key constraints: a rebuild must not pay for checks of what it has just read.
+"""
+
+from apps.metrics.models.bookkeeping import HourlyFigures, RepositoryFreshness, TeamFreshness
+from apps.metrics.models.deployments import DerivedDeployment, DerivedRemediation, DerivedShipment
+from apps.metrics.models.fields import RULES_VERSION, current_rules
+from apps.metrics.models.pull_requests import (
+    ENDED_AT,
+    DerivedClosing,
+    DerivedCommit,
+    DerivedPullRequest,
+    DerivedReview,
+)
+
+__all__ = [
+    "ENDED_AT",
+    "RULES_VERSION",
+    "DerivedClosing",
+    "DerivedCommit",
+    "DerivedDeployment",
+    "DerivedPullRequest",
+    "DerivedRemediation",
+    "DerivedReview",
+    "DerivedShipment",
+    "HourlyFigures",
+    "RepositoryFreshness",
+    "TeamFreshness",
+    "current_rules",
+]

@@ -1,0 +1,55 @@
+"""Hourly figures, and when the figures of repositories and teams changed."""
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+
+from apps.activity.models import Repository
+from apps.teams.models import Team
+
+
+class HourlyFigures(models.Model):
+    """A team's figures of the last 30 days as they were in one hour; later data does not change them."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="hourly_figures")
+    hour = models.DateTimeField(help_text="full hour (UTC) of the computation")
+    computed_at = models.DateTimeField()
+    complete_until = models.DateTimeField(null=True, blank=True, help_text="empty if unverified")
+    figures = models.JSONField(help_text="value and number of entities by the key of the figure")
+
+    class Meta:
+        verbose_name_plural = "hourly figures"
+        constraints = (models.UniqueConstraint(fields=("team", "hour"), name="one_row_of_figures_per_team_and_hour"),)
+        # hourly.thin_out: rows of any team that are old enough
+        indexes = (BrinIndex(fields=("hour",), name="hourly_figures_by_hour", autosummarize=True),)
+
+    def __str__(self) -> str:
+        return f"{self.team} in the hour of {self.hour:%Y-%m-%d %H:%M}"
+
+
+class RepositoryFreshness(models.Model):
+    """How often derived rows of a repository were stored: a number that grows with each change of its figures."""
+
+    repository = models.OneToOneField(
+        Repository, on_delete=models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+"
+    )
+    version = models.BigIntegerField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "repository freshness"
+
+    def __str__(self) -> str:
+        return f"{self.repository_id} at {self.changed_at:%Y-%m-%d %H:%M:%S}"
+
+
+class TeamFreshness(models.Model):
+    """The last change of the settings (members, zone, repositories, rules) that a team's figures depend on."""
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, primary_key=True, related_name="freshness")
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "team freshness"
+
+    def __str__(self) -> str:
+        return f"{self.team} at {self.changed_at:%Y-%m-%d %H:%M:%S}"
