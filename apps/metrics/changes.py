@@ -141,7 +141,7 @@ SPREAD_DEPLOYMENT_RULES = """
     SELECT repository_id FROM repositories
 """
 
-# An account's kind, bot rule or login bears on what it wrote, reviewed and committed, and on the team of
+# An account's kind, rule or login bears on what it wrote, reviewed and committed, and on the team of
 # its installation. That may be a great deal: it is handed on as changes instead of entering the batch at hand.
 SPREAD_CONTRIBUTORS = """
     WITH accounts AS MATERIALIZED (

@@ -55,9 +55,9 @@ class Difference:
             return f"{self.table} {key}: missing"
         if self.derived is None:
             return f"{self.table} {key}: should not exist"
-        told = zip(self.columns, self.stored, self.derived, strict=True)
+        values = zip(self.columns, self.stored, self.derived, strict=True)
         return f"{self.table} {key}: " + ", ".join(
-            f"{name} is {old}, should be {new}" for name, old, new in told if old != new
+            f"{name} is {old}, should be {new}" for name, old, new in values if old != new
         )
 
 

@@ -21,7 +21,7 @@ TREES = {path: ast.parse(source) for path, source in SOURCES.items()}
 REPEATED_FOLDERS = {"commands", "api", "admin", "models", "facts", "streams", "events", "objects"}
 DJANGO_FILES = {"models.py", "admin.py", "apps.py", "urls.py", "tasks.py", "views.py", "serializers.py", "checks.py"}
 TERMS_OF_THE_FIELD = {"bookkeeping.py", "formatting.py", "merging.py", "paging.py", "parsing.py"}
-LONGEST_FILE, LONGEST_FUNCTION = 470, 42
+LONGEST_FILE, LONGEST_FUNCTION = 450, 42
 DURABLE_WORK = {"webhooks.Delivery", "jobs.Job"}
 
 

@@ -211,7 +211,7 @@ def _row(group: Group, outcomes: Sequence[Outcome], *, number: int) -> Row:
         run_id=last.run_id,
         job_name=last.job_name,
         deployment_ids=tuple(sorted(github_ids)) if group.source == Kind.DEPLOYMENTS else (),
-        github_id=last.github_id,
+        last_deployment_id=last.github_id,
         sha=last.sha,
         order_at=last.landed_at if is_on_branch else None,
         order_position=last.position if is_on_branch else None,

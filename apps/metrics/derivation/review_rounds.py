@@ -55,7 +55,7 @@ class Pushes:
     listed: Sequence[Move] = ()
 
     @property
-    def told(self) -> list[Move]:
+    def reported(self) -> list[Move]:
         """Return the moves of the head reported by webhooks or force pushes, with their time and actor."""
         return [
             Move(each.at, each.subject, each.actor_id in (None, self.author_id))
@@ -64,12 +64,12 @@ class Pushes:
         ]
 
     @property
-    def are_told(self) -> bool:
+    def are_reported(self) -> bool:
         """Return whether webhooks reported all pushes: the first head and the last one."""
-        is_opening_told = any(
+        is_opening_reported = any(
             each.kind == Kind.HEAD_MOVED and each.at <= self.opened_at + SAME_EVENT for each in self.story
         )
-        return is_opening_told and any(move.sha == self.head_sha for move in self.told)
+        return is_opening_reported and any(move.sha == self.head_sha for move in self.reported)
 
 
 def read_listed(scopes: Sequence[Scope]) -> dict[Scope, list[Move]]:
@@ -94,7 +94,7 @@ def review_rounds(
         return 0
     counted = (*asked, approved) if approved else asked
     is_known_by_history = bool(pushes.listed) and all(each.sha for each in counted)
-    if not (pushes.are_told or is_known_by_history):
+    if not (pushes.are_reported or is_known_by_history):
         return None
     moves = moves_of(pushes, reviews=reviews if pushes.listed else ())
     end = _count_seen(approved, moves) if approved else len(moves)
@@ -105,8 +105,8 @@ def review_rounds(
 
 def moves_of(pushes: Pushes, *, reviews: Iterable[Seen]) -> list[Move]:
     """Return all known moves of the head in order; unknown actors count as the author."""
-    told = pushes.told
-    moves = [*told, *_placed(pushes.listed, told=told)]
+    reported = pushes.reported
+    moves = [*reported, *_placed(pushes.listed, reported=reported)]
     known = {move.sha for move in moves}
     for each in sorted(reviews, key=lambda each: each.at):
         if each.sha and each.sha not in known:
@@ -116,14 +116,14 @@ def moves_of(pushes: Pushes, *, reviews: Iterable[Seen]) -> list[Move]:
     return [move for place, move in enumerate(moves) if place == 0 or move.sha != moves[place - 1].sha]
 
 
-def _placed(listed: Sequence[Move], *, told: Iterable[Move]) -> list[Move]:
+def _placed(listed: Sequence[Move], *, reported: Iterable[Move]) -> list[Move]:
     """Return the listed commits that were not reported, at their dates but not before their predecessor."""
-    told_at = {move.sha: move.at for move in told}
+    reported_at = {move.sha: move.at for move in reported}
     placed, latest = [], None
     for commit in listed:
-        at = told_at.get(commit.sha, commit.at)
+        at = reported_at.get(commit.sha, commit.at)
         latest = max(latest, at) if latest else at
-        if commit.sha not in told_at:
+        if commit.sha not in reported_at:
             placed.append(Move(latest, commit.sha, commit.is_by_author))
     return placed
 

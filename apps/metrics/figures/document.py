@@ -27,7 +27,7 @@ def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None, asked:
 def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Any]:
     """Return the query with its defaults, and the completeness of the figures."""
     window = query.window
-    told = completeness_of(query, keys=keys)
+    completeness = completeness_of(query, keys=keys)
     return {
         "team": query.team.slug,
         "window": {
@@ -43,7 +43,7 @@ def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> 
         "variant": query.variant or None,
         "as_of": format_instant(query.as_of),
         "is_recalculating": query.is_recalculating,
-        **describe_with_sentence(told, report=query.report),
+        **describe_with_sentence(completeness, report=query.report),
     }
 
 

@@ -1,12 +1,12 @@
 """The parts of a figure's definition."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from apps.metrics.figures.dimensions import ACCOUNTS, dimensions_of
 from apps.metrics.figures.populations import Population
-from apps.metrics.figures.query import BOT, HUMAN, NOT_A_MEMBER, FigureQuery
+from apps.metrics.figures.query import BOT, HUMAN, NOT_A_MEMBER
 from apps.metrics.figures.statement import Remark
 
 
@@ -37,9 +37,9 @@ class Figure:
 
     `streams`: what it is computed from; their gaps are its gaps. `looks_back`: it also counts what began before the
     window, so an earlier gap is one of its own. `over`: what the rows of a ratio are divided by. `also_excluded`: by
-    reason, rows of other populations that do not count; those of its own population have their reasons there. `lacks`
-    returns why there is no value where nothing counts, or nothing where that is 0. `version` is raised with each change
-    of the definition.
+    reason, rows of other populations that do not count; those of its own population have their reasons there.
+    `needs_source`: where nothing counts, it is 0 only if the team has deployments to production at all. `version` is
+    raised with each change of the definition.
     """
 
     key: str
@@ -52,7 +52,7 @@ class Figure:
     streams: tuple[str, ...]
     remarks: Mapping[str, Remark] = field(default_factory=dict)
     looks_back: bool = False
-    lacks: Callable[[FigureQuery], str] | None = None
+    needs_source: bool = False
     over: tuple[Population, ...] = ()
     also_excluded: Mapping[str, Population] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)

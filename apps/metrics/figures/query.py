@@ -160,15 +160,14 @@ class FigureQuery:
         matches = Q(IsLikeAny(F("environment"), Value(patterns, output_field=ArrayField(TextField()))))
         return matches | ~Q(source=DeploymentSource.Kind.DEPLOYMENTS)
 
-    def lack_of_deployments(self) -> str:
-        """Return why the deployments of the team cannot be counted; empty if they can."""
-        return self.lacking_deployments
-
     @cached_property
-    def lacking_deployments(self) -> str:
-        """Return the same, which is asked once for a query and all that were made of it."""
+    def lack_of_deployments(self) -> str:
+        """Return why the deployments of the team cannot be counted; empty if they can.
+
+        It is asked once for a query and all that were made of it.
+        """
         if self.origin is not None:
-            return self.origin.lacking_deployments
+            return self.origin.lack_of_deployments
         known = DerivedDeployment.objects.filter(self.is_in_repositories(), created_at__lte=self.as_of)
         if has_source(self.repositories) or known.filter(self.is_production()).exists():
             return ""

@@ -1,7 +1,7 @@
 """The reading of a figure: its value for one query, and its series, groups, histogram and exclusions if asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
@@ -21,17 +21,6 @@ class Point:
     partial: bool
     complete: bool | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the point as JSON."""
-        return {
-            "start": self.start.isoformat(),
-            "end": self.end.isoformat(),
-            "n": self.n,
-            "value": self.value,
-            "partial": self.partial,
-            "complete": self.complete,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -43,16 +32,6 @@ class Group:
     value: float | None
     quantiles: Mapping[str, float | None]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the group as JSON."""
-        return {
-            "key": self.key,
-            "name": self.name,
-            "n": self.n,
-            "value": self.value,
-            "quantiles": dict(self.quantiles),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
@@ -61,10 +40,6 @@ class Bin:
     start: float
     end: float | None
     n: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the bin as JSON."""
-        return {"start": self.start, "end": self.end, "n": self.n}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,25 +72,4 @@ class FigureReading:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reading as JSON."""
-        return {
-            "figure": self.figure,
-            "unit": self.unit,
-            "value": self.value,
-            "n": self.n,
-            "mean": self.mean,
-            "median": self.median,
-            "p75": self.p75,
-            "p90": self.p90,
-            "numerator": self.numerator,
-            "denominator": self.denominator,
-            "remarks": dict(self.remarks),
-            "reason": self.reason,
-            "quantiles": None if self.quantiles is None else dict(self.quantiles),
-            "series": _listed(self.series),
-            "groups": _listed(self.groups),
-            "histogram": _listed(self.histogram),
-        }
-
-
-def _listed(parts: tuple[Any, ...] | None) -> list[dict[str, Any]] | None:
-    return None if parts is None else [one.as_dict() for one in parts]
+        return asdict(self)

@@ -9,7 +9,6 @@ from django.db.models import Q
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
 from apps.metrics.figures import populations
 from apps.metrics.figures.figure import Figure, Measure, Variant
-from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.statement import Remark
 
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
@@ -261,7 +260,7 @@ DEFINED = (
         ),
         population=populations.deployments,
         streams=(DEPLOYMENTS,),
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
     Figure(
         key="failed_deployments",
@@ -278,7 +277,7 @@ DEFINED = (
         ),
         population=populations.failed_deployments,
         streams=(DEPLOYMENTS,),
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
     Figure(
         key="deployment_frequency",
@@ -297,7 +296,7 @@ DEFINED = (
         population=populations.deployments,
         streams=(DEPLOYMENTS,),
         remarks={"deployment_days": Remark(counts_days=True)},
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
     Figure(
         key="deployment_days_per_week",
@@ -314,7 +313,7 @@ DEFINED = (
         ),
         population=populations.deployments,
         streams=(DEPLOYMENTS,),
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
     Figure(
         key="lead_time",
@@ -337,7 +336,7 @@ DEFINED = (
         population=populations.lead_times,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
         also_excluded={"not_deployed": populations.not_deployed, "baseline_unknown": populations.baseline_unknown},
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
     *(
         Figure(
@@ -376,7 +375,7 @@ DEFINED = (
         ),
         population=populations.deploying,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
     Figure(
         key="change_failure_rate",
@@ -387,7 +386,7 @@ DEFINED = (
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, "A deployment fails once, whatever remedied it.", NO_VALUE),
         population=populations.failing,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
     Figure(
         key="failed_deployment_recovery_time",
@@ -398,7 +397,7 @@ DEFINED = (
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
         population=populations.recoveries,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
     Figure(
         key="deployment_rework_rate",
@@ -409,7 +408,7 @@ DEFINED = (
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
         population=populations.rework,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
-        lacks=FigureQuery.lack_of_deployments,
+        needs_source=True,
     ),
 )
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.key: figure for figure in DEFINED})

@@ -183,7 +183,7 @@ class Reader:
     def reason(self) -> str:
         """Return why there is no value where nothing counts; empty where that is 0."""
         has_rows = self.found[self.figure.key].whole["n"]
-        return "" if has_rows or self.figure.lacks is None else self.figure.lacks(self.query)
+        return self.query.lack_of_deployments if self.figure.needs_source and not has_rows else ""
 
     def reading_without_value(self) -> FigureReading:
         return FigureReading(
@@ -309,14 +309,14 @@ def completeness_of(query: FigureQuery, *, keys: Iterable[str] | None = None) ->
 def completeness_by_figure(query: FigureQuery, *, keys: Iterable[str] | None = None) -> dict[str, Completeness]:
     """Return the completeness of each figure, or of those named, by its own streams."""
     found: dict[tuple[Any, ...], Completeness] = {}
-    told: dict[str, Completeness] = {}
+    by_figure: dict[str, Completeness] = {}
     for key in FIGURES if keys is None else keys:
         figure = figure_of(key)
         alike = figure.streams, figure.looks_back
         if alike not in found:
             found[alike] = _of_figure(figure, query=query)
-        told[key] = found[alike]
-    return told
+        by_figure[key] = found[alike]
+    return by_figure
 
 
 def is_read(found: Completeness, *, query: FigureQuery) -> bool | None:

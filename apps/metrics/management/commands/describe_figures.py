@@ -14,9 +14,10 @@ Written by `manage.py describe_figures` from the registry of `apps/metrics`, as 
 
 A figure is read for a team and a window `[start, end)` of local days in the team's time zone: an instant at midnight
 belongs to the next window only. Medians and quantiles interpolate (R-7); nothing is averaged from daily medians.
-Bots are left out unless requested (`bots=include`, `bots=only`); GitHub's account type decides, and a bot rule
-overrides it. Work is attributed to the teams its author belonged to at the time (`at_event`): a member of two teams
-counts in both, so teams may add up to more than the organisation. `as_of` asks what was true at an instant.
+Bots are left out unless requested (`bots=include`, `bots=only`); GitHub's account type and lists of robots decide,
+and a rule for the account overrides them. Work is attributed to the teams its author belonged to at the time
+(`at_event`): a member of two teams counts in both, so teams may add up to more than the organisation. `as_of` asks
+what was true at an instant.
 
 Rows of the period that do not count are counted by reason, and listed: together with those that count they are all.
 `bot`, `human`: by the choice of bots; `not_a_member`: the account was not in the team at the time. Series are of local

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
 
 from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
 from apps.metrics.figures import (
@@ -49,7 +50,9 @@ class Command(BaseCommand):
         asked = Asked(granularity=Granularity(options["granularity"]) if options["granularity"] else None)
         try:
             if options["json"]:
-                self.stdout.write(json.dumps(as_document(query, keys=options["figure"], asked=asked)))
+                self.stdout.write(
+                    json.dumps(as_document(query, keys=options["figure"], asked=asked), cls=DjangoJSONEncoder)
+                )
             else:
                 self.show(query, read_figures(query, keys=options["figure"], asked=asked))
         except UnknownFigureError as error:
