@@ -276,4 +276,5 @@ COMPARISONS: Mapping[type[Fact], Comparison] = {
     facts.ReviewDismissed: DismissalComparison(kind=facts.ReviewDismissed),
     facts.CommitInHistory: LandingComparison(kind=facts.CommitInHistory),
 }
-"""The facts that are compared. Accounts and repositories are not: their names are labels, right to the hour at best."""
+"""The facts that are compared. Accounts and repositories are not: their names are labels, right to the hour at best.
+Nor are assignees: GitHub promises no order of them."""

@@ -115,6 +115,16 @@ class PullRequestLife(ConversationLife):
         self._send("converted_to_draft", at, by=self.author)
 
     @planned
+    def assign(self, at: datetime, *, to: Account) -> None:
+        self.now.assignees.append(to)
+        self._send("assigned", at, by=self.author, assignee=user(to))
+
+    @planned
+    def unassign(self, at: datetime, *, of: Account) -> None:
+        self.now.assignees.remove(of)
+        self._send("unassigned", at, by=self.author, assignee=user(of))
+
+    @planned
     def request_review(self, at: datetime, *, of: Account) -> None:
         self.now.requested.append(of)
         self._send("review_requested", at, by=self.author, requested_reviewer=user(of))

@@ -134,6 +134,7 @@ def committed(sha: str, *, head_sha: str = "a" * 40) -> facts.PullRequestCommitt
         author_id=None,
         position=0,
         is_by_author=1,
+        trailers=None,
     )
 
 

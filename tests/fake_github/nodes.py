@@ -125,9 +125,9 @@ def pull_request(truth: PullRequestTruth) -> Node:
         "mergedBy": actor(seen["merged_by"]),
         "author": actor(seen["user"]),
         "labels": connection(seen["labels"], label),
+        "assignees": connection(seen["assignees"], user),
         "reviews": connection(list(truth.reviews.values()), review),
         "commits": connection(truth.commits, _commit_of_pull_request),
-        "reviewThreads": connection(truth.review_comments, dict),
         "comments": connection(truth.comments, issue_comment),
         "timelineItems": timeline(truth),
     }

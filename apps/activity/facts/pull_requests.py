@@ -65,6 +65,15 @@ class PullRequestLabels(Snapshot):
     labels: tuple[str, ...]
 
 
+@fact(PullRequest, entity="pull_request", stamp="assignees_stamp", change=PULL_REQUEST)
+class PullRequestAssignees(Snapshot):
+    """The people assigned, by their ids and in GitHub's order; bots are left out, as GraphQL does not list all."""
+
+    repository_id: Key[int]
+    number: Key[int]
+    assignee_ids: tuple[int, ...]
+
+
 @fact(PullRequest, entity="pull_request", stamp="text_stamp", change=PULL_REQUEST)
 class PullRequestText(Snapshot):
     """The description, stored for the signs of AI assistance in it."""
@@ -121,6 +130,7 @@ class PullRequestCommitted(Fact):
     """A commit of the pull request while `head_sha` was its head, with its position in GitHub's list of commits.
 
     `is_by_author`: only the author of the pull request is known to have made and pushed it (1, else 0).
+    `trailers`: the lines of its message like `co-authored-by: …`, token in lower case; None if they were not read.
     """
 
     repository_id: Key[int]
@@ -132,6 +142,7 @@ class PullRequestCommitted(Fact):
     author_id: int | None
     position: int
     is_by_author: int
+    trailers: tuple[str, ...] | None
 
 
 @fact(Review, entity="review", change=PULL_REQUEST, needs_pull_request=True)

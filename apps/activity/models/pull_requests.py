@@ -47,6 +47,9 @@ class PullRequest(models.Model):
     labels = ArrayField(models.TextField(), null=True, blank=True)
     labels_stamp = stamp_field()
 
+    assignee_ids = ArrayField(models.BigIntegerField(), null=True, blank=True)
+    assignees_stamp = stamp_field()
+
     body = models.TextField(db_default="", blank=True)
     text_stamp = stamp_field()
 
@@ -155,6 +158,7 @@ class PullRequestCommit(models.Model):
     # Null in rows that were read before these columns existed.
     position = models.IntegerField(null=True, blank=True)
     is_by_author = models.SmallIntegerField(null=True, blank=True)
+    trailers = ArrayField(models.TextField(), null=True, blank=True)
 
     class Meta:
         constraints = (

@@ -31,6 +31,7 @@ class PullRequestNow:
     merged_by: Account | None = None
     merge_sha: str | None = None
     labels: list[str] = field(default_factory=list)
+    assignees: list[Account] = field(default_factory=list)
     requested: list[Account] = field(default_factory=list)
     commit_count: int = 1
     additions: int = 10
@@ -62,8 +63,8 @@ def short_pull_request(now: PullRequestNow) -> Json:
         "closed_at": moment_or_none(now.closed_at),
         "merged_at": moment_or_none(now.merged_at),
         "merge_commit_sha": now.merge_sha,
-        "assignee": None,
-        "assignees": [],
+        "assignee": next(map(user, now.assignees), None),
+        "assignees": [user(account) for account in now.assignees],
         "requested_reviewers": [user(account) for account in now.requested],
         "requested_teams": [],
         "labels": [label(of, name) for name in now.labels],

@@ -85,6 +85,8 @@ def pull_request(node: Node, *, repository_id: int) -> dict[str, Any]:
     labels = node.get("labels")
     if "labels" in node and is_complete(labels):
         shaped["labels"] = labels["nodes"] if labels else []  # GitHub says null where there are none
+    if "assignees" in node and is_complete(node["assignees"]):
+        shaped["assignees"] = [user(one) for one in node["assignees"]["nodes"] if one]
     return shaped
 
 
@@ -148,6 +150,7 @@ def commit_of_pull_request(member: Node) -> dict[str, Any]:
         "commit": {
             "author": {"date": made.get("authoredDate")},
             "committer": {"date": made.get("committedDate")},
+            "message": made.get("message"),
         },
     }
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from apps.activity.facts import (
     Fact,
+    PullRequestAssignees,
     PullRequestCommitList,
     PullRequestCommitted,
     PullRequestCore,
@@ -20,6 +21,7 @@ from apps.activity.facts import (
     Stamp,
 )
 from apps.activity.models import PullRequestEvent, Review
+from apps.activity.trailers import trailers_of_message
 from apps.github.objects.accounts import WEB_FLOW, account_id, profile, profiles
 from apps.github.payload import CLOCK_SKEW, PayloadReader, git_date
 
@@ -36,6 +38,8 @@ def pull_request_facts(pull_request: PayloadReader, *, repository_id: int) -> It
         yield sizes(pull_request, repository_id=repository_id, stamp=stamp)
     if "labels" in pull_request:
         yield labels(pull_request, repository_id=repository_id, stamp=stamp)
+    if "assignees" in pull_request:
+        yield from assignees(pull_request, repository_id=repository_id, stamp=stamp)
     if "body" in pull_request:
         yield text(pull_request, repository_id=repository_id, stamp=stamp)
     if "stack" in pull_request:
@@ -98,6 +102,19 @@ def labels(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> 
 def label_names(parent: PayloadReader) -> tuple[str, ...]:
     """Return the labels of an issue or pull request, sorted."""
     return tuple(sorted(label.text("name") for label in parent.children("labels")))
+
+
+def assignees(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> Iterator[Fact]:
+    """Yield the people assigned, and their accounts."""
+    people = [one for one in pull_request.children("assignees") if one.text_or_none("type") == "User"]
+    yield PullRequestAssignees(
+        stamp=stamp,
+        repository_id=repository_id,
+        number=pull_request.count("number"),
+        assignee_ids=tuple(one.id() for one in people),
+    )
+    for one in people:
+        yield from profile(one, at=stamp.source_updated_at)
 
 
 def text(pull_request: PayloadReader, *, repository_id: int, stamp: Stamp) -> PullRequestText:
@@ -201,7 +218,14 @@ def commit_facts(
         author_id=account_id(author),
         position=position,
         is_by_author=int(_is_by_author(commit, pull_request=pull_request)),
+        trailers=_trailers(signed),
     )
+
+
+def _trailers(signed: PayloadReader) -> tuple[str, ...] | None:
+    if "message" not in signed:
+        return None
+    return tuple(f"{token}: {value}" for token, value in trailers_of_message(signed.prose("message")))
 
 
 def _is_by_author(commit: PayloadReader, *, pull_request: PayloadReader) -> bool:

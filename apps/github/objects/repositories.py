@@ -1,6 +1,5 @@
 """Repositories, releases, and commits: of a push, and of a history."""
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from apps.activity.facts import (
     RepositoryName,
     RepositoryState,
 )
+from apps.activity.trailers import trailers_of_message
 from apps.github.objects.accounts import account_id, profile, profiles
 from apps.github.payload import CLOCK_SKEW, EPOCH, PayloadReader, git_date
 
@@ -94,30 +94,11 @@ def release_facts(release: PayloadReader, *, repository_id: int, at: datetime | 
     yield from profiles(release, "author", at=updated_at)
 
 
-LONGEST_TOKEN, LONGEST_VALUE = 64, 300
-MOST_TRAILERS = 100
-
-# Git reads the last paragraph only; a squash keeps the lines of its commits in the middle, so any line counts.
-TRAILER = re.compile(r"[ \t]*([a-z]+(?:-[a-z]+)*-by):[ \t]+(\S.*)", re.IGNORECASE)
-FOOTER = re.compile(r"\W*generated[ \t](?:with|by)[ \t]+(\S.*)", re.IGNORECASE)
-GENERATED_WITH = "generated-with"
-
-
 def commit_trailers(commit: PayloadReader, *, repository_id: int) -> Iterator[CommitTrailer]:
     """Yield each line like `Co-authored-by: …` or `Generated with …` below the headline, once."""
     sha = commit.sha("id")
-    lines = commit.prose("message").splitlines()[1:]
-    found = dict.fromkeys(pair for line in lines if (pair := _read_line(line)))
-    for token, value in list(found)[:MOST_TRAILERS]:
+    for token, value in trailers_of_message(commit.prose("message")):
         yield CommitTrailer(repository_id=repository_id, sha=sha, token=token, value=value)
-
-
-def _read_line(line: str) -> tuple[str, str] | None:
-    if match := TRAILER.fullmatch(line):
-        return match[1].lower()[:LONGEST_TOKEN], match[2].rstrip()[:LONGEST_VALUE]
-    if match := FOOTER.fullmatch(line):
-        return GENERATED_WITH, match[1].rstrip()[:LONGEST_VALUE]
-    return None
 
 
 def rest_commit(commit: PayloadReader) -> dict[str, Any]:
