@@ -25,6 +25,7 @@ LISTS = {  # the links of /api/v1/ itself
     "teams": "team-list",
     "repositories": "repository-list",
     "pull_requests": "pull-request-list",
+    "deployments": "deployment-list",
     "deliveries": "delivery-list",
     "jobs": "job-list",
     "backfills": "backfill-list",

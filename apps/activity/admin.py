@@ -261,6 +261,17 @@ class WorkflowRunAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
 
+@admin.register(models.ReportedDeployment)
+class ReportedDeploymentAdmin(ReadOnlyAdmin):
+    """Deployments that were reported over the API."""
+
+    list_display = ("external_id", "repository", "service", "environment", "state", "sha", "finished_at")
+    list_select_related = ("repository",)
+    list_filter = ("state",)
+    search_fields = ("external_id", "sha", "repository__full_name__iexact", "environment", "service")
+    ordering = ("-id",)
+
+
 @admin.register(models.Change)
 class ChangeAdmin(ReadOnlyAdmin):
     """Changes that wait for recalculation; usually empty."""

@@ -35,6 +35,7 @@ TABLES: tuple[Table, ...] = (
     models.DeploymentStatus,
     models.WorkflowRun,
     models.Release,
+    models.ReportedDeployment,
 )
 """The order in which every transaction locks rows: parents before children."""
 NUMBERED = ("repository_id", "number")

@@ -7,6 +7,7 @@ from typing import Any
 import django_filters
 from django import forms
 from django_filters.fields import IsoDateTimeField
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.mixins import ListModelMixin
@@ -14,6 +15,7 @@ from rest_framework.pagination import CursorPagination, LimitOffsetPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+LONGEST_NAME = 200
 EVERYWHERE = ("format",)  # DRF's own, for clients that cannot send an Accept header
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _OF_PAGES = ("limit_query_param", "offset_query_param", "cursor_query_param", "page_size_query_param")
@@ -73,6 +75,14 @@ class OnlyKnownFields(serializers.BaseSerializer[Any]):
         if wrong:
             raise serializers.ValidationError(wrong)
         return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": ["string", "integer"], "maxLength": LONGEST_NAME})
+class RepositoryField(serializers.CharField):
+    """GitHub's id or the full name of a repository."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LONGEST_NAME, **options)
 
 
 class InstantField(IsoDateTimeField):  # type: ignore[misc]  # it comes without types

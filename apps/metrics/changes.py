@@ -98,6 +98,11 @@ DEPLOYMENTS_OF_COMMITS = """
     FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)
     JOIN activity_deployment USING (repository_id, sha)
 """
+REPORTS_OF_COMMITS = """
+    SELECT DISTINCT repository_id, external_id
+    FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)
+    JOIN activity_reporteddeployment USING (repository_id, sha)
+"""
 DEPLOYMENTS_OF_RUNS = """
     SELECT github_id
     FROM json_to_recordset(%s) AS row (repository_id bigint, number bigint)
@@ -134,6 +139,9 @@ SPREAD_DEPLOYMENT_RULES = """
         UNION ALL
         SELECT 'release', repository_id || ':' || github_id
         FROM repositories JOIN activity_release USING (repository_id)
+        UNION ALL
+        SELECT DISTINCT 'reported_deployment', repository_id || ':' || external_id
+        FROM repositories JOIN activity_reporteddeployment USING (repository_id)
         UNION ALL
         SELECT 'pull_request', repository_id || ':' || number || ':alone'
         FROM repositories JOIN activity_pullrequest USING (repository_id) WHERE merged_at IS NOT NULL
@@ -183,6 +191,7 @@ class Stale:
     contributors: set[int] = field(default_factory=set)
     workflow_runs: set[Scope] = field(default_factory=set)
     releases: set[Scope] = field(default_factory=set)
+    reported_deployments: set[Scope] = field(default_factory=set)
     remediations: set[Scope] = field(default_factory=set)
     deployment_rules: set[str] = field(default_factory=set)
     """Which repositories' rules changed, as the key of the change says."""
@@ -251,6 +260,8 @@ def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
                 repository_id, name = split(change.key)
                 numbered = found.workflow_runs if change.kind == Kind.WORKFLOW_RUN else found.releases
                 numbered.add((repository_id, int(name)))
+            case Kind.REPORTED_DEPLOYMENT:
+                found.reported_deployments.add(split(change.key))
             case Kind.REMEDIATION:
                 found.remediations.add(split(change.key))
             case Kind.DEPLOYMENT_RULES:
@@ -278,6 +289,7 @@ def _bring_deployments(found: Stale, *, branches: Collection[Scope]) -> None:
     """Add the deployments whose commits, tags or workflows changed."""
     commits = _found(DEPLOYMENTS_OF_COMMITS, ("repository_id", "sha"), found.commits)
     found.deployments.update(each for (each,) in commits)
+    found.reported_deployments.update(_found(REPORTS_OF_COMMITS, ("repository_id", "sha"), found.commits))
     if ServiceRule.objects.filter(field=ServiceRule.Field.WORKFLOW).exists():
         runs = _found(DEPLOYMENTS_OF_RUNS, ("repository_id", "number"), found.workflow_runs)
         found.deployments.update(each for (each,) in runs)

@@ -29,7 +29,11 @@ MARK_OUTDATED = """
     UNION ALL
     SELECT CASE source WHEN 'workflow_runs' THEN 'workflow_run' WHEN 'releases' THEN 'release' ELSE 'pull_request' END,
            repository_id || ':' || last_deployment_id
-    FROM metrics_deriveddeployment WHERE rules_version < %(now)s AND source <> 'deployments'
+    FROM metrics_deriveddeployment
+    WHERE rules_version < %(now)s AND source NOT IN ('deployments', 'reports')
+    UNION ALL
+    SELECT 'reported_deployment', repository_id || ':' || substr(group_key, length('report ') + 1)
+    FROM metrics_deriveddeployment WHERE rules_version < %(now)s AND source = 'reports'
     UNION ALL
     SELECT 'pull_request', repository_id || ':' || number FROM metrics_derivedshipment WHERE rules_version < %(now)s
     UNION ALL

@@ -41,6 +41,7 @@ from apps.metrics.derivation.nouns import (
     PULL_REQUEST,
     RELEASE_DEPLOYMENT,
     REMEDIATION,
+    REPORTED_DEPLOYMENT,
     RUN_DEPLOYMENT,
     Noun,
 )
@@ -73,6 +74,7 @@ KNOWN = (
     Change.Kind.DEPLOYMENT,
     Change.Kind.WORKFLOW_RUN,
     Change.Kind.RELEASE,
+    Change.Kind.REPORTED_DEPLOYMENT,
     Change.Kind.DEPLOYMENT_RULES,
     Change.Kind.REMEDIATION,
     Change.Kind.CONTRIBUTOR,
@@ -152,6 +154,7 @@ def recalculate(found: Stale) -> None:
         (RUN_DEPLOYMENT, sorted(found.workflow_runs)),
         (RELEASE_DEPLOYMENT, sorted(found.releases)),
         (MERGE_DEPLOYMENT, sorted(found.pull_requests)),
+        (REPORTED_DEPLOYMENT, sorted(found.reported_deployments)),
         (PULL_REQUEST, sorted(found.pull_requests)),
         (REMEDIATION, sorted(found.remediations)),
     ]

@@ -307,7 +307,7 @@ class HotfixRule(DeploymentRule):
 
 
 class DeploymentSource(DeploymentRule):
-    """What counts as a deployment of a repository; without any, it is GitHub's deployments.
+    """What counts as a deployment of a repository; without any, it is GitHub's deployments and those reported here.
 
     A workflow run, release or merge that counts is a deployment to production.
     """
@@ -317,6 +317,7 @@ class DeploymentSource(DeploymentRule):
         WORKFLOW_RUNS = "workflow_runs"
         RELEASES = "releases"
         MERGES = "merges"
+        REPORTS = "reports"
 
     kind = models.CharField(
         max_length=20,

@@ -9,9 +9,10 @@ from uuid import UUID
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.activity.models import Contributor, Installation, ReportedDeployment, Repository, RepositoryAccess
 from apps.github.auth import github
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.installations import open_listings
@@ -113,6 +114,13 @@ def make_backfill(repository_id: int = API, **columns: Any) -> Backfill:
         Backfill.objects.filter(pk=backfill.pk).update(**columns)
         backfill.refresh_from_db()
     return backfill
+
+
+def make_report(repository_id: int = API) -> ReportedDeployment:
+    """A report of a deployment."""
+    return ReportedDeployment.objects.create(
+        repository_id=repository_id, external_id="1", finished_at=timezone.now(), state="success"
+    )
 
 
 def make_drift(repository_id: int = API, **columns: Any) -> Drift:

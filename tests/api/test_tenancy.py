@@ -13,10 +13,28 @@ from apps.jobs.changes import CHANGES
 from apps.teams.models import TeamMember, TeamRepository
 from apps.users.models import ApiToken
 from apps.webhooks.models import Delivery
-from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_drift, make_sync
+from tests.api.conftest import (
+    API,
+    SECRETS,
+    UMBRELLA,
+    Cast,
+    make_backfill,
+    make_delivery,
+    make_drift,
+    make_report,
+    make_sync,
+)
 
 pytestmark = pytest.mark.django_db
 
+REPORT = {
+    "id": "1",
+    "repository": "acme/api",
+    "environment": "production",
+    "sha": "a" * 40,
+    "state": "success",
+    "finished_at": "2026-03-03T12:00:00Z",
+}
 FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("get", "/api/v1/teams/{slug}/", None),
     ("patch", "/api/v1/teams/{slug}/", {"name": "Mine"}),
@@ -46,11 +64,13 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("get", "/api/v1/drift/{id}/", None),
     ("get", "/api/v1/syncs/{id}/", None),
     ("get", "/api/v1/syncs/{id}/repositories/", None),
+    ("post", "/api/v1/deployments/", REPORT),
 )
 LISTS = (
     "/api/v1/teams/",
     "/api/v1/repositories/",
     "/api/v1/pull-requests/",
+    "/api/v1/deployments/",
     "/api/v1/deliveries/",
     "/api/v1/backfills/",
     "/api/v1/jobs/",
@@ -106,6 +126,8 @@ def test_lists_require_a_sign_in_and_contain_nothing_of_others(week: Cast, path:
     make_drift(SECRETS)
     make_sync("manual:acme", API)
     make_sync("manual:umbrella", SECRETS)
+    make_report()
+    make_report(SECRETS)
     assert APIClient().get(path).status_code == 401
     mine, theirs = (week.client(user).get(path).json()["results"] for user in (week.viewer, week.stranger))
     assert mine

@@ -158,6 +158,14 @@ MANY: dict[str, dict[str, str]] = {
         "run_id": "i",
         "created_at": "t",
     },
+    "activity_reporteddeployment": {
+        "repository_id": "1 + mod(i, 20)",
+        "external_id": "i",
+        "finished_at": "t",
+        "state": "'success'",
+        "environment": "'production'",
+        "sha": "'head ' || i",
+    },
     "activity_deploymentstatus": {
         "github_id": "i",
         "repository_id": "1 + mod(i, 20)",
@@ -175,6 +183,7 @@ CHANGES = (
     ("deployment", "5"),
     ("workflow_run", "6:5"),
     ("release", "6:5"),
+    ("reported_deployment", "6:5"),
     ("remediation", "6:deployment 5#1"),
     ("contributor", "2"),
 )

@@ -21,7 +21,13 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.throttling.ScopedRateThrottle",
     ],
     # Counted per process, so the limit of a machine is this times its web processes.
-    "DEFAULT_THROTTLE_RATES": {"user": "600/min", "replay": "30/min", "body": "60/min", "backfill": "30/min"},
+    "DEFAULT_THROTTLE_RATES": {
+        "user": "600/min",
+        "replay": "30/min",
+        "body": "60/min",
+        "backfill": "30/min",
+        "report": "120/min",
+    },
     "NUM_PROXIES": 0,  # tformance.middleware determines the client
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -53,6 +59,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "figures", "description": "Figures per team and period, and the entities that they count."},
         {"name": "teams", "description": "Teams, their members and repositories."},
         {"name": "activity", "description": "Repositories and pull requests."},
+        {"name": "reports", "description": "What GitHub does not know: deployments made elsewhere."},
         {"name": "deliveries", "description": "The inbox: deliveries of GitHub and their state."},
         {"name": "jobs", "description": "Durable work: what runs, what waits for what, and what failed."},
         {

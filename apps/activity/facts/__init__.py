@@ -48,6 +48,7 @@ from apps.activity.facts.pull_requests import (
     ReviewSubmitted,
     ReviewVerdict,
 )
+from apps.activity.facts.reports import ReportedDeploymentState
 from apps.activity.facts.repositories import (
     CommitContent,
     CommitInHistory,
@@ -106,6 +107,7 @@ __all__ = [
     "PushMade",
     "ReleaseDeleted",
     "ReleaseState",
+    "ReportedDeploymentState",
     "RepositoryAccessLost",
     "RepositoryAccessState",
     "RepositoryDeleted",

@@ -12,6 +12,7 @@ from apps.activity.models.pull_requests import (
     Review,
     ReviewComment,
 )
+from apps.activity.models.reports import ReportedDeployment
 from apps.activity.models.repositories import Commit, CommitTrailer, GitReference, Push, Release, Repository
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "PullRequestEvent",
     "Push",
     "Release",
+    "ReportedDeployment",
     "Repository",
     "RepositoryAccess",
     "Review",

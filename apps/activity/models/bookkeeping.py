@@ -21,6 +21,7 @@ class Change(models.Model):
         DEPLOYMENT = "deployment"  # key: deployment id
         WORKFLOW_RUN = "workflow_run"  # key: repository id, colon, run id: it may be a deployment
         RELEASE = "release"  # key: repository id, colon, release id: it may be a deployment
+        REPORTED_DEPLOYMENT = "reported_deployment"  # key: repository id, colon, id of its reporter
         DEPLOYMENT_RULES = "deployment_rules"  # key: `repository:` or `account:` and an id; empty for all repositories
         REMEDIATION = "remediation"  # key: repository id, colon, name of a derived deployment: what did it remedy?
         CONTRIBUTOR = "contributor"  # key: account id: its kind decides who counts as a bot

@@ -6,10 +6,9 @@ from typing import Any
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.common.api import OnlyKnownFields
+from apps.common.api import LONGEST_NAME, OnlyKnownFields, RepositoryField
 from apps.common.db import LARGEST_ID
 from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer
 from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
@@ -18,21 +17,13 @@ from apps.integrations.streams import STREAM_CHOICES, STREAM_NAMES
 from apps.jobs.api import SkippedSerializer
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LONGEST_NAME = 200
 CHOICES = ("repository", "installation", "team", "everything")
-
-
-@extend_schema_field({"type": ["string", "integer"], "maxLength": LONGEST_NAME})
-class RepositoryField(serializers.CharField):
-    """GitHub's id or a full name."""
 
 
 class StartSerializer(OnlyKnownFields, serializers.Serializer[Any]):
     """Which repositories (one of the first four), and what of each."""
 
-    repository = RepositoryField(
-        required=False, max_length=LONGEST_NAME, help_text="A name like `acme/api`, or GitHub's id."
-    )
+    repository = RepositoryField(required=False, help_text="A name like `acme/api`, or GitHub's id.")
     installation = serializers.IntegerField(
         required=False, min_value=1, max_value=LARGEST_ID, help_text="GitHub's id: all that it reaches."
     )

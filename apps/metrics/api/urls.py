@@ -1,8 +1,8 @@
-"""URLs of figures, pull requests, and of teams and repositories with completeness."""
+"""URLs of figures, pull requests, reports, and of teams and repositories with completeness."""
 
 from django.urls import path
 
-from apps.metrics.api import figures, pull_requests, repositories, teams
+from apps.metrics.api import figures, pull_requests, reports, repositories, teams
 
 urlpatterns = [
     path("teams/<slug:slug>/figures/", figures.FiguresView.as_view(), name="figures"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("teams/<slug:slug>/figures/<slug:key>/entities/", figures.EntitiesView.as_view(), name="figure-entities"),
     path("teams/<slug:slug>/", teams.CompleteTeamView.as_view(), name="team-detail"),
     path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
+    path("deployments/", reports.DeploymentsView.as_view(), name="deployment-list"),
     path("pull-requests/", pull_requests.PullRequestsView.as_view(), name="pull-request-list"),
     path(
         "pull-requests/<int:repository_id>/<int:number>/",

@@ -11,6 +11,9 @@ Kind = DeploymentSource.Kind
 HOTFIXES = ((HotfixRule.Field.BRANCH, r"^hotfix(\W|_|$)"), (HotfixRule.Field.LABEL, "^hotfix$"))
 """What makes a pull request a hotfix without rules: its branch or a label of it."""
 
+UNCHOSEN = (Kind.DEPLOYMENTS, Kind.REPORTS)
+"""What is a deployment where no source was chosen; who reports one chose it thereby."""
+
 PRODUCTION = re.compile(r"(prod|production|live)\b", re.IGNORECASE)
 NOT_PRODUCTION = re.compile(r"(pre|non|not|no)\W", re.IGNORECASE)
 """A word before the last dash that turns production into something else, such as `pre-production`."""
@@ -48,7 +51,7 @@ class Rules:
         """Return whether something of this kind and name is a deployment of the repository."""
         sources = [source for source in self.sources if self._applies(source, repository_id)]
         if not sources:
-            return kind == Kind.DEPLOYMENTS
+            return kind in UNCHOSEN
         return any(source.kind == kind and re.search(source.pattern, name, re.IGNORECASE) for source in sources)
 
     def is_hotfix(self, repository_id: int, names: Mapping[str, Collection[str]]) -> bool:

@@ -6,8 +6,16 @@ from typing import Any
 
 from django.db.models import Model, Q
 
-from apps.activity.models import Commit, Deployment, PullRequest, Release, WorkflowRun
-from apps.metrics.derivation import chosen_deployments, commits, deployments, pull_requests, remediations, shipments
+from apps.activity.models import Commit, Deployment, PullRequest, Release, ReportedDeployment, WorkflowRun
+from apps.metrics.derivation import (
+    chosen_deployments,
+    commits,
+    deployments,
+    pull_requests,
+    remediations,
+    reported_deployments,
+    shipments,
+)
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployment_rules import Kind
 from apps.metrics.derivation.deployments import DEPLOYMENTS
@@ -147,6 +155,19 @@ def _numbers_in(model: type[Model], *, number: str) -> Callable[[int], list[Any]
     return keys_in
 
 
+def _reported_deployments(scopes: Keys) -> list[Derivation]:
+    named, rows = reported_deployments.derive(scopes)
+    return [Derivation(DEPLOYMENTS, named, rows, spread=_spread_deployments)]
+
+
+def _reported_deployments_in(repository_id: int) -> list[Scope]:
+    facts = ReportedDeployment.objects.filter(repository_id=repository_id).values_list("repository_id", "external_id")
+    rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id, source=Kind.REPORTS)
+    keys = rows.values_list("group_key", flat=True)
+    derived = ((repository_id, key.removeprefix(reported_deployments.PREFIX)) for key in keys)
+    return sorted(set(facts).union(derived))
+
+
 def _deployments_in(repository_id: int) -> list[int]:
     facts = Deployment.objects.filter(repository_id=repository_id).values_list("pk", flat=True)
     rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id, source=Kind.DEPLOYMENTS)
@@ -181,11 +202,20 @@ RELEASE_DEPLOYMENT = _chosen(
     Kind.RELEASES, name="deployments by releases", keys_in=_numbers_in(Release, number="github_id")
 )
 MERGE_DEPLOYMENT = _chosen(Kind.MERGES, name="deployments by merges", keys_in=_numbers_in(PullRequest, number="number"))
+REPORTED_DEPLOYMENT = Noun(
+    name="reported deployments",
+    locks=lambda scopes: [lock_of_deployments(repository_id) for repository_id, _ in scopes],
+    derive=_reported_deployments,
+    keys_in=_reported_deployments_in,
+)
 REMEDIATION = Noun(
     name="remediations",
     locks=lambda scopes: [lock_of_deployments(repository_id) for repository_id, _ in scopes],
     derive=_remediations,
     keys_in=_remediations_in,
 )
-NOUNS = (COMMIT, DEPLOYMENT, RUN_DEPLOYMENT, RELEASE_DEPLOYMENT, MERGE_DEPLOYMENT, PULL_REQUEST, REMEDIATION)
+NOUNS = (
+    *(COMMIT, DEPLOYMENT, RUN_DEPLOYMENT, RELEASE_DEPLOYMENT, MERGE_DEPLOYMENT, REPORTED_DEPLOYMENT),
+    *(PULL_REQUEST, REMEDIATION),
+)
 """Each after those that it is derived from."""

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from apps.activity.models import Contributor, PullRequest
+from apps.metrics.derivation.deployment_rules import Kind
+from apps.metrics.derivation.reported_deployments import PREFIX
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.registry import figure_of
 from apps.metrics.models import (
@@ -55,6 +57,7 @@ class Entity:
 
     `name` identifies it within its repository and kind: a pull request's number, a review's or deployment's id, a SHA.
     `title` is that of a pull request, and the environment of a deployment; `run_id` the workflow run that deployed.
+    `reported_sha` is the commit of a deployment of which GitHub knows nothing.
     """
 
     kind: str
@@ -68,6 +71,7 @@ class Entity:
     at: datetime
     value: float | None
     flags: tuple[str, ...]
+    reported_sha: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +154,7 @@ def _entity(row: Any) -> Entity:
         at=row.at,
         value=None if row.value is None else float(row.value),
         flags=tuple(flag for name, flag in FLAGS[model].items() if getattr(row, name)),
+        reported_sha=row.sha if getattr(row, "source", "") == Kind.REPORTS and hasattr(row, "sha") else "",
     )
 
 
@@ -159,6 +164,8 @@ def _name(row: Any) -> str:
             return str(row.review_id)
         case DerivedCommit():
             return str(row.sha)
+        case DerivedDeployment(source=Kind.REPORTS):
+            return str(row.group_key).removeprefix(PREFIX)
         case DerivedDeployment():
             return str(row.last_deployment_id)
         case DerivedRemediation():
@@ -171,7 +178,7 @@ def github_url(entity: Entity) -> str:
     """Return the entity's URL on GitHub; empty if the repository's name is unknown.
 
     GitHub has no page for one deployment: it is the page of the workflow run that deployed, else of the environment,
-    at the address that GitHub itself gives as its `html_url`.
+    at the address that GitHub itself gives as its `html_url`; of a reported one, that of its commit.
     """
     if not entity.repository:
         return ""
@@ -183,7 +190,13 @@ def github_url(entity: Entity) -> str:
             return f"{repository}/pull/{entity.number}#pullrequestreview-{entity.name}"
         case "commit":
             return f"{repository}/commit/{quote(entity.name)}"
-        case _ if entity.run_id:
-            return f"{repository}/actions/runs/{entity.run_id}"
         case _:
-            return f"{repository}/deployments/activity_log?environments_filter={quote(entity.title, safe='')}"
+            return f"{repository}/{_page_of_deployment(entity)}"
+
+
+def _page_of_deployment(entity: Entity) -> str:
+    if entity.reported_sha:
+        return f"commit/{quote(entity.reported_sha)}"
+    if entity.run_id:
+        return f"actions/runs/{entity.run_id}"
+    return f"deployments/activity_log?environments_filter={quote(entity.title, safe='')}"

@@ -24,11 +24,11 @@ from django.db.models import (
 from apps.activity.models import Change
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
 from apps.metrics.completeness.providers import Pending, find_pending
-from apps.metrics.derivation.deployment_rules import has_source
+from apps.metrics.derivation.deployment_rules import UNCHOSEN, has_source
 from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny
 from apps.metrics.figures.windows import Window
 from apps.metrics.models import DerivedDeployment
-from apps.teams.models import DeploymentSource, Team, TeamMember
+from apps.teams.models import Team, TeamMember
 from apps.teams.visibility import repositories_of
 
 Rows = TypeVar("Rows", bound=Model)
@@ -158,7 +158,7 @@ class FigureQuery:
             return Q(is_production=True)
         patterns = [_like(pattern) for pattern in self.production_environments]
         matches = Q(IsLikeAny(F("environment"), Value(patterns, output_field=ArrayField(TextField()))))
-        return matches | ~Q(source=DeploymentSource.Kind.DEPLOYMENTS)
+        return matches | ~Q(source__in=UNCHOSEN)
 
     @cached_property
     def lack_of_deployments(self) -> str:

@@ -32,8 +32,8 @@ REMEDIES = (
     "of that, if it goes back to an earlier commit, or if it ships a hotfix (then it remedies the one before it)."
 )
 SOURCE = (
-    "Without any deployment to production or chosen source of deployments (workflow runs, releases, merges), there is "
-    "no value."
+    "Without any deployment to production or chosen source of deployments (workflow runs, releases, merges, reports), "
+    "there is no value."
 )
 SUCCESS = "Dated by its first `success` status; a later `inactive` does not undo it."
 

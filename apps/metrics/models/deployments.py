@@ -28,7 +28,9 @@ class DerivedDeployment(models.Model):
     run_id = models.BigIntegerField(null=True, blank=True)
     job_name = models.TextField(blank=True, default="")
     deployment_ids = ArrayField(models.BigIntegerField())
-    last_deployment_id = models.BigIntegerField(help_text="or the id of the run or release, or the number of the merge")
+    last_deployment_id = models.BigIntegerField(
+        help_text="or the id of the run or release, or the number of the merge, or 0"
+    )
     sha = models.TextField(blank=True)
     order_at = models.DateTimeField(null=True, blank=True, help_text="arrival of the commit on the default branch")
     order_position = models.IntegerField(null=True, blank=True, help_text="position in the push of that time")

@@ -1,0 +1,40 @@
+"""Rows of what was reported over the API and not by GitHub."""
+
+from django.db import models
+
+from apps.activity.models.accounts import stamp_field
+from apps.activity.models.repositories import Repository
+
+
+class ReportedDeployment(models.Model):
+    """How a deployment that was made elsewhere stood at an instant, as its reporter says.
+
+    `external_id` is the reporter's own; the latest report says where and what was deployed.
+    """
+
+    class State(models.TextChoices):
+        SUCCESS = "success"
+        FAILURE = "failure"
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
+    external_id = models.TextField()
+    finished_at = models.DateTimeField()
+    state = models.TextField(choices=State.choices, db_default="", blank=True)
+    environment = models.TextField(db_default="", blank=True)
+    service = models.TextField(db_default="", blank=True)
+    sha = models.TextField(db_default="", blank=True)
+    stamp = stamp_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("repository", "external_id", "finished_at"), name="one_report_of_a_deployment_and_instant"
+            ),
+        )
+        indexes = (
+            # A commit that lands late gives a deployment its place on the branch.
+            models.Index(fields=("repository", "sha"), name="reports_of_a_commit"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.external_id} {self.state}"
