@@ -317,6 +317,28 @@ def test_g12_what_is_merged_into_another_head_ships_with_that_one(teams: Teams) 
         assert_equals_rebuild()
 
 
+@pytest.mark.parametrize("first", [those for n in (1, 2) for those in itertools.combinations(range(3), n)])
+def test_deployments_of_one_batch_re_date_what_later_ones_shipped(first: tuple[int, ...]) -> None:
+    deployments = [
+        deployed(950 + number, statuses={"success": f"03-0{number + 2} 12:00"}, sha=f"c{number + 1}")
+        for number in range(3)
+    ]
+    record_steps(
+        [
+            pushed(f"03-0{day} 11:00", branch="main", after=f"c{day - 1}", commits={f"c{day - 1}": f"03-0{day} 11:00"})
+            for day in (2, 3, 4)
+        ]
+    )
+    for number in (2, 3):
+        made = PullRequestSteps(number, "ana").opened(f"03-0{number + 1} 09:00", head=f"h{number}")
+        record_steps(made.merged(f"03-0{number + 1} 11:00", sha=f"c{number}").steps)
+    record_steps(step for number in first for step in deployments[number])
+    record_steps(step for number in {*range(3)}.difference(first) for step in deployments[number])
+    shipped = dict(DerivedShipment.objects.values_list("number", "deployed_at"))
+    assert shipped == {2: instant("03-03 12:00"), 3: instant("03-04 12:00")}
+    assert_equals_rebuild()
+
+
 def test_a_deployment_of_an_unknown_commit_leaves_in_doubt_what_it_shipped(teams: Teams) -> None:
     tale = PullRequestSteps(1, "ana").opened("03-02 10:00", head="h1").merged("03-02 12:00")
     record_steps(

@@ -91,6 +91,7 @@ READ_CARRIERS = """
 """
 # A success that came, went or moved re-dates the merges between its neighbours. Where its commit is unknown, those are
 # in doubt that a later success shipped. The first success of all is a baseline, so it moves what the next one shipped.
+# Neighbours are those that stayed: of several new ones before all others, none tells where the baseline was.
 HAND_ON = """
     WITH moved AS MATERIALIZED (
         SELECT *, coalesce(order_at, succeeded_at) AS at FROM json_to_recordset(%s) AS row (
@@ -98,23 +99,26 @@ HAND_ON = """
             order_at timestamptz
         )
     ), around AS MATERIALIZED (
-        SELECT moved.*, earlier.at AS earlier_at, later.name AS later_name, later.at AS later_at
+        SELECT moved.*, earlier.at AS earlier_at, later.name AS later_name, later.at AS later_at,
+               min(moved.at) OVER (PARTITION BY repository_id, service, environment) AS lowest_at
         FROM moved LEFT JOIN LATERAL (
             SELECT coalesce(max(order_at), min(succeeded_at)) AS at FROM metrics_deriveddeployment AS one
             WHERE (one.repository_id, one.service, one.environment)
                 = (moved.repository_id, moved.service, moved.environment)
               AND one.succeeded_at IS NOT NULL AND (one.succeeded_at, one.name) < (moved.succeeded_at, moved.name)
+              AND (one.repository_id, one.name) NOT IN (SELECT repository_id, name FROM moved)
         ) AS earlier ON true LEFT JOIN LATERAL (
             SELECT name, coalesce(order_at, succeeded_at) AS at FROM metrics_deriveddeployment AS one
             WHERE (one.repository_id, one.service, one.environment)
                 = (moved.repository_id, moved.service, moved.environment)
               AND one.succeeded_at IS NOT NULL AND (one.succeeded_at, one.name) > (moved.succeeded_at, moved.name)
+              AND (one.repository_id, one.name) NOT IN (SELECT repository_id, name FROM moved)
             ORDER BY succeeded_at, name LIMIT 1
         ) AS later ON true
     ), reaches AS (
         SELECT repository_id, earlier_at AS since, at AS until FROM around WHERE earlier_at IS NOT NULL
         UNION ALL
-        SELECT repository_id, least(at, later_at), greatest(at, later_at) FROM around WHERE earlier_at IS NULL
+        SELECT repository_id, least(lowest_at, later_at), greatest(at, later_at) FROM around WHERE earlier_at IS NULL
     ), stale AS (
         SELECT repository_id, number
         FROM moved JOIN metrics_derivedshipment AS one USING (repository_id) WHERE one.deployment = moved.name
