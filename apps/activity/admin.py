@@ -153,7 +153,7 @@ class PullRequestAdmin(ReadOnlyAdmin):
 class PullRequestEventAdmin(ReadOnlyAdmin):
     """The histories of pull requests."""
 
-    list_display = ("kind", "repository", "number", "subject", "actor", "at", "source")
+    list_display = ("kind", "repository", "number", "subject", "reason", "actor", "at", "source")
     list_select_related = ("repository", "actor")
     list_filter = ("kind", "source")
     search_fields = ("repository__full_name__iexact", "actor__login__iexact")

@@ -146,6 +146,34 @@ class PullRequestLife(ConversationLife):
         self._send("edited", at, by=self.author, changes=changes)
 
     @planned
+    def retarget(self, at: datetime, base: str) -> None:
+        """Change the branch that it is to be merged into."""
+        before = self.now.base or self.repository.now.default_branch
+        self.now.base = base
+        changes = {"base": {"ref": {"from": before}, "sha": {"from": self.now.base_sha}}}
+        self._send("edited", at, by=self.author, changes=changes)
+
+    @planned
+    def enable_auto_merge(self, at: datetime, *, by: Account) -> None:
+        self.now.auto_merge_by = by
+        self._send("auto_merge_enabled", at, by=by)
+
+    @planned
+    def disable_auto_merge(self, at: datetime, *, by: Account) -> None:
+        self.now.auto_merge_by = None
+        self._send("auto_merge_disabled", at, by=by, reason="disabled by hand")
+
+    @planned
+    def enqueue(self, at: datetime, *, by: Account) -> None:
+        """Put it into the merge queue."""
+        self._send("enqueued", at, by=by)
+
+    @planned
+    def dequeue(self, at: datetime, *, by: Account, reason: str = "MANUAL") -> None:
+        """Take it out of the merge queue; GitHub does so with reason `MERGE` before it merges."""
+        self._send("dequeued", at, by=by, reason=reason)
+
+    @planned
     def merge(self, at: datetime, *, by: Account) -> None:
         """Merge with a merge commit on the main branch, and delete the branch."""
         arriving = [replace(made, is_distinct=False) for made in self.commits]

@@ -117,8 +117,29 @@ def _end(written: Script) -> None:
         return
     if chance.random() < 0.8:
         written.then("merge", by=chance.choice(written.others))
+        _prepare_merge(written)
     if chance.random() < 0.1:
         written.then("comment", by=chance.choice(written.others))
+
+
+def _prepare_merge(written: Script) -> None:
+    """In the half minute before the merge, by the number: what is drawn by chance stays as it was."""
+    by = written.author
+    prepared: dict[int, tuple[tuple[str, dict[str, Any]], ...]] = {
+        3: (("enqueue", {"by": by}), ("dequeue", {"by": by, "reason": "MERGE"})),
+        4: (("retarget", {"name": "release"}), ("retarget", {"name": "main"})),
+        5: (
+            ("enable_auto_merge", {"by": by}),
+            ("disable_auto_merge", {"by": by}),
+            ("enable_auto_merge", {"by": by}),
+        ),
+        6: (("enqueue", {"by": by}), ("dequeue", {"by": by, "reason": "CI_FAILURE"}), ("enqueue", {"by": by})),
+    }
+    steps = prepared.get(written.number % 10, ())
+    merge = written.steps.pop()
+    for place, (verb, about) in enumerate(steps):
+        written.steps.append((written.at - timedelta(seconds=28 - 8 * place), verb, about))
+    written.steps.append(merge)
 
 
 def live(life: PullRequestLife, written: Script) -> None:

@@ -92,7 +92,15 @@ def happening(item: Happening) -> Node:
         node["requestedReviewer"] = team(more["requested_team"])
     if "label" in more:
         node["label"] = label(more["label"])
+    if item.kind == "RemovedFromMergeQueueEvent":
+        node["reason"] = REASONS[more["reason"]]
+    if "former_base" in more:
+        node |= {"previousRefName": more["former_base"]}
     return node
+
+
+REASONS = {"MANUAL": "manual", "MERGE": "merged", "CI_FAILURE": "failed_checks"}
+"""GraphQL's words for why a pull request left the merge queue, by those of webhooks."""
 
 
 def plain_members(seen: Json) -> Node:

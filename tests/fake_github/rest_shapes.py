@@ -69,6 +69,11 @@ EVENTS = {
     "UnlabeledEvent": "unlabeled",
     "ClosedEvent": "closed",
     "MergedEvent": "merged",
+    "AddedToMergeQueueEvent": "added_to_merge_queue",
+    "RemovedFromMergeQueueEvent": "removed_from_merge_queue",
+    "AutoMergeEnabledEvent": "auto_merge_enabled",
+    "AutoMergeDisabledEvent": "auto_merge_disabled",
+    "BaseRefChangedEvent": "base_ref_changed",
 }
 
 

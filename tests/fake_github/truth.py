@@ -160,10 +160,11 @@ class Folding:
         if action in {"opened", "synchronize"}:
             pull.commits = list(self._branches[described["head"]["ref"]])
         if action in KINDS:
-            about = {
-                name: payload[name] for name in ("requested_reviewer", "requested_team", "label") if name in payload
-            }
+            about = {name: payload[name] for name in ABOUT if name in payload}
             self._note(pull, KINDS[action], sent, actor=payload["sender"], **about)
+        if action == "edited" and (base := payload["changes"].get("base")):
+            before = base["ref"]["from"]
+            self._note(pull, "BaseRefChangedEvent", sent, actor=payload["sender"], former_base=before)
         if action == "closed":
             for kind in ("MergedEvent",) * described["merged"] + ("ClosedEvent",):
                 happened = Happening(f"{kind}_{sent.guid}", kind, sent.at, payload["sender"])
@@ -243,4 +244,9 @@ KINDS = {
     "review_request_removed": "ReviewRequestRemovedEvent",
     "labeled": "LabeledEvent",
     "unlabeled": "UnlabeledEvent",
+    "enqueued": "AddedToMergeQueueEvent",
+    "dequeued": "RemovedFromMergeQueueEvent",
+    "auto_merge_enabled": "AutoMergeEnabledEvent",
+    "auto_merge_disabled": "AutoMergeDisabledEvent",
 }
+ABOUT = ("requested_reviewer", "requested_team", "label", "reason")

@@ -100,7 +100,11 @@ EVENTS: dict[str, Any] = {
     "review_request_removed": models.ReviewRequestRemovedIssueEvent,
     "review_dismissed": models.ReviewDismissedIssueEvent,
     **dict.fromkeys(
-        ("ready_for_review", "convert_to_draft", "head_ref_force_pushed", "reopened", "closed", "merged"),
+        (
+            *("ready_for_review", "convert_to_draft", "head_ref_force_pushed", "reopened", "closed", "merged"),
+            *("added_to_merge_queue", "removed_from_merge_queue", "auto_merge_enabled", "auto_merge_disabled"),
+            "base_ref_changed",
+        ),
         models.StateChangeIssueEvent,
     ),
 }

@@ -119,6 +119,11 @@ BOTH_TELL = (
     "reopened",
     "review_requested",
     "review_request_removed",
+    "enqueued",
+    "dequeued",
+    "auto_merge_enabled",
+    "auto_merge_disabled",
+    "base_changed",
 )
 
 
@@ -149,6 +154,7 @@ def test_webhooks_and_graphql_lead_to_the_same_state_and_the_same_history(
     assert api_state["people"] == people
     assert ("dependabot[bot]", "bot") in people.values()
     assert api_dismissals
+    assert {kind for _, kind, _, _ in api_history} == set(BOTH_TELL)
     assert_alike(api_dismissals, hook_dismissals)
     assert_alike(api_history, hook_history)
 

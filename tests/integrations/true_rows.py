@@ -33,6 +33,11 @@ KINDS = {
     "HeadRefForcePushedEvent": "force_pushed",
     "ClosedEvent": "closed",
     "MergedEvent": "merged",
+    "AddedToMergeQueueEvent": "enqueued",
+    "RemovedFromMergeQueueEvent": "dequeued",
+    "AutoMergeEnabledEvent": "auto_merge_enabled",
+    "AutoMergeDisabledEvent": "auto_merge_disabled",
+    "BaseRefChangedEvent": "base_changed",
 }
 STATE = ("github_id", "title", "state", "is_draft", "author_id", "author_association", "body", "labels")
 TIMES = ("created_at", "updated_at", "closed_at", "merged_at")
@@ -174,6 +179,8 @@ def _subjects(item: Happening) -> Iterator[str]:
         yield str(reviewer["id"])
     elif item.kind == "HeadRefForcePushedEvent":
         yield item.more["after"]
+    elif item.kind == "BaseRefChangedEvent":
+        yield item.more["former_base"]
     elif item.kind not in {"ReviewRequestedEvent", "ReviewRequestRemovedEvent"}:
         yield ""
 

@@ -131,7 +131,7 @@ class PullRequestEventSerializer(serializers.ModelSerializer[PullRequestEvent]):
 
     class Meta:
         model = PullRequestEvent
-        fields = ("kind", "subject", "at", "actor", "source")
+        fields = ("kind", "subject", "at", "actor", "source", "reason")
         read_only_fields = fields
 
 

@@ -112,8 +112,8 @@ class PullRequestHappened(Fact):
     """An event in the history of a pull request.
 
     `kind` is one of PullRequestEvent.Kind; `subject` is whom or what it concerns (a reviewer's id, `team:` and an id,
-    a label, a head SHA), else empty. `source` is `webhook` when `at` is only the pull request's `updated_at`, and
-    `api` when it is the event's own time.
+    a label, a head SHA, the base branch before a change), else empty. `source` is `webhook` when `at` is only the pull
+    request's `updated_at`, and `api` when it is the event's own time. `reason` is why it left the merge queue.
     """
 
     repository_id: Key[int]
@@ -123,6 +123,7 @@ class PullRequestHappened(Fact):
     at: Key[datetime]
     source: Key[str]
     actor_id: int | None
+    reason: str | None = None
 
 
 @fact(PullRequestCommit, entity="pull_request", change=PULL_REQUEST, needs_pull_request=True)

@@ -117,6 +117,11 @@ class PullRequestEvent(models.Model):
         UNLABELED = "unlabeled"
         THREAD_RESOLVED = "thread_resolved"
         THREAD_UNRESOLVED = "thread_unresolved"
+        ENQUEUED = "enqueued"
+        DEQUEUED = "dequeued"
+        AUTO_MERGE_ENABLED = "auto_merge_enabled"
+        AUTO_MERGE_DISABLED = "auto_merge_disabled"
+        BASE_CHANGED = "base_changed"
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"
@@ -132,6 +137,8 @@ class PullRequestEvent(models.Model):
     at = models.DateTimeField()
     source = models.TextField(choices=Source.choices)
     actor = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    # Why it left the merge queue. No part of the key: webhooks and the API have words of their own for it.
+    reason = models.TextField(null=True, blank=True)  # noqa: DJ001  null is unknown
 
     class Meta:
         constraints = (

@@ -24,6 +24,8 @@ class PullRequestNow:
     created_at: datetime
     updated_at: datetime
     body: str | None = None
+    base: str = ""
+    auto_merge_by: Account | None = None
     is_draft: bool = False
     is_fork_lost: bool = False
     closed_at: datetime | None = None
@@ -71,10 +73,10 @@ def short_pull_request(now: PullRequestNow) -> Json:
         "milestone": None,
         "draft": now.is_draft,
         "head": side(of, owner=owner, ref=now.branch, sha=now.head_sha, is_lost=now.is_fork_lost),
-        "base": side(of, owner=owner, ref=of.default_branch, sha=now.base_sha, is_lost=False),
+        "base": side(of, owner=owner, ref=now.base or of.default_branch, sha=now.base_sha, is_lost=False),
         "_links": pull_request_hypertext(now),
         "author_association": "MEMBER",
-        "auto_merge": None,
+        "auto_merge": auto_merge(now.auto_merge_by),
         "active_lock_reason": None,
     }
 
@@ -96,6 +98,12 @@ def pull_request(now: PullRequestNow) -> Json:
         "deletions": now.deletions,
         "changed_files": now.changed_files,
     }
+
+
+def auto_merge(by: Account | None) -> Json | None:
+    if by is None:
+        return None
+    return {"enabled_by": user(by), "merge_method": "squash", "commit_title": None, "commit_message": None}
 
 
 def side(of: RepositoryIdentity, *, owner: Account, ref: str, sha: str, is_lost: bool) -> Json:

@@ -8,7 +8,7 @@ from apps.activity.facts import Fact, PullRequestHappened, ReviewCommentDeleted
 from apps.activity.models import PullRequestEvent
 from apps.github.events.envelope import common_facts, declare_shape, open_payload, repository_id
 from apps.github.objects.accounts import account_id, profiles
-from apps.github.objects.pull_requests import pull_request_facts, review_comment_facts, review_facts
+from apps.github.objects.pull_requests import pull_request_facts, removal_reason, review_comment_facts, review_facts
 from apps.github.payload import PayloadReader
 from apps.webhooks.registry import Event, translates
 
@@ -27,6 +27,7 @@ class Moment:
     kind: PullRequestEvent.Kind
     subject: str
     at: datetime
+    reason: str | None = None
 
 
 Moments = Callable[[PayloadReader, PayloadReader], Iterator[Moment]]
@@ -47,6 +48,7 @@ def pull_request_history(payload: PayloadReader, *, action: str) -> Iterator[Pul
             at=moment.at,
             source=PullRequestEvent.Source.WEBHOOK.value,
             actor_id=account_id(payload.child_or_none("sender")),
+            reason=moment.reason,
         )
 
 
@@ -99,6 +101,19 @@ def closed(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Mome
         yield Moment(Kind.MERGED, "", merged_at)
 
 
+def dequeued(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
+    yield Moment(Kind.DEQUEUED, "", pull_request.time("updated_at"), reason=removal_reason(payload))
+
+
+def edited(payload: PayloadReader, pull_request: PayloadReader) -> Iterator[Moment]:
+    """Yield a change of the base; those of title and text leave no history."""
+    changed = payload.child_or_none("changes")
+    base = changed.child_or_none("base") if changed else None
+    ref = base.child_or_none("ref") if base else None
+    if ref is not None:
+        yield Moment(Kind.BASE_CHANGED, ref.text("from"), pull_request.time("updated_at"))
+
+
 MOMENTS: Mapping[str, Moments] = {
     "opened": opened,
     "synchronize": synchronized,
@@ -110,6 +125,11 @@ MOMENTS: Mapping[str, Moments] = {
     "review_request_removed": about_reviewer(Kind.REVIEW_REQUEST_REMOVED),
     "labeled": about_label(Kind.LABELED),
     "unlabeled": about_label(Kind.UNLABELED),
+    "enqueued": simply(Kind.ENQUEUED),
+    "dequeued": dequeued,
+    "auto_merge_enabled": simply(Kind.AUTO_MERGE_ENABLED),
+    "auto_merge_disabled": simply(Kind.AUTO_MERGE_DISABLED),
+    "edited": edited,
 }
 
 THREAD_KINDS = {

@@ -164,11 +164,19 @@ EVENTS: Mapping[str, str] = {
     "HeadRefForcePushedEvent": "head_ref_force_pushed",
     "ReopenedEvent": "reopened",
     "ClosedEvent": "closed",
+    "AddedToMergeQueueEvent": "added_to_merge_queue",
+    "RemovedFromMergeQueueEvent": "removed_from_merge_queue",
+    "AutoMergeEnabledEvent": "auto_merge_enabled",
+    "AutoSquashEnabledEvent": "auto_squash_enabled",
+    "AutoRebaseEnabledEvent": "auto_rebase_enabled",
+    "AutoMergeDisabledEvent": "auto_merge_disabled",
+    "BaseRefChangedEvent": "base_ref_changed",
+    "AutomaticBaseChangeSucceededEvent": "automatic_base_change_succeeded",
 }
 
 
 def timeline_item(member: Node) -> dict[str, Any]:
-    """Return an item of a timeline in REST's shape."""
+    """Return an item of a timeline in REST's shape, which has no reason of a removal and no former base."""
     shaped = {
         "event": EVENTS.get(member.get("__typename", "")),
         "created_at": member.get("createdAt"),
@@ -183,6 +191,10 @@ def timeline_item(member: Node) -> dict[str, Any]:
             shaped["dismissed_review"] = {**about, "state": member.get("previousReviewState")}
         case "HeadRefForcePushedEvent":
             shaped["commit_id"] = (member.get("afterCommit") or {}).get("oid")
+        case "RemovedFromMergeQueueEvent":
+            shaped["reason"] = member.get("reason")
+        case "BaseRefChangedEvent" | "AutomaticBaseChangeSucceededEvent":
+            shaped["former_base"] = member.get("previousRefName") or member.get("oldBase")
     return shaped
 
 

@@ -1,6 +1,7 @@
 """Pull requests in their field groups, reviews and review comments."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from apps.activity.facts import (
@@ -26,6 +27,7 @@ from apps.github.objects.accounts import WEB_FLOW, account_id, profile, profiles
 from apps.github.payload import CLOCK_SKEW, PayloadReader, git_date
 
 TITLE = 1000
+REASON = 100
 VERDICTS = frozenset(Review.Verdict.values)
 
 
@@ -196,6 +198,14 @@ KINDS: Mapping[str, PullRequestEvent.Kind] = {
     "head_ref_force_pushed": Kind.FORCE_PUSHED,
     "reopened": Kind.REOPENED,
     "closed": Kind.CLOSED,
+    "added_to_merge_queue": Kind.ENQUEUED,
+    "removed_from_merge_queue": Kind.DEQUEUED,
+    "auto_merge_enabled": Kind.AUTO_MERGE_ENABLED,
+    "auto_squash_enabled": Kind.AUTO_MERGE_ENABLED,
+    "auto_rebase_enabled": Kind.AUTO_MERGE_ENABLED,
+    "auto_merge_disabled": Kind.AUTO_MERGE_DISABLED,
+    "base_ref_changed": Kind.BASE_CHANGED,
+    "automatic_base_change_succeeded": Kind.BASE_CHANGED,
 }
 
 
@@ -274,14 +284,28 @@ def timeline_facts(item: PayloadReader, *, repository_id: int, number: int) -> I
 def _happening(kind: PullRequestEvent.Kind, item: PayloadReader, *, repository_id: int, number: int) -> Iterator[Fact]:
     at, subject = item.time("created_at"), _subject(kind, item)
     if subject is None:
-        return  # a ghost has no id, as in a webhook
+        return  # a ghost has no id, as in a webhook; REST does not name the former base
     yield from profiles(item, "actor", "requested_reviewer", at=at)
-    actor_id = account_id(item.child_or_none("actor"))
-    yield _happened(kind, at=at, actor_id=actor_id, subject=subject, repository_id=repository_id, number=number)
+    happened = _happened(
+        kind,
+        at=at,
+        actor_id=account_id(item.child_or_none("actor")),
+        subject=subject,
+        repository_id=repository_id,
+        number=number,
+    )
+    yield replace(happened, reason=removal_reason(item)) if kind is Kind.DEQUEUED else happened
+
+
+def removal_reason(parent: PayloadReader) -> str | None:
+    """Return why a pull request left the merge queue, as far as it is said; REST says nothing."""
+    return parent.prose("reason", limit=REASON).lower() or None
 
 
 def _subject(kind: PullRequestEvent.Kind, item: PayloadReader) -> str | None:
-    """Return the person, team or label that an item is about."""
+    """Return the person, team, head or former base that an item is about."""
+    if kind is Kind.BASE_CHANGED:
+        return item.text_or_none("former_base")
     if kind is Kind.FORCE_PUSHED:
         return "" if item.text_or_none("commit_id") is None else item.sha("commit_id")
     if kind not in {Kind.REVIEW_REQUESTED, Kind.REVIEW_REQUEST_REMOVED}:
