@@ -17,12 +17,14 @@ from django.db import connection, connections, transaction
 from django.test import Client
 from django.urls import reverse
 
+from apps.activity.models import PullRequestEvent
 from apps.webhooks import retention
 from apps.webhooks.claims import claim_batch
 from apps.webhooks.models import Delivery, DeliveryBody, WebhookSecret
 from apps.webhooks.replay import Filter, find, replay
 from apps.webhooks.retention import create_days, prune_bodies
 from apps.webhooks.signature import fingerprint_of
+from tests.github.translation import Door, read
 from tests.metrics.steps import record_facts, repository
 from tests.webhooks.conftest import HOOK_ID, GitHub, MadeUpEvent, drain, eventually, make_due, only
 from tests.webhooks.test_claiming import keep
@@ -48,6 +50,21 @@ def test_a_replay_processes_a_finished_delivery_again(github: GitHub, made_up_ev
     assert (only().state, only().claim_number) == ("processed", before.claim_number + 1)
     assert [event.guid for event in made_up_event.seen] == [str(before.guid)] * 2
     assert made_up_event.seen[1].received_at == before.received_at
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("dequeued", "dequeued"), ("auto_merge_enabled",) * 2, ("edited.base", "base_changed")]
+)
+def test_a_replay_brings_what_a_version_has_learned_to_read(name: str, kind: str) -> None:
+    event, payload = read(f"pull_request.{name}")
+    assert Door().post(event, payload).status_code == 202
+    drain()
+    events = PullRequestEvent.objects.filter(kind=kind)
+    before = list(events.values_list("kind", "subject", "at", "reason"))
+    events.delete()  # an older version left none
+    assert replay(find(Filter(event="pull_request"))) == 1
+    drain()
+    assert list(PullRequestEvent.objects.values_list("kind", "subject", "at", "reason")) == before != []
 
 
 def test_a_replay_forces_a_dead_or_quarantined_delivery() -> None:
