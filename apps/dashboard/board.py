@@ -18,7 +18,7 @@ from apps.metrics.completeness.descriptions import (
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading
 from apps.metrics.figures.figure import Measure
 from apps.metrics.figures.values import VALUE_ONLY, completeness_by_figure, completeness_of, read_together
-from apps.metrics.models import DerivedDeployment, DerivedRemediation
+from apps.metrics.models import DerivedDeployment, DerivedRemediation, DerivedWorkflowRun
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
 from apps.webhooks.overview import latest_received_at
@@ -34,10 +34,15 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate", "commits"),
     ),
     "Stages": ("coding_time", "pickup_time", "review_time", "merge_time", "deploy_time"),
+    "CI": ("ci_success_rate", "ci_duration", "ci_queue_time", "ci_attempts", "ci_flaky_share"),
     "Now": ("wip", "age"),
 }
 OTHERS = "More"
-NOUNS: Mapping[type[Model], str] = {DerivedDeployment: "deployment", DerivedRemediation: "deployment"}
+NOUNS: Mapping[type[Model], str] = {
+    DerivedDeployment: "deployment",
+    DerivedRemediation: "deployment",
+    DerivedWorkflowRun: "run",
+}
 """What a card calls the rows that are not pull requests."""
 SHOWN_ENVIRONMENTS = 5
 

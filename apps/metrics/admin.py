@@ -20,6 +20,7 @@ from apps.metrics.models import (
     DerivedRemediation,
     DerivedReview,
     DerivedShipment,
+    DerivedWorkflowRun,
     HourlyFigures,
     RepositoryFreshness,
     TeamFreshness,
@@ -161,6 +162,18 @@ class DerivedRemediationAdmin(ReadOnlyAdmin):
     list_select_related = ("repository",)
     list_filter = ("kind", "is_production", "rules_version")
     search_fields = ("repository__full_name__iexact", "environment", "failing", "remediation")
+    ordering = ("-id",)
+
+
+@admin.register(DerivedWorkflowRun)
+class DerivedWorkflowRunAdmin(ReadOnlyAdmin):
+    """Concluded attempts of workflow runs."""
+
+    list_display = ("__str__", "repository", "branch", "actor", "conclusion", "is_flaky", "concluded_at")
+    list_select_related = ("repository", "actor")
+    list_filter = ("conclusion", "is_by_bot", "is_flaky", "rules_version")
+    search_fields = ("repository__full_name__iexact", "sha", "workflow")
+    search_ids = ("run_id",)
     ordering = ("-id",)
 
 

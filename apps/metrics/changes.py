@@ -174,6 +174,9 @@ SPREAD_CONTRIBUTORS = """
     SELECT 'commit', repository_id || ':' || sha FROM commits
     WHERE NOT repository_id || ':' || sha = ANY(%(commits)s)
     UNION ALL
+    SELECT DISTINCT 'workflow_run', repository_id || ':' || run_id
+    FROM accounts JOIN activity_workflowrun ON actor_id = accounts.id
+    UNION ALL
     SELECT 'installation', github_id::text FROM accounts JOIN activity_installation ON account_id = accounts.id
     WHERE NOT github_id = ANY(%(installations)s)
 """

@@ -39,6 +39,9 @@ MARK_OUTDATED = """
     UNION ALL
     SELECT 'remediation', repository_id || ':' || remediation
     FROM metrics_derivedremediation WHERE rules_version < %(now)s
+    UNION ALL
+    SELECT DISTINCT 'workflow_run', repository_id || ':' || run_id
+    FROM metrics_derivedworkflowrun WHERE rules_version < %(now)s
 """
 
 

@@ -43,6 +43,7 @@ from apps.metrics.derivation.nouns import (
     REMEDIATION,
     REPORTED_DEPLOYMENT,
     RUN_DEPLOYMENT,
+    WORKFLOW_RUN,
     Noun,
 )
 from apps.metrics.freshness import note_repository_changes, note_team_changes
@@ -157,6 +158,7 @@ def recalculate(found: Stale) -> None:
         (REPORTED_DEPLOYMENT, sorted(found.reported_deployments)),
         (PULL_REQUEST, sorted(found.pull_requests)),
         (REMEDIATION, sorted(found.remediations)),
+        (WORKFLOW_RUN, sorted(found.workflow_runs)),
     ]
     wanted = [(noun, keys) for noun, keys in named if keys]
     lock_keys(wanted)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from apps.activity.models import Repository
+from apps.metrics.derivation.ci_runs import WORKFLOW_RUNS
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
@@ -18,6 +19,7 @@ TABLES = {
     "deployments": DEPLOYMENTS,
     "shipments": SHIPMENTS,
     "remediations": REMEDIATIONS,
+    "workflow_runs": WORKFLOW_RUNS,
 }
 
 

@@ -25,6 +25,7 @@ from apps.activity.facts.deployments import (
     DeploymentRun,
     DeploymentState,
     DeploymentStatusState,
+    WorkflowRunInProgress,
     WorkflowRunState,
 )
 from apps.activity.facts.pull_requests import (
@@ -122,6 +123,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "Stamp",
+    "WorkflowRunInProgress",
     "WorkflowRunState",
     "evidence",
 ]

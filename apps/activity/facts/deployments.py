@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from apps.activity.facts.declaration import Earliest, Fact, Key, Snapshot, Within, fact
+from apps.activity.facts.declaration import Earliest, Fact, Key, Lasting, Snapshot, Within, fact
 from apps.activity.merging import ChangeKey
 from apps.activity.models import Change, Deployment, DeploymentStatus, WorkflowRun
 
@@ -77,7 +77,10 @@ class DeploymentStatusState(Snapshot):
 
 @fact(WorkflowRun, entity="workflow_run", change=WORKFLOW_RUN)
 class WorkflowRunState(Snapshot):
-    """An attempt of a workflow run; the rank of its stamp is the order of its status."""
+    """An attempt of a workflow run; the rank of its stamp is the order of its status.
+
+    GitHub shows when the run last changed, and some changes follow the end: the first completed state says when it was.
+    """
 
     run_id: Key[int]
     attempt: Key[int]
@@ -89,7 +92,17 @@ class WorkflowRunState(Snapshot):
     conclusion: str | None
     head_branch: str | None
     head_sha: str
-    actor_id: int | None
+    actor_id: Lasting[int | None]
     created_at: datetime
     started_at: datetime | None
-    concluded_at: datetime | None
+    concluded_at: Lasting[datetime | None]
+
+
+@fact(WorkflowRun, entity="workflow_run", change=WORKFLOW_RUN)
+class WorkflowRunInProgress(Fact):
+    """The first job of an attempt began to run: its webhook alone says when."""
+
+    run_id: Key[int]
+    attempt: Key[int]
+    repository_id: Within[int]
+    in_progress_at: Earliest[datetime]

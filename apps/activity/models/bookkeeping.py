@@ -19,7 +19,7 @@ class Change(models.Model):
         BRANCH = "branch"  # key: repository id, colon, ref: a push may belong to pull requests
         COMMIT = "commit"  # key: repository id, colon, SHA
         DEPLOYMENT = "deployment"  # key: deployment id
-        WORKFLOW_RUN = "workflow_run"  # key: repository id, colon, run id: it may be a deployment
+        WORKFLOW_RUN = "workflow_run"  # key: repository id, colon, run id: which may also be a deployment
         RELEASE = "release"  # key: repository id, colon, release id: it may be a deployment
         REPORTED_DEPLOYMENT = "reported_deployment"  # key: repository id, colon, id of its reporter
         DEPLOYMENT_RULES = "deployment_rules"  # key: `repository:` or `account:` and an id; empty for all repositories

@@ -83,6 +83,7 @@ class WorkflowRun(models.Model):
     actor = models.ForeignKey(Contributor, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
+    in_progress_at = models.DateTimeField(null=True, blank=True, help_text="empty if no webhook said so")
     concluded_at = models.DateTimeField(null=True, blank=True)
     stamp = stamp_field()
 

@@ -10,6 +10,7 @@ from apps.github.objects.deployments import (
     deployment_run,
     reported,
     workflow_run_facts,
+    workflow_run_in_progress,
 )
 from apps.github.payload import LONGEST_NAME, PayloadReader
 from apps.webhooks.registry import Event, translates
@@ -61,3 +62,5 @@ def workflow_run(event: Event) -> Iterator[Fact]:
     run = payload.child("workflow_run")
     yield from common_facts(payload, at=run.time("updated_at"))
     yield from workflow_run_facts(run, repository_id=repository_id(payload))
+    if event.action == "in_progress":
+        yield workflow_run_in_progress(run, repository_id=repository_id(payload))

@@ -10,6 +10,7 @@ from apps.activity.facts import (
     DeploymentState,
     DeploymentStatusState,
     Fact,
+    WorkflowRunInProgress,
     WorkflowRunState,
 )
 from apps.github.objects.accounts import account_id, profiles
@@ -107,7 +108,7 @@ def workflow_run_facts(run: PayloadReader, *, repository_id: int) -> Iterator[Fa
     yield WorkflowRunState(
         stamp=run.stamp(updated_at, rank=STATUS_ORDER.get(status, 0)),
         run_id=run.id(),
-        attempt=run.count("run_attempt") if "run_attempt" in run else 1,
+        attempt=attempt_of(run),
         repository_id=repository_id,
         workflow_id=run.id("workflow_id"),
         name=run.prose("name", limit=500),
@@ -122,3 +123,14 @@ def workflow_run_facts(run: PayloadReader, *, repository_id: int) -> Iterator[Fa
         concluded_at=updated_at if status == "completed" else None,
     )
     yield from profiles(run, "actor", at=updated_at)
+
+
+def workflow_run_in_progress(run: PayloadReader, *, repository_id: int) -> WorkflowRunInProgress:
+    """Return when the attempt began to run: the webhook shows the run as it was then."""
+    return WorkflowRunInProgress(
+        run_id=run.id(), attempt=attempt_of(run), repository_id=repository_id, in_progress_at=run.time("updated_at")
+    )
+
+
+def attempt_of(run: PayloadReader) -> int:
+    return run.count("run_attempt") if "run_attempt" in run else 1

@@ -158,7 +158,7 @@ class FigureSerializer(AskedSerializer):
 class EntitySerializer(serializers.Serializer[Entity]):
     """An entity that a figure counts."""
 
-    kind = serializers.ChoiceField(choices=["pull_request", "review", "commit", "deployment"])
+    kind = serializers.ChoiceField(choices=["pull_request", "review", "commit", "deployment", "workflow_run"])
     repository = serializers.CharField(help_text="Its full name.")
     repository_id = serializers.IntegerField()
     number = serializers.IntegerField(allow_null=True, help_text="Of the pull request.")

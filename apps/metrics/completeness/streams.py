@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-PULL_REQUESTS, COMMITS, DEPLOYMENTS = "pull_requests", "commits", "deployments"
-OF_FIGURES = (PULL_REQUESTS, COMMITS, DEPLOYMENTS)
+PULL_REQUESTS, COMMITS, DEPLOYMENTS, WORKFLOW_RUNS = "pull_requests", "commits", "deployments", "workflow_runs"
+OF_FIGURES = (PULL_REQUESTS, COMMITS, DEPLOYMENTS, WORKFLOW_RUNS)
 """The streams that figures are computed from."""
 
 _events: dict[str, frozenset[str]] = {}

@@ -9,6 +9,7 @@ from django.db.models import Model, Q
 from apps.activity.models import Commit, Deployment, PullRequest, Release, ReportedDeployment, WorkflowRun
 from apps.metrics.derivation import (
     chosen_deployments,
+    ci_runs,
     commits,
     deployments,
     pull_requests,
@@ -16,6 +17,7 @@ from apps.metrics.derivation import (
     reported_deployments,
     shipments,
 )
+from apps.metrics.derivation.ci_runs import WORKFLOW_RUNS
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployment_rules import Kind
 from apps.metrics.derivation.deployments import DEPLOYMENTS
@@ -168,6 +170,11 @@ def _reported_deployments_in(repository_id: int) -> list[Scope]:
     return sorted(set(facts).union(derived))
 
 
+def _workflow_runs_in(repository_id: int) -> list[Any]:
+    facts = _numbers_in(WorkflowRun, number="run_id")(repository_id)
+    return sorted(WORKFLOW_RUNS.scopes_of(repository_id).union(facts))
+
+
 def _deployments_in(repository_id: int) -> list[int]:
     facts = Deployment.objects.filter(repository_id=repository_id).values_list("pk", flat=True)
     rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id, source=Kind.DEPLOYMENTS)
@@ -208,6 +215,12 @@ REPORTED_DEPLOYMENT = Noun(
     derive=_reported_deployments,
     keys_in=_reported_deployments_in,
 )
+WORKFLOW_RUN = Noun(
+    name="workflow runs",
+    locks=lambda scopes: [f"workflow_run {repository_id}:{run_id}" for repository_id, run_id in scopes],
+    derive=lambda scopes: [Derivation(WORKFLOW_RUNS, scopes, ci_runs.derive(scopes))],
+    keys_in=_workflow_runs_in,
+)
 REMEDIATION = Noun(
     name="remediations",
     locks=lambda scopes: [lock_of_deployments(repository_id) for repository_id, _ in scopes],
@@ -216,6 +229,6 @@ REMEDIATION = Noun(
 )
 NOUNS = (
     *(COMMIT, DEPLOYMENT, RUN_DEPLOYMENT, RELEASE_DEPLOYMENT, MERGE_DEPLOYMENT, REPORTED_DEPLOYMENT),
-    *(PULL_REQUEST, REMEDIATION),
+    *(PULL_REQUEST, REMEDIATION, WORKFLOW_RUN),
 )
 """Each after those that it is derived from."""

@@ -18,6 +18,7 @@ from apps.metrics.models import (
     DerivedRemediation,
     DerivedReview,
     DerivedShipment,
+    DerivedWorkflowRun,
 )
 
 Table = type[Model]
@@ -29,6 +30,7 @@ ACCOUNTS: Mapping[Table, tuple[str, str]] = {
     DerivedReview: ("reviewer", "is_by_bot"),
     DerivedCommit: ("author", "is_by_bot"),
     DerivedShipment: ("author", "is_bot_author"),
+    DerivedWorkflowRun: ("actor", "is_by_bot"),
 }
 """The field of the account that a row is attributed to, and the one that says whether it is a bot."""
 OF_DEPLOYMENTS: tuple[Table, ...] = (DerivedDeployment, DerivedShipment, DerivedRemediation)
@@ -93,6 +95,17 @@ def name_repositories(keys: list[str]) -> Mapping[str, str]:
     return {str(pk): name for pk, name in rows if name}
 
 
+def workflow_of_run() -> Concat:
+    """Return a repository and the name of a workflow in it: many repositories have one of the same name."""
+    return Concat(text_of("repository_id"), Value(" "), F("workflow"), output_field=TextField())
+
+
+def name_workflows(keys: list[str]) -> Mapping[str, str]:
+    told = {key: key.partition(" ") for key in keys}
+    names = name_repositories(list({repository for repository, _, _ in told.values()}))
+    return {key: f"{names.get(repository, repository)}: {name}" for key, (repository, _, name) in told.items()}
+
+
 def name_accounts(keys: list[str]) -> Mapping[str, str]:
     rows = Contributor.objects.filter(pk__in=[int(key) for key in keys if key.isdecimal()]).values_list("pk", "login")
     return {str(pk): login for pk, login in rows if login}
@@ -111,6 +124,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
             expressions={table: service_of_deployment() for table in OF_DEPLOYMENTS},
             names=name_services,
         ),
+        Dimension(name="workflow", expressions={DerivedWorkflowRun: workflow_of_run()}, names=name_workflows),
         Dimension(name="author", expressions={table: account_of(table) for table in ACCOUNTS}, names=name_accounts),
         Dimension(name="class", expressions={table: class_of(table) for table in ACCOUNTS}),
         Dimension(

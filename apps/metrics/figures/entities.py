@@ -22,6 +22,7 @@ from apps.metrics.models import (
     DerivedRemediation,
     DerivedReview,
     DerivedShipment,
+    DerivedWorkflowRun,
 )
 
 FLAGS: dict[type[Any], dict[str, str]] = {
@@ -39,6 +40,7 @@ FLAGS: dict[type[Any], dict[str, str]] = {
     DerivedDeployment: {},
     DerivedShipment: {"is_bot_author": "bot", "is_hotfix": "hotfix"},
     DerivedRemediation: {},
+    DerivedWorkflowRun: {"is_by_bot": "bot", "is_flaky": "flaky"},
 }
 KINDS = {
     DerivedPullRequest: "pull_request",
@@ -48,6 +50,7 @@ KINDS = {
     DerivedDeployment: "deployment",
     DerivedShipment: "pull_request",
     DerivedRemediation: "deployment",
+    DerivedWorkflowRun: "workflow_run",
 }
 
 
@@ -55,8 +58,9 @@ KINDS = {
 class Entity:
     """An entity that a figure counts: its time and its measured value.
 
-    `name` identifies it within its repository and kind: a pull request's number, a review's or deployment's id, a SHA.
-    `title` is that of a pull request, and the environment of a deployment; `run_id` the workflow run that deployed.
+    `name` identifies it within its repository and kind: a pull request's number, a review's or deployment's id, a SHA,
+    a workflow run's id and attempt. `title` is that of a pull request, the environment of a deployment, the workflow of
+    a run; `run_id` the workflow run that it is or that deployed.
     `reported_sha` is the commit of a deployment of which GitHub knows nothing.
     """
 
@@ -137,7 +141,7 @@ def _order(ordering: str) -> tuple[Any, ...]:
 
 
 def _account_field(model: type[Any]) -> str | None:
-    return next((name for name in ("author", "reviewer") if hasattr(model, name)), None)
+    return next((name for name in ("author", "reviewer", "actor") if hasattr(model, name)), None)
 
 
 def _entity(row: Any) -> Entity:
@@ -149,13 +153,18 @@ def _entity(row: Any) -> Entity:
         name=_name(row),
         number=getattr(row, "number", None),
         run_id=getattr(row, "run_id", None),
-        title=str(getattr(row, "title", None) or getattr(row, "environment", "")),
+        title=_title(row),
         account=str(getattr(row, "account", None) or getattr(row, "author_login", "")),
         at=row.at,
         value=None if row.value is None else float(row.value),
         flags=tuple(flag for name, flag in FLAGS[model].items() if getattr(row, name)),
         reported_sha=row.sha if getattr(row, "source", "") == Kind.REPORTS and hasattr(row, "sha") else "",
     )
+
+
+def _title(row: Any) -> str:
+    names = ("title", "environment", "workflow")
+    return next((str(title) for name in names if (title := getattr(row, name, None))), "")
 
 
 def _name(row: Any) -> str:
@@ -170,6 +179,8 @@ def _name(row: Any) -> str:
             return str(row.last_deployment_id)
         case DerivedRemediation():
             return str(row.failing)
+        case DerivedWorkflowRun():
+            return f"{row.run_id}/attempts/{row.attempt}"
         case _:
             return str(row.number)
 
@@ -182,16 +193,21 @@ def github_url(entity: Entity) -> str:
     """
     if not entity.repository:
         return ""
-    repository = f"{settings.GITHUB_URL}/{quote(entity.repository)}"
+    return f"{settings.GITHUB_URL}/{quote(entity.repository)}/{_page(entity)}"
+
+
+def _page(entity: Entity) -> str:
     match entity.kind:
         case "pull_request":
-            return f"{repository}/pull/{entity.number}"
+            return f"pull/{entity.number}"
         case "review":
-            return f"{repository}/pull/{entity.number}#pullrequestreview-{entity.name}"
+            return f"pull/{entity.number}#pullrequestreview-{entity.name}"
         case "commit":
-            return f"{repository}/commit/{quote(entity.name)}"
+            return f"commit/{quote(entity.name)}"
+        case "workflow_run":
+            return f"actions/runs/{entity.name}"
         case _:
-            return f"{repository}/{_page_of_deployment(entity)}"
+            return _page_of_deployment(entity)
 
 
 def _page_of_deployment(entity: Entity) -> str:

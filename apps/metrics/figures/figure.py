@@ -9,6 +9,8 @@ from apps.metrics.figures.populations import Population
 from apps.metrics.figures.query import BOT, HUMAN, NOT_A_MEMBER
 from apps.metrics.figures.statement import Remark
 
+NO_VALUE = "Shown as \N{EN DASH} when there are none."
+
 
 class Measure(StrEnum):
     """The way rows become a figure."""
@@ -72,6 +74,7 @@ class Figure:
     def _reasons(self) -> Iterator[str]:
         if self.population.rows.table in ACCOUNTS:
             yield from (BOT, HUMAN, NOT_A_MEMBER)
+        yield from self.population.rows.reasons
         if self.population.left_out:
             yield self.population.left_out
         yield from self.also_excluded

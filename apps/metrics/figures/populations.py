@@ -18,7 +18,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Cast, Extract, Greatest, Least
+from django.db.models.functions import Cast, Coalesce, Extract, Greatest, Least
 
 from apps.metrics.figures.dimensions import narrowed
 from apps.metrics.figures.expressions import DraftSeconds, WasDraft
@@ -32,6 +32,7 @@ from apps.metrics.models import (
     DerivedRemediation,
     DerivedReview,
     DerivedShipment,
+    DerivedWorkflowRun,
 )
 
 Read = Callable[[FigureQuery], QuerySet[Any]]
@@ -49,21 +50,23 @@ def no_value(_: FigureQuery) -> Any:
 class Rows:
     """Rows of a table in a window, with `at`, the time of each, and `excluded`, why it does not count, or null.
 
-    Those that `is_level` are counted at an instant, the end of the window, and not through the window.
+    Those that `is_level` are counted at an instant, the end of the window, and not through the window. `reasons` are
+    those for which rows of this kind may not count, beside those of their account.
     """
 
     table: type[Model]
     read: Read
     is_level: bool = False
+    reasons: tuple[str, ...] = ()
 
     def __call__(self, query: FigureQuery) -> QuerySet[Any]:
         rows = narrowed(self.read(query), query=query)
         return rows if "excluded" in rows.query.annotations else rows.annotate(excluded=NOT_EXCLUDED)
 
 
-def rows_of(table: type[Model], *, is_level: bool = False) -> Callable[[Read], Rows]:
+def rows_of(table: type[Model], *, is_level: bool = False, reasons: tuple[str, ...] = ()) -> Callable[[Read], Rows]:
     """Declare that the function returns rows of the table."""
-    return lambda read: Rows(table=table, read=read, is_level=is_level)
+    return lambda read: Rows(table=table, read=read, is_level=is_level, reasons=reasons)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +229,33 @@ def rows_remediated(query: FigureQuery) -> QuerySet[Any]:
     return query.happened(rows, "remediated_at").annotate(at=F("remediated_at"))
 
 
+RUN_AGAIN, CANCELLED, SKIPPED, INCONCLUSIVE = "run_again", "cancelled", "skipped", "inconclusive"
+SUCCEEDED, FAILED = ("success",), ("failure", "timed_out", "startup_failure")
+
+
+@rows_of(DerivedWorkflowRun, reasons=(RUN_AGAIN, CANCELLED, SKIPPED, INCONCLUSIVE))
+def rows_workflow_runs(query: FigureQuery) -> QuerySet[Any]:
+    """Return attempts of workflow runs: the last that had concluded by then counts, if it succeeded or failed."""
+    rows = query.happened(DerivedWorkflowRun.objects.all(), "concluded_at")
+    rows = query.attributed(rows, account="actor", is_bot="is_by_bot", at=OuterRef("concluded_at"))
+    reason = Case(
+        When(run_again_at__lt=query.as_of, then=Value(RUN_AGAIN)),
+        When(conclusion__in=(*SUCCEEDED, *FAILED), then=NOT_EXCLUDED),
+        When(conclusion__in=(CANCELLED, SKIPPED), then=F("conclusion")),
+        default=Value(INCONCLUSIVE),
+        output_field=TextField(),
+    )
+    return rows.annotate(excluded=Coalesce(F("excluded"), reason), at=F("concluded_at"))
+
+
+def is_success(_: FigureQuery) -> Any:
+    return Case(When(conclusion__in=SUCCEEDED, then=1.0), default=0.0, output_field=FloatField())
+
+
+def was_flaky(_: FigureQuery) -> Any:
+    return Case(When(is_flaky=True, then=1.0), default=0.0, output_field=FloatField())
+
+
 def has_failed(query: FigureQuery) -> Any:
     return _is_remediation(query, failing=OuterRef("name"))
 
@@ -331,3 +361,17 @@ deploying = Population(
 )
 not_deployed = Population(rows=rows_not_deployed)
 baseline_unknown = Population(rows=rows_baseline_unknown)
+ci_successes = Population(rows=rows_workflow_runs, value=is_success)
+ci_durations, ci_queue_times = (
+    Population(
+        rows=rows_workflow_runs,
+        value=measured(f"{what}_seconds"),
+        only=Q(**{f"{what}_seconds__isnull": False}),
+        left_out=f"{what}_time_unknown",
+    )
+    for what in ("duration", "queued")
+)
+ci_attempts = Population(rows=rows_workflow_runs, value=measured("attempt"))
+ci_flaky = Population(
+    rows=rows_workflow_runs, value=was_flaky, only=Q(is_flaky__isnull=False), left_out="attempts_unknown"
+)

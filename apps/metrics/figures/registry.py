@@ -7,13 +7,12 @@ from types import MappingProxyType
 from django.db.models import Q
 
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
-from apps.metrics.figures import populations
-from apps.metrics.figures.figure import Figure, Measure, Variant
+from apps.metrics.figures import ci, populations
+from apps.metrics.figures.figure import NO_VALUE, Figure, Measure, Variant
 from apps.metrics.figures.statement import Remark
 
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
 BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."
-NO_VALUE = "Shown as \N{EN DASH} when there are none."
 PRODUCTION = (
     "Production environments are those that the team's patterns name, in upper or lower case. Without patterns, they "
     "are those that GitHub marks as production, or whose name begins with prod, production or live, also after its "
@@ -410,6 +409,7 @@ DEFINED = (
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
         needs_source=True,
     ),
+    *ci.DEFINED,
 )
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.key: figure for figure in DEFINED})
 VARIANTS = tuple(dict.fromkeys(name for figure in DEFINED for name in figure.variants))

@@ -23,6 +23,7 @@ BINS: Mapping[str, tuple[float, ...]] = {
         *(DAY, 2 * DAY, 4 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 56 * DAY),
     ),
     "lines": (0.0, 1.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0),
+    "attempts": (1.0, 2.0, 3.0, 4.0, 5.0, 10.0),
     "rounds": (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0),
 }
 """Where the bins of histograms begin, by unit."""

@@ -14,6 +14,7 @@ from apps.metrics.models.pull_requests import (
     DerivedPullRequest,
     DerivedReview,
 )
+from apps.metrics.models.workflow_runs import DerivedWorkflowRun
 
 __all__ = [
     "ENDED_AT",
@@ -25,6 +26,7 @@ __all__ = [
     "DerivedRemediation",
     "DerivedReview",
     "DerivedShipment",
+    "DerivedWorkflowRun",
     "HourlyFigures",
     "RepositoryFreshness",
     "TeamFreshness",
