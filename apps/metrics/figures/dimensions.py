@@ -124,7 +124,6 @@ DIMENSIONS: Mapping[str, Dimension] = {
             expressions={table: service_of_deployment() for table in OF_DEPLOYMENTS},
             names=name_services,
         ),
-        Dimension(name="workflow", expressions={DerivedWorkflowRun: workflow_of_run()}, names=name_workflows),
         Dimension(name="author", expressions={table: account_of(table) for table in ACCOUNTS}, names=name_accounts),
         Dimension(name="class", expressions={table: class_of(table) for table in ACCOUNTS}),
         Dimension(
@@ -132,6 +131,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
             expressions={table: labels_of_pull_request() for table in OF_PULL_REQUESTS},
             has_many=True,
         ),
+        Dimension(name="workflow", expressions={DerivedWorkflowRun: workflow_of_run()}, names=name_workflows),
     )
 }
 
