@@ -53,6 +53,15 @@ KINDS = {
     DerivedWorkflowRun: "workflow_run",
 }
 
+NAMED_BY: dict[type[Any], str] = {
+    DerivedReview: "review_id",
+    DerivedCommit: "sha",
+    DerivedDeployment: "last_deployment_id",
+    DerivedRemediation: "failing",
+    DerivedWorkflowRun: "name",
+}
+"""The field that identifies a row within its repository and kind; else its number does."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
@@ -168,21 +177,9 @@ def _title(row: Any) -> str:
 
 
 def _name(row: Any) -> str:
-    match row:
-        case DerivedReview():
-            return str(row.review_id)
-        case DerivedCommit():
-            return str(row.sha)
-        case DerivedDeployment(source=Kind.REPORTS):
-            return str(row.group_key).removeprefix(PREFIX)
-        case DerivedDeployment():
-            return str(row.last_deployment_id)
-        case DerivedRemediation():
-            return str(row.failing)
-        case DerivedWorkflowRun():
-            return f"{row.run_id}/attempts/{row.attempt}"
-        case _:
-            return str(row.number)
+    if isinstance(row, DerivedDeployment) and row.source == Kind.REPORTS:
+        return row.group_key.removeprefix(PREFIX)
+    return str(getattr(row, NAMED_BY.get(type(row), "number")))
 
 
 def github_url(entity: Entity) -> str:

@@ -60,3 +60,8 @@ class DerivedWorkflowRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow} {self.run_id} attempt {self.attempt}"
+
+    @property
+    def name(self) -> str:
+        """Return the run and the attempt, as GitHub's pages name them."""
+        return f"{self.run_id}/attempts/{self.attempt}"

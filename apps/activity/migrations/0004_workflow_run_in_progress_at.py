@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("activity", "0002_assignees_and_trailers"),
+        ("activity", "0003_reported_deployments"),
     ]
 
     operations = [

@@ -15,8 +15,8 @@ ENQUEUE = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("activity", "0003_workflow_run_in_progress_at"),
-        ("metrics", "0002_stages_from_index"),
+        ("activity", "0004_workflow_run_in_progress_at"),
+        ("metrics", "0003_reported_deployments"),
     ]
 
     operations = [
