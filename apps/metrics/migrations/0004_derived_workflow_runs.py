@@ -15,7 +15,7 @@ ENQUEUE = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("activity", "0004_workflow_run_in_progress_at"),
+        ("activity", "0005_workflow_run_in_progress_at"),
         ("metrics", "0003_reported_deployments"),
     ]
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("activity", "0003_reported_deployments"),
+        ("activity", "0004_merge_queue"),
     ]
 
     operations = [
