@@ -232,6 +232,7 @@ def deployed(
     sha: str = "sha",
     run_id: int | None = None,
     created: str | None = None,
+    repository_id: int = API,
 ) -> list[Step]:
     """A deployment and its statuses (state and time), each a step of its own."""
     first = created or next(iter(statuses.values()))
@@ -239,7 +240,7 @@ def deployed(
         facts.DeploymentState,
         stamp=stamp(instant(first)),
         github_id=github_id,
-        repository_id=API,
+        repository_id=repository_id,
         sha=sha,
         environment=environment,
         task="deploy",
@@ -249,27 +250,35 @@ def deployed(
     flags = facts.DeploymentFlags(
         stamp=requested.stamp,
         github_id=github_id,
-        repository_id=API,
+        repository_id=repository_id,
         is_production=environment == "production",
         is_transient=False,
     )
-    steps: list[Step] = [(repository(), profile("github-actions[bot]"), requested, flags, *run_of(github_id, run_id))]
+    steps: list[Step] = [
+        (
+            repository(repository_id),
+            profile("github-actions[bot]"),
+            requested,
+            flags,
+            *run_of(github_id, run_id, repository_id),
+        )
+    ]
     for number, (state, at) in enumerate(statuses.items(), start=1):
         told = filled(
             facts.DeploymentStatusState,
             stamp=stamp(instant(at)),
             github_id=github_id * 10 + number,
-            repository_id=API,
+            repository_id=repository_id,
             deployment_id=github_id,
             state=state,
             environment=environment,
             created_at=instant(at),
         )
-        steps.append((repository(), requested, told))
+        steps.append((repository(repository_id), requested, told))
     return steps
 
 
-def run_of(github_id: int, run_id: int | None) -> Sequence[Fact]:
+def run_of(github_id: int, run_id: int | None, repository_id: int = API) -> Sequence[Fact]:
     if run_id is None:
         return ()
-    return (facts.DeploymentRun(stamp=stamp(EPOCH), github_id=github_id, repository_id=API, run_id=run_id),)
+    return (facts.DeploymentRun(stamp=stamp(EPOCH), github_id=github_id, repository_id=repository_id, run_id=run_id),)

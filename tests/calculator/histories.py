@@ -1,0 +1,121 @@
+"""Random histories of two repositories over eight weeks, as facts in any order."""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from tests.metrics.steps import API, WEB, PullRequestSteps, Step, deployed, instant, pushed, record_facts
+
+BEGIN = instant("03-02 00:00")
+MINUTES = 8 * 7 * 24 * 60
+AUTHORS = ("ana", "ana", "ben", "ben", "cy", "talbot", "dependabot[bot]")
+REVIEWERS = ("ana", "ben", "cy", "talbot", "coderabbitai[bot]", "github-actions[bot]")
+VERDICTS = ("approved", "approved", "changes_requested", "commented")
+ENVIRONMENTS = ("production", "production", "Prod / eu", "staging")
+
+
+def record_history(*, seed: int, size: int = 30) -> None:
+    """Record a history of that many pull requests in each repository, shuffled and with repeats."""
+    chance = random.Random(seed)  # noqa: S311  a repeatable history
+    steps = [step for repository_id in (API, WEB) for step in History(chance, repository_id).steps(size)]
+    steps += chance.sample(steps, k=len(steps) // 10)
+    chance.shuffle(steps)
+    for start in range(0, len(steps), 20):
+        record_facts(*(fact for step in steps[start : start + 20] for fact in step))
+
+
+def at(minute: float) -> str:
+    return f"{BEGIN + timedelta(minutes=minute):%m-%d %H:%M:%S}"
+
+
+class History:
+    """What happens in one repository."""
+
+    def __init__(self, chance: random.Random, repository_id: int) -> None:
+        self.chance = chance
+        self.repository_id = repository_id
+        self.landed: list[tuple[float, str]] = []
+        self.merged: list[tuple[float, int]] = []
+
+    def steps(self, size: int) -> Iterator[Step]:
+        for number in range(1, size + 1):
+            yield from self.pull_request(number)
+        for place in range(size):
+            yield from self.deployment(self.repository_id * 1000 + place)
+
+    def pull_request(self, number: int) -> Iterator[Step]:
+        chance, begun = self.chance, self.chance.uniform(0, MINUTES)
+        branch = f"{chance.choice(['topic', 'topic', 'topic', 'hotfix'])}/{number}"
+        earlier = [each for merged_at, each in self.merged if merged_at < begun]
+        reverted = chance.choice(earlier) if earlier and chance.random() < 0.2 else None
+        life = PullRequestSteps(number, chance.choice(AUTHORS), repository_id=self.repository_id, branch=branch)
+        life.opened(
+            at(begun),
+            draft=chance.random() < 0.3,
+            size=chance.randrange(900),
+            body=f"Reverts #{reverted}" if reverted else "",
+        )
+        yield self.commit_of(life, begun - chance.expovariate(1 / 600), before="", now=begun - 0.5)
+        now = begun
+        for _ in range(chance.randrange(8)):
+            now += chance.expovariate(1 / 700)
+            yield from self.happen(life, now)
+        if life.state["state"] == "open" and chance.random() < 0.8:
+            yield from self.merge(life, now + chance.expovariate(1 / 400))
+        yield from life.steps
+
+    def happen(self, life: PullRequestSteps, now: float) -> Sequence[Step]:
+        is_open, is_draft = life.state["state"] == "open", life.state["is_draft"]
+        match self.chance.choice(("reviewed", "reviewed", "reviewed", "moved", "moved", "drafted", "closed")):
+            case "reviewed":
+                life.reviewed(at(now), self.chance.choice(REVIEWERS), self.chance.choice(VERDICTS))
+            case "moved" if is_open:
+                before, after = life.state["head_sha"], f"{life.number}-{now:.2f}"
+                life.moved(at(now), after)
+                return [self.commit_of(life, now - self.chance.expovariate(1 / 30), before=before, now=now - 0.1)]
+            case "drafted" if is_open:
+                life.ready(at(now)) if is_draft else life.drafted(at(now))
+            case "closed":
+                life.closed(at(now)) if is_open else life.reopened(at(now))
+        return []
+
+    def commit_of(self, life: PullRequestSteps, authored: float, *, before: str, now: float) -> Step:
+        head = life.state["head_sha"]
+        known = {"before": before} if before else {}
+        return pushed(
+            at(now),
+            branch=life.branch,
+            after=head,
+            commits={head: at(authored)},
+            repository_id=self.repository_id,
+            **known,
+        )
+
+    def merge(self, life: PullRequestSteps, now: float) -> Iterator[Step]:
+        sha = f"merge-{life.number}"
+        life.merged(at(now), sha=sha)
+        self.merged.append((now, life.number))
+        if self.chance.random() < 0.95:
+            self.landed.append((now, sha))
+            commits = {f"before-{sha}": at(now - 5), sha: at(now - 1)} if self.chance.random() < 0.2 else {sha: at(now)}
+            yield pushed(at(now), branch="main", after=sha, commits=commits, repository_id=self.repository_id)
+
+    def deployment(self, github_id: int) -> list[Step]:
+        chance, now = self.chance, self.chance.uniform(0, MINUTES)
+        landed = sorted(one for one in self.landed if one[0] < now)
+        sha = (
+            landed[-1][1] if landed and chance.random() < 0.8 else chance.choice(["elsewhere", *(s for _, s in landed)])
+        )
+        states = {"success": at(now)} if chance.random() < 0.8 else {"failure": at(now)}
+        if chance.random() < 0.15:
+            states = {"success": at(now), "error": at(now + 20)}
+        run_id = self.repository_id * 100 + chance.randrange(20) if chance.random() < 0.5 else None
+        return deployed(
+            github_id,
+            statuses=states,
+            created=at(now - 3),
+            sha=sha,
+            environment=chance.choice(ENVIRONMENTS),
+            run_id=run_id,
+            repository_id=self.repository_id,
+        )
