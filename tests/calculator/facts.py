@@ -64,6 +64,12 @@ class Facts:
         return grouped(rows, lambda one: one.deployment_id)
 
     @cached_property
+    def runs(self) -> dict[Any, list[Row]]:
+        """Return the attempts of workflow runs that have concluded, by run."""
+        rows = [one for one in read("activity_workflowrun") if one.concluded_at is not None]
+        return grouped(sorted(rows, key=lambda one: one.attempt), lambda one: (one.repository_id, one.run_id))
+
+    @cached_property
     def accounts(self) -> dict[int, Row]:
         return {one.github_id: one for one in read("activity_contributor")}
 

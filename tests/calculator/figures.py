@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.calculator.deployments import Deployment, delivered
-from tests.calculator.facts import Facts
+from tests.calculator.facts import Facts, Row
 from tests.calculator.pull_requests import PullRequest, pull_requests
 
 DAY = timedelta(days=1)
@@ -261,6 +261,51 @@ def not_shipped(here: Calculator, asked: Asked, keys: set[Any]) -> Iterator[Coun
             yield here.by_author(one, one.fact.merged_at, left_out=reason)
 
 
+FAILED = ("failure", "timed_out", "startup_failure")
+
+
+def runs(value: Callable[[list[Row]], float | None] = lambda _: 0.0, *, unless: str = "") -> Rows:
+    """Return concluded attempts of workflow runs; `value` is of an attempt, given with those before it."""
+
+    def rows(here: Calculator, asked: Asked) -> Iterator[Counted]:
+        for attempts in here.facts.runs.values():
+            for place, one in enumerate(attempts):
+                if _in(asked, one.concluded_at):
+                    is_last = all(each.concluded_at >= asked.as_of for each in attempts[place + 1 :])
+                    found = value(attempts[: place + 1])
+                    reason = _left_out(one, is_last=is_last) or (unless if found is None else "")
+                    is_bot = not here.facts.is_human(one.actor_id)
+                    yield Counted(one.concluded_at, one.repository_id, found, one.actor_id, is_bot, reason)
+
+    return rows
+
+
+def _left_out(one: Row, *, is_last: bool) -> str:
+    if not is_last:
+        return "run_again"
+    if one.conclusion in ("cancelled", "skipped"):
+        return str(one.conclusion)
+    return "" if one.conclusion in ("success", *FAILED) else "inconclusive"
+
+
+def _between(since: str, until: str) -> Callable[[list[Row]], float | None]:
+    def seconds(attempts: list[Row]) -> float | None:
+        begun, ended = getattr(attempts[-1], since), getattr(attempts[-1], until)
+        known = (ended - begun).total_seconds() if begun and ended else -1.0
+        return float(round(known)) if known >= 0 else None
+
+    return seconds
+
+
+def is_flaky(attempts: list[Row]) -> float | None:
+    *earlier, last = attempts
+    if last.attempt == 1 or last.conclusion != "success":
+        return 0.0
+    if any(one.conclusion in FAILED for one in earlier):
+        return 1.0
+    return 0.0 if len(earlier) == last.attempt - 1 else None
+
+
 def count(_: Calculator, __: Asked, rows: list[Counted]) -> Values:
     return {"value": len(rows)}
 
@@ -347,6 +392,11 @@ FIGURES: dict[str, tuple[Rows, Callable[[Calculator, Asked, list[Counted]], Valu
     "age": (in_progress, distribution),
     "reviews": (reviews, count),
     "review_load": (reviews, per_account),
+    "ci_success_rate": (runs(lambda attempts: float(attempts[-1].conclusion == "success")), share),
+    "ci_duration": (runs(_between("started_at", "concluded_at"), unless="duration_time_unknown"), distribution),
+    "ci_queue_time": (runs(_between("started_at", "in_progress_at"), unless="queued_time_unknown"), distribution),
+    "ci_attempts": (runs(lambda attempts: attempts[-1].attempt), distribution),
+    "ci_flaky_share": (runs(is_flaky, unless="attempts_unknown"), share),
     "deployments": (deployed(), production),
     "failed_deployments": (failed, production),
     "deployment_frequency": (deployed(), per_day),

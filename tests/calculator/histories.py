@@ -4,13 +4,29 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from tests.metrics.steps import API, WEB, PullRequestSteps, Step, deployed, instant, pushed, record_facts
+from apps.activity import facts
+from tests.activity.statements import filled
+from tests.metrics.steps import (
+    API,
+    WEB,
+    PullRequestSteps,
+    Step,
+    deployed,
+    instant,
+    person,
+    profile,
+    pushed,
+    record_facts,
+    repository,
+    stamp,
+)
 
 BEGIN = instant("03-02 00:00")
 MINUTES = 8 * 7 * 24 * 60
 AUTHORS = ("ana", "ana", "ben", "ben", "cy", "talbot", "dependabot[bot]")
 REVIEWERS = ("ana", "ben", "cy", "talbot", "coderabbitai[bot]", "github-actions[bot]")
 VERDICTS = ("approved", "approved", "changes_requested", "commented")
+CONCLUSIONS = ("success", "success", "success", "failure", "timed_out", "cancelled", "skipped", "neutral")
 ENVIRONMENTS = ("production", "production", "Prod / eu", "staging")
 
 
@@ -42,6 +58,7 @@ class History:
             yield from self.pull_request(number)
         for place in range(size):
             yield from self.deployment(self.repository_id * 1000 + place)
+            yield from self.workflow_run(self.repository_id * 1000 + place)
 
     def pull_request(self, number: int) -> Iterator[Step]:
         chance, begun = self.chance, self.chance.uniform(0, MINUTES)
@@ -119,3 +136,31 @@ class History:
             run_id=run_id,
             repository_id=self.repository_id,
         )
+
+    def workflow_run(self, run_id: int) -> Iterator[Step]:
+        chance, now = self.chance, self.chance.uniform(0, MINUTES)
+        created, actor = now, chance.choice(AUTHORS)
+        for attempt in range(1, chance.choice((1, 1, 1, 2, 3)) + 1):
+            begun, concluded = now + chance.uniform(0, 5), now + chance.uniform(5, 60)
+            run = filled(
+                facts.WorkflowRunState,
+                stamp=stamp(instant(at(concluded)), rank=2),
+                run_id=run_id,
+                attempt=attempt,
+                repository_id=self.repository_id,
+                name="ci",
+                status="completed",
+                conclusion=chance.choice(CONCLUSIONS),
+                head_sha="sha",
+                actor_id=person(actor),
+                created_at=instant(at(created)),
+                started_at=instant(at(now)),
+                concluded_at=instant(at(concluded)),
+            )
+            running = facts.WorkflowRunInProgress(
+                run_id=run_id, attempt=attempt, repository_id=self.repository_id, in_progress_at=instant(at(begun))
+            )
+            known = (repository(self.repository_id), profile(actor))
+            if chance.random() < 0.9:
+                yield (*known, run, running) if chance.random() < 0.7 else (*known, run)
+            now = concluded + chance.uniform(1, 600)

@@ -3,18 +3,22 @@
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from apps.demo.sample_data import sample_deliveries
 from apps.metrics.figures import FIGURES as REGISTERED
 from apps.metrics.figures import Asked as Detail
 from apps.metrics.figures import Bots, FigureQuery, Window, read_figures
 from apps.metrics.figures.windows import Granularity
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
+from apps.webhooks.worker import drain as process
 from tests.calculator.facts import Facts
 from tests.calculator.figures import FIGURES, Asked, Calculator
 from tests.calculator.histories import record_history
+from tests.github.translation import Door
 from tests.metrics import fixture_a
 from tests.metrics.steps import instant, record_steps
 
@@ -73,7 +77,19 @@ def test_fixture_a(teams: dict[str, Team], slug: str, bots: Bots) -> None:
         assert compare(FigureQuery(team=teams[slug], window=window, bots=bots, as_of=as_of)) > 500
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.proof
+@pytest.mark.django_db(transaction=True)
+def test_the_demo() -> None:
+    Door().deliver(sample_deliveries(start=instant("03-02 09:00")))
+    process([], task_id=str(uuid4()), is_redelivered=False)
+    assert drain(seconds=300)
+    window = Window(start=date(2026, 2, 28), end=date(2026, 5, 1), time_zone="UTC")
+    for team in Team.objects.all():
+        for bots in Bots:
+            assert compare(FigureQuery(team=team, window=window, bots=bots, as_of=instant("06-01 00:00"))) > 3000
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(one, marks=pytest.mark.proof) for one in range(2, 6))])
 def test_random_histories(teams: dict[str, Team], seed: int) -> None:
     record_history(seed=seed)
     assert drain(seconds=120)
