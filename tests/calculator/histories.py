@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from apps.activity import facts
+from apps.metrics.recalculation import drain
 from tests.activity.statements import filled
 from tests.metrics.steps import (
     API,
@@ -30,14 +31,20 @@ CONCLUSIONS = ("success", "success", "success", "failure", "timed_out", "cancell
 ENVIRONMENTS = ("production", "production", "Prod / eu", "staging")
 
 
-def record_history(*, seed: int, size: int = 30) -> None:
-    """Record a history of that many pull requests in each repository, shuffled and with repeats."""
+def history(*, seed: int, size: int = 30) -> list[Step]:
+    """Return a history of that many pull requests in each repository, shuffled and with repeats."""
     chance = random.Random(seed)  # noqa: S311  a repeatable history
     steps = [step for repository_id in (API, WEB) for step in History(chance, repository_id).steps(size)]
     steps += chance.sample(steps, k=len(steps) // 10)
     chance.shuffle(steps)
+    return steps
+
+
+def record_history(steps: Sequence[Step]) -> None:
+    """Record the steps, several in each transaction, and recalculate."""
     for start in range(0, len(steps), 20):
         record_facts(*(fact for step in steps[start : start + 20] for fact in step))
+    assert drain(seconds=120)
 
 
 def at(minute: float) -> str:
@@ -164,3 +171,10 @@ class History:
             if chance.random() < 0.9:
                 yield (*known, run, running) if chance.random() < 0.7 else (*known, run)
             now = concluded + chance.uniform(1, 600)
+
+
+def happened_at(step: Step) -> datetime:
+    """Return when the delivery of a step was sent."""
+    stamps = [stamp.source_updated_at for fact in step if (stamp := getattr(fact, "stamp", None))]
+    times = [getattr(fact, name, None) for fact in step for name in ("at", "pushed_at", "in_progress_at")]
+    return max(one for one in (*stamps, *times) if one)
