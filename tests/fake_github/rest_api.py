@@ -181,6 +181,16 @@ def _runs(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
     return _listed(found, key="workflow_runs", limit=limit)
 
 
+def _jobs(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
+    """The jobs of a run, the latest first: those of its last attempt, unless all are asked for."""
+    if int(match[1]) not in truth.jobs:
+        raise Refusal(404, "Not Found")
+    jobs = list(reversed(truth.jobs[int(match[1])].values()))
+    last = max(job["run_attempt"] for job in jobs)
+    is_all = asked.query.get("filter", "latest") == "all"
+    return _listed([job for job in jobs if is_all or job["run_attempt"] == last], key="jobs")
+
+
 def _issue(truth: RepositoryTruth, asked: Asked, match: Any) -> Json:
     if int(match[1]) not in truth.issues:
         raise Refusal(404, "Not Found")
@@ -208,6 +218,7 @@ ROUTES: list[tuple[str, Route]] = [
     (r"/deployments/(\d+)", lambda truth, asked, match: deployment_by_rest(truth, match[1]).json),
     (r"/deployments/(\d+)/statuses", _statuses),
     ("/actions/runs", _runs),
+    (r"/actions/runs/(\d+)/jobs", _jobs),
     ("/issues/comments", lambda truth, asked, match: _listed(rest_texts.issue_comments(truth, asked))),
     ("/pulls/comments", lambda truth, asked, match: _listed(rest_texts.review_comments(truth, asked))),
     (r"/issues/comments/(\d+)", rest_texts.issue_comment),

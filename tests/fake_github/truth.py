@@ -85,6 +85,8 @@ class RepositoryTruth:
     releases: dict[int, Json] = field(default_factory=dict)
     deployments: dict[int, DeploymentTruth] = field(default_factory=dict)
     runs: dict[int, Json] = field(default_factory=dict)
+    jobs: dict[int, dict[int, Json]] = field(default_factory=dict)
+    """Of each run, those that deployed, by id."""
     commits: list[Json] = field(default_factory=list)
     parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Of each commit of the default branch, which a push does not have."""
@@ -210,6 +212,9 @@ class Folding:
         deployment = self.truth.deployments[payload["deployment"]["id"]]
         deployment.json = payload["deployment"]
         deployment.statuses.append(payload["deployment_status"])
+        if job := payload.get("check_run"):
+            run = payload["workflow_run"]
+            self.truth.jobs.setdefault(run["id"], {})[job["id"]] = rest_job(job, run=run)
 
     def _workflow_run(self, payload: Json, sent: Sent) -> None:
         self.truth.runs[payload["workflow_run"]["id"]] = payload["workflow_run"]
@@ -228,6 +233,25 @@ class Folding:
     def _note(self, pull: PullRequestTruth, kind: str, sent: Sent, *, actor: Json | None, **more: Any) -> None:
         at = own_time(sent.at, pull.number, kind, sent.at)
         pull.timeline.append(Happening(f"{kind}_{sent.guid}", kind, at, actor, more))
+
+
+def rest_job(job: Json, *, run: Json) -> Json:
+    """A job as REST lists it with its run; webhooks show it as a check run."""
+    shown = ("id", "node_id", "name", "head_sha", "html_url", "status", "conclusion", "started_at", "completed_at")
+    return {
+        **{name: job[name] for name in shown},
+        "run_id": run["id"],
+        "run_url": run["url"],
+        "run_attempt": run["run_attempt"],
+        "url": f"{run['url'].partition('/actions/')[0]}/actions/jobs/{job['id']}",
+        "created_at": job["started_at"],
+        "steps": [],
+        "check_run_url": job["url"],
+        "labels": ["ubuntu-latest"],
+        **dict.fromkeys(("runner_id", "runner_name", "runner_group_id", "runner_group_name")),
+        "workflow_name": run["name"],
+        "head_branch": run["head_branch"],
+    }
 
 
 def _say(said: list[Json], payload: Json) -> None:

@@ -72,7 +72,7 @@ def third_case() -> list[Step]:
 
 
 def deployed_by_job(github_id: int, job: str, *, attempt: int, **states: str) -> list[Step]:
-    made = facts.DeploymentJob(github_id=github_id, repository_id=API, job_name=job, run_attempt=attempt)
+    made = facts.DeploymentJob(github_id=github_id, repository_id=API, job_id=None, job_name=job, run_attempt=attempt)
     return [*deployed(github_id, statuses=states, run_id=4), (repository(), *run_of(github_id, 4), made)]
 
 
@@ -134,7 +134,7 @@ def test_any_order_comes_to_the_same_rows(case: object) -> None:
 
 
 def test_a_job_that_deployed_alone_before_belongs_to_its_service() -> None:
-    alone = facts.DeploymentJob(github_id=301, repository_id=API, job_name="api", run_attempt=1)
+    alone = facts.DeploymentJob(github_id=301, repository_id=API, job_id=None, job_name="api", run_attempt=1)
     record_steps([*deployed(301, statuses={"success": "03-02 10:00"}, run_id=77), (repository(), alone)])
     assert DerivedDeployment.objects.get().service == ""
     record_steps(fourth_case())

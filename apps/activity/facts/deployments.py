@@ -54,10 +54,14 @@ class DeploymentRun(Snapshot):
 
 @fact(Deployment, entity="deployment", change=DEPLOYMENT)
 class DeploymentJob(Fact):
-    """The job that made a deployment. A payload shows the run as it is: the least attempt is the one that deployed."""
+    """The job that made a deployment, by its id where only a link names it.
+
+    A payload shows the run as it is: the least attempt is the one that deployed.
+    """
 
     github_id: Key[int]
     repository_id: Within[int]
+    job_id: int | None
     job_name: str
     run_attempt: Earliest[int | None]
 

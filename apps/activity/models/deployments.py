@@ -25,6 +25,7 @@ class Deployment(models.Model):
     run_id = models.BigIntegerField(null=True, blank=True)
     run_stamp = stamp_field()
     run_attempt = models.IntegerField(null=True, blank=True)
+    job_id = models.BigIntegerField(null=True, blank=True)
     job_name = models.TextField(db_default="", blank=True)
 
     class Meta:

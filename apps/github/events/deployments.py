@@ -51,6 +51,7 @@ def run_of_payload(payload: PayloadReader) -> Iterator[Fact]:
         yield DeploymentJob(
             github_id=requested.id(),
             repository_id=repository,
+            job_id=job.id(),
             job_name=job.prose("name", limit=LONGEST_NAME),
             run_attempt=run.count("run_attempt") if "run_attempt" in run else None,
         )

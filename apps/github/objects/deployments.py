@@ -1,10 +1,11 @@
 """Deployments, their statuses, the runs that made them, and workflow runs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from apps.activity.facts import (
     DeploymentFlags,
+    DeploymentJob,
     DeploymentRef,
     DeploymentRun,
     DeploymentState,
@@ -14,14 +15,14 @@ from apps.activity.facts import (
     WorkflowRunState,
 )
 from apps.github.objects.accounts import account_id, profiles
-from apps.github.payload import BIGGEST_ID, LONGEST_PROSE, PayloadReader
+from apps.github.payload import BIGGEST_ID, LONGEST_NAME, LONGEST_PROSE, PayloadReader
 
 RUN_OF_PAYLOAD = 2
 RUN_OF_LINK = 1
 """The rank of a run id: named by GitHub, or read from a link that the deployer wrote. 0 would be a guess by SHA."""
 
 STATUS_ORDER = {"requested": 0, "queued": 0, "waiting": 0, "pending": 0, "in_progress": 1, "completed": 2}
-_RUN_LINK = re.compile(r"https://[^/\s]+/[^/\s]+/[^/\s]+/actions/runs/([0-9]{1,19})(?:[/?#]|\Z)")
+_RUN_LINK = re.compile(r"https://[^/\s]+/[^/\s]+/[^/\s]+/actions/runs/([0-9]{1,19})(?:/job/([0-9]{1,19}))?(?:[/?#]|\Z)")
 
 
 def deployment_facts(deployment: PayloadReader, *, repository_id: int) -> Iterator[Fact]:
@@ -76,11 +77,27 @@ def deployment_status_facts(status: PayloadReader, *, deployment: PayloadReader,
 
 
 def reported(status: PayloadReader, *, deployment: PayloadReader, repository_id: int) -> Iterator[Fact]:
-    """Yield a status of a deployment, its creator, and the run that its links name."""
+    """Yield a status of a deployment, its creator, and the run and job that its links name."""
     yield from deployment_status_facts(status, deployment=deployment, repository_id=repository_id)
-    run_id = run_id_of_links(status)
+    run_id, job_id = run_and_job_of_links(status)
     if run_id is not None:
         yield deployment_run(deployment, repository_id=repository_id, run_id=run_id, rank=RUN_OF_LINK)
+    if job_id is not None and status.word("state") != "inactive":  # which is the doing of a later deployment
+        yield DeploymentJob(
+            github_id=deployment.id(), repository_id=repository_id, job_id=job_id, job_name="", run_attempt=None
+        )
+
+
+def job_facts(job: PayloadReader, *, deployment_ids: Iterable[int], repository_id: int) -> Iterator[Fact]:
+    """Yield the name and attempt of the job that made these deployments."""
+    for github_id in deployment_ids:
+        yield DeploymentJob(
+            github_id=github_id,
+            repository_id=repository_id,
+            job_id=job.id(),
+            job_name=job.prose("name", limit=LONGEST_NAME),
+            run_attempt=job.count("run_attempt") if "run_attempt" in job else None,
+        )
 
 
 def deployment_run(deployment: PayloadReader, *, repository_id: int, run_id: int, rank: int) -> DeploymentRun:
@@ -93,13 +110,14 @@ def deployment_run(deployment: PayloadReader, *, repository_id: int, run_id: int
     )
 
 
-def run_id_of_links(status: PayloadReader) -> int | None:
-    """Return the run id in a status's links, which are parsed and never followed."""
+def run_and_job_of_links(status: PayloadReader) -> tuple[int | None, int | None]:
+    """Return the ids of the run and the job in a status's links, which are parsed and never followed."""
     for name in ("log_url", "target_url"):
         link = _RUN_LINK.match(status.prose(name, limit=LONGEST_PROSE))
-        if link and (run_id := int(link[1])) <= BIGGEST_ID:
-            return run_id
-    return None
+        if link and int(link[1]) <= BIGGEST_ID:
+            job_id = int(link[2] or 0)
+            return int(link[1]), job_id if 0 < job_id <= BIGGEST_ID else None
+    return None, None
 
 
 def workflow_run_facts(run: PayloadReader, *, repository_id: int) -> Iterator[Fact]:

@@ -23,6 +23,7 @@ class Phase(enum.StrEnum):
     PAGES = "pages"  # the deployments with their statuses, newest first
     DETAILS = "details"  # what REST alone shows of them
     BASELINES = "baselines"  # the last success before `since` of each environment that the pages did not come to
+    JOBS = "jobs"  # the names of jobs that deployed to one environment beside each other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class DeploymentCursor:
     `reached` is when the oldest deployment of the pages was made, as GitHub wrote it; None where there is none older.
     `at_most` bounds a page whose statuses have to be read deployment by deployment. `environments` are still to be
     searched, the first of them now, none until they are chosen; `without_success` counts its pages without a success.
+    `run_id` is the last workflow run whose jobs were read, `is_alone` whether runs with one deployment are read by now.
     """
 
     phase: Phase = Phase.PAGES
@@ -41,6 +43,8 @@ class DeploymentCursor:
     reached: str | None = None
     environments: tuple[str, ...] = ()
     without_success: int = 0
+    run_id: int | None = None
+    is_alone: bool = False
 
     def as_text(self) -> str:
         return json.dumps(asdict(self))
@@ -70,6 +74,9 @@ class DeploymentCursor:
 
     def next_environment(self) -> "DeploymentCursor | None":
         return self.at(self.environments[1:])
+
+    def jobs(self, *, run_id: int | None = None, is_alone: bool = False) -> "DeploymentCursor":
+        return DeploymentCursor(phase=Phase.JOBS, run_id=run_id, is_alone=is_alone)
 
     def further(self, *, after: str, at_most: int, without_success: int = 0) -> "DeploymentCursor":
         return replace(self, after=after, at_most=at_most, without_success=without_success)

@@ -1,11 +1,13 @@
-"""Deployments, newest first down to `since`, each with all its statuses, in three phases.
+"""Deployments, newest first down to `since`, each with all its statuses, in four phases.
 
-Pages of GraphQL; what REST alone shows; and of each environment the last success before `since`, without which the
-first lead time is unknown. GitHub orders deployments by creation alone: what was made before `since` and went on after
-it is kept where a page shows it that passes `since`; the rest of it is for webhooks and reconciliation.
+Pages of GraphQL; what REST alone shows; of each environment the last success before `since`, without which the first
+lead time is unknown; and the names of jobs, where several may be services. GitHub orders deployments by creation alone:
+what was made before `since` and went on after it is kept where a page shows it that passes `since`; the rest of it is
+for webhooks and reconciliation.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +22,7 @@ from apps.github.payload import parse_time
 from apps.github.probes import newest_of
 from apps.github.responses import REFUSALS, Answer, ResponseKind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped
-from apps.integrations.streams import deployment_pages
+from apps.integrations.streams import deployment_jobs, deployment_pages
 from apps.integrations.streams.deployment_pages import (
     TOO_MUCH,
     DeploymentCursor,
@@ -230,24 +232,33 @@ READ: Mapping[Phase, Step] = {
     Phase.PAGES: deployment_pages.read,
     Phase.DETAILS: _read_details,
     Phase.BASELINES: _read_baseline,
+    Phase.JOBS: deployment_jobs.read,
 }
 SKIP_ITEM: Mapping[Phase, Step] = {
     Phase.PAGES: deployment_pages.skip_item,
     Phase.DETAILS: _skip_details,
     Phase.BASELINES: _skip_baseline,
+    Phase.JOBS: deployment_jobs.skip_item,
 }
 
 
 def read(request: PageRequest, reader: Reader) -> Page:
     """Return the page of the phase that the cursor is in."""
     cursor = DeploymentCursor.from_text(request.cursor)
-    return READ[cursor.phase](request, reader, cursor)
+    return _followed_by_jobs(READ[cursor.phase](request, reader, cursor), cursor)
 
 
 def skip_item(request: PageRequest, reader: Reader) -> Page:
     """Return the deployment at the cursor by REST, else named."""
     cursor = DeploymentCursor.from_text(request.cursor)
-    return SKIP_ITEM[cursor.phase](request, reader, cursor)
+    return _followed_by_jobs(SKIP_ITEM[cursor.phase](request, reader, cursor), cursor)
+
+
+def _followed_by_jobs(page: Page, cursor: DeploymentCursor) -> Page:
+    """Return the page; after the last one of other phases, the jobs of what is stored by then are read."""
+    if page.cursor is not None or cursor.phase is Phase.JOBS:
+        return page
+    return replace(page, cursor=cursor.jobs().as_text())
 
 
 DEPLOYMENTS = Stream(

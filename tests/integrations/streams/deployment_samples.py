@@ -7,6 +7,7 @@ from typing import Any
 from apps.activity.models import Deployment, DeploymentStatus
 from apps.demo.repository_life import RepositoryLife
 from apps.demo.scenario import Scenario, Sent
+from apps.demo.shapes import moment
 from apps.metrics.models import DerivedDeployment
 from apps.metrics.rebuild import rebuild
 from tests.fake_github.generated import BEGINNING, acme
@@ -14,12 +15,13 @@ from tests.fake_github.server import FakeGitHub
 from tests.fake_github.truth import DeploymentTruth, RepositoryTruth
 from tests.fake_github.using import ACME
 from tests.github.fixture_a import ACTIONS, BEN
+from tests.github.translation import payload_of
 from tests.integrations.streams.stream_read import rows
 from tests.integrations.true_rows import in_order, true_rows
 
 SHIP = 7_100
 ABOUT_DEPLOYMENTS = ("deployment", "deployment_status")
-OF_RUNS = ("run_id", "run_attempt", "job_name")
+OF_RUNS = ("run_id", "run_attempt", "job_id", "job_name")
 
 
 class Ship:
@@ -29,6 +31,7 @@ class Ship:
         self._scenario = Scenario(name, owner=acme(), installation_id=ACME, first_id=first_id)
         self.life = RepositoryLife(self._scenario, identity=SHIP, name=name, created_at=BEGINNING)
         self.life.create(BEGINNING, by=BEN)
+        self._jobs: dict[str, tuple[int, str, int]] = {}
 
     def deploy(
         self, at: datetime, *, to: str = "production", state: str = "success", run_id: int | None = None
@@ -37,9 +40,27 @@ class Ship:
         ended = {"finished_at": at + timedelta(minutes=5), "state": state}
         self.life.deploy(at, to=to, by=ACTIONS, run_id=run_id, is_run_in_payload=bool((run_id or 0) % 2), **ended)
 
+    def deploy_by_job(self, at: datetime, job: str, *, run_id: int, attempt: int = 1, state: str = "success") -> None:
+        """A deployment by a job of a run, which its statuses link to and its webhooks name."""
+        self._jobs[moment(at)] = (5_000_000 + len(self._jobs), job, attempt)
+        self.deploy(at, state=state, run_id=run_id)
+
+    def _name_job(self, sent: Sent) -> None:
+        payload = sent.payload
+        if sent.event != "deployment_status" or payload["deployment"]["created_at"] not in self._jobs:
+            return
+        job_id, name, attempt = self._jobs[payload["deployment"]["created_at"]]
+        status, run = payload["deployment_status"], payload["workflow_run"]
+        status["log_url"] = status["target_url"] = f"{status['log_url'].rpartition('/')[0]}/{job_id}"
+        run["run_attempt"] = attempt
+        sample = payload_of("deployment_status", "created", "by_a_job")["check_run"]
+        payload["check_run"] = {**sample, "id": job_id, "name": name, "html_url": status["log_url"]}
+
     def happens_on(self, fake: FakeGitHub) -> tuple[RepositoryTruth, list[Sent]]:
         """The story is true on the fake; its deliveries."""
         sent = self._scenario.deliveries()
+        for one in sent:
+            self._name_job(one)
         return fake.world.fold(sent, installation_id=ACME), sent
 
 

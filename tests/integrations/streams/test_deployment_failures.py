@@ -114,7 +114,7 @@ def test_no_page_reads_more_than_a_few_deployments_one_by_one(fake: FakeGitHub, 
     a_busy_month(45).happens_on(fake)
     spoil(fake, opaque)
     steps = [reader.calls for _, _, reader in reading().steps()]
-    assert steps == [1 + 1 + 20, 1 + 20, 1 + 5, 1]
+    assert steps == [1 + 1 + 20, 1 + 20, 1 + 5, 1, 0]
     assert Deployment.objects.count() == 45
 
 
