@@ -26,6 +26,7 @@ LISTS = {  # the links of /api/v1/ itself
     "repositories": "repository-list",
     "pull_requests": "pull-request-list",
     "deployments": "deployment-list",
+    "incidents": "incident-list",
     "deliveries": "delivery-list",
     "jobs": "job-list",
     "backfills": "backfill-list",

@@ -272,6 +272,17 @@ class ReportedDeploymentAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
 
+@admin.register(models.ReportedIncident)
+class ReportedIncidentAdmin(ReadOnlyAdmin):
+    """Incidents that were reported over the API."""
+
+    list_display = ("external_id", "repository", "service", "title", "opened_at", "closed_at")
+    list_select_related = ("repository",)
+    list_filter = (("closed_at", admin.EmptyFieldListFilter),)
+    search_fields = ("external_id", "title__icontains", "repository__full_name__iexact", "service")
+    ordering = ("-id",)
+
+
 @admin.register(models.Change)
 class ChangeAdmin(ReadOnlyAdmin):
     """Changes that wait for recalculation; usually empty."""

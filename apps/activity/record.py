@@ -36,6 +36,7 @@ TABLES: tuple[Table, ...] = (
     models.WorkflowRun,
     models.Release,
     models.ReportedDeployment,
+    models.ReportedIncident,
 )
 """The order in which every transaction locks rows: parents before children."""
 NUMBERED = ("repository_id", "number")

@@ -18,7 +18,7 @@ from apps.metrics.completeness.descriptions import (
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading
 from apps.metrics.figures.figure import Measure
 from apps.metrics.figures.values import VALUE_ONLY, completeness_by_figure, completeness_of, read_together
-from apps.metrics.models import DerivedDeployment, DerivedRemediation, DerivedWorkflowRun
+from apps.metrics.models import DerivedDeployment, DerivedIncident, DerivedRemediation, DerivedWorkflowRun
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
 from apps.webhooks.overview import latest_received_at
@@ -31,7 +31,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Review": ("time_to_first_review", "review_coverage", "review_rounds", "reviews", "review_load"),
     "Delivery": (
         *("deployments", "deployment_frequency", "deployment_days_per_week", "failed_deployments", "lead_time"),
-        *("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate", "commits"),
+        *("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate", "incidents"),
+        *("incident_recovery_time", "commits"),
     ),
     "Stages": ("coding_time", "pickup_time", "review_time", "merge_time", "deploy_time"),
     "CI": ("ci_success_rate", "ci_duration", "ci_queue_time", "ci_attempts", "ci_flaky_share"),
@@ -42,6 +43,7 @@ NOUNS: Mapping[type[Model], str] = {
     DerivedDeployment: "deployment",
     DerivedRemediation: "deployment",
     DerivedWorkflowRun: "run",
+    DerivedIncident: "incident",
 }
 """What a card calls the rows that are not pull requests."""
 SHOWN_ENVIRONMENTS = 5

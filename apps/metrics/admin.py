@@ -16,6 +16,8 @@ from apps.metrics.models import (
     DerivedClosing,
     DerivedCommit,
     DerivedDeployment,
+    DerivedFailure,
+    DerivedIncident,
     DerivedPullRequest,
     DerivedRemediation,
     DerivedReview,
@@ -174,6 +176,27 @@ class DerivedWorkflowRunAdmin(ReadOnlyAdmin):
     list_filter = ("conclusion", "is_by_bot", "is_flaky", "rules_version")
     search_fields = ("repository__full_name__iexact", "sha", "workflow")
     search_ids = ("run_id",)
+
+
+@admin.register(DerivedIncident)
+class DerivedIncidentAdmin(ReadOnlyAdmin):
+    """Incidents, and what they name as their cause."""
+
+    list_display = ("__str__", "repository", "service", "opened_at", "closed_at", "named_deployment", "named_number")
+    list_select_related = ("repository",)
+    list_filter = ("origin", ("closed_at", admin.EmptyFieldListFilter), "rules_version")
+    search_fields = ("name", "title__icontains", "repository__full_name__iexact")
+    ordering = ("-id",)
+
+
+@admin.register(DerivedFailure)
+class DerivedFailureAdmin(ReadOnlyAdmin):
+    """Deployments that caused an incident, with the evidence."""
+
+    list_display = ("__str__", "repository", "kind", "environment", "failing_at", "opened_at", "closed_at")
+    list_select_related = ("repository",)
+    list_filter = ("kind", "is_production", "rules_version")
+    search_fields = ("repository__full_name__iexact", "environment", "failing", "incident")
     ordering = ("-id",)
 
 

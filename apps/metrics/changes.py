@@ -1,6 +1,6 @@
 """Changes, and the rows that they make stale."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from apps.activity.models import Change
@@ -10,6 +10,8 @@ from apps.teams.models import DeploymentSource, ServiceRule
 
 Kind = Change.Kind
 
+ORIGINS: Mapping[str, str] = {Kind.ISSUE: "issue ", Kind.REPORTED_INCIDENT: "report "}
+"""What the names of incidents begin with."""
 ALONE = "alone"
 """Suffix of the key of a pull request that was handed on: what it makes stale was handed on with it."""
 
@@ -148,6 +150,19 @@ SPREAD_DEPLOYMENT_RULES = """
     )
     SELECT repository_id FROM repositories
 """
+SPREAD_INCIDENT_RULES = """
+    WITH repositories AS MATERIALIZED (
+        SELECT github_id AS repository_id FROM activity_repository
+        WHERE %(is_all)s OR github_id = %(repository_id)s OR owner_id = %(account_id)s
+    ), enqueued AS (
+        INSERT INTO activity_change (kind, key)
+        SELECT 'issue', repository_id || ':' || number FROM repositories JOIN activity_issue USING (repository_id)
+        UNION ALL
+        SELECT 'reported_incident', repository_id || ':' || external_id
+        FROM repositories JOIN activity_reportedincident USING (repository_id)
+    )
+    SELECT repository_id FROM repositories
+"""
 
 # An account's kind, rule or login bears on what it wrote, reviewed and committed, and on the team of
 # its installation. That may be a great deal: it is handed on as changes instead of entering the batch at hand.
@@ -195,7 +210,9 @@ class Stale:
     workflow_runs: set[Scope] = field(default_factory=set)
     releases: set[Scope] = field(default_factory=set)
     reported_deployments: set[Scope] = field(default_factory=set)
+    incidents: set[Scope] = field(default_factory=set)
     remediations: set[Scope] = field(default_factory=set)
+    incident_rules: set[str] = field(default_factory=set)
     deployment_rules: set[str] = field(default_factory=set)
     """Which repositories' rules changed, as the key of the change says."""
     handed_on: set[Scope] = field(default_factory=set)
@@ -208,6 +225,15 @@ class Stale:
             Kind.INSTALLATION: self.installations,
             Kind.TEAM: self.teams,
             Kind.CONTRIBUTOR: self.contributors,
+        }
+        return by_kind[kind]
+
+    def of_named_kind(self, kind: str) -> set[Scope]:
+        """Return the keys of a kind that is named by a repository and a text."""
+        by_kind: dict[str, set[Scope]] = {
+            Kind.COMMIT: self.commits,
+            Kind.REPORTED_DEPLOYMENT: self.reported_deployments,
+            Kind.REMEDIATION: self.remediations,
         }
         return by_kind[kind]
 
@@ -257,18 +283,17 @@ def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
                 (alone if mark == ALONE else found.pull_requests).add((repository_id, int(number)))
             case Kind.BRANCH:
                 branches.add(split(change.key))
-            case Kind.COMMIT:
-                found.commits.add(split(change.key))
             case Kind.WORKFLOW_RUN | Kind.RELEASE:
                 repository_id, name = split(change.key)
                 numbered = found.workflow_runs if change.kind == Kind.WORKFLOW_RUN else found.releases
                 numbered.add((repository_id, int(name)))
-            case Kind.REPORTED_DEPLOYMENT:
-                found.reported_deployments.add(split(change.key))
-            case Kind.REMEDIATION:
-                found.remediations.add(split(change.key))
-            case Kind.DEPLOYMENT_RULES:
-                found.deployment_rules.add(change.key)
+            case Kind.COMMIT | Kind.REPORTED_DEPLOYMENT | Kind.REMEDIATION:
+                found.of_named_kind(change.kind).add(split(change.key))
+            case Kind.ISSUE | Kind.REPORTED_INCIDENT | Kind.INCIDENT:
+                found.incidents.add(_incident_of(change))
+            case Kind.DEPLOYMENT_RULES | Kind.INCIDENT_RULES:
+                is_of_incidents = change.kind == Kind.INCIDENT_RULES
+                (found.incident_rules if is_of_incidents else found.deployment_rules).add(change.key)
             case _:
                 found.of_kind(change.kind).add(int(change.key))
     _bring_deployments(found, branches=branches)
@@ -276,6 +301,12 @@ def stale(changes: Iterable[ChangeAtHand], *, most: int) -> Stale:
     found.pull_requests.update(alone)
     (found.handed_on if len(brought) > most else found.pull_requests).update(brought)
     return found
+
+
+def _incident_of(change: ChangeAtHand) -> Scope:
+    """Return the incident that an issue or a report may be, by its name."""
+    repository_id, name = split(change.key)
+    return repository_id, f"{ORIGINS.get(change.kind, '')}{name}"
 
 
 def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
@@ -306,11 +337,20 @@ def _bring_deployments(found: Stale, *, branches: Collection[Scope]) -> None:
 
 def spread_deployment_rules(key: str) -> set[int]:
     """Enqueue everything that is or may be a deployment of the repositories that the key names, and return them."""
+    return _spread_rules(SPREAD_DEPLOYMENT_RULES, key)
+
+
+def spread_incident_rules(key: str) -> set[int]:
+    """Enqueue everything that is or may be an incident of the repositories that the key names, and return them."""
+    return _spread_rules(SPREAD_INCIDENT_RULES, key)
+
+
+def _spread_rules(statement: str, key: str) -> set[int]:
     kind, _, number = key.partition(":")
     scope: dict[str, int | bool | None] = {"repository_id": None, "account_id": None, "is_all": not key}
     if key:
         scope[f"{kind}_id"] = int(number)
-    return {each for (each,) in db.run(SPREAD_DEPLOYMENT_RULES, scope)}
+    return {each for (each,) in db.run(statement, scope)}
 
 
 def hand_on(pull_requests: Collection[Scope]) -> None:

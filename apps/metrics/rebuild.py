@@ -37,6 +37,10 @@ MARK_OUTDATED = """
     UNION ALL
     SELECT 'pull_request', repository_id || ':' || number FROM metrics_derivedshipment WHERE rules_version < %(now)s
     UNION ALL
+    SELECT 'incident', repository_id || ':' || name FROM metrics_derivedincident WHERE rules_version < %(now)s
+    UNION ALL
+    SELECT 'incident', repository_id || ':' || incident FROM metrics_derivedfailure WHERE rules_version < %(now)s
+    UNION ALL
     SELECT 'remediation', repository_id || ':' || remediation
     FROM metrics_derivedremediation WHERE rules_version < %(now)s
     UNION ALL

@@ -32,11 +32,13 @@ from apps.metrics.changes import (
     set_aside,
     spread_contributors,
     spread_deployment_rules,
+    spread_incident_rules,
     stale,
 )
 from apps.metrics.derivation.nouns import (
     COMMIT,
     DEPLOYMENT,
+    INCIDENT,
     MERGE_DEPLOYMENT,
     PULL_REQUEST,
     RELEASE_DEPLOYMENT,
@@ -76,6 +78,10 @@ KNOWN = (
     Change.Kind.WORKFLOW_RUN,
     Change.Kind.RELEASE,
     Change.Kind.REPORTED_DEPLOYMENT,
+    Change.Kind.ISSUE,
+    Change.Kind.REPORTED_INCIDENT,
+    Change.Kind.INCIDENT,
+    Change.Kind.INCIDENT_RULES,
     Change.Kind.DEPLOYMENT_RULES,
     Change.Kind.REMEDIATION,
     Change.Kind.CONTRIBUTOR,
@@ -157,6 +163,7 @@ def recalculate(found: Stale) -> None:
         (MERGE_DEPLOYMENT, sorted(found.pull_requests)),
         (REPORTED_DEPLOYMENT, sorted(found.reported_deployments)),
         (PULL_REQUEST, sorted(found.pull_requests)),
+        (INCIDENT, sorted(found.incidents)),
         (REMEDIATION, sorted(found.remediations)),
         (WORKFLOW_RUN, sorted(found.workflow_runs)),
     ]
@@ -169,6 +176,8 @@ def recalculate(found: Stale) -> None:
         spread_contributors(found)
     for key in sorted(found.deployment_rules):
         stored |= spread_deployment_rules(key)
+    for key in sorted(found.incident_rules):
+        stored |= spread_incident_rules(key)
     for installation_id in sorted(found.installations):
         ensure_account_team(installation_id)
     if found.teams:

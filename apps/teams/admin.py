@@ -12,6 +12,7 @@ from apps.teams.models import (
     AccountRule,
     DeploymentSource,
     HotfixRule,
+    IncidentRule,
     ServiceRule,
     Team,
     TeamAccess,
@@ -134,6 +135,17 @@ class HotfixRuleAdmin(FindingAdmin):
     """What makes a pull request a hotfix."""
 
     list_display = ("field", "pattern", "repository", "account")
+    list_select_related = ("repository", "account")
+    list_filter = ("field",)
+    search_fields = ("pattern__icontains", "repository__full_name__icontains")
+    autocomplete_fields = ("repository", "account")
+
+
+@admin.register(IncidentRule)
+class IncidentRuleAdmin(FindingAdmin):
+    """What makes an issue an incident, and how far back a deployment may have caused it."""
+
+    list_display = ("field", "pattern", "most_hours", "repository", "account")
     list_select_related = ("repository", "account")
     list_filter = ("field",)
     search_fields = ("pattern__icontains", "repository__full_name__icontains")

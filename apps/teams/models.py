@@ -265,13 +265,15 @@ class DeploymentRule(MarksChange):
         help_text="A regular expression, in any case, found anywhere in the name. Empty: every name.",
     )
 
+    concerns: ClassVar = Change.Kind.DEPLOYMENT_RULES
+
     class Meta:
         abstract = True
 
     def change(self) -> tuple[Change.Kind, str]:
         if self.repository_id is not None:
-            return Change.Kind.DEPLOYMENT_RULES, f"repository:{self.repository_id}"
-        return Change.Kind.DEPLOYMENT_RULES, "" if self.account_id is None else f"account:{self.account_id}"
+            return self.concerns, f"repository:{self.repository_id}"
+        return self.concerns, "" if self.account_id is None else f"account:{self.account_id}"
 
 
 class ServiceRule(DeploymentRule):
@@ -327,3 +329,32 @@ class DeploymentSource(DeploymentRule):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pattern}".rstrip()
+
+
+class IncidentRule(DeploymentRule):
+    """What makes an issue an incident, and how long after a deployment an incident may be attributed to it.
+
+    Reported incidents are incidents without any rule; for them only the hours matter.
+    """
+
+    class Field(models.TextChoices):
+        LABEL = "label"
+        TITLE = "title"
+        REPORT = "report"
+
+    concerns: ClassVar = Change.Kind.INCIDENT_RULES
+    field = models.CharField(
+        max_length=20,
+        choices=Field.choices,
+        default=Field.LABEL,
+        help_text="What the pattern is of: a label or the title of an issue, or the title of a reported incident.",
+    )
+    most_hours = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="An incident that names no cause is attributed to the last deployment of its service in so many "
+        "hours before. Empty: to none.",
+    )
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.pattern}".rstrip()

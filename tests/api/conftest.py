@@ -12,7 +12,14 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from apps.activity.models import Contributor, Installation, ReportedDeployment, Repository, RepositoryAccess
+from apps.activity.models import (
+    Contributor,
+    Installation,
+    ReportedDeployment,
+    ReportedIncident,
+    Repository,
+    RepositoryAccess,
+)
 from apps.github.auth import github
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.installations import open_listings
@@ -116,9 +123,10 @@ def make_backfill(repository_id: int = API, **columns: Any) -> Backfill:
     return backfill
 
 
-def make_report(repository_id: int = API) -> ReportedDeployment:
-    """A report of a deployment."""
-    return ReportedDeployment.objects.create(
+def make_report(repository_id: int = API) -> None:
+    """Reports of a deployment and of an incident."""
+    ReportedIncident.objects.create(repository_id=repository_id, external_id="1", opened_at=timezone.now())
+    ReportedDeployment.objects.create(
         repository_id=repository_id, external_id="1", finished_at=timezone.now(), state="success"
     )
 

@@ -35,6 +35,7 @@ REPORT = {
     "state": "success",
     "finished_at": "2026-03-03T12:00:00Z",
 }
+INCIDENT = {"id": "1", "repository": "acme/api", "opened_at": "2026-03-03T12:00:00Z"}
 FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("get", "/api/v1/teams/{slug}/", None),
     ("patch", "/api/v1/teams/{slug}/", {"name": "Mine"}),
@@ -65,12 +66,14 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("get", "/api/v1/syncs/{id}/", None),
     ("get", "/api/v1/syncs/{id}/repositories/", None),
     ("post", "/api/v1/deployments/", REPORT),
+    ("post", "/api/v1/incidents/", INCIDENT),
 )
 LISTS = (
     "/api/v1/teams/",
     "/api/v1/repositories/",
     "/api/v1/pull-requests/",
     "/api/v1/deployments/",
+    "/api/v1/incidents/",
     "/api/v1/deliveries/",
     "/api/v1/backfills/",
     "/api/v1/jobs/",

@@ -173,6 +173,7 @@ def issue(seen: Json, *, comments: list[Json]) -> Node:
     return {
         **plain_members(seen),
         "__typename": "Issue",
+        "body": seen["body"] or "",
         "id": seen["node_id"],
         "fullDatabaseId": str(seen["id"]),
         "state": seen["state"].upper(),

@@ -199,6 +199,7 @@ def _issues(truth: RepositoryTruth) -> Iterator[Row]:
             "github_id": issue["id"],
             "author_id": _id(issue["user"]),
             "labels": sorted(label["name"] for label in issue["labels"]),
+            "causes": [],
             "deleted_at": None,
         }
 

@@ -6,6 +6,7 @@ from apps.activity.models import Repository
 from apps.metrics.derivation.ci_runs import WORKFLOW_RUNS
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployments import DEPLOYMENTS
+from apps.metrics.derivation.incidents import FAILURES, INCIDENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
 from apps.metrics.derivation.remediations import REMEDIATIONS
 from apps.metrics.derivation.shipments import SHIPMENTS
@@ -20,6 +21,8 @@ TABLES = {
     "shipments": SHIPMENTS,
     "remediations": REMEDIATIONS,
     "workflow_runs": WORKFLOW_RUNS,
+    "incidents": INCIDENTS,
+    "failures": FAILURES,
 }
 
 

@@ -45,6 +45,8 @@ HUMANS: Mapping[str, Mapping[str, Any]] = {
     "failed_deployment_recovery_time": hours(1, value=2.0),
     "deployment_rework_rate": share(1, 4),
     "failed_deployments": {"value": 1},
+    "incidents": {"value": None, "reason": "no_source"},
+    "incident_recovery_time": {"value": None, "reason": "no_source"},
     "review_coverage": share(4, 5),
     "time_in_draft": hours(5, median=0.0, mean=0.8, p75=0.0, p90=2.4),
     "wip": {"value": 0},

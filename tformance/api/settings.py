@@ -49,6 +49,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "DeliveryState": "apps.webhooks.models.Delivery.State",
         "PullRequestState": "apps.activity.models.PullRequest.State",
+        "ReportedState": "apps.activity.models.ReportedDeployment.State",
         "JobState": "apps.jobs.models.Job.State",
         "BackfillStream": "apps.integrations.streams.STREAM_CHOICES",
         "SyncStatus": "apps.integrations.models.SyncLog.Status",
@@ -59,7 +60,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "figures", "description": "Figures per team and period, and the entities that they count."},
         {"name": "teams", "description": "Teams, their members and repositories."},
         {"name": "activity", "description": "Repositories and pull requests."},
-        {"name": "reports", "description": "What GitHub does not know: deployments made elsewhere."},
+        {"name": "reports", "description": "What GitHub does not know: deployments made elsewhere, incidents."},
         {"name": "deliveries", "description": "The inbox: deliveries of GitHub and their state."},
         {"name": "jobs", "description": "Durable work: what runs, what waits for what, and what failed."},
         {

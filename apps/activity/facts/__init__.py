@@ -49,7 +49,7 @@ from apps.activity.facts.pull_requests import (
     ReviewSubmitted,
     ReviewVerdict,
 )
-from apps.activity.facts.reports import ReportedDeploymentState
+from apps.activity.facts.reports import ReportedDeploymentState, ReportedIncidentState
 from apps.activity.facts.repositories import (
     CommitContent,
     CommitInHistory,
@@ -109,6 +109,7 @@ __all__ = [
     "ReleaseDeleted",
     "ReleaseState",
     "ReportedDeploymentState",
+    "ReportedIncidentState",
     "RepositoryAccessLost",
     "RepositoryAccessState",
     "RepositoryDeleted",

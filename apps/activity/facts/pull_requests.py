@@ -16,6 +16,7 @@ from apps.activity.models import (
 )
 
 PULL_REQUEST = ChangeKey(Change.Kind.PULL_REQUEST, ("repository_id", "number"))
+ISSUE = ChangeKey(Change.Kind.ISSUE, ("repository_id", "number"))
 
 
 @fact(PullRequest, entity="pull_request", stamp="core_stamp", change=PULL_REQUEST, describes=True)
@@ -211,7 +212,7 @@ class ReviewCommentDeleted(Fact):
     deleted_at: Earliest[datetime]
 
 
-@fact(Issue, entity="issue")
+@fact(Issue, entity="issue", change=ISSUE)
 class IssueState(Snapshot):
     """An issue; never a pull request, though both share their numbers."""
 
@@ -223,12 +224,13 @@ class IssueState(Snapshot):
     state_reason: str | None
     author_id: Lasting[int | None]
     labels: tuple[str, ...]
+    causes: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
 
 
-@fact(Issue, entity="issue")
+@fact(Issue, entity="issue", change=ISSUE)
 class IssueDeleted(Fact):
     """The deletion of an issue, or its transfer (it has a new id in the other repository): final here."""
 

@@ -12,7 +12,7 @@ from apps.activity.models.pull_requests import (
     Review,
     ReviewComment,
 )
-from apps.activity.models.reports import ReportedDeployment
+from apps.activity.models.reports import ReportedDeployment, ReportedIncident
 from apps.activity.models.repositories import Commit, CommitTrailer, GitReference, Push, Release, Repository
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Push",
     "Release",
     "ReportedDeployment",
+    "ReportedIncident",
     "Repository",
     "RepositoryAccess",
     "Review",

@@ -22,6 +22,10 @@ class Change(models.Model):
         WORKFLOW_RUN = "workflow_run"  # key: repository id, colon, run id: which may also be a deployment
         RELEASE = "release"  # key: repository id, colon, release id: it may be a deployment
         REPORTED_DEPLOYMENT = "reported_deployment"  # key: repository id, colon, id of its reporter
+        ISSUE = "issue"  # key: repository id, colon, number: it may be an incident
+        REPORTED_INCIDENT = "reported_incident"  # key: repository id, colon, id of its reporter
+        INCIDENT = "incident"  # key: repository id, colon, name of a derived incident: which deployment caused it?
+        INCIDENT_RULES = "incident_rules"  # key: as of deployment rules
         DEPLOYMENT_RULES = "deployment_rules"  # key: `repository:` or `account:` and an id; empty for all repositories
         REMEDIATION = "remediation"  # key: repository id, colon, name of a derived deployment: what did it remedy?
         CONTRIBUTOR = "contributor"  # key: account id: its kind decides who counts as a bot

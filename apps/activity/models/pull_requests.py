@@ -239,6 +239,7 @@ class Issue(models.Model):
     updated_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    causes = ArrayField(models.TextField(), null=True, blank=True, help_text="what it says that it was caused by")
     stamp = stamp_field()
 
     class Meta:

@@ -38,3 +38,26 @@ class ReportedDeployment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.external_id} {self.state}"
+
+
+class ReportedIncident(models.Model):
+    """An incident as its reporter last described it; `external_id` is the reporter's own."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, db_index=False, related_name="+")
+    external_id = models.TextField()
+    title = models.TextField(db_default="", blank=True)
+    service = models.TextField(db_default="", blank=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    deployment = models.TextField(db_default="", blank=True, help_text="id of the deployment that caused it")
+    pull_request = models.IntegerField(null=True, blank=True, help_text="number of the pull request that caused it")
+    updated_at = models.DateTimeField(null=True, blank=True)
+    stamp = stamp_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("repository", "external_id"), name="one_row_per_reported_incident"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.external_id} {self.title}".rstrip()

@@ -99,19 +99,24 @@ class ReportedDeploymentSerializer(serializers.ModelSerializer[ReportedDeploymen
 
 
 class ReportFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes without types
-    """Filters of reports of deployments."""
+    """Filters of reports by repository and by the reporter's own id."""
 
     repository = django_filters.CharFilter(method="in_repository", help_text="GitHub's id, or a name like acme/api.")
     id = django_filters.CharFilter(field_name="external_id", help_text="The reporter's own.")
+
+    def in_repository(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(repository__in=Repository.objects.filter(Repository.with_id_or_name(value)))
+
+
+class DeploymentFilter(ReportFilter):
+    """Filters of reports of deployments."""
+
     finished_after = InstantFilter(field_name="finished_at", lookup_expr="gte")
     finished_before = InstantFilter(field_name="finished_at", lookup_expr="lt")
 
     class Meta:
         model = ReportedDeployment
         fields = ("repository", "id")
-
-    def in_repository(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(repository__in=Repository.objects.filter(Repository.with_id_or_name(value)))
 
 
 DEPLOYMENT: Mapping[str, Any] = {
@@ -154,7 +159,7 @@ class DeploymentsView(OfReports, generics.ListAPIView[ReportedDeployment]):
 
     queryset = ReportedDeployment.objects.all()
     serializer_class = ReportedDeploymentSerializer
-    filterset_class = ReportFilter
+    filterset_class = DeploymentFilter
 
     @extend_schema(
         tags=["reports"],

@@ -17,7 +17,7 @@ from apps.activity.api.serializers import (
 from apps.activity.models import Provenance, PullRequest, PullRequestEvent, Review
 from apps.metrics.api.teams import SENTENCE, CompleteSerializer
 from apps.metrics.figures import Entity
-from apps.metrics.figures.entities import github_url
+from apps.metrics.figures.entities import KINDS, github_url
 from apps.metrics.figures.figure import Measure
 from apps.metrics.models import DerivedPullRequest
 
@@ -158,12 +158,14 @@ class FigureSerializer(AskedSerializer):
 class EntitySerializer(serializers.Serializer[Entity]):
     """An entity that a figure counts."""
 
-    kind = serializers.ChoiceField(choices=["pull_request", "review", "commit", "deployment", "workflow_run"])
+    kind = serializers.ChoiceField(choices=list(dict.fromkeys(KINDS.values())))
     repository = serializers.CharField(help_text="Its full name.")
     repository_id = serializers.IntegerField()
     number = serializers.IntegerField(allow_null=True, help_text="Of the pull request.")
-    name = serializers.CharField(help_text="A number, GitHub's id or a SHA, depending on the kind.")
-    title = serializers.CharField(help_text="The title of a pull request, or the environment of a deployment.")
+    name = serializers.CharField(help_text="A number, GitHub's or the reporter's id, or a SHA, depending on the kind.")
+    title = serializers.CharField(
+        help_text="The title of a pull request or incident, or the environment of a deployment."
+    )
     account = serializers.CharField(help_text="Login; empty if the account was deleted.")
     at = serializers.DateTimeField(help_text="The time by which it is in the window.")
     value = serializers.FloatField(allow_null=True, help_text="In the figure's unit; null if it is only counted.")

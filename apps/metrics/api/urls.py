@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.metrics.api import figures, pull_requests, reports, repositories, teams
+from apps.metrics.api import figures, incidents, pull_requests, reports, repositories, teams
 
 urlpatterns = [
     path("teams/<slug:slug>/figures/", figures.FiguresView.as_view(), name="figures"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("teams/<slug:slug>/", teams.CompleteTeamView.as_view(), name="team-detail"),
     path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
     path("deployments/", reports.DeploymentsView.as_view(), name="deployment-list"),
+    path("incidents/", incidents.IncidentsView.as_view(), name="incident-list"),
     path("pull-requests/", pull_requests.PullRequestsView.as_view(), name="pull-request-list"),
     path(
         "pull-requests/<int:repository_id>/<int:number>/",

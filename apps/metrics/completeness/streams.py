@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
-PULL_REQUESTS, COMMITS, DEPLOYMENTS, WORKFLOW_RUNS = "pull_requests", "commits", "deployments", "workflow_runs"
-OF_FIGURES = (PULL_REQUESTS, COMMITS, DEPLOYMENTS, WORKFLOW_RUNS)
+PULL_REQUESTS, COMMITS, ISSUES = "pull_requests", "commits", "issues"
+DEPLOYMENTS, WORKFLOW_RUNS = "deployments", "workflow_runs"
+OF_FIGURES = (PULL_REQUESTS, COMMITS, DEPLOYMENTS, WORKFLOW_RUNS, ISSUES)
 """The streams that figures are computed from."""
 
 _events: dict[str, frozenset[str]] = {}

@@ -70,16 +70,21 @@ class Rules:
         }
 
     def _applies(self, rule: DeploymentRule, repository_id: int) -> bool:
-        if rule.repository_id is not None:
-            return rule.repository_id == repository_id
-        return rule.account_id is None or rule.account_id == self.owners.get(repository_id)
+        return applies(rule, repository_id, owners=self.owners)
+
+
+def applies(rule: DeploymentRule, repository_id: int, *, owners: Mapping[int, int | None]) -> bool:
+    """Return whether the rule is of the repository, of the account that owns it, or of all."""
+    if rule.repository_id is not None:
+        return rule.repository_id == repository_id
+    return rule.account_id is None or rule.account_id == owners.get(repository_id)
 
 
 def read_rules(repository_ids: Iterable[int]) -> Rules:
     """Return the rules for these repositories, the most specific first."""
     owners = dict(Repository.objects.filter(pk__in=set(repository_ids)).values_list("pk", "owner_id"))
     return Rules(
-        services=tuple(sorted(ServiceRule.objects.all(), key=_specific_first)),
+        services=tuple(sorted(ServiceRule.objects.all(), key=specific_first)),
         sources=tuple(DeploymentSource.objects.all()),
         hotfixes=tuple(HotfixRule.objects.all()),
         owners=owners,
@@ -94,5 +99,6 @@ def has_source(repository_ids: Collection[int]) -> bool:
     return any(rules.repositories_with(kind) for kind in Kind)
 
 
-def _specific_first(rule: ServiceRule) -> tuple[bool, bool, int]:
+def specific_first(rule: DeploymentRule) -> tuple[bool, bool, int]:
+    """Return the place of a rule among others: those of repositories first, then those of accounts."""
     return rule.repository_id is None, rule.account_id is None, rule.pk

@@ -6,12 +6,22 @@ from typing import Any
 
 from django.db.models import Model, Q
 
-from apps.activity.models import Commit, Deployment, PullRequest, Release, ReportedDeployment, WorkflowRun
+from apps.activity.models import (
+    Commit,
+    Deployment,
+    Issue,
+    PullRequest,
+    Release,
+    ReportedDeployment,
+    ReportedIncident,
+    WorkflowRun,
+)
 from apps.metrics.derivation import (
     chosen_deployments,
     ci_runs,
     commits,
     deployments,
+    incidents,
     pull_requests,
     remediations,
     reported_deployments,
@@ -21,10 +31,12 @@ from apps.metrics.derivation.ci_runs import WORKFLOW_RUNS
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployment_rules import Kind
 from apps.metrics.derivation.deployments import DEPLOYMENTS
+from apps.metrics.derivation.incidents import FAILURES, INCIDENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
 from apps.metrics.derivation.remediations import REMEDIATIONS
 from apps.metrics.derivation.shipments import SHIPMENTS
 from apps.metrics.derived_tables import DerivedTable, Row, Scope
+from apps.teams.models import IncidentRule
 
 Keys = Sequence[Any]
 Spread = Callable[[Collection[Row], Collection[Row]], None]
@@ -106,10 +118,12 @@ def _spread_deployments(before: Collection[Row], after: Collection[Row]) -> None
     deployments.hand_on_jobs(after)
     shipments.hand_on([*before, *after])
     remediations.hand_on_deployments([*before, *after])
+    incidents.hand_on_deployments([*before, *after])
 
 
 def _spread_shipments(before: Collection[Row], after: Collection[Row]) -> None:
     remediations.hand_on_shipments([*before, *after])
+    incidents.hand_on_shipments([*before, *after])
 
 
 def _remediations(scopes: Keys) -> list[Derivation]:
@@ -119,6 +133,38 @@ def _remediations(scopes: Keys) -> list[Derivation]:
 def _remediations_in(repository_id: int) -> list[Scope]:
     rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id, succeeded_at__isnull=False)
     return sorted(set(rows.values_list("repository_id", "name")) | REMEDIATIONS.scopes_of(repository_id))
+
+
+def _incidents(scopes: Keys) -> list[Derivation]:
+    found, failures = incidents.derive(scopes)
+    return [
+        Derivation(INCIDENTS, scopes, found),
+        Derivation(FAILURES, scopes, failures, spread=_spread_failures),
+    ]
+
+
+def _spread_failures(before: Collection[Row], after: Collection[Row]) -> None:
+    remediations.hand_on_failures([*before, *after])
+
+
+def _incidents_in(repository_id: int) -> list[Scope]:
+    names = set(INCIDENTS.scopes_of(repository_id)) | FAILURES.scopes_of(repository_id)
+    if IncidentRule.objects.exists():
+        numbers = Issue.objects.filter(repository_id=repository_id).values_list("number", flat=True)
+        names.update((repository_id, f"{incidents.ISSUE}{number}") for number in numbers)
+    reports = ReportedIncident.objects.filter(repository_id=repository_id).values_list("external_id", flat=True)
+    names.update((repository_id, f"{incidents.REPORT}{external_id}") for external_id in reports)
+    return sorted(names)
+
+
+def _locks_of_incidents(scopes: Keys) -> list[str]:
+    """Return the locks of deployments, from which incidents follow; none where no issue is or was an incident."""
+    repositories = {repository_id for repository_id, _ in scopes}
+    if not IncidentRule.objects.exists():
+        reported = {repository_id for repository_id, name in scopes if not incidents.issue_of(name)}
+        known = INCIDENTS.model._default_manager.filter(repository_id__in=repositories)
+        repositories = reported.union(known.values_list("repository_id", flat=True))
+    return [lock_of_deployments(repository_id) for repository_id in repositories]
 
 
 def lock_of_deployments(repository_id: int) -> str:
@@ -221,6 +267,7 @@ WORKFLOW_RUN = Noun(
     derive=lambda scopes: [Derivation(WORKFLOW_RUNS, scopes, ci_runs.derive(scopes))],
     keys_in=_workflow_runs_in,
 )
+INCIDENT = Noun(name="incidents", locks=_locks_of_incidents, derive=_incidents, keys_in=_incidents_in)
 REMEDIATION = Noun(
     name="remediations",
     locks=lambda scopes: [lock_of_deployments(repository_id) for repository_id, _ in scopes],
@@ -229,6 +276,6 @@ REMEDIATION = Noun(
 )
 NOUNS = (
     *(COMMIT, DEPLOYMENT, RUN_DEPLOYMENT, RELEASE_DEPLOYMENT, MERGE_DEPLOYMENT, REPORTED_DEPLOYMENT),
-    *(PULL_REQUEST, REMEDIATION, WORKFLOW_RUN),
+    *(PULL_REQUEST, INCIDENT, REMEDIATION, WORKFLOW_RUN),
 )
 """Each after those that it is derived from."""

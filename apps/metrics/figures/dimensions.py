@@ -14,6 +14,7 @@ from apps.metrics.models import (
     DerivedClosing,
     DerivedCommit,
     DerivedDeployment,
+    DerivedIncident,
     DerivedPullRequest,
     DerivedRemediation,
     DerivedReview,
@@ -33,8 +34,8 @@ ACCOUNTS: Mapping[Table, tuple[str, str]] = {
     DerivedWorkflowRun: ("actor", "is_by_bot"),
 }
 """The field of the account that a row is attributed to, and the one that says whether it is a bot."""
-OF_DEPLOYMENTS: tuple[Table, ...] = (DerivedDeployment, DerivedShipment, DerivedRemediation)
-TABLES: tuple[Table, ...] = tuple(dict.fromkeys((*ACCOUNTS, *OF_DEPLOYMENTS)))
+OF_SERVICES: tuple[Table, ...] = (DerivedDeployment, DerivedShipment, DerivedRemediation, DerivedIncident)
+TABLES: tuple[Table, ...] = tuple(dict.fromkeys((*ACCOUNTS, *OF_SERVICES)))
 OF_REPOSITORY = "repository:"
 OF_PULL_REQUESTS: tuple[Table, ...] = (DerivedPullRequest, DerivedClosing, DerivedReview, DerivedShipment)
 
@@ -121,7 +122,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         ),
         Dimension(
             name="service",
-            expressions={table: service_of_deployment() for table in OF_DEPLOYMENTS},
+            expressions={table: service_of_deployment() for table in OF_SERVICES},
             names=name_services,
         ),
         Dimension(name="author", expressions={table: account_of(table) for table in ACCOUNTS}, names=name_accounts),

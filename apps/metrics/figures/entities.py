@@ -18,6 +18,7 @@ from apps.metrics.models import (
     DerivedClosing,
     DerivedCommit,
     DerivedDeployment,
+    DerivedIncident,
     DerivedPullRequest,
     DerivedRemediation,
     DerivedReview,
@@ -41,6 +42,7 @@ FLAGS: dict[type[Any], dict[str, str]] = {
     DerivedShipment: {"is_bot_author": "bot", "is_hotfix": "hotfix"},
     DerivedRemediation: {},
     DerivedWorkflowRun: {"is_by_bot": "bot", "is_flaky": "flaky"},
+    DerivedIncident: {},
 }
 KINDS = {
     DerivedPullRequest: "pull_request",
@@ -51,6 +53,7 @@ KINDS = {
     DerivedShipment: "pull_request",
     DerivedRemediation: "deployment",
     DerivedWorkflowRun: "workflow_run",
+    DerivedIncident: "incident",
 }
 
 NAMED_BY: dict[type[Any], str] = {
@@ -70,7 +73,7 @@ class Entity:
     `name` identifies it within its repository and kind: a pull request's number, a review's or deployment's id, a SHA,
     a workflow run's id and attempt. `title` is that of a pull request, the environment of a deployment, the workflow of
     a run; `run_id` the workflow run that it is or that deployed.
-    `reported_sha` is the commit of a deployment of which GitHub knows nothing.
+    `reported_sha` is the commit of a deployment of which GitHub knows nothing; `issue_number` the issue of an incident.
     """
 
     kind: str
@@ -85,6 +88,7 @@ class Entity:
     value: float | None
     flags: tuple[str, ...]
     reported_sha: str = ""
+    issue_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +171,7 @@ def _entity(row: Any) -> Entity:
         at=row.at,
         value=None if row.value is None else float(row.value),
         flags=tuple(flag for name, flag in FLAGS[model].items() if getattr(row, name)),
+        issue_number=getattr(row, "issue_number", None),
         reported_sha=row.sha if getattr(row, "source", "") == Kind.REPORTS and hasattr(row, "sha") else "",
     )
 
@@ -179,16 +184,18 @@ def _title(row: Any) -> str:
 def _name(row: Any) -> str:
     if isinstance(row, DerivedDeployment) and row.source == Kind.REPORTS:
         return row.group_key.removeprefix(PREFIX)
+    if isinstance(row, DerivedIncident):
+        return str(row.issue_number or row.name.removeprefix(PREFIX))
     return str(getattr(row, NAMED_BY.get(type(row), "number")))
 
 
 def github_url(entity: Entity) -> str:
-    """Return the entity's URL on GitHub; empty if the repository's name is unknown.
+    """Return the entity's URL on GitHub; empty if the repository's name is unknown, or there is no page of it.
 
     GitHub has no page for one deployment: it is the page of the workflow run that deployed, else of the environment,
     at the address that GitHub itself gives as its `html_url`; of a reported one, that of its commit.
     """
-    if not entity.repository:
+    if not entity.repository or (entity.kind == "incident" and entity.issue_number is None):
         return ""
     return f"{settings.GITHUB_URL}/{quote(entity.repository)}/{_page(entity)}"
 
@@ -199,6 +206,8 @@ def _page(entity: Entity) -> str:
             return f"pull/{entity.number}"
         case "review":
             return f"pull/{entity.number}#pullrequestreview-{entity.name}"
+        case "incident":
+            return f"issues/{entity.issue_number}"
         case "commit":
             return f"commit/{quote(entity.name)}"
         case "workflow_run":

@@ -9,6 +9,7 @@ from apps.metrics.figures.populations import Population
 from apps.metrics.figures.query import BOT, HUMAN, NOT_A_MEMBER
 from apps.metrics.figures.statement import Remark
 
+BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."
 NO_VALUE = "Shown as \N{EN DASH} when there are none."
 
 
@@ -40,8 +41,8 @@ class Figure:
     `streams`: what it is computed from; their gaps are its gaps. `looks_back`: it also counts what began before the
     window, so an earlier gap is one of its own. `over`: what the rows of a ratio are divided by. `also_excluded`: by
     reason, rows of other populations that do not count; those of its own population have their reasons there.
-    `needs_source`: where nothing counts, it is 0 only if the team has deployments to production at all. `version` is
-    raised with each change of the definition.
+    `needs_source`: where nothing counts, it is 0 only if the team has deployments to production (or incidents from
+    anywhere) at all. `version` is raised with each change of the definition.
     """
 
     key: str

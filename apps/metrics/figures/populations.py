@@ -29,7 +29,6 @@ from apps.metrics.models import (
     DerivedCommit,
     DerivedDeployment,
     DerivedPullRequest,
-    DerivedRemediation,
     DerivedReview,
     DerivedShipment,
     DerivedWorkflowRun,
@@ -216,19 +215,6 @@ def _baselines(query: FigureQuery) -> QuerySet[Any]:
     return rows.filter(succeeded_at__lt=query.as_of)
 
 
-@rows_of(DerivedRemediation)
-def rows_remediated(query: FigureQuery) -> QuerySet[Any]:
-    """Return the first remediation of each failing deployment to production."""
-    earlier = DerivedRemediation.objects.filter(
-        Q(remediated_at__lt=OuterRef("remediated_at"))
-        | Q(remediated_at=OuterRef("remediated_at"), pk__lt=OuterRef("pk")),
-        repository_id=OuterRef("repository_id"),
-        failing=OuterRef("failing"),
-    )
-    rows = DerivedRemediation.objects.filter(query.is_production(), ~Exists(earlier))
-    return query.happened(rows, "remediated_at").annotate(at=F("remediated_at"))
-
-
 RUN_AGAIN, CANCELLED, SKIPPED, INCONCLUSIVE = "run_again", "cancelled", "skipped", "inconclusive"
 SUCCEEDED, FAILED = ("success",), ("failure", "timed_out", "startup_failure")
 
@@ -254,25 +240,6 @@ def is_success(_: FigureQuery) -> Any:
 
 def was_flaky(_: FigureQuery) -> Any:
     return Case(When(is_flaky=True, then=1.0), default=0.0, output_field=FloatField())
-
-
-def has_failed(query: FigureQuery) -> Any:
-    return _is_remediation(query, failing=OuterRef("name"))
-
-
-def is_remediation(query: FigureQuery) -> Any:
-    return _is_remediation(query, remediation=OuterRef("name"))
-
-
-def _is_remediation(query: FigureQuery, **named: Any) -> Any:
-    found = DerivedRemediation.objects.filter(
-        repository_id=OuterRef("repository_id"), remediated_at__lt=query.as_of, **named
-    )
-    return Case(When(Exists(found), then=1.0), default=0.0, output_field=FloatField())
-
-
-def recovery_seconds(_: FigureQuery) -> Any:
-    return Cast(Extract(F("remediated_at") - F("failing_at"), "epoch"), FloatField())
 
 
 def draft_seconds(query: FigureQuery) -> Any:
@@ -344,9 +311,6 @@ reviews = Population(rows=rows_reviews)
 commits = Population(rows=rows_commits)
 deployments = Population(rows=rows_deployments)
 failed_deployments = Population(rows=rows_failed_deployments)
-failing = Population(rows=rows_deployments, value=has_failed)
-rework = Population(rows=rows_deployments, value=is_remediation)
-recoveries = Population(rows=rows_remediated, value=recovery_seconds)
 lead_times = Population(
     rows=rows_shipped,
     value=measured("lead_seconds"),

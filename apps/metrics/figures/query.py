@@ -25,9 +25,10 @@ from apps.activity.models import Change
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
 from apps.metrics.completeness.providers import Pending, find_pending
 from apps.metrics.derivation.deployment_rules import UNCHOSEN, has_source
+from apps.metrics.derivation.incidents import has_incident_rule
 from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny
 from apps.metrics.figures.windows import Window
-from apps.metrics.models import DerivedDeployment
+from apps.metrics.models import DerivedDeployment, DerivedIncident
 from apps.teams.models import Team, TeamMember
 from apps.teams.visibility import repositories_of
 
@@ -172,6 +173,18 @@ class FigureQuery:
         if has_source(self.repositories) or known.filter(self.is_production()).exists():
             return ""
         return "no_production" if known.exists() else "no_source"
+
+    @cached_property
+    def lack_of_incidents(self) -> str:
+        """Return why the incidents of the team cannot be counted; empty if they can."""
+        if self.origin is not None:
+            return self.origin.lack_of_incidents
+        known = DerivedIncident.objects.filter(self.is_in_repositories())
+        return "" if has_incident_rule(self.repositories) or known.exists() else "no_source"
+
+    def lack_of(self, table: type[Model]) -> str:
+        """Return why the rows of a table cannot be counted; empty if they can."""
+        return self.lack_of_incidents if table is DerivedIncident else self.lack_of_deployments
 
     @property
     def end_at(self) -> datetime:

@@ -7,12 +7,12 @@ from types import MappingProxyType
 from django.db.models import Q
 
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
-from apps.metrics.figures import ci, populations
-from apps.metrics.figures.figure import NO_VALUE, Figure, Measure, Variant
+from apps.metrics.figures import ci, failures, populations
+from apps.metrics.figures.failures import INCIDENTS
+from apps.metrics.figures.figure import BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
 from apps.metrics.figures.statement import Remark
 
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
-BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."
 PRODUCTION = (
     "Production environments are those that the team's patterns name, in upper or lower case. Without patterns, they "
     "are those that GitHub marks as production, or whose name begins with prod, production or live, also after its "
@@ -28,7 +28,8 @@ SERVICE = (
 )
 REMEDIES = (
     "A deployment remedies an earlier one of its service and environment if it ships a pull request that reverts one "
-    "of that, if it goes back to an earlier commit, or if it ships a hotfix (then it remedies the one before it)."
+    "of that, if it goes back to an earlier commit, or if it ships a hotfix (then it remedies the one before it). "
+    "Where nothing of that is known and it caused an incident, the last one before the incident was closed remedied it."
 )
 SOURCE = (
     "Without any deployment to production or chosen source of deployments (workflow runs, releases, merges, reports), "
@@ -381,9 +382,17 @@ DEFINED = (
         title="Change failure rate",
         unit="share",
         measure=Measure.SHARE,
-        definition="Share of the successful deployments to production in the period that a later one had to remedy.",
-        rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, "A deployment fails once, whatever remedied it.", NO_VALUE),
-        population=populations.failing,
+        definition="Share of the successful deployments to production in the period that a later one had to remedy, or "
+        "that caused an incident.",
+        rules=(
+            BY_REPOSITORY,
+            PRODUCTION,
+            REMEDIES,
+            INCIDENTS,
+            "A deployment fails once, whatever remedied it and however many incidents it caused.",
+            NO_VALUE,
+        ),
+        population=failures.failing,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
         needs_source=True,
     ),
@@ -394,7 +403,7 @@ DEFINED = (
         measure=Measure.DISTRIBUTION,
         definition="Time from a failing deployment to the first one that remedied it, by the day of the remedy.",
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
-        population=populations.recoveries,
+        population=failures.recoveries,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
         needs_source=True,
     ),
@@ -405,11 +414,12 @@ DEFINED = (
         measure=Measure.SHARE,
         definition="Share of the successful deployments to production in the period that remedied an earlier one.",
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
-        population=populations.rework,
+        population=failures.rework,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
         needs_source=True,
     ),
     *ci.DEFINED,
+    *failures.DEFINED,
 )
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.key: figure for figure in DEFINED})
 VARIANTS = tuple(dict.fromkeys(name for figure in DEFINED for name in figure.variants))

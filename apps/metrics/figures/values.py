@@ -184,7 +184,9 @@ class Reader:
     def reason(self) -> str:
         """Return why there is no value where nothing counts; empty where that is 0."""
         has_rows = self.found[self.figure.key].whole["n"]
-        return self.query.lack_of_deployments if self.figure.needs_source and not has_rows else ""
+        if has_rows or not self.figure.needs_source:
+            return ""
+        return self.query.lack_of(self.figure.population.rows.table)
 
     def reading_without_value(self) -> FigureReading:
         return FigureReading(

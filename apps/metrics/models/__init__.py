@@ -7,6 +7,7 @@ without foreign key constraints: a rebuild must not pay for checks of what it ha
 from apps.metrics.models.bookkeeping import HourlyFigures, RepositoryFreshness, TeamFreshness
 from apps.metrics.models.deployments import DerivedDeployment, DerivedRemediation, DerivedShipment
 from apps.metrics.models.fields import RULES_VERSION, current_rules
+from apps.metrics.models.incidents import DerivedFailure, DerivedIncident
 from apps.metrics.models.pull_requests import (
     ENDED_AT,
     DerivedClosing,
@@ -22,6 +23,8 @@ __all__ = [
     "DerivedClosing",
     "DerivedCommit",
     "DerivedDeployment",
+    "DerivedFailure",
+    "DerivedIncident",
     "DerivedPullRequest",
     "DerivedRemediation",
     "DerivedReview",

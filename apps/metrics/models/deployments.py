@@ -149,6 +149,7 @@ class DerivedRemediation(models.Model):
         REVERT = "revert"
         ROLLBACK = "rollback"
         HOTFIX = "hotfix"
+        INCIDENT = "incident"
 
     repository = repository_reference()
     remediation = models.TextField(help_text="name of the derived deployment that remedied")
@@ -161,6 +162,9 @@ class DerivedRemediation(models.Model):
     evidence = models.TextField()
     failing_at = models.DateTimeField()
     remediated_at = models.DateTimeField()
+    incident_closed_at = models.DateTimeField(
+        null=True, blank=True, help_text="of an incident, whose end shows what ended it"
+    )
     rules_version = rules_version_field()
 
     class Meta:
