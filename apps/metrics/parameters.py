@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from apps.activity.models import Repository
 from apps.common.api import truth_in
 from apps.common.db import is_id
-from apps.metrics.figures import FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Window
+from apps.metrics.figures import FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Hours, Window
 from apps.metrics.figures.dimensions import DIMENSIONS, filters_of
 from apps.metrics.figures.entities import ORDERINGS, Listing
 from apps.metrics.figures.query import Account
@@ -52,6 +52,7 @@ def query_of(team: Team, parameters: QueryDict, *, user: Any) -> FigureQuery:
         author=author_in(parameters, team=team, user=user),
         labels=labels_in(parameters),
         variant=variant_in(parameters),
+        hours=hours_in(parameters),
         **chosen,
     )
 
@@ -149,6 +150,14 @@ def variant_in(parameters: QueryDict) -> str:
     if text and text not in VARIANTS:
         raise ValidationError({"variant": [f"{text!r} is not one of {', '.join(VARIANTS)}."]})
     return text
+
+
+def hours_in(parameters: QueryDict) -> Hours:
+    text = parameters.get("hours") or Hours.WALL
+    try:
+        return Hours(text)
+    except ValueError as error:
+        raise ValidationError({"hours": [f"{text!r} is not one of {', '.join(Hours)}."]}) from error
 
 
 def asked_in(parameters: QueryDict, *, query: FigureQuery, user: Any, is_detailed: bool) -> Asked:

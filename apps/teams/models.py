@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar, TypeVar
 from zoneinfo import available_timezones
 
@@ -11,6 +12,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from apps.activity.models import Change, Contributor, Repository
+from apps.teams.working_time import FIRST_YEAR, WorkingTime, validate_place, validate_weekdays
 from apps.users.access import is_operator
 from apps.users.models import CustomUser
 
@@ -72,6 +74,11 @@ def mark(rows: Iterable[MarksChange]) -> None:
 
 
 SLUG_LENGTH = 100
+
+
+def weekdays() -> list[int]:
+    """Return Monday to Friday."""
+    return [1, 2, 3, 4, 5]
 
 
 def validate_time_zone(name: str) -> None:
@@ -137,6 +144,27 @@ class Team(MarksChange):
         help_text="Names or patterns of the environments that count as production, in any case; * stands for any "
         "text. Empty: those that GitHub or their name calls production, prod or live.",
     )
+    working_days = ArrayField(
+        models.SmallIntegerField(),
+        default=weekdays,
+        db_default=[1, 2, 3, 4, 5],
+        validators=[validate_weekdays],
+        help_text="Days of the week that working hours are on: 1 is Monday, 7 is Sunday.",
+    )
+    working_from = models.TimeField(default=time(9), db_default=time(9), help_text="Local time.")
+    working_until = models.TimeField(
+        default=time(17),
+        db_default=time(17),
+        help_text="Local time, after the start; 00:00 is the end of the day.",
+    )
+    holidays_of = models.CharField(
+        max_length=10,
+        default="",
+        db_default="",
+        blank=True,
+        validators=[validate_place],
+        help_text="A country such as DE, or a part of it such as DE-BY: its public holidays are no working time.",
+    )
     sync_frequency = models.CharField(max_length=10, choices=SyncFrequency.choices, default=SyncFrequency.DAILY)
     last_sync_status = models.CharField(max_length=10, choices=SyncStatus.choices, default=SyncStatus.NEVER)
     last_sync_error = models.TextField(default="", blank=True)
@@ -147,13 +175,58 @@ class Team(MarksChange):
 
     class Meta:
         ordering = ("name",)
-        constraints = (models.UniqueConstraint(fields=("account",), name="one_team_tracks_an_account"),)
+        constraints = (
+            models.UniqueConstraint(fields=("account",), name="one_team_tracks_an_account"),
+            models.CheckConstraint(
+                condition=models.Q(working_until=time.min) | models.Q(working_from__lt=models.F("working_until")),
+                name="working_hours_end_after_they_began",
+                violation_error_message=_("Working hours must end after they begin; 00:00 is the end of the day."),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
 
     def change(self) -> tuple[Change.Kind, str]:
         return Change.Kind.TEAM, str(self.pk)
+
+
+YEARS_AHEAD = 2
+
+
+class WorkingCalendar(models.Model):
+    """The periods of a team's working time, one after the other, for figures in working hours.
+
+    `starts`: when each begins, in seconds since 1970. `seconds`: the working seconds before each, and at last of all.
+    """
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, primary_key=True, related_name="working_calendar")
+    made_of = models.TextField(help_text="the settings and the last year that it was computed from")
+    starts = ArrayField(models.FloatField())
+    seconds = ArrayField(models.FloatField())
+
+    def __str__(self) -> str:
+        return f"working time of {self.team}"
+
+    @classmethod
+    def ensure(cls, team: Team) -> None:
+        """Store the periods of the team if its settings, or the year, are not those that they were computed from."""
+        last_year = datetime.now(UTC).year + YEARS_AHEAD
+        hours = WorkingTime(
+            time_zone=team.time_zone,
+            days=tuple(sorted(set(team.working_days))),
+            starts=team.working_from,
+            ends=team.working_until,
+            holidays_of=team.holidays_of,
+        )
+        made_of = f"{hours} until {last_year}"
+        if cls.objects.filter(team=team, made_of=made_of).exists():
+            return
+        starts, seconds = list[float](), [0.0]
+        for begun, ended in hours.periods(date(FIRST_YEAR, 1, 1), date(last_year, 12, 31)):
+            starts.append(begun.timestamp())
+            seconds.append(seconds[-1] + (ended - begun).total_seconds())
+        cls.objects.update_or_create(team=team, defaults={"made_of": made_of, "starts": starts, "seconds": seconds})
 
 
 class TeamMember(MarksChange):

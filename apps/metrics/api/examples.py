@@ -13,6 +13,7 @@ ASKED: dict[str, Any] = {
     "author": None,
     "labels": [],
     "variant": None,
+    "hours": "wall",
     "as_of": "2026-03-10T08:00:00Z",
     "is_recalculating": False,
     "completeness": "Complete until 10 Mar 2026, 07:00 UTC.",

@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from apps.activity.models import PullRequest
 from apps.common.api import InstantFilter, TruthFilter
 from apps.common.db import is_id
-from apps.metrics.figures import FIGURES, Granularity
+from apps.metrics.figures import FIGURES, Granularity, Hours
 from apps.metrics.figures.dimensions import DIMENSIONS
 from apps.metrics.figures.entities import ORDERINGS
 from apps.metrics.figures.registry import VARIANTS
@@ -75,6 +75,12 @@ QUERY = [
     ),
     OpenApiParameter(
         "label", str, many=True, description="Only pull requests that have the label now; repeated, all of them."
+    ),
+    OpenApiParameter(
+        "hours",
+        str,
+        enum=list(Hours),
+        description="Whether durations count all time or the team's working time.",
     ),
     OpenApiParameter("variant", str, enum=list(VARIANTS), description="Another definition of figures that have it."),
     OpenApiParameter(

@@ -41,6 +41,7 @@ def describe_query(query: FigureQuery, *, keys: Iterable[str] | None = None) -> 
         "author": None if query.author is None else query.author.login,
         "labels": list(query.labels),
         "variant": query.variant or None,
+        "hours": str(query.hours),
         "as_of": format_instant(query.as_of),
         "is_recalculating": query.is_recalculating,
         **describe_with_sentence(completeness, report=query.report),

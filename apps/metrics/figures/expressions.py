@@ -59,3 +59,50 @@ class WasDraft(Func):
         FROM (SELECT %(expressions)s) AS given (starts, ends, seen_at), unnest(starts, ends) AS draft (since, until)
     )"""
     output_field: ClassVar[Any] = BooleanField()
+
+
+def working_seconds_at(at: str, *, calendar: int) -> str:
+    """Return the SQL of a team's working seconds before an instant, given in seconds since 1970.
+
+    The two arrays are read once for a statement; a slice is read from the table whole, and not at each use.
+    """
+    of_team = f"FROM teams_workingcalendar WHERE team_id = {calendar:d}"
+    starts, seconds = f"(SELECT starts[1:] {of_team})", f"(SELECT seconds[1:] {of_team})"
+    return f"""(
+        SELECT CASE WHEN place = 0 THEN 0
+                    ELSE least({seconds}[place] + {at} - {starts}[place], {seconds}[place + 1]) END
+        FROM (SELECT width_bucket({at}, {starts})) AS found (place)
+    )"""  # noqa: S608  as above
+
+
+class WorkingSeconds(Func):
+    """The working seconds of a team between two instants, given in seconds since 1970; at least 0."""
+
+    output_field: ClassVar[Any] = FloatField()
+
+    def __init__(self, since: Any, until: Any, *, calendar: int) -> None:
+        super().__init__(since, until)
+        before, after = (working_seconds_at(f"given.{name}", calendar=calendar) for name in ("since", "until"))
+        self.extra["template"] = f"""(
+            SELECT CASE WHEN until > since THEN {after} - {before} WHEN until <= since THEN 0 END
+            FROM (SELECT %(expressions)s) AS given (since, until)
+        )"""  # noqa: S608  as above
+
+
+class WorkingDraftSeconds(Func):
+    """The working seconds up to an instant that a pull request was a draft, from its draft starts and ends."""
+
+    output_field: ClassVar[Any] = FloatField()
+
+    def __init__(self, starts: str, ends: str, seen_at: Any, *, calendar: int) -> None:
+        super().__init__(starts, ends, seen_at)
+        before, after = (working_seconds_at(f"part.{name}", calendar=calendar) for name in ("since", "until"))
+        self.extra["template"] = f"""(
+            SELECT coalesce(sum({after} - {before}), 0)
+            FROM (SELECT %(expressions)s) AS given (starts, ends, seen_at), unnest(starts, ends) AS draft (since, until)
+            CROSS JOIN LATERAL (
+                SELECT extract(epoch FROM draft.since)::float,
+                       extract(epoch FROM least(coalesce(draft.until, seen_at), seen_at))::float
+            ) AS part (since, until)
+            WHERE draft.since < seen_at
+        )"""  # noqa: S608  as above

@@ -3,9 +3,9 @@
 from typing import Any
 
 from django.db.models import Case, Exists, F, FloatField, OuterRef, Q, QuerySet, When
-from django.db.models.functions import Cast, Extract
 
 from apps.metrics.completeness.streams import ISSUES
+from apps.metrics.figures.durations import lasting
 from apps.metrics.figures.figure import BY_REPOSITORY, NO_VALUE, Figure, Measure
 from apps.metrics.figures.populations import Population, rows_deployments, rows_of
 from apps.metrics.figures.query import FigureQuery
@@ -56,14 +56,6 @@ def is_remediation(query: FigureQuery) -> Any:
     return Case(When(Exists(found), then=1.0), default=0.0, output_field=FloatField())
 
 
-def incident_seconds(_: FigureQuery) -> Any:
-    return Cast(Extract(F("closed_at") - F("opened_at"), "epoch"), FloatField())
-
-
-def recovery_seconds(_: FigureQuery) -> Any:
-    return Cast(Extract(F("remediated_at") - F("failing_at"), "epoch"), FloatField())
-
-
 @rows_of(DerivedRemediation)
 def rows_remediated(query: FigureQuery) -> QuerySet[Any]:
     """Return the first remediation of each failing deployment to production."""
@@ -79,9 +71,9 @@ def rows_remediated(query: FigureQuery) -> QuerySet[Any]:
 
 failing = Population(rows=rows_deployments, value=has_failed)
 rework = Population(rows=rows_deployments, value=is_remediation)
-recoveries = Population(rows=rows_remediated, value=recovery_seconds)
+recoveries = Population(rows=rows_remediated, value=lasting("failing_at", "remediated_at"))
 incidents = Population(rows=rows_incidents)
-ended_incidents = Population(rows=rows_ended_incidents, value=incident_seconds)
+ended_incidents = Population(rows=rows_ended_incidents, value=lasting("opened_at", "closed_at"))
 
 DEFINED = (
     Figure(

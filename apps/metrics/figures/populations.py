@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db.models import (
     Case,
-    DateTimeField,
     Exists,
     F,
     FloatField,
@@ -18,10 +17,11 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Cast, Coalesce, Extract, Greatest, Least
+from django.db.models.functions import Coalesce
 
 from apps.metrics.figures.dimensions import narrowed
-from apps.metrics.figures.expressions import DraftSeconds, WasDraft
+from apps.metrics.figures.durations import STAGES, age, draft_seconds, lasting, lead_seconds, queued_seconds, stage
+from apps.metrics.figures.expressions import WasDraft
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.models import (
     ENDED_AT,
@@ -242,38 +242,14 @@ def was_flaky(_: FigureQuery) -> Any:
     return Case(When(is_flaky=True, then=1.0), default=0.0, output_field=FloatField())
 
 
-def draft_seconds(query: FigureQuery) -> Any:
-    seen_at = _instant(query.as_of)
-    once = Extract(Least(F("draft_ends__0"), seen_at) - F("draft_starts__0"), "epoch")  # no end is left out by LEAST
-    return Case(
-        When(draft_starts=[], then=0.0),  # most never were one
-        When(draft_starts__len=1, then=Greatest(Cast(once, FloatField()), 0.0)),  # most others were one once
-        default=DraftSeconds("draft_starts", "draft_ends", seen_at),
-        output_field=FloatField(),
-    )
-
-
 def was_reviewed(_: FigureQuery) -> Any:
     return Case(When(first_review_at__isnull=False, then=1.0), default=0.0, output_field=FloatField())
-
-
-def age(query: FigureQuery) -> Any:
-    return Cast(Extract(query.instant - F("ready_at"), "epoch"), FloatField())
 
 
 def _pull_requests(query: FigureQuery, *, at: str) -> QuerySet[Any]:
     rows = query.happened(DerivedPullRequest.objects.all(), at)
     rows = query.attributed(rows, account="author", is_bot="is_bot_author", at=OuterRef(at))
     return rows.annotate(at=F(at))
-
-
-def _instant(at: Any) -> Value:
-    return Value(at, output_field=DateTimeField())
-
-
-def seconds_open(_: FigureQuery) -> Any:
-    """Return the seconds from the creation to the merge, drafts included, as GitHub measures it."""
-    return Cast(Extract(F("merged_at") - F("opened_at"), "epoch"), FloatField())
 
 
 def measured(column: str) -> Callable[[FigureQuery], Any]:
@@ -286,15 +262,14 @@ draft_times = Population(rows=rows_opened, value=draft_seconds)
 merged = Population(rows=rows_merged)
 cycle_times = Population(
     rows=rows_merged,
-    value=measured("cycle_seconds"),
+    value=lasting("ready_at", "merged_at", stored="cycle_seconds"),
     only=Q(cycle_seconds__isnull=False),
     left_out="never_ready",
 )
 coding, pickup, review, merging = (
-    Population(rows=rows_merged, value=measured(f"{stage}_seconds"), only=Q(**{f"{stage}_seconds__isnull": False}))
-    for stage in ("coding", "pickup", "review", "merge")
+    Population(rows=rows_merged, value=stage(name), only=Q(**{f"{name}_seconds__isnull": False})) for name in STAGES
 )
-created_to_merged = Population(rows=rows_merged, value=seconds_open)
+created_to_merged = Population(rows=rows_merged, value=lasting("opened_at", "merged_at"))
 sizes = Population(rows=rows_merged, value=measured("size"), only=Q(size__isnull=False), left_out="size_unknown")
 rounds = Population(
     rows=rows_merged,
@@ -304,7 +279,9 @@ rounds = Population(
 )
 reviewed = Population(rows=rows_merged, value=was_reviewed)
 never_reviewed = Population(rows=rows_merged, only=Q(first_review_at__isnull=True))
-first_reviews = Population(rows=rows_first_reviewed, value=measured("first_review_seconds"))
+first_reviews = Population(
+    rows=rows_first_reviewed, value=lasting("ready_at", "review_wait_ended_at", stored="first_review_seconds")
+)
 closed_unmerged = Population(rows=rows_closed_unmerged)
 in_progress = Population(rows=rows_in_progress, value=age)
 reviews = Population(rows=rows_reviews)
@@ -313,27 +290,30 @@ deployments = Population(rows=rows_deployments)
 failed_deployments = Population(rows=rows_failed_deployments)
 lead_times = Population(
     rows=rows_shipped,
-    value=measured("lead_seconds"),
+    value=lead_seconds,
     only=Q(lead_seconds__isnull=False),
     left_out="order_unknown",
 )
 deploying = Population(
     rows=rows_shipped,
-    value=measured("deploy_seconds"),
+    value=lasting("merged_at", "deployed_at", stored="deploy_seconds"),
     only=Q(deploy_seconds__isnull=False),
     left_out="order_unknown",
 )
 not_deployed = Population(rows=rows_not_deployed)
 baseline_unknown = Population(rows=rows_baseline_unknown)
 ci_successes = Population(rows=rows_workflow_runs, value=is_success)
-ci_durations, ci_queue_times = (
-    Population(
-        rows=rows_workflow_runs,
-        value=measured(f"{what}_seconds"),
-        only=Q(**{f"{what}_seconds__isnull": False}),
-        left_out=f"{what}_time_unknown",
-    )
-    for what in ("duration", "queued")
+ci_durations = Population(
+    rows=rows_workflow_runs,
+    value=lasting("started_at", "concluded_at", stored="duration_seconds"),
+    only=Q(duration_seconds__isnull=False),
+    left_out="duration_time_unknown",
+)
+ci_queue_times = Population(
+    rows=rows_workflow_runs,
+    value=queued_seconds,
+    only=Q(queued_seconds__isnull=False),
+    left_out="queued_time_unknown",
 )
 ci_attempts = Population(rows=rows_workflow_runs, value=measured("attempt"))
 ci_flaky = Population(

@@ -29,7 +29,7 @@ from apps.metrics.derivation.incidents import has_incident_rule
 from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny
 from apps.metrics.figures.windows import Window
 from apps.metrics.models import DerivedDeployment, DerivedIncident
-from apps.teams.models import Team, TeamMember
+from apps.teams.models import Team, TeamMember, WorkingCalendar
 from apps.teams.visibility import repositories_of
 
 Rows = TypeVar("Rows", bound=Model)
@@ -46,7 +46,14 @@ class Bots(StrEnum):
     ONLY = "only"
 
 
-SHARED = frozenset({"repositories", "memberships", "pending", "report", "is_recalculating"})
+class Hours(StrEnum):
+    """The time that durations count."""
+
+    WALL = "wall"
+    WORKING = "working"
+
+
+SHARED = frozenset({"calendar", "repositories", "memberships", "pending", "report", "is_recalculating"})
 """What is read once for a query, and holds for any window of the same team and filters."""
 
 
@@ -83,6 +90,7 @@ class FigureQuery:
 
     `as_of` is the instant from which it is seen: what came later has not happened yet. `repository_ids` narrows the
     team's repositories; ids of others are left out. `cut_at` ends the window earlier than its last day.
+    With `hours` of `WORKING`, durations count the team's working time alone.
     `author` and `labels` leave only the rows of an account, and of pull requests with all of the labels. With
     `is_at_each_instant`, rows that are counted at an instant are so at each instant that a statement joins to them.
     `origin` is the query that this one was made of.
@@ -97,6 +105,7 @@ class FigureQuery:
     author: Account | None = None
     labels: tuple[str, ...] = ()
     variant: str = ""
+    hours: Hours = Hours.WALL
     is_at_each_instant: bool = False
     origin: "FigureQuery | None" = field(default=None, repr=False)
 
@@ -126,6 +135,12 @@ class FigureQuery:
         if self.repository_ids is not None:
             tracked = tracked.filter(pk__in=self.repository_ids)
         return tuple(sorted(tracked.values_list("pk", flat=True)))
+
+    @cached_property
+    def calendar(self) -> int:
+        """Return the key of the stored working time of the team, which is made now if it was not yet."""
+        WorkingCalendar.ensure(self.team)
+        return self.team.pk
 
     @cached_property
     def report(self) -> Report:

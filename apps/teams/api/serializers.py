@@ -1,6 +1,7 @@
 """Serializers of teams."""
 
 from collections.abc import Mapping
+from datetime import time
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -35,6 +36,10 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
             "is_approved",
             "time_zone",
             "production_environments",
+            "working_days",
+            "working_from",
+            "working_until",
+            "holidays_of",
             "sync_frequency",
             "last_sync_status",
             "last_sync_error",
@@ -69,6 +74,15 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
         if is_operator(user):
             return "operator"
         return next((access.role for access in team.accesses.all()), TeamAccess.Role.VIEWER)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Reject working hours that end before they begin."""
+        begun = values.get("working_from", getattr(self.instance, "working_from", None))
+        ended = values.get("working_until", getattr(self.instance, "working_until", None))
+        if begun and ended and ended != time.min and ended <= begun:
+            message = "Working hours must end after they begin; 00:00 is the end of the day."
+            raise serializers.ValidationError({"working_until": [message]})
+        return values
 
     def validate_production_environments(self, names: list[str]) -> list[str]:
         return list(dict.fromkeys(names))

@@ -24,6 +24,9 @@ Rows of the period that do not count are counted by reason, and listed: together
 days, weeks from Monday, or months, cut at the ends of the window; a bucket that is cut or has not ended is `partial`.
 Each bucket is computed from its own rows: counts add up to the whole, medians do not.
 
+With `hours=working`, every duration counts the team's working time alone: its working days and hours in its time zone,
+without the public holidays of its place (Monday to Friday from 9 to 17 unless the team says otherwise).
+
 Each figure has `complete_until`, up to when everything that GitHub had is stored, and `gaps`, periods of the window
 before then in which data may be missing. Complete is what was read from GitHub, and what deliveries reported while
 GitHub's delivery log was scanned completely and the App had access to the repository; never beyond the oldest

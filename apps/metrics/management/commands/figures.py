@@ -16,6 +16,7 @@ from apps.metrics.figures import (
     FigureQuery,
     FigureReading,
     Granularity,
+    Hours,
     UnknownFigureError,
     Window,
     read_figures,
@@ -40,13 +41,24 @@ class Command(BaseCommand):
         parser.add_argument("--figure", action="append", metavar="KEY", help=f"one or more of {', '.join(FIGURES)}")
         parser.add_argument("--bots", choices=[str(each) for each in Bots], default="exclude", help="default: exclude")
         parser.add_argument(
+            "--hours",
+            choices=[str(each) for each in Hours],
+            default="wall",
+            help="whether durations count all time (default) or the team's working time alone",
+        )
+        parser.add_argument(
             "--granularity", choices=[str(each) for each in Granularity], help="also show each day, week or month"
         )
         parser.add_argument("--json", action="store_true", help="print JSON; durations are in seconds")
 
     def handle(self, *args: Any, **options: Any) -> None:
         team = find_team(options["team"])
-        query = FigureQuery(team=team, window=chosen_window(team, options), bots=Bots(options["bots"]))
+        query = FigureQuery(
+            team=team,
+            window=chosen_window(team, options),
+            bots=Bots(options["bots"]),
+            hours=Hours(options["hours"]),
+        )
         asked = Asked(granularity=Granularity(options["granularity"]) if options["granularity"] else None)
         try:
             if options["json"]:
@@ -60,7 +72,8 @@ class Command(BaseCommand):
 
     def show(self, query: FigureQuery, readings: list[FigureReading]) -> None:
         window = query.window
-        self.stdout.write(f"{query.team.name}: {window.start} up to {window.end}, {window.time_zone}")
+        hours = ", working hours" if query.hours is Hours.WORKING else ""
+        self.stdout.write(f"{query.team.name}: {window.start} up to {window.end}, {window.time_zone}{hours}")
         self.show_completeness(query, keys=[reading.figure for reading in readings])
         self.stdout.write(ROW.format("figure", "value", "unit", "n", "mean", "p75", "p90", "").rstrip())
         complete = completeness_by_figure(query, keys=[reading.figure for reading in readings])
