@@ -145,6 +145,12 @@ def skipped(pages: Iterable[Page]) -> list[Skipped]:
 
 
 def rows(model: Any, **conditions: Any) -> list[dict[str, Any]]:
-    """What the table holds, without surrogate ids, and without the stamps, which say when something was seen."""
-    names = [field.attname for field in model._meta.concrete_fields if field.name != "id" and "stamp" not in field.name]
+    """What the table holds, without surrogate ids, without what webhooks alone say, and without the stamps, which say
+    when something was seen."""
+    left_out = {"id", "in_progress_at"}
+    names = [
+        field.attname
+        for field in model._meta.concrete_fields
+        if field.name not in left_out and "stamp" not in field.name
+    ]
     return in_order(model.objects.filter(**conditions).values(*names))
