@@ -27,10 +27,25 @@ DIGEST_LENGTH = 16
 
 @dataclass(frozen=True)
 class ChangeKey:
-    """The Change that follows when a row changed: its kind, and the columns that make up its key."""
+    """The Change that follows when a row changed: its kind, and the columns that make up its key.
+
+    No change follows from rows whose column `unless_false` is false.
+    """
 
     kind: str
     columns: tuple[str, ...]
+    unless_false: str = ""
+
+    @property
+    def returned(self) -> tuple[str, ...]:
+        """Return the columns that say which Change follows."""
+        return (*self.columns, self.unless_false) if self.unless_false else self.columns
+
+    def key_of(self, returned: tuple[Any, ...]) -> str | None:
+        """Return the key of the Change that follows from a row with these columns, None if none does."""
+        if self.unless_false and returned[-1] is False:
+            return None
+        return ":".join(map(str, returned[: len(self.columns)]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +74,7 @@ class Merge:
         return self.attributes
 
     def apply(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-        """Merge the rows; return the columns of the Change's key for each row that really changed."""
+        """Merge the rows; return the columns that say which Change follows for each row that really changed."""
         return db.run(self.statement, [as_json(rows)])
 
     @property
@@ -76,7 +91,7 @@ class Merge:
 
     @property
     def returned(self) -> tuple[str, ...]:
-        return self.change.columns if self.change else self.key
+        return self.change.returned if self.change else self.key
 
     def matches(self, left: str, right: str) -> str:
         return matches(self.key, left, right)

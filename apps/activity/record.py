@@ -122,8 +122,9 @@ def apply(merge: Merge, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     if not rows:
         return
     for returned in merge.apply(rows):
-        if merge.change:
-            yield merge.change.kind, ":".join(map(str, returned))
+        key = merge.change.key_of(returned) if merge.change else None
+        if merge.change and key:
+            yield merge.change.kind, key
 
 
 def rows_by_kind(evidence: Iterable[Evidence]) -> dict[type[Fact], list[Row]]:

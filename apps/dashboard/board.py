@@ -18,7 +18,13 @@ from apps.metrics.completeness.descriptions import (
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading
 from apps.metrics.figures.figure import Measure
 from apps.metrics.figures.values import VALUE_ONLY, completeness_by_figure, completeness_of, read_together
-from apps.metrics.models import DerivedDeployment, DerivedIncident, DerivedRemediation, DerivedWorkflowRun
+from apps.metrics.models import (
+    DerivedDeployment,
+    DerivedIncident,
+    DerivedRemediation,
+    DerivedReviewRequest,
+    DerivedWorkflowRun,
+)
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
 from apps.webhooks.overview import latest_received_at
@@ -28,7 +34,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("prs_merged", "throughput", "cycle_time", "pr_size"),
         *("prs_opened", "closed_unmerged", "flow_ratio", "time_in_draft"),
     ),
-    "Review": ("time_to_first_review", "review_coverage", "review_rounds", "reviews", "review_load"),
+    "Review": (
+        *("time_to_first_review", "time_to_first_response", "review_turnaround", "review_coverage"),
+        *("review_rounds", "reviews", "review_load"),
+    ),
     "Delivery": (
         *("deployments", "deployment_frequency", "deployment_days_per_week", "failed_deployments", "lead_time"),
         *("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate", "incidents"),
@@ -42,6 +51,7 @@ OTHERS = "More"
 NOUNS: Mapping[type[Model], str] = {
     DerivedDeployment: "deployment",
     DerivedRemediation: "deployment",
+    DerivedReviewRequest: "review request",
     DerivedWorkflowRun: "run",
     DerivedIncident: "incident",
 }

@@ -21,6 +21,7 @@ from apps.metrics.models import (
     DerivedPullRequest,
     DerivedRemediation,
     DerivedReview,
+    DerivedReviewRequest,
     DerivedShipment,
     DerivedWorkflowRun,
     HourlyFigures,
@@ -121,6 +122,19 @@ class DerivedReviewAdmin(ReadOnlyAdmin):
     search_ids = ("review_id", "number")
     search_number = "number"
     ordering = ("-review_id",)
+
+
+@admin.register(DerivedReviewRequest)
+class DerivedReviewRequestAdmin(ReadOnlyAdmin):
+    """Review requests, and whether they were answered or withdrawn."""
+
+    list_display = ("__str__", "repository", "reviewer", "requested_at", "answered_at", "withdrawn_at")
+    list_select_related = ("repository", "reviewer")
+    list_filter = ("is_bot_reviewer", "rules_version")
+    search_fields = ("repository__full_name__iexact", "reviewer__login__iexact", "subject")
+    search_ids = ("number",)
+    search_number = "number"
+    ordering = ("-id",)
 
 
 @admin.register(DerivedDeployment)

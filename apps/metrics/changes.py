@@ -64,6 +64,35 @@ LATER_PULL_REQUESTS = """
       AND later.number > one.number AND later.is_cross_repository IS NOT TRUE
 """
 
+# A cherry-picked commit has the author date of its original. What is committed as it was authored is no copy.
+LANDED_DATES = """
+    WITH landed AS MATERIALIZED (
+        SELECT DISTINCT repository_id, authored_at
+        FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)
+        JOIN activity_commit USING (repository_id, sha)
+        WHERE coalesce(landed_at, presumed_landed_at) IS NOT NULL
+    )
+"""
+COPIES_OF_COMMITS = f"""
+    {LANDED_DATES}
+    SELECT DISTINCT copy.repository_id, copy.sha
+    FROM landed CROSS JOIN LATERAL (
+        SELECT * FROM activity_commit AS one
+        WHERE (one.repository_id, one.authored_at) = (landed.repository_id, landed.authored_at)
+        OFFSET 0  -- by index, one date after the other
+    ) AS copy
+    WHERE copy.committed_at > copy.authored_at
+"""  # noqa: S608  a clause of our own
+PULL_REQUESTS_OF_COPIES = f"""
+    {LANDED_DATES}
+    SELECT DISTINCT copy.repository_id, copy.number
+    FROM landed CROSS JOIN LATERAL (
+        SELECT * FROM activity_pullrequestcommit AS one
+        WHERE (one.repository_id, one.authored_at) = (landed.repository_id, landed.authored_at)
+          AND one.committed_at > one.authored_at
+        OFFSET 0  -- as above
+    ) AS copy
+"""  # noqa: S608  a clause of our own
 PULL_REQUESTS_OF_MERGES = """
     SELECT repository_id, number
     FROM json_to_recordset(%s) AS row (repository_id bigint, sha text)
@@ -174,6 +203,12 @@ SPREAD_CONTRIBUTORS = """
         SELECT repository_id, number FROM accounts JOIN activity_pullrequest ON author_id = accounts.id
         UNION
         SELECT repository_id, number FROM accounts JOIN activity_review ON author_id = accounts.id
+        UNION
+        SELECT repository_id, number FROM accounts JOIN activity_pullrequestevent ON subject = accounts.id::text
+        WHERE kind = 'review_requested'
+        UNION
+        SELECT repository_id, number FROM accounts JOIN activity_issuecomment ON author_id = accounts.id
+        WHERE is_on_pull_request IS NOT FALSE
     ), commits AS (
         SELECT repository_id, sha FROM accounts JOIN activity_commit ON author_id = accounts.id
         UNION
@@ -312,7 +347,9 @@ def _incident_of(change: ChangeAtHand) -> Scope:
 def _brought(found: Stale, *, branches: Collection[Scope]) -> set[Scope]:
     """Return the pull requests that changes of branches, commits and other pull requests make stale."""
     brought = set(_found(PULL_REQUESTS_OF_BRANCHES, ("repository_id", "ref"), branches))
-    brought.update(_pull_requests_of(found.commits))
+    copies = _found(COPIES_OF_COMMITS, ("repository_id", "sha"), found.commits)
+    brought.update(_pull_requests_of(found.commits.union(copies)))
+    brought.update(_found(PULL_REQUESTS_OF_COPIES, ("repository_id", "sha"), found.commits))
     brought.update(_found(PULL_REQUESTS_OF_MERGES, ("repository_id", "sha"), found.commits))
     brought.update(_found(LATER_PULL_REQUESTS, ("repository_id", "number"), brought | found.pull_requests))
     brought.update(_found(STACKED_PULL_REQUESTS, ("repository_id", "number"), brought | found.pull_requests))

@@ -41,6 +41,9 @@ MARK_OUTDATED = """
     UNION ALL
     SELECT 'incident', repository_id || ':' || incident FROM metrics_derivedfailure WHERE rules_version < %(now)s
     UNION ALL
+    SELECT 'pull_request', repository_id || ':' || number
+    FROM metrics_derivedreviewrequest WHERE rules_version < %(now)s
+    UNION ALL
     SELECT 'remediation', repository_id || ':' || remediation
     FROM metrics_derivedremediation WHERE rules_version < %(now)s
     UNION ALL

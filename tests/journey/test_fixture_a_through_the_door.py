@@ -1,24 +1,17 @@
 """The worked example of the figures, posted at the door as GitHub posts it, in any order and with repeats."""
 
 import os
-import random
-from collections.abc import Sequence
-from uuid import uuid4
 
 import pytest
-from django.apps import apps
 
-from apps.demo.scenario import Sent
 from apps.metrics.figures import FigureQuery, read_figure
 from apps.metrics.models import DerivedPullRequest
-from apps.metrics.recalculation import drain as recalculate
 from apps.teams.models import Team, TeamMember
 from apps.webhooks.models import Delivery
-from apps.webhooks.worker import drain as process
-from tests.activity.tables import contents, empty
 from tests.github import fixture_a
 from tests.github.translation import Door
-from tests.metrics.comparing import assert_equals_rebuild, derived_tables
+from tests.journey.shuffling import all_tables, deliver_shuffled, forget_everything, work_off
+from tests.metrics.comparing import assert_equals_rebuild
 from tests.metrics.fixture_a_expectations import (
     FIRST_COMMITS,
     FLAGS,
@@ -32,20 +25,8 @@ from tests.metrics.fixture_a_expectations import (
 pytestmark = pytest.mark.django_db(transaction=True)
 ORDERS = int(os.environ.get("PERMUTATIONS", "50"))  # `make permutations` takes 1,000
 A_GROUP = 5
-BY_ARRIVAL = {"Installation", "GitReference", "Contributor"}  # signals and names: docs/guarantees.md, "not promised"
 # The pushes tell the five merges of GitHub's button. Of the commits that created a branch they do not tell it.
 EXPECTED = {**HUMANS, "commits": {"value": 6, "remarks": {"merges_not_known": 5}}}
-
-
-def work_off() -> None:
-    """What workers do when the bell rings."""
-    process([], task_id=str(uuid4()), is_redelivered=False)
-    recalculate(seconds=60)
-
-
-def forget_everything() -> None:
-    labels = ("webhooks", "activity", "metrics", "teams")
-    empty(model._meta.db_table for label in labels for model in apps.get_app_config(label).get_models())
 
 
 def arrange_teams() -> None:
@@ -78,24 +59,6 @@ def assert_comes_to_its_numbers() -> None:
     assert dict(rows.values_list("number", "review_rounds")) == ROUNDS
     for flag, numbers in FLAGS.items():
         assert set(rows.filter(**{flag: True}).values_list("number", flat=True)) == numbers, flag
-
-
-def all_tables() -> dict[str, object]:
-    """Whatever is promised to be the same in any order: facts and what is derived from them."""
-    return {name: rows for name, rows in contents().items() if name not in BY_ARRIVAL} | derived_tables()
-
-
-def deliver_shuffled(told: Sequence[Sent], *, seed: int) -> None:
-    """Every delivery, a third of them twice, in a random order, worked off at random moments."""
-    chance = random.Random(seed)  # noqa: S311  a repeatable shuffle
-    shuffled = [*told, *chance.sample(told, k=len(told) // 3)]
-    chance.shuffle(shuffled)
-    door = Door()
-    for start in range(0, len(shuffled), 40):
-        door.deliver(shuffled[start : start + 40])
-        if chance.random() < 0.5:
-            work_off()
-    work_off()
 
 
 @pytest.mark.proof

@@ -9,6 +9,7 @@ from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.incidents import FAILURES, INCIDENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
 from apps.metrics.derivation.remediations import REMEDIATIONS
+from apps.metrics.derivation.review_requests import REVIEW_REQUESTS
 from apps.metrics.derivation.shipments import SHIPMENTS
 from apps.metrics.rebuild import rebuild
 
@@ -16,6 +17,7 @@ TABLES = {
     "pull_requests": PULL_REQUESTS,
     "closings": CLOSINGS,
     "reviews": REVIEWS,
+    "review_requests": REVIEW_REQUESTS,
     "commits": COMMITS,
     "deployments": DEPLOYMENTS,
     "shipments": SHIPMENTS,

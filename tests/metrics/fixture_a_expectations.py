@@ -32,6 +32,8 @@ HUMANS: Mapping[str, Mapping[str, Any]] = {
     "closed_unmerged": {"value": 0},
     "cycle_time": hours(5, value=7.0, median=7.0, mean=11.05, p75=20.0, p90=23.6),
     "time_to_first_review": hours(4, value=2.5, median=2.5, mean=7.541667, p75=8.5, p90=18.4),
+    "time_to_first_response": hours(4, value=2.5, median=2.5, mean=7.541667, p75=8.5, p90=18.4),
+    "review_turnaround": {"value": None, "n": 0},
     "reviews": {"value": 5},
     "deployments": {"value": 4},
     "deployment_frequency": {**share(4, 7), "remarks": {"deployment_days": 3}},

@@ -89,6 +89,7 @@ class PullRequestSteps:
     steps: list[Step] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     _review_ids: Any = field(default_factory=lambda: count(1))
+    _comment_ids: Any = field(default_factory=lambda: count(1))
 
     def opened(
         self, at: str, *, draft: bool = False, head: str = "", size: int = 10, body: str = ""
@@ -151,14 +152,40 @@ class PullRequestSteps:
         submitted = filled(facts.ReviewSubmitted, **known, author_id=person(reviewer), submitted_at=instant(at))
         return self._step(at, submitted, facts.ReviewVerdict(**known, verdict=verdict), profile(reviewer))
 
-    def _event(self, kind: str, at: str, *, subject: str = "") -> facts.PullRequestHappened:
+    def requested(self, at: str, of: str, *, source: str = "webhook") -> "PullRequestSteps":
+        """A review is requested of somebody, or of `team:` and the id of a team."""
+        return self._about_reviewer("review_requested", at, of=of, source=source)
+
+    def withdrawn(self, at: str, of: str, *, source: str = "webhook") -> "PullRequestSteps":
+        return self._about_reviewer("review_request_removed", at, of=of, source=source)
+
+    def commented(self, at: str, login: str) -> "PullRequestSteps":
+        told = filled(
+            facts.IssueCommentState,
+            stamp=stamp(instant(at)),
+            github_id=(self.repository_id * 1000 + self.number) * 100 + next(self._comment_ids),
+            repository_id=self.repository_id,
+            number=self.number,
+            is_on_pull_request=True,
+            author_id=person(login),
+            created_at=instant(at),
+        )
+        self.steps.append((repository(self.repository_id), told, profile(login)))
+        return self
+
+    def _about_reviewer(self, kind: str, at: str, *, of: str, source: str) -> "PullRequestSteps":
+        known = (profile(of),) if of in PEOPLE else ()
+        subject = str(person(of)) if of in PEOPLE else of
+        return self._step(at, self._event(kind, at, subject=subject, source=source), *known)
+
+    def _event(self, kind: str, at: str, *, subject: str = "", source: str = "webhook") -> facts.PullRequestHappened:
         return facts.PullRequestHappened(
             repository_id=self.repository_id,
             number=self.number,
             kind=kind,
             subject=subject,
             at=instant(at),
-            source="webhook",
+            source=source,
             actor_id=person(self.author),
         )
 

@@ -33,6 +33,9 @@ MANY: dict[str, dict[str, str]] = {
         "is_draft": "false",
         "cycle_seconds": "7200",
         "first_review_seconds": "3600",
+        "response_wait_ended_at": "t + interval '1 h'",
+        "first_response_at": "t + interval '1 h'",
+        "first_response_seconds": "3600",
         **dict.fromkeys(("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"), "1800"),
         "size": "5",
         "review_rounds": "0",
@@ -48,6 +51,15 @@ MANY: dict[str, dict[str, str]] = {
         "submitted_at": "t",
         "is_by_bot": "false",
         "is_by_author": "false",
+    },
+    "metrics_derivedreviewrequest": PLAIN
+    | {
+        "subject": "1 + mod(i, 100)",
+        "reviewer_id": "1 + mod(i, 100)",
+        "is_bot_reviewer": "false",
+        "requested_at": "t",
+        "answered_at": "t + interval '1 h'",
+        "answer_seconds": "3600",
     },
     "metrics_deriveddeployment": {
         "repository_id": "1 + mod(i, 20)",
@@ -139,11 +151,19 @@ MANY: dict[str, dict[str, str]] = {
         "head_ref": "'branch ' || i",
         "head_sha": "'head ' || i",
     },
+    "activity_issuecomment": {
+        "github_id": "i",
+        "repository_id": "1 + mod(i, 20)",
+        "number": "i",
+        "is_on_pull_request": "true",
+        "author_id": "1 + mod(i, 100)",
+        "created_at": "t",
+    },
     "activity_pullrequestevent": {
         "repository_id": "1 + mod(i, 20)",
         "number": "i",
-        "kind": "'head_moved'",
-        "subject": "'head ' || i",
+        "kind": "CASE WHEN mod(i, 2) = 0 THEN 'review_requested' ELSE 'head_moved' END",
+        "subject": "CASE WHEN mod(i, 2) = 0 THEN '' || 1 + mod(i, 100) ELSE 'head ' || i END",
         "at": "t",
         "source": "'webhook'",
     },
@@ -152,6 +172,8 @@ MANY: dict[str, dict[str, str]] = {
         "number": "i",
         "head_sha": "'head ' || i",
         "sha": "'head ' || i",
+        "authored_at": "t",
+        "committed_at": "t + interval '1 h'",
     },
     "activity_review": {"github_id": "i", "repository_id": "1 + mod(i, 20)", "number": "i", "submitted_at": "t"},
     "activity_push": {
@@ -167,6 +189,8 @@ MANY: dict[str, dict[str, str]] = {
         "repository_id": "1 + mod(i, 20)",
         "sha": "'head ' || i",
         "author_login": "'login ' || i",
+        "authored_at": "t",
+        "committed_at": "t + interval '1 h'",
         "landed_at": "t",
     },
     "activity_deployment": {
@@ -292,7 +316,7 @@ def test_a_figure_reads_by_index(team: Team) -> None:
         assert not read_whole(plan), figure.key
 
 
-FROM_INDEX_ALONE = ("merged", "review_waits", "submitted", "commits")
+FROM_INDEX_ALONE = ("merged", "review_waits", "response_waits", "submitted", "answers", "commits")
 
 
 @pytest.mark.proof

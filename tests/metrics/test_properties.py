@@ -14,7 +14,10 @@ from tests.metrics.comparing import assert_equals_rebuild, derived_tables
 from tests.metrics.steps import NOWHERE, PullRequestSteps, Step, deployed, instant, pushed, record_facts
 
 START = instant("03-02 10:00")
-VERBS = ("ready", "drafted", "closed", "reopened", "moved", "reviewed", "bot_reviewed", "merged")
+VERBS = (
+    *("ready", "drafted", "closed", "reopened", "moved", "merged"),
+    *("reviewed", "bot_reviewed", "requested", "withdrawn", "commented"),
+)
 
 
 def minute(number: int, seconds: int = 0) -> str:
@@ -67,6 +70,8 @@ def happen(tale: PullRequestSteps, verb: str, *, at: str, head: str) -> None:
             tale.reviewed(at, "ben", "commented")
         case "bot_reviewed":
             tale.reviewed(at, "coderabbitai[bot]")
+        case "requested" | "withdrawn" | "commented":
+            getattr(tale, verb)(at, "ben")
 
 
 @st.composite
@@ -96,6 +101,8 @@ class AnyOrder(TestCase):
             assert row.ready_at is None or row.ready_at >= row.opened_at
             assert row.first_commit_at is not None
             assert row.first_commit_at <= (row.ready_at or row.opened_at)
+            waits = row.first_response_seconds, row.first_review_seconds
+            assert waits[1] is None or (waits[0] is not None and waits[0] <= waits[1])
             assert (row.cycle_seconds is None) == (row.merged_at is None or row.ready_at is None)
             assert len(row.draft_starts) == len(row.draft_ends)
             assert None not in row.draft_ends[:-1]

@@ -17,6 +17,7 @@ from apps.activity.models import (
 
 PULL_REQUEST = ChangeKey(Change.Kind.PULL_REQUEST, ("repository_id", "number"))
 ISSUE = ChangeKey(Change.Kind.ISSUE, ("repository_id", "number"))
+COMMENTED = ChangeKey(Change.Kind.PULL_REQUEST, ("repository_id", "number"), unless_false="is_on_pull_request")
 
 
 @fact(PullRequest, entity="pull_request", stamp="core_stamp", change=PULL_REQUEST, describes=True)
@@ -239,7 +240,7 @@ class IssueDeleted(Fact):
     deleted_at: Earliest[datetime]
 
 
-@fact(IssueComment, entity="issue_comment")
+@fact(IssueComment, entity="issue_comment", change=COMMENTED)
 class IssueCommentState(Snapshot):
     """A comment on an issue or, outside any diff, on a pull request."""
 
@@ -251,7 +252,7 @@ class IssueCommentState(Snapshot):
     created_at: datetime
 
 
-@fact(IssueComment, entity="issue_comment")
+@fact(IssueComment, entity="issue_comment", change=COMMENTED)
 class IssueCommentDeleted(Fact):
     """The deletion of a comment: final."""
 

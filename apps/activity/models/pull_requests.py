@@ -147,6 +147,14 @@ class PullRequestEvent(models.Model):
                 name="one_row_per_event_in_a_history",
             ),
         )
+        # An account whose class changes asks which reviews were requested of it.
+        indexes = (
+            models.Index(
+                fields=("subject",),
+                name="review_requests_of_an_account",
+                condition=models.Q(kind="review_requested"),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at:%Y-%m-%d %H:%M:%S}"
@@ -171,6 +179,14 @@ class PullRequestCommit(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=("repository", "number", "head_sha", "sha"), name="one_row_per_commit_of_a_head"
+            ),
+        )
+        # A commit that lands asks which pull requests have a later copy of it.
+        indexes = (
+            models.Index(
+                fields=("repository", "authored_at"),
+                name="listed_copies_by_author_date",
+                condition=models.Q(committed_at__gt=models.F("authored_at")),
             ),
         )
 

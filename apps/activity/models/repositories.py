@@ -119,8 +119,12 @@ class Commit(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("repository", "sha"), name="one_row_per_commit"),)
-        # An account that becomes known, or takes another login, asks for the commits that only a login names.
-        indexes = (models.Index(Lower("author_login"), name="commit_by_author_login"),)
+        indexes = (
+            # An account that becomes known, or takes another login, asks for the commits that only a login names.
+            models.Index(Lower("author_login"), name="commit_by_author_login"),
+            # A copy of a commit has its author date: a pull request asks whether a commit of it landed before.
+            models.Index(fields=("repository", "authored_at"), name="commit_by_author_date"),
+        )
 
     def __str__(self) -> str:
         return f"{self.sha[:7]} {self.headline}"

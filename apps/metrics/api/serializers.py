@@ -199,6 +199,7 @@ class DerivedPullRequestSerializer(serializers.ModelSerializer[DerivedPullReques
             "is_first_commit_adjusted",
             "first_review_at",
             "first_approval_at",
+            "first_response_at",
             "merged_at",
             "closed_at",
             "draft_starts",
@@ -206,11 +207,13 @@ class DerivedPullRequestSerializer(serializers.ModelSerializer[DerivedPullReques
             "is_draft",
             "cycle_seconds",
             "first_review_seconds",
+            "first_response_seconds",
             "size",
             "review_rounds",
             "is_reviewed_in_draft",
             "is_reopened",
             "is_force_pushed",
+            "is_cherry_picked",
             "rules_version",
         )
         read_only_fields = fields

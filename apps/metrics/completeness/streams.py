@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
-PULL_REQUESTS, COMMITS, ISSUES = "pull_requests", "commits", "issues"
+PULL_REQUESTS, COMMITS, ISSUES, ISSUE_COMMENTS = "pull_requests", "commits", "issues", "issue_comments"
 DEPLOYMENTS, WORKFLOW_RUNS = "deployments", "workflow_runs"
-OF_FIGURES = (PULL_REQUESTS, COMMITS, DEPLOYMENTS, WORKFLOW_RUNS, ISSUES)
+OF_FIGURES = (PULL_REQUESTS, COMMITS, DEPLOYMENTS, WORKFLOW_RUNS, ISSUES, ISSUE_COMMENTS)
 """The streams that figures are computed from."""
 
 _events: dict[str, frozenset[str]] = {}

@@ -53,11 +53,12 @@ OLDEST_BELIEVED = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """The dates of a pull request's commits."""
+    """The dates of a pull request's commits: of a copy when it was committed, of all others when authored."""
 
-    first_authored_at: datetime | None = None
+    first_begun_at: datetime | None = None
     has_clamped_date: bool = False
     is_force_pushed: bool = False
+    is_cherry_picked: bool = False
 
 
 READING = """
@@ -96,23 +97,34 @@ READING = """
                is_forced = 1 AND pushed_at BETWEEN path.created_at AND coalesce(path.merged_at, 'infinity') AS is_forced
         FROM path JOIN activity_push ON id = push_id
     ), commits AS (
-        SELECT repository_id, number, authored_at, false AS is_clamped
+        SELECT repository_id, number, sha, authored_at, committed_at, false AS is_clamped
         FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)
-        UNION ALL
-        SELECT repository_id, number, kept.authored_at, kept.is_date_clamped
+        UNION
+        SELECT repository_id, number, sha, kept.authored_at, kept.committed_at, kept.is_date_clamped
         FROM pushes CROSS JOIN LATERAL unnest(shas) AS pushed (sha) CROSS JOIN LATERAL (
-            SELECT authored_at, is_date_clamped, landed_at FROM activity_commit
+            SELECT authored_at, committed_at, is_date_clamped, landed_at FROM activity_commit
             WHERE (repository_id, sha) = (pushes.repository_id, pushed.sha)
             OFFSET 0  -- as above
         ) AS kept
         WHERE kept.landed_at IS NULL OR kept.landed_at >= pushes.pushed_at
+    ), begun AS (
+        -- A cherry-picked commit has the author date of its original, which had landed when the copy was committed.
+        SELECT repository_id, number, is_clamped, original.is_found AS is_copy,
+               CASE WHEN original.is_found THEN committed_at ELSE authored_at END AS at
+        FROM commits LEFT JOIN LATERAL (
+            SELECT true AS is_found FROM activity_commit AS one
+            WHERE (one.repository_id, one.authored_at) = (commits.repository_id, commits.authored_at)
+              AND one.sha <> commits.sha AND commits.committed_at > commits.authored_at
+              AND coalesce(one.landed_at, one.presumed_landed_at) <= commits.committed_at
+            LIMIT 1
+        ) AS original ON true
     ), forced AS (
         SELECT repository_id, number, bool_or(is_forced) AS is_forced FROM pushes GROUP BY repository_id, number
     )
-    SELECT repository_id, number, min(authored_at) FILTER (WHERE NOT is_clamped), coalesce(bool_or(is_clamped), false),
-           coalesce(bool_or(forced.is_forced), false)
+    SELECT repository_id, number, min(at) FILTER (WHERE NOT is_clamped), coalesce(bool_or(is_clamped), false),
+           coalesce(bool_or(forced.is_forced), false), coalesce(bool_or(is_copy), false)
     FROM scopes
-    LEFT JOIN commits USING (repository_id, number)
+    LEFT JOIN begun USING (repository_id, number)
     LEFT JOIN forced USING (repository_id, number)
     GROUP BY repository_id, number
 """
@@ -133,8 +145,8 @@ class FirstCommit:
 
 
 def first_commit(commits: Commits, *, opened_at: datetime, ready_at: datetime | None) -> FirstCommit:
-    """Return the earliest author date: not after `ready_at`, and not more than a year before the opening."""
-    at = commits.first_authored_at
+    """Return the earliest date: not after `ready_at`, and not more than a year before the opening."""
+    at = commits.first_begun_at
     if at is None:
         return FirstCommit(None, commits.has_clamped_date)
     bent = max(at, opened_at - OLDEST_BELIEVED)

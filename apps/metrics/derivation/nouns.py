@@ -34,6 +34,7 @@ from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.incidents import FAILURES, INCIDENTS
 from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIEWS
 from apps.metrics.derivation.remediations import REMEDIATIONS
+from apps.metrics.derivation.review_requests import REVIEW_REQUESTS
 from apps.metrics.derivation.shipments import SHIPMENTS
 from apps.metrics.derived_tables import DerivedTable, Row, Scope
 from apps.teams.models import IncidentRule
@@ -89,13 +90,14 @@ def _pull_requests(scopes: Keys) -> list[Derivation]:
         Derivation(PULL_REQUESTS, scopes, derived.pull_requests),
         Derivation(CLOSINGS, scopes, derived.closings),
         Derivation(REVIEWS, scopes, derived.reviews),
+        Derivation(REVIEW_REQUESTS, scopes, derived.requests),
         Derivation(SHIPMENTS, scopes, derived.shipments, spread=_spread_shipments),
     ]
 
 
 def _pull_requests_in(repository_id: int) -> list[Scope]:
     facts = PullRequest.objects.filter(repository_id=repository_id).values_list("repository_id", "number")
-    tables = (PULL_REQUESTS, CLOSINGS, REVIEWS, SHIPMENTS)
+    tables = (PULL_REQUESTS, CLOSINGS, REVIEWS, REVIEW_REQUESTS, SHIPMENTS)
     return sorted(set(facts).union(*(table.scopes_of(repository_id) for table in tables)))
 
 

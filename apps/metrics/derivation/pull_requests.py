@@ -8,9 +8,10 @@ from typing import Any
 
 from apps.activity.models import Review
 from apps.common import db
-from apps.metrics.derivation import shipments, timeline
+from apps.metrics.derivation import review_requests, shipments, timeline
 from apps.metrics.derivation.commits import Commits, first_commit, read_commits
 from apps.metrics.derivation.deployment_rules import Rules, read_rules
+from apps.metrics.derivation.review_requests import RequestEvent
 from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_listed, review_rounds
 from apps.metrics.derivation.shipments import Merge, Place, reverted_number
 from apps.metrics.derivation.stages import NO_STAGES, Boundaries, Stages, stages
@@ -27,6 +28,7 @@ REVIEWS = DerivedTable(model=DerivedReview, key=("review_id",), scope=SCOPE)
 
 Verdict = Review.Verdict
 AccountClass = AccountRule.AccountClass
+REQUESTS = frozenset(review_requests.STEPS)
 ASKING = (Verdict.CHANGES_REQUESTED, Verdict.COMMENTED)
 AUTHOR_CLASS = class_of(login="account.login", kind="account.kind", rule="rule.account_class")
 AUTHOR_JOINS = """
@@ -36,19 +38,40 @@ AUTHOR_JOINS = """
 SCOPES = (
     "WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, number integer))"
 )
+# A comment on a line of the diff is part of a review, which counts by itself.
+FIRST_COMMENT = f"""
+    (
+        SELECT min(comment.created_at) FROM activity_issuecomment AS comment
+        LEFT JOIN activity_contributor AS account ON account.github_id = comment.author_id
+        LEFT JOIN teams_accountrule AS rule ON rule.contributor_id = comment.author_id
+        WHERE comment.repository_id = activity_pullrequest.repository_id
+          AND comment.number = activity_pullrequest.number
+          AND comment.is_on_pull_request IS NOT FALSE AND comment.deleted_at IS NULL
+          AND comment.author_id IS DISTINCT FROM activity_pullrequest.author_id AND {AUTHOR_CLASS} = 'human'
+          AND comment.created_at <= coalesce(merged_at, closed_at, 'infinity')
+    )
+"""  # noqa: S608  an expression of our own
 READ_STATES = f"""
     {SCOPES}
     SELECT repository_id, number, author_id, {AUTHOR_CLASS}, is_draft, created_at, updated_at,
            merged_at, closed_at, merge_sha, additions::bigint + deletions, head_sha,
-           head_ref, title, body, labels
+           head_ref, title, body, labels, {FIRST_COMMENT}
     FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
     WHERE activity_pullrequest.created_at IS NOT NULL
 """  # noqa: S608  names of our own tables and columns
 READ_HAPPENINGS = f"""
     {SCOPES}
-    SELECT repository_id, number, at, kind, subject, source = 'api', actor_id
-    FROM scopes JOIN activity_pullrequestevent USING (repository_id, number)
-    WHERE kind IN ('ready_for_review', 'converted_to_draft', 'closed', 'reopened', 'head_moved', 'force_pushed')
+    SELECT repository_id, number, one.at, one.kind, one.subject, one.source = 'api', one.actor_id,
+           {AUTHOR_CLASS} <> 'human'
+    FROM scopes JOIN activity_pullrequestevent AS one USING (repository_id, number)
+    LEFT JOIN activity_contributor AS account ON account.github_id = CASE
+        WHEN one.kind = 'review_requested' AND one.subject ~ '^[0-9]{{1,18}}$' THEN one.subject::bigint
+    END
+    LEFT JOIN teams_accountrule AS rule ON rule.contributor_id = account.github_id
+    WHERE one.kind IN (
+        'ready_for_review', 'converted_to_draft', 'closed', 'reopened', 'head_moved', 'force_pushed',
+        'review_requested', 'review_request_removed'
+    )
 """  # noqa: S608  names of our own tables and columns
 READ_REVIEWS = f"""
     {SCOPES}
@@ -79,6 +102,8 @@ class State:
     title: str
     body: str
     labels: Sequence[str] | None
+    commented_at: datetime | None
+    """The first comment by a human other than the author, up to its end."""
 
     @property
     def is_bot_author(self) -> bool:
@@ -122,6 +147,7 @@ class Derived:
     pull_requests: list[Row]
     closings: list[Row]
     reviews: list[Row]
+    requests: list[Row]
     shipments: list[Row]
 
 
@@ -135,10 +161,10 @@ def derive(scopes: Sequence[Scope]) -> Derived:
     places = shipments.read_places(scopes)
     rules = read_rules(state.repository_id for state in states) if places else None
     merges = list[Merge]()
-    derived = Derived([], [], [], [])
+    derived = Derived([], [], [], [], [])
     for state in states:
         scope = state.repository_id, state.number
-        story = timeline.deduplicated(Happening(*row) for row in happenings[scope])
+        story = timeline.deduplicated(Happening(*row) for *row, _ in happenings[scope] if row[1] not in REQUESTS)
         submitted = [_submitted(row, author_id=state.author_id) for row in reviews[scope]]
         times = times_of(state, story=story, reviews=submitted, commits=commits[scope], listed=listed.get(scope, ()))
         place = places.get(scope)
@@ -155,6 +181,7 @@ def derive(scopes: Sequence[Scope]) -> Derived:
             merges.append(_merge(state, place=place, until_merge=until_merge, rules=rules))
         derived.closings.extend(_closings(state, story=story))
         derived.reviews.extend(_review_row(scope, review) for review in submitted)
+        derived.requests.extend(_requests(scope, happenings[scope], reviews=submitted))
     derived.shipments.extend(shipments.derive(merges))
     return derived
 
@@ -237,6 +264,19 @@ def times_of(
         "is_reviewed_in_draft": _is_reviewed_in_draft(counted, drafts=drafts),
         "is_reopened": any(each.kind == timeline.Kind.REOPENED for each in story),
         "is_force_pushed": commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
+        "is_cherry_picked": commits.is_cherry_picked,
+        **_response(state, ready_at=drafts.ready_at, first_review_at=first_review_at),
+    }
+
+
+def _response(state: State, *, ready_at: datetime | None, first_review_at: datetime | None) -> dict[str, Any]:
+    """Return the first response, a review or a comment, and how long it took, by column."""
+    first_at = min((at for at in (first_review_at, state.commented_at) if at), default=None)
+    ended_at = _latest(first_at, ready_at)
+    return {
+        "first_response_at": first_at,
+        "response_wait_ended_at": ended_at,
+        "first_response_seconds": _seconds(ready_at, ended_at),
     }
 
 
@@ -329,6 +369,16 @@ def _review_row(scope: Scope, review: SubmittedReview) -> Row:
         is_by_bot=review.is_by_bot,
         is_by_author=review.is_by_author,
     )
+
+
+def _requests(scope: Scope, happenings: Iterable[Row], *, reviews: Iterable[SubmittedReview]) -> list[Row]:
+    events = (
+        RequestEvent(at, kind, subject, is_from_api, is_of_bot)
+        for at, kind, subject, is_from_api, _, is_of_bot in happenings
+        if kind in REQUESTS
+    )
+    reviewed = ((each.reviewer_id, each.submitted_at) for each in reviews)
+    return review_requests.derive(scope, events, reviews=reviewed)
 
 
 def _read(statement: str, scopes: Sequence[Scope]) -> list[tuple[Any, ...]]:

@@ -18,6 +18,7 @@ from apps.metrics.models import (
     DerivedPullRequest,
     DerivedRemediation,
     DerivedReview,
+    DerivedReviewRequest,
     DerivedShipment,
     DerivedWorkflowRun,
 )
@@ -29,6 +30,7 @@ ACCOUNTS: Mapping[Table, tuple[str, str]] = {
     DerivedPullRequest: ("author", "is_bot_author"),
     DerivedClosing: ("author", "is_bot_author"),
     DerivedReview: ("reviewer", "is_by_bot"),
+    DerivedReviewRequest: ("reviewer", "is_bot_reviewer"),
     DerivedCommit: ("author", "is_by_bot"),
     DerivedShipment: ("author", "is_bot_author"),
     DerivedWorkflowRun: ("actor", "is_by_bot"),
@@ -37,7 +39,9 @@ ACCOUNTS: Mapping[Table, tuple[str, str]] = {
 OF_SERVICES: tuple[Table, ...] = (DerivedDeployment, DerivedShipment, DerivedRemediation, DerivedIncident)
 TABLES: tuple[Table, ...] = tuple(dict.fromkeys((*ACCOUNTS, *OF_SERVICES)))
 OF_REPOSITORY = "repository:"
-OF_PULL_REQUESTS: tuple[Table, ...] = (DerivedPullRequest, DerivedClosing, DerivedReview, DerivedShipment)
+OF_PULL_REQUESTS: tuple[Table, ...] = (
+    *(DerivedPullRequest, DerivedClosing, DerivedReview, DerivedReviewRequest, DerivedShipment),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from apps.metrics.models import (
     DerivedPullRequest,
     DerivedRemediation,
     DerivedReview,
+    DerivedReviewRequest,
     DerivedShipment,
     DerivedWorkflowRun,
 )
@@ -33,10 +34,12 @@ FLAGS: dict[type[Any], dict[str, str]] = {
         "is_reviewed_in_draft": "reviewed_in_draft",
         "is_reopened": "reopened",
         "is_force_pushed": "force_pushed",
+        "is_cherry_picked": "cherry_picked",
         "is_first_commit_adjusted": "first_commit_adjusted",
     },
     DerivedClosing: {"is_bot_author": "bot"},
     DerivedReview: {"is_by_bot": "bot"},
+    DerivedReviewRequest: {"is_bot_reviewer": "bot"},
     DerivedCommit: {"is_by_bot": "bot"},
     DerivedDeployment: {},
     DerivedShipment: {"is_bot_author": "bot", "is_hotfix": "hotfix"},
@@ -48,6 +51,7 @@ KINDS = {
     DerivedPullRequest: "pull_request",
     DerivedClosing: "pull_request",
     DerivedReview: "review",
+    DerivedReviewRequest: "review_request",
     DerivedCommit: "commit",
     DerivedDeployment: "deployment",
     DerivedShipment: "pull_request",
@@ -58,6 +62,7 @@ KINDS = {
 
 NAMED_BY: dict[type[Any], str] = {
     DerivedReview: "review_id",
+    DerivedReviewRequest: "name",
     DerivedCommit: "sha",
     DerivedDeployment: "last_deployment_id",
     DerivedRemediation: "failing",
@@ -71,8 +76,9 @@ class Entity:
     """An entity that a figure counts: its time and its measured value.
 
     `name` identifies it within its repository and kind: a pull request's number, a review's or deployment's id, a SHA,
-    a workflow run's id and attempt. `title` is that of a pull request, the environment of a deployment, the workflow of
-    a run; `run_id` the workflow run that it is or that deployed.
+    a workflow run's id and attempt, of a review request the number, of whom it was requested and when. `title` is that
+    of a pull request, the environment of a deployment, the workflow of a run; `run_id` the workflow run that it is or
+    that deployed.
     `reported_sha` is the commit of a deployment of which GitHub knows nothing; `issue_number` the issue of an incident.
     """
 
@@ -202,7 +208,7 @@ def github_url(entity: Entity) -> str:
 
 def _page(entity: Entity) -> str:
     match entity.kind:
-        case "pull_request":
+        case "pull_request" | "review_request":
             return f"pull/{entity.number}"
         case "review":
             return f"pull/{entity.number}#pullrequestreview-{entity.name}"

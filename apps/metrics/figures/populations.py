@@ -30,6 +30,7 @@ from apps.metrics.models import (
     DerivedDeployment,
     DerivedPullRequest,
     DerivedReview,
+    DerivedReviewRequest,
     DerivedShipment,
     DerivedWorkflowRun,
 )
@@ -109,6 +110,11 @@ def rows_first_reviewed(query: FigureQuery) -> QuerySet[Any]:
     return _pull_requests(query, at="review_wait_ended_at")
 
 
+@rows_of(DerivedPullRequest)
+def rows_first_responded(query: FigureQuery) -> QuerySet[Any]:
+    return _pull_requests(query, at="response_wait_ended_at")
+
+
 @rows_of(DerivedClosing)
 def rows_closed_unmerged(query: FigureQuery) -> QuerySet[Any]:
     """Return closings; a pull request that was closed several times counts once, by the closing that holds."""
@@ -146,6 +152,41 @@ def rows_reviews(query: FigureQuery) -> QuerySet[Any]:
     rows = query.happened(DerivedReview.objects.filter(is_by_author=False), "submitted_at")
     rows = query.attributed(rows, account="reviewer", is_bot="is_by_bot", at=OuterRef("submitted_at"))
     return rows.annotate(at=F("submitted_at"))
+
+
+@rows_of(DerivedReviewRequest)
+def rows_answered(query: FigureQuery) -> QuerySet[Any]:
+    return _requests(query, at="answered_at")
+
+
+@rows_of(DerivedReviewRequest)
+def rows_unanswered(query: FigureQuery) -> QuerySet[Any]:
+    """Return requests of accounts that had no answer then and were not withdrawn."""
+    is_open = ~_had_happened(query, "answered_at") & ~_had_happened(query, "withdrawn_at")
+    return _requests(query, at="requested_at").filter(is_open)
+
+
+@rows_of(DerivedReviewRequest)
+def rows_withdrawn(query: FigureQuery) -> QuerySet[Any]:
+    """Return requests of accounts that had been withdrawn before there was an answer."""
+    return _requests(query, at="requested_at").filter(_had_happened(query, "withdrawn_at"))
+
+
+@rows_of(DerivedReviewRequest)
+def rows_requested_of_teams(query: FigureQuery) -> QuerySet[Any]:
+    """Return requests of teams of GitHub in the repositories: no one account has to answer them."""
+    rows = DerivedReviewRequest.objects.filter(reviewer_id__isnull=True)
+    return query.happened(rows, "requested_at").annotate(at=F("requested_at"))
+
+
+def _requests(query: FigureQuery, *, at: str) -> QuerySet[Any]:
+    rows = query.happened(DerivedReviewRequest.objects.filter(reviewer_id__isnull=False), at)
+    rows = query.attributed(rows, account="reviewer", is_bot="is_bot_reviewer", at=OuterRef(at))
+    return rows.annotate(at=F(at))
+
+
+def _had_happened(query: FigureQuery, at: str) -> Q:
+    return Q(**{f"{at}__isnull": False, f"{at}__lt": query.as_of})
 
 
 @rows_of(DerivedCommit)
@@ -279,12 +320,20 @@ rounds = Population(
 )
 reviewed = Population(rows=rows_merged, value=was_reviewed)
 never_reviewed = Population(rows=rows_merged, only=Q(first_review_at__isnull=True))
+never_responded = Population(rows=rows_merged, only=Q(first_response_at__isnull=True))
+first_responses = Population(
+    rows=rows_first_responded, value=lasting("ready_at", "response_wait_ended_at", stored="first_response_seconds")
+)
 first_reviews = Population(
     rows=rows_first_reviewed, value=lasting("ready_at", "review_wait_ended_at", stored="first_review_seconds")
 )
 closed_unmerged = Population(rows=rows_closed_unmerged)
 in_progress = Population(rows=rows_in_progress, value=age)
 reviews = Population(rows=rows_reviews)
+turnarounds = Population(rows=rows_answered, value=lasting("requested_at", "answered_at", stored="answer_seconds"))
+unanswered = Population(rows=rows_unanswered)
+withdrawn = Population(rows=rows_withdrawn)
+requested_of_teams = Population(rows=rows_requested_of_teams)
 commits = Population(rows=rows_commits)
 deployments = Population(rows=rows_deployments)
 failed_deployments = Population(rows=rows_failed_deployments)

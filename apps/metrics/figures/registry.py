@@ -7,12 +7,11 @@ from types import MappingProxyType
 from django.db.models import Q
 
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
-from apps.metrics.figures import ci, failures, populations
+from apps.metrics.figures import ci, failures, populations, reviews
 from apps.metrics.figures.failures import INCIDENTS
-from apps.metrics.figures.figure import BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
+from apps.metrics.figures.figure import BY_AUTHOR, BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
 from apps.metrics.figures.statement import Remark
 
-BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
 PRODUCTION = (
     "Production environments are those that the team's patterns name, in upper or lower case. Without patterns, they "
     "are those that GitHub marks as production, or whose name begins with prod, production or live, also after its "
@@ -25,6 +24,10 @@ ONE_PER_RUN = (
 SERVICE = (
     "The service is the repository, unless a rule names it or several jobs of a workflow run deploy to one "
     "environment: then each job is a service."
+)
+COPIES = (
+    "A commit with the author date of one that had landed on the default branch before is cherry-picked: it counts by "
+    "its committer date."
 )
 REMEDIES = (
     "A deployment remedies an earlier one of its service and environment if it ships a pull request that reverts one "
@@ -217,32 +220,7 @@ DEFINED = (
         streams=(PULL_REQUESTS,),
         looks_back=True,
     ),
-    Figure(
-        key="reviews",
-        title="Reviews",
-        unit="reviews",
-        measure=Measure.COUNT,
-        definition="Reviews submitted in the period by humans other than the author.",
-        rules=(
-            BY_AUTHOR.replace("author", "reviewer"),
-            "Dismissed reviews count, deleted ones do not.",
-        ),
-        population=populations.reviews,
-        streams=(PULL_REQUESTS,),
-    ),
-    Figure(
-        key="review_load",
-        title="Review load",
-        unit="reviews per reviewer",
-        measure=Measure.PER_ACCOUNT,
-        definition="Reviews submitted in the period by humans other than the author, per reviewer.",
-        rules=(
-            BY_AUTHOR.replace("author", "reviewer"),
-            "Reviewers are those who reviewed in the period; who did not is not counted as 0.",
-        ),
-        population=populations.reviews,
-        streams=(PULL_REQUESTS,),
-    ),
+    *reviews.DEFINED,
     Figure(
         key="deployments",
         title="Deployments",
@@ -331,10 +309,12 @@ DEFINED = (
             "no lead time.",
             "Nor has what an earlier deployment of a commit outside the default branch may have shipped.",
             "Where the commits are not known, it starts when the pull request is ready for review.",
+            COPIES,
             NO_VALUE,
         ),
         population=populations.lead_times,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
+        version=2,
         also_excluded={"not_deployed": populations.not_deployed, "baseline_unknown": populations.baseline_unknown},
         needs_source=True,
     ),
@@ -349,10 +329,12 @@ DEFINED = (
                 BY_AUTHOR,
                 "One of five stages that sum to the lead time: coding, pickup, review, merge, deploy.",
                 "Where a boundary is missing, the stage before it lasts until the next known one.",
+                *([COPIES] if COMMITS in streams else []),
                 NO_VALUE,
             ),
             population=population,
             streams=streams,
+            version=2 if COMMITS in streams else 1,
         )
         for stage, population, streams, definition in (
             ("coding", populations.coding, (PULL_REQUESTS, COMMITS), "the first commit to ready for review"),

@@ -14,6 +14,7 @@ from apps.metrics.models.pull_requests import (
     DerivedCommit,
     DerivedPullRequest,
     DerivedReview,
+    DerivedReviewRequest,
 )
 from apps.metrics.models.workflow_runs import DerivedWorkflowRun
 
@@ -28,6 +29,7 @@ __all__ = [
     "DerivedPullRequest",
     "DerivedRemediation",
     "DerivedReview",
+    "DerivedReviewRequest",
     "DerivedShipment",
     "DerivedWorkflowRun",
     "HourlyFigures",

@@ -1,4 +1,4 @@
-"""Derived rows of pull requests, their closings and reviews, and of commits on the default branch."""
+"""Derived rows of pull requests, their closings, reviews and review requests, and of commits on the default branch."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -30,6 +30,8 @@ class DerivedPullRequest(models.Model):
     first_review_at = models.DateTimeField(null=True, blank=True)
     first_approval_at = models.DateTimeField(null=True, blank=True)
     review_wait_ended_at = models.DateTimeField(null=True, blank=True)
+    first_response_at = models.DateTimeField(null=True, blank=True, help_text="the first review or comment")
+    response_wait_ended_at = models.DateTimeField(null=True, blank=True)
     merged_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
 
@@ -40,6 +42,7 @@ class DerivedPullRequest(models.Model):
 
     cycle_seconds = models.BigIntegerField(null=True, blank=True)
     first_review_seconds = models.BigIntegerField(null=True, blank=True)
+    first_response_seconds = models.BigIntegerField(null=True, blank=True)
     size = models.BigIntegerField(null=True, blank=True)
     review_rounds = models.IntegerField(
         null=True, blank=True, help_text="empty if the pushes after a review are unknown"
@@ -47,6 +50,7 @@ class DerivedPullRequest(models.Model):
     is_reviewed_in_draft = models.BooleanField()
     is_reopened = models.BooleanField()
     is_force_pushed = models.BooleanField()
+    is_cherry_picked = models.BooleanField(db_default=False, help_text="a commit of it is a copy of one that landed")
     merge_sha = models.TextField(null=True, blank=True)  # noqa: DJ001  null until merged
     landed_at = models.DateTimeField(null=True, blank=True, help_text="arrival of the merge on the default branch")
     coding_seconds = models.BigIntegerField(null=True, blank=True)
@@ -60,6 +64,7 @@ class DerivedPullRequest(models.Model):
             models.UniqueConstraint(fields=("repository", "number"), name="one_derived_row_per_pull_request"),
             models.CheckConstraint(condition=Q(cycle_seconds__gte=0), name="cycle_time_is_never_negative"),
             models.CheckConstraint(condition=Q(first_review_seconds__gte=0), name="review_wait_is_never_negative"),
+            models.CheckConstraint(condition=Q(first_response_seconds__gte=0), name="response_wait_is_never_negative"),
             models.CheckConstraint(
                 condition=Q(coding_seconds__gte=0, pickup_seconds__gte=0, review_seconds__gte=0, merge_seconds__gte=0),
                 name="a_stage_before_the_merge_is_never_negative",
@@ -73,7 +78,8 @@ class DerivedPullRequest(models.Model):
                 name="merged_by_repository",
                 condition=Q(merged_at__isnull=False),
                 include=(
-                    *("author", "is_bot_author", "cycle_seconds", "size", "first_review_at", "review_rounds"),
+                    *("author", "is_bot_author", "cycle_seconds", "size", "first_review_at", "first_response_at"),
+                    "review_rounds",
                     *("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"),
                 ),
             ),
@@ -85,6 +91,13 @@ class DerivedPullRequest(models.Model):
                 name="review_waits_by_repository",
                 condition=Q(review_wait_ended_at__isnull=False),
                 include=("author", "is_bot_author", "first_review_seconds", "is_reviewed_in_draft"),
+            ),
+            # time_to_first_response.
+            models.Index(
+                fields=("repository", "response_wait_ended_at"),
+                name="response_waits_by_repository",
+                condition=Q(response_wait_ended_at__isnull=False),
+                include=("author", "is_bot_author", "first_response_seconds", "first_response_at", "ready_at"),
             ),
             # wip and age: what was open at an instant had been opened by then, and ended later, or not at all.
             models.Index("repository", ENDED_AT, "opened_at", name="open_by_repository"),
@@ -152,6 +165,52 @@ class DerivedReview(models.Model):
 
     def __str__(self) -> str:
         return f"review {self.review_id}"
+
+
+class DerivedReviewRequest(models.Model):
+    """A review that was requested of an account or of a team of GitHub, until it was answered or withdrawn."""
+
+    repository = repository_reference()
+    number = models.IntegerField()
+    subject = models.TextField(help_text="the id of an account, or `team:` and that of a team")
+    reviewer = contributor_reference()
+    is_bot_reviewer = models.BooleanField()
+    requested_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    answer_seconds = models.BigIntegerField(null=True, blank=True)
+    rules_version = rules_version_field()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("repository", "number", "subject", "requested_at"), name="one_row_per_review_request"
+            ),
+            models.CheckConstraint(condition=Q(answer_seconds__gte=0), name="an_answer_is_after_its_request"),
+            models.CheckConstraint(
+                condition=Q(answered_at__isnull=True) | Q(withdrawn_at__isnull=True),
+                name="a_withdrawn_request_has_no_answer",
+            ),
+        )
+        indexes = (
+            # review_turnaround.
+            models.Index(
+                fields=("repository", "answered_at"),
+                name="answers_by_repository",
+                condition=Q(answered_at__isnull=False),
+                include=("reviewer", "is_bot_reviewer", "answer_seconds"),
+            ),
+            # The requests without an answer, which it leaves out.
+            models.Index(fields=("repository", "requested_at"), name="requests_by_repository"),
+        )
+
+    def __str__(self) -> str:
+        return f"review of {self.repository_id}#{self.number} by {self.subject}"
+
+    @property
+    def name(self) -> str:
+        """Return what identifies it within its repository."""
+        return f"{self.number}:{self.subject}:{self.requested_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class DerivedCommit(models.Model):
