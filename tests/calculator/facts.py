@@ -47,6 +47,13 @@ class Facts:
         return grouped(sorted(rows, key=lambda one: one.submitted_at), lambda one: (one.repository_id, one.number))
 
     @cached_property
+    def comments(self) -> dict[Any, list[Row]]:
+        """Return the comments outside reviews, by pull request."""
+        rows = [one for one in read("activity_issuecomment") if one.created_at and one.deleted_at is None]
+        rows = [one for one in rows if one.is_on_pull_request is not False]
+        return grouped(sorted(rows, key=lambda one: one.created_at), lambda one: (one.repository_id, one.number))
+
+    @cached_property
     def pushes(self) -> dict[Any, list[Row]]:
         return grouped(read("activity_push"), lambda one: (one.repository_id, one.ref))
 

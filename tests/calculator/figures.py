@@ -11,9 +11,15 @@ from zoneinfo import ZoneInfo
 
 from tests.calculator.deployments import Deployment, delivered
 from tests.calculator.facts import Facts, Row
-from tests.calculator.pull_requests import PullRequest, pull_requests
+from tests.calculator.pull_requests import PullRequest, Request, pull_requests
 
 DAY = timedelta(days=1)
+OF_OTHERS = frozenset(
+    (
+        *("merged_without_review", "merged_without_response", "not_deployed", "baseline_unknown"),
+        *("not_answered", "withdrawn", "requested_of_team"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Counted:
     @property
     def is_of_others(self) -> bool:
         """Return whether it is told beside the figure, of the accounts that count alone."""
-        return self.left_out in ("merged_without_review", "not_deployed", "baseline_unknown")
+        return self.left_out in OF_OTHERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +168,34 @@ def first_reviewed(here: Calculator, asked: Asked) -> Iterator[Counted]:
             yield here.by_author(one, at, value=_seconds(one.ready_at, at))
         if _in(asked, one.fact.merged_at) and one.first_review_at is None:
             yield here.by_author(one, one.fact.merged_at, left_out="merged_without_review")
+
+
+def first_responded(here: Calculator, asked: Asked) -> Iterator[Counted]:
+    for one in here.pull_requests:
+        if one.first_response_at and one.ready_at and _in(asked, at := max(one.first_response_at, one.ready_at)):
+            yield here.by_author(one, at, value=_seconds(one.ready_at, at))
+        if _in(asked, one.fact.merged_at) and one.first_response_at is None:
+            yield here.by_author(one, one.fact.merged_at, left_out="merged_without_response")
+
+
+def requests(here: Calculator, asked: Asked) -> Iterator[Counted]:
+    for one in here.pull_requests:
+        for each in one.requests:
+            whose = {"account_id": each.account_id, "is_bot": not here.facts.is_human(each.account_id)}
+            if _in(asked, each.answered_at):
+                seconds = _seconds(each.requested_at, each.answered_at)
+                yield Counted(each.answered_at, one.fact.repository_id, seconds, **whose)
+            if _in(asked, each.requested_at) and (reason := _without_answer(each, asked)):
+                own = whose if each.account_id is not None else {"has_account": False}
+                yield Counted(each.requested_at, one.fact.repository_id, left_out=reason, **own)
+
+
+def _without_answer(one: Request, asked: Asked) -> str:
+    if one.account_id is None:
+        return "requested_of_team"
+    if one.withdrawn_at is not None and one.withdrawn_at < asked.as_of:
+        return "withdrawn"
+    return "" if one.answered_at is not None and one.answered_at < asked.as_of else "not_answered"
 
 
 def in_progress(here: Calculator, asked: Asked) -> Iterator[Counted]:
@@ -392,6 +426,8 @@ FIGURES: dict[str, tuple[Rows, Callable[[Calculator, Asked, list[Counted]], Valu
     "age": (in_progress, distribution),
     "reviews": (reviews, count),
     "review_load": (reviews, per_account),
+    "time_to_first_response": (first_responded, distribution),
+    "review_turnaround": (requests, distribution),
     "ci_success_rate": (runs(lambda attempts: float(attempts[-1].conclusion == "success")), share),
     "ci_duration": (runs(_between("started_at", "concluded_at"), unless="duration_time_unknown"), distribution),
     "ci_queue_time": (runs(_between("started_at", "in_progress_at"), unless="queued_time_unknown"), distribution),

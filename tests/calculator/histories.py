@@ -26,6 +26,8 @@ BEGIN = instant("03-02 00:00")
 MINUTES = 8 * 7 * 24 * 60
 AUTHORS = ("ana", "ana", "ben", "ben", "cy", "talbot", "dependabot[bot]")
 REVIEWERS = ("ana", "ben", "cy", "talbot", "coderabbitai[bot]", "github-actions[bot]")
+REQUESTED_OF = (*REVIEWERS, "ben", "cy", "team:77")
+ABOUT_REVIEWS = ("requested", "requested", "withdrawn", "commented")
 VERDICTS = ("approved", "approved", "changes_requested", "commented")
 CONCLUSIONS = ("success", "success", "success", "failure", "timed_out", "cancelled", "skipped", "neutral")
 ENVIRONMENTS = ("production", "production", "Prod / eu", "staging")
@@ -90,7 +92,11 @@ class History:
 
     def happen(self, life: PullRequestSteps, now: float) -> Sequence[Step]:
         is_open, is_draft = life.state["state"] == "open", life.state["is_draft"]
-        match self.chance.choice(("reviewed", "reviewed", "reviewed", "moved", "moved", "drafted", "closed")):
+        match self.chance.choice((*("reviewed", "moved") * 2, "reviewed", "drafted", "closed", *ABOUT_REVIEWS)):
+            case "requested" | "withdrawn" as verb:
+                getattr(life, verb)(at(now), self.chance.choice(REQUESTED_OF))
+            case "commented":
+                life.commented(at(now), self.chance.choice(REVIEWERS))
             case "reviewed":
                 life.reviewed(at(now), self.chance.choice(REVIEWERS), self.chance.choice(VERDICTS))
             case "moved" if is_open:

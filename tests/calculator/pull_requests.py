@@ -14,6 +14,16 @@ Interval = tuple[datetime, datetime | None]
 
 
 @dataclass
+class Request:
+    """A review that was requested; without an account it was of a team of GitHub."""
+
+    account_id: int | None
+    requested_at: datetime
+    answered_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+
+@dataclass
 class PullRequest:
     """A pull request with what its history says."""
 
@@ -26,6 +36,8 @@ class PullRequest:
     first_review_at: datetime | None
     first_approval_at: datetime | None
     first_commit_at: datetime | None
+    first_response_at: datetime | None
+    requests: list["Request"]
     rounds: int | None
     landing: tuple[datetime, int] | None
     stages: list[int] = field(default_factory=list)
@@ -81,11 +93,42 @@ def _pull_request(facts: Facts, fact: Row) -> PullRequest:
         first_review_at=counted[0].submitted_at if counted else None,
         first_approval_at=approvals[0] if approvals else None,
         first_commit_at=_first_commit(facts, fact, events, ready_at),
+        first_response_at=_first_response(facts, fact, counted),
+        requests=_requests(events, reviews),
         rounds=_rounds(fact, events, counted),
         landing=_landing(facts, fact),
     )
     if fact.merged_at:
         found.stages = _stages(found)
+    return found
+
+
+def _first_response(facts: Facts, fact: Row, counted: list[Row]) -> datetime | None:
+    ended_at = fact.merged_at or fact.closed_at
+    by_others = [
+        one.created_at
+        for one in facts.comments.get((fact.repository_id, fact.number), [])
+        if one.author_id != fact.author_id and facts.is_human(one.author_id)
+    ]
+    comments = [at for at in by_others if ended_at is None or at <= ended_at]
+    return min((*comments, *(one.submitted_at for one in counted)), default=None)
+
+
+def _requests(events: list[Row], reviews: list[Row]) -> list[Request]:
+    """Return the requests of everybody; each ends with the next review of theirs, or when it is withdrawn."""
+    line = [(one.submitted_at, 0, str(one.author_id)) for one in reviews]
+    line += [(one.at, 1, one.subject) for one in events if one.kind == "review_request_removed"]
+    line += [(one.at, 2, one.subject) for one in events if one.kind == "review_requested"]
+    found: list[Request] = []
+    waiting: dict[str, Request] = {}
+    for at, what, subject in sorted(line):
+        if what == 2 and subject not in waiting:
+            waiting[subject] = Request(int(subject) if subject.isdecimal() else None, at)
+            found.append(waiting[subject])
+        elif what == 1 and subject in waiting:
+            waiting.pop(subject).withdrawn_at = at
+        elif what == 0 and subject in waiting:
+            waiting.pop(subject).answered_at = at
     return found
 
 
@@ -132,11 +175,23 @@ def _first_commit(facts: Facts, fact: Row, events: list[Row], ready_at: datetime
         for sha in push.distinct_shas or push.commit_shas:
             commit = facts.commits[fact.repository_id, sha]
             if commit.landed_at is None or commit.landed_at >= push.pushed_at:
-                authored.append(commit.authored_at)
+                authored.append(commit.committed_at if _is_copy(facts, commit) else commit.authored_at)
     if not authored:
         return None
     first = max(min(authored), fact.created_at - YEAR)
     return min(first, ready_at) if ready_at else first
+
+
+def _is_copy(facts: Facts, commit: Row) -> bool:
+    """Return whether another commit of the same author date had landed when it was committed."""
+    return commit.committed_at > commit.authored_at and any(
+        one.repository_id == commit.repository_id
+        and one.sha != commit.sha
+        and one.authored_at == commit.authored_at
+        and (at := one.landed_at or one.presumed_landed_at) is not None
+        and at <= commit.committed_at
+        for one in facts.commits.values()
+    )
 
 
 def _rounds(fact: Row, events: list[Row], counted: list[Row]) -> int | None:
