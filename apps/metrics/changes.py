@@ -17,7 +17,7 @@ ALONE = "alone"
 
 # A change that was set aside is recorded in the future: until then it is nobody's.
 DUE = """
-    kind = ANY(%(kinds)s) AND NOT id = ANY(%(skipped)s) AND recorded_at <= statement_timestamp()
+    kind = ANY(%(kinds)s) AND id > %(after)s AND NOT id = ANY(%(skipped)s) AND recorded_at <= statement_timestamp()
     ORDER BY id LIMIT %(limit)s
 """
 CLAIM = f"""
@@ -282,15 +282,15 @@ class ChangeAtHand:
     key: str
 
 
-def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
-    """Claim the oldest changes that are not locked, in the caller's transaction."""
-    rows = db.run(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
+def claim(kinds: Collection[str], *, limit: int, skipped: Collection[int] = (), after: int = 0) -> list[ChangeAtHand]:
+    """Claim the oldest changes (after this one) that are not locked, in the caller's transaction."""
+    rows = db.run(CLAIM, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit, "after": after})
     return [ChangeAtHand(*row) for row in rows]
 
 
 def oldest(kinds: Collection[str], *, limit: int, skipped: Collection[int] = ()) -> list[ChangeAtHand]:
     """Return the oldest changes without claiming them."""
-    rows = db.run(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit})
+    rows = db.run(OLDEST, {"kinds": list(kinds), "skipped": list(skipped), "limit": limit, "after": 0})
     return [ChangeAtHand(*row) for row in rows]
 
 

@@ -47,6 +47,7 @@ from apps.metrics.derivation.nouns import (
     RUN_DEPLOYMENT,
     WORKFLOW_RUN,
     Noun,
+    Observe,
 )
 from apps.metrics.freshness import note_repository_changes, note_team_changes
 from apps.teams.accounts import ensure_account_team
@@ -153,8 +154,8 @@ def _one_by_one(*, skipped: set[int], deadline: float) -> None:
             return
 
 
-def recalculate(found: Stale) -> None:
-    """Derive all stale rows, under locks, in the caller's transaction."""
+def recalculate(found: Stale, *, observe: Observe | None = None) -> None:
+    """Derive all stale rows, under locks, in the caller's transaction. `observe` gets the rows that differ."""
     named: list[tuple[Noun, list[Any]]] = [
         (COMMIT, sorted(found.commits)),
         (DEPLOYMENT, sorted(found.deployments)),
@@ -169,7 +170,8 @@ def recalculate(found: Stale) -> None:
     ]
     wanted = [(noun, keys) for noun, keys in named if keys]
     lock_keys(wanted)
-    stored = {one for noun, keys in wanted for derivation in noun.derive(keys) for one in derivation.store_and_spread()}
+    derivations = (derivation for noun, keys in wanted for derivation in noun.derive(keys))
+    stored = {one for derivation in derivations for one in derivation.store_and_spread(observe)}
     if found.handed_on:
         hand_on(found.handed_on)
     if found.contributors:

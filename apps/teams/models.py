@@ -366,6 +366,18 @@ class ServiceRule(DeploymentRule):
     def __str__(self) -> str:
         return f"{self.field} {self.pattern} is {self.service}"
 
+    def clean(self) -> None:
+        """Reject a service that refers to a group which the pattern does not have."""
+        try:
+            pattern = re.compile(self.pattern)
+        except re.error:
+            return  # its own validator says so
+        try:
+            pattern.sub(self.service, "")
+        except (re.error, IndexError) as error:
+            words = _("It refers to a group that the pattern does not have: %(error)s.")
+            raise ValidationError({"service": ValidationError(words, params={"error": error})}) from None
+
 
 class HotfixRule(DeploymentRule):
     """What makes a merged pull request a hotfix; without any, it is a branch or a label of that name."""

@@ -67,6 +67,7 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("get", "/api/v1/syncs/{id}/repositories/", None),
     ("post", "/api/v1/deployments/", REPORT),
     ("post", "/api/v1/incidents/", INCIDENT),
+    ("post", "/api/v1/teams/{slug}/previews/", {"kind": "hotfix"}),
 )
 LISTS = (
     "/api/v1/teams/",

@@ -27,6 +27,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "body": "60/min",
         "backfill": "30/min",
         "report": "120/min",
+        "preview": "30/min",
     },
     "NUM_PROXIES": 0,  # tformance.middleware determines the client
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -41,6 +41,7 @@ from apps.teams.models import IncidentRule
 
 Keys = Sequence[Any]
 Spread = Callable[[Collection[Row], Collection[Row]], None]
+Observe = Callable[[DerivedTable, Collection[Row], Collection[Row]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,19 @@ class Derivation:
         self.table.replace(self.scopes, self.rows)
         return {scope[0] for scope in self.scopes}
 
-    def store_and_spread(self) -> set[int]:
-        """Store the rows, and enqueue what differs because of them; return the repositories that they are of."""
-        if self.spread is None:
+    def store_and_spread(self, observe: Observe | None = None) -> set[int]:
+        """Store the rows, and enqueue what differs because of them; return the repositories that they are of.
+
+        `observe` gets the table, the rows that are gone and the new ones.
+        """
+        if self.spread is None and observe is None:
             return self.store()
         before, after = self.table.stored(self.scopes), set(self.rows)
         stored = self.store()
-        if before != after:
+        if before != after and self.spread is not None:
             self.spread(before - after, after - before)
+        if before != after and observe is not None:
+            observe(self.table, before - after, after - before)
         return stored
 
 
