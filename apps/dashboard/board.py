@@ -32,7 +32,7 @@ from apps.webhooks.overview import latest_received_at
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Flow": (
         *("prs_merged", "throughput", "cycle_time", "pr_size"),
-        *("prs_opened", "closed_unmerged", "flow_ratio", "time_in_draft"),
+        *("prs_opened", "closed_unmerged", "flow_ratio", "time_in_draft", "time_in_queue"),
     ),
     "Review": (
         *("time_to_first_review", "time_to_first_response", "review_turnaround", "review_coverage"),

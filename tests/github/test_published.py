@@ -11,6 +11,7 @@ from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.registry import Unrouted, published_events, route, routes
 from tests.github.fixture_a import fixture_a
 from tests.github.fixture_e import fixture_e
+from tests.github.fixture_g8 import fixture_g8
 from tests.github.published import ENTERPRISE_ACTIONS, ENTERPRISE_EVENTS, EVENTS, EXAMPLES, examples, models_of
 from tests.github.translation import ARRIVAL, names, read, translate
 
@@ -39,7 +40,7 @@ def test_a_sample_payload_fits_github_s_published_model(name):
 
 
 def test_every_delivery_of_the_fixtures_fits_github_s_published_models():
-    for sent in fixture_a(has_late_deployment=True) + fixture_e():
+    for sent in fixture_a(has_late_deployment=True) + fixture_e() + fixture_g8():
         models_of(sent.event)[sent.payload.get("action")].validate_python(sent.payload)
 
 

@@ -42,6 +42,7 @@ HUMANS: Mapping[str, Mapping[str, Any]] = {
     "pickup_time": hours(5, median=2.0),
     "review_time": hours(5, median=0.0, mean=3.4),
     "merge_time": hours(5, median=1.0),
+    "time_in_queue": {"value": None, "n": 0},
     "deploy_time": hours(5, median=1.0),
     "change_failure_rate": share(1, 4),
     "failed_deployment_recovery_time": hours(1, value=2.0),

@@ -128,6 +128,9 @@ class PullRequestSteps:
     def drafted(self, at: str) -> "PullRequestSteps":
         return self._step(at, self._event("converted_to_draft", at), is_draft=True)
 
+    def queued(self, at: str, kind: str = "enqueued") -> "PullRequestSteps":
+        return self._step(at, self._event(kind, at))
+
     def closed(self, at: str) -> "PullRequestSteps":
         return self._step(at, self._event("closed", at), state="closed", closed_at=instant(at))
 

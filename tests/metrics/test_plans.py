@@ -42,6 +42,8 @@ MANY: dict[str, dict[str, str]] = {
         "is_reviewed_in_draft": "false",
         "is_reopened": "false",
         "is_force_pushed": "false",
+        "queue_seconds": "60",
+        "is_auto_merged": "false",
     },
     "metrics_derivedclosing": PLAIN | {"author_id": "1 + mod(i, 100)", "is_bot_author": "false", "closed_at": "t"},
     "metrics_derivedreview": PLAIN

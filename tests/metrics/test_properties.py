@@ -17,6 +17,7 @@ START = instant("03-02 10:00")
 VERBS = (
     *("ready", "drafted", "closed", "reopened", "moved", "merged"),
     *("reviewed", "bot_reviewed", "requested", "withdrawn", "commented"),
+    *("enqueued", "dequeued"),
 )
 
 
@@ -72,6 +73,8 @@ def happen(tale: PullRequestSteps, verb: str, *, at: str, head: str) -> None:
             tale.reviewed(at, "coderabbitai[bot]")
         case "requested" | "withdrawn" | "commented":
             getattr(tale, verb)(at, "ben")
+        case "enqueued" | "dequeued":
+            tale.queued(at, verb)
 
 
 @st.composite
@@ -103,6 +106,7 @@ class AnyOrder(TestCase):
             assert row.first_commit_at <= (row.ready_at or row.opened_at)
             waits = row.first_response_seconds, row.first_review_seconds
             assert waits[1] is None or (waits[0] is not None and waits[0] <= waits[1])
+            assert row.queue_seconds is None or row.merged_at is not None
             assert (row.cycle_seconds is None) == (row.merged_at is None or row.ready_at is None)
             assert len(row.draft_starts) == len(row.draft_ends)
             assert None not in row.draft_ends[:-1]

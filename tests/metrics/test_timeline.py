@@ -6,7 +6,16 @@ from itertools import permutations
 import pytest
 
 from apps.activity import facts
-from apps.metrics.derivation.timeline import Drafts, Happening, Interval, closings, deduplicated, drafts
+from apps.metrics.derivation.timeline import (
+    Drafts,
+    Happening,
+    Interval,
+    closings,
+    deduplicated,
+    drafts,
+    is_auto_merged,
+    seconds_in_queue,
+)
 from apps.metrics.models import DerivedCommit, DerivedPullRequest
 from apps.metrics.recalculation import drain
 from tests.activity.tables import clear
@@ -100,6 +109,45 @@ def closed(*told: Happening, merged: float | None = None, closed: float | None =
         closed_at=None if closed is None else at(closed),
         updated_at=at(9000),
     )
+
+
+@pytest.mark.parametrize(
+    ("moves", "seconds"),
+    [
+        ((), None),
+        ((("dequeued", 60),), None),
+        ((("enqueued", 100),), 500),
+        ((("enqueued", 600),), 0),
+        ((("enqueued", 601),), None),
+        ((("enqueued", 100), ("dequeued", 200)), 100),
+        ((("enqueued", 100), ("dequeued", 200), ("enqueued", 300)), 400),
+        ((("enqueued", 100), ("enqueued", 150), ("dequeued", 200)), 100),
+        ((("enqueued", 100), ("dequeued", 100)), 0),
+        ((("enqueued", 100), ("dequeued", 200), ("enqueued", 200)), 500),
+        ((("enqueued", 100), ("dequeued", 605)), 500),
+    ],
+)
+def test_every_stay_in_the_merge_queue_counts_up_to_the_merge(
+    moves: tuple[tuple[str, float], ...], seconds: int | None
+) -> None:
+    for order in permutations(moves):
+        told = deduplicated(happening(kind, second) for kind, second in order)
+        assert seconds_in_queue(told, merged_at=at(600)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("moves", "is_on"),
+    [
+        ((), False),
+        ((("auto_merge_enabled", 100),), True),
+        ((("auto_merge_enabled", 100), ("auto_merge_disabled", 200)), False),
+        ((("auto_merge_enabled", 100), ("auto_merge_disabled", 200), ("auto_merge_enabled", 300)), True),
+        ((("auto_merge_enabled", 700),), False),
+    ],
+)
+def test_auto_merge_counts_if_it_was_on_at_the_merge(moves: tuple[tuple[str, float], ...], is_on: bool) -> None:
+    told = deduplicated(happening(kind, second) for kind, second in moves)
+    assert is_auto_merged(told, merged_at=at(600)) is is_on
 
 
 def test_a_merge_is_no_closing() -> None:

@@ -214,6 +214,8 @@ class DerivedPullRequestSerializer(serializers.ModelSerializer[DerivedPullReques
             "is_reopened",
             "is_force_pushed",
             "is_cherry_picked",
+            "queue_seconds",
+            "is_auto_merged",
             "rules_version",
         )
         read_only_fields = fields

@@ -70,7 +70,8 @@ READ_HAPPENINGS = f"""
     LEFT JOIN teams_accountrule AS rule ON rule.contributor_id = account.github_id
     WHERE one.kind IN (
         'ready_for_review', 'converted_to_draft', 'closed', 'reopened', 'head_moved', 'force_pushed',
-        'review_requested', 'review_request_removed'
+        'review_requested', 'review_request_removed',
+        'enqueued', 'dequeued', 'auto_merge_enabled', 'auto_merge_disabled'
     )
 """  # noqa: S608  names of our own tables and columns
 READ_REVIEWS = f"""
@@ -173,6 +174,7 @@ def derive(scopes: Sequence[Scope]) -> Derived:
             PULL_REQUESTS.row(
                 **_identity(state),
                 **times,
+                **_merging(state, story=story),
                 landed_at=place.at if place else None,
                 **(until_merge.columns if until_merge else NO_STAGES),
             )
@@ -214,6 +216,15 @@ def _merge(state: State, *, place: Place, until_merge: Stages, rules: Rules) -> 
         reverts_number=reverted_number(body=state.body, title=state.title, head_ref=state.head_ref),
         is_hotfix=rules.is_hotfix(state.repository_id, names),
     )
+
+
+def _merging(state: State, *, story: Sequence[Happening]) -> dict[str, Any]:
+    if state.merged_at is None:
+        return {"queue_seconds": None, "is_auto_merged": False}
+    return {
+        "queue_seconds": timeline.seconds_in_queue(story, merged_at=state.merged_at),
+        "is_auto_merged": timeline.is_auto_merged(story, merged_at=state.merged_at),
+    }
 
 
 def _identity(state: State) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from apps.activity.models import PullRequestEvent
 
@@ -103,6 +104,35 @@ def _clipped(intervals: Iterable[Interval], *, until: datetime | None) -> list[I
     if until is None:
         return list(intervals)
     return [Interval(each.since, min(each.until or until, until)) for each in intervals if each.since < until]
+
+
+def seconds_in_queue(happenings: Sequence[Happening], *, merged_at: datetime) -> int | None:
+    """Return the seconds in the merge queue, of every stay, up to the merge; None if it never entered the queue."""
+    found = _stays(happenings, entered=Kind.ENQUEUED, left=Kind.DEQUEUED, until=merged_at)
+    seconds = sum(((each.until or merged_at) - each.since).total_seconds() for each in found)
+    return round(seconds) if found else None
+
+
+def is_auto_merged(happenings: Sequence[Happening], *, merged_at: datetime) -> bool:
+    """Return whether auto-merge was on at the merge."""
+    found = _stays(happenings, entered=Kind.AUTO_MERGE_ENABLED, left=Kind.AUTO_MERGE_DISABLED, until=merged_at)
+    return bool(found) and found[-1].until is None
+
+
+def _stays(happenings: Sequence[Happening], *, entered: Kind, left: Kind, until: datetime) -> list[Interval]:
+    """Return the intervals from entering to leaving up to an instant; one that has not ended by then is open.
+
+    GitHub's times are whole seconds: whatever enters and leaves in one is afterwards where it was before.
+    """
+    moves = [each for each in happenings if each.kind in (entered, left) and each.at <= until]
+    stays, since = list[Interval](), None
+    for at, together in groupby(moves, key=lambda each: each.at):
+        kinds, was_there = {each.kind for each in together}, since is not None
+        since = since or (at if entered in kinds else None)
+        if since is not None and left in kinds:
+            stays.append(Interval(since, at))
+            since = at if was_there and entered in kinds else None
+    return stays if since is None else [*stays, Interval(since, None)]
 
 
 def closings(

@@ -35,6 +35,7 @@ FLAGS: dict[type[Any], dict[str, str]] = {
         "is_reopened": "reopened",
         "is_force_pushed": "force_pushed",
         "is_cherry_picked": "cherry_picked",
+        "is_auto_merged": "auto_merged",
         "is_first_commit_adjusted": "first_commit_adjusted",
     },
     DerivedClosing: {"is_bot_author": "bot"},

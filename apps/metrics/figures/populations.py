@@ -310,6 +310,12 @@ cycle_times = Population(
 coding, pickup, review, merging = (
     Population(rows=rows_merged, value=stage(name), only=Q(**{f"{name}_seconds__isnull": False})) for name in STAGES
 )
+in_queue = Population(
+    rows=rows_merged,
+    value=measured("queue_seconds"),
+    only=Q(queue_seconds__isnull=False),
+    left_out="never_queued",
+)
 created_to_merged = Population(rows=rows_merged, value=lasting("opened_at", "merged_at"))
 sizes = Population(rows=rows_merged, value=measured("size"), only=Q(size__isnull=False), left_out="size_unknown")
 rounds = Population(

@@ -176,9 +176,10 @@ DEFINED = (
         unit="share",
         measure=Measure.SHARE,
         definition="Share of the pull requests merged in the period that a human other than the author reviewed.",
-        rules=(BY_AUTHOR, NO_VALUE),
+        rules=(BY_AUTHOR, "Those that were merged while auto-merge was on are also shown separately.", NO_VALUE),
         population=populations.reviewed,
         streams=(PULL_REQUESTS,),
+        remarks={"auto_merged": Remark(only=Q(is_auto_merged=True))},
     ),
     Figure(
         key="review_rounds",
@@ -342,6 +343,22 @@ DEFINED = (
             ("review", populations.review, (PULL_REQUESTS,), "the first review to the first approval"),
             ("merge", populations.merging, (PULL_REQUESTS,), "the first approval to the merge"),
         )
+    ),
+    Figure(
+        key="time_in_queue",
+        title="Time in the merge queue",
+        unit="seconds",
+        measure=Measure.DISTRIBUTION,
+        definition="Time spent in GitHub's merge queue up to the merge, for pull requests merged in the period.",
+        rules=(
+            BY_AUTHOR,
+            "Every stay counts, also one that ended with the removal from the queue; the time between two does not.",
+            "What was merged without the queue is left out, not counted as 0; so is what is not known to have entered.",
+            "It is a part of the merge stage, where the approval came before the queue.",
+            NO_VALUE,
+        ),
+        population=populations.in_queue,
+        streams=(PULL_REQUESTS,),
     ),
     Figure(
         key="deploy_time",

@@ -57,6 +57,10 @@ class DerivedPullRequest(models.Model):
     pickup_seconds = models.BigIntegerField(null=True, blank=True)
     review_seconds = models.BigIntegerField(null=True, blank=True)
     merge_seconds = models.BigIntegerField(null=True, blank=True)
+    queue_seconds = models.BigIntegerField(
+        null=True, blank=True, help_text="in the merge queue; empty if it never was, or is not merged"
+    )
+    is_auto_merged = models.BooleanField(db_default=False, help_text="whether auto-merge was on when it was merged")
     rules_version = rules_version_field()
 
     class Meta:
@@ -69,6 +73,7 @@ class DerivedPullRequest(models.Model):
                 condition=Q(coding_seconds__gte=0, pickup_seconds__gte=0, review_seconds__gte=0, merge_seconds__gte=0),
                 name="a_stage_before_the_merge_is_never_negative",
             ),
+            models.CheckConstraint(condition=Q(queue_seconds__gte=0), name="time_in_the_queue_is_never_negative"),
         )
         indexes = (
             # prs_merged, cycle_time, pr_size, review_rounds and review_coverage; here and below, a figure reads no
@@ -81,6 +86,7 @@ class DerivedPullRequest(models.Model):
                     *("author", "is_bot_author", "cycle_seconds", "size", "first_review_at", "first_response_at"),
                     "review_rounds",
                     *("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"),
+                    *("queue_seconds", "is_auto_merged"),
                 ),
             ),
             # prs_opened and time_in_draft.

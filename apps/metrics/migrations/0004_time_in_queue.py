@@ -1,0 +1,58 @@
+from django.contrib.postgres.operations import (
+    AddConstraintNotValid,
+    AddIndexConcurrently,
+    RemoveIndexConcurrently,
+    ValidateConstraint,
+)
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False  # the index is built, and the constraint validated, while rows are derived
+
+    dependencies = [("metrics", "0003_reported_deployments")]
+
+    operations = [
+        migrations.AddField(
+            model_name="derivedpullrequest",
+            name="queue_seconds",
+            field=models.BigIntegerField(
+                blank=True, help_text="in the merge queue; empty if it never was, or is not merged", null=True
+            ),
+        ),
+        migrations.AddField(
+            model_name="derivedpullrequest",
+            name="is_auto_merged",
+            field=models.BooleanField(db_default=False, help_text="whether auto-merge was on when it was merged"),
+        ),
+        AddConstraintNotValid(
+            model_name="derivedpullrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("queue_seconds__gte", 0)), name="time_in_the_queue_is_never_negative"
+            ),
+        ),
+        ValidateConstraint("derivedpullrequest", "time_in_the_queue_is_never_negative"),
+        RemoveIndexConcurrently("derivedpullrequest", "merged_by_repository"),
+        AddIndexConcurrently(
+            "derivedpullrequest",
+            models.Index(
+                fields=["repository", "merged_at"],
+                name="merged_by_repository",
+                condition=models.Q(("merged_at__isnull", False)),
+                include=(
+                    "author",
+                    "is_bot_author",
+                    "cycle_seconds",
+                    "size",
+                    "first_review_at",
+                    "review_rounds",
+                    "coding_seconds",
+                    "pickup_seconds",
+                    "review_seconds",
+                    "merge_seconds",
+                    "queue_seconds",
+                    "is_auto_merged",
+                ),
+            ),
+        ),
+    ]
