@@ -7,7 +7,7 @@ from types import MappingProxyType
 from django.db.models import Q
 
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
-from apps.metrics.figures import ci, failures, populations, reviews
+from apps.metrics.figures import ci, failures, merge_queue, populations, reviews
 from apps.metrics.figures.failures import INCIDENTS
 from apps.metrics.figures.figure import BY_AUTHOR, BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
 from apps.metrics.figures.statement import Remark
@@ -344,22 +344,7 @@ DEFINED = (
             ("merge", populations.merging, (PULL_REQUESTS,), "the first approval to the merge"),
         )
     ),
-    Figure(
-        key="time_in_queue",
-        title="Time in the merge queue",
-        unit="seconds",
-        measure=Measure.DISTRIBUTION,
-        definition="Time spent in GitHub's merge queue up to the merge, for pull requests merged in the period.",
-        rules=(
-            BY_AUTHOR,
-            "Every stay counts, also one that ended with the removal from the queue; the time between two does not.",
-            "What was merged without the queue is left out, not counted as 0; so is what is not known to have entered.",
-            "It is a part of the merge stage, where the approval came before the queue.",
-            NO_VALUE,
-        ),
-        population=populations.in_queue,
-        streams=(PULL_REQUESTS,),
-    ),
+    *merge_queue.DEFINED,
     Figure(
         key="deploy_time",
         title="Deploy time",

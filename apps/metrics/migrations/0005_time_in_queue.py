@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False  # the index is built, and the constraint validated, while rows are derived
 
-    dependencies = [("metrics", "0003_reported_deployments")]
+    dependencies = [("metrics", "0004_derived_workflow_runs")]
 
     operations = [
         migrations.AddField(
