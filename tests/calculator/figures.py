@@ -442,6 +442,7 @@ FIGURES: dict[str, tuple[Rows, Callable[[Calculator, Asked, list[Counted]], Valu
     "pickup_time": (stage(1), distribution),
     "review_time": (stage(2), distribution),
     "merge_time": (stage(3), distribution),
+    "time_in_queue": (merged(lambda one: one.queue_seconds, unless="never_queued"), distribution),
     "deploy_time": (shipped("deploy_seconds"), distribution),
     "change_failure_rate": (deployed(is_failing), share),
     "failed_deployment_recovery_time": (recovered, distribution),

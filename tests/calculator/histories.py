@@ -30,6 +30,7 @@ REQUESTED_OF = (*REVIEWERS, "ben", "cy", "team:77")
 ABOUT_REVIEWS = ("requested", "requested", "withdrawn", "commented")
 VERDICTS = ("approved", "approved", "changes_requested", "commented")
 CONCLUSIONS = ("success", "success", "success", "failure", "timed_out", "cancelled", "skipped", "neutral")
+QUEUES = ((), (), ("enqueued",), ("enqueued", "dequeued"), ("enqueued", "dequeued", "enqueued"))
 ENVIRONMENTS = ("production", "production", "Prod / eu", "staging")
 
 
@@ -123,6 +124,9 @@ class History:
 
     def merge(self, life: PullRequestSteps, now: float) -> Iterator[Step]:
         sha = f"merge-{life.number}"
+        for kind in self.chance.choice(QUEUES):
+            life.queued(at(now), kind)
+            now += self.chance.expovariate(1 / 60)
         life.merged(at(now), sha=sha)
         self.merged.append((now, life.number))
         if self.chance.random() < 0.95:

@@ -39,6 +39,7 @@ class PullRequest:
     first_response_at: datetime | None
     requests: list["Request"]
     rounds: int | None
+    queue_seconds: float | None
     landing: tuple[datetime, int] | None
     stages: list[int] = field(default_factory=list)
 
@@ -96,6 +97,7 @@ def _pull_request(facts: Facts, fact: Row) -> PullRequest:
         first_response_at=_first_response(facts, fact, counted),
         requests=_requests(events, reviews),
         rounds=_rounds(fact, events, counted),
+        queue_seconds=_queue_seconds(fact, events),
         landing=_landing(facts, fact),
     )
     if fact.merged_at:
@@ -147,6 +149,15 @@ def _drafts(fact: Row, events: list[Row]) -> tuple[datetime | None, list[Interva
     if since is not None:
         drafts.append((since, None))
     return (ready[0] if ready else None) if was_draft else fact.created_at, drafts
+
+
+def _queue_seconds(fact: Row, events: list[Row]) -> float | None:
+    """Return the seconds that follow an entry into the merge queue, each up to whatever comes next."""
+    moved = [one for one in events if one.kind in ("enqueued", "dequeued")]
+    moves = [one for one in moved if fact.merged_at and one.at <= fact.merged_at]
+    following = [*(one.at for one in moves[1:]), fact.merged_at]
+    stays = [until - one.at for one, until in zip(moves, following, strict=False) if one.kind == "enqueued"]
+    return sum(stays, timedelta()).total_seconds() if stays else None
 
 
 def _until(end: datetime | None, intervals: list[Interval]) -> list[Interval]:
