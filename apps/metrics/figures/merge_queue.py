@@ -10,7 +10,7 @@ DEFINED = (
         title="Time in the merge queue",
         unit="seconds",
         measure=Measure.DISTRIBUTION,
-        definition="Time spent in GitHub's merge queue up to the merge, for pull requests merged in the period.",
+        definition="Time spent in the merge queue of GitHub up to the merge, for pull requests merged in the period.",
         rules=(
             BY_AUTHOR,
             "Every stay counts, also one that ended with the removal from the queue; the time between two does not.",
