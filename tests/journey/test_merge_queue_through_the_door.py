@@ -3,7 +3,7 @@
 import pytest
 
 from apps.activity.models import PullRequest, PullRequestEvent
-from apps.metrics.figures import Asked, Bots, FigureQuery, list_entities, read_figure
+from apps.metrics.figures import Asked, Bots, FigureQuery, Hours, list_entities, read_figure
 from apps.metrics.figures.entities import Listing, count_entities
 from apps.metrics.models import DerivedPullRequest
 from apps.teams.models import Team
@@ -58,6 +58,7 @@ def test_what_counts_and_what_does_not_is_listed_and_an_earlier_answer_stays() -
     assert count_entities("time_in_queue", query(), listing=left_out) == 2
     assert {entity.number for entity in list_entities("time_in_queue", query(), listing=left_out)} == {3, 7}
     assert read_figure("time_in_queue", query(bots=Bots.ONLY)).value == HOUR
+    assert read_figure("time_in_queue", query(hours=Hours.WORKING)).value == 1.25 * HOUR  # of a Wednesday before noon
     then = read_figure("time_in_queue", query(as_of=at("03-04", "12:00")))
     assert (then.n, then.value) == (1, 1.25 * HOUR)
 

@@ -13,6 +13,7 @@ from apps.metrics.derivation.timeline import (
     closings,
     deduplicated,
     drafts,
+    in_queue,
     is_auto_merged,
     seconds_in_queue,
 )
@@ -132,7 +133,7 @@ def test_every_stay_in_the_merge_queue_counts_up_to_the_merge(
 ) -> None:
     for order in permutations(moves):
         told = deduplicated(happening(kind, second) for kind, second in order)
-        assert seconds_in_queue(told, merged_at=at(600)) == seconds
+        assert seconds_in_queue(in_queue(told, merged_at=at(600))) == seconds
 
 
 @pytest.mark.parametrize(

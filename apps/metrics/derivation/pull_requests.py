@@ -220,9 +220,12 @@ def _merge(state: State, *, place: Place, until_merge: Stages, rules: Rules) -> 
 
 def _merging(state: State, *, story: Sequence[Happening]) -> dict[str, Any]:
     if state.merged_at is None:
-        return {"queue_seconds": None, "is_auto_merged": False}
+        return {"queue_seconds": None, "queue_starts": None, "queue_ends": None, "is_auto_merged": False}
+    stays = timeline.in_queue(story, merged_at=state.merged_at)
     return {
-        "queue_seconds": timeline.seconds_in_queue(story, merged_at=state.merged_at),
+        "queue_seconds": timeline.seconds_in_queue(stays),
+        "queue_starts": tuple(since for since, _ in stays) or None,
+        "queue_ends": tuple(until for _, until in stays) or None,
         "is_auto_merged": timeline.is_auto_merged(story, merged_at=state.merged_at),
     }
 

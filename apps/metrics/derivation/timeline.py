@@ -106,11 +106,15 @@ def _clipped(intervals: Iterable[Interval], *, until: datetime | None) -> list[I
     return [Interval(each.since, min(each.until or until, until)) for each in intervals if each.since < until]
 
 
-def seconds_in_queue(happenings: Sequence[Happening], *, merged_at: datetime) -> int | None:
-    """Return the seconds in the merge queue, of every stay, up to the merge; None if it never entered the queue."""
+def in_queue(happenings: Sequence[Happening], *, merged_at: datetime) -> list[tuple[datetime, datetime]]:
+    """Return the beginning and the end of every stay in the merge queue, up to the merge."""
     found = _stays(happenings, entered=Kind.ENQUEUED, left=Kind.DEQUEUED, until=merged_at)
-    seconds = sum(((each.until or merged_at) - each.since).total_seconds() for each in found)
-    return round(seconds) if found else None
+    return [(each.since, each.until or merged_at) for each in found]
+
+
+def seconds_in_queue(stays: Sequence[tuple[datetime, datetime]]) -> int | None:
+    """Return the seconds of all stays in the merge queue; None if it never entered the queue."""
+    return round(sum((until - since).total_seconds() for since, until in stays)) if stays else None
 
 
 def is_auto_merged(happenings: Sequence[Happening], *, merged_at: datetime) -> bool:

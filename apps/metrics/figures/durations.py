@@ -56,6 +56,13 @@ def queued_seconds(query: FigureQuery) -> Any:
     return WorkingSeconds(started, started + F("queued_seconds"), calendar=query.calendar)
 
 
+def merge_queue_seconds(query: FigureQuery) -> Any:
+    """Return how long a pull request was in the merge queue; null if it never was."""
+    if query.hours is Hours.WALL:
+        return F("queue_seconds")
+    return WorkingDraftSeconds("queue_starts", "queue_ends", F("merged_at"), calendar=query.calendar)
+
+
 def lead_seconds(query: FigureQuery) -> Any:
     if query.hours is Hours.WALL:
         return F("lead_seconds")

@@ -20,7 +20,16 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from apps.metrics.figures.dimensions import narrowed
-from apps.metrics.figures.durations import STAGES, age, draft_seconds, lasting, lead_seconds, queued_seconds, stage
+from apps.metrics.figures.durations import (
+    STAGES,
+    age,
+    draft_seconds,
+    lasting,
+    lead_seconds,
+    merge_queue_seconds,
+    queued_seconds,
+    stage,
+)
 from apps.metrics.figures.expressions import WasDraft
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.models import (
@@ -312,7 +321,7 @@ coding, pickup, review, merging = (
 )
 in_queue = Population(
     rows=rows_merged,
-    value=measured("queue_seconds"),
+    value=merge_queue_seconds,
     only=Q(queue_seconds__isnull=False),
     left_out="never_queued",
 )

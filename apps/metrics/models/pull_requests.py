@@ -60,6 +60,8 @@ class DerivedPullRequest(models.Model):
     queue_seconds = models.BigIntegerField(
         null=True, blank=True, help_text="in the merge queue; empty if it never was, or is not merged"
     )
+    queue_starts = ArrayField(models.DateTimeField(), null=True, blank=True)
+    queue_ends = ArrayField(models.DateTimeField(), null=True, blank=True)
     is_auto_merged = models.BooleanField(db_default=False, help_text="whether auto-merge was on when it was merged")
     rules_version = rules_version_field()
 

@@ -1,3 +1,4 @@
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.operations import (
     AddConstraintNotValid,
     AddIndexConcurrently,
@@ -10,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False  # the index is built, and the constraint validated, while rows are derived
 
-    dependencies = [("metrics", "0004_derived_workflow_runs")]
+    dependencies = [("metrics", "0005_incidents")]
 
     operations = [
         migrations.AddField(
@@ -19,6 +20,14 @@ class Migration(migrations.Migration):
             field=models.BigIntegerField(
                 blank=True, help_text="in the merge queue; empty if it never was, or is not merged", null=True
             ),
+        ),
+        *(
+            migrations.AddField(
+                model_name="derivedpullrequest",
+                name=name,
+                field=ArrayField(base_field=models.DateTimeField(), blank=True, null=True, size=None),
+            )
+            for name in ("queue_starts", "queue_ends")
         ),
         migrations.AddField(
             model_name="derivedpullrequest",
