@@ -19,6 +19,7 @@ VERBS = (
     *("reviewed", "bot_reviewed", "requested", "withdrawn", "commented"),
     *("enqueued", "dequeued"),
 )
+REVIEWS = {"reviewed": ("ben", "commented"), "bot_reviewed": ("coderabbitai[bot]",)}
 
 
 def minute(number: int, seconds: int = 0) -> str:
@@ -67,10 +68,8 @@ def happen(tale: PullRequestSteps, verb: str, *, at: str, head: str) -> None:
             tale.merged(at)
         case "moved":
             tale.moved(at, head)
-        case "reviewed":
-            tale.reviewed(at, "ben", "commented")
-        case "bot_reviewed":
-            tale.reviewed(at, "coderabbitai[bot]")
+        case "reviewed" | "bot_reviewed":
+            tale.reviewed(at, *REVIEWS[verb])
         case "requested" | "withdrawn" | "commented":
             getattr(tale, verb)(at, "ben")
         case "enqueued" | "dequeued":

@@ -9,7 +9,7 @@ from apps.activity.models import Contributor, Repository
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
 
-RULES_VERSION = 9
+RULES_VERSION = 10
 """Raise it with every change of a definition: rows of an older version are derived anew."""
 
 

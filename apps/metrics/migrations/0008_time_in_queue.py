@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False  # the index is built, and the constraint validated, while rows are derived
 
-    dependencies = [("metrics", "0005_incidents")]
+    dependencies = [("metrics", "0007_first_responses_from_index")]
 
     operations = [
         migrations.AddField(
@@ -54,6 +54,7 @@ class Migration(migrations.Migration):
                     "cycle_seconds",
                     "size",
                     "first_review_at",
+                    "first_response_at",
                     "review_rounds",
                     "coding_seconds",
                     "pickup_seconds",
