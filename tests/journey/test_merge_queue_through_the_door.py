@@ -36,7 +36,7 @@ def assert_comes_to_its_numbers() -> None:
     assert (coverage.numerator, coverage.denominator, coverage.remarks) == (1, 5, {"auto_merged": 2})
 
 
-def test_in_any_order_with_repeats_it_comes_to_its_numbers() -> None:
+def test_in_any_order_the_merge_queue_comes_to_its_numbers() -> None:
     told = fixture_g8()
     Door().deliver(told)
     work_off()
