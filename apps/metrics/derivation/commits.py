@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from apps.common import db
 from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
@@ -61,7 +62,7 @@ class Commits:
     is_cherry_picked: bool = False
 
 
-READING = """
+COMMITS_OF_PULL_REQUESTS = """
     WITH RECURSIVE scopes AS MATERIALIZED (
         SELECT * FROM json_to_recordset(%(scopes)s) AS row (repository_id bigint, number integer)
     ), pull_requests AS MATERIALIZED (
@@ -97,43 +98,73 @@ READING = """
                is_forced = 1 AND pushed_at BETWEEN path.created_at AND coalesce(path.merged_at, 'infinity') AS is_forced
         FROM path JOIN activity_push ON id = push_id
     ), commits AS (
-        SELECT repository_id, number, sha, authored_at, committed_at, false AS is_clamped
+        SELECT repository_id, number, sha, authored_at, committed_at, false AS is_clamped, false AS had_landed
         FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)
         UNION
-        SELECT repository_id, number, sha, kept.authored_at, kept.committed_at, kept.is_date_clamped
+        SELECT repository_id, number, sha, kept.authored_at, kept.committed_at, kept.is_date_clamped,
+               coalesce(kept.landed_at < pushes.pushed_at, false)
         FROM pushes CROSS JOIN LATERAL unnest(shas) AS pushed (sha) CROSS JOIN LATERAL (
             SELECT authored_at, committed_at, is_date_clamped, landed_at FROM activity_commit
             WHERE (repository_id, sha) = (pushes.repository_id, pushed.sha)
             OFFSET 0  -- as above
         ) AS kept
-        WHERE kept.landed_at IS NULL OR kept.landed_at >= pushes.pushed_at
     ), begun AS (
         -- A cherry-picked commit has the author date of its original, which had landed when the copy was committed.
-        SELECT repository_id, number, is_clamped, original.is_found AS is_copy,
+        SELECT repository_id, number, sha, authored_at, is_clamped, had_landed, original.is_found AS is_copy,
                CASE WHEN original.is_found THEN committed_at ELSE authored_at END AS at
         FROM commits LEFT JOIN LATERAL (
             SELECT true AS is_found FROM activity_commit AS one
             WHERE (one.repository_id, one.authored_at) = (commits.repository_id, commits.authored_at)
-              AND one.sha <> commits.sha AND commits.committed_at > commits.authored_at
+              AND one.sha <> commits.sha AND commits.committed_at > commits.authored_at AND NOT had_landed
               AND coalesce(one.landed_at, one.presumed_landed_at) <= commits.committed_at
             LIMIT 1
         ) AS original ON true
     ), forced AS (
         SELECT repository_id, number, bool_or(is_forced) AS is_forced FROM pushes GROUP BY repository_id, number
     )
+"""
+READING = f"""
+    {COMMITS_OF_PULL_REQUESTS}
     SELECT repository_id, number, min(at) FILTER (WHERE NOT is_clamped), coalesce(bool_or(is_clamped), false),
            coalesce(bool_or(forced.is_forced), false), coalesce(bool_or(is_copy), false)
     FROM scopes
-    LEFT JOIN begun USING (repository_id, number)
+    LEFT JOIN (SELECT * FROM begun WHERE NOT had_landed) AS own USING (repository_id, number)
     LEFT JOIN forced USING (repository_id, number)
     GROUP BY repository_id, number
-"""
+"""  # noqa: S608  a clause of our own
+READ_CANDIDATES = f"""
+    {COMMITS_OF_PULL_REQUESTS}
+    SELECT sha, coalesce(min(at) FILTER (WHERE NOT is_clamped AND NOT had_landed), min(authored_at)) AS at,
+           coalesce(bool_or(is_copy), false),
+           CASE WHEN bool_or(NOT is_clamped AND NOT had_landed AND at IS NOT NULL) THEN ''
+                WHEN bool_and(had_landed) THEN 'had_landed' WHEN bool_or(is_clamped) THEN 'date_clamped'
+                ELSE 'date_unknown' END AS reason
+    FROM begun GROUP BY sha ORDER BY at, sha
+"""  # noqa: S608  a clause of our own
 
 
 def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
     """Return the dates of each pull request's commits, in one statement."""
-    asked = {"scopes": as_json(("repository_id", "number"), scopes), "days": OLDEST_BELIEVED.days}
-    return {(row[0], row[1]): Commits(*row[2:]) for row in db.run(READING, asked)}
+    return {(row[0], row[1]): Commits(*row[2:]) for row in db.run(READING, _asked(scopes))}
+
+
+@dataclass(frozen=True, slots=True)
+class CommitCandidate:
+    """A commit that was pushed or listed for a pull request, and why it does not count; empty if it does."""
+
+    sha: str
+    at: datetime | None
+    is_copy: bool
+    reason: str
+
+
+def read_candidates(scope: Scope) -> list[CommitCandidate]:
+    """Return the commits that the first one of a pull request is chosen from, the earliest first."""
+    return [CommitCandidate(*row) for row in db.run(READ_CANDIDATES, _asked([scope]))]
+
+
+def _asked(scopes: Sequence[Scope]) -> dict[str, Any]:
+    return {"scopes": as_json(("repository_id", "number"), scopes), "days": OLDEST_BELIEVED.days}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from apps.activity.models import Review
 from apps.common import db
 from apps.metrics.derivation import review_requests, shipments, timeline
 from apps.metrics.derivation.commits import Commits, first_commit, read_commits
 from apps.metrics.derivation.deployment_rules import Rules, read_rules
 from apps.metrics.derivation.review_requests import RequestEvent
-from apps.metrics.derivation.review_rounds import Move, Pushes, Seen, read_listed, review_rounds
+from apps.metrics.derivation.review_rounds import Move, Pushes, read_listed, review_rounds
+from apps.metrics.derivation.reviews import ASKING, SubmittedReview, Verdict, counted_reviews, submitted_review
 from apps.metrics.derivation.shipments import Merge, Place, reverted_number
 from apps.metrics.derivation.stages import NO_STAGES, Boundaries, Stages, stages
 from apps.metrics.derivation.timeline import Happening
@@ -26,10 +26,8 @@ PULL_REQUESTS = DerivedTable(model=DerivedPullRequest, key=SCOPE, scope=SCOPE)
 CLOSINGS = DerivedTable(model=DerivedClosing, key=(*SCOPE, "closed_at"), scope=SCOPE)
 REVIEWS = DerivedTable(model=DerivedReview, key=("review_id",), scope=SCOPE)
 
-Verdict = Review.Verdict
 AccountClass = AccountRule.AccountClass
 REQUESTS = frozenset(review_requests.STEPS)
-ASKING = (Verdict.CHANGES_REQUESTED, Verdict.COMMENTED)
 AUTHOR_CLASS = class_of(login="account.login", kind="account.kind", rule="rule.account_class")
 AUTHOR_JOINS = """
     LEFT JOIN activity_contributor AS account ON account.github_id = author_id
@@ -117,28 +115,20 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class SubmittedReview:
-    """A review, and whether it may count: by a human other than the author."""
+class Facts:
+    """What the rows of a pull request are derived from."""
 
-    review_id: int
-    reviewer_id: int | None
-    reviewer_class: str
-    submitted_at: datetime
-    verdict: str | None
-    commit_sha: str | None
-    is_by_author: bool
-
-    @property
-    def is_by_bot(self) -> bool:
-        return self.reviewer_class != AccountClass.HUMAN
+    state: State
+    story: Sequence[Happening]
+    requests: Sequence[RequestEvent]
+    reviews: Sequence[SubmittedReview]
+    commits: Commits
+    listed: Sequence[Move]
+    place: Place | None
 
     @property
-    def qualifies(self) -> bool:
-        return not self.is_by_bot and not self.is_by_author
-
-    @property
-    def seen(self) -> Seen:
-        return Seen(self.submitted_at, self.commit_sha)
+    def scope(self) -> Scope:
+        return self.state.repository_id, self.state.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,21 +144,42 @@ class Derived:
 
 def derive(scopes: Sequence[Scope]) -> Derived:
     """Read the facts of the pull requests, all of them at once, and derive their rows."""
-    states = [State(*row) for row in _read(READ_STATES, scopes)]
+    return rows_of(read_facts(scopes))
+
+
+def read_facts(scopes: Sequence[Scope]) -> list[Facts]:
+    """Return the facts of the pull requests that are known to have been opened."""
     happenings = _grouped(_read(READ_HAPPENINGS, scopes))
     reviews = _grouped(_read(READ_REVIEWS, scopes))
     commits = read_commits(scopes)
     listed = read_listed(list(reviews)) if reviews else {}
     places = shipments.read_places(scopes)
-    rules = read_rules(state.repository_id for state in states) if places else None
+    found = []
+    for state in (State(*row) for row in _read(READ_STATES, scopes)):
+        scope = state.repository_id, state.number
+        found.append(
+            Facts(
+                state=state,
+                story=_story(happenings[scope]),
+                requests=_requests(happenings[scope]),
+                reviews=[submitted_review(row, author_id=state.author_id) for row in reviews[scope]],
+                commits=commits[scope],
+                listed=listed.get(scope, ()),
+                place=places.get(scope),
+            )
+        )
+    return found
+
+
+def rows_of(facts: Sequence[Facts]) -> Derived:
+    """Return the rows of pull requests with these facts."""
+    has_landed = any(each.place for each in facts)
+    rules = read_rules(each.state.repository_id for each in facts) if has_landed else None
     merges = list[Merge]()
     derived = Derived([], [], [], [], [])
-    for state in states:
-        scope = state.repository_id, state.number
-        story = timeline.deduplicated(Happening(*row) for *row, _ in happenings[scope] if row[1] not in REQUESTS)
-        submitted = [_submitted(row, author_id=state.author_id) for row in reviews[scope]]
-        times = times_of(state, story=story, reviews=submitted, commits=commits[scope], listed=listed.get(scope, ()))
-        place = places.get(scope)
+    for each in facts:
+        state, place = each.state, each.place
+        times = times_of(each)
         until_merge = _until_merge(state, times=times)
         derived.pull_requests.append(
             PULL_REQUESTS.row(
@@ -181,9 +192,10 @@ def derive(scopes: Sequence[Scope]) -> Derived:
         )
         if place and rules and until_merge:
             merges.append(_merge(state, place=place, until_merge=until_merge, rules=rules))
-        derived.closings.extend(_closings(state, story=story))
-        derived.reviews.extend(_review_row(scope, review) for review in submitted)
-        derived.requests.extend(_requests(scope, happenings[scope], reviews=submitted))
+        derived.closings.extend(_closings(state, story=each.story))
+        derived.reviews.extend(_review_row(each.scope, review) for review in each.reviews)
+        reviewed = ((review.reviewer_id, review.submitted_at) for review in each.reviews)
+        derived.requests.extend(review_requests.derive(each.scope, each.requests, reviews=reviewed))
     derived.shipments.extend(shipments.derive(merges))
     return derived
 
@@ -243,21 +255,15 @@ def _identity(state: State) -> dict[str, Any]:
     }
 
 
-def times_of(
-    state: State,
-    *,
-    story: Sequence[Happening],
-    reviews: Sequence[SubmittedReview],
-    commits: Commits,
-    listed: Sequence[Move],
-) -> dict[str, Any]:
+def times_of(facts: Facts) -> dict[str, Any]:
     """Return when it began, was reviewed and ended, how long each took, and what is odd about it, by column."""
+    state, story, commits = facts.state, facts.story, facts.commits
     drafts = _drafts(state, story=story)
     started = first_commit(commits, opened_at=state.opened_at, ready_at=drafts.ready_at)
-    counted = _counted(reviews, until=state.ended_at)
+    counted = counted_reviews(facts.reviews, until=state.ended_at)
     first_review_at = counted[0].submitted_at if counted else None
     first_approval = next((each for each in counted if each.verdict == Verdict.APPROVED), None)
-    pushes = Pushes(state.opened_at, state.author_id, state.head_sha, story, listed)
+    pushes = Pushes(state.opened_at, state.author_id, state.head_sha, story, facts.listed)
     wait_ended_at = _latest(first_review_at, drafts.ready_at)
     return {
         "opened_at": state.opened_at,
@@ -274,7 +280,7 @@ def times_of(
         "draft_ends": tuple(each.until for each in drafts.intervals),
         "cycle_seconds": _seconds(drafts.ready_at, state.merged_at),
         "first_review_seconds": _seconds(drafts.ready_at, wait_ended_at),
-        "review_rounds": _rounds(pushes, reviews=reviews, counted=counted, approval=first_approval),
+        "review_rounds": _rounds(pushes, reviews=facts.reviews, counted=counted, approval=first_approval),
         "is_reviewed_in_draft": _is_reviewed_in_draft(counted, drafts=drafts),
         "is_reopened": any(each.kind == timeline.Kind.REOPENED for each in story),
         "is_force_pushed": commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
@@ -302,11 +308,6 @@ def _drafts(state: State, *, story: Sequence[Happening]) -> timeline.Drafts:
         is_draft=state.is_draft,
         updated_at=state.updated_at,
     )
-
-
-def _counted(reviews: Iterable[SubmittedReview], *, until: datetime | None) -> list[SubmittedReview]:
-    counted = (each for each in reviews if each.qualifies and (until is None or each.submitted_at <= until))
-    return sorted(counted, key=lambda each: (each.submitted_at, each.review_id))
 
 
 def _latest(first: datetime | None, second: datetime | None) -> datetime | None:
@@ -358,19 +359,6 @@ def _closings(state: State, *, story: Sequence[Happening]) -> list[Row]:
     ]
 
 
-def _submitted(row: Row, *, author_id: int | None) -> SubmittedReview:
-    review_id, reviewer_id, reviewer_class, submitted_at, verdict, commit_sha = row
-    return SubmittedReview(
-        review_id=review_id,
-        reviewer_id=reviewer_id,
-        reviewer_class=reviewer_class,
-        submitted_at=submitted_at,
-        verdict=verdict,
-        commit_sha=commit_sha,
-        is_by_author=reviewer_id == author_id,
-    )
-
-
 def _review_row(scope: Scope, review: SubmittedReview) -> Row:
     repository_id, number = scope
     return REVIEWS.row(
@@ -385,14 +373,16 @@ def _review_row(scope: Scope, review: SubmittedReview) -> Row:
     )
 
 
-def _requests(scope: Scope, happenings: Iterable[Row], *, reviews: Iterable[SubmittedReview]) -> list[Row]:
-    events = (
+def _story(happenings: Iterable[Row]) -> list[Happening]:
+    return timeline.deduplicated(Happening(*row) for *row, _ in happenings if row[1] not in REQUESTS)
+
+
+def _requests(happenings: Iterable[Row]) -> list[RequestEvent]:
+    return [
         RequestEvent(at, kind, subject, is_from_api, is_of_bot)
         for at, kind, subject, is_from_api, _, is_of_bot in happenings
         if kind in REQUESTS
-    )
-    reviewed = ((each.reviewer_id, each.submitted_at) for each in reviews)
-    return review_requests.derive(scope, events, reviews=reviewed)
+    ]
 
 
 def _read(statement: str, scopes: Sequence[Scope]) -> list[tuple[Any, ...]]:

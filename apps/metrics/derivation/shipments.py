@@ -45,7 +45,7 @@ READ_MERGES = f"""
     ORDER BY path.repository_id, path.number, depth
 """  # noqa: S608  a clause of our own
 # `chains`: only those that ever had a commit of the default branch, one look into the index for each.
-READ_CARRIERS = """
+CHAINS = """
     WITH RECURSIVE merges AS MATERIALIZED (
         SELECT * FROM json_to_recordset(%s)
             AS row (repository_id bigint, number integer, at timestamptz, position integer)
@@ -64,14 +64,20 @@ READ_CARRIERS = """
             ORDER BY service, environment LIMIT 1
         ) AS one
     ), bases AS MATERIALIZED (
-        SELECT chains.*, base.at, base.position FROM chains CROSS JOIN LATERAL (
-            SELECT coalesce(order_at, succeeded_at) AS at, coalesce(order_position, 0) AS position
+        SELECT chains.*, base.name, base.at, base.position FROM chains CROSS JOIN LATERAL (
+            SELECT name, coalesce(order_at, succeeded_at) AS at, coalesce(order_position, 0) AS position
             FROM metrics_deriveddeployment AS one
             WHERE (one.repository_id, one.service, one.environment)
                 = (chains.repository_id, chains.service, chains.environment) AND succeeded_at IS NOT NULL
             ORDER BY succeeded_at, name LIMIT 1
         ) AS base
     )
+"""
+# What a success `one` needs to have a merge.
+HAS_MERGE = "succeeded_at >= merges.at AND (order_at, order_position) >= (merges.at, merges.position)"
+IS_AFTER_BASELINE = "(merges.at, merges.position) > (bases.at, bases.position)"
+READ_CARRIERS = f"""
+    {CHAINS}
     SELECT merges.repository_id, merges.number, merges.at AS landed_at, bases.service, bases.environment,
            carrier.name AS deployment, carrier.source, carrier.is_production, carrier.succeeded_at AS deployed_at,
            EXISTS (
@@ -84,11 +90,28 @@ READ_CARRIERS = """
         SELECT name, source, is_production, succeeded_at FROM metrics_deriveddeployment AS one
         WHERE (one.repository_id, one.service, one.environment)
             = (bases.repository_id, bases.service, bases.environment)
-          AND succeeded_at >= merges.at AND (order_at, order_position) >= (merges.at, merges.position)
+          AND {HAS_MERGE}
         ORDER BY succeeded_at, name LIMIT 1
     ) AS carrier
-    WHERE (merges.at, merges.position) > (bases.at, bases.position)
-"""
+    WHERE {IS_AFTER_BASELINE}
+"""  # noqa: S608  clauses of our own
+# Of each deployment of the repository, why it did not ship the merge; of those that could have, the first one did.
+READ_CANDIDATES = f"""
+    {CHAINS}
+    SELECT one.service, one.environment, one.name, one.source, one.is_production, one.sha, one.deployment_ids,
+           one.last_deployment_id, one.group_key, coalesce(one.succeeded_at, one.failed_at, one.created_at) AS at,
+           CASE WHEN one.succeeded_at IS NULL THEN 'not_succeeded'
+                WHEN one.name = bases.name THEN 'baseline'
+                WHEN merges.at IS NULL THEN 'not_landed'
+                WHEN one.succeeded_at < merges.at THEN 'before_merge'
+                WHEN one.order_at IS NULL THEN 'commit_unknown'
+                WHEN NOT ({HAS_MERGE}) THEN 'without_merge'
+                WHEN NOT ({IS_AFTER_BASELINE}) THEN 'baseline_unknown'
+                ELSE '' END AS reason
+    FROM merges JOIN metrics_deriveddeployment AS one USING (repository_id)
+    LEFT JOIN bases USING (repository_id, service, environment)
+    ORDER BY one.service, one.environment, one.succeeded_at, one.name
+"""  # noqa: S608  clauses of our own
 # A success that came, went or moved re-dates the merges between its neighbours. Where its commit is unknown, those are
 # in doubt that a later success shipped. The first success of all is a baseline, so it moves what the next one shipped.
 # Neighbours are those that stayed: of several new ones before all others, none tells where the baseline was.
