@@ -1,134 +1,25 @@
 """Derivation of pull requests: times, closings and reviews."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from apps.common import db
 from apps.metrics.derivation import review_requests, shipments, timeline
-from apps.metrics.derivation.commits import Commits, first_commit, read_commits
+from apps.metrics.derivation.commits import first_commit
 from apps.metrics.derivation.deployment_rules import Rules, read_rules
-from apps.metrics.derivation.review_requests import RequestEvent
-from apps.metrics.derivation.review_rounds import Move, Pushes, read_listed, review_rounds
-from apps.metrics.derivation.reviews import ASKING, SubmittedReview, Verdict, counted_reviews, submitted_review
+from apps.metrics.derivation.pull_request_facts import SCOPE, Facts, State, read_facts
+from apps.metrics.derivation.review_rounds import Pushes, review_rounds
+from apps.metrics.derivation.reviews import ASKING, SubmittedReview, Verdict, counted_reviews
 from apps.metrics.derivation.shipments import Merge, Place, reverted_number
 from apps.metrics.derivation.stages import NO_STAGES, Boundaries, Stages, stages
 from apps.metrics.derivation.timeline import Happening
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
+from apps.metrics.derived_tables import DerivedTable, Row, Scope
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview
-from apps.teams.account_classes import class_of
-from apps.teams.models import AccountRule
 
-SCOPE = ("repository_id", "number")
 PULL_REQUESTS = DerivedTable(model=DerivedPullRequest, key=SCOPE, scope=SCOPE)
 CLOSINGS = DerivedTable(model=DerivedClosing, key=(*SCOPE, "closed_at"), scope=SCOPE)
 REVIEWS = DerivedTable(model=DerivedReview, key=("review_id",), scope=SCOPE)
-
-AccountClass = AccountRule.AccountClass
-REQUESTS = frozenset(review_requests.STEPS)
-AUTHOR_CLASS = class_of(login="account.login", kind="account.kind", rule="rule.account_class")
-AUTHOR_JOINS = """
-    LEFT JOIN activity_contributor AS account ON account.github_id = author_id
-    LEFT JOIN teams_accountrule AS rule ON rule.contributor_id = author_id
-"""
-SCOPES = (
-    "WITH scopes AS MATERIALIZED (SELECT * FROM json_to_recordset(%s) AS row (repository_id bigint, number integer))"
-)
-# A comment on a line of the diff is part of a review, which counts by itself.
-FIRST_COMMENT = f"""
-    (
-        SELECT min(comment.created_at) FROM activity_issuecomment AS comment
-        LEFT JOIN activity_contributor AS account ON account.github_id = comment.author_id
-        LEFT JOIN teams_accountrule AS rule ON rule.contributor_id = comment.author_id
-        WHERE comment.repository_id = activity_pullrequest.repository_id
-          AND comment.number = activity_pullrequest.number
-          AND comment.is_on_pull_request IS NOT FALSE AND comment.deleted_at IS NULL
-          AND comment.author_id IS DISTINCT FROM activity_pullrequest.author_id AND {AUTHOR_CLASS} = 'human'
-          AND comment.created_at <= coalesce(merged_at, closed_at, 'infinity')
-    )
-"""  # noqa: S608  an expression of our own
-READ_STATES = f"""
-    {SCOPES}
-    SELECT repository_id, number, author_id, {AUTHOR_CLASS}, is_draft, created_at, updated_at,
-           merged_at, closed_at, merge_sha, additions::bigint + deletions, head_sha,
-           head_ref, title, body, labels, {FIRST_COMMENT}
-    FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
-    WHERE activity_pullrequest.created_at IS NOT NULL
-"""  # noqa: S608  names of our own tables and columns
-READ_HAPPENINGS = f"""
-    {SCOPES}
-    SELECT repository_id, number, one.at, one.kind, one.subject, one.source = 'api', one.actor_id,
-           {AUTHOR_CLASS} <> 'human'
-    FROM scopes JOIN activity_pullrequestevent AS one USING (repository_id, number)
-    LEFT JOIN activity_contributor AS account ON account.github_id = CASE
-        WHEN one.kind = 'review_requested' AND one.subject ~ '^[0-9]{{1,18}}$' THEN one.subject::bigint
-    END
-    LEFT JOIN teams_accountrule AS rule ON rule.contributor_id = account.github_id
-    WHERE one.kind IN (
-        'ready_for_review', 'converted_to_draft', 'closed', 'reopened', 'head_moved', 'force_pushed',
-        'review_requested', 'review_request_removed',
-        'enqueued', 'dequeued', 'auto_merge_enabled', 'auto_merge_disabled'
-    )
-"""  # noqa: S608  names of our own tables and columns
-READ_REVIEWS = f"""
-    {SCOPES}
-    SELECT repository_id, number, activity_review.github_id, author_id, {AUTHOR_CLASS}, submitted_at, verdict,
-           commit_sha
-    FROM scopes JOIN activity_review USING (repository_id, number) {AUTHOR_JOINS}
-    WHERE submitted_at IS NOT NULL AND deleted_at IS NULL
-"""  # noqa: S608  names of our own tables and columns
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The current state of a pull request."""
-
-    repository_id: int
-    number: int
-    author_id: int | None
-    author_class: str
-    is_draft: bool
-    opened_at: datetime
-    updated_at: datetime
-    merged_at: datetime | None
-    closed_at: datetime | None
-    merge_sha: str | None
-    size: int | None
-    head_sha: str
-    head_ref: str
-    title: str
-    body: str
-    labels: Sequence[str] | None
-    commented_at: datetime | None
-    """The first comment by a human other than the author, up to its end."""
-
-    @property
-    def is_bot_author(self) -> bool:
-        """Return whether an agent or another bot opened it."""
-        return self.author_class != AccountClass.HUMAN
-
-    @property
-    def ended_at(self) -> datetime | None:
-        return self.merged_at or self.closed_at
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the rows of a pull request are derived from."""
-
-    state: State
-    story: Sequence[Happening]
-    requests: Sequence[RequestEvent]
-    reviews: Sequence[SubmittedReview]
-    commits: Commits
-    listed: Sequence[Move]
-    place: Place | None
-
-    @property
-    def scope(self) -> Scope:
-        return self.state.repository_id, self.state.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,30 +38,6 @@ def derive(scopes: Sequence[Scope]) -> Derived:
     return rows_of(read_facts(scopes))
 
 
-def read_facts(scopes: Sequence[Scope]) -> list[Facts]:
-    """Return the facts of the pull requests that are known to have been opened."""
-    happenings = _grouped(_read(READ_HAPPENINGS, scopes))
-    reviews = _grouped(_read(READ_REVIEWS, scopes))
-    commits = read_commits(scopes)
-    listed = read_listed(list(reviews)) if reviews else {}
-    places = shipments.read_places(scopes)
-    found = []
-    for state in (State(*row) for row in _read(READ_STATES, scopes)):
-        scope = state.repository_id, state.number
-        found.append(
-            Facts(
-                state=state,
-                story=_story(happenings[scope]),
-                requests=_requests(happenings[scope]),
-                reviews=[submitted_review(row, author_id=state.author_id) for row in reviews[scope]],
-                commits=commits[scope],
-                listed=listed.get(scope, ()),
-                place=places.get(scope),
-            )
-        )
-    return found
-
-
 def rows_of(facts: Sequence[Facts]) -> Derived:
     """Return the rows of pull requests with these facts."""
     has_landed = any(each.place for each in facts)
@@ -185,7 +52,7 @@ def rows_of(facts: Sequence[Facts]) -> Derived:
             PULL_REQUESTS.row(
                 **_identity(state),
                 **times,
-                **_merging(state, story=story),
+                **_merging(state, story=each.story),
                 landed_at=place.at if place else None,
                 **(until_merge.columns if until_merge else NO_STAGES),
             )
@@ -371,26 +238,3 @@ def _review_row(scope: Scope, review: SubmittedReview) -> Row:
         is_by_bot=review.is_by_bot,
         is_by_author=review.is_by_author,
     )
-
-
-def _story(happenings: Iterable[Row]) -> list[Happening]:
-    return timeline.deduplicated(Happening(*row) for *row, _ in happenings if row[1] not in REQUESTS)
-
-
-def _requests(happenings: Iterable[Row]) -> list[RequestEvent]:
-    return [
-        RequestEvent(at, kind, subject, is_from_api, is_of_bot)
-        for at, kind, subject, is_from_api, _, is_of_bot in happenings
-        if kind in REQUESTS
-    ]
-
-
-def _read(statement: str, scopes: Sequence[Scope]) -> list[tuple[Any, ...]]:
-    return db.run(statement, [as_json(SCOPE, scopes)])
-
-
-def _grouped(rows: Iterable[Row]) -> dict[Scope, list[Row]]:
-    grouped: dict[Scope, list[Row]] = defaultdict(list)
-    for row in rows:
-        grouped[row[0], row[1]].append(row[2:])
-    return grouped
