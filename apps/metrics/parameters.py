@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from allauth.socialaccount.models import SocialAccount
 from django.core.exceptions import PermissionDenied
@@ -14,9 +15,9 @@ from apps.activity.models import Repository
 from apps.common.api import truth_in
 from apps.common.db import is_id
 from apps.metrics.figures import FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Hours, Window
-from apps.metrics.figures.dimensions import DIMENSIONS, filters_of
+from apps.metrics.figures.dimensions import DIMENSIONS, OF_REPOSITORY, filters_of
 from apps.metrics.figures.entities import ORDERINGS, Listing
-from apps.metrics.figures.query import Account
+from apps.metrics.figures.query import Account, Attribution
 from apps.metrics.figures.registry import VARIANTS
 from apps.metrics.figures.values import figures_for
 from apps.teams.accounts import contributors_of
@@ -37,6 +38,9 @@ ONLY_ONESELF = (
 )
 
 
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
 def query_of(team: Team, parameters: QueryDict, *, user: Any) -> FigureQuery:
     """Return the query of a URL's parameters; ValidationError names the parameter and what it accepts.
 
@@ -47,12 +51,14 @@ def query_of(team: Team, parameters: QueryDict, *, user: Any) -> FigureQuery:
     return FigureQuery(
         team=team,
         window=window_in(parameters, time_zone=team.time_zone, now=as_of),
-        bots=bots_in(parameters),
+        bots=one_of(Bots, "bots", parameters),
         repository_ids=repositories_in(parameters, team=team),
         author=author_in(parameters, team=team, user=user),
         labels=labels_in(parameters),
         variant=variant_in(parameters),
-        hours=hours_in(parameters),
+        services=services_in(parameters, team=team),
+        hours=one_of(Hours, "hours", parameters),
+        attribution=one_of(Attribution, "attribution", parameters),
         **chosen,
     )
 
@@ -115,12 +121,13 @@ def as_of_in(parameters: QueryDict) -> datetime | None:
     return instant
 
 
-def bots_in(parameters: QueryDict) -> Bots:
-    text = parameters.get("bots") or Bots.EXCLUDE
+def one_of(kind: type[Choice], name: str, parameters: QueryDict) -> Choice:
+    """Return the choice of a parameter; the first of them if there is none."""
+    text = parameters.get(name) or next(iter(kind))
     try:
-        return Bots(text)
+        return kind(text)
     except ValueError as error:
-        raise ValidationError({"bots": [f"{text!r} is not one of {', '.join(Bots)}."]}) from error
+        raise ValidationError({name: [f"{text!r} is not one of {', '.join(kind)}."]}) from error
 
 
 def author_in(parameters: QueryDict, *, team: Team, user: Any) -> Account | None:
@@ -152,12 +159,14 @@ def variant_in(parameters: QueryDict) -> str:
     return text
 
 
-def hours_in(parameters: QueryDict) -> Hours:
-    text = parameters.get("hours") or Hours.WALL
-    try:
-        return Hours(text)
-    except ValueError as error:
-        raise ValidationError({"hours": [f"{text!r} is not one of {', '.join(Hours)}."]}) from error
+def services_in(parameters: QueryDict, *, team: Team) -> tuple[str, ...]:
+    """Return the services whose deployments count, by key or name of the groups of `group_by=service`."""
+    names = dict.fromkeys(name for name in parameters.getlist("service") if name)
+    if any("\0" in name for name in names):
+        raise ValidationError({"service": ["A service has no NUL. Use the name of a group of group_by=service."]})
+    tracked = repositories_of(Team.objects.filter(pk=team.pk)).filter(full_name__in=names)
+    of_repositories = {name: f"{OF_REPOSITORY}{pk}" for pk, name in tracked.values_list("pk", "full_name")}
+    return tuple(of_repositories.get(name, name) for name in names)
 
 
 def asked_in(parameters: QueryDict, *, query: FigureQuery, user: Any, is_detailed: bool) -> Asked:

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from apps.activity import facts
-from apps.metrics.figures import Asked, Bots, FigureQuery, FigureReading, Window, list_entities, read_figure
+from apps.metrics.figures import (
+    Asked,
+    Attribution,
+    Bots,
+    FigureQuery,
+    FigureReading,
+    Window,
+    list_entities,
+    read_figure,
+)
 from apps.metrics.figures.entities import Listing, count_entities
 from apps.metrics.models import DerivedPullRequest, DerivedShipment
 from apps.metrics.recalculation import drain
@@ -211,6 +220,15 @@ def test_work_counts_for_the_team_of_its_day(teams: Teams) -> None:
         assert {entity.number for entity in list_entities("prs_merged", query)} == numbers, slug
         assert read_figure("prs_merged", query).value == len(numbers)
     assert read_figure("prs_merged", FigureQuery(team=teams["acme"], window=WEEK)).value == 5
+
+
+def test_work_may_be_counted_for_those_who_are_in_the_team_now(teams: Teams) -> None:
+    record_steps(fixture_a.steps())
+    found = {}
+    for slug in MERGED_BY_TEAM:
+        query = FigureQuery(team=teams[slug], window=WEEK, attribution=Attribution.CURRENT)
+        found[slug] = {entity.number for entity in list_entities("prs_merged", query)}
+    assert found == {"alpha": {2, 5, 6}, "beta": {1, 3}, "platform": {2, 6}}
 
 
 def test_deployments_count_for_every_team_of_the_repository(teams: Teams) -> None:

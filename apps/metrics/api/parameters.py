@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from apps.activity.models import PullRequest
 from apps.common.api import InstantFilter, TruthFilter
 from apps.common.db import is_id
-from apps.metrics.figures import FIGURES, Granularity, Hours
+from apps.metrics.figures import FIGURES, Attribution, Granularity, Hours
 from apps.metrics.figures.dimensions import DIMENSIONS
 from apps.metrics.figures.entities import ORDERINGS
 from apps.metrics.figures.registry import VARIANTS
@@ -81,6 +81,18 @@ QUERY = [
         str,
         enum=list(Hours),
         description="Whether durations count all time or the team's working time.",
+    ),
+    OpenApiParameter(
+        "service",
+        str,
+        many=True,
+        description="Only deployments of the service, by the name of its group (`group_by=service`); repeated, of any.",
+    ),
+    OpenApiParameter(
+        "attribution",
+        str,
+        enum=list(Attribution),
+        description="Whose work counts: of those who were in the team at the time (default), or who are in it now.",
     ),
     OpenApiParameter("variant", str, enum=list(VARIANTS), description="Another definition of figures that have it."),
     OpenApiParameter(

@@ -16,7 +16,7 @@ from apps.activity.api.serializers import (
 )
 from apps.activity.models import Provenance, PullRequest, PullRequestEvent, Review
 from apps.metrics.api.teams import SENTENCE, CompleteSerializer
-from apps.metrics.figures import Entity, Hours
+from apps.metrics.figures import Attribution, Entity, Hours
 from apps.metrics.figures.entities import KINDS, github_url
 from apps.metrics.figures.figure import Measure
 from apps.metrics.models import DerivedPullRequest
@@ -138,7 +138,11 @@ class AskedSerializer(CompleteSerializer):
     author = serializers.CharField(allow_null=True, help_text="Login of the account whose work counts; null for all.")
     labels = serializers.ListField(child=serializers.CharField(), help_text="Labels that pull requests must have.")
     variant = serializers.CharField(allow_null=True, help_text="The definition; null for the usual one.")
+    services = serializers.ListField(child=serializers.CharField(), help_text="Services whose deployments count.")
     hours = serializers.ChoiceField(choices=list(Hours), help_text="The time that durations count.")
+    attribution = serializers.ChoiceField(
+        choices=list(Attribution), help_text="Whether those who were in the team at the time count, or who are now."
+    )
     as_of = serializers.DateTimeField(help_text="The time as of which the figures are computed.")
     is_recalculating = serializers.BooleanField(help_text="Changes are waiting to be recalculated.")
     completeness = serializers.CharField(help_text=SENTENCE)

@@ -148,16 +148,18 @@ def dimensions_of(table: Table) -> tuple[str, ...]:
 
 def filters_of(query: FigureQuery) -> tuple[str, ...]:
     """Return the dimensions that the query filters by; only figures that have them can be read."""
-    chosen = {"author": query.author is not None, "label": bool(query.labels)}
+    chosen = {"author": query.author is not None, "label": bool(query.labels), "service": bool(query.services)}
     return tuple(name for name, is_chosen in chosen.items() if is_chosen)
 
 
 def narrowed(rows: QuerySet[Any], *, query: FigureQuery) -> QuerySet[Any]:
-    """Return the rows of the query's author and labels."""
+    """Return the rows of the query's author, labels and services."""
     if query.author is not None:
         rows = rows.filter(_is_by(query, table=rows.model))
     if query.labels:
         rows = rows.filter(Exists(_pull_request().filter(labels__contains=list(query.labels))))
+    if query.services:
+        rows = rows.alias(own_service=service_of_deployment()).filter(own_service__in=query.services)
     return rows
 
 

@@ -46,6 +46,13 @@ class Bots(StrEnum):
     ONLY = "only"
 
 
+class Attribution(StrEnum):
+    """The members of a team whose work counts: those of the time of each event, or those of now."""
+
+    AT_EVENT = "at_event"
+    CURRENT = "current"
+
+
 class Hours(StrEnum):
     """The time that durations count."""
 
@@ -83,6 +90,9 @@ class Membership:
     from_at: datetime | None
     until_at: datetime | None
 
+    def holds_at(self, at: datetime) -> bool:
+        return (self.from_at is None or self.from_at <= at) and (self.until_at is None or self.until_at > at)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FigureQuery:
@@ -91,7 +101,8 @@ class FigureQuery:
     `as_of` is the instant from which it is seen: what came later has not happened yet. `repository_ids` narrows the
     team's repositories; ids of others are left out. `cut_at` ends the window earlier than its last day.
     With `hours` of `WORKING`, durations count the team's working time alone.
-    `author` and `labels` leave only the rows of an account, and of pull requests with all of the labels. With
+    `author`, `labels` and `services` leave only the rows of an account, of pull requests with all of the labels, and
+    of deployments of any of the services, named as groups are. With
     `is_at_each_instant`, rows that are counted at an instant are so at each instant that a statement joins to them.
     `origin` is the query that this one was made of.
     """
@@ -104,6 +115,8 @@ class FigureQuery:
     cut_at: datetime | None = None
     author: Account | None = None
     labels: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    attribution: Attribution = Attribution.AT_EVENT
     variant: str = ""
     hours: Hours = Hours.WALL
     is_at_each_instant: bool = False
@@ -240,6 +253,9 @@ class FigureQuery:
 
     def _is_member(self, *, account: str, at: Any) -> Q:
         """Return the condition; only of those who were members for a part of the window, the time is compared."""
+        if self.attribution is Attribution.CURRENT:
+            members = {one.contributor_id for one in self.memberships if one.holds_at(self.as_of)}
+            return Q(IsAnyOf(F(f"{account}_id"), Ids(members)))
         whole = {one.contributor_id for one in self.memberships if self._covers(one)}
         partly = {one.contributor_id for one in self.memberships} - whole
         condition = Q(IsAnyOf(F(f"{account}_id"), Ids(whole)))
