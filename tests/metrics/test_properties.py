@@ -10,8 +10,11 @@ from hypothesis.extra.django import TestCase
 
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedShipment
 from apps.metrics.recalculation import drain
+from apps.teams.models import IncidentRule
 from tests.metrics.comparing import assert_equals_rebuild, derived_tables
 from tests.metrics.steps import NOWHERE, PullRequestSteps, Step, deployed, instant, pushed, record_facts
+from tests.metrics.test_incidents import issue
+from tests.metrics.test_incidents import report as reported
 
 START = instant("03-02 10:00")
 VERBS = (
@@ -146,6 +149,21 @@ def deliveries_of_a_branch(draw: st.DrawFn) -> list[Step]:
         sha, environment = draw(st.sampled_from(SHAS)), draw(st.sampled_from(PLACES))
         run_id = draw(st.sampled_from([None, None, 1]))
         steps.extend(deployed(github_id, statuses={state: minute(at)}, sha=sha, environment=environment, run_id=run_id))
+    return [*steps, *draw(incidents())]
+
+
+@st.composite
+def incidents(draw: st.DrawFn) -> list[Step]:
+    """Incidents that name a deployment, a pull request or nothing, each reported several times, and issues."""
+    steps: list[Step] = []
+    for name in "ab"[: draw(st.integers(0, 2))]:
+        opened = draw(st.integers(1, 60))
+        cause = draw(st.sampled_from([{}, {"deployment": "1"}, {"deployment": "2"}, {"pull_request": 1}]))
+        steps.append(reported(name, minute(opened), **cause))
+        if draw(st.booleans()):
+            steps.append(reported(name, minute(opened), closed=minute(opened + draw(st.integers(0, 30))), **cause))
+    if draw(st.booleans()):
+        steps.append(issue(90, minute(20), closed=minute(55), cause=draw(st.sampled_from(["#1", "#2", "3", ""]))))
     return steps
 
 
@@ -154,6 +172,9 @@ class DeploymentsInAnyOrder(TestCase):
     @given(data=st.data(), pauses=st.randoms(use_true_random=False))
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def test_what_was_derived_step_by_step_is_what_a_rebuild_makes(self, data: Any, pauses: Any) -> None:
+        if most_hours := data.draw(st.sampled_from([None, 1])):
+            IncidentRule.objects.create(field="report", most_hours=most_hours)
+            IncidentRule.objects.create(field="label", pattern="incident", most_hours=most_hours)
         steps = data.draw(deliveries_of_a_branch())
         for step in data.draw(st.permutations([*steps, *steps[:3]])):
             record_facts(*step)
