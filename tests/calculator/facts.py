@@ -1,8 +1,9 @@
 """The tables of facts and of teams, read whole."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +27,13 @@ def grouped(rows: list[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups
+
+
+def _names_issue(issue: Row, rule: Row) -> bool:
+    is_of_all = rule.repository_id is None and rule.account_id is None
+    names = {"label": issue.labels or [], "title": [issue.title]}.get(rule.field, [])
+    is_near = is_of_all or rule.repository_id == issue.repository_id
+    return is_near and any(re.search(rule.pattern, name, re.IGNORECASE) for name in names)
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,27 @@ class Facts:
     def statuses(self) -> dict[Any, list[Row]]:
         rows = sorted(read("activity_deploymentstatus"), key=lambda one: one.created_at)
         return grouped(rows, lambda one: one.deployment_id)
+
+    @cached_property
+    def incident_rules(self) -> list[Row]:
+        return read("teams_incidentrule")
+
+    @cached_property
+    def incidents(self) -> list[Row]:
+        """Return what was reported, and the issues that a rule names by label or title."""
+        issues = [one for one in read("activity_issue") if one.created_at and one.deleted_at is None]
+        named = [one for one in issues if any(map(partial(_names_issue, one), self.incident_rules))]
+        found = [
+            SimpleNamespace(
+                repository_id=one.repository_id,
+                opened_at=one.created_at,
+                closed_at=one.closed_at,
+                caused_by=next((int(cause[1:]) for cause in one.causes or () if cause.startswith("#")), None),
+            )
+            for one in named
+        ]
+        reported = [one for one in read("activity_reportedincident") if one.opened_at]
+        return found + [SimpleNamespace(**vars(one), caused_by=one.pull_request) for one in reported]
 
     @cached_property
     def runs(self) -> dict[Any, list[Row]]:

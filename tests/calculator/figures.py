@@ -240,9 +240,34 @@ def failed(here: Calculator, asked: Asked) -> Iterator[Counted]:
             yield Counted(one.failed_at, one.repository_id, has_account=False)
 
 
+def incidents(here: Calculator, asked: Asked) -> Iterator[Counted]:
+    for one in here.facts.incidents:
+        if _in(asked, one.opened_at):
+            yield Counted(one.opened_at, one.repository_id, has_account=False)
+
+
+def ended_incidents(here: Calculator, asked: Asked) -> Iterator[Counted]:
+    for one in here.facts.incidents:
+        if one.closed_at and _in(asked, max(one.closed_at, one.opened_at)):
+            seconds = (one.closed_at - one.opened_at).total_seconds()
+            yield Counted(one.closed_at, one.repository_id, max(0.0, seconds), has_account=False)
+
+
+def has_caused_incident(here: Calculator, one: Deployment, asked: Asked) -> bool:
+    """Return whether an incident that was open by then names a pull request that it had shipped."""
+    for incident in here.facts.incidents:
+        if incident.repository_id == one.repository_id and incident.opened_at < asked.as_of:
+            for each in here.delivered.shipments:
+                is_named = each.pull_request.fact.number == incident.caused_by
+                if is_named and each.deployment is one and each.deployed_at <= incident.opened_at:
+                    return True
+    return False
+
+
 def is_failing(here: Calculator, one: Deployment, asked: Asked) -> float:
     return float(
-        any(
+        has_caused_incident(here, one, asked)
+        or any(
             each.failing == one.name and each.by.chain == one.chain and each.remediated_at < asked.as_of
             for each in here.delivered.remedies
         )
@@ -342,6 +367,11 @@ def is_flaky(attempts: list[Row]) -> float | None:
 
 def count(_: Calculator, __: Asked, rows: list[Counted]) -> Values:
     return {"value": len(rows)}
+
+
+def known_incidents(here: Calculator, asked: Asked, rows: list[Counted]) -> Values:
+    known = [one for one in here.facts.incidents if one.repository_id in asked.repositories]
+    return {"value": len(rows) if known or here.facts.incident_rules else None}
 
 
 def production(here: Calculator, asked: Asked, rows: list[Counted]) -> Values:
@@ -447,4 +477,6 @@ FIGURES: dict[str, tuple[Rows, Callable[[Calculator, Asked, list[Counted]], Valu
     "change_failure_rate": (deployed(is_failing), share),
     "failed_deployment_recovery_time": (recovered, distribution),
     "deployment_rework_rate": (deployed(is_rework), share),
+    "incidents": (incidents, known_incidents),
+    "incident_recovery_time": (ended_incidents, distribution),
 }

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from apps.metrics.figures import FigureQuery, read_figure
-from apps.metrics.models import DerivedPullRequest
-from apps.teams.models import Team, TeamMember
+from apps.metrics.models import DerivedFailure, DerivedPullRequest
+from apps.teams.models import IncidentRule, Team, TeamMember
 from apps.webhooks.models import Delivery
 from tests.github import fixture_a
 from tests.github.translation import Door
@@ -71,6 +71,17 @@ def test_in_githubs_order_it_comes_to_its_numbers_and_counts_for_the_team_of_its
     for slug, numbers in MERGED_BY_TEAM.items():
         query = FigureQuery(team=Team.objects.get(slug=slug), window=WEEK)
         assert read_figure("prs_merged", query).value == len(numbers), slug
+    assert_equals_rebuild()
+    IncidentRule.objects.create(pattern="^incident$")
+    work_off()
+    query = FigureQuery(team=Team.objects.get(account_id=fixture_a.ACME.id), window=WEEK)
+    for key in ("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate"):
+        reading = read_figure(key, query).as_dict()
+        assert {name: reading[name] for name in EXPECTED[key]} == EXPECTED[key], key
+    assert read_figure("incidents", query).value == 3
+    assert read_figure("incident_recovery_time", query).n == 2
+    assert {failure.kind for failure in DerivedFailure.objects.all()} == {"pull_request"}
+    assert DerivedFailure.objects.count() == 2
     assert_equals_rebuild()
 
 

@@ -13,7 +13,7 @@ from apps.metrics.figures import Asked as Detail
 from apps.metrics.figures import Bots, FigureQuery, Window, read_figures
 from apps.metrics.figures.windows import Granularity
 from apps.metrics.recalculation import drain
-from apps.teams.models import Team
+from apps.teams.models import IncidentRule, Team
 from apps.webhooks.worker import drain as process
 from tests.calculator.facts import Facts
 from tests.calculator.figures import FIGURES, Asked, Calculator
@@ -21,6 +21,7 @@ from tests.calculator.histories import history, record_history
 from tests.github.translation import Door
 from tests.metrics import fixture_a
 from tests.metrics.steps import instant, record_steps
+from tests.metrics.test_incidents import OF_FIXTURE_A
 
 pytestmark = pytest.mark.django_db
 WINDOW = Window(start=date(2026, 2, 25), end=date(2026, 5, 1), time_zone="America/New_York")
@@ -75,6 +76,14 @@ def test_fixture_a(teams: dict[str, Team], slug: str, bots: Bots) -> None:
     window = Window(start=date(2026, 2, 25), end=date(2026, 3, 12), time_zone="UTC")
     for as_of in (instant("03-04 23:00"), instant("03-20 00:00")):
         assert compare(FigureQuery(team=teams[slug], window=window, bots=bots, as_of=as_of)) > 500
+
+
+def test_fixture_a_with_incidents(teams: dict[str, Team]) -> None:
+    IncidentRule.objects.create(pattern="^incident$")
+    record_steps([*fixture_a.steps(), *OF_FIXTURE_A])
+    window = Window(start=date(2026, 2, 25), end=date(2026, 3, 12), time_zone="UTC")
+    for as_of in (instant("03-05 18:05"), instant("03-20 00:00")):
+        assert compare(FigureQuery(team=teams["acme"], window=window, as_of=as_of)) > 500
 
 
 @pytest.mark.proof
