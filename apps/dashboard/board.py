@@ -43,6 +43,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate", "incidents"),
         *("incident_recovery_time", "commits"),
     ),
+    "AI": ("agent_authored", "ai_assisted", "ai_reviewed"),
     "Stages": ("coding_time", "pickup_time", "review_time", "merge_time", "deploy_time"),
     "CI": ("ci_success_rate", "ci_duration", "ci_queue_time", "ci_attempts", "ci_flaky_share"),
     "Now": ("wip", "age"),
@@ -98,7 +99,7 @@ class Card:
         if self.values is None:
             return ""
         now, before = self.values
-        if self.figure.measure is Measure.SHARE:
+        if self.figure.unit == "share":
             return f"{(now - before) * 100:+.0f} points"
         if not before:
             return f"{self.now.n - self.before.n:+d}" if self.figure.measure is Measure.COUNT and self.now.n else ""

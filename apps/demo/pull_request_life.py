@@ -115,9 +115,9 @@ class PullRequestLife(ConversationLife):
         self._send("converted_to_draft", at, by=self.author)
 
     @planned
-    def assign(self, at: datetime, *, to: Account) -> None:
+    def assign(self, at: datetime, *, to: Account, by: Account | None = None) -> None:
         self.now.assignees.append(to)
-        self._send("assigned", at, by=self.author, assignee=user(to))
+        self._send("assigned", at, by=by or self.author, assignee=user(to))
 
     @planned
     def unassign(self, at: datetime, *, of: Account) -> None:
@@ -125,9 +125,9 @@ class PullRequestLife(ConversationLife):
         self._send("unassigned", at, by=self.author, assignee=user(of))
 
     @planned
-    def request_review(self, at: datetime, *, of: Account) -> None:
+    def request_review(self, at: datetime, *, of: Account, by: Account | None = None) -> None:
         self.now.requested.append(of)
-        self._send("review_requested", at, by=self.author, requested_reviewer=user(of))
+        self._send("review_requested", at, by=by or self.author, requested_reviewer=user(of))
 
     @planned
     def withdraw_request(self, at: datetime, *, of: Account) -> None:

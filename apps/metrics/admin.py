@@ -13,6 +13,7 @@ from apps.common.admin import ReadOnlyAdmin
 from apps.metrics.completeness import Completeness, Report, report_of
 from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
 from apps.metrics.models import (
+    DerivedAIEvidence,
     DerivedClosing,
     DerivedCommit,
     DerivedDeployment,
@@ -93,6 +94,19 @@ class DerivedPullRequestAdmin(ReadOnlyAdmin):
     list_select_related = ("repository", "author")
     list_filter = ("is_bot_author", "is_draft", "is_reopened", "is_force_pushed", "rules_version")
     search_fields = ("repository__full_name__iexact", "author__login__iexact", "merge_sha")
+    search_ids = ("number",)
+    search_number = "number"
+    ordering = ("-id",)
+
+
+@admin.register(DerivedAIEvidence)
+class DerivedAIEvidenceAdmin(ReadOnlyAdmin):
+    """Evidence of AI tools in pull requests; search by owner/name#12, #12 or a number."""
+
+    list_display = ("__str__", "repository", "source", "tool", "confidence")
+    list_select_related = ("repository",)
+    list_filter = ("kind", "source", "confidence", "rules_version")
+    search_fields = ("repository__full_name__iexact", "tool__iexact")
     search_ids = ("number",)
     search_number = "number"
     ordering = ("-id",)

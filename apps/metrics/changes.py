@@ -209,6 +209,11 @@ SPREAD_CONTRIBUTORS = """
         UNION
         SELECT repository_id, number FROM accounts JOIN activity_issuecomment ON author_id = accounts.id
         WHERE is_on_pull_request IS NOT FALSE
+        UNION
+        SELECT repository_id, number FROM accounts JOIN activity_pullrequest ON assignee_ids @> ARRAY[accounts.id]
+        UNION
+        SELECT repository_id, number FROM accounts JOIN activity_pullrequestevent ON actor_id = accounts.id
+        WHERE kind = 'review_requested'
     ), commits AS (
         SELECT repository_id, sha FROM accounts JOIN activity_commit ON author_id = accounts.id
         UNION

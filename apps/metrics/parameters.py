@@ -14,7 +14,7 @@ from rest_framework.exceptions import ValidationError
 from apps.activity.models import Repository
 from apps.common.api import truth_in
 from apps.common.db import is_id
-from apps.metrics.figures import FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Hours, Window
+from apps.metrics.figures import AI, FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Hours, Window
 from apps.metrics.figures.dimensions import DIMENSIONS, OF_REPOSITORY, filters_of
 from apps.metrics.figures.entities import ORDERINGS, Listing
 from apps.metrics.figures.query import Account, Attribution
@@ -52,9 +52,11 @@ def query_of(team: Team, parameters: QueryDict, *, user: Any) -> FigureQuery:
         team=team,
         window=window_in(parameters, time_zone=team.time_zone, now=as_of),
         bots=one_of(Bots, "bots", parameters),
+        agents=one_of(Bots, "agents", parameters) if parameters.get("agents") else None,
         repository_ids=repositories_in(parameters, team=team),
         author=author_in(parameters, team=team, user=user),
         labels=labels_in(parameters),
+        ai=one_of(AI, "ai", parameters) if parameters.get("ai") else None,
         variant=variant_in(parameters),
         services=services_in(parameters, team=team),
         hours=one_of(Hours, "hours", parameters),

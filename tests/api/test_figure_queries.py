@@ -303,7 +303,7 @@ ORDERS = ("-at", "at", "-value", "value")
         ("", "variant=best", "variant", "gh_compatible"),
         ("prs_merged/", "variant=gh_compatible", "variant", "Figures that have it: cycle_time"),
         ("cycle_time/entities/", "ordering=title", "ordering", "-at, at, -value, value"),
-        ("cycle_time/entities/", "excluded=dull", "excluded", "bot, human, not_a_member, never_ready"),
+        ("cycle_time/entities/", "excluded=dull", "excluded", "bot, agent, human, not_a_member, never_ready"),
         ("deployments/entities/", "excluded=bot", "excluded", "Reasons: none"),
     ],
 )

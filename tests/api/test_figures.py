@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.activity.coverage import cover
 from apps.activity.models import Change, Deployment, Provenance, PullRequest
-from apps.metrics.figures import FIGURES, Bots, FigureQuery, Window, read_figure
+from apps.metrics.figures import AI, FIGURES, Bots, FigureQuery, Window, read_figure
 from apps.metrics.freshness import tag_of
 from apps.metrics.rebuild import rebuild
 from apps.metrics.recalculation import drain
@@ -60,6 +60,30 @@ def test_bots_repositories_and_the_instant_of_seeing_narrow_a_figure(week: Cast)
         assert (data["repositories"], data["figure"]["value"]) == ([API], 5)
     seen = asked(week, f"{FIGURES_PATH}closed_unmerged/?{WEEK}&as_of=2026-03-04T23:00:00Z")
     assert (seen["figure"]["value"], seen["as_of"]) == (1, "2026-03-04T23:00:00Z")
+
+
+def test_evidence_of_tools_narrows_and_groups_figures(week: Cast) -> None:
+    address = f"{FIGURES_PATH}cycle_time/?{WEEK}"
+    found = {ai: asked(week, f"{address}&ai={ai}")["figure"] for ai in AI}
+    assert {ai: figure["n"] for ai, figure in found.items()} == {
+        "authored": 0,
+        "assisted": 1,
+        "reviewed": 1,
+        "any": 2,
+        "none": 3,
+    }
+    assert [found[ai]["value"] for ai in (AI.ASSISTED, AI.REVIEWED)] == [7 * 3600, 20 * 3600]
+    groups = asked(week, f"{address}&group_by=ai")["figure"]["groups"]
+    assert {group["key"]: group["n"] for group in groups} == {"assisted": 1, "reviewed": 1, "": 3}
+    document = asked(week, f"{FIGURES_PATH}?{WEEK}&ai=assisted&agents=include")
+    assert (document["ai"], document["agents"], document["bots"]) == ("assisted", "include", "exclude")
+    assert "deployments" not in {figure["figure"] for figure in document["figures"]}
+
+
+def test_the_evidence_about_a_pull_request_is_shown(week: Cast) -> None:
+    [piece] = asked(week, f"/api/v1/pull-requests/{API}/5/")["ai_evidence"]
+    assert (piece["kind"], piece["source"], piece["sha"]) == ("assisted", "trailer", "e1")
+    assert (piece["value"], piece["tool"]) == ("co-authored-by: Claude <noreply@anthropic.com>", "Claude")
 
 
 def test_the_command_prints_the_document_that_the_api_answers(week: Cast) -> None:

@@ -70,6 +70,10 @@ class Facts:
         return {(one.repository_id, one.sha): one for one in read("activity_commit")}
 
     @cached_property
+    def trailers(self) -> dict[Any, list[Row]]:
+        return grouped(read("activity_committrailer"), lambda one: (one.repository_id, one.sha))
+
+    @cached_property
     def deployments(self) -> list[Row]:
         return [one for one in read("activity_deployment") if one.created_at is not None]
 
@@ -117,6 +121,10 @@ class Facts:
         """Return whether the account counts as a human; one that nobody knows does."""
         account = self.accounts.get(account_id or 0)
         return account is None or self.is_human_login(account.login, account.kind)
+
+    def login_of(self, account_id: int | None) -> str:
+        account = self.accounts.get(account_id or 0)
+        return account.login if account else ""
 
     @staticmethod
     def is_human_login(login: str, kind: str | None = None) -> bool:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
@@ -33,6 +33,8 @@ class Counted:
     is_bot: bool = False
     left_out: str = ""
     has_account: bool = True
+    is_agent: bool = False
+    is_always_counted: bool = False
 
     @property
     def is_of_others(self) -> bool:
@@ -102,7 +104,12 @@ class Calculator:
 
     def reason(self, one: Counted, asked: Asked) -> str:
         """Return why a row does not count; empty if it does."""
-        if one.has_account:
+        if one.is_agent:
+            if asked.bots == "exclude" and not one.is_always_counted:
+                return "agent"
+            if one.account_id is not None and not self.is_member(one, asked):
+                return "not_a_member"
+        elif one.has_account:
             if one.is_bot and asked.bots == "exclude":
                 return "bot"
             if not one.is_bot and asked.bots == "only":
@@ -125,7 +132,8 @@ class Calculator:
         return any(one.is_production and one.repository_id in asked.repositories for one in known)
 
     def by_author(self, one: PullRequest, at: datetime, *, value: float | None = 0.0, left_out: str = "") -> Counted:
-        return Counted(at, one.fact.repository_id, value, one.fact.author_id, one.is_bot, left_out)
+        account_id = one.person_id if one.is_agent else one.fact.author_id
+        return Counted(at, one.fact.repository_id, value, account_id, one.is_bot, left_out, is_agent=one.is_agent)
 
 
 def _in(asked: Asked, at: datetime | None) -> bool:
@@ -153,6 +161,10 @@ def merged(value: Callable[[PullRequest], float | None] = lambda _: 0.0, *, unle
                 yield here.by_author(one, one.fact.merged_at, value=found, left_out=unless if found is None else "")
 
     return rows
+
+
+def merged_by_agents(here: Calculator, asked: Asked) -> Iterator[Counted]:
+    yield from (replace(one, is_always_counted=True) for one in merged()(here, asked) if one.is_agent)
 
 
 def closed_unmerged(here: Calculator, asked: Asked) -> Iterator[Counted]:
@@ -430,6 +442,15 @@ def ratio_of_flow(here: Calculator, asked: Asked, rows: list[Counted]) -> Values
     return {"value": len(rows) / ended if ended else None}
 
 
+def share_of_agents(here: Calculator, asked: Asked, rows: list[Counted]) -> Values:
+    others = [
+        one
+        for one in merged()(here, asked)
+        if not one.is_agent and one.repository_id in asked.repositories and not here.reason(one, asked)
+    ]
+    return {"value": len(rows) / (len(rows) + len(others)) if rows or others else None}
+
+
 def stage(place: int) -> Rows:
     return merged(lambda one: one.stages[place])
 
@@ -452,6 +473,9 @@ FIGURES: dict[str, tuple[Rows, Callable[[Calculator, Asked, list[Counted]], Valu
     "pr_size": (merged(size, unless="size_unknown"), distribution),
     "review_coverage": (merged(lambda one: float(one.first_review_at is not None)), share),
     "review_rounds": (merged(lambda one: one.rounds, unless="rounds_unknown"), distribution),
+    "agent_authored": (merged_by_agents, share_of_agents),
+    "ai_assisted": (merged(lambda one: float(one.is_ai_assisted)), share),
+    "ai_reviewed": (merged(lambda one: float(one.is_ai_reviewed)), share),
     "wip": (in_progress, count),
     "age": (in_progress, distribution),
     "reviews": (reviews, count),

@@ -24,7 +24,9 @@ from tests.metrics.steps import (
 
 BEGIN = instant("03-02 00:00")
 MINUTES = 8 * 7 * 24 * 60
-AUTHORS = ("ana", "ana", "ben", "ben", "cy", "talbot", "dependabot[bot]")
+AUTHORS = ("ana", "ana", "ben", "ben", "cy", "talbot", "dependabot[bot]", "copilot-swe-agent[bot]")
+ASSIGNED = ("ana", "ben", "cy", "dependabot[bot]")
+AI_TRAILER = ("co-authored-by", "Claude <noreply@anthropic.com>")
 REVIEWERS = ("ana", "ben", "cy", "talbot", "coderabbitai[bot]", "github-actions[bot]")
 REQUESTED_OF = (*REVIEWERS, "ben", "cy", "team:77")
 ABOUT_REVIEWS = ("requested", "requested", "withdrawn", "commented")
@@ -90,6 +92,17 @@ class History:
         if life.state["state"] == "open" and chance.random() < 0.8:
             yield from self.merge(life, now + chance.expovariate(1 / 400))
         yield from life.steps
+        if chance.random() < 0.5:
+            yield self.assigned(number, chance.sample(ASSIGNED, k=2), now=begun)
+
+    def assigned(self, number: int, logins: Sequence[str], *, now: float) -> Step:
+        people = facts.PullRequestAssignees(
+            stamp=stamp(instant(at(now))),
+            repository_id=self.repository_id,
+            number=number,
+            assignee_ids=tuple(map(person, logins)),
+        )
+        return (repository(self.repository_id), *map(profile, logins), people)
 
     def happen(self, life: PullRequestSteps, now: float) -> Sequence[Step]:
         is_open, is_draft = life.state["state"] == "open", life.state["is_draft"]
@@ -118,6 +131,7 @@ class History:
             branch=life.branch,
             after=head,
             commits={head: at(authored)},
+            trailers=[AI_TRAILER] if self.chance.random() < 0.2 else (),
             repository_id=self.repository_id,
             **known,
         )

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from tests.calculator.facts import Facts, Row
+from tests.calculator.facts import AGENTS, Facts, Row
 
+AI_REVIEWERS = {"coderabbitai[bot]"}
+AI_EMAIL = "<noreply@anthropic.com>"
 SAME = timedelta(seconds=10)
 YEAR = timedelta(days=365)
 Interval = tuple[datetime, datetime | None]
@@ -41,6 +43,11 @@ class PullRequest:
     rounds: int | None
     queue_seconds: float | None
     landing: tuple[datetime, int] | None
+    is_agent: bool
+    person_id: int | None
+    """The person to whom it is attributed, if an agent opened it."""
+    is_ai_assisted: bool
+    is_ai_reviewed: bool
     stages: list[int] = field(default_factory=list)
 
     @property
@@ -83,6 +90,7 @@ def _pull_request(facts: Facts, fact: Row) -> PullRequest:
     reviews = facts.reviews.get(key, [])
     by_others = [one for one in reviews if one.author_id != fact.author_id and facts.is_human(one.author_id)]
     counted = [one for one in by_others if ended_at is None or one.submitted_at <= ended_at]
+    is_agent = facts.login_of(fact.author_id) in AGENTS
     approvals = [one.submitted_at for one in counted if one.verdict == "approved"]
     found = PullRequest(
         fact=fact,
@@ -99,6 +107,13 @@ def _pull_request(facts: Facts, fact: Row) -> PullRequest:
         rounds=_rounds(fact, events, counted),
         queue_seconds=_queue_seconds(fact, events),
         landing=_landing(facts, fact),
+        is_agent=is_agent,
+        person_id=_person(facts, fact, events) if is_agent else None,
+        is_ai_assisted=not is_agent and _has_ai_trailer(facts, fact, events),
+        is_ai_reviewed=any(
+            facts.login_of(one.author_id) in AI_REVIEWERS and (ended_at is None or one.submitted_at <= ended_at)
+            for one in reviews
+        ),
     )
     if fact.merged_at:
         found.stages = _stages(found)
@@ -174,9 +189,26 @@ def _closings(fact: Row, events: list[Row]) -> list[Interval]:
     return [(at, min((back for back in reopened if back >= at), default=fact.merged_at)) for at in closed]
 
 
-def _first_commit(facts: Facts, fact: Row, events: list[Row], ready_at: datetime | None) -> datetime | None:
+def _person(facts: Facts, fact: Row, events: list[Row]) -> int | None:
+    requesters = [one.actor_id for one in events if one.kind == "review_requested"]
+    known = [one for one in (*(fact.assignee_ids or ()), *requesters) if one in facts.accounts]
+    return next((one for one in known if facts.is_human(one)), None)
+
+
+def _has_ai_trailer(facts: Facts, fact: Row, events: list[Row]) -> bool:
+    shas = [*(one.sha for one in _own_commits(facts, fact, events)), fact.merge_sha]
+    lines = (line for sha in shas for line in facts.trailers.get((fact.repository_id, sha), []))
+    return any(line.token == "co-authored-by" and line.value.endswith(AI_EMAIL) for line in lines)
+
+
+def _own_commits(facts: Facts, fact: Row, events: list[Row]) -> list[Row]:
+    """Return the commits that the pushes of its branch brought, except what had landed before."""
     pushes = {one.after_sha: one for one in facts.pushes.get((fact.repository_id, f"refs/heads/{fact.head_ref}"), [])}
-    heads, seen, authored = [fact.head_sha, *(one.subject for one in events if one.kind == "head_moved")], set(), []
+    heads, seen, found = (
+        [fact.head_sha, *(one.subject for one in events if one.kind == "head_moved")],
+        set(),
+        list[Row](),
+    )
     while heads:
         push = pushes.get(heads.pop())
         if push is None or push.after_sha in seen:
@@ -186,7 +218,14 @@ def _first_commit(facts: Facts, fact: Row, events: list[Row], ready_at: datetime
         for sha in push.distinct_shas or push.commit_shas:
             commit = facts.commits[fact.repository_id, sha]
             if commit.landed_at is None or commit.landed_at >= push.pushed_at:
-                authored.append(commit.committed_at if _is_copy(facts, commit) else commit.authored_at)
+                found.append(commit)
+    return found
+
+
+def _first_commit(facts: Facts, fact: Row, events: list[Row], ready_at: datetime | None) -> datetime | None:
+    authored = [
+        one.committed_at if _is_copy(facts, one) else one.authored_at for one in _own_commits(facts, fact, events)
+    ]
     if not authored:
         return None
     first = max(min(authored), fact.created_at - YEAR)

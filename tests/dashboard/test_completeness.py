@@ -84,8 +84,9 @@ def test_each_card_warns_of_the_gaps_of_its_own_streams(installed: Cast) -> None
     page = read(signed_in(installed.viewer), "/?from=2026-03-02&to=2026-03-09")
     doubts = re.findall(r'<p class="doubt">(.*?) <a href="/backfills/"', page)
     assert doubts == [
-        # commits, and what counts them: lead time, failure and rework rate, recovery time, coding and deploy time
-        *["Data may be missing from 2 Mar, 00:00 to 4 Mar, 08:00."] * 7,
+        # commits, and what counts them: lead time, failure and rework rate, recovery time, coding and deploy time,
+        # and evidence of tools in their messages
+        *["Data may be missing from 2 Mar, 00:00 to 4 Mar, 08:00."] * 8,
         *["Data may be missing from 10 Feb, 00:00 to 11 Feb, 00:00."] * 2,  # work in progress and its age look back
     ]
 

@@ -97,7 +97,7 @@ def test_a_list_links_to_what_is_left_out(week: Cast) -> None:
     assert "<strong>1 bot</strong>" in page
     assert "dependabot[bot]" in page
     assert page.count("<tr>") == 1 + 1
-    assert "Reasons: bot, human, not_a_member." in read(client, f"{link}&excluded=mood", status=400)
+    assert "Reasons: bot, agent, human, not_a_member." in read(client, f"{link}&excluded=mood", status=400)
 
 
 def test_figures_of_a_person_are_for_admins_on_pages_too(week: Cast) -> None:

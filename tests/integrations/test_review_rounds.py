@@ -1,7 +1,7 @@
 """Review rounds are the same whether webhooks report the pushes or the history of the pull request shows them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,16 +100,18 @@ def read(worker: GitHubAccess, stream: Stream = PULL_REQUESTS) -> None:
     assert web(worker, stream=stream, size=25).patiently().skipped == []
 
 
-def mixtures(deliveries: list[Sent], worker: GitHubAccess) -> Iterator[dict[int, int | None]]:
-    """The rounds that come of webhooks alone, of the history alone, and of both in any order."""
+def mixtures(
+    deliveries: list[Sent], worker: GitHubAccess, *, found: Callable[[], dict[int, Any]] = rounds
+) -> Iterator[dict[int, Any]]:
+    """What is found, such as rounds, of webhooks alone, of the history alone, and of both in any order."""
     record(by_webhook(deliveries))
-    yield rounds()
+    yield found()
     for stream in (PULL_REQUESTS, WITHOUT_GRAPHQL):
         clear()
         read(worker, stream)
-        yield rounds()
+        yield found()
         record(by_webhook(deliveries))
-        yield rounds()
+        yield found()
     for seed in range(2):
         chance = random.Random(seed)  # noqa: S311  an order, not a secret
         half = chance.sample(deliveries, k=len(deliveries) // 2)
@@ -117,7 +119,7 @@ def mixtures(deliveries: list[Sent], worker: GitHubAccess) -> Iterator[dict[int,
         record(by_webhook(half[::2]))
         read(worker)
         record(by_webhook(half[1::2]))
-        yield rounds()
+        yield found()
 
 
 @pytest.mark.proof

@@ -3,6 +3,7 @@
 from typing import Any
 
 from apps.activity.models import Repository
+from apps.metrics.derivation.ai_evidence import EVIDENCE
 from apps.metrics.derivation.ci_runs import WORKFLOW_RUNS
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployments import DEPLOYMENTS
@@ -18,6 +19,7 @@ TABLES = {
     "closings": CLOSINGS,
     "reviews": REVIEWS,
     "review_requests": REVIEW_REQUESTS,
+    "evidence": EVIDENCE,
     "commits": COMMITS,
     "deployments": DEPLOYMENTS,
     "shipments": SHIPMENTS,

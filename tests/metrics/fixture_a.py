@@ -1,5 +1,7 @@
 """Fixture A told as facts: six pull requests with their branch pushes, and the deployments around them."""
 
+from typing import Any
+
 from apps.activity.models import Repository
 from apps.teams.models import Team, TeamMember, TeamRepository
 from tests.metrics.steps import (
@@ -72,6 +74,10 @@ def pushes() -> list[Step]:
         )
         for n, (login, at) in enumerate(zip(authors, merged, strict=True), start=1)
     ]
+    talbots: dict[str, Any] = {
+        "login": "talbot",
+        "trailers": [("co-authored-by", "Claude <noreply@anthropic.com>")],
+    }
     return [
         *on_main,
         pushed("03-02 09:30", branch="branch-1", after="a1", commits={"a0": "03-02 09:00", "a1": "03-02 09:20"}),
@@ -79,14 +85,14 @@ def pushes() -> list[Step]:
         pushed("03-03 08:59", branch="branch-2", after="b1", commits={"b1": "03-03 08:00"}, login="ben"),
         pushed("03-04 08:59", branch="branch-3", after="c1", commits={"c1": "03-04 08:30"}, login="cy"),
         pushed("03-04 00:59", branch="branch-4", after="d1", commits={"d1": "03-04 00:58"}, login="dependabot[bot]"),
-        pushed("03-05 08:59", branch="branch-5", after="e1", commits={"e1": "03-01 09:00"}, login="talbot"),
+        pushed("03-05 08:59", branch="branch-5", after="e1", commits={"e1": "03-01 09:00"}, **talbots),
         pushed(
             "03-05 15:00",
             branch="branch-5",
             before="e1",
             after="e2",
             commits={"e2": "03-01 09:00"},
-            login="talbot",
+            **talbots,
             forced=True,
         ),
         pushed("03-05 18:29", branch="branch-6", after="f1", commits={"f1": "03-05 18:28"}, login="ben"),

@@ -51,6 +51,9 @@ HUMANS: Mapping[str, Mapping[str, Any]] = {
     "incidents": {"value": None, "reason": "no_source"},
     "incident_recovery_time": {"value": None, "reason": "no_source"},
     "review_coverage": share(4, 5),
+    "agent_authored": share(0, 5),
+    "ai_assisted": share(1, 5),
+    "ai_reviewed": share(1, 5),
     "time_in_draft": hours(5, median=0.0, mean=0.8, p75=0.0, p90=2.4),
     "wip": {"value": 0},
     "age": {"value": None, "n": 0},
@@ -68,6 +71,8 @@ WITH_BOTS: Mapping[str, Mapping[str, Any]] = {
     "time_to_first_review": hours(4, median=2.5),
     "reviews": {"value": 7},
     "review_coverage": share(4, 6),
+    "agent_authored": share(0, 6),
+    "ai_assisted": share(1, 6),
     "deployments": {"value": 4},
     "lead_time": hours(6, value=29.75),
 }
@@ -124,5 +129,7 @@ WRONG_VALUES: Mapping[str, tuple[tuple[str, float], ...]] = {
         ("value", 1.5 * HOUR),
     ),
     "reviews": (("value", 6), ("value", 8)),
+    "ai_assisted": (("value", 0.0), ("value", 1 / 6)),
+    "ai_reviewed": (("value", 0.0), ("value", 1 / 6), ("value", 2 / 5)),
     "review_coverage": (("value", 1.0), ("value", 3 / 5)),
 }

@@ -23,6 +23,7 @@ PEOPLE = {
     "dependabot[bot]": (5, "bot"),
     "coderabbitai[bot]": (6, "bot"),
     "github-actions[bot]": (7, "bot"),
+    "copilot-swe-agent[bot]": (8, "bot"),
     "acme": (ACME, "organization"),
 }
 NOWHERE = "0" * 40
@@ -215,9 +216,10 @@ def pushed(
     commits: Mapping[str, str],
     login: str = "ana",
     forced: bool = False,
+    trailers: Sequence[tuple[str, str]] = (),
     repository_id: int = API,
 ) -> Step:
-    """A push; `commits` gives each SHA's author date. On main, they land."""
+    """A push; `commits` gives each SHA's author date, `trailers` is in each message. On main, they land."""
     made = filled(
         facts.PushMade,
         repository_id=repository_id,
@@ -236,7 +238,12 @@ def pushed(
         for sha in commits
         if branch == "main"
     ]
-    return (repository(repository_id), made, *contents, *landed)
+    lines = [
+        facts.CommitTrailer(repository_id=repository_id, sha=sha, token=token, value=value)
+        for sha in commits
+        for token, value in trailers
+    ]
+    return (repository(repository_id), made, *contents, *lines, *landed)
 
 
 def commit(sha: str, authored: str, *, login: str = "ana", repository_id: int = API) -> facts.CommitContent:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 WINDOW = Window(start=date(2026, 2, 25), end=date(2026, 5, 1), time_zone="Europe/Berlin")
 SEEDS = [7, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(8, 12))]
 LEVELS = {"wip", "age"}
-MANY = {"label"}
+MANY = {"label", "ai"}
 """Dimensions of which a row may have several values."""
 
 

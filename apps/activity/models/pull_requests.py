@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from apps.activity.models.accounts import Contributor, stamp_field
@@ -82,6 +83,8 @@ class PullRequest(models.Model):
                 name="pull_request_by_merge",
                 condition=models.Q(merge_sha__isnull=False),
             ),
+            # A person's class bears on the pull requests of agents that are attributed to the person assigned.
+            GinIndex(fields=("assignee_ids",), name="pull_requests_of_an_assignee"),
             # The pull request list is read newest first.
             models.Index(fields=("repository", "-updated_at"), name="pull_request_newest_first"),
             # Whose commits are to be asked for, the latest first. They are few, but the planner expects many: it comes

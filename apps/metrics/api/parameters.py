@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from apps.activity.models import PullRequest
 from apps.common.api import InstantFilter, TruthFilter
 from apps.common.db import is_id
-from apps.metrics.figures import FIGURES, Attribution, Granularity, Hours
+from apps.metrics.figures import AI, FIGURES, Attribution, Granularity, Hours
 from apps.metrics.figures.dimensions import DIMENSIONS
 from apps.metrics.figures.entities import ORDERINGS
 from apps.metrics.figures.registry import VARIANTS
@@ -67,6 +67,18 @@ QUERY = [
     OpenApiParameter("from", OpenApiTypes.DATE, description="Instead of `window`: the first day, in the team's zone."),
     OpenApiParameter("to", OpenApiTypes.DATE, description="With `from`: the day after the last one."),
     OpenApiParameter("bots", str, enum=["exclude", "include", "only"], description="Whether the work of bots counts."),
+    OpenApiParameter(
+        "agents",
+        str,
+        enum=["exclude", "include", "only"],
+        description="Whether pull requests of agents count, for the person they are attributed to; default: as `bots`.",
+    ),
+    OpenApiParameter(
+        "ai",
+        str,
+        enum=list(AI),
+        description="Only pull requests with this evidence of AI tools, as far as it is known now; `none`: without.",
+    ),
     OpenApiParameter(
         "repository", str, many=True, description="GitHub's id or the full name; repeat the parameter for several."
     ),

@@ -16,10 +16,10 @@ from apps.activity.api.serializers import (
 )
 from apps.activity.models import Provenance, PullRequest, PullRequestEvent, Review
 from apps.metrics.api.teams import SENTENCE, CompleteSerializer
-from apps.metrics.figures import Attribution, Entity, Hours
+from apps.metrics.figures import AI, Attribution, Entity, Hours
 from apps.metrics.figures.entities import KINDS, github_url
 from apps.metrics.figures.figure import Measure
-from apps.metrics.models import DerivedPullRequest
+from apps.metrics.models import DerivedAIEvidence, DerivedPullRequest
 
 NULL_IS_NONE = "Null if there are no entities."
 
@@ -132,11 +132,15 @@ class AskedSerializer(CompleteSerializer):
     team = serializers.CharField(help_text="The team's slug.")
     window = WindowSerializer()
     bots = serializers.ChoiceField(choices=["exclude", "include", "only"])
+    agents = serializers.ChoiceField(choices=["exclude", "include", "only"])
     repositories = serializers.ListField(
         child=serializers.IntegerField(), allow_null=True, help_text="GitHub's ids; null for all of the team's."
     )
     author = serializers.CharField(allow_null=True, help_text="Login of the account whose work counts; null for all.")
     labels = serializers.ListField(child=serializers.CharField(), help_text="Labels that pull requests must have.")
+    ai = serializers.ChoiceField(
+        choices=list(AI), allow_null=True, help_text="The evidence that pull requests must have; null for any or none."
+    )
     variant = serializers.CharField(allow_null=True, help_text="The definition; null for the usual one.")
     services = serializers.ListField(child=serializers.CharField(), help_text="Services whose deployments count.")
     hours = serializers.ChoiceField(choices=list(Hours), help_text="The time that durations count.")
@@ -189,13 +193,26 @@ class EntitySerializer(serializers.Serializer[Entity]):
         return reverse("pull-request-detail", args=[entity.repository_id, entity.number])
 
 
+class AIEvidenceSerializer(serializers.ModelSerializer[DerivedAIEvidence]):
+    """A piece of evidence that a tool wrote a pull request, took part in it, or reviewed it."""
+
+    class Meta:
+        model = DerivedAIEvidence
+        fields = ("kind", "source", "value", "tool", "confidence", "sha", "detector_version")
+        read_only_fields = fields
+
+
 class DerivedPullRequestSerializer(serializers.ModelSerializer[DerivedPullRequest]):
     """The derived values of a pull request; durations in seconds, null if unknown."""
 
     class Meta:
         model = DerivedPullRequest
         fields = (
+            "author_class",
             "is_bot_author",
+            "attributed_to",
+            "is_ai_assisted",
+            "is_ai_reviewed",
             "opened_at",
             "is_opened_as_draft",
             "ready_at",
@@ -231,6 +248,7 @@ class PullRequestDetailSerializer(PullRequestSerializer):
     history = serializers.SerializerMethodField()
     reviews = serializers.SerializerMethodField()
     derived = serializers.SerializerMethodField()
+    ai_evidence = serializers.SerializerMethodField()
     provenance = serializers.SerializerMethodField()
 
     class Meta(PullRequestSerializer.Meta):
@@ -239,6 +257,7 @@ class PullRequestDetailSerializer(PullRequestSerializer):
             "history",
             "reviews",
             "derived",
+            "ai_evidence",
             "provenance",
         )
         read_only_fields = fields  # type: ignore[assignment]
@@ -258,6 +277,11 @@ class PullRequestDetailSerializer(PullRequestSerializer):
         """The derived values; null before the first recalculation."""
         derived = derived_of(pull_request)
         return None if derived is None else DerivedPullRequestSerializer(derived).data
+
+    @extend_schema_field(AIEvidenceSerializer(many=True))
+    def get_ai_evidence(self, pull_request: PullRequest) -> Any:
+        """The evidence of AI tools; empty if none was found."""
+        return AIEvidenceSerializer(evidence_about(pull_request), many=True).data
 
     @extend_schema_field(ProvenanceSerializer(many=True))
     def get_provenance(self, pull_request: PullRequest) -> Any:
@@ -297,6 +321,12 @@ def derived_of(pull_request: PullRequest) -> DerivedPullRequest | None:
     return DerivedPullRequest.objects.filter(
         repository_id=pull_request.repository_id, number=pull_request.number
     ).first()
+
+
+def evidence_about(pull_request: PullRequest) -> list[DerivedAIEvidence]:
+    """Return the evidence that tools wrote it, took part in it, or reviewed it."""
+    rows = DerivedAIEvidence.objects.filter(repository=pull_request.repository_id, number=pull_request.number)
+    return list(rows.order_by("kind", "source", "value"))
 
 
 def sources_of(pull_request: PullRequest, *, reviews: Sequence[Review]) -> list[Provenance]:

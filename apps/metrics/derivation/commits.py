@@ -1,7 +1,7 @@
 """Derivation of commits on the default branch, with their authors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,13 +53,22 @@ OLDEST_BELIEVED = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
+class TrailerLine:
+    """A trailer of a commit, as `token: value`."""
+
+    sha: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Commits:
-    """The dates of a pull request's commits: of a copy when it was committed, of all others when authored."""
+    """The trailers and dates of a pull request's commits: of a copy when it was committed, of others when authored."""
 
     first_begun_at: datetime | None = None
     has_clamped_date: bool = False
     is_force_pushed: bool = False
     is_cherry_picked: bool = False
+    trailers: tuple[TrailerLine, ...] = ()
 
 
 COMMITS_OF_PULL_REQUESTS = """
@@ -97,17 +106,19 @@ COMMITS_OF_PULL_REQUESTS = """
                CASE WHEN cardinality(distinct_shas) > 0 THEN distinct_shas ELSE commit_shas END AS shas,
                is_forced = 1 AND pushed_at BETWEEN path.created_at AND coalesce(path.merged_at, 'infinity') AS is_forced
         FROM path JOIN activity_push ON id = push_id
-    ), commits AS (
-        SELECT repository_id, number, sha, authored_at, committed_at, false AS is_clamped, false AS had_landed
-        FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)
-        UNION
+    ), pushed AS MATERIALIZED (
         SELECT repository_id, number, sha, kept.authored_at, kept.committed_at, kept.is_date_clamped,
-               coalesce(kept.landed_at < pushes.pushed_at, false)
+               coalesce(kept.landed_at < pushes.pushed_at, false) AS had_landed
         FROM pushes CROSS JOIN LATERAL unnest(shas) AS pushed (sha) CROSS JOIN LATERAL (
             SELECT authored_at, committed_at, is_date_clamped, landed_at FROM activity_commit
             WHERE (repository_id, sha) = (pushes.repository_id, pushed.sha)
             OFFSET 0  -- as above
         ) AS kept
+    ), commits AS (
+        SELECT repository_id, number, sha, authored_at, committed_at, false AS is_clamped, false AS had_landed
+        FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)
+        UNION
+        SELECT repository_id, number, sha, authored_at, committed_at, is_date_clamped, had_landed FROM pushed
     ), begun AS (
         -- A cherry-picked commit has the author date of its original, which had landed when the copy was committed.
         SELECT repository_id, number, sha, authored_at, is_clamped, had_landed, original.is_found AS is_copy,
@@ -125,12 +136,27 @@ COMMITS_OF_PULL_REQUESTS = """
 """
 READING = f"""
     {COMMITS_OF_PULL_REQUESTS}
+    , lines AS (
+        SELECT repository_id, number, sha, unnest(trailers) AS line
+        FROM scopes JOIN activity_pullrequestcommit USING (repository_id, number)
+        UNION ALL
+        SELECT repository_id, number, sha, token || ': ' || value
+        FROM pushed JOIN activity_committrailer USING (repository_id, sha) WHERE NOT had_landed
+        UNION ALL
+        SELECT repository_id, number, sha, token || ': ' || value
+        FROM scopes JOIN activity_pullrequest AS one USING (repository_id, number)
+        JOIN activity_committrailer AS kept USING (repository_id) WHERE kept.sha = one.merge_sha
+    ), trailers AS (
+        SELECT repository_id, number, array_agg(DISTINCT sha || ' ' || line) AS trailers
+        FROM lines GROUP BY repository_id, number
+    )
     SELECT repository_id, number, min(at) FILTER (WHERE NOT is_clamped), coalesce(bool_or(is_clamped), false),
-           coalesce(bool_or(forced.is_forced), false), coalesce(bool_or(is_copy), false)
+           coalesce(bool_or(forced.is_forced), false), coalesce(bool_or(is_copy), false), coalesce(trailers, '{{}}')
     FROM scopes
     LEFT JOIN (SELECT * FROM begun WHERE NOT had_landed) AS own USING (repository_id, number)
     LEFT JOIN forced USING (repository_id, number)
-    GROUP BY repository_id, number
+    LEFT JOIN trailers USING (repository_id, number)
+    GROUP BY repository_id, number, trailers
 """  # noqa: S608  a clause of our own
 READ_CANDIDATES = f"""
     {COMMITS_OF_PULL_REQUESTS}
@@ -144,8 +170,15 @@ READ_CANDIDATES = f"""
 
 
 def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
-    """Return the dates of each pull request's commits, in one statement."""
-    return {(row[0], row[1]): Commits(*row[2:]) for row in db.run(READING, _asked(scopes))}
+    """Return the dates and trailers of each pull request's commits, in one statement."""
+    return {
+        (repository_id, number): replace(Commits(*dates), trailers=_lines(trailers))
+        for repository_id, number, *dates, trailers in db.run(READING, _asked(scopes))
+    }
+
+
+def _lines(trailers: Sequence[str]) -> tuple[TrailerLine, ...]:
+    return tuple(TrailerLine(*trailer.split(" ", 1)) for trailer in trailers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from apps.metrics.derivation import (
     reported_deployments,
     shipments,
 )
+from apps.metrics.derivation.ai_evidence import EVIDENCE
 from apps.metrics.derivation.ci_runs import WORKFLOW_RUNS
 from apps.metrics.derivation.commits import COMMITS
 from apps.metrics.derivation.deployment_rules import Kind
@@ -97,13 +98,14 @@ def _pull_requests(scopes: Keys) -> list[Derivation]:
         Derivation(CLOSINGS, scopes, derived.closings),
         Derivation(REVIEWS, scopes, derived.reviews),
         Derivation(REVIEW_REQUESTS, scopes, derived.requests),
+        Derivation(EVIDENCE, scopes, derived.evidence),
         Derivation(SHIPMENTS, scopes, derived.shipments, spread=_spread_shipments),
     ]
 
 
 def _pull_requests_in(repository_id: int) -> list[Scope]:
     facts = PullRequest.objects.filter(repository_id=repository_id).values_list("repository_id", "number")
-    tables = (PULL_REQUESTS, CLOSINGS, REVIEWS, REVIEW_REQUESTS, SHIPMENTS)
+    tables = (PULL_REQUESTS, CLOSINGS, REVIEWS, REVIEW_REQUESTS, EVIDENCE, SHIPMENTS)
     return sorted(set(facts).union(*(table.scopes_of(repository_id) for table in tables)))
 
 

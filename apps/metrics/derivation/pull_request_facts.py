@@ -8,6 +8,7 @@ from typing import Any
 
 from apps.common import db
 from apps.metrics.derivation import review_requests, shipments, timeline
+from apps.metrics.derivation.attribution import read_people
 from apps.metrics.derivation.commits import Commits, read_commits
 from apps.metrics.derivation.review_requests import RequestEvent
 from apps.metrics.derivation.review_rounds import Move, read_listed
@@ -44,8 +45,8 @@ FIRST_COMMENT = f"""
 """  # noqa: S608  an expression of our own
 READ_STATES = f"""
     {SCOPES}
-    SELECT repository_id, number, author_id, {AUTHOR_CLASS}, is_draft, created_at, updated_at,
-           merged_at, closed_at, merge_sha, additions::bigint + deletions, head_sha,
+    SELECT repository_id, number, author_id, coalesce(account.login, ''), {AUTHOR_CLASS}, is_draft, created_at,
+           updated_at, merged_at, closed_at, merge_sha, additions::bigint + deletions, head_sha,
            head_ref, title, body, labels, {FIRST_COMMENT}
     FROM scopes JOIN activity_pullrequest USING (repository_id, number) {AUTHOR_JOINS}
     WHERE activity_pullrequest.created_at IS NOT NULL
@@ -67,8 +68,8 @@ READ_HAPPENINGS = f"""
 """  # noqa: S608  names of our own tables and columns
 READ_REVIEWS = f"""
     {SCOPES}
-    SELECT repository_id, number, activity_review.github_id, author_id, {AUTHOR_CLASS}, submitted_at, verdict,
-           commit_sha
+    SELECT repository_id, number, activity_review.github_id, author_id, coalesce(account.login, ''), {AUTHOR_CLASS},
+           submitted_at, verdict, commit_sha
     FROM scopes JOIN activity_review USING (repository_id, number) {AUTHOR_JOINS}
     WHERE submitted_at IS NOT NULL AND deleted_at IS NULL
 """  # noqa: S608  names of our own tables and columns
@@ -81,6 +82,7 @@ class State:
     repository_id: int
     number: int
     author_id: int | None
+    author_login: str
     author_class: str
     is_draft: bool
     opened_at: datetime
@@ -118,6 +120,8 @@ class Facts:
     commits: Commits
     listed: Sequence[Move]
     place: Place | None
+    attributed_to_id: int | None = None
+    """The person who answers for it, if an agent opened it."""
 
     @property
     def scope(self) -> Scope:
@@ -131,8 +135,10 @@ def read_facts(scopes: Sequence[Scope]) -> list[Facts]:
     commits = read_commits(scopes)
     listed = read_listed(list(reviews)) if reviews else {}
     places = shipments.read_places(scopes)
+    states = [State(*row) for row in _read(READ_STATES, scopes)]
+    people = read_people((one.repository_id, one.number) for one in states if one.author_class == AccountClass.AGENT)
     found = []
-    for state in (State(*row) for row in _read(READ_STATES, scopes)):
+    for state in states:
         scope = state.repository_id, state.number
         found.append(
             Facts(
@@ -143,6 +149,7 @@ def read_facts(scopes: Sequence[Scope]) -> list[Facts]:
                 commits=commits[scope],
                 listed=listed.get(scope, ()),
                 place=places.get(scope),
+                attributed_to_id=people.get(scope),
             )
         )
     return found

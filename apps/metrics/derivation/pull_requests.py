@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.metrics.derivation import review_requests, shipments, timeline
+from apps.metrics.derivation.ai_evidence import Evidence, Kind, Reviewer, Signs, evidence_of, evidence_rows
 from apps.metrics.derivation.commits import first_commit
 from apps.metrics.derivation.deployment_rules import Rules, read_rules
 from apps.metrics.derivation.pull_request_facts import SCOPE, Facts, State, read_facts
@@ -30,6 +31,7 @@ class Derived:
     closings: list[Row]
     reviews: list[Row]
     requests: list[Row]
+    evidence: list[Row]
     shipments: list[Row]
 
 
@@ -43,23 +45,26 @@ def rows_of(facts: Sequence[Facts]) -> Derived:
     has_landed = any(each.place for each in facts)
     rules = read_rules(each.state.repository_id for each in facts) if has_landed else None
     merges = list[Merge]()
-    derived = Derived([], [], [], [], [])
+    derived = Derived([], [], [], [], [], [])
     for each in facts:
         state, place = each.state, each.place
         times = times_of(each)
         until_merge = _until_merge(state, times=times)
+        identity, evidence = _identity(each), evidence_of(_signs(each))
         derived.pull_requests.append(
             PULL_REQUESTS.row(
-                **_identity(state),
+                **identity,
                 **times,
+                **_present(state, evidence=evidence),
                 **_merging(state, story=each.story),
                 landed_at=place.at if place else None,
                 **(until_merge.columns if until_merge else NO_STAGES),
             )
         )
         if place and rules and until_merge:
-            merges.append(_merge(state, place=place, until_merge=until_merge, rules=rules))
-        derived.closings.extend(_closings(state, story=each.story))
+            merges.append(_merge(state, identity=identity, place=place, until_merge=until_merge, rules=rules))
+        derived.closings.extend(_closings(state, identity=identity, story=each.story))
+        derived.evidence.extend(evidence_rows(each.scope, evidence))
         derived.reviews.extend(_review_row(each.scope, review) for review in each.reviews)
         reviewed = ((review.reviewer_id, review.submitted_at) for review in each.reviews)
         derived.requests.extend(review_requests.derive(each.scope, each.requests, reviews=reviewed))
@@ -82,13 +87,27 @@ def _until_merge(state: State, *, times: Mapping[str, Any]) -> Stages | None:
     )
 
 
-def _merge(state: State, *, place: Place, until_merge: Stages, rules: Rules) -> Merge:
+def _signs(facts: Facts) -> Signs:
+    state = facts.state
+    return Signs(
+        author_login=state.author_login,
+        author_class=state.author_class,
+        head_ref=state.head_ref,
+        body=state.body,
+        labels=state.labels or (),
+        lines=facts.commits.trailers,
+        reviewers=[
+            Reviewer(each.reviewer_login, each.reviewer_class)
+            for each in facts.reviews
+            if not each.is_by_author and (state.ended_at is None or each.submitted_at <= state.ended_at)
+        ],
+    )
+
+
+def _merge(state: State, *, identity: Mapping[str, Any], place: Place, until_merge: Stages, rules: Rules) -> Merge:
     names = {"branch": [state.head_ref], "label": state.labels or (), "title": [state.title]}
     return Merge(
-        repository_id=state.repository_id,
-        number=state.number,
-        author_id=state.author_id,
-        is_bot_author=state.is_bot_author,
+        **identity,
         until_merge=until_merge,
         merged_at=state.merged_at or place.at,
         place=place,
@@ -109,16 +128,27 @@ def _merging(state: State, *, story: Sequence[Happening]) -> dict[str, Any]:
     }
 
 
-def _identity(state: State) -> dict[str, Any]:
+def _present(state: State, *, evidence: Iterable[Evidence]) -> dict[str, Any]:
+    kinds = {one.kind for one in evidence}
+    return {
+        "is_draft": state.is_draft,
+        "size": state.size,
+        "merge_sha": state.merge_sha,
+        "is_ai_assisted": Kind.ASSISTED in kinds,
+        "is_ai_reviewed": Kind.REVIEWED in kinds,
+    }
+
+
+def _identity(facts: Facts) -> dict[str, Any]:
+    """Return which pull request it is and whose, as every row about it says."""
+    state = facts.state
     return {
         "repository_id": state.repository_id,
         "number": state.number,
         "author_id": state.author_id,
         "author_class": state.author_class,
         "is_bot_author": state.is_bot_author,
-        "is_draft": state.is_draft,
-        "size": state.size,
-        "merge_sha": state.merge_sha,
+        "attributed_to_id": facts.attributed_to_id,
     }
 
 
@@ -209,16 +239,13 @@ def _rounds(
     )
 
 
-def _closings(state: State, *, story: Sequence[Happening]) -> list[Row]:
+def _closings(state: State, *, identity: Mapping[str, Any], story: Sequence[Happening]) -> list[Row]:
     intervals = timeline.closings(
         story, merged_at=state.merged_at, closed_at=state.closed_at, updated_at=state.updated_at
     )
     return [
         CLOSINGS.row(
-            repository_id=state.repository_id,
-            number=state.number,
-            author_id=state.author_id,
-            is_bot_author=state.is_bot_author,
+            **identity,
             closed_at=each.since,
             reopened_at=each.until,
         )

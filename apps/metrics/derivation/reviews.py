@@ -20,6 +20,7 @@ class SubmittedReview:
 
     review_id: int
     reviewer_id: int | None
+    reviewer_login: str
     reviewer_class: str
     submitted_at: datetime
     verdict: str | None
@@ -52,10 +53,11 @@ def reason_against(review: SubmittedReview, *, until: datetime | None) -> str:
 
 def submitted_review(row: Row, *, author_id: int | None) -> SubmittedReview:
     """Return the review of a row of facts."""
-    review_id, reviewer_id, reviewer_class, submitted_at, verdict, commit_sha = row
+    review_id, reviewer_id, reviewer_login, reviewer_class, submitted_at, verdict, commit_sha = row
     return SubmittedReview(
         review_id=review_id,
         reviewer_id=reviewer_id,
+        reviewer_login=reviewer_login,
         reviewer_class=reviewer_class,
         submitted_at=submitted_at,
         verdict=verdict,

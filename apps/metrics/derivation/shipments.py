@@ -185,7 +185,9 @@ class Merge:
     repository_id: int
     number: int
     author_id: int | None
+    author_class: str
     is_bot_author: bool
+    attributed_to_id: int | None
     until_merge: Stages
     merged_at: datetime
     place: Place
@@ -213,7 +215,9 @@ def _row(merge: Merge, carrier: dict[str, Any]) -> Row:
     return SHIPMENTS.row(
         **carrier,
         author_id=merge.author_id,
+        author_class=merge.author_class,
         is_bot_author=merge.is_bot_author,
+        attributed_to_id=merge.attributed_to_id,
         merged_at=merge.merged_at,
         **_stages(merge, deployed_at=None if carrier["is_order_unknown"] else carrier["deployed_at"]),
         reverts_number=merge.reverts_number,

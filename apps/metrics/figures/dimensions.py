@@ -9,7 +9,8 @@ from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Cast, Coalesce, Concat, NullIf
 
 from apps.activity.models import Contributor, PullRequest, Repository
-from apps.metrics.figures.query import BOT, HUMAN, FigureQuery
+from apps.metrics.figures.expressions import Present
+from apps.metrics.figures.query import AGENT, AI, BOT, HUMAN, FigureQuery
 from apps.metrics.models import (
     DerivedClosing,
     DerivedCommit,
@@ -42,6 +43,14 @@ OF_REPOSITORY = "repository:"
 OF_PULL_REQUESTS: tuple[Table, ...] = (
     *(DerivedPullRequest, DerivedClosing, DerivedReview, DerivedReviewRequest, DerivedShipment),
 )
+OF_AUTHORS: tuple[Table, ...] = (DerivedPullRequest, DerivedClosing, DerivedShipment)
+"""The tables that distinguish agents from other bots, and have the person to whom such a row is attributed."""
+EVIDENCE: Mapping[AI, Q] = {
+    AI.AUTHORED: Q(author_class=AGENT),
+    AI.ASSISTED: Q(is_ai_assisted=True),
+    AI.REVIEWED: Q(is_ai_reviewed=True),
+}
+"""The condition of each kind of evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +71,31 @@ def text_of(field: str) -> Cast:
 def account_of(table: Table) -> Any:
     """Return the account of a row as text; of a commit whose author is no contributor, the login that it names."""
     by_id = text_of(f"{ACCOUNTS[table][0]}_id")
+    if table in OF_AUTHORS:
+        return Coalesce(text_of("attributed_to_id"), by_id)
     if table is not DerivedCommit:
         return by_id
     return Coalesce(by_id, NullIf(F("author_login"), Value("", output_field=TextField())))
 
 
 def class_of(table: Table) -> Any:
-    """Return the class of the account; only pull requests distinguish agents from other bots."""
-    if table is DerivedPullRequest:
+    """Return the class of the account; reviews and commits do not distinguish agents from other bots."""
+    if table in OF_AUTHORS:
         return F("author_class")
     is_bot = Q(**{ACCOUNTS[table][1]: True})
     return Case(When(is_bot, then=Value(BOT)), default=Value(HUMAN), output_field=TextField())
+
+
+def evidence_of(table: Table) -> Any:
+    """Return the kinds of evidence about the pull request of a row."""
+    kinds = Present(*(Case(When(condition, then=Value(kind)), default=None) for kind, condition in EVIDENCE.items()))
+    if table is DerivedPullRequest:
+        return kinds
+    return Subquery(_derived_pull_request().annotate(kinds=kinds).values("kinds")[:1])
+
+
+def _derived_pull_request() -> QuerySet[DerivedPullRequest]:
+    return DerivedPullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
 
 
 def _pull_request() -> QuerySet[PullRequest]:
@@ -136,6 +159,11 @@ DIMENSIONS: Mapping[str, Dimension] = {
             expressions={table: labels_of_pull_request() for table in OF_PULL_REQUESTS},
             has_many=True,
         ),
+        Dimension(
+            name="ai",
+            expressions={table: evidence_of(table) for table in OF_PULL_REQUESTS},
+            has_many=True,
+        ),
         Dimension(name="workflow", expressions={DerivedWorkflowRun: workflow_of_run()}, names=name_workflows),
     )
 }
@@ -148,19 +176,34 @@ def dimensions_of(table: Table) -> tuple[str, ...]:
 
 def filters_of(query: FigureQuery) -> tuple[str, ...]:
     """Return the dimensions that the query filters by; only figures that have them can be read."""
-    chosen = {"author": query.author is not None, "label": bool(query.labels), "service": bool(query.services)}
+    chosen = {
+        "author": query.author is not None,
+        "label": bool(query.labels),
+        "ai": query.ai is not None,
+        "service": bool(query.services),
+    }
     return tuple(name for name, is_chosen in chosen.items() if is_chosen)
 
 
 def narrowed(rows: QuerySet[Any], *, query: FigureQuery) -> QuerySet[Any]:
-    """Return the rows of the query's author, labels and services."""
+    """Return the rows of the query's author, labels, evidence and services."""
     if query.author is not None:
         rows = rows.filter(_is_by(query, table=rows.model))
     if query.labels:
         rows = rows.filter(Exists(_pull_request().filter(labels__contains=list(query.labels))))
     if query.services:
         rows = rows.alias(own_service=service_of_deployment()).filter(own_service__in=query.services)
+    if query.ai is not None:
+        has = _has_evidence(query.ai)
+        rows = rows.filter(has if rows.model is DerivedPullRequest else Exists(_derived_pull_request().filter(has)))
     return rows
+
+
+def _has_evidence(ai: AI) -> Q:
+    if ai in EVIDENCE:
+        return EVIDENCE[ai]
+    has_any = EVIDENCE[AI.AUTHORED] | EVIDENCE[AI.ASSISTED] | EVIDENCE[AI.REVIEWED]
+    return has_any if ai is AI.ANY else ~has_any
 
 
 def _is_by(query: FigureQuery, *, table: Table) -> Q:
@@ -170,4 +213,6 @@ def _is_by(query: FigureQuery, *, table: Table) -> Q:
     condition = Q(**{f"{ACCOUNTS[table][0]}_id": author.contributor_id}) if author.contributor_id else Q(pk=None)
     if table is DerivedCommit:
         condition |= Q(author_id__isnull=True, author_login__iexact=author.login)
+    if table in OF_AUTHORS and author.contributor_id:
+        condition |= Q(attributed_to_id=author.contributor_id)
     return condition

@@ -36,6 +36,8 @@ FLAGS: dict[type[Any], dict[str, str]] = {
         "is_force_pushed": "force_pushed",
         "is_cherry_picked": "cherry_picked",
         "is_auto_merged": "auto_merged",
+        "is_ai_assisted": "ai_assisted",
+        "is_ai_reviewed": "ai_reviewed",
         "is_first_commit_adjusted": "first_commit_adjusted",
     },
     DerivedClosing: {"is_bot_author": "bot"},

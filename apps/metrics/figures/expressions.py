@@ -33,6 +33,13 @@ class IsLikeAny(Func):
     output_field: ClassVar[Any] = BooleanField()
 
 
+class Present(Func):
+    """An array of those of some texts that are not null."""
+
+    template = "array_remove(ARRAY[%(expressions)s], NULL)"
+    output_field: ClassVar[Any] = ArrayField(TextField())
+
+
 class AtInstant(Func):
     """The instant of the row of `instant` that a statement joins to rows which are counted at several instants."""
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from apps.metrics.figures.dimensions import ACCOUNTS, dimensions_of
+from apps.metrics.figures.dimensions import ACCOUNTS, OF_AUTHORS, dimensions_of
 from apps.metrics.figures.populations import Population
-from apps.metrics.figures.query import BOT, HUMAN, NOT_A_MEMBER
+from apps.metrics.figures.query import AGENT, BOT, HUMAN, NOT_A_MEMBER
 from apps.metrics.figures.statement import Remark
 
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
@@ -76,7 +76,7 @@ class Figure:
 
     def _reasons(self) -> Iterator[str]:
         if self.population.rows.table in ACCOUNTS:
-            yield from (BOT, HUMAN, NOT_A_MEMBER)
+            yield from (BOT, *((AGENT,) if self.population.rows.table in OF_AUTHORS else ()), HUMAN, NOT_A_MEMBER)
         yield from self.population.rows.reasons
         if self.population.left_out:
             yield self.population.left_out

@@ -31,7 +31,7 @@ from apps.metrics.figures.durations import (
     stage,
 )
 from apps.metrics.figures.expressions import WasDraft
-from apps.metrics.figures.query import FigureQuery
+from apps.metrics.figures.query import AGENT, FigureQuery
 from apps.metrics.models import (
     ENDED_AT,
     DerivedClosing,
@@ -112,6 +112,12 @@ def rows_opened(query: FigureQuery) -> QuerySet[Any]:
 @rows_of(DerivedPullRequest)
 def rows_merged(query: FigureQuery) -> QuerySet[Any]:
     return _pull_requests(query, at="merged_at")
+
+
+@rows_of(DerivedPullRequest)
+def rows_merged_by_agents(query: FigureQuery) -> QuerySet[Any]:
+    """Return what agents opened and was merged, whether or not they count elsewhere."""
+    return _pull_requests(query.counting_agents(), at="merged_at").filter(author_class=AGENT)
 
 
 @rows_of(DerivedPullRequest)
@@ -296,6 +302,11 @@ def was_reviewed(_: FigureQuery) -> Any:
     return Case(When(first_review_at__isnull=False, then=1.0), default=0.0, output_field=FloatField())
 
 
+def has(flag: str) -> Callable[[FigureQuery], Any]:
+    """Return the value of rows with a flag: 1 if it is set, else 0."""
+    return lambda _: Case(When(**{flag: True}, then=1.0), default=0.0, output_field=FloatField())
+
+
 def _pull_requests(query: FigureQuery, *, at: str) -> QuerySet[Any]:
     rows = query.happened(DerivedPullRequest.objects.all(), at)
     rows = query.attributed(rows, account="author", is_bot="is_bot_author", at=OuterRef(at))
@@ -310,6 +321,10 @@ def measured(column: str) -> Callable[[FigureQuery], Any]:
 opened = Population(rows=rows_opened)
 draft_times = Population(rows=rows_opened, value=draft_seconds)
 merged = Population(rows=rows_merged)
+merged_by_agents = Population(rows=rows_merged_by_agents)
+merged_by_others = Population(rows=rows_merged, only=~Q(author_class=AGENT))
+ai_assisted = Population(rows=rows_merged, value=has("is_ai_assisted"))
+ai_reviewed = Population(rows=rows_merged, value=has("is_ai_reviewed"))
 cycle_times = Population(
     rows=rows_merged,
     value=lasting("ready_at", "merged_at", stored="cycle_seconds"),

@@ -34,12 +34,12 @@ from apps.teams.visibility import repositories_of
 
 Rows = TypeVar("Rows", bound=Model)
 
-BOT, HUMAN, NOT_A_MEMBER = "bot", "human", "not_a_member"
+AGENT, BOT, HUMAN, NOT_A_MEMBER = "agent", "bot", "human", "not_a_member"
 """Why a row does not count for a team."""
 
 
 class Bots(StrEnum):
-    """The inclusion of bots."""
+    """The inclusion of bots, or of agents."""
 
     EXCLUDE = "exclude"
     INCLUDE = "include"
@@ -51,6 +51,16 @@ class Attribution(StrEnum):
 
     AT_EVENT = "at_event"
     CURRENT = "current"
+
+
+class AI(StrEnum):
+    """The evidence of a tool that a pull request must have."""
+
+    AUTHORED = "authored"
+    ASSISTED = "assisted"
+    REVIEWED = "reviewed"
+    ANY = "any"
+    NONE = "none"
 
 
 class Hours(StrEnum):
@@ -101,8 +111,9 @@ class FigureQuery:
     `as_of` is the instant from which it is seen: what came later has not happened yet. `repository_ids` narrows the
     team's repositories; ids of others are left out. `cut_at` ends the window earlier than its last day.
     With `hours` of `WORKING`, durations count the team's working time alone.
-    `author`, `labels` and `services` leave only the rows of an account, of pull requests with all of the labels, and
-    of deployments of any of the services, named as groups are. With
+    `author`, `labels`, `ai` and `services` leave only the rows of an account, of pull requests with all of the labels
+    and with such evidence, and of deployments of any of the services, named as groups are. `agents` says whether pull
+    requests of agents count; by default those count where bots do. With
     `is_at_each_instant`, rows that are counted at an instant are so at each instant that a statement joins to them.
     `origin` is the query that this one was made of.
     """
@@ -110,11 +121,13 @@ class FigureQuery:
     team: Team
     window: Window
     bots: Bots = Bots.EXCLUDE
+    agents: Bots | None = None
     repository_ids: tuple[int, ...] | None = None
     as_of: datetime = field(default_factory=now)
     cut_at: datetime | None = None
     author: Account | None = None
     labels: tuple[str, ...] = ()
+    ai: AI | None = None
     services: tuple[str, ...] = ()
     attribution: Attribution = Attribution.AT_EVENT
     variant: str = ""
@@ -130,6 +143,10 @@ class FigureQuery:
         window = window or self.window.previous()
         days = (window.start - self.window.start).days
         return self._changed(window=window, cut_at=self.window.shift(self.end_at, days=days))
+
+    def counting_agents(self) -> "FigureQuery":
+        """Return the query in which pull requests of agents count."""
+        return self._changed(agents=Bots.INCLUDE)
 
     def at_each_instant(self) -> "FigureQuery":
         """Return the query of what is counted at an instant, for each of those that a statement joins."""
@@ -238,18 +255,33 @@ class FigureQuery:
 
         A row counts if its account was a member of the team at the time of the event. A team without members counts
         everybody in its repositories. A bot is nobody's member: where bots count, they count for every team that tracks
-        the repository.
+        the repository. So does an agent, unless its pull request is attributed to somebody: then as that person's.
         """
-        is_by_bot = Q(**{is_bot: True})
-        counted = When(is_by_bot, then=Value(BOT) if self.bots is Bots.EXCLUDE else None)
-        if self.bots is Bots.ONLY:
-            reason = _reason(counted, default=HUMAN)
+        cases = list[When]()
+        if hasattr(rows.model, "attributed_to"):
+            cases += self._agents(at=at)
+        cases.append(When(**{is_bot: True}, then=Value(BOT) if self.bots is Bots.EXCLUDE else None))
+        if Bots.ONLY in (self.bots, self.agents):
+            reason = _reason(*cases, default=HUMAN)
         elif not self.memberships:
-            reason = _reason(counted)
+            reason = _reason(*cases)
         else:
-            reason = _reason(counted, When(self._is_member(account=account, at=at), then=None), default=NOT_A_MEMBER)
+            reason = _reason(*cases, When(self._is_member(account=account, at=at), then=None), default=NOT_A_MEMBER)
         annotated: QuerySet[Any] = rows.annotate(excluded=reason)
         return annotated
+
+    def _agents(self, *, at: Any) -> list[When]:
+        """Return why the pull requests of agents do not count, which only tables of pull requests know."""
+        is_by_agent = Q(author_class=AGENT)
+        if (self.agents or self.bots) is Bots.EXCLUDE:
+            return [When(is_by_agent, then=Value(AGENT))]
+        if not self.memberships:
+            return [When(is_by_agent, then=None)]
+        is_member = self._is_member(account="attributed_to", at=at)
+        return [
+            When(is_by_agent & (Q(attributed_to__isnull=True) | is_member), then=None),
+            When(is_by_agent, then=Value(NOT_A_MEMBER)),
+        ]
 
     def _is_member(self, *, account: str, at: Any) -> Q:
         """Return the condition; only of those who were members for a part of the window, the time is compared."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from django.db.models import Q
 
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
-from apps.metrics.figures import ci, failures, merge_queue, populations, reviews
+from apps.metrics.figures import ai, ci, failures, merge_queue, populations, reviews
 from apps.metrics.figures.failures import INCIDENTS
 from apps.metrics.figures.figure import BY_AUTHOR, BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
 from apps.metrics.figures.statement import Remark
@@ -196,6 +196,7 @@ DEFINED = (
         population=populations.rounds,
         streams=(PULL_REQUESTS,),
     ),
+    *ai.DEFINED,
     Figure(
         key="wip",
         title="Work in progress",

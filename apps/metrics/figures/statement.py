@@ -222,7 +222,7 @@ class RowsPart:
         if self.dimension is not None:
             many = self.dimension.has_many
             source = (
-                f"{self.name} CROSS JOIN LATERAL unnest({LABELS_OR_NONE}) AS each (dimension)" if many else self.name
+                f"{self.name} CROSS JOIN LATERAL unnest({GROUPS_OR_NONE}) AS each (dimension)" if many else self.name
             )
             key = "each.dimension" if many else "dimension"
             yield self.select("group", values, key=key, source=source, where=whole, group="GROUP BY 4"), []
@@ -294,7 +294,7 @@ class RowsPart:
         return f"SELECT {columns} FROM {self.name} WHERE true{where} GROUP BY excluded"  # noqa: S608  names of our own
 
 
-LABELS_OR_NONE = "CASE WHEN cardinality(dimension) > 0 THEN dimension ELSE ARRAY[NULL] END"
+GROUPS_OR_NONE = "CASE WHEN cardinality(dimension) > 0 THEN dimension ELSE ARRAY[NULL] END"
 
 
 def _truth(condition: Q) -> Any:

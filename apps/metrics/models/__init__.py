@@ -6,6 +6,7 @@ without foreign key constraints: a rebuild must not pay for checks of what it ha
 
 from apps.metrics.models.bookkeeping import HourlyFigures, RepositoryFreshness, TeamFreshness
 from apps.metrics.models.deployments import DerivedDeployment, DerivedRemediation, DerivedShipment
+from apps.metrics.models.evidence import DerivedAIEvidence
 from apps.metrics.models.fields import RULES_VERSION, current_rules
 from apps.metrics.models.incidents import DerivedFailure, DerivedIncident
 from apps.metrics.models.pull_requests import (
@@ -21,6 +22,7 @@ from apps.metrics.models.workflow_runs import DerivedWorkflowRun
 __all__ = [
     "ENDED_AT",
     "RULES_VERSION",
+    "DerivedAIEvidence",
     "DerivedClosing",
     "DerivedCommit",
     "DerivedDeployment",

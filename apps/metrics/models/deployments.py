@@ -5,7 +5,12 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
-from apps.metrics.models.fields import contributor_reference, repository_reference, rules_version_field
+from apps.metrics.models.fields import (
+    author_class_field,
+    contributor_reference,
+    repository_reference,
+    rules_version_field,
+)
 from apps.teams.models import DeploymentSource
 
 STAGES = ("coding", "pickup", "review", "merge", "deploy")
@@ -92,6 +97,8 @@ class DerivedShipment(models.Model):
     is_production = models.BooleanField()
     deployment = models.TextField(help_text="name of the derived deployment")
     author = contributor_reference()
+    author_class = author_class_field()
+    attributed_to = contributor_reference()
     is_bot_author = models.BooleanField()
     merged_at = models.DateTimeField()
     landed_at = models.DateTimeField()

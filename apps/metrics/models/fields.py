@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 
 from apps.activity.models import Contributor, Repository
+from apps.teams.models import AccountRule
 
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
 
-RULES_VERSION = 10
+RULES_VERSION = 11
 """Raise it with every change of a definition: rows of an older version are derived anew."""
 
 
@@ -20,7 +21,7 @@ def repository_reference() -> "Reference":
     )
 
 
-def contributor_reference() -> "Reference":
+def contributor_reference(*, help_text: str = "") -> "Reference":
     """Return a reference to a contributor; null if the account was deleted or is unknown."""
     return models.ForeignKey(
         Contributor,
@@ -30,7 +31,14 @@ def contributor_reference() -> "Reference":
         null=True,
         blank=True,
         related_name="+",
+        help_text=help_text,
     )
+
+
+def author_class_field() -> "models.TextField[str, str]":
+    """Return the class of the account that opened a pull request."""
+    classes = AccountRule.AccountClass
+    return models.TextField(choices=classes.choices, db_default=classes.HUMAN)
 
 
 def current_rules() -> int:

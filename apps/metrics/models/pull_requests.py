@@ -6,8 +6,12 @@ from django.db.models import Q, Value
 from django.db.models.functions import Cast, Coalesce
 
 from apps.activity.models import Review
-from apps.metrics.models.fields import contributor_reference, repository_reference, rules_version_field
-from apps.teams.models import AccountRule
+from apps.metrics.models.fields import (
+    author_class_field,
+    contributor_reference,
+    repository_reference,
+    rules_version_field,
+)
 
 ENDED_AT = Coalesce("closed_at", Cast(Value("infinity"), models.DateTimeField()))
 """The end of a pull request, as far in the future as can be while it is open: one range of an index."""
@@ -19,8 +23,11 @@ class DerivedPullRequest(models.Model):
     repository = repository_reference()
     number = models.IntegerField()
     author = contributor_reference()
-    author_class = models.TextField(choices=AccountRule.AccountClass.choices, db_default=AccountRule.AccountClass.HUMAN)
+    author_class = author_class_field()
     is_bot_author = models.BooleanField(help_text="whether an agent or another bot opened it")
+    attributed_to = contributor_reference(help_text="the person who answers for what an agent opened")
+    is_ai_assisted = models.BooleanField(db_default=False, help_text="a person opened it, and a tool took part")
+    is_ai_reviewed = models.BooleanField(db_default=False, help_text="a tool reviewed it before it ended")
 
     opened_at = models.DateTimeField()
     is_opened_as_draft = models.BooleanField()
@@ -85,8 +92,8 @@ class DerivedPullRequest(models.Model):
                 name="merged_by_repository",
                 condition=Q(merged_at__isnull=False),
                 include=(
-                    *("author", "is_bot_author", "cycle_seconds", "size", "first_review_at", "first_response_at"),
-                    "review_rounds",
+                    *("author", "is_bot_author", "author_class", "attributed_to", "is_ai_assisted", "is_ai_reviewed"),
+                    *("cycle_seconds", "size", "first_review_at", "first_response_at", "review_rounds"),
                     *("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"),
                     *("queue_seconds", "is_auto_merged"),
                 ),
@@ -98,14 +105,20 @@ class DerivedPullRequest(models.Model):
                 fields=("repository", "review_wait_ended_at"),
                 name="review_waits_by_repository",
                 condition=Q(review_wait_ended_at__isnull=False),
-                include=("author", "is_bot_author", "first_review_seconds", "is_reviewed_in_draft"),
+                include=(
+                    *("author", "is_bot_author", "author_class", "attributed_to"),
+                    *("first_review_seconds", "is_reviewed_in_draft"),
+                ),
             ),
             # time_to_first_response.
             models.Index(
                 fields=("repository", "response_wait_ended_at"),
                 name="response_waits_by_repository",
                 condition=Q(response_wait_ended_at__isnull=False),
-                include=("author", "is_bot_author", "first_response_seconds", "first_response_at", "ready_at"),
+                include=(
+                    *("author", "is_bot_author", "author_class", "attributed_to"),
+                    *("first_response_seconds", "first_response_at", "ready_at"),
+                ),
             ),
             # wip and age: what was open at an instant had been opened by then, and ended later, or not at all.
             models.Index("repository", ENDED_AT, "opened_at", name="open_by_repository"),
@@ -125,6 +138,8 @@ class DerivedClosing(models.Model):
     repository = repository_reference()
     number = models.IntegerField()
     author = contributor_reference()
+    author_class = author_class_field()
+    attributed_to = contributor_reference()
     is_bot_author = models.BooleanField()
     closed_at = models.DateTimeField()
     reopened_at = models.DateTimeField(null=True, blank=True)

@@ -10,6 +10,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
 from apps.metrics.figures import (
+    AI,
     FIGURES,
     Asked,
     Bots,
@@ -40,6 +41,8 @@ class Command(BaseCommand):
         parser.add_argument("--to", dest="end", type=day, help="the day after the last one; needs --from")
         parser.add_argument("--figure", action="append", metavar="KEY", help=f"one or more of {', '.join(FIGURES)}")
         parser.add_argument("--bots", choices=[str(each) for each in Bots], default="exclude", help="default: exclude")
+        parser.add_argument("--agents", choices=[str(each) for each in Bots], help="default: as bots")
+        parser.add_argument("--ai", choices=[str(each) for each in AI], help="only pull requests with this evidence")
         parser.add_argument(
             "--hours",
             choices=[str(each) for each in Hours],
@@ -57,6 +60,8 @@ class Command(BaseCommand):
             team=team,
             window=chosen_window(team, options),
             bots=Bots(options["bots"]),
+            agents=Bots(options["agents"]) if options["agents"] else None,
+            ai=AI(options["ai"]) if options["ai"] else None,
             hours=Hours(options["hours"]),
         )
         asked = Asked(granularity=Granularity(options["granularity"]) if options["granularity"] else None)

@@ -1,0 +1,74 @@
+from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False  # the indexes are built while rows are derived
+
+    dependencies = [("metrics", "0009_ai_evidence")]
+
+    operations = [
+        RemoveIndexConcurrently("derivedpullrequest", "merged_by_repository"),
+        AddIndexConcurrently(
+            "derivedpullrequest",
+            models.Index(
+                fields=["repository", "merged_at"],
+                name="merged_by_repository",
+                condition=models.Q(("merged_at__isnull", False)),
+                include=(
+                    "author",
+                    "is_bot_author",
+                    "author_class",
+                    "attributed_to",
+                    "is_ai_assisted",
+                    "is_ai_reviewed",
+                    "cycle_seconds",
+                    "size",
+                    "first_review_at",
+                    "first_response_at",
+                    "review_rounds",
+                    "coding_seconds",
+                    "pickup_seconds",
+                    "review_seconds",
+                    "merge_seconds",
+                    "queue_seconds",
+                    "is_auto_merged",
+                ),
+            ),
+        ),
+        RemoveIndexConcurrently("derivedpullrequest", "review_waits_by_repository"),
+        AddIndexConcurrently(
+            "derivedpullrequest",
+            models.Index(
+                fields=["repository", "review_wait_ended_at"],
+                name="review_waits_by_repository",
+                condition=models.Q(("review_wait_ended_at__isnull", False)),
+                include=(
+                    "author",
+                    "is_bot_author",
+                    "author_class",
+                    "attributed_to",
+                    "first_review_seconds",
+                    "is_reviewed_in_draft",
+                ),
+            ),
+        ),
+        RemoveIndexConcurrently("derivedpullrequest", "response_waits_by_repository"),
+        AddIndexConcurrently(
+            "derivedpullrequest",
+            models.Index(
+                fields=["repository", "response_wait_ended_at"],
+                name="response_waits_by_repository",
+                condition=models.Q(("response_wait_ended_at__isnull", False)),
+                include=(
+                    "author",
+                    "is_bot_author",
+                    "author_class",
+                    "attributed_to",
+                    "first_response_seconds",
+                    "first_response_at",
+                    "ready_at",
+                ),
+            ),
+        ),
+    ]
