@@ -18,7 +18,7 @@ from apps.teams.models import AccountRule, DeploymentSource
 EXAMPLES = """
   preview_rules acme deployment_source --source workflow_runs --pattern '^deploy$'
   preview_rules acme production --environment live --environment 'prod*' --window 90d
-  preview_rules acme service --field environment --pattern 'production-(.*)' --service '\\\\1'
+  preview_rules acme service --field environment --pattern 'production-(.*)' --service '\\1'
   preview_rules acme account --login k8s-ci-robot --account-class bot
   preview_rules acme incident --field label --pattern '^incident$' --most-hours 24 --repository acme/api
 """
