@@ -22,6 +22,7 @@ class Deployment:
     succeeded_at: datetime | None
     failed_at: datetime | None
     order: tuple[datetime, int] | None
+    github_ids: frozenset[str]
 
     @property
     def chain(self) -> tuple[int, str]:
@@ -42,12 +43,23 @@ class Shipment:
 
 @dataclass
 class Remedy:
-    """A deployment that undid or repaired an earlier one."""
+    """A deployment that undid or repaired an earlier one; it may take the end of an incident to know it."""
 
     by: Deployment
     failing: str
     failing_at: datetime
     remediated_at: datetime
+    known_at: datetime
+    by_incident: bool = False
+
+
+@dataclass
+class Failure:
+    """A deployment that caused an incident."""
+
+    failing: Deployment
+    failing_at: datetime
+    incident: Row
 
 
 @dataclass
@@ -57,6 +69,7 @@ class Delivered:
     deployments: list[Deployment]
     shipments: list[Shipment] = field(default_factory=list)
     remedies: list[Remedy] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def delivered(facts: Facts, pull_requests: list[PullRequest]) -> Delivered:
@@ -66,7 +79,43 @@ def delivered(facts: Facts, pull_requests: list[PullRequest]) -> Delivered:
         chain.sort(key=lambda one: (one.succeeded_at, one.name))
         shipments = [made for one in pull_requests if (made := _shipment(one, chain))]
         found.shipments += shipments
-        found.remedies += _remedies(chain, shipments)
+        failures = [Failure(each, at, one) for one in facts.incidents for each, at in _causes(one, chain, shipments)]
+        found.remedies += [*_remedies(chain, shipments), *_ended(chain, failures)]
+        found.failures += failures
+    return found
+
+
+def _causes(incident: Row, chain: list[Deployment], shipments: list[Shipment]) -> list[tuple[Deployment, datetime]]:
+    """Return the deployment that the incident names, else the one that shipped the pull request that it names."""
+    if incident.repository_id != chain[0].repository_id:
+        return []
+    if incident.deployment:
+        named = [one for one in chain if incident.deployment in one.github_ids and one.succeeded_at]
+        named.sort(key=lambda one: _distance(one.succeeded_at, incident.opened_at))
+        return [(one, one.succeeded_at) for one in named[:1] if one.succeeded_at]
+    return [
+        (one.deployment, one.deployed_at)
+        for one in shipments
+        if one.pull_request.fact.number == incident.caused_by and one.deployed_at <= incident.opened_at
+    ]
+
+
+def _distance(succeeded_at: datetime | None, opened_at: datetime) -> tuple[bool, float]:
+    """Return the order of what an incident may mean: those before it first, and the nearest."""
+    seconds = (opened_at - succeeded_at).total_seconds() if succeeded_at else 0.0
+    return seconds < 0, abs(seconds)
+
+
+def _ended(chain: list[Deployment], failures: list[Failure]) -> list[Remedy]:
+    """Return the last deployments before incidents ended, which remedied what had caused them."""
+    found = []
+    for each in failures:
+        begun, ended = each.incident.opened_at, each.incident.closed_at
+        during = [one for one in chain if one.succeeded_at and ended and begun <= one.succeeded_at <= ended]
+        if during and during[-1].succeeded_at and each.failing_at < during[-1].succeeded_at:
+            found.append(
+                Remedy(during[-1], each.failing.name, each.failing_at, during[-1].succeeded_at, ended, by_incident=True)
+            )
     return found
 
 
@@ -125,6 +174,7 @@ def _deployment(facts: Facts, repository_id: int, environment: str, name: str, b
         succeeded_at=last_at if is_success else None,
         failed_at=next((at for at, _, good, one in begun if not good and one is not None), None),
         order=order if order and order[0] <= last_at else None,
+        github_ids=frozenset(str(one.github_id) for one in attempts),
     )
 
 
@@ -160,5 +210,5 @@ def _remedies(chain: list[Deployment], shipments: list[Shipment]) -> list[Remedy
         if before and before.succeeded_at and (is_rollback or any(each.is_hotfix for each in own)):
             failing[before.name] = before.succeeded_at
         at = one.succeeded_at
-        found += [Remedy(one, name, since, at) for name, since in failing.items() if at and since <= at]
+        found += [Remedy(one, name, since, at, at) for name, since in failing.items() if at and since <= at]
     return found

@@ -96,6 +96,7 @@ class Facts:
                 repository_id=one.repository_id,
                 opened_at=one.created_at,
                 closed_at=one.closed_at,
+                deployment=next((cause for cause in one.causes or () if not cause.startswith("#")), ""),
                 caused_by=next((int(cause[1:]) for cause in one.causes or () if cause.startswith("#")), None),
             )
             for one in named

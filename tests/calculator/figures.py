@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.calculator.deployments import Deployment, delivered
+from tests.calculator.deployments import Deployment, Remedy, delivered
 from tests.calculator.facts import Facts, Row
 from tests.calculator.pull_requests import PullRequest, Request, pull_requests
 
@@ -265,34 +265,34 @@ def ended_incidents(here: Calculator, asked: Asked) -> Iterator[Counted]:
             yield Counted(one.closed_at, one.repository_id, max(0.0, seconds), has_account=False)
 
 
-def has_caused_incident(here: Calculator, one: Deployment, asked: Asked) -> bool:
-    """Return whether an incident that was open by then names a pull request that it had shipped."""
-    for incident in here.facts.incidents:
-        if incident.repository_id == one.repository_id and incident.opened_at < asked.as_of:
-            for each in here.delivered.shipments:
-                is_named = each.pull_request.fact.number == incident.caused_by
-                if is_named and each.deployment is one and each.deployed_at <= incident.opened_at:
-                    return True
-    return False
-
-
 def is_failing(here: Calculator, one: Deployment, asked: Asked) -> float:
-    return float(
-        has_caused_incident(here, one, asked)
-        or any(
-            each.failing == one.name and each.by.chain == one.chain and each.remediated_at < asked.as_of
-            for each in here.delivered.remedies
-        )
-    )
+    remedies = [each for each in known_remedies(here, asked) if each.failing == one.name]
+    failures = [each for each in here.delivered.failures if each.failing is one and each.failing_at < asked.as_of]
+    is_cause = any(each.incident.opened_at < asked.as_of for each in failures)
+    return float(is_cause or any(each.by.chain == one.chain for each in remedies))
 
 
 def is_rework(here: Calculator, one: Deployment, asked: Asked) -> float:
-    return float(any(each.by is one and each.remediated_at < asked.as_of for each in here.delivered.remedies))
+    return float(any(each.by is one for each in known_remedies(here, asked)))
+
+
+def known_remedies(here: Calculator, asked: Asked) -> list[Remedy]:
+    """Return what was known then to remedy a deployment; the end of an incident shows it only if nothing else does."""
+    known = [each for each in here.delivered.remedies if each.remediated_at < asked.as_of]
+    sure = [each for each in known if not each.by_incident]
+    better = {(each.by.chain, each.failing): each.remediated_at for each in reversed(sure)}
+    return sure + [
+        each
+        for each in known
+        if each.by_incident
+        and each.known_at < asked.as_of
+        and not better.get((each.by.chain, each.failing), asked.as_of) <= each.remediated_at
+    ]
 
 
 def recovered(here: Calculator, asked: Asked) -> Iterator[Counted]:
     first: dict[Any, Any] = {}
-    for each in sorted(here.delivered.remedies, key=lambda one: one.remediated_at):
+    for each in sorted(known_remedies(here, asked), key=lambda one: one.remediated_at):
         first.setdefault((each.by.chain, each.failing), each)
     for each in first.values():
         if each.by.is_production and _in(asked, each.remediated_at):

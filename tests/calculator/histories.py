@@ -71,6 +71,8 @@ class History:
         for place in range(size):
             yield from self.deployment(self.repository_id * 1000 + place)
             yield from self.workflow_run(self.repository_id * 1000 + place)
+        for place in range(size // 3):
+            yield from self.incident(place, numbers=size)
 
     def pull_request(self, number: int) -> Iterator[Step]:
         chance, begun = self.chance, self.chance.uniform(0, MINUTES)
@@ -167,6 +169,29 @@ class History:
             run_id=run_id,
             repository_id=self.repository_id,
         )
+
+    def incident(self, place: int, *, numbers: int) -> Iterator[Step]:
+        chance, opened = self.chance, self.chance.uniform(0, MINUTES)
+        closed = opened + chance.expovariate(1 / 3000)
+        causes = (
+            {"deployment": str(self.repository_id * 1000 + chance.randrange(numbers))},
+            {"pull_request": chance.randrange(1, numbers + 1)},
+            {},
+        )
+        cause = {"deployment": "", "pull_request": None, **chance.choice(causes)}
+        for now, closed_at in ((opened, None), (closed, instant(at(closed)))):
+            state = facts.ReportedIncidentState(
+                stamp=stamp(instant(at(now))),
+                repository_id=self.repository_id,
+                external_id=f"INC-{place}",
+                title="Something broke",
+                service="",
+                opened_at=instant(at(opened)),
+                closed_at=closed_at,
+                updated_at=instant(at(now)),
+                **cause,
+            )
+            yield (repository(self.repository_id), state)
 
     def workflow_run(self, run_id: int) -> Iterator[Step]:
         chance, now = self.chance, self.chance.uniform(0, MINUTES)
