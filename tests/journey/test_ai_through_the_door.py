@@ -84,7 +84,7 @@ def assert_comes_to_its_numbers() -> None:
             assert {name: reading[name] for name in values} == values, (chosen, key)
 
 
-def test_in_any_order_with_repeats_it_comes_to_its_numbers() -> None:
+def test_agents_and_evidence_come_to_their_numbers_in_any_order_with_repeats() -> None:
     told = fixture_g_agents()
     Door().deliver(told)
     work_off()
