@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
@@ -26,6 +28,8 @@ from apps.metrics.models import (
     DerivedShipment,
     DerivedWorkflowRun,
     HourlyFigures,
+    RebuildDifference,
+    RebuildSample,
     RepositoryFreshness,
     TeamFreshness,
 )
@@ -246,6 +250,32 @@ class HourlyFiguresAdmin(ReadOnlyAdmin):
     list_display = ("team", "hour", "computed_at", "complete_until")
     list_select_related = ("team",)
     search_fields = ("team__name__icontains", "team__slug__icontains")
+    ordering = ("-id",)
+
+
+@admin.register(RebuildSample)
+class RebuildSampleAdmin(ReadOnlyAdmin):
+    """What was derived again each night; no difference is expected."""
+
+    list_display = ("night", "repositories", "skipped", "compared", "difference_count", "started_at", "finished_at")
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[RebuildSample]":
+        queryset: QuerySet[RebuildSample] = super().get_queryset(request)
+        return queryset.annotate(found=Count("differences"))
+
+    @admin.display(description="Differences", ordering="found")
+    def difference_count(self, sample: Any) -> int:
+        return int(sample.found)
+
+
+@admin.register(RebuildDifference)
+class RebuildDifferenceAdmin(ReadOnlyAdmin):
+    """Derived rows that were not what the facts make of them."""
+
+    list_display = ("description", "repository", "sample", "settled_at")
+    list_select_related = ("repository", "sample")
+    list_filter = (("settled_at", admin.EmptyFieldListFilter),)
+    search_fields = ("repository__full_name__iexact", "description__icontains")
     ordering = ("-id",)
 
 

@@ -1,15 +1,17 @@
 """Rebuild of derived rows from the facts, and the comparison with what a rebuild would make."""
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from apps.metrics.derivation.nouns import NOUNS, Derivation, Keys, Noun
 from apps.metrics.derived_tables import Row
 from apps.metrics.freshness import note_repository_changes
-from apps.metrics.models import RULES_VERSION
+from apps.metrics.models import RULES_VERSION, RebuildDifference
 from apps.metrics.recalculation import drain, lock_keys
 
 BATCH = 500
@@ -77,23 +79,28 @@ class Difference:
 
 def rebuild(repository_ids: Iterable[int], *, progress: Progress) -> None:
     """Derive all rows of the repositories in batches that each commit, while the system runs."""
-    for _, noun, keys, done, total in _batches(repository_ids):
-        with transaction.atomic():
-            lock_keys([(noun, keys)])
-            note_repository_changes({one for derivation in noun.derive(keys) for one in derivation.store()})
-        progress(noun.name, done, total)
+    for repository_id in repository_ids:
+        for _, noun, keys, done, total in _batches([repository_id]):
+            with transaction.atomic():
+                lock_keys([(noun, keys)])
+                note_repository_changes({one for derivation in noun.derive(keys) for one in derivation.store()})
+            progress(noun.name, done, total)
+        RebuildDifference.objects.filter(repository=repository_id, settled_at=None).update(settled_at=Now())
 
 
-def differences(repository_ids: Iterable[int], *, progress: Progress) -> Iterator[Difference]:
+def differences(
+    repository_ids: Iterable[int], *, progress: Progress, most: int | None = None, settling_s: float = SETTLING_S
+) -> Iterator[Difference]:
     """Yield every derived row of the repositories that a rebuild would change.
 
     A row whose facts have just moved on is only waiting for its recalculation: what differs is looked at once more
-    after every change was worked off.
+    after every change was worked off, for which it takes `settling_s` at the most. With `most`, only so many keys of
+    each noun and repository are derived, chosen by chance.
     """
-    drain(seconds=SETTLING_S)
-    for repository_id, noun, keys, done, total in _batches(repository_ids):
+    drain(seconds=settling_s)
+    for repository_id, noun, keys, done, total in _batches(repository_ids, most=most):
         if _compare(repository_id, noun, keys):
-            drain(seconds=SETTLING_S)
+            drain(seconds=settling_s)
             yield from _compare(repository_id, noun, keys)
         progress(noun.name, done, total)
 
@@ -104,10 +111,12 @@ def mark_outdated() -> None:
         cursor.execute(MARK_OUTDATED, {"now": RULES_VERSION})
 
 
-def _batches(repository_ids: Iterable[int]) -> Iterator[tuple[int, Noun, Keys, int, int]]:
+def _batches(repository_ids: Iterable[int], *, most: int | None = None) -> Iterator[tuple[int, Noun, Keys, int, int]]:
     for repository_id in repository_ids:
         for noun in NOUNS:
             keys = noun.keys_in(repository_id)
+            if most is not None and len(keys) > most:
+                keys = sorted(random.sample(keys, most))
             for start in range(0, len(keys), BATCH):
                 batch = keys[start : start + BATCH]
                 yield repository_id, noun, batch, start + len(batch), len(keys)

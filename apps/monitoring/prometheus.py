@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import DatabaseError, connection
-from django.db.models import Max, Sum
+from django.db.models import Count, Max, Sum
 from django.utils import timezone
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from apps.activity.models import Change
 from apps.common import db
 from apps.integrations.models import DeliveryLogScan, Drift, SyncLog
+from apps.metrics.models import RebuildSample
 from apps.monitoring.models import StatusCheck
 from apps.webhooks import overview, retention
 
@@ -29,7 +30,7 @@ class Tables(Collector):
         """Yield the gauges; only `tformance_database_up` 0 when the database does not answer in time."""
         try:
             with db.limit(seconds=LONGEST_S):
-                gauges = [*inbox(), *recalculation(), *drift(), *scheduled_work()]
+                gauges = [*inbox(), *recalculation(), *rebuild_sample(), *drift(), *scheduled_work()]
         except DatabaseError:
             gauges = []
         yield gauge("tformance_database_up", "Whether the database answered this scrape", float(bool(gauges)))
@@ -91,6 +92,14 @@ def recalculation() -> Iterator[Metric]:
         count, age = cursor.fetchone()
     yield gauge("tformance_changes_waiting", "Changes whose figures are not recalculated yet", count)
     yield gauge("tformance_oldest_change_seconds", "Age of the oldest such change", age)
+
+
+def rebuild_sample() -> Iterator[Metric]:
+    """Yield what the last finished nightly sample found; nothing before the first."""
+    last = RebuildSample.objects.filter(finished_at__isnull=False).annotate(found=Count("differences")).first()
+    if last is not None:
+        yield gauge("tformance_rebuild_sample_compared", "Entities derived again by the last sample", last.compared)
+        yield gauge("tformance_rebuild_sample_differences", "Derived rows that differed in it: 0", last.found)
 
 
 def drift() -> Iterator[Metric]:

@@ -27,6 +27,7 @@ from apps.integrations.health import (
     scan_problems,
 )
 from apps.integrations.models import StreamCount
+from apps.metrics.models import RebuildDifference
 from apps.monitoring.models import StatusCheck
 from apps.webhooks import intake, overview, retention
 from apps.webhooks.models import Delivery
@@ -147,6 +148,7 @@ def find_problems() -> dict[str, str]:
     return {
         **inbox_problems(),
         **recalculation_problems(),
+        **sample_problems(),
         **probe_problems(),
         **scan_problems(),
         **mass_deletions(),
@@ -180,6 +182,16 @@ def failing_changes() -> dict[str, str]:
     if not failing:
         return {}
     return {"changes_fail": f"{failing} changes fail repeatedly; see change_failed in the log."}
+
+
+def sample_problems() -> dict[str, str]:
+    """Report derived rows that differed from their facts in a nightly sample and were not rebuilt since."""
+    found = RebuildDifference.objects.filter(settled_at=None)
+    count, repositories = found.count(), found.values("repository").distinct().count()
+    if not count:
+        return {}
+    words = f"{count} derived rows of {repositories} repositories are not what their facts make of them"
+    return {"figures_differ": f"{words}. See Rebuild differences in the admin; `manage.py rebuild_figures` repairs it."}
 
 
 def mass_deletions() -> dict[str, str]:

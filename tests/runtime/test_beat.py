@@ -143,7 +143,7 @@ def an_installation_a_log_and_a_pull_request_to_be_read() -> Callable[[], bool]:
     PullRequest.objects.create(
         repository_id=API, number=1, head_sha="1" * 40, updated_at=timezone.now() - timedelta(minutes=1)
     )
-    kinds = {"find_installations", "list_installation", "refresh_pull_requests", "scan_delivery_log"}
+    kinds = {"compare_figures", "find_installations", "list_installation", "refresh_pull_requests", "scan_delivery_log"}
     return lambda: set(Job.objects.values_list("kind", flat=True)) == kinds and ("run_jobs", []) in sent_names()
 
 

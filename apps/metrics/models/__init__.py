@@ -4,7 +4,13 @@ Derived rows are written by the recalculation alone and may be thrown away and r
 without foreign key constraints: a rebuild must not pay for checks of what it has just read.
 """
 
-from apps.metrics.models.bookkeeping import HourlyFigures, RepositoryFreshness, TeamFreshness
+from apps.metrics.models.bookkeeping import (
+    HourlyFigures,
+    RebuildDifference,
+    RebuildSample,
+    RepositoryFreshness,
+    TeamFreshness,
+)
 from apps.metrics.models.deployments import DerivedDeployment, DerivedRemediation, DerivedShipment
 from apps.metrics.models.evidence import DerivedAIEvidence
 from apps.metrics.models.fields import RULES_VERSION, current_rules
@@ -35,6 +41,8 @@ __all__ = [
     "DerivedShipment",
     "DerivedWorkflowRun",
     "HourlyFigures",
+    "RebuildDifference",
+    "RebuildSample",
     "RepositoryFreshness",
     "TeamFreshness",
     "current_rules",

@@ -1,7 +1,9 @@
-"""Hourly figures, and when the figures of repositories and teams changed."""
+"""Hourly figures, nightly samples, and when the figures of repositories and teams changed."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.db.models.functions import Now
 
 from apps.activity.models import Repository
 from apps.teams.models import Team
@@ -53,3 +55,37 @@ class TeamFreshness(models.Model):
 
     def __str__(self) -> str:
         return f"{self.team} at {self.changed_at:%Y-%m-%d %H:%M:%S}"
+
+
+class RebuildSample(models.Model):
+    """What was derived again in one night, to compare it with what is stored."""
+
+    night = models.DateField(unique=True)
+    waiting = ArrayField(
+        models.BigIntegerField(), default=list, blank=True, help_text="repositories that are still to be compared"
+    )
+    repositories = models.IntegerField(db_default=0, help_text="how many were compared")
+    skipped = models.IntegerField(db_default=0, help_text="how many could not be compared")
+    compared = models.IntegerField(db_default=0, help_text="how many entities were derived again")
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-night",)
+
+    def __str__(self) -> str:
+        return f"night of {self.night}"
+
+
+class RebuildDifference(models.Model):
+    """A derived row that was not what the facts make of it, until its repository is rebuilt."""
+
+    sample = models.ForeignKey(RebuildSample, on_delete=models.CASCADE, related_name="differences")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    description = models.TextField()
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="when the repository was rebuilt")
+
+    def __str__(self) -> str:
+        return self.description

@@ -18,9 +18,10 @@ from apps.integrations.health import (
 )
 from apps.integrations.models import Backfill, DeliveryLogScan, SyncLog
 from apps.metrics.figures.formatting import duration
+from apps.metrics.models import RebuildSample
 from apps.monitoring.doctor.checks import Check, failure, ok, unchecked, warning
 from apps.monitoring.models import StatusCheck
-from apps.monitoring.status import inbox_problems, recalculation_problems
+from apps.monitoring.status import inbox_problems, recalculation_problems, sample_problems
 from apps.webhooks import overview
 from apps.webhooks.models import Delivery, Refusal
 from apps.webhooks.signature import active_secrets
@@ -99,10 +100,17 @@ def check_signatures() -> Check:
 
 
 def check_figures() -> Check:
+    """Check that no change waits for long, and that what was derived again at night was the same."""
     problems = recalculation_problems()
     if problems:
         return failure("figures", " ".join(problems.values()), CHECK_WORKERS)
-    return ok("figures", "Up to date.")
+    if differing := sample_problems():
+        return warning("figures", *differing["figures_differ"].split(". ", 1))
+    last = RebuildSample.objects.filter(finished_at__isnull=False).first()
+    if last is None:
+        return ok("figures", "Up to date.")
+    compared = f"{last.compared:,} entities of {last.repositories:,} repositories were derived again"
+    return ok("figures", f"Up to date. On {last.night} {compared}; nothing differs.")
 
 
 def check_history() -> Check:
