@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 
 class Migration(migrations.Migration):
-    dependencies = [("activity", "0008_review_and_copy_indexes"), ("metrics", "0008_time_in_queue")]
+    dependencies = [("activity", "0008_review_and_copy_indexes"), ("metrics", "0010_ai_evidence_from_index")]
 
     operations = [
         migrations.CreateModel(
