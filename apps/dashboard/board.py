@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from django.db.models import Model
 
 from apps.activity.models import Installation
+from apps.dashboard.charts import Chart, chart_of, granularity_for
 from apps.metrics.completeness import Completeness, Reason, Report
 from apps.metrics.completeness.descriptions import (
     advise,
@@ -17,7 +18,7 @@ from apps.metrics.completeness.descriptions import (
 )
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading
 from apps.metrics.figures.figure import Measure
-from apps.metrics.figures.values import VALUE_ONLY, completeness_by_figure, completeness_of, read_together
+from apps.metrics.figures.values import VALUE_ONLY, Asked, completeness_by_figure, completeness_of, read_together
 from apps.metrics.models import (
     DerivedDeployment,
     DerivedIncident,
@@ -62,11 +63,12 @@ SHOWN_ENVIRONMENTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A figure in the window and in the previous period."""
+    """A figure in the window, over its days, weeks or months, and in the previous period."""
 
     figure: Figure
     now: FigureReading
     before: FigureReading
+    chart: Chart | None
     warning: str
     is_before_known: bool = True
 
@@ -161,7 +163,8 @@ class Board:
 def board_of(query: FigureQuery) -> Board:
     """Read a team's figures for the page."""
     earlier = query.compared_with()
-    read = read_together([(query, VALUE_ONLY), (earlier, VALUE_ONLY)])
+    granularity = granularity_for(query.window)
+    read = read_together([(query, Asked(granularity=granularity)), (earlier, VALUE_ONLY)])
     now, before = ({reading.figure: reading for reading in readings} for readings in read)
     complete = completeness_by_figure(query, keys=now)
     warnings = warnings_for(complete, query=query)
@@ -171,6 +174,7 @@ def board_of(query: FigureQuery) -> Board:
             figure=FIGURES[key],
             now=now[key],
             before=before[key],
+            chart=chart_of(now[key], granularity=granularity),
             warning=warnings[key],
             is_before_known=was_loaded(FIGURES[key], earlier=earlier, report=query.report, has_any=has_before),
         )

@@ -142,6 +142,7 @@ def chosen(request: HttpRequest) -> dict[str, Any]:
         "with_bots": f"?{parameters(request, bots='include')}",
         "without_bots": f"?{parameters(request, bots='exclude')}",
         "kept": parameters(request),
+        "kept_filters": filters(request),
     }
 
 
@@ -154,6 +155,14 @@ def parameters(request: HttpRequest, **changed: str) -> str:
         kept.pop("to", None)
     for name, value in changed.items():
         kept[name] = value
+    return kept.urlencode()
+
+
+def filters(request: HttpRequest) -> str:
+    """Return the query string of the URL without the page and the period."""
+    kept = request.GET.copy()
+    for name in ("page", "window", "from", "to"):
+        kept.pop(name, None)
     return kept.urlencode()
 
 

@@ -71,6 +71,16 @@ def test_a_card_compares_with_the_previous_period(week: Cast) -> None:
     assert "25% in the previous 7 days (4 deployments)" in page
 
 
+def test_a_card_charts_the_figure_over_time_and_a_column_links_to_its_list(week: Cast) -> None:
+    client = signed_in(week.viewer)
+    page = read(client, f"/?{WEEK}&bots=include")
+    assert "By day: 2 Mar 0; 3 Mar 2; 4 Mar 1; 5 Mar 3; 6 Mar 0; 7 Mar 0; 8 Mar 0." in page
+    link = "/teams/acme/figures/prs_merged/?from=2026-03-05&to=2026-03-06&bots=include"
+    assert link.replace("&", "&amp;") in page
+    assert read(client, link).count("<tr>") == 1 + 3
+    assert "By week: " in read(client, "/?from=2026-02-09&to=2026-03-09")
+
+
 def test_only_visible_teams_are_shown(week: Cast) -> None:
     assert "Umbrella" not in read(signed_in(week.viewer), "/")
     assert read(signed_in(week.stranger), "/teams/acme/figures/commits/", status=404)

@@ -12,8 +12,8 @@ from apps.metrics.derivation.attribution import read_people
 from apps.metrics.derivation.commits import Commits, read_commits
 from apps.metrics.derivation.review_requests import RequestEvent
 from apps.metrics.derivation.review_rounds import Move, read_listed
-from apps.metrics.derivation.reviews import SubmittedReview, submitted_review
 from apps.metrics.derivation.shipments import Place
+from apps.metrics.derivation.submitted_reviews import SubmittedReview, submitted_review
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.derived_tables import Row, Scope, as_json
 from apps.teams.account_classes import class_of
