@@ -12,6 +12,7 @@ from prometheus_client import Counter
 
 from apps.activity.models import RepositoryAccess
 from apps.common import db
+from apps.metrics.completeness.providers import KnownDelivery
 from apps.webhooks.models import Delivery
 
 FINISHED = (Delivery.State.PROCESSED, Delivery.State.IGNORED)
@@ -124,6 +125,12 @@ Between = tuple[datetime, datetime]
 def oldest_of_repositories(repository_ids: Collection[int]) -> dict[int, datetime]:
     """Return when the oldest pending delivery of each repository arrived, by id; most have none."""
     return dict(db.run(_OF_REPOSITORIES, [list(repository_ids)]))
+
+
+def find_deliveries(ids: Collection[int]) -> dict[int, KnownDelivery]:
+    """Return what is known of the deliveries, by id."""
+    rows = Delivery.objects.filter(pk__in=ids).values_list("pk", "guid", "event", "received_at")
+    return {key: KnownDelivery(guid, event, received_at) for key, guid, event, received_at in rows}
 
 
 def pending_without_repository(repository_ids: Collection[int]) -> dict[int, Between]:

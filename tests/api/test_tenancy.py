@@ -52,6 +52,7 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("get", "/api/v1/teams/{slug}/hourly-figures/", None),
     ("get", "/api/v1/teams/{slug}/figures/{key}/", None),
     ("get", "/api/v1/teams/{slug}/figures/{key}/entities/", None),
+    ("get", "/api/v1/teams/{slug}/pull-requests/{repository_id}/{number}/explain/", None),
     ("get", "/api/v1/repositories/{github_id}/", None),
     ("get", "/api/v1/pull-requests/{repository_id}/{number}/", None),
     ("get", "/api/v1/deliveries/{id}/", None),

@@ -82,3 +82,105 @@ SEVERAL_FIGURES = OpenApiExample(
     value={**ASKED, "figures": [CYCLE_TIME]},
     response_only=True,
 )
+EXPLANATION = OpenApiExample(
+    "teams/acme/pull-requests/101/1/explain/",
+    value={
+        "team": "acme",
+        "repository": "acme/api",
+        "repository_id": 101,
+        "number": 1,
+        "title": "Retry what timed out",
+        "account": "ana",
+        "account_class": "human",
+        "flags": ["opened_as_draft"],
+        "evidence": [],
+        "is_recalculating": False,
+        "boundaries": [
+            {
+                "boundary": "first_review",
+                "at": "2026-03-02T16:00:00Z",
+                "rule": "The first review by a human other than the author, up to the merge or close.",
+                "sources": [
+                    {
+                        "entity": "review",
+                        "source": "delivery",
+                        "source_key": "1042",
+                        "guid": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+                        "event": "pull_request_review",
+                        "received_at": "2026-03-02T16:00:01Z",
+                        "url": "/api/v1/deliveries/1042/",
+                    }
+                ],
+                "candidates": [
+                    {
+                        "kind": "review",
+                        "name": "5001",
+                        "at": "2026-03-02T10:02:00Z",
+                        "account": "coderabbitai[bot]",
+                        "verdict": "commented",
+                        "is_chosen": False,
+                        "reason": "by_bot",
+                        "explanation": "It is by a bot.",
+                    },
+                    {
+                        "kind": "review",
+                        "name": "5003",
+                        "at": "2026-03-02T16:00:00Z",
+                        "account": "ben",
+                        "verdict": "changes_requested",
+                        "is_chosen": True,
+                        "reason": "",
+                        "explanation": "",
+                    },
+                ],
+                "rejected": {"by_bot": 1},
+            }
+        ],
+        "stages": {"coding": 5 * HOUR, "pickup": 2 * HOUR, "review": 17 * HOUR, "merge": HOUR},
+        "deployments": [
+            {
+                "boundary": "deployed",
+                "at": "2026-03-03T12:00:00Z",
+                "rule": "The first success whose commit stands at or after the merge on the default branch.",
+                "sources": [],
+                "candidates": [],
+                "rejected": {"baseline": 1, "later": 3},
+                "service": "",
+                "environment": "production",
+                "is_production": True,
+                "is_order_unknown": False,
+                "stages": {
+                    "coding": 5 * HOUR,
+                    "pickup": 2 * HOUR,
+                    "review": 17 * HOUR,
+                    "merge": HOUR,
+                    "deploy": 2 * HOUR,
+                },
+                "lead_seconds": 27 * HOUR,
+            }
+        ],
+        "figures": [
+            {
+                "figure": "cycle_time",
+                "title": "Cycle time",
+                "unit": "seconds",
+                "counts": True,
+                "at": "2026-03-03T10:00:00Z",
+                "value": 20.0 * HOUR,
+                "reason": "",
+                "explanation": "",
+            },
+            {
+                "figure": "closed_unmerged",
+                "title": "Pull requests closed unmerged",
+                "unit": "pull requests",
+                "counts": False,
+                "at": None,
+                "value": None,
+                "reason": "not_applicable",
+                "explanation": "Nothing has happened to it that the figure counts.",
+            },
+        ],
+    },
+    response_only=True,
+)

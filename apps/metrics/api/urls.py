@@ -10,6 +10,11 @@ urlpatterns = [
     path("teams/<slug:slug>/figures/<slug:key>/", figures.FigureView.as_view(), name="figure"),
     path("teams/<slug:slug>/figures/<slug:key>/entities/", figures.EntitiesView.as_view(), name="figure-entities"),
     path("teams/<slug:slug>/previews/", previews.PreviewsView.as_view(), name="team-previews"),
+    path(
+        "teams/<slug:slug>/pull-requests/<int:repository_id>/<int:number>/explain/",
+        pull_requests.ExplanationView.as_view(),
+        name="explanation",
+    ),
     path("teams/<slug:slug>/", teams.CompleteTeamView.as_view(), name="team-detail"),
     path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
     path("deployments/", reports.DeploymentsView.as_view(), name="deployment-list"),

@@ -1,17 +1,31 @@
-"""What completeness needs from the apps above this one: they register providers, and no import goes upwards."""
+"""What figures need from the apps above this one: they register providers, and no import goes upwards."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 BlockingDeliveries = Callable[[Collection[int]], Mapping[int, datetime]]
 UncertainPeriods = Callable[[Collection[int]], Mapping[int, tuple[datetime, datetime]]]
 CredentialsCheck = Callable[[], bool]
 
+
+@dataclass(frozen=True, slots=True)
+class KnownDelivery:
+    """A delivery, as a source of facts."""
+
+    guid: UUID
+    event: str
+    received_at: datetime
+
+
+DeliveryLookup = Callable[[Collection[int]], Mapping[int, KnownDelivery]]
+
 _blocking_deliveries: list[BlockingDeliveries] = []
 _uncertain_periods: list[UncertainPeriods] = []
 _credentials_checks: list[CredentialsCheck] = []
+_delivery_lookups: list[DeliveryLookup] = []
 
 
 def register_blocking_deliveries(provider: BlockingDeliveries) -> BlockingDeliveries:
@@ -33,6 +47,17 @@ def register_credentials_check(provider: CredentialsCheck) -> CredentialsCheck:
     """Register a function that returns whether GitHub can be read for history at all."""
     _credentials_checks.append(provider)
     return provider
+
+
+def register_delivery_lookup(provider: DeliveryLookup) -> DeliveryLookup:
+    """Register a function from ids of deliveries to what is known of each."""
+    _delivery_lookups.append(provider)
+    return provider
+
+
+def find_deliveries(ids: Collection[int]) -> dict[int, KnownDelivery]:
+    """Return what is known of deliveries, by id."""
+    return {key: known for lookup in _delivery_lookups for key, known in lookup(ids).items()} if ids else {}
 
 
 def find_blocked(repository_ids: Collection[int]) -> dict[int, datetime]:
@@ -75,8 +100,8 @@ def is_history_readable() -> bool:
 @contextmanager
 def scoped_registration() -> Iterator[None]:
     """Undo on leaving whatever was registered inside; for tests."""
-    kept = [*_blocking_deliveries], [*_uncertain_periods], [*_credentials_checks]
+    kept = [*_blocking_deliveries], [*_uncertain_periods], [*_credentials_checks], [*_delivery_lookups]
     try:
         yield
     finally:
-        _blocking_deliveries[:], _uncertain_periods[:], _credentials_checks[:] = kept
+        _blocking_deliveries[:], _uncertain_periods[:], _credentials_checks[:], _delivery_lookups[:] = kept

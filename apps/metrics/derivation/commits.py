@@ -161,7 +161,6 @@ READING = f"""
 READ_CANDIDATES = f"""
     {COMMITS_OF_PULL_REQUESTS}
     SELECT sha, coalesce(min(at) FILTER (WHERE NOT is_clamped AND NOT had_landed), min(authored_at)) AS at,
-           coalesce(bool_or(is_copy), false),
            CASE WHEN bool_or(NOT is_clamped AND NOT had_landed AND at IS NOT NULL) THEN ''
                 WHEN bool_and(had_landed) THEN 'had_landed' WHEN bool_or(is_clamped) THEN 'date_clamped'
                 ELSE 'date_unknown' END AS reason
@@ -187,7 +186,6 @@ class CommitCandidate:
 
     sha: str
     at: datetime | None
-    is_copy: bool
     reason: str
 
 

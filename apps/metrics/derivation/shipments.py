@@ -201,6 +201,12 @@ def read_places(scopes: Sequence[Scope]) -> dict[Scope, Place]:
     return {(row[0], row[1]): Place(*row[2:]) for row in db.run(READ_MERGES, asked)}
 
 
+def read_candidates(scope: Scope, *, place: Place | None) -> list[dict[str, Any]]:
+    """Return every deployment of the repository, with the reason why it could not ship the pull request, or ''."""
+    at, position = (place.at, place.position) if place else (None, None)
+    return db.run_with_names(READ_CANDIDATES, [as_json((*SCOPE, "at", "position"), [(*scope, at, position)])])
+
+
 def derive(merges: Iterable[Merge]) -> list[Row]:
     """Return the shipments of the merges, one for each service and environment."""
     by_scope = {(merge.repository_id, merge.number): merge for merge in merges}

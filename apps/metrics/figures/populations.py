@@ -96,6 +96,20 @@ class Population:
         rows: QuerySet[Any] = self.rows(query).filter(excluded__isnull=True).annotate(value=self.value(query))
         return rows if self.only is None else rows.filter(self.only)
 
+    def judged(self, query: FigureQuery) -> QuerySet[Any]:
+        """Return all rows, with `excluded` for every reason: also why the figure leaves out what counts otherwise."""
+        rows: QuerySet[Any] = self.rows(query)
+        if self.only is not None:
+            reason = Case(
+                When(excluded__isnull=False, then=F("excluded")),
+                When(self.only, then=NOT_EXCLUDED),
+                default=Value(self.left_out),
+                output_field=TextField(),
+            )
+            rows = rows.annotate(excluded=reason)
+        judged: QuerySet[Any] = rows.annotate(value=self.value(query))
+        return judged
+
     def excluded(self, query: FigureQuery, reason: str) -> QuerySet[Any]:
         """Return the rows that do not count for the reason."""
         rows: QuerySet[Any] = self.rows(query).annotate(value=NOTHING)
