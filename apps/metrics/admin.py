@@ -1,8 +1,9 @@
-"""Read-only pages of derived rows: only the recalculation writes them, and they can be rebuilt at any time."""
+"""Goals, and read-only pages of derived rows, which only the recalculation writes and which can be rebuilt."""
 
 from datetime import UTC, datetime
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
@@ -11,9 +12,10 @@ from django.utils.safestring import SafeString, mark_safe
 
 from apps.activity.admin import RepositoryAdmin
 from apps.activity.models import Repository
-from apps.common.admin import ReadOnlyAdmin
+from apps.common.admin import FindingAdmin, ReadOnlyAdmin
 from apps.metrics.completeness import Completeness, Report, report_of
 from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
+from apps.metrics.figures import FIGURES
 from apps.metrics.models import (
     DerivedAIEvidence,
     DerivedClosing,
@@ -27,6 +29,7 @@ from apps.metrics.models import (
     DerivedReviewRequest,
     DerivedShipment,
     DerivedWorkflowRun,
+    Goal,
     HourlyFigures,
     RebuildDifference,
     RebuildSample,
@@ -251,6 +254,24 @@ class HourlyFiguresAdmin(ReadOnlyAdmin):
     list_select_related = ("team",)
     search_fields = ("team__name__icontains", "team__slug__icontains")
     ordering = ("-id",)
+
+
+class GoalForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+    """A goal of one of the figures that are defined."""
+
+    figure = forms.ChoiceField(choices=[(key, figure.title) for key, figure in FIGURES.items()])
+
+
+@admin.register(Goal)
+class GoalAdmin(FindingAdmin):
+    """What teams want of their own figures; no figure depends on it."""
+
+    form = GoalForm
+    list_display = ("team", "figure", "direction", "target", "from_day", "until_day")
+    list_select_related = ("team",)
+    list_filter = ("direction",)
+    search_fields = ("team__name__icontains", "team__slug__icontains", "figure")
+    autocomplete_fields = ("team",)
 
 
 @admin.register(RebuildSample)

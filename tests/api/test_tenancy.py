@@ -69,6 +69,11 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("post", "/api/v1/deployments/", REPORT),
     ("post", "/api/v1/incidents/", INCIDENT),
     ("post", "/api/v1/teams/{slug}/previews/", {"kind": "hotfix"}),
+    ("get", "/api/v1/teams/{slug}/goals/", None),
+    ("post", "/api/v1/teams/{slug}/goals/", {"figure": "commits"}),
+    ("get", "/api/v1/teams/{slug}/goals/{id}/", None),
+    ("patch", "/api/v1/teams/{slug}/goals/{id}/", {"target": 1}),
+    ("delete", "/api/v1/teams/{slug}/goals/{id}/", None),
 )
 LISTS = (
     "/api/v1/teams/",

@@ -1,4 +1,4 @@
-"""Derived rows, and when they changed.
+"""Derived rows, when they changed, and goals.
 
 Derived rows are written by the recalculation alone and may be thrown away and rebuilt at any time. They point at facts
 without foreign key constraints: a rebuild must not pay for checks of what it has just read.
@@ -14,6 +14,7 @@ from apps.metrics.models.bookkeeping import (
 from apps.metrics.models.deployments import DerivedDeployment, DerivedRemediation, DerivedShipment
 from apps.metrics.models.evidence import DerivedAIEvidence
 from apps.metrics.models.fields import RULES_VERSION, current_rules
+from apps.metrics.models.goals import LARGEST_TARGET, Goal
 from apps.metrics.models.incidents import DerivedFailure, DerivedIncident
 from apps.metrics.models.pull_requests import (
     ENDED_AT,
@@ -27,6 +28,7 @@ from apps.metrics.models.workflow_runs import DerivedWorkflowRun
 
 __all__ = [
     "ENDED_AT",
+    "LARGEST_TARGET",
     "RULES_VERSION",
     "DerivedAIEvidence",
     "DerivedClosing",
@@ -40,6 +42,7 @@ __all__ = [
     "DerivedReviewRequest",
     "DerivedShipment",
     "DerivedWorkflowRun",
+    "Goal",
     "HourlyFigures",
     "RebuildDifference",
     "RebuildSample",
