@@ -48,6 +48,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "AccountClass": "apps.teams.models.AccountRule.AccountClass",
+        "Inclusion": ["exclude", "include", "only"],
         "DeliveryState": "apps.webhooks.models.Delivery.State",
         "PullRequestState": "apps.activity.models.PullRequest.State",
         "ReportedState": "apps.activity.models.ReportedDeployment.State",

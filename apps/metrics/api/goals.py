@@ -73,7 +73,7 @@ class GoalSerializer(OnlyKnownFields, serializers.ModelSerializer[Goal]):
 
     @extend_schema_field(serializers.BooleanField(allow_null=True))
     def get_is_met(self, goal: Goal) -> bool | None:
-        """Whether it was met in that week; null if that is not known."""
+        """The answer to whether it was met in that week; null if that is not known."""
         return self.progress_of(goal).is_met
 
     @extend_schema_field(GoalWeekSerializer(many=True))
