@@ -5,6 +5,7 @@ from datetime import time
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.activity.api.serializers import ContributorSerializer, RepositoryLabelSerializer, RepositorySerializer
@@ -16,6 +17,14 @@ from apps.teams.visibility import repositories_addable_to
 from apps.users.access import is_operator
 
 
+@extend_schema_field({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", "example": "09:00"})
+class LocalTimeField(serializers.TimeField):
+    """A time of day without a zone, to the minute; the schema's `time` would have one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format="%H:%M", input_formats=["%H:%M"], **options)
+
+
 class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
     """A team, with its time zone and production environments."""
 
@@ -25,6 +34,8 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
         help_text="The team tracks every repository of this GitHub account; null for none.",
     )
     role = serializers.SerializerMethodField()
+    working_from = LocalTimeField(required=False, help_text="When working hours begin, in local time.")
+    working_until = LocalTimeField(required=False, help_text="When they end; 00:00 is the end of the day.")
 
     class Meta:
         model = Team
