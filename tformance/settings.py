@@ -248,15 +248,7 @@ CONTENT_SECURITY_POLICY = {
 # --- The API and the admin: api/settings.py, admin_settings.py -----------------------------------------------------
 
 REST_FRAMEWORK = api_settings.REST_FRAMEWORK
-SPECTACULAR_SETTINGS = {
-    # Fields of different names have the same choices.
-    "ENUM_NAME_OVERRIDES": {
-        "BotsEnum": ["exclude", "include", "only"],
-        "AccountClassEnum": "apps.teams.models.AccountRule.AccountClass",
-    },
-    **api_settings.SPECTACULAR_SETTINGS,
-    "VERSION": __version__,
-}
+SPECTACULAR_SETTINGS = {**api_settings.SPECTACULAR_SETTINGS, "VERSION": __version__}
 UNFOLD = admin_settings.UNFOLD
 
 # --- Celery: wake-ups only; the reasons are in celery_settings.py ----------------------------------------------------
