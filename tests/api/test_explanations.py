@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.api.conftest import API, Cast
+from apps.activity.models import Provenance
+from tests.api.conftest import API, Cast, make_delivery
 
 pytestmark = pytest.mark.django_db
 ADDRESS = f"/api/v1/teams/{{slug}}/pull-requests/{API}/{{number}}/explain/"
@@ -37,3 +38,14 @@ def test_bots_count_where_they_are_included(week: Cast) -> None:
     assert reasons == {"exclude": "bot", "include": ""}
     assert client.get(address, {"bots": "some"}).json()["fields"].keys() == {"bots"}
     assert client.get(address, {"author": "ana"}).status_code == 400
+
+
+def test_a_delivery_is_named_by_its_guid_and_address(week: Cast) -> None:
+    address, client = ADDRESS.format(slug="acme", number=1), week.client(week.viewer)
+    delivery = make_delivery(1)
+    key = {"entity": "pull_request", "key": f"{API}:1", "source": "delivery", "source_key": str(delivery.pk)}
+    Provenance.objects.get_or_create(**key)
+    merged = next(each for each in client.get(address).json()["boundaries"] if each["boundary"] == "merged")
+    [source] = [each for each in merged["sources"] if each["source_key"] == str(delivery.pk)]
+    assert (source["guid"], source["event"]) == (str(delivery.guid), delivery.event)
+    assert source["url"] == f"/api/v1/deliveries/{delivery.pk}/"

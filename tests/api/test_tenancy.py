@@ -50,6 +50,7 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("delete", "/api/v1/teams/{slug}/repositories/{repository_id}/", None),
     ("get", "/api/v1/teams/{slug}/figures/", None),
     ("get", "/api/v1/teams/{slug}/hourly-figures/", None),
+    ("get", "/api/v1/teams/{slug}/figures/restatements/", None),
     ("get", "/api/v1/teams/{slug}/figures/{key}/", None),
     ("get", "/api/v1/teams/{slug}/figures/{key}/entities/", None),
     ("get", "/api/v1/teams/{slug}/pull-requests/{repository_id}/{number}/explain/", None),

@@ -28,7 +28,10 @@ def test_the_figures_of_an_hour_are_kept_once_as_they_stood_last(acme: Team) -> 
     HourlyFigures.objects.update(figures={})
     document = tasks.calculate_metrics(acme.pk)
     kept = HourlyFigures.objects.filter(team=acme).latest("hour")
-    told = {figure["figure"]: {"value": figure["value"], "n": figure["n"]} for figure in document["figures"]}
+    told = {
+        figure["figure"]: {"value": figure["value"], "n": figure["n"], "version": figure["version"]}
+        for figure in document["figures"]
+    }
     assert kept.figures == told
     assert kept.hour == kept.computed_at.replace(minute=0, second=0, microsecond=0)
 

@@ -184,3 +184,47 @@ EXPLANATION = OpenApiExample(
     },
     response_only=True,
 )
+RESTATEMENTS = OpenApiExample(
+    "since=2026-03-01",
+    value=[
+        {
+            "hour": "2026-03-07T12:00:00Z",
+            "computed_at": "2026-03-07T12:00:04Z",
+            "complete_until": "2026-03-07T11:00:00Z",
+            "window": {"start": "2026-02-06", "end": "2026-03-08", "time_zone": "UTC", "days": 30},
+            "is_window_stored": True,
+            "are_rules_changed": False,
+            "settings_changed_at": None,
+            "restated": [
+                {
+                    "figure": "deployments",
+                    "title": "Deployments",
+                    "unit": "deployments",
+                    "value_then": 5.0,
+                    "n_then": 5,
+                    "value": 6.0,
+                    "n": 6,
+                    "difference": 1.0,
+                    "value_as_of": 6.0,
+                    "n_as_of": 6,
+                    "cause": "late_data",
+                    "version_then": 1,
+                    "version": 1,
+                    "sources": [
+                        {
+                            "entity": "deployment_status",
+                            "source": "delivery",
+                            "source_key": "1077",
+                            "guid": "5d1b7a80-1790-11f1-8f0a-6f1c9b2d4e11",
+                            "event": "deployment_status",
+                            "received_at": "2026-03-08T07:30:00Z",
+                            "url": "/api/v1/deliveries/1077/",
+                        }
+                    ],
+                    "has_more_sources": False,
+                }
+            ],
+        }
+    ],
+    response_only=True,
+)

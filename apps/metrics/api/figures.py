@@ -6,20 +6,17 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import Any
 
-import django_filters
-from django.db.models import QuerySet
 from django.http import Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
-from rest_framework import generics, serializers
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.api import InstantFilter, Pages, truth_in
+from apps.common.api import Pages, truth_in
 from apps.metrics.api.examples import ONE_FIGURE, SEVERAL_FIGURES
 from apps.metrics.api.parameters import DETAIL, FIGURE, FORMAT, KEY, LISTING, QUERY, READING, names
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
@@ -27,7 +24,6 @@ from apps.metrics.figures import FIGURES, Asked, Entity, FigureQuery, figure_of,
 from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import Listing, count_entities, github_url, iterate_entities
 from apps.metrics.freshness import tag_of
-from apps.metrics.models import HourlyFigures
 from apps.metrics.parameters import asked_in, compared_in, ensure_fitting, figures_in, listing_in, query_of
 from apps.teams.api.views import OfTeam
 from apps.teams.models import Team
@@ -252,48 +248,3 @@ def named_figure(key: str) -> str:
     if key not in FIGURES:
         raise Http404(f"There is no figure {key!r}. Figures: {', '.join(FIGURES)}.")
     return key
-
-
-class HourlyFigureSerializer(serializers.Serializer[Any]):
-    """The value of a figure in an hour."""
-
-    value = serializers.FloatField(allow_null=True, help_text="In the figure's unit; null if there are no entities.")
-    n = serializers.IntegerField(help_text="Number of entities.")
-
-
-class HourlyFiguresSerializer(serializers.ModelSerializer[HourlyFigures]):
-    """The figures of the last 30 days, including today, at the time of computation."""
-
-    figures = serializers.DictField(child=HourlyFigureSerializer(), help_text="By the figure's key.")
-
-    class Meta:
-        model = HourlyFigures
-        fields = ("hour", "computed_at", "complete_until", "figures")
-        read_only_fields = fields
-
-
-class HourlyFiguresFilter(django_filters.FilterSet):  # type: ignore[misc]  # it comes without types
-    """Filters by hour."""
-
-    hour_after = InstantFilter(field_name="hour", lookup_expr="gte")
-    hour_before = InstantFilter(field_name="hour", lookup_expr="lt")
-
-    class Meta:
-        model = HourlyFigures
-        fields = ("hour_after", "hour_before")
-
-
-@extend_schema_view(get=extend_schema(tags=["figures"], summary="Figures of a team, hour by hour"))
-class HourlyFiguresView(OfTeam, generics.ListAPIView[HourlyFigures]):
-    """The figures of the last 30 days as they were in each hour, the latest first.
-
-    They are what was shown then. The same window computed now may differ because of corrected or late data. Of days
-    more than 35 days ago, only the last hour is stored.
-    """
-
-    queryset = HourlyFigures.objects.none()
-    serializer_class = HourlyFiguresSerializer
-    filterset_class = HourlyFiguresFilter
-
-    def get_queryset(self) -> QuerySet[HourlyFigures]:
-        return HourlyFigures.objects.filter(team=self.team).order_by("-hour")

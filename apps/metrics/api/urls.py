@@ -2,11 +2,26 @@
 
 from django.urls import path
 
-from apps.metrics.api import figures, goals, incidents, previews, pull_requests, reports, repositories, teams
+from apps.metrics.api import (
+    figures,
+    goals,
+    hourly_figures,
+    incidents,
+    previews,
+    pull_requests,
+    reports,
+    repositories,
+    teams,
+)
 
 urlpatterns = [
     path("teams/<slug:slug>/figures/", figures.FiguresView.as_view(), name="figures"),
-    path("teams/<slug:slug>/hourly-figures/", figures.HourlyFiguresView.as_view(), name="hourly-figures"),
+    path("teams/<slug:slug>/hourly-figures/", hourly_figures.HourlyFiguresView.as_view(), name="hourly-figures"),
+    path(
+        "teams/<slug:slug>/figures/restatements/",
+        hourly_figures.RestatementsView.as_view(),
+        name="restatements",
+    ),
     path("teams/<slug:slug>/figures/<slug:key>/", figures.FigureView.as_view(), name="figure"),
     path("teams/<slug:slug>/figures/<slug:key>/entities/", figures.EntitiesView.as_view(), name="figure-entities"),
     path("teams/<slug:slug>/goals/", goals.GoalsView.as_view(), name="team-goals"),

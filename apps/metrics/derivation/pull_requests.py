@@ -9,11 +9,19 @@ from apps.metrics.derivation import review_requests, shipments, timeline
 from apps.metrics.derivation.ai_evidence import Evidence, Kind, Reviewer, Signs, evidence_of, evidence_rows
 from apps.metrics.derivation.commits import first_commit
 from apps.metrics.derivation.deployment_rules import Rules, read_rules
-from apps.metrics.derivation.pull_request_facts import SCOPE, Facts, State, read_facts
+from apps.metrics.derivation.pull_request_facts import (
+    ASKING,
+    SCOPE,
+    Facts,
+    State,
+    SubmittedReview,
+    Verdict,
+    counted_reviews,
+    read_facts,
+)
 from apps.metrics.derivation.review_rounds import Pushes, review_rounds
 from apps.metrics.derivation.shipments import Merge, Place, reverted_number
 from apps.metrics.derivation.stages import NO_STAGES, Boundaries, Stages, stages
-from apps.metrics.derivation.submitted_reviews import ASKING, SubmittedReview, Verdict, counted_reviews
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.derived_tables import DerivedTable, Row, Scope
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview

@@ -9,10 +9,9 @@ from typing import Any
 from apps.activity.models import DeploymentStatus, Review, WorkflowRun
 from apps.metrics.derivation.commits import OLDEST_BELIEVED, CommitCandidate
 from apps.metrics.derivation.deployment_rules import Kind as Source
-from apps.metrics.derivation.pull_request_facts import Facts
+from apps.metrics.derivation.pull_request_facts import Facts, SubmittedReview, Verdict, reason_against
 from apps.metrics.derivation.reported_deployments import PREFIX
 from apps.metrics.derivation.shipments import read_candidates
-from apps.metrics.derivation.submitted_reviews import SubmittedReview, Verdict, reason_against
 from apps.metrics.derivation.timeline import Kind
 from apps.metrics.models.deployments import STAGES
 

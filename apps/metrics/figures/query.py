@@ -148,6 +148,10 @@ class FigureQuery:
         """Return the query in which pull requests of agents count."""
         return self._changed(agents=Bots.INCLUDE)
 
+    def until(self, window: Window, at: datetime) -> "FigureQuery":
+        """Return the query of another window, which ends at the instant."""
+        return self._changed(window=window, cut_at=at)
+
     def at_each_instant(self) -> "FigureQuery":
         """Return the query of what is counted at an instant, for each of those that a statement joins."""
         return self._changed(is_at_each_instant=True)

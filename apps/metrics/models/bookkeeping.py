@@ -16,7 +16,11 @@ class HourlyFigures(models.Model):
     hour = models.DateTimeField(help_text="full hour (UTC) of the computation")
     computed_at = models.DateTimeField()
     complete_until = models.DateTimeField(null=True, blank=True, help_text="empty if unverified")
-    figures = models.JSONField(help_text="value and number of entities by the key of the figure")
+    figures = models.JSONField(help_text="value, number of entities and version by the key of the figure")
+    start = models.DateField(null=True, blank=True, help_text="the first day of the window")
+    time_zone = models.TextField(blank=True, db_default="", help_text="of the days of the window")
+    rules_version = models.SmallIntegerField(null=True, blank=True, help_text="of the rows that were counted")
+    last_source = models.BigIntegerField(null=True, blank=True, help_text="the newest provenance of that time")
 
     class Meta:
         verbose_name_plural = "hourly figures"
