@@ -21,7 +21,7 @@ from tests.mutations.mutation import Mutation
 from tformance.local.engines import Engines
 from tformance.local.state import CHECKOUT, var_folder
 
-LONGEST_S = 300
+LONGEST_S, LONGEST_OF_EACH_S = 300, 10
 WITHOUT_A_SAFETY_S = 60  # for the test alone, without what it stands on
 PASSED, FAILED = 0, 1  # pytest's exit codes; any other says that no test ran as it should
 NOTICED = "noticed"
@@ -123,12 +123,13 @@ def _pytest(tree: Path, tests: Sequence[str], *options: str) -> tuple[int, str]:
     own = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     environment = own | {"TFORMANCE_VAR": str(var_folder()), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options, *tests]
+    longest = LONGEST_S + LONGEST_OF_EACH_S * len(tests)
     try:
         done = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LONGEST_S, check=False
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=longest, check=False
         )
     except subprocess.TimeoutExpired:
-        return -1, f"longer than {LONGEST_S} s"
+        return -1, f"longer than {longest} s"
     return done.returncode, (done.stdout + done.stderr)[-4000:]
 
 
