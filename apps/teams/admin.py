@@ -83,7 +83,7 @@ class TeamAdmin(FindingAdmin):
     search_ids = ("account",)
     autocomplete_fields = ("account",)
     prepopulated_fields = {"slug": ("name",)}  # noqa: RUF012  Django's own shape
-    readonly_fields = ("last_sync_status", "last_sync_error", "last_synced_at", "created_at")
+    readonly_fields = ("github_team", "last_sync_status", "last_sync_error", "last_synced_at", "created_at")
     inlines = (MemberInline, RepositoryInline, AccessInline)
     warn_unsaved_form = True
 

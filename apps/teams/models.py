@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
-from apps.activity.models import Change, Contributor, Repository
+from apps.activity.models import Change, Contributor, GitHubTeam, Repository
 from apps.teams.working_time import FIRST_YEAR, WorkingTime, validate_place, validate_weekdays
 from apps.users.access import is_operator
 from apps.users.models import CustomUser
@@ -133,6 +133,7 @@ class Team(MarksChange):
     account = models.ForeignKey(
         Contributor, on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
     )
+    github_team = models.OneToOneField(GitHubTeam, on_delete=models.PROTECT, null=True, blank=True, related_name="team")
     is_approved = models.BooleanField(
         default=True, help_text="Accounts that are not in ALLOWED_ACCOUNTS need the approval of an operator."
     )

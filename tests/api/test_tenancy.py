@@ -7,7 +7,7 @@ from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
-from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
+from apps.activity.models import Contributor, GitHubTeam, Installation, Repository, RepositoryAccess
 from apps.integrations.models import Backfill, Drift, SyncLog
 from apps.jobs.changes import CHANGES
 from apps.teams.models import TeamMember, TeamRepository
@@ -70,6 +70,7 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("post", "/api/v1/deployments/", REPORT),
     ("post", "/api/v1/incidents/", INCIDENT),
     ("post", "/api/v1/teams/{slug}/previews/", {"kind": "hotfix"}),
+    ("post", "/api/v1/github-teams/{github_id}/team/", None),
     ("get", "/api/v1/teams/{slug}/goals/", None),
     ("post", "/api/v1/teams/{slug}/goals/", {"figure": "commits"}),
     ("get", "/api/v1/teams/{slug}/goals/{id}/", None),
@@ -78,6 +79,7 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
 )
 LISTS = (
     "/api/v1/teams/",
+    "/api/v1/github-teams/",
     "/api/v1/repositories/",
     "/api/v1/pull-requests/",
     "/api/v1/deployments/",
@@ -139,6 +141,8 @@ def test_lists_require_a_sign_in_and_contain_nothing_of_others(week: Cast, path:
     make_sync("manual:umbrella", SECRETS)
     make_report()
     make_report(SECRETS)
+    GitHubTeam.objects.create(github_id=9001, organization=week.teams["acme"].account, name="Core")
+    GitHubTeam.objects.create(github_id=9002, organization_id=UMBRELLA, name="Core")
     assert APIClient().get(path).status_code == 401
     mine, theirs = (week.client(user).get(path).json()["results"] for user in (week.viewer, week.stranger))
     assert mine

@@ -1,7 +1,8 @@
 """Serializers of teams."""
 
+from collections import defaultdict
 from collections.abc import Mapping
-from datetime import time
+from datetime import datetime, time
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -9,9 +10,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.activity.api.serializers import ContributorSerializer, RepositoryLabelSerializer, RepositorySerializer
-from apps.activity.models import Contributor, Repository
+from apps.activity.facts import Stamp
+from apps.activity.models import Contributor, GitHubMembership, GitHubTeam, Repository
 from apps.common.api import OnlyKnownFields
-from apps.teams.accounts import contributors_of
+from apps.teams.accounts import contributors_of, members_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_addable_to
 from apps.users.access import is_operator
@@ -97,6 +99,57 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
 
     def validate_production_environments(self, names: list[str]) -> list[str]:
         return list(dict.fromkeys(names))
+
+
+class GitHubMemberSerializer(serializers.ModelSerializer[GitHubMembership]):
+    """A member of a team on GitHub, since GitHub reported it."""
+
+    contributor = ContributorSerializer()
+    since = serializers.SerializerMethodField()
+
+    class Meta:
+        model = GitHubMembership
+        fields = ("contributor", "since")
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_since(self, membership: GitHubMembership) -> datetime | None:
+        """The time at which GitHub reported it."""
+        return Stamp.moment_of(membership.stamp)
+
+
+class GitHubTeamSerializer(serializers.ModelSerializer[GitHubTeam]):
+    """A team on GitHub, its members as far as they are known, and the team that was made of it."""
+
+    account = ContributorSerializer(source="organization")
+    members = serializers.SerializerMethodField()
+    team = serializers.SerializerMethodField()
+
+    class Meta:
+        model = GitHubTeam
+        fields = ("github_id", "slug", "name", "account", "members", "team")
+        read_only_fields = fields
+
+    @extend_schema_field(GitHubMemberSerializer(many=True))
+    def get_members(self, github_team: GitHubTeam) -> Any:
+        """The members that GitHub reported since the App was installed."""
+        if not hasattr(self, "_members"):
+            self._members: dict[int, list[Any]] = defaultdict(list)
+            for one in members_of(self._shown(github_team)):
+                self._members[one.scope_id].append(GitHubMemberSerializer(one).data)
+        return self._members[github_team.pk]
+
+    def get_team(self, github_team: GitHubTeam) -> str | None:
+        """The slug of the team that was made of it, if you may see it."""
+        if not hasattr(self, "_teams"):
+            made = Team.objects.visible_to(self.context["request"].user)
+            rows = made.filter(github_team__in=self._shown(github_team)).values_list("github_team", "slug")
+            self._teams: dict[int, str] = dict(rows)
+        return self._teams.get(github_team.pk)
+
+    def _shown(self, github_team: GitHubTeam) -> list[int]:
+        shown: Any = self.parent.instance if self.parent else [github_team]
+        return [one.pk for one in shown]
 
 
 class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMember]):

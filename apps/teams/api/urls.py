@@ -6,6 +6,8 @@ from apps.teams.api import views
 
 urlpatterns = [
     path("teams/", views.TeamsView.as_view(), name="team-list"),
+    path("github-teams/", views.GitHubTeamsView.as_view(), name="github-team-list"),
+    path("github-teams/<int:github_id>/team/", views.MadeTeamView.as_view(), name="github-team-made"),
     path("teams/<slug:slug>/members/", views.MembersView.as_view(), name="team-members"),
     path("teams/<slug:slug>/members/<int:pk>/", views.MemberView.as_view(), name="team-member"),
     path("teams/<slug:slug>/contributors/", views.ContributorsView.as_view(), name="team-contributors"),

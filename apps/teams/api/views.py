@@ -6,18 +6,20 @@ from typing import Any
 import django_filters
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import generics
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import exceptions, generics, status
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from apps.activity.api.serializers import ContributorSerializer
-from apps.activity.models import Contributor, Repository
+from apps.activity.models import Contributor, GitHubTeam, Repository
 from apps.common.api import OnlyKnownParameters, TruthFilter
-from apps.teams.accounts import contributors_of
+from apps.teams.accounts import ProposalRefusedError, contributors_of, create_team, proposed_to
 from apps.teams.api.serializers import (
     AddedRepositorySerializer,
+    GitHubTeamSerializer,
     TeamMemberSerializer,
     TeamRepositorySerializer,
     TeamSerializer,
@@ -204,3 +206,74 @@ class TeamRepositoryView(OfTeam, generics.DestroyAPIView[TeamRepository]):
     def get_queryset(self) -> QuerySet[TeamRepository]:
         tracked: QuerySet[TeamRepository] = TeamRepository.objects.filter(team=self.team)
         return tracked
+
+
+GITHUB_TEAM = OpenApiExample(
+    "A team on GitHub",
+    value={
+        "github_id": 9001,
+        "slug": "core",
+        "name": "Core",
+        "account": {"github_id": 500, "login": "acme", "kind": "organization"},
+        "members": [
+            {
+                "contributor": {"github_id": 502, "login": "ben", "kind": "user"},
+                "since": "2026-03-02T09:00:00Z",
+            }
+        ],
+        "team": None,
+    },
+    response_only=True,
+)
+
+
+class ProposalRefused(exceptions.APIException):
+    """No team can be made of it."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "proposal_refused"
+
+
+class OfGitHubTeams(OnlyKnownParameters, generics.GenericAPIView[GitHubTeam]):
+    """The teams on GitHub of the accounts whose team the user may see."""
+
+    queryset = GitHubTeam.objects.none()
+    serializer_class = GitHubTeamSerializer
+
+    def get_queryset(self) -> QuerySet[GitHubTeam]:
+        return proposed_to(self.request.user).select_related("organization").order_by("name", "github_id")
+
+
+@extend_schema_view(get=extend_schema(tags=["teams"], summary="Teams on GitHub", examples=[GITHUB_TEAM]))
+class GitHubTeamsView(OfGitHubTeams, generics.ListAPIView[GitHubTeam]):
+    """Teams that your accounts have on GitHub, from which teams can be made here."""
+
+
+class MadeTeamView(OfGitHubTeams):
+    """The team that is made of one on GitHub."""
+
+    filter_backends = ()
+    pagination_class = None
+    lookup_field = "github_id"
+
+    @extend_schema(
+        tags=["teams"],
+        summary="Make a team of one on GitHub",
+        request=None,
+        responses={201: TeamSerializer, 409: OpenApiResponse(description="It was made before, or has no members.")},
+        operation_id="github_teams_team_create",
+    )
+    def post(self, request: Request, github_id: int) -> Response:
+        """Create a team of its members, each from when GitHub reported it; for admins of the account's team.
+
+        It has the repositories and settings that the account's team has now.
+        """
+        github_team = self.get_object()
+        if not Team.objects.administered_by(request.user).filter(account=github_team.organization).exists():
+            raise exceptions.PermissionDenied(ChangesOnlyByAdmins.message)
+        try:
+            team = create_team(github_team, by=request.user)
+        except ProposalRefusedError as error:
+            raise ProposalRefused(str(error)) from error
+        made = teams_of(request).get(pk=team.pk)
+        return Response(TeamSerializer(made, context={"request": request}).data, status=status.HTTP_201_CREATED)
