@@ -40,6 +40,11 @@ def test_what_is_still_so_is_not_restated(teams: dict[str, Team]) -> None:
     assert restated(keep(teams["acme"], instant("03-07 12:00"))) == {}
 
 
+def test_what_the_rest_of_the_day_brought_is_not_compared(teams: dict[str, Team]) -> None:
+    record_steps(fixture_a.steps())
+    assert restated(keep(teams["acme"], instant("03-05 12:30"))) == {}
+
+
 def test_a_late_deployment_restates_what_was_shown_and_is_named(teams: dict[str, Team]) -> None:
     record_steps(fixture_a.steps())
     kept = keep(teams["acme"], instant("03-07 12:00"))
