@@ -44,6 +44,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("change_failure_rate", "failed_deployment_recovery_time", "deployment_rework_rate", "incidents"),
         *("incident_recovery_time", "commits"),
     ),
+    "Rework": ("revert_rate", "reverted_rate", "hotfix_rate"),
     "AI": ("agent_authored", "ai_assisted", "ai_reviewed"),
     "Stages": ("coding_time", "pickup_time", "review_time", "merge_time", "deploy_time"),
     "CI": ("ci_success_rate", "ci_duration", "ci_queue_time", "ci_attempts", "ci_flaky_share"),

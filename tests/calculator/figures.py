@@ -451,6 +451,12 @@ def share_of_agents(here: Calculator, asked: Asked, rows: list[Counted]) -> Valu
     return {"value": len(rows) / (len(rows) + len(others)) if rows or others else None}
 
 
+def was_reverted(here: Calculator, asked: Asked) -> Iterator[Counted]:
+    merges = [one for one in here.pull_requests if one.fact.merged_at and one.fact.merged_at < asked.as_of]
+    undone = {(one.fact.repository_id, one.reverts) for one in merges}
+    yield from merged(lambda one: float(one.key in undone))(here, asked)
+
+
 def stage(place: int) -> Rows:
     return merged(lambda one: one.stages[place])
 
@@ -497,6 +503,9 @@ FIGURES: dict[str, tuple[Rows, Callable[[Calculator, Asked, list[Counted]], Valu
     "review_time": (stage(2), distribution),
     "merge_time": (stage(3), distribution),
     "time_in_queue": (merged(lambda one: one.queue_seconds, unless="never_queued"), distribution),
+    "revert_rate": (merged(lambda one: float(one.reverts is not None)), share),
+    "reverted_rate": (was_reverted, share),
+    "hotfix_rate": (merged(lambda one: float(one.is_hotfix)), share),
     "deploy_time": (shipped("deploy_seconds"), distribution),
     "change_failure_rate": (deployed(is_failing), share),
     "failed_deployment_recovery_time": (recovered, distribution),

@@ -177,7 +177,7 @@ def test_teams_come_in_pages_and_each_costs_the_same(cast: Cast) -> None:
 
 def test_the_api_page_lists_every_operation(cast: Cast) -> None:
     page = read(signed_in(cast.viewer), "/api/v1/docs/")
-    assert page.count('class="operation"') == 47
+    assert page.count('class="operation"') == 56
     assert "/api/v1/teams/{slug}/figures/{key}/entities/" in page
 
 

@@ -20,7 +20,7 @@ from apps.metrics.derivation.pull_request_facts import (
     read_facts,
 )
 from apps.metrics.derivation.review_rounds import Pushes, review_rounds
-from apps.metrics.derivation.shipments import Merge, Place, reverted_number
+from apps.metrics.derivation.shipments import Merge, reverted_number
 from apps.metrics.derivation.stages import NO_STAGES, Boundaries, Stages, stages
 from apps.metrics.derivation.timeline import Happening
 from apps.metrics.derived_tables import DerivedTable, Row, Scope
@@ -50,27 +50,28 @@ def derive(scopes: Sequence[Scope]) -> Derived:
 
 def rows_of(facts: Sequence[Facts]) -> Derived:
     """Return the rows of pull requests with these facts."""
-    has_landed = any(each.place for each in facts)
-    rules = read_rules(each.state.repository_id for each in facts) if has_landed else None
+    rules = read_rules(each.state.repository_id for each in facts)
     merges = list[Merge]()
     derived = Derived([], [], [], [], [], [])
     for each in facts:
         state, place = each.state, each.place
         times = times_of(each)
         until_merge = _until_merge(state, times=times)
-        identity, evidence = _identity(each), evidence_of(_signs(each))
+        identity, evidence, repairs = _identity(each), evidence_of(_signs(each)), _repairs(state, rules=rules)
         derived.pull_requests.append(
             PULL_REQUESTS.row(
                 **identity,
                 **times,
                 **_present(state, evidence=evidence),
                 **_merging(state, story=each.story),
+                **repairs,
                 landed_at=place.at if place else None,
                 **(until_merge.columns if until_merge else NO_STAGES),
             )
         )
-        if place and rules and until_merge:
-            merges.append(_merge(state, identity=identity, place=place, until_merge=until_merge, rules=rules))
+        if place and until_merge:
+            merged_at = state.merged_at or place.at
+            merges.append(Merge(**identity, **repairs, until_merge=until_merge, merged_at=merged_at, place=place))
         derived.closings.extend(_closings(state, identity=identity, story=each.story))
         derived.evidence.extend(evidence_rows(each.scope, evidence))
         derived.reviews.extend(_review_row(each.scope, review) for review in each.reviews)
@@ -112,16 +113,13 @@ def _signs(facts: Facts) -> Signs:
     )
 
 
-def _merge(state: State, *, identity: Mapping[str, Any], place: Place, until_merge: Stages, rules: Rules) -> Merge:
+def _repairs(state: State, *, rules: Rules) -> dict[str, Any]:
+    """Return which pull request it reverts, and whether it is a hotfix."""
     names = {"branch": [state.head_ref], "label": state.labels or (), "title": [state.title]}
-    return Merge(
-        **identity,
-        until_merge=until_merge,
-        merged_at=state.merged_at or place.at,
-        place=place,
-        reverts_number=reverted_number(body=state.body, title=state.title, head_ref=state.head_ref),
-        is_hotfix=rules.is_hotfix(state.repository_id, names),
-    )
+    return {
+        "reverts_number": reverted_number(body=state.body, title=state.title, head_ref=state.head_ref),
+        "is_hotfix": rules.is_hotfix(state.repository_id, names),
+    }
 
 
 def _merging(state: State, *, story: Sequence[Happening]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ FLAGS: dict[type[Any], dict[str, str]] = {
         "is_force_pushed": "force_pushed",
         "is_cherry_picked": "cherry_picked",
         "is_auto_merged": "auto_merged",
+        "is_hotfix": "hotfix",
         "is_ai_assisted": "ai_assisted",
         "is_ai_reviewed": "ai_reviewed",
         "is_first_commit_adjusted": "first_commit_adjusted",

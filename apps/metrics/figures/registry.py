@@ -7,7 +7,7 @@ from types import MappingProxyType
 from django.db.models import Q
 
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
-from apps.metrics.figures import ai, ci, failures, merge_queue, populations, reviews
+from apps.metrics.figures import ai, ci, failures, merge_queue, populations, reviews, rework
 from apps.metrics.figures.failures import INCIDENTS
 from apps.metrics.figures.figure import BY_AUTHOR, BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
 from apps.metrics.figures.statement import Remark
@@ -403,6 +403,7 @@ DEFINED = (
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
         needs_source=True,
     ),
+    *rework.DEFINED,
     *ci.DEFINED,
     *failures.DEFINED,
 )

@@ -10,7 +10,7 @@ from apps.teams.models import AccountRule
 if TYPE_CHECKING:
     Reference = models.ForeignKey[Any, Any]
 
-RULES_VERSION = 11
+RULES_VERSION = 12
 """Raise it with every change of a definition: rows of an older version are derived anew."""
 
 

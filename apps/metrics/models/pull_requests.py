@@ -70,6 +70,8 @@ class DerivedPullRequest(models.Model):
     queue_starts = ArrayField(models.DateTimeField(), null=True, blank=True)
     queue_ends = ArrayField(models.DateTimeField(), null=True, blank=True)
     is_auto_merged = models.BooleanField(db_default=False, help_text="whether auto-merge was on when it was merged")
+    reverts_number = models.IntegerField(null=True, blank=True, help_text="number of the pull request that it reverts")
+    is_hotfix = models.BooleanField(db_default=False)
     rules_version = rules_version_field()
 
     class Meta:
@@ -95,7 +97,7 @@ class DerivedPullRequest(models.Model):
                     *("author", "is_bot_author", "author_class", "attributed_to", "is_ai_assisted", "is_ai_reviewed"),
                     *("cycle_seconds", "size", "first_review_at", "first_response_at", "review_rounds"),
                     *("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"),
-                    *("queue_seconds", "is_auto_merged"),
+                    *("queue_seconds", "is_auto_merged", "reverts_number", "is_hotfix"),
                 ),
             ),
             # prs_opened and time_in_draft.
@@ -122,6 +124,12 @@ class DerivedPullRequest(models.Model):
             ),
             # wip and age: what was open at an instant had been opened by then, and ended later, or not at all.
             models.Index("repository", ENDED_AT, "opened_at", name="open_by_repository"),
+            # reverted_rate: is there a merge that reverts it?
+            models.Index(
+                fields=("repository", "reverts_number", "merged_at"),
+                name="merged_reverts_of_one",
+                condition=Q(reverts_number__isnull=False, merged_at__isnull=False),
+            ),
             # A deployment asks for the merges between its neighbours.
             models.Index(
                 fields=("repository", "landed_at"), name="landed_by_repository", condition=Q(landed_at__isnull=False)
