@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from apps.activity.models import Repository
 from apps.teams.models import DeploymentRule, DeploymentSource, HotfixRule, ServiceRule
@@ -29,14 +30,28 @@ def is_named_production(environment: str) -> bool:
     return last is not None and not NOT_PRODUCTION.match(name) and bool(PRODUCTION.match(name[last.end() :].strip()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The rules that apply to some repositories."""
+    """The rules that apply to some repositories; those of each kind are read when they are first needed."""
 
-    services: tuple[ServiceRule, ...]
-    sources: tuple[DeploymentSource, ...]
-    hotfixes: tuple[HotfixRule, ...]
-    owners: Mapping[int, int | None]
+    repository_ids: frozenset[int]
+
+    @cached_property
+    def services(self) -> tuple[ServiceRule, ...]:
+        """Return the rules of services, the most specific first."""
+        return tuple(sorted(ServiceRule.objects.all(), key=specific_first))
+
+    @cached_property
+    def sources(self) -> tuple[DeploymentSource, ...]:
+        return tuple(DeploymentSource.objects.all())
+
+    @cached_property
+    def hotfixes(self) -> tuple[HotfixRule, ...]:
+        return tuple(HotfixRule.objects.all())
+
+    @cached_property
+    def owners(self) -> Mapping[int, int | None]:
+        return dict(Repository.objects.filter(pk__in=self.repository_ids).values_list("pk", "owner_id"))
 
     def service_of(self, repository_id: int, names: dict[str, str]) -> str | None:
         """Return the service by the first rule that matches one of the names; None if none does."""
@@ -65,7 +80,7 @@ class Rules:
         """Return the repositories where something of this kind may be a deployment."""
         return {
             repository_id
-            for repository_id in self.owners
+            for repository_id in self.repository_ids
             if any(source.kind == kind and self._applies(source, repository_id) for source in self.sources)
         }
 
@@ -81,14 +96,8 @@ def applies(rule: DeploymentRule, repository_id: int, *, owners: Mapping[int, in
 
 
 def read_rules(repository_ids: Iterable[int]) -> Rules:
-    """Return the rules for these repositories, the most specific first."""
-    owners = dict(Repository.objects.filter(pk__in=set(repository_ids)).values_list("pk", "owner_id"))
-    return Rules(
-        services=tuple(sorted(ServiceRule.objects.all(), key=specific_first)),
-        sources=tuple(DeploymentSource.objects.all()),
-        hotfixes=tuple(HotfixRule.objects.all()),
-        owners=owners,
-    )
+    """Return the rules for these repositories."""
+    return Rules(repository_ids=frozenset(repository_ids))
 
 
 def has_source(repository_ids: Collection[int]) -> bool:
