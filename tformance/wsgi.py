@@ -7,7 +7,7 @@ from django.core.wsgi import get_wsgi_application
 from django.utils.module_loading import import_string
 
 from tformance.environment import settings_errors_in_one_line
-from tformance.slow_request_guard import SlowBodiesCut
+from tformance.slow_upload_guard import SlowBodiesCut
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tformance.settings")
 

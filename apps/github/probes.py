@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from apps.github.objects.graphql import account
+from apps.github.objects.graphql_as_rest import account
 from apps.github.payload import parse_time
 from apps.webhooks.parsing import UnusablePayloadError
 

@@ -2,6 +2,6 @@
 
 from django.core.wsgi import get_wsgi_application
 
-from tformance.slow_request_guard import SlowBodiesCut
+from tformance.slow_upload_guard import SlowBodiesCut
 
 application = SlowBodiesCut(get_wsgi_application())

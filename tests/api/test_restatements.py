@@ -3,7 +3,7 @@
 import pytest
 
 from apps.metrics.figures import FigureQuery, Window
-from apps.metrics.hourly import keep_figures
+from apps.metrics.hourly_figures import keep_figures
 from apps.metrics.models import HourlyFigures
 from tests.api.conftest import Cast
 from tests.metrics.steps import instant

@@ -51,8 +51,8 @@ ROWS: dict[int, tuple[str, ...]] = {
     ),
     16: (RECEIVER + "test_other_methods_are_405",),
     17: (
-        "tests/runtime/test_slow_request_guard.py::test_the_client_is_the_last_address_that_is_not_ours",
-        "tests/runtime/test_slow_request_guard.py::test_nobody_else_sees_what_was_claimed",
+        "tests/runtime/test_slow_upload_guard.py::test_the_client_is_the_last_address_that_is_not_ours",
+        "tests/runtime/test_slow_upload_guard.py::test_nobody_else_sees_what_was_claimed",
         RECEIVER + "test_a_foreign_host_name_is_400",
         EDGE + "test_a_forwarded_address_that_a_client_claims_ends_here",
     ),

@@ -6,7 +6,7 @@ import pytest
 
 from apps.activity.models import Provenance
 from apps.metrics.figures import FIGURES, FigureQuery, Window
-from apps.metrics.hourly import (
+from apps.metrics.hourly_figures import (
     KINDS,
     LATE_DATA,
     LATER_EVENTS,

@@ -31,7 +31,7 @@ from tformance.local.state import (
     write_private,
     write_private_json,
 )
-from tformance.slow_request_guard import IDLE_S
+from tformance.slow_upload_guard import IDLE_S
 
 STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
 

@@ -35,7 +35,7 @@ from apps.integrations.delivery_log.entries import (
     read_entries,
 )
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
-from apps.integrations.models.delivery_log import MissedDeliveryQuerySet
+from apps.integrations.models.github_delivery_log import MissedDeliveryQuerySet
 from apps.integrations.reader import RequestFailedError, storable
 from apps.webhooks import intake
 from apps.webhooks.models import Delivery

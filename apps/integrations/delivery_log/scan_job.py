@@ -26,7 +26,7 @@ from apps.github.rate_limit import Priority
 from apps.github.responses import SECONDARY_S, Answer, ResponseKind
 from apps.integrations.delivery_log.scan import MARGIN, ScanRun, inbox_has_room, read_log, recover_due
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
-from apps.integrations.models.delivery_log import DeliveryLogScanQuerySet, MissedDeliveryQuerySet
+from apps.integrations.models.github_delivery_log import DeliveryLogScanQuerySet, MissedDeliveryQuerySet
 from apps.integrations.outcomes import BLOCKED, REFUSED_S, SHORTEST_WAIT_S, SPENT
 from apps.integrations.reader import RequestFailedError, storable
 from apps.jobs.claims import claim

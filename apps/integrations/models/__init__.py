@@ -1,7 +1,7 @@
 """How far the reading of GitHub's history has come."""
 
 from apps.integrations.models.backfills import Backfill, RefreshFailure
-from apps.integrations.models.delivery_log import DeliveryLogScan, MissedDelivery
+from apps.integrations.models.github_delivery_log import DeliveryLogScan, MissedDelivery
 from apps.integrations.models.syncs import (
     Drift,
     DriftedEntity,

@@ -11,7 +11,7 @@ from typing import Any
 
 from apps.activity.facts import Fact
 from apps.activity.models import Commit
-from apps.github.objects.graphql import commit
+from apps.github.objects.graphql_as_rest import commit
 from apps.github.objects.repositories import history_facts, rest_commit
 from apps.github.payload import PayloadReader, parse_time, write_time
 from apps.github.probes import ProbedStream, StreamProbe

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.activity.facts import Fact
-from apps.github.objects import graphql
+from apps.github.objects import graphql_as_rest
 from apps.github.objects.deployments import deployment_facts, reported
 from apps.github.payload import PayloadReader, parse_time
 from apps.github.responses import REFUSALS, Answer, ResponseKind
@@ -202,7 +202,7 @@ def read_alone(request: PageRequest, reader: Reader, cursor: DeploymentCursor) -
     _, listed = _list(request, reader, cursor, document="deployment_ids", first=1)
     shown, skipped = list[Shown](), list[Skipped]()
     for node in listed["nodes"]:
-        number = graphql.deployment_number(node or {}, repository_id=request.repository_id)
+        number = graphql_as_rest.deployment_number(node or {}, repository_id=request.repository_id)
         what = f"deployment {number or (node or {}).get('id')}"
         try:
             shown.append(_shown_by_rest(number, request=request, reader=reader))
@@ -251,7 +251,7 @@ def _page(
 
 
 def _has_numbers(node: Node, request: PageRequest) -> bool:
-    return graphql.has_status_numbers(node, repository_id=request.repository_id)
+    return graphql_as_rest.has_status_numbers(node, repository_id=request.repository_id)
 
 
 def _holes(answer: Answer, listed: Mapping[str, Any]) -> Iterable[Skipped]:
@@ -264,7 +264,7 @@ def _holes(answer: Answer, listed: Mapping[str, Any]) -> Iterable[Skipped]:
 
 def _with_all_statuses(nodes: Sequence[Node], reader: Reader) -> Iterable[Node]:
     """Yield the nodes in their order, each list of statuses read to its end."""
-    unfinished = [node["id"] for node in nodes if graphql.has_more_statuses(node)]
+    unfinished = [node["id"] for node in nodes if graphql_as_rest.has_more_statuses(node)]
     longer: dict[str, Node] = {}
     for start in range(0, len(unfinished), AT_ONCE):
         longer |= _statuses_of(unfinished[start : start + AT_ONCE], reader)
@@ -280,7 +280,7 @@ def _statuses_of(ids: Sequence[str], reader: Reader, *, after: str | None = None
 
 def _finished(node: Node, reader: Reader) -> Node:
     before = None
-    while graphql.has_more_statuses(node):
+    while graphql_as_rest.has_more_statuses(node):
         after = node["statuses"]["pageInfo"]["endCursor"]
         if after == before or len(node["statuses"]["nodes"]) > MOST_STATUSES:
             raise UnusablePayloadError("endless_list", f"the statuses of {node['id']} have no end")
@@ -295,10 +295,15 @@ def _finished(node: Node, reader: Reader) -> Node:
 
 def _shown(node: Node, answer: Answer, *, request: PageRequest, reader: Reader) -> Shown:
     repository_id = request.repository_id
-    deployment = item_reader(graphql.deployment(node, repository_id=repository_id), path="deployment", answer=answer)
+    deployment = item_reader(
+        graphql_as_rest.deployment(node, repository_id=repository_id), path="deployment", answer=answer
+    )
     if not _has_numbers(node, request):
         return Shown.of(deployment, _statuses_by_rest(deployment.id(), request=request, reader=reader))
-    shaped = (graphql.deployment_status(status, repository_id=repository_id) for status in graphql.statuses(node))
+    shaped = (
+        graphql_as_rest.deployment_status(status, repository_id=repository_id)
+        for status in graphql_as_rest.statuses(node)
+    )
     return Shown.of(deployment, [item_reader(status, path="deployment.status", answer=answer) for status in shaped])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from apps.activity.facts import Fact, IssueDeleted
 from apps.activity.models import Issue
-from apps.github.objects.graphql import is_complete, issue
+from apps.github.objects.graphql_as_rest import is_complete, issue
 from apps.github.objects.issues import issue_facts
 from apps.github.payload import PayloadReader, parse_time, write_time
 from apps.github.probes import newest_of

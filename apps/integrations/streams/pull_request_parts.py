@@ -8,7 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from apps.activity.facts import Fact
-from apps.github.objects.graphql import LISTS, pull_request_node_facts, pull_request_overflow_facts, unfinished, without
+from apps.github.objects.graphql_as_rest import (
+    LISTS,
+    pull_request_node_facts,
+    pull_request_overflow_facts,
+    unfinished,
+    without,
+)
 from apps.github.objects.pull_requests import (
     commit_facts,
     commit_list,

@@ -10,7 +10,7 @@ from typing import Any
 
 from apps.activity.facts import Fact, ReleaseDeleted
 from apps.activity.models import Release
-from apps.github.objects.graphql import release
+from apps.github.objects.graphql_as_rest import release
 from apps.github.objects.repositories import release_facts
 from apps.github.payload import PayloadReader, parse_time
 from apps.github.probes import newest_of

@@ -7,7 +7,7 @@ from enum import StrEnum
 from apps.metrics.figures.dimensions import ACCOUNTS, OF_AUTHORS, dimensions_of
 from apps.metrics.figures.populations import Population
 from apps.metrics.figures.query import AGENT, BOT, HUMAN, NOT_A_MEMBER
-from apps.metrics.figures.statement import Remark
+from apps.metrics.figures.sql_statement import Remark
 
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
 BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."

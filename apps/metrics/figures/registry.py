@@ -10,7 +10,7 @@ from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUEST
 from apps.metrics.figures import ai, ci, failures, merge_queue, populations, reviews, rework
 from apps.metrics.figures.failures import INCIDENTS
 from apps.metrics.figures.figure import BY_AUTHOR, BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
-from apps.metrics.figures.statement import Remark
+from apps.metrics.figures.sql_statement import Remark
 
 PRODUCTION = (
     "Production environments are those that the team's patterns name, in upper or lower case. Without patterns, they "

@@ -13,7 +13,7 @@ from apps.metrics.figures.figure import Figure, Measure
 from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.readings import Bin, FigureReading, Group, Point
 from apps.metrics.figures.registry import FIGURES, figure_of
-from apps.metrics.figures.statement import NONE, QUANTILES, Aggregates, Detail, Found, Question, Wanted, Wants, read
+from apps.metrics.figures.sql_statement import NONE, QUANTILES, Aggregates, Detail, Found, Question, Wanted, Wants, read
 from apps.metrics.figures.windows import Granularity, Window
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

@@ -25,7 +25,7 @@ class HourlyFigures(models.Model):
     class Meta:
         verbose_name_plural = "hourly figures"
         constraints = (models.UniqueConstraint(fields=("team", "hour"), name="one_row_of_figures_per_team_and_hour"),)
-        # hourly.thin_out: rows of any team that are old enough
+        # hourly_figures.thin_out: rows of any team that are old enough
         indexes = (BrinIndex(fields=("hour",), name="hourly_figures_by_hour", autosummarize=True),)
 
     def __str__(self) -> str:

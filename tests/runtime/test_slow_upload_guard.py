@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from tformance.local.processes import wait_until
 from tformance.middleware import TrustedProxyMiddleware
-from tformance.slow_request_guard import SlowBodiesCut, TimedInput, _seconds_since_sent, end_quiet
+from tformance.slow_upload_guard import SlowBodiesCut, TimedInput, _seconds_since_sent, end_quiet
 
 LATE, OTHER = "127.0.0.2", "127.0.0.3"
 
