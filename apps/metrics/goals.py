@@ -28,7 +28,7 @@ class GoalWeek:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The weeks of a goal, the running one at last. `value` and `is_met` are those of the last one that has ended."""
+    """The weeks of a goal, the current one last. `value` and `is_met` are those of the last one that has ended."""
 
     value: float | None = None
     is_met: bool | None = None

@@ -1,4 +1,4 @@
-"""Hourly figures of teams: what was shown then, whatever is learned later, and how it differs from what is so now."""
+"""Hourly figures of teams: what was shown then, unchanged by later data, and how it differs from now."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -197,8 +197,9 @@ class Value:
 class Restatement:
     """A figure that is no longer what was shown.
 
-    `then` is what was shown, `now` what the same window is now, up to the same instant, and `as_of` what was so at that
-    instant, by all that is known now. `version_then` is that of the definition; None if it was not stored.
+    `then` is what was shown, `now` the same window up to the same instant, computed now, and `as_of` what should have
+    been shown at that instant, by all that is known now. `version_then` is that of the definition; None if it was not
+    stored.
     """
 
     figure: Figure

@@ -27,7 +27,7 @@ MODEL_FIELDS = {"source": "kind", "login": "contributor"}
 
 
 def make_preview(team: Team, asked: dict[str, Any], *, seconds: float) -> Preview:
-    """Return the preview of what is asked for; ValidationError of Django names wrong fields, as the rule calls them."""
+    """Return the preview of what is asked for; Django's ValidationError names wrong fields as the rule does."""
     kind = asked.pop("kind")
     query = FigureQuery(team=team, window=window_of(team, asked.pop("window")))
     if kind == PRODUCTION:

@@ -1,7 +1,8 @@
 """Previews of rules: what a rule would match, how many rows it would change, and each figure before and after.
 
-A preview saves the rule, derives what it concerns in the repositories of one team by the same code as ever, reads, and
-rolls all of it back. Meanwhile the recalculation of these repositories waits, so a preview is bounded in size and time.
+A preview saves the rule, derives what it concerns in the repositories of one team by the same code as always,
+reads figures, and rolls all of it back. Meanwhile the recalculation of these repositories waits, so a preview is
+bounded in size and time.
 """
 
 import re
@@ -132,7 +133,7 @@ class Moves:
     rows: dict[tuple[str, Row], tuple[Row | None, Row | None]] = field(default_factory=dict)
 
     def observe(self, table: DerivedTable, before: Iterable[Row], after: Iterable[Row]) -> None:
-        """Keep what differs; a row that is derived again keeps what it was first."""
+        """Store the rows before and after; of a row that is derived twice, the first `before` counts."""
         was, now = ({table.key_of(row): row for row in rows} for rows in (before, after))
         for key in was.keys() | now.keys():
             first, _ = self.rows.get((table.name, key), (was.get(key), None))
@@ -204,7 +205,8 @@ def _derive(query: FigureQuery, rule: Rule, *, replaces: int | None, seconds: fl
             )
         if time.monotonic() > deadline:
             raise PreviewRefusedError(
-                f"The preview was not ready after {seconds:g} s, {waiting} were left. Preview it for one repository."
+                f"The preview was not ready after {seconds:g} s: {waiting} entities were not derived yet. "
+                "Preview it for one repository."
             )
         recalculate(stale(changes, most=BATCH), observe=moves.observe)
         db.run(OF_OTHERS, {"after": last, "repositories": list(query.repositories)})

@@ -1,6 +1,6 @@
 """The nightly sample: some entities of some repositories are derived again, and what differs from the rows is stored.
 
-One job for ever: it compares repository by repository, and is put off until the next night.
+One job, which never ends: it compares one repository after the other, and waits for the next night.
 """
 
 import logging
@@ -37,7 +37,7 @@ def plan(at_start: bool = False) -> int:
 
 
 def run(job: Job, deadline_s: float) -> None:
-    """Compare the repositories of the night that still wait, and put the job off."""
+    """Compare the repositories of the night that are not compared yet, and put the job off."""
     now = datetime.now(UTC)
     sample = ensure_sample((now - STARTS_AT).date())
     if job.attempts and sample.waiting:
@@ -65,7 +65,7 @@ KIND = JobKind(
 
 
 def ensure_sample(night: date) -> RebuildSample:
-    """Return the sample of this night; at its start, repositories are chosen by chance, and old samples deleted."""
+    """Return the sample of this night; at its start, repositories are chosen at random, and old samples deleted."""
     known = RebuildSample.objects.filter(night=night).first()
     if known is not None:
         return known
@@ -75,7 +75,7 @@ def ensure_sample(night: date) -> RebuildSample:
 
 
 def compare_next(sample: RebuildSample, *, job: Job) -> bool:
-    """Compare the next repository and store what differs; False if so much is recalculated that it has to wait."""
+    """Compare the next repository and store what differs; False if it must wait for the recalculation."""
     [repository_id, *waiting] = sample.waiting
     derived: Counter[str] = Counter()
 
@@ -95,7 +95,7 @@ def compare_next(sample: RebuildSample, *, job: Job) -> bool:
 
 
 def skip_next(sample: RebuildSample, *, job: Job) -> None:
-    """Leave out the next repository: a worker crashed over it, or it took too long."""
+    """Leave out the next repository: a worker crashed while comparing it, or it took too long."""
     [repository_id, *waiting] = sample.waiting
     logger.warning("repository_not_compared", extra={"repository": repository_id})
     with transaction.atomic():

@@ -114,10 +114,10 @@ def create_team(github_team: GitHubTeam, *, by: Any = None) -> Team:
     with transaction.atomic():
         of_account = Team.objects.select_for_update().get(account=github_team.organization)
         if Team.objects.filter(github_team=github_team).exists():
-            raise ProposalRefusedError("There is a team of it already.")
+            raise ProposalRefusedError("A team was made of it already.")
         members = list(members_of([github_team.pk]))
         if not members:
-            raise ProposalRefusedError("None of its members is known yet: GitHub reports those who join or leave.")
+            raise ProposalRefusedError("None of its members is known yet: GitHub only reports who joins or leaves.")
         team = Team.objects.create(
             name=github_team.name,
             slug=free_slug(github_team.slug, github_team.pk),

@@ -10,13 +10,13 @@ import holidays
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-FIRST_YEAR = 2005  # before GitHub
+FIRST_YEAR = 2005  # GitHub is younger
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingTime:
-    """Local hours on some days of the week (1 is Monday) in a time zone, but for holidays.
+    """Local hours on some days of the week (1 is Monday) in a time zone, except on holidays.
 
     Hours that end at midnight last until the next day begins. Where the clocks show a time twice, its first counts.
     """

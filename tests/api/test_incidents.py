@@ -24,12 +24,12 @@ def send(cast: Cast, body: Body, *, by: str = "admin") -> Any:
     return cast.client(getattr(cast, by)).post(INCIDENTS, body, format="json")
 
 
-@pytest.mark.parametrize("told", list(itertools.permutations([OPENED, CLOSED, EXPLAINED])), ids=str)
-def test_the_latest_of_several_reports_counts_in_any_order(cast: Cast, told: tuple[Body, ...]) -> None:
+@pytest.mark.parametrize("sent", list(itertools.permutations([OPENED, CLOSED, EXPLAINED])), ids=str)
+def test_the_latest_of_several_reports_counts_in_any_order(cast: Cast, sent: tuple[Body, ...]) -> None:
     deployed = cast.client(cast.admin).post(
         "/api/v1/deployments/", deployment("d1", "03-03 12:00", "c1"), format="json"
     )
-    statuses = [send(cast, body).status_code for body in (*told, told[0])]
+    statuses = [send(cast, body).status_code for body in (*sent, sent[0])]
     assert (deployed.status_code, statuses) == (201, [201, 200, 200, 200])
     [shown] = cast.client(cast.viewer).get(INCIDENTS).json()["results"]
     assert {name: shown[name] for name in ("title", "closed_at", "deployment", "updated_at")} == {

@@ -79,10 +79,10 @@ def send(cast: Cast, body: Body, *, by: str = "admin") -> Any:
 def in_random_order(seed: int) -> Iterator[Step | Body]:
     """The steps and reports of fixture A, some of them twice."""
     chance = random.Random(seed)  # noqa: S311
-    told: list[Step | Body] = [*fixture_a.pull_requests(), *fixture_a.pushes(), *FIXTURE_A]
-    told += chance.sample(told, 12)
-    chance.shuffle(told)
-    yield from told
+    sent: list[Step | Body] = [*fixture_a.pull_requests(), *fixture_a.pushes(), *FIXTURE_A]
+    sent += chance.sample(sent, 12)
+    chance.shuffle(sent)
+    yield from sent
 
 
 def read(cast: Cast, key: str, *, window: Window = WEEK, as_of: str | None = None) -> FigureReading:
@@ -133,11 +133,11 @@ def test_another_content_at_the_same_instant_is_a_conflict(cast: Cast) -> None:
 
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_the_latest_report_says_what_was_deployed_where(cast: Cast, is_reversed: bool) -> None:
-    told = [
+    sent = [
         report("d1", "03-03 12:00", "c1", service="old"),
         report("d1", "03-04 12:00", "c2", service="api", state="failure", environment="live"),
     ]
-    send_all(cast, *(told[::-1] if is_reversed else told))
+    send_all(cast, *(sent[::-1] if is_reversed else sent))
     rows = DerivedDeployment.objects.order_by("name").values_list("name", "service", "environment", "sha")
     content = "api", "live", sha_of("c2")
     assert list(rows) == [("report d1#1", *content), ("report d1#2", *content)]

@@ -38,7 +38,7 @@ class Counted:
 
     @property
     def is_of_others(self) -> bool:
-        """Return whether it is told beside the figure, of the accounts that count alone."""
+        """Return whether it is listed beside the figure, and only for accounts that count."""
         return self.left_out in OF_OTHERS
 
 
@@ -98,8 +98,8 @@ class Calculator:
         found = [one for one in rows(self, asked) if one.repository_id in asked.repositories]
         reasons = [(self.reason(one, asked), one) for one in found]
         counted = [one for reason, one in reasons if not reason]
-        told = (reason for reason, one in reasons if not one.is_of_others or reason == one.left_out)
-        excluded = Counter(reason for reason in told if reason)
+        reported = (reason for reason, one in reasons if not one.is_of_others or reason == one.left_out)
+        excluded = Counter(reason for reason in reported if reason)
         return {"n": len(counted), **measure(self, asked, counted), "excluded": dict(excluded)}
 
     def reason(self, one: Counted, asked: Asked) -> str:

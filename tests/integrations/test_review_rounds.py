@@ -149,7 +149,7 @@ def test_many_pull_requests_have_the_same_rounds_by_webhooks_and_by_graphql(
 def test_where_only_webhooks_tell_a_review_of_an_earlier_commit_is_no_push() -> None:
     """A reviewer who goes through a pull request commit by commit reviews some that never were the head."""
     opened = Happening(BEGINNING, "head_moved", "b" * 40, is_from_api=False, actor_id=ANA.id)
-    pushes = Pushes(opened_at=BEGINNING, author_id=ANA.id, head_sha="b" * 40, story=[opened])
+    pushes = Pushes(opened_at=BEGINNING, author_id=ANA.id, head_sha="b" * 40, history=[opened])
     asked, other = (Seen(BEGINNING + timedelta(minutes=minute), sha * 40) for minute, sha in ((20, "b"), (25, "a")))
     assert review_rounds(pushes, asked=[asked], approved=None, reviews=[asked, other]) == 0
 

@@ -1,4 +1,4 @@
-"""What fixture A must come to, by whichever road it came in: one repository, the week of Monday 2026-03-02, UTC.
+"""What fixture A must come to, however its facts arrive: one repository, the week of Monday 2026-03-02, UTC.
 
 ana is in Alpha until 03-04 12:00 and then in Beta, ben and talbot are in Alpha, cy in Beta; ben is in Platform too.
 """

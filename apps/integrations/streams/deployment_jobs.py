@@ -22,7 +22,7 @@ RUNS_AT_ONCE = 10
 MOST_PAGES = 30
 """Of the jobs of one run: a list that continues after them has no end."""
 
-# What is named already tells which environments have services by job, whenever it was deployed.
+# Named deployments of any time show which environments have services by job.
 RUNS_WITHOUT_NAMES = """
     WITH made AS MATERIALIZED (
         SELECT environment, run_id, count(DISTINCT coalesce(job_id, -github_id)) > 1 AS has_several,

@@ -141,7 +141,8 @@ EXPLANATION = OpenApiExample(
             {
                 "boundary": "deployed",
                 "at": "2026-03-03T12:00:00Z",
-                "rule": "The first success whose commit stands at or after the merge on the default branch.",
+                "rule": "The first successful deployment whose commit is the merge on the default branch, "
+                "or comes after it.",
                 "sources": [],
                 "candidates": [],
                 "rejected": {"baseline": 1, "later": 3},

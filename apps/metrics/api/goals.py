@@ -78,7 +78,7 @@ class GoalSerializer(OnlyKnownFields, serializers.ModelSerializer[Goal]):
 
     @extend_schema_field(GoalWeekSerializer(many=True))
     def get_weeks(self, goal: Goal) -> Any:
-        """The weeks in its period, up to 53, the running one at last."""
+        """The weeks in its period, up to 53, the current one last."""
         weeks: Any = self.progress_of(goal).weeks
         return GoalWeekSerializer(weeks, many=True).data
 
@@ -133,7 +133,7 @@ class OfGoals(OfTeam):
     post=extend_schema(tags=["figures"], summary="Add a goal", examples=[GOAL_SENT, GOAL_SHOWN]),
 )
 class GoalsView(OfGoals, generics.ListCreateAPIView[Goal]):
-    """What the team wants of its figures, week by week, and whether it is so; for admins of the team to change."""
+    """What the team wants its figures to be, and whether each week met it. Admins of the team change them."""
 
     def perform_create(self, serializer: BaseSerializer[Goal]) -> None:
         serializer.save(team=self.team)
@@ -145,6 +145,6 @@ class GoalsView(OfGoals, generics.ListCreateAPIView[Goal]):
     delete=extend_schema(tags=["figures"], summary="Delete a goal"),
 )
 class GoalView(OfGoals, generics.RetrieveUpdateDestroyAPIView[Goal]):
-    """One goal. Set `until_day` when it no longer applies; deleting it removes what was met as well."""
+    """One goal. Set `until_day` when it no longer applies; deleting it also removes its weeks."""
 
     http_method_names = ["get", "patch", "delete", "head", "options"]  # noqa: RUF012

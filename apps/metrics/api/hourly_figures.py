@@ -1,4 +1,4 @@
-"""API of stored hourly figures, and how they differ from what is so now."""
+"""API of stored hourly figures, and how they differ from the same figures now."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -97,7 +97,7 @@ class RestatementSerializer(serializers.Serializer[Json]):
     n_as_of = serializers.IntegerField()
     cause = serializers.ChoiceField(
         choices=["later_events", "late_data"],
-        help_text="`later_events`: as of then it was what was shown. `late_data`: late or corrected data, or rules.",
+        help_text="`later_events`: what was shown was right then. `late_data`: late or corrected data, or other rules.",
     )
     version_then = serializers.IntegerField(allow_null=True, help_text="Of the definition; null if it was not stored.")
     version = serializers.IntegerField()

@@ -70,7 +70,7 @@ class IncidentReportSerializer(OnlyKnownFields, serializers.Serializer[Any]):
         required=False,
         default=None,
         allow_null=True,
-        help_text="When it was so: the latest of several reports counts. Absent: `closed_at`, else `opened_at`.",
+        help_text="When the incident was as reported; the latest report counts. Absent: `closed_at`, else `opened_at`.",
     )
 
     def validate_opened_at(self, at: datetime) -> datetime:
@@ -85,9 +85,11 @@ class IncidentReportSerializer(OnlyKnownFields, serializers.Serializer[Any]):
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes with `updated_at`, and with whatever names the repository."""
         if attributes["closed_at"] and attributes["closed_at"] < attributes["opened_at"]:
-            raise serializers.ValidationError({"closed_at": "An incident is not closed before it was opened."})
+            raise serializers.ValidationError({"closed_at": "closed_at must not be before opened_at."})
         if not attributes["repository"] and not attributes["service"]:
-            raise serializers.ValidationError({"repository": "Name the repository, or a service of one repository."})
+            raise serializers.ValidationError(
+                {"repository": "Name the repository, or a service that one repository deploys."}
+            )
         latest = attributes["closed_at"] or attributes["opened_at"]
         return attributes | {"updated_at": attributes["updated_at"] or latest}
 
@@ -156,7 +158,7 @@ class IncidentsView(OfReports, generics.ListAPIView[ReportedIncident]):
         examples=[INCIDENT_SENT, INCIDENT_SHOWN],
     )
     def post(self, request: Request) -> Response:
-        """Report an incident, or how it went on: for operators, and admins of a team that tracks the repository.
+        """Report an incident, or its later state: for operators, and admins of a team that tracks the repository.
 
         It counts for the deployment that it names, or that shipped the pull request that it names.
         """

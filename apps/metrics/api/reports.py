@@ -34,7 +34,7 @@ class ConflictingReport(exceptions.APIException):
 
 
 def validate_instant(at: datetime) -> datetime:
-    """Return an instant that has been; a clock may be a minute fast."""
+    """Return an instant that is not in the future; a clock may be a minute fast."""
     if not EARLIEST <= at <= datetime.now(UTC) + CLOCKS_DIFFER:
         raise serializers.ValidationError("Use an instant from 1970 until now.")
     return at
@@ -62,7 +62,7 @@ class DeploymentReportSerializer(OnlyKnownFields, serializers.Serializer[Any]):
     id = serializers.CharField(
         max_length=LONGEST_ID,
         help_text="Your own id of the deployment, unique in the repository. The same report again changes nothing; "
-        "further ones say how it went on, in any order.",
+        "further reports of it add its later states, in any order.",
     )
     repository = RepositoryField(help_text="A name like `acme/api`, or GitHub's id.")
     environment = serializers.CharField(

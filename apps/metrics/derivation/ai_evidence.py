@@ -1,4 +1,7 @@
-"""Evidence that a tool wrote a pull request, took part in it, or reviewed it. No evidence says nothing of humans."""
+"""Evidence that a tool wrote a pull request, took part in it, or reviewed it.
+
+Without evidence, a tool may still have been used.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +26,7 @@ Kind, Source, Confidence = DerivedAIEvidence.Kind, DerivedAIEvidence.Source, Der
 AccountClass = AccountRule.AccountClass
 
 SIGNING = frozenset({"co-authored-by", "co-developed-by"})
-"""Trailers that name somebody with an e-mail: only the e-mail of a tool counts, for people share its name."""
+"""Trailers that name somebody with an e-mail: only the e-mail of a tool counts, as people may have its name."""
 NAMING = frozenset({"assisted-by", "generated-by", "made-by", "written-by", GENERATED_WITH})
 """Trailers that name what was used."""
 MADE = "assisted|generated|authored|written|coded|created|made"
@@ -36,7 +39,7 @@ LABELS = (
 
 @dataclass(frozen=True, slots=True, order=True)
 class Evidence:
-    """A piece of evidence; `value` is what stands there, and `sha` the commit that it stands in, if it is in one."""
+    """A piece of evidence; `value` is the text that was found, `sha` the commit whose message has it, if one does."""
 
     kind: str
     source: str

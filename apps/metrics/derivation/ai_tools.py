@@ -1,4 +1,4 @@
-"""The tools whose part in a pull request is recognised, and what each leaves behind."""
+"""The tools whose part in a pull request is recognised, and how each is recognised."""
 
 import re
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ TOOLS = (
     Tool(name="Cubic", accounts=("cubic-dev-ai",)),
 )
 UNNAMED = "unnamed"
-"""The tool of a line or label that says AI and does not say which."""
+"""The tool of a line or label that says AI and does not name the tool."""
 
 _ACCOUNTS = {account: tool.name for tool in TOOLS for account in tool.accounts}
 _EMAILS = {email: tool.name for tool in TOOLS for email in tool.emails}

@@ -28,7 +28,7 @@ READ = f"""
 
 
 def read_people(scopes: Iterable[Scope]) -> dict[Scope, int]:
-    """Return who answers for each of these pull requests, as far as anybody does."""
+    """Return the person to whom each of these pull requests is attributed; those without any are left out."""
     agents = sorted(scopes)
     if not agents:
         return {}

@@ -170,14 +170,14 @@ class Facts:
     """What the rows of a pull request are derived from."""
 
     state: State
-    story: Sequence[Happening]
+    history: Sequence[Happening]
     requests: Sequence[RequestEvent]
     reviews: Sequence[SubmittedReview]
     commits: Commits
     listed: Sequence[Move]
     place: Place | None
     attributed_to_id: int | None = None
-    """The person who answers for it, if an agent opened it."""
+    """The person to whom it is attributed, if an agent opened it."""
 
     @property
     def scope(self) -> Scope:
@@ -199,7 +199,7 @@ def read_facts(scopes: Sequence[Scope]) -> list[Facts]:
         found.append(
             Facts(
                 state=state,
-                story=_story(happenings[scope]),
+                history=_history(happenings[scope]),
                 requests=_requests(happenings[scope]),
                 reviews=[submitted_review(row, author_id=state.author_id) for row in reviews[scope]],
                 commits=commits[scope],
@@ -211,7 +211,7 @@ def read_facts(scopes: Sequence[Scope]) -> list[Facts]:
     return found
 
 
-def _story(happenings: Iterable[Row]) -> list[Happening]:
+def _history(happenings: Iterable[Row]) -> list[Happening]:
     return timeline.deduplicated(Happening(*row) for *row, _ in happenings if row[1] not in REQUESTS)
 
 

@@ -63,7 +63,7 @@ def rows_of(facts: Sequence[Facts]) -> Derived:
                 **identity,
                 **times,
                 **_present(state, evidence=evidence),
-                **_merging(state, story=each.story),
+                **_merging(state, history=each.history),
                 **repairs,
                 landed_at=place.at if place else None,
                 **(until_merge.columns if until_merge else NO_STAGES),
@@ -72,7 +72,7 @@ def rows_of(facts: Sequence[Facts]) -> Derived:
         if place and until_merge:
             merged_at = state.merged_at or place.at
             merges.append(Merge(**identity, **repairs, until_merge=until_merge, merged_at=merged_at, place=place))
-        derived.closings.extend(_closings(state, identity=identity, story=each.story))
+        derived.closings.extend(_closings(state, identity=identity, history=each.history))
         derived.evidence.extend(evidence_rows(each.scope, evidence))
         derived.reviews.extend(_review_row(each.scope, review) for review in each.reviews)
         reviewed = ((review.reviewer_id, review.submitted_at) for review in each.reviews)
@@ -122,15 +122,15 @@ def _repairs(state: State, *, rules: Rules) -> dict[str, Any]:
     }
 
 
-def _merging(state: State, *, story: Sequence[Happening]) -> dict[str, Any]:
+def _merging(state: State, *, history: Sequence[Happening]) -> dict[str, Any]:
     if state.merged_at is None:
         return {"queue_seconds": None, "queue_starts": None, "queue_ends": None, "is_auto_merged": False}
-    stays = timeline.in_queue(story, merged_at=state.merged_at)
+    stays = timeline.in_queue(history, merged_at=state.merged_at)
     return {
         "queue_seconds": timeline.seconds_in_queue(stays),
         "queue_starts": tuple(since for since, _ in stays) or None,
         "queue_ends": tuple(until for _, until in stays) or None,
-        "is_auto_merged": timeline.is_auto_merged(story, merged_at=state.merged_at),
+        "is_auto_merged": timeline.is_auto_merged(history, merged_at=state.merged_at),
     }
 
 
@@ -160,13 +160,13 @@ def _identity(facts: Facts) -> dict[str, Any]:
 
 def times_of(facts: Facts) -> dict[str, Any]:
     """Return when it began, was reviewed and ended, how long each took, and what is odd about it, by column."""
-    state, story, commits = facts.state, facts.story, facts.commits
-    drafts = _drafts(state, story=story)
+    state, history, commits = facts.state, facts.history, facts.commits
+    drafts = _drafts(state, history=history)
     started = first_commit(commits, opened_at=state.opened_at, ready_at=drafts.ready_at)
     counted = counted_reviews(facts.reviews, until=state.ended_at)
     first_review_at = counted[0].submitted_at if counted else None
     first_approval = next((each for each in counted if each.verdict == Verdict.APPROVED), None)
-    pushes = Pushes(state.opened_at, state.author_id, state.head_sha, story, facts.listed)
+    pushes = Pushes(state.opened_at, state.author_id, state.head_sha, history, facts.listed)
     wait_ended_at = _latest(first_review_at, drafts.ready_at)
     return {
         "opened_at": state.opened_at,
@@ -185,8 +185,8 @@ def times_of(facts: Facts) -> dict[str, Any]:
         "first_review_seconds": _seconds(drafts.ready_at, wait_ended_at),
         "review_rounds": _rounds(pushes, reviews=facts.reviews, counted=counted, approval=first_approval),
         "is_reviewed_in_draft": _is_reviewed_in_draft(counted, drafts=drafts),
-        "is_reopened": any(each.kind == timeline.Kind.REOPENED for each in story),
-        "is_force_pushed": commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in story),
+        "is_reopened": any(each.kind == timeline.Kind.REOPENED for each in history),
+        "is_force_pushed": commits.is_force_pushed or any(each.kind == timeline.Kind.FORCE_PUSHED for each in history),
         "is_cherry_picked": commits.is_cherry_picked,
         **_response(state, ready_at=drafts.ready_at, first_review_at=first_review_at),
     }
@@ -203,9 +203,9 @@ def _response(state: State, *, ready_at: datetime | None, first_review_at: datet
     }
 
 
-def _drafts(state: State, *, story: Sequence[Happening]) -> timeline.Drafts:
+def _drafts(state: State, *, history: Sequence[Happening]) -> timeline.Drafts:
     return timeline.drafts(
-        story,
+        history,
         opened_at=state.opened_at,
         ended_at=state.ended_at,
         is_draft=state.is_draft,
@@ -245,9 +245,9 @@ def _rounds(
     )
 
 
-def _closings(state: State, *, identity: Mapping[str, Any], story: Sequence[Happening]) -> list[Row]:
+def _closings(state: State, *, identity: Mapping[str, Any], history: Sequence[Happening]) -> list[Row]:
     intervals = timeline.closings(
-        story, merged_at=state.merged_at, closed_at=state.closed_at, updated_at=state.updated_at
+        history, merged_at=state.merged_at, closed_at=state.closed_at, updated_at=state.updated_at
     )
     return [
         CLOSINGS.row(

@@ -51,7 +51,7 @@ class Pushes:
     opened_at: datetime
     author_id: int | None
     head_sha: str
-    story: Sequence[Happening]
+    history: Sequence[Happening]
     listed: Sequence[Move] = ()
 
     @property
@@ -59,7 +59,7 @@ class Pushes:
         """Return the moves of the head reported by webhooks or force pushes, with their time and actor."""
         return [
             Move(each.at, each.subject, each.actor_id in (None, self.author_id))
-            for each in self.story
+            for each in self.history
             if each.kind in (Kind.HEAD_MOVED, Kind.FORCE_PUSHED)
         ]
 
@@ -67,7 +67,7 @@ class Pushes:
     def are_reported(self) -> bool:
         """Return whether webhooks reported all pushes: the first head and the last one."""
         is_opening_reported = any(
-            each.kind == Kind.HEAD_MOVED and each.at <= self.opened_at + SAME_EVENT for each in self.story
+            each.kind == Kind.HEAD_MOVED and each.at <= self.opened_at + SAME_EVENT for each in self.history
         )
         return is_opening_reported and any(move.sha == self.head_sha for move in self.reported)
 

@@ -114,7 +114,7 @@ READ_CANDIDATES = f"""
 """  # noqa: S608  clauses of our own
 # A success that came, went or moved re-dates the merges between its neighbours. Where its commit is unknown, those are
 # in doubt that a later success shipped. The first success of all is a baseline, so it moves what the next one shipped.
-# Neighbours are those that stayed: of several new ones before all others, none tells where the baseline was.
+# Neighbours are those that stayed: of several new ones before all others, none shows where the baseline was.
 HAND_ON = """
     WITH moved AS MATERIALIZED (
         SELECT *, coalesce(order_at, succeeded_at) AS at FROM json_to_recordset(%s) AS row (

@@ -33,13 +33,13 @@ WORDS: Mapping[str, str] = {
     "deleted": "It was deleted.",
     "not_an_approval": "It does not approve.",
     "not_merged": "The pull request is not merged.",
-    "not_landed": "The merge is not known on the default branch.",
+    "not_landed": "The merge is not known to be on the default branch.",
     "not_succeeded": "It did not succeed.",
-    "baseline": "It is the first known one of its service and environment: nobody knows what it shipped first.",
+    "baseline": "It is the first known one of its service and environment: what it was the first to ship is not known.",
     "baseline_unknown": "The first known deployment of the service and environment had the merge already.",
     "before_merge": "It succeeded before the merge was on the default branch.",
-    "commit_unknown": "Its commit is not known on the default branch.",
-    "without_merge": "Its commit stands before the merge on the default branch.",
+    "commit_unknown": "Its commit is not known to be on the default branch.",
+    "without_merge": "Its commit comes before the merge on the default branch.",
 }
 """Why a candidate was rejected, in a sentence."""
 
@@ -103,15 +103,15 @@ NEXT_KNOWN = "it is taken to be at the next known boundary"
 
 
 def boundaries(
-    facts: Facts, row: Row, *, commits: Sequence[CommitCandidate], lost: Sequence[Review]
+    facts: Facts, row: Row, *, commits: Sequence[CommitCandidate], left_out: Sequence[Review]
 ) -> Iterator[Boundary]:
-    """Yield the boundaries in their order. `lost` are the reviews that are no facts of the derivation."""
+    """Yield the boundaries in their order. `left_out` are the reviews that were deleted or not submitted."""
     yield _first_commit(facts, row, commits=commits)
     yield Boundary(
         name="opened", at=row["opened_at"], rule="When GitHub says that it was created.", candidates=[_opening(facts)]
     )
     yield _ready(facts, row)
-    reviews = _reviews(facts, lost=lost)
+    reviews = _reviews(facts, left_out=left_out)
     yield Boundary(
         name="first_review", at=row["first_review_at"], rule=_rule_of_review(row), candidates=first_counts(reviews)
     )
@@ -164,12 +164,12 @@ def _first_commit(facts: Facts, row: Row, *, commits: Sequence[CommitCandidate])
 def _rule_of_commits(facts: Facts, row: Row) -> str:
     at, begun_at = row["first_commit_at"], facts.commits.first_begun_at
     if begun_at is None:
-        return "No date of a commit is known: coding begins when it was ready, or opened."
+        return "No date of a commit is known: coding begins when the pull request was ready, or opened."
     if at == facts.state.opened_at - OLDEST_BELIEVED and begun_at < at:
-        return "The earliest commit is dated more than a year before the opening: a year before counts."
+        return "The earliest commit is dated more than a year before the opening: a year before the opening counts."
     if at < begun_at:
         return "The earliest commit is dated after the pull request was ready: when it was ready counts."
-    copies = ", of cherry-picked ones the committer date" if row["is_cherry_picked"] else ""
+    copies = ", or the committer date of cherry-picked ones" if row["is_cherry_picked"] else ""
     clamped = "; dates that cannot be right do not count" if facts.commits.has_clamped_date else ""
     return f"The earliest author date of its commits{copies}{clamped}."
 
@@ -185,7 +185,7 @@ def _ready(facts: Facts, row: Row) -> Boundary:
             reason="" if is_draft else "opened_ready",
             entities=_pull_request(facts),
         )
-        for each in facts.story
+        for each in facts.history
         if each.kind == Kind.READY_FOR_REVIEW
     ]
     opening = _opening(facts, reason="opened_as_draft" if is_draft else "")
@@ -198,11 +198,11 @@ def _ready(facts: Facts, row: Row) -> Boundary:
     return Boundary(name="ready", at=row["ready_at"], rule=rule, candidates=first_counts([opening, *marked]))
 
 
-def _reviews(facts: Facts, *, lost: Iterable[Review]) -> list[Candidate]:
+def _reviews(facts: Facts, *, left_out: Iterable[Review]) -> list[Candidate]:
     """Return the reviews, the earliest first, with why they do not count."""
     ordered = sorted(facts.reviews, key=lambda each: (each.submitted_at, each.review_id))
     known = [_review(each, facts=facts) for each in ordered]
-    return [*known, *map(_lost_review, lost)]
+    return [*known, *map(_left_out_review, left_out)]
 
 
 def _review(review: SubmittedReview, *, facts: Facts) -> Candidate:
@@ -217,7 +217,7 @@ def _review(review: SubmittedReview, *, facts: Facts) -> Candidate:
     )
 
 
-def _lost_review(review: Review) -> Candidate:
+def _left_out_review(review: Review) -> Candidate:
     return Candidate(
         kind="review",
         name=str(review.pk),
@@ -236,7 +236,7 @@ def _as_approval(review: Candidate) -> Candidate:
 def _rule_of_review(row: Row) -> str:
     if row["first_review_at"] is None:
         return f"No review counts: {NEXT_KNOWN}."
-    early = " It came before the pull request was ready, so nobody waited." if row["is_reviewed_in_draft"] else ""
+    early = " It came before the pull request was ready, so the wait is 0." if row["is_reviewed_in_draft"] else ""
     return f"The first review by a human other than the author, up to the merge or close.{early}"
 
 
@@ -259,7 +259,7 @@ def _merged(facts: Facts, row: Row) -> Boundary:
 def _landed(facts: Facts, row: Row) -> Boundary:
     state, sha = facts.state, facts.state.merge_sha or ""
     if row["landed_at"] is None:
-        rule = "Its merge is not known on the default branch." if state.merged_at else "It is not merged."
+        rule = "Its merge is not known to be on the default branch." if state.merged_at else "It is not merged."
         return Boundary(name="landed", at=None, rule=rule)
     commit = Candidate(
         kind="commit", name=sha, at=row["landed_at"], entities=(("commit", f"{state.repository_id}:{sha}"),)
@@ -275,12 +275,12 @@ def _landed(facts: Facts, row: Row) -> Boundary:
 Target = tuple[str, str]
 """A service and an environment."""
 
-CARRIED = "The first success whose commit stands at or after the merge on the default branch."
-UNSURE = "An earlier one, whose commit is not known there, may have had it: its lead time is not known."
+CARRIED = "The first successful deployment whose commit is the merge on the default branch, or comes after it."
+UNSURE = "An earlier one, whose commit is not known there, may have shipped it first: the lead time is not known."
 NOT_CARRIED = {
     "not_merged": "It is not merged.",
-    "not_landed": "Its merge is not known on the default branch, so that no deployment is known to have it.",
-    "baseline_unknown": "The first known deployment had the merge already: nobody knows since when.",
+    "not_landed": "Its merge is not known to be on the default branch, so no deployment is known to have it.",
+    "baseline_unknown": "The first known deployment had the merge already: since when is not known.",
 }
 
 

@@ -32,7 +32,7 @@ MOST_SOURCES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A delivery, or a read of GitHub's API, or a report, that reported an entity."""
+    """A delivery, a read of GitHub's API, or a report, from which an entity is known."""
 
     entity: str
     kind: str
@@ -86,12 +86,12 @@ EXCLUSIONS: Mapping[str, str] = {
     "agent": "It is by an agent, and agents are left out.",
     "bot": "It is by a bot, and bots are left out.",
     "human": "It is by a human, and only bots count.",
-    "not_a_member": "Its author was no member of the team then.",
-    "no_source": "The team has no source of deployments.",
+    "not_a_member": "Its author was not a member of the team at the time.",
+    "no_source": "No deployments of the team are known, and no source of deployments was chosen.",
     "no_production": "The team has no deployments to production.",
-    "not_deployed": "No deployment to production had it yet.",
-    "baseline_unknown": "The first known deployment to production had it already.",
-    "order_unknown": "It is not known which deployment had it first.",
+    "not_deployed": "No deployment to production has shipped it yet.",
+    "baseline_unknown": "The first known deployment to production had it already: when it was shipped is not known.",
+    "order_unknown": "It is not known which deployment shipped it first.",
     "merged_without_review": "It was merged without a review that counts.",
     "never_ready": "It was never ready for review, as far as is known.",
     "size_unknown": "Its size is not known.",
@@ -197,8 +197,8 @@ def explain(
     for facts in read_facts([scope]):
         derived = rows_of([facts])
         [row] = PULL_REQUESTS.as_dicts(derived.pull_requests)
-        lost = _reviews_but(scope, {each.review_id for each in facts.reviews})
-        steps = list(boundaries(facts, row, commits=read_candidates(scope), lost=lost))
+        left_out = _reviews_but(scope, {each.review_id for each in facts.reviews})
+        steps = list(boundaries(facts, row, commits=read_candidates(scope), left_out=left_out))
         deployments = list(shippings(facts, shipments=SHIPMENTS.as_dicts(derived.shipments)))
         every = [each for step in (*steps, *deployments) for each in step.candidates]
         query = query_for(team, opened_at=facts.state.opened_at, bots=bots, hours=hours) if team else None

@@ -12,8 +12,8 @@ LAST_ATTEMPT = (
     "The last attempt that concluded decides, on the day it concluded: one that was run again is listed as `run_again`."
 )
 SUCCEEDED_OR_FAILED = (
-    "Failed are `failure`, `timed_out` and `startup_failure`. Runs that were cancelled, skipped or came to neither "
-    "(`neutral`, `action_required`, `stale`) are left out."
+    "Failed are `failure`, `timed_out` and `startup_failure`. Runs that were cancelled or skipped, or neither failed "
+    "nor succeeded (`neutral`, `action_required`, `stale`), are left out."
 )
 
 
@@ -54,7 +54,7 @@ DEFINED = (
             BY_ACTOR,
             LAST_ATTEMPT,
             SUCCEEDED_OR_FAILED,
-            "The `in_progress` webhook alone says when the first job ran: runs from loaded history are left out as "
+            "Only the `in_progress` webhook says when the first job ran: runs from loaded history are left out as "
             "`queued_time_unknown`.",
             NO_VALUE,
         ),

@@ -129,9 +129,9 @@ def workflow_of_run() -> Concat:
 
 
 def name_workflows(keys: list[str]) -> Mapping[str, str]:
-    told = {key: key.partition(" ") for key in keys}
-    names = name_repositories(list({repository for repository, _, _ in told.values()}))
-    return {key: f"{names.get(repository, repository)}: {name}" for key, (repository, _, name) in told.items()}
+    parts = {key: key.partition(" ") for key in keys}
+    names = name_repositories(list({repository for repository, _, _ in parts.values()}))
+    return {key: f"{names.get(repository, repository)}: {name}" for key, (repository, _, name) in parts.items()}
 
 
 def name_accounts(keys: list[str]) -> Mapping[str, str]:

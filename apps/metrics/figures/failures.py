@@ -13,10 +13,10 @@ from apps.metrics.models import DerivedFailure, DerivedIncident, DerivedRemediat
 
 INCIDENTS = (
     "Incidents are issues that a rule names by label or title, and those reported over the API. One belongs to the "
-    "deployment that it names as its cause, or that shipped the pull request that it names; if it names none, only a "
-    "rule that says within how many hours attributes it to the last deployment of its service before."
+    "deployment that it names as its cause, or that shipped the pull request that it names; if it names none, it "
+    "belongs to the last deployment of its service before it, if a rule says within how many hours."
 )
-NO_INCIDENTS = "Without a rule that names incidents, or any that was reported, there is no value."
+NO_INCIDENTS = "There is no value if no rule names incidents and none was reported."
 
 
 def _remediations(query: FigureQuery) -> QuerySet[DerivedRemediation]:

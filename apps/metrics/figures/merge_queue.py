@@ -13,9 +13,9 @@ DEFINED = (
         definition="Time spent in the merge queue of GitHub up to the merge, for pull requests merged in the period.",
         rules=(
             BY_AUTHOR,
-            "Every stay counts, also one that ended with the removal from the queue; the time between two does not.",
-            "What was merged without the queue is left out, not counted as 0; so is what is not known to have entered.",
-            "It is a part of the merge stage, where the approval came before the queue.",
+            "Every stay in the queue counts, also one that ended without a merge; the time between stays does not.",
+            "Pull requests merged without the queue, or not known to have entered it, are left out, not counted as 0.",
+            "It is a part of the merge stage if the approval came before the queue.",
             NO_VALUE,
         ),
         population=populations.in_queue,

@@ -49,7 +49,7 @@ DEFINED = (
         definition="Reviews submitted in the period by humans other than the author, per reviewer.",
         rules=(
             BY_REVIEWER,
-            "Reviewers are those who reviewed in the period; who did not is not counted as 0.",
+            "Reviewers are those who reviewed in the period; those who did not are not counted as 0.",
         ),
         population=populations.reviews,
         streams=(PULL_REQUESTS,),
@@ -59,13 +59,13 @@ DEFINED = (
         title="Review turnaround",
         unit="seconds",
         measure=Measure.DISTRIBUTION,
-        definition="Time from the request of a review to the next review by whom it was requested of, by the day of "
+        definition="Time from the request of a review to the next review by the account that was asked, by the day of "
         "that review.",
         rules=(
             BY_REVIEWER,
-            "A review that is requested again after an answer counts again; one requested again before lasts from the "
-            "first request.",
-            "Requests of a team of GitHub are left out: no one account has to answer them. So are those that were "
+            "A request that is repeated after the review counts again; if it is repeated before the review, the time "
+            "lasts from the first request.",
+            "Requests of a team of GitHub are left out: no single account has to answer them. So are those that were "
             "withdrawn or not answered, by the day of the request.",
             NO_VALUE,
         ),

@@ -49,8 +49,8 @@ DEFINED = (
     _share(
         "reverted_rate",
         "Reverted",
-        "Share of the pull requests merged in the period that another one has reverted since.",
-        f"{REVERTS} It counts once it is merged.",
+        "Share of the pull requests merged in the period that another pull request has reverted since.",
+        f"{REVERTS} The revert counts once it is merged.",
         was_reverted,
     ),
     _share(

@@ -15,11 +15,12 @@ Written by `manage.py describe_figures` from the registry of `apps/metrics`, as 
 A figure is read for a team and a window `[start, end)` of local days in the team's time zone: an instant at midnight
 belongs to the next window only. Medians and quantiles interpolate (R-7); nothing is averaged from daily medians. Bots
 are left out unless requested (`bots=include`, `bots=only`); GitHub's account type and lists of robots decide, and a
-rule for the account overrides them. So are agents, which are bots that write pull requests for somebody: where they
-count (`agents=include`), a pull request counts for the team of the person it is attributed to. `ai=assisted` (or
-`authored`, `reviewed`, `any`, `none`) leaves the pull requests with this evidence of AI tools. Work is attributed to
-the teams its author belonged to at the time (`at_event`): a member of two teams counts in both, so teams may add up to
-more than the organisation. `as_of` asks what was true at an instant.
+rule for the account overrides them. Agents, which are bots that write pull requests for somebody, are left out too,
+unless requested (`agents=include`; if absent, as `bots`): then a pull request counts for the team of the person it is
+attributed to. `ai=assisted` (or `authored`, `reviewed`, `any`, `none`) restricts figures to the pull requests with this
+evidence of AI tools. Work is attributed to the teams its author belonged to at the time (`attribution=at_event`), or
+belongs to now (`current`): a member of two teams counts in both, so teams may add up to more than the organisation.
+`service` restricts figures of deployments and incidents to services. `as_of` asks what was true at an instant.
 
 Rows of the period that do not count are counted by reason, and listed: together with those that count they are all.
 `bot`, `agent`, `human`: by the choice of bots and agents; `not_a_member`: the account was not in the team at the time.
@@ -27,7 +28,8 @@ Series are of local days, weeks from Monday, or months, cut at the ends of the w
 ended is `partial`. Each bucket is computed from its own rows: counts add up to the whole, medians do not.
 
 With `hours=working`, every duration counts the team's working time alone: its working days and hours in its time zone,
-without the public holidays of its place (Monday to Friday from 9 to 17 unless the team says otherwise).
+without the public holidays of its place (Monday to Friday from 9 to 17 without holidays, unless the team says
+otherwise).
 
 Each figure has `complete_until`, up to when everything that GitHub had is stored, and `gaps`, periods of the window
 before then in which data may be missing. Complete is what was read from GitHub, and what deliveries reported while

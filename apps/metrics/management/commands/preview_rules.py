@@ -38,14 +38,22 @@ class Command(BaseCommand):
         parser.add_argument("kind", nargs="?", choices=list(FIELDS), help=", ".join(FIELDS))
         parser.add_argument("--repository", help="only this repository of the team: full name or id")
         parser.add_argument("--field", help="what the pattern is of, such as environment, branch, label or title")
-        parser.add_argument("--pattern", help="a regular expression, in any case")
+        parser.add_argument("--pattern", help="a regular expression; upper and lower case are the same")
         parser.add_argument("--service", help="the name of the service")
-        parser.add_argument("--source", choices=DeploymentSource.Kind.values, help="of deployment_source")
-        parser.add_argument("--login", help="of account")
-        parser.add_argument("--account-class", choices=AccountRule.AccountClass.values, help="of account")
-        parser.add_argument("--most-hours", type=int, help="of incident")
-        parser.add_argument("--environment", action="append", dest="environments", help="of production; repeat it")
-        parser.add_argument("--window", default="30d", help="of the figures: 30d (default), 90d, …")
+        parser.add_argument(
+            "--source", choices=DeploymentSource.Kind.values, help="where deployments come from; for deployment_source"
+        )
+        parser.add_argument("--login", help="login of the account; for account")
+        parser.add_argument(
+            "--account-class", choices=AccountRule.AccountClass.values, help="what it counts as; for account"
+        )
+        parser.add_argument("--most-hours", type=int, help="hours from a deployment to its incidents; for incident")
+        parser.add_argument(
+            "--environment", action="append", dest="environments", help="a name or pattern, repeatable; for production"
+        )
+        parser.add_argument(
+            "--window", default="30d", help="the days of the figures, including today: 30d (default), 90d, …"
+        )
         parser.add_argument("--json", action="store_true", help="print JSON; durations are in seconds")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -10,10 +10,10 @@ from apps.teams.models import Team
 
 
 class Command(BaseCommand):
-    help = "List the teams that accounts have on GitHub, as far as webhooks reported them, or make a team of one."
+    help = "List the teams that accounts have on GitHub, as far as webhooks reported them, or make a team here of one."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--create", type=int, metavar="ID", help="make a team of the one with this id of GitHub")
+        parser.add_argument("--create", type=int, metavar="ID", help="make a team of the one with this id on GitHub")
 
     def handle(self, *args: Any, **options: Any) -> None:
         accounts = Team.objects.filter(account__isnull=False).values("account")
@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def create(self, github_team: GitHubTeam | None) -> None:
         if github_team is None:
-            raise CommandError("No account with a team has such a team on GitHub. Without --create, all are listed.")
+            raise CommandError("No known team on GitHub has this id. Without --create, all of them are listed.")
         try:
             team = create_team(github_team)
         except ProposalRefusedError as error:
