@@ -330,7 +330,7 @@ def evidence_about(pull_request: PullRequest) -> list[DerivedAIEvidence]:
 
 
 def sources_of(pull_request: PullRequest, *, reviews: Sequence[Review]) -> list[Provenance]:
-    """Return what spoke of it and of its reviews, the latest first, up to 500."""
+    """Return the sources of it and of its reviews, the latest first, up to 500."""
     spoken_of = Q(entity="pull_request", key=f"{pull_request.repository_id}:{pull_request.number}")
     spoken_of |= Q(entity="review", key__in=[str(review.github_id) for review in reviews])
     return list(Provenance.objects.filter(spoken_of).order_by("-pk")[:MOST_SOURCES])

@@ -203,7 +203,7 @@ def rows_withdrawn(query: FigureQuery) -> QuerySet[Any]:
 
 @rows_of(DerivedReviewRequest)
 def rows_requested_of_teams(query: FigureQuery) -> QuerySet[Any]:
-    """Return requests of teams of GitHub in the repositories: no one account has to answer them."""
+    """Return requests of teams of GitHub in the repositories: no single account has to answer them."""
     rows = DerivedReviewRequest.objects.filter(reviewer_id__isnull=True)
     return query.happened(rows, "requested_at").annotate(at=F("requested_at"))
 
@@ -257,7 +257,7 @@ def rows_shipped(query: FigureQuery) -> QuerySet[Any]:
 
 @rows_of(DerivedPullRequest)
 def rows_not_deployed(query: FigureQuery) -> QuerySet[Any]:
-    """Return merged pull requests that no deployment to production had yet, nor any before the first known one."""
+    """Return merged pull requests that no deployment to production had yet, not even the first known one."""
     return _not_shipped(query).filter(~Exists(_baselines(query)))
 
 
