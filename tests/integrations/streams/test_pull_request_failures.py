@@ -229,7 +229,7 @@ def test_all_of_them_by_rest_come_to_the_same_rows(
     clear()
     history = web(worker, size=1, stream=WITHOUT_GRAPHQL).patiently()
     assert (history.items, history.skipped) == (12, [])
-    assert_whole(fake)
+    assert_whole(fake, is_by_rest=True)
     assert set(Contributor.objects.values_list("github_id", "login", "kind")) == people
     assert len(paths(fake)) > 4 * 12
 
