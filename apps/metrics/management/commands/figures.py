@@ -98,7 +98,8 @@ class Command(BaseCommand):
 
 def columns(reading: FigureReading) -> list[str]:
     values = [as_words(each, unit=reading.unit) for each in (reading.value, reading.mean, reading.p75, reading.p90)]
-    return [values[0], unit_beside(reading.unit, value=reading.value), str(reading.n), *values[1:]]
+    unit = "" if reading.value is None else unit_beside(reading.unit, value=reading.value)
+    return [values[0], unit, str(reading.n), *values[1:]]
 
 
 def bars(reading: FigureReading) -> str:
