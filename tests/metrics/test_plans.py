@@ -352,4 +352,4 @@ def test_a_recalculation_reads_by_index(team: Team) -> None:
 
 def read_whole(plan: str) -> list[str]:
     """The tables that the plan would read from end to end."""
-    return [table for table in MANY if f"Seq Scan on {table}" in plan]
+    return [table for table in MANY if f"Seq Scan on {table} " in plan]
