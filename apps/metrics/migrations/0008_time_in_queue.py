@@ -1,17 +1,12 @@
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.operations import (
-    AddConstraintNotValid,
-    AddIndexConcurrently,
-    RemoveIndexConcurrently,
-    ValidateConstraint,
-)
+from django.contrib.postgres.operations import AddConstraintNotValid, ValidateConstraint
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    atomic = False  # the index is built, and the constraint validated, while rows are derived
+    atomic = False  # the constraint is validated while rows are derived
 
-    dependencies = [("metrics", "0007_first_responses_from_index")]
+    dependencies = [("metrics", "0007_first_response_constraint")]
 
     operations = [
         migrations.AddField(
@@ -41,28 +36,4 @@ class Migration(migrations.Migration):
             ),
         ),
         ValidateConstraint("derivedpullrequest", "time_in_the_queue_is_never_negative"),
-        RemoveIndexConcurrently("derivedpullrequest", "merged_by_repository"),
-        AddIndexConcurrently(
-            "derivedpullrequest",
-            models.Index(
-                fields=["repository", "merged_at"],
-                name="merged_by_repository",
-                condition=models.Q(("merged_at__isnull", False)),
-                include=(
-                    "author",
-                    "is_bot_author",
-                    "cycle_seconds",
-                    "size",
-                    "first_review_at",
-                    "first_response_at",
-                    "review_rounds",
-                    "coding_seconds",
-                    "pickup_seconds",
-                    "review_seconds",
-                    "merge_seconds",
-                    "queue_seconds",
-                    "is_auto_merged",
-                ),
-            ),
-        ),
     ]

@@ -8,34 +8,6 @@ class Migration(migrations.Migration):
     dependencies = [("metrics", "0009_ai_evidence")]
 
     operations = [
-        RemoveIndexConcurrently("derivedpullrequest", "merged_by_repository"),
-        AddIndexConcurrently(
-            "derivedpullrequest",
-            models.Index(
-                fields=["repository", "merged_at"],
-                name="merged_by_repository",
-                condition=models.Q(("merged_at__isnull", False)),
-                include=(
-                    "author",
-                    "is_bot_author",
-                    "author_class",
-                    "attributed_to",
-                    "is_ai_assisted",
-                    "is_ai_reviewed",
-                    "cycle_seconds",
-                    "size",
-                    "first_review_at",
-                    "first_response_at",
-                    "review_rounds",
-                    "coding_seconds",
-                    "pickup_seconds",
-                    "review_seconds",
-                    "merge_seconds",
-                    "queue_seconds",
-                    "is_auto_merged",
-                ),
-            ),
-        ),
         RemoveIndexConcurrently("derivedpullrequest", "review_waits_by_repository"),
         AddIndexConcurrently(
             "derivedpullrequest",
@@ -53,7 +25,6 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
-        RemoveIndexConcurrently("derivedpullrequest", "response_waits_by_repository"),
         AddIndexConcurrently(
             "derivedpullrequest",
             models.Index(
