@@ -23,6 +23,7 @@ from apps.metrics.figures import FIGURES, Bots, Figure, FigureQuery, Hours, Wind
 from apps.metrics.figures.entities import FLAGS
 from apps.metrics.figures.windows import DAY
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedShipment
+from apps.metrics.models.deployments import UNTIL_MERGE
 from apps.teams.models import Team
 
 DELIVERY = "delivery"
@@ -152,9 +153,6 @@ def _reason(figure: Figure, scope: Scope, query: FigureQuery) -> str:
 
 def _only(scope: Scope) -> dict[str, Any]:
     return dict(zip(("repository_id", "number"), scope, strict=True))
-
-
-UNTIL_MERGE = ("coding", "pickup", "review", "merge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from django.db.models.functions import Cast, Extract, Greatest, Least
 
 from apps.metrics.figures.expressions import DraftSeconds, WorkingDraftSeconds, WorkingSeconds
 from apps.metrics.figures.query import FigureQuery, Hours
+from apps.metrics.models.deployments import UNTIL_MERGE
 
 
 def seconds_between(since: Any, until: Any, *, query: FigureQuery) -> Any:
@@ -31,9 +32,6 @@ def lasting(since: str, until: str, *, stored: str = "") -> Callable[[FigureQuer
     return value
 
 
-STAGES = ("coding", "pickup", "review", "merge")
-
-
 def stage(name: str) -> Callable[[FigureQuery], Any]:
     """Return the duration of a stage, whose boundaries lie before the merge by what came after them."""
 
@@ -41,7 +39,7 @@ def stage(name: str) -> Callable[[FigureQuery], Any]:
         if query.hours is Hours.WALL:
             return F(f"{name}_seconds")
         until = _epoch(F("merged_at"))
-        for later in STAGES[STAGES.index(name) + 1 :]:
+        for later in UNTIL_MERGE[UNTIL_MERGE.index(name) + 1 :]:
             until -= F(f"{later}_seconds")
         return WorkingSeconds(until - F(f"{name}_seconds"), until, calendar=query.calendar)
 

@@ -21,7 +21,6 @@ from django.db.models.functions import Coalesce
 
 from apps.metrics.figures.dimensions import narrowed
 from apps.metrics.figures.durations import (
-    STAGES,
     age,
     draft_seconds,
     lasting,
@@ -43,6 +42,7 @@ from apps.metrics.models import (
     DerivedShipment,
     DerivedWorkflowRun,
 )
+from apps.metrics.models.deployments import UNTIL_MERGE
 
 Read = Callable[[FigureQuery], QuerySet[Any]]
 
@@ -346,7 +346,8 @@ cycle_times = Population(
     left_out="never_ready",
 )
 coding, pickup, review, merging = (
-    Population(rows=rows_merged, value=stage(name), only=Q(**{f"{name}_seconds__isnull": False})) for name in STAGES
+    Population(rows=rows_merged, value=stage(name), only=Q(**{f"{name}_seconds__isnull": False}))
+    for name in UNTIL_MERGE
 )
 in_queue = Population(
     rows=rows_merged,

@@ -15,6 +15,7 @@ from apps.teams.models import DeploymentSource
 
 STAGES = ("coding", "pickup", "review", "merge", "deploy")
 """The stages of a lead time, in their order."""
+UNTIL_MERGE = STAGES[:-1]
 
 
 class DerivedDeployment(models.Model):
