@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 from apps.activity.models import Change
 from apps.common import db
+from apps.metrics.derivation.incidents import ISSUE, REPORT
 from apps.metrics.derived_tables import Scope, as_json
 from apps.teams.models import DeploymentSource, ServiceRule
 
 Kind = Change.Kind
 
-ORIGINS: Mapping[str, str] = {Kind.ISSUE: "issue ", Kind.REPORTED_INCIDENT: "report "}
+ORIGINS: Mapping[str, str] = {Kind.ISSUE: ISSUE, Kind.REPORTED_INCIDENT: REPORT}
 """What the names of incidents begin with."""
 ALONE = "alone"
 """Suffix of the key of a pull request that was handed on: what it makes stale was handed on with it."""
