@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     *(["allauth.socialaccount.providers.github"] if GITHUB_CLIENT_ID else []),
     "axes",
     "csp",
+    "django_htmx",
     "rest_framework",
     "django_filters",
     "drf_spectacular",

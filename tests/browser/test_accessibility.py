@@ -1,0 +1,31 @@
+"""Every page, in both themes, as axe-core judges it."""
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from tests.api.conftest import Cast
+from tests.browser.conftest import serious_problems, sign_in
+
+PAGES = (
+    "/",
+    "/teams/acme/figures/cycle_time/",
+    "/backfills/",
+    "/jobs/",
+    "/notes/",
+    "/api/v1/docs/",
+    "/nothing/here/",
+)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("url", PAGES)
+def test_no_page_keeps_anybody_from_using_it(context: BrowserContext, page: Page, week: Cast, url: str) -> None:
+    sign_in(context, week.operator)
+    page.goto(url)
+    assert serious_problems(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"], indirect=True)
+def test_the_sign_in_keeps_nobody_out(page: Page, theme: str) -> None:
+    page.goto("/accounts/login/")
+    assert serious_problems(page) == []
