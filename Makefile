@@ -31,7 +31,7 @@ UNCONNECTED := SECRET_KEY=not-a-secret-only-for-checks-that-never-connect-to-any
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-backfill run stop status test proofs chaos recovery mutations permutations bench bench-document lint types imports migrations-check deploy-check check audit format \
-	celery-worker celery-beat celery-dev migrate shell backup restore upgrade lock clean
+	celery-worker celery-beat celery-dev migrate shell backup restore upgrade lock release clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; \
@@ -140,6 +140,10 @@ lock: $(VENV)/dev.stamp  ## Update the locked dependencies (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; it writes the lock files."; exit 2; }
 	uv pip compile -q pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o requirements/run.lock
 	uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
+
+release:  ## Write the changelog's next section and the version, commit and tag: make release VERSION=1.2.0
+	@test -n "$(VERSION)" || { echo "error: which version? make release VERSION=1.2.0"; exit 2; }
+	@$(PYTHON) .ci/release.py "$(VERSION)"
 
 clean:  ## Delete .venv, caches and test data, never your data
 	@if [ -x $(BIN)/python ] && [ -d var/test ]; then TFORMANCE_VAR=var/test $(BIN)/python -m tformance.local engines remove --yes; fi

@@ -2,5 +2,5 @@
 
 from tformance.celery import app as celery_app
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 __all__ = ("__version__", "celery_app")
