@@ -62,6 +62,8 @@ def _networks(names: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress
 
 # The admin theme evaluates Alpine expressions and sets inline styles.
 ADMIN = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
+TO_GITHUB = ("/accounts/", "/setup/")
+"""Pages whose forms lead to GitHub: to sign in, and to register the App."""
 
 
 class ContentSecurityMiddleware(CSPMiddleware):
@@ -70,4 +72,6 @@ class ContentSecurityMiddleware(CSPMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if request.path.startswith("/admin/"):
             response._csp_update = ADMIN  # type: ignore[attr-defined]
+        elif request.path.startswith(TO_GITHUB):
+            response._csp_update = {"form-action": [settings.GITHUB_URL]}  # type: ignore[attr-defined]
         return super().process_response(request, response)

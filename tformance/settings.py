@@ -91,7 +91,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
-    *(["allauth.socialaccount.providers.github"] if GITHUB_CLIENT_ID else []),
+    "tformance.provider_apps.GitHubProviderConfig",
     "axes",
     "csp",
     "django_htmx",
@@ -216,7 +216,6 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 SOCIALACCOUNT_PROVIDERS = {
     "github": {
-        "APP": {"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET},
         "SCOPE": ["read:user"],
         "GITHUB_URL": GITHUB_URL,
     }
@@ -241,7 +240,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:", "https://avatars.githubusercontent.com"],
         "object-src": [NONE],
         "base-uri": [SELF],
-        "form-action": [SELF, *([GITHUB_URL] if GITHUB_CLIENT_ID else [])],
+        "form-action": [SELF],  # and GitHub, on the pages that lead there: tformance/middleware.py
         "frame-ancestors": [NONE],
     }
 }

@@ -1,4 +1,4 @@
-"""The App's id and private key, from the environment or the encrypted store."""
+"""The App's id, private key and sign-in client, from the environment or the encrypted store."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.common.encryption import decrypt, encrypt
-from apps.github.models import AppPrivateKey
+from apps.github.models import AppPrivateKey, AppRegistration
 
 
 class NoCredentialsError(Exception):
@@ -22,6 +22,14 @@ class AppCredentials:
 
     app_id: int
     private_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInClient:
+    """The App's client id and secret, by which people sign in with GitHub."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
 
 
 def app_credentials() -> AppCredentials:
@@ -42,6 +50,27 @@ def app_credentials() -> AppCredentials:
 def has_credentials() -> bool:
     """Return whether GitHub's API can be read; figures can only be verified then."""
     return bool(settings.GITHUB_APP_ID and settings.GITHUB_APP_PRIVATE_KEY) or AppPrivateKey.objects.exists()
+
+
+def sign_in_client() -> SignInClient | None:
+    """Return the client from the environment, else that of the registered App, or None.
+
+    UndecryptableError if the Fernet key is lost.
+    """
+    if settings.GITHUB_CLIENT_ID and settings.GITHUB_CLIENT_SECRET:
+        return SignInClient(settings.GITHUB_CLIENT_ID, settings.GITHUB_CLIENT_SECRET)
+    registered = registration_in_use()
+    if registered is None:
+        return None
+    return SignInClient(registered.client_id, decrypt(registered.encrypted_client_secret))
+
+
+def registration_in_use() -> AppRegistration | None:
+    """Return the registration of the App in use: that of the environment's App id, else the latest."""
+    registered = AppRegistration.objects.all()
+    if settings.GITHUB_APP_ID:
+        registered = registered.filter(app_id=settings.GITHUB_APP_ID)
+    return registered.first()
 
 
 def store_private_key(pem: str, *, app_id: int) -> AppPrivateKey:

@@ -1,4 +1,4 @@
-"""The stored private key of the App."""
+"""The App as it is stored: its private key, and what GitHub said when it was registered from a manifest."""
 
 from typing import ClassVar
 
@@ -20,3 +20,24 @@ class AppPrivateKey(models.Model):
 
     def __str__(self) -> str:
         return f"private key of App {self.app_id}"
+
+
+class AppRegistration(models.Model):
+    """An App that was registered from the Set-up page, with the client that people sign in by."""
+
+    app_id = models.BigIntegerField(primary_key=True)
+    slug = models.TextField()
+    name = models.TextField()
+    html_url = models.TextField()
+    owner = models.TextField(help_text="login of the account that owns the App")
+    client_id = models.TextField()
+    encrypted_client_secret = models.BinaryField()
+    registered_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering: ClassVar = ["-registered_at", "-app_id"]
+        verbose_name = "registration of the App"
+        verbose_name_plural = "registrations of the App"
+
+    def __str__(self) -> str:
+        return f"App {self.slug} ({self.app_id})"

@@ -10,12 +10,14 @@ class IntegrationsConfig(AppConfig):
         from apps.integrations import checks, discovery, installations, refresh  # noqa: F401, PLC0415  models must be loaded first
         from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.delivery_log import scan_job  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.github_sign_in import use_our_api  # noqa: PLC0415  models must be loaded first
         from apps.integrations.reconciliation import results, schedule, verify  # noqa: PLC0415  models must be loaded first
         from apps.integrations.streams import STREAMS  # noqa: PLC0415  models must be loaded first
         from apps.jobs import registry  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.providers import register_credentials_check  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.streams import register_streams  # noqa: PLC0415  models must be loaded first
 
+        use_our_api()
         register_credentials_check(has_credentials)
         register_streams({name: stream.events for name, stream in STREAMS.items()})
         for module in (backfill_run, discovery, installations, refresh, scan_job, verify):

@@ -4,6 +4,7 @@ GitHub is asked at each sign-in: webhooks report members that come and go, and n
 """
 
 import enum
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,22 +13,32 @@ from urllib.parse import quote
 from allauth.account.internal.userkit import filter_users_by_email
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.shortcuts import render
 
 from apps.activity.models import Contributor, Installation
 from apps.common.encryption import UndecryptableError
 from apps.github.auth import GitHubAccess, github
-from apps.github.credentials import NoCredentialsError
+from apps.github.credentials import NoCredentialsError, sign_in_client
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import ResponseKind
 from apps.integrations.access import readable_installations
 
+PROVIDER = "github"
 PURPOSE = Purpose(priority=Priority.LIVE, subject="sign-in")
 PATIENCE_S = 15.0
 """No further organisation is asked about after so long; the person may try again."""
+logger = logging.getLogger(__name__)
+
+
+def use_our_api() -> None:
+    """Let allauth read profiles from GITHUB_API_URL; the URL that it derives is one of Enterprise Server's alone."""
+    GitHubOAuth2Adapter.profile_url = f"{settings.GITHUB_API_URL}/user"
+    GitHubOAuth2Adapter.emails_url = f"{settings.GITHUB_API_URL}/user/emails"
 
 
 class Membership(enum.Enum):
@@ -40,6 +51,21 @@ class Membership(enum.Enum):
 
 class GitHubAccounts(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """People who come from GitHub. They see nothing here until they are given access to a team."""
+
+    def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> list[Any]:
+        """Return allauth's apps and the App in use, which may have been stored while this process runs."""
+        apps: list[Any] = super().list_apps(request, provider=provider, client_id=client_id)
+        if provider not in (None, PROVIDER):
+            return apps
+        ours = github_app()
+        return [*apps, ours] if ours is not None and client_id in (None, ours.client_id) else apps
+
+    def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Any:
+        """Return the provider's app; 404 if there is none."""
+        try:
+            return super().get_app(request, provider=provider, client_id=client_id)
+        except SocialApp.DoesNotExist as error:
+            raise Http404(f"Nobody signs in with {provider} here.") from error
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """Return True: pre_social_login has refused everybody else before."""
@@ -59,6 +85,18 @@ class GitHubAccounts(DefaultSocialAccountAdapter):  # type: ignore[misc]  # alla
         email = sociallogin.user.email
         if not sociallogin.is_existing and email and filter_users_by_email(email):
             sociallogin.user.email, sociallogin.email_addresses = "", []
+
+
+def github_app() -> Any:
+    """Return the App as allauth knows one, or None while nobody can sign in with it."""
+    try:
+        client = sign_in_client()
+    except UndecryptableError:
+        logger.error("client_secret_undecryptable")  # noqa: TRY400  the trace has nothing of use
+        return None
+    if client is None:
+        return None
+    return SocialApp(provider=PROVIDER, name="GitHub", client_id=client.client_id, secret=client.client_secret)
 
 
 def membership_of(person: Mapping[str, Any]) -> Membership:

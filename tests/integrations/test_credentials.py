@@ -114,6 +114,7 @@ def test_everything_encrypted_is_found() -> None:
     assert {(model.__name__, field) for model, field in encrypted_fields()} == {
         ("WebhookSecret", "encrypted_value"),
         ("AppPrivateKey", "encrypted_pem"),
+        ("AppRegistration", "encrypted_client_secret"),
     }
 
 

@@ -152,12 +152,6 @@ def test_a_loopback_address_stays_usable_without_tls(load: Any) -> None:
     assert settings["SECURE_HSTS_SECONDS"] == 0
 
 
-def test_signing_in_with_github_appears_with_its_client_id(load: Any) -> None:
-    provider = "allauth.socialaccount.providers.github"
-    assert provider not in load()["INSTALLED_APPS"]
-    assert provider in load(GITHUB_CLIENT_ID="id", GITHUB_CLIENT_SECRET="secret")["INSTALLED_APPS"]
-
-
 @pytest.mark.parametrize(
     ("role", "statement", "lock", "idle"), [("web", 3000, 2000, 10_000), ("worker", 30_000, 10_000, 60_000)]
 )
