@@ -56,4 +56,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/", include("apps.webhooks.views")),
 ]
 
-handler500 = "apps.dashboard.views.answer_failure"
+handler500 = "apps.dashboard.failures.answer_failure"

@@ -2,24 +2,36 @@
 
 from typing import Any
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import exceptions, serializers
-from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 
-def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Return `detail` for people, `code` for programs, and for a bad request `fields` with their errors."""
+def answer_error(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """Return `detail` for people, `code` for programs, and for a bad request `fields` with their errors.
+
+    A browser that asks for a page is shown one if it asks too often: a list as CSV is a link on a page.
+    """
     response = exception_handler(error, context)
     if response is None:
         return None
+    if isinstance(error, exceptions.Throttled) and "text/html" in context["request"].headers.get("Accept", ""):
+        return too_many_requests(context["request"]._request, retry_after=response.headers.get("Retry-After", ""))
     if isinstance(error, exceptions.ValidationError):
         fields = response.data if isinstance(response.data, dict) else {"non_field_errors": response.data}
         response.data = {"detail": first_words(fields), "code": "invalid", "fields": fields}
     else:
         response.data = {"detail": detail_of(response.data), "code": code_of(error)}
     return response
+
+
+def too_many_requests(request: Any, *, retry_after: str) -> HttpResponse:
+    page = render(request, "429.html", {"wait_s": int(retry_after) if retry_after else None}, status=429)
+    if retry_after:
+        page["Retry-After"] = retry_after
+    return page
 
 
 def detail_of(data: Any) -> str:
