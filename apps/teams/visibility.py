@@ -26,6 +26,16 @@ def repositories_of(teams: QuerySet[Team]) -> QuerySet[Repository]:
     )
 
 
+def teams_tracking(repository: Repository, *, teams: QuerySet[Team]) -> QuerySet[Team]:
+    """Return those of the teams that track the repository: the inverse of `repositories_of`."""
+    accesses = RepositoryAccess.objects.filter(repository=repository, installation__account=OuterRef("account"))
+    reached = accesses.filter(has_access=True, installation__deleted_at__isnull=True)
+    added = TeamRepository.objects.filter(team=OuterRef("pk"), repository=repository)
+    if repository.owner_id is None:
+        return teams.filter(Q(Exists(accesses)) | Q(Exists(added)))
+    return teams.filter(Q(account=repository.owner_id) | Q(Exists(reached)) | Q(Exists(added)))
+
+
 def repositories_visible_to(user: Any) -> QuerySet[Repository]:
     """Return every repository for an operator; for other users those of visible teams."""
     if is_operator(user):

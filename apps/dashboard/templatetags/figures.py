@@ -7,6 +7,7 @@ from django.utils.formats import date_format
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
+from apps.metrics.explanation.boundaries import Candidate
 from apps.metrics.figures import Entity, Window, formatting
 from apps.metrics.figures.entities import github_url
 
@@ -49,3 +50,19 @@ def on_github(entity: Entity) -> str:
 def with_code(text: str) -> SafeString:
     """Return escaped text with backticked parts as code."""
     return mark_safe(BACKTICKED.sub(r"<code>\1</code>", conditional_escape(text)))  # noqa: S308  escaped just here
+
+
+@register.filter
+def unlocalized(value: float) -> str:
+    """Return a number for a drawing, whatever the language."""
+    return f"{value:g}"
+
+
+@register.filter
+def candidate_words(candidate: Candidate) -> str:
+    """Return what an instant could have been taken from: its kind, and its name in short."""
+    if candidate.kind == "commit":
+        return f"commit {candidate.name[:7]}"
+    if candidate.kind == "review":
+        return f"review ({candidate.verdict.replace('_', ' ')})" if candidate.verdict else "review"
+    return candidate.name if candidate.name.startswith(candidate.kind) else candidate.kind.replace("_", " ")

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import F, Q
+from django.db.models import DateTimeField, F, FloatField, IntegerField, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Coalesce
 
 from apps.activity.models import Change, Contributor, Provenance, PullRequest, Review
 from apps.metrics.completeness.descriptions import format_instant
@@ -19,8 +20,8 @@ from apps.metrics.derivation.pull_requests import PULL_REQUESTS, rows_of
 from apps.metrics.derivation.shipments import SHIPMENTS
 from apps.metrics.derived_tables import Scope
 from apps.metrics.explanation.boundaries import WORDS, Boundary, Candidate, Entity, Shipping, boundaries, shippings
+from apps.metrics.explanation.life import flags_of, number_of_revert
 from apps.metrics.figures import FIGURES, Bots, Figure, FigureQuery, Hours, Window
-from apps.metrics.figures.entities import FLAGS
 from apps.metrics.figures.windows import DAY
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedShipment
 from apps.metrics.models.deployments import UNTIL_MERGE
@@ -128,27 +129,54 @@ def query_for(team: Team, *, opened_at: datetime, bots: Bots, hours: Hours) -> F
     return FigureQuery(team=team, window=window, bots=bots, hours=hours, as_of=now)
 
 
-def counted(scope: Scope, query: FigureQuery) -> Iterator[Counted]:
-    """Yield for each figure over pull requests whether this one counts."""
-    for figure in FIGURES.values():
-        if figure.population.rows.table in TABLES:
-            yield _count_in(figure, scope, query)
+def counted(scope: Scope, query: FigureQuery) -> list[Counted]:
+    """Return for each figure over pull requests whether this one counts, read in one statement."""
+    figures = [each for each in FIGURES.values() if each.population.rows.table in TABLES]
+    parts = [part for place, figure in enumerate(figures) for part in _rows_of(place, figure, scope, query)]
+    found: dict[int, list[tuple[str, datetime | None, float | None]]] = defaultdict(list)
+    for place, reason, at, value in parts[0].union(*parts[1:], all=True):
+        found[place].append((reason, at, value))
+    return [_counted_in(figure, found[place], query) for place, figure in enumerate(figures)]
 
 
-def _count_in(figure: Figure, scope: Scope, query: FigureQuery) -> Counted:
-    rows = figure.population.judged(query).filter(**_only(scope))
-    row = rows.order_by(F("excluded").asc(nulls_first=True), "-at").first()
-    if row is None:
-        return Counted(figure=figure, reason=_reason(figure, scope, query))
-    value = None if row.value is None or row.excluded else float(row.value)
-    return Counted(figure=figure, at=row.at, value=value, reason=row.excluded or "")
+def _rows_of(place: int, figure: Figure, scope: Scope, query: FigureQuery) -> Iterator[QuerySet[Any, Any]]:
+    """Yield the rows of the pull request that the figure counts or leaves out, each with the reason."""
+    yield _columns(figure.population.judged(query), place, scope, reason=Coalesce("excluded", Value("")))
+    for reason, population in figure.also_excluded.items():
+        yield _columns(population(query), place, scope, reason=Value(reason))
 
 
-def _reason(figure: Figure, scope: Scope, query: FigureQuery) -> str:
+def _columns(rows: QuerySet[Any], place: int, scope: Scope, *, reason: Any) -> QuerySet[Any, Any]:
+    """Return the columns that the rows of all tables have, of one type each."""
+    columns: QuerySet[Any, Any] = (
+        rows.filter(**_only(scope))
+        .annotate(
+            place=Cast(Value(place), IntegerField()),
+            reason=Cast(reason, TextField()),
+            counted_at=Cast(F("at"), DateTimeField()),
+            counted_value=Cast(F("value"), FloatField()),
+        )
+        .order_by()
+        .values_list("place", "reason", "counted_at", "counted_value")
+    )
+    return columns
+
+
+def _counted_in(
+    figure: Figure, rows: Sequence[tuple[str, datetime | None, float | None]], query: FigureQuery
+) -> Counted:
+    counting = [(at, value) for reason, at, value in rows if not reason and at is not None]
+    if counting:
+        at, value = max(counting, key=lambda each: each[0])
+        return Counted(figure=figure, at=at, value=value)
+    own = [(reason, at) for reason, at, _ in rows if reason not in figure.also_excluded]
+    if own:
+        reason, left_out_at = max(own, key=lambda each: (each[1] is not None, each[1]))
+        return Counted(figure=figure, at=left_out_at, reason=reason)
     if figure.needs_source and (lack := query.lack_of(figure.population.rows.table)):
-        return lack
-    others = figure.also_excluded.items()
-    return next((reason for reason, other in others if other(query).filter(**_only(scope)).exists()), NOT_APPLICABLE)
+        return Counted(figure=figure, reason=lack)
+    reasons = {reason for reason, _, _ in rows}
+    return Counted(figure=figure, reason=next((one for one in figure.also_excluded if one in reasons), NOT_APPLICABLE))
 
 
 def _only(scope: Scope) -> dict[str, Any]:
@@ -175,7 +203,7 @@ class Explanation:
 
     @property
     def flags(self) -> list[str]:
-        return [flag for column, flag in FLAGS[DerivedPullRequest].items() if self.row[column]]
+        return flags_of(self.row)
 
     @property
     def stages(self) -> dict[str, int | None]:
@@ -195,6 +223,7 @@ def explain(
     for facts in read_facts([scope]):
         derived = rows_of([facts])
         [row] = PULL_REQUESTS.as_dicts(derived.pull_requests)
+        row["reverted_by"] = number_of_revert(scope)
         left_out = _reviews_but(scope, {each.review_id for each in facts.reviews})
         steps = list(boundaries(facts, row, commits=read_candidates(scope), left_out=left_out))
         deployments = list(shippings(facts, shipments=SHIPMENTS.as_dicts(derived.shipments)))
@@ -210,7 +239,7 @@ def explain(
             is_recalculating=Change.objects.exists(),
             evidence=EVIDENCE.as_dicts(derived.evidence),
             team=team,
-            figures=list(counted(scope, query)) if query else (),
+            figures=counted(scope, query) if query else (),
         )
     return None
 

@@ -1,0 +1,260 @@
+"""The page of a pull request: its life, the sources of its instants, and the figures it counts in."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import NoReverseMatch, reverse
+from django.views.decorators.http import require_safe
+
+from apps.activity.models import PullRequest, WorkflowRun
+from apps.dashboard.timelines import FAILED, WORDS, timeline_of
+from apps.metrics.explanation.boundaries import WORDS as REJECTED
+from apps.metrics.explanation.boundaries import Boundary, Candidate, Shipping
+from apps.metrics.explanation.explanation import (
+    NOT_APPLICABLE,
+    Counted,
+    Explanation,
+    Source,
+    chosen,
+    counted,
+    explain,
+    explain_reason,
+    query_for,
+)
+from apps.metrics.explanation.life import Life, Stage, life_of
+from apps.metrics.figures import Bots, FigureQuery, Hours
+from apps.teams.models import Team
+from apps.teams.visibility import repositories_visible_to, teams_tracking
+from apps.users.access import is_operator
+
+TABS = {"overview": "Overview", "sources": "Sources", "figures": "Figures"}
+MOST_TEAMS = 20
+MOST_REJECTED = 20
+FLAGS = {
+    "agent": "An agent opened it",
+    "ai_assisted": "A person opened it, and a tool took part",
+    "ai_reviewed": "A tool reviewed it",
+    "auto_merged": "Auto-merge was on when it was merged",
+    "bot": "A bot opened it",
+    "cherry_picked": "A commit of it is a copy of one that landed before",
+    "draft": "It is a draft now",
+    "first_commit_adjusted": "The date of its first commit could not be right",
+    "force_pushed": "Commits that were pushed before were replaced",
+    "hotfix": "Its branch, label or title says so",
+    "opened_as_draft": "It was opened as a draft",
+    "queued": "It was in the merge queue",
+    "reopened": "It was closed, and opened again",
+    "revert": "It undoes another pull request",
+    "reverted": "Another pull request has undone it",
+    "reviewed_in_draft": "A review came while it was a draft",
+}
+"""What each flag says."""
+BOUNDARIES = {
+    "first_commit": "First commit",
+    "opened": "Opened",
+    "ready": "Ready for review",
+    "first_review": "First review",
+    "first_approval": "First approval",
+    "merged": "Merged",
+    "landed": "On the default branch",
+}
+
+
+@require_safe
+@login_required
+def pull_request(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a part of the page of a pull request in a repository that the user may see."""
+    show = request.GET.get("show", "overview")
+    if show not in TABS:
+        raise Http404(f"There is no part {show!r}.")
+    repositories = repositories_visible_to(request.user).order_by().values("pk")
+    known = PullRequest.objects.filter(repository__in=repositories)
+    found = get_object_or_404(known.select_related("repository", "author", "merged_by"), pk=pk)
+    tracking = teams_tracking(found.repository, teams=Team.objects.visible_to(request.user))
+    teams = list(tracking.order_by("name", "pk")[:MOST_TEAMS])
+    team = chosen_team(request, teams)
+    context = {
+        "pull_request": found,
+        "github_url": github_url(found),
+        "show": show,
+        "tabs": [(name, title, address(name, team=request.GET.get("team", ""))) for name, title in TABS.items()],
+        "team": team,
+        "teams": [(each, address(show, team=each.slug)) for each in teams],
+        **PARTS[show](found, team, request),
+    }
+    return render(request, f"dashboard/pull_request/{show}.html", context)
+
+
+def chosen_team(request: HttpRequest, teams: Sequence[Team]) -> Team | None:
+    """Return the team of the URL, else the first one; a team that does not track the repository is not found."""
+    slug = request.GET.get("team", "")
+    if not slug:
+        return teams[0] if teams else None
+    for team in teams:
+        if team.slug == slug:
+            return team
+    raise Http404(f"There is no team {slug!r} with this pull request.")
+
+
+def address(show: str, *, team: str) -> str:
+    """Return the query string of a part of the page."""
+    named = {"show": show if show != "overview" else "", "team": team}
+    return f"?{'&'.join(f'{name}={value}' for name, value in named.items() if value)}"
+
+
+def github_url(found: PullRequest) -> str:
+    return f"{settings.GITHUB_URL}/{quote(found.repository.full_name)}/pull/{found.number}"
+
+
+def query_of_life(found: PullRequest, team: Team | None) -> FigureQuery | None:
+    """Return the query of its whole life; None without a team, or while only its number is known."""
+    if team is None or found.created_at is None:
+        return None
+    return query_for(team, opened_at=found.created_at, bots=Bots.EXCLUDE, hours=Hours.WALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownStage:
+    """A stage with its share of the whole, in percent."""
+
+    stage: Stage
+    percent: int
+
+
+def overview(found: PullRequest, team: Team | None, _: HttpRequest) -> dict[str, Any]:
+    life = life_of(found, query=query_of_life(found, team))
+    total = life.total_seconds
+    return {
+        "life": life,
+        "state": state_of(found, life),
+        "timeline": timeline_of(life),
+        "stages": [
+            ShownStage(stage=each, percent=round(100 * each.seconds / total) if total else 0) for each in life.stages
+        ],
+        "flags": [(flag, FLAGS.get(flag, "")) for flag in life.flags],
+        "moments": [(WORDS.get(each.kind, each.kind), each) for each in life.moments],
+        "runs": [(each, run_url(found, each)) for each in life.runs],
+        "failed": FAILED,
+    }
+
+
+def state_of(found: PullRequest, life: Life) -> str:
+    """Return its state in a word or two."""
+    if found.merged_at:
+        return "deployed" if life.shipped else "merged"
+    if found.state == PullRequest.State.CLOSED:
+        return "closed"
+    return "draft" if found.is_draft else "open"
+
+
+def run_url(found: PullRequest, run: WorkflowRun) -> str:
+    return f"{settings.GITHUB_URL}/{quote(found.repository.full_name)}/actions/runs/{run.run_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSource:
+    """Where an instant comes from: a delivery, a read of the API, or a report; `url` is for operators."""
+
+    source: Source
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownBoundary:
+    """An instant with its rule, its sources, and what was rejected and why."""
+
+    title: str
+    boundary: Boundary
+    sources: Sequence[ShownSource]
+    rejected: Sequence[tuple[Candidate, str, str]]
+    left: int
+
+    @property
+    def count(self) -> int:
+        return len(self.rejected) + self.left
+
+
+def sources(found: PullRequest, _: Team | None, request: HttpRequest) -> dict[str, Any]:
+    explanation = explain(found)
+    if explanation is None:
+        return {"boundaries": ()}
+    titled = [(each, title_of(each)) for each in (*explanation.boundaries, *explanation.deployments)]
+    may_open = is_operator(request.user)
+    return {
+        "explanation": explanation,
+        "boundaries": [
+            shown_boundary(each, title=title, explanation=explanation, may_open=may_open) for each, title in titled
+        ],
+    }
+
+
+def title_of(boundary: Boundary) -> str:
+    if not isinstance(boundary, Shipping):
+        return BOUNDARIES[boundary.name]
+    where = " of ".join(part for part in (boundary.environment, boundary.service) if part)
+    return f"Deployed to {where}" if where else "Deployed"
+
+
+def shown_boundary(boundary: Boundary, *, title: str, explanation: Explanation, may_open: bool) -> ShownBoundary:
+    entities = boundary.chosen.entities if boundary.chosen else ()
+    rejected = [each for each in boundary.candidates if each.reason]
+    return ShownBoundary(
+        title=title,
+        boundary=boundary,
+        sources=[
+            ShownSource(source=each, url=delivery_url(each) if may_open else "")
+            for each in chosen(explanation.sources, entities)
+        ],
+        rejected=[
+            (each, explanation.logins.get(each.account_id or 0, ""), REJECTED.get(each.reason, each.reason))
+            for each in rejected[:MOST_REJECTED]
+        ],
+        left=max(len(rejected) - MOST_REJECTED, 0),
+    )
+
+
+def delivery_url(source: Source) -> str:
+    """Return the page of a delivery; empty for what is none, or is not stored any more."""
+    if source.delivery is None:
+        return ""
+    for name in ("delivery", "admin:webhooks_delivery_change"):
+        try:
+            return reverse(name, args=[source.key])
+        except NoReverseMatch:
+            continue
+    return ""
+
+
+def figures(found: PullRequest, team: Team | None, _: HttpRequest) -> dict[str, Any]:
+    query = query_of_life(found, team)
+    every = counted((found.repository_id, found.number), query) if query else []
+    return {
+        "query": query,
+        "counts": [each for each in every if not each.reason],
+        "left_out": list(grouped(every)),
+        "others": [each for each in every if each.reason == NOT_APPLICABLE],
+    }
+
+
+def grouped(every: Sequence[Counted]) -> Iterator[tuple[str, list[Counted]]]:
+    """Yield each reason in a sentence, and the figures that leave it out for that."""
+    by_reason: Mapping[str, list[Counted]] = defaultdict(list)
+    for each in every:
+        if each.reason and each.reason != NOT_APPLICABLE:
+            by_reason[each.reason].append(each)
+    for reason, own in by_reason.items():
+        yield explain_reason(reason), own
+
+
+PARTS: Mapping[str, Callable[[PullRequest, Team | None, HttpRequest], dict[str, Any]]] = {
+    "overview": overview,
+    "sources": sources,
+    "figures": figures,
+}
