@@ -1,6 +1,6 @@
 """URLs of the dashboard."""
 
-from django.urls import path
+from django.urls import include, path
 
 from apps.dashboard import backfills, jobs, pull_requests, views
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("backfills/change/", backfills.change, name="change-backfills"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/change/", jobs.change, name="change-job"),
+    path("operations/", include("apps.dashboard.operations.urls")),
     path("notes/", views.notes, name="notes"),
     path("notes/read/", views.mark_notes_read, name="mark-notes-read"),
     path("api/v1/docs/", views.api_description, name="api-description"),

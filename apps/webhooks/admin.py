@@ -1,6 +1,5 @@
 """The inbox in the admin: search and replay deliveries; bodies are shown on demand, secrets never."""
 
-import json
 from typing import Any
 
 from django import forms
@@ -19,31 +18,19 @@ from apps.common.admin import ReadOnlyAdmin
 from apps.common.db import is_id
 from apps.common.encryption import encrypt
 from apps.webhooks import overview, replay
+from apps.webhooks.inspection import readable_body
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
-from apps.webhooks.parsing import UnusablePayloadError, read_document
 from apps.webhooks.signature import fingerprint_of, is_strong
 
 LONGEST_SHOWN = 200_000
 
 
-def readable_body(delivery: Delivery) -> str | None:
-    """Return the body, indented if it is JSON; None if it has expired."""
-    body = delivery.body
-    if body is None:
-        return None
-    content = bytes(body.content)
-    try:
-        document = read_document(content, content_type=body.headers.get("content-type", ""))
-    except UnusablePayloadError:
-        return content.decode("utf-8", "backslashreplace")[:LONGEST_SHOWN]
-    return json.dumps(document.payload, indent=2, ensure_ascii=False)[:LONGEST_SHOWN]
-
-
 def body_as_html(delivery: Delivery) -> SafeString:
     """Return the body as escaped HTML."""
-    text = readable_body(delivery)
-    if text is None:
+    body = delivery.body
+    if body is None:
         return format_html("<em>{}</em>", "The body has expired.")
+    text = readable_body(body)[:LONGEST_SHOWN]
     return format_html('<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>', text)
 
 

@@ -73,6 +73,36 @@ def find_values(column: str) -> list[str]:
         return [value for (value,) in cursor.fetchall()]
 
 
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Deliveries in one state that failed alike: how many, and when the first and the last of them arrived."""
+
+    state: str
+    reason: str
+    event: str
+    error: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+MOST_FAILURES = 2_000
+_FAILURES = """
+SELECT state, reason, event, error, count(*), min(received_at), max(received_at)
+FROM unnest(%s::text[]) AS asked (wanted)
+CROSS JOIN LATERAL (
+    SELECT state, reason, event, error, received_at FROM webhooks_delivery
+    WHERE state = asked.wanted AND NOT state IN ('received', 'running') ORDER BY id DESC LIMIT %s
+) AS failed
+GROUP BY state, reason, event, error ORDER BY count(*) DESC, max(received_at) DESC LIMIT %s
+"""
+
+
+def group_failures(*, states: Collection[str], most: int = 20) -> list[Failures]:
+    """Return the most frequent failures among the newest deliveries in each of the states."""
+    return [Failures(*row) for row in db.run(_FAILURES, [list(states), MOST_FAILURES, most])]
+
+
 def look() -> Overview:
     """Return the overview; every pending state is included, also with 0."""
     with connection.cursor() as cursor:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from apps.activity.models import Repository
+from apps.common.db import is_id
 from apps.webhooks import wakeups
 from apps.webhooks.models import Delivery, DeliveryQuerySet
 
@@ -21,8 +23,10 @@ class Filter:
 
     key: str | None = None
     event: str | None = None
+    action: str | None = None
     state: str | None = None
     reason: str | None = None
+    error: str | None = None
     installation_id: int | None = None
     repository_id: int | None = None
     since: datetime | None = None
@@ -31,8 +35,13 @@ class Filter:
 
 def find(wanted: Filter) -> DeliveryQuerySet:
     """Return the matching deliveries that can be replayed: not running, and with a body."""
+    return matching(wanted).replayable()
+
+
+def matching(wanted: Filter) -> DeliveryQuerySet:
+    """Return the matching deliveries. ValueError for a key that is none."""
     conditions = Q()
-    for name in ("event", "state", "reason", "installation_id", "repository_id"):
+    for name in ("event", "action", "state", "reason", "error", "installation_id", "repository_id"):
         value = getattr(wanted, name)
         if value is not None:
             conditions &= Q(**{name: value})
@@ -42,7 +51,18 @@ def find(wanted: Filter) -> DeliveryQuerySet:
         conditions &= Q(received_at__gte=wanted.since)
     if wanted.until is not None:
         conditions &= Q(received_at__lt=wanted.until)
-    return Delivery.objects.filter(conditions).replayable()
+    return Delivery.objects.filter(conditions)
+
+
+def find_repository_id(name: str) -> int:
+    """Return the id of a repository given by id or OWNER/REPO; ValueError for an unknown name."""
+    if is_id(name):  # also one that is not known here: its deliveries may be
+        return int(name)
+    rows = Repository.objects.filter(Repository.with_id_or_name(name)).order_by("-pk")
+    found = rows.values_list("pk", flat=True).first()
+    if found is None:
+        raise ValueError(f"There is no repository {name!r}. Use a name like owner/name, or GitHub's id.")
+    return found
 
 
 def replay(deliveries: DeliveryQuerySet, *, progress: Callable[[int], None] = lambda _: None) -> int:

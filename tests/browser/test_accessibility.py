@@ -13,6 +13,7 @@ PAGES = (
     "/jobs/",
     "/notes/",
     "/api/v1/docs/",
+    "/operations/deliveries/",
     "/nothing/here/",
 )
 

@@ -5,10 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.activity.models import Repository
-from apps.common.db import is_id
 from apps.webhooks.models import Delivery
-from apps.webhooks.replay import Filter, find, replay
+from apps.webhooks.replay import Filter, find, find_repository_id, replay
 
 USAGE = 2
 
@@ -17,19 +15,6 @@ def moment(text: str) -> datetime:
     """Return a date or time in ISO 8601, by default in UTC."""
     parsed = datetime.fromisoformat(text)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def repository_id(name: str | None) -> int | None:
-    """Return the id of a repository given by id or OWNER/REPO."""
-    if name is None or is_id(name):  # also one that is not known here: its deliveries may be
-        return None if name is None else int(name)
-    rows = Repository.objects.filter(Repository.with_id_or_name(name)).order_by("-pk")
-    found = rows.values_list("pk", flat=True).first()
-    if found is None:
-        raise CommandError(
-            f"There is no repository {name!r}. Use a name like owner/name, or GitHub's id.", returncode=USAGE
-        )
-    return found
 
 
 def counted(number: int) -> str:
@@ -45,8 +30,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("key", nargs="?", metavar="KEY", help="HOOK:GUID, or the GUID shown by GitHub")
         parser.add_argument("--event", help="such as pull_request")
+        parser.add_argument("--action", help="such as opened")
         parser.add_argument("--state", choices=Delivery.State.values)
         parser.add_argument("--reason", help="such as shape_mismatch")
+        parser.add_argument("--error", help="the whole text of its error")
         parser.add_argument("--installation", type=int, metavar="ID")
         parser.add_argument("--repository", metavar="OWNER/REPO", help="its name, or its id on GitHub")
         parser.add_argument("--since", type=moment, help="arrived at this time or later, ISO 8601, UTC by default")
@@ -65,19 +52,27 @@ class Command(BaseCommand):
         self.stdout.write(f"{counted(replayed)} will be processed again.")
 
     def _find(self, options: dict[str, Any]) -> Any:
-        wanted = Filter(
-            key=options["key"],
-            event=options["event"],
-            state=options["state"],
-            reason=options["reason"],
-            installation_id=options["installation"],
-            repository_id=repository_id(options["repository"]),
-            since=options["since"],
-            until=options["until"],
-        )
-        if wanted == Filter() and not options["all"]:
-            raise CommandError("Give a KEY, an option such as --state dead, or --all.", returncode=USAGE)
         try:
+            wanted = filter_in(options)
+            if wanted == Filter() and not options["all"]:
+                raise CommandError("Give a KEY, an option such as --state dead, or --all.", returncode=USAGE)
             return find(wanted)
         except ValueError as error:
             raise CommandError(str(error), returncode=USAGE) from error
+
+
+def filter_in(options: dict[str, Any]) -> Filter:
+    """Return the filter that the options name; ValueError for an unknown repository."""
+    repository = options["repository"]
+    return Filter(
+        key=options["key"],
+        event=options["event"],
+        action=options["action"],
+        state=options["state"],
+        reason=options["reason"],
+        error=options["error"],
+        installation_id=options["installation"],
+        repository_id=None if repository is None else find_repository_id(repository),
+        since=options["since"],
+        until=options["until"],
+    )

@@ -1,0 +1,125 @@
+"""One delivery: what arrived, what became of it and what it changed, its body, and its replay."""
+
+import html
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.http import require_POST, require_safe
+
+from apps.activity.models import Installation, Repository
+from apps.common.github_host import GitHubHost
+from apps.dashboard.operations.access import for_operators
+from apps.webhooks import replay
+from apps.webhooks.inspection import Reported, readable_body, reported_in
+from apps.webhooks.models import Delivery, DeliveryBody
+
+LONGEST_SHOWN = 50_000
+LARGEST_READ = 2_000_000
+"""Bytes of a body that is read again for its page; a larger one is only offered as a whole."""
+MOST_SHOWN = 100
+MEANINGS = {
+    "received": "Waits for a worker.",
+    "running": "A worker is processing it.",
+    "processed": "Its facts are recorded.",
+    "ignored": "Authentic, and nothing in it is used.",
+    "quarantined": "Authentic, and nothing can be made of it. Fix the cause, then replay it.",
+    "failed": "The last attempt failed. It is tried again automatically.",
+    "dead": "Given up after all attempts. Fix the cause, then replay it.",
+}
+
+
+@require_safe
+@for_operators
+def delivery(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a delivery."""
+    row = get_object_or_404(Delivery, pk=pk)
+    body = row.body
+    is_readable = body is not None and row.size <= LARGEST_READ
+    repository = Repository.objects.filter(pk=row.repository_id).first() if row.repository_id else None
+    reported = reported_in(row, body) if body and is_readable and row.state == Delivery.State.PROCESSED else []
+    context = {
+        "delivery": row,
+        "title": f"{row.event}.{row.action}" if row.action else row.event,
+        "meaning": MEANINGS[row.state],
+        "source": Delivery.Source(row.source).name.lower(),
+        "repository": repository,
+        "installation": _installation_of(row),
+        "times": times_of(row),
+        "latency": row.finished_at and row.finished_at - row.received_at,
+        "body": body,
+        "headers": sorted(body.headers.items()) if body else [],
+        "text": shown_text(body) if body and is_readable else "",
+        "reported": [described(one, repository=repository) for one in reported[:MOST_SHOWN]],
+        "reported_more": max(0, len(reported) - MOST_SHOWN),
+        "is_readable": is_readable,
+        "may_replay": body is not None and row.state != Delivery.State.RUNNING,
+        "github_url": f"{GitHubHost(settings.GITHUB_API_URL).web_url}/settings/apps",
+    }
+    return render(request, "dashboard/operations/delivery.html", context)
+
+
+@require_safe
+@for_operators
+def body(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answer the whole body as plain text, byte by byte as GitHub signed it."""
+    found = get_object_or_404(Delivery, pk=pk).body
+    if found is None:
+        raise Http404("The body has expired.")
+    return HttpResponse(bytes(found.content), content_type="text/plain; charset=utf-8")
+
+
+@require_POST
+@for_operators
+def replay_one(request: HttpRequest, pk: int) -> HttpResponse:
+    """Process the delivery again."""
+    get_object_or_404(Delivery, pk=pk)
+    if replay.replay(Delivery.objects.filter(pk=pk)):
+        messages.success(request, "The delivery will be processed again, after all live ones.")
+    else:
+        messages.warning(request, "The delivery is running, or its body has expired, so it cannot be replayed.")
+    return redirect("delivery", pk=pk)
+
+
+def _installation_of(row: Delivery) -> Installation | None:
+    if row.installation_id is None:
+        return None
+    return Installation.objects.select_related("account").filter(pk=row.installation_id).first()
+
+
+def times_of(row: Delivery) -> list[tuple[str, datetime, timedelta | None]]:
+    """Return what happened when, with the time since it was received."""
+    events = [("Received", row.received_at), ("Claimed by a worker", row.claimed_at), ("Finished", row.finished_at)]
+    if row.state == Delivery.State.FAILED:
+        events.append(("Next attempt", row.not_before))
+    return [(name, at, at - row.received_at if at != row.received_at else None) for name, at in events if at]
+
+
+def shown_text(body: DeliveryBody) -> SafeString:
+    """Return the start of the body as HTML; quotes stay as they are, which halves its size."""
+    return mark_safe(html.escape(readable_body(body)[:LONGEST_SHOWN], quote=False))  # noqa: S308  escaped just here
+
+
+def described(one: Reported, *, repository: Repository | None) -> dict[str, Any]:
+    """Return an entity in words, with its page on GitHub if it has one."""
+    within, _, key = one.key.rpartition(":")
+    number = key if within and key.isdigit() else ""
+    kinds = {"pull_request": "pull", "issue": "issues"}
+    is_linked = repository is not None and number and one.entity in kinds and within == str(repository.pk)
+    web_url = GitHubHost(settings.GITHUB_API_URL).web_url
+    return {
+        "name": f"{one.entity.replace('_', ' ').capitalize()} {f'#{number}' if number else key[:12]}",
+        "facts": ", ".join(_spaced(name) for name in one.facts),
+        "is_recorded": one.is_recorded,
+        "url": f"{web_url}/{repository}/{kinds[one.entity]}/{number}" if is_linked else "",
+    }
+
+
+def _spaced(name: str) -> str:
+    """Return a class name as words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
