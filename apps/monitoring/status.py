@@ -19,14 +19,14 @@ from redis.retry import Retry
 from apps.activity.models import Change
 from apps.common import db
 from apps.integrations.access import describe, lacking_installations
-from apps.integrations.health import (
+from apps.integrations.models import StreamCount
+from apps.integrations.overdue_work import (
     count_expired_leases,
     count_overdue_backfills,
     count_overdue_listings,
     reconciliation_problems,
     scan_problems,
 )
-from apps.integrations.models import StreamCount
 from apps.metrics.models import RebuildDifference
 from apps.monitoring.models import StatusCheck
 from apps.webhooks import intake, overview, retention

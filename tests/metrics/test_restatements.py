@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from apps.activity.models import Provenance
-from apps.metrics.figures import FIGURES, FigureQuery, Window
-from apps.metrics.hourly_figures import (
+from apps.metrics.figure_snapshots import (
     KINDS,
     LATE_DATA,
     LATER_EVENTS,
@@ -15,6 +14,7 @@ from apps.metrics.hourly_figures import (
     keep_figures,
     stored_hours,
 )
+from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 from tests.metrics import fixture_a

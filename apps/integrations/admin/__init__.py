@@ -1,3 +1,3 @@
-from apps.integrations.admin import backfills, delivery_log, syncs
+from apps.integrations.admin import backfills, delivery_log, reconciliation
 
-__all__ = ["backfills", "delivery_log", "syncs"]
+__all__ = ["backfills", "delivery_log", "reconciliation"]

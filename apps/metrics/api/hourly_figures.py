@@ -18,8 +18,8 @@ from apps.metrics.api.parameters import names
 from apps.metrics.api.pull_requests import SourceSerializer
 from apps.metrics.api.serializers import WindowSerializer
 from apps.metrics.explanation.explanation import source_as_json
+from apps.metrics.figure_snapshots import DAYS, RestatedHour, Restatement, stored_hours
 from apps.metrics.figures import FigureQuery, Window
-from apps.metrics.hourly_figures import DAYS, RestatedHour, Restatement, stored_hours
 from apps.metrics.models import HourlyFigures
 from apps.metrics.parameters import day_in
 from apps.teams.api.views import OfTeam

@@ -4,13 +4,6 @@ Derived rows are written by the recalculation alone and may be thrown away and r
 without foreign key constraints: a rebuild must not pay for checks of what it has just read.
 """
 
-from apps.metrics.models.bookkeeping import (
-    HourlyFigures,
-    RebuildDifference,
-    RebuildSample,
-    RepositoryFreshness,
-    TeamFreshness,
-)
 from apps.metrics.models.deployments import DerivedDeployment, DerivedRemediation, DerivedShipment
 from apps.metrics.models.evidence import DerivedAIEvidence
 from apps.metrics.models.fields import RULES_VERSION, current_rules
@@ -23,6 +16,13 @@ from apps.metrics.models.pull_requests import (
     DerivedPullRequest,
     DerivedReview,
     DerivedReviewRequest,
+)
+from apps.metrics.models.snapshots_and_changes import (
+    HourlyFigures,
+    RebuildDifference,
+    RebuildSample,
+    RepositoryFreshness,
+    TeamFreshness,
 )
 from apps.metrics.models.workflow_runs import DerivedWorkflowRun
 

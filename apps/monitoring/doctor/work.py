@@ -9,14 +9,14 @@ from django.utils import timezone
 
 from apps.common import db
 from apps.github.credentials import has_credentials
-from apps.integrations.health import (
+from apps.integrations.models import Backfill, DeliveryLogScan, SyncLog
+from apps.integrations.overdue_work import (
     count_expired_leases,
     count_overdue_backfills,
     count_overdue_listings,
     late_scan,
     truncated_log,
 )
-from apps.integrations.models import Backfill, DeliveryLogScan, SyncLog
 from apps.metrics.figures.formatting import duration
 from apps.metrics.models import RebuildSample
 from apps.monitoring.doctor.checks import Check, failure, ok, unchecked, warning

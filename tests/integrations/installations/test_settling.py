@@ -16,9 +16,9 @@ from apps.integrations.access import lacking_installations
 from apps.integrations.backfill.requests import RepositoryResolver
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import find_installations
-from apps.integrations.health import count_overdue_listings
 from apps.integrations.installations import due_installations, list_installation, open_listings
 from apps.integrations.models import Backfill
+from apps.integrations.overdue_work import count_overdue_listings
 from apps.jobs.models import Job
 from apps.metrics.recalculation import drain as recalculate
 from apps.monitoring.doctor.installations import check_installations

@@ -11,7 +11,7 @@ from django.utils import timezone
 from rich.console import Console
 
 from apps.activity.models import Repository
-from apps.common.console import Help
+from apps.common.command_help import Help
 from apps.common.encryption import UndecryptableError
 from apps.github.auth import github
 from apps.github.credentials import NoCredentialsError, app_credentials

@@ -6,7 +6,7 @@ from typing import IO, Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from apps.common.console import Help
+from apps.common.command_help import Help
 from apps.common.encryption import UndecryptableError
 from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError

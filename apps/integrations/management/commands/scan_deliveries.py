@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 from django.utils import timezone
 
-from apps.common.console import Help
+from apps.common.command_help import Help
 from apps.common.db import error_message
 from apps.common.encryption import UndecryptableError
 from apps.github.auth import github

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from apps.common.console import Help
+from apps.common.command_help import Help
 from apps.jobs.api import JobSerializer
 from apps.jobs.changes import CHANGES, JobsBusyError
 from apps.jobs.models import Job

@@ -7,11 +7,11 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rest_framework.exceptions import ValidationError as InvalidParameterError
 
-from apps.common.console import Help
+from apps.common.command_help import Help
 from apps.metrics.figures import FIGURES
 from apps.metrics.figures.formatting import as_words
 from apps.metrics.management.commands.figures import find_team
-from apps.metrics.preview_requests import FIELDS, in_words_of_the_request, make_preview
+from apps.metrics.preview_parameters import FIELDS, in_words_of_the_request, make_preview
 from apps.metrics.previews import Compared, Preview, PreviewRefusedError
 from apps.teams.models import AccountRule, DeploymentSource
 

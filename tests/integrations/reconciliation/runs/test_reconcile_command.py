@@ -15,8 +15,8 @@ from rich.console import Console
 
 from apps.activity.models import RepositoryAccess
 from apps.integrations import tasks
-from apps.integrations.health import reconciliation_problems
 from apps.integrations.models import Drift, RepositorySync, SyncLog, TeamSync
+from apps.integrations.overdue_work import reconciliation_problems
 from apps.integrations.reconciliation import results, run_console
 from apps.integrations.reconciliation.results import prune
 from apps.integrations.reconciliation.run_console import progress_line, progress_of, progress_view, run_table

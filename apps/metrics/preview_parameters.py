@@ -1,4 +1,4 @@
-"""Requests for previews, of the API and the command: which rule of which team."""
+"""Previews from what the API or the command was asked: which rule of which team."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a start is asked and answers."""
+"""Serializers of starting backfills: what is asked, and the forecast or the jobs in the answer."""
 
 from datetime import UTC, datetime
 from typing import Any
