@@ -1,6 +1,6 @@
 """Neither a figure nor a recalculation reads a table from end to end."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from django.db import connection
@@ -8,6 +8,7 @@ from django.db import connection
 from apps.activity.models import Change, Contributor
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, Granularity, Window, read_figures
 from apps.metrics.recalculation import recalculate_batch
+from apps.metrics.stuck import Reason, read_stuck
 from apps.teams.models import Team, TeamMember
 from tests.metrics.steps import profile, record_facts, repository
 from tests.plans import explaining
@@ -334,6 +335,16 @@ def test_all_figures_are_one_statement_that_mostly_reads_an_index_alone(team: Te
     assert not read_whole(plan), plan
     for name in FROM_INDEX_ALONE:
         assert f"Index Only Scan using {name}_by_repository" in plan, (name, plan)
+
+
+@pytest.mark.proof
+def test_what_is_stuck_is_read_by_index(team: Team) -> None:
+    plans: list[str] = []
+    with connection.execute_wrapper(explaining(plans)):
+        read_stuck([team], now=datetime(2026, 3, 2, tzinfo=UTC))
+    assert len(plans) >= len(Reason)
+    for plan in plans:
+        assert not read_whole(plan), plan
 
 
 @pytest.mark.proof
