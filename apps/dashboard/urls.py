@@ -2,12 +2,13 @@
 
 from django.urls import include, path
 
-from apps.dashboard import backfills, jobs, now, pull_requests, views
+from apps.dashboard import backfills, deployments, jobs, now, pull_requests, views
 
 urlpatterns = [
     path("", views.front, name="front"),
     path("teams/<slug:slug>/", views.team, name="team"),
     path("teams/<slug:slug>/figures/<slug:key>/", views.entities, name="entities"),
+    path("deployments/<int:pk>/", deployments.deployment, name="deployment"),
     path("now/", now.now, name="now"),
     path("pull-requests/<int:pk>/", pull_requests.pull_request, name="pull-request"),
     path("backfills/", backfills.backfills, name="backfills"),
