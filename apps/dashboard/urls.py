@@ -1,8 +1,9 @@
 """URLs of the dashboard."""
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 
-from apps.dashboard import backfills, deployments, jobs, now, pull_requests, views
+from apps.dashboard import deployments, now, pull_requests, views
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -11,10 +12,7 @@ urlpatterns = [
     path("deployments/<int:pk>/", deployments.deployment, name="deployment"),
     path("now/", now.now, name="now"),
     path("pull-requests/<int:pk>/", pull_requests.pull_request, name="pull-request"),
-    path("backfills/", backfills.backfills, name="backfills"),
-    path("backfills/change/", backfills.change, name="change-backfills"),
-    path("jobs/", jobs.jobs, name="jobs"),
-    path("jobs/change/", jobs.change, name="change-job"),
+    path("backfills/", RedirectView.as_view(pattern_name="jobs"), name="backfills"),
     path("operations/", include("apps.dashboard.operations.urls")),
     path("notes/", views.notes, name="notes"),
     path("notes/read/", views.mark_notes_read, name="mark-notes-read"),

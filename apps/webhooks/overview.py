@@ -103,6 +103,45 @@ def group_failures(*, states: Collection[str], most: int = 20) -> list[Failures]
     return [Failures(*row) for row in db.run(_FAILURES, [list(states), MOST_FAILURES, most])]
 
 
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """The deliveries that arrived in an hour: how they ended, and how long live ones took until they were finished."""
+
+    begins_at: datetime
+    processed: int
+    ignored: int
+    failed: int
+    unfinished: int
+    median_s: float | None
+    p95_s: float | None
+
+    @property
+    def count(self) -> int:
+        return self.processed + self.ignored + self.failed + self.unfinished
+
+
+# The index delivery_by_time has exactly the rows of the time.
+_HOURS = """
+SELECT hour.begins_at, count(d.id) FILTER (WHERE state = 'processed'), count(d.id) FILTER (WHERE state = 'ignored'),
+       count(d.id) FILTER (WHERE state IN ('failed', 'dead', 'quarantined')),
+       count(d.id) FILTER (WHERE state IN ('received', 'running')),
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s), percentile_cont(0.95) WITHIN GROUP (ORDER BY took_s)
+FROM generate_series(date_trunc('hour', %(now)s::timestamptz) - make_interval(hours => %(hours)s - 1),
+                     %(now)s::timestamptz, interval '1 hour') AS hour (begins_at)
+LEFT JOIN LATERAL (
+    SELECT id, state, CASE WHEN source = 0 THEN extract(epoch FROM finished_at - received_at)::float8 END AS took_s
+    FROM webhooks_delivery
+    WHERE received_at >= hour.begins_at AND received_at < hour.begins_at + interval '1 hour'
+) AS d ON true
+GROUP BY hour.begins_at ORDER BY hour.begins_at
+"""
+
+
+def read_hours(*, now: datetime, hours: int = 24) -> list[Hour]:
+    """Return the last hours, the present one included; the oldest first."""
+    return [Hour(*row) for row in db.run(_HOURS, {"now": now, "hours": hours})]
+
+
 def look() -> Overview:
     """Return the overview; every pending state is included, also with 0."""
     with connection.cursor() as cursor:

@@ -22,6 +22,7 @@ from tests.integrations.backfill.installed import backfill, reach
 from tests.metrics.steps import WEB, person
 
 pytestmark = pytest.mark.django_db
+CHANGE = "/operations/jobs/change-history/"
 
 
 def test_an_admin_starts_the_backfill_of_a_repository(reached: Cast) -> None:
@@ -213,7 +214,9 @@ def test_a_concurrent_start_does_not_block_others_for_long(elsewhere: Cast) -> N
     fail(failed)
     answers = [client.post(LIST, PULLS), client.post(f"{LIST}{failed.pk}/retry/")]
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "busy")] * 2
-    page = signed_in(elsewhere.admin).post("/backfills/change/", {"repository": API, "change": "retry"}, follow=True)
+    page = signed_in(elsewhere.admin).post(
+        "/operations/jobs/change-history/", {"repository": API, "change": "retry"}, follow=True
+    )
     assert "Others start jobs at the moment." in page.content.decode()
 
 
@@ -230,7 +233,7 @@ def test_a_start_that_locks_the_row_does_not_block_others_for_long(reached: Cast
         other.cursor().execute("SELECT id FROM jobs_job WHERE id = %s FOR UPDATE", [row.pk])
         cursor.execute("SET LOCAL lock_timeout = '100ms'")
         answer = client.post(f"{LIST}{row.pk}/{change}/")
-        page = signed_in(reached.admin).post("/backfills/change/", asked, follow=True)
+        page = signed_in(reached.admin).post(CHANGE, asked, follow=True)
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
     assert "Others start jobs at the moment." in page.content.decode()
 

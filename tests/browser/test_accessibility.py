@@ -9,8 +9,8 @@ from tests.browser.conftest import serious_problems, sign_in
 PAGES = (
     "/",
     "/teams/acme/figures/cycle_time/",
-    "/backfills/",
-    "/jobs/",
+    "/operations/jobs/",
+    "/operations/jobs/start/",
     "/notes/",
     "/api/v1/docs/",
     "/operations/deliveries/",

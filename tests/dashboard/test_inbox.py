@@ -46,8 +46,9 @@ def test_for_anyone_but_operators_there_is_no_inbox(cast: Cast, address: str) ->
     assert Client().get(address)["Location"] == f"/accounts/login/?next={address}"
     for user in (cast.viewer, cast.admin, cast.stranger):
         assert signed_in(user).get(address).status_code == 404
-    assert "Inbox" not in read(signed_in(cast.admin), "/notes/")
-    assert '<a href="/operations/deliveries/">Inbox</a>' in read(signed_in(cast.operator), "/notes/")
+    assert "/operations/deliveries/" not in read(signed_in(cast.admin), "/operations/jobs/")
+    assert '<a href="/operations/">Operations</a>' in read(signed_in(cast.operator), "/notes/")
+    assert signed_in(cast.operator).get("/operations/")["Location"] == PAGE
 
 
 def test_an_empty_inbox_says_what_comes(cast: Cast) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.activity.models import Repository
+from apps.dashboard.operations import jobs as page_of_jobs
 from apps.integrations.models import Drift, SyncLog, TeamSync
 from apps.jobs.models import Job
 from apps.teams.models import Team
@@ -18,7 +20,7 @@ from tests.fake_github.identities import APP_ID, app_pem
 from tests.plans import explaining
 
 pytestmark = pytest.mark.django_db
-PAGE, CHANGE, ADMIN = "/jobs/", "/jobs/change/", "/admin/jobs/job/"
+PAGE, CHANGE, ADMIN = "/operations/jobs/", "/operations/jobs/change/", "/admin/jobs/job/"
 WAITS = "GitHub&#x27;s hourly rate limit is used up, except for a reserve for live work."
 
 
@@ -27,9 +29,10 @@ def test_an_anonymous_user_is_asked_to_sign_in() -> None:
     assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={PAGE}")
 
 
-@pytest.mark.parametrize("address", ["/", "/backfills/"])
-def test_the_navigation_leads_there(cast: Cast, address: str) -> None:
-    assert '<a href="/jobs/">Jobs</a>' in read(signed_in(cast.viewer), address)
+def test_the_navigation_leads_there(cast: Cast) -> None:
+    assert '<a href="/operations/jobs/">Jobs</a>' in read(signed_in(cast.viewer), "/notes/")
+    assert '<a href="/operations/jobs/">Jobs</a>' in read(signed_in(cast.operator), "/operations/deliveries/")
+    assert signed_in(cast.viewer).get("/backfills/")["Location"] == PAGE
 
 
 def test_each_job_says_what_it_waits_for_until_when_or_why_it_failed_and_what_to_do(
@@ -37,14 +40,29 @@ def test_each_job_says_what_it_waits_for_until_when_or_why_it_failed_and_what_to
 ) -> None:
     page = read(signed_in(cast.operator), PAGE)
     until = Job.objects.get(pk=jobs["waiting"]).not_before
-    assert "Read stream: pull requests of acme/api" in page
+    assert "acme/api" in page
     assert WAITS in page
     assert f"{until:%H:%M} UTC" in page
-    assert 'max="100" value="25"' in page
-    assert "4 calls, 3 points" in page
+    assert 'max="100" value="25" aria-label="Pull requests"' in page
+    assert "3 points in 4 calls" in page
     assert "GitHub does not let the App read this. <q>Resource not accessible</q>" in page
     assert "<strong>Give the App the permission" in page
     assert f"List installation: installation {API + 1000} on acme" in page
+
+
+def shown_in(answer: Any) -> set[int]:
+    """Return the ids of the jobs on the page, of histories and others."""
+    histories = (row.pk for history in answer.context["histories"] for row in history.rows)
+    return {*histories, *(shown.row.pk for shown in answer.context["jobs"])}
+
+
+@pytest.mark.parametrize(("term", "expected"), [("ACME", {"waiting"}), ("acme/web", set()), ("%00", set())])
+def test_jobs_are_searched_by_the_name_of_their_repository(
+    cast: Cast, jobs: dict[str, int], term: str, expected: set[str]
+) -> None:
+    answer = signed_in(cast.operator).get(f"{PAGE}?q={term}")
+    assert shown_in(answer) >= {jobs[name] for name in expected}
+    assert bool(shown_in(answer)) == (bool(expected) or term == "%00")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +77,7 @@ def test_each_job_says_what_it_waits_for_until_when_or_why_it_failed_and_what_to
 )
 def test_a_list_has_the_jobs_in_its_state(cast: Cast, jobs: dict[str, int], show: str, expected: set[str]) -> None:
     answer = signed_in(cast.operator).get(f"{PAGE}?show={show}")
-    assert {shown.row.pk for shown in answer.context["jobs"]} == {jobs[name] for name in expected}
+    assert shown_in(answer) == {jobs[name] for name in expected}
     assert signed_in(cast.operator).get(f"{PAGE}?show=nonsense").status_code == 404
 
 
@@ -82,7 +100,7 @@ def test_users_see_the_jobs_of_their_repositories(cast: Cast, jobs: dict[str, in
     assert "acme" not in theirs
     assert 'name="change"' not in mine
     assert 'aria-label="Cancel List' not in read(signed_in(cast.operator), PAGE)
-    assert 'aria-label="Retry Read stream: pull requests of umbrella/secrets"' in theirs
+    assert 'aria-label="Retry the backfills of umbrella/secrets"' in theirs
 
 
 @pytest.mark.parametrize(
@@ -106,6 +124,30 @@ def test_operators_and_admins_of_a_team_change_jobs(
     answer = signed_in(getattr(cast, who)).post(CHANGE, sent, follow=True)
     assert answer.status_code == status
     assert Job.objects.get(pk=jobs[job]).state == state
+
+
+def test_the_page_is_live_until_that_is_paused(cast: Cast, jobs: dict[str, int]) -> None:
+    client = signed_in(cast.viewer)
+    assert 'hx-trigger="every 3s"' in read(client, f"{PAGE}?show=waiting")
+    assert "hx-trigger" not in read(client, f"{PAGE}?live=off")
+
+
+def test_other_jobs_come_in_pages(cast: Cast, jobs: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_of_jobs, "JOBS_PER_PAGE", 1)
+    client = signed_in(cast.operator)
+    first = client.get(PAGE)
+    second = client.get(f"{PAGE}?{first.context['others'].next}")
+    assert {each.context["jobs"][0].row.pk for each in (first, second)} == {jobs["listing"], jobs["scan"]}
+    assert second.context["others"].next == ""
+
+
+@pytest.mark.parametrize("who", ["operator", "admin", "viewer"])
+def test_the_page_costs_few_queries(cast: Cast, jobs: dict[str, int], who: str) -> None:
+    client = signed_in(getattr(cast, who))
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(PAGE)
+    assert len(queries) <= 12, [query["sql"] for query in queries]
+    assert len(answer.content) <= 150_000
 
 
 @pytest.mark.parametrize("show", ["all", "failed", "running", "waiting", "paused"])

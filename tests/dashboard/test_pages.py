@@ -183,7 +183,7 @@ def test_the_api_page_lists_every_operation(cast: Cast) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["/", "/accounts/login/", "/api/v1/docs/", "/teams/acme/figures/commits/", "/notes/", "/backfills/", "/jobs/"],
+    ["/", "/accounts/login/", "/api/v1/docs/", "/teams/acme/figures/commits/", "/notes/", "/operations/jobs/"],
 )
 def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(cast: Cast, address: str) -> None:
     answer = signed_in(cast.viewer).get(address) if "login" not in address else Client().get(address)

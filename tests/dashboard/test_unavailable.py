@@ -13,7 +13,14 @@ from tests.webhooks.proxies import refused_port
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proof]
 FIGURES = "/api/v1/teams/acme/figures/"
-PAGES = ("/", "/teams/acme/figures/commits/", "/backfills/", "/jobs/", "/notes/", "/admin/webhooks/delivery/")
+PAGES = (
+    "/",
+    "/teams/acme/figures/commits/",
+    "/operations/jobs/",
+    "/operations/deliveries/",
+    "/notes/",
+    "/admin/webhooks/delivery/",
+)
 API = (FIGURES, f"{FIGURES}commits/entities/?format=csv", "/api/v1/deliveries/")
 
 
