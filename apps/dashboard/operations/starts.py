@@ -39,7 +39,7 @@ def start_history(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method != "POST":
         return show(request, sent=defaults(request))
-    sent = {name: request.POST.get(name, "") for name in ("repository", "scope", "since", "until")}
+    sent: dict[str, Any] = {name: request.POST.get(name, "") for name in ("repository", "scope", "since", "until")}
     sent["streams"] = [name for name in request.POST.getlist("streams") if name in STREAM_NAMES]
     asked = StartSerializer(data=as_document(sent))
     if not asked.is_valid():
