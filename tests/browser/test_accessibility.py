@@ -14,6 +14,9 @@ PAGES = (
     "/notes/",
     "/api/v1/docs/",
     "/operations/deliveries/",
+    "/operations/reconciliation/",
+    "/operations/reconciliation/repositories/",
+    "/operations/health/",
     "/nothing/here/",
 )
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.activity.models import Provenance
+from apps.activity.models import Provenance, PullRequest
 from apps.dashboard.operations import inbox
 from apps.webhooks.models import Delivery, DeliveryBody
 from tests.api.conftest import API, Cast, make_delivery
@@ -204,7 +204,8 @@ def test_a_delivery_lists_what_it_recorded(cast: Cast) -> None:
     row = Delivery.objects.get()
     number = payload["pull_request"]["number"]
     page = read(signed_in(cast.operator), f"{PAGE}{row.pk}/")
-    assert f'/pull/{number}" rel="noreferrer">Pull request #{number}</a>' in page
+    pull_request = PullRequest.objects.get(number=number)
+    assert f'<a href="/pull-requests/{pull_request.pk}/">Pull request #{number}</a>' in page
     assert "pull request core" in page
     assert '<td data-label="Recorded">yes</td>' in page
     Provenance.objects.all().delete()

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.activity.models import Installation, Repository
+from apps.activity.models import Installation, PullRequest, Repository
+from apps.common.db import is_id
 from apps.common.github_host import GitHubHost
 from apps.dashboard.operations.access import for_operators
 from apps.webhooks import replay
@@ -23,6 +25,7 @@ LONGEST_SHOWN = 50_000
 LARGEST_READ = 2_000_000
 """Bytes of a body that is read again for its page; a larger one is only offered as a whole."""
 MOST_SHOWN = 100
+PULL_REQUEST = "pull_request"
 MEANINGS = {
     "received": "Waits for a worker.",
     "running": "A worker is processing it.",
@@ -55,7 +58,7 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
         "body": body,
         "headers": sorted(body.headers.items()) if body else [],
         "text": shown_text(body) if body and is_readable else "",
-        "reported": [described(one, repository=repository) for one in reported[:MOST_SHOWN]],
+        "reported": described(reported[:MOST_SHOWN], repository=repository),
         "reported_more": max(0, len(reported) - MOST_SHOWN),
         "is_readable": is_readable,
         "may_replay": body is not None and row.state != Delivery.State.RUNNING,
@@ -105,19 +108,25 @@ def shown_text(body: DeliveryBody) -> SafeString:
     return mark_safe(html.escape(readable_body(body)[:LONGEST_SHOWN], quote=False))  # noqa: S308  escaped just here
 
 
-def described(one: Reported, *, repository: Repository | None) -> dict[str, Any]:
-    """Return an entity in words, with its page on GitHub if it has one."""
+def described(reported: Sequence[Reported], *, repository: Repository | None) -> list[dict[str, Any]]:
+    """Return entities in words; pull requests with their pages."""
+    numbers = {one.key.rpartition(":")[2] for one in reported if one.entity == PULL_REQUEST}
+    rows = PullRequest.objects.filter(repository=repository, number__in=[one for one in numbers if is_id(one)])
+    pages = {f"{repository.pk}:{row.number}": row for row in rows} if repository and numbers else {}
+    return [
+        {
+            "name": _name_of(one),
+            "facts": ", ".join(_spaced(name) for name in one.facts),
+            "is_recorded": one.is_recorded,
+            "pull_request": pages.get(one.key) if one.entity == PULL_REQUEST else None,
+        }
+        for one in reported
+    ]
+
+
+def _name_of(one: Reported) -> str:
     within, _, key = one.key.rpartition(":")
-    number = key if within and key.isdigit() else ""
-    kinds = {"pull_request": "pull", "issue": "issues"}
-    is_linked = repository is not None and number and one.entity in kinds and within == str(repository.pk)
-    web_url = GitHubHost(settings.GITHUB_API_URL).web_url
-    return {
-        "name": f"{one.entity.replace('_', ' ').capitalize()} {f'#{number}' if number else key[:12]}",
-        "facts": ", ".join(_spaced(name) for name in one.facts),
-        "is_recorded": one.is_recorded,
-        "url": f"{web_url}/{repository}/{kinds[one.entity]}/{number}" if is_linked else "",
-    }
+    return f"{one.entity.replace('_', ' ').capitalize()} {f'#{key}' if within and key.isdigit() else key[:12]}"
 
 
 def _spaced(name: str) -> str:

@@ -35,7 +35,7 @@ class InboxFilterForm(forms.Form):
     wanted: Filter
 
     def __init__(self, data: QueryDict) -> None:
-        super().__init__(data, auto_id="filter-%s")
+        super().__init__(data, auto_id="filter-%s", label_suffix="")
         self.events, self.reasons = find_values("event"), find_values("reason")
         for name, values in (("event", self.events), ("reason", self.reasons)):
             shown = dict.fromkeys([*values, *filter(None, [data.get(name)])])
