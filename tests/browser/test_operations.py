@@ -1,7 +1,6 @@
 """Operations in a real browser: a failed delivery replayed, a job started, watched, paused, resumed and cancelled."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from django.utils import timezone
@@ -57,10 +56,10 @@ def test_the_inbox_shows_what_arrives_while_it_is_open(context: BrowserContext, 
 
 
 @pytest.fixture
-def operator(context: BrowserContext, page: Page, connected: Cast) -> Iterator[Page]:
+def operator(context: BrowserContext, page: Page, connected: Cast) -> Page:
     """An operator's page, with a GitHub that answers."""
     sign_in(context, connected.operator)
-    yield page
+    return page
 
 
 def test_history_is_forecast_started_watched_paused_resumed_and_cancelled(operator: Page) -> None:

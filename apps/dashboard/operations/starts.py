@@ -17,8 +17,8 @@ from rest_framework.exceptions import APIException
 
 from apps.activity.models import Installation, Repository
 from apps.integrations.access import readable_installations
-from apps.integrations.api.filters import chosen_by
 from apps.integrations.api.backfill_starts import StartSerializer
+from apps.integrations.api.filters import chosen_by
 from apps.integrations.backfill.console import forecast_lines
 from apps.integrations.backfill.requests import StartResult, forecast_asked, start_asked
 from apps.integrations.backfill.start import NothingToStartError
