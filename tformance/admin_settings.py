@@ -95,6 +95,10 @@ NAVIGATION = [
         page("API tokens", "vpn_key", "users.apitoken"),
         page("Groups", "group_work", "auth.group"),
         page("Notes", "notifications", "notifications.notification"),
+        page("Subscriptions", "mark_email_unread", "notifications.subscription"),
+        page("Alerts", "warning", "notifications.alert"),
+        page("E-mails", "mail", "notifications.mailmessage"),
+        page("Messages to webhooks", "send", "notifications.webhookmessage"),
         page("Failed sign-ins", "gpp_bad", "axes.accessattempt"),
     ),
     group(

@@ -136,6 +136,14 @@ def networks(values: list[str]) -> None:
             raise ValidationError(f"{shown} is neither an IP address nor a network like 10.0.0.0/8") from error
 
 
+def origins(values: list[str]) -> None:
+    """Require a list of origins: scheme and host, perhaps a port, and no path."""
+    for value in values:
+        absolute_url(value)
+        if urlsplit(value).path or value != value.lower():
+            raise ValidationError("it is not a list of origins like https://chat.example.com, in lower case, no path")
+
+
 def strong_key(value: str) -> None:
     """Reject a key that Django calls weak, because it signs sessions and password links."""
     too_simple = len(set(value)) < SECRET_KEY_MIN_UNIQUE_CHARACTERS

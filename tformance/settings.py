@@ -40,6 +40,7 @@ try:
     FERNET_KEYS: list[str] = env.list("FERNET_KEYS", [])
     DATABASE: dict[str, Any] = environment.postgres(env)
     REDIS_URL: str = env.str("REDIS_URL", validate=environment.redis_url)
+    OUTGOING_WEBHOOK_ORIGINS: list[str] = env.list("OUTGOING_WEBHOOK_ORIGINS", [], validate=environment.origins)
     EMAIL: dict[str, Any] = environment.email(env, default="console:" if DEBUG else "dummy:")
     ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
     TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=environment.networks)
@@ -100,11 +101,11 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "django_celery_results",
     "apps.users",
-    "apps.notifications",
     "apps.activity",
     "apps.teams",
     "apps.jobs",
     "apps.metrics",
+    "apps.notifications",
     "apps.webhooks",
     "apps.github",
     "apps.integrations",

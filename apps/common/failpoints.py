@@ -60,6 +60,8 @@ RUN_POINTS = frozenset(
     }
 )
 """The points of a reconciliation run."""
+MESSAGE_POINTS = frozenset({"digest.before_commit", "message.after_send"})
+"""The points of writing a digest and of sending a message."""
 EXIT_CODE = 137
 CHOSEN = os.environ.get("CRASH_AT", "")
 

@@ -14,7 +14,7 @@ from apps.integrations.delivery_log import scan
 from apps.integrations.reconciliation import results
 from apps.jobs.dispatch import run_each
 from apps.monitoring import status
-from apps.notifications.models import Notification
+from apps.notifications.models import MailMessage, Notification, WebhookMessage
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks import retention as bodies
 from apps.webhooks.models import WebhookSecret
@@ -62,6 +62,7 @@ CLEAN_UPS: Mapping[str, Callable[[], object]] = {
     "runs": results.prune,
     "missed_deliveries": scan.prune,
     "refreshes": refresh.prune,
+    "messages": lambda: MailMessage.objects.prune() + WebhookMessage.objects.prune(),
 }
 
 

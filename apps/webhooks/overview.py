@@ -5,7 +5,7 @@ Until the pending deliveries of a repository are processed, its completeness end
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
 from prometheus_client import Counter
@@ -47,6 +47,14 @@ SELECT max(newest.received_at) FROM unnest(%s::bigint[]) AS asked (id)
 CROSS JOIN LATERAL (SELECT received_at FROM webhooks_delivery WHERE repository_id = asked.id ORDER BY id DESC LIMIT 1)
     AS newest
 """
+_LONGEST_GAP = """
+SELECT max(gap) FROM (
+    SELECT hour - lag(hour) OVER (ORDER BY hour) AS gap FROM (
+        SELECT DISTINCT date_trunc('hour', received_at, 'UTC') AS hour FROM webhooks_delivery
+        WHERE received_at >= %(since)s {is_theirs}
+    ) AS hours
+) AS gaps
+"""
 # Each step jumps to the next value by an index, however many rows have the one before.
 _VALUES = """
 WITH RECURSIVE known AS (
@@ -64,6 +72,19 @@ def latest_received_at(repository_ids: Collection[int]) -> datetime | None:
         cursor.execute(_LATEST, [list(repository_ids)])
         latest: datetime | None = cursor.fetchone()[0]
         return latest
+
+
+def newest_received_at() -> datetime | None:
+    """Return when the newest delivery of the instance was received."""
+    return Delivery.objects.order_by("-received_at", "-pk").values_list("received_at", flat=True).first()
+
+
+def longest_gap(repository_ids: Collection[int] | None, *, since: datetime) -> timedelta:
+    """Return the longest time without a delivery since then, to the hour; of all repositories where none are named."""
+    is_theirs = "" if repository_ids is None else "AND repository_id = ANY(%(ids)s)"
+    parameters = {"since": since, "ids": list(repository_ids or ())}
+    [(longest,)] = db.run(_LONGEST_GAP.format(is_theirs=is_theirs), parameters)
+    return longest or timedelta(0)
 
 
 def find_values(column: str) -> list[str]:

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class NotificationsConfig(AppConfig):
+    name = "apps.notifications"
+
+    def ready(self) -> None:
+        """Register the jobs that write and send messages."""
+        from apps.jobs import registry  # noqa: PLC0415  models must be loaded first
+        from apps.notifications import digests, mail, webhooks  # noqa: PLC0415  models must be loaded first
+
+        for module in (digests, mail, webhooks):
+            registry.register(module.KIND)
+        registry.register_plan(digests.PLAN)
