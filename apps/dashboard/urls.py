@@ -3,7 +3,7 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from apps.dashboard import deployments, now, pull_requests, views
+from apps.dashboard import deployments, digest, notifications, now, pull_requests, views
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -14,6 +14,17 @@ urlpatterns = [
     path("pull-requests/<int:pk>/", pull_requests.pull_request, name="pull-request"),
     path("backfills/", RedirectView.as_view(pattern_name="jobs"), name="backfills"),
     path("operations/", include("apps.dashboard.operations.urls")),
+    path("teams/<slug:slug>/digest/", digest.digest, name="digest"),
+    path("teams/<slug:slug>/digest/stuck/", digest.digest_stuck, name="digest-stuck"),
+    path("teams/<slug:slug>/digest/text/", digest.digest_text, name="digest-text"),
+    path("teams/<slug:slug>/digest/subscription/", digest.subscribe, name="subscribe-digest"),
+    path("teams/<slug:slug>/notifications/", notifications.team_notifications, name="team-notifications"),
+    path("teams/<slug:slug>/notifications/channels/", notifications.add, name="add-team-channel"),
+    path("teams/<slug:slug>/notifications/stuck/", notifications.change_threshold, name="change-alert-threshold"),
+    path("notifications/", notifications.notifications, name="notifications"),
+    path("notifications/channels/", notifications.add, name="add-channel"),
+    path("notifications/channels/<int:pk>/", notifications.change, name="change-channel"),
+    path("unsubscribe/<str:token>/", digest.unsubscribe, name="unsubscribe"),
     path("notes/", views.notes, name="notes"),
     path("notes/read/", views.mark_notes_read, name="mark-notes-read"),
     path("api/v1/docs/", views.api_description, name="api-description"),
