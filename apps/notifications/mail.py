@@ -65,6 +65,7 @@ KIND = JobKind(
     priority=PRIORITY,
     run=run,
     words={"unsent": ("The mail server did not take it; retrying with increasing waits.", "Check EMAIL_URL.")},
+    fails={"unsent": ("The mail server did not take it.", "Check EMAIL_URL and the user's address, then retry.")},
 )
 
 
