@@ -33,7 +33,7 @@ MOST_QUANTILES = 10
 PREVIOUS = "previous"
 OF_PEOPLE = "author"
 ONLY_ONESELF = (
-    "Figures of a person are for that person, who signs in with GitHub, and for admins of the team. "
+    "Figures of a person are for that person, who signs in with GitHub, and for leads and admins of the team. "
     "Leave out author and group_by=author, or use your own login."
 )
 
@@ -266,8 +266,8 @@ def ensure_fitting(keys: Sequence[str], *, query: FigureQuery, group_by: str = "
 
 
 def may_see_people(user: Any, *, team: Team) -> bool:
-    """Return whether the user may see figures by person: operators and admins of the team."""
-    return is_operator(user) or Team.objects.administered_by(user).filter(pk=team.pk).exists()
+    """Return whether the user may see figures by person: operators, and leads and admins of the team."""
+    return is_operator(user) or Team.objects.led_by(user).filter(pk=team.pk).exists()
 
 
 def own_accounts(user: Any) -> set[int]:

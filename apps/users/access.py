@@ -47,7 +47,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token from `manage.py token USERNAME` or the admin: `Authorization: Bearer tf_…`.",
+            "description": "Your account's page or `manage.py token USERNAME` makes one: `Authorization: Bearer tf_…`.",
         }
 
 

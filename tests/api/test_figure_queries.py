@@ -319,7 +319,7 @@ def test_a_value_that_is_not_known_is_400_and_says_what_is_accepted(
 @pytest.mark.parametrize("path", ["", "prs_merged/"])
 def test_figures_of_one_person_are_for_admins_of_the_team(week: Cast, path: str, parameters: str) -> None:
     address = f"{FIGURES_PATH}{path}?{WEEK}&{parameters}"
-    assert "admins of the team" in asked(week, address, status=403)["detail"]
+    assert "leads and admins of the team" in asked(week, address, status=403)["detail"]
     assert asked_by_admin(week, address)
 
 

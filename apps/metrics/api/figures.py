@@ -31,7 +31,7 @@ from apps.teams.models import Team
 COLUMNS = ("kind", "repository", "number", "name", "title", "account", "at", "value", "unit", "flags", "url")
 Answer = dict[str, Any]
 FILTERS = frozenset(names(*QUERY))
-NOT_YOURS = OpenApiResponse(description="Figures of a person are for that person and for admins of the team.")
+NOT_YOURS = OpenApiResponse(description="Figures of a person are for that person and for leads and admins of the team.")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 

@@ -12,7 +12,7 @@ from apps.metrics.api.serializers import PointSerializer
 from apps.metrics.figures import FIGURES
 from apps.metrics.goals import Progress, read_progress
 from apps.metrics.models import LARGEST_TARGET, Goal
-from apps.teams.api.views import EDITED_BY_ADMINS, OfTeam
+from apps.teams.api.views import EDITED_BY_LEADS, OfTeam
 
 MOST_GOALS = 50
 
@@ -122,7 +122,7 @@ class OfGoals(OfTeam):
 
     serializer_class = GoalSerializer
     queryset = Goal.objects.none()
-    permission_classes = EDITED_BY_ADMINS
+    permission_classes = EDITED_BY_LEADS
 
     def get_queryset(self) -> QuerySet[Goal]:
         return Goal.objects.filter(team=self.team).order_by("from_day", "pk")
@@ -133,7 +133,7 @@ class OfGoals(OfTeam):
     post=extend_schema(tags=["figures"], summary="Add a goal", examples=[GOAL_SENT, GOAL_SHOWN]),
 )
 class GoalsView(OfGoals, generics.ListCreateAPIView[Goal]):
-    """What the team wants its figures to be, and whether each week met it. Admins of the team change them."""
+    """What the team wants its figures to be, and whether each week met it. Leads and admins of the team change them."""
 
     def perform_create(self, serializer: BaseSerializer[Goal]) -> None:
         serializer.save(team=self.team)

@@ -82,7 +82,7 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
         }
 
     def get_role(self, team: Team) -> str:
-        """Your role in the team: operator, admin or viewer."""
+        """Your role in the team: operator, admin, lead or viewer."""
         user = self.context["request"].user
         if is_operator(user):
             return "operator"

@@ -33,15 +33,24 @@ class ChangesOnlyByAdmins(BasePermission):
     """Allow reading to all who see the team, and changes to its admins and operators."""
 
     message = "Only admins of the team and operators may change it."
+    roles: tuple[str, ...] = (TeamAccess.Role.ADMIN,)
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if request.method in SAFE_METHODS or is_operator(request.user):
             return True
-        accesses = TeamAccess.objects.filter(team=view.team, user_id=request.user.pk, role=TeamAccess.Role.ADMIN)
+        accesses = TeamAccess.objects.filter(team=view.team, user_id=request.user.pk, role__in=self.roles)
         return accesses.exists()
 
 
+class ChangesOnlyByLeads(ChangesOnlyByAdmins):
+    """Allow reading to all who see the team, and changes to its leads, its admins and operators."""
+
+    message = "Only leads and admins of the team and operators may change it."
+    roles = (TeamAccess.Role.LEAD, TeamAccess.Role.ADMIN)
+
+
 EDITED_BY_ADMINS = (IsAuthenticated, ChangesOnlyByAdmins)
+EDITED_BY_LEADS = (IsAuthenticated, ChangesOnlyByLeads)
 
 
 def teams_of(request: Request) -> TeamQuerySet:

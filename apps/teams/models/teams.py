@@ -1,20 +1,22 @@
-"""Teams, their members, repositories and access, and rules: accounts, services and sources of deployments."""
+"""Teams, their members and repositories, who has access to them, and invitations."""
 
-import re
+import secrets
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar, TypeVar
 from zoneinfo import available_timezones
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from apps.activity.models import Change, Contributor, GitHubTeam, Repository
 from apps.teams.working_time import FIRST_YEAR, WorkingTime, validate_place, validate_weekdays
 from apps.users.access import is_operator
-from apps.users.models import CustomUser
+from apps.users.models import CustomUser, digest_of
 
 Marked = TypeVar("Marked", bound="MarksChange")
 
@@ -100,10 +102,17 @@ class TeamQuerySet(MarkingQuerySet["Team"]):
 
     def administered_by(self, user: Any) -> "TeamQuerySet":
         """Return every team for an operator; for other users the visible teams they are an admin of."""
+        return self._with_role(user, TeamAccess.Role.ADMIN)
+
+    def led_by(self, user: Any) -> "TeamQuerySet":
+        """Return every team for an operator; for other users the visible teams they are a lead or an admin of."""
+        return self._with_role(user, TeamAccess.Role.LEAD, TeamAccess.Role.ADMIN)
+
+    def _with_role(self, user: Any, *roles: str) -> "TeamQuerySet":
         visible = self.visible_to(user)
         if is_operator(user):
             return visible
-        return visible.filter(accesses__user_id=user.pk, accesses__role=TeamAccess.Role.ADMIN)
+        return visible.filter(accesses__user_id=user.pk, accesses__role__in=roles)
 
     def note_sync(self, **values: Any) -> int:
         """Store the state of reconciliation without a change, because no figure depends on it."""
@@ -276,10 +285,14 @@ class TeamRepository(MarksChange):
 
 
 class TeamAccess(models.Model):
-    """A user who may see a team's figures; an admin may also change the team."""
+    """A user who may see a team's figures. Each role may do what those before it may.
+
+    A lead also sees figures by person and sets goals, an admin changes the team and who has access to it.
+    """
 
     class Role(models.TextChoices):
         VIEWER = "viewer"
+        LEAD = "lead"
         ADMIN = "admin"
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, db_index=False, related_name="accesses")
@@ -294,153 +307,72 @@ class TeamAccess(models.Model):
         return f"{self.user} of {self.team}"
 
 
-class AccountRule(MarksChange):
-    """The class of an account where GitHub's type and the lists of robots and agents are wrong; for the instance."""
-
-    class AccountClass(models.TextChoices):
-        HUMAN = "human"
-        AGENT = "agent"
-        BOT = "bot"
-
-    contributor = models.OneToOneField(Contributor, on_delete=models.PROTECT, related_name="account_rule")
-    account_class = models.TextField(choices=AccountClass.choices)
-
-    def __str__(self) -> str:
-        return f"{self.contributor} counts as {self.account_class}"
-
-    def change(self) -> tuple[Change.Kind, str]:
-        return Change.Kind.CONTRIBUTOR, str(self.contributor_id)
+INVITATIONS_LAST = timedelta(days=7)
 
 
-def validate_expression(text: str) -> None:
-    """Reject a text that is not a regular expression."""
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValidationError(_("This is not a regular expression: %(error)s."), params={"error": error}) from None
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    """Invitations; the secret of the link is not stored."""
+
+    def issue(self, *, team: Team, role: str, email: str = "", by: CustomUser | None = None) -> tuple[Any, str]:
+        """Create an invitation and return it with the secret of its link, which cannot be read again."""
+        secret = secrets.token_urlsafe(32)
+        expires_at = datetime.now(UTC) + INVITATIONS_LAST
+        digest = digest_of(secret)
+        return self.create(
+            team=team, role=role, email=email, invited_by=by, digest=digest, expires_at=expires_at
+        ), secret
+
+    def open(self) -> "InvitationQuerySet":
+        """Return the invitations that can be accepted; they end with their author's right to invite to the team."""
+        administers = TeamAccess.objects.filter(
+            team=OuterRef("team"), user=OuterRef("invited_by"), role=TeamAccess.Role.ADMIN
+        )
+        may_invite = Q(invited_by__is_active=True) & (Q(invited_by__is_superuser=True) | Q(Exists(administers)))
+        return self.filter(Q(invited_by=None) | may_invite, accepted_at=None, revoked_at=None, expires_at__gt=Now())
+
+    def revoke(self) -> int:
+        """End these invitations as far as they are open, and return how many were."""
+        return self._close(revoked_at=Now())
+
+    def accept(self, *, by: CustomUser) -> int:
+        """Use these invitations up as far as they are open, and return how many were."""
+        return self._close(accepted_at=Now(), accepted_by=by)
+
+    def _close(self, **values: Any) -> int:
+        # The last two conditions are checked again if another transaction closed it meanwhile.
+        return self.filter(pk__in=self.open().values("pk"), accepted_at=None, revoked_at=None).update(**values)
 
 
-class DeploymentRule(MarksChange):
-    """A rule about the deployments of a repository, of all repositories of an account, or of all."""
+class Invitation(models.Model):
+    """An invitation to a team, by a link that is used once; only the digest of its secret is stored."""
 
-    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
-    account = models.ForeignKey(
-        Contributor,
-        on_delete=models.PROTECT,
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=10, choices=TeamAccess.Role.choices)
+    email = models.EmailField(blank=True, default="", help_text="Where the link was sent; empty if it was copied.")
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    invited_by = models.ForeignKey(
+        CustomUser,
+        on_delete=models.CASCADE,
         null=True,
-        blank=True,
         related_name="+",
-        help_text="All repositories of this account. Without a repository and an account: all repositories.",
+        help_text="Null: an operator, on the command line.",
     )
-    pattern = models.CharField(
-        max_length=500,
-        blank=True,
-        validators=[validate_expression],
-        help_text="A regular expression, in any case, found anywhere in the name. Empty: every name.",
-    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(CustomUser, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
-    concerns: ClassVar = Change.Kind.DEPLOYMENT_RULES
+    objects = InvitationQuerySet.as_manager()
 
     class Meta:
-        abstract = True
-
-    def change(self) -> tuple[Change.Kind, str]:
-        if self.repository_id is not None:
-            return self.concerns, f"repository:{self.repository_id}"
-        return self.concerns, "" if self.account_id is None else f"account:{self.account_id}"
-
-
-class ServiceRule(DeploymentRule):
-    """The service that a deployment belongs to; without a rule that matches, it is the repository."""
-
-    class Field(models.TextChoices):
-        ENVIRONMENT = "environment"
-        WORKFLOW = "workflow"
-        TASK = "task"
-        JOB = "job"
-
-    field = models.CharField(max_length=20, choices=Field.choices, default=Field.ENVIRONMENT)
-    service = models.CharField(
-        max_length=200, help_text=r"The name of the service; \1 stands for the first group of the pattern."
-    )
+        ordering: ClassVar = ["-id"]
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(revoked_at=None) | Q(accepted_at=None),
+                name="an_invitation_is_accepted_or_revoked",
+            ),
+        )
 
     def __str__(self) -> str:
-        return f"{self.field} {self.pattern} is {self.service}"
-
-    def clean(self) -> None:
-        """Reject a service that refers to a group which the pattern does not have."""
-        try:
-            pattern = re.compile(self.pattern)
-        except re.error:
-            return  # its own validator says so
-        try:
-            pattern.sub(self.service, "")
-        except (re.error, IndexError) as error:
-            words = _("It refers to a group that the pattern does not have: %(error)s.")
-            raise ValidationError({"service": ValidationError(words, params={"error": error})}) from None
-
-
-class HotfixRule(DeploymentRule):
-    """What makes a merged pull request a hotfix; without any, it is a branch or a label of that name."""
-
-    class Field(models.TextChoices):
-        BRANCH = "branch"
-        LABEL = "label"
-        TITLE = "title"
-
-    field = models.CharField(max_length=20, choices=Field.choices, default=Field.BRANCH)
-
-    def __str__(self) -> str:
-        return f"{self.field} {self.pattern}".rstrip()
-
-
-class DeploymentSource(DeploymentRule):
-    """What counts as a deployment of a repository; without any, it is GitHub's deployments and those reported here.
-
-    A workflow run, release or merge that counts is a deployment to production.
-    """
-
-    class Kind(models.TextChoices):
-        DEPLOYMENTS = "deployments"
-        WORKFLOW_RUNS = "workflow_runs"
-        RELEASES = "releases"
-        MERGES = "merges"
-        REPORTS = "reports"
-
-    kind = models.CharField(
-        max_length=20,
-        choices=Kind.choices,
-        help_text="The pattern is that of the environment, the workflow's name, the release's tag, or the branch.",
-    )
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.pattern}".rstrip()
-
-
-class IncidentRule(DeploymentRule):
-    """What makes an issue an incident, and how long after a deployment an incident may be attributed to it.
-
-    Reported incidents are incidents without any rule; for them only the hours matter.
-    """
-
-    class Field(models.TextChoices):
-        LABEL = "label"
-        TITLE = "title"
-        REPORT = "report"
-
-    concerns: ClassVar = Change.Kind.INCIDENT_RULES
-    field = models.CharField(
-        max_length=20,
-        choices=Field.choices,
-        default=Field.LABEL,
-        help_text="What the pattern is of: a label or the title of an issue, or the title of a reported incident.",
-    )
-    most_hours = models.PositiveIntegerField(
-        null=True,
-        blank=True,
-        help_text="An incident that names no cause is attributed to the last deployment of its service in so many "
-        "hours before. Empty: to none.",
-    )
-
-    def __str__(self) -> str:
-        return f"{self.field} {self.pattern}".rstrip()
+        return f"{self.role} of {self.team}"
