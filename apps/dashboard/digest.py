@@ -21,6 +21,7 @@ from apps.notifications.digests import SENT_AT, context_of, message_of, shown_st
 from apps.notifications.models import Subscription, Topic
 from apps.teams.models import Team
 from apps.teams.working_time import FIRST_YEAR
+from apps.users.sign_in import has_mail
 
 WEEK = timedelta(days=7)
 
@@ -40,7 +41,7 @@ def digest(request: HttpRequest, slug: str) -> HttpResponse:
         "later": week.end if week.start < last.start else None,
         "is_subscribed": team.is_subscribed,
         "next_at": next_digest_at(team, now=datetime.now(UTC)),
-        "has_mail": mail.has_mail(),
+        "has_mail": has_mail(),
         "shown": week,
     }
     return render(request, "dashboard/digest.html", context)

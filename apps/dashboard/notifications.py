@@ -17,7 +17,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.common.encryption import can_encrypt
 from apps.jobs.models import Job
 from apps.jobs.wakeups import enqueue_jobs
-from apps.notifications import mail
 from apps.notifications.alerts import open_alerts
 from apps.notifications.channels import ChannelError, add_channel
 from apps.notifications.messages import queue_webhook, sample_message
@@ -31,6 +30,7 @@ from apps.notifications.models import (
 )
 from apps.teams.models import Team, TeamAccess
 from apps.users.access import is_operator
+from apps.users.sign_in import has_mail
 
 EXPLANATIONS = {
     Topic.DIGEST: "Every Monday morning: the week's figures, what changed, what is stuck.",
@@ -136,7 +136,7 @@ def _page(request: HttpRequest, team: Team | None) -> HttpResponse:
         "kinds": Channel.Kind.choices,
         "topics": topics_of(team),
         "stuck_days": AlertThreshold.days_of(team) if team else None,
-        "has_mail": mail.has_mail(),
+        "has_mail": has_mail(),
         "can_encrypt": can_encrypt(),
         "form": ChannelForm(),
     }

@@ -3,7 +3,17 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from apps.dashboard import deployments, digest, notifications, now, pull_requests, views
+from apps.dashboard import (
+    account,
+    deployments,
+    digest,
+    invitations,
+    notifications,
+    now,
+    people,
+    pull_requests,
+    views,
+)
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -27,5 +37,18 @@ urlpatterns = [
     path("unsubscribe/<str:token>/", digest.unsubscribe, name="unsubscribe"),
     path("notes/", views.notes, name="notes"),
     path("notes/read/", views.mark_notes_read, name="mark-notes-read"),
+    path("people/", people.people, name="people"),
+    path("people/users/", people.users, name="users"),
+    path("people/users/change/", people.change_user, name="change-user"),
+    path("people/<slug:slug>/invite/", people.invite_person, name="invite-person"),
+    path("people/<slug:slug>/invitations/revoke/", people.revoke_invitation, name="revoke-invitation"),
+    path("people/<slug:slug>/access/", people.change_access, name="change-access"),
+    path("people/<slug:slug>/github-team/", people.make_team, name="make-team"),
+    path("invitation/", invitations.accept_invitation, name="accept-invitation"),
+    path("invitations/<str:secret>/", invitations.open_link, name="invitation"),
+    path("account/", account.account, name="account"),
+    path("account/tokens/", account.create_token, name="create-token"),
+    path("account/tokens/revoke/", account.revoke_token, name="revoke-token"),
+    path("account/mail/", account.change_mail, name="change-mail"),
     path("api/v1/docs/", views.api_description, name="api-description"),
 ]

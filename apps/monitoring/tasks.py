@@ -15,6 +15,7 @@ from apps.integrations.reconciliation import results
 from apps.jobs.dispatch import run_each
 from apps.monitoring import status
 from apps.notifications.models import MailMessage, Notification, WebhookMessage
+from apps.teams.models import Invitation
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks import retention as bodies
 from apps.webhooks.models import WebhookSecret
@@ -30,6 +31,7 @@ def delete_expired() -> dict[str, int]:
     leftovers = {
         "api_tokens": ApiToken.objects.filter(expires_at__lt=ended),
         "webhook_secrets": WebhookSecret.objects.filter(not_after__lt=ended),
+        "invitations": Invitation.objects.filter(expires_at__lt=ended),
         "sessions": Session.objects.filter(expire_date__lt=Now()),
         "sign_in_attempts": AccessAttempt.objects.filter(attempt_time__lt=old),
         "failed_sign_ins": AccessFailureLog.objects.filter(attempt_time__lt=old),

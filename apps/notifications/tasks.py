@@ -18,14 +18,16 @@ TEMPLATE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 def send_rendered(*, user: CustomUser, template: str, context: Mapping[str, Any]) -> bool:
     """Send `notifications/<template>.subject.txt` and `.body.txt`; return False for a user without address."""
+    return bool(user.email) and send_text(user.email, template=template, context={**context, "user": user})
+
+
+def send_text(address: str, *, template: str, context: Mapping[str, Any]) -> bool:
+    """Send `notifications/<template>.subject.txt` and `.body.txt` to an address; return whether it was accepted."""
     if not TEMPLATE_NAME.fullmatch(template):
         raise ValueError(f"{template!r} is not a template name (lower-case letters, digits and underscores).")
-    if not user.email:
-        return False
-    words = {**context, "user": user}
-    subject = " ".join(render_to_string(f"notifications/{template}.subject.txt", words).split())
-    body = render_to_string(f"notifications/{template}.body.txt", words)
-    return send_mail(subject, body, from_email=None, recipient_list=[user.email]) == 1
+    subject = " ".join(render_to_string(f"notifications/{template}.subject.txt", context).split())
+    body = render_to_string(f"notifications/{template}.body.txt", context)
+    return send_mail(subject, body, from_email=None, recipient_list=[address]) == 1
 
 
 logger = logging.getLogger(__name__)

@@ -53,10 +53,10 @@ def run(job: Job, deadline_s: float) -> None:
     except UndecryptableError:
         _end(job, reason="secret_lost", error="Its address cannot be decrypted: enter the channel again.")
     except UnreachableError as error:
-        _try_again(job, reason="no_answer", error=str(error))
+        _try_again(job, reason="unanswered", error=str(error))
     except SoftTimeLimitExceeded:
         connection.close()
-        _try_again(job, reason="no_answer", error="It took too long to answer.")
+        _try_again(job, reason="timed_out", error="It took too long to answer.")
     else:
         failpoint("message.after_send")
         _settle(job, answer)
@@ -67,18 +67,8 @@ KIND = JobKind(
     priority=PRIORITY,
     run=run,
     words={
-        "no_answer": ("The receiver did not answer; retrying with increasing waits.", ""),
+        "unanswered": ("The receiver did not answer; retrying with increasing waits.", ""),
         "refused": ("The receiver asked to wait, or failed; retrying with increasing waits.", ""),
-    },
-    fails={
-        "no_answer": ("The receiver answered no attempt.", "Check its address, then retry, or send a test."),
-        "refused": ("The receiver refused the message.", "Check the webhook at the receiver, then send a test."),
-        "redirected": ("The receiver redirects, which is not followed.", "Add the address that it redirects to."),
-        "address_refused": (
-            "Nothing is sent to this address.",
-            "Use a public https address, or name its origin in OUTGOING_WEBHOOK_ORIGINS.",
-        ),
-        "secret_lost": ("Its address cannot be decrypted.", "Remove the webhook, and add it again."),
     },
 )
 

@@ -20,6 +20,7 @@ from django.db.models import Max, QuerySet, Sum
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 SLOWER_EACH = 50
 """Every 50 failures of a name or an address delay further attempts by one more second."""
@@ -32,11 +33,20 @@ logger = logging.getLogger(__name__)
 
 
 class ClosedSignUp(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Operators create accounts with a password; users sign up with GitHub only (apps.integrations.github_sign_in)."""
+    """Operators create accounts with a password; others sign up by apps.integrations.openid_sign_in."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Return False."""
         return False
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Return the page of the user's account."""
+        return reverse("account")
+
+
+def has_mail() -> bool:
+    """Return whether this instance sends e-mail at all."""
+    return not settings.EMAIL_BACKEND.endswith("dummy.EmailBackend")
 
 
 def user_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:

@@ -9,8 +9,8 @@ from apps.common.command_help import Help
 from apps.metrics.digest import read_digest
 from apps.metrics.management.commands.figures import find_team
 from apps.notifications.digests import about_of, message_of
-from apps.notifications.mail import has_mail
 from apps.notifications.messages import page_url, queue
+from apps.users.sign_in import has_mail
 
 EXAMPLES = """\
 examples:
